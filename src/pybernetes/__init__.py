@@ -1,0 +1,1 @@
+"""A whole Kubernetes cluster in Python; docs/architecture.md is the map."""
