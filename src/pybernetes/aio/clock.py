@@ -1,0 +1,88 @@
+"""Clocks that can be replaced in tests, after k8s.io/utils/clock."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from typing import Protocol
+
+# Deadlines this close to the target of an advance count as reached, so that float rounding never strands a sleeper.
+_TOLERANCE = 1e-9
+# How many turns the event loop gets after each wake-up, so that woken tasks run until they block again.
+_SETTLE_TURNS = 32
+
+
+class Clock(Protocol):
+    """Source of monotonic time and of sleeps (k8s.io/utils/clock.Clock)."""
+
+    def monotonic(self) -> float:
+        """Return seconds since an arbitrary fixed point."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return once the given seconds have passed on this clock."""
+        ...
+
+
+class RealClock:
+    """The system's clock (k8s.io/utils/clock.RealClock)."""
+
+    def monotonic(self) -> float:
+        """Return the system's monotonic time in seconds."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the running event loop."""
+        await asyncio.sleep(max(seconds, 0.0))
+
+
+class VirtualClock:
+    """A clock that moves only when told to (k8s.io/utils/clock/testing.FakeClock)."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = start
+        self._sequence = 0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def monotonic(self) -> float:
+        """Return the virtual time in seconds."""
+        return self._now
+
+    @property
+    def sleepers(self) -> int:
+        """How many sleeps are still waiting (FakeClock.Waiters)."""
+        return sum(not future.done() for _, _, future in self._sleepers)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock has been advanced by the given seconds."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sequence += 1
+        heapq.heappush(self._sleepers, (self._now + seconds, self._sequence, future))
+        await future
+
+    async def advance(self, seconds: float) -> None:
+        """Move time forward, waking sleepers one by one by deadline, then by the order in which they went to sleep.
+
+        A woken task sees its own deadline as the present time, and runs until it blocks before the next one wakes;
+        sleeps it starts that end within the same advance are woken too.
+        """
+        if seconds < 0:
+            raise ValueError("a clock cannot be moved backwards")
+        target = self._now + seconds
+        await self._settle()
+        while self._sleepers and self._sleepers[0][0] <= target + _TOLERANCE:
+            deadline, _, future = heapq.heappop(self._sleepers)
+            if future.done():
+                continue
+            self._now = max(self._now, deadline)
+            future.set_result(None)
+            await self._settle()
+        self._now = max(self._now, target)
+
+    async def _settle(self) -> None:
+        for _ in range(_SETTLE_TURNS):
+            await asyncio.sleep(0)

@@ -1,0 +1,280 @@
+"""The log in SQLite: one table, one writer thread, group commit (WAL, synchronous=FULL).
+
+The writer takes every request that waits, runs each in a savepoint and commits them together, so that many
+clients share one fsync. Reads go through the same thread: each sees all writes acknowledged before it. The
+path ":memory:" gives the same log without a disk.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypeVar
+
+from pybernetes.store.types import Closed, Compacted, Conflict, Event, FutureRevision, KeyValue, Page, StoreError
+
+BATCH = 256  # requests in one commit: bounds the time that the first of them waits
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE log(
+  revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB,
+  create_revision INTEGER NOT NULL, previous INTEGER NOT NULL);
+CREATE INDEX log_key ON log(key, revision);
+CREATE TABLE meta(compacted INTEGER NOT NULL, newest INTEGER NOT NULL);
+INSERT INTO meta VALUES (0, 0);
+PRAGMA user_version = 1;
+"""
+LAST_CHARACTER = "\U0010ffff"  # sorts after every continuation of a prefix
+
+T = TypeVar("T")
+
+
+class SQLiteStore:
+    """A Store in one SQLite file. Open with `await SQLiteStore.open(path)`; whoever opens it closes it."""
+
+    def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._path = path
+        self._loop = loop
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._closed = False
+        self._written = asyncio.Event()  # set, and replaced, after each commit that wrote: wakes watches
+        self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
+
+    @classmethod
+    async def open(cls, path: str) -> "SQLiteStore":
+        """Opens or makes the file. Raises StoreError if it is damaged or of a newer version."""
+        store = cls(path, asyncio.get_running_loop())
+        store._thread.start()
+        try:
+            await store._ask(_prepare)
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def revision(self) -> int:
+        return await self._ask(_newest)
+
+    async def get(self, key: str) -> KeyValue | None:
+        return await self._ask(lambda db: _current(db, key))
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
+        return await self._ask(lambda db: _list(db, prefix, after, limit, revision))
+
+    async def put(self, key: str, value: bytes, expected: int | None = None) -> KeyValue:
+        return await self._ask(lambda db: _put(db, key, value, expected), writes=True)
+
+    async def delete(self, key: str, expected: int | None = None) -> Event | None:
+        return await self._ask(lambda db: _delete(db, key, expected), writes=True)
+
+    async def watch(self, prefix: str, after: int) -> AsyncIterator[Event]:
+        while True:
+            written = self._written  # taken before the read, so that no commit falls between the two
+            start = after
+            events, after = await self._ask(lambda db, start=start: _events(db, prefix, start))  # type: ignore[misc]
+            for event in events:
+                yield event
+            if self._closed:
+                return
+            if not events:
+                await written.wait()
+
+    async def compact(self, revision: int) -> None:
+        await self._ask(lambda db: _compact(db, revision))
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._requests.put(None)
+            self._wake()
+        while self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+
+    async def _ask(self, action: "Callable[[sqlite3.Connection], T]", writes: bool = False) -> T:
+        if self._closed:
+            raise Closed("the store is closed")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._requests.put(_Request(action, future, writes))
+        return await future
+
+    def _wake(self) -> None:
+        written, self._written = self._written, asyncio.Event()
+        written.set()
+
+    def _work(self) -> None:
+        db = None
+        request: _Request | None
+        while (request := self._requests.get()) is not None:
+            batch = [request]
+            while len(batch) < BATCH and not self._requests.empty():
+                following = self._requests.get()
+                if following is None:
+                    self._requests.put(None)
+                    break
+                batch.append(following)
+            try:
+                if db is None:
+                    db = sqlite3.connect(self._path, isolation_level=None)
+            except sqlite3.Error as error:
+                results: list[Any] = [StoreError(f"cannot open {self._path!r}: {error}")] * len(batch)
+            else:
+                results = _run(db, [request.action for request in batch])
+            self._loop.call_soon_threadsafe(self._answer, batch, results)
+        if db is not None:
+            db.close()
+
+    def _answer(self, batch: "Sequence[_Request]", results: Sequence[Any]) -> None:
+        for request, result in zip(batch, results, strict=True):
+            if request.future.done():  # who asked was cancelled
+                continue
+            if isinstance(result, Exception):
+                request.future.set_exception(result)
+            else:
+                request.future.set_result(result)
+        if any(request.writes for request in batch):
+            self._wake()
+
+
+class _Request:
+    __slots__ = ("action", "future", "writes")
+
+    def __init__(self, action: Callable[[sqlite3.Connection], Any], future: "asyncio.Future[Any]", writes: bool):
+        self.action, self.future, self.writes = action, future, writes
+
+
+def _run(db: sqlite3.Connection, actions: list[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+    """Results or exceptions, in order; all in one transaction, each undone alone if it fails."""
+    if actions[0] is _prepare:  # sets the journal mode, which no transaction may hold
+        return [_attempt(db, _prepare)]
+    results: list[Any] = []
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        for action in actions:
+            db.execute("SAVEPOINT one")
+            result = _attempt(db, action)
+            if isinstance(result, Exception):
+                db.execute("ROLLBACK TO one")
+            db.execute("RELEASE one")
+            results.append(result)
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        return [StoreError(f"nothing was written: {error}")] * len(actions)
+    return results
+
+
+def _attempt(db: sqlite3.Connection, action: Callable[[sqlite3.Connection], Any]) -> Any:
+    try:
+        return action(db)
+    except sqlite3.Error as error:
+        return StoreError(f"nothing was written: {error}")
+    except Exception as error:  # handed to the caller's future, which raises it there
+        return error
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise StoreError(f"the file has schema version {version}, this release knows {SCHEMA_VERSION}: upgrade")
+    if version == 0:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    if version == 0:
+        db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+    if (found := db.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
+        raise StoreError(f"the file is damaged ({found}): restore a backup")
+
+
+def _newest(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT newest FROM meta").fetchone()[0])
+
+
+def _compacted(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT compacted FROM meta").fetchone()[0])
+
+
+def _current(db: sqlite3.Connection, key: str) -> KeyValue | None:
+    row = db.execute(
+        "SELECT value, create_revision, revision FROM log WHERE key = ? ORDER BY revision DESC LIMIT 1", (key,)
+    ).fetchone()
+    return None if row is None or row[0] is None else KeyValue(key, *row)
+
+
+def _append(db: sqlite3.Connection, key: str, value: bytes | None, previous: KeyValue | None) -> int:
+    revision = _newest(db) + 1
+    created = previous.create_revision if previous else revision
+    db.execute(
+        "INSERT INTO log VALUES (?, ?, ?, ?, ?)",
+        (revision, key, value, created, previous.mod_revision if previous else 0),
+    )
+    db.execute("UPDATE meta SET newest = ?", (revision,))
+    return revision
+
+
+def _put(db: sqlite3.Connection, key: str, value: bytes, expected: int | None) -> KeyValue:
+    previous = _checked(db, key, expected)
+    revision = _append(db, key, value, previous)
+    return KeyValue(key, value, previous.create_revision if previous else revision, revision)
+
+
+def _delete(db: sqlite3.Connection, key: str, expected: int | None) -> Event | None:
+    previous = _checked(db, key, expected)
+    return Event(_append(db, key, None, previous), key, None, previous) if previous else None
+
+
+def _checked(db: sqlite3.Connection, key: str, expected: int | None) -> KeyValue | None:
+    current = _current(db, key)
+    if expected is not None and expected != (current.mod_revision if current else 0):
+        raise Conflict(key, expected, current)
+    return current
+
+
+def _list(db: sqlite3.Connection, prefix: str, after: str, limit: int, revision: int) -> Page:
+    newest, oldest = _newest(db), _compacted(db)
+    if revision > newest:
+        raise FutureRevision(revision, newest)
+    if revision and revision < oldest:
+        raise Compacted(revision, oldest)
+    at = revision or newest
+    rows = db.execute(
+        "SELECT key, value, create_revision, max(revision) FROM log"
+        " WHERE key >= ? AND key < ? AND key > ? AND revision <= ? GROUP BY key HAVING value IS NOT NULL"
+        " ORDER BY key LIMIT ?",
+        (prefix, prefix + LAST_CHARACTER, after, at, limit + 1 if limit else -1),
+    ).fetchall()
+    items = [KeyValue(*row) for row in (rows[:limit] if limit else rows)]
+    return Page(items, at, more=bool(limit) and len(rows) > limit)
+
+
+def _events(db: sqlite3.Connection, prefix: str, after: int) -> tuple[list[Event], int]:
+    """The events after the revision, and the revision up to which there are no others."""
+    if after < (oldest := _compacted(db)):
+        raise Compacted(after, oldest)
+    rows = db.execute(
+        "SELECT e.revision, e.key, e.value, e.create_revision, p.value, p.create_revision, p.revision"
+        " FROM log e LEFT JOIN log p ON p.revision = e.previous"
+        " WHERE e.revision > ? AND e.key >= ? AND e.key < ? ORDER BY e.revision",
+        (after, prefix, prefix + LAST_CHARACTER),
+    ).fetchall()
+    events = []
+    for revision, key, value, created, *before in rows:
+        current = None if value is None else KeyValue(key, value, created, revision)
+        events.append(Event(revision, key, current, None if before[0] is None else KeyValue(key, *before)))
+    return events, max(after, _newest(db))
+
+
+def _compact(db: sqlite3.Connection, revision: int) -> None:
+    if revision > (newest := _newest(db)):
+        raise FutureRevision(revision, newest)
+    if revision <= _compacted(db):
+        return
+    db.execute(
+        "DELETE FROM log WHERE revision <= ?1 AND (value IS NULL OR EXISTS"
+        " (SELECT 1 FROM log later WHERE later.key = log.key AND later.revision > log.revision"
+        " AND later.revision <= ?1))",
+        (revision,),
+    )
+    db.execute("UPDATE meta SET compacted = ?", (revision,))
