@@ -1,0 +1,121 @@
+"""Field paths and validation errors, after apimachinery's `util/validation/field`.
+
+errors.append(field.invalid(path / "containers" / 0 / "name", name, "must not be empty"))
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+class Path:
+    """A place in an object: `Path("spec") / "ports" / 0 / "name"`; `key("a.b/c")` for map keys."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str = "") -> None:
+        self.text = text
+
+    def __truediv__(self, part: str | int) -> Path:
+        if isinstance(part, int):
+            return Path(f"{self.text}[{part}]")
+        return Path(f"{self.text}.{part}" if self.text else part)
+
+    def key(self, key: str) -> Path:
+        """The value under a key of a map."""
+        return Path(f"{self.text}[{key}]")
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Path({self.text!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One cause of a refusal: `reason` as in Status causes (FieldValueInvalid), `body` the message without the path."""
+
+    reason: str
+    field: str
+    body: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.body}"
+
+
+def quote(value: Any) -> str:
+    """A value as Go's %q or %v prints it in such messages; maps and lists as JSON."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return (
+        json.dumps(value, separators=(",", ":"), ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    )
+
+
+def _with(text: str, detail: str) -> str:
+    return f"{text}: {detail}" if detail else text
+
+
+def required(path: Path, detail: str = "") -> FieldError:
+    """The field must have a value."""
+    return FieldError("FieldValueRequired", path.text, _with("Required value", detail))
+
+
+def invalid(path: Path, value: Any, detail: str) -> FieldError:
+    """The value has the right type but is not allowed."""
+    return FieldError("FieldValueInvalid", path.text, _with(f"Invalid value: {quote(value)}", detail))
+
+
+def type_invalid(path: Path, value: Any, detail: str) -> FieldError:
+    """The value has the wrong type."""
+    return FieldError("FieldValueTypeInvalid", path.text, _with(f"Invalid value: {quote(value)}", detail))
+
+
+def not_supported(path: Path, value: Any, valid: Sequence[str]) -> FieldError:
+    """The value is none of the enumerated ones, which are named in the order given."""
+    detail = f"supported values: {', '.join(quote(v) for v in valid)}" if valid else ""
+    return FieldError("FieldValueNotSupported", path.text, _with(f"Unsupported value: {quote(value)}", detail))
+
+
+def duplicate(path: Path, value: Any) -> FieldError:
+    """The value must be unique in its list."""
+    return FieldError("FieldValueDuplicate", path.text, f"Duplicate value: {quote(value)}")
+
+
+def not_found(path: Path, value: Any) -> FieldError:
+    """What the value refers to does not exist."""
+    return FieldError("FieldValueNotFound", path.text, f"Not found: {quote(value)}")
+
+
+def forbidden(path: Path, detail: str) -> FieldError:
+    """The field may not be set (here, now, by this caller)."""
+    return FieldError("FieldValueForbidden", path.text, _with("Forbidden", detail))
+
+
+def too_long(path: Path, limit: int) -> FieldError:
+    """The value exceeds so many bytes."""
+    return FieldError("FieldValueTooLong", path.text, f"Too long: may not be more than {limit} bytes")
+
+
+def too_many(path: Path, actual: int, limit: int) -> FieldError:
+    """The list has more items than allowed."""
+    return FieldError("FieldValueTooMany", path.text, f"Too many: {actual}: must have at most {limit} items")
+
+
+def internal(path: Path, detail: str) -> FieldError:
+    """Validation itself failed."""
+    return FieldError("InternalError", path.text, _with("Internal error", detail))
+
+
+def aggregate(errors: Sequence[FieldError]) -> str:
+    """Several errors as one message: `[a, b]`, duplicates once (ErrorList.ToAggregate)."""
+    texts = list(dict.fromkeys(str(e) for e in errors))
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"

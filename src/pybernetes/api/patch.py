@@ -1,0 +1,508 @@
+"""The three patch formats the API server accepts.
+
+* ``json_patch``: RFC 6902 (upstream: ``github.com/evanphx/json-patch``).
+* ``merge_patch``: RFC 7386 (upstream: ``github.com/evanphx/json-patch``).
+* ``strategic_merge_patch``: upstream ``k8s.io/apimachinery/pkg/util/strategicpatch``.
+
+All functions are pure: neither the document nor the patch is changed, and the result shares nothing with either.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+DIRECTIVE = "$patch"
+RETAIN_KEYS = "$retainKeys"
+DELETE_FROM_PRIMITIVE_LIST = "$deleteFromPrimitiveList/"
+SET_ELEMENT_ORDER = "$setElementOrder/"
+
+_PATCH_DIRECTIVES = ("merge", "replace", "delete")
+_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+_BAD_ESCAPE = re.compile(r"~(?![01])")
+
+
+class PatchError(ValueError):
+    """A patch that is malformed or does not fit the document."""
+
+    def __init__(self, reason: str, *, path: str, op: str) -> None:
+        super().__init__(f"{op} {path!r}: {reason}")
+        self.reason = reason
+        self.path = path
+        self.op = op
+
+
+# --- RFC 6902 -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Operation:
+    """One JSON patch operation whose name and path are known to be well formed."""
+
+    name: str
+    path: str
+    members: Mapping[str, Any]
+
+    def fail(self, reason: str, path: str | None = None) -> PatchError:
+        return PatchError(reason, path=self.path if path is None else path, op=self.name)
+
+    def tokens(self, pointer: str | None = None) -> list[str]:
+        return _parse_pointer(self, self.path if pointer is None else pointer)
+
+    def value(self) -> Any:
+        if "value" not in self.members:
+            raise self.fail("member 'value' is missing")
+        return deepcopy(self.members["value"])
+
+    def source(self) -> str:
+        source = self.members.get("from")
+        if not isinstance(source, str):
+            raise self.fail("member 'from' is missing or not a string")
+        return source
+
+
+def json_patch(document: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
+    """Apply RFC 6902 operations in order; the first failure raises PatchError (upstream: evanphx/json-patch)."""
+    if isinstance(operations, str | bytes) or not isinstance(operations, Sequence):
+        raise PatchError("a JSON patch must be a list of operations", path="", op="json-patch")
+    result = deepcopy(document)
+    for raw in operations:
+        operation = _parse_operation(raw)
+        result = _HANDLERS[operation.name](result, operation)
+    return result
+
+
+def _parse_operation(raw: Mapping[str, Any]) -> _Operation:
+    if not isinstance(raw, Mapping):
+        raise PatchError("an operation must be an object", path="", op="json-patch")
+    name, path = raw.get("op"), raw.get("path")
+    if not isinstance(name, str) or name not in _HANDLERS:
+        raise PatchError("unknown operation", path=str(path), op=str(name))
+    if not isinstance(path, str):
+        raise PatchError("member 'path' is missing or not a string", path="", op=name)
+    return _Operation(name, path, raw)
+
+
+def _parse_pointer(operation: _Operation, pointer: str) -> list[str]:
+    """Split a JSON pointer (RFC 6901) into unescaped reference tokens."""
+    if not pointer:
+        return []
+    if not pointer.startswith("/"):
+        raise operation.fail("a JSON pointer must be empty or start with '/'", pointer)
+    if _BAD_ESCAPE.search(pointer):
+        raise operation.fail("'~' must be followed by 0 or 1", pointer)
+    return [token.replace("~1", "/").replace("~0", "~") for token in pointer[1:].split("/")]
+
+
+def _array_index(token: str, limit: int, operation: _Operation) -> int:
+    """Read an array index lower than limit."""
+    if not _ARRAY_INDEX.fullmatch(token):
+        raise operation.fail(f"{token!r} is not an array index")
+    if len(token) > len(str(limit)) or int(token) >= limit:
+        raise operation.fail(f"array index {token} is out of range")
+    return int(token)
+
+
+def _key_in(container: Any, token: str, operation: _Operation) -> Any:
+    """The existing dict key or list index that token names in container."""
+    if isinstance(container, list):
+        return _array_index(token, len(container), operation)
+    if not isinstance(container, dict):
+        raise operation.fail(f"cannot look up {token!r} in a scalar")
+    if token not in container:
+        raise operation.fail(f"member {token!r} does not exist")
+    return token
+
+
+def _resolve(document: Any, tokens: Iterable[str], operation: _Operation) -> Any:
+    for token in tokens:
+        document = document[_key_in(document, token, operation)]
+    return document
+
+
+def _insert(document: Any, value: Any, operation: _Operation) -> Any:
+    tokens = operation.tokens()
+    if not tokens:
+        return value
+    parent, last = _resolve(document, tokens[:-1], operation), tokens[-1]
+    if isinstance(parent, dict):
+        parent[last] = value
+    elif isinstance(parent, list):
+        parent.insert(len(parent) if last == "-" else _array_index(last, len(parent) + 1, operation), value)
+    else:
+        raise operation.fail("the parent is a scalar")
+    return document
+
+
+def _take(document: Any, tokens: Sequence[str], operation: _Operation) -> Any:
+    """Remove the value at tokens from document and return it."""
+    if not tokens:
+        raise operation.fail("the whole document cannot be removed")
+    parent = _resolve(document, tokens[:-1], operation)
+    key = _key_in(parent, tokens[-1], operation)
+    return parent.pop(key)
+
+
+def _op_add(document: Any, operation: _Operation) -> Any:
+    return _insert(document, operation.value(), operation)
+
+
+def _op_remove(document: Any, operation: _Operation) -> Any:
+    _take(document, operation.tokens(), operation)
+    return document
+
+
+def _op_replace(document: Any, operation: _Operation) -> Any:
+    value, tokens = operation.value(), operation.tokens()
+    if not tokens:
+        return value
+    parent = _resolve(document, tokens[:-1], operation)
+    parent[_key_in(parent, tokens[-1], operation)] = value
+    return document
+
+
+def _op_copy(document: Any, operation: _Operation) -> Any:
+    value = _resolve(document, operation.tokens(operation.source()), operation)
+    return _insert(document, deepcopy(value), operation)
+
+
+def _op_move(document: Any, operation: _Operation) -> Any:
+    source, target = operation.tokens(operation.source()), operation.tokens()
+    if source == target:
+        _resolve(document, source, operation)
+        return document
+    if target[: len(source)] == source:
+        raise operation.fail("a value cannot be moved into itself")
+    return _insert(document, _take(document, source, operation), operation)
+
+
+def _op_test(document: Any, operation: _Operation) -> Any:
+    if not _same_json(_resolve(document, operation.tokens(), operation), operation.value()):
+        raise operation.fail("the value differs from the expected one")
+    return document
+
+
+def _same_json(left: Any, right: Any) -> bool:
+    """JSON equality: numbers by value, and a boolean is never a number."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same_json(value, right[key]) for key, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same_json, left, right))
+    return bool(left == right)
+
+
+_HANDLERS: Mapping[str, Callable[[Any, _Operation], Any]] = {
+    "add": _op_add,
+    "remove": _op_remove,
+    "replace": _op_replace,
+    "move": _op_move,
+    "copy": _op_copy,
+    "test": _op_test,
+}
+
+
+# --- RFC 7386 -------------------------------------------------------------------------------------------------------
+
+
+def merge_patch(document: Any, patch: Any) -> Any:
+    """Apply an RFC 7386 merge patch: objects merge, null deletes, all else replaces (upstream: evanphx/json-patch)."""
+    return _merge_into(deepcopy(document), deepcopy(patch))
+
+
+def _merge_into(target: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    result: dict[str, Any] = target if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = _merge_into(result.get(key), value)
+    return result
+
+
+# --- strategic merge ------------------------------------------------------------------------------------------------
+
+
+class MergeSchema(Protocol):
+    """Tells how the fields of one object merge (upstream: strategicpatch.LookupPatchMeta)."""
+
+    def lookup(self, name: str) -> FieldMerge:
+        """How the named field merges; an unknown field gives ``FieldMerge()``."""
+        ...
+
+
+@dataclass(frozen=True)
+class FieldMerge:
+    """Patch metadata of one field (upstream: strategicpatch.PatchMeta).
+
+    ``schema`` describes the field's object, or its items when the field is a list. ``patch_strategy`` is empty,
+    ``merge``, ``replace`` or ``retainKeys``, or two of them joined with a comma.
+    """
+
+    schema: MergeSchema | None = None
+    patch_strategy: str = ""
+    patch_merge_key: str = ""
+
+    @property
+    def strategy(self) -> str:
+        """The strategy without ``retainKeys``, which matters only to those who compute patches."""
+        names = [name.strip() for name in self.patch_strategy.split(",")]
+        return next((name for name in names if name and name != "retainKeys"), "")
+
+    @property
+    def child(self) -> MergeSchema:
+        return FieldTable() if self.schema is None else self.schema
+
+
+@dataclass(frozen=True)
+class FieldTable:
+    """A MergeSchema held in a mapping; ``default`` serves fields it does not list, such as the keys of a map."""
+
+    fields: Mapping[str, FieldMerge] = field(default_factory=dict)
+    default: FieldMerge = FieldMerge()
+
+    def lookup(self, name: str) -> FieldMerge:
+        return self.fields.get(name, self.default)
+
+
+def strategic_merge_patch(document: Any, patch: Any, schema: MergeSchema) -> dict[str, Any]:
+    """Apply a strategic merge patch (upstream: apimachinery/pkg/util/strategicpatch)."""
+    for name, value in (("document", document), ("patch", patch)):
+        if not isinstance(value, dict):
+            raise PatchError(f"the {name} must be an object", path="", op="strategic-merge")
+    return _merge_map(deepcopy(document), deepcopy(patch), schema, "")
+
+
+def _merge_map(original: dict[str, Any], patch: dict[str, Any], schema: MergeSchema, path: str) -> dict[str, Any]:
+    """Merge patch into original; both belong to the caller's private copies."""
+    directive = _pop_directive(patch, path)
+    if directive == "replace":
+        return _clean_map(patch, path)
+    if directive == "delete":
+        return {}
+    _apply_retain_keys(original, patch, path)
+    _apply_element_orders(original, patch, schema, path)
+    for key, value in patch.items():
+        if key.startswith(DELETE_FROM_PRIMITIVE_LIST):
+            _delete_primitives(original, key, value, path)
+        elif value is None:
+            original.pop(key, None)
+        else:
+            original[key] = _merge_field(original.get(key), value, schema, key, path)
+    return original
+
+
+def _merge_field(original: Any, value: Any, schema: MergeSchema, key: str, path: str) -> Any:
+    where = _join(path, key)
+    if isinstance(original, dict) and isinstance(value, dict):
+        meta = schema.lookup(key)
+        return _clean(value, where) if meta.strategy == "replace" else _merge_map(original, value, meta.child, where)
+    if isinstance(original, list) and isinstance(value, list):
+        return _merge_list(original, value, schema.lookup(key), where)
+    return _clean(value, where)
+
+
+def _pop_directive(patch: dict[str, Any], path: str) -> str:
+    """Take ``$patch`` out of patch; the empty string when there is none."""
+    if DIRECTIVE not in patch:
+        return ""
+    directive = patch.pop(DIRECTIVE)
+    if not isinstance(directive, str) or directive not in _PATCH_DIRECTIVES:
+        raise PatchError(f"unknown directive {directive!r}", path=path, op=DIRECTIVE)
+    return directive
+
+
+def _apply_retain_keys(original: dict[str, Any], patch: dict[str, Any], path: str) -> None:
+    """Drop the fields ``$retainKeys`` does not name; the patch may only set fields that it names."""
+    if RETAIN_KEYS not in patch:
+        return
+    retained = _require_list(patch.pop(RETAIN_KEYS), path, RETAIN_KEYS)
+    for key, value in patch.items():
+        if value is not None and not _is_list_directive(key) and key not in retained:
+            raise PatchError(f"field {key!r} is set but not retained", path=path, op=RETAIN_KEYS)
+    for key in [key for key in original if key not in retained]:
+        del original[key]
+
+
+def _delete_primitives(original: dict[str, Any], directive: str, unwanted: Any, path: str) -> None:
+    name = directive.removeprefix(DELETE_FROM_PRIMITIVE_LIST)
+    where, op = _join(path, name), DELETE_FROM_PRIMITIVE_LIST.rstrip("/")
+    gone = {_identity(item) for item in _require_list(unwanted, where, op)}
+    current = original.get(name)
+    if not isinstance(current, list):
+        return
+    if _holds_maps(current, where):
+        raise PatchError("the list does not hold primitives", path=where, op=op)
+    original[name] = [item for item in current if _identity(item) not in gone]
+
+
+def _apply_element_orders(original: dict[str, Any], patch: dict[str, Any], schema: MergeSchema, path: str) -> None:
+    """Merge and order every list that has a ``$setElementOrder``, and take both out of patch."""
+    for directive in [key for key in patch if key.startswith(SET_ELEMENT_ORDER)]:
+        name = directive.removeprefix(SET_ELEMENT_ORDER)
+        where = _join(path, name)
+        order = _require_list(patch.pop(directive), where, "$setElementOrder")
+        if name in patch and patch[name] is None:
+            continue
+        changes = _require_list(patch.pop(name, []), where, "$setElementOrder")
+        current = _require_list(original.get(name) or [], where, "$setElementOrder")
+        if changes or current:
+            original[name] = _merge_ordered(current, changes, order, schema.lookup(name), where)
+
+
+def _merge_ordered(original: list[Any], patch: list[Any], order: list[Any], meta: FieldMerge, path: str) -> list[Any]:
+    key = meta.patch_merge_key if _holds_maps([*original, *patch], path) else ""
+    wanted = _identities(order, key, path)
+    _check_order([item for item in patch if not _is_special(item)], wanted, key, path)
+    before = _identities(original, key, path)
+    merged = _merge_list(original, patch, meta, path)
+    return _arrange(merged, wanted, before, key, path)
+
+
+def _check_order(patch: list[Any], wanted: list[Hashable], key: str, path: str) -> None:
+    """The patch's items must be among the ordered ones, in the same relative order."""
+    remaining = iter(wanted)
+    for item in _identities(patch, key, path):
+        if item not in remaining:
+            raise PatchError("the patch's items do not follow the order list", path=path, op="$setElementOrder")
+
+
+def _merge_list(original: list[Any], patch: list[Any], meta: FieldMerge, path: str) -> list[Any]:
+    if meta.strategy != "merge":
+        return _clean_list(patch, path)
+    if not _holds_maps([*original, *patch], path):
+        return _merge_primitives(original, patch, path)
+    if not meta.patch_merge_key:
+        raise PatchError("the schema gives no merge key for a list of objects", path=path, op="merge")
+    return _merge_map_list(original, patch, meta, path)
+
+
+def _merge_primitives(original: list[Any], patch: list[Any], path: str) -> list[Any]:
+    merged = list({_identity(item): item for item in reversed([*original, *patch])}.values())[::-1]
+    return _arrange(merged, _identities(patch, "", path), _identities(original, "", path), "", path)
+
+
+def _merge_map_list(original: list[Any], patch: list[Any], meta: FieldMerge, path: str) -> list[Any]:
+    key = meta.patch_merge_key
+    directives = [_pop_directive(item, path) for item in patch]
+    ordinary = [item for item, name in zip(patch, directives, strict=True) if not name or (name == "merge" and item)]
+    if any(name == "replace" for name in directives):
+        return _clean_list([i for i, name in zip(patch, directives, strict=True) if name != "delete" and i], path)
+    doomed = [item for item, name in zip(patch, directives, strict=True) if name == "delete"]
+    gone = set(_identities(doomed, key, path))
+    kept = [item for item in original if _item_identity(item, key, path) not in gone]
+    wanted, before = _identities(ordinary, key, path), _identities(kept, key, path)
+    return _arrange(_merge_items(kept, ordinary, meta, path), wanted, before, key, path)
+
+
+def _merge_items(original: list[Any], patch: list[Any], meta: FieldMerge, path: str) -> list[Any]:
+    """Merge each patch item into the first item with its merge key, or append it."""
+    key, merged = meta.patch_merge_key, list(original)
+    positions: dict[Hashable, int] = {}
+    for index, item in enumerate(merged):
+        positions.setdefault(_item_identity(item, key, path), index)
+    for item in patch:
+        identity = _item_identity(item, key, path)
+        index = positions.setdefault(identity, len(merged))
+        where = _join(path, str(item[key]))
+        if index == len(merged):
+            merged.append(_clean_map(item, where))
+        else:
+            merged[index] = _merge_map(merged[index], item, meta.child, where)
+    return merged
+
+
+def _arrange(items: list[Any], wanted: list[Hashable], before: list[Hashable], key: str, path: str) -> list[Any]:
+    """Order items: those in ``wanted`` as it says, the others where they stood relative to them in ``before``."""
+    wanted_at, before_at = _positions(wanted), _positions(before)
+    tagged = [(_item_identity(item, key, path), item) for item in items]
+    named = sorted((t for t in tagged if t[0] in wanted_at), key=lambda t: wanted_at[t[0]])
+    others = sorted((t for t in tagged if t[0] not in wanted_at), key=lambda t: before_at.get(t[0], len(before)))
+    result: list[Any] = []
+    while named and others:
+        left, right = before_at.get(others[0][0]), before_at.get(named[0][0])
+        first = others if left is not None and right is not None and left < right else named
+        result.append(first.pop(0)[1])
+    return result + [item for _, item in named + others]
+
+
+def _positions(identities: list[Hashable]) -> dict[Hashable, int]:
+    """Where each identity first stands."""
+    found: dict[Hashable, int] = {}
+    for index, identity in enumerate(identities):
+        found.setdefault(identity, index)
+    return found
+
+
+def _identities(items: list[Any], key: str, path: str) -> list[Hashable]:
+    return [_item_identity(item, key, path) for item in items]
+
+
+def _item_identity(item: Any, key: str, path: str) -> Hashable:
+    """What tells a list item from its siblings: its merge key's value, or the primitive itself."""
+    if not key:
+        return _identity(item)
+    if not isinstance(item, dict) or key not in item:
+        raise PatchError(f"a list item has no merge key {key!r}", path=path, op="merge")
+    return _identity(item[key])
+
+
+def _identity(value: Any) -> Hashable:
+    if isinstance(value, bool | dict | list):
+        return (type(value).__name__, json.dumps(value, sort_keys=True))
+    return ("scalar", value)
+
+
+def _holds_maps(items: list[Any], path: str) -> bool:
+    """Whether a list is one of objects; a mix, or a list of lists, cannot be merged."""
+    maps = sum(isinstance(item, dict) for item in items)
+    if any(isinstance(item, list) for item in items) or maps not in (0, len(items)):
+        raise PatchError("a merged list must hold only objects or only primitives", path=path, op="merge")
+    return maps > 0
+
+
+def _clean(value: Any, path: str) -> Any:
+    """A patch value fit to stand alone: without directives and without nulls in objects."""
+    if isinstance(value, dict):
+        return {} if _pop_directive(value, path) == "delete" else _clean_map(value, path)
+    return _clean_list(value, path) if isinstance(value, list) else value
+
+
+def _clean_map(value: dict[str, Any], path: str) -> dict[str, Any]:
+    value.pop(DIRECTIVE, None)
+    return {
+        key: _clean(item, _join(path, key))
+        for key, item in value.items()
+        if item is not None and key != RETAIN_KEYS and not _is_list_directive(key)
+    }
+
+
+def _clean_list(items: list[Any], path: str) -> list[Any]:
+    kept = [item for item in items if not _is_special(item)]
+    return [_clean(item, _join(path, str(index))) for index, item in enumerate(kept)]
+
+
+def _is_special(item: Any) -> bool:
+    """Whether a list item only instructs: a deletion, or a directive with nothing else."""
+    return isinstance(item, dict) and (item.get(DIRECTIVE) == "delete" or (DIRECTIVE in item and len(item) == 1))
+
+
+def _is_list_directive(key: str) -> bool:
+    return key.startswith((DELETE_FROM_PRIMITIVE_LIST, SET_ELEMENT_ORDER))
+
+
+def _require_list(value: Any, path: str, op: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise PatchError("a list is expected", path=path, op=op)
+    return value
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}/{key.replace('~', '~0').replace('/', '~1')}"

@@ -1,0 +1,26 @@
+"""metav1.Time and metav1.MicroTime as text."""
+
+from datetime import UTC, datetime
+
+
+def format_time(moment: datetime) -> str:
+    """metav1.Time: seconds, in UTC: 2026-01-02T03:04:05Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def format_micro_time(moment: datetime) -> str:
+    """metav1.MicroTime: always six digits of a second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime:
+    """Either of them, in UTC; raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"time {text!r} has no time zone: write it as 2026-01-02T03:04:05Z")
+    return moment.astimezone(UTC)
+
+
+def truncated(moment: datetime) -> datetime:
+    """The same moment in whole seconds, as typed objects must carry it."""
+    return moment.astimezone(UTC).replace(microsecond=0)

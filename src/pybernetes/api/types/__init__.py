@@ -1,0 +1,51 @@
+"""The typed objects of every built-in group-version: one generated module each (core_v1, apps_v1, ...).
+
+Everything but __init__ and _support is written by tools/update_api.py. Fields are as in upstream's Go types: values have a
+zero value ("", 0, [], {}), pointers and times are None when absent, and JSON leaves out or writes zero values as Go does.
+Quantities are `Quantity`, times `datetime` (MicroTime: str), base64 `bytes`. Unknown fields are skipped.
+"""
+
+import importlib
+from typing import Any, TypeVar
+
+import msgspec
+
+from ._kinds import KINDS
+from ._support import decode_hook, encode_hook
+
+__all__ = ["KINDS", "decode", "encode", "type_of"]
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder(enc_hook=encode_hook)
+_decoders: dict[Any, Any] = {}
+
+
+def type_of(api_version: str, kind: str) -> Any:
+    """The class of a built-in kind; KeyError if there is none."""
+    module, name = KINDS[api_version, kind]
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+
+
+def decode(data: bytes | str, cls: type[T]) -> T:
+    """JSON to a typed object; null stands for the zero value; raises msgspec.ValidationError."""
+    decoder = _decoders.get(cls)
+    if decoder is None:
+        decoder = _decoders[cls] = msgspec.json.Decoder(cls, dec_hook=decode_hook)
+    try:
+        result: T = decoder.decode(data)
+    except msgspec.ValidationError:
+        # Go writes nil slices of required fields as null: rare enough to be found out by failing first.
+        result = msgspec.convert(_without_nulls(msgspec.json.decode(data)), cls, dec_hook=decode_hook, builtin_types=())
+    return result
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+    return [_without_nulls(v) for v in value] if isinstance(value, list) else value
+
+
+def encode(value: Any) -> bytes:
+    """A typed object to JSON."""
+    return _encoder.encode(value)

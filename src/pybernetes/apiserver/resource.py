@@ -1,0 +1,141 @@
+"""What the API server knows of a kind: one record, filled by a module of `kinds/` (or later by a CustomResourceDefinition).
+
+Objects are plain dicts in the shape of their JSON, already decoded strictly against the schema: unknown fields are gone, types
+are right, quantities canonical, zero values as Go writes them. Hooks change dicts in place and are pure: `now`, generated names
+and addresses come from elsewhere. Upstream: pkg/apis/GROUP/{v1/defaults.go,validation}, pkg/registry/GROUP/KIND/strategy.go,
+pkg/printers/internalversion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from pybernetes.api.field import FieldError
+
+Object = dict[str, Any]
+Errors = list[FieldError]
+
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of `kubectl get`; priority 1 shows with -o wide. Name, Age and the like are given by each kind itself."""
+
+    name: str
+    type: str = "string"
+    format: str = ""
+    description: str = ""
+    priority: int = 0
+
+
+def _nothing(obj: Object) -> None:
+    """No defaults."""
+
+
+def _no_errors(obj: Object) -> Errors:
+    return []
+
+
+def _no_update_errors(new: Object, old: Object) -> Errors:
+    return []
+
+
+def _prepare_nothing(new: Object, old: Object) -> None:
+    """Nothing to keep."""
+
+
+def _no_fields(obj: Object) -> Mapping[str, str]:
+    return {}
+
+
+def _same(obj: Object) -> Object:
+    return obj
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One resource of one group-version. The registry adds what all kinds have in common: see the fields' notes."""
+
+    group: str
+    version: str
+    name: str  # plural, as in the path
+    kind: str
+    singular: str = ""  # default: kind in lower case
+    namespaced: bool = True
+    short_names: Sequence[str] = ()
+    categories: Sequence[str] = ()
+    verbs: Sequence[str] = VERBS  # ("create",) alone for reviews such as TokenReview, which `answer` computes
+    schema: str = ""  # name in api/data/definitions.json, e.g. io.k8s.api.core.v1.Pod
+    # Where objects are kept: (group, resource, version) of the stored form; same as this one unless two versions share it.
+    storage: tuple[str, str, str] | None = None
+    to_storage: Callable[[Object], Object] = _same  # this version -> stored version (apiVersion and kind included)
+    from_storage: Callable[[Object], Object] = _same
+
+    # Names: the check of metadata.name; "subdomain" and "label" are DNS-1123, "label1035" DNS-1035, "path" path segments (RBAC).
+    name_check: Literal["subdomain", "label", "label1035", "path"] | Callable[[str], list[str]] = "subdomain"
+    default: Callable[[Object], None] = (
+        _nothing  # after decoding, also for stored objects when read; must be idempotent
+    )
+    prepare_create: Callable[[Object], None] = _nothing  # after defaults: clears status, sets initial phase
+    prepare_update: Callable[[Object, Object], None] = (
+        _prepare_nothing  # (new, old): keeps status, what may not change silently
+    )
+    prepare_status: Callable[[Object, Object], None] | None = (
+        None  # (new, old) of PUT .../status; None: everything but status and metadata's managed fields is kept
+    )
+    generation: bool = True  # metadata.generation: 1 at creation, +1 when anything but metadata and status changes
+    validate: Callable[[Object], Errors] = _no_errors  # on create, beyond metadata (the registry checks that)
+    validate_update: Callable[[Object, Object], Errors] = (
+        _no_update_errors  # (new, old); must itself call validate where upstream does
+    )
+    validate_status: Callable[[Object, Object], Errors] = _no_update_errors
+    allow_create_on_update: bool = False  # PUT makes what is not there (Lease, Endpoints, ...)
+    allow_unconditional_update: bool = True  # PUT without resourceVersion overwrites
+
+    status: bool = False  # has the subresource status
+    scale: ScalePaths | None = None
+    subresources: Sequence[str] = ()  # further ones, by name: served by apiserver/subresources
+
+    selectable: Callable[[Object], Mapping[str, str]] = (
+        _no_fields  # field selectors beyond metadata.name and .namespace
+    )
+    selectable_fields: Sequence[str] = ()  # the names that `selectable` gives
+    columns: Sequence[Column] = ()  # default: Name, Created At (the API server's generic table)
+    row: Callable[[Object, datetime], list[Any]] | None = None  # cells in the order of `columns`
+
+    # Graceful deletion: seconds left to the one who must finish it, 0 for at once, from the object and the asked period (None: not asked).
+    graceful: Callable[[Object, int | None], int] | None = None
+    default_propagation: Literal["background", "orphan"] = "background"
+    answer: Callable[..., Any] | None = (
+        None  # for create-only reviews: given the server's services at assembly; see apiserver/reviews
+    )
+
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def api_version(self) -> str:
+        """`v1`, `apps/v1`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def list_kind(self) -> str:
+        """`PodList`."""
+        return f"{self.kind}List"
+
+    @property
+    def stored_at(self) -> tuple[str, str, str]:
+        """(group, resource, version) of the stored form."""
+        return self.storage or (self.group, self.name, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class ScalePaths:
+    """Where autoscaling/v1 Scale finds its numbers, as field names below the object."""
+
+    spec_replicas: tuple[str, ...] = ("spec", "replicas")
+    status_replicas: tuple[str, ...] = ("status", "replicas")
+    selector: tuple[str, ...] = ("spec", "selector")  # a LabelSelector, or a plain map

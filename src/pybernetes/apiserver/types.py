@@ -1,0 +1,129 @@
+"""The interfaces at which the parts of the API server meet: who asks, what is asked, what may be looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from pybernetes.wire.http import Request
+
+from .resource import Object, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks (authentication/v1 UserInfo). `groups` has system:authenticated or system:unauthenticated already."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
+LOOPBACK = User("system:apiserver", ("system:masters", "system:authenticated"))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """What a path asks for (apiserver/pkg/endpoints/request). `verb` is get, list, watch, create, update, patch, delete,
+    deletecollection or, for other paths, the HTTP method in lower case."""
+
+    verb: str
+    path: str
+    is_resource: bool = False
+    prefix: str = ""  # "api" or "apis"
+    group: str = ""
+    version: str = ""
+    namespace: str = ""
+    resource: str = ""
+    subresource: str = ""
+    name: str = ""
+    rest: str = ""  # what follows the subresource: path of a proxy request
+    field_selector: str = ""
+    label_selector: str = ""
+
+
+class Reader(Protocol):
+    """The newest known objects, from the watch caches, in their stored version. They are shared: never change them."""
+
+    def get(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
+        """One object, None if there is none. `namespace` is "" for cluster-scoped ones."""
+        ...
+
+    def list(self, group: str, resource: str, namespace: str = "") -> Iterable[Object]:
+        """All objects, of one namespace or ("") of all."""
+        ...
+
+    async def fresh(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
+        """As get, but read from the store: for decisions that must not be taken on old news."""
+        ...
+
+
+class Writer(Protocol):
+    """The registry used from inside: defaults and validation apply, authorization and admission do not."""
+
+    async def create(self, resource: Resource, obj: Object, namespace: str = "") -> Object: ...
+
+    async def update(self, resource: Resource, obj: Object, namespace: str = "") -> Object:
+        """With the resource version of `obj` as precondition; StatusError conflict."""
+        ...
+
+    async def delete(self, resource: Resource, name: str, namespace: str = "") -> None: ...
+
+
+class Authenticator(Protocol):
+    """Says who asks."""
+
+    def authenticate(self, request: Request) -> User | None:
+        """None: nothing presented that this one knows. Raises StatusError unauthorized for a credential that is wrong."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Of an authorizer; `reason` goes into the message of a denial and into SubjectAccessReview."""
+
+    allowed: bool = False
+    denied: bool = False  # neither: no opinion, the next authorizer is asked
+    reason: str = ""
+
+
+class Authorizer(Protocol):
+    """Says whether one may."""
+
+    def authorize(self, user: User, info: RequestInfo) -> Decision: ...
+
+
+@dataclass(slots=True)
+class Attributes:
+    """What admission is asked about. Mutating plug-ins change `object` in place (after defaults, before validation)."""
+
+    user: User
+    operation: Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+    resource: Resource
+    subresource: str
+    namespace: str
+    name: str
+    object: Object | None  # None for DELETE
+    old_object: Object | None  # None for CREATE
+    dry_run: bool = False
+    options: Object = field(default_factory=dict)
+
+
+class AdmissionPlugin(Protocol):
+    """One step of the chain. Refuses by raising a StatusError (usually `errors.forbidden`)."""
+
+    name: str
+
+    def admit(self, attributes: Attributes) -> Awaitable[None] | None:
+        """May change the object."""
+        ...
+
+    def validate(self, attributes: Attributes) -> Awaitable[None] | None:
+        """After validation of the kind; may only refuse (or, as quota does, count)."""
+        ...
+
+
+JSON = dict[str, Any]
