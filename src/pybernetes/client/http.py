@@ -1,0 +1,351 @@
+"""A small HTTP/1.1 client on asyncio and httptools: pooled connections, streams, upgrades."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+import httptools
+
+Headers = Iterable[tuple[str, str]]
+
+IDLE_SECONDS = 60.0  # shorter than what servers allow, so that a pooled connection is seldom found closed
+CONNECT_SECONDS = 10.0
+BUFFERED_BYTES = 1 << 20  # a stream's reader that is behind by more pauses the connection
+REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+
+
+class ConnectFailed(ConnectionError):
+    """No connection could be made; nothing was sent."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A complete response; header names are lower-cased, the last of repeated ones counts."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: a response at a time."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport
+        self.used = 0
+        self.idle_since = 0.0
+        self.closed = False
+        self._error: Exception | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._reset()
+
+    def _reset(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.chunks: deque[bytes] = deque()
+        self.buffered = 0
+        self.head_done = False
+        self.complete = False
+        self.upgraded = False
+        self.received = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.received = True
+        if self.upgraded:
+            self.on_body(data)
+        else:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self.upgraded = True
+                offset = int(upgrade.args[0])
+                if data[offset:]:
+                    self.on_body(data[offset:])
+            except httptools.HttpParserError as error:
+                self._error = ConnectionError(f"malformed response: {error}")
+                self.transport.abort()
+        self._wake()
+
+    def eof_received(self) -> None:
+        self._end(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(exc)
+
+    def _end(self, exc: Exception | None) -> None:
+        if not self.closed:
+            self.closed = True
+            # Without a length the end of the connection is the end of the body.
+            if self.head_done and "content-length" not in self.headers and "transfer-encoding" not in self.headers:
+                self.complete = True
+            elif self._error is None:
+                self._error = (
+                    exc if isinstance(exc, ConnectionError) else ConnectionResetError("connection closed by the server")
+                )
+        self._writable.set()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    # Parser events.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self.status = self.parser.get_status_code()
+        self.head_done = self.status >= 200 or self.status == 101
+        self.upgraded = self.status == 101
+
+    def on_body(self, body: bytes) -> None:
+        self.chunks.append(body)
+        self.buffered += len(body)
+        if self.buffered > BUFFERED_BYTES and not self._paused and self.streaming:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        if self.head_done and not self.upgraded:
+            self.complete = True
+
+    streaming = False
+
+    # For the caller.
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def begin(self, data: bytes, streaming: bool = False) -> None:
+        """Sends a request's bytes."""
+        self._reset()
+        self.used += 1
+        self.streaming = streaming
+        self.transport.write(data)
+
+    async def head(self) -> None:
+        """Waits for the status line and headers."""
+        while not self.head_done:
+            if self._error is not None or self.closed:
+                raise self._error or ConnectionResetError("connection closed by the server")
+            await self._wait()
+
+    async def body(self) -> bytes:
+        """Waits for the whole body."""
+        while not self.complete:
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+        return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+
+    async def chunk(self) -> bytes:
+        """The next piece of the body; b"" at its end. ConnectionError where it is cut off."""
+        while not self.chunks:
+            if self.complete:
+                return b""
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+        piece = b"".join(self.chunks)
+        self.chunks.clear()
+        self.buffered = 0
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+        return piece
+
+    async def write(self, data: bytes) -> None:
+        """For upgraded connections."""
+        if self.closed:
+            raise self._error or ConnectionResetError("connection closed by the server")
+        self.transport.write(data)
+        await self._writable.wait()
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request can follow."""
+        return self.complete and not self.closed and self.parser.should_keep_alive() and not self.transport.is_closing()
+
+
+class Stream:
+    """A response whose body is read piece by piece."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self.status = connection.status
+        self.headers = connection.headers
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self._connection.chunk():
+            yield piece
+
+    async def read(self) -> bytes:
+        """All that is left."""
+        return b"".join([piece async for piece in self])
+
+
+class Duplex:
+    """An upgraded connection: bytes both ways."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self.headers = connection.headers
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end."""
+        try:
+            return await self._connection.chunk()
+        except ConnectionError:
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        """Sends, waiting while the peer is slow."""
+        await self._connection.write(data)
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.transport.close()
+
+
+class HTTPClient:
+    """Requests to one server. Safe for many tasks at once; `close` when done."""
+
+    def __init__(self, base_url: str, ssl_context: ssl.SSLContext | None = None) -> None:
+        url = urlsplit(base_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError(f"server {base_url!r} is not a URL such as https://127.0.0.1:6443")
+        self.host = url.hostname
+        self.port = url.port or (443 if url.scheme == "https" else 80)
+        self._prefix = url.path.rstrip("/")
+        self._ssl = (ssl_context or ssl.create_default_context()) if url.scheme == "https" else None
+        authority = f"[{self.host}]" if ":" in self.host else self.host
+        self._authority = f"{authority}:{self.port}"
+        self._idle: list[_Connection] = []
+        self._open: set[_Connection] = set()
+
+    async def request(
+        self, method: str, target: str, headers: Headers = (), body: bytes = b"", timeout: float | None = None
+    ) -> Answer:
+        """One request; ConnectionError where no whole answer came, TimeoutError after `timeout` seconds."""
+        async with asyncio.timeout(timeout):
+            async with self._begun(method, target, headers, body, streaming=False) as connection:
+                content = await connection.body()
+                return Answer(connection.status, connection.headers, content)
+
+    @asynccontextmanager
+    async def stream(self, method: str, target: str, headers: Headers = (), body: bytes = b"") -> AsyncIterator[Stream]:
+        """As request, but the body is read as it comes."""
+        async with self._begun(method, target, headers, body, streaming=True) as connection:
+            yield Stream(connection)
+
+    async def upgrade(self, method: str, target: str, headers: Headers, protocol: str) -> Duplex | Answer:
+        """Asks for another protocol; an Answer where the server refuses."""
+        connection = await self._connect()
+        wanted = [("Connection", "Upgrade"), ("Upgrade", protocol), *headers]
+        try:
+            connection.begin(self._encode(method, target, wanted, b""), streaming=True)
+            await connection.head()
+            if connection.upgraded:
+                return Duplex(connection)
+            answer = Answer(connection.status, connection.headers, await connection.body())
+        except BaseException:
+            connection.transport.abort()
+            raise
+        connection.transport.close()
+        return answer
+
+    async def close(self) -> None:
+        """Ends every connection, also those with a request under way."""
+        for connection in list(self._open):
+            connection.transport.abort()
+        self._open.clear()
+        self._idle.clear()
+        await asyncio.sleep(0)
+
+    @asynccontextmanager
+    async def _begun(
+        self, method: str, target: str, headers: Headers, body: bytes, streaming: bool
+    ) -> AsyncIterator[_Connection]:
+        data = self._encode(method, target, headers, body)
+        connection = self._pooled() or await self._connect()
+        try:
+            connection.begin(data, streaming)
+            try:
+                await connection.head()
+            except ConnectionError:
+                # A pooled connection that the server closed meanwhile; what may be repeated is, once.
+                if connection.used == 1 or connection.received or method not in REPEATABLE:
+                    raise
+                self._open.discard(connection)
+                connection = await self._connect()
+                connection.begin(data, streaming)
+                await connection.head()
+            yield connection
+        finally:
+            self._release(connection)
+
+    def _pooled(self) -> _Connection | None:
+        oldest = time.monotonic() - IDLE_SECONDS
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed and not connection.transport.is_closing() and connection.idle_since > oldest:
+                return connection
+            connection.transport.abort()
+            self._open.discard(connection)
+        return None
+
+    def _release(self, connection: _Connection) -> None:
+        if connection.reusable:
+            connection.idle_since = time.monotonic()
+            self._idle.append(connection)
+        else:
+            connection.transport.abort()
+            self._open.discard(connection)
+
+    async def _connect(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, connection = await loop.create_connection(_Connection, self.host, self.port, ssl=self._ssl)
+        except TimeoutError as error:
+            raise ConnectFailed(f"no answer from {self._authority} in {CONNECT_SECONDS:.0f} s") from error
+        except OSError as error:
+            raise ConnectFailed(f"cannot connect to {self._authority}: {error}") from error
+        self._open.add(connection)
+        return connection
+
+    def _encode(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
+        lines = [f"{method} {self._prefix}{target} HTTP/1.1", f"Host: {self._authority}"]
+        lines.extend(f"{name}: {value}" for name, value in headers)
+        if body or method in ("POST", "PUT", "PATCH"):
+            lines.append(f"Content-Length: {len(body)}")
+        head = "\r\n".join(lines)
+        if "\r\n\r\n" in head or head.count("\r\n") != len(lines) - 1:
+            raise ValueError("a header or the target holds a line break")
+        return head.encode("latin-1") + b"\r\n\r\n" + body

@@ -1,0 +1,254 @@
+"""Reflectors and shared informers (client-go/tools/cache)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Protocol
+
+from pybernetes.api.errors import StatusError
+
+from .types import Handler, ObjectList, WatchEvent
+
+_log = logging.getLogger(__name__)
+
+FIRST_BACKOFF = 0.8  # seconds; client-go's reflector: doubling to 30 s with jitter
+MAX_BACKOFF = 30.0
+WATCH_SECONDS = (300, 600)  # a watch is asked to end somewhere between, so that load balancers stay balanced
+
+Key = tuple[str, str]  # (namespace, name)
+
+
+class ListerWatcher(Protocol):
+    """What a reflector needs of a client; RESTClient has it."""
+
+    async def list(
+        self,
+        kind: type[Any],
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str = "",
+    ) -> ObjectList: ...
+
+    def watch(
+        self,
+        kind: type[Any],
+        namespace: str = "",
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        timeout_seconds: int = 0,
+    ) -> AsyncIterator[WatchEvent]: ...
+
+
+class Cache:
+    """Objects by key and by indexes; tells handlers of every change."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Key, Any] = {}
+        self._namespaces: dict[str, dict[str, Any]] = {}
+        self._indexers: dict[str, Callable[[Any], Iterable[str]]] = {}
+        self._indexes: dict[str, dict[str, dict[Key, Any]]] = {}
+        self._handlers: list[Handler] = []
+        self.synced = False
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def get(self, name: str, namespace: str = "") -> Any | None:
+        """One object."""
+        return self._objects.get((namespace, name))
+
+    def list(self, namespace: str = "") -> Iterable[Any]:
+        """All, or those of a namespace."""
+        return list(self._namespaces.get(namespace, {}).values()) if namespace else list(self._objects.values())
+
+    def by_index(self, index: str, key: str) -> Iterable[Any]:
+        """Objects that the index's function gave the key."""
+        return list(self._indexes[index].get(key, {}).values())
+
+    def add_handler(self, handler: Handler) -> None:
+        """Existing objects are told at once as additions."""
+        self._handlers.append(handler)
+        for obj in list(self._objects.values()):
+            self._call(handler, None, obj)
+
+    def add_index(self, index: str, keys: Callable[[Any], Iterable[str]]) -> None:
+        """A second index of the same name must be the same function: the first one stays."""
+        if index in self._indexers:
+            return
+        self._indexers[index] = keys
+        self._indexes[index] = {}
+        for key, obj in self._objects.items():
+            self._index(index, key, None, obj)
+
+    def replace(self, objects: Iterable[Any]) -> None:
+        """What a list says is all there is: differences are told as if they had been watched."""
+        fresh = {(o.metadata.namespace, o.metadata.name): o for o in objects}
+        for key in [k for k in self._objects if k not in fresh]:
+            self.change(key, None)
+        for key, obj in fresh.items():
+            old = self._objects.get(key)
+            if old is not None and old.metadata.uid != obj.metadata.uid:
+                self.change(key, None)  # deleted and made again while nobody watched
+            if old is None or old.metadata.resource_version != obj.metadata.resource_version:
+                self.change(key, obj)
+        self.synced = True
+
+    def change(self, key: Key, new: Any | None) -> None:
+        """Stores or removes one object and tells it."""
+        old = self._objects.pop(key, None) if new is None else self._objects.get(key)
+        if old is None and new is None:
+            return
+        namespace, name = key
+        if new is None:
+            members = self._namespaces[namespace]
+            del members[name]
+            if not members:
+                del self._namespaces[namespace]
+        else:
+            self._objects[key] = new
+            self._namespaces.setdefault(namespace, {})[name] = new
+        for index in self._indexers:
+            self._index(index, key, old, new)
+        for handler in self._handlers:
+            self._call(handler, old, new)
+
+    def _index(self, index: str, key: Key, old: Any | None, new: Any | None) -> None:
+        keys, table = self._indexers[index], self._indexes[index]
+        for value in keys(old) if old is not None else ():
+            bucket = table.get(value)
+            if bucket is not None:
+                bucket.pop(key, None)
+                if not bucket:
+                    del table[value]
+        for value in keys(new) if new is not None else ():
+            table.setdefault(value, {})[key] = new
+
+    @staticmethod
+    def _call(handler: Handler, old: Any | None, new: Any | None) -> None:
+        try:
+            handler(old, new)
+        except Exception:
+            # One handler's mistake must not stop the news for all others.
+            _log.exception("an event handler failed")
+
+
+class SharedInformer(Cache):
+    """See `client.types.Informer`; `run` keeps it."""
+
+    def __init__(
+        self,
+        client: ListerWatcher,
+        kind: type[Any],
+        namespace: str = "",
+        field_selector: str = "",
+        label_selector: str = "",
+        sleep: Callable[[float], Any] = asyncio.sleep,
+    ) -> None:
+        super().__init__()
+        self._client, self._kind, self._namespace = client, kind, namespace
+        self._selectors = {"field_selector": field_selector, "label_selector": label_selector}
+        self._sleep = sleep
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Lists, watches, resumes, lists again where the server has forgotten; until cancelled."""
+        backoff = FIRST_BACKOFF
+        version: str | None = None
+        first = "0"  # any version will do at the start; after a 410 the newest is wanted
+        while True:
+            try:
+                if version is None:
+                    found = await self._client.list(
+                        self._kind, self._namespace, resource_version=first, **self._selectors
+                    )
+                    self.replace(found.items)
+                    self._changed.set()
+                    version = found.resource_version
+                    backoff = FIRST_BACKOFF
+                async for event in self._client.watch(
+                    self._kind,
+                    self._namespace,
+                    resource_version=version,
+                    timeout_seconds=random.randint(*WATCH_SECONDS),
+                    **self._selectors,
+                ):
+                    version = self._receive(event)
+                    backoff = FIRST_BACKOFF
+                continue
+            except StatusError as error:
+                if error.code == 410:
+                    version, first = None, ""
+                    continue
+                _log.warning("list or watch of %s failed: %s", self._kind.__name__, error)
+            except (ConnectionError, TimeoutError) as error:
+                _log.warning("list or watch of %s was cut off: %s", self._kind.__name__, error)
+            await self._sleep(backoff * (1 + random.random()))
+            backoff = min(backoff * 2, MAX_BACKOFF)
+
+    def _receive(self, event: WatchEvent) -> str:
+        meta = event.object.metadata
+        if event.type != "BOOKMARK":
+            self.change((meta.namespace, meta.name), None if event.type == "DELETED" else event.object)
+        return str(meta.resource_version)
+
+    async def wait_synced(self) -> None:
+        """Returns after the first list."""
+        while not self.synced:
+            await self._changed.wait()
+
+
+class InformerFactory:
+    """See `client.types.Informers`."""
+
+    def __init__(self, client: ListerWatcher) -> None:
+        self._client = client
+        self._informers: dict[tuple[Any, ...], SharedInformer] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running = False
+        self._failed: asyncio.Future[None] | None = None
+
+    def informer(
+        self, kind: type[Any], namespace: str = "", *, field_selector: str = "", label_selector: str = ""
+    ) -> SharedInformer:
+        key = (kind, namespace, field_selector, label_selector)
+        known = self._informers.get(key)
+        if known is None:
+            known = self._informers[key] = SharedInformer(self._client, kind, namespace, field_selector, label_selector)
+            if self._running:
+                self._start(known)
+        return known
+
+    async def run(self) -> None:
+        self._running = True
+        self._failed = asyncio.get_running_loop().create_future()
+        try:
+            for informer in list(self._informers.values()):
+                self._start(informer)
+            await self._failed
+        finally:
+            self._running = False
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, informer: SharedInformer) -> None:
+        task = asyncio.get_running_loop().create_task(informer.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def wait_synced(self) -> None:
+        for informer in list(self._informers.values()):
+            await informer.wait_synced()

@@ -1,0 +1,217 @@
+"""kubeconfig files and the credentials in them (client-go/tools/clientcmd, plugin/pkg/client/auth/exec)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import ssl
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pybernetes.api.times import parse_time
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+TOKEN_RELOAD = timedelta(minutes=1)  # projected tokens are rotated in place; client-go reads them again as often
+
+
+class ConfigError(ValueError):
+    """A kubeconfig that cannot be used; the text says what is wrong and where."""
+
+
+@dataclass(slots=True)
+class Config:
+    """Where the server is and who we are there. Files are read when a connection is made."""
+
+    server: str
+    namespace: str = "default"
+    ca_data: bytes | None = None  # None: the system's
+    insecure_skip_tls_verify: bool = False
+    tls_server_name: str = ""
+    certificate: bytes | None = None
+    key: bytes | None = None
+    token: str = ""
+    token_file: Path | None = None
+    username: str = ""
+    password: str = ""
+    exec_plugin: dict[str, Any] | None = None
+    impersonate: dict[str, Any] = field(default_factory=dict)
+    _cached: tuple[str, datetime] | None = None
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """None for plain HTTP."""
+        if not self.server.startswith("https://"):
+            return None
+        try:
+            context = ssl.create_default_context(cadata=self.ca_data.decode() if self.ca_data else None)
+            if self.insecure_skip_tls_verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            if self.certificate and self.key:
+                _load_pair(context, self.certificate, self.key)
+        except ssl.SSLError as error:
+            raise ConfigError(
+                f"certificate or key of the kubeconfig for {self.server} cannot be used: {error}"
+            ) from error
+        return context
+
+    async def authorization(self, now: datetime) -> str:
+        """The Authorization header, "" for none (or a client certificate)."""
+        if self.username:
+            pair = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+            return f"Basic {pair}"
+        token = self.token
+        if self.token_file is not None or self.exec_plugin is not None:
+            if self._cached is None or now >= self._cached[1]:
+                self._cached = await self._fresh(now)
+            token = self._cached[0]
+        return f"Bearer {token}" if token else ""
+
+    async def _fresh(self, now: datetime) -> tuple[str, datetime]:
+        if self.token_file is not None:
+            try:
+                return self.token_file.read_text().strip(), now + TOKEN_RELOAD
+            except OSError as error:
+                raise ConfigError(f"token file {str(self.token_file)!r} cannot be read: {error.strerror}") from error
+        assert self.exec_plugin is not None
+        return await _run_plugin(self.exec_plugin, now)
+
+
+def _load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """The ssl module takes files only: a private one for the blink of an eye."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "pair.pem")
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+            file.write(key.rstrip() + b"\n" + certificate)
+        context.load_cert_chain(path)
+
+
+async def _run_plugin(plugin: dict[str, Any], now: datetime) -> tuple[str, datetime]:
+    """Runs a credential plugin (client.authentication.k8s.io ExecCredential) and returns token and expiry."""
+    command = plugin.get("command", "")
+    environment = dict(os.environ)
+    environment.update({e["name"]: e["value"] for e in plugin.get("env") or ()})
+    version = plugin.get("apiVersion", "client.authentication.k8s.io/v1")
+    environment["KUBERNETES_EXEC_INFO"] = json.dumps(
+        {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
+    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            command, *(plugin.get("args") or ()), env=environment, stdout=asyncio.subprocess.PIPE
+        )
+    except OSError as error:
+        hint = plugin.get("installHint", "")
+        raise ConfigError(f"credential plugin {command!r} cannot be run: {error.strerror}. {hint}".strip()) from error
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise ConfigError(f"credential plugin {command!r} failed with exit code {process.returncode}")
+    try:
+        status = json.loads(output)["status"]
+        expiry = status.get("expirationTimestamp")
+        return str(status["token"]), parse_time(expiry) if expiry else now + timedelta(days=3650)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"credential plugin {command!r} gave no ExecCredential with a token") from error
+
+
+def load(path: str | os.PathLike[str] | None = None, context: str = "") -> Config:
+    """The given file, else $KUBECONFIG, else ~/.kube/config, else the pod's service account."""
+    import yaml  # parts that run with a Config made in code never need it
+
+    places = [Path(path)] if path else [Path(p) for p in os.environ.get("KUBECONFIG", "").split(os.pathsep) if p]
+    if not places:
+        places = [Path.home() / ".kube" / "config"]
+        if not places[0].exists():
+            return in_cluster()
+    merged: dict[str, Any] = {"clusters": {}, "users": {}, "contexts": {}}
+    current = ""
+    for place in places:
+        try:
+            document = yaml.safe_load(place.read_text()) or {}
+        except FileNotFoundError:
+            if len(places) > 1:
+                continue
+            raise ConfigError(f"kubeconfig {str(place)!r} does not exist") from None
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"kubeconfig {str(place)!r} cannot be read: {error}") from error
+        current = current or document.get("current-context", "")
+        for section in merged:
+            for entry in document.get(section) or ():
+                value = {**(entry.get(section[:-1]) or {}), "_folder": place.parent}
+                merged[section].setdefault(entry.get("name"), value)
+    return _config(merged, context or current, ", ".join(str(p) for p in places))
+
+
+def _config(merged: dict[str, Any], context: str, where: str) -> Config:
+    def pick(section: str, name: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = merged[section][name]
+        except KeyError:
+            raise ConfigError(f"{section[:-1]} {name!r} is not in the kubeconfig {where}") from None
+        return found
+
+    chosen = pick("contexts", context)
+    cluster = pick("clusters", chosen.get("cluster", ""))
+    user = pick("users", chosen["user"]) if chosen.get("user") else {}
+    if not cluster.get("server"):
+        raise ConfigError(f"cluster {chosen.get('cluster')!r} of the kubeconfig {where} has no server")
+    impersonate: dict[str, Any] = {
+        key: user[key] for key in ("as", "as-uid", "as-groups", "as-user-extra") if key in user
+    }
+    return Config(
+        server=cluster["server"],
+        namespace=chosen.get("namespace") or "default",
+        ca_data=_data(cluster, "certificate-authority"),
+        insecure_skip_tls_verify=bool(cluster.get("insecure-skip-tls-verify")),
+        tls_server_name=cluster.get("tls-server-name", ""),
+        certificate=_data(user, "client-certificate"),
+        key=_data(user, "client-key"),
+        token=user.get("token", ""),
+        token_file=user["_folder"] / user["tokenFile"] if user.get("tokenFile") and not user.get("token") else None,
+        username=user.get("username", ""),
+        password=user.get("password", ""),
+        exec_plugin=user.get("exec"),
+        impersonate=impersonate,
+    )
+
+
+def _data(section: dict[str, Any], name: str) -> bytes | None:
+    """`name-data` in base64, or the content of the file `name` (relative to the kubeconfig)."""
+    if section.get(f"{name}-data"):
+        with contextlib.suppress(ValueError):
+            return base64.b64decode(section[f"{name}-data"], validate=True)
+        raise ConfigError(f"{name}-data of the kubeconfig is not base64")
+    if section.get(name):
+        path = section["_folder"] / section[name]
+        try:
+            content: bytes = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{name} {str(path)!r} cannot be read: {error.strerror}") from error
+        return content
+    return None
+
+
+def in_cluster() -> Config:
+    """What a pod's service account gives (rest.InClusterConfig)."""
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
+    if not host or not port:
+        raise ConfigError(
+            "no kubeconfig: give --kubeconfig or set KUBECONFIG (and this is not a pod: KUBERNETES_SERVICE_HOST is not set)"
+        )
+    authority = f"[{host}]" if ":" in host else host
+    namespace = SERVICE_ACCOUNT / "namespace"
+    return Config(
+        server=f"https://{authority}:{port}",
+        namespace=namespace.read_text().strip() if namespace.exists() else "default",
+        ca_data=(SERVICE_ACCOUNT / "ca.crt").read_bytes(),
+        token_file=SERVICE_ACCOUNT / "token",
+    )
+
+
+def utc_now() -> datetime:
+    """The wall clock, for `Config.authorization`."""
+    return datetime.now(UTC)

@@ -1,0 +1,151 @@
+"""Leader election on a Lease (client-go/tools/leaderelection)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.api.errors import StatusError
+from pybernetes.api.times import format_micro_time
+from pybernetes.api.types import coordination_v1, meta_v1
+
+from .types import Client
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Upstream's flags --leader-elect-*; times in seconds."""
+
+    name: str
+    identity: str
+    namespace: str = "kube-system"
+    lease_duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 2.0
+
+
+@dataclass(slots=True)
+class Observed:
+    """What this candidate last saw of the lease, and when by its own clock: others' clocks are not trusted."""
+
+    record: tuple[str | None, str | None] = (None, None)  # holder, renewTime
+    at: float = 0.0
+
+
+def decide(
+    lease: coordination_v1.Lease | None, observed: Observed, identity: str, duration: float, now: float
+) -> Literal["create", "renew", "acquire", "wait"]:
+    """What a candidate does about the lease it just read."""
+    if lease is None:
+        return "create"
+    holder = lease.spec.holder_identity
+    record = (holder, lease.spec.renew_time)
+    if record != observed.record:
+        observed.record, observed.at = record, now
+    if holder == identity:
+        return "renew"
+    return "wait" if holder and observed.at + duration > now else "acquire"
+
+
+class LeaderElector:
+    """Runs `lead` while the lease is held; returns when it is lost (client-go's OnStoppedLeading)."""
+
+    def __init__(
+        self, client: Client, options: Options, now: Callable[[], datetime], clock: Clock | None = None
+    ) -> None:
+        self._client, self._options, self._now = client, options, now
+        self._clock = clock or RealClock()
+        self._observed = Observed()
+        self.is_leader = False
+
+    async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
+        """Waits for the lease, leads, gives the lease up when cancelled; raises what `lead` raises."""
+        while not await self._try():
+            await self._clock.sleep(self._options.retry_period * (1 + random.random() * 1.2))
+        self.is_leader = True
+        _log.info("successfully acquired lease %s/%s", self._options.namespace, self._options.name)
+        work = asyncio.ensure_future(lead())
+        renewal = asyncio.ensure_future(self._renew())
+        try:
+            await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+        finally:
+            self.is_leader = False
+            for task in (work, renewal):
+                task.cancel()
+            await asyncio.gather(work, renewal, return_exceptions=True)
+            await self._release()
+
+    async def _renew(self) -> None:
+        """Returns when the lease could not be renewed for the renew deadline."""
+        last = self._clock.monotonic()
+        while self._clock.monotonic() - last < self._options.renew_deadline:
+            await self._clock.sleep(self._options.retry_period)
+            if await self._try():
+                last = self._clock.monotonic()
+        _log.error(
+            "failed to renew lease %s/%s: timed out waiting for the condition",
+            self._options.namespace,
+            self._options.name,
+        )
+
+    async def _try(self) -> bool:
+        options = self._options
+        try:
+            async with asyncio.timeout(options.renew_deadline):
+                return await self._acquire_or_renew()
+        except (StatusError, ConnectionError, TimeoutError) as error:
+            _log.warning("lease %s/%s could not be read or written: %s", options.namespace, options.name, error)
+            return False
+
+    async def _acquire_or_renew(self) -> bool:
+        options = self._options
+        try:
+            lease = await self._client.get(coordination_v1.Lease, options.name, options.namespace)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+            lease = None
+        decision = decide(lease, self._observed, options.identity, options.lease_duration, self._clock.monotonic())
+        if decision == "wait":
+            return False
+        moment = format_micro_time(self._now())
+        if lease is None:
+            meta = meta_v1.ObjectMeta(name=options.name, namespace=options.namespace)
+            lease = coordination_v1.Lease(metadata=meta)
+        if decision != "renew":
+            lease.spec.lease_transitions = (lease.spec.lease_transitions or 0) + (decision == "acquire")
+            lease.spec.acquire_time = moment
+        lease.spec.holder_identity = options.identity
+        lease.spec.lease_duration_seconds = int(options.lease_duration)
+        lease.spec.renew_time = moment
+        try:
+            lease = await (self._client.create(lease) if decision == "create" else self._client.update(lease))
+        except StatusError as error:
+            if error.code == 409:  # another candidate was faster
+                return False
+            raise
+        self._observed = Observed((options.identity, moment), self._clock.monotonic())
+        return True
+
+    async def _release(self) -> None:
+        """Lets the next one take over at once (ReleaseOnCancel)."""
+        options = self._options
+        try:
+            lease = await self._client.get(coordination_v1.Lease, options.name, options.namespace)
+            if lease.spec.holder_identity == options.identity:
+                lease.spec.holder_identity = ""
+                lease.spec.lease_duration_seconds = 1
+                lease.spec.renew_time = format_micro_time(self._now() - timedelta(0))
+                await self._client.update(lease)
+        except (StatusError, ConnectionError) as error:
+            _log.warning("lease %s/%s could not be released: %s", options.namespace, options.name, error)

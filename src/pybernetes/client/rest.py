@@ -1,0 +1,245 @@
+"""The typed client over HTTP (client-go's typed clients)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from pybernetes.api import errors, types
+from pybernetes.api.errors import StatusError
+from pybernetes.api.resources import CLUSTER_SCOPED, collection_path
+
+from .http import Answer, HTTPClient
+from .kubeconfig import Config, utc_now
+from .types import ObjectList, WatchEvent
+
+T = TypeVar("T")
+
+PATCH_TYPES = {
+    "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "json": "application/json-patch+json",
+}
+MAX_RETRIES = 10  # of answers 429 and 503 with Retry-After, as client-go does
+
+
+class _Frame(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class _Bookmark(msgspec.Struct):
+    metadata: _BookmarkMeta
+
+
+class _BookmarkMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+    annotations: dict[str, str] = {}
+
+
+_frames = msgspec.json.Decoder(_Frame)
+_bookmarks = msgspec.json.Decoder(_Bookmark)
+_identities: dict[type, tuple[str, str]] = {}
+
+
+def identity(kind: type) -> tuple[str, str]:
+    """(apiVersion, kind) of a typed object's class."""
+    known = _identities.get(kind)
+    if known is None:
+        blank = kind()
+        known = _identities[kind] = (blank.api_version, blank.kind)
+    return known
+
+
+def raise_for(answer: Answer, method: str, path: str) -> None:
+    """Raises the StatusError of an answer of 400 and more."""
+    if answer.status < 400:
+        return
+    try:
+        status = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        status = None
+    if isinstance(status, dict) and status.get("kind") == "Status":
+        raise StatusError(status)
+    text = answer.body[:200].decode(errors="replace").strip()
+    raise errors.generic(answer.status, method, "", "", "", f"{method} {path} was answered {answer.status}: {text}")
+
+
+class RESTClient:
+    """See `client.types.Client`."""
+
+    def __init__(self, config: Config, user_agent: str = "pybernetes") -> None:
+        self.config = config
+        self._http = HTTPClient(config.server, config.ssl_context())
+        self._user_agent = user_agent
+
+    async def get(self, kind: type[T], name: str, namespace: str = "") -> T:
+        return types.decode(await self.raw("GET", self._path(kind, namespace, name)), kind)
+
+    async def list(
+        self,
+        kind: type[T],
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str = "",
+    ) -> ObjectList:
+        query = _query(labelSelector=label_selector, fieldSelector=field_selector, resourceVersion=resource_version)
+        body = await self.raw("GET", self._path(kind, namespace) + query)
+        version, name = identity(kind)
+        found: Any = types.decode(body, types.type_of(version, f"{name}List"))
+        return ObjectList(found.items, found.metadata.resource_version)
+
+    async def watch(
+        self,
+        kind: type[T],
+        namespace: str = "",
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        timeout_seconds: int = 0,
+    ) -> AsyncIterator[WatchEvent]:
+        query = _query(
+            watch="true",
+            allowWatchBookmarks="true",
+            resourceVersion=resource_version,
+            labelSelector=label_selector,
+            fieldSelector=field_selector,
+            timeoutSeconds=str(timeout_seconds or ""),
+        )
+        async for frame in self._frames(self._path(kind, namespace) + query):
+            yield _event(frame, kind)
+
+    async def create(self, obj: T) -> T:
+        item: Any = obj
+        body = await self.raw("POST", self._path(type(obj), item.metadata.namespace), types.encode(obj))
+        return types.decode(body, type(obj))
+
+    async def update(self, obj: T, subresource: str = "") -> T:
+        item: Any = obj
+        path = self._path(type(obj), item.metadata.namespace, item.metadata.name, subresource)
+        return types.decode(await self.raw("PUT", path, types.encode(obj)), type(obj))
+
+    async def patch(
+        self,
+        kind: type[T],
+        name: str,
+        namespace: str,
+        patch: Any,
+        *,
+        type: Literal["merge", "strategic", "json"] = "merge",
+        subresource: str = "",
+    ) -> T:
+        path = self._path(kind, namespace, name, subresource)
+        body = await self.raw("PATCH", path, types.encode(patch), {"Content-Type": PATCH_TYPES[type]})
+        return types.decode(body, kind)
+
+    async def delete(
+        self,
+        kind: type[T],
+        name: str,
+        namespace: str = "",
+        *,
+        uid: str = "",
+        resource_version: str = "",
+        grace_period_seconds: int | None = None,
+        propagation: Literal["Background", "Foreground", "Orphan", ""] = "",
+    ) -> None:
+        options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        conditions = {"uid": uid, "resourceVersion": resource_version}
+        if any(conditions.values()):
+            options["preconditions"] = {key: value for key, value in conditions.items() if value}
+        if grace_period_seconds is not None:
+            options["gracePeriodSeconds"] = grace_period_seconds
+        if propagation:
+            options["propagationPolicy"] = propagation
+        await self.raw("DELETE", self._path(kind, namespace, name), types.encode(options))
+
+    async def create_subresource(
+        self, kind: type[Any], name: str, namespace: str, subresource: str, body: Any, result: type[T]
+    ) -> T:
+        path = self._path(kind, namespace, name, subresource)
+        return types.decode(await self.raw("POST", path, types.encode(body)), result)
+
+    async def raw(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        sent = await self._headers(headers, body)
+        for attempt in range(MAX_RETRIES + 1):
+            answer = await self._http.request(method, path, sent, body or b"")
+            wait = answer.headers.get("retry-after", "")
+            if answer.status not in (429, 503) or not wait.isdigit() or attempt == MAX_RETRIES:
+                break
+            await asyncio.sleep(int(wait))
+        raise_for(answer, method, path)
+        return answer.body
+
+    async def watch_raw(self, path: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[tuple[str, bytes]]:
+        """(type, object's JSON) of each event of a watch path, for what has no type here."""
+        async for frame in self._frames(path, headers):
+            if frame.type == "ERROR":
+                raise StatusError(msgspec.json.decode(frame.object))
+            yield frame.type, bytes(frame.object)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _frames(self, path: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[_Frame]:
+        sent = await self._headers(headers, None)
+        async with self._http.stream("GET", path, sent) as stream:
+            if stream.status >= 400:
+                raise_for(Answer(stream.status, stream.headers, await stream.read()), "GET", path)
+            rest = b""
+            async for piece in stream:
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield _frames.decode(line)
+
+    async def _headers(self, headers: Mapping[str, str] | None, body: bytes | None) -> Sequence[tuple[str, str]]:
+        sent = {"Accept": "application/json", "User-Agent": self._user_agent}
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        authorization = await self.config.authorization(utc_now())
+        if authorization:
+            sent["Authorization"] = authorization
+        return [*{**sent, **(headers or {})}.items(), *_impersonation(self.config.impersonate)]
+
+    @staticmethod
+    def _path(kind: type, namespace: str, name: str = "", subresource: str = "") -> str:
+        version, kind_name = identity(kind)
+        if name and not namespace and kind_name not in CLUSTER_SCOPED:
+            raise ValueError(f"{kind_name} {name!r} needs a namespace")
+        path = collection_path(version, kind_name, namespace)
+        if name:
+            path += f"/{quote(name, safe='')}"
+        return f"{path}/{subresource}" if subresource else path
+
+
+def _query(**options: str) -> str:
+    given = {key: value for key, value in options.items() if value}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _event(frame: _Frame, kind: type) -> WatchEvent:
+    if frame.type == "ERROR":
+        raise StatusError(msgspec.json.decode(frame.object))
+    if frame.type == "BOOKMARK":
+        return WatchEvent("BOOKMARK", _bookmarks.decode(frame.object))
+    return WatchEvent(frame.type, types.decode(frame.object, kind))  # type: ignore[arg-type]  # the server's word
+
+
+def _impersonation(options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    headers = [("Impersonate-User", options["as"])] if options.get("as") else []
+    if options.get("as-uid"):
+        headers.append(("Impersonate-Uid", options["as-uid"]))
+    headers.extend(("Impersonate-Group", group) for group in options.get("as-groups") or ())
+    for key, values in (options.get("as-user-extra") or {}).items():
+        headers.extend((f"Impersonate-Extra-{quote(key, safe='')}", value) for value in values)
+    return headers

@@ -1,0 +1,1 @@
+"""Puts the parts together: PKI, kubeconfigs, command lines, supervisor, up and down."""

@@ -1,0 +1,220 @@
+"""Runs the parts of a cluster as processes: starts, restarts with back-off, stops, and logs them.
+
+The supervisor loads what all parts share and forks: a part starts in milliseconds, and the shared pages count once. It must
+therefore stay free of threads and event loops of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+FIRST_DELAY = 0.5  # seconds before the first restart, doubling
+MAX_DELAY = 30.0
+STEADY_SECONDS = 60.0  # a part that ran so long has recovered: its failures are forgotten
+STOP_SECONDS = 15.0  # between SIGTERM and SIGKILL
+LOG_BYTES = 20 << 20  # a log that grows beyond is moved to NAME.log.1
+TICK_SECONDS = 60.0
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process: `module`.main(arguments)."""
+
+    name: str
+    module: str
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Running:
+    part: Part
+    pid: int = 0
+    started: float = 0.0
+    failures: int = 0
+    restarts: int = 0
+    due: float = 0.0  # when to start it (again), by time.monotonic()
+    last_exit: str = ""
+
+
+def restart_delay(failures: int) -> float:
+    """Seconds to wait after so many failures in a row."""
+    return float(min(FIRST_DELAY * 2 ** max(failures - 1, 0), MAX_DELAY))
+
+
+def exit_text(status: int) -> str:
+    """What os.waitpid said, in words."""
+    if os.WIFSIGNALED(status):
+        return f"signal {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exit code {os.WEXITSTATUS(status)}"
+
+
+class Supervisor:
+    """`run` returns when every part has stopped after SIGTERM or SIGINT."""
+
+    def __init__(self, parts: Sequence[Part], logs: Path, state: Path, preload: Sequence[str] = ()) -> None:
+        self._parts = [_Running(part) for part in parts]
+        self._logs, self._state, self._preload = logs, state, preload
+        self._stopping = 0.0  # when the stop began
+
+    def run(self) -> None:
+        """Blocks."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for module in self._preload:
+            importlib.import_module(module)
+        gc.collect()
+        gc.freeze()  # the children's collector leaves the shared pages alone
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+        previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+        with selectors.DefaultSelector() as selector:
+            selector.register(reader, selectors.EVENT_READ)
+            self._start_due()
+            self._save()
+            while any(running.pid for running in self._parts) or not self._stopping:
+                selector.select(self._wait_seconds())
+                with contextlib.suppress(BlockingIOError):
+                    os.read(reader, 4096)
+                self._step()
+        signal.set_wakeup_fd(previous)
+        self._state.unlink(missing_ok=True)
+
+    def _signalled(self, number: int, frame: object) -> None:
+        if number != signal.SIGCHLD and not self._stopping:
+            self._stopping = time.monotonic()
+
+    def _wait_seconds(self) -> float:
+        if self._stopping:
+            return 0.2
+        due = [r.due for r in self._parts if not r.pid]
+        return max(min(due, default=time.monotonic() + TICK_SECONDS) - time.monotonic(), 0.0)
+
+    def _step(self) -> None:
+        changed = self._reap()
+        if self._stopping:
+            self._stop_some()
+        else:
+            changed = self._start_due() or changed
+        for running in self._parts:
+            self._rotate(self._logs / f"{running.part.name}.log")
+        if changed:
+            self._save()
+
+    def _reap(self) -> bool:
+        changed = False
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return changed
+            if not pid:
+                return changed
+            for running in self._parts:
+                if running.pid == pid:
+                    self._ended(running, status)
+                    changed = True
+
+    def _ended(self, running: _Running, status: int) -> None:
+        now = time.monotonic()
+        running.failures = 1 if now - running.started > STEADY_SECONDS else running.failures + 1
+        running.pid, running.last_exit = 0, exit_text(status)
+        running.due = now + restart_delay(running.failures)
+        if not self._stopping:
+            running.restarts += 1
+            delay = running.due - now
+            print(
+                f"{running.part.name} ended with {running.last_exit}; restart in {delay:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def _start_due(self) -> bool:
+        started = False
+        for running in self._parts:
+            if not running.pid and running.due <= time.monotonic():
+                running.pid, running.started = self._fork(running.part), time.monotonic()
+                started = True
+        return started
+
+    def _stop_some(self) -> None:
+        """In reverse order of start, one after the other: the API server goes last, so that the others can say goodbye."""
+        late = time.monotonic() - self._stopping > STOP_SECONDS
+        for running in reversed(self._parts):
+            if running.pid:
+                os.kill(running.pid, signal.SIGKILL if late else signal.SIGTERM)
+                if not late:
+                    return
+
+    def _fork(self, part: Part) -> int:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 70
+        try:
+            _become_part(self._logs / f"{part.name}.log", parent)
+            main = importlib.import_module(part.module).main
+            code = int(main(list(part.arguments)) or 0)
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else 1
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    @staticmethod
+    def _rotate(log: Path) -> None:
+        """Copies and cuts: the part goes on writing to the same file (opened for appending)."""
+        try:
+            if log.stat().st_size > LOG_BYTES:
+                log.with_suffix(".log.1").write_bytes(log.read_bytes())
+                os.truncate(log, 0)
+        except OSError as error:
+            print(f"log {log} cannot be rotated: {error.strerror}", file=sys.stderr, flush=True)
+
+    def _save(self) -> None:
+        """What `status` reads, replaced in one step."""
+        parts = [
+            {"name": r.part.name, "pid": r.pid, "restarts": r.restarts, "lastExit": r.last_exit} for r in self._parts
+        ]
+        text = json.dumps({"pid": os.getpid(), "parts": parts})
+        fresh = self._state.with_suffix(".new")
+        try:
+            fresh.write_text(text)
+            fresh.replace(self._state)
+        except OSError as error:
+            print(f"{self._state} cannot be written: {error.strerror}", file=sys.stderr, flush=True)
+
+
+def _become_part(log: Path, parent: int) -> None:
+    """In the child: default signals, its own log, and an end with the parent."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # the parent died before the line above
+        os._exit(1)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)

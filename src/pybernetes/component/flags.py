@@ -1,0 +1,153 @@
+"""Command-line flags as upstream's parts take them (spf13/pflag): `--name=value`, `--name value`, bare booleans, repeated lists.
+
+A part declares a tuple of `Flag`s; `parse` gives a dict by flag name with every default filled in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Values = dict[str, Any]
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_BOOLS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+
+
+class FlagError(ValueError):
+    """A command line that cannot be used; one line for the user."""
+
+
+class HelpAsked(Exception):
+    """--help or -h was given; the text is the usage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """`type` is one of the parsers below; `default` is the parsed value; `group` is the heading in --help."""
+
+    name: str
+    type: Callable[[str], Any]
+    default: Any
+    help: str
+    group: str = ""
+
+
+def string(text: str) -> str:
+    """Any text."""
+    return text
+
+
+def integer(text: str) -> int:
+    """Decimal, 0x.., 0o.. as Go's strconv.ParseInt(s, 0, 64)."""
+    return int(text, 0)
+
+
+def number(text: str) -> float:
+    """A float."""
+    return float(text)
+
+
+def boolean(text: str) -> bool:
+    """true, false, t, f, 1, 0 in any usual case."""
+    try:
+        return _BOOLS[text if text.isdigit() else text.lower()]
+    except KeyError:
+        raise ValueError("invalid syntax") from None
+
+
+def duration(text: str) -> float:
+    """Seconds of a Go duration: 300ms, 1m30s, 2h."""
+    body = text.removeprefix("-").removeprefix("+")
+    if body == "0":
+        return 0.0
+    parts = _DURATION.findall(body)
+    if not parts or "".join(a + b for a, b in parts) != body:
+        raise ValueError(f"time: invalid duration {text!r}")
+    seconds = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
+    return -seconds if text.startswith("-") else seconds
+
+
+def strings(text: str) -> list[str]:
+    """A comma-separated list; repeated flags add up (StringSlice)."""
+    return [item for item in text.split(",") if item]
+
+
+def mapping(text: str) -> dict[str, str]:
+    """a=b,c=d; repeated flags add up (MapStringString)."""
+    pairs = [item.partition("=") for item in text.split(",") if item]
+    for key, equals, _ in pairs:
+        if not equals:
+            raise ValueError(f"malformed pair, expect string=string: {key}")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def switches(text: str) -> dict[str, bool]:
+    """Foo=true,Bar=false (--feature-gates)."""
+    return {key: boolean(value) for key, value in mapping(text).items()}
+
+
+def parse(program: str, flags: Sequence[Flag], arguments: Sequence[str]) -> Values:
+    """Values by flag name. FlagError for unknown flags and bad values, HelpAsked for --help."""
+    known = {flag.name: flag for flag in flags}
+    values: Values = {flag.name: flag.default for flag in flags}
+    given: set[str] = set()
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument in ("--help", "-h"):
+            raise HelpAsked(usage(program, flags))
+        if not argument.startswith("--") or argument == "--":
+            raise FlagError(f"unknown command {argument!r} for {program!r}: it takes flags only (see {program} --help)")
+        name, equals, text = argument[2:].partition("=")
+        flag = known.get(name.replace("_", "-"))
+        if flag is None:
+            raise FlagError(f"unknown flag: --{name} (see {program} --help)")
+        if not equals and flag.type is boolean:
+            text = "true"
+        elif not equals:
+            if not rest:
+                raise FlagError(f"flag needs an argument: --{name}")
+            text = rest.pop(0)
+        _store(flag, text, values, given)
+    return values
+
+
+def _store(flag: Flag, text: str, values: Values, given: set[str]) -> None:
+    try:
+        value = flag.type(text)
+    except ValueError as error:
+        raise FlagError(f'invalid argument "{text}" for "--{flag.name}" flag: {error}') from None
+    if flag.name in given and isinstance(value, list):
+        value = values[flag.name] + value
+    elif flag.name in given and isinstance(value, dict):
+        value = {**values[flag.name], **value}
+    given.add(flag.name)
+    values[flag.name] = value
+
+
+def usage(program: str, flags: Sequence[Flag]) -> str:
+    """The text of --help."""
+    lines = [f"Usage:\n  {program} [flags]"]
+    for group in dict.fromkeys(flag.group for flag in flags):
+        lines.append(f"\n{group or 'Generic'} flags:")
+        for flag in flags:
+            if flag.group != group:
+                continue
+            kind = "" if flag.type is boolean else f" {flag.type.__name__}"
+            default = "" if flag.default in ("", None, [], {}, False) else f" (default {_shown(flag.default)})"
+            lines.append(f"  --{flag.name}{kind}\n        {flag.help}{default}")
+    return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ",".join(value) + "]"
+    if isinstance(value, dict):
+        return ",".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}s" if isinstance(value, float) else str(value)

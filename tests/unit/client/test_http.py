@@ -1,0 +1,102 @@
+"""The HTTP client against the project's own server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from pybernetes.client.http import ConnectFailed, HTTPClient
+from pybernetes.wire.http import BodyWriter, Request, Response, Server, StreamingResponse, serve
+
+
+async def answer(request: Request) -> Response | StreamingResponse:
+    """Echoes, streams, or closes, as the path says."""
+    if request.raw_path == b"/stream":
+
+        async def produce(writer: BodyWriter) -> None:
+            for number in range(3):
+                await writer.write(b"%d\n" % number)
+
+        return StreamingResponse(produce)
+    if request.raw_path == b"/close":
+        return Response(200, [("Connection", "close")], b"bye")
+    return Response(201, [("X-Method", request.method)], request.body or b"empty")
+
+
+def run(body: Callable[[HTTPClient, Server], Awaitable[None]]) -> None:
+    async def main() -> None:
+        server = await serve(answer)
+        client = HTTPClient(f"http://127.0.0.1:{server.port}")
+        try:
+            await body(client, server)
+        finally:
+            await client.close()
+            await server.stop(0)
+
+    asyncio.run(main())
+
+
+def test_requests_share_a_connection() -> None:
+    async def body(client: HTTPClient, server: Server) -> None:
+        for payload in (b"a", b"b"):
+            got = await client.request("POST", "/x", body=payload)
+            assert (got.status, got.body, got.headers["x-method"]) == (201, payload, "POST")
+        assert len(server.connections) == 1
+
+    run(body)
+
+
+def test_parallel_requests() -> None:
+    async def body(client: HTTPClient, server: Server) -> None:
+        answers = await asyncio.gather(*(client.request("POST", "/", body=b"%d" % n) for n in range(20)))
+        assert [a.body for a in answers] == [b"%d" % n for n in range(20)]
+
+    run(body)
+
+
+def test_closed_connection_is_not_reused() -> None:
+    async def body(client: HTTPClient, server: Server) -> None:
+        assert (await client.request("GET", "/close")).body == b"bye"
+        assert (await client.request("GET", "/")).body == b"empty"
+
+    run(body)
+
+
+def test_stream() -> None:
+    async def body(client: HTTPClient, server: Server) -> None:
+        async with client.stream("GET", "/stream") as stream:
+            assert stream.status == 200
+            assert b"".join([piece async for piece in stream]) == b"0\n1\n2\n"
+
+    run(body)
+
+
+def test_restarted_server_is_found_again() -> None:
+    async def body(client: HTTPClient, server: Server) -> None:
+        await client.request("GET", "/")
+        await server.stop(0)
+        again = await serve(answer, port=server.port)
+        try:
+            assert (await client.request("GET", "/")).status == 201
+        finally:
+            await again.stop(0)
+
+    run(body)
+
+
+def test_no_server() -> None:
+    async def main() -> None:
+        server = await serve(answer)
+        await server.stop(0)
+        with pytest.raises(ConnectFailed, match="cannot connect"):
+            await HTTPClient(f"http://127.0.0.1:{server.port}").request("GET", "/")
+
+    asyncio.run(main())
+
+
+def test_injected_line_break_is_refused() -> None:
+    async def body(client: HTTPClient, server: Server) -> None:
+        with pytest.raises(ValueError, match="line break"):
+            await client.request("GET", "/", [("X", "a\r\nEvil: 1")])
+
+    run(body)

@@ -1,0 +1,99 @@
+"""The supervisor with real processes: restart, order of stopping, end with the parent."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pybernetes.cluster.supervisor import exit_text, restart_delay
+
+PARTS = """
+import signal, sys, time
+def main(arguments):
+    name, folder = arguments
+    def stop(*_):
+        open(f"{folder}/stopped", "a").write(name + "\\n")
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, stop)
+    print("hello from", name, flush=True)
+    while True:
+        signal.pause()
+"""
+RUN = """
+import sys
+from pathlib import Path
+from pybernetes.cluster.supervisor import Part, Supervisor
+folder = Path(sys.argv[1])
+parts = [Part(name, "toy_part", (name, str(folder))) for name in ("one", "two")]
+Supervisor(parts, folder / "logs", folder / "state.json").run()
+"""
+
+
+@pytest.mark.parametrize(("failures", "delay"), [(1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (5000, 30.0)])
+def test_restart_delay(failures: int, delay: float) -> None:
+    assert restart_delay(failures) == delay
+
+
+def test_exit_text() -> None:
+    assert exit_text(9) == "signal SIGKILL"
+    assert exit_text(3 << 8) == "exit code 3"
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """The first true answer; fails after ten seconds."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("nothing happened in 10 s")
+
+
+def pids(folder: Path) -> dict[str, int]:
+    path = folder / "state.json"
+    state = json.loads(path.read_text()) if path.exists() else {"parts": []}
+    return {part["name"]: part["pid"] for part in state["parts"] if part["pid"]}
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Any:
+    (tmp_path / "toy_part.py").write_text(PARTS)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    process = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)], env=environment, stderr=subprocess.DEVNULL)
+    logs = [tmp_path / "logs" / f"{name}.log" for name in ("one", "two")]
+    until(lambda: all(log.exists() and "hello" in log.read_text() for log in logs))
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_killed_part_is_restarted_and_stop_is_in_reverse_order(supervisor: Any, tmp_path: Path) -> None:
+    before = pids(tmp_path)
+    os.kill(before["two"], signal.SIGKILL)
+    after = until(lambda: (now := pids(tmp_path)) and now.get("two") not in (None, before["two"]) and now)
+    assert after["one"] == before["one"]
+    until(lambda: (tmp_path / "logs" / "two.log").read_text().count("hello") == 2)
+    supervisor.terminate()
+    supervisor.wait(10)
+    assert (tmp_path / "stopped").read_text().split() == ["two", "one"]
+    assert not (tmp_path / "state.json").exists()
+
+
+def test_parts_end_with_a_killed_supervisor(supervisor: Any, tmp_path: Path) -> None:
+    before = pids(tmp_path)
+    supervisor.kill()
+    until(lambda: not any(alive(pid) for pid in before.values()))
