@@ -51,7 +51,7 @@ class _Running:
 
 def restart_delay(failures: int) -> float:
     """Seconds to wait after so many failures in a row."""
-    return float(min(FIRST_DELAY * 2 ** max(failures - 1, 0), MAX_DELAY))
+    return float(min(FIRST_DELAY * 2.0 ** min(max(failures - 1, 0), 16), MAX_DELAY))
 
 
 def exit_text(status: int) -> str:

@@ -37,6 +37,7 @@ class Limits:
     linger_seconds: float = 1.0
     drain_seconds: float = 5.0
     pipeline_depth: int = 16
+    raw_bytes: int = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,39 @@ class StreamingResponse:
     headers: Iterable[tuple[str, str]] = ()
 
 
-Handler = Callable[[Request], Awaitable[Response | StreamingResponse]]
+@dataclass(frozen=True, slots=True)
+class UpgradeResponse:
+    """101: the connection becomes a stream of bytes that `run` owns; it is closed when `run` returns.
+
+    Only for requests with `Connection: Upgrade`; `run` is cancelled when the peer is gone.
+    """
+
+    protocol: str
+    run: Callable[[Upgraded], Awaitable[None]]
+    headers: Iterable[tuple[str, str]] = ()
+
+
+Handler = Callable[[Request], Awaitable[Response | StreamingResponse | UpgradeResponse]]
+
+
+class Upgraded:
+    """A connection after the switch of protocols: bytes both ways (client.http.Duplex has the same shape)."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end."""
+        return await self._connection.read_raw()
+
+    async def write(self, data: bytes) -> None:
+        """Sends, waiting while the peer is slow; ConnectionResetError when it is gone."""
+        self._connection.send(data)
+        await self._connection.drain()
+
+    def close(self) -> None:
+        """Ends the connection after what was written."""
+        self._connection.close()
 
 
 class BodyWriter:
@@ -172,6 +205,11 @@ class _Connection(asyncio.Protocol):
         self._reading_paused = False
         self._read_timer_armed = False
         self._expects_continue = False
+        # After a request to upgrade: what follows it, and who waits for that.
+        self._raw: deque[bytes] | None = None
+        self._raw_bytes = 0
+        self._raw_ended = False
+        self._raw_waiter: asyncio.Future[None] | None = None
         self._reset_message()
 
     def _reset_message(self) -> None:
@@ -200,14 +238,19 @@ class _Connection(asyncio.Protocol):
         self._input_done = True
         self._set_timer(None)
         self._writable.set()
+        self._end_raw()
         self._cancel_task()
         self._server.connections.discard(self)
         if not self._server.connections:
             self._server.empty.set()
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool:
         self._input_done = True
+        if self._raw is not None:
+            self._end_raw()
+            return not self._server.tls  # an upgraded stream may close one side first
         self._cancel_task()
+        return False
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -216,13 +259,18 @@ class _Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
+        if self._raw is not None:
+            self._receive_raw(data)
+            return
         if self._input_done:
             return
         self._overhead += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
             self._input_done = True
+            self._raw = deque()
+            self._receive_raw(data[int(upgrade.args[0]) :])
         except httptools.HttpParserError as error:
             if not self._input_done:
                 cause = error.__context__
@@ -359,6 +407,43 @@ class _Connection(asyncio.Protocol):
         if delay is not None and callback is not None:
             self._timer = asyncio.get_running_loop().call_later(delay, callback)
 
+    # Upgraded connections.
+
+    def _receive_raw(self, data: bytes) -> None:
+        if self._raw is None or not data:
+            return
+        self._raw.append(data)
+        self._raw_bytes += len(data)
+        if self._raw_bytes > self._limits.raw_bytes and not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+        self._wake_raw()
+
+    def _end_raw(self) -> None:
+        self._raw_ended = True
+        self._wake_raw()
+
+    def _wake_raw(self) -> None:
+        if self._raw_waiter is not None and not self._raw_waiter.done():
+            self._raw_waiter.set_result(None)
+
+    async def read_raw(self) -> bytes:
+        """The next bytes of an upgraded connection, b"" at its end."""
+        while not self._raw:
+            if self._raw_ended or self._raw is None:
+                return b""
+            self._raw_waiter = asyncio.get_running_loop().create_future()
+            await self._raw_waiter
+        data = b"".join(self._raw)
+        self._raw.clear()
+        self._raw_bytes = 0
+        self._resume_reading()
+        return data
+
+    def close(self) -> None:
+        """Close after flushing."""
+        self._close()
+
     # Answering.
 
     def send(self, data: bytes) -> None:
@@ -401,6 +486,10 @@ class _Connection(asyncio.Protocol):
         started = False
         try:
             response = await self._server.handler(exchange.request)
+            if isinstance(response, UpgradeResponse):
+                started = True
+                await self._upgrade(response)
+                return False
             last = self._server.stopping and not self._queue and not self._in_message
             keep_alive = exchange.keep_alive and not last
             headers = tuple(response.headers)
@@ -439,6 +528,13 @@ class _Connection(asyncio.Protocol):
             if not started:
                 self._send_plain(500, body=exchange.request.method != "HEAD")
             return False
+
+    async def _upgrade(self, response: UpgradeResponse) -> None:
+        if self._raw is None:
+            raise RuntimeError(f"upgrade to {response.protocol} of a request that did not ask for it")
+        framing = [("Connection", "Upgrade"), ("Upgrade", response.protocol)]
+        self.send(_head(101, response.headers, framing))
+        await response.run(Upgraded(self))
 
     @staticmethod
     def _connection_header(exchange: _Exchange, keep_alive: bool) -> list[tuple[str, str]]:
@@ -502,6 +598,7 @@ class Server:
     """A listening server; made by `serve`."""
 
     def __init__(self, handler: Handler, limits: Limits) -> None:
+        self.tls = False
         self.handler = handler
         self.limits = limits
         self.stopping = False
@@ -512,6 +609,7 @@ class Server:
         self._listener: asyncio.Server
 
     async def _listen(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> None:
+        self.tls = ssl_context is not None
         self._listener = await asyncio.get_running_loop().create_server(
             lambda: _Connection(self),
             host,
