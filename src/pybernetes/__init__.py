@@ -1,1 +1,3 @@
-"""A whole Kubernetes cluster in Python; docs/architecture.md is the map."""
+"""A whole Kubernetes cluster in Python."""
+
+__version__ = "0.0.1"

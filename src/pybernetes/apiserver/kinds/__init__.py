@@ -2,3 +2,16 @@
 
 `RESOURCES` below is the whole table; a kind that is not in it does not exist. Modules hold pure functions only.
 """
+
+from __future__ import annotations
+
+from ..resource import Resource
+from .apps import RESOURCES as APPS
+from .batch import RESOURCES as BATCH
+from .core import RESOURCES as CORE
+
+RESOURCES: tuple[Resource, ...] = (
+    *CORE,
+    *APPS,
+    *BATCH,
+)

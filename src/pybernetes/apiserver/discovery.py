@@ -1,0 +1,197 @@
+"""Which groups, versions and resources there are (upstream: apiserver/pkg/endpoints/discovery)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from .resource import Resource
+
+# Upstream's order of groups (GroupPriorityMinimum of its APIServices).
+GROUPS = (
+    "apiregistration.k8s.io",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "node.k8s.io",
+    "discovery.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "resource.k8s.io",
+)
+STATUS_VERBS = ("get", "patch", "update")
+# (verbs, kind, group, version) of subresources; "" where they are the parent's.
+SUBRESOURCES: dict[str, tuple[tuple[str, ...], str, str, str]] = {
+    "scale": (STATUS_VERBS, "Scale", "autoscaling", "v1"),
+    "binding": (("create",), "Binding", "", "v1"),
+    "eviction": (("create",), "Eviction", "policy", "v1"),
+    "token": (("create",), "TokenRequest", "authentication.k8s.io", "v1"),
+    "log": (("get",), "", "", ""),
+    "finalize": (("update",), "", "", ""),
+    "approval": (STATUS_VERBS, "", "", ""),
+    "ephemeralcontainers": (STATUS_VERBS, "", "", ""),
+    "resize": (STATUS_VERBS, "", "", ""),
+    "attach": (("create", "get"), "PodAttachOptions", "", "v1"),
+    "exec": (("create", "get"), "PodExecOptions", "", "v1"),
+    "portforward": (("create", "get"), "PodPortForwardOptions", "", "v1"),
+}
+PROXY_VERBS = ("create", "delete", "get", "patch", "update")
+
+
+class Discovery:
+    """Answers for the resources served; a resource with a group-version that is not known sorts last."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self._by_version: dict[tuple[str, str], list[Resource]] = {}
+        for resource in resources:
+            self._by_version.setdefault((resource.group, resource.version), []).append(resource)
+        order = {group: index for index, group in enumerate(GROUPS)}
+        found = {group for group, _ in self._by_version if group}
+        self.groups = sorted(found, key=lambda g: (order.get(g, len(order)), g))
+
+    def versions(self, group: str) -> list[str]:
+        """Newest first: v2, v1, v1beta1."""
+        return sorted((v for g, v in self._by_version if g == group), key=_version_rank)
+
+    def core_versions(self, address: str) -> dict[str, Any]:
+        """/api."""
+        clients = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]
+        return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": clients}
+
+    def group_list(self) -> dict[str, Any]:
+        """/apis."""
+        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [self._group(g) for g in self.groups]}
+
+    def group(self, name: str) -> dict[str, Any] | None:
+        """/apis/GROUP; None if there is none."""
+        return {"kind": "APIGroup", "apiVersion": "v1", **self._group(name)} if name in self.groups else None
+
+    def _group(self, name: str) -> dict[str, Any]:
+        versions = [{"groupVersion": f"{name}/{v}", "version": v} for v in self.versions(name)]
+        return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+
+    def resource_list(self, group: str, version: str) -> dict[str, Any] | None:
+        """/api/v1 and /apis/GROUP/VERSION; None if there is none."""
+        resources = self._by_version.get((group, version))
+        if resources is None:
+            return None
+        listed = sorted((entry for r in resources for entry in _entries(r)), key=lambda e: str(e["name"]))
+        group_version = f"{group}/{version}" if group else version
+        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed}
+
+    def aggregated(self, core: bool) -> tuple[bytes, str]:
+        """(APIGroupDiscoveryList, ETag) of /api or /apis."""
+        groups = [""] if core else self.groups
+        items = [
+            {
+                "metadata": {"name": group, "creationTimestamp": None},
+                "versions": [
+                    {
+                        "version": version,
+                        "resources": [_aggregated(r) for r in sorted(self._by_version[group, version], key=_name)],
+                        "freshness": "Current",
+                    }
+                    for version in self.versions(group)
+                ],
+            }
+            for group in groups
+        ]
+        body = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+        data = msgspec.json.encode(body)
+        return data, hashlib.sha256(data).hexdigest().upper()
+
+
+def _name(resource: Resource) -> str:
+    return resource.name
+
+
+def _version_rank(version: str) -> tuple[int, int, str]:
+    """v2 before v1 before v1beta1 before v1alpha1 (apimachinery's version.CompareKubeAwareVersionStrings)."""
+    for rank, mark in ((1, "beta"), (2, "alpha")):
+        if mark in version:
+            return rank, -int(version[1 : version.index(mark)] or 0), version
+    return 0, -int(version[1:]), version
+
+
+def _subresources(resource: Resource) -> list[str]:
+    return [
+        *(["status"] if resource.status else []),
+        *(["scale"] if resource.scale else []),
+        *(s for s in resource.subresources if s not in ("status", "scale")),
+    ]
+
+
+def _subresource(resource: Resource, name: str) -> tuple[Sequence[str], str, str, str]:
+    if name == "proxy":
+        kind = {"nodes": "NodeProxyOptions", "pods": "PodProxyOptions"}.get(resource.name, "ServiceProxyOptions")
+        return PROXY_VERBS, kind, "", "v1"
+    verbs, kind, group, version = SUBRESOURCES.get(name, (STATUS_VERBS, "", "", ""))
+    return verbs, kind, group, version
+
+
+def _entries(resource: Resource) -> list[dict[str, Any]]:
+    entry: dict[str, Any] = {
+        "name": resource.name,
+        "singularName": resource.singular or resource.kind.lower(),
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": sorted(resource.verbs),
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    entries = [entry]
+    for name in _subresources(resource):
+        verbs, kind, group, version = _subresource(resource, name)
+        sub: dict[str, Any] = {
+            "name": f"{resource.name}/{name}",
+            "singularName": "",
+            "namespaced": resource.namespaced,
+            "kind": kind or resource.kind,
+            "verbs": list(verbs),
+        }
+        if kind and (group, version) != (resource.group, resource.version) and group:
+            sub |= {"group": group, "version": version}
+        entries.append(sub)
+    return entries
+
+
+def _aggregated(resource: Resource) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "resource": resource.name,
+        "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": resource.singular or resource.kind.lower(),
+        "verbs": sorted(resource.verbs),
+    }
+    if resource.short_names:
+        made["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        made["categories"] = list(resource.categories)
+    subs = []
+    for name in _subresources(resource):
+        verbs, kind, group, version = _subresource(resource, name)
+        response = {
+            "group": group if kind else resource.group,
+            "version": version or resource.version,
+            "kind": kind or resource.kind,
+        }
+        subs.append({"subresource": name, "responseKind": response, "verbs": list(verbs)})
+    if subs:
+        made["subresources"] = subs
+    return made

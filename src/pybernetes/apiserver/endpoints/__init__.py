@@ -1,0 +1,1 @@
+"""From HTTP requests to verbs on resources, and back (upstream: apiserver/pkg/endpoints)."""

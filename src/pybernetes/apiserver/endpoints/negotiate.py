@@ -1,0 +1,110 @@
+"""Media types: what the client sends and what it accepts (upstream: endpoints/handlers/negotiation)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pybernetes.api import errors
+from pybernetes.wire.http import Request
+
+JSON, YAML = "application/json", "application/yaml"
+SUPPORTED = (JSON, YAML, "application/vnd.kubernetes.protobuf")
+KINDS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What to answer with; `kind` "" for the object itself."""
+
+    media: str = JSON
+    kind: str = ""
+    version: str = ""
+    pretty: bool = False
+
+
+def _parts(clause: str) -> tuple[str, dict[str, str]]:
+    media, *parameters = (p.strip() for p in clause.split(";"))
+    return media.lower(), dict(p.partition("=")[::2] for p in parameters)
+
+
+def accepted(request: Request, query: dict[str, str], stream: bool = False) -> Accepted:
+    """The first clause of Accept that can be given; StatusError 406."""
+    header = ",".join(request.header_values("accept")) or JSON
+    pretty = _pretty(request, query)
+    for clause in header.split(","):
+        media, parameters = _parts(clause)
+        if media in ("*/*", "application/*"):
+            media = JSON
+        if media not in (JSON, YAML) or (media == YAML and stream):
+            continue
+        kind = parameters.get("as", "")
+        if kind and (
+            kind not in KINDS or parameters.get("g") != "meta.k8s.io" or parameters.get("v") not in ("v1", "v1beta1")
+        ):
+            continue
+        return Accepted(media, kind, parameters.get("v", "v1"), pretty)
+    only = (JSON, "application/vnd.kubernetes.protobuf;stream=watch") if stream else SUPPORTED
+    raise errors.not_acceptable(f"only the following media types are accepted: {', '.join(only)}")
+
+
+def _pretty(request: Request, query: dict[str, str]) -> bool:
+    if "pretty" in query:
+        return query["pretty"].lower() not in ("", "0", "false")
+    agent = request.header("user-agent") or ""
+    return agent.startswith(("curl", "Wget", "Mozilla/5.0"))
+
+
+def document(request: Request) -> Any:
+    """The body as JSON-like data, whichever form it came in. StatusError 400, 415."""
+    media, _ = _parts(request.header("content-type") or JSON)
+    if media in (YAML, "application/x-yaml", "text/yaml"):
+        import yaml  # rare
+
+        try:
+            return yaml.load(request.body, Loader=_loader(yaml))
+        except yaml.YAMLError as error:
+            raise errors.bad_request(f"error converting YAML to JSON: {error}") from None
+    try:
+        return msgspec.json.decode(request.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.bad_request(f"the body is no JSON: {error}") from None
+
+
+def _loader(yaml: Any) -> Any:
+    """Times stay text: JSON has none."""
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # a class of a module that is loaded late
+        pass
+
+    Loader.yaml_implicit_resolvers = {
+        first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    return Loader
+
+
+def json_body(request: Request) -> bytes:
+    """The body as JSON bytes; StatusError 415 for other media types."""
+    media, _ = _parts(request.header("content-type") or JSON)
+    if media in ("", JSON, "*/*"):
+        return request.body
+    if media in (YAML, "application/x-yaml", "text/yaml"):
+        return msgspec.json.encode(document(request))
+    accepted_types = ", ".join(SUPPORTED[:2])
+    raise errors.unsupported_media_type(
+        f"the body of the request was in an unknown format - accepted media types include: {accepted_types}"
+    )
+
+
+def encode(value: Any, form: Accepted) -> tuple[str, bytes]:
+    """(content type, bytes) of JSON-like data or of JSON bytes."""
+    if form.media == YAML:
+        import yaml  # rare
+
+        plain = msgspec.json.decode(value) if isinstance(value, bytes) else value
+        return YAML, yaml.safe_dump(plain, sort_keys=True, default_flow_style=False).encode()
+    data = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    return JSON, msgspec.json.format(data, indent=2) + b"\n" if form.pretty else data + b"\n"

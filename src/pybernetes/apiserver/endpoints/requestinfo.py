@@ -1,0 +1,68 @@
+"""What a path asks for (upstream: apiserver/pkg/endpoints/request/requestinfo.go)."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from ..types import RequestInfo
+
+_VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+def parse(method: str, path: str, query: dict[str, str]) -> RequestInfo:
+    """`path` is still percent-encoded: a name may hold an encoded slash."""
+    parts = [unquote(p) for p in path.strip("/").split("/")] if path.strip("/") else []
+    other = RequestInfo(method.lower(), unquote(path))
+    if len(parts) < 2 or parts[0] not in ("api", "apis"):
+        return other
+    prefix = parts[0]
+    if prefix == "api":
+        group, version, rest = "", parts[1], parts[2:]
+    elif len(parts) < 4:
+        return other
+    else:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    if not rest:
+        return other
+    verb = _VERBS.get(method, "")
+    if rest[0] in ("watch", "proxy") and len(rest) > 1:
+        if rest[0] == "watch":
+            verb = "watch"
+        rest = rest[1:]
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 1:
+        namespace = rest[1]
+        # /namespaces/a/status is the namespace's own subresource, /namespaces/a/pods are the pods in it
+        if len(rest) > 2 and rest[2] not in ("status", "finalize"):
+            rest = rest[2:]
+    resource = rest[0]
+    name = rest[1] if len(rest) > 1 else ""
+    subresource = rest[2] if len(rest) > 2 else ""
+    selectors = {}
+    if not name:
+        selectors = {"field_selector": query.get("fieldSelector", ""), "label_selector": query.get("labelSelector", "")}
+        if verb == "get":
+            verb = "watch" if _truth(query.get("watch")) else "list"
+        elif verb == "delete":
+            verb = "deletecollection"
+    elif verb == "get" and _truth(query.get("watch")):
+        verb = "watch"
+        selectors = {"field_selector": f"metadata.name={name}"}
+    return RequestInfo(
+        verb=verb,
+        path=unquote(path),
+        is_resource=True,
+        prefix=prefix,
+        group=group,
+        version=version,
+        namespace=namespace,
+        resource=resource,
+        subresource=subresource,
+        name=name,
+        rest="/".join(rest[3:]),
+        **selectors,
+    )
+
+
+def _truth(value: str | None) -> bool:
+    return value is not None and value.lower() not in ("", "0", "false")

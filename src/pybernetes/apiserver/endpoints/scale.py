@@ -1,0 +1,100 @@
+"""The subresource scale: autoscaling/v1 Scale of anything with replicas (upstream: pkg/registry/apps/*/storage)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pybernetes.api import errors
+from pybernetes.api import patch as patches
+from pybernetes.api.field import FieldError
+from pybernetes.api.labels import SelectorError, selector_from_dict
+
+from ..generic.options import WriteOptions
+from ..generic.store import GenericStore
+from ..resource import Object, Resource
+from ..types import RequestInfo
+
+PatchKind = Literal["json", "merge", "strategic"]
+
+
+def _dig(obj: Object, path: tuple[str, ...]) -> Any:
+    value: Any = obj
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def of(resource: Resource, obj: Object) -> Object:
+    """The Scale of an object."""
+    if resource.scale is None:
+        raise errors.not_found(resource.group, resource.name, obj["metadata"]["name"])
+    metadata = obj["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    status: Object = {"replicas": _dig(obj, resource.scale.status_replicas) or 0}
+    selector = _dig(obj, resource.scale.selector)
+    if selector:
+        wrapped = selector if {"matchLabels", "matchExpressions"} & selector.keys() else {"matchLabels": selector}
+        try:
+            status["selector"] = str(selector_from_dict(wrapped))
+        except SelectorError as error:
+            raise errors.bad_request(str(error)) from None
+    replicas = _dig(obj, resource.scale.spec_replicas) or 0
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {name: metadata[name] for name in kept if name in metadata},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": status,
+    }
+
+
+async def update(store: GenericStore, info: RequestInfo, body: Any, options: WriteOptions) -> Object:
+    """PUT of a Scale."""
+    return await _changed(store, info, lambda old: body, options)
+
+
+async def patch(store: GenericStore, info: RequestInfo, kind: str, body: Any, options: WriteOptions) -> Object:
+    """PATCH of a Scale; it has no lists, so strategic and merge patches are the same."""
+
+    def patched(old: Object) -> Any:
+        try:
+            return patches.json_patch(old, body) if kind == "json" else patches.merge_patch(old, body)
+        except patches.PatchError as error:
+            raise errors.bad_request(f"error decoding patch: {error.reason}") from None
+
+    return await _changed(store, info, patched, options)
+
+
+async def _changed(store: GenericStore, info: RequestInfo, make: Any, options: WriteOptions) -> Object:
+    resource = store.resource
+
+    async def mutate(old: Object) -> Object:
+        wanted = make(of(resource, old))
+        replicas = (wanted.get("spec") or {}).get("replicas", 0) if isinstance(wanted, dict) else None
+        if not isinstance(replicas, int) or isinstance(replicas, bool):
+            raise errors.bad_request(
+                'Scale in version "v1" cannot be handled as a Scale: spec.replicas must be an integer'
+            )
+        if replicas < 0:
+            problem = FieldError(
+                "FieldValueInvalid", "spec.replicas", f"Invalid value: {replicas}: must be greater than or equal to 0"
+            )
+            raise errors.invalid("autoscaling", "Scale", info.name, [problem])
+        metadata = wanted.get("metadata") or {}
+        if metadata.get("name", info.name) != info.name:
+            given = metadata["name"]
+            raise errors.bad_request(
+                f"the name of the object ({given}) does not match the name on the URL ({info.name})"
+            )
+        assert resource.scale is not None
+        target = old
+        for part in resource.scale.spec_replicas[:-1]:
+            target = target.setdefault(part, {})
+        target[resource.scale.spec_replicas[-1]] = replicas
+        for name in ("uid", "resourceVersion"):
+            if metadata.get(name):
+                old["metadata"][name] = metadata[name]
+        return old
+
+    made = await store.change(info.namespace, info.name, mutate, options, patching=True)
+    return of(resource, made)

@@ -1,0 +1,70 @@
+"""Tables and partial objects, which kubectl and controllers ask for (upstream: apiserver/pkg/endpoints/handlers/response.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from ..generic.cache import Stored
+from ..resource import Column, Object, Resource
+
+META = "meta.k8s.io"
+_DEFAULT = (
+    Column("Name", format="name", description="Name must be unique within a namespace."),
+    Column("Created At", type="date", description="CreationTimestamp is the server time of the object's creation."),
+)
+
+
+def columns(resource: Resource) -> list[dict[str, Any]]:
+    """columnDefinitions."""
+    return [
+        {"name": c.name, "type": c.type, "format": c.format, "description": c.description, "priority": c.priority}
+        for c in resource.columns or _DEFAULT
+    ]
+
+
+def partial(obj: Object, version: str) -> Object:
+    """Metadata only."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"{META}/{version}", "metadata": obj["metadata"]}
+
+
+def row(resource: Resource, obj: Object, include: str, version: str, now: datetime) -> dict[str, Any]:
+    """One row."""
+    metadata = obj["metadata"]
+    cells = resource.row(obj, now) if resource.row else [metadata["name"], metadata.get("creationTimestamp")]
+    made: dict[str, Any] = {"cells": cells}
+    if include == "Object":
+        made["object"] = obj
+    elif include != "None":
+        made["object"] = partial(obj, version)
+    return made
+
+
+def table(
+    resource: Resource,
+    items: Iterable[Object],
+    list_meta: dict[str, Any],
+    include: str,
+    version: str,
+    now: datetime,
+    definitions: bool = True,
+) -> dict[str, Any]:
+    """A whole Table; later events of a watch carry no column definitions."""
+    return {
+        "kind": "Table",
+        "apiVersion": f"{META}/{version}",
+        "metadata": list_meta,
+        "columnDefinitions": columns(resource) if definitions else None,
+        "rows": [row(resource, obj, include, version, now) for obj in items],
+    }
+
+
+def list_bytes(resource: Resource, items: Iterable[Stored], list_meta: bytes) -> bytes:
+    """A List of objects as they are stored: joined, not encoded."""
+    head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
+        resource.list_kind.encode(),
+        resource.api_version.encode(),
+        list_meta,
+    )
+    return head + b",".join([stored.data for stored in items]) + b"]}"

@@ -1,0 +1,61 @@
+"""Options of the verbs and what lists answer (upstream: meta/v1 ListOptions, CreateOptions, ..., DeleteOptions)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..types import LOOPBACK, User
+from .cache import Stored
+
+
+@dataclass(slots=True)
+class ListOptions:
+    """As in the query; selectors are parsed by the store."""
+
+    label_selector: str = ""
+    field_selector: str = ""
+    limit: int = 0
+    continue_: str = ""
+    resource_version: str = ""
+    resource_version_match: str = ""
+    timeout_seconds: int = 0
+    allow_bookmarks: bool = False
+    send_initial_events: bool | None = None
+
+
+@dataclass(slots=True)
+class WriteOptions:
+    """Of create, update and patch."""
+
+    user: User = LOOPBACK
+    dry_run: bool = False
+    validation: Literal["Strict", "Warn", "Ignore"] = "Warn"
+    manager: str = ""
+    force: bool = False
+    warnings: list[str] = field(default_factory=list)
+    admission: bool = True
+
+
+@dataclass(slots=True)
+class DeleteOptions:
+    """Of delete and deletecollection."""
+
+    user: User = LOOPBACK
+    dry_run: bool = False
+    grace_period_seconds: int | None = None
+    uid: str = ""
+    resource_version: str = ""
+    propagation: str = ""  # "", Background, Foreground, Orphan
+    admission: bool = True
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ListResult:
+    """Objects in order of their keys, and the list's metadata."""
+
+    items: list[Stored]
+    revision: int
+    continue_: str = ""
+    remaining: int | None = None

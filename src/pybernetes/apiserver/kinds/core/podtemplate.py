@@ -1,0 +1,9 @@
+"""PodTemplate of v1."""
+
+from __future__ import annotations
+
+from ...resource import Resource
+
+RESOURCE = Resource(
+    group="", version="v1", name="podtemplates", kind="PodTemplate", schema="io.k8s.api.core.v1.PodTemplate"
+)
