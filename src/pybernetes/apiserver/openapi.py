@@ -170,11 +170,8 @@ def _paths(resource: Resource, v3: bool) -> dict[str, Any]:
 
 def _operation(action: str, kind: dict[str, str], v3: bool) -> dict[str, Any]:
     """kubectl finds out by the parameter fieldValidation that the server checks fields."""
-    names = {
-        "post": ("dryRun", "fieldManager", "fieldValidation"),
-        "put": ("dryRun", "fieldManager", "fieldValidation"),
-    }
-    names["patch"] = ("dryRun", "fieldManager", "fieldValidation", "force")
+    checked = ("dryRun", "fieldManager", "fieldValidation")
+    names = {"post": checked, "put": checked, "patch": (*checked, "force")}
     parameters = [
         {"name": name, "in": "query", **({"schema": {"type": "string"}} if v3 else {"type": "string"})}
         for name in names.get(action, ())

@@ -77,12 +77,8 @@ def _encode_hook(value: Any) -> Any:
     return value.text
 
 
-def _list() -> list[Any]:
-    return []
-
-
-def _dict() -> dict[str, Any]:
-    return {}
+def _null() -> None:
+    """Go writes a nil slice or map that is not `omitempty` as null."""
 
 
 @functools.cache
@@ -133,11 +129,13 @@ class Types:
             return (kind if kind is Any else kind | None, None)
         origin = getattr(kind, "__origin__", kind)
         zero: Any
-        if origin is list:
-            zero = _list if written == "a" else list
-        elif origin is dict:
-            zero = _dict if written == "a" else dict
-        elif kind is _Quantity:
+        if origin in (list, dict):
+            return (
+                (kind | None, msgspec.field(default_factory=_null))
+                if written == "a"
+                else (kind, msgspec.field(default_factory=origin))
+            )
+        if kind is _Quantity:
             zero = functools.partial(_Quantity, "0")
         elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             if written == "z":
