@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from pybernetes.apiserver.server import APIServer, Options
+from pybernetes.apiserver.server import ADMISSION, APIServer, Options
 from pybernetes.apiserver.types import User
 from pybernetes.client.http import Answer, HTTPClient
 from pybernetes.store.sqlite import SQLiteStore
@@ -62,7 +62,7 @@ class Administrator:
 async def server() -> AsyncIterator[HTTPClient]:
     """A client of a fresh API server."""
     store = await SQLiteStore.open(":memory:")
-    running = APIServer(store, Options(authenticators=[Administrator()]))
+    running = APIServer(store, Options(authenticators=[Administrator()], enable_admission_plugins=tuple(ADMISSION)))
     await running.start()
     client = HTTPClient(f"http://127.0.0.1:{running.port}")
     try:
@@ -244,10 +244,8 @@ class Player:
 
 
 def _matches(ignored: list[str], path: list[str]) -> bool:
-    return (
-        (len(path) >= len(ignored)
-        and all(i in ("*", p) for i, p in zip(ignored, path, strict=False)))
-        or (len(ignored) <= len(path) and path[-len(ignored) :] == ignored)
+    return (len(path) >= len(ignored) and all(i in ("*", p) for i, p in zip(ignored, path, strict=False))) or (
+        len(ignored) <= len(path) and path[-len(ignored) :] == ignored
     )
 
 

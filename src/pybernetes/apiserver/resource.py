@@ -106,6 +106,7 @@ class Resource:
     selectable_fields: Sequence[str] = ()  # the names that `selectable` gives
     columns: Sequence[Column] = ()  # default: Name, Created At (the API server's generic table)
     row: Callable[[Object, datetime], list[Any]] | None = None  # cells in the order of `columns`
+    row_conditions: Callable[[Object], list[dict[str, str]]] | None = None  # of a table's row: that a pod is done
 
     # Graceful deletion: seconds left to the one who must finish it, 0 for at once, from the object and the asked period (None: not asked).
     graceful: Callable[[Object, int | None], int] | None = None

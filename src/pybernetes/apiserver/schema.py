@@ -170,6 +170,42 @@ class Types:
         return Any
 
 
+Nils = dict[str, Any]  # field -> what is below it; None: the field itself is a list or map that Go always writes
+
+
+def _nil_paths(source: Mapping[str, Definition], name: str, above: tuple[str, ...]) -> Nils:
+    """Where empty lists and maps become null: upstream stores protobuf, which does not tell empty from nil."""
+    definition = source[name]
+    written = definition.get("x-go", {})
+    found: Nils = {}
+    for key, schema in definition.get("properties", {}).items():
+        inner = schema
+        while "$ref" not in inner and ("items" in inner or isinstance(inner.get("additionalProperties"), dict)):
+            inner = inner.get("items") or inner["additionalProperties"]
+        target = inner.get("$ref", "").rsplit("/", 1)[-1]
+        below: Nils = {}
+        if target and target not in above and target in source:
+            below = _nil_paths(source, target, (*above, name))
+        if schema.get("type") in ("array", "object") and written.get(key) == "a":
+            found[key] = below or None
+        elif below:
+            found[key] = below
+    return found
+
+
+def _nil_empties(value: Any, nils: Nils) -> None:
+    for key, below in nils.items():
+        found = value.get(key)
+        if not found:
+            if found is not None and isinstance(found, list):
+                value[key] = None
+        elif below:
+            items = found if isinstance(found, list) else (found,)
+            for item in items:
+                if isinstance(item, dict):
+                    _nil_empties(item, below)
+
+
 @functools.cache
 def _builtin_types() -> Types:
     return Types(definitions())
@@ -189,6 +225,7 @@ class CompiledSchema:
         self._name, self._api_version, self._kind = name, api_version, kind
         self._type = _builtin_types().named(name)
         self._decoder: Any = msgspec.json.Decoder(self._type, dec_hook=_decode_hook)
+        self._nils = _nil_paths(definitions(), name, ())
         self.merge_schema = MergeTable(definitions(), name)
 
     def decode(self, body: bytes, validation: Validation = "Warn") -> tuple[Object, list[str]]:
@@ -220,9 +257,9 @@ class CompiledSchema:
     def _version(self) -> str:
         return self._api_version.rsplit("/", 1)[-1]
 
-    @staticmethod
-    def _plain(typed: Any) -> Object:
+    def _plain(self, typed: Any) -> Object:
         plain: Object = msgspec.to_builtins(typed, enc_hook=_encode_hook)
+        _nil_empties(plain, self._nils)
         return plain
 
     def _explain(self, document: Any, validation: Validation) -> tuple[Object, list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import ssl
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from pybernetes.wire.http import Request, Response, Server, StreamingResponse, s
 
 from . import openapi
 from .discovery import Discovery
-from .endpoints import negotiate, requestinfo
+from .endpoints import binding, negotiate, requestinfo
 from .endpoints.handlers import ResourceHandler, answer
 from .endpoints.negotiate import Accepted
 from .generic.cache import WatchCache
@@ -31,7 +31,8 @@ from .generic.store import GenericStore
 from .kinds import RESOURCES
 from .namespacelifecycle import NamespaceLifecycle
 from .resource import Object, Resource
-from .types import ANONYMOUS, AdmissionPlugin, Authenticator, Authorizer, RequestInfo, User
+from .serviceaccount import ServiceAccount
+from .types import ANONYMOUS, AdmissionPlugin, Authenticator, Authorizer, Reader, RequestInfo, User
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Options:
     authenticators: Sequence[Authenticator] = ()
     authorizers: Sequence[Authorizer] | None = None
     anonymous: bool = False
-    admission: Sequence[AdmissionPlugin] = ()
+    enable_admission_plugins: Sequence[str] = ("NamespaceLifecycle",)
     resources: Sequence[Resource] = RESOURCES
 
 
@@ -101,7 +102,7 @@ class APIServer:
         self.options = options
         self.cache = WatchCache(store)
         self.reader = CacheReader(self.cache)
-        admission = (NamespaceLifecycle(self.reader), *options.admission)
+        admission = admission_chain(self.reader, options.enable_admission_plugins)
         self._handlers = {
             (r.group, r.version, r.name): ResourceHandler(GenericStore(r, self.cache, admission), self._now)
             for r in options.resources
@@ -226,6 +227,8 @@ class APIServer:
                 return await handler.list(request, info, query)
             case "get":
                 return await handler.get(request, info, query)
+            case "create" if info.subresource == "binding" or info.resource == "bindings":
+                return await binding.create(self.store("", "v1", "pods"), request, info, user)
             case "create":
                 return await handler.create(request, info, query, user)
             case "update":
@@ -241,6 +244,10 @@ class APIServer:
     @staticmethod
     def _check_verb(resource: Resource, info: RequestInfo, method: str) -> None:
         refused = errors.generic(405, "", "", "", "", NOT_ALLOWED)
+        if info.subresource == "binding" and "binding" in resource.subresources:
+            if info.verb != "create" or not info.name:
+                raise refused
+            return
         if info.subresource:
             known = (info.subresource == "status" and resource.status) or (
                 info.subresource == "scale" and resource.scale
@@ -280,6 +287,8 @@ class APIServer:
             return body
         if body is not None:
             return answer(200, body, negotiate.accepted(request, query))
+        if parts[0] == "apis" and len(parts) == 2:
+            return Response(404, [("Content-Type", "text/plain; charset=utf-8")], b"404 page not found\n")
         if path == "/" or parts[0] not in ("api", "apis"):
             listed = {"paths": self._paths()}
             return answer(200 if path == "/" else 404, listed, Accepted(pretty=True))
@@ -345,6 +354,21 @@ class APIServer:
             text = "\n".join([*lines, f"{parts[0]} check {'passed' if good else 'failed'}\n"])
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
         return Response(200 if good else 500, headers, text.encode())
+
+
+# The order in which plug-ins are asked (upstream: pkg/kubeapiserver/options/plugins.go).
+ADMISSION: dict[str, Callable[[Reader], AdmissionPlugin]] = {
+    "NamespaceLifecycle": NamespaceLifecycle,
+    "ServiceAccount": ServiceAccount,
+}
+
+
+def admission_chain(reader: Reader, enabled: Sequence[str]) -> list[AdmissionPlugin]:
+    """The enabled plug-ins in their order; ValueError for a name that there is not."""
+    unknown = [name for name in enabled if name not in ADMISSION]
+    if unknown:
+        raise ValueError(f"admission plug-in {unknown[0]!r} is not known; there are {', '.join(ADMISSION)}")
+    return [make(reader) for name, make in ADMISSION.items() if name in enabled]
 
 
 def _of_namespace(info: RequestInfo) -> RequestInfo:

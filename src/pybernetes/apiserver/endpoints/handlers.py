@@ -11,12 +11,13 @@ import msgspec
 
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
-from pybernetes.api.field import FieldError
+from pybernetes.api.field import FieldError, Path
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse
 
 from ..generic.cache import Change, Lagging, Stored, TooOld, Watcher
 from ..generic.options import DeleteOptions, ListOptions, WriteOptions
 from ..generic.store import GenericStore, selector_predicate
+from ..kinds import meta
 from ..resource import Object, Resource
 from ..types import RequestInfo, User
 from . import negotiate, scale, tables
@@ -75,10 +76,20 @@ def write_options(query: dict[str, str], user: User, request: Request) -> WriteO
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):
         problems.append(FieldError("FieldValueNotSupported", "dryRun", _supported([dry_run], ("All",))))
+    problems += meta.validate_field_manager(query.get("fieldManager", ""), Path("fieldManager"))
     if problems:
-        raise errors.invalid("meta.k8s.io", "CreateOptions", "", problems)
+        kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
+        raise errors.invalid("meta.k8s.io", kind, "", problems)
     manager = query.get("fieldManager", "") or (request.header("user-agent") or "").split("/")[0]
     return WriteOptions(user, bool(dry_run), validation, manager, _flag(query, "force"))  # type: ignore[arg-type]  # checked above
+
+
+def _include(query: dict[str, str]) -> str:
+    """TableOptions.includeObject."""
+    include = query.get("includeObject", "") or "Metadata"
+    if include not in ("None", "Metadata", "Object"):
+        raise errors.bad_request(f"Invalid value: {_encode(include).decode()}: must be one of None, Metadata, Object")
+    return include
 
 
 def _supported(value: Any, allowed: tuple[str, ...]) -> str:
@@ -114,9 +125,9 @@ class ResourceHandler:
         if plain.get("kind") != self.resource.kind:
             return plain
         if form.kind == "Table":
-            include = query.get("includeObject", "") or "Metadata"
-            meta = {"resourceVersion": plain["metadata"].get("resourceVersion", "")}
-            return tables.table(self.resource, [plain], meta, include, form.version, self._now())
+            include = _include(query)
+            list_meta = {"resourceVersion": plain["metadata"].get("resourceVersion", "")}
+            return tables.table(self.resource, [plain], list_meta, include, form.version, self._now())
         return tables.partial(plain, form.version)
 
     async def get(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
@@ -129,22 +140,22 @@ class ResourceHandler:
     async def list(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
         form = negotiate.accepted(request, query)
         found = await self.store.list(info.namespace, list_options(query, info))
-        meta: dict[str, Any] = {"resourceVersion": str(found.revision)}
+        list_meta: dict[str, Any] = {"resourceVersion": str(found.revision)}
         if found.continue_:
-            meta["continue"] = found.continue_
+            list_meta["continue"] = found.continue_
             if found.remaining is not None:
-                meta["remainingItemCount"] = found.remaining
+                list_meta["remainingItemCount"] = found.remaining
         if form.kind == "Table":
-            include = query.get("includeObject", "") or "Metadata"
+            include = _include(query)
             body: Any = tables.table(
-                self.resource, [s.obj for s in found.items], meta, include, form.version, self._now()
+                self.resource, [s.obj for s in found.items], list_meta, include, form.version, self._now()
             )
         elif form.kind:
             items = [tables.partial(s.obj, form.version) for s in found.items]
             version = f"{tables.META}/{form.version}"
-            body = {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": meta, "items": items}
+            body = {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": list_meta, "items": items}
         else:
-            body = tables.list_bytes(self.resource, found.items, _encode(meta))
+            body = tables.list_bytes(self.resource, found.items, _encode(list_meta))
         return answer(200, body, form)
 
     async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
@@ -218,8 +229,8 @@ class ResourceHandler:
         form = negotiate.accepted(request, query)
         options = self._delete_options(request, query, user)
         found = await self.store.delete_collection(info.namespace, options, list_options(query, info))
-        meta = _encode({"resourceVersion": str(found.revision)})
-        return answer(200, tables.list_bytes(self.resource, found.items, meta), form)
+        list_meta = _encode({"resourceVersion": str(found.revision)})
+        return answer(200, tables.list_bytes(self.resource, found.items, list_meta), form)
 
     @staticmethod
     def _delete_options(request: Request, query: dict[str, str], user: User) -> DeleteOptions:
@@ -259,7 +270,7 @@ class ResourceHandler:
             self.store.key(info.namespace, "") if info.namespace and self.resource.namespaced else self.store.prefix
         )
         headers = [("Content-Type", negotiate.JSON), ("Cache-Control", "no-cache, private")]
-        frames = _Frames(self, form, query.get("includeObject", "") or "Metadata", predicate, prefix)
+        frames = _Frames(self, form, _include(query), predicate, prefix)
         try:
             watcher, revision, initial = self.store.watch(options)
         except TooOld as error:
@@ -355,21 +366,23 @@ class _Frames:
         resource: Resource = self._handler.resource
         if self._form.kind != "Table":
             return tables.partial(obj, self._form.version)
-        meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        list_meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
         definitions, self._first = self._first, False
-        return tables.table(resource, [obj], meta, self._include, self._form.version, self._handler._now(), definitions)
+        return tables.table(
+            resource, [obj], list_meta, self._include, self._form.version, self._handler._now(), definitions
+        )
 
     def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
         """How far the client has seen."""
-        meta: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
+        own: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
         if annotations:
-            meta["annotations"] = annotations
+            own["annotations"] = annotations
         resource = self._handler.resource
-        obj: Any = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta}
+        obj: Any = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": own}
         if self._form.kind == "Table":
-            obj = {"kind": "Table", "apiVersion": f"{tables.META}/{self._form.version}", "metadata": meta, "rows": []}
+            obj = {"kind": "Table", "apiVersion": f"{tables.META}/{self._form.version}", "metadata": own, "rows": []}
         elif self._form.kind:
-            obj = tables.partial({"metadata": meta}, self._form.version)
+            obj = tables.partial({"metadata": own}, self._form.version)
         return _encode({"type": "BOOKMARK", "object": obj}) + b"\n"
 
 

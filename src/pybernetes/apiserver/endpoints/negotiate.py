@@ -11,7 +11,8 @@ from pybernetes.api import errors
 from pybernetes.wire.http import Request
 
 JSON, YAML = "application/json", "application/yaml"
-SUPPORTED = (JSON, YAML, "application/vnd.kubernetes.protobuf")
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+SUPPORTED = (JSON, YAML, PROTOBUF)
 KINDS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
 
@@ -67,10 +68,21 @@ def document(request: Request) -> Any:
             return yaml.load(request.body, Loader=_loader(yaml))
         except yaml.YAMLError as error:
             raise errors.bad_request(f"error converting YAML to JSON: {error}") from None
+    if media == PROTOBUF:
+        return _protobuf(request.body)
     try:
         return msgspec.json.decode(request.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.bad_request(f"the body is no JSON: {error}") from None
+
+
+def _protobuf(body: bytes) -> Any:
+    from pybernetes.api import protobuf  # only kubectl's create and Go clients send it
+
+    try:
+        return protobuf.decode(body)
+    except (protobuf.ProtobufError, ValueError) as error:
+        raise errors.bad_request(f"couldn't read the protobuf body: {error}") from None
 
 
 def _loader(yaml: Any) -> Any:
@@ -93,7 +105,9 @@ def json_body(request: Request) -> bytes:
         return request.body
     if media in (YAML, "application/x-yaml", "text/yaml"):
         return msgspec.json.encode(document(request))
-    accepted_types = ", ".join(SUPPORTED[:2])
+    if media == PROTOBUF:
+        return msgspec.json.encode(_protobuf(request.body))
+    accepted_types = ", ".join(SUPPORTED)
     raise errors.unsupported_media_type(
         f"the body of the request was in an unknown format - accepted media types include: {accepted_types}"
     )

@@ -34,6 +34,8 @@ def row(resource: Resource, obj: Object, include: str, version: str, now: dateti
     metadata = obj["metadata"]
     cells = resource.row(obj, now) if resource.row else [metadata["name"], metadata.get("creationTimestamp")]
     made: dict[str, Any] = {"cells": cells}
+    if resource.row_conditions and (conditions := resource.row_conditions(obj)):
+        made["conditions"] = conditions
     if include == "Object":
         made["object"] = obj
     elif include != "None":

@@ -196,8 +196,8 @@ class GenericStore:
         if metadata.get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
         resource.default(obj)
-        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
-            metadata.pop(name, None)
+        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"):
+            metadata.pop(name, None)  # who manages which field is not kept yet
         prefix = metadata.get("generateName")
         if prefix and not metadata.get("name"):
             suffix = "".join(self._random.choice(ALPHABET) for _ in range(5))
@@ -227,6 +227,7 @@ class GenericStore:
 
     def _set_namespace(self, metadata: Object, namespace: str) -> None:
         if not self.resource.namespaced:
+            metadata.pop("namespace", None)
             return
         given = metadata.get("namespace") or namespace
         if given != namespace:
@@ -242,6 +243,10 @@ class GenericStore:
         obj["metadata"]["resourceVersion"] = str(written.mod_revision)
         return obj
 
+    def now_text(self) -> str:
+        """The present time as metav1.Time."""
+        return times.format_time(self._now())
+
     # Changing.
 
     async def update(
@@ -250,7 +255,11 @@ class GenericStore:
         """PUT: the object as written, and whether it was made. The resource version in it, if any, is a precondition."""
         resource, metadata = self.resource, obj.setdefault("metadata", {})
         obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
-        given = metadata.setdefault("name", name)
+        given = metadata.get("name", "")
+        if not given:
+            raise errors.bad_request(
+                "the name of the object (based on its metadata) could not be determined: name must be provided"
+            )
         if given != name:
             raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
         self._set_namespace(metadata, namespace)
@@ -346,8 +355,9 @@ class GenericStore:
         if resource.generation and not subresource:
             self._bump_generation(new, old)
         found = meta.validate_object_meta_update(new["metadata"], old["metadata"], Path("metadata"))
-        check = resource.validate_status if subresource == "status" else resource.validate_update
-        found += check(new, old)
+        if subresource != "binding":  # which sets what an update may not
+            check = resource.validate_status if subresource == "status" else resource.validate_update
+            found += check(new, old)
         if found:
             raise errors.invalid(resource.group, resource.kind, name, found)
         await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=False)
@@ -487,6 +497,8 @@ class GenericStore:
             kept = [FOREGROUND]
         elif options.propagation == "Background":
             kept = []
+        elif not kept and resource.default_propagation == "orphan":
+            kept = [ORPHAN]
         finalizers += kept
         if finalizers:
             metadata["finalizers"] = finalizers

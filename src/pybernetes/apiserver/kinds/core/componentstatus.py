@@ -1,8 +1,26 @@
-"""ComponentStatus of v1."""
+"""ComponentStatus of v1: the deprecated health of the control plane; nothing is stored."""
 
 from __future__ import annotations
 
-from ...resource import Resource
+from datetime import datetime
+from typing import Any
+
+from ...resource import Column, Object, Resource
+from ..printing import NAME
+
+_WORDS = {"True": "Healthy", "False": "Unhealthy"}
+
+
+def row(component: Object, now: datetime) -> list[Any]:
+    """Name, Status, Message, Error: of the condition Healthy."""
+    status, message, error = "Unknown", "", ""
+    for condition in component.get("conditions") or ():
+        if condition.get("type") == "Healthy":
+            status = _WORDS.get(condition.get("status", ""), "Unhealthy")
+            message, error = condition.get("message") or "", condition.get("error") or ""
+            break
+    return [component["metadata"]["name"], status, message, error]
+
 
 RESOURCE = Resource(
     group="",
@@ -13,4 +31,11 @@ RESOURCE = Resource(
     namespaced=False,
     verbs=("get", "list"),
     short_names=("cs",),
+    columns=(
+        NAME,
+        Column("Status", description="Status of the component conditions"),
+        Column("Message", description="Message of the component conditions"),
+        Column("Error", description="Error of the component conditions"),
+    ),
+    row=row,
 )

@@ -1,8 +1,256 @@
-"""PersistentVolume of v1."""
+"""PersistentVolume of v1 (upstream: pkg/registry/core/persistentvolume, core validation)."""
 
 from __future__ import annotations
 
-from ...resource import Resource
+import posixpath
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pybernetes.api import field
+from pybernetes.api.field import Path
+from pybernetes.api.labels import dns1123_label_errors
+
+from ...resource import Column, Errors, Object, Resource
+from ..printing import AGE, NAME, object_age
+from ..strategy import keep_spec, keep_status
+from ..validation import difference, dns_subdomain, each, enum, immutable, no_backsteps, quantity, same
+from .affinity import node_selector
+from .claims import VOLUME_MODES, access_modes
+from .persistentvolumeclaim import short_modes
+from .poddefaults import rounded
+from .resources import quantity_value
+from .volumes import (
+    ONE_TYPE,
+    Check,
+    azure_disk,
+    both,
+    csi_driver_name,
+    disk,
+    fibre_channel,
+    flex_volume,
+    flocker,
+    host_path,
+    iscsi,
+    needed,
+    nfs,
+    quobyte,
+    secret_ref,
+    storage_os,
+)
+
+RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
+CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+SPEC = Path("spec")
+
+
+def default(volume: Object) -> None:
+    """A file system that is kept; waiting."""
+    spec, status = volume.setdefault("spec", {}), volume.setdefault("status", {})
+    status["phase"] = status.get("phase") or "Pending"
+    spec["persistentVolumeReclaimPolicy"] = spec.get("persistentVolumeReclaimPolicy") or "Retain"
+    spec["volumeMode"] = spec.get("volumeMode") or "Filesystem"
+    rounded(spec.get("capacity"))
+    if (source := spec.get("hostPath")) is not None and source.get("type") is None:
+        source["type"] = ""
+    for name, defaults in _DEFAULTS.items():
+        if (source := spec.get(name)) is not None:
+            for key, value in defaults.items():
+                if source.get(key) in (None, ""):
+                    source[key] = value
+
+
+_DEFAULTS: dict[str, Object] = {
+    "iscsi": {"iscsiInterface": "default"},
+    "rbd": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},
+    "azureDisk": {"cachingMode": "ReadWrite", "kind": "Shared", "fsType": "ext4", "readOnly": False},
+    "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
+}
+
+
+def prepare_create(volume: Object) -> None:
+    """Pending."""
+    volume["status"] = {"phase": "Pending"}
+
+
+def validate(volume: Object) -> Errors:
+    """On creation."""
+    spec = volume.get("spec") or {}
+    modes, capacity = spec.get("accessModes") or [], spec.get("capacity") or {}
+    errors = [] if modes else [field.required(SPEC / "accessModes")]
+    errors += access_modes(SPEC / "accessModes", modes)
+    errors += _capacity(SPEC / "capacity", capacity, spec.get("capacity"))
+    policy = spec.get("persistentVolumeReclaimPolicy") or ""
+    errors += enum(SPEC / "persistentVolumeReclaimPolicy", policy, RECLAIM_POLICIES, needed=False)
+    if (affinity := spec.get("nodeAffinity")) is not None:
+        required = affinity.get("required")
+        at = SPEC / "nodeAffinity" / "required"
+        errors += [field.required(at, "must specify required node constraints")] if required is None else []
+        errors += node_selector(at, required) if required is not None else []
+    errors += _source(spec, (volume.get("metadata") or {}).get("name") or "")
+    if policy == "Recycle" and posixpath.normpath((spec.get("hostPath") or {}).get("path") or "x") == "/":
+        why = "may not be 'recycle' for a hostPath mount of '/'"
+        errors.append(field.forbidden(SPEC / "persistentVolumeReclaimPolicy", why))
+    if name := spec.get("storageClassName"):
+        errors += dns_subdomain(SPEC / "storageClassName", name)
+    if (mode := spec.get("volumeMode")) is not None and mode not in VOLUME_MODES:
+        errors.append(field.not_supported(SPEC / "volumeMode", mode, VOLUME_MODES))
+    return errors + _attributes_class(spec)
+
+
+def _capacity(path: Path, capacity: Mapping[str, str], given: Mapping[str, str] | None) -> Errors:
+    errors = [] if capacity else [field.required(path)]
+    if "storage" not in capacity or len(capacity) > 1:
+        errors.append(field.not_supported(path, given, ("storage",)))
+    for name, text in capacity.items():
+        at = path.key(name)
+        problems = [] if quantity(text).nanos > 0 else [field.invalid(at, text, "must be greater than zero")]
+        errors += problems or quantity_value(at, name, text)
+    return errors
+
+
+def _attributes_class(spec: Object) -> Errors:
+    name = spec.get("volumeAttributesClassName")
+    if name is None:
+        return []
+    at = SPEC / "volumeAttributesClassName"
+    errors = dns_subdomain(at, name) if name else [field.required(at, "an empty string is disallowed")]
+    if spec.get("csi") is None:
+        errors.append(field.required(SPEC / "csi", "has to be specified when using volumeAttributesClassName"))
+    return errors
+
+
+def _source(spec: Object, name: str) -> Errors:
+    errors: Errors = []
+    count = 0
+    for key, check in _SOURCES.items():
+        source = spec.get(key)
+        if source is None:
+            continue
+        if count and key != "flexVolume":
+            errors.append(field.forbidden(SPEC / {"cephfs": "cephFS"}.get(key, key), ONE_TYPE))
+            continue
+        count += 1
+        errors += check(SPEC / {"gcePersistentDisk": "persistentDisk"}.get(key, key), source)
+        if key == "iscsi" and source.get("initiatorName") is not None:
+            portal = source.get("targetPortal") or ""
+            if len(f"{name}:{portal}") > 64:
+                why = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters"
+                why += " if iscsi.initiatorName is specified."
+                errors.append(field.invalid(SPEC / "iscsi" / "targetportal", portal, why))
+        if key == "local" and spec.get("nodeAffinity") is None:
+            errors.append(field.required(SPEC / "nodeAffinity", "Local volume requires node affinity"))
+    if not count:
+        errors.append(field.required(SPEC, "must specify a volume type"))
+    return errors
+
+
+def _local(path: Path, source: Mapping[str, Any]) -> Errors:
+    target = source.get("path") or ""
+    return no_backsteps(path / "path", target) if target else [field.required(path / "path")]
+
+
+def _glusterfs(path: Path, source: Mapping[str, Any]) -> Errors:
+    errors = needed("endpoints", "path")(path, source)
+    namespace = source.get("endpointsNamespace")
+    at = path / "endpointsNamespace"
+    if namespace == "":
+        why = "if the endpointnamespace is set, it must be a valid namespace name"
+        errors.append(field.invalid(at, namespace, why))
+    elif namespace is not None:
+        errors += each(at, namespace, dns1123_label_errors(namespace))
+    return errors
+
+
+def _azure_file(path: Path, source: Mapping[str, Any]) -> Errors:
+    errors = needed("secretName", "shareName")(path, source)
+    return [*errors, field.required(path / "secretNamespace")] if source.get("secretNamespace") == "" else errors
+
+
+_CSI_SECRETS = (
+    "controllerPublishSecretRef",
+    "controllerExpandSecretRef",
+    "nodePublishSecretRef",
+    "nodeExpandSecretRef",
+)
+
+
+def _csi(path: Path, source: Mapping[str, Any]) -> Errors:
+    errors = csi_driver_name(path / "driver", source.get("driver") or "")
+    if not source.get("volumeHandle"):
+        errors.append(field.required(path / "volumeHandle"))
+    for key in _CSI_SECRETS:
+        errors += secret_ref(key, "name", "namespace")(path, source)
+    return errors
+
+
+_SOURCES: dict[str, Check] = {
+    "hostPath": host_path,
+    "gcePersistentDisk": disk("pdName"),
+    "awsElasticBlockStore": disk("volumeID"),
+    "glusterfs": _glusterfs,
+    "flocker": flocker,
+    "nfs": nfs,
+    "rbd": needed("monitors", "image"),
+    "quobyte": quobyte,
+    "cephfs": needed("monitors"),
+    "iscsi": both(iscsi, secret_ref("secretRef", "name")),
+    "cinder": both(needed("volumeID"), secret_ref("secretRef", "name", "namespace")),
+    "fc": fibre_channel,
+    "flexVolume": flex_volume,
+    "azureFile": _azure_file,
+    "vsphereVolume": needed("volumePath"),
+    "photonPersistentDisk": needed("pdID"),
+    "portworxVolume": needed("volumeID"),
+    "azureDisk": azure_disk,
+    "scaleIO": needed("gateway", "system", "volumeName"),
+    "local": _local,
+    "storageos": storage_os,
+    "csi": _csi,
+}
+
+
+def validate_update(new: Object, old: Object) -> Errors:
+    """The source, the mode and a given node affinity stay."""
+    errors = validate(new)
+    spec, before = new.get("spec") or {}, old.get("spec") or {}
+    sources = {key: spec.get(key) for key in _SOURCES}
+    was = {key: before.get(key) for key in _SOURCES}
+    if sources["csi"] and was["csi"] and was["csi"].get("controllerExpandSecretRef") is None:
+        sources["csi"] = {k: v for k, v in sources["csi"].items() if k != "controllerExpandSecretRef"}
+    if not same(sources, was):
+        why = "spec.persistentvolumesource is immutable after creation\n"
+        errors.append(
+            field.forbidden(SPEC / "persistentvolumesource", why + "\n".join(difference(was, sources)) + "\n")
+        )
+    errors += immutable(Path("volumeMode"), spec.get("volumeMode"), before.get("volumeMode"))
+    if before.get("nodeAffinity") is not None:
+        errors += immutable(Path("nodeAffinity"), spec.get("nodeAffinity"), before["nodeAffinity"])
+    if before.get("volumeAttributesClassName") is not None and spec.get("volumeAttributesClassName") is None:
+        why = "update from non-nil value to nil is forbidden"
+        errors.append(field.forbidden(SPEC / "volumeAttributesClassName", why))
+    return errors
+
+
+def row(volume: Object, now: datetime) -> list[Any]:
+    """The cells, the wide one included."""
+    meta, spec, status = volume["metadata"], volume.get("spec") or {}, volume.get("status") or {}
+    claim = spec.get("claimRef")
+    annotated = (meta.get("annotations") or {}).get(CLASS_ANNOTATION)
+    return [
+        meta["name"],
+        (spec.get("capacity") or {}).get("storage", "0"),
+        short_modes(spec.get("accessModes")),
+        spec.get("persistentVolumeReclaimPolicy") or "",
+        "Terminating" if meta.get("deletionTimestamp") else status.get("phase") or "",
+        f"{claim.get('namespace') or ''}/{claim.get('name') or ''}" if claim else "",
+        annotated if annotated is not None else spec.get("storageClassName") or "",
+        spec.get("volumeAttributesClassName") or "<unset>",
+        status.get("reason") or "",
+        object_age(volume, now),
+        spec.get("volumeMode") or "<unset>",
+    ]
+
 
 RESOURCE = Resource(
     group="",
@@ -13,4 +261,25 @@ RESOURCE = Resource(
     short_names=("pv",),
     namespaced=False,
     status=True,
+    generation=False,
+    default=default,
+    prepare_create=prepare_create,
+    prepare_update=keep_status,
+    prepare_status=keep_spec,
+    validate=validate,
+    validate_update=validate_update,
+    columns=(
+        NAME,
+        Column("Capacity"),
+        Column("Access Modes"),
+        Column("Reclaim Policy"),
+        Column("Status"),
+        Column("Claim"),
+        Column("StorageClass", description="StorageClass of the pv"),
+        Column("VolumeAttributesClass", description="VolumeAttributesClass of the pv"),
+        Column("Reason"),
+        AGE,
+        Column("VolumeMode", priority=1),
+    ),
+    row=row,
 )

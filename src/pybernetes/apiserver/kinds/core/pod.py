@@ -1,8 +1,111 @@
-"""Pod of v1."""
+"""Pod of v1 (upstream: pkg/registry/core/pod/strategy.go)."""
 
 from __future__ import annotations
 
-from ...resource import Resource
+from collections.abc import Mapping
+from typing import Any
+
+from ...resource import Object, Resource
+from ..strategy import keep, keep_spec_and, keep_status
+from . import podtable, podupdate
+from .poddefaults import default_pod
+from .resources import qos_class
+
+_STATUS_KEEPS = keep_spec_and("ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds")
+GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "lastProbeTime": None,
+    "lastTransitionTime": None,
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
+
+
+def prepare_create(pod: Object) -> None:
+    """Pending, in its class of service; label keys of affinity terms become selectors."""
+    spec = pod["spec"]
+    pod["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
+    if spec.get("schedulingGates"):
+        pod["status"]["conditions"] = [dict(GATED)]
+    labels = (pod.get("metadata") or {}).get("labels") or {}
+    if affinity := spec.get("affinity"):
+        _match_label_keys(affinity, labels)
+    for constraint in spec.get("topologySpreadConstraints") or ():
+        if keys := constraint.get("matchLabelKeys"):
+            _add_requirements(constraint, keys, "In", labels)
+
+
+def _match_label_keys(affinity: Object, labels: Mapping[str, str]) -> None:
+    for kind in ("podAffinity", "podAntiAffinity"):
+        rules = affinity.get(kind) or {}
+        terms = list(rules.get("requiredDuringSchedulingIgnoredDuringExecution") or ())
+        preferred = rules.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+        terms += [term["podAffinityTerm"] for term in preferred if term.get("podAffinityTerm")]
+        for term in terms:
+            _add_requirements(term, term.get("matchLabelKeys") or (), "In", labels)
+            _add_requirements(term, term.get("mismatchLabelKeys") or (), "NotIn", labels)
+
+
+def _add_requirements(term: Object, keys: Any, operator: str, labels: Mapping[str, str]) -> None:
+    selector = term.get("labelSelector")
+    if selector is None:
+        return  # refused by validation
+    for key in keys:
+        if key in labels:
+            requirement = {"key": key, "operator": operator, "values": [labels[key]]}
+            selector["matchExpressions"] = [*(selector.get("matchExpressions") or ()), requirement]
+
+
+def prepare_update(new: Object, old: Object) -> None:
+    """Status and ephemeral containers have paths of their own."""
+    keep_status(new, old)
+    keep(new["spec"], old.get("spec") or {}, "ephemeralContainers")
+
+
+def prepare_status(new: Object, old: Object) -> None:
+    """Nothing but status, labels and annotations; the class of service stays."""
+    _STATUS_KEEPS(new, old)
+    status = new.setdefault("status", {})
+    if not status.get("qosClass"):
+        keep(status, old.get("status") or {}, "qosClass")
+
+
+def graceful(pod: Object, asked: int | None) -> int:
+    """Pods that run nowhere, or no more, go at once."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    if not spec.get("nodeName") or status.get("phase") in ("Succeeded", "Failed"):
+        return 0
+    seconds = asked if asked is not None else spec.get("terminationGracePeriodSeconds")
+    return 1 if seconds is not None and seconds < 0 else seconds or 0
+
+
+SELECTABLE = (
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.nominatedNodeName",
+)
+
+
+def selectable(pod: Object) -> Mapping[str, str]:
+    """The fields by which pods are listed and watched."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    return {
+        "spec.nodeName": spec.get("nodeName") or "",
+        "spec.restartPolicy": spec.get("restartPolicy") or "",
+        "spec.schedulerName": spec.get("schedulerName") or "",
+        "spec.serviceAccountName": spec.get("serviceAccountName") or "",
+        "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
+        "status.phase": status.get("phase") or "",
+        "status.podIP": status.get("podIP") or "",
+        "status.nominatedNodeName": status.get("nominatedNodeName") or "",
+    }
+
 
 RESOURCE = Resource(
     group="",
@@ -24,4 +127,17 @@ RESOURCE = Resource(
         "proxy",
         "resize",
     ),
+    default=default_pod,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    prepare_status=prepare_status,
+    validate=podupdate.validate_create,
+    validate_update=podupdate.validate_update,
+    validate_status=podupdate.validate_status,
+    selectable=selectable,
+    selectable_fields=SELECTABLE,
+    columns=podtable.COLUMNS,
+    row=podtable.row,
+    row_conditions=podtable.row_conditions,
+    graceful=graceful,
 )

@@ -179,7 +179,6 @@ def default_pod_spec(spec: Object) -> None:
 
 def default_template(template: Object) -> None:
     """A PodTemplateSpec."""
-    template.setdefault("metadata", {}).setdefault("creationTimestamp", None)
     default_pod_spec(template.setdefault("spec", {}))
 
 

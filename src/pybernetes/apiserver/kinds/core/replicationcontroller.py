@@ -1,8 +1,94 @@
-"""ReplicationController of v1."""
+"""ReplicationController of v1 (upstream: pkg/registry/core/replicationcontroller, core validation)."""
 
 from __future__ import annotations
 
-from ...resource import Resource, ScalePaths
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pybernetes.api import field
+from pybernetes.api.field import Path
+
+from ...resource import Column, Errors, Object, Resource, ScalePaths
+from ..printing import AGE, NAME, container_cells, format_labels, object_age
+from ..strategy import keep_spec, keep_status
+from ..validation import not_negative
+from ..workload import TEMPLATE_COLUMNS, replica_status
+from .poddefaults import default_template
+from .podspec import always_restarted, pod_template
+
+SPEC = Path("spec")
+
+
+def default(controller: Object) -> None:
+    """Selector and labels are the template's."""
+    spec = controller.setdefault("spec", {})
+    if spec.get("replicas") is None:
+        spec["replicas"] = 1
+    template = spec.get("template")
+    if template is None:
+        return
+    default_template(template)
+    meta = controller.setdefault("metadata", {})
+    if labels := (template.get("metadata") or {}).get("labels"):
+        spec["selector"] = spec.get("selector") or dict(labels)
+        meta["labels"] = meta.get("labels") or dict(labels)
+
+
+def prepare_create(controller: Object) -> None:
+    """No replicas yet."""
+    controller["status"] = {"replicas": 0}
+
+
+def validate(controller: Object) -> Errors:
+    """On creation."""
+    spec = controller.get("spec") or {}
+    selector, template = spec.get("selector") or {}, spec.get("template")
+    errors = not_negative(SPEC / "minReadySeconds", spec.get("minReadySeconds"))
+    if not selector:
+        errors.append(field.required(SPEC / "selector"))
+    errors += not_negative(SPEC / "replicas", spec.get("replicas"))
+    at = SPEC / "template"
+    if template is None:
+        return [*errors, field.required(at)]
+    labels = (template.get("metadata") or {}).get("labels")
+    if any((labels or {}).get(key) != value for key, value in selector.items()):
+        why = "`selector` does not match template `labels`"
+        errors.append(field.invalid(at / "metadata" / "labels", labels, why))
+    errors += pod_template(at, template)
+    return errors + always_restarted(at / "spec", template.get("spec") or {}, "ReplicationController")
+
+
+def validate_update(new: Object, old: Object) -> Errors:
+    """As on creation."""
+    return validate(new)
+
+
+def validate_status(new: Object, old: Object) -> Errors:
+    """Its counts fit together."""
+    return replica_status(new.get("status") or {})
+
+
+def selectable(controller: Object) -> Mapping[str, str]:
+    """The number of replicas there are."""
+    return {"status.replicas": str((controller.get("status") or {}).get("replicas") or 0)}
+
+
+def row(controller: Object, now: datetime) -> list[Any]:
+    """The cells, the wide ones included."""
+    spec, status = controller.get("spec") or {}, controller.get("status") or {}
+    names, images = container_cells((spec.get("template") or {}).get("spec") or {})
+    return [
+        controller["metadata"]["name"],
+        spec.get("replicas") or 0,
+        status.get("replicas") or 0,
+        status.get("readyReplicas") or 0,
+        object_age(controller, now),
+        names,
+        images,
+        format_labels(spec.get("selector")),
+    ]
+
 
 RESOURCE = Resource(
     group="",
@@ -14,4 +100,23 @@ RESOURCE = Resource(
     categories=("all",),
     status=True,
     scale=ScalePaths(),
+    default_propagation="orphan",
+    default=default,
+    prepare_create=prepare_create,
+    prepare_update=keep_status,
+    prepare_status=keep_spec,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
+    selectable=selectable,
+    selectable_fields=("status.replicas",),
+    columns=(
+        NAME,
+        Column("Desired", type="integer"),
+        Column("Current", type="integer"),
+        Column("Ready", type="integer"),
+        AGE,
+        *TEMPLATE_COLUMNS,
+    ),
+    row=row,
 )

@@ -194,7 +194,8 @@ def operating_system(path: Path, spec: Object) -> Errors:
     context = spec.get("securityContext") or {}
     at = path / "securityContext"
     if name == "linux":
-        fields, why = ("windowsOptions",), "windows options cannot be set for a linux pod"
+        fields: tuple[str, ...] = ("windowsOptions",)
+        why = "windows options cannot be set for a linux pod"
         errors = [field.forbidden(at / key, why) for key in fields if context.get(key) is not None]
     else:
         fields, why = _LINUX_ONLY_CONTAINER, "cannot be set for a windows pod"

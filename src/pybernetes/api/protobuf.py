@@ -1,0 +1,202 @@
+"""Reads Kubernetes' protobuf form of built-in objects: `k8s\\0`, then runtime.Unknown around the message.
+
+kubectl and Go clients send it. Field numbers are in data/protobuf.json (tools/read_protos.py). Only reading: answers are JSON,
+which every client accepts.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from typing import Any
+
+MAGIC = b"k8s\x00"
+MAX_DEPTH = 100
+_META = "apimachinery.pkg.apis.meta.v1."
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ProtobufError(ValueError):
+    """Bytes that are no such object; the text says why."""
+
+
+@functools.cache
+def _messages() -> dict[str, dict[str, list[str]]]:
+    data = resources.files("pybernetes.api").joinpath("data/protobuf.json").read_bytes()
+    found: dict[str, dict[str, list[str]]] = json.loads(data)
+    return found
+
+
+@functools.cache
+def _kinds() -> dict[tuple[str, str], str]:
+    """(apiVersion, kind) -> message. The group's first word names its package; core has none."""
+    found = {}
+    for name in _messages():
+        *_, group, version, kind = name.split(".")
+        if name.startswith(("api.", "apiextensions_apiserver.", "apiextensions-apiserver.", "kube_aggregator.")):
+            found["" if group == "core" else group, version, kind] = name
+    return {(f"{g}/{v}" if g else v, k): n for (g, v, k), n in found.items()}
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """The object as JSON-like data, apiVersion and kind included."""
+    if not data.startswith(MAGIC):
+        raise ProtobufError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+    api_version = kind = ""
+    raw = b""
+    for number, value in _fields(data[len(MAGIC) :]):
+        if number == 1:
+            for inner, text in _fields(_bytes(value)):
+                if inner == 1:
+                    api_version = _bytes(text).decode()
+                elif inner == 2:
+                    kind = _bytes(text).decode()
+        elif number == 2:
+            raw = _bytes(value)
+    group, _, version = api_version.rpartition("/")
+    key = (f"{group.split('.')[0]}/{version}" if group else version, kind)
+    message = _kinds().get(key)
+    if message is None:
+        if kind not in ("DeleteOptions", "CreateOptions", "UpdateOptions", "PatchOptions", "Status"):
+            raise ProtobufError(f"no kind {kind!r} is registered for version {api_version!r}")
+        message = f"{_META}{kind}"
+    return {"apiVersion": api_version, "kind": kind, **_message(raw, message, 0)}
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """(field number, varint or bytes; fixed-width numbers as their bytes)."""
+    place, size = 0, len(data)
+    while place < size:
+        tag, place = _varint(data, place)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            value, place = _varint(data, place)
+            yield number, value
+            continue
+        if wire == 2:
+            length, place = _varint(data, place)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise ProtobufError(f"wire type {wire} is not used by Kubernetes")
+        if place + length > size:
+            raise ProtobufError("unexpected EOF")
+        yield number, data[place : place + length]
+        place += length
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if place >= len(data):
+            raise ProtobufError("unexpected EOF")
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+        shift += 7
+        if shift > 63:
+            raise ProtobufError("a number has more than 64 bits")
+
+
+def _bytes(value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        raise ProtobufError("a number where bytes were expected")
+    return value
+
+
+def _message(data: bytes, name: str, depth: int) -> dict[str, Any]:
+    if depth > MAX_DEPTH:
+        raise ProtobufError(f"messages are nested deeper than {MAX_DEPTH}")
+    fields = _messages()[name]
+    made: dict[str, Any] = {}
+    for number, raw in _fields(data):
+        known = fields.get(str(number))
+        if known is None:
+            continue  # of a newer version, or ours was dropped upstream
+        field, kind, mark = known
+        if mark == "m":
+            key, value = _entry(_bytes(raw), kind, depth)
+            made.setdefault(field, {})[key] = value
+        elif mark == "r":
+            made.setdefault(field, []).extend(_repeated(raw, kind, depth))
+        elif mark == "i":
+            made.update(_message(_bytes(raw), kind, depth + 1))
+        else:
+            made[field] = _value(raw, kind, depth)
+    return made
+
+
+def _repeated(raw: int | bytes, kind: str, depth: int) -> list[Any]:
+    if kind in ("int32", "int64", "bool", "uint32", "uint64") and isinstance(raw, bytes):  # packed
+        values, place = [], 0
+        while place < len(raw):
+            number, place = _varint(raw, place)
+            values.append(_value(number, kind, depth))
+        return values
+    return [_value(raw, kind, depth)]
+
+
+def _entry(data: bytes, kind: str, depth: int) -> tuple[str, Any]:
+    key, value = "", None
+    for number, raw in _fields(data):
+        if number == 1:
+            key = _bytes(raw).decode()
+        else:
+            value = _value(raw, kind, depth)
+    return key, value if value is not None else _empty(kind, depth)
+
+
+def _empty(kind: str, depth: int) -> Any:
+    return {"string": "", "bytes": "", "bool": False}.get(kind, 0) if "." not in kind else _value(b"", kind, depth)
+
+
+def _value(raw: int | bytes, kind: str, depth: int) -> Any:
+    try:
+        match kind:
+            case "string":
+                return _bytes(raw).decode()
+            case "bytes":
+                return base64.b64encode(_bytes(raw)).decode()
+            case "bool":
+                return bool(raw)
+            case "int32" | "int64":
+                number = int(raw) if isinstance(raw, int) else 0
+                return number - (1 << 64) if number >> 63 else number
+            case "uint32" | "uint64":
+                return raw
+            case "double":
+                return struct.unpack("<d", _bytes(raw))[0]
+    except (UnicodeDecodeError, struct.error) as error:
+        raise ProtobufError(str(error)) from None
+    return _special(_bytes(raw), kind, depth)
+
+
+def _special(data: bytes, kind: str, depth: int) -> Any:
+    """Messages whose JSON is no object, then all others."""
+    short = kind.rsplit(".", 1)[-1]
+    if kind.startswith("apimachinery.pkg.") and short in ("Quantity", "IntOrString", "RawExtension"):
+        parts = dict(_fields(data))
+        if short == "Quantity":
+            return _bytes(parts.get(1, b"")).decode()
+        if short == "RawExtension":
+            return json.loads(_bytes(parts[1])) if parts.get(1) else None
+        return _bytes(parts.get(3, b"")).decode() if parts.get(1) else _value(parts.get(2, 0), "int32", depth)
+    if kind in (f"{_META}Time", f"{_META}MicroTime"):
+        parts = dict(_fields(data))
+        nanos = _value(parts.get(2, 0), "int32", depth)
+        moment = _EPOCH + timedelta(seconds=_value(parts.get(1, 0), "int64", depth), microseconds=nanos // 1000)
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ" if short == "Time" else "%Y-%m-%dT%H:%M:%S.%fZ")
+    if kind == f"{_META}FieldsV1" or (short == "JSON" and "apiextensions" in kind):
+        parts = dict(_fields(data))
+        return json.loads(_bytes(parts[1])) if parts.get(1) else None
+    fields = _messages()[kind]
+    if fields == {"1": ["items", "string", "r"]}:  # a Go slice with a name of its own
+        return [_bytes(value).decode() for _, value in _fields(data)]
+    return _message(data, kind, depth + 1)

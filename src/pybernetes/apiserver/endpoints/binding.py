@@ -1,0 +1,61 @@
+"""POST pods/NAME/binding and bindings: a scheduler's word (upstream: pkg/registry/core/pod/storage BindingREST)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pybernetes.api import errors
+from pybernetes.wire.http import Request, Response
+
+from ..generic.options import WriteOptions
+from ..generic.store import GenericStore
+from ..kinds.core import binding as kind
+from ..resource import Object
+from ..schema import compiled
+from ..types import RequestInfo, User
+from . import negotiate
+from .handlers import answer
+
+
+async def create(pods: GenericStore, request: Request, info: RequestInfo, user: User) -> Response:
+    """201 with a Status; 409 for a pod that has a node or goes away."""
+    form = negotiate.accepted(request, {})
+    body, _ = compiled(kind.RESOURCE).decode(negotiate.json_body(request))
+    name = info.name or (body.get("metadata") or {}).get("name", "")
+    found = kind.RESOURCE.validate(body)
+    if found:
+        raise errors.invalid("", "Binding", name, found)
+
+    async def bound(pod: Object) -> Object:
+        check(pod, body, name)
+        spec, status = pod["spec"], pod.setdefault("status", {})
+        spec["nodeName"] = body["target"]["name"]
+        annotations = (body.get("metadata") or {}).get("annotations")
+        if annotations:
+            pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **annotations}
+        status["conditions"] = scheduled(status.get("conditions") or [], pods.now_text())
+        return pod
+
+    options = WriteOptions(user, admission=False)
+    await pods.change(info.namespace, name, bound, options, subresource="binding", patching=True)
+    return answer(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, form)
+
+
+def check(pod: Object, body: Object, name: str) -> None:
+    """Raises 409 where the pod cannot be bound."""
+    metadata = pod["metadata"]
+    uid = (body.get("metadata") or {}).get("uid")
+    if uid and uid != metadata["uid"]:
+        text = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
+        raise errors.conflict("", "pods/binding", name, text)
+    if metadata.get("deletionTimestamp"):
+        raise errors.conflict("", "pods/binding", name, f"pod {name} is being deleted, cannot be assigned to a host")
+    node = pod["spec"].get("nodeName")
+    if node:
+        raise errors.conflict("", "pods/binding", name, f'pod {name} is already assigned to node "{node}"')
+
+
+def scheduled(conditions: list[Any], now: str) -> list[Any]:
+    """The conditions with PodScheduled true."""
+    others = [c for c in conditions if c.get("type") != "PodScheduled"]
+    return [*others, {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}]

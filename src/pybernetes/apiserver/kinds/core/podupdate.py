@@ -1,0 +1,356 @@
+"""What may change in a pod, its status, its resources and its ephemeral containers (upstream: core validation, ValidatePod*Update)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from pybernetes.api import field
+from pybernetes.api.field import Path
+
+from ..validation import (
+    MAX_INT32,
+    WHOLE_OBJECT,
+    Errors,
+    difference,
+    dns_subdomain,
+    dual_stack,
+    immutable,
+    range_error,
+    same,
+    valid_ip,
+)
+from .affinity import tolerations
+from .containers import image_without_spaces
+from .podspec import MIRROR, condition_types, pod_annotations, pod_spec
+from .resources import qos_class
+
+Object = Mapping[str, Any]
+SPEC, META, STATUS = Path("spec"), Path("metadata"), Path("status")
+APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
+
+UPDATABLE = (
+    "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"
+    "`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
+
+
+def whole_pod(pod: Object) -> Errors:
+    """The checks of metadata and spec that creation and updates share (validatePodMetadataAndSpec)."""
+    meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
+    errors = pod_annotations(META / "annotations", meta.get("annotations"), spec)
+    errors += pod_spec(SPEC, spec, pod_name=meta.get("name") or "", in_pod=True)
+    if not spec.get("serviceAccountName"):
+        errors += _tokens_without_account(spec)
+    for kind in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(kind) or ()):
+            image = container.get("image") or ""
+            if image != image.strip():
+                errors += image_without_spaces(SPEC / kind / index, container)
+    return errors
+
+
+def _tokens_without_account(spec: Object) -> Errors:
+    errors: Errors = []
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        for number, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
+            if source.get("serviceAccountToken") is not None:
+                at = SPEC / "volumes" / index / "projected" / "sources" / number / "serviceAccountToken"
+                errors.append(field.forbidden(at, "must not be specified when serviceAccountName is not set"))
+    return errors
+
+
+def validate_create(pod: Object) -> Errors:
+    """A new pod."""
+    spec = pod.get("spec") or {}
+    errors = whole_pod(pod)
+    if spec.get("ephemeralContainers"):
+        errors.append(field.forbidden(SPEC / "ephemeralContainers", "cannot be set on create"))
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        why = "cannot be set until all schedulingGates have been cleared"
+        errors.append(field.forbidden(SPEC / "nodeName", why))
+    return errors
+
+
+def _annotation_updates(new: Object, old: Object) -> Errors:
+    errors: Errors = []
+    after = (new.get("metadata") or {}).get("annotations") or {}
+    before = (old.get("metadata") or {}).get("annotations") or {}
+    for key in before:
+        if after.get(key) == before[key] and key in after:
+            continue
+        if key.startswith(APPARMOR):
+            why = "may not remove or update AppArmor annotations"
+            errors.append(field.forbidden((META / "annotations").key(key), why))
+        if key == MIRROR:
+            why = "may not remove or update mirror pod annotation"
+            errors.append(field.forbidden((META / "annotations").key(key), why))
+    for key in after:
+        if key in before:
+            continue
+        if key.startswith(APPARMOR):
+            errors.append(field.forbidden((META / "annotations").key(key), "may not add AppArmor annotations"))
+        if key == MIRROR:
+            errors.append(field.forbidden((META / "annotations").key(key), "may not add mirror pod annotation"))
+    return errors
+
+
+# --- spec ---------------------------------------------------------------------------------------
+
+
+def validate_update(new: Object, old: Object) -> Errors:
+    """PUT or PATCH of a pod: images and little else."""
+    errors = whole_pod(new) + _annotation_updates(new, old)
+    spec, before = new.get("spec") or {}, old.get("spec") or {}
+    for kind in ("containers", "initContainers"):
+        if len(spec.get(kind) or ()) != len(before.get(kind) or ()):
+            return [*errors, field.forbidden(SPEC / kind, "pod updates may not add or remove containers")]
+    problems, stop = _deadline(spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds"))
+    errors += problems
+    if stop:
+        return errors
+    errors += _only_added_tolerations(spec.get("tolerations") or (), before.get("tolerations") or ())
+    gates = [gate.get("name") or "" for gate in before.get("schedulingGates") or ()]
+    for index, gate in enumerate(spec.get("schedulingGates") or ()):
+        if gate.get("name") not in gates:
+            why = f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'"
+            errors.append(field.forbidden(SPEC / "schedulingGates" / index / "name", why))
+    if same(spec, before):
+        return errors
+    masked = _masked(spec, before)
+    if gates:
+        errors += _gated(masked, before)
+    if not same(masked, before):
+        lines = "\n".join(difference(before, masked))
+        why = f"pod updates may not change fields other than {UPDATABLE}\n{lines}\n"
+        errors.append(field.forbidden(SPEC, why))
+    return errors
+
+
+def _deadline(new: int | None, old: int | None) -> tuple[Errors, bool]:
+    at = SPEC / "activeDeadlineSeconds"
+    if new is None:
+        why = "must not update from a positive integer to nil value"
+        return ([field.invalid(at, None, why)] if old is not None else []), False
+    if not 0 <= new <= MAX_INT32:
+        return [field.invalid(at, new, range_error(0, MAX_INT32))], True
+    if old is not None and old < new:
+        return [field.invalid(at, new, "must be less than or equal to previous value")], True
+    return [], False
+
+
+def _only_added_tolerations(new: Sequence[Object], old: Sequence[Object]) -> Errors:
+    def fixed(toleration: Object) -> dict[str, Any]:
+        return {key: value for key, value in toleration.items() if key != "tolerationSeconds" and value}
+
+    kept = [fixed(toleration) for toleration in new]
+    if any(fixed(toleration) not in kept for toleration in old):
+        why = "existing toleration can not be modified except its tolerationSeconds"
+        return [field.forbidden(SPEC / "tolerations", why)]
+    return tolerations(SPEC / "tolerations", new)
+
+
+def _masked(spec: Object, before: Object) -> dict[str, Any]:
+    """The new spec with everything that may change as it was."""
+    masked = dict(spec)
+    for kind in ("containers", "initContainers"):
+        pairs = zip(spec.get(kind) or (), before.get(kind) or (), strict=True)
+        masked[kind] = [{**container, "image": was.get("image")} for container, was in pairs]
+    for name in ("activeDeadlineSeconds", "schedulingGates", "tolerations"):
+        masked[name] = before.get(name)
+    grace = before.get("terminationGracePeriodSeconds")
+    if grace is not None and grace < 0 and spec.get("terminationGracePeriodSeconds") == 1:
+        masked["terminationGracePeriodSeconds"] = grace
+    return masked
+
+
+def _gated(masked: dict[str, Any], before: Object) -> Errors:
+    """Before a pod may be scheduled its node selector and required node affinity may be narrowed."""
+    errors: Errors = []
+    selector, was = masked.get("nodeSelector") or {}, before.get("nodeSelector") or {}
+    if any(selector.get(key) != value for key, value in was.items()):
+        why = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+        errors.append(field.invalid(SPEC / "nodeSelector", selector, why))
+    masked["nodeSelector"] = before.get("nodeSelector")
+    new_affinity = dict(masked.get("affinity") or {})
+    old_affinity = before.get("affinity") or {}
+    new_node, old_node = new_affinity.pop("nodeAffinity", None) or {}, old_affinity.get("nodeAffinity") or {}
+    if not same(new_node, old_node):
+        errors += _narrowed(new_node, old_node)
+        masked["affinity"] = {**new_affinity, "nodeAffinity": old_node}
+    return errors
+
+
+def _narrowed(new: Object, old: Object) -> Errors:
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    at = SPEC / "affinity" / "nodeAffinity" / required
+    before = (old.get(required) or {}).get("nodeSelectorTerms") or []
+    after = (new.get(required) or {}).get("nodeSelectorTerms") or []
+    if not before:
+        return []
+    if len(before) != len(after):
+        why = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+        return [field.invalid(at / "nodeSelectorTerms", after, why)]
+    errors: Errors = []
+    for index, (one, other) in enumerate(zip(before, after, strict=True)):
+        for key in ("matchExpressions", "matchFields"):
+            had, has = one.get(key) or [], other.get(key) or []
+            if has[: len(had)] != had or not (one.get("matchExpressions") or one.get("matchFields")):
+                why = "only additions are allowed (no mutations or deletions)"
+                errors.append(field.invalid(at / "nodeSelectorTerms" / index, other, why))
+                break
+    return errors
+
+
+# --- status -------------------------------------------------------------------------------------
+
+
+def validate_status(new: Object, old: Object) -> Errors:
+    """PUT or PATCH of .../status."""
+    spec, status, before = new.get("spec") or {}, new.get("status") or {}, old.get("status") or {}
+    errors = _annotation_updates(new, old)
+    errors += condition_types(META / "conditions", status.get("conditions") or ())
+    name = status.get("nominatedNodeName") or ""
+    if name and name != (before.get("nominatedNodeName") or ""):
+        errors += dns_subdomain(STATUS / "nominatedNodeName", name)
+    errors += immutable(STATUS / "qosClass", status.get("qosClass") or "", before.get("qosClass") or "")
+    policy = (old.get("spec") or {}).get("restartPolicy") or ""
+    sidecars = [c.get("name") for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    errors += _transitions("containerStatuses", status, before, policy, ())
+    errors += _transitions("initContainerStatuses", status, before, policy, sidecars)
+    errors += _transitions("ephemeralContainerStatuses", status, before, "Never", ())
+    errors += _claim_statuses(status.get("resourceClaimStatuses") or (), spec.get("resourceClaims") or ())
+    errors += _addresses(STATUS / "podIPs", status.get("podIPs") or [])
+    if hosts := status.get("hostIPs"):
+        if hosts[0].get("ip") != (status.get("hostIP") or ""):
+            at = STATUS / "hostIPs" / 0 / "ip"
+            errors.append(field.invalid(at, hosts[0].get("ip") or "", "must be equal to `hostIP`"))
+        errors += _addresses(STATUS / "hostIPs", hosts)
+    return errors
+
+
+def _transitions(name: str, status: Object, before: Object, policy: str, sidecars: Sequence[Any]) -> Errors:
+    """Containers that are not restarted stay terminated."""
+    errors: Errors = []
+    if policy == "Always" or not before.get(name):
+        return errors
+    running = {c.get("name") for c in status.get(name) or () if (c.get("state") or {}).get("terminated") is None}
+    for index, container in enumerate(before[name]):
+        terminated = (container.get("state") or {}).get("terminated")
+        if terminated is None or (terminated.get("exitCode") and policy == "OnFailure"):
+            continue
+        if container.get("name") in running and container.get("name") not in sidecars:
+            why = "may not be transitioned to non-terminated state"
+            errors.append(field.forbidden(STATUS / name / index / "state", why))
+    return errors
+
+
+def _claim_statuses(statuses: Sequence[Object], claims: Sequence[Object]) -> Errors:
+    errors: Errors = []
+    known = {claim.get("name") for claim in claims}
+    seen: set[str] = set()
+    for index, status in enumerate(statuses):
+        at, name = STATUS / "resourceClaimStatuses" / index / "name", status.get("name") or ""
+        if name not in known:
+            errors.append(field.invalid(at, name, "must match the name of an entry in `spec.resourceClaims`"))
+        if name in seen:
+            errors.append(field.duplicate(at, name))
+        seen.add(name)
+        if claim := status.get("resourceClaimName"):
+            errors += dns_subdomain(at, claim)
+    return errors
+
+
+def _addresses(path: Path, items: Sequence[Object]) -> Errors:
+    errors: Errors = []
+    texts = [item.get("ip") or "" for item in items]
+    for index, text in enumerate(texts):
+        errors += valid_ip(path / index, text)
+    if len(texts) > 1:
+        if len(texts) > 2 or not dual_stack(texts):
+            why = "may specify no more than one IP for each IP family"
+            errors.append(field.invalid(path, [{"IP": text} for text in texts], why))
+        for index, text in enumerate(texts):
+            if text in texts[:index]:
+                errors.append(field.duplicate(path / index, {"IP": text}))
+    return errors
+
+
+# --- subresources -------------------------------------------------------------------------------
+
+
+def validate_ephemeral_containers(new: Object, old: Object) -> Errors:
+    """PUT or PATCH of .../ephemeralcontainers: only additions."""
+    if MIRROR in ((old.get("metadata") or {}).get("annotations") or {}):
+        return [field.forbidden(WHOLE_OBJECT, "static pods do not support ephemeral containers")]
+    errors = whole_pod(new) + _annotation_updates(new, old)
+    at = SPEC / "ephemeralContainers"
+    named = {c.get("name"): c for c in (new.get("spec") or {}).get("ephemeralContainers") or ()}
+    for container in (old.get("spec") or {}).get("ephemeralContainers") or ():
+        name = container.get("name")
+        if name not in named:
+            why = f"existing ephemeral containers {field.quote(name)} may not be removed\n"
+            errors.append(field.forbidden(at, why))
+        elif not same(container, named[name]):
+            lines = "\n".join(difference(container, named[name]))
+            why = f"existing ephemeral containers {field.quote(name)} may not be changed\n{lines}\n"
+            errors.append(field.forbidden(at, why))
+    return errors
+
+
+def validate_resize(new: Object, old: Object) -> Errors:
+    """PUT or PATCH of .../resize: requests and limits of processors and memory."""
+    spec, before = new.get("spec") or {}, old.get("spec") or {}
+    if any((s.get("resources") or {}).get(k) for s in (spec, before) for k in ("requests", "limits")):
+        return [field.forbidden(WHOLE_OBJECT, "pods with pod-level resources cannot be resized")]
+    if MIRROR in ((old.get("metadata") or {}).get("annotations") or {}):
+        return [field.forbidden(WHOLE_OBJECT, "static pods cannot be resized")]
+    if (before.get("os") or {}).get("name") == "windows":
+        return [field.forbidden(WHOLE_OBJECT, "windows pods cannot be resized")]
+    errors = whole_pod(new)
+    was = (old.get("status") or {}).get("qosClass") or qos_class(before)
+    if was != qos_class(spec):
+        errors.append(field.invalid(SPEC, was, "Pod QOS Class may not change as a result of resizing"))
+    masked = deepcopy(dict(spec))
+    for kind in ("containers", "initContainers"):
+        if len(spec.get(kind) or ()) != len(before.get(kind) or ()):
+            return [*errors, field.forbidden(SPEC, "only cpu and memory resources are mutable")]
+        pairs = zip(masked.get(kind) or (), before.get(kind) or (), strict=True)
+        for index, (container, old_container) in enumerate(pairs):
+            errors += _container_resize(kind, index, container, old_container)
+    if not errors and not same(masked, before):
+        errors.append(field.forbidden(SPEC, "only cpu and memory resources are mutable"))
+    return errors
+
+
+def _container_resize(kind: str, index: int, container: dict[str, Any], before: Object) -> Errors:
+    """One container; what may change in it is set back, so that the caller sees what else did."""
+    sidecar = container.get("restartPolicy") == "Always"
+    if kind == "initContainers" and not sidecar:
+        same_as_before = same(container, before)
+        why = "resources for non-sidecar init containers are immutable"
+        return [] if same_as_before else [field.forbidden(SPEC, why)]
+    errors: Errors = []
+    at = SPEC / kind / index / "resources"
+    new, old = container.get("resources") or {}, before.get("resources") or {}
+    for name, sort in (("requests", "resource requests"), ("limits", "resource limits")):
+        if any(key not in (new.get(name) or {}) for key in old.get(name) or {}):
+            errors.append(field.forbidden(at / name, f"{sort} cannot be removed"))
+    policies = {p.get("resourceName"): p.get("restartPolicy") for p in container.get("resizePolicy") or ()}
+    limit, had = (new.get("limits") or {}).get("memory"), (old.get("limits") or {}).get("memory")
+    if policies.get("memory") in (None, "", "NotRequired") and limit is not None and had is None:
+        why = "memory limits cannot be added unless resizePolicy is RestartContainer"
+        errors.append(field.forbidden((at / "limits").key("memory"), why))
+    fixed = {k: _without_compute(new.get(k), old.get(k)) for k in ("requests", "limits")}
+    container["resources"] = {**new, **{key: value for key, value in fixed.items() if value}}
+    if not same(container, before):
+        sort = "resources for sidecar containers" if kind == "initContainers" else "resources"
+        errors.append(field.forbidden(SPEC, f"only cpu and memory {sort} are mutable"))
+    return errors
+
+
+def _without_compute(new: Mapping[str, str] | None, old: Mapping[str, str] | None) -> dict[str, str]:
+    kept = {key: text for key, text in (new or {}).items() if key not in ("cpu", "memory")}
+    return {**kept, **{key: text for key, text in (old or {}).items() if key in ("cpu", "memory")}}

@@ -1,0 +1,1 @@
+"""The command `pybernetes`: one module a command, listed in `main.COMMANDS`."""

@@ -1,0 +1,34 @@
+"""`pybernetes COMMAND [flags]`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+# name -> (module with main(arguments) -> exit code, what it does); modules load when asked for
+COMMANDS = {
+    "testserver": ("pybernetes.cli.testserver", "a private API server on the memory store, for tests; needs no root"),
+    "version": ("pybernetes.cli.version", "prints the version"),
+}
+
+
+def usage() -> str:
+    """The text of --help."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        ["Usage: pybernetes COMMAND [flags]", "", *lines, "", "pybernetes COMMAND --help shows a command's flags."]
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 2 for a command line that cannot be understood."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given or given[0] in ("--help", "-h", "help"):
+        print(usage())
+        return 0 if given else 2
+    command = COMMANDS.get(given[0])
+    if command is None:
+        print(f"pybernetes: there is no command {given[0]!r}; see pybernetes --help", file=sys.stderr)
+        return 2
+    return int(importlib.import_module(command[0]).main(given[1:]))

@@ -1,0 +1,146 @@
+"""The test cluster as its users meet it: the command, the context manager, kubectl and the Python clients."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pybernetes import testing
+from pybernetes.testing import RunningCluster
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RunningCluster]:
+    with testing.cluster() as cluster:
+        yield cluster
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pybernetes", "testserver", *arguments]
+
+
+def kubectl(cluster: RunningCluster, *arguments: str, stdin: str | None = None) -> str:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    environment = {**os.environ, "KUBECONFIG": cluster.kubeconfig}
+    done = subprocess.run(
+        ["kubectl", *arguments], input=stdin, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_command_prints_one_line_and_cleans_up() -> None:
+    process = subprocess.Popen(command("--json"), stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    line = json.loads(process.stdout.readline())
+    assert line["pid"] == process.pid
+    assert line["url"].startswith("https://127.0.0.1:")
+    assert Path(line["kubeconfig"]).stat().st_mode & 0o777 == 0o600
+    process.terminate()
+    assert process.wait(10) == 0
+    assert not Path(line["kubeconfig"]).exists()
+    process.stdout.close()
+
+
+def test_command_ends_with_its_parent() -> None:
+    script = f"import subprocess, time; p = subprocess.Popen({command('--json')!r}); print(p.pid, flush=True); time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    json.loads(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.read()  # returns when the child, which holds the other end, has gone too
+    parent.stdout.close()
+    stat = Path(f"/proc/{child}/stat")
+    assert not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"  # nobody may have reaped it yet
+
+
+def test_used_port_is_one_clear_line(running: RunningCluster) -> None:
+    port = running.url.rsplit(":", 1)[1]
+    done = subprocess.run(command("--port", port), capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "ddress already in use" in done.stderr and "--port" in done.stderr
+
+
+def test_unknown_flag_is_refused() -> None:
+    done = subprocess.run(command("--nothing"), capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "pybernetes testserver: unknown flag: --nothing (see pybernetes testserver --help)\n",
+    )
+
+
+def test_without_certificate_is_unauthorized(running: RunningCluster) -> None:
+    import ssl
+    import urllib.error
+    import urllib.request
+
+    context = ssl.create_default_context(cadata=running.ca.decode())
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{running.url}/api/v1/namespaces", context=context, timeout=10)
+    assert refused.value.code == 401
+    assert json.loads(refused.value.read())["reason"] == "Unauthorized"
+    refused.value.close()
+
+
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kubectl"}, "data": {"a": "1"}}
+
+
+def test_kubectl(running: RunningCluster) -> None:
+    manifest = json.dumps(CONFIG_MAP)
+    assert kubectl(running, "apply", "-f", "-", stdin=manifest) == "configmap/kubectl created\n"
+    changed = json.dumps({**CONFIG_MAP, "data": {"a": "2"}})
+    assert kubectl(running, "apply", "-f", "-", stdin=changed) == "configmap/kubectl configured\n"
+    assert kubectl(running, "get", "cm", "kubectl", "-o", "jsonpath={.data.a}") == "2"
+    kubectl(running, "label", "cm", "kubectl", "x=y")
+    assert "kubectl" in kubectl(running, "get", "cm", "-l", "x=y")
+    assert "configmaps" in kubectl(running, "api-resources")
+    assert "nodeName" in kubectl(running, "explain", "pod.spec.nodeName")
+    kubectl(running, "delete", "cm", "kubectl")
+
+
+def test_kubectl_create_speaks_protobuf(running: RunningCluster) -> None:
+    kubectl(running, "create", "configmap", "made", "--from-literal=a=b")
+    assert kubectl(running, "get", "cm", "made", "-o", "jsonpath={.data.a}") == "b"
+
+
+def test_unknown_field_is_refused_by_the_server(running: RunningCluster) -> None:
+    with pytest.raises(AssertionError, match='unknown field "dta"'):
+        kubectl(running, "create", "-f", "-", stdin=json.dumps({**CONFIG_MAP, "dta": {}}))
+
+
+def test_kubernetes_client(running: RunningCluster) -> None:
+    kubernetes: Any = pytest.importorskip("kubernetes")
+    api = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(running.kubeconfig))
+    api.create_namespaced_config_map("default", {"metadata": {"name": "python"}, "data": {"a": "1"}})
+    api.patch_namespaced_config_map("python", "default", {"data": {"a": "2"}})
+    found = api.list_namespaced_config_map("default", field_selector="metadata.name=python")
+    assert [item.data for item in found.items] == [{"a": "2"}]
+    watch = kubernetes.watch.Watch()
+    api.delete_namespaced_config_map("python", "default")
+    version = found.metadata.resource_version
+    events = watch.stream(api.list_namespaced_config_map, "default", resource_version=version, timeout_seconds=1)
+    assert [(e["type"], e["object"].metadata.name) for e in events] == [("DELETED", "python")]
+    api.api_client.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its client has no close()
+def test_lightkube(running: RunningCluster) -> None:
+    lightkube: Any = pytest.importorskip("lightkube")
+    from lightkube.models.meta_v1 import ObjectMeta
+    from lightkube.resources.core_v1 import ConfigMap
+
+    client = lightkube.Client(config=lightkube.KubeConfig.from_file(running.kubeconfig), namespace="default")
+    client.create(ConfigMap(metadata=ObjectMeta(name="light"), data={"a": "1"}))
+    client.patch(ConfigMap, "light", {"data": {"b": "2"}})
+    assert client.get(ConfigMap, "light").data == {"a": "1", "b": "2"}
+    assert "light" in [item.metadata.name for item in client.list(ConfigMap)]
+    client.delete(ConfigMap, "light")
