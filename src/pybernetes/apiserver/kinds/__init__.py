@@ -9,9 +9,11 @@ from ..resource import Resource
 from .apps import RESOURCES as APPS
 from .batch import RESOURCES as BATCH
 from .core import RESOURCES as CORE
+from .plain import RESOURCES as PLAIN
 
 RESOURCES: tuple[Resource, ...] = (
     *CORE,
     *APPS,
     *BATCH,
+    *PLAIN,
 )
