@@ -7,6 +7,10 @@ DIFFERENCES: dict[str, str] = {
     "kinds/core/pod/invalid-host-ports": "hostPort, not containerPort, is blamed",
     "kinds/core/pod/invalid-labels": "owner references are Required, and named by index",
     "kinds/core/pod/invalid-misc": "DNS search paths were relaxed; host aliases are named by index",
+    "kinds/core/pod/status": "the column Restarts is text since 1.22",
+    "kinds/core/pod/table-crash": "the column Restarts is text since 1.22",
+    "kinds/core/pod/table-reason": "the column Restarts is text since 1.22",
+    "kinds/core/pod/table-terminated": "the column Restarts is text since 1.22",
     "kinds/core/service/invalid-addresses": "source ranges are named by index",
     "semantics/lifecycle/owner-references": "owner references are Required, and named by index",
 }

@@ -216,8 +216,8 @@ class Player:
             if not isinstance(got, dict):
                 raise Differs(f"{place}: {got!r}, not an object")
             for key, value in want.items():
-                if key in ("managedFields",):
-                    continue  # apply is listed by folder
+                if key in ("managedFields", "singularName"):
+                    continue  # managed fields are not kept yet; built-in resources have a singular name since 1.27
                 if value is None and got.get(key) is None:
                     continue
                 if key not in got and not any(_matches(i, [*path, key]) for i in self._ignored):
@@ -292,7 +292,7 @@ async def main(folders: list[str]) -> None:
     totals: dict[str, list[int]] = {}
     async with server() as client:
         for name in cases(*folders):
-            difference = await outcome(client, name)
+            difference = await outcome(client, name, patience=1.0)
             print(f"{'same   ' if not difference else 'differs'} {name} {difference[:300]}")
             total = totals.setdefault("/".join(name.split("/")[:2]), [0, 0])
             total[0] += not difference

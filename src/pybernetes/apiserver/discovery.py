@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -151,6 +152,10 @@ def _entries(resource: Resource) -> list[dict[str, Any]]:
         "kind": resource.kind,
         "verbs": sorted(resource.verbs),
     }
+    if "create" in resource.verbs and "list" in resource.verbs:
+        group, _, version = resource.stored_at
+        stored = f"{group}/{version}/{resource.kind}".encode()
+        entry["storageVersionHash"] = base64.b64encode(hashlib.sha256(stored).digest()[:8]).decode()
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
     if resource.categories:

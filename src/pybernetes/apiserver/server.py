@@ -21,6 +21,7 @@ from pybernetes.store.types import Closed, Store
 from pybernetes.wire.http import Request, Response, Server, StreamingResponse, serve
 
 from . import openapi
+from .defaulttolerationseconds import DefaultTolerationSeconds
 from .discovery import Discovery
 from .endpoints import binding, negotiate, requestinfo
 from .endpoints.handlers import ResourceHandler, answer
@@ -30,8 +31,10 @@ from .generic.options import WriteOptions
 from .generic.store import GenericStore
 from .kinds import RESOURCES
 from .namespacelifecycle import NamespaceLifecycle
+from .priority import Priority
 from .resource import Object, Resource
 from .serviceaccount import ServiceAccount
+from .storageobjectinuseprotection import StorageObjectInUseProtection
 from .types import ANONYMOUS, AdmissionPlugin, Authenticator, Authorizer, Reader, RequestInfo, User
 
 _log = logging.getLogger(__name__)
@@ -63,7 +66,7 @@ class Options:
     authenticators: Sequence[Authenticator] = ()
     authorizers: Sequence[Authorizer] | None = None
     anonymous: bool = False
-    enable_admission_plugins: Sequence[str] = ("NamespaceLifecycle",)
+    enable_admission_plugins: Sequence[str] = ("NamespaceLifecycle", "Priority", "DefaultTolerationSeconds")
     resources: Sequence[Resource] = RESOURCES
 
 
@@ -360,6 +363,9 @@ class APIServer:
 ADMISSION: dict[str, Callable[[Reader], AdmissionPlugin]] = {
     "NamespaceLifecycle": NamespaceLifecycle,
     "ServiceAccount": ServiceAccount,
+    "Priority": Priority,
+    "DefaultTolerationSeconds": DefaultTolerationSeconds,
+    "StorageObjectInUseProtection": StorageObjectInUseProtection,
 }
 
 

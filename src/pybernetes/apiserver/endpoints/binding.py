@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from pybernetes.api import errors
@@ -26,8 +27,9 @@ async def create(pods: GenericStore, request: Request, info: RequestInfo, user: 
     if found:
         raise errors.invalid("", "Binding", name, found)
 
-    async def bound(pod: Object) -> Object:
-        check(pod, body, name)
+    async def bound(old: Object) -> Object:
+        check(old, body, name)
+        pod: Object = copy.deepcopy(old)
         spec, status = pod["spec"], pod.setdefault("status", {})
         spec["nodeName"] = body["target"]["name"]
         annotations = (body.get("metadata") or {}).get("annotations")

@@ -31,6 +31,10 @@ PATCH_TYPES = {
     "application/strategic-merge-patch+json": "strategic",
 }
 APPLY_TYPES = ("application/apply-patch+yaml", "application/apply-patch+cbor")
+# Resources whose deletion is answered with the object, not a Status (upstream: ReturnDeletedObject of their storage).
+RETURNED = frozenset(
+    {"persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts"}
+)
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 _encode = msgspec.json.Encoder().encode
@@ -212,7 +216,7 @@ class ResourceHandler:
         form = negotiate.accepted(request, query)
         options = self._delete_options(request, query, user)
         last, gone = await self.store.delete(info.namespace, info.name, options)
-        if not gone:
+        if not gone or (self.resource.group == "" and self.resource.name in RETURNED):
             return answer(200, self._shape(last, form, query), form)
         details = {
             "name": info.name,
@@ -352,8 +356,7 @@ class _Frames:
             return self._frame(b"MODIFIED" if was else b"ADDED", change.current)
         if was:
             assert change.previous is not None
-            last = change.current or change.previous
-            return self._frame(b"DELETED", _at(change.previous if change.current is None else last, change))
+            return self._frame(b"DELETED", _at(change.previous, change))
         return b""
 
     def _frame(self, kind: bytes, stored: Stored) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Literal
 
 from pybernetes.api import errors
@@ -87,14 +88,15 @@ async def _changed(store: GenericStore, info: RequestInfo, make: Any, options: W
                 f"the name of the object ({given}) does not match the name on the URL ({info.name})"
             )
         assert resource.scale is not None
-        target = old
+        new: Object = copy.deepcopy(old)
+        target = new
         for part in resource.scale.spec_replicas[:-1]:
             target = target.setdefault(part, {})
         target[resource.scale.spec_replicas[-1]] = replicas
         for name in ("uid", "resourceVersion"):
             if metadata.get(name):
-                old["metadata"][name] = metadata[name]
-        return old
+                new["metadata"][name] = metadata[name]
+        return new
 
     made = await store.change(info.namespace, info.name, mutate, options, patching=True)
     return of(resource, made)

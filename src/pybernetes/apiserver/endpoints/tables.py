@@ -63,10 +63,13 @@ def table(
 
 
 def list_bytes(resource: Resource, items: Iterable[Stored], list_meta: bytes) -> bytes:
-    """A List of objects as they are stored: joined, not encoded."""
+    """A List of objects as they are stored: joined, not encoded. Its items do not repeat their type, as upstream's do not."""
     head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
         resource.list_kind.encode(),
         resource.api_version.encode(),
         list_meta,
     )
-    return head + b",".join([stored.data for stored in items]) + b"]}"
+    prefix = b'{"apiVersion":"%b","kind":"%b",' % (resource.api_version.encode(), resource.kind.encode())
+    cut = len(prefix)
+    bodies = [stored.data[cut:] if stored.data.startswith(prefix) else stored.data[1:] for stored in items]
+    return head + (b"{" + b",{".join(bodies) if bodies else b"") + b"]}"

@@ -361,7 +361,7 @@ class GenericStore:
         if found:
             raise errors.invalid(resource.group, resource.kind, name, found)
         await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=False)
-        if encode(new) == encode(old) or options.dry_run:
+        if new == old or options.dry_run:
             return new
         if old["metadata"].get("deletionTimestamp") and self._deletable(new):
             await self._remove(key, stored.revision)
@@ -466,7 +466,7 @@ class GenericStore:
             try:
                 if gone:
                     await self._remove(key, stored.revision)
-                elif encode(new) != encode(old):
+                elif new != old:
                     new = await self._put(key, new, stored.revision)
                 return new, gone
             except Conflict as conflict:

@@ -1,0 +1,76 @@
+"""Bodies are decoded strictly; what is refused is explained as upstream does."""
+
+import pytest
+
+from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.kinds.core.limitrange import RESOURCE as LIMIT_RANGE
+from pybernetes.apiserver.kinds.core.pod import RESOURCE as POD
+from pybernetes.apiserver.schema import compiled
+
+PREFIX = 'Pod in version "v1" cannot be handled as a Pod: '
+FORM = "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            b'{"spec":{"containers":[{"name":1}]}}',
+            "json: cannot unmarshal number into Go struct field Container.spec.containers.name of type string",
+        ),
+        (
+            b'{"spec":{"hostNetwork":"x"}}',
+            "json: cannot unmarshal string into Go struct field PodSpec.spec.hostNetwork of type bool",
+        ),
+        (
+            b'{"spec":{"priority":3000000000}}',
+            "json: cannot unmarshal number into Go struct field PodSpec.spec.priority of type int32",
+        ),
+        (
+            b'{"spec":{"containers":[{"resources":{"limits":{"cpu":"x"}}}]}}',
+            f"quantities must match the regular expression {FORM}",
+        ),
+        (
+            b'{"metadata":{"deletionTimestamp":"soon"}}',
+            'parsing time "soon" as "2006-01-02T15:04:05Z07:00": cannot parse "soon" as "2006"',
+        ),
+    ],
+)
+def test_wrong_types(body: bytes, message: str) -> None:
+    with pytest.raises(StatusError) as refused:
+        compiled(POD).decode(body)
+    assert (refused.value.code, str(refused.value)) == (400, PREFIX + message)
+
+
+def test_unknown_fields() -> None:
+    body = b'{"spec":{"foo":1,"containers":[{"name":"c","bar":2}]}}'
+    plain, warnings = compiled(POD).decode(body, "Warn")
+    assert warnings == ['unknown field "spec.foo"', 'unknown field "spec.containers[0].bar"']
+    assert plain["spec"] == {"containers": [{"name": "c", "resources": {}}]}
+    assert compiled(POD).decode(body, "Ignore") == (plain, [])
+    with pytest.raises(
+        StatusError, match=r'strict decoding error: unknown field "spec.foo", unknown field "spec.containers\[0\].bar"'
+    ):
+        compiled(POD).decode(body, "Strict")
+
+
+def test_values_are_canonical_and_zero_values_as_go_writes_them() -> None:
+    body = b'{"metadata":{"labels":null,"creationTimestamp":"2026-01-02T03:04:05.6+01:00"},"spec":{"hostNetwork":false,"containers":[]}}'
+    plain, _ = compiled(POD).decode(body)
+    assert plain == {
+        "metadata": {"creationTimestamp": "2026-01-02T02:04:05Z"},
+        "spec": {"containers": None},
+        "status": {},
+    }
+
+
+@pytest.mark.parametrize("body", [b'{"spec":{}}', b'{"spec":{"limits":[]}}', b'{"spec":{"limits":null}}'])
+def test_an_empty_required_list_is_null(body: bytes) -> None:
+    assert compiled(LIMIT_RANGE).decode(body)[0]["spec"] == {"limits": None}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"a":\xff}', b"[]", b'"x"', b"null", b'{"spec":{"nodeName":"x"'])
+def test_no_object_is_a_bad_request(body: bytes) -> None:
+    with pytest.raises(StatusError) as refused:
+        compiled(POD).decode(body)
+    assert refused.value.code == 400
