@@ -7,6 +7,7 @@ import sys
 
 # name -> (module with main(arguments) -> exit code, what it does); modules load when asked for
 COMMANDS = {
+    "kube-apiserver": ("pybernetes.cli.apiserver", "the API server, with upstream's flags"),
     "testserver": ("pybernetes.cli.testserver", "a private API server on the memory store, for tests; needs no root"),
     "version": ("pybernetes.cli.version", "prints the version"),
 }

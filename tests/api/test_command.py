@@ -1,0 +1,135 @@
+"""`pybernetes kube-apiserver`: flags, files, and that nothing acknowledged is lost when it is killed."""
+
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pybernetes.testing.certificates import Authority
+
+TOKENS = 'secret,jane,1,"developers,system:masters"\n'
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Running:
+    """A server process over one data file; `start` again after `kill`."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = Authority("ca", datetime.now(UTC))
+        pair = authority.serving(["localhost"], ["127.0.0.1"])
+        files = {"crt": pair.certificate, "key": pair.key, "tokens": TOKENS.encode()}
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        self.port = free_port()
+        self.context = ssl.create_default_context(cadata=authority.pem.decode())
+        self.flags = [
+            *("--bind-address=127.0.0.1", f"--secure-port={self.port}", f"--store=sqlite:{folder}/data/state.db"),
+            *(
+                f"--tls-cert-file={folder}/crt",
+                f"--tls-private-key-file={folder}/key",
+                f"--token-auth-file={folder}/tokens",
+            ),
+        ]
+        self.process: subprocess.Popen[bytes]
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *self.flags]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        for _ in range(500):
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 1):
+                    return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError("the server did not start in 10 s")
+
+    def kill(self, number: int = signal.SIGKILL) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+    def ask(self, method: str, path: str, body: Any = None, token: str = "secret") -> Any:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"https://127.0.0.1:{self.port}{path}", data, headers, method=method)
+        with urllib.request.urlopen(request, context=self.context, timeout=10) as answer:
+            return json.loads(answer.read())
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    server = Running(tmp_path)
+    server.start()
+    yield server
+    if server.process.poll() is None:
+        server.kill()
+
+
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def test_acknowledged_writes_survive_a_kill(running: Running) -> None:
+    made = [running.ask("POST", CONFIG_MAPS, {"metadata": {"name": f"a-{n}"}}) for n in range(20)]
+    running.kill()
+    running.start()
+    found = running.ask("GET", CONFIG_MAPS)["items"]
+    assert {item["metadata"]["uid"] for item in found} == {obj["metadata"]["uid"] for obj in made}
+    assert running.kill(signal.SIGTERM) == 0
+
+
+def test_wrong_token_is_unauthorized(running: Running) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        running.ask("GET", CONFIG_MAPS, token="wrong")
+    assert refused.value.code == 401
+    refused.value.close()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "--tls-cert-file and --tls-private-key-file are needed"),
+        (["--authorization-mode=RBAC"], "--authorization-mode=RBAC is not there yet"),
+        (["--enable-admission-plugins=Nothing"], "'Nothing' is not known"),
+        (["--tls-cert-file=/none", "--tls-private-key-file=/none"], "cannot be used"),
+        (["--secure-port=x"], 'invalid argument "x" for "--secure-port" flag'),
+    ],
+)
+def test_refused_command_lines(flags: list[str], message: str) -> None:
+    command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_broken_token_file_names_the_line(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text(TOKENS + "only-a-token\n")
+    command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *running.flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, "line 2" in done.stderr) == (2, True)
+
+
+def test_used_port_and_foreign_data_are_one_line(running: Running, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *running.flags]
+    done = subprocess.run([*command, "--store=memory:"], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, "--secure-port" in done.stderr) == (1, True)
+    (tmp_path / "foreign.db").write_text("no database at all, but long enough to be looked at as one" * 20)
+    done = subprocess.run(
+        [*command, f"--store=sqlite:{tmp_path}/foreign.db"], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
