@@ -144,3 +144,15 @@ def test_lightkube(running: RunningCluster) -> None:
     assert client.get(ConfigMap, "light").data == {"a": "1", "b": "2"}
     assert "light" in [item.metadata.name for item in client.list(ConfigMap)]
     client.delete(ConfigMap, "light")
+
+
+def test_pods_run_on_hollow_nodes() -> None:
+    with testing.cluster(hollow_nodes=2) as cluster:
+        spec = {"nodeName": "hollow-1", "containers": [{"name": "c", "image": "any"}]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+        kubectl(cluster, "create", "-f", "-", stdin=json.dumps(pod))
+        kubectl(cluster, "wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
+        assert "Running" in kubectl(cluster, "get", "pod", "p")
+        nodes = kubectl(cluster, "get", "nodes").splitlines()[1:]
+        assert [line.split()[:2] for line in nodes] == [["hollow-0", "Ready"], ["hollow-1", "Ready"]]
+        kubectl(cluster, "delete", "pod", "p", "--timeout=30s")

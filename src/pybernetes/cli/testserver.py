@@ -17,6 +17,7 @@ from pybernetes.component.flags import Flag, FlagError, HelpAsked
 FLAGS = (
     Flag("json", flags.boolean, False, "Print one line of JSON (kubeconfig, url, pid) instead of text."),
     Flag("port", flags.integer, 0, "The port on 127.0.0.1; 0 for any that is free."),
+    Flag("hollow-nodes", flags.integer, 0, "So many nodes hollow-0, hollow-1, ... whose pods run without containers."),
     Flag("v", flags.integer, 0, "Verbosity of the log on stderr."),
 )
 PR_SET_PDEATHSIG = 1
@@ -40,20 +41,20 @@ def main(arguments: list[str]) -> int:
     import uvloop
 
     try:
-        return uvloop.run(_serve(values["port"], values["json"]))
+        return uvloop.run(_serve(values["port"], values["json"], values["hollow-nodes"]))
     except OSError as error:
         print(f"pybernetes testserver: {error.strerror or error}: choose another --port", file=sys.stderr)
         return 1
 
 
-async def _serve(port: int, as_json: bool) -> int:
+async def _serve(port: int, as_json: bool, hollow_nodes: int) -> int:
     from pybernetes.testing.cluster import TestCluster
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with tempfile.TemporaryDirectory(prefix="pybernetes-") as folder:
-        cluster = TestCluster(Path(folder))
+        cluster = TestCluster(Path(folder), hollow_nodes)
         running = await cluster.start(port)
         if as_json:
             print(json.dumps({"kubeconfig": running.kubeconfig, "url": running.url, "pid": os.getpid()}), flush=True)

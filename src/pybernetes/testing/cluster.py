@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import os
 import ssl
 import tempfile
@@ -16,9 +17,12 @@ from pathlib import Path
 
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.apiserver.x509 import ClientCertificate
+from pybernetes.client.kubeconfig import Config
 from pybernetes.store.sqlite import SQLiteStore
 
 from .certificates import Authority, Pair
+
+_log = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 
@@ -41,8 +45,10 @@ class TestCluster:
 
     __test__ = False  # not a test, whatever pytest thinks of the name
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hollow_nodes: int = 0) -> None:
         self._folder = folder
+        self._hollow_nodes = hollow_nodes
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, port: int = 0) -> RunningCluster:
         """Returns when it answers."""
@@ -56,7 +62,28 @@ class TestCluster:
         path = self._folder / "kubeconfig"
         admin = authority.client("kubernetes-admin", ["system:masters"])
         _write(path, kubeconfig(url, authority.pem, admin).encode())
+        if self._hollow_nodes:
+            node = authority.client("system:hollow-nodes", ["system:masters"])
+            await self._start_nodes(Config(url, ca_data=authority.pem, certificate=node.certificate, key=node.key))
         return RunningCluster(url, str(path), authority.pem)
+
+    async def _start_nodes(self, config: Config) -> None:
+        """Nodes whose pods run without processes; returns when all are registered."""
+        from pybernetes.api.types import core_v1
+        from pybernetes.client.informer import InformerFactory
+        from pybernetes.client.rest import RESTClient
+        from pybernetes.kubelet.app import run_hollow
+
+        self._client = RESTClient(config, "hollow-node")
+        informers = InformerFactory(self._client)
+        names = [f"hollow-{number}" for number in range(self._hollow_nodes)]
+        for work in (run_hollow(self._client, informers, names), informers.run()):
+            task = asyncio.ensure_future(work)
+            self._tasks.add(task)
+            task.add_done_callback(_report)
+        async with asyncio.timeout(START_SECONDS):
+            while len((await self._client.list(core_v1.Node)).items) < len(names):
+                await asyncio.sleep(0.01)
 
     def _tls(self, authority: Authority) -> ssl.SSLContext:
         serving = authority.serving(
@@ -72,8 +99,19 @@ class TestCluster:
 
     async def stop(self) -> None:
         """Nothing is left but the folder, which is the caller's."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._client.close()
         await self._server.stop(0)
         await self._store.close()
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """A part that ends by itself has failed."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("the hollow nodes ended", exc_info=task.exception())
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -110,7 +148,7 @@ contexts:
 
 
 @contextmanager
-def cluster() -> Iterator[RunningCluster]:
+def cluster(hollow_nodes: int = 0) -> Iterator[RunningCluster]:
     """A cluster on a thread of its own, for tests that are not asynchronous."""
     with tempfile.TemporaryDirectory(prefix="pybernetes-") as folder:
         ready: list[RunningCluster] = []
@@ -118,7 +156,7 @@ def cluster() -> Iterator[RunningCluster]:
         started, stop = threading.Event(), threading.Event()
 
         async def main() -> None:
-            running = TestCluster(Path(folder))
+            running = TestCluster(Path(folder), hollow_nodes)
             try:
                 ready.append(await running.start())
             except BaseException as error:

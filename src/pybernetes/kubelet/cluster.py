@@ -1,0 +1,104 @@
+"""The API as a pod's worker uses it (upstream: status/status_manager.go, kubelet_pods.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import core_v1 as core
+from pybernetes.client.types import Client, Informer
+
+from . import config
+from .events import Event
+from .recorder import Recorder
+from .runtime.types import RuntimeFailure
+from .status import OWNED
+
+MASTER_SERVICE = "kubernetes"  # its variables reach pods of every namespace
+CONFLICT_TRIES = 5
+
+
+class APICluster:
+    """Implements worker.Cluster on a client."""
+
+    def __init__(self, client: Client, recorder: Recorder, services: Informer | None) -> None:
+        self._client, self._recorder, self._services = client, recorder, services
+        self._versions: dict[str, str] = {}  # the newest resource version by uid that a write of ours made
+
+    async def set_status(self, pod: core.Pod, status: core.PodStatus) -> None:
+        """Writes the status; a pod that is gone or another by now is left alone."""
+        for _ in range(CONFLICT_TRIES):
+            others = [c for c in pod.status.conditions if c.type not in OWNED]
+            status = msgspec.structs.replace(
+                status, conditions=[*(c for c in status.conditions if c.type in OWNED), *others]
+            )
+            meta = pod.metadata
+            known = self._versions.get(meta.uid)
+            if known is not None:
+                meta = msgspec.structs.replace(meta, resource_version=known)
+            try:
+                written = await self._client.update(
+                    msgspec.structs.replace(pod, metadata=meta, status=status), "status"
+                )
+                self._versions[pod.metadata.uid] = written.metadata.resource_version
+                return
+            except StatusError as error:
+                if error.code == 404:
+                    return
+                if error.code != 409:
+                    raise
+            try:
+                fresh = await self._client.get(core.Pod, pod.metadata.name, pod.metadata.namespace)
+            except StatusError as error:
+                if error.code == 404:
+                    return
+                raise
+            if fresh.metadata.uid != pod.metadata.uid:
+                return
+            self._versions[pod.metadata.uid] = fresh.metadata.resource_version
+            pod = fresh
+        raise ConnectionError(f"the status of pod {pod.metadata.name!r} conflicted {CONFLICT_TRIES} times")
+
+    async def delete(self, pod: core.Pod) -> None:
+        """Lets the object go; it may be gone already."""
+        self._versions.pop(pod.metadata.uid, None)
+        try:
+            meta = pod.metadata
+            await self._client.delete(core.Pod, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
+        except StatusError as error:
+            if error.code not in (404, 409):
+                raise
+
+    def record(self, pod: core.Pod, event: Event) -> None:
+        self._recorder.record(pod, event)
+
+    async def lookup(self, pod: core.Pod) -> config.Lookup:
+        found: dict[tuple[str, str], core.ConfigMap | core.Secret | None] = {}
+        for kind, name in config.references(pod):
+            if (kind, name) not in found:
+                found[kind, name] = await self.get(kind, name, pod.metadata.namespace)
+        return lambda kind, name: found.get((kind, name))
+
+    async def get(self, kind: str, name: str, namespace: str) -> core.ConfigMap | core.Secret | None:
+        """A config map or secret, None where there is none."""
+        cls: type[core.ConfigMap] | type[core.Secret] = core.ConfigMap if kind == "configmap" else core.Secret
+        try:
+            return await self._client.get(cls, name, namespace)
+        except StatusError as error:
+            if error.code != 404:
+                raise RuntimeFailure(str(error), config.CONFIG_ERROR) from error
+            return None
+
+    def services(self, pod: core.Pod) -> Mapping[str, str]:
+        if self._services is None:
+            return {}
+        links = pod.spec.enable_service_links is not False
+        chosen = [
+            service
+            for service in self._services.list()
+            if (service.metadata.namespace == "default" and service.metadata.name == MASTER_SERVICE)
+            or (links and service.metadata.namespace == pod.metadata.namespace)
+        ]
+        return config.service_variables(chosen)

@@ -1,0 +1,309 @@
+"""What a container is made of: environment, limits, security, labels (upstream: kubelet_pods.go, kuberuntime_container_linux.go)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from pybernetes.api.quantity import Quantity
+from pybernetes.api.types import core_v1 as core
+
+from .runtime.types import ContainerConfig, Image, Mount, Resources, RuntimeFailure, SandboxConfig, Security
+from .status import ZERO, qos_class
+
+CONFIG_ERROR = "CreateContainerConfigError"
+CPU_PERIOD = 100_000
+MIN_SHARES, MAX_SHARES = 2, 262_144
+MIN_QUOTA = 1000
+REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
+# What may be a variable's name when it comes from a config map's or secret's key.
+ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+
+Lookup = Callable[[str, str], "core.ConfigMap | core.Secret | None"]  # (kind, name) -> object of the pod's namespace
+
+
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """Replaces $(NAME) where NAME is known and $$ by $ (third_party/forked/golang/expansion)."""
+
+    def replaced(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return "$" if name is None else variables.get(name, match.group(0))
+
+    return REFERENCE.sub(replaced, text)
+
+
+def field_value(pod: core.Pod, path: str, ips: Sequence[str], host_ips: Sequence[str]) -> str:
+    """A downward API field as text (fieldpath.ExtractFieldPathAsString and podFieldSelectorRuntimeValue)."""
+    subscript = re.fullmatch(r"metadata\.(annotations|labels)\['(.+)'\]", path)
+    if subscript:
+        values = pod.metadata.annotations if subscript.group(1) == "annotations" else pod.metadata.labels
+        return values.get(subscript.group(2), "")
+    if path in ("metadata.annotations", "metadata.labels"):
+        values = pod.metadata.annotations if path.endswith("annotations") else pod.metadata.labels
+        quoted = (f'{key}="{value}"' for key, value in sorted(values.items()))
+        return "\n".join(quoted)
+    fields = {
+        "metadata.name": pod.metadata.name,
+        "metadata.namespace": pod.metadata.namespace,
+        "metadata.uid": pod.metadata.uid,
+        "spec.nodeName": pod.spec.node_name,
+        "spec.serviceAccountName": pod.spec.service_account_name,
+        "status.hostIP": next(iter(host_ips), ""),
+        "status.hostIPs": ",".join(host_ips),
+        "status.podIP": next(iter(ips), ""),
+        "status.podIPs": ",".join(ips),
+    }
+    if path not in fields:
+        raise RuntimeFailure(f"unsupported fieldPath: {path}", CONFIG_ERROR)
+    return fields[path]
+
+
+def resource_value(
+    container: core.Container, resource: str, divisor: Quantity | None, allocatable: Mapping[str, Quantity]
+) -> str:
+    """A resourceFieldRef as text; limits that are not set are the node's allocatable."""
+    kind, _, name = resource.partition(".")
+    chosen = container.resources.limits if kind == "limits" else container.resources.requests
+    quantity = chosen.get(name)
+    if quantity is None:
+        quantity = allocatable.get(name, ZERO) if kind == "limits" else ZERO
+    unit = divisor if divisor is not None and not divisor.is_zero() else Quantity.from_int(1)
+    if name == "cpu":
+        return str(-(-quantity.milli_value() // unit.milli_value()))
+    return str(-(-quantity.value() // unit.value()))
+
+
+def service_variables(services: Iterable[core.Service]) -> dict[str, str]:
+    """The variables of services with a cluster IP (pkg/kubelet/envvars)."""
+    result: dict[str, str] = {}
+    for service in services:
+        ip = service.spec.cluster_ip
+        if not ip or ip == "None" or not service.spec.ports:
+            continue
+        prefix = service.metadata.name.upper().replace("-", "_")
+        host = f"[{ip}]" if ":" in ip else ip
+        first = service.spec.ports[0]
+        result[f"{prefix}_SERVICE_HOST"] = ip
+        result[f"{prefix}_SERVICE_PORT"] = str(first.port)
+        for port in service.spec.ports:
+            if port.name:
+                result[f"{prefix}_SERVICE_PORT_{port.name.upper().replace('-', '_')}"] = str(port.port)
+        for port in service.spec.ports:
+            protocol = port.protocol or "TCP"
+            url = f"{protocol.lower()}://{host}:{port.port}"
+            one = f"{prefix}_PORT_{port.port}_{protocol}"
+            if port is first:
+                result[f"{prefix}_PORT"] = url
+            result |= {one: url, f"{one}_PROTO": protocol.lower(), f"{one}_PORT": str(port.port), f"{one}_ADDR": ip}
+    return result
+
+
+def references(pod: core.Pod) -> list[tuple[str, str]]:
+    """(kind, name) of each config map and secret that containers' environments name."""
+    result: list[tuple[str, str]] = []
+    for container in [*pod.spec.init_containers, *pod.spec.containers]:
+        for source in container.env_from:
+            if source.config_map_ref is not None:
+                result.append(("configmap", source.config_map_ref.name))
+            if source.secret_ref is not None:
+                result.append(("secret", source.secret_ref.name))
+        for variable in container.env:
+            of = variable.value_from
+            if of is not None and of.config_map_key_ref is not None:
+                result.append(("configmap", of.config_map_key_ref.name))
+            if of is not None and of.secret_key_ref is not None:
+                result.append(("secret", of.secret_key_ref.name))
+    return result
+
+
+def _data(found: core.ConfigMap | core.Secret) -> dict[str, str]:
+    if isinstance(found, core.Secret):
+        return {key: value.decode("utf-8", "replace") for key, value in found.data.items()}
+    return dict(found.data)
+
+
+def _key(kind: str, name: str, key: str, optional: bool, namespace: str, lookup: Lookup) -> str | None:
+    found = lookup(kind, name)
+    if found is None:
+        if optional:
+            return None
+        raise RuntimeFailure(f'{kind.lower()} "{name}" not found', CONFIG_ERROR)
+    values = _data(found)
+    if key not in values:
+        if optional:
+            return None
+        raise RuntimeFailure(f"couldn't find key {key} in {kind} {namespace}/{name}", CONFIG_ERROR)
+    return values[key]
+
+
+def environment(
+    pod: core.Pod,
+    container: core.Container,
+    services: Mapping[str, str],
+    lookup: Lookup,
+    ips: Sequence[str],
+    host_ips: Sequence[str],
+    allocatable: Mapping[str, Quantity],
+) -> dict[str, str]:
+    """All variables of a container; RuntimeFailure with CreateContainerConfigError where a source is missing."""
+    result: dict[str, str] = {}
+    for source in container.env_from:
+        reference = source.config_map_ref or source.secret_ref
+        if reference is None:
+            continue
+        kind = "configmap" if source.config_map_ref is not None else "secret"
+        found = lookup(kind, reference.name)
+        if found is None:
+            if reference.optional:
+                continue
+            raise RuntimeFailure(f'{kind} "{reference.name}" not found', CONFIG_ERROR)
+        for name, text in _data(found).items():
+            if ENV_NAME.fullmatch(source.prefix + name):
+                result[source.prefix + name] = text
+    known = {**services, **result}
+    for variable in container.env:
+        value: str | None = variable.value
+        source_of = variable.value_from
+        if source_of is None:
+            value = expand(variable.value, known)
+        elif source_of.field_ref is not None:
+            value = field_value(pod, source_of.field_ref.field_path, ips, host_ips)
+        elif source_of.resource_field_ref is not None:
+            ref = source_of.resource_field_ref
+            everyone = [*pod.spec.init_containers, *pod.spec.containers]
+            other = next((c for c in everyone if c.name == ref.container_name), container)
+            value = resource_value(other, ref.resource, ref.divisor, allocatable)
+        elif source_of.config_map_key_ref is not None:
+            key = source_of.config_map_key_ref
+            value = _key("configmap", key.name, key.key, bool(key.optional), pod.metadata.namespace, lookup)
+        elif source_of.secret_key_ref is not None:
+            secret = source_of.secret_key_ref
+            value = _key("secret", secret.name, secret.key, bool(secret.optional), pod.metadata.namespace, lookup)
+        if value is not None:
+            result[variable.name] = known[variable.name] = value
+    return {**{k: v for k, v in services.items() if k not in result}, **result}
+
+
+def cpu_shares(milli: int) -> int:
+    return min(max(milli * 1024 // 1000, MIN_SHARES), MAX_SHARES) if milli else MIN_SHARES
+
+
+def oom_score_adj(pod: core.Pod, container: core.Container, memory_capacity: int) -> int:
+    """How readily the kernel kills it (pkg/kubelet/qos/policy.go)."""
+    quality = qos_class(pod)
+    if quality == "Guaranteed":
+        return -997
+    if quality == "BestEffort":
+        return 1000
+    request = container.resources.requests.get("memory", ZERO).value()
+    score = 1000 - 1000 * request // max(memory_capacity, 1)
+    return 999 if score == 1000 else max(score, 3)
+
+
+def resources(pod: core.Pod, container: core.Container, memory_capacity: int) -> Resources:
+    limits, requests = container.resources.limits, container.resources.requests
+    limit = limits.get("cpu", ZERO).milli_value()
+    request = requests["cpu"].milli_value() if "cpu" in requests else limit
+    quota = max(limit * CPU_PERIOD // 1000, MIN_QUOTA) if limit else 0
+    memory = limits.get("memory", ZERO).value()
+    return Resources(cpu_shares(request), quota, CPU_PERIOD, memory, oom_score_adj(pod, container, memory_capacity))
+
+
+def security(pod: core.Pod, container: core.Container, image: Image) -> Security:
+    """The security context of pod and container together; RuntimeFailure where it must not be root but is."""
+    own = container.security_context or core.SecurityContext()
+    shared = pod.spec.security_context or core.PodSecurityContext()
+    user = own.run_as_user if own.run_as_user is not None else shared.run_as_user
+    group = own.run_as_group if own.run_as_group is not None else shared.run_as_group
+    if own.run_as_non_root if own.run_as_non_root is not None else shared.run_as_non_root:
+        _check_non_root(pod, container, user, image)
+    name = str(user) if user is not None else (image.user.split(":")[0] if group is not None else "")
+    profile = own.seccomp_profile or shared.seccomp_profile
+    groups = [*([shared.fs_group] if shared.fs_group is not None else []), *shared.supplemental_groups]
+    capabilities = own.capabilities or core.Capabilities()
+    return Security(
+        user=f"{name or 0}:{group}" if group is not None else name,
+        privileged=bool(own.privileged),
+        read_only_root=bool(own.read_only_root_filesystem),
+        no_new_privileges=own.allow_privilege_escalation is False,
+        add_capabilities=tuple(capabilities.add),
+        drop_capabilities=tuple(capabilities.drop),
+        groups=tuple(groups),
+        seccomp="runtime/default" if profile is not None and profile.type == "RuntimeDefault" else "unconfined",
+        proc_mount=own.proc_mount or "Default",
+    )
+
+
+def _check_non_root(pod: core.Pod, container: core.Container, user: int | None, image: Image) -> None:
+    where = f'(pod: "{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})", container: {container.name})'
+    of_image = image.user.split(":")[0]
+    if user is not None:
+        if user == 0:
+            raise RuntimeFailure(f"container's runAsUser breaks non-root policy {where}", CONFIG_ERROR)
+    elif of_image and not of_image.isdigit():
+        text = f"container has runAsNonRoot and image has non-numeric user ({of_image}), cannot verify user is non-root {where}"
+        raise RuntimeFailure(text, CONFIG_ERROR)
+    elif not of_image or int(of_image) == 0:
+        raise RuntimeFailure(f"container has runAsNonRoot and image will run as root {where}", CONFIG_ERROR)
+
+
+def cgroup_parent(pod: core.Pod) -> str:
+    quality = qos_class(pod)
+    middle = "" if quality == "Guaranteed" else f"{quality.lower()}/"
+    return f"/kubepods/{middle}pod{pod.metadata.uid}"
+
+
+def sandbox_config(pod: core.Pod, attempt: int, node_name: str) -> SandboxConfig:
+    spec, meta = pod.spec, pod.metadata
+    context = spec.security_context or core.PodSecurityContext()
+    hostname = node_name if spec.host_network else (spec.hostname or meta.name)[:63].rstrip("-.")
+    return SandboxConfig(
+        meta.name,
+        meta.namespace,
+        meta.uid,
+        attempt,
+        hostname,
+        cgroup_parent(pod),
+        spec.host_network,
+        spec.host_pid,
+        spec.host_ipc,
+        bool(spec.share_process_namespace),
+        {sysctl.name: sysctl.value for sysctl in context.sysctls},
+        (*([context.fs_group] if context.fs_group is not None else []), *context.supplemental_groups),
+        dict(meta.labels),
+    )
+
+
+def container_config(
+    pod: core.Pod,
+    container: core.Container,
+    attempt: int,
+    image: Image,
+    variables: Mapping[str, str],
+    mounts: Sequence[Mount],
+    memory_capacity: int,
+) -> ContainerConfig:
+    """Everything that the runtime needs to make the container."""
+    grace = pod.spec.termination_grace_period_seconds
+    annotations = {
+        "annotation.io.kubernetes.container.restartCount": str(attempt),
+        "annotation.io.kubernetes.container.terminationMessagePath": container.termination_message_path,
+        "annotation.io.kubernetes.container.terminationMessagePolicy": container.termination_message_policy,
+        "annotation.io.kubernetes.pod.terminationGracePeriod": "" if grace is None else str(grace),
+    }
+    return ContainerConfig(
+        container.name,
+        attempt,
+        image.id,
+        tuple(expand(word, variables) for word in container.command),
+        tuple(expand(word, variables) for word in container.args),
+        container.working_dir,
+        tuple(variables.items()),
+        tuple(mounts),
+        resources(pod, container, memory_capacity),
+        security(pod, container, image),
+        annotations,
+        container.stdin,
+        container.stdin_once,
+        container.tty,
+    )

@@ -1,0 +1,204 @@
+"""The Node object and its lease as the kubelet keeps them (upstream: kubelet_node_status.go, nodestatus/setters.go)."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pybernetes.api.quantity import Format, Quantity
+from pybernetes.api.times import format_micro_time
+from pybernetes.api.types import coordination_v1
+from pybernetes.api.types import core_v1 as core
+
+from .runtime.types import Image
+
+LEASE_NAMESPACE = "kube-node-lease"
+LEASE_SECONDS = 40
+MAX_IMAGES = 50  # as --node-status-max-images
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+VERSION = "v1.37.0+pybernetes"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the machine has; read once."""
+
+    cpus: int
+    memory_bytes: int
+    disk_bytes: int
+    machine_id: str = ""
+    system_uuid: str = ""
+    boot_id: str = ""
+    kernel: str = ""
+    os_image: str = ""
+    architecture: str = "amd64"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What goes into the Node."""
+
+    name: str
+    addresses: tuple[str, ...]
+    machine: Machine
+    runtime: str = "docker://"
+    port: int = 10250
+    max_pods: int = 110
+    labels: dict[str, str] = field(default_factory=dict)
+    taints: tuple[core.Taint, ...] = ()
+    images: Sequence[Image] = ()
+    problems: tuple[str, ...] = ()  # why the node is not ready
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def read_machine(root_dir: str) -> Machine:
+    """The machine's facts from /proc, /sys and /etc; what cannot be read is ""."""
+    memory = next(
+        (int(line.split()[1]) * 1024 for line in _text("/proc/meminfo").splitlines() if "MemTotal" in line), 0
+    )
+    where = Path(root_dir)
+    while not where.exists():
+        where = where.parent
+    disk = os.statvfs(where)
+    release = dict(line.split("=", 1) for line in _text("/etc/os-release").splitlines() if "=" in line)
+    machine_id = _text("/etc/machine-id")
+    return Machine(
+        os.cpu_count() or 1,
+        memory,
+        disk.f_blocks * disk.f_frsize,
+        machine_id,
+        _text("/sys/class/dmi/id/product_uuid") or machine_id,
+        _text("/proc/sys/kernel/random/boot_id"),
+        platform.release(),
+        release.get("PRETTY_NAME", "").strip('"'),
+        ARCHITECTURES.get(platform.machine(), platform.machine()),
+    )
+
+
+def _ki(count: int) -> Quantity:
+    return Quantity.from_int(count // 1024 * 1024, Format.BINARY_SI)
+
+
+def capacity(facts: NodeFacts) -> dict[str, Quantity]:
+    machine = facts.machine
+    return {
+        "cpu": Quantity.from_int(machine.cpus),
+        "ephemeral-storage": _ki(machine.disk_bytes),
+        "hugepages-1Gi": Quantity.from_int(0),
+        "hugepages-2Mi": Quantity.from_int(0),
+        "memory": _ki(machine.memory_bytes),
+        "pods": Quantity.from_int(facts.max_pods),
+    }
+
+
+def allocatable(facts: NodeFacts) -> dict[str, Quantity]:
+    """Capacity without what the hard eviction thresholds keep back: 100Mi of memory, a tenth of the disk."""
+    result = capacity(facts)
+    result["memory"] = _ki(max(facts.machine.memory_bytes - (100 << 20), 0))
+    result["ephemeral-storage"] = Quantity.from_int(facts.machine.disk_bytes // 10 * 9)
+    return result
+
+
+def _conditions(facts: NodeFacts, present: Sequence[core.NodeCondition], now: datetime) -> list[core.NodeCondition]:
+    fresh = [
+        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+    ]
+    if facts.problems:
+        fresh[-1] = ("Ready", "False", "KubeletNotReady", f"[{', '.join(facts.problems)}]")
+    by_type = {condition.type: condition for condition in present}
+    result = []
+    for type_, status, reason, message in fresh:
+        old = by_type.pop(type_, None)
+        since = old.last_transition_time if old is not None and old.status == status else now
+        result.append(
+            core.NodeCondition(
+                type=type_,
+                status=status,
+                reason=reason,
+                message=message,
+                last_heartbeat_time=now,
+                last_transition_time=since,
+            )
+        )
+    return [*result, *by_type.values()]
+
+
+def node_status(facts: NodeFacts, present: core.NodeStatus, now: datetime) -> core.NodeStatus:
+    """The whole status; others' conditions and fields are kept."""
+    machine = facts.machine
+    return core.NodeStatus(
+        capacity=capacity(facts),
+        allocatable=allocatable(facts),
+        conditions=_conditions(facts, present.conditions, now),
+        addresses=[
+            *(core.NodeAddress(type="InternalIP", address=ip) for ip in facts.addresses),
+            core.NodeAddress(type="Hostname", address=facts.name),
+        ],
+        daemon_endpoints=core.NodeDaemonEndpoints(kubelet_endpoint=core.DaemonEndpoint(port=facts.port)),
+        node_info=core.NodeSystemInfo(
+            architecture=machine.architecture,
+            boot_id=machine.boot_id,
+            container_runtime_version=facts.runtime,
+            kernel_version=machine.kernel,
+            kubelet_version=VERSION,
+            machine_id=machine.machine_id,
+            operating_system="linux",
+            os_image=machine.os_image,
+            system_uuid=machine.system_uuid,
+        ),
+        images=[
+            core.ContainerImage(names=list(image.names), size_bytes=image.size)
+            for image in sorted(facts.images, key=lambda i: -i.size)[:MAX_IMAGES]
+        ],
+        volumes_attached=present.volumes_attached,
+        volumes_in_use=present.volumes_in_use,
+    )
+
+
+def labels(facts: NodeFacts) -> dict[str, str]:
+    architecture = facts.machine.architecture
+    return {
+        "beta.kubernetes.io/arch": architecture,
+        "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": architecture,
+        "kubernetes.io/hostname": facts.name,
+        "kubernetes.io/os": "linux",
+        **facts.labels,
+    }
+
+
+def new_node(facts: NodeFacts, now: datetime) -> core.Node:
+    """What is registered."""
+    node = core.Node()
+    node.metadata.name = facts.name
+    node.metadata.labels = labels(facts)
+    node.metadata.annotations = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
+    node.spec.taints = list(facts.taints)
+    node.status = node_status(facts, node.status, now)
+    return node
+
+
+def new_lease(node: core.Node, now: datetime) -> coordination_v1.Lease:
+    from pybernetes.api.types import meta_v1
+
+    lease = coordination_v1.Lease()
+    lease.metadata.name, lease.metadata.namespace = node.metadata.name, LEASE_NAMESPACE
+    owner = meta_v1.OwnerReference(api_version="v1", kind="Node", name=node.metadata.name, uid=node.metadata.uid)
+    lease.metadata.owner_references = [owner]
+    lease.spec.holder_identity = node.metadata.name
+    lease.spec.lease_duration_seconds = LEASE_SECONDS
+    lease.spec.renew_time = format_micro_time(now)
+    return lease

@@ -1,0 +1,122 @@
+"""Registers the node, renews its lease and writes its status (upstream: kubelet_node_status.go, component-helpers lease)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import msgspec
+
+from pybernetes.aio.clock import Clock
+from pybernetes.api.errors import StatusError
+from pybernetes.api.times import format_micro_time
+from pybernetes.api.types import coordination_v1
+from pybernetes.api.types import core_v1 as core
+from pybernetes.client.types import Client
+
+from . import node as n
+from .events import normal
+from .recorder import Recorder
+
+logger = logging.getLogger(__name__)
+
+LEASE_RENEW_SECONDS = 10.0
+STATUS_CHECK_SECONDS = 10.0
+STATUS_REPORT_SECONDS = 300.0
+RETRY_SECONDS = 1.0
+
+Facts = Callable[[], Awaitable[n.NodeFacts]]
+
+
+class NodeKeeper:
+    """`facts` is asked at every check; a changed status is written at once, an unchanged one every five minutes."""
+
+    def __init__(
+        self, client: Client, recorder: Recorder, facts: Facts, clock: Clock, now: Callable[[], datetime]
+    ) -> None:
+        self._client, self._recorder, self._facts, self._clock, self._now = client, recorder, facts, clock, now
+        self._lease: coordination_v1.Lease | None = None
+        self._reported = float("-inf")
+        self._last: tuple[object, ...] = ()
+        self.node = core.Node()
+
+    async def register(self) -> core.Node:
+        """Creates the Node, or takes over the one that is there; tries until the server answers."""
+        facts = await self._facts()
+        while True:
+            try:
+                self.node = await self._register(facts)
+            except (ConnectionError, StatusError) as error:
+                logger.warning('Unable to register node with API server: node "%s": %s', facts.name, error)
+                await self._clock.sleep(RETRY_SECONDS)
+                continue
+            for reason in ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID"):
+                self._recorder.record(self.node, normal(reason, f"Node {facts.name} status is now: {reason}"))
+            return self.node
+
+    async def _register(self, facts: n.NodeFacts) -> core.Node:
+        try:
+            return await self._client.create(n.new_node(facts, self._now()))
+        except StatusError as error:
+            if error.code != 409:
+                raise
+        present = await self._client.get(core.Node, facts.name)
+        wanted = {**present.metadata.labels, **n.labels(facts)}
+        if wanted != present.metadata.labels:
+            present = await self._client.update(
+                msgspec.structs.replace(present, metadata=msgspec.structs.replace(present.metadata, labels=wanted))
+            )
+        return await self._write(present, facts)
+
+    async def _write(self, present: core.Node, facts: n.NodeFacts) -> core.Node:
+        status = n.node_status(facts, present.status, self._now())
+        return await self._client.update(msgspec.structs.replace(present, status=status), "status")
+
+    async def keep_status(self) -> None:
+        """Checks every ten seconds, until cancelled."""
+        while True:
+            try:
+                await self._check()
+            except (ConnectionError, StatusError) as error:
+                logger.warning("Error updating node status, will retry: %s", error)
+            await self._clock.sleep(STATUS_CHECK_SECONDS)
+
+    async def _check(self) -> None:
+        facts = await self._facts()
+        now = self._clock.monotonic()
+        current = (facts.addresses, facts.problems, facts.runtime, facts.machine, tuple(i.id for i in facts.images))
+        if current == self._last and now - self._reported < STATUS_REPORT_SECONDS:
+            return
+        present = await self._client.get(core.Node, facts.name)
+        was_ready = any(c.type == "Ready" and c.status == "True" for c in present.status.conditions)
+        self.node = await self._write(present, facts)
+        self._last, self._reported = current, now
+        if was_ready == bool(facts.problems):
+            reason = "NodeNotReady" if facts.problems else "NodeReady"
+            self._recorder.record(self.node, normal(reason, f"Node {facts.name} status is now: {reason}"))
+
+    async def keep_lease(self) -> None:
+        """Renews every ten seconds, until cancelled."""
+        while True:
+            try:
+                await self._renew()
+            except (ConnectionError, StatusError) as error:
+                logger.warning("Failed to update lease: %s", error)
+                self._lease = None
+            await self._clock.sleep(LEASE_RENEW_SECONDS)
+
+    async def _renew(self) -> None:
+        name = self.node.metadata.name
+        if self._lease is None:
+            try:
+                self._lease = await self._client.get(coordination_v1.Lease, name, n.LEASE_NAMESPACE)
+            except StatusError as error:
+                if error.code != 404:
+                    raise
+                self._lease = await self._client.create(n.new_lease(self.node, self._now()))
+                return
+        spec = msgspec.structs.replace(
+            self._lease.spec, holder_identity=name, renew_time=format_micro_time(self._now())
+        )
+        self._lease = await self._client.update(msgspec.structs.replace(self._lease, spec=spec))

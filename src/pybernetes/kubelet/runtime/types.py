@@ -1,0 +1,193 @@
+"""What the kubelet asks of a container runtime: CRI's verbs and words (upstream: cri-api runtime/v1/api.proto)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+State = Literal["created", "running", "exited"]
+
+
+class RuntimeFailure(Exception):
+    """The runtime refused or failed; the message is its own. `reason` is the waiting reason where one is known."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A directory or file of the host in a container; `propagation` is Docker's word ("", rslave, rshared)."""
+
+    host_path: str
+    container_path: str
+    read_only: bool = False
+    propagation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The limits of a cgroup, as CRI's LinuxContainerResources; 0 leaves the runtime's default."""
+
+    cpu_shares: int = 0
+    cpu_quota: int = 0
+    cpu_period: int = 0
+    memory_bytes: int = 0
+    oom_score_adj: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """CRI's LinuxContainerSecurityContext; `user` is Docker's "uid[:gid]", "" the image's."""
+
+    user: str = ""
+    privileged: bool = False
+    read_only_root: bool = False
+    no_new_privileges: bool = False
+    add_capabilities: tuple[str, ...] = ()
+    drop_capabilities: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
+    seccomp: str = "unconfined"
+    proc_mount: str = "Default"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    """A pod's sandbox."""
+
+    pod_name: str
+    namespace: str
+    uid: str
+    attempt: int
+    hostname: str
+    cgroup_parent: str = ""
+    host_network: bool = False
+    host_pid: bool = False
+    host_ipc: bool = False
+    share_process_namespace: bool = False
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[int, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerConfig:
+    """A container of a pod; `command` and `args` empty leave the image's."""
+
+    name: str
+    attempt: int
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    working_dir: str = ""
+    envs: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    resources: Resources = Resources()
+    security: Security = Security()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    stdin: bool = False
+    stdin_once: bool = False
+    tty: bool = False
+    init: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What the runtime knows of a sandbox; `pid` is its first process (0 where it has none)."""
+
+    id: str
+    pod_name: str
+    namespace: str
+    uid: str
+    attempt: int
+    ready: bool
+    created_at: datetime
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What the runtime knows of a container; `message` is the termination message's raw text."""
+
+    id: str
+    name: str
+    pod_uid: str
+    attempt: int
+    state: State
+    image: str = ""
+    image_id: str = ""
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    termination_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that is present. `user` is what it runs as by itself."""
+
+    id: str
+    ref: str
+    names: tuple[str, ...] = ()
+    size: int = 0
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """A command's end; `exit_code` -1 where it ran out of time."""
+
+    exit_code: int
+    output: bytes
+
+
+class Runtime(Protocol):
+    """One node's runtime. Every verb may raise RuntimeFailure; stop and remove of what is gone succeed."""
+
+    async def version(self) -> tuple[str, str]:
+        """Name and version: ("docker", "20.10.24")."""
+        ...
+
+    async def run_sandbox(self, config: SandboxConfig) -> Sandbox: ...
+
+    async def stop_sandbox(self, sandbox_id: str) -> None: ...
+
+    async def remove_sandbox(self, sandbox_id: str) -> None: ...
+
+    async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str: ...
+
+    async def start_container(self, container_id: str) -> None: ...
+
+    async def stop_container(self, container_id: str, grace: float) -> None:
+        """Its stop signal, then SIGKILL after `grace` seconds."""
+        ...
+
+    async def remove_container(self, container_id: str) -> None: ...
+
+    async def list(self, pod_uid: str = "") -> tuple[Sequence[Sandbox], Sequence[Container]]:
+        """All that carry the kubelet's labels, dead ones included; of one pod, or of all."""
+        ...
+
+    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> ExecResult: ...
+
+    async def image_status(self, image: str) -> Image | None: ...
+
+    async def pull_image(self, image: str, auth: str = "") -> Image: ...
+
+    async def images(self) -> Sequence[Image]: ...
+
+    async def logs(self, container_id: str, tail: int | None = None) -> bytes:
+        """Both streams, in order."""
+        ...
+
+    def changes(self) -> AsyncIterator[str]:
+        """The uid of a pod whenever one of its containers changed; ends with RuntimeFailure when the runtime is lost."""
+        ...
+
+    async def close(self) -> None: ...

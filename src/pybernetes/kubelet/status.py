@@ -1,0 +1,246 @@
+"""A pod's status from what its containers are doing (upstream: kubelet_pods.go convertStatusToAPIStatus, status/generate.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pybernetes.api.quantity import Quantity
+from pybernetes.api.types import core_v1 as core
+
+from .events import CRASH_LOOP_BACK_OFF
+from .runtime.types import Container
+
+CONTAINER_CREATING = "ContainerCreating"
+POD_INITIALIZING = "PodInitializing"
+ZERO = Quantity()
+
+
+@dataclass(slots=True)
+class ContainerView:
+    """What is known of one container: its newest run, the one before, and why it does not run."""
+
+    current: Container | None = None
+    previous: Container | None = None
+    waiting: tuple[str, str] | None = None
+    ready: bool = False
+    started: bool = False
+
+
+@dataclass(slots=True)
+class PodView:
+    """What is known of a pod on this node."""
+
+    containers: Mapping[str, ContainerView]
+    runtime_name: str = "docker"
+    sandbox_ready: bool = False
+    ips: Sequence[str] = ()
+    host_ips: Sequence[str] = ()
+    start_time: datetime | None = None
+    failed: tuple[str, str] | None = None  # reason and message where the kubelet ended the pod
+    finishing: bool = False  # nothing is started again
+    conditions: Sequence[core.PodCondition] = field(default_factory=tuple)  # the API's present ones
+
+
+def is_sidecar(container: core.Container) -> bool:
+    """An init container that goes on running (restartable init container)."""
+    return container.restart_policy == "Always"
+
+
+def qos_class(pod: core.Pod) -> str:
+    """Guaranteed, Burstable or BestEffort (pkg/apis/core/v1/helper/qos); only cpu and memory count."""
+    guaranteed, anything = True, False
+    for container in [*pod.spec.init_containers, *pod.spec.containers]:
+        for resource in ("cpu", "memory"):
+            limit = container.resources.limits.get(resource, ZERO)
+            request = container.resources.requests.get(resource, limit)
+            anything = anything or not limit.is_zero() or not request.is_zero()
+            guaranteed = guaranteed and not limit.is_zero() and limit == request
+    return ("Guaranteed" if guaranteed else "Burstable") if anything else "BestEffort"
+
+
+def terminated(container: Container, runtime_name: str) -> core.ContainerStateTerminated:
+    reason = container.reason or ("Completed" if container.exit_code == 0 else "Error")
+    return core.ContainerStateTerminated(
+        exit_code=container.exit_code,
+        reason=reason,
+        message=container.message,
+        started_at=container.started_at,
+        finished_at=container.finished_at,
+        container_id=f"{runtime_name}://{container.id}",
+    )
+
+
+def container_status(
+    spec: core.Container, view: ContainerView, runtime_name: str, default: str
+) -> core.ContainerStatus:
+    """One container's status; `default` is the waiting reason where nothing is known of it."""
+    current, previous = view.current, view.previous
+    status = core.ContainerStatus(name=spec.name, image=spec.image, ready=view.ready, started=view.started)
+    if current is None:
+        reason, message = view.waiting or (default, "")
+        status.state = core.ContainerState(waiting=core.ContainerStateWaiting(reason=reason, message=message))
+        return status
+    status.container_id = f"{runtime_name}://{current.id}"
+    status.image, status.image_id = current.image or spec.image, current.image_id
+    status.restart_count = current.attempt
+    if current.state == "running":
+        status.state = core.ContainerState(running=core.ContainerStateRunning(started_at=current.started_at))
+    elif current.state == "created":
+        reason, message = view.waiting or (default, "")
+        status.state = core.ContainerState(waiting=core.ContainerStateWaiting(reason=reason, message=message))
+    elif view.waiting is not None:
+        reason, message = view.waiting
+        status.state = core.ContainerState(waiting=core.ContainerStateWaiting(reason=reason, message=message))
+        previous = current
+    else:
+        status.state = core.ContainerState(terminated=terminated(current, runtime_name))
+    if previous is not None:
+        status.last_state = core.ContainerState(terminated=terminated(previous, runtime_name))
+    return status
+
+
+def phase(pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], finishing: bool) -> str:
+    """Pending, Running, Succeeded or Failed (getPhase)."""
+    policy = pod.spec.restart_policy
+    for init in pod.spec.init_containers:
+        status = statuses[init.name]
+        ended = status.state.terminated or status.last_state.terminated
+        if is_sidecar(init):
+            if not status.started and not finishing and ended is None:
+                return "Pending"
+        elif ended is None:
+            return "Pending"
+        elif ended.exit_code != 0:
+            return "Failed" if policy == "Never" or finishing else "Pending"
+    running = waiting = stopped = succeeded = 0
+    for container in pod.spec.containers:
+        status = statuses[container.name]
+        ended = status.state.terminated
+        if status.state.running is not None:
+            running += 1
+        elif ended is not None:
+            stopped += 1
+            succeeded += ended.exit_code == 0
+        elif status.last_state.terminated is not None:
+            stopped += 1
+        else:
+            waiting += 1
+    if waiting:
+        return "Failed" if finishing else "Pending"
+    if running:
+        return "Running"
+    if finishing:
+        return "Succeeded" if succeeded == stopped else "Failed"
+    if policy == "Always":
+        return "Running"
+    if succeeded == stopped:
+        return "Succeeded"
+    return "Failed" if policy == "Never" else "Running"
+
+
+def _condition(type_: str, ok: bool, reason: str = "", message: str = "") -> core.PodCondition:
+    if ok:
+        return core.PodCondition(type=type_, status="True")
+    return core.PodCondition(type=type_, status="False", reason=reason, message=message)
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    return f"containers with {what} status: [{' '.join(names)}]"
+
+
+def initialized(pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], pod_phase: str) -> core.PodCondition:
+    if pod_phase == "Succeeded":
+        return core.PodCondition(type="Initialized", status="True", reason="PodCompleted")
+
+    def incomplete(init: core.Container) -> bool:
+        return not (statuses[init.name].started if is_sidecar(init) else statuses[init.name].ready)
+
+    names = [init.name for init in pod.spec.init_containers if incomplete(init)]
+    # A main container that ran proves that all were done, even where their containers are gone.
+    if any(statuses[c.name].state.running or statuses[c.name].container_id for c in pod.spec.containers):
+        names = []
+    return _condition("Initialized", not names, "ContainersNotInitialized", _listed("incomplete", names))
+
+
+def containers_ready(pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], pod_phase: str) -> core.PodCondition:
+    if pod_phase in ("Succeeded", "Failed"):
+        reason = "PodCompleted" if pod_phase == "Succeeded" else "PodFailed"
+        return core.PodCondition(type="ContainersReady", status="False", reason=reason)
+    waited = [*(i for i in pod.spec.init_containers if is_sidecar(i)), *pod.spec.containers]
+    names = [c.name for c in waited if not statuses[c.name].ready]
+    return _condition("ContainersReady", not names, "ContainersNotReady", _listed("unready", names))
+
+
+def ready(pod: core.Pod, containers: core.PodCondition, present: Sequence[core.PodCondition]) -> core.PodCondition:
+    """Ready: the containers and every readiness gate."""
+    if containers.status != "True":
+        return core.PodCondition(type="Ready", status="False", reason=containers.reason, message=containers.message)
+    by_type = {condition.type: condition for condition in present}
+    messages = []
+    for gate in pod.spec.readiness_gates:
+        condition = by_type.get(gate.condition_type)
+        if condition is None:
+            messages.append(f'corresponding condition of pod readiness gate "{gate.condition_type}" does not exist.')
+        elif condition.status != "True":
+            messages.append(
+                f'the status of pod readiness gate "{gate.condition_type}" is not "True", but {condition.status}'
+            )
+    return _condition("Ready", not messages, "ReadinessGatesNotReady", ", ".join(messages))
+
+
+OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+
+
+def merge_conditions(
+    fresh: Sequence[core.PodCondition], present: Sequence[core.PodCondition], now: datetime
+) -> list[core.PodCondition]:
+    """The kubelet's conditions with their transition times kept while the status stays, then those of others."""
+    by_type = {condition.type: condition for condition in present}
+    for condition in fresh:
+        old = by_type.get(condition.type)
+        same = old is not None and old.status == condition.status
+        condition.last_transition_time = old.last_transition_time if old is not None and same else now
+    return [*fresh, *(condition for condition in present if condition.type not in OWNED)]
+
+
+def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
+    """The whole status, as the API should have it."""
+    default = POD_INITIALIZING if pod.spec.init_containers else CONTAINER_CREATING
+    nothing = ContainerView()
+    statuses: dict[str, core.ContainerStatus] = {}
+    for spec in [*pod.spec.init_containers, *pod.spec.containers]:
+        statuses[spec.name] = container_status(
+            spec, view.containers.get(spec.name, nothing), view.runtime_name, default
+        )
+    pod_phase = phase(pod, statuses, view.finishing)
+    status = core.PodStatus(qos_class=pod.status.qos_class or qos_class(pod), start_time=view.start_time)
+    if view.failed is not None:
+        pod_phase, (status.reason, status.message) = "Failed", view.failed
+    elif pod.status.phase in ("Succeeded", "Failed"):
+        pod_phase = pod.status.phase  # a terminal phase never changes again
+        status.reason, status.message = pod.status.reason, pod.status.message
+    status.phase = pod_phase
+    containers = containers_ready(pod, statuses, pod_phase)
+    fresh = [
+        _condition("PodReadyToStartContainers", view.sandbox_ready),
+        initialized(pod, statuses, pod_phase),
+        ready(pod, containers, view.conditions),
+        containers,
+        core.PodCondition(type="PodScheduled", status="True"),
+    ]
+    for condition in fresh:
+        condition.observed_generation = pod.metadata.generation
+    status.conditions = merge_conditions(fresh, view.conditions, now)
+    status.observed_generation = pod.metadata.generation
+    status.host_ip = view.host_ips[0] if view.host_ips else ""
+    status.host_ips = [core.HostIP(ip=ip) for ip in view.host_ips]
+    status.pod_ip = view.ips[0] if view.ips else ""
+    status.pod_ips = [core.PodIP(ip=ip) for ip in view.ips]
+    status.init_container_statuses = [statuses[c.name] for c in pod.spec.init_containers]
+    status.container_statuses = [statuses[c.name] for c in pod.spec.containers]
+    return status
+
+
+__all__ = ["CRASH_LOOP_BACK_OFF", "ContainerView", "PodView", "pod_status", "qos_class"]

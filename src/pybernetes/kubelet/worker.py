@@ -1,0 +1,374 @@
+"""Carries out what a pod's machine decides (upstream: pod_workers.go, kuberuntime_container.go startContainer)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from pybernetes.aio.clock import Clock
+from pybernetes.api.quantity import Quantity
+from pybernetes.api.types import core_v1 as core
+
+from . import config, pod
+from .events import ERR_IMAGE_NEVER_PULL, ERR_IMAGE_PULL, Event
+from .runtime.types import Container, Image, Mount, Runtime, RuntimeFailure, Sandbox, SandboxConfig
+
+logger = logging.getLogger(__name__)
+
+
+class PodNetwork(Protocol):
+    """Gives a sandbox its addresses. `setup` is repeatable: it answers what the sandbox already has."""
+
+    async def setup(self, sandbox: Sandbox, pod: core.Pod) -> tuple[str, ...]: ...
+
+    async def teardown(self, sandbox_id: str, pod: core.Pod) -> None: ...
+
+
+class Volumes(Protocol):
+    """A pod's directories on the host. RuntimeFailure with FailedMount's text."""
+
+    async def prepare(self, pod: core.Pod) -> None: ...
+
+    async def mounts(
+        self, pod: core.Pod, container: core.Container, attempt: int, ips: Sequence[str]
+    ) -> list[Mount]: ...
+
+    async def cleanup(self, pod: core.Pod) -> None: ...
+
+
+class Prober(Protocol):
+    async def probe(self, pod: core.Pod, container_id: str, probe: core.Probe, ip: str) -> tuple[bool, str]: ...
+
+    async def hook(self, pod: core.Pod, container_id: str, handler: core.LifecycleHandler, ip: str) -> None:
+        """RuntimeFailure where it fails."""
+        ...
+
+
+class Cluster(Protocol):
+    """The API as a pod's worker needs it."""
+
+    async def set_status(self, pod: core.Pod, status: core.PodStatus) -> None: ...
+
+    async def delete(self, pod: core.Pod) -> None: ...
+
+    def record(self, pod: core.Pod, event: Event) -> None: ...
+
+    async def lookup(self, pod: core.Pod) -> config.Lookup:
+        """The config maps and secrets that the pod's containers name, fetched."""
+        ...
+
+    def services(self, pod: core.Pod) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What workers know of their node."""
+
+    name: str
+    ips: tuple[str, ...]
+    memory: int = 0
+    allocatable: Mapping[str, Quantity] | None = None
+    runtime_name: str = "docker"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker works with."""
+
+    node: Node
+    runtime: Runtime
+    network: PodNetwork
+    volumes: Volumes
+    prober: Prober
+    cluster: Cluster
+    clock: Clock
+    now: Callable[[], datetime]
+
+
+class PodWorker:
+    """One pod: its machine, and a task for every instruction in flight."""
+
+    def __init__(self, spec: core.Pod, parts: Parts, on_gone: Callable[[str], None]) -> None:
+        self.machine = pod.PodMachine(spec, parts.node.ips, parts.node.runtime_name)
+        self._parts = parts
+        self._on_gone = on_gone
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.Task[None] | None = None
+        self._images: dict[str, Image] = {}
+        self._status: core.PodStatus | None = None
+        self._status_changed = asyncio.Event()
+        self._spawn(self._write_status())
+
+    def handle(self, event: pod.Stimulus) -> None:
+        """Tells the machine and starts what it asks for."""
+        for instruction in self.machine.handle(event, self._parts.now()):
+            self._start(instruction)
+
+    async def close(self) -> None:
+        """Ends its tasks; containers go on."""
+        tasks = [*self._tasks, *([self._timer] if self._timer is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception:
+                logger.exception("pod %s/%s", self.machine.pod.metadata.namespace, self.machine.pod.metadata.name)
+
+        task = asyncio.ensure_future(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _start(self, instruction: pod.Instruction) -> None:
+        match instruction:
+            case pod.Record(event):
+                self._parts.cluster.record(self.machine.pod, event)
+            case pod.SetStatus(status):
+                self._status = status
+                self._status_changed.set()
+            case pod.WakeAt(when):
+                if self._timer is not None:
+                    self._timer.cancel()
+                self._timer = asyncio.ensure_future(self._wake(when))
+            case pod.PrepareVolumes():
+                self._spawn(self._prepare())
+            case pod.CreateSandbox(attempt):
+                self._spawn(self._create_sandbox(attempt))
+            case pod.EnsureImage(name):
+                self._spawn(self._ensure_image(name))
+            case pod.StartContainer(name, attempt, sandbox_id):
+                self._spawn(self._start_container(name, attempt, sandbox_id))
+            case pod.StopContainer(container, grace):
+                self._spawn(self._stop_container(container, grace))
+            case pod.StopSandbox(sandbox_id):
+                self._spawn(self._stop_sandbox(sandbox_id))
+            case pod.Probe(name, container_id, kind):
+                self._spawn(self._probe(name, container_id, kind))
+            case pod.DeletePod():
+                self._spawn(self._delete())
+
+    def _spec(self, name: str) -> core.Container:
+        return self.machine.slots[name].spec
+
+    def _ip(self) -> str:
+        ips = self._parts.node.ips if self.machine.pod.spec.host_network else self.machine.ips
+        return next(iter(ips), "")
+
+    async def _wake(self, when: datetime) -> None:
+        await self._parts.clock.sleep((when - self._parts.now()).total_seconds())
+        self._timer = None
+        self.handle(pod.Tick())
+
+    async def _write_status(self) -> None:
+        """Writes the newest status, one at a time; tries again where the server did not answer."""
+        while True:
+            await self._status_changed.wait()
+            self._status_changed.clear()
+            status = self._status
+            assert status is not None
+            try:
+                await self._parts.cluster.set_status(self.machine.pod, status)
+            except ConnectionError as error:
+                logger.warning("status of pod %s: %s", self.machine.pod.metadata.name, error)
+                await self._parts.clock.sleep(1.0)
+                self._status_changed.set()
+
+    async def _prepare(self) -> None:
+        try:
+            await self._parts.volumes.prepare(self.machine.pod)
+        except (RuntimeFailure, OSError) as error:
+            self.handle(pod.VolumesFailed(str(error)))
+        else:
+            self.handle(pod.VolumesReady())
+
+    def _sandbox_config(self, attempt: int) -> SandboxConfig:
+        return config.sandbox_config(self.machine.pod, attempt, self._parts.node.name)
+
+    async def _create_sandbox(self, attempt: int) -> None:
+        spec = self.machine.pod
+        try:
+            sandbox = await self._parts.runtime.run_sandbox(self._sandbox_config(attempt))
+            ips = self._parts.node.ips
+            if not spec.spec.host_network:
+                try:
+                    ips = await self._parts.network.setup(sandbox, spec)
+                except Exception:
+                    await self._parts.runtime.stop_sandbox(sandbox.id)
+                    raise
+        except (RuntimeFailure, OSError) as error:
+            self.handle(pod.SandboxFailed(str(error)))
+        else:
+            self.handle(pod.SandboxReady(sandbox, tuple(ips)))
+
+    async def _ensure_image(self, name: str) -> None:
+        spec = self._spec(name)
+        policy = spec.image_pull_policy or "IfNotPresent"
+        try:
+            image = await self._parts.runtime.image_status(spec.image)
+        except RuntimeFailure as error:
+            text = f'Failed to inspect image "{spec.image}": {error}'
+            self.handle(pod.ImageFailed(name, "ImageInspectError", text))
+            return
+        if image is not None and policy != "Always":
+            text = f'Container image "{spec.image}" already present on machine'
+        elif policy == "Never":
+            text = f'Container image "{spec.image}" is not present with pull policy of Never'
+            self.handle(pod.ImageFailed(name, ERR_IMAGE_NEVER_PULL, text))
+            return
+        else:
+            path = self.machine.slots[name].path
+            self._parts.cluster.record(
+                self.machine.pod, Event("Normal", "Pulling", f'Pulling image "{spec.image}"', path)
+            )
+            begun = self._parts.clock.monotonic()
+            try:
+                image = await self._parts.runtime.pull_image(spec.image)
+            except RuntimeFailure as error:
+                text = f'Failed to pull image "{spec.image}": {error}'
+                self.handle(pod.ImageFailed(name, ERR_IMAGE_PULL, text))
+                return
+            text = f'Successfully pulled image "{spec.image}" in {self._parts.clock.monotonic() - begun:.3f}s'
+        self._images[name] = image
+        self.handle(pod.ImageReady(name, text))
+
+    async def _start_container(self, name: str, attempt: int, sandbox_id: str) -> None:
+        """Configuration, creation, start, postStart; the failing stage names the waiting reason."""
+        spec, parts, reason = self._spec(name), self._parts, config.CONFIG_ERROR
+        try:
+            ips = parts.node.ips if self.machine.pod.spec.host_network else self.machine.ips
+            variables = config.environment(
+                self.machine.pod,
+                spec,
+                parts.cluster.services(self.machine.pod),
+                await parts.cluster.lookup(self.machine.pod),
+                ips,
+                parts.node.ips,
+                parts.node.allocatable or {},
+            )
+            mounts = await parts.volumes.mounts(self.machine.pod, spec, attempt, ips)
+            made = config.container_config(
+                self.machine.pod, spec, attempt, self._images[name], variables, mounts, parts.node.memory
+            )
+            reason = "CreateContainerError"
+            container_id = await parts.runtime.create_container(
+                sandbox_id, made, self._sandbox_config(max(self.machine.attempts - 1, 0))
+            )
+            reason = "RunContainerError"
+            await parts.runtime.start_container(container_id)
+        except (RuntimeFailure, OSError) as error:
+            text = str(error)
+            if reason == "RunContainerError":
+                text = f'failed to start container "{name}": {text}'
+            self.handle(pod.ContainerFailed(name, getattr(error, "reason", "") or reason, text))
+            return
+        image = self._images[name]
+        container = Container(
+            container_id,
+            name,
+            self.machine.pod.metadata.uid,
+            attempt,
+            "running",
+            spec.image,
+            image.ref,
+            created_at=parts.now(),
+            started_at=parts.now(),
+        )
+        handler = spec.lifecycle.post_start if spec.lifecycle is not None else None
+        if handler is not None:
+            try:
+                await parts.prober.hook(self.machine.pod, container_id, handler, self._ip())
+            except RuntimeFailure as error:
+                path = self.machine.slots[name].path
+                self._parts.cluster.record(self.machine.pod, Event("Warning", "FailedPostStartHook", str(error), path))
+                await parts.runtime.stop_container(container_id, config_grace(self.machine.pod))
+                self.handle(pod.ContainerFailed(name, "PostStartHookError", str(error)))
+                return
+        self.handle(pod.ContainerRuns(container))
+        await self.relist()  # it may have ended while it was not yet known
+
+    async def _stop_container(self, container: Container, grace: int) -> None:
+        spec, left = self._spec(container.name), float(grace)
+        handler = spec.lifecycle.pre_stop if spec.lifecycle is not None else None
+        if handler is not None and grace > 0:
+            begun = self._parts.clock.monotonic()
+            try:
+                await asyncio.wait_for(
+                    self._parts.prober.hook(self.machine.pod, container.id, handler, self._ip()), left
+                )
+            except (RuntimeFailure, TimeoutError) as error:
+                path = self.machine.slots[container.name].path
+                self._parts.cluster.record(
+                    self.machine.pod, Event("Warning", "FailedPreStopHook", str(error) or "timed out", path)
+                )
+            left = max(left - (self._parts.clock.monotonic() - begun), pod.MINIMUM_GRACE)
+        try:
+            await self._parts.runtime.stop_container(container.id, left)
+        except RuntimeFailure as error:
+            logger.warning("stopping container %s: %s", container.name, error)
+        _, containers = await self._parts.runtime.list(self.machine.pod.metadata.uid)
+        ended = next((c for c in containers if c.id == container.id), None)
+        if ended is None or ended.state != "exited":
+            ended = replace(container, state="exited", exit_code=137, finished_at=self._parts.now())
+        self.handle(pod.Stopped(ended))
+
+    async def _stop_sandbox(self, sandbox_id: str) -> None:
+        spec = self.machine.pod
+        while True:
+            try:
+                if sandbox_id:
+                    if not spec.spec.host_network:
+                        await self._parts.network.teardown(sandbox_id, spec)
+                    await self._parts.runtime.stop_sandbox(sandbox_id)
+                await self._parts.volumes.cleanup(spec)
+                break
+            except (RuntimeFailure, OSError) as error:
+                self._parts.cluster.record(spec, Event("Warning", "FailedKillPod", f"error killing pod: {error}"))
+                await self._parts.clock.sleep(pod.SETUP_RETRY)
+        self.handle(pod.SandboxStopped())
+
+    async def _probe(self, name: str, container_id: str, kind: pod.ProbeKind) -> None:
+        state = self.machine.slots[name].probes.get(kind)
+        if state is None:
+            return
+        ok, message = await self._parts.prober.probe(self.machine.pod, container_id, state.spec, self._ip())
+        self.handle(pod.ProbeResult(container_id, kind, ok, message))
+
+    async def _delete(self) -> None:
+        """The last status, what the runtime still holds, then the object."""
+        spec = self.machine.pod
+        await self._forget_containers()
+        while True:
+            try:
+                if self._status is not None:
+                    await self._parts.cluster.set_status(spec, self._status)
+                await self._parts.cluster.delete(spec)
+                break
+            except ConnectionError as error:
+                logger.warning("deleting pod %s: %s", spec.metadata.name, error)
+                await self._parts.clock.sleep(1.0)
+        self._on_gone(spec.metadata.uid)
+
+    async def _forget_containers(self) -> None:
+        sandboxes, containers = await self._parts.runtime.list(self.machine.pod.metadata.uid)
+        for container in containers:
+            await self._parts.runtime.remove_container(container.id)
+        for sandbox in sandboxes:
+            await self._parts.runtime.remove_sandbox(sandbox.id)
+
+    async def relist(self) -> None:
+        """Tells the machine what the runtime has of this pod."""
+        uid = self.machine.pod.metadata.uid
+        sandboxes, containers = await self._parts.runtime.list(self.machine.pod.metadata.uid)
+        self.handle(pod.Observed([s for s in sandboxes if s.uid == uid], [c for c in containers if c.pod_uid == uid]))
+
+
+def config_grace(spec: core.Pod) -> float:
+    grace = spec.spec.termination_grace_period_seconds
+    return 30.0 if grace is None else float(grace)

@@ -1,0 +1,199 @@
+"""The pod machine by tables: stimuli in, instructions out, valid after every step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pybernetes.api.types import core_v1 as core
+from pybernetes.kubelet import pod as m
+from pybernetes.kubelet.runtime.types import Container, Sandbox
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def make(policy: str = "Always", init: int = 0, **container: object) -> core.Pod:
+    pod = core.Pod()
+    pod.metadata.name, pod.metadata.namespace, pod.metadata.uid = "p", "ns", "u"
+    pod.spec.restart_policy = policy
+    pod.spec.containers = [core.Container(name="c", image="i", **container)]  # type: ignore[arg-type]
+    pod.spec.init_containers = [core.Container(name=f"i{n}", image="i") for n in range(init)]
+    return pod
+
+
+class Driver:
+    """Feeds a machine and answers its instructions as a runtime that always works."""
+
+    def __init__(self, pod: core.Pod) -> None:
+        self.machine = m.PodMachine(pod, ["192.0.2.1"])
+        self.now = T0
+        self.log: list[m.Instruction] = []
+        self.wake: datetime | None = None
+        self.send(m.Observed((), ()))
+
+    def send(self, event: m.Stimulus) -> None:
+        out = self.machine.handle(event, self.now)
+        self.machine.validate()
+        self.log += out
+        for instruction in out:
+            match instruction:
+                case m.PrepareVolumes():
+                    self.send(m.VolumesReady())
+                case m.CreateSandbox(attempt):
+                    self.send(m.SandboxReady(Sandbox(f"s{attempt}", "p", "ns", "u", attempt, True, T0), ("10.0.0.2",)))
+                case m.EnsureImage(name):
+                    self.send(m.ImageReady(name, "present"))
+                case m.StartContainer(name, attempt, _):
+                    run = Container(f"{name}-{attempt}", name, "u", attempt, "running", "i", "i@1", started_at=self.now)
+                    self.send(m.ContainerRuns(run))
+                case m.StopContainer(container, _):
+                    self.end(container.name, 137)
+                case m.StopSandbox():
+                    self.send(m.SandboxStopped())
+                case m.WakeAt(when):
+                    self.wake = when
+
+    def end(self, name: str, code: int) -> None:
+        current = self.machine.slots[name].current
+        assert current is not None
+        self.send(m.Stopped(replace(current, state="exited", exit_code=code, finished_at=self.now)))
+
+    def tick(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.send(m.Tick())
+
+    def reasons(self) -> list[str]:
+        return [i.event.reason for i in self.log if isinstance(i, m.Record)]
+
+    def count(self, kind: type) -> int:
+        return sum(isinstance(i, kind) for i in self.log)
+
+    @property
+    def status(self) -> core.PodStatus:
+        return self.machine.status(self.now)
+
+    def ready(self) -> str:
+        return next(c.status for c in self.status.conditions if c.type == "Ready")
+
+
+def test_a_pod_comes_up() -> None:
+    driver = Driver(make())
+    assert driver.reasons() == ["Pulled", "Created", "Started"]
+    assert (driver.status.phase, driver.ready(), driver.status.pod_ip) == ("Running", "True", "10.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "phase", "starts"),
+    [
+        ("Never", 0, "Succeeded", 1),
+        ("Never", 1, "Failed", 1),
+        ("OnFailure", 0, "Succeeded", 1),
+        ("OnFailure", 1, "Running", 2),
+        ("Always", 0, "Running", 2),
+        ("Always", 1, "Running", 2),
+    ],
+)
+def test_restart_policy(policy: str, code: int, phase: str, starts: int) -> None:
+    driver = Driver(make(policy))
+    driver.end("c", code)
+    assert (driver.status.phase, driver.count(m.StartContainer)) == (phase, starts)
+    assert driver.count(m.StopSandbox) == (1 if starts == 1 else 0)
+
+
+def test_crash_loop_backs_off_and_doubles() -> None:
+    driver = Driver(make())
+    driver.end("c", 1)
+    for delay in ("10s", "20s", "40s", "1m20s", "2m40s", "5m0s", "5m0s"):
+        driver.end("c", 1)
+        state = driver.status.container_statuses[0]
+        assert state.state.waiting is not None and state.state.waiting.reason == "CrashLoopBackOff"
+        assert state.state.waiting.message == f"back-off {delay} restarting failed container=c pod=p_ns(u)"
+        assert state.last_state.terminated is not None and state.last_state.terminated.exit_code == 1
+        assert driver.wake is not None
+        driver.tick((driver.wake - driver.now).total_seconds())
+        assert driver.machine.slots["c"].running
+
+
+def test_init_containers_run_in_order() -> None:
+    driver = Driver(make(init=2))
+    assert [i.container for i in driver.log if isinstance(i, m.StartContainer)] == ["i0"]
+    assert driver.status.phase == "Pending"
+    driver.end("i0", 0)
+    driver.end("i1", 0)
+    assert [i.container for i in driver.log if isinstance(i, m.StartContainer)] == ["i0", "i1", "c"]
+    assert driver.ready() == "True"
+
+
+def test_failing_init_container_fails_the_pod_that_never_restarts() -> None:
+    driver = Driver(make("Never", init=1))
+    driver.end("i0", 3)
+    assert driver.status.phase == "Failed"
+    assert driver.count(m.StartContainer) == 1
+
+
+def test_image_errors_back_off() -> None:
+    driver = Driver(make())
+    driver.end("c", 0)
+    machine = m.PodMachine(make(), ["192.0.2.1"])
+    for event in (m.Observed((), ()), m.VolumesReady(), m.SandboxReady(Sandbox("s", "p", "ns", "u", 0, True, T0), ())):
+        machine.handle(event, T0)
+    out = machine.handle(m.ImageFailed("c", "ErrImagePull", "no"), T0)
+    waiting = machine.status(T0).container_statuses[0].state.waiting
+    assert waiting is not None and waiting.reason == "ImagePullBackOff"
+    assert m.WakeAt(T0 + timedelta(seconds=10)) in out
+    assert m.EnsureImage("c") in machine.handle(m.Tick(), T0 + timedelta(seconds=10))
+
+
+def test_deletion_stops_everything_then_lets_the_object_go() -> None:
+    pod = make()
+    driver = Driver(pod)
+    deleted = make()
+    deleted.metadata.deletion_timestamp, deleted.metadata.deletion_grace_period_seconds = T0, 7
+    driver.send(m.SpecChanged(deleted))
+    kinds = [type(i) for i in driver.log if isinstance(i, m.StopContainer | m.StopSandbox | m.DeletePod)]
+    assert kinds == [m.StopContainer, m.StopSandbox, m.DeletePod]
+    assert next(i.grace for i in driver.log if isinstance(i, m.StopContainer)) == 7
+
+
+def test_liveness_kills_after_its_threshold_and_readiness_follows_its_probe() -> None:
+    probe = core.Probe(period_seconds=5, failure_threshold=2, success_threshold=1)
+    driver = Driver(make(liveness_probe=probe, readiness_probe=probe))
+    assert driver.ready() == "False"
+    driver.send(m.ProbeResult("c-0", "readiness", True))
+    assert driver.ready() == "True"
+    driver.send(m.ProbeResult("c-0", "liveness", False, "x"))
+    assert driver.count(m.StopContainer) == 0
+    driver.send(m.ProbeResult("c-0", "liveness", False, "x"))
+    assert driver.count(m.StopContainer) == 1
+    assert driver.count(m.StartContainer) == 2
+
+
+def test_startup_probe_holds_the_others_back() -> None:
+    probe = core.Probe(period_seconds=5, failure_threshold=2, success_threshold=1)
+    driver = Driver(make(startup_probe=probe, liveness_probe=probe))
+    assert {i.kind for i in driver.log if isinstance(i, m.Probe)} == {"startup"}
+    assert driver.status.container_statuses[0].started is False
+    driver.send(m.ProbeResult("c-0", "startup", True))
+    assert {i.kind for i in driver.log if isinstance(i, m.Probe)} == {"startup", "liveness"}
+
+
+def test_deadline() -> None:
+    pod = make()
+    pod.spec.active_deadline_seconds = 5
+    driver = Driver(pod)
+    driver.tick(5)
+    assert (driver.status.phase, driver.status.reason) == ("Failed", "DeadlineExceeded")
+    assert driver.count(m.StopSandbox) == 1
+
+
+def test_a_restarted_kubelet_takes_running_containers_over() -> None:
+    machine = m.PodMachine(make(), ["192.0.2.1"])
+    sandbox = Sandbox("s", "p", "ns", "u", 0, True, T0)
+    run = Container("x", "c", "u", 3, "running", "i", "i@1", started_at=T0)
+    out = machine.handle(m.Observed([sandbox], [run]), T0) + machine.handle(m.VolumesReady(), T0)
+    machine.validate()
+    kinds = {type(i) for i in out}
+    assert not kinds & {m.CreateSandbox, m.StartContainer, m.StopContainer, m.Record}
+    assert machine.status(T0).container_statuses[0].restart_count == 3
