@@ -234,11 +234,11 @@ class CompiledSchema:
             return self._plain(self._decoder.decode(body)), []
         except msgspec.ValidationError:
             pass
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._malformed(error) from None
         try:
             document = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._malformed(error) from None
         return self._explain(document, validation)
 
@@ -427,10 +427,11 @@ class MergeTable:
 
 
 @functools.cache
-def _compiled(name: str, api_version: str, kind: str) -> CompiledSchema:
+def compiled_type(name: str, api_version: str, kind: str) -> CompiledSchema:
+    """The schema of a definition; made at its first use."""
     return CompiledSchema(name, api_version, kind)
 
 
 def compiled(resource: Resource) -> CompiledSchema:
     """The schema of a built-in resource; made at its first use."""
-    return _compiled(resource.schema, resource.api_version, resource.kind)
+    return compiled_type(resource.schema, resource.api_version, resource.kind)

@@ -205,7 +205,7 @@ class ResourceHandler:
             raise errors.unsupported_media_type(text)
         try:
             body = msgspec.json.decode(request.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise errors.bad_request(f"error decoding patch: {error}") from None
         if info.subresource == "scale":
             return answer(200, await scale.patch(self.store, info, kind, body, options), form)
@@ -244,6 +244,8 @@ class ResourceHandler:
         given = {k: v for k, v in {**query, **body}.items() if v is not None}
         grace = given.get("gracePeriodSeconds")
         conditions = given.get("preconditions") or {}
+        if not isinstance(conditions, dict):
+            raise errors.bad_request(f"preconditions {conditions!r} is no object")
         propagation = given.get("propagationPolicy", "")
         orphan = given.get("orphanDependents")
         if orphan is not None and not propagation:

@@ -65,14 +65,15 @@ def document(request: Request) -> Any:
         import yaml  # rare
 
         try:
-            return yaml.load(request.body, Loader=_loader(yaml))
-        except yaml.YAMLError as error:
+            # By way of JSON, which refuses what it cannot say: loops, sets, keys that are no text.
+            return msgspec.json.decode(msgspec.json.encode(yaml.load(request.body, Loader=_loader(yaml))))
+        except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
             raise errors.bad_request(f"error converting YAML to JSON: {error}") from None
     if media == PROTOBUF:
         return _protobuf(request.body)
     try:
         return msgspec.json.decode(request.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise errors.bad_request(f"the body is no JSON: {error}") from None
 
 

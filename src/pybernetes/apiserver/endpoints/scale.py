@@ -13,6 +13,7 @@ from pybernetes.api.labels import SelectorError, selector_from_dict
 from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..resource import Object, Resource
+from ..schema import CompiledSchema, compiled_type
 from ..types import RequestInfo
 
 PatchKind = Literal["json", "merge", "strategic"]
@@ -66,16 +67,16 @@ async def patch(store: GenericStore, info: RequestInfo, kind: str, body: Any, op
     return await _changed(store, info, patched, options)
 
 
+def _schema() -> CompiledSchema:
+    return compiled_type("io.k8s.api.autoscaling.v1.Scale", "autoscaling/v1", "Scale")
+
+
 async def _changed(store: GenericStore, info: RequestInfo, make: Any, options: WriteOptions) -> Object:
     resource = store.resource
 
     async def mutate(old: Object) -> Object:
-        wanted = make(of(resource, old))
-        replicas = (wanted.get("spec") or {}).get("replicas", 0) if isinstance(wanted, dict) else None
-        if not isinstance(replicas, int) or isinstance(replicas, bool):
-            raise errors.bad_request(
-                'Scale in version "v1" cannot be handled as a Scale: spec.replicas must be an integer'
-            )
+        wanted, _ = _schema().normalize(make(of(resource, old)))
+        replicas = wanted["spec"].get("replicas", 0)
         if replicas < 0:
             problem = FieldError(
                 "FieldValueInvalid", "spec.replicas", f"Invalid value: {replicas}: must be greater than or equal to 0"

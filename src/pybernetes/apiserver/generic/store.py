@@ -145,7 +145,7 @@ class GenericStore:
             revision = revision or self.cache.revision
         items = [s for s in found if predicate(s)] if predicate else list(found)
         result = ListResult(items, revision)
-        if options.limit and len(items) > options.limit:
+        if 0 < options.limit < len(items):
             result.items = items[: options.limit]
             result.remaining = None if predicate else len(items) - options.limit
             start = result.items[-1].key[len(prefix) :] + "\0"
