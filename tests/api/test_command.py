@@ -106,11 +106,20 @@ def test_wrong_token_is_unauthorized(running: Running) -> None:
         (["--authorization-mode=RBAC"], "--authorization-mode=RBAC is not there yet"),
         (["--enable-admission-plugins=Nothing"], "'Nothing' is not known"),
         (["--tls-cert-file=/none", "--tls-private-key-file=/none"], "cannot be used"),
+        (
+            ["--anonymous-auth", "--tls-cert-file={crt}", "--tls-private-key-file={key}"],
+            "--anonymous-auth is not allowed",
+        ),
+        (["--tls-cert-file={crt}", "--tls-private-key-file={key}"], "nobody could log in"),
         (["--secure-port=x"], 'invalid argument "x" for "--secure-port" flag'),
     ],
 )
-def test_refused_command_lines(flags: list[str], message: str) -> None:
-    command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *flags]
+def test_refused_command_lines(flags: list[str], message: str, tmp_path: Path) -> None:
+    pair = Authority("ca", datetime.now(UTC)).serving(["localhost"], [])
+    (tmp_path / "crt").write_bytes(pair.certificate)
+    (tmp_path / "key").write_bytes(pair.key)
+    filled = [flag.format(crt=tmp_path / "crt", key=tmp_path / "key") for flag in flags]
+    command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *filled]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
     assert message in done.stderr

@@ -21,7 +21,6 @@ from .schema import definitions
 
 JSON = "application/json"
 _HIDDEN = ("x-go",)
-_ACTIONS = {"get": "get", "list": "list", "post": "post", "put": "put", "patch": "patch", "delete": "delete"}
 
 
 @functools.cache

@@ -68,7 +68,7 @@ class Resource:
     namespaced: bool = True
     short_names: Sequence[str] = ()
     categories: Sequence[str] = ()
-    verbs: Sequence[str] = VERBS  # ("create",) alone for reviews such as TokenReview, which `answer` computes
+    verbs: Sequence[str] = VERBS  # ("create",) alone for what is never stored
     schema: str = ""  # name in api/data/definitions.json, e.g. io.k8s.api.core.v1.Pod
     # Where objects are kept: (group, resource, version) of the stored form; same as this one unless two versions share it.
     storage: tuple[str, str, str] | None = None
@@ -98,7 +98,7 @@ class Resource:
 
     status: bool = False  # has the subresource status
     scale: ScalePaths | None = None
-    subresources: Sequence[str] = ()  # further ones, by name: served by apiserver/subresources
+    subresources: Sequence[str] = ()  # further ones, by name: listed in discovery; binding is served
 
     selectable: Callable[[Object], Mapping[str, str]] = (
         _no_fields  # field selectors beyond metadata.name and .namespace

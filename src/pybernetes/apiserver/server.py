@@ -20,7 +20,7 @@ from pybernetes.api.errors import StatusError
 from pybernetes.store.types import Closed, Store
 from pybernetes.wire.http import Request, Response, Server, StreamingResponse, serve
 
-from . import openapi
+from . import impersonation, openapi
 from .defaulttolerationseconds import DefaultTolerationSeconds
 from .discovery import Discovery
 from .endpoints import binding, negotiate, requestinfo
@@ -41,16 +41,6 @@ _log = logging.getLogger(__name__)
 
 KUBERNETES_VERSION = "1.37.0"
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-_METHODS = {
-    "get": "GET",
-    "list": "GET",
-    "watch": "GET",
-    "create": "POST",
-    "update": "PUT",
-    "patch": "PATCH",
-    "delete": "DELETE",
-    "deletecollection": "DELETE",
-}
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 NOT_FOUND = "the server could not find the requested resource"
 STATUS_VERBS = ("get", "update", "patch")
@@ -110,7 +100,6 @@ class APIServer:
             (r.group, r.version, r.name): ResourceHandler(GenericStore(r, self.cache, admission), self._now)
             for r in options.resources
         }
-        self._versions = {(group, version) for group, version, _ in self._handlers}
         self._discovery = Discovery(options.resources)
         self._openapi = openapi.OpenAPI(options.resources)
         self._server: Server | None = None
@@ -174,7 +163,7 @@ class APIServer:
     async def _handle(self, request: Request) -> Response | StreamingResponse:
         path = request.raw_path.decode("latin-1")
         query = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
-        user = self._authenticate(request)
+        user = self._impersonated(self._authenticate(request), request)
         info = requestinfo.parse(request.method, path, query)
         self._authorize(user, info)
         if info.is_resource:
@@ -200,6 +189,15 @@ class APIServer:
         if not self.options.anonymous:
             raise errors.unauthorized()
         return ANONYMOUS
+
+    def _impersonated(self, user: User, request: Request) -> User:
+        """Whom the user wants to be, if the authorizers let them (upstream: endpoints/filters/impersonation.go)."""
+        wanted = impersonation.asked(request)
+        if wanted is None:
+            return user
+        for info in impersonation.questions(wanted):
+            self._authorize(user, info)
+        return impersonation.resolved(wanted)
 
     def _authorize(self, user: User, info: RequestInfo) -> None:
         if self.options.authorizers is None:

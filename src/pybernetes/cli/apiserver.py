@@ -174,6 +174,10 @@ def _authenticators(values: Values) -> list[Authenticator]:
             chain.append(tokenfile.TokenFile(tokenfile.read(Path(values["token-auth-file"]))))
         except tokenfile.TokenFileError as error:
             raise UsageError(f"--token-auth-file: {error}") from error
-    if not chain and not values["anonymous-auth"]:
-        raise UsageError("nobody could log in: give --client-ca-file, --token-auth-file or --anonymous-auth")
+    if values["anonymous-auth"]:
+        raise UsageError(
+            "--anonymous-auth is not allowed with --authorization-mode=AlwaysAllow: everyone could do everything"
+        )
+    if not chain:
+        raise UsageError("nobody could log in: give --client-ca-file or --token-auth-file")
     return chain

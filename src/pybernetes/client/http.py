@@ -236,7 +236,7 @@ class Duplex:
 class HTTPClient:
     """Requests to one server. Safe for many tasks at once; `close` when done."""
 
-    def __init__(self, base_url: str, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, base_url: str, ssl_context: ssl.SSLContext | None = None, server_name: str = "") -> None:
         url = urlsplit(base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError(f"server {base_url!r} is not a URL such as https://127.0.0.1:6443")
@@ -244,6 +244,7 @@ class HTTPClient:
         self.port = url.port or (443 if url.scheme == "https" else 80)
         self._prefix = url.path.rstrip("/")
         self._ssl = (ssl_context or ssl.create_default_context()) if url.scheme == "https" else None
+        self._server_name = (server_name or self.host) if self._ssl else None  # the certificate must have it
         authority = f"[{self.host}]" if ":" in self.host else self.host
         self._authority = f"{authority}:{self.port}"
         self._idle: list[_Connection] = []
@@ -332,7 +333,9 @@ class HTTPClient:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await loop.create_connection(_Connection, self.host, self.port, ssl=self._ssl)
+                _, connection = await loop.create_connection(
+                    _Connection, self.host, self.port, ssl=self._ssl, server_hostname=self._server_name
+                )
         except TimeoutError as error:
             raise ConnectFailed(f"no answer from {self._authority} in {CONNECT_SECONDS:.0f} s") from error
         except OSError as error:

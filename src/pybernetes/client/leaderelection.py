@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from pybernetes.aio.clock import Clock, RealClock
@@ -145,7 +145,7 @@ class LeaderElector:
             if lease.spec.holder_identity == options.identity:
                 lease.spec.holder_identity = ""
                 lease.spec.lease_duration_seconds = 1
-                lease.spec.renew_time = format_micro_time(self._now() - timedelta(0))
+                lease.spec.renew_time = format_micro_time(self._now())
                 await self._client.update(lease)
         except (StatusError, ConnectionError) as error:
             _log.warning("lease %s/%s could not be released: %s", options.namespace, options.name, error)

@@ -74,7 +74,7 @@ class RESTClient:
 
     def __init__(self, config: Config, user_agent: str = "pybernetes") -> None:
         self.config = config
-        self._http = HTTPClient(config.server, config.ssl_context())
+        self._http = HTTPClient(config.server, config.ssl_context(), config.tls_server_name)
         self._user_agent = user_agent
 
     async def get(self, kind: type[T], name: str, namespace: str = "") -> T:

@@ -84,8 +84,7 @@ def write_options(query: dict[str, str], user: User, request: Request) -> WriteO
     if problems:
         kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
         raise errors.invalid("meta.k8s.io", kind, "", problems)
-    manager = query.get("fieldManager", "") or (request.header("user-agent") or "").split("/")[0]
-    return WriteOptions(user, bool(dry_run), validation, manager, _flag(query, "force"))  # type: ignore[arg-type]  # checked above
+    return WriteOptions(user, bool(dry_run), validation)  # type: ignore[arg-type]  # checked above
 
 
 def _include(query: dict[str, str]) -> str:
@@ -265,7 +264,6 @@ class ResourceHandler:
             uid=conditions.get("uid") or "",
             resource_version=conditions.get("resourceVersion") or "",
             propagation=propagation,
-            raw=body,
         )
 
     async def watch(self, request: Request, info: RequestInfo, query: dict[str, str]) -> StreamingResponse | Response:

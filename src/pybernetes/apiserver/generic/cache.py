@@ -10,9 +10,8 @@ import asyncio
 import bisect
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -189,7 +188,6 @@ class WatchCache:
         self._caches: dict[str, ResourceCache] = {}
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
-        self.on_change: list[Callable[[str], None]] = []  # told the prefix of a resource that changed
 
     async def start(self) -> None:
         """Reads everything, then follows."""
@@ -219,8 +217,6 @@ class WatchCache:
                     cache = self._of_key(event.key)
                     cache.apply(event.revision, event.key, event.current)
                     self.revision = event.revision
-                    for told in self.on_change:
-                        told(cache.prefix)
                     self._wake()
                 return
             except Compacted:
@@ -256,10 +252,3 @@ class WatchCache:
             cache = self._caches[prefix] = ResourceCache(prefix)
             cache.ring_start = self.revision
         return cache
-
-
-async def changes(watcher: Watcher) -> AsyncIterator[Any]:
-    """All changes until the end, for use inside the server."""
-    while not watcher.ended:
-        for change in await watcher.batch(60.0):
-            yield change

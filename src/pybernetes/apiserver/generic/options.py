@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from ..types import LOOPBACK, User
 from .cache import Stored
@@ -31,8 +31,6 @@ class WriteOptions:
     user: User = LOOPBACK
     dry_run: bool = False
     validation: Literal["Strict", "Warn", "Ignore"] = "Warn"
-    manager: str = ""
-    force: bool = False
     warnings: list[str] = field(default_factory=list)
     admission: bool = True
 
@@ -48,7 +46,6 @@ class DeleteOptions:
     resource_version: str = ""
     propagation: str = ""  # "", Background, Foreground, Orphan
     admission: bool = True
-    raw: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import random
 import uuid
@@ -23,13 +24,14 @@ from ..kinds import meta
 from ..resource import Object, Resource
 from ..schema import CompiledSchema, compiled
 from ..types import AdmissionPlugin, Attributes
-from .cache import Stored, WatchCache, Watcher, with_revision
+from .cache import Stored, WatchCache, Watcher
 from .options import DeleteOptions, ListOptions, ListResult, WriteOptions
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # what generated names end with: no vowels, no look-alikes
 MAX_GENERATED_PREFIX = 58
 MAX_PATCH_RETRIES = 5
+READ_SECONDS = 3.0  # that a read waits for a resource version still to come
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 
 _encode = msgspec.json.Encoder().encode
@@ -159,7 +161,7 @@ class GenericStore:
         wanted = _revision(options.resource_version)
         if wanted > self.cache.revision:
             try:
-                async with _timeout(3.0):
+                async with asyncio.timeout(READ_SECONDS):
                     await self.cache.wait(wanted)
             except TimeoutError:
                 raise too_large(wanted, self.cache.revision) from None
@@ -557,12 +559,6 @@ class GenericStore:
                 await waiting
 
 
-def _timeout(seconds: float) -> Any:
-    import asyncio
-
-    return asyncio.timeout(seconds)
-
-
 def _patch_refused(kind: str, error: patches.PatchError) -> StatusError:
     if kind == "json" and error.op:
         status = errors.invalid("", "", "", []).status
@@ -608,6 +604,3 @@ def too_large(wanted: int, current: int) -> StatusError:
         {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     ]
     return refused
-
-
-__all__ = ["GenericStore", "encode", "fields_of", "selector_predicate", "with_revision"]

@@ -1,0 +1,51 @@
+"""Acting as somebody else: who is asked for, what that takes, who one is then."""
+
+import pytest
+
+from pybernetes.api.errors import StatusError
+from pybernetes.apiserver import impersonation
+from pybernetes.apiserver.types import User
+from pybernetes.wire.http import Request
+
+
+def request(**headers: str) -> Request:
+    return Request("GET", b"/", b"", tuple((name.replace("_", "-"), value) for name, value in headers.items()))
+
+
+def test_no_headers_no_impersonation() -> None:
+    assert impersonation.asked(request(accept="*/*")) is None
+
+
+@pytest.mark.parametrize("header", ["impersonate_group", "impersonate_uid", "impersonate_extra_scope"])
+def test_the_rest_without_a_user_is_refused(header: str) -> None:
+    with pytest.raises(StatusError, match="without impersonating a user"):
+        impersonation.asked(request(**{header: "x"}))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "groups"),
+    [
+        (User("jane"), ("system:authenticated",)),
+        (User("jane", ("dev",)), ("dev", "system:authenticated")),
+        (User("system:anonymous"), ("system:unauthenticated",)),
+        (
+            User("system:serviceaccount:a:b"),
+            ("system:serviceaccounts", "system:serviceaccounts:a", "system:authenticated"),
+        ),
+    ],
+)
+def test_groups_that_come_by_themselves(wanted: User, groups: tuple[str, ...]) -> None:
+    assert impersonation.resolved(wanted).groups == groups
+
+
+def test_each_part_is_a_question() -> None:
+    wanted = impersonation.asked(
+        request(impersonate_user="system:serviceaccount:a:b", impersonate_group="g", impersonate_extra_scope="s")
+    )
+    assert wanted is not None
+    asked = [(q.verb, q.group, q.resource, q.subresource, q.namespace, q.name) for q in impersonation.questions(wanted)]
+    assert asked == [
+        ("impersonate", "", "serviceaccounts", "", "a", "b"),
+        ("impersonate", "", "groups", "", "", "g"),
+        ("impersonate", "authentication.k8s.io", "userextras", "scope", "", "s"),
+    ]
