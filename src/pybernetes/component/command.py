@@ -1,0 +1,66 @@
+"""What every part's command line has in common: flags, logging, signals, and errors of one line.
+
+A part's module in `cli/` declares `PROGRAM`, `FLAGS` and `async def run(values)`, which serves until it is cancelled; its `main`
+is `command.main(PROGRAM, FLAGS, run, arguments)`. Since `run` touches neither signals nor logging, several parts can share a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+
+from . import flags, logs
+from .flags import Flag, FlagError, HelpAsked, Values
+
+VERBOSITY = Flag("v", flags.integer, 0, "Verbosity of the log; 4 and more show debug messages.")
+
+
+class UsageError(Exception):
+    """A command line that cannot be served; one line for the user that says what to do. Exit code 2."""
+
+
+class Failure(Exception):
+    """The part cannot start or go on; one line for the user. Exit code 1."""
+
+
+def main(
+    program: str, declared: Sequence[Flag], run: Callable[[Values], Awaitable[None]], arguments: Sequence[str]
+) -> int:
+    """Runs a part until SIGTERM or SIGINT; the exit code."""
+    try:
+        values = flags.parse(program, declared, arguments)
+        logs.setup(values.get("v", 0))
+        import uvloop
+
+        uvloop.run(until_signalled(run(values)))
+    except HelpAsked as asked:
+        print(asked)
+    except (FlagError, UsageError) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except Failure as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def until_signalled(work: Awaitable[None]) -> None:
+    """Awaits the work; SIGTERM and SIGINT cancel it, and that is no error."""
+    task = asyncio.ensure_future(work)
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopped:
+            raise
