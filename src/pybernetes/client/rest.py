@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
@@ -13,7 +15,7 @@ from pybernetes.api import errors, types
 from pybernetes.api.errors import StatusError
 from pybernetes.api.resources import CLUSTER_SCOPED, collection_path
 
-from .http import Answer, HTTPClient
+from .http import Answer, Duplex, HTTPClient
 from .kubeconfig import Config, utc_now
 from .types import ObjectList, WatchEvent
 
@@ -186,6 +188,12 @@ class RESTClient:
             if frame.type == "ERROR":
                 raise StatusError(msgspec.json.decode(frame.object))
             yield frame.type, bytes(frame.object)
+
+    async def websocket(self, path: str, protocol: str) -> Duplex | Answer:
+        """Asks for a WebSocket with this subprotocol; an Answer where the server refuses. The caller closes it."""
+        key = base64.b64encode(os.urandom(16)).decode()
+        headers = [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key), ("Sec-WebSocket-Protocol", protocol)]
+        return await self._http.upgrade("GET", path, [*await self._headers(None, None), *headers], "websocket")
 
     async def close(self) -> None:
         await self._http.close()

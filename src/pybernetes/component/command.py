@@ -64,3 +64,24 @@ async def until_signalled(work: Awaitable[None]) -> None:
     except asyncio.CancelledError:
         if not stopped:
             raise
+
+
+def once(program: str, declared: Sequence[Flag], work: Callable[[Values], int | None], arguments: Sequence[str]) -> int:
+    """Runs a command that does one thing and ends; the exit code is what it gives, 1 for a Failure, 130 when interrupted."""
+    try:
+        return work(flags.parse(program, declared, arguments)) or 0
+    except HelpAsked as asked:
+        print(asked)
+        return 0
+    except (FlagError, UsageError) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except Failure as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{program}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\n{program}: interrupted", file=sys.stderr)
+        return 130

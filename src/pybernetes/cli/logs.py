@@ -1,0 +1,56 @@
+"""`pybernetes logs PART`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from pybernetes.component import command, flags
+from pybernetes.component.command import UsageError
+from pybernetes.component.flags import Flag, Values
+
+PROGRAM = "pybernetes logs PART"
+FLAGS = (
+    Flag("data-dir", flags.string, "", "The cluster's directory (default: /var/lib/pybernetes, as root)."),
+    Flag("follow", flags.boolean, False, "Go on with what is written, until interrupted; also -f."),
+    Flag("tail", flags.integer, -1, "Only so many of the last lines; -1: all."),
+)
+FOLLOW_SECONDS = 0.2
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the log of a part."""
+    options = ["--follow" if word == "-f" else word for word in arguments if word.startswith("-")]
+    names = [word for word in arguments if not word.startswith("-")]
+    return command.once(PROGRAM, FLAGS, partial(run, names), options)
+
+
+def run(names: list[str], values: Values) -> None:
+    from pybernetes.cluster.layout import Layout, data_dir
+
+    folder = Layout(data_dir(values["data-dir"])).logs
+    present = sorted(path.stem for path in folder.glob("*.log"))
+    if not present:
+        raise UsageError(f"no logs in {folder}")
+    if len(names) != 1 or names[0] not in present:
+        raise UsageError(f"name one of: {', '.join(present)}")
+    try:
+        show(folder / f"{names[0]}.log", values["tail"], values["follow"])
+    except (KeyboardInterrupt, BrokenPipeError):
+        return  # how one ends reading
+
+
+def show(path: Path, tail: int, follow: bool) -> None:
+    """The file, then what is added to it; starts over where it was cut by rotation."""
+    with path.open("rb") as file:
+        lines = file.readlines()
+        sys.stdout.buffer.writelines(lines if tail < 0 else lines[len(lines) - min(tail, len(lines)) :])
+        sys.stdout.flush()
+        while follow:
+            time.sleep(FOLLOW_SECONDS)
+            if path.stat().st_size < file.tell():
+                file.seek(0)
+            sys.stdout.buffer.write(file.read())
+            sys.stdout.flush()

@@ -1,0 +1,65 @@
+"""`pybernetes up`: a running cluster, from whatever is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pybernetes.component import command, flags
+from pybernetes.component.flags import Flag, Values
+
+if TYPE_CHECKING:
+    from pybernetes.cluster.up import Asked
+
+PROGRAM = "pybernetes up"
+FLAGS = (
+    Flag(
+        "data-dir",
+        flags.string,
+        "",
+        "Where the cluster's state lies (default: /var/lib/pybernetes as root, else ~/.local/share/pybernetes).",
+    ),
+    Flag("no-install", flags.boolean, False, "Install nothing from Debian; only say what is missing."),
+    Flag("hollow-nodes", flags.integer, 0, "So many nodes whose pods run without containers, instead of Docker."),
+    Flag("port", flags.integer, None, "The API server's port (default 6443)."),
+    Flag("node-name", flags.string, None, "The node's name (default: the host's)."),
+    Flag("service-cidr", flags.string, None, "Addresses of Services (default 10.96.0.0/12)."),
+    Flag("pod-cidr", flags.string, None, "Addresses of pods (default 10.244.0.0/16)."),
+    Flag("docker", flags.string, None, "The Docker daemon's socket (default unix:///var/run/docker.sock)."),
+    Flag("no-example", flags.boolean, False, "Leave examples/hello out."),
+)
+SETTINGS = ("port", "node-name", "service-cidr", "pod-cidr", "docker")
+
+
+def main(arguments: list[str]) -> int:
+    """0 when the cluster serves."""
+    return command.once(PROGRAM, FLAGS, run, arguments)
+
+
+def run(values: Values) -> int:
+    from pybernetes.cluster.progress import Progress
+    from pybernetes.cluster.up import Up
+
+    from .status import print_status
+
+    up = Up(asked(values), Progress())
+    settings = up.run()
+    code = print_status(up.layout, settings)
+    config = up.layout.kubeconfig("admin")
+    print(f"\nkubeconfig: {config}\n\nnext:\n  export KUBECONFIG={config}")
+    print("  kubectl get pods -A -o wide\n  pybernetes status        # and: pybernetes logs PART, pybernetes down")
+    return code
+
+
+def asked(values: Values) -> Asked:
+    """The command line as the cluster takes it."""
+    from pybernetes.cluster.layout import data_dir
+    from pybernetes.cluster.up import Asked
+
+    changes = {name.replace("-", "_"): values[name] for name in SETTINGS if values[name] is not None}
+    return Asked(
+        data_dir(values["data-dir"]),
+        not values["no-install"],
+        values["hollow-nodes"],
+        not values["no-example"],
+        changes,
+    )

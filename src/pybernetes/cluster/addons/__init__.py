@@ -1,0 +1,57 @@
+"""What `up` puts into a cluster beside its parts: RBAC bindings, the project's own image, cluster DNS."""
+
+from __future__ import annotations
+
+import importlib.resources
+import subprocess
+from typing import TYPE_CHECKING
+
+from ..apply import Manifest, load
+from ..host import HostError, find
+from ..layout import Layout
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..image import ImageInfo
+
+LOAD_SECONDS = 120.0
+
+
+def bindings() -> list[Manifest]:
+    """Who of the parts may do what, beyond RBAC's bootstrap policy."""
+    return load((importlib.resources.files("pybernetes") / "cluster/addons/bindings.yaml").read_text())
+
+
+def pack(layout: Layout) -> ImageInfo:
+    """The project's image from the running installation; an old one stays if nothing has changed."""
+    from ..image import build  # reads the whole installation: not for those who only want manifests
+
+    layout.images.mkdir(exist_ok=True)
+    return build(layout.images)
+
+
+def load_image(docker: str, image: ImageInfo) -> str:
+    """Gives it to Docker unless Docker has it; its name. HostError with Docker's words."""
+    program = find("docker")
+    if program is None:
+        raise HostError("the program docker is missing: install docker.io")
+    known = subprocess.run(
+        [program, "-H", docker, "image", "inspect", "--format={{.Id}}", image.name], capture_output=True, text=True
+    )
+    if known.stdout.strip() != image.id:
+        done = subprocess.run(
+            [program, "-H", docker, "load", "-q", "-i", str(image.path)],
+            capture_output=True,
+            text=True,
+            timeout=LOAD_SECONDS,
+        )
+        if done.returncode:
+            raise HostError(f"docker load -i {image.path} failed: {done.stderr.strip()}")
+    return image.name
+
+
+def dns_manifests(settings: Settings, image: str) -> list[Manifest]:
+    """Cluster DNS as kubeadm deploys it."""
+    from . import dns
+
+    return dns.manifests(image=image, cluster_ip=settings.dns_ip, domain=settings.domain)

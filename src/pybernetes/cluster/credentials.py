@@ -1,0 +1,192 @@
+"""The certificates and kubeconfigs of a cluster on disk: what is wanted, and making what is missing or no longer fits.
+
+Least privilege: each part has its own user, bound by RBAC's bootstrap roles. Keys are mode 0600. A file is replaced in one step,
+so that a kill leaves the old one or the new one. Upstream: kubeadm's phases certs and kubeconfig.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+from . import pki
+from .layout import Layout
+from .pki import Authority, Pair, Subject
+
+KUBERNETES_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How the API server is reached and called."""
+
+    node_name: str
+    addresses: Sequence[str]  # of the host, loopback not among them
+    service_ip: str
+    domain: str = "cluster.local"
+    port: int = 6443
+
+    @property
+    def url(self) -> str:
+        """For parts on this host."""
+        return f"https://127.0.0.1:{self.port}"
+
+
+class CredentialsError(Exception):
+    """A file of the PKI that cannot be used; says which, and what to do."""
+
+
+def certificates(endpoint: Endpoint) -> dict[str, tuple[str, Subject]]:
+    """File name -> (authority, subject)."""
+    local = ("127.0.0.1", "::1")
+    serving = Subject(
+        "kube-apiserver",
+        names=(*KUBERNETES_NAMES, f"kubernetes.default.svc.{endpoint.domain}", "localhost", endpoint.node_name),
+        addresses=(*local, endpoint.service_ip, *endpoint.addresses),
+        server=True,
+        client=False,
+    )
+    kubelet = Subject(
+        f"system:node:{endpoint.node_name}",
+        ("system:nodes",),
+        names=(endpoint.node_name, "localhost"),
+        addresses=(*local, *endpoint.addresses),
+        server=True,
+        client=False,
+    )
+    local_server = Subject(
+        "localhost", names=("localhost", endpoint.node_name), addresses=local, server=True, client=False
+    )
+    return {
+        "apiserver": ("ca", serving),
+        "apiserver-kubelet-client": ("ca", Subject("kube-apiserver-kubelet-client")),
+        "front-proxy-client": ("front-proxy-ca", Subject("front-proxy-client")),
+        "kubelet": ("ca", kubelet),
+        "controller-manager": ("ca", local_server),
+        "scheduler": ("ca", local_server),
+    }
+
+
+def users(endpoint: Endpoint) -> dict[str, Subject]:
+    """Kubeconfig -> its user."""
+    return {
+        "admin": Subject("kubernetes-admin", ("system:masters",)),
+        "controller-manager": Subject("system:kube-controller-manager"),
+        "scheduler": Subject("system:kube-scheduler"),
+        "kubelet": Subject(f"system:node:{endpoint.node_name}", ("system:nodes",)),
+        "kube-proxy": Subject("system:kube-proxy"),
+    }
+
+
+def ensure(layout: Layout, endpoint: Endpoint, now: datetime) -> list[str]:
+    """Makes and renews what is needed; the names of what was made. CredentialsError, OSError."""
+    layout.pki.mkdir(parents=True, exist_ok=True)
+    os.chmod(layout.root, 0o711)  # containers' mounts below are reached by users other than root
+    authorities = {
+        "ca": _authority(layout, "ca", "kubernetes", now),
+        "front-proxy-ca": _authority(layout, "front-proxy-ca", "front-proxy-ca", now),
+    }
+    made = [
+        name
+        for name, (authority, subject) in certificates(endpoint).items()
+        if _ensure_certificate(layout, name, authorities[authority], subject, now)
+    ]
+    if not layout.key("sa").exists() or not (layout.pki / "sa.pub").exists():
+        private, public = pki.signing_key()
+        write(layout.pki / "sa.pub", public, 0o644)
+        write(layout.key("sa"), private)
+        made.append("sa")
+    for name, subject in users(endpoint).items():
+        if _ensure_kubeconfig(layout, name, authorities["ca"], subject, endpoint, now):
+            made.append(f"{name}.conf")
+    return made
+
+
+def _authority(layout: Layout, file: str, name: str, now: datetime) -> Authority:
+    certificate, key = layout.certificate(file), layout.key(file)
+    if not certificate.exists() and not key.exists():
+        authority = Authority.create(name, now)
+        write(key, authority.pair.key)
+        write(certificate, authority.pem, 0o644)
+        return authority
+    try:
+        return Authority.load(Pair(certificate.read_bytes(), key.read_bytes()))
+    except (OSError, ValueError) as error:
+        text = f"{certificate} and {key} cannot be used ({error}); restore them, or start over with `pybernetes down --purge`"
+        raise CredentialsError(text) from error
+
+
+def _ensure_certificate(layout: Layout, name: str, authority: Authority, subject: Subject, now: datetime) -> bool:
+    certificate, key = layout.certificate(name), layout.key(name)
+    if certificate.exists() and key.exists() and not authority.problem(certificate.read_bytes(), subject, now):
+        return False
+    pair = authority.issue(subject, now)
+    write(key, pair.key)
+    write(certificate, pair.certificate, 0o644)
+    return True
+
+
+def _ensure_kubeconfig(
+    layout: Layout, name: str, authority: Authority, subject: Subject, endpoint: Endpoint, now: datetime
+) -> bool:
+    path = layout.kubeconfig(name)
+    if path.exists() and _fits(path, authority, subject, endpoint, now):
+        return False
+    pair = authority.issue(subject, now)
+    write(path, kubeconfig(endpoint.url, authority.pem, subject.common_name, pair).encode())
+    return True
+
+
+def _fits(path: Path, authority: Authority, subject: Subject, endpoint: Endpoint, now: datetime) -> bool:
+    try:
+        content = yaml.safe_load(path.read_text())
+        server = content["clusters"][0]["cluster"]
+        certificate = base64.b64decode(content["users"][0]["user"]["client-certificate-data"])
+    except (yaml.YAMLError, LookupError, TypeError, ValueError):
+        return False  # cut short or not ours: it is made anew
+    known = (
+        server.get("server") == endpoint.url
+        and base64.b64decode(server.get("certificate-authority-data", "")) == authority.pem
+    )
+    return known and not authority.problem(certificate, subject, now)
+
+
+def kubeconfig(url: str, ca: bytes, user: str, pair: Pair, cluster: str = "pybernetes") -> str:
+    """A kubeconfig with everything in it."""
+
+    def data(content: bytes) -> str:
+        return base64.b64encode(content).decode()
+
+    context = f"{user}@{cluster}"
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": cluster, "cluster": {"server": url, "certificate-authority-data": data(ca)}}],
+        "users": [
+            {
+                "name": user,
+                "user": {"client-certificate-data": data(pair.certificate), "client-key-data": data(pair.key)},
+            }
+        ],
+        "contexts": [{"name": context, "context": {"cluster": cluster, "user": user}}],
+        "current-context": context,
+    }
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def write(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replaces a file in one step; what is on disk is whole."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(file, "wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+    fresh.replace(path)

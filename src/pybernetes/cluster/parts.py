@@ -1,0 +1,172 @@
+"""The parts of a cluster as data: which processes run, and their command lines."""
+
+from __future__ import annotations
+
+from .layout import Layout
+from .settings import Settings
+from .supervisor import Part
+
+# What every part uses: loaded once by the supervisor, shared by all of its forks.
+PRELOAD = (
+    "asyncio",
+    "uvloop",
+    "ssl",
+    "httptools",
+    "msgspec",
+    "yaml",
+    "cryptography.x509",
+    "cryptography.hazmat.primitives.serialization",
+    "pybernetes.component.command",
+    "pybernetes.component.serving",
+    "pybernetes.client.rest",
+    "pybernetes.client.informer",
+    "pybernetes.client.kubeconfig",
+    "pybernetes.client.leaderelection",
+    "pybernetes.api.types",
+    "pybernetes.api.types.core_v1",
+)
+DOCKERD = (
+    "--exec-opt=native.cgroupdriver=cgroupfs",
+    "--live-restore",  # a restart of the daemon ends no container
+    "--log-opt=max-size=10m",
+    "--log-opt=max-file=3",
+)
+
+
+def parts(layout: Layout, settings: Settings) -> list[Part]:
+    """In the order of their start; the first one is stopped last."""
+    chosen = [kube_apiserver(layout, settings), kube_controller_manager(layout, settings), kube_scheduler(layout)]
+    if settings.own_docker:
+        chosen.insert(0, Part("dockerd", "pybernetes.cluster.dockerd", ("-H", settings.docker, *DOCKERD)))
+    if settings.hollow:
+        return [*chosen, hollow_kubelet(layout, settings)]
+    return [*chosen, kubelet(layout, settings), kube_proxy(layout, settings)]
+
+
+def kube_apiserver(layout: Layout, settings: Settings) -> Part:
+    pki = layout.pki
+    return Part(
+        "kube-apiserver",
+        "pybernetes.cli.apiserver",
+        (
+            f"--store=sqlite:{layout.database}",
+            f"--secure-port={settings.port}",
+            f"--advertise-address={settings.addresses[0]}",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            "--anonymous-auth=false",
+            "--enable-bootstrap-token-auth=true",
+            f"--client-ca-file={pki}/ca.crt",
+            f"--tls-cert-file={pki}/apiserver.crt",
+            f"--tls-private-key-file={pki}/apiserver.key",
+            f"--kubelet-client-certificate={pki}/apiserver-kubelet-client.crt",
+            f"--kubelet-client-key={pki}/apiserver-kubelet-client.key",
+            f"--kubelet-certificate-authority={pki}/ca.crt",
+            "--kubelet-preferred-address-types=InternalIP,Hostname",
+            f"--service-account-issuer=https://kubernetes.default.svc.{settings.domain}",
+            f"--service-account-key-file={pki}/sa.pub",
+            f"--service-account-signing-key-file={pki}/sa.key",
+            f"--service-cluster-ip-range={settings.service_cidr}",
+            f"--proxy-client-cert-file={pki}/front-proxy-client.crt",
+            f"--proxy-client-key-file={pki}/front-proxy-client.key",
+            f"--requestheader-client-ca-file={pki}/front-proxy-ca.crt",
+            "--requestheader-allowed-names=front-proxy-client",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-username-headers=X-Remote-User",
+        ),
+    )
+
+
+def kube_controller_manager(layout: Layout, settings: Settings) -> Part:
+    pki = layout.pki
+    config = layout.kubeconfig("controller-manager")
+    return Part(
+        "kube-controller-manager",
+        "pybernetes.cli.controllermanager",
+        (
+            f"--kubeconfig={config}",
+            f"--authentication-kubeconfig={config}",
+            f"--authorization-kubeconfig={config}",
+            "--bind-address=127.0.0.1",
+            f"--tls-cert-file={pki}/controller-manager.crt",
+            f"--tls-private-key-file={pki}/controller-manager.key",
+            f"--client-ca-file={pki}/ca.crt",
+            f"--root-ca-file={pki}/ca.crt",
+            f"--cluster-signing-cert-file={pki}/ca.crt",
+            f"--cluster-signing-key-file={pki}/ca.key",
+            f"--service-account-private-key-file={pki}/sa.key",
+            "--use-service-account-credentials=true",
+            "--allocate-node-cidrs=true",
+            f"--cluster-cidr={settings.pod_cidr}",
+            f"--service-cluster-ip-range={settings.service_cidr}",
+            "--controllers=*,bootstrapsigner,tokencleaner",
+        ),
+    )
+
+
+def kube_scheduler(layout: Layout) -> Part:
+    pki = layout.pki
+    config = layout.kubeconfig("scheduler")
+    return Part(
+        "kube-scheduler",
+        "pybernetes.cli.scheduler",
+        (
+            f"--kubeconfig={config}",
+            f"--authentication-kubeconfig={config}",
+            f"--authorization-kubeconfig={config}",
+            "--bind-address=127.0.0.1",
+            f"--tls-cert-file={pki}/scheduler.crt",
+            f"--tls-private-key-file={pki}/scheduler.key",
+            f"--client-ca-file={pki}/ca.crt",
+        ),
+    )
+
+
+def kubelet(layout: Layout, settings: Settings) -> Part:
+    pki = layout.pki
+    return Part(
+        "kubelet",
+        "pybernetes.cli.kubelet",
+        (
+            f"--kubeconfig={layout.kubeconfig('kubelet')}",
+            f"--hostname-override={settings.node_name}",
+            f"--node-ip={settings.addresses[0]}",
+            f"--root-dir={layout.kubelet}",
+            f"--docker-endpoint={settings.docker}",
+            f"--client-ca-file={pki}/ca.crt",
+            f"--tls-cert-file={pki}/kubelet.crt",
+            f"--tls-private-key-file={pki}/kubelet.key",
+            "--anonymous-auth=false",
+            "--authorization-mode=Webhook",
+            f"--cluster-dns={settings.dns_ip}",
+            f"--cluster-domain={settings.domain}",
+        ),
+    )
+
+
+def hollow_kubelet(layout: Layout, settings: Settings) -> Part:
+    """Nodes whose pods run without containers; they share one user, who may act for all of them."""
+    return Part(
+        "kubelet",
+        "pybernetes.cli.kubelet",
+        (
+            f"--kubeconfig={layout.kubeconfig('admin')}",
+            "--runtime=hollow",
+            f"--hollow-nodes={settings.hollow_nodes}",
+            f"--hostname-override={settings.node_name}",
+        ),
+    )
+
+
+def kube_proxy(layout: Layout, settings: Settings) -> Part:
+    return Part(
+        "kube-proxy",
+        "pybernetes.cli.proxy",
+        (
+            f"--kubeconfig={layout.kubeconfig('kube-proxy')}",
+            f"--hostname-override={settings.node_name}",
+            f"--cluster-cidr={settings.pod_cidr}",
+            "--proxy-mode=iptables",
+        ),
+    )

@@ -1,0 +1,38 @@
+"""How `up` shows what it does: a live line on a terminal, a plain line a step otherwise."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+
+class Progress:
+    """One step at a time; `note` is a line that stays."""
+
+    def __init__(self, out: TextIO = sys.stdout) -> None:
+        self._out = out
+        self._live = out.isatty()
+
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        print(text, file=self._out, flush=True)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Shows the step and, when it is done, how long it took; a step that fails is named."""
+        begun = time.monotonic()
+        try:
+            if self._live:
+                from rich.console import Console  # only people see it
+
+                with Console(file=self._out).status(title):
+                    yield
+            else:
+                yield
+        except BaseException:
+            self.note(f"✗ {title}")
+            raise
+        self.note(f"✓ {title} ({time.monotonic() - begun:.1f} s)")

@@ -1,0 +1,86 @@
+"""What a cluster of `up` is made of; kept in the data directory, so that a later `up` without options goes on with the same."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Addresses are text; `hollow_nodes` 0 means containers on Docker."""
+
+    node_name: str
+    addresses: list[str]  # of the host, the first is the node's
+    port: int = 6443
+    service_cidr: str = "10.96.0.0/12"
+    pod_cidr: str = "10.244.0.0/16"
+    domain: str = "cluster.local"
+    hollow_nodes: int = 0
+    docker: str = "unix:///var/run/docker.sock"
+    own_docker: bool = False  # whether the Docker daemon is ours to run
+
+    @property
+    def service_ip(self) -> str:
+        """Of the Service `kubernetes`: the first of the range."""
+        return nth_address(self.service_cidr, 1)
+
+    @property
+    def dns_ip(self) -> str:
+        """Of the Service `kube-dns`: the tenth, as kubeadm has it."""
+        return nth_address(self.service_cidr, 10)
+
+    @property
+    def hollow(self) -> bool:
+        return self.hollow_nodes > 0
+
+
+def nth_address(cidr: str, number: int) -> str:
+    """10.96.0.10 is the 10th of 10.96.0.0/12."""
+    return str(ipaddress.ip_network(cidr)[number])
+
+
+def problems(settings: Settings) -> list[str]:
+    """What makes settings unusable, in words for the user."""
+    found = []
+    networks = {}
+    for flag, cidr in (("--service-cidr", settings.service_cidr), ("--pod-cidr", settings.pod_cidr)):
+        try:
+            networks[flag] = ipaddress.ip_network(cidr)
+        except ValueError as error:
+            found.append(f"{flag}={cidr}: {error}")
+            continue
+        if networks[flag].num_addresses < 256:
+            found.append(f"{flag}={cidr}: too small, want /24 or larger")
+    if len(networks) == 2:
+        service, pod = networks.values()
+        if service.version == pod.version and service.overlaps(pod):
+            found.append(f"--service-cidr={service} and --pod-cidr={pod} overlap: choose ranges apart")
+        for flag, network in networks.items():
+            inside = [a for a in settings.addresses if ipaddress.ip_address(a) in network]
+            if inside:
+                found.append(f"{flag}={network} holds the host's own address {inside[0]}: choose another range")
+    if not 0 < settings.port < 65536:
+        found.append(f"--port={settings.port}: want 1 to 65535")
+    return found
+
+
+def merged(stored: Settings | None, fresh: Settings, given: Mapping[str, Any]) -> Settings:
+    """Today's host (`fresh`) with what was chosen before and what is asked now; `given` holds options the user typed."""
+    kept = {} if stored is None else {name: getattr(stored, name) for name in PERMANENT}
+    return msgspec.structs.replace(fresh, **{**kept, **given})
+
+
+def conflicts(stored: Settings, given: Mapping[str, Any]) -> list[str]:
+    """Options that cannot change in a cluster that exists."""
+    return [
+        f"--{name.replace('_', '-')}={given[name]}: the cluster was made with {getattr(stored, name)}, which cannot change;"
+        " start over with `pybernetes down --purge`"
+        for name in PERMANENT
+        if name in given and given[name] != getattr(stored, name)
+    ]
+
+
+PERMANENT: Sequence[str] = ("node_name", "service_cidr", "pod_cidr", "domain")

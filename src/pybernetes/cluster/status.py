@@ -1,0 +1,149 @@
+"""`pybernetes status`: the health of each part, node and add-on, and when certificates end."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import apps_v1 as apps
+from pybernetes.api.types import core_v1 as core
+from pybernetes.client.http import HTTPClient
+from pybernetes.client.kubeconfig import ConfigError, load
+from pybernetes.client.rest import RESTClient
+
+from . import pki, state
+from .layout import Layout
+from .settings import Settings
+
+ASK_SECONDS = 3.0
+ADD_ONS = (("kube-system", "coredns"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing; `ok` False makes `status` exit with 1."""
+
+    kind: str
+    name: str
+    ok: bool
+    text: str
+
+
+async def status(layout: Layout, settings: Settings, now: datetime) -> list[Line]:
+    """Everything worth knowing, parts first."""
+    lines = await _parts(layout, settings)
+    try:
+        client = RESTClient(load(layout.kubeconfig("admin")), "pybernetes-status")
+    except ConfigError as error:
+        return [*lines, Line("kubeconfig", "admin.conf", False, str(error)), *certificates(layout, now)]
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            nodes = (await client.list(core.Node)).items
+            deployments = {
+                (d.metadata.namespace, d.metadata.name): d for d in (await client.list(apps.Deployment)).items
+            }
+        lines += [node_line(node) for node in nodes]
+        if not settings.hollow:
+            lines += [add_on_line(name, deployments.get(name)) for name in ADD_ONS]
+    except (StatusError, ConnectionError, TimeoutError, OSError) as error:
+        lines.append(Line("api", settings.node_name, False, f"cannot be asked: {str(error) or type(error).__name__}"))
+    finally:
+        await client.close()
+    return [*lines, *certificates(layout, now)]
+
+
+def health_urls(settings: Settings) -> dict[str, str]:
+    """Where each part says how it is."""
+    urls = {
+        "kube-apiserver": f"https://127.0.0.1:{settings.port}/readyz",
+        "kube-controller-manager": "https://127.0.0.1:10257/healthz",
+        "kube-scheduler": "https://127.0.0.1:10259/healthz",
+    }
+    if not settings.hollow:
+        urls |= {"kubelet": "http://127.0.0.1:10248/healthz", "kube-proxy": "http://127.0.0.1:10256/healthz"}
+    return urls
+
+
+async def _parts(layout: Layout, settings: Settings) -> list[Line]:
+    found = state.read(layout) if state.supervisor_pid(layout) else None
+    if found is None:
+        return [Line("part", "supervisor", False, "does not run; start it with `pybernetes up`")]
+    urls = health_urls(settings)
+    health = dict(zip(urls, await asyncio.gather(*(_ask(layout, url) for url in urls.values())), strict=True))
+    return [part_line(part, health.get(part.name)) for part in found.parts]
+
+
+async def _ask(layout: Layout, url: str) -> str:
+    """ "" if healthy, else what is wrong. With the administrator's certificate: /readyz is not for everybody."""
+    host, _, path = url.partition("//")[2].partition("/")
+    context: ssl.SSLContext | None = None
+    try:
+        if url.startswith("https:"):
+            context = load(layout.kubeconfig("admin")).ssl_context()
+        client = HTTPClient(url.removesuffix(f"/{path}"), context)
+        try:
+            answer = await client.request("GET", f"/{path}", timeout=ASK_SECONDS)
+        finally:
+            await client.close()
+    except (ConfigError, ConnectionError, TimeoutError, OSError) as error:
+        return f"{host} does not answer: {str(error) or type(error).__name__}"
+    if answer.status == 200:
+        return ""
+    return f"{host} answers {answer.status}: {answer.body[:200].decode(errors='replace').strip()}"
+
+
+def part_line(part: state.PartState, problem: str | None) -> Line:
+    """`problem` None: this part is not asked, only its process is looked at."""
+    if not part.pid:
+        return Line("part", part.name, False, f"waits for its restart ({part.last_exit}, {part.restarts} restarts)")
+    restarts = f", {part.restarts} restarts, last: {part.last_exit}" if part.restarts else ""
+    if problem:
+        return Line("part", part.name, False, f"pid {part.pid}{restarts}: {problem}")
+    return Line("part", part.name, True, f"pid {part.pid}{restarts}")
+
+
+def node_line(node: core.Node) -> Line:
+    ready = next((c for c in node.status.conditions if c.type == "Ready"), None)
+    if ready is not None and ready.status == "True":
+        paused = ", cordoned" if node.spec.unschedulable else ""
+        return Line("node", node.metadata.name, True, f"Ready{paused}")
+    return Line("node", node.metadata.name, False, f"NotReady: {ready.message if ready else 'no status yet'}")
+
+
+def add_on_line(name: tuple[str, str], found: apps.Deployment | None) -> Line:
+    label = "/".join(name)
+    if found is None:
+        return Line("add-on", label, False, "is missing; `pybernetes up` brings it back")
+    wanted = 1 if found.spec.replicas is None else found.spec.replicas
+    available = found.status.available_replicas or 0
+    return Line("add-on", label, available >= wanted, f"{available} of {wanted} available")
+
+
+def certificates(layout: Layout, now: datetime) -> list[Line]:
+    """By end, the next one first."""
+    found = []
+    for path in sorted(layout.pki.glob("*.crt")):
+        try:
+            found.append((pki.ends_at(path.read_bytes()), path.stem))
+        except (OSError, ValueError) as error:
+            return [Line("certificate", path.stem, False, f"cannot be read: {error}")]
+    return [certificate_line(name, end, now) for end, name in sorted(found)]
+
+
+def certificate_line(name: str, end: datetime, now: datetime) -> Line:
+    days = (end - now).days
+    if end <= now:
+        return Line("certificate", name, False, f"ended on {end:%Y-%m-%d}; `pybernetes up` renews it")
+    hint = "; the next `pybernetes up` renews it" if end - now < pki.RENEW_BEFORE else ""
+    return Line("certificate", name, True, f"ends in {days} days, on {end:%Y-%m-%d}{hint}")
+
+
+def table(lines: Sequence[Line]) -> str:
+    """Aligned columns."""
+    widths = [max(len(getattr(line, field)) for line in lines) for field in ("kind", "name")]
+    rows = [f"{'ok ' if x.ok else 'BAD'}  {x.kind:<{widths[0]}}  {x.name:<{widths[1]}}  {x.text}" for x in lines]
+    return "\n".join(rows)

@@ -1,0 +1,316 @@
+"""`pybernetes up`: from nothing to a cluster that serves; repeatable, and every step finds out what is done already."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import apps_v1 as apps
+from pybernetes.api.types import core_v1 as core
+from pybernetes.client.kubeconfig import load
+from pybernetes.client.rest import RESTClient
+from pybernetes.component.command import Failure
+
+from . import addons, apply, credentials, hello, host, state
+from .host import HostError
+from .layout import Layout
+from .progress import Progress
+from .settings import Settings, conflicts, merged, problems
+
+T = TypeVar("T")
+
+START_SECONDS = 60.0  # for the API server, on a machine that is busy
+NODE_SECONDS = 60.0
+WORKLOAD_SECONDS = 180.0
+POLL_SECONDS = 0.05
+HOLLOW_NODES = 3  # where there can be no containers and no number was asked for
+
+
+class UpError(Failure):
+    """What stopped it, and what to do; one line or a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The command line. `changes` has only the settings that the user typed."""
+
+    data_dir: Path
+    install: bool = True
+    hollow_nodes: int = 0
+    example: bool = True
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the machine offers."""
+
+    root: bool
+    missing: Sequence[str]  # Debian packages
+    docker: bool  # a daemon, or the program to start one, is there
+
+
+def hollow_because(means: Means) -> str:
+    """Why there can be no containers, "" if there can."""
+    if not means.root:
+        return "not root: pods run hollow, without containers (as root they run on Docker)"
+    if not means.docker:
+        return "no Docker here: pods run hollow, without containers (install docker.io, or leave out --no-install)"
+    return ""
+
+
+class Up:
+    """One run of `up`."""
+
+    def __init__(self, asked: Asked, progress: Progress) -> None:
+        self._asked, self._progress = asked, progress
+        self.layout = Layout(asked.data_dir)
+
+    def run(self) -> Settings:
+        """Returns when the cluster serves. UpError."""
+        try:
+            return self._run()
+        except (HostError, credentials.CredentialsError, ValueError) as error:
+            raise UpError(str(error)) from error
+        except OSError as error:
+            raise UpError(f"{error.filename or self.layout.root}: {error.strerror}") from error
+
+    def _run(self) -> Settings:
+        self.layout.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            stored = state.load_settings(self.layout)
+            settings = self._settings(stored)
+            self._credentials(settings)
+            self._start(stored, settings)
+            asyncio.run(self._bring_up(settings))
+        return settings
+
+    def _only_one(self) -> Any:
+        try:
+            return os.fdopen(state.hold(self.layout.root / "up.lock"), "rb")
+        except state.AlreadyRunning:
+            raise UpError(f"another `up` works on {self.layout.root}: wait for it") from None
+
+    # What it is made of.
+
+    def _settings(self, stored: Settings | None) -> Settings:
+        given = dict(self._asked.changes)
+        if stored is not None:
+            clash = conflicts(stored, given)
+            if clash:
+                raise UpError("\n".join(clash))
+        fresh = Settings(node_name=host.node_name(), addresses=host.addresses())
+        means = self._means(str(given.get("docker", fresh.docker)))
+        hollow = self._asked.hollow_nodes
+        reason = "" if hollow else hollow_because(means)
+        if reason:
+            self._progress.note(reason)
+            hollow = (stored.hollow_nodes if stored else 0) or HOLLOW_NODES
+        given["hollow_nodes"] = hollow
+        settings = merged(stored, fresh, given)
+        if not hollow:
+            ours = stored is not None and stored.own_docker and state.supervisor_pid(self.layout) != 0
+            own = ours or not host.docker_version(settings.docker)
+            settings = msgspec.structs.replace(settings, own_docker=own)
+        wrong = problems(settings)
+        if wrong:
+            raise UpError("\n".join(wrong))
+        return settings
+
+    def _means(self, docker: str) -> Means:
+        root = os.geteuid() == 0
+        if not root or self._asked.hollow_nodes:
+            return Means(root, (), False)
+        lacking = host.missing()
+        packages = [need.package for need in lacking]
+        if lacking and self._asked.install:
+            with self._progress.step(f"installing {', '.join(packages)}"):
+                host.install(lacking)
+            lacking = host.missing()
+        for need in lacking:
+            self._progress.note(f"missing: {need.package} ({need.why})")
+        vital = [need for need in lacking if need.program in ("iptables-restore", "dockerd")]
+        return Means(root, packages, not vital or bool(host.docker_version(docker)))
+
+    def _credentials(self, settings: Settings) -> None:
+        endpoint = credentials.Endpoint(
+            settings.node_name, settings.addresses, settings.service_ip, settings.domain, settings.port
+        )
+        made = credentials.ensure(self.layout, endpoint, datetime.now(UTC))
+        if made:
+            self._progress.note(f"✓ certificates: {len(made)} made or renewed")
+
+    # The processes.
+
+    def _start(self, stored: Settings | None, settings: Settings) -> None:
+        pid = state.supervisor_pid(self.layout)
+        if pid and stored == settings:
+            return
+        if pid:
+            with self._progress.step("stopping the parts: what the cluster is made of has changed"):
+                stop_supervisor(self.layout)
+        credentials.write(self.layout.settings, msgspec.json.format(msgspec.json.encode(settings)))
+        self.layout.logs.mkdir(exist_ok=True)
+        with self.layout.log("supervisor").open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-m", "pybernetes", "supervise", f"--data-dir={self.layout.root}"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def _bring_up(self, settings: Settings) -> None:
+        client: RESTClient | None = None
+        image = None if settings.hollow else asyncio.ensure_future(asyncio.to_thread(addons.pack, self.layout))
+        try:
+            with self._progress.step("API server"):
+                client = RESTClient(load(self.layout.kubeconfig("admin")), "pybernetes-up")
+                await self._until("the API server answers", lambda: _ready(client), START_SECONDS)
+                await apply.apply(client, addons.bindings())
+            with self._progress.step(f"node {settings.node_name} Ready" if not settings.hollow else "nodes Ready"):
+                await self._until("a node is Ready", lambda: _node_ready(client, settings), NODE_SECONDS)
+            if image is not None:
+                with self._progress.step("image of the add-ons"):
+                    name = await self._until(
+                        "Docker has the image", lambda: _loaded(image, settings, self.layout), WORKLOAD_SECONDS
+                    )
+                await apply.apply(client, addons.dns_manifests(settings, name))
+            if self._asked.example:
+                await self._example(client, settings)
+            if image is not None:
+                with self._progress.step("cluster DNS"):
+                    await self._until(
+                        "deployment kube-system/coredns is available",
+                        lambda: _available(client, "coredns", "kube-system"),
+                        WORKLOAD_SECONDS,
+                    )
+        finally:
+            if image is not None and not image.done():
+                image.cancel()
+            if client is not None:
+                await client.close()
+
+    async def _example(self, client: RESTClient, settings: Settings) -> None:
+        with self._progress.step("examples/hello"):
+            await apply.apply(client, hello.manifests())
+            await self._until(
+                "deployment default/hello is available",
+                lambda: _available(client, "hello", "default"),
+                WORKLOAD_SECONDS,
+            )
+        if settings.hollow:
+            return
+        for title, check in hello.checks(client, settings):
+            with self._progress.step(title):
+                await self._until(title, check, WORKLOAD_SECONDS)
+
+    async def _until(self, what: str, check: Callable[[], Awaitable[T | None]], seconds: float) -> T:
+        """Asks again until there is an answer; UpError with what the parts say when it takes too long."""
+        end = time.monotonic() + seconds
+        last = ""
+        while True:
+            try:
+                found = await check()
+                if found is not None:
+                    return found
+            except (StatusError, ConnectionError, TimeoutError, OSError) as error:
+                last = str(error)
+            trouble = failing(state.read(self.layout), self.layout)
+            if time.monotonic() > end or (trouble and time.monotonic() > end - seconds + 5):
+                reason = trouble or last or "no sign of trouble in the parts' states"
+                raise UpError(
+                    f"waited {seconds:.0f} s until {what}: {reason}\nlogs: pybernetes logs PART"
+                    if not trouble
+                    else f"{reason}\nlogs: pybernetes logs PART"
+                )
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def failing(found: state.SupervisorState | None, layout: Layout) -> str:
+    """Parts that end again and again, with the last line of their logs."""
+    if found is None:
+        return ""
+    lines = []
+    for part in found.parts:
+        if part.restarts >= 2 and not part.pid:
+            lines.append(
+                f"{part.name} ended {part.restarts} times ({part.last_exit}): {last_line(layout.log(part.name))}"
+            )
+    return "\n".join(lines)
+
+
+def last_line(log: Path) -> str:
+    """Of a log that may be long, or not there yet."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - 4096, 0))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return "it has no log"
+    return lines[-1] if lines else "its log is empty"
+
+
+def stop_supervisor(layout: Layout, seconds: float = 40.0) -> bool:
+    """Ends the parts; whether there were any. UpError if they do not go."""
+    import signal
+
+    pid = state.supervisor_pid(layout)
+    if not pid:
+        return False
+    end = time.monotonic() + seconds
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass  # it was killed; its parts, which hold the lock, are on their way out
+    except PermissionError:
+        raise UpError(f"the cluster in {layout.root} belongs to another user: use their account, or root") from None
+    while state.supervisor_pid(layout):
+        if time.monotonic() > end:
+            raise UpError(f"the parts have not stopped within {seconds:.0f} s; see pybernetes status")
+        time.sleep(0.05)
+    return True
+
+
+async def _ready(client: RESTClient) -> bool | None:
+    return True if await client.raw("GET", "/readyz") == b"ok" else None
+
+
+async def _node_ready(client: RESTClient, settings: Settings) -> bool | None:
+    if settings.hollow:
+        nodes = (await client.list(core.Node)).items
+        ready = [node for node in nodes if _is_ready(node)]
+        return True if len(ready) >= settings.hollow_nodes else None
+    return True if _is_ready(await client.get(core.Node, settings.node_name)) else None
+
+
+def _is_ready(node: core.Node) -> bool:
+    return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
+
+
+async def _available(client: RESTClient, name: str, namespace: str) -> bool | None:
+    found = await client.get(apps.Deployment, name, namespace)
+    wanted = 1 if found.spec.replicas is None else found.spec.replicas
+    current = found.status.observed_generation >= found.metadata.generation
+    ready = found.status.updated_replicas == wanted == found.status.available_replicas
+    return True if current and ready else None
+
+
+async def _loaded(image: asyncio.Future[Any], settings: Settings, layout: Layout) -> str | None:
+    if not image.done():
+        return None
+    packed = image.result()
+    if not host.docker_version(settings.docker):
+        return None
+    return await asyncio.to_thread(addons.load_image, settings.docker, packed)

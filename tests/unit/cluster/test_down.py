@@ -1,0 +1,17 @@
+from pathlib import Path
+
+from pybernetes.cluster import down
+from pybernetes.cluster.layout import Layout
+
+
+def test_a_purge_deletes_only_what_up_made(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.pki.mkdir()
+    (layout.pki / "ca.key").write_text("secret")
+    for name in ("state.db", "state.db-wal", "admin.conf", "mine.txt"):
+        (tmp_path / name).write_text("x")
+    down.purge_data(layout)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    (tmp_path / "mine.txt").unlink()
+    down.purge_data(layout)
+    assert not tmp_path.exists()

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from pybernetes.cluster import parts
+from pybernetes.cluster.layout import Layout
+from pybernetes.cluster.settings import Settings
+from pybernetes.cluster.state import PartState, SupervisorState
+from pybernetes.cluster.up import Means, failing, hollow_because, last_line
+
+SETTINGS = Settings(node_name="a", addresses=["192.0.2.2"])
+
+
+@pytest.mark.parametrize(
+    ("means", "words"),
+    [
+        (Means(True, (), True), ""),
+        (Means(False, (), True), "not root"),
+        (Means(True, ("docker.io",), False), "no Docker"),
+    ],
+)
+def test_why_pods_run_hollow(means: Means, words: str) -> None:
+    assert words in hollow_because(means)
+    assert bool(words) is bool(hollow_because(means))
+
+
+def test_parts_that_cannot_start_are_named_with_their_last_words(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.logs.mkdir()
+    layout.log("b").write_text("one\ntwo\n")
+    running = SupervisorState(1, [PartState("a", 7, 5, "exit code 1"), PartState("b", 0, 2, "exit code 2")])
+    assert failing(running, layout) == "b ended 2 times (exit code 2): two"
+    assert failing(None, layout) == ""
+    assert last_line(layout.log("missing")) == "it has no log"
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        (SETTINGS, ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"]),
+        (
+            Settings(node_name="a", addresses=["192.0.2.2"], hollow_nodes=2),
+            ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"],
+        ),
+        (
+            Settings(node_name="a", addresses=["192.0.2.2"], own_docker=True),
+            ["dockerd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"],
+        ),
+    ],
+)
+def test_which_parts_run(settings: Settings, names: list[str]) -> None:
+    assert [part.name for part in parts.parts(Layout(Path("/x")), settings)] == names
