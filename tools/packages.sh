@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Installs what the tests use from Debian, as root; `./up` finds and installs its own needs by itself.
+set -euo pipefail
+missing=()
+for pair in dockerd:docker.io iptables:iptables conntrack:conntrack busybox:busybox-static openssl:openssl wrk:wrk ip:iproute2; do
+  PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+done
+[ ${#missing[@]} = 0 ] && exit
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+  echo "$0: missing: ${missing[*]}; tests that need them are skipped" >&2
+  exit
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -qqy --no-install-recommends "${missing[@]}" >/dev/null
