@@ -58,7 +58,7 @@ async def _by_name(client: RESTClient, domain: str) -> bool | None:
     pods = await client.list(core.Pod, "default", label_selector="app=hello", field_selector="status.phase=Running")
     if not pods.items:
         return None
-    command = ["wget", "-q", "-T", "3", "-O", "-", f"http://hello.default.svc.{domain}"]
+    command = ["wget", "-q", "-O", "-", f"http://hello.default.svc.{domain}"]
     async with asyncio.timeout(2 * CHECK_SECONDS):
         finished = await execute(client, "default", pods.items[0].metadata.name, command)
     return True if finished.code == 0 and finished.stdout.startswith(GREETING) else None

@@ -28,6 +28,9 @@ PRELOAD = (
 DOCKERD = (
     "--exec-opt=native.cgroupdriver=cgroupfs",
     "--live-restore",  # a restart of the daemon ends no container
+    "--bridge=none",  # pods get their interfaces from the kubelet; nothing of Docker's is left on the host
+    "--iptables=false",
+    "--ip-forward=false",
     "--log-opt=max-size=10m",
     "--log-opt=max-file=3",
 )

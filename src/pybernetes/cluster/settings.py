@@ -13,7 +13,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Addresses are text; `hollow_nodes` 0 means containers on Docker."""
 
     node_name: str
-    addresses: list[str]  # of the host, the first is the node's
+    addresses: list[str]  # of the host; the first is the node's
     port: int = 6443
     service_cidr: str = "10.96.0.0/12"
     pod_cidr: str = "10.244.0.0/16"

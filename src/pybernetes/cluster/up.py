@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import subprocess
 import sys
@@ -70,6 +71,14 @@ def hollow_because(means: Means) -> str:
     return ""
 
 
+def node_address(before: Sequence[str], present: Sequence[str], pod_cidr: str) -> str:
+    """The node's address: the one it had if the host still has it, else the host's first that is not a bridge of pods."""
+    kept = [address for address in before if address in present]
+    pods = ipaddress.ip_network(pod_cidr, strict=False)
+    own = [address for address in present if ipaddress.ip_address(address) not in pods]
+    return (kept or own or ["127.0.0.1"])[0]
+
+
 class Up:
     """One run of `up`."""
 
@@ -81,7 +90,7 @@ class Up:
         """Returns when the cluster serves. UpError."""
         try:
             return self._run()
-        except (HostError, credentials.CredentialsError, ValueError) as error:
+        except (HostError, credentials.CredentialsError, ValueError, StatusError, ConnectionError) as error:
             raise UpError(str(error)) from error
         except OSError as error:
             raise UpError(f"{error.filename or self.layout.root}: {error.strerror}") from error
@@ -110,7 +119,7 @@ class Up:
             clash = conflicts(stored, given)
             if clash:
                 raise UpError("\n".join(clash))
-        fresh = Settings(node_name=host.node_name(), addresses=host.addresses())
+        fresh = Settings(node_name=host.node_name(), addresses=[])
         means = self._means(str(given.get("docker", fresh.docker)))
         hollow = self._asked.hollow_nodes
         reason = "" if hollow else hollow_because(means)
@@ -119,6 +128,9 @@ class Up:
             hollow = (stored.hollow_nodes if stored else 0) or HOLLOW_NODES
         given["hollow_nodes"] = hollow
         settings = merged(stored, fresh, given)
+        present = host.addresses()
+        chosen = node_address(stored.addresses if stored else [], present, settings.pod_cidr)
+        settings = msgspec.structs.replace(settings, addresses=[chosen])
         if not hollow:
             ours = stored is not None and stored.own_docker and state.supervisor_pid(self.layout) != 0
             own = ours or not host.docker_version(settings.docker)

@@ -6,7 +6,7 @@ from pybernetes.cluster import parts
 from pybernetes.cluster.layout import Layout
 from pybernetes.cluster.settings import Settings
 from pybernetes.cluster.state import PartState, SupervisorState
-from pybernetes.cluster.up import Means, failing, hollow_because, last_line
+from pybernetes.cluster.up import Means, failing, hollow_because, last_line, node_address
 
 SETTINGS = Settings(node_name="a", addresses=["192.0.2.2"])
 
@@ -50,3 +50,17 @@ def test_parts_that_cannot_start_are_named_with_their_last_words(tmp_path: Path)
 )
 def test_which_parts_run(settings: Settings, names: list[str]) -> None:
     assert [part.name for part in parts.parts(Layout(Path("/x")), settings)] == names
+
+
+@pytest.mark.parametrize(
+    ("before", "present", "address"),
+    [
+        ([], ["192.0.2.2", "172.17.0.1"], "192.0.2.2"),
+        (["172.17.0.1"], ["192.0.2.2", "172.17.0.1"], "172.17.0.1"),
+        (["192.0.2.9"], ["192.0.2.2"], "192.0.2.2"),
+        ([], ["10.244.0.1", "192.0.2.2"], "192.0.2.2"),
+        ([], [], "127.0.0.1"),
+    ],
+)
+def test_the_node_keeps_its_address_while_the_host_has_it(before: list[str], present: list[str], address: str) -> None:
+    assert node_address(before, present, "10.244.0.0/16") == address
