@@ -1,0 +1,172 @@
+"""`pybernetes kube-proxy` with upstream's flags (upstream: cmd/kube-proxy)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pybernetes.component import command
+from pybernetes.component.command import Failure, UsageError
+from pybernetes.component.flags import Values
+from pybernetes.proxy.config import FLAGS, Settings, settings, with_file
+
+if TYPE_CHECKING:
+    from pybernetes.component.serving import Route
+    from pybernetes.proxy.app import Proxier
+    from pybernetes.proxy.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+PROGRAM = "pybernetes kube-proxy"
+RETRY_SECONDS = 5.0  # a port that is taken
+UNHEALTHY_PERIODS = 2  # upstream: a change that waited for two sync periods
+
+
+def main(arguments: list[str]) -> int:
+    """Runs until SIGTERM or SIGINT, or cleans up and ends."""
+    return command.main(PROGRAM, FLAGS, run, arguments)
+
+
+async def run(values: Values) -> None:
+    """Serves until cancelled; with --cleanup it returns when nothing is left."""
+    from pybernetes.client.kubeconfig import ConfigError, load
+    from pybernetes.client.rest import RESTClient
+
+    if values["config"]:
+        values = with_file(values, _document(values["config"]))
+    if values["cleanup"]:
+        return await _clean()
+    chosen = settings(values)
+    try:
+        config = load(chosen.kubeconfig or None)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+    if chosen.master:
+        config.server = chosen.master
+    client = RESTClient(config, "kube-proxy")
+    try:
+        await _serve(chosen, client)
+    finally:
+        await client.close()
+
+
+def _document(path: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"--config={path}: {error}") from error
+
+
+async def _clean() -> None:
+    from pybernetes.proxy.cleanup import remove
+    from pybernetes.proxy.iptables import IPTablesError
+
+    try:
+        await remove()
+    except IPTablesError as error:
+        raise Failure(f"not everything could be cleaned up: {error}") from error
+
+
+async def _serve(chosen: Settings, client: Any) -> None:
+    from pybernetes.client.events import EventBroadcaster
+    from pybernetes.client.informer import InformerFactory
+    from pybernetes.component import serving
+    from pybernetes.proxy import health, sysctl
+    from pybernetes.proxy.app import ProxyServer, local_addresses
+    from pybernetes.proxy.metrics import Metrics
+
+    metrics = Metrics()
+    proxiers, random_fully = await _proxiers(metrics)
+    _prepare(chosen, sysctl)
+    state = health.ProxyHealth(UNHEALTHY_PERIODS * chosen.sync_period)
+    informers = InformerFactory(client)
+    events = EventBroadcaster(client, _now, chosen.node)
+    recorder = events.recorder("kube-proxy")
+    proxy = ProxyServer(chosen, informers, proxiers, metrics, state, _now, local_addresses, random_fully, recorder)
+    async with AsyncExitStack() as stack:
+        pages: dict[str, Route] = {**health.routes(state, _now, metrics.healthz, metrics.livez)}
+        await _listen(stack, "healthz-bind-address", chosen.healthz, pages, chosen.bind_hard_fail)
+        mode = {"/proxyMode": _mode, **serving.standard(metrics.registry)}
+        await _listen(stack, "metrics-bind-address", chosen.metrics, mode, chosen.bind_hard_fail)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(events.run())
+            group.create_task(informers.run())
+            group.create_task(proxy.run())
+
+
+async def _proxiers(metrics: Metrics) -> tuple[list[Proxier], bool]:
+    from pybernetes.proxy.app import Proxier
+    from pybernetes.proxy.iptables import IPTables, IPTablesError
+
+    four, six = IPTables("IPv4"), IPTables("IPv6")
+    if not four.present:
+        raise Failure("iptables-restore is not installed: install the package iptables")
+    try:
+        random_fully = await four.has_random_fully()
+        await four.save()
+    except IPTablesError as error:
+        raise Failure(f"{error}: kube-proxy needs root (CAP_NET_ADMIN)") from error
+    proxiers = [Proxier("IPv4", four, metrics)]
+    if six.present:
+        proxiers.append(Proxier("IPv6", six, metrics))
+    else:
+        _log.info("No IPv6 services: kernel or ip6tables has no support for IPv6")
+    return proxiers, random_fully
+
+
+def _prepare(chosen: Settings, sysctl: Any) -> None:
+    if chosen.localhost_node_ports:
+        sysctl.ensure(sysctl.ROUTE_LOCALNET, 1)
+    if sysctl.read(sysctl.BRIDGE_CALLS) != 1:
+        _log.info("Missing br-netfilter module or unset br-nf-call-iptables, proxy may not work as intended")
+    sysctl.apply(chosen.conntrack)
+    try:
+        Path(f"/proc/{os.getpid()}/oom_score_adj").write_text(str(chosen.oom_score_adj))
+    except OSError as error:
+        _log.debug("the OOM score cannot be set: %s", error.strerror)
+
+
+async def _listen(
+    stack: AsyncExitStack, flag: str, address: tuple[str, int] | None, routes: dict[str, Route], hard: bool
+) -> None:
+    """Without the hard flag a taken port is tried again, as upstream does."""
+    from pybernetes.component import serving
+
+    if address is None:
+        return
+
+    async def keep() -> None:
+        while True:
+            try:
+                server = await serving.start(routes, *address)
+            except OSError as error:
+                message = f"--{flag}={address[0]}:{address[1]}: {error.strerror or error}"
+                if hard:
+                    raise Failure(message) from error
+                _log.error("%s; trying again", message)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                stack.push_async_callback(server.stop, 0)
+                return
+
+    first = asyncio.ensure_future(keep())
+    stack.callback(first.cancel)
+    if hard:
+        await first
+
+
+async def _mode(request: Any) -> Any:
+    from pybernetes.component import serving
+
+    return serving.text(200, "iptables")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

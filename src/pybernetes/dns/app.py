@@ -1,0 +1,154 @@
+"""The running server: reads the Corefile, starts the plugins and the listeners, reloads (upstream: coremain, core/dnsserver)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from pybernetes.client.kubeconfig import ConfigError
+
+from .chain import Instance, serve
+from .corefile import CorefileError, parse
+from .metrics import Metrics
+from .plugin import Handler
+from .plugins.health import Health
+from .server import Listener
+from .wire import Answer, Query
+
+_log = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """One line for the user."""
+
+
+class App:
+    """`path` is the Corefile; `port` stands for blocks that name none; `banner` gets a line for each zone when it serves."""
+
+    def __init__(self, path: Path, port: int, banner: Callable[[str], None] = _log.debug) -> None:
+        self._path, self._port, self._banner = path, port, banner
+        self.metrics = Metrics()
+        self._instance: Instance | None = None
+        self.listeners: dict[tuple[str, int], Listener] = {}
+        self._digest = ""
+        self._failed: asyncio.Future[None] | None = None
+        self._reloading = asyncio.Lock()
+        self._reloads: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serves until cancelled; with a lame-duck time it ends that much later. StartError."""
+        self._failed = asyncio.get_running_loop().create_future()
+        try:
+            await self.start()
+            await self._failed
+        except asyncio.CancelledError:
+            for plugin in self._instance.plugins if self._instance is not None else ():
+                if isinstance(plugin, Health):
+                    await plugin.linger()
+            raise
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """Returns when queries are answered. StartError."""
+        try:
+            text = self._path.read_text()
+            self._instance = await self._made(text)
+            await self._begin(self._instance)
+        except OSError as error:
+            raise StartError(f"{error.filename or self._path}: {error.strerror or error}") from error
+        except (CorefileError, ConfigError) as error:
+            raise StartError(str(error)) from error
+        self._digest = _digest(text)
+        for server in self._instance.servers:
+            for zone in server.context.zones:
+                self._banner(f"{zone}:{server.context.port}")
+
+    async def stop(self) -> None:
+        """Ends everything."""
+        for task in self._reloads:
+            task.cancel()
+        await asyncio.gather(*self._reloads, return_exceptions=True)
+        for listener in self.listeners.values():
+            await listener.stop()
+        if self._instance is not None:
+            for plugin in self._instance.plugins:
+                await plugin.stop()
+
+    async def _made(self, text: str) -> Instance:
+        """Read, built and filled with data, but without ports."""
+        instance = Instance(parse(text, str(self._path), self._port), self.metrics, self.request_reload, self.fail)
+        try:
+            for plugin in instance.plugins:
+                await plugin.prepare()
+        except BaseException:
+            for plugin in instance.plugins:
+                await plugin.stop()
+            raise
+        return instance
+
+    async def _begin(self, instance: Instance) -> None:
+        """Listeners that stay are handed over without losing a query."""
+        wanted = {(server.context.host, server.context.port) for server in instance.servers}
+        for place in [place for place in self.listeners if place not in wanted]:
+            await self.listeners.pop(place).stop()
+        for place in wanted:
+            handler = _handler(instance, place[1])
+            if place in self.listeners:
+                self.listeners[place].handler = handler
+            else:
+                listener = Listener(handler, *place)
+                await listener.start()
+                self.listeners[place] = listener
+        for plugin in instance.plugins:
+            await plugin.start()
+
+    def request_reload(self) -> None:
+        """Starts a reload, which stops the plugin that asks for it."""
+        task = asyncio.ensure_future(self.reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def reload(self) -> None:
+        """Takes a changed Corefile into use; one that cannot be used is told in the log, and the old one goes on."""
+        async with self._reloading:
+            try:
+                text = self._path.read_text()
+                if _digest(text) == self._digest or self._instance is None:
+                    return
+                _log.info("Reloading")
+                fresh = await self._made(text)
+            except (OSError, CorefileError, ConfigError) as error:
+                self.metrics.reload_failed.inc()
+                _log.error("plugin/reload: the Corefile cannot be used, the old one stays: %s", error)
+                return
+            old, self._instance, self._digest = self._instance, fresh, _digest(text)
+            for plugin in old.plugins:
+                await plugin.stop()
+            try:
+                await self._begin(fresh)
+            except OSError as error:
+                self.fail(f"after a reload: {error.strerror or error}")
+            else:
+                _log.info("Reloading complete")
+
+    def fail(self, text: str) -> None:
+        """Ends the server with an error."""
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_exception(StartError(text))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _handler(instance: Instance, port: int) -> Handler:
+    route = instance.routes[port]
+
+    async def handle(query: Query) -> Answer:
+        return await serve(route, query)
+
+    return handle

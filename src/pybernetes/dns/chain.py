@@ -1,0 +1,121 @@
+"""Server blocks as chains of plugins, and which of them a query is for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .corefile import Block, CorefileError
+from .metrics import Metrics
+from .plugin import BlockContext, Handler, Plugin, ServeError, nothing_left
+from .plugins import ORDER
+from .wire import BADVERS, CHAOS, NOTIMP, REFUSED, SERVFAIL, Answer, Query, WireError
+
+
+@dataclass(slots=True)
+class Server:
+    """A block at work."""
+
+    context: BlockContext
+    handler: Handler
+
+    @property
+    def plugins(self) -> list[Plugin]:
+        return self.context.plugins
+
+
+Route = dict[str, Server]  # zone -> server, for one port
+
+
+def build(block: Block, port: int, metrics: Metrics, instance: Instance) -> Server:
+    """The chain of a block on one of its ports. CorefileError for what cannot be."""
+    zones = [listener.zone for listener in block.listeners if listener.port == port]
+    context = BlockContext(zones, port, "", metrics, instance.resolve(port), instance.reload, instance.fail)
+    for directive in block.directives:
+        if directive.name not in ORDER:
+            raise directive.error(f"Unknown directive '{directive.name}'")
+    for name in ORDER:
+        module = importlib.import_module(f"{__package__}.plugins.{name}") if _named(block, name) else None
+        for directive in block.directives:
+            if directive.name == name and module is not None:
+                plugin = module.setup(directive, context)
+                if plugin is not None:
+                    context.plugins.append(plugin)
+    handler: Handler = nothing_left
+    for plugin in reversed(context.plugins):
+        if plugin.handles:
+            plugin.next = handler
+            handler = plugin.serve
+    return Server(context, handler)
+
+
+def _named(block: Block, name: str) -> bool:
+    return any(directive.name == name for directive in block.directives)
+
+
+class Instance:
+    """All server blocks of one reading of the Corefile."""
+
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        metrics: Metrics,
+        reload: Callable[[], None],
+        fail: Callable[[str], None],
+    ) -> None:
+        self.reload, self.fail = reload, fail
+        self.routes: dict[int, Route] = {}
+        self.servers: list[Server] = []
+        for block in blocks:
+            for port in dict.fromkeys(listener.port for listener in block.listeners):
+                server = build(block, port, metrics, self)
+                self.servers.append(server)
+                for zone in server.context.zones:
+                    if zone in self.routes.setdefault(port, {}):
+                        raise CorefileError(f"cannot serve dns://{zone}:{port} - it is already defined")
+                    self.routes[port][zone] = server
+
+    @property
+    def plugins(self) -> list[Plugin]:
+        """Of all blocks."""
+        return [plugin for server in self.servers for plugin in server.plugins]
+
+    def resolve(self, port: int) -> Handler:
+        """The handler of a port."""
+
+        async def handle(query: Query) -> Answer:
+            return await serve(self.routes[port], query)
+
+        return handle
+
+
+def find(route: Route, key: str) -> Server | None:
+    """The server of the longest zone that the name is in."""
+    if len(route) == 1:
+        only = route.get(".")
+        if only is not None:
+            return only
+    rest = key
+    while True:
+        server = route.get(rest)
+        if server is not None:
+            return server
+        if rest in (".", ""):
+            return None
+        rest = rest.partition(".")[2] or "."
+
+
+async def serve(route: Route, query: Query) -> Answer:
+    """The answer to any query: what plugins do not answer becomes SERVFAIL, what nobody serves REFUSED."""
+    if query.version:
+        return Answer(BADVERS)
+    if query.opcode:
+        return Answer(NOTIMP)
+    server = find(route, query.key)
+    if server is None or query.cls == CHAOS:
+        return Answer(REFUSED)
+    try:
+        return await server.handler(query)
+    except (ServeError, WireError):
+        return Answer(SERVFAIL)

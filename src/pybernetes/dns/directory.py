@@ -1,0 +1,182 @@
+"""The cluster's objects for DNS, kept by informers in the few fields that answers need (upstream: plugin/kubernetes/controller.go, object/)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from pybernetes.api.types import core_v1, discovery_v1
+from pybernetes.client.types import Handler
+
+from .informers import Kept
+from .records import NO_PORT, Address, Endpoints, Port, Service
+
+SERVICE_LABEL = "kubernetes.io/service-name"
+
+Key = tuple[str, str]  # name, namespace
+T = TypeVar("T")
+
+
+def slim_service(service: core_v1.Service) -> Service:
+    """The fields that DNS needs."""
+    spec = service.spec
+    ports = tuple(Port(p.name, (p.protocol or "TCP").lower(), p.port) for p in spec.ports)
+    external = spec.external_name if spec.type == "ExternalName" else ""
+    ips = tuple(spec.cluster_ips) or ((spec.cluster_ip,) if spec.cluster_ip else ())
+    if not ports and ips[:1] != ("None",):
+        ports = (Port("", "", NO_PORT),)
+    return Service(service.metadata.namespace, service.metadata.name, ips, ports, external)
+
+
+def slim_slice(item: discovery_v1.EndpointSlice) -> Endpoints:
+    """Ready addresses only; FQDN slices have none."""
+    addresses = tuple(
+        Address(
+            ip,
+            endpoint.hostname or "",
+            endpoint.target_ref.name if endpoint.target_ref is not None and endpoint.target_ref.kind == "Pod" else "",
+        )
+        for endpoint in item.endpoints or ()
+        if item.address_type != "FQDN" and (endpoint.conditions is None or endpoint.conditions.ready is not False)
+        for ip in endpoint.addresses
+    )
+    ports = tuple(Port(p.name or "", (p.protocol or "TCP").lower(), p.port or NO_PORT) for p in item.ports or ())
+    return Endpoints(item.metadata.namespace, item.metadata.labels.get(SERVICE_LABEL, ""), addresses, ports)
+
+
+def pod_ip(pod: core_v1.Pod) -> str:
+    """The address, "" of a pod that has ended or has none yet."""
+    return pod.status.pod_ip if pod.status.phase not in ("Succeeded", "Failed") else ""
+
+
+def nothing(obj: Any) -> None:
+    """That it exists is enough."""
+
+
+TRANSFORMS: Mapping[type[Any], Callable[[Any], Any]] = {
+    core_v1.Namespace: nothing,
+    core_v1.Service: slim_service,
+    core_v1.Pod: pod_ip,
+    discovery_v1.EndpointSlice: slim_slice,
+}
+
+
+class Watcher(Protocol):
+    """What the directory needs of `SlimInformers`."""
+
+    def watch(self, kind: type[Any], handler: Handler, label_selector: str = "") -> None: ...
+
+
+class _Index:
+    """Values by an address, each under the key of its object."""
+
+    def __init__(self) -> None:
+        self._table: dict[str, dict[Key, Any]] = {}
+
+    def change(self, key: Key, old: Iterable[str], new: Iterable[str], value: Any) -> None:
+        for ip in old:
+            bucket = self._table.get(ip, {})
+            bucket.pop(key, None)
+            if not bucket:
+                self._table.pop(ip, None)
+        for ip in new:
+            self._table.setdefault(ip, {})[key] = value
+
+    def get(self, ip: str) -> list[Any]:
+        return list(self._table.get(ip, {}).values())
+
+
+class ClusterDirectory:
+    """See `records.Directory`. `now` gives seconds since the epoch, for the serial."""
+
+    def __init__(
+        self,
+        informers: Watcher,
+        now: Callable[[], float],
+        pods: bool = False,
+        labels: str = "",
+        namespace_labels: str = "",
+    ) -> None:
+        self._now = now
+        self.serial = int(now())
+        self._services: dict[Key, Service] = {}
+        self._by_service: dict[Key, dict[Key, Endpoints]] = {}
+        self._namespaces: set[str] = set()
+        self._pod_ips: dict[tuple[str, str], int] = {}
+        self._service_ips, self._slice_ips = _Index(), _Index()
+        informers.watch(core_v1.Namespace, self._on_namespace, namespace_labels)
+        informers.watch(core_v1.Service, self._on_service, labels)
+        informers.watch(discovery_v1.EndpointSlice, self._on_slice, labels)
+        if pods:
+            informers.watch(core_v1.Pod, self._on_pod)
+
+    def namespace(self, name: str) -> bool:
+        return name in self._namespaces
+
+    def service(self, name: str, namespace: str) -> Service | None:
+        return self._services.get((name, namespace))
+
+    def endpoints(self, name: str, namespace: str) -> Iterable[Endpoints]:
+        return self._by_service.get((name, namespace), {}).values()
+
+    def services_of_ip(self, ip: str) -> Iterable[Service]:
+        return self._service_ips.get(ip)
+
+    def endpoints_of_ip(self, ip: str) -> Iterable[Endpoints]:
+        return self._slice_ips.get(ip)
+
+    def pod(self, ip: str, namespace: str) -> bool:
+        return (ip, namespace) in self._pod_ips
+
+    def _on_namespace(self, old: Kept[None] | None, new: Kept[None] | None) -> None:
+        if new is not None:
+            self._namespaces.add(new.metadata.name)
+        elif old is not None:
+            self._namespaces.discard(old.metadata.name)
+
+    def _on_service(self, old: Kept[Service] | None, new: Kept[Service] | None) -> None:
+        key, before, after = _key(old, new), _value(old), _value(new)
+        if after is not None:
+            self._services[key] = after
+        else:
+            self._services.pop(key, None)
+        if before != after:
+            self.serial = int(self._now())
+            self._service_ips.change(
+                key, before.cluster_ips if before else (), after.cluster_ips if after else (), after
+            )
+
+    def _on_slice(self, old: Kept[Endpoints] | None, new: Kept[Endpoints] | None) -> None:
+        key, before, after = _key(old, new), _value(old), _value(new)
+        if before is not None:
+            own = self._by_service[before.service, before.namespace]
+            del own[key]
+            if not own:
+                del self._by_service[before.service, before.namespace]
+        if after is not None:
+            self._by_service.setdefault((after.service, after.namespace), {})[key] = after
+        if before != after:
+            self.serial = int(self._now())
+            ips_before = [a.ip for a in before.addresses] if before else []
+            self._slice_ips.change(key, ips_before, [a.ip for a in after.addresses] if after else [], after)
+
+    def _on_pod(self, old: Kept[str] | None, new: Kept[str] | None) -> None:
+        namespace, before, after = _key(old, new)[1], _value(old), _value(new)
+        for ip, change in ((before, -1), (after, 1)):
+            if ip:
+                place = (ip, namespace)
+                count = self._pod_ips.get(place, 0) + change
+                if count:
+                    self._pod_ips[place] = count
+                else:
+                    del self._pod_ips[place]
+
+
+def _key(old: Kept[Any] | None, new: Kept[Any] | None) -> Key:
+    kept = new or old
+    assert kept is not None  # informers tell of something
+    return (kept.metadata.name, kept.metadata.namespace)
+
+
+def _value(kept: Kept[T] | None) -> T | None:
+    return kept.value if kept is not None else None

@@ -1,0 +1,158 @@
+"""hosts [FILE [ZONES...]]: answers from a hosts file and from lines in the Corefile (upstream: plugin/hosts)."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pybernetes.component import flags
+
+from ..corefile import Directive
+from ..plugin import BlockContext, Fall, Plugin, fall_of, matching, zones_of
+from ..wire import AA, AAAA, NOERROR, NXDOMAIN, PTR, A, Answer, Query, address_of_reverse, address_record, name_record
+
+_log = logging.getLogger(__name__)
+
+NAME = "hosts"
+FILE = "/etc/hosts"
+TTL = 3600
+RELOAD_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Table:
+    """Addresses of names, and names of addresses."""
+
+    by_name: dict[str, list[str]] = field(default_factory=dict)
+    by_address: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, text: str) -> None:
+        """Lines of a hosts file; what is no address is skipped."""
+        for line in text.splitlines():
+            words = line.partition("#")[0].split()
+            if len(words) < 2:
+                continue
+            try:
+                address = str(ipaddress.ip_address(words[0].partition("%")[0]))
+            except ValueError:
+                continue
+            for name in (f"{word.rstrip('.')}.".lower() for word in words[1:]):
+                self.by_name.setdefault(name, []).append(address)
+                self.by_address.setdefault(address, []).append(name)
+
+
+@dataclass(slots=True)
+class Settings:
+    """The directive."""
+
+    file: str
+    zones: list[str]
+    inline: str = ""
+    fall: Fall = field(default_factory=Fall)
+    ttl: int = TTL
+    reverse: bool = True
+    reload: float = RELOAD_SECONDS
+
+
+class Hosts(Plugin):
+    """Reads the file again when it has changed."""
+
+    name = NAME
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._table = Table()
+        self._stamp: tuple[float, int] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def prepare(self) -> None:
+        self.read()
+
+    async def start(self) -> None:
+        if self._settings.reload:
+            self._task = asyncio.ensure_future(self._watch())
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.reload)
+            self.read()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def read(self) -> None:
+        """A file that is not there has no names."""
+        stamp, text = (0.0, -1), ""
+        try:
+            status = Path(self._settings.file).stat()
+            stamp = (status.st_mtime, status.st_size)
+            if stamp == self._stamp:
+                return
+            text = Path(self._settings.file).read_text(errors="replace")
+        except OSError as error:
+            if stamp == self._stamp:
+                return
+            _log.warning("plugin/hosts: %s: %s", self._settings.file, error.strerror)
+        self._stamp = stamp
+        table = Table()
+        table.add(text)
+        table.add(self._settings.inline)
+        self._table = table
+
+    async def serve(self, query: Query) -> Answer:
+        settings = self._settings
+        ip = address_of_reverse(query.key) if query.type == PTR and settings.reverse else ""
+        if ip:
+            names = self._table.by_address.get(ip, [])
+            if names:
+                return Answer(
+                    NOERROR, [name_record(query.name, PTR, n, settings.ttl) for n in names], flags=AA, plugin=NAME
+                )
+            return await self.next(query)
+        if not matching(query.key, settings.zones):
+            return await self.next(query)
+        addresses = self._table.by_name.get(query.key, [])
+        records = [address_record(query.name, ip, settings.ttl) for ip in addresses]
+        wanted = [record for record in records if record.type == query.type and query.type in (A, AAAA)]
+        # A name that is here exists, whatever else is asked about it.
+        if wanted or addresses:
+            return Answer(NOERROR, wanted, flags=AA, plugin=NAME)
+        if settings.fall.through(query.key):
+            return await self.next(query)
+        return Answer(NXDOMAIN, flags=AA, plugin=NAME)
+
+
+def setup(directive: Directive, block: BlockContext) -> Plugin:
+    """CorefileError."""
+    return Hosts(parse(directive, block))
+
+
+def parse(directive: Directive, block: BlockContext) -> Settings:
+    """The directive and its properties. CorefileError."""
+    file = directive.arguments[0] if directive.arguments else FILE
+    settings = Settings(file, zones_of(directive.arguments[1:], block))
+    for prop in directive.properties:
+        if prop.name == "fallthrough":
+            settings.fall = fall_of(prop)
+        elif prop.name == "no_reverse":
+            settings.reverse = False
+        elif prop.name == "ttl":
+            text = prop.one()
+            if not text.isdigit() or not 0 < int(text) <= 65535:
+                raise prop.error(f"plugin/hosts: ttl provided is invalid: {text}")
+            settings.ttl = int(text)
+        elif prop.name == "reload":
+            try:
+                settings.reload = flags.duration(prop.one())
+            except ValueError as error:
+                raise prop.error(f"plugin/hosts: invalid duration for reload: {error}") from None
+        elif prop.arguments:
+            settings.inline += " ".join([prop.name, *prop.arguments]) + "\n"
+        else:
+            raise prop.error(f"plugin/hosts: unknown property '{prop.name}'")
+    return settings

@@ -1,0 +1,216 @@
+"""kubernetes [ZONES...]: answers from the cluster's objects (upstream: plugin/kubernetes)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pybernetes.client.kubeconfig import Config, ConfigError, in_cluster, load
+from pybernetes.client.rest import RESTClient
+
+from ..corefile import Directive
+from ..directory import TRANSFORMS, ClusterDirectory
+from ..informers import SlimInformers
+from ..plugin import BlockContext, Fall, Plugin, ServeError, fall_of, matching, zones_of
+from ..records import Directory, Options, PodMode, found, is_reverse
+from ..wire import AA, NOERROR, NXDOMAIN, SERVFAIL, TC, Answer, Query, Record, soa_record
+
+_log = logging.getLogger(__name__)
+
+NAME = "kubernetes"
+SYNC_SECONDS = 5.0  # upstream waits so long for the API before it serves all the same
+MAX_TTL = 3600
+
+
+@dataclass(slots=True)
+class Access:
+    """How the API server is reached; without anything: the pod's service account."""
+
+    endpoint: str = ""
+    tls: tuple[str, str, str] | None = None  # certificate, key, CA
+    kubeconfig: str = ""
+    context: str = ""
+
+    def config(self) -> Config:
+        """ConfigError."""
+        if self.kubeconfig:
+            return load(self.kubeconfig, self.context)
+        if not self.endpoint:
+            return in_cluster()
+        if self.tls is None:
+            return Config(self.endpoint)
+        try:
+            certificate, key, authority = (Path(path).read_bytes() for path in self.tls)
+        except OSError as error:
+            raise ConfigError(f"tls: {error.filename!r}: {error.strerror}") from error
+        return Config(self.endpoint, certificate=certificate, key=key, ca_data=authority)
+
+
+@dataclass(slots=True)
+class Parsed:
+    """The directive."""
+
+    options: Options
+    access: Access = field(default_factory=Access)
+    fall: Fall = field(default_factory=Fall)
+    labels: str = ""
+    namespace_labels: str = ""
+
+
+class Kubernetes(Plugin):
+    """Keeps the directory and asks it."""
+
+    name = NAME
+
+    def __init__(self, parsed: Parsed, block: BlockContext, directory: Directory | None = None) -> None:
+        super().__init__()
+        self._parsed, self._block, self._options = parsed, block, parsed.options
+        self._directory = directory
+        self._synced = directory is not None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._client: RESTClient | None = None
+
+    async def prepare(self) -> None:
+        """ConfigError where there is no way to the API."""
+        parsed = self._parsed
+        self._client = RESTClient(parsed.access.config(), "coredns")
+        informers = SlimInformers(self._client, TRANSFORMS)
+        verified = self._options.pods is PodMode.VERIFIED
+        self._directory = ClusterDirectory(informers, time.time, verified, parsed.labels, parsed.namespace_labels)
+        self._options = replace(self._options, local_ips=tuple(local_addresses(parsed.access.endpoint)))
+        self._tasks = [asyncio.ensure_future(informers.run()), asyncio.ensure_future(self._sync(informers))]
+        self._tasks[0].add_done_callback(self._ended)
+        done, _ = await asyncio.wait(self._tasks[1:], timeout=SYNC_SECONDS)
+        if not done:
+            _log.warning("plugin/kubernetes: starting server with unsynced Kubernetes API")
+
+    async def _sync(self, informers: SlimInformers) -> None:
+        await informers.wait_synced()
+        self._synced = True
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._block.fail(f"plugin/kubernetes: {task.exception()}")
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
+
+    def ready(self) -> bool:
+        return self._synced
+
+    async def serve(self, query: Query) -> Answer:
+        zone = matching(query.key, self._options.zones)
+        if not zone or self._directory is None:
+            return await self.next(query)
+        result = found(query.name, query.type, zone, self._directory, self._options)
+        if not result.exists and not self._synced:
+            return self._denial(SERVFAIL, zone)
+        if not result.exists:
+            return await self.next(query) if self._parsed.fall.through(query.key) else self._denial(NXDOMAIN, zone)
+        if not result.answer:
+            return self._denial(NOERROR, zone)
+        answer = Answer(NOERROR, result.answer, [], result.additional, flags=AA, plugin=NAME)
+        if result.leads_to:
+            await self._follow(query, result.leads_to, answer)
+        return answer
+
+    def _denial(self, rcode: int, zone: str) -> Answer:
+        serial = self._directory.serial if self._directory is not None else 0
+        return Answer(rcode, authority=[soa_record(zone, serial, self._options.ttl)], flags=AA, plugin=NAME)
+
+    async def _follow(self, query: Query, target: str, answer: Answer) -> None:
+        """Adds what the whole server says about a name outside; without an answer the CNAME stands alone."""
+        with contextlib.suppress(ServeError):
+            elsewhere = await self._block.lookup(query.asking(target, query.type))
+            own = {_identity(record) for record in answer.answer}
+            answer.answer += [record for record in elsewhere.answer if _identity(record) not in own]
+            answer.flags |= elsewhere.flags & TC
+
+
+def _identity(record: Record) -> tuple[str, int, bytes]:
+    return (record.name.lower(), record.type, record.data)
+
+
+def local_addresses(endpoint: str) -> list[str]:
+    """The address by which this host is seen in the cluster (upstream: the bound addresses)."""
+    host = endpoint.rpartition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]") or "192.0.2.1"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((host, 9))  # sends nothing: the kernel chooses the source address
+            return [probe.getsockname()[0]]
+    except OSError:
+        return ["127.0.0.1"]
+
+
+def setup(directive: Directive, block: BlockContext) -> Plugin:
+    """CorefileError."""
+    return Kubernetes(parse(directive, block), block)
+
+
+def parse(directive: Directive, block: BlockContext) -> Parsed:
+    """The directive and its properties. CorefileError."""
+    zones = tuple(zones_of(directive.arguments, block))
+    if all(is_reverse(zone) for zone in zones):
+        raise directive.error("plugin/kubernetes: non-reverse zone name must be used")
+    parsed = Parsed(Options(zones))
+    for prop in directive.properties:
+        _property(prop, parsed)
+    if parsed.options.namespaces and parsed.namespace_labels:
+        raise directive.error("plugin/kubernetes: namespaces and namespace_labels cannot both be set")
+    return parsed
+
+
+def _property(prop: Directive, parsed: Parsed) -> None:
+    arguments, access = prop.arguments, parsed.access
+    if prop.name == "pods":
+        if prop.one() not in {mode.value for mode in PodMode}:
+            wrong = f"wrong value for pods: {arguments[0]},  must be one of: disabled, verified, insecure"
+            raise prop.error(f"plugin/kubernetes: {wrong}")
+        parsed.options = replace(parsed.options, pods=PodMode(arguments[0]))
+    elif prop.name == "ttl":
+        parsed.options = replace(parsed.options, ttl=_ttl(prop))
+    elif prop.name == "namespaces" and arguments:
+        parsed.options = replace(parsed.options, namespaces=frozenset(arguments))
+    elif prop.name == "endpoint_pod_names" and not arguments:
+        parsed.options = replace(parsed.options, endpoint_pod_names=True)
+    elif prop.name == "ignore" and arguments == ["empty_service"]:
+        parsed.options = replace(parsed.options, ignore_empty_service=True)
+    elif prop.name == "fallthrough":
+        parsed.fall = fall_of(prop)
+    elif prop.name == "endpoint" and arguments:
+        access.endpoint = arguments[0] if "://" in arguments[0] else f"http://{arguments[0]}"
+    elif prop.name == "tls" and len(arguments) == 3:
+        access.tls = (arguments[0], arguments[1], arguments[2])
+    elif prop.name == "kubeconfig" and len(arguments) in (1, 2):
+        access.kubeconfig, access.context = arguments[0], "".join(arguments[1:])
+    elif prop.name == "labels" and arguments:
+        parsed.labels = " ".join(arguments)
+    elif prop.name == "namespace_labels" and arguments:
+        parsed.namespace_labels = " ".join(arguments)
+    elif prop.name in _KNOWN:
+        raise prop.wrong_arguments()
+    else:
+        raise prop.error(f"plugin/kubernetes: unknown property '{prop.name}'")
+
+
+_KNOWN = frozenset(
+    {"pods", "ttl", "namespaces", "endpoint_pod_names", "ignore", "endpoint", "tls", "kubeconfig", "labels"}
+    | {"namespace_labels"}
+)
+
+
+def _ttl(prop: Directive) -> int:
+    text = prop.one()
+    if not text.isdigit() or int(text) > MAX_TTL:
+        raise prop.error(f"plugin/kubernetes: ttl must be in range [0, {MAX_TTL}]: {text}")
+    return int(text)

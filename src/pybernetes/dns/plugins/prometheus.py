@@ -1,0 +1,74 @@
+"""prometheus [ADDRESS]: counts requests and serves /metrics (upstream: plugin/metrics)."""
+
+from __future__ import annotations
+
+import time
+
+from pybernetes.component.metrics import CONTENT_TYPE
+from pybernetes.wire.http import Request, Response, Server, serve
+
+from ..corefile import Directive
+from ..plugin import BlockContext, Plugin, matching
+from ..wire import RCODES, SERVFAIL, TYPES, Answer, Query
+from .ready import address_of
+
+NAME = "prometheus"
+HOST, PORT = "localhost", 9153
+_FAMILIES = {True: "2", False: "1"}
+
+
+class Prometheus(Plugin):
+    """Every query through it is counted under the zone of its block that it is in."""
+
+    name = NAME
+
+    def __init__(self, block: BlockContext, host: str, port: int) -> None:
+        super().__init__()
+        self._block, self._host, self._port = block, host, port
+        self._metrics, self._server_label, self._zones = block.metrics, block.server, block.zones
+        self._server: Server | None = None
+
+    async def start(self) -> None:
+        for plugin in self._block.plugins:
+            for zone in self._block.zones if plugin.handles else ():
+                self._metrics.enabled.set(1, self._server_label, zone, "", plugin.name)
+
+        async def answer(request: Request) -> Response:
+            if request.raw_path != b"/metrics":
+                return Response(404, [("Content-Type", "text/plain; charset=utf-8")], b"404 page not found\n")
+            return Response(200, [("Content-Type", CONTENT_TYPE)], self._metrics.registry.text().encode())
+
+        self._server = await serve(answer, self._host, self._port)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop(0)
+
+    async def serve(self, query: Query) -> Answer:
+        started = time.perf_counter()
+        rcode, plugin = SERVFAIL, ""
+        zone = matching(query.key, self._zones)
+        query.answered = lambda length: self._metrics.response_size.observe(
+            length, self._server_label, zone, "", query.protocol
+        )
+        try:
+            answer = await self.next(query)
+            rcode, plugin = answer.rcode, answer.plugin
+            return answer
+        finally:
+            self._count(query, zone, rcode, plugin, time.perf_counter() - started)
+
+    def _count(self, query: Query, zone: str, rcode: int, plugin: str, seconds: float) -> None:
+        metrics, server = self._metrics, self._server_label
+        protocol, family = query.protocol, _FAMILIES[":" in query.client[0]]
+        metrics.requests.inc(server, zone, "", protocol, family, TYPES.get(query.type, "other"))
+        metrics.duration.observe(seconds, server, zone, "")
+        metrics.request_size.observe(query.length, server, zone, "", protocol)
+        if query.dnssec:
+            metrics.do_requests.inc(server, zone, "")
+        metrics.responses.inc(server, zone, "", RCODES.get(rcode) or str(rcode), plugin)
+
+
+def setup(directive: Directive, block: BlockContext) -> Plugin:
+    """CorefileError."""
+    return Prometheus(block, *address_of(directive, HOST, PORT))

@@ -1,0 +1,196 @@
+"""UDP and TCP on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from typing import Any
+
+from .plugin import Handler
+from .wire import FORMERR, MAX_UDP_BYTES, QR, SERVFAIL, Answer, Query, WireError, decode_query, encode_answer
+
+_log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 10.0  # of a TCP connection (upstream's idle time-out)
+BATCH = 64  # datagrams that are read in one go
+CONTROL_BYTES = 128  # room for where a datagram was sent to
+IP_PKTINFO = 8  # linux/in.h; Python's socket module has no name for it yet
+NO_INTERFACE = bytes(4)
+RECEIVE_BYTES = 4 << 20  # bursts wait in the kernel, not on the way to being dropped
+
+
+Control = tuple[int, int, bytes]  # a socket's ancillary data
+
+
+class Listener:
+    """One port; `handler` may be replaced at any time."""
+
+    def __init__(self, handler: Handler, host: str, port: int) -> None:
+        self.handler, self.host, self.port = handler, host, port
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._datagrams: _Datagrams | None = None
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """OSError if the port cannot be had; with port 0 `port` is the one that was given."""
+        self._server = await asyncio.start_server(self._serve_tcp, self.host or None, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        try:
+            self._datagrams = _Datagrams(self, _udp_socket(self.host, self.port))
+        except OSError:
+            self._server.close()
+            raise
+
+    async def stop(self) -> None:
+        """Queries under way are not answered."""
+        if self._datagrams is not None:
+            self._datagrams.close()
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def spawn(self, work: asyncio.Task[None]) -> None:
+        """Keeps a task until it is done."""
+        self._tasks.add(work)
+        work.add_done_callback(self._tasks.discard)
+
+    async def answer(self, query: Query) -> bytes:
+        """The reply to a query; a fault of the program is logged and becomes SERVFAIL."""
+        try:
+            reply = encode_answer(query, await self.handler(query))
+        except Exception:
+            _log.exception("a query for %s failed", query.name)
+            reply = encode_answer(query, Answer(SERVFAIL))
+        if query.answered is not None:
+            query.answered(len(reply))
+        return reply
+
+    async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.spawn(task)
+        peer = writer.get_extra_info("peername") or ("", 0)
+        try:
+            while True:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    length = int.from_bytes(await reader.readexactly(2), "big")
+                    data = await reader.readexactly(length)
+                try:
+                    reply = await self.answer(decode_query(data, _plain(peer), "tcp"))
+                except WireError:
+                    refused = malformed(data)
+                    if refused is None:
+                        return
+                    reply = refused
+                writer.write(len(reply).to_bytes(2, "big") + reply)
+                await writer.drain()
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            return  # asyncio's streams take a handler that was cancelled for a fault
+        finally:
+            writer.close()
+
+
+class _Datagrams:
+    """The UDP socket: a task for each query, and replies from the address that was asked.
+
+    asyncio's own datagrams do not tell that address, and a host with several would answer from another one, which clients
+    behind a Service take for a stranger.
+    """
+
+    def __init__(self, listener: Listener, udp: socket.socket) -> None:
+        self._listener, self._socket = listener, udp
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(udp, self._readable)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+    def _readable(self) -> None:
+        for _ in range(BATCH):  # then others have their turn
+            try:
+                data, control, _, peer = self._socket.recvmsg(MAX_UDP_BYTES, CONTROL_BYTES)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                _log.debug("receiving: %s", error)
+                return
+            self._received(data, _reply_control(control), peer)
+
+    def _received(self, data: bytes, control: list[Control], peer: Any) -> None:
+        try:
+            query = decode_query(data, _plain(peer))
+        except WireError:
+            refused = malformed(data)
+            if refused is not None:
+                self._send(refused, control, peer)
+            return
+        self._listener.spawn(self._loop.create_task(self._serve(query, control, peer)))
+
+    async def _serve(self, query: Query, control: list[Control], peer: Any) -> None:
+        self._send(await self._listener.answer(query), control, peer)
+
+    def _send(self, data: bytes, control: list[Control], peer: Any) -> None:
+        try:
+            self._socket.sendmsg([data], control, 0, peer)
+        except OSError as error:
+            _log.debug("a reply to %s is lost: %s", peer[0], error)  # as on the way: the client asks again
+
+
+def _udp_socket(host: str, port: int) -> socket.socket:
+    """For both families where there are two. OSError."""
+    host = host or ("::" if socket.has_dualstack_ipv6() and _has_ipv6() else "0.0.0.0")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        else:
+            udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        udp.bind((host, port))
+        udp.setblocking(False)
+    except OSError:
+        udp.close()
+        raise
+    return udp
+
+
+def _reply_control(received: list[Control]) -> list[Control]:
+    """The address that was asked, as the reply's source; the interface is left to the routes."""
+    for level, kind, data in received:
+        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+            return [(level, kind, data[:16] + NO_INTERFACE)]
+        if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
+            return [(level, kind, NO_INTERFACE + data[4:12])]
+    return []
+
+
+def _plain(address: Any) -> tuple[str, int]:
+    """IPv4 addresses in their own form, on a socket for both."""
+    host = address[0]
+    return (host[7:] if host.startswith("::ffff:") else host, address[1])
+
+
+def malformed(data: bytes) -> bytes | None:
+    """FORMERR to what has at least a header, None for what deserves no answer."""
+    if len(data) < 12:
+        return None
+    id, flags = struct.unpack_from("!HH", data)
+    if flags & QR:
+        return None
+    return struct.pack("!HHHHHH", id, QR | flags & 0x7900 | FORMERR, 0, 0, 0, 0)
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,164 @@
+"""The recorded rules of a real kube-proxy, as iptables-save prints what ours has put into a kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+import yaml
+
+from pybernetes.component import serving
+from pybernetes.proxy.app import Proxier
+from pybernetes.proxy.cleanup import clean, remove
+from pybernetes.proxy.health import ProxyHealth, ServiceHealth, routes
+from pybernetes.proxy.iptables import IPTables, parse, plan
+from pybernetes.proxy.metrics import Metrics
+from pybernetes.proxy.model import service_ports
+from pybernetes.proxy.rules import Options, desired
+from tests.unit.proxy.test_rules import CASES, KUBERNETES, NODE_ADDRESS, lines, options, typed
+
+from .namespaces import Namespace
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_same_rules_in_the_kernel(path: Path, node: Namespace) -> None:
+    case = yaml.safe_load(path.read_text())
+    services, slices = typed(KUBERNETES + case["objects"], path.stem)
+    ports = service_ports(services, slices, "node1")
+    chosen = options(case.get("proxy_flags", ["--cluster-cidr=10.244.0.0/16"]))
+
+    async def apply() -> str:
+        proxier = Proxier("IPv4", IPTables(), Metrics())
+        assert await proxier.sync(ports, chosen, reread=True) is not None
+        return await IPTables().save()
+
+    saved = parse(node.inside(lambda: uvloop.run(apply())))
+    for table in ("nat", "filter"):
+        expected = case["expect"][table]
+        own = {chain: rules for chain, rules in saved[table].items() if chain.startswith("KUBE-")}
+        jumps = [f"-A {c} {r}" for c, rules in saved[table].items() if c not in own for r in rules]
+        assert lines(own, jumps) == sorted(expected["rules"])
+        assert set(own) == {chain.split()[0] for chain in expected["chains"]} - {"KUBE-KUBELET-CANARY"}
+        built_in = [r for r in expected["rules"] if not r.startswith("-A KUBE-")]
+        assert [r for r in jumps if "KUBE-" in r] == built_in, "the order of the jumps"
+    # What the kernel prints is what was asked for: nothing is written twice.
+    assert plan(saved, desired(ports, chosen).tables) == ""
+
+
+WITH_HTTP = [path for path in CASES if "http" in yaml.safe_load(path.read_text())["expect"]]
+
+
+@pytest.mark.parametrize("path", WITH_HTTP, ids=lambda path: path.stem)
+def test_same_health(path: Path, node: Namespace) -> None:
+    """Today's answers say one thing more: serviceProxyHealthy, nodeEligible."""
+    case = yaml.safe_load(path.read_text())
+    services, slices = typed(KUBERNETES + case["objects"], path.stem)
+    wanted = desired(service_ports(services, slices, "node1"), options(case.get("proxy_flags", [])))
+    node.run(f"ip addr add {NODE_ADDRESS}/32 dev lo")
+
+    async def scenario() -> dict[str, tuple[int, Any, dict[str, Any]]]:
+        now, metrics = datetime(2026, 1, 2, tzinfo=UTC), Metrics()
+        proxy = ProxyHealth(60)
+        pages = routes(proxy, lambda: now, metrics.healthz, metrics.livez)
+        server = await serving.start(pages, "0.0.0.0", 10256)
+        health = ServiceHealth(["0.0.0.0"], lambda: proxy.healthy(now))
+        assert await health.sync(wanted.health) == []
+        try:
+            return {url: await asyncio.to_thread(asked, url) for url in case["expect"]["http"]}
+        finally:
+            await health.close()
+            await server.stop(0)
+
+    answers = node.inside(lambda: uvloop.run(scenario()))
+    for url, expected in case["expect"]["http"].items():
+        code, headers, body = answers[url]
+        assert code == expected["code"]
+        assert {name: headers[name] for name in expected["headers"]} == expected["headers"]
+        recorded = json.loads(expected["body"])
+        assert recorded.keys() <= body.keys()
+        assert {k: v for k, v in recorded.items() if "<" not in str(v)}.items() <= body.items()
+
+
+def asked(url: str) -> tuple[int, Any, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.headers, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers, json.loads(error.read())
+
+
+def test_foreign_changes_are_repaired_and_everything_can_be_removed(node: Namespace) -> None:
+    case = yaml.safe_load(next(p for p in CASES if p.stem == "clusterip-3").read_text())
+    ports = service_ports(*typed(case["objects"], ""), "node1")
+
+    async def scenario() -> tuple[str, str, str]:
+        tables = IPTables()
+        await tables.restore("*nat\n:MINE - [0:0]\n-A MINE -j RETURN\n-A PREROUTING -j MINE\nCOMMIT\n")
+        proxier = Proxier("IPv4", tables, Metrics())
+        await proxier.sync(ports, Options("10.244.0.0/16"), reread=True)
+        whole = await tables.save()
+        await tables.restore("*nat\n:KUBE-SERVICES - [0:0]\n-D PREROUTING 1\n:KUBE-SVC-STALE - [0:0]\nCOMMIT\n")
+        await proxier.sync(ports, Options("10.244.0.0/16"), reread=True)
+        repaired = await tables.save()
+        await remove()
+        return whole, repaired, await tables.save()
+
+    whole, repaired, cleaned = map(parse, node.inside(lambda: uvloop.run(scenario())))
+    assert repaired == whole
+    assert cleaned["nat"]["MINE"] == ["-j RETURN"]
+    assert cleaned["nat"]["PREROUTING"] == ["-j MINE"]
+    assert not [chain for chains in cleaned.values() for chain in chains if chain.startswith("KUBE-")]
+    node.inside(clean)  # nothing to do is no error
+
+
+def test_ipv6_rules_are_as_the_kernel_prints_them(node: Namespace) -> None:
+    service = {
+        "kind": "Service",
+        "metadata": {"name": "web"},
+        "spec": {
+            "type": "LoadBalancer",
+            "clusterIP": "fd00:96::10",
+            "ports": [{"port": 80, "nodePort": 30080}],
+            "externalIPs": ["2001:db8::7"],
+            "sessionAffinity": "ClientIP",
+            "externalTrafficPolicy": "Local",
+            "internalTrafficPolicy": "Local",
+            "loadBalancerSourceRanges": ["2001:db8:1::/48"],
+        },
+        "status": {"loadBalancer": {"ingress": [{"ip": "2001:db8::8"}]}},
+    }
+    endpoint_slice = {
+        "kind": "EndpointSlice",
+        "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv6",
+        "endpoints": [{"addresses": [f"fd00:244::{n}"], "nodeName": f"node{n}"} for n in (1, 2)],
+        "ports": [{"name": "", "port": 8080}],
+    }
+    lonely = {
+        "kind": "Service",
+        "metadata": {"name": "lonely"},
+        "spec": {"clusterIP": "fd00:96::11", "ports": [{"port": 80}]},
+    }
+    services, slices = typed([service, lonely, endpoint_slice], "")
+    for number, item in enumerate(slices[0].endpoints, 1):
+        item.node_name = f"node{number}"
+    ports = service_ports(services, slices, "node1", "IPv6")
+
+    async def apply(chosen: Options) -> str:
+        await Proxier("IPv6", IPTables("IPv6"), Metrics()).sync(ports, chosen, reread=True)
+        return await IPTables("IPv6").save()
+
+    by_cidr, by_interface = Options("fd00:244::/64", family="IPv6"), Options(pod_interface="cni0", family="IPv6")
+    saved = parse(node.inside(lambda: uvloop.run(apply(by_cidr))))
+    assert plan(saved, desired(ports, by_cidr).tables) == ""
+    assert any(chain.startswith("KUBE-SVL-") for chain in saved["nat"])
+    saved = parse(node.inside(lambda: uvloop.run(apply(by_interface))))
+    assert plan(saved, desired(ports, by_interface).tables) == ""

@@ -1,0 +1,140 @@
+"""One resolver on real sockets: answers, noise, silence, and its way back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from pybernetes.dns import upstream, wire
+from pybernetes.dns.metrics import Metrics
+from pybernetes.dns.upstream import Health, NoAnswer, Upstream
+from pybernetes.dns.wire import Answer
+
+from .chains import query
+
+
+class Resolver(asyncio.DatagramProtocol):
+    """Answers as `mode` says: plainly, not at all, or with noise before the answer."""
+
+    def __init__(self) -> None:
+        self.mode = "answer"
+        self.asked = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.DatagramTransport = transport  # type: ignore[assignment]  # UDP's
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        asked = wire.decode_query(data)
+        self.asked += 1
+        if self.mode == "silent":
+            return
+        good = wire.encode_answer(asked, Answer(0, [wire.address_record(asked.name, "192.0.2.5", 77)]))
+        if self.mode == "noise":
+            other = wire.encode_answer(asked.asking("other.example.", wire.A), Answer(0))
+            stranger = (int.from_bytes(good[:2], "big") ^ 1).to_bytes(2, "big") + good[2:]
+            for noise in (b"?", other, stranger):
+                self.transport.sendto(noise, addr)
+        self.transport.sendto(good, addr)
+
+
+def with_resolver(scenario: Callable[[Resolver, Upstream], Awaitable[None]], **options: int) -> None:
+    async def run() -> None:
+        transport, resolver = await asyncio.get_running_loop().create_datagram_endpoint(Resolver, ("127.0.0.1", 0))
+        port = transport.get_extra_info("sockname")[1]
+        asking = Upstream("127.0.0.1", port, Metrics(), health=Health(interval=0.005), **options)
+        try:
+            await scenario(resolver, asking)
+        finally:
+            await asking.close()
+            transport.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("mode", ["answer", "noise"])
+def test_the_right_answer_counts(mode: str) -> None:
+    async def scenario(resolver: Resolver, asking: Upstream) -> None:
+        resolver.mode = mode
+        names = [f"{n}.example." for n in range(20)]
+        answers = await asyncio.gather(*(asking.exchange(query(name), "udp") for name in names))
+        assert [a.answer[0].name for a in answers] == names
+
+    with_resolver(scenario)
+
+
+def test_silence_takes_it_down_and_an_answer_brings_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "READ_SECONDS", 0.02)
+
+    async def until(done: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not done():
+                await asyncio.sleep(0.001)
+
+    async def scenario(resolver: Resolver, asking: Upstream) -> None:
+        resolver.mode = "silent"
+        with pytest.raises(NoAnswer, match="i/o timeout"):
+            await asking.exchange(query("a.example."), "udp")
+        assert not asking.down, "one failure is none"
+        await until(lambda: asking.down)
+        resolver.mode = "answer"
+        await until(lambda: not asking.down)
+        asked = resolver.asked
+        assert (await asking.exchange(query("a.example."), "udp")).answer
+        assert resolver.asked == asked + 1, "nobody probes one that answers"
+
+    with_resolver(scenario)
+
+
+def test_without_checks_it_is_never_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "READ_SECONDS", 0.01)
+
+    async def scenario(resolver: Resolver, asking: Upstream) -> None:
+        resolver.mode = "silent"
+        for _ in range(4):
+            with pytest.raises(NoAnswer):
+                await asking.exchange(query("a.example."), "udp")
+        assert (asking.down, resolver.asked) == (False, 4)
+
+    with_resolver(scenario, max_fails=0)
+
+
+def test_a_closed_port_is_said_at_once() -> None:
+    async def run() -> None:
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Resolver, ("127.0.0.1", 0))
+        port = transport.get_extra_info("sockname")[1]
+        transport.close()
+        await asyncio.sleep(0)
+        asking = Upstream("127.0.0.1", port, Metrics(), max_fails=0)
+        for protocol in ("udp", "tcp"):
+            with pytest.raises(NoAnswer, match=r"refused|Connect call failed"):
+                await asking.exchange(query("a.example."), protocol)
+        await asking.close()
+
+    asyncio.run(run())
+
+
+def test_tcp() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        data = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+        asked = wire.decode_query(data, protocol="tcp")
+        if asked.name == "wrong.example.":
+            asked = asked.asking("other.example.", wire.A)
+        reply = wire.encode_answer(asked, Answer(0, [wire.address_record(asked.name, "192.0.2.5", 77)]))
+        if asked.name != "cut.example.":
+            writer.write(len(reply).to_bytes(2, "big") + reply)
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        asking = Upstream("127.0.0.1", server.sockets[0].getsockname()[1], Metrics(), max_fails=0)
+        assert (await asking.exchange(query("a.example."), "tcp")).answer[0].ttl == 77
+        with pytest.raises(NoAnswer, match="another question"):
+            await asking.exchange(query("wrong.example."), "tcp")
+        with pytest.raises(NoAnswer):
+            await asking.exchange(query("cut.example."), "tcp")
+        server.close()
+        await asking.close()
+
+    asyncio.run(run())

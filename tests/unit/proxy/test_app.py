@@ -1,0 +1,214 @@
+"""The sync loop on informers and tables that are not there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from pybernetes.api import types
+from pybernetes.api.types import core_v1
+from pybernetes.client.informer import Cache
+from pybernetes.component import flags
+from pybernetes.proxy.app import Pace, Proxier, ProxyServer
+from pybernetes.proxy.config import FLAGS, settings
+from pybernetes.proxy.health import ProxyHealth
+from pybernetes.proxy.iptables import IPTablesError
+from pybernetes.proxy.metrics import Metrics
+
+from .objects import at, service, slice_of
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+class Informers:
+    """Caches that a test changes."""
+
+    def __init__(self) -> None:
+        self.made: dict[type, Cache] = {}
+
+    def informer(self, kind: type, namespace: str = "", *, field_selector: str = "", label_selector: str = "") -> Any:
+        return self.made.setdefault(kind, Cache())
+
+    async def run(self) -> None: ...
+
+    async def wait_synced(self) -> None: ...
+
+    def put(self, obj: Any, gone: bool = False) -> None:
+        meta = obj.metadata
+        self.made[type(obj)].change((meta.namespace, meta.name), None if gone else obj)
+
+
+class Kernel:
+    """iptables of one family: remembers what it was told, and fails when asked to."""
+
+    def __init__(self, saved: str = "") -> None:
+        self.saved, self.restored, self.reads, self.broken = saved, list[str](), 0, False
+
+    async def save(self) -> str:
+        self.reads += 1
+        return self.saved
+
+    async def restore(self, text: str) -> None:
+        if self.broken:
+            raise IPTablesError("iptables-restore failed")
+        self.restored.append(text)
+
+
+class Setting:
+    """A proxy with everything around it."""
+
+    def __init__(self, *arguments: str, addresses: list[str] | None = None) -> None:
+        self.informers, self.four, self.six, self.metrics = Informers(), Kernel(), Kernel(), Metrics()
+        self.health = ProxyHealth(60)
+        values = flags.parse(
+            "kube-proxy", FLAGS, ["--hostname-override=node1", "--cluster-cidr=10.244.0.0/16", *arguments]
+        )
+        proxiers = [Proxier("IPv4", self.four, self.metrics), Proxier("IPv6", self.six, self.metrics)]
+        self.proxy = ProxyServer(
+            settings(values), self.informers, proxiers, self.metrics, self.health, lambda: NOW, lambda: addresses or []
+        )
+
+    def sync(self, reread: bool = False) -> bool:
+        return asyncio.run(self.proxy.sync(reread))
+
+
+def test_changes_are_written_once() -> None:
+    setting = Setting()
+    setting.informers.put(service(clusterIP="10.96.20.1"))
+    setting.informers.put(slice_of("web", at("10.244.0.5")))
+    assert not setting.health.queued.keys() ^ {"IPv4", "IPv6"}
+    assert setting.sync()
+    assert "10.244.0.5:8080" in setting.four.restored[0]
+    assert setting.health.queued == {}
+    assert setting.sync() and len(setting.four.restored) == 1, "nothing has changed"
+    assert setting.four.reads == 1
+    setting.informers.put(slice_of("web", at("10.244.0.6")))
+    assert setting.sync()
+    (text,) = setting.four.restored[1:]
+    assert "10.244.0.6:8080" in text and "KUBE-POSTROUTING" not in text
+    assert text.count("-X KUBE-SEP-") == 1
+    setting.informers.put(service(clusterIP="10.96.20.1"), gone=True)
+    assert setting.sync()
+    assert setting.four.restored[2].count("-X KUBE-") == 2
+
+
+def test_the_kernel_is_read_again_when_asked_and_after_a_failure() -> None:
+    setting = Setting()
+    setting.sync()
+    setting.sync(reread=True)
+    assert setting.four.reads == 2
+    assert len(setting.four.restored) == 2, "everything was gone: it is written again"
+    setting.four.broken = True
+    setting.informers.put(service(clusterIP="10.96.20.1"))
+    assert not setting.sync()
+    assert setting.metrics.failures.samples[("IPv4",)] == 1
+    assert "IPv4" in setting.health.queued
+    setting.four.broken = False
+    assert setting.sync()
+    assert setting.four.reads == 3
+
+
+def test_ipv6_costs_nothing_until_it_is_used() -> None:
+    setting = Setting()
+    setting.sync()
+    setting.sync(reread=True)
+    assert (setting.six.reads, setting.six.restored) == (1, [])
+    setting.informers.put(service(clusterIP="fd00::1"))
+    setting.sync()
+    assert "icmp6-port-unreachable" in setting.six.restored[0]
+    setting.informers.put(service(clusterIP="fd00::1"), gone=True)
+    setting.sync()
+    assert "fd00::1" not in setting.six.restored[1]
+
+
+def node(**fields: Any) -> core_v1.Node:
+    addresses = [{"type": "InternalIP", "address": "192.0.2.7"}, {"type": "Hostname", "address": "node1"}]
+    body = {
+        "metadata": {"name": "node1", **fields},
+        "spec": {"podCIDRs": ["10.7.0.0/24"]},
+        "status": {"addresses": addresses},
+    }
+    return types.decode(types.encode(body), core_v1.Node)
+
+
+def test_the_zone_of_the_node_counts() -> None:
+    setting = Setting()
+    setting.informers.put(service(clusterIP="10.96.20.1"))
+    setting.informers.put(slice_of("web", at("10.244.0.5", zones="a"), at("10.244.0.6", zones="b")))
+    setting.sync()
+    assert "10.244.0.6" in setting.four.restored[0]
+    setting.informers.put(node(labels={"topology.kubernetes.io/zone": "a"}))
+    setting.sync()
+    assert len(setting.four.restored) == 2
+    assert "-X KUBE-SEP-" in setting.four.restored[1]
+
+
+def test_addresses_for_node_ports() -> None:
+    ports = [{"port": 80, "nodePort": 30080}]
+    for flag, expected in (
+        ("192.0.2.0/24", ["-d 192.0.2.9/32"]),
+        ("primary", ["-d 192.0.2.7/32"]),
+        ("0.0.0.0/0", ["--dst-type LOCAL -j KUBE-NODEPORTS"]),
+    ):
+        setting = Setting(f"--nodeport-addresses={flag}", addresses=["127.0.0.1", "192.0.2.9", "198.51.100.1"])
+        setting.informers.put(node())
+        setting.informers.put(service(clusterIP="10.96.20.1", type="NodePort", ports=ports))
+        setting.sync()
+        lines = [line for line in setting.four.restored[0].splitlines() if line.endswith("-j KUBE-NODEPORTS")]
+        assert len(lines) == len(expected)
+        assert all(part in line for part, line in zip(expected, lines, strict=True))
+
+
+def test_pods_of_this_node_are_known_by_its_cidr() -> None:
+    setting = Setting("--detect-local-mode=NodeCIDR")
+    setting.informers.put(node())
+    setting.informers.put(service(clusterIP="10.96.20.1"))
+    setting.informers.put(slice_of("web", at("10.244.0.5")))
+    setting.sync()
+    assert "! -s 10.7.0.0/24 -d 10.96.20.1/32" in setting.four.restored[0]
+
+
+def test_how_long_a_change_took_is_counted() -> None:
+    setting = Setting()
+    made = slice_of("web", at("10.244.0.5"))
+    made.metadata.annotations["endpoints.kubernetes.io/last-change-trigger-time"] = "2026-01-02T00:00:00Z"
+    setting.informers.put(made)
+    old = slice_of("old", at("10.244.0.6"))
+    old.metadata.annotations["endpoints.kubernetes.io/last-change-trigger-time"] = "2025-01-02T00:00:00Z"
+    setting.informers.put(old)
+    setting.sync()
+    assert sum(setting.metrics.programming.counts[("IPv4",)]) == 1
+
+
+def test_pace() -> None:
+    pace = Pace(1.0, last=100.0)
+    moments: list[tuple[float, float]] = [
+        (100.0, 0.0),
+        (100.0, 0.0),
+        (100.0, 1.0),
+        (100.5, 0.5),
+        (101.0, 0.0),
+        (101.25, 0.75),
+    ]
+    assert [(now, pace.delay(now)) for now, _ in moments] == moments
+    assert Pace(0.0).delay(1.0) == 0.0
+
+
+def test_it_goes_on_after_changes_until_it_is_cancelled() -> None:
+    async def scenario(setting: Setting) -> None:
+        task = asyncio.ensure_future(setting.proxy.run())
+
+        async def until(done: Callable[[], bool]) -> None:
+            async with asyncio.timeout(5):
+                while not done():
+                    await asyncio.sleep(0)
+
+        await until(lambda: len(setting.four.restored) == 1)
+        setting.informers.put(service(clusterIP="10.96.20.1"))
+        await until(lambda: len(setting.four.restored) == 2)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scenario(Setting("--iptables-min-sync-period=0s")))

@@ -1,0 +1,122 @@
+"""Flags and KubeProxyConfiguration."""
+
+from typing import Any
+
+import pytest
+
+from pybernetes.component import flags
+from pybernetes.component.command import UsageError
+from pybernetes.proxy.config import FLAGS, Settings, settings, with_file
+
+# What kubeadm writes into the ConfigMap kube-proxy.
+KUBEADM: dict[str, Any] = {
+    "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+    "kind": "KubeProxyConfiguration",
+    "bindAddress": "0.0.0.0",
+    "bindAddressHardFail": False,
+    "clientConnection": {"acceptContentTypes": "", "burst": 0, "contentType": "", "kubeconfig": "/k.conf", "qps": 0},
+    "clusterCIDR": "10.244.0.0/16",
+    "configSyncPeriod": "0s",
+    "conntrack": {"maxPerCore": None, "min": None, "tcpCloseWaitTimeout": None, "tcpEstablishedTimeout": "1h0m0s"},
+    "detectLocal": {"bridgeInterface": "", "interfaceNamePrefix": ""},
+    "detectLocalMode": "",
+    "enableProfiling": False,
+    "healthzBindAddress": "",
+    "hostnameOverride": "node-a",
+    "iptables": {
+        "localhostNodePorts": None,
+        "masqueradeAll": True,
+        "masqueradeBit": None,
+        "minSyncPeriod": "0s",
+        "syncPeriod": "0s",
+    },
+    "ipvs": {"strictARP": False},
+    "logging": {"verbosity": 0},
+    "metricsBindAddress": "0.0.0.0:10249",
+    "mode": "",
+    "nodePortAddresses": None,
+    "oomScoreAdj": None,
+    "portRange": "",
+    "showHiddenMetricsForVersion": "",
+    "winkernel": {"enableDSR": False},
+}
+
+
+def parsed(*arguments: str, file: dict[str, Any] | None = None) -> Settings:
+    values = flags.parse("kube-proxy", FLAGS, arguments)
+    return settings(with_file(values, file) if file is not None else values)
+
+
+def test_defaults_are_upstreams() -> None:
+    made = parsed("--hostname-override=Node1 ")
+    assert (made.node, made.healthz, made.metrics) == ("node1", ("0.0.0.0", 10256), ("127.0.0.1", 10249))
+    assert (made.min_sync_period, made.sync_period, made.masquerade_bit) == (1.0, 30.0, 14)
+    assert (made.conntrack.maximum(2), made.conntrack.maximum(8)) == (131072, 262144)
+
+
+def test_kubeadms_file() -> None:
+    made = parsed("--config=x", file=KUBEADM)
+    assert (made.node, made.kubeconfig, made.cluster_cidrs) == ("node-a", "/k.conf", ("10.244.0.0/16",))
+    assert (made.masquerade_all, made.masquerade_bit, made.min_sync_period, made.sync_period) == (True, 14, 1.0, 30.0)
+    assert made.metrics == ("0.0.0.0", 10249)
+    assert made.healthz == ("0.0.0.0", 10256)
+    assert made.conntrack.tcp_established == 3600
+    # The file wins over flags, the node's name excepted.
+    made = parsed("--config=x", "--masquerade-all=false", "--hostname-override=b", file=KUBEADM)
+    assert (made.masquerade_all, made.node) == (True, "b")
+
+
+def test_families_have_their_cidr() -> None:
+    made = parsed("--cluster-cidr=10.244.0.0/16,fd00::/48")
+    assert (made.cluster_cidr("IPv4"), made.cluster_cidr("IPv6")) == ("10.244.0.0/16", "fd00::/48")
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--proxy-mode=ipvs", "--proxy-mode=ipvs: only iptables is there"),
+        ("--cluster-cidr=x", "--cluster-cidr: 'x' does not appear to be an IPv4 or IPv6 network"),
+        ("--iptables-masquerade-bit=32", "--iptables-masquerade-bit=32: must be within 0 and 31"),
+        ("--iptables-sync-period=0s", "--iptables-sync-period: must be greater than 0"),
+        ("--healthz-bind-address=host:1", "--healthz-bind-address=host:1: must be an IP address"),
+        ("--detect-local-mode=Foo", "--detect-local-mode=Foo: choose one of ClusterCIDR"),
+        ("--detect-local-mode=BridgeInterface", "--detect-local-mode=BridgeInterface needs --pod-bridge-interface"),
+    ],
+)
+def test_mistakes(argument: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed(argument)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ({}, "kubeproxy.config.k8s.io/v1alpha1, KubeProxyConfiguration is wanted"),
+        ({**KUBEADM, "mode": "nftables"}, "--proxy-mode=nftables"),
+        ({**KUBEADM, "iptables": {"masqueradeBit": "x"}}, "iptables.masqueradeBit"),
+    ],
+)
+def test_mistakes_in_the_file(file: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed("--config=x", file=file)
+    assert message in str(caught.value)
+
+
+def test_unknown_fields_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    parsed("--config=x", file={**KUBEADM, "typo": 1})
+    assert "unknown field 'typo'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", None),
+        ("0.0.0.0:0", None),
+        ("[::]:10249", ("::", 10249)),
+        ("::1", ("::1", 10249)),
+        ("10.0.0.1", ("10.0.0.1", 10249)),
+    ],
+)
+def test_addresses(text: str, place: tuple[str, int] | None) -> None:
+    assert parsed(f"--metrics-bind-address={text}").metrics == place

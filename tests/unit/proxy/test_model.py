@@ -1,0 +1,71 @@
+"""Which endpoints of a service a node uses."""
+
+import pytest
+
+from pybernetes.proxy.model import Where, service_ports
+from pybernetes.proxy.rules import Options, desired
+
+from .objects import at, port, service, slice_of
+
+
+def leaving(ip: str) -> dict[str, object]:
+    """It terminates, and serves all the same."""
+    return at(ip, ready=False, serving=True, terminating=True)
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "used"),
+    [
+        ([at("1.0.0.1"), at("1.0.0.2", ready=False)], ["1.0.0.1"]),
+        ([leaving("1.0.0.1"), at("1.0.0.2")], ["1.0.0.2"]),
+        ([leaving("1.0.0.1"), at("1.0.0.2", ready=False)], ["1.0.0.1"]),
+        # Hints count only where every ready endpoint has one, and one is for here.
+        ([at("1.0.0.1", zones="z1"), at("1.0.0.2", zones="z2")], ["1.0.0.1"]),
+        ([at("1.0.0.1", zones="z1"), at("1.0.0.2")], ["1.0.0.1", "1.0.0.2"]),
+        ([at("1.0.0.1", zones="z3"), at("1.0.0.2", zones="z2")], ["1.0.0.1", "1.0.0.2"]),
+        ([at("1.0.0.1", nodes="node1", zones="z1"), at("1.0.0.2", nodes="node2", zones="z1")], ["1.0.0.1"]),
+        ([at("1.0.0.1", nodes="node3", zones="z1"), at("1.0.0.2", nodes="node2", zones="z2")], ["1.0.0.1"]),
+    ],
+)
+def test_endpoints(endpoints: list[dict[str, object]], used: list[str]) -> None:
+    (found,) = service_ports([service(clusterIP="10.96.0.1")], [slice_of("web", *endpoints)], Where("node1", "z1"))
+    assert [e.ip for e in found.endpoints] == used
+
+
+def test_local_endpoints_may_be_the_last_ones_here() -> None:
+    slices = [slice_of("web", leaving("1.0.0.1"), at("1.0.0.2", node="node2"))]
+    (found,) = service_ports([service(clusterIP="10.96.0.1", internalTrafficPolicy="Local")], slices, "node1")
+    assert [e.ip for e in found.endpoints] == ["1.0.0.2"]
+    assert [e.ip for e in found.local_endpoints] == ["1.0.0.1"]
+    assert [e.ip for e in found.all_endpoints] == ["1.0.0.1", "1.0.0.2"]
+
+
+def test_families() -> None:
+    dual = service(clusterIP="10.96.0.1", clusterIPs=["10.96.0.1", "fd00::1"], externalIPs=["192.0.2.1", "2001:db8::1"])
+    slices = [slice_of("web", at("1.0.0.1")), slice_of("web", at("fd01::1"), family="IPv6")]
+    (four,) = service_ports([dual], slices, "node1")
+    (six,) = service_ports([dual], slices, "node1", "IPv6")
+    assert (four.cluster_ip, four.external_ips, [str(e) for e in four.endpoints]) == (
+        "10.96.0.1",
+        ("192.0.2.1",),
+        ["1.0.0.1:8080"],
+    )
+    assert (six.cluster_ip, six.external_ips, [str(e) for e in six.endpoints]) == (
+        "fd00::1",
+        ("2001:db8::1",),
+        ["[fd01::1]:8080"],
+    )
+    assert service_ports([service(clusterIP="10.96.0.1")], slices, "node1", "IPv6") == []
+
+
+def test_an_internal_policy_without_endpoints_here_drops() -> None:
+    result = desired([port("web", "1.0.0.2", internal_local=True)], Options())
+    assert [r for r in result.filter["KUBE-SERVICES"] if "DROP" in r] == [
+        '-d 10.96.20.1/32 -p tcp -m comment --comment "px/web has no local endpoints" -m tcp --dport 53 -j DROP'
+    ]
+    assert not any("10.96.20.1" in rule for rule in result.nat["KUBE-SERVICES"])
+
+
+def test_pods_known_by_their_interface() -> None:
+    rules = desired([port("web", "1.0.0.2")], Options(pod_interface="cni0")).nat["KUBE-SERVICES"]
+    assert rules[0].startswith("-d 10.96.20.1/32 ! -i cni0 -p tcp")
