@@ -58,6 +58,7 @@ def kube_apiserver(layout: Layout, settings: Settings) -> Part:
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--anonymous-auth=false",
+            "--allow-privileged=true",
             "--enable-bootstrap-token-auth=true",
             f"--client-ca-file={pki}/ca.crt",
             f"--tls-cert-file={pki}/apiserver.crt",
