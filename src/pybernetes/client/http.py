@@ -52,9 +52,11 @@ class _Connection(asyncio.Protocol):
         self.parser = httptools.HttpResponseParser(self)
         self.status = 0
         self.headers: dict[str, str] = {}
+        self.header_list: list[tuple[str, str]] = []
         self.chunks: deque[bytes] = deque()
         self.buffered = 0
         self.head_done = False
+        self.keep_alive = False
         self.complete = False
         self.upgraded = False
         self.received = False
@@ -109,12 +111,16 @@ class _Connection(asyncio.Protocol):
     # Parser events.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        self.headers[key] = text
+        self.header_list.append((key, text))
 
     def on_headers_complete(self) -> None:
         self.status = self.parser.get_status_code()
         self.head_done = self.status >= 200 or self.status == 101
         self.upgraded = self.status == 101
+        if self.bodiless and self.head_done:
+            self.complete = True
 
     def on_body(self, body: bytes) -> None:
         self.chunks.append(body)
@@ -126,8 +132,12 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self.head_done and not self.upgraded:
             self.complete = True
+            self.keep_alive = (
+                self.parser.should_keep_alive()
+            )  # known now only: the parser forgets the message after this
 
     streaming = False
+    bodiless = False  # the answer to HEAD: its length is that of another answer
 
     # For the caller.
 
@@ -147,6 +157,7 @@ class _Connection(asyncio.Protocol):
         self._reset()
         self.used += 1
         self.streaming = streaming
+        self.bodiless = data.startswith(b"HEAD ")
         self.transport.write(data)
 
     async def head(self) -> None:
@@ -190,7 +201,7 @@ class _Connection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Whether another request can follow."""
-        return self.complete and not self.closed and self.parser.should_keep_alive() and not self.transport.is_closing()
+        return self.complete and not self.closed and self.keep_alive and not self.transport.is_closing()
 
 
 class Stream:
@@ -200,6 +211,7 @@ class Stream:
         self._connection = connection
         self.status = connection.status
         self.headers = connection.headers
+        self.header_list = connection.header_list  # in order, with repeats
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while piece := await self._connection.chunk():
@@ -228,15 +240,30 @@ class Duplex:
         """Sends, waiting while the peer is slow."""
         await self._connection.write(data)
 
+    def write_eof(self) -> None:
+        """Ends this side's bytes; the other side's still come."""
+        if not self._connection.closed and self._connection.transport.can_write_eof():
+            self._connection.transport.write_eof()
+
     def close(self) -> None:
         """Ends the connection."""
         self._connection.transport.close()
 
 
 class HTTPClient:
-    """Requests to one server. Safe for many tasks at once; `close` when done."""
+    """Requests to one server. Safe for many tasks at once; `close` when done.
 
-    def __init__(self, base_url: str, ssl_context: ssl.SSLContext | None = None, server_name: str = "") -> None:
+    With `unix_socket` (a path) the connections are made there, and the URL gives only the Host header.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        ssl_context: ssl.SSLContext | None = None,
+        server_name: str = "",
+        unix_socket: str = "",
+    ) -> None:
+        self._unix_socket = unix_socket
         url = urlsplit(base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError(f"server {base_url!r} is not a URL such as https://127.0.0.1:6443")
@@ -265,12 +292,14 @@ class HTTPClient:
         async with self._begun(method, target, headers, body, streaming=True) as connection:
             yield Stream(connection)
 
-    async def upgrade(self, method: str, target: str, headers: Headers, protocol: str) -> Duplex | Answer:
+    async def upgrade(
+        self, method: str, target: str, headers: Headers, protocol: str, body: bytes = b""
+    ) -> Duplex | Answer:
         """Asks for another protocol; an Answer where the server refuses."""
         connection = await self._connect()
         wanted = [("Connection", "Upgrade"), ("Upgrade", protocol), *headers]
         try:
-            connection.begin(self._encode(method, target, wanted, b""), streaming=True)
+            connection.begin(self._encode(method, target, wanted, body), streaming=True)
             await connection.head()
             if connection.upgraded:
                 return Duplex(connection)
@@ -333,13 +362,17 @@ class HTTPClient:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await loop.create_connection(
-                    _Connection, self.host, self.port, ssl=self._ssl, server_hostname=self._server_name
-                )
+                if self._unix_socket:
+                    _, connection = await loop.create_unix_connection(_Connection, self._unix_socket)
+                else:
+                    _, connection = await loop.create_connection(
+                        _Connection, self.host, self.port, ssl=self._ssl, server_hostname=self._server_name
+                    )
         except TimeoutError as error:
-            raise ConnectFailed(f"no answer from {self._authority} in {CONNECT_SECONDS:.0f} s") from error
+            where = self._unix_socket or self._authority
+            raise ConnectFailed(f"no answer from {where} in {CONNECT_SECONDS:.0f} s") from error
         except OSError as error:
-            raise ConnectFailed(f"cannot connect to {self._authority}: {error}") from error
+            raise ConnectFailed(f"cannot connect to {self._unix_socket or self._authority}: {error}") from error
         self._open.add(connection)
         return connection
 

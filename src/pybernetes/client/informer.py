@@ -156,6 +156,7 @@ class SharedInformer(Cache):
         self._selectors = {"field_selector": field_selector, "label_selector": label_selector}
         self._sleep = sleep
         self._changed = asyncio.Event()
+        self.title = kind.__name__  # what the log calls it
 
     async def run(self) -> None:
         """Lists, watches, resumes, lists again where the server has forgotten; until cancelled."""
@@ -186,9 +187,9 @@ class SharedInformer(Cache):
                 if error.code == 410:
                     version, first = None, ""
                     continue
-                _log.warning("list or watch of %s failed: %s", self._kind.__name__, error)
+                _log.warning("list or watch of %s failed: %s", self.title, error)
             except (ConnectionError, TimeoutError) as error:
-                _log.warning("list or watch of %s was cut off: %s", self._kind.__name__, error)
+                _log.warning("list or watch of %s was cut off: %s", self.title, error)
             await self._sleep(backoff * (1 + random.random()))
             backoff = min(backoff * 2, MAX_BACKOFF)
 

@@ -15,9 +15,12 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.times import format_micro_time
 from pybernetes.api.types import coordination_v1, meta_v1
 
+from .events import EventBroadcaster
 from .types import Client
 
 _log = logging.getLogger(__name__)
+
+HEALTH_TOLERANCE = 20.0  # seconds after the lease's end until a leader that cannot renew counts as unhealthy
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class LeaderElector:
         self._client, self._options, self._now = client, options, now
         self._clock = clock or RealClock()
         self._observed = Observed()
+        self._lease = coordination_v1.Lease()
         self.is_leader = False
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
@@ -72,6 +76,9 @@ class LeaderElector:
             await self._clock.sleep(self._options.retry_period * (1 + random.random() * 1.2))
         self.is_leader = True
         _log.info("successfully acquired lease %s/%s", self._options.namespace, self._options.name)
+        events = EventBroadcaster(self._client, self._now)
+        self._tell(events, "became leader")
+        telling = asyncio.ensure_future(events.run())
         work = asyncio.ensure_future(lead())
         renewal = asyncio.ensure_future(self._renew())
         try:
@@ -80,10 +87,22 @@ class LeaderElector:
                 work.result()
         finally:
             self.is_leader = False
-            for task in (work, renewal):
+            for task in (work, renewal, telling):
                 task.cancel()
-            await asyncio.gather(work, renewal, return_exceptions=True)
+            await asyncio.gather(work, renewal, telling, return_exceptions=True)
             await self._release()
+
+    def _tell(self, events: EventBroadcaster, what: str) -> None:
+        """An event about the lease."""
+        text = f"{self._options.identity} {what}"
+        events.recorder(self._options.name).normal(self._lease, "LeaderElection", text)
+
+    def problem(self) -> str:
+        """What is wrong for a health check: a leader that neither renews its lease nor stops (HealthzAdaptor); "" if nothing."""
+        silent = self._clock.monotonic() - self._observed.at - self._options.lease_duration
+        if not self.is_leader or silent <= HEALTH_TOLERANCE:
+            return ""
+        return f"failed election to renew leadership on lease {self._options.name}"
 
     async def _renew(self) -> None:
         """Returns when the lease could not be renewed for the renew deadline."""
@@ -134,7 +153,7 @@ class LeaderElector:
             if error.code == 409:  # another candidate was faster
                 return False
             raise
-        self._observed = Observed((options.identity, moment), self._clock.monotonic())
+        self._observed, self._lease = Observed((options.identity, moment), self._clock.monotonic()), lease
         return True
 
     async def _release(self) -> None:

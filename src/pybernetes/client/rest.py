@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import os
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
@@ -19,6 +21,8 @@ from .http import Answer, Duplex, HTTPClient
 from .kubeconfig import Config, utc_now
 from .types import ObjectList, WatchEvent
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 PATCH_TYPES = {
@@ -26,6 +30,8 @@ PATCH_TYPES = {
     "strategic": "application/strategic-merge-patch+json",
     "json": "application/json-patch+json",
 }
+READY_POLL, READY_POLL_MAX = 0.05, 2.0  # seconds
+READY_QUIET_SECONDS = 5.0  # so long a server that does not answer is nothing to tell
 MAX_RETRIES = 10  # of answers 429 and 503 with Retry-After, as client-go does
 
 
@@ -194,6 +200,22 @@ class RESTClient:
         key = base64.b64encode(os.urandom(16)).decode()
         headers = [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key), ("Sec-WebSocket-Protocol", protocol)]
         return await self._http.upgrade("GET", path, [*await self._headers(None, None), *headers], "websocket")
+
+    async def wait_ready(self) -> None:
+        """Returns when /readyz says ok, however long that takes; asks often at first, since parts start together."""
+        delay, begun, told = READY_POLL, time.monotonic(), False
+        while True:
+            try:
+                await self.raw("GET", "/readyz")
+                return
+            except (StatusError, ConnectionError, TimeoutError) as error:
+                if isinstance(error, StatusError) and error.code in (401, 403):
+                    return  # it serves; what this user lacks will be said where it is needed
+                if not told and time.monotonic() - begun > READY_QUIET_SECONDS:
+                    _log.warning("waiting for the API server at %s: %s", self.config.server, error)
+                    told = True
+            await asyncio.sleep(delay)
+            delay = min(delay * 1.3, READY_POLL_MAX)
 
     async def close(self) -> None:
         await self._http.close()

@@ -101,6 +101,10 @@ class Client(Protocol):
         """Any request, for what has no type here; StatusError on codes of 400 and more."""
         ...
 
+    def watch_raw(self, path: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[tuple[str, bytes]]:
+        """(type, object's JSON) of each event of a watch path, for what has no type here."""
+        ...
+
     async def close(self) -> None:
         """Closes the connections."""
         ...

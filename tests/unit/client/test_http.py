@@ -54,6 +54,15 @@ def test_parallel_requests() -> None:
     run(body)
 
 
+def test_open_connection_is_used_again() -> None:
+    async def body(client: HTTPClient, server: Server) -> None:
+        for method in ("GET", "POST", "HEAD", "GET"):
+            await client.request(method, "/", timeout=5)
+        assert len(server.connections) == 1
+
+    run(body)
+
+
 def test_closed_connection_is_not_reused() -> None:
     async def body(client: HTTPClient, server: Server) -> None:
         assert (await client.request("GET", "/close")).body == b"bye"

@@ -1,0 +1,119 @@
+"""kube-controller-manager: one module a controller, all of one shape; `CONTROLLERS` is the list of them.
+
+A module has constants with their reason, pure functions (`plan` and its kin), and a `Controller` that reads informers
+and does what they say. Modules know nothing of each other, and the cluster only through `pybernetes.client`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A controller by upstream's name; `module:class` is imported only where it runs."""
+
+    name: str
+    where: str
+    aliases: tuple[str, ...] = ()
+    default: bool = True
+
+    def load(self) -> Any:
+        """The class."""
+        module, _, name = self.where.partition(":")
+        return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+
+
+CONTROLLERS: tuple[Entry, ...] = (
+    Entry("endpoints-controller", "endpoints:EndpointsController", ("endpoint",)),
+    Entry("endpointslice-controller", "endpointslice:EndpointSliceController", ("endpointslice",)),
+    Entry("replicationcontroller-controller", "replication:ReplicationController", ("replicationcontroller",)),
+    Entry(
+        "endpointslice-mirroring-controller",
+        "endpointslicemirroring:EndpointSliceMirroringController",
+        ("endpointslicemirroring",),
+    ),
+    Entry("daemonset-controller", "daemonset:DaemonSetsController", ("daemonset",)),
+    Entry("job-controller", "job:JobController", ("job",)),
+    Entry("deployment-controller", "deployment:DeploymentController", ("deployment",)),
+    Entry("replicaset-controller", "replicaset:ReplicaSetController", ("replicaset",)),
+    Entry("cronjob-controller", "cronjob:CronJobController", ("cronjob",)),
+    Entry("disruption-controller", "disruption:DisruptionController", ("disruption",)),
+    Entry(
+        "horizontal-pod-autoscaler-controller",
+        "podautoscaler:HorizontalController",
+        ("horizontalpodautoscaling",),
+    ),
+    Entry("statefulset-controller", "statefulset:StatefulSetController", ("statefulset",)),
+    Entry("namespace-controller", "namespace:NamespaceController", ("namespace",)),
+    Entry("serviceaccount-controller", "serviceaccounts:ServiceAccountsController", ("serviceaccount",)),
+    Entry(
+        "root-ca-certificate-publisher-controller",
+        "rootcacertpublisher:RootCACertPublisher",
+        ("root-ca-cert-publisher",),
+    ),
+    Entry("garbage-collector-controller", "garbagecollector:GarbageCollector", ("garbagecollector",)),
+    Entry("pod-garbage-collector-controller", "podgc:PodGCController", ("podgc",)),
+    Entry("ttl-after-finished-controller", "ttlafterfinished:TTLAfterFinishedController", ("ttl-after-finished",)),
+    Entry("certificatesigningrequest-signing-controller", "csrsigning:CSRSigningController", ("csrsigning",)),
+    Entry("certificatesigningrequest-approving-controller", "csrapproving:CSRApprovingController", ("csrapproving",)),
+    Entry("certificatesigningrequest-cleaner-controller", "csrcleaner:CSRCleanerController", ("csrcleaner",)),
+    Entry("ttl-controller", "ttl:TTLController", ("ttl",)),
+    Entry("node-ipam-controller", "nodeipam:NodeIPAMController", ("nodeipam",)),
+    Entry("node-lifecycle-controller", "nodelifecycle:NodeLifecycleController", ("nodelifecycle",)),
+    Entry("taint-eviction-controller", "tainteviction:TaintEvictionController"),
+    Entry("resourcequota-controller", "resourcequota:ResourceQuotaController", ("resourcequota",)),
+    Entry(
+        "serviceaccount-token-controller",
+        "serviceaccounttoken:ServiceAccountTokenController",
+        ("serviceaccount-token",),
+    ),
+    Entry("bootstrap-signer-controller", "bootstrapsigner:BootstrapSigner", ("bootstrapsigner",), default=False),
+    Entry("token-cleaner-controller", "tokencleaner:TokenCleaner", ("tokencleaner",), default=False),
+    Entry(
+        "persistentvolume-binder-controller",
+        "persistentvolume:PersistentVolumeController",
+        ("persistentvolume-binder",),
+    ),
+    Entry(
+        "persistentvolumeclaim-protection-controller", "volumeprotection:PVCProtectionController", ("pvc-protection",)
+    ),
+    Entry("persistentvolume-protection-controller", "volumeprotection:PVProtectionController", ("pv-protection",)),
+    Entry(
+        "clusterrole-aggregation-controller",
+        "clusterroleaggregation:ClusterRoleAggregationController",
+        ("clusterrole-aggregation",),
+    ),
+    Entry("ephemeral-volume-controller", "ephemeralvolume:EphemeralVolumeController", ("ephemeral-volume",)),
+    Entry("persistentvolume-attach-detach-controller", "attachdetach:AttachDetachController", ("attachdetach",)),
+    Entry(
+        "persistentvolume-expander-controller",
+        "persistentvolumeexpander:PersistentVolumeExpander",
+        ("persistentvolume-expander",),
+    ),
+    Entry("service-cidr-controller", "servicecidrs:ServiceCIDRsController"),
+    Entry("volumeattributesclass-protection-controller", "volumeprotection:VACProtectionController"),
+)
+
+
+def selected(chosen: Sequence[str]) -> list[Entry]:
+    """The entries of --controllers: `*` all that are on by default, `foo` one, `-foo` not that one.
+
+    ValueError where a name is unknown.
+    """
+    names = {name: entry.name for entry in CONTROLLERS for name in (entry.name, *entry.aliases)}
+    wanted: set[str] = set()
+    unwanted: set[str] = set()
+    for item in chosen:
+        name = item.removeprefix("-")
+        if name != "*" and name not in names:
+            raise ValueError(f'"{name}" is not in the list of known controllers')
+        (unwanted if item.startswith("-") else wanted).add(names.get(name, name))
+    return [
+        entry
+        for entry in CONTROLLERS
+        if entry.name not in unwanted and (entry.name in wanted or ("*" in wanted and entry.default))
+    ]

@@ -1,0 +1,57 @@
+"""Runs the controllers (upstream: cmd/kube-controller-manager/app/controllermanager.go). Leader election is the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.client.events import EventBroadcaster
+from pybernetes.client.types import Client, Informers
+from pybernetes.component.metrics import Registry
+
+from . import selected
+from .framework import Context, Controller
+from .options import Options
+
+_log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+def controllers(context: Context) -> list[Controller]:
+    """Those that the options select, ready to run; one that lacks what it needs says so in the log and is left out."""
+    made: list[Controller] = []
+    for entry in selected(context.options.controllers):
+        kind = entry.load()
+        missing = kind.lacks(context.options)
+        if missing:
+            _log.warning("skipping %s: %s", entry.name, missing)
+            continue
+        made.append(kind(context))
+    return made
+
+
+async def run(
+    client: Client,
+    informers: Informers,
+    options: Options,
+    now: Callable[[], datetime] = utc_now,
+    clock: Clock | None = None,
+    registry: Registry | None = None,
+    client_for: Callable[[str], Client] | None = None,
+) -> None:
+    """Runs controllers and informers until cancelled; raises if one of them ends by itself."""
+    events = EventBroadcaster(client, now)
+    context = Context(client, informers, events, now, clock or RealClock(), options, registry or Registry(), client_for)
+    running = controllers(context)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(events.run(), name="events")
+        for controller in running:
+            group.create_task(controller.run(), name=controller.name)
+        group.create_task(informers.run(), name="informers")

@@ -1,0 +1,181 @@
+"""Packs endpoints into slices; pure (upstream: k8s.io/endpointslice, reconciler.go). Used by endpointslice and endpointslicemirroring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from pybernetes.api.types import discovery_v1 as discovery
+
+SERVICE_NAME = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+
+Identity = tuple[Any, ...]
+PortKey = frozenset[tuple[Any, ...]]
+
+
+@dataclass
+class Changes:
+    """What to write."""
+
+    create: list[discovery.EndpointSlice] = field(default_factory=list)
+    update: list[discovery.EndpointSlice] = field(default_factory=list)
+    delete: list[discovery.EndpointSlice] = field(default_factory=list)
+
+    def add(self, other: Changes) -> None:
+        """Takes another's in."""
+        self.create += other.create
+        self.update += other.update
+        self.delete += other.delete
+
+
+def port_key(ports: Iterable[discovery.EndpointPort]) -> PortKey:
+    """Equal for equal sets of ports, whatever their order."""
+    return frozenset((port.name, port.protocol, port.port, port.app_protocol) for port in ports)
+
+
+def identity(endpoint: discovery.Endpoint) -> Identity:
+    """What makes an endpoint the same one (EndpointHash); the rest may change in place."""
+    target = endpoint.target_ref
+    reference = (target.namespace, target.name) if target is not None else None
+    return (tuple(sorted(endpoint.addresses)), endpoint.hostname, reference)
+
+
+def same(a: discovery.Endpoint, b: discovery.Endpoint) -> bool:
+    """Whether endpoints of one identity need no update (EndpointsEqualBeyondHash)."""
+    uids = [e.target_ref.uid if e.target_ref is not None else None for e in (a, b)]
+    return (a.node_name, a.zone, a.conditions, a.deprecated_topology) == (
+        b.node_name,
+        b.zone,
+        b.conditions,
+        b.deprecated_topology,
+    ) and uids[0] == uids[1]
+
+
+def pack(
+    existing: Sequence[discovery.EndpointSlice],
+    wanted: Iterable[discovery.Endpoint],
+    blank: discovery.EndpointSlice,
+    labels: Callable[[discovery.EndpointSlice], dict[str, str]],
+    most: int,
+) -> Changes:
+    """Endpoints of one set of ports: as few writes as possible, then as few slices (reconcileByPortMapping).
+
+    `blank` is a new slice without endpoints; `labels` says what an existing one should be labelled with.
+    """
+    left = {identity(endpoint): endpoint for endpoint in wanted}
+    changes = Changes()
+    untouched: list[discovery.EndpointSlice] = []
+    for known in existing:
+        _refresh(known, left, labels(known), changes, untouched)
+    for known in sorted(changes.update, key=lambda s: -len(s.endpoints)):
+        _fill(known, left, most)
+    while left:
+        target = _fitting(untouched, len(left), most)
+        if target is None:
+            target = msgspec.structs.replace(blank, endpoints=[])
+            changes.create.append(target)
+        else:
+            untouched = [known for known in untouched if known is not target]
+            target = msgspec.structs.replace(target, endpoints=list(target.endpoints))
+            changes.update.append(target)
+        _fill(target, left, most)
+    return changes
+
+
+def _refresh(
+    known: discovery.EndpointSlice,
+    left: dict[Identity, discovery.Endpoint],
+    labels: dict[str, str],
+    changes: Changes,
+    untouched: list[discovery.EndpointSlice],
+) -> None:
+    """Keeps what is still wanted, in its newest form."""
+    kept: list[discovery.Endpoint] = []
+    changed = labels != known.metadata.labels
+    for endpoint in known.endpoints:
+        found = left.pop(identity(endpoint), None)
+        if found is not None:
+            kept.append(found)
+            changed = changed or not same(endpoint, found)
+    gone = len(kept) != len(known.endpoints)
+    if gone and not kept:
+        changes.delete.append(known)
+    elif changed or gone:
+        metadata = msgspec.structs.replace(known.metadata, labels=labels)
+        changes.update.append(msgspec.structs.replace(known, endpoints=kept, metadata=metadata))
+    else:
+        untouched.append(known)
+
+
+def _fill(target: discovery.EndpointSlice, left: dict[Identity, discovery.Endpoint], most: int) -> None:
+    while left and len(target.endpoints) < most:
+        target.endpoints.append(left.pop(next(iter(left))))
+
+
+def _fitting(slices: Sequence[discovery.EndpointSlice], count: int, most: int) -> discovery.EndpointSlice | None:
+    """The fullest that still takes all of them (GetSliceToFill)."""
+    roomy = [known for known in slices if len(known.endpoints) + count <= most]
+    return max(roomy, key=lambda known: len(known.endpoints), default=None) if count < most else None
+
+
+def recycled(changes: Changes, reusable: Callable[[discovery.EndpointSlice], bool]) -> Changes:
+    """Deletions and creations of one address type become updates."""
+    result = Changes(list(changes.create), list(changes.update), [])
+    for known in changes.delete:
+        fresh = result.create[-1] if result.create else None
+        if fresh is not None and known.address_type == fresh.address_type and reusable(known):
+            result.create.pop()
+            metadata = msgspec.structs.replace(
+                known.metadata, labels=fresh.metadata.labels, annotations=fresh.metadata.annotations
+            )
+            result.update.append(
+                msgspec.structs.replace(known, metadata=metadata, endpoints=fresh.endpoints, ports=fresh.ports)
+            )
+        else:
+            result.delete.append(known)
+    return result
+
+
+class Tracker:
+    """Whether the cache has seen our own writes (endpointslice/util's EndpointSliceTracker).
+
+    Without it a second sync would add the same endpoints to another slice.
+    """
+
+    def __init__(self) -> None:
+        self._generations: dict[tuple[str, str], dict[str, int]] = {}
+
+    def wrote(self, service: tuple[str, str], written: discovery.EndpointSlice) -> None:
+        """After a creation or an update."""
+        self._generations.setdefault(service, {})[written.metadata.uid] = written.metadata.generation
+
+    def deleted(self, service: tuple[str, str], uid: str) -> None:
+        """After a deletion: it must not be seen any more."""
+        self._generations.setdefault(service, {})[uid] = -1
+
+    def seen_gone(self, service: tuple[str, str], uid: str) -> None:
+        """The cache says that it is gone."""
+        self._generations.get(service, {}).pop(uid, None)
+
+    def expected(self, service: tuple[str, str], uid: str, generation: int) -> bool:
+        """Whether this state of a slice is our own work."""
+        return self._generations.get(service, {}).get(uid) == generation
+
+    def stale(self, service: tuple[str, str], slices: Iterable[discovery.EndpointSlice]) -> bool:
+        """Whether the cache is behind what we wrote."""
+        written = self._generations.get(service, {})
+        cached = {known.metadata.uid: known.metadata.generation for known in slices}
+        for uid, generation in written.items():
+            if generation < 0 and uid in cached:
+                return True
+            if generation >= 0 and cached.get(uid, -1) < generation:
+                return True
+        return False
+
+    def forget(self, service: tuple[str, str]) -> None:
+        """The service is gone."""
+        self._generations.pop(service, None)
