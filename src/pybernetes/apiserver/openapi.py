@@ -8,19 +8,34 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
+from email.utils import formatdate
 from importlib import resources as files
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 
+from pybernetes.api import errors
 from pybernetes.wire.http import Request, Response
 
 from .resource import Resource
 from .schema import definitions
 
 JSON = "application/json"
+PROTOBUF_ASKED = (
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+)
+PROTOBUF = PROTOBUF_ASKED[1]  # what is answered: the other is no media type by the book
+YEAR_SECONDS = 365 * 24 * 3600
 _HIDDEN = ("x-go",)
+# OpenAPI 2 has no oneOf.
+_V2_SCALARS = {
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": "string"},
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": "string", "format": "int-or-string"},
+}
 
 
 @functools.cache
@@ -40,20 +55,34 @@ class OpenAPI:
     def answer(self, path: str, request: Request) -> Response | None:
         """None for a path that there is not."""
         if path == "/openapi/v2":
-            return self._found(self._v2(), request)
+            media = negotiated(request)
+            body = self._v2_protobuf() if media == PROTOBUF else self._v2()
+            return self._found(body, media, request)
         if path == "/openapi/v3":
-            return self._found(self._index(), request)
+            return self._found(self._index(), JSON, request)
         group_version = path.removeprefix("/openapi/v3/")
         if group_version in self._group_versions():
-            return self._found(self._v3(group_version), request)
+            return self._hashed(group_version, request)
         return None
 
     @staticmethod
-    def _found(body: bytes, request: Request) -> Response:
+    def _found(body: bytes, media: str, request: Request, headers: Sequence[tuple[str, str]] = ()) -> Response:
         etag = f'"{_digest(body)}"'
         if etag in (request.header("if-none-match") or ""):
-            return Response(304, [("ETag", etag)])
-        return Response(200, [("Content-Type", JSON), ("ETag", etag), ("Vary", "Accept")], body)
+            return Response(304, [("ETag", etag), *headers])
+        return Response(200, [("Content-Type", media), ("ETag", etag), ("Vary", "Accept"), *headers], body)
+
+    def _hashed(self, group_version: str, request: Request) -> Response:
+        """With the hash of the index in the URL it may be kept for ever; with another it is a redirect."""
+        body = self._v3(group_version)
+        asked = dict(parse_qsl(request.query.decode("latin-1"))).get("hash")
+        if asked is None:
+            return self._found(body, JSON, request)
+        current = _digest(body)
+        if asked != current:
+            return Response(301, [("Location", f"/openapi/v3/{group_version}?hash={current}")])
+        expires = formatdate(time.time() + YEAR_SECONDS, usegmt=True)
+        return self._found(body, JSON, request, [("Cache-Control", "public, immutable"), ("Expires", expires)])
 
     def _group_versions(self) -> dict[str, list[Resource]]:
         found: dict[str, list[Resource]] = {}
@@ -82,13 +111,38 @@ class OpenAPI:
             self._bodies[group_version] = msgspec.json.encode(body)
         return self._bodies[group_version]
 
+    def v2_document(self) -> dict[str, Any]:
+        """Made anew each time."""
+        schemas = {name: _described(name, "#/definitions/") for name in _closure(r.schema for r in self._served)}
+        schemas |= {name: {**schemas[name], **plain} for name, plain in _V2_SCALARS.items() if name in schemas}
+        for name in _V2_SCALARS.keys() & schemas.keys():
+            del schemas[name]["oneOf"]
+        paths = {path: item for r in self._served for path, item in _paths(r, v3=False).items()}
+        return {"swagger": "2.0", "info": _INFO, "paths": paths, "definitions": schemas}
+
     def _v2(self) -> bytes:
         if "v2" not in self._bodies:
-            schemas = {name: _described(name, "#/definitions/") for name in _closure(r.schema for r in self._served)}
-            paths = {path: item for r in self._served for path, item in _paths(r, v3=False).items()}
-            body = {"swagger": "2.0", "info": _INFO, "paths": paths, "definitions": schemas}
-            self._bodies["v2"] = msgspec.json.encode(body)
+            self._bodies["v2"] = msgspec.json.encode(self.v2_document())
         return self._bodies["v2"]
+
+    def _v2_protobuf(self) -> bytes:
+        if "v2.pb" not in self._bodies:
+            from . import gnostic  # only old clients ask
+
+            self._bodies["v2.pb"] = gnostic.document(self.v2_document())
+        return self._bodies["v2.pb"]
+
+
+def negotiated(request: Request) -> str:
+    """The media type of /openapi/v2; StatusError 406."""
+    accept = ",".join(request.header_values("accept")) or JSON
+    for clause in accept.split(","):
+        media = clause.split(";")[0].strip().lower()
+        if media in (JSON, "*/*", "application/*"):
+            return JSON
+        if media in PROTOBUF_ASKED:
+            return PROTOBUF
+    raise errors.not_acceptable(f"only the following media types are accepted: {JSON}, {PROTOBUF_ASKED[0]}")
 
 
 _INFO = {"title": "Kubernetes", "version": "v1.37.0"}

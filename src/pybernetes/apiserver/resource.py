@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pybernetes.api.field import FieldError
+
+if TYPE_CHECKING:
+    from .types import User
 
 Object = dict[str, Any]
 Errors = list[FieldError]
@@ -52,8 +55,34 @@ def _no_fields(obj: Object) -> Mapping[str, str]:
     return {}
 
 
+def _no_warnings(new: Object, old: Object | None) -> Sequence[str]:
+    return ()
+
+
+def _nothing_against(obj: Object) -> str:
+    return ""
+
+
 def _same(obj: Object) -> Object:
     return obj
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A subresource that reads and writes the whole object by rules of its own (upstream: a second store with another strategy)."""
+
+    prepare: Callable[[Object, Object], None]  # (new, old): keeps all that this way may not change
+    validate: Callable[[Object, Object], Errors]
+    verbs: Sequence[str] = ("get", "patch", "update")
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What hooks cannot know by themselves: who writes, when, and through which subresource."""
+
+    user: User
+    now: datetime
+    subresource: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +98,8 @@ class Resource:
     short_names: Sequence[str] = ()
     categories: Sequence[str] = ()
     verbs: Sequence[str] = VERBS  # ("create",) alone for what is never stored
+    # The group that refusals of invalid objects name, where upstream's is another (its type is registered in two groups).
+    refused_as: str | None = None
     schema: str = ""  # name in api/data/definitions.json, e.g. io.k8s.api.core.v1.Pod
     # Where objects are kept: (group, resource, version) of the stored form; same as this one unless two versions share it.
     storage: tuple[str, str, str] | None = None
@@ -93,12 +124,20 @@ class Resource:
         _no_update_errors  # (new, old); must itself call validate where upstream does
     )
     validate_status: Callable[[Object, Object], Errors] = _no_update_errors
+    # (new, old or None at creation) of a valid object: what is odd, for the header Warning. Not asked for subresources.
+    warnings: Callable[[Object, Object | None], Sequence[str]] = _no_warnings
+    deprecated: str = ""  # told to everyone who uses the resource
     allow_create_on_update: bool = False  # PUT makes what is not there (Lease, Endpoints, ...)
     allow_unconditional_update: bool = True  # PUT without resourceVersion overwrites
 
+    # (new, old or None at creation, stamp): what depends on who writes and when; after prepare_*, before validation.
+    stamp: Callable[[Object, Object | None, Stamp], None] | None = None
+
     status: bool = False  # has the subresource status
     scale: ScalePaths | None = None
-    subresources: Sequence[str] = ()  # further ones, by name: listed in discovery; binding is served
+    parts: Mapping[str, Part] = field(default_factory=dict)  # further parts of the object, written as status is
+    # Names of all but status and scale, for discovery; routes.py answers those that are no part.
+    subresources: Sequence[str] = ()
 
     selectable: Callable[[Object], Mapping[str, str]] = (
         _no_fields  # field selectors beyond metadata.name and .namespace
@@ -110,6 +149,7 @@ class Resource:
 
     # Graceful deletion: seconds left to the one who must finish it, 0 for at once, from the object and the asked period (None: not asked).
     graceful: Callable[[Object, int | None], int] | None = None
+    refuse_delete: Callable[[Object], str] = _nothing_against  # why it may never be deleted; "": it may
     default_propagation: Literal["background", "orphan"] = "background"
     answer: Callable[..., Any] | None = (
         None  # for create-only reviews: given the server's services at assembly; see apiserver/reviews
@@ -121,6 +161,11 @@ class Resource:
     def api_version(self) -> str:
         """`v1`, `apps/v1`."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def invalid_group(self) -> str:
+        """See `refused_as`."""
+        return self.group if self.refused_as is None else self.refused_as
 
     @property
     def list_kind(self) -> str:

@@ -5,87 +5,75 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import random
 import ssl
-import uuid
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import parse_qsl
 
-import pybernetes
-from pybernetes.api import errors
+from pybernetes.api import errors, times
 from pybernetes.api.errors import StatusError
 from pybernetes.store.types import Closed, Store
-from pybernetes.wire.http import Request, Response, Server, StreamingResponse, serve
+from pybernetes.wire.http import Request, Response, Server, serve
 
-from . import impersonation, openapi
-from .defaulttolerationseconds import DefaultTolerationSeconds
+from . import bootstrap
+from .access import Access, AccessOptions
+from .admission.chain import ADMISSION, EMBEDDED, Services, admission_chain, admit
+from .authentication.serviceaccount import TokenOptions
 from .discovery import Discovery
-from .endpoints import binding, negotiate, requestinfo
+from .endpoints import binding, negotiate
+from .endpoints.componentstatuses import ComponentStatuses, ComponentStore
+from .endpoints.connect.handlers import Connect
+from .endpoints.connect.kubelet import KubeletConfig
+from .endpoints.eviction import Eviction
 from .endpoints.handlers import ResourceHandler, answer
 from .endpoints.negotiate import Accepted
+from .endpoints.nonresource import Check, NonResource
+from .endpoints.routes import Answer, Routes, Special
+from .expiry import EventExpiry
+from .filters import Asked, Filters, Limits
 from .generic.cache import WatchCache
 from .generic.options import WriteOptions
 from .generic.store import GenericStore
 from .kinds import RESOURCES
-from .namespacelifecycle import NamespaceLifecycle
-from .priority import Priority
+from .metrics import APIServerMetrics
+from .openapi import OpenAPI
+from .reader import CacheReader
 from .resource import Object, Resource
-from .serviceaccount import ServiceAccount
-from .storageobjectinuseprotection import StorageObjectInUseProtection
-from .types import ANONYMOUS, AdmissionPlugin, Authenticator, Authorizer, Reader, RequestInfo, User
+from .services.keeper import ServiceKeeper
+from .services.options import ServiceOptions
+from .types import Attributes, Authenticator, User
 
 _log = logging.getLogger(__name__)
 
-KUBERNETES_VERSION = "1.37.0"
+# What is done at the start, as /readyz names it (upstream: poststarthooks).
+HOOKS = ("start-system-namespaces-controller", "rbac/bootstrap-roles", "start-service-ip-repair-controllers")
+INTERNAL = ("ranges", "masterleases")  # kept beside the resources, and none
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-NOT_ALLOWED = "the server does not allow this method on the requested resource"
-NOT_FOUND = "the server could not find the requested resource"
-STATUS_VERBS = ("get", "update", "patch")
 
 
 @dataclass(kw_only=True)
 class Options:
-    """What the command line decides. `authorizers` None: everyone who is authenticated may do everything (AlwaysAllow)."""
+    """What the command line decides; see also `access.AccessOptions`."""
 
     host: str = "127.0.0.1"
     port: int = 0
     ssl_context: ssl.SSLContext | None = None
     authenticators: Sequence[Authenticator] = ()
-    authorizers: Sequence[Authorizer] | None = None
+    authorization_modes: Sequence[str] = ("AlwaysAllow",)
     anonymous: bool = False
-    enable_admission_plugins: Sequence[str] = ("NamespaceLifecycle", "Priority", "DefaultTolerationSeconds")
+    service_accounts: TokenOptions | None = None
+    bootstrap_tokens: bool = False
+    published_authentication: Mapping[str, str] = field(default_factory=dict)
+    enable_admission_plugins: Sequence[str] = EMBEDDED
+    allow_privileged: bool = True  # containers with all rights on their node
     resources: Sequence[Resource] = RESOURCES
-
-
-class CacheReader:
-    """See `types.Reader`."""
-
-    def __init__(self, cache: WatchCache) -> None:
-        self._cache = cache
-
-    def get(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
-        stored = self._cache.resource(_prefix(group, resource)).items.get(_key(group, resource, namespace, name))
-        return stored.obj if stored else None
-
-    def list(self, group: str, resource: str, namespace: str = "") -> Iterable[Object]:
-        prefix = _prefix(group, resource)
-        found = self._cache.resource(prefix).range(f"{prefix}{namespace}/" if namespace else prefix)
-        return [stored.obj for stored in found]
-
-    async def fresh(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
-        await self._cache.wait(await self._cache.store.revision())
-        return self.get(group, resource, namespace, name)
-
-
-def _prefix(group: str, resource: str) -> str:
-    return f"/registry/{group or 'core'}/{resource}/"
-
-
-def _key(group: str, resource: str, namespace: str, name: str) -> str:
-    return f"{_prefix(group, resource)}{namespace}/{name}" if namespace else _prefix(group, resource) + name
+    kubelet: KubeletConfig = field(default_factory=KubeletConfig)
+    services: ServiceOptions = field(default_factory=ServiceOptions)
+    event_ttl: float = 3600.0  # seconds
+    limits: Limits = field(default_factory=Limits)
 
 
 class APIServer:
@@ -95,15 +83,89 @@ class APIServer:
         self.options = options
         self.cache = WatchCache(store)
         self.reader = CacheReader(self.cache)
-        admission = admission_chain(self.reader, options.enable_admission_plugins)
+        self.metrics = APIServerMetrics(self._counts, self.cache.watchers)
+        self.access = self._access()
+        services = Services(
+            reader=self.reader,
+            authorizers=self.access.authorizers,
+            write_quota=self._write_quota,
+            allow_privileged=options.allow_privileged,
+        )
+        self._admission = admission = admission_chain(services, options.enable_admission_plugins)
         self._handlers = {
             (r.group, r.version, r.name): ResourceHandler(GenericStore(r, self.cache, admission), self._now)
             for r in options.resources
         }
-        self._discovery = Discovery(options.resources)
-        self._openapi = openapi.OpenAPI(options.resources)
+        for handler in self._handlers.values():
+            handler.store.authorize_create = self.access.may_create
+        self._look_at_components()
+        self._services = ServiceKeeper(self.cache, self.store, options.services, self._now)
+        self._events = EventExpiry(self.cache, options.event_ttl, self._now)
+        self._routes = Routes(self._handlers, self._special())
+        self._services.measure(self.metrics.registry)
+        self._filters = Filters(self.metrics, options.limits, self._handlers)
+        discovery, documents = Discovery(options.resources), OpenAPI(options.resources)
+        self._done: set[str] = set()  # parts of the start
+        self._nonresource = NonResource(discovery, documents, self._checks(), self.metrics.registry.text)
         self._server: Server | None = None
         self._ready = False
+
+    def _counts(self) -> dict[tuple[str, str], int]:
+        return {key: count for key, count in self.cache.counts().items() if key[0] not in INTERNAL}
+
+    def _look_at_components(self) -> None:
+        key = ("", "v1", "componentstatuses")
+        if key in self._handlers:
+            asked = ComponentStore(self._handlers[key].resource, self.cache, self._now)
+            self._handlers[key] = ComponentStatuses(asked, self._now)
+
+    def _access(self) -> Access:
+        options = self.options
+        chosen = AccessOptions(
+            authenticators=options.authenticators,
+            authorization_modes=options.authorization_modes,
+            anonymous=options.anonymous,
+            service_accounts=options.service_accounts,
+            bootstrap_tokens=options.bootstrap_tokens,
+            published=options.published_authentication,
+        )
+        return Access(chosen, self.cache, self.reader, self._now, self.metrics.registry)
+
+    def _special(self) -> dict[tuple[str, str, str], dict[str, Special]]:
+        """What is answered otherwise than from a kind's own storage: (group, resource, subresource) -> verb -> handler."""
+        pods, budgets = self.store("", "v1", "pods"), self.store("policy", "v1", "poddisruptionbudgets")
+        bind = functools.partial(binding.create, pods)
+        return {
+            ("", "pods", "binding"): {"create": bind},
+            ("", "bindings", ""): {"create": bind},
+            ("", "pods", "eviction"): {"create": Eviction(pods, budgets).create},
+            **self.access.routes(self._admit),
+            **Connect(self.reader, self.options.kubelet, self._admit_connection).special(),
+        }
+
+    async def _admit(self, attributes: Attributes) -> None:
+        await admit(self._admission, attributes)
+
+    async def _write_quota(self, quota: Object) -> Object:
+        store, metadata = self.store("", "v1", "resourcequotas"), quota["metadata"]
+        options = WriteOptions(admission=False)
+        return (await store.update(metadata["namespace"], metadata["name"], quota, options, "status"))[0]
+
+    async def _admit_connection(
+        self, user: User, resource: str, subresource: str, namespace: str, name: str, options: Object
+    ) -> None:
+        await self.store("", "v1", resource).connect(user, subresource, namespace, name, options)
+
+    def _checks(self) -> dict[str, dict[str, Check]]:
+        """Of /healthz, /livez and /readyz."""
+        hooks: dict[str, Check] = {f"poststarthook/{hook}": functools.partial(self._is_done, hook) for hook in HOOKS}
+        common: dict[str, Check] = {"ping": lambda: True, "log": lambda: True, "etcd": lambda: self.cache.following}
+        ready: dict[str, Check] = {"etcd-readiness": common["etcd"], "informer-sync": lambda: self.cache.revision > 0}
+        shutdown: dict[str, Check] = {"shutdown": lambda: self._ready}
+        return {"healthz": common | hooks, "livez": common | hooks, "readyz": common | ready | hooks | shutdown}
+
+    def _is_done(self, hook: str) -> bool:
+        return hook in self._done
 
     @staticmethod
     def _now() -> datetime:
@@ -117,13 +179,23 @@ class APIServer:
         """Returns when requests are answered and /readyz says so."""
         await self.cache.start()
         await self._make_namespaces()
+        self._done.add("start-system-namespaces-controller")
+        await self.access.bootstrap(self.store)
+        self._done.add("rbac/bootstrap-roles")
+        await bootstrap.ensure(self.store, self.options.resources, times.format_time(self._now()))
+        await self._services.repair()
         options = self.options
         self._server = await serve(self.handle, options.host, options.port, options.ssl_context)
+        await self._services.start(self.port)
+        self._events.start()
+        self._done.add("start-service-ip-repair-controllers")
         self._ready = True
 
     async def stop(self, grace: float = 1.0) -> None:
         """Refuses new requests, ends watches, waits for the rest."""
         self._ready = False
+        await self._events.stop()
+        await self._services.stop()
         await self.cache.stop()
         if self._server is not None:
             await self._server.stop(grace)
@@ -139,36 +211,46 @@ class APIServer:
         for name in SYSTEM_NAMESPACES:
             if self.reader.get("", "namespaces", "", name) is None:
                 obj, _ = store.schema.normalize({"metadata": {"name": name}})
-                await store.create(obj, "", WriteOptions(admission=False))
+                try:
+                    await store.create(obj, "", WriteOptions(admission=False))
+                except StatusError as error:
+                    if error.code != 409:  # another server has been faster
+                        raise
 
     # The way of a request.
 
-    async def handle(self, request: Request) -> Response | StreamingResponse:
+    async def handle(self, request: Request) -> Answer:
         """Every answer, also to what fails."""
-        audit_id = request.header("audit-id") or str(uuid.uuid4())
+        audit_id = request.header("audit-id") or self._audit_id()
+        answered = await self._filters.run(request, self._filters.asked(request), self._answered)
+        headers = (*answered.headers, ("Audit-Id", audit_id))
+        if type(answered) is Response:
+            return Response(answered.status, headers, answered.body)
+        return replace(answered, headers=headers)
+
+    async def _answered(self, request: Request, what: Asked) -> Answer:
         try:
-            answered = await self._handle(request)
+            return await self._handle(request, what)
         except StatusError as error:
-            answered = self._refusal(request, error)
+            return self._refusal(request, error)
         except Closed:
-            answered = self._refusal(request, errors.service_unavailable("the server is shutting down"))
+            return self._refusal(request, errors.service_unavailable("the server is shutting down"))
         except Exception as error:
             _log.exception("%s %r failed", request.method, request.raw_path)
-            answered = self._refusal(request, errors.internal_error(str(error)))
-        headers = (*answered.headers, ("Audit-Id", audit_id))
-        if isinstance(answered, StreamingResponse):
-            return StreamingResponse(answered.producer, answered.status, headers)
-        return Response(answered.status, headers, answered.body)
+            return self._refusal(request, errors.internal_error(str(error)))
 
-    async def _handle(self, request: Request) -> Response | StreamingResponse:
-        path = request.raw_path.decode("latin-1")
-        query = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
-        user = self._impersonated(self._authenticate(request), request)
-        info = requestinfo.parse(request.method, path, query)
-        self._authorize(user, info)
+    async def _handle(self, request: Request, what: Asked) -> Answer:
+        user, info = self.access.user(request), what.info
+        self.access.require(user, info, request)
         if info.is_resource:
-            return await self._resource(request, info, query, user)
-        return self._other(request, info, query)
+            return await self._routes.answer(request, info, what.query, user)
+        return self.access.page(request, info) or self._nonresource.answer(request, info, what.query)
+
+    @staticmethod
+    def _audit_id() -> str:
+        """Random, as uuid.uuid4() but without a system call: it tells requests apart and keeps no secret."""
+        text = f"{random.getrandbits(128):032x}"
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
     def _refusal(self, request: Request, error: StatusError) -> Response:
         try:
@@ -181,221 +263,5 @@ class APIServer:
             return response
         return Response(response.status, (*response.headers, ("Retry-After", str(seconds))), response.body)
 
-    def _authenticate(self, request: Request) -> User:
-        for authenticator in self.options.authenticators:
-            user = authenticator.authenticate(request)
-            if user is not None:
-                return user
-        if not self.options.anonymous:
-            raise errors.unauthorized()
-        return ANONYMOUS
 
-    def _impersonated(self, user: User, request: Request) -> User:
-        """Whom the user wants to be, if the authorizers let them (upstream: endpoints/filters/impersonation.go)."""
-        wanted = impersonation.asked(request)
-        if wanted is None:
-            return user
-        for info in impersonation.questions(wanted):
-            self._authorize(user, info)
-        return impersonation.resolved(wanted)
-
-    def _authorize(self, user: User, info: RequestInfo) -> None:
-        if self.options.authorizers is None:
-            return
-        reasons = []
-        for authorizer in self.options.authorizers:
-            decision = authorizer.authorize(user, info)
-            if decision.allowed:
-                return
-            reasons.append(decision.reason)
-            if decision.denied:
-                break
-        raise errors.forbidden(info.group, info.resource, info.name, "; ".join(r for r in reasons if r))
-
-    async def _resource(
-        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
-    ) -> Response | StreamingResponse:
-        handler = self._handlers.get((info.group, info.version, info.resource))
-        if handler is None or (info.namespace and not handler.resource.namespaced and info.resource != "namespaces"):
-            raise errors.generic(404, "", "", "", "", NOT_FOUND)
-        if info.resource == "namespaces" and not handler.resource.namespaced:
-            info = _of_namespace(info)
-        self._check_verb(handler.resource, info, request.method)
-        match info.verb:
-            case "list" | "watch" if info.verb == "watch":
-                return await handler.watch(request, info, query)
-            case "list":
-                return await handler.list(request, info, query)
-            case "get":
-                return await handler.get(request, info, query)
-            case "create" if info.subresource == "binding" or info.resource == "bindings":
-                return await binding.create(self.store("", "v1", "pods"), request, info, user)
-            case "create":
-                return await handler.create(request, info, query, user)
-            case "update":
-                return await handler.update(request, info, query, user)
-            case "patch":
-                return await handler.patch(request, info, query, user)
-            case "delete":
-                return await handler.delete(request, info, query, user)
-            case "deletecollection":
-                return await handler.delete_collection(request, info, query, user)
-        raise errors.generic(405, "", "", "", "", NOT_ALLOWED)
-
-    @staticmethod
-    def _check_verb(resource: Resource, info: RequestInfo, method: str) -> None:
-        refused = errors.generic(405, "", "", "", "", NOT_ALLOWED)
-        if info.subresource == "binding" and "binding" in resource.subresources:
-            if info.verb != "create" or not info.name:
-                raise refused
-            return
-        if info.subresource:
-            known = (info.subresource == "status" and resource.status) or (
-                info.subresource == "scale" and resource.scale
-            )
-            if not known:
-                if info.subresource in resource.subresources:
-                    raise errors.generic(405, "", "", "", "", NOT_ALLOWED)
-                raise errors.generic(404, "", "", "", "", NOT_FOUND)
-            if info.verb not in STATUS_VERBS:
-                raise refused
-            return
-        # A name is there for exactly the verbs that need one.
-        named = info.verb in ("get", "update", "patch", "delete")
-        if info.verb not in resource.verbs or (info.verb != "watch" and named != bool(info.name)):
-            raise refused
-        if info.verb == "create" and resource.namespaced and not info.namespace:
-            raise refused
-
-    def _other(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
-        path = info.path.rstrip("/") or "/"
-        parts = path.strip("/").split("/")
-        if path in ("/healthz", "/livez", "/readyz") or (
-            parts[0] in ("healthz", "livez", "readyz") and len(parts) == 2
-        ):
-            return self._health(parts, query)
-        if request.method not in ("GET", "HEAD"):
-            known = path == "/" or parts[0] in ("api", "apis", "version", "openapi")
-            raise errors.generic(405 if known else 404, "", "", "", "", NOT_ALLOWED if known else NOT_FOUND)
-        if path == "/version":
-            return answer(200, version_info(), Accepted(pretty=True))
-        if parts[0] == "openapi":
-            found = self._openapi.answer(path, request)
-            if found is not None:
-                return found
-        body = self._discover(request, parts)
-        if isinstance(body, Response):
-            return body
-        if body is not None:
-            return answer(200, body, negotiate.accepted(request, query))
-        if parts[0] == "apis" and len(parts) == 2:
-            return Response(404, [("Content-Type", "text/plain; charset=utf-8")], b"404 page not found\n")
-        if path == "/" or parts[0] not in ("api", "apis"):
-            listed = {"paths": self._paths()}
-            return answer(200 if path == "/" else 404, listed, Accepted(pretty=True))
-        raise errors.generic(404, "", "", "", "", NOT_FOUND)
-
-    def _discover(self, request: Request, parts: list[str]) -> Any:
-        accept = request.header("accept") or ""
-        if parts in (["api"], ["apis"]) and "g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList" in accept.replace(
-            " ", ""
-        ):
-            body, etag = self._discovery.aggregated(parts == ["api"])
-            if etag in (request.header("if-none-match") or ""):
-                return Response(304, [("ETag", f'"{etag}"')])
-            media = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-            return Response(200, [("Content-Type", media), ("ETag", f'"{etag}"'), ("Vary", "Accept")], body)
-        match parts:
-            case ["api"]:
-                return self._discovery.core_versions(request.header("host") or f"{self.options.host}:{self.port}")
-            case ["apis"]:
-                return self._discovery.group_list()
-            case ["api", version]:
-                return self._discovery.resource_list("", version)
-            case ["apis", group]:
-                return self._discovery.group(group)
-            case ["apis", group, version]:
-                return self._discovery.resource_list(group, version)
-        return None
-
-    def _paths(self) -> list[str]:
-        paths = [
-            "/api",
-            "/api/v1",
-            "/apis",
-            "/apis/",
-            "/healthz",
-            "/livez",
-            "/openapi/v2",
-            "/openapi/v3",
-            "/readyz",
-            "/version",
-        ]
-        for group in self._discovery.groups:
-            paths.append(f"/apis/{group}")
-            paths.extend(f"/apis/{group}/{version}" for version in self._discovery.versions(group))
-        return sorted(paths)
-
-    def _health(self, parts: list[str], query: dict[str, str]) -> Response:
-        checks = {"ping": True, "etcd": self.cache.revision > 0}
-        if parts[0] == "readyz":
-            checks["informer-sync"] = self._ready
-        if len(parts) == 2:
-            if parts[1] not in checks:
-                return Response(404, [("Content-Type", "text/plain; charset=utf-8")], b"404 page not found\n")
-            checks = {parts[1]: checks[parts[1]]}
-        excluded = query.get("exclude", "")
-        good = all(state for name, state in checks.items() if name != excluded)
-        text = "ok"
-        if "verbose" in query or not good:
-            lines = [
-                f"[{'+' if state else '-'}]{name} {'ok' if state else 'failed: reason withheld'}"
-                for name, state in checks.items()
-            ]
-            text = "\n".join([*lines, f"{parts[0]} check {'passed' if good else 'failed'}\n"])
-        headers = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
-        return Response(200 if good else 500, headers, text.encode())
-
-
-# The order in which plug-ins are asked (upstream: pkg/kubeapiserver/options/plugins.go).
-ADMISSION: dict[str, Callable[[Reader], AdmissionPlugin]] = {
-    "NamespaceLifecycle": NamespaceLifecycle,
-    "ServiceAccount": ServiceAccount,
-    "Priority": Priority,
-    "DefaultTolerationSeconds": DefaultTolerationSeconds,
-    "StorageObjectInUseProtection": StorageObjectInUseProtection,
-}
-
-
-def admission_chain(reader: Reader, enabled: Sequence[str]) -> list[AdmissionPlugin]:
-    """The enabled plug-ins in their order; ValueError for a name that there is not."""
-    unknown = [name for name in enabled if name not in ADMISSION]
-    if unknown:
-        raise ValueError(f"admission plug-in {unknown[0]!r} is not known; there are {', '.join(ADMISSION)}")
-    return [make(reader) for name, make in ADMISSION.items() if name in enabled]
-
-
-def _of_namespace(info: RequestInfo) -> RequestInfo:
-    """/api/v1/namespaces/a: the object is cluster-scoped, though authorization sees it in its own namespace."""
-    from dataclasses import replace
-
-    return replace(info, namespace="")
-
-
-def version_info() -> dict[str, Any]:
-    """/version."""
-    major, minor, _ = KUBERNETES_VERSION.split(".")
-    import platform
-
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return {
-        "major": major,
-        "minor": minor,
-        "gitVersion": f"v{KUBERNETES_VERSION}+pybernetes.{pybernetes.__version__}",
-        "gitCommit": "",
-        "gitTreeState": "clean",
-        "buildDate": "1970-01-01T00:00:00Z",
-        "goVersion": "none",
-        "compiler": f"python{platform.python_version()}",
-        "platform": f"linux/{machine}",
-    }
+__all__ = ["ADMISSION", "APIServer", "Options", "admission_chain"]

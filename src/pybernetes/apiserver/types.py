@@ -110,6 +110,7 @@ class Attributes:
     old_object: Object | None  # None for CREATE
     dry_run: bool = False
     options: Object = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)  # plug-ins add what the client is to be told
 
 
 class AdmissionPlugin(Protocol):

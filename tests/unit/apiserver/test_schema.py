@@ -5,7 +5,7 @@ import pytest
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.kinds.core.limitrange import RESOURCE as LIMIT_RANGE
 from pybernetes.apiserver.kinds.core.pod import RESOURCE as POD
-from pybernetes.apiserver.schema import compiled
+from pybernetes.apiserver.schema import compiled, duplicates
 
 PREFIX = 'Pod in version "v1" cannot be handled as a Pod: '
 FORM = "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -69,8 +69,37 @@ def test_an_empty_required_list_is_null(body: bytes) -> None:
     assert compiled(LIMIT_RANGE).decode(body)[0]["spec"] == {"limits": None}
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'{"a":\xff}', b"[]", b'"x"', b"null", b'{"spec":{"nodeName":"x"'])
+def test_null_is_an_empty_object() -> None:
+    assert compiled(POD).decode(b"null") == compiled(POD).decode(b"{}")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"a":\xff}', b"[]", b'"x"', b'{"spec":{"nodeName":"x"'])
 def test_no_object_is_a_bad_request(body: bytes) -> None:
     with pytest.raises(StatusError) as refused:
         compiled(POD).decode(body)
     assert refused.value.code == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"a":1,"b":{"a":2}}', []),
+        (b'{"a":1,"a":2}', ['duplicate field "a"']),
+        (b'{"x":[{"a":1},{"b":1,"b":2,"b":3}],"x":[]}', ['duplicate field "x"']),
+        (b'{"x":[{"a":1},{"b":{"c":1,"c":2}}]}', ['duplicate field "x[1].b.c"']),
+        (b'{"a" : 1, "a" : 2, "b": 3}', ['duplicate field "a"']),
+        (b'{"a":"\\":","b":"\\u0022:"}', []),
+    ],
+)
+def test_duplicates(body: bytes, found: list[str]) -> None:
+    assert duplicates(body) == found
+
+
+def test_duplicate_fields_are_refused_or_warned_of() -> None:
+    body = b'{"spec":{"nodeName":"a","nodeName":"b","x":1,"containers":[]}}'
+    problems = ['duplicate field "spec.nodeName"', 'unknown field "spec.x"']
+    obj, warnings = compiled(POD).decode(body, "Warn")
+    assert (obj["spec"]["nodeName"], warnings) == ("b", problems)
+    with pytest.raises(StatusError, match="strict decoding error: " + ", ".join(problems)):
+        compiled(POD).decode(body, "Strict")
+    assert compiled(POD).decode(body, "Ignore")[1] == []

@@ -6,14 +6,48 @@
 from __future__ import annotations
 
 from ..resource import Resource
+from .admissionregistration import RESOURCES as ADMISSIONREGISTRATION
+from .apiregistration import RESOURCES as APIREGISTRATION
 from .apps import RESOURCES as APPS
+from .authentication import RESOURCES as AUTHENTICATION
+from .authorization import RESOURCES as AUTHORIZATION
+from .autoscaling import RESOURCES as AUTOSCALING
 from .batch import RESOURCES as BATCH
+from .certificates import RESOURCES as CERTIFICATES
+from .coordination import RESOURCES as COORDINATION
 from .core import RESOURCES as CORE
-from .plain import RESOURCES as PLAIN
+from .discovery import RESOURCES as DISCOVERY
+from .events import RESOURCES as EVENTS
+from .flowcontrol import RESOURCES as FLOWCONTROL
+from .networking import RESOURCES as NETWORKING
+from .node import RESOURCES as NODE
+from .policy import RESOURCES as POLICY
+from .rbac import RESOURCES as RBAC
+from .resource import RESOURCES as RESOURCE
+from .scheduling import RESOURCES as SCHEDULING
+from .storage import RESOURCES as STORAGE
+from .storagemigration import RESOURCES as STORAGEMIGRATION
 
 RESOURCES: tuple[Resource, ...] = (
     *CORE,
+    *ADMISSIONREGISTRATION,
+    *APIREGISTRATION,
     *APPS,
+    *AUTHENTICATION,
+    *AUTHORIZATION,
+    *AUTOSCALING,
     *BATCH,
-    *PLAIN,
+    *CERTIFICATES,
+    *COORDINATION,
+    *DISCOVERY,
+    *EVENTS,
+    *FLOWCONTROL,
+    *NETWORKING,
+    *NODE,
+    *POLICY,
+    *RBAC,
+    *RESOURCE,
+    *SCHEDULING,
+    *STORAGE,
+    *STORAGEMIGRATION,
 )

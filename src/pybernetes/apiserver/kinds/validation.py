@@ -26,6 +26,7 @@ _UNDERSCORE_SUBDOMAIN = re.compile(r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _HTTP_HEADER = re.compile(r"[-A-Za-z0-9]+")
 _PORT_NAME = re.compile(r"[-a-z0-9]+")
+_HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 _RELAXED_ENV = re.compile(r"[ -<>-~]+")
 
 
@@ -116,6 +117,19 @@ def dns_subdomain(path: Path, value: str) -> Errors:
 def qualified_name(path: Path, value: str) -> Errors:
     """The value is a qualified name, as a label's key is."""
     return each(path, value, label_key_errors(value))
+
+
+def domain_prefixed_path(path: Path, value: str) -> Errors:
+    """`acme.io/foo` (IsDomainPrefixedPath)."""
+    if not value:
+        return [field.required(path)]
+    host, slash, rest = value.partition("/")
+    if not (host and slash and rest):
+        return [field.invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    errors = dns_subdomain(path, host)
+    if not _HTTP_PATH.fullmatch(rest):
+        errors.append(field.invalid(path, rest, regex_error("Invalid path", _HTTP_PATH.pattern)))
+    return errors
 
 
 def enum(path: Path, value: Any, valid: Sequence[str], *, needed: bool = True) -> Errors:

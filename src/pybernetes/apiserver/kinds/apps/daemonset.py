@@ -9,6 +9,7 @@ from pybernetes.api import field
 from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource
+from ..core import podwarnings
 from ..core.poddefaults import default_template
 from ..core.podspec import always_restarted, pod_template
 from ..printing import AGE, NAME, container_cells, format_labels, format_selector, object_age
@@ -25,6 +26,7 @@ from ..workload import (
 )
 
 SPEC = Path("spec")
+GENERATION = "deprecated.daemonset.template.generation"  # of the template; a field of spec in extensions/v1beta1
 _COUNTS = (
     "currentNumberScheduled",
     "numberMisscheduled",
@@ -56,8 +58,26 @@ def default(daemons: Object) -> None:
 
 
 def prepare_create(daemons: Object) -> None:
-    """Nothing runs yet."""
+    """Nothing runs yet, and the template is the first."""
     daemons["status"] = dict.fromkeys(_COUNTS[:4], 0)
+    _set_generation(daemons, max(1, _generation(daemons)))
+
+
+def prepare_update(new: Object, old: Object) -> None:
+    """Another template is another generation of it, whatever the request says."""
+    keep_status(new, old)
+    changed = (new.get("spec") or {}).get("template") != (old.get("spec") or {}).get("template")
+    _set_generation(new, _generation(old) + changed)
+
+
+def _generation(daemons: Object) -> int:
+    text = str((daemons["metadata"].get("annotations") or {}).get(GENERATION) or "")
+    return int(text) if text.isdigit() else 0
+
+
+def _set_generation(daemons: Object, number: int) -> None:
+    metadata = daemons["metadata"]
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), GENERATION: str(number)}
 
 
 def validate(daemons: Object) -> Errors:
@@ -138,10 +158,11 @@ RESOURCE = Resource(
     status=True,
     default=default,
     prepare_create=prepare_create,
-    prepare_update=keep_status,
+    prepare_update=prepare_update,
     prepare_status=keep_spec,
     validate=validate,
     validate_update=validate_update,
+    warnings=podwarnings.of_template("spec.template", named=False),
     validate_status=validate_status,
     columns=(
         NAME,

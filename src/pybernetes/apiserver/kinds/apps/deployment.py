@@ -9,6 +9,7 @@ from pybernetes.api import field
 from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource, ScalePaths
+from ..core import podwarnings
 from ..core.poddefaults import default_template
 from ..core.podspec import always_restarted, pod_template
 from ..printing import AGE, NAME, container_cells, format_selector, object_age
@@ -138,6 +139,7 @@ RESOURCE = Resource(
     prepare_status=keep_spec_and("labels"),
     validate=validate,
     validate_update=validate_update,
+    warnings=podwarnings.of_template("spec.template"),
     validate_status=validate_status,
     columns=(
         NAME,

@@ -9,6 +9,7 @@ from typing import Any
 from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource, ScalePaths
+from ..core import podwarnings
 from ..core.poddefaults import default_template
 from ..core.podspec import always_restarted, pod_template
 from ..printing import AGE, NAME, container_cells, format_selector, object_age
@@ -95,6 +96,7 @@ RESOURCE = Resource(
     prepare_status=keep_spec,
     validate=validate,
     validate_update=validate_update,
+    warnings=podwarnings.of_template("spec.template"),
     validate_status=validate_status,
     selectable=selectable,
     selectable_fields=("status.replicas",),

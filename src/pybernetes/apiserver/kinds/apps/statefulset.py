@@ -9,7 +9,7 @@ from pybernetes.api import field
 from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource, ScalePaths
-from ..core import persistentvolumeclaim
+from ..core import persistentvolumeclaim, podwarnings
 from ..core.poddefaults import default_template
 from ..core.podspec import always_restarted, template_meta
 from ..printing import AGE, NAME, container_cells, object_age
@@ -165,6 +165,7 @@ RESOURCE = Resource(
     prepare_status=keep_spec,
     validate=validate,
     validate_update=validate_update,
+    warnings=podwarnings.of_template("spec.template", named=False),
     validate_status=validate_status,
     columns=(
         NAME,

@@ -11,6 +11,7 @@ from pybernetes.api import field
 from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource
+from ..core import podwarnings
 from ..core.poddefaults import default_template
 from ..printing import AGE, NAME, age, container_cells, format_selector, object_age
 from ..strategy import keep_spec, keep_status
@@ -143,6 +144,7 @@ RESOURCE = Resource(
     prepare_status=keep_spec,
     validate=validate,
     validate_update=validate_update,
+    warnings=podwarnings.of_template("spec.jobTemplate.spec.template", named=False),
     columns=(
         NAME,
         Column("Schedule"),

@@ -13,6 +13,7 @@ from pybernetes.api.labels import SelectorError, dns1123_label_errors, selector_
 from pybernetes.api.times import parse_time
 
 from ...resource import Column, Errors, Object, Resource
+from ..core import podwarnings
 from ..core.poddefaults import default_template
 from ..printing import AGE, NAME, container_cells, format_selector, human_duration, object_age
 from ..strategy import keep_spec, keep_status
@@ -218,6 +219,7 @@ RESOURCE = Resource(
     prepare_status=keep_spec,
     validate=validate,
     validate_update=validate_update,
+    warnings=podwarnings.of_template("spec.template"),
     validate_status=validate_status,
     selectable=selectable,
     selectable_fields=("status.successful",),

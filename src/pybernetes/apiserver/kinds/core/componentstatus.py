@@ -30,6 +30,7 @@ RESOURCE = Resource(
     schema="io.k8s.api.core.v1.ComponentStatus",
     namespaced=False,
     verbs=("get", "list"),
+    deprecated="v1 ComponentStatus is deprecated in v1.19+",
     short_names=("cs",),
     columns=(
         NAME,

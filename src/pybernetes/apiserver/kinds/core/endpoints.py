@@ -109,6 +109,7 @@ RESOURCE = Resource(
     allow_create_on_update=True,
     default=default,
     validate=validate,
+    deprecated="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
     validate_update=validate_update,
     columns=(NAME, Column("Endpoints"), AGE),
     row=row,

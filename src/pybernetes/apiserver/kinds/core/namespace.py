@@ -10,7 +10,7 @@ from pybernetes.api import field
 from pybernetes.api.field import Path
 from pybernetes.api.labels import label_key_errors
 
-from ...resource import Column, Errors, Object, Resource
+from ...resource import Column, Errors, Object, Part, Resource
 from ..meta import STANDARD_FINALIZERS
 from ..printing import AGE, NAME, object_age
 from ..strategy import keep, keep_spec, keep_status
@@ -105,6 +105,7 @@ RESOURCE = Resource(
     name_check="label",
     verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
     status=True,
+    parts={"finalize": Part(keep_status, validate_finalize, ("update",))},
     subresources=("finalize",),
     generation=False,
     default=default,

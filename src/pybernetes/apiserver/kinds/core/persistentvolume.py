@@ -232,6 +232,22 @@ def validate_update(new: Object, old: Object) -> Errors:
     return errors
 
 
+def warnings(volume: Object, old: Object | None) -> list[str]:
+    """What goes out of use (upstream: pkg/api/persistentvolume/util.go)."""
+    annotations = (volume.get("metadata") or {}).get("annotations") or {}
+    told = []
+    for key, use in (
+        ("volume.beta.kubernetes.io/storage-class", 'deprecated since v1.8; use "storageClassName" attribute instead'),
+        ("volume.beta.kubernetes.io/mount-options", 'deprecated since v1.31; use "mountOptions" attribute instead'),
+    ):
+        if key in annotations:
+            told.append(f"{Path('metadata.annotations').key(key)}: {use}")
+    if (volume.get("spec") or {}).get("persistentVolumeReclaimPolicy") == "Recycle":
+        way = "Instead, the recommended approach is to use dynamic provisioning."
+        told.append(f"spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. {way}")
+    return told
+
+
 def row(volume: Object, now: datetime) -> list[Any]:
     """The cells, the wide one included."""
     meta, spec, status = volume["metadata"], volume.get("spec") or {}, volume.get("status") or {}
@@ -268,6 +284,7 @@ RESOURCE = Resource(
     prepare_status=keep_spec,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=(
         NAME,
         Column("Capacity"),

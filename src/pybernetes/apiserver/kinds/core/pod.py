@@ -7,7 +7,7 @@ from typing import Any
 
 from ...resource import Object, Resource
 from ..strategy import keep, keep_spec_and, keep_status
-from . import podtable, podupdate
+from . import podparts, podtable, podupdate, podwarnings
 from .poddefaults import default_pod
 from .resources import qos_class
 
@@ -116,6 +116,7 @@ RESOURCE = Resource(
     short_names=("po",),
     categories=("all",),
     status=True,
+    parts=podparts.PARTS,
     subresources=(
         "attach",
         "binding",
@@ -133,6 +134,7 @@ RESOURCE = Resource(
     prepare_status=prepare_status,
     validate=podupdate.validate_create,
     validate_update=podupdate.validate_update,
+    warnings=podwarnings.on_create,
     validate_status=podupdate.validate_status,
     selectable=selectable,
     selectable_fields=SELECTABLE,

@@ -9,6 +9,7 @@ from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import NAME, container_cells, format_labels
+from . import podwarnings
 from .poddefaults import default_template
 from .podspec import pod_template
 
@@ -44,6 +45,7 @@ RESOURCE = Resource(
     default=default,
     validate=validate,
     validate_update=validate_update,
+    warnings=podwarnings.of_template("template", named=False),
     columns=(
         NAME,
         Column("Containers", description="Names of each container in the template."),

@@ -14,6 +14,7 @@ from ..printing import AGE, NAME, container_cells, format_labels, object_age
 from ..strategy import keep_spec, keep_status
 from ..validation import not_negative
 from ..workload import TEMPLATE_COLUMNS, replica_status
+from . import podwarnings
 from .poddefaults import default_template
 from .podspec import always_restarted, pod_template
 
@@ -107,6 +108,7 @@ RESOURCE = Resource(
     prepare_status=keep_spec,
     validate=validate,
     validate_update=validate_update,
+    warnings=podwarnings.of_template("spec.template"),
     validate_status=validate_status,
     selectable=selectable,
     selectable_fields=("status.replicas",),

@@ -130,6 +130,33 @@ def _keep_allocated(spec: Object, before: Object) -> None:
         spec.update({"healthCheckNodePort": port} if port else {})
 
 
+HINTS, MODE = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
+
+
+def warnings(service: Object, old: Object | None) -> list[str]:
+    """What has no effect, and what will have none (upstream: pkg/api/service/warnings.go)."""
+    spec, kind = service["spec"], service["spec"].get("type")
+    told: list[str] = []
+    if HINTS in (service["metadata"].get("annotations") or {}):
+        told.append(f"annotation {HINTS} is deprecated, please use {MODE} instead")
+    headless = kind == "ClusterIP" and spec.get("clusterIP") == servicerules.HEADLESS
+    ignored = (
+        ("spec.loadBalancerIP", bool(spec.get("loadBalancerIP"))),
+        ("spec.externalIPs", bool(spec.get("externalIPs"))),
+        ("spec.SessionAffinity", spec.get("sessionAffinity") != "None"),
+    )
+    told += [f"{name} is ignored for headless services" for name, given in ignored if headless and given]
+    if spec.get("externalIPs") and not headless:
+        external = kind == "ExternalName"
+        why = 'is ignored when spec.type is "ExternalName"' if external else ""
+        told.append(f"spec.externalIPs {why or 'is deprecated and may no longer be implemented in some clusters'}")
+    if kind != "ExternalName" and spec.get("externalName"):
+        told.append('spec.externalName is ignored when spec.type is not "ExternalName"')
+    if spec.get("trafficDistribution") == "PreferClose":
+        told.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
+    return told
+
+
 def selectable(service: Object) -> Mapping[str, str]:
     """Address and type."""
     spec = service.get("spec") or {}
@@ -187,6 +214,7 @@ RESOURCE = Resource(
     prepare_status=keep_spec,
     validate=servicerules.validate,
     validate_update=servicerules.validate_update,
+    warnings=warnings,
     validate_status=servicerules.validate_status,
     selectable=selectable,
     selectable_fields=("spec.clusterIP", "spec.type"),

@@ -3,7 +3,7 @@
 import pytest
 
 from pybernetes.api.errors import StatusError
-from pybernetes.apiserver import impersonation
+from pybernetes.apiserver.authentication import impersonation
 from pybernetes.apiserver.types import User
 from pybernetes.wire.http import Request
 

@@ -1,0 +1,36 @@
+"""Admission AlwaysAdmit and AlwaysDeny (upstream: plugin/pkg/admission/{admit,deny})."""
+
+from __future__ import annotations
+
+from pybernetes.api import errors
+
+from ..types import Attributes
+
+
+class AlwaysAdmit:
+    """Lets everything through, as no plug-in would."""
+
+    name = "AlwaysAdmit"
+
+    def admit(self, attributes: Attributes) -> None:
+        """Nothing is filled in."""
+
+    def validate(self, attributes: Attributes) -> None:
+        """Nothing is refused."""
+
+
+class AlwaysDeny:
+    """Nothing is written at all: for tests of clients."""
+
+    name = "AlwaysDeny"
+
+    def admit(self, attributes: Attributes) -> None:
+        """403."""
+        self.validate(attributes)
+
+    def validate(self, attributes: Attributes) -> None:
+        """403."""
+        resource = attributes.resource
+        raise errors.forbidden(
+            resource.group, resource.name, attributes.name, "admission control is denying all modifications"
+        )

@@ -1,0 +1,32 @@
+"""Admission LimitPodHardAntiAffinityTopology (upstream: plugin/pkg/admission/antiaffinity)."""
+
+from __future__ import annotations
+
+from pybernetes.api import errors
+
+from ..types import Attributes
+
+HOSTNAME = "kubernetes.io/hostname"
+
+
+class LimitPodHardAntiAffinityTopology:
+    """No pod keeps others off more than a node."""
+
+    name = "LimitPodHardAntiAffinityTopology"
+
+    def admit(self, attributes: Attributes) -> None:
+        """Nothing is filled in."""
+
+    def validate(self, attributes: Attributes) -> None:
+        """403 for required anti-affinity over anything else."""
+        pod, resource = attributes.object, attributes.resource
+        if pod is None or (resource.group, resource.name) != ("", "pods") or attributes.subresource:
+            return
+        anti = ((pod["spec"].get("affinity") or {}).get("podAntiAffinity")) or {}
+        for term in anti.get("requiredDuringSchedulingIgnoredDuringExecution") or ():
+            if term.get("topologyKey") != HOSTNAME:
+                why = (
+                    "affinity.PodAntiAffinity.RequiredDuringScheduling has TopologyKey "
+                    f"{term.get('topologyKey', '')} but only key {HOSTNAME} is allowed"
+                )
+                raise errors.forbidden("", "pods", attributes.name, why)

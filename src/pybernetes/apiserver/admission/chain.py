@@ -1,0 +1,112 @@
+"""The admission plug-ins in the order in which they are asked (upstream: pkg/kubeapiserver/options/plugins.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..authorization.modes import Authorizers
+from ..types import AdmissionPlugin, Attributes, Reader
+from .allowprivileged import AllowPrivileged
+from .always import AlwaysAdmit, AlwaysDeny
+from .alwayspullimages import AlwaysPullImages
+from .antiaffinity import LimitPodHardAntiAffinityTopology
+from .certificates import CertificateApproval, CertificateSigning, CertificateSubjectRestriction
+from .defaultingressclass import DefaultIngressClass
+from .defaultstorageclass import DefaultStorageClass
+from .defaulttolerationseconds import DefaultTolerationSeconds
+from .denyserviceexternalips import DenyServiceExternalIPs
+from .extendedresourcetoleration import ExtendedResourceToleration
+from .limitranger import LimitRanger
+from .namespaceexists import NamespaceExists
+from .namespacelifecycle import NamespaceLifecycle
+from .noderestriction import NodeRestriction
+from .nodetaint import TaintNodesByCondition
+from .persistentvolumeclaimresize import PersistentVolumeClaimResize
+from .podnodeselector import PodNodeSelector
+from .podsecurity import PodSecurity
+from .podtopologylabels import PodTopologyLabels
+from .priority import Priority
+from .rbacescalation import RBACEscalation
+from .resourcequota import ResourceQuota, WriteStatus
+from .runtimeclass import RuntimeClass
+from .serviceaccount import ServiceAccount
+from .storageobjectinuseprotection import StorageObjectInUseProtection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What plug-ins may use of the server."""
+
+    reader: Reader
+    authorizers: Authorizers
+    write_quota: WriteStatus
+    allow_privileged: bool = True
+
+
+ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
+    "AlwaysAdmit": lambda s: AlwaysAdmit(),
+    "NamespaceLifecycle": lambda s: NamespaceLifecycle(s.reader),
+    "NamespaceExists": lambda s: NamespaceExists(s.reader),
+    "LimitPodHardAntiAffinityTopology": lambda s: LimitPodHardAntiAffinityTopology(),
+    "LimitRanger": lambda s: LimitRanger(s.reader),
+    "ServiceAccount": lambda s: ServiceAccount(s.reader),
+    "NodeRestriction": lambda s: NodeRestriction(s.reader, s.authorizers),
+    "TaintNodesByCondition": lambda s: TaintNodesByCondition(),
+    "AlwaysPullImages": lambda s: AlwaysPullImages(),
+    "PodSecurity": lambda s: PodSecurity(s.reader),
+    "PodNodeSelector": lambda s: PodNodeSelector(s.reader),
+    "Priority": lambda s: Priority(s.reader),
+    "DefaultTolerationSeconds": lambda s: DefaultTolerationSeconds(s.reader),
+    "ExtendedResourceToleration": lambda s: ExtendedResourceToleration(),
+    "DefaultStorageClass": lambda s: DefaultStorageClass(s.reader),
+    "StorageObjectInUseProtection": lambda s: StorageObjectInUseProtection(s.reader),
+    "PersistentVolumeClaimResize": lambda s: PersistentVolumeClaimResize(s.reader),
+    "RuntimeClass": lambda s: RuntimeClass(s.reader),
+    "CertificateApproval": lambda s: CertificateApproval(s.authorizers),
+    "CertificateSigning": lambda s: CertificateSigning(s.authorizers),
+    "CertificateSubjectRestriction": lambda s: CertificateSubjectRestriction(),
+    "DefaultIngressClass": lambda s: DefaultIngressClass(s.reader),
+    "DenyServiceExternalIPs": lambda s: DenyServiceExternalIPs(),
+    "PodTopologyLabels": lambda s: PodTopologyLabels(s.reader),
+    "ResourceQuota": lambda s: ResourceQuota(s.reader, s.write_quota),
+    "AlwaysDeny": lambda s: AlwaysDeny(),
+}
+
+# Off unless switched on (upstream: DefaultOffAdmissionPlugins).
+OFF = (
+    "AlwaysAdmit",
+    "NamespaceExists",
+    "LimitPodHardAntiAffinityTopology",
+    "NodeRestriction",
+    "AlwaysPullImages",
+    "PodNodeSelector",
+    "ExtendedResourceToleration",
+    "DenyServiceExternalIPs",
+    "AlwaysDeny",
+)
+DEFAULT = tuple(name for name in ADMISSION if name not in OFF)
+# Of a server without controllers: no namespace has the account that ServiceAccount asks for, no quota is ever counted.
+EMBEDDED = tuple(name for name in DEFAULT if name != "ServiceAccount")
+
+
+def admission_chain(services: Services, enabled: Sequence[str]) -> list[AdmissionPlugin]:
+    """The enabled plug-ins in their order, and what no flag switches off. ValueError for unknown names."""
+    unknown = [name for name in enabled if name not in ADMISSION]
+    if unknown:
+        raise ValueError(f"admission plug-in {unknown[0]!r} is not known; there are {', '.join(ADMISSION)}")
+    chosen = [make(services) for name, make in ADMISSION.items() if name in enabled]
+    always: list[AdmissionPlugin] = [RBACEscalation(services.authorizers)]
+    if not services.allow_privileged:
+        always.append(AllowPrivileged())
+    # What counts must be the last to be asked, lest it counts what is refused after it.
+    last = [plugin for plugin in chosen if plugin.name == ResourceQuota.name]
+    return [*(plugin for plugin in chosen if plugin not in last), *always, *last]
+
+
+async def admit(chain: Sequence[AdmissionPlugin], attributes: Attributes) -> None:
+    """Asks all of what is no write of an object; StatusError where one objects."""
+    for plugin in chain:
+        for waiting in (plugin.admit(attributes), plugin.validate(attributes)):
+            if waiting is not None:
+                await waiting

@@ -1,0 +1,35 @@
+"""Admission DefaultIngressClass (upstream: plugin/pkg/admission/network/defaultingressclass)."""
+
+from __future__ import annotations
+
+from ..types import Attributes, Reader
+from .defaultclass import default_class
+
+ANNOTATIONS = ("ingressclass.kubernetes.io/is-default-class",)
+LEGACY = "kubernetes.io/ingress.class"
+
+
+class DefaultIngressClass:
+    """An ingress that names no class gets the default one."""
+
+    name = "DefaultIngressClass"
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def admit(self, attributes: Attributes) -> None:
+        """Fills it in."""
+        ingress, resource = attributes.object, attributes.resource
+        if ingress is None or (resource.group, resource.name) != ("networking.k8s.io", "ingresses"):
+            return
+        if attributes.operation != "CREATE" or attributes.subresource:
+            return
+        spec = ingress.setdefault("spec", {})
+        if spec.get("ingressClassName") or LEGACY in (ingress["metadata"].get("annotations") or {}):
+            return
+        found = default_class(self._reader.list("networking.k8s.io", "ingressclasses"), ANNOTATIONS)
+        if found is not None:
+            spec["ingressClassName"] = found["metadata"]["name"]
+
+    def validate(self, attributes: Attributes) -> None:
+        """Nothing more."""

@@ -1,0 +1,37 @@
+"""Admission DefaultStorageClass (upstream: plugin/pkg/admission/storage/storageclass/setdefault)."""
+
+from __future__ import annotations
+
+from ..types import Attributes, Reader
+from .defaultclass import default_class
+
+ANNOTATIONS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+BETA = "volume.beta.kubernetes.io/storage-class"
+
+
+class DefaultStorageClass:
+    """A claim that asks for no class gets the default one; one that asks for "" gets none."""
+
+    name = "DefaultStorageClass"
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def admit(self, attributes: Attributes) -> None:
+        """Fills it in."""
+        claim, resource = attributes.object, attributes.resource
+        if claim is None or (resource.group, resource.name) != ("", "persistentvolumeclaims"):
+            return
+        if attributes.operation != "CREATE" or attributes.subresource:
+            return
+        if "storageClassName" in claim["spec"] or BETA in (claim["metadata"].get("annotations") or {}):
+            return
+        found = default_class(self._reader.list("storage.k8s.io", "storageclasses"), ANNOTATIONS)
+        if found is not None:
+            claim["spec"]["storageClassName"] = found["metadata"]["name"]
+
+    def validate(self, attributes: Attributes) -> None:
+        """Nothing more."""

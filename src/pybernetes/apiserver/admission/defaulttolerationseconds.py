@@ -1,0 +1,35 @@
+"""Admission DefaultTolerationSeconds (upstream: plugin/pkg/admission/defaulttolerationseconds)."""
+
+from __future__ import annotations
+
+from ..types import Attributes, Reader
+
+SECONDS = 300  # upstream's --default-not-ready-toleration-seconds and --default-unreachable-toleration-seconds
+TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
+class DefaultTolerationSeconds:
+    """A pod stays five minutes on a node that fails, unless it says otherwise."""
+
+    name = "DefaultTolerationSeconds"
+
+    def __init__(self, reader: Reader) -> None:
+        """Needs to look nothing up."""
+
+    def admit(self, attributes: Attributes) -> None:
+        """Adds what is missing."""
+        pod, resource = attributes.object, attributes.resource
+        if pod is None or (resource.group, resource.name) != ("", "pods") or attributes.subresource:
+            return
+        spec = pod["spec"]
+        present = spec.get("tolerations") or []
+        for taint in TAINTS:
+            tolerated = any(
+                t.get("key", "") in ("", taint) and t.get("effect", "") in ("", "NoExecute") for t in present
+            )
+            if not tolerated:
+                extra = {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS}
+                spec["tolerations"] = [*(spec.get("tolerations") or []), extra]
+
+    def validate(self, attributes: Attributes) -> None:
+        """Nothing more."""

@@ -1,0 +1,59 @@
+"""Admission PersistentVolumeClaimResize (upstream: plugin/pkg/admission/storage/persistentvolume/resize)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pybernetes.api import errors
+from pybernetes.api.quantity import Quantity, parse_quantity
+
+from ..types import Attributes, Reader
+
+BETA = "volume.beta.kubernetes.io/storage-class"
+
+
+class PersistentVolumeClaimResize:
+    """A claim grows only once it is bound, and only where its class lets it."""
+
+    name = "PersistentVolumeClaimResize"
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def admit(self, attributes: Attributes) -> None:
+        """Nothing is filled in."""
+
+    def validate(self, attributes: Attributes) -> None:
+        """403 for a claim that may not grow."""
+        new, old, resource = attributes.object, attributes.old_object, attributes.resource
+        if new is None or old is None or (resource.group, resource.name) != ("", "persistentvolumeclaims"):
+            return
+        if attributes.subresource or _size(new) <= _size(old):
+            return
+        if (old.get("status") or {}).get("phase") != "Bound":
+            raise errors.forbidden(
+                "", resource.name, attributes.name, "Only bound persistent volume claims can be expanded"
+            )
+        if not self._expandable(new, old):
+            why = (
+                "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc "
+                "must support resize"
+            )
+            raise errors.forbidden("", resource.name, attributes.name, why)
+
+    def _expandable(self, new: dict[str, Any], old: dict[str, Any]) -> bool:
+        name, before = _class(new), _class(old)
+        if not name or name != before:
+            return False
+        found = self._reader.get("storage.k8s.io", "storageclasses", "", name)
+        return bool(found and found.get("allowVolumeExpansion"))
+
+
+def _size(claim: dict[str, Any]) -> Quantity:
+    requests = ((claim.get("spec") or {}).get("resources") or {}).get("requests") or {}
+    return parse_quantity(requests.get("storage", "0"))
+
+
+def _class(claim: dict[str, Any]) -> str:
+    annotations = claim["metadata"].get("annotations") or {}
+    return str(annotations.get(BETA) or (claim.get("spec") or {}).get("storageClassName") or "")

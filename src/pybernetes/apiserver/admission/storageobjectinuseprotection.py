@@ -1,0 +1,32 @@
+"""Admission StorageObjectInUseProtection (upstream: plugin/pkg/admission/storage/storageobjectinuseprotection)."""
+
+from __future__ import annotations
+
+from ..types import Attributes, Reader
+
+FINALIZERS = {
+    "persistentvolumeclaims": "kubernetes.io/pvc-protection",
+    "persistentvolumes": "kubernetes.io/pv-protection",
+}
+
+
+class StorageObjectInUseProtection:
+    """A volume or claim that is in use is not gone before it is free: the finalizer holds it."""
+
+    name = "StorageObjectInUseProtection"
+
+    def __init__(self, reader: Reader) -> None:
+        """Needs to look nothing up."""
+
+    def admit(self, attributes: Attributes) -> None:
+        """Adds the finalizer to what is made."""
+        obj, resource = attributes.object, attributes.resource
+        finalizer = FINALIZERS.get(resource.name) if resource.group == "" and not attributes.subresource else None
+        if finalizer is None or obj is None or attributes.operation != "CREATE":
+            return
+        present = obj["metadata"].get("finalizers") or []
+        if finalizer not in present:
+            obj["metadata"]["finalizers"] = [*present, finalizer]
+
+    def validate(self, attributes: Attributes) -> None:
+        """Nothing more."""

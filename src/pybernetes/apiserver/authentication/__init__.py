@@ -1,0 +1,1 @@
+"""Who asks: one module an authenticator; `chain.py` has their order. Nothing here knows what one may."""

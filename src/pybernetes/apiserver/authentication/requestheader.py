@@ -1,0 +1,44 @@
+"""Authentication by a front proxy that says in headers who asks (upstream: apiserver/.../request/headerrequest)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from pybernetes.wire.http import Request
+
+from ..types import User
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHeader:
+    """Of the flags --requestheader-*. `trusted` says whether a DER certificate is the proxy's."""
+
+    trusted: Callable[[bytes], bool]
+    username_headers: Sequence[str] = ("x-remote-user",)
+    uid_headers: Sequence[str] = ()
+    group_headers: Sequence[str] = ("x-remote-group",)
+    extra_prefixes: Sequence[str] = ("x-remote-extra-",)
+
+    def authenticate(self, request: Request) -> User | None:
+        """None without the proxy's certificate, or without a user in the headers."""
+        if not request.peer_certificate or not any(request.header(name) for name in self.username_headers):
+            return None
+        if not self.trusted(request.peer_certificate):
+            return None
+        name = next(value for header in self.username_headers if (value := request.header(header)))
+        uid = next((value for header in self.uid_headers if (value := request.header(header))), "")
+        groups = tuple(value for header in self.group_headers for value in request.header_values(header))
+        if "system:authenticated" not in groups:
+            groups = (*groups, "system:authenticated")
+        return User(name, groups, uid, self._extra(request))
+
+    def _extra(self, request: Request) -> dict[str, tuple[str, ...]]:
+        extra: dict[str, tuple[str, ...]] = {}
+        for header, value in request.headers:
+            for prefix in self.extra_prefixes:
+                if header.startswith(prefix):
+                    key = unquote(header[len(prefix) :])
+                    extra[key] = (*extra.get(key, ()), value)
+        return extra

@@ -1,0 +1,108 @@
+"""Makes the bootstrap roles and bindings what they should be (upstream: pkg/registry/rbac/rest, component-helpers/auth/rbac/reconciliation).
+
+Nothing is taken away: rules, subjects, labels that somebody added stay. Objects whose annotation autoupdate is "false" are left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from pybernetes.api import errors
+
+from . import bootstrappolicy as policy
+from .rules import compact, missing
+
+Object = dict[str, Any]
+
+
+class Objects(Protocol):
+    """The verbs of one resource, as reconciling needs them."""
+
+    def get(self, namespace: str, name: str) -> Object | None: ...
+
+    async def create(self, namespace: str, obj: Object) -> None: ...
+
+    async def update(self, namespace: str, obj: Object) -> None: ...
+
+    async def replace(self, namespace: str, obj: Object) -> None:
+        """Deletes and makes anew: what a role is of cannot be changed in a binding."""
+        ...
+
+
+def _merged_meta(have: Object, want: Object) -> bool:
+    changed = False
+    for part in ("labels", "annotations"):
+        present = have["metadata"].get(part) or {}
+        if any(present.get(key) != value for key, value in want["metadata"][part].items()):
+            have["metadata"][part] = {**present, **want["metadata"][part]}
+            changed = True
+    return changed
+
+
+def reconciled_role(have: Object, want: Object) -> Object | None:
+    """The role as it should be; None if it is."""
+    if (have["metadata"].get("annotations") or {}).get(policy.AUTOUPDATE) == "false":
+        return None
+    new = copy.deepcopy(have)
+    changed = _merged_meta(new, want)
+    if "aggregationRule" in want:
+        wanted = want["aggregationRule"]["clusterRoleSelectors"]
+        present = (have.get("aggregationRule") or {}).get("clusterRoleSelectors") or []
+        lacking = [selector for selector in wanted if selector not in present]
+        if lacking:
+            new["aggregationRule"] = {"clusterRoleSelectors": present + lacking}
+        return new if changed or lacking else None
+    absent = missing(have.get("rules") or [], want["rules"])
+    if absent:
+        new["rules"] = [*(have.get("rules") or []), *compact(absent)]
+    return new if changed or absent else None
+
+
+def reconciled_binding(have: Object, want: Object) -> Object | None:
+    """As reconciled_role, of subjects. The role must be the same."""
+    if (have["metadata"].get("annotations") or {}).get(policy.AUTOUPDATE) == "false":
+        return None
+    new = copy.deepcopy(have)
+    changed = _merged_meta(new, want)
+    present = have.get("subjects") or []
+    absent = [subject for subject in want.get("subjects") or () if subject not in present]
+    if absent:
+        new["subjects"] = present + absent
+    return new if changed or absent else None
+
+
+async def _ensure(
+    store: Objects, want: Object, reconciled: Callable[[Object, Object], Object | None], replaceable: bool
+) -> None:
+    namespace, name = want["metadata"].get("namespace", ""), want["metadata"]["name"]
+    have = store.get(namespace, name)
+    try:
+        if have is None:
+            await store.create(namespace, want)
+        elif replaceable and have.get("roleRef") != want["roleRef"]:
+            if (have["metadata"].get("annotations") or {}).get(policy.AUTOUPDATE) != "false":
+                await store.replace(namespace, want)
+        elif (new := reconciled(have, want)) is not None:
+            await store.update(namespace, new)
+    except errors.StatusError as error:
+        if error.code != 409:  # another server, or a user, was faster; the next start looks again
+            raise
+
+
+async def reconcile(store: Callable[[str], Objects]) -> None:
+    """All of it, at once; `store` gives the verbs of a resource by its name."""
+
+    def ensured(resource: str, wanted: Iterable[Object], binding: bool) -> list[Any]:
+        kind = reconciled_binding if binding else reconciled_role
+        verbs = store(resource)
+        return [_ensure(verbs, want, kind, binding) for want in wanted]
+
+    await asyncio.gather(
+        *ensured("clusterroles", policy.cluster_roles(), False),
+        *ensured("clusterrolebindings", policy.cluster_role_bindings(), True),
+        *ensured("roles", policy.roles(), False),
+        *ensured("rolebindings", policy.role_bindings(), True),
+    )

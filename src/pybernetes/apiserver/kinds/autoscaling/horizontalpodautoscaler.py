@@ -1,0 +1,160 @@
+"""HorizontalPodAutoscaler of autoscaling/v2 (upstream: pkg/apis/autoscaling, pkg/registry/autoscaling/horizontalpodautoscaler)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from datetime import datetime
+from typing import Any
+
+from pybernetes.api import field
+from pybernetes.api.field import Path
+
+from ...resource import Column, Errors, Object, Resource
+from ..printing import AGE, NAME, object_age
+from ..strategy import keep_spec, keep_status
+from ..validation import not_negative_fields
+from . import metrics
+
+SPEC, STATUS = Path("spec"), Path("status")
+CPU_PERCENT = 80
+DEFAULT_METRICS = [
+    {
+        "type": "Resource",
+        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": CPU_PERCENT}},
+    }
+]
+DEFAULT_RULES: Mapping[str, Mapping[str, Any]] = {
+    "scaleUp": {
+        "stabilizationWindowSeconds": 0,
+        "selectPolicy": "Max",
+        "policies": [
+            {"type": "Pods", "value": 4, "periodSeconds": 15},
+            {"type": "Percent", "value": 100, "periodSeconds": 15},
+        ],
+    },
+    "scaleDown": {"selectPolicy": "Max", "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]},
+}
+SHOWN = 2  # metrics in a table
+
+
+def default(scaler: Object) -> None:
+    """One replica at least; 80 % of the requested CPU; upstream's rules where some are given."""
+    spec = scaler.setdefault("spec", {})
+    if spec.get("minReplicas") is None:
+        spec["minReplicas"] = 1
+    if not spec.get("metrics"):
+        spec["metrics"] = deepcopy(DEFAULT_METRICS)
+    behavior = spec.get("behavior")
+    if behavior is not None:
+        for name, rules in DEFAULT_RULES.items():
+            given = behavior.setdefault(name, {})
+            for key, value in rules.items():
+                if given.get(key) is None or (key == "policies" and not given[key]):
+                    given[key] = deepcopy(value)
+
+
+def prepare_create(scaler: Object) -> None:
+    """Nothing was seen yet."""
+    scaler["status"] = {"desiredReplicas": 0, "currentMetrics": None}
+
+
+def validate(scaler: Object) -> Errors:
+    """ValidateHorizontalPodAutoscaler."""
+    spec = scaler.get("spec") or {}
+    least, most = spec.get("minReplicas"), spec.get("maxReplicas") or 0
+    errors: Errors = []
+    if least is not None and least < 1:
+        errors.append(field.invalid(SPEC / "minReplicas", least, "must be greater than or equal to 1"))
+    if most < 1:
+        errors.append(field.invalid(SPEC / "maxReplicas", most, "must be greater than 0"))
+    if least is not None and most < least:
+        errors.append(field.invalid(SPEC / "maxReplicas", most, "must be greater than or equal to `minReplicas`"))
+    errors += metrics.reference(SPEC / "scaleTargetRef", spec.get("scaleTargetRef") or {})
+    errors += metrics.metrics(SPEC / "metrics", spec.get("metrics") or (), least)
+    return errors + metrics.behavior(SPEC / "behavior", spec.get("behavior"))
+
+
+def validate_update(new: Object, old: Object) -> Errors:
+    """As on creation."""
+    return validate(new)
+
+
+def validate_status(new: Object, old: Object) -> Errors:
+    """Counts are not negative."""
+    return not_negative_fields(STATUS, new.get("status") or {}, ("currentReplicas", "desiredReplicas"))
+
+
+# --- table --------------------------------------------------------------------------------------
+
+
+def _targets(specs: Sequence[Mapping[str, Any]], seen: Sequence[Mapping[str, Any]]) -> str:
+    if not specs:
+        return "<none>"
+    texts = [_metric(spec, seen[index] if index < len(seen) else {}) for index, spec in enumerate(specs)]
+    shown = ", ".join(texts[:SHOWN])
+    return f"{shown} + {len(texts) - SHOWN} more..." if len(texts) > SHOWN else shown
+
+
+def _metric(spec: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
+    name = metrics.SOURCES.get(spec.get("type") or "")
+    if name is None:
+        return "<unknown type>"
+    source, found = spec.get(name) or {}, (seen.get(name) or {}).get("current") or {}
+    target = source.get("target") or {}
+    if name in ("resource", "containerResource"):
+        label = source.get("name") or ""
+        if target.get("averageValue") is not None:
+            return f"{label}: {found.get('averageValue', '<unknown>')}/{target['averageValue']}"
+        now, goal = found.get("averageUtilization"), target.get("averageUtilization")
+        now_text, goal_text = "<unknown>" if now is None else f"{now}%", "<auto>" if goal is None else f"{goal}%"
+        return f"{label}: {now_text}/{goal_text}"
+    if name != "pods" and target.get("averageValue") is None:
+        return f"{found.get('value', '<unknown>')}/{target.get('value', '<nil>')}"
+    text = f"{found.get('averageValue', '<unknown>')}/{target.get('averageValue', '<nil>')}"
+    return text if name == "pods" else f"{text} (avg)"
+
+
+def row(scaler: Object, now: datetime) -> list[Any]:
+    """Name, Reference, Targets, MinPods, MaxPods, Replicas, Age."""
+    spec, status = scaler.get("spec") or {}, scaler.get("status") or {}
+    target, least = spec.get("scaleTargetRef") or {}, spec.get("minReplicas")
+    return [
+        scaler["metadata"]["name"],
+        f"{target.get('kind') or ''}/{target.get('name') or ''}",
+        _targets(spec.get("metrics") or (), status.get("currentMetrics") or ()),
+        "<unset>" if least is None else str(least),
+        spec.get("maxReplicas") or 0,
+        status.get("currentReplicas") or 0,
+        object_age(scaler, now),
+    ]
+
+
+RESOURCE = Resource(
+    group="autoscaling",
+    version="v2",
+    name="horizontalpodautoscalers",
+    kind="HorizontalPodAutoscaler",
+    schema="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
+    short_names=("hpa",),
+    categories=("all",),
+    status=True,
+    generation=False,
+    default=default,
+    prepare_create=prepare_create,
+    prepare_update=keep_status,
+    prepare_status=keep_spec,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
+    columns=(
+        NAME,
+        Column("Reference", description="What is scaled"),
+        Column("Targets", description="Of each metric, what was seen and what is wanted"),
+        Column("MinPods", description="The lower limit for the number of replicas"),
+        Column("MaxPods", description="The upper limit for the number of replicas"),
+        Column("Replicas", description="The number of replicas last seen"),
+        AGE,
+    ),
+    row=row,
+)

@@ -1,0 +1,245 @@
+"""What is odd in a pod or template, though not wrong: told in the Warning header (upstream: pkg/api/pod/warnings.go, pkg/api/node)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pybernetes.api import field
+from pybernetes.api.field import Path
+from pybernetes.api.labels import dns1123_label_errors
+
+from ..validation import quantity
+
+Object = Mapping[str, Any]
+
+DEPRECATED_LABELS: Mapping[str, str] = {
+    "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
+    "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
+    "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
+    "failure-domain.beta.kubernetes.io/zone": 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
+    "beta.kubernetes.io/instance-type": 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
+}
+DEPRECATED_ANNOTATIONS: Mapping[str, str] = {
+    "scheduler.alpha.kubernetes.io/critical-pod": 'non-functional in v1.16+; use the "priorityClassName" field instead',
+    "security.alpha.kubernetes.io/sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
+    "security.alpha.kubernetes.io/unsafe-sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
+}
+DEPRECATED_VOLUMES: Mapping[str, str] = {
+    "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
+    "gitRepo": "deprecated in v1.11",
+    "scaleIO": "deprecated in v1.16, non-functional in v1.22+",
+    "flocker": "deprecated in v1.22, non-functional in v1.25+",
+    "storageos": "deprecated in v1.22, non-functional in v1.25+",
+    "quobyte": "deprecated in v1.22, non-functional in v1.25+",
+    "glusterfs": "deprecated in v1.25, non-functional in v1.26+",
+    "cephfs": "deprecated in v1.28, non-functional in v1.31+",
+    "rbd": "deprecated in v1.28, non-functional in v1.31+",
+}
+SECCOMP_POD, SECCOMP_CONTAINER = (
+    "seccomp.security.alpha.kubernetes.io/pod",
+    "container.seccomp.security.alpha.kubernetes.io/",
+)
+APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
+SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
+NULL_SELECTOR = "a null labelSelector results in matching no pod"
+WHOLE_BYTES = ("memory", "ephemeral-storage")
+NAMES = "a DNS label is recommended:"
+
+
+def on_create(pod: Object, old: Object | None) -> list[str]:
+    """Of a new pod; updates are too many to look at each, as upstream finds."""
+    if old is not None:
+        return []
+    metadata = pod.get("metadata") or {}
+    return name_warnings(metadata, "the Pod's hostname") + warnings(Path(), pod.get("spec") or {}, metadata)
+
+
+def name_warnings(metadata: Object, what: str = "Pod names and hostnames") -> list[str]:
+    """Of names that are no host names."""
+    problems = dns1123_label_errors(metadata.get("name") or "")
+    if not problems:
+        return []
+    surprising = "which can result in surprising behavior"
+    return [f"metadata.name: this is used in {what}, {surprising}; {NAMES} [{' '.join(problems)}]"]
+
+
+def of_template(path: str, *, named: bool = True) -> Any:
+    """The hook of a kind with a pod template at `path` (`spec.template`): at creation, and when the object's generation changes."""
+    parts = path.split(".")
+
+    def hook(obj: Object, old: Object | None) -> list[str]:
+        metadata = obj.get("metadata") or {}
+        if old is not None and metadata.get("generation") == (old.get("metadata") or {}).get("generation"):
+            return []
+        template: Any = obj
+        for part in parts:
+            template = (template or {}).get(part)
+        told = name_warnings(metadata) if named and old is None else []
+        if template is None:
+            return told
+        return told + warnings(Path(path), template.get("spec") or {}, template.get("metadata") or {}, template=True)
+
+    return hook
+
+
+def warnings(path: Path, spec: Object, metadata: Object, *, template: bool = False) -> list[str]:
+    """`path` is that of the pod or template itself."""
+    at, annotations = path / "spec", metadata.get("annotations") or {}
+    told = [
+        f"{(at / 'nodeSelector').key(k)}: {DEPRECATED_LABELS[k]}"
+        for k in spec.get("nodeSelector") or ()
+        if k in DEPRECATED_LABELS
+    ]
+    if affinity := spec.get("affinity"):
+        told += _affinity(at / "affinity", affinity)
+    told += _spread(at / "topologySpreadConstraints", spec.get("topologySpreadConstraints") or ())
+    if annotations:
+        told += _annotations(path / "metadata" / "annotations", annotations, spec, template=template)
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        told += [
+            f"{at / 'volumes' / index / name}: {why}" for name, why in DEPRECATED_VOLUMES.items() if name in volume
+        ]
+    told += _repeated(at / "hostAliases", spec.get("hostAliases") or (), "ip")
+    secrets = spec.get("imagePullSecrets") or ()
+    told += _repeated(at / "imagePullSecrets", secrets, "name")
+    told += [
+        f'{at / "imagePullSecrets" / i / "name"}: invalid empty name ""'
+        for i, s in enumerate(secrets)
+        if not s.get("name")
+    ]
+    told += _fractions(at / "overhead", spec.get("overhead") or {})
+    for place, container in _containers(at, spec):
+        resources = container.get("resources") or {}
+        for name in ("limits", "requests"):
+            told += _fractions(place / "resources" / name, resources.get(name) or {})
+        told += _environment(place / "env", container.get("env") or ())
+    told += _ports(list(_containers(at, spec)))
+    seconds = spec.get("terminationGracePeriodSeconds")
+    if seconds is not None and seconds < 0:
+        why = "must be >= 0; negative values are invalid and will be treated as 1"
+        told.append(f"{at / 'terminationGracePeriodSeconds'}: {why}")
+    return told
+
+
+def _containers(path: Path, spec: Object) -> Iterator[tuple[Path, Object]]:
+    for kind in ("initContainers", "containers", "ephemeralContainers"):
+        for index, container in enumerate(spec.get(kind) or ()):
+            yield path / kind / index, container
+
+
+# --- where it runs ------------------------------------------------------------------------------
+
+
+def _affinity(path: Path, affinity: Object) -> list[str]:
+    node, at = affinity.get("nodeAffinity") or {}, path / "nodeAffinity"
+    required, preferred = (
+        "requiredDuringSchedulingIgnoredDuringExecution",
+        "preferredDuringSchedulingIgnoredDuringExecution",
+    )
+    told: list[str] = []
+    for index, term in enumerate((node.get(required) or {}).get("nodeSelectorTerms") or ()):
+        told += _term(at / required / "nodeSelectorTerms" / index, term)
+    for index, term in enumerate(node.get(preferred) or ()):
+        told += _term(at / preferred / index / "preference", term.get("preference") or {})
+    for kind in ("podAffinity", "podAntiAffinity"):
+        rules, place = affinity.get(kind) or {}, path / kind
+        for index, term in enumerate(rules.get(required) or ()):
+            if term.get("labelSelector") is None:
+                told.append(f"{place / required / index / 'labelSelector'}: {NULL_SELECTOR}")
+        for index, term in enumerate(rules.get(preferred) or ()):
+            if (term.get("podAffinityTerm") or {}).get("labelSelector") is None:
+                told.append(f"{place / preferred / index / 'podAffinityTerm' / 'labelSelector'}: {NULL_SELECTOR}")
+    return told
+
+
+def _term(path: Path, term: Object) -> list[str]:
+    found = [(index, e.get("key") or "") for index, e in enumerate(term.get("matchExpressions") or ())]
+    at = path / "matchExpressions"
+    return [f"{at / i / 'key'}: {key} is {DEPRECATED_LABELS[key]}" for i, key in found if key in DEPRECATED_LABELS]
+
+
+def _spread(path: Path, constraints: Sequence[Object]) -> list[str]:
+    told: list[str] = []
+    for index, constraint in enumerate(constraints):
+        key = constraint.get("topologyKey") or ""
+        if key in DEPRECATED_LABELS:
+            told.append(f"{path / index / 'topologyKey'}: {key} is {DEPRECATED_LABELS[key]}")
+        if constraint.get("labelSelector") is None:
+            told.append(f"{path / index / 'labelSelector'}: {NULL_SELECTOR}")
+    return told
+
+
+# --- what it says of itself -----------------------------------------------------------------------
+
+
+def _annotations(path: Path, annotations: Object, spec: Object, *, template: bool) -> list[str]:
+    told = [f"{path.key(key)}: {why}" for key, why in DEPRECATED_ANNOTATIONS.items() if key in annotations]
+    security = spec.get("securityContext") or {}
+    if SECCOMP_POD in annotations and security.get("seccompProfile") is None:
+        told.append(f"{path.key(SECCOMP_POD)}: {SECCOMP}")
+    for _, container in _containers(path, spec):
+        own, name = container.get("securityContext") or {}, container.get("name") or ""
+        if SECCOMP_CONTAINER + name in annotations and own.get("seccompProfile") is None:
+            told.append(f"{path.key(SECCOMP_CONTAINER + name)}: {SECCOMP}")
+        has_field = security.get("appArmorProfile") is not None or own.get("appArmorProfile") is not None
+        if template and APPARMOR + name in annotations and not has_field:
+            why = 'deprecated since v1.30; use the "appArmorProfile" field instead'
+            told.append(f"{path.key(APPARMOR + name)}: {why}")
+    return told
+
+
+def _repeated(path: Path, items: Sequence[Object], name: str) -> list[str]:
+    values = [item.get(name) or "" for item in items]
+    return [
+        f"{path / index / name}: duplicate {name} {field.quote(value)}"
+        for index, value in enumerate(values)
+        if value in values[:index]
+    ]
+
+
+def _fractions(path: Path, amounts: Mapping[str, str]) -> list[str]:
+    return [
+        f"{path.key(name)}: fractional byte value {field.quote(amounts[name])} is invalid, must be an integer"
+        for name in WHOLE_BYTES
+        if name in amounts and quantity(amounts[name]).milli_value() % 1000
+    ]
+
+
+def _environment(path: Path, variables: Sequence[Object]) -> list[str]:
+    told: list[str] = []
+    seen: set[str] = set()
+    for index, variable in enumerate(variables):
+        name, value = variable.get("name") or "", variable.get("value") or ""
+        reference = f"$({name})"
+        if name in seen and (variable.get("valueFrom") is not None or value == reference or reference not in value):
+            why = f"hides previous definition of {field.quote(name)}, which may be dropped when using apply"
+            told.append(f"{path / index}: {why}")
+        seen.add(name)
+    return told
+
+
+def _ports(containers: Sequence[tuple[Path, Object]]) -> list[str]:
+    told: list[str] = []
+    seen: dict[tuple[Any, Any], list[tuple[Path, Object]]] = {}
+    for place, container in containers:
+        for index, port in enumerate(container.get("ports") or ()):
+            at = place / "ports" / index
+            if port.get("hostIP") and not port.get("hostPort"):
+                told.append(f"{at}: hostIP set without hostPort: {field.quote(dict(port))}")
+            others = seen.setdefault((port.get("containerPort"), port.get("protocol")), [])
+            for other_at, other in others:
+                if sort := _overlap(port, other):
+                    told.append(f"{at}: {sort} port definition with {other_at}")
+            others.append((at, port))
+    return told
+
+
+def _overlap(port: Object, other: Object) -> str:
+    numbers = [p.get("hostPort") or 0 for p in (port, other)]
+    hosts = [p.get("hostIP") or "" for p in (port, other)]
+    if numbers[0] == numbers[1] and hosts[0] == hosts[1]:
+        return "duplicate"
+    if not all(numbers):
+        return "overlapping"
+    return "overlapping" if numbers[0] == numbers[1] and bool(hosts[0]) != bool(hosts[1]) else ""

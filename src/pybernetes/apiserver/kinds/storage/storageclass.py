@@ -1,0 +1,111 @@
+"""StorageClass of storage.k8s.io/v1 (upstream: pkg/apis/storage, pkg/registry/storage/storageclass)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pybernetes.api import field
+from pybernetes.api.field import Path
+
+from ...resource import Column, Errors, Object, Resource
+from ..printing import AGE, NAME, object_age
+from ..validation import immutable, qualified_name, same
+from . import names
+
+DEFAULT_ANNOTATIONS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+RECLAIM, BINDING = ("Delete", "Retain"), ("Immediate", "WaitForFirstConsumer")
+
+
+def default(storage_class: Object) -> None:
+    """Deleted with its claim, bound at once."""
+    for name, value in (("reclaimPolicy", RECLAIM[0]), ("volumeBindingMode", BINDING[0])):
+        if storage_class.get(name) is None:
+            storage_class[name] = value
+
+
+def validate(storage_class: Object) -> Errors:
+    """ValidateStorageClass."""
+    errors = names.provisioner(Path("provisioner"), storage_class.get("provisioner") or "")
+    errors += names.parameters(Path("parameters"), storage_class.get("parameters"))
+    for name, valid in (("reclaimPolicy", RECLAIM), ("volumeBindingMode", BINDING)):
+        if storage_class.get(name) and storage_class[name] not in valid:
+            errors.append(field.not_supported(Path(name), storage_class[name], valid))
+    return errors + topologies(Path("allowedTopologies"), storage_class.get("allowedTopologies") or ())
+
+
+def topologies(path: Path, terms: Sequence[Mapping[str, Any]]) -> Errors:
+    """TopologySelectorTerms, each once."""
+    errors: Errors = []
+    seen: list[Any] = []
+    for index, term in enumerate(terms):
+        at, keys = path / index / "matchLabelExpressions", {}
+        for number, expression in enumerate(term.get("matchLabelExpressions") or ()):
+            key, values = expression.get("key") or "", expression.get("values") or ()
+            errors += _expression(at / number, key, values)
+            if key in keys:
+                errors.append(field.duplicate(at / number / "key", key))
+            keys[key] = frozenset(values)
+        if keys in seen:
+            errors.append(field.duplicate(at, ""))
+        seen.append(keys)
+    return errors
+
+
+def _expression(path: Path, key: str, values: Sequence[str]) -> Errors:
+    at = path / "values"
+    errors = [] if values else [field.required(at)]
+    errors += [field.duplicate(at / i, value) for i, value in enumerate(values) if value in values[:i]]
+    return errors + qualified_name(path / "key", key)
+
+
+def validate_update(new: Object, old: Object) -> Errors:
+    """What volumes were made with stays."""
+    errors = [
+        field.forbidden(Path(name), f"updates to {name} are forbidden.")
+        for name in ("parameters", "provisioner", "reclaimPolicy")
+        if not same(new.get(name), old.get(name))
+    ]
+    return errors + immutable(Path("volumeBindingMode"), new.get("volumeBindingMode"), old.get("volumeBindingMode"))
+
+
+def row(storage_class: Object, now: datetime) -> list[Any]:
+    """Name, Provisioner, ReclaimPolicy, VolumeBindingMode, AllowVolumeExpansion, Age."""
+    name, annotations = storage_class["metadata"]["name"], storage_class["metadata"].get("annotations") or {}
+    is_default = any(annotations.get(key) == "true" for key in DEFAULT_ANNOTATIONS)
+    return [
+        f"{name} (default)" if is_default else name,
+        storage_class.get("provisioner") or "",
+        storage_class.get("reclaimPolicy") or RECLAIM[0],
+        storage_class.get("volumeBindingMode") or BINDING[0],
+        bool(storage_class.get("allowVolumeExpansion")),
+        object_age(storage_class, now),
+    ]
+
+
+RESOURCE = Resource(
+    group="storage.k8s.io",
+    version="v1",
+    name="storageclasses",
+    kind="StorageClass",
+    schema="io.k8s.api.storage.v1.StorageClass",
+    namespaced=False,
+    short_names=("sc",),
+    generation=False,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
+    columns=(
+        NAME,
+        Column("Provisioner", description="Who makes volumes of this class"),
+        Column("ReclaimPolicy", description="What becomes of a volume whose claim is gone"),
+        Column("VolumeBindingMode", description="When claims are bound"),
+        Column("AllowVolumeExpansion", description="Whether volumes may grow"),
+        AGE,
+    ),
+    row=row,
+)

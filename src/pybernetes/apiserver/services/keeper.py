@@ -1,0 +1,205 @@
+"""Keeps addresses and ports in step with Services, and the Service `kubernetes` with the API servers that are up.
+
+Upstream: pkg/controlplane/controller/{kubernetesservice,defaultservicecidr}, pkg/controlplane/reconcilers/lease.go, and the repair loops
+of the allocators.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.times import format_time
+from pybernetes.component.metrics import Registry
+from pybernetes.store.types import Closed
+
+from ..generic.cache import WatchCache
+from ..generic.options import WriteOptions
+from ..generic.store import GenericStore
+from ..resource import Object
+from . import kubernetes, repair
+from .allocator import ServiceAllocator
+from .options import ServiceOptions
+from .records import ADDRESSES, PORTS
+
+_log = logging.getLogger(__name__)
+
+LEASES = "/registry/masterleases/endpoints/"
+RENEW_SECONDS = 10.0  # upstream's interval of the endpoints' reconciler; a lease holds for kubernetes.LEASE_SECONDS
+REPAIR_SECONDS = 180.0
+SERVICES = "/registry/core/services/"
+
+
+# Documentation addresses: nothing is sent, only the route is asked for.
+_ELSEWHERE = {4: (socket.AF_INET, "192.0.2.1"), 6: (socket.AF_INET6, "2001:db8::1")}
+
+
+def outward_address(version: int = 4) -> str:
+    """The address by which this host is reached from outside, "" where it has none: of the route that packets to the world take."""
+    family, elsewhere = _ELSEWHERE[version]
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))
+            found: str = probe.getsockname()[0]
+    except OSError:
+        return ""
+    return "" if ipaddress.ip_address(found).is_loopback else found
+
+
+class ServiceKeeper:
+    """Between `start` and `stop` one task of its own. A host without an outward address keeps no endpoints."""
+
+    def __init__(
+        self,
+        cache: WatchCache,
+        store: Callable[[str, str, str], GenericStore],
+        options: ServiceOptions,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._cache, self._options, self._now = cache, options, now
+        addresses = store("networking.k8s.io", "v1", "ipaddresses")
+        self._allocator = ServiceAllocator(cache, addresses, options.networks, options.ports)
+        self._services = store("", "v1", "services")
+        self._services.allocator = self._allocator
+        self._endpoints = store("", "v1", "endpoints")
+        self._slices = store("discovery.k8s.io", "v1", "endpointslices")
+        self._cidrs = store("networking.k8s.io", "v1", "servicecidrs")
+        self._task: asyncio.Task[None] | None = None
+        self._address, self._port = "", 0
+
+    def measure(self, registry: Registry) -> None:
+        """The allocators' metrics."""
+        self._allocator.measure(registry)
+
+    async def start(self, port: int) -> None:
+        """Returns when the Service `kubernetes` and its endpoints are there. `port`: where the server listens."""
+        self._address, self._port = self._reached_at(), port
+        await self._ensure_range()
+        await self._ensure_service()
+        if self._address:
+            await self._renew()
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def _reached_at(self) -> str:
+        """Where pods find this server; "" where they cannot."""
+        given = self._options.advertise
+        if not given:
+            return outward_address(self._options.networks[0].version)
+        if ipaddress.ip_address(given).is_loopback:
+            _log.warning("no pod can reach %s: the Service kubernetes has no endpoints", given)
+            return ""
+        return given
+
+    async def stop(self) -> None:
+        """Takes this server out of the endpoints."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if not self._address:
+            return
+        try:
+            event = await self._cache.store.delete(LEASES + self._address)
+            if event is not None:
+                await self._cache.wait(event.revision)
+            await self._publish()
+        except (Closed, StatusError) as error:
+            _log.warning(
+                "this server could not be taken out of the endpoints of kubernetes, its lease runs out: %s", error
+            )
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        repair_at = loop.time() + REPAIR_SECONDS
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                await self._ensure_service()
+                if self._address:
+                    await self._renew()
+                if loop.time() >= repair_at:
+                    repair_at = loop.time() + REPAIR_SECONDS
+                    await self.repair()
+            except Closed:
+                return
+            except Exception:
+                _log.exception("services could not be looked after; again in %d s", RENEW_SECONDS)
+
+    # The Service `kubernetes`.
+
+    async def _ensure_range(self) -> None:
+        """The ServiceCIDR of the command line; its status is for a second write, as for everyone."""
+        wanted = kubernetes.service_cidr(self._options.networks, format_time(self._now()))
+        if await _ensure(self._cidrs, "", wanted):
+            await self._cidrs.update("", kubernetes.NAME, wanted, _inside(), "status")
+
+    async def _ensure_service(self) -> None:
+        await _ensure(self._services, "default", kubernetes.service(self._options.networks, self._port))
+
+    async def _renew(self) -> None:
+        value = {"metadata": {"name": self._address, "renewTime": format_time(self._now())}}
+        written = await self._cache.store.put(LEASES + self._address, msgspec.json.encode(value))
+        await self._cache.wait(written.mod_revision)
+        await self._publish()
+
+    async def _publish(self) -> None:
+        """The endpoints of all servers whose lease holds; those of the last one stay, as upstream leaves them."""
+        leases = [stored.obj["metadata"] for stored in self._cache.resource(LEASES).items.values()]
+        addresses = kubernetes.alive(leases, self._now())
+        if addresses:
+            await _ensure(self._endpoints, "default", kubernetes.endpoints(addresses, self._port))
+            await _ensure(self._slices, "default", kubernetes.endpoint_slice(addresses, self._port))
+
+    # Addresses and ports.
+
+    async def repair(self) -> None:
+        """Does what `repair.plan` says."""
+        addresses, ports = self._cache.resource(ADDRESSES).items, self._cache.resource(PORTS).items
+        services = [stored.obj for stored in self._cache.resource(SERVICES).items.values()]
+        found = repair.plan(services, [s.obj for s in addresses.values()], [s.obj for s in ports.values()], self._now())
+        for stored in (
+            *(addresses.get(ADDRESSES + name) for name in found.stale_addresses),
+            *(ports.get(f"{PORTS}{number}") for number in found.stale_ports),
+        ):
+            if stored is not None:
+                _log.info("%s belongs to no service: it is free again", stored.key.rsplit("/", 1)[1])
+                await self._allocator.forget(stored)
+        for name, service in found.missing_addresses:
+            await self._allocator.take_address(name, service)
+        for number, service in found.missing_ports:
+            await self._allocator.take_port(number, service)
+
+
+def _inside() -> WriteOptions:
+    """The server's own writes."""
+    return WriteOptions(admission=False)
+
+
+async def _ensure(store: GenericStore, namespace: str, wanted: Object) -> bool:
+    """Makes it: True; writes what differs, of kinds whose content is the server's own."""
+    name = wanted["metadata"]["name"]
+    plain, _ = store.schema.normalize(wanted)
+    key, items = store.key(namespace, name), store.cache.resource(store.prefix).items
+    if key in items:
+        if store.resource.name in ("endpoints", "endpointslices") and _differs(items[key].obj, plain):
+            await store.update(namespace, name, plain, _inside())
+        return False
+    try:
+        await store.create(plain, namespace, _inside())
+    except StatusError:
+        await store.cache.wait(await store.cache.store.revision())
+        if key not in items:
+            raise
+        return False  # another server was faster
+    return True
+
+
+def _differs(found: Object, wanted: Object) -> bool:
+    return any(found.get(name) != wanted.get(name) for name in ("subsets", "endpoints", "ports"))

@@ -1,0 +1,72 @@
+"""What the allocators count, by upstream's names (upstream: pkg/registry/core/service/{ipallocator,portallocator}/metrics.go)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from pybernetes.component.metrics import Registry
+
+from . import ranges
+from .ranges import Network, Span
+
+IPS, PORTS = "kube_apiserver_clusterip_allocator", "kube_apiserver_nodeport_allocator"
+STATIC, DYNAMIC = "static", "dynamic"  # asked for, or any
+
+
+def by_network(texts: Iterable[str], networks: Sequence[Network]) -> dict[str, int]:
+    """How many of the addresses lie in each network."""
+    found: Counter[str] = Counter({str(network): 0 for network in networks})
+    for text in texts:
+        address = ipaddress.ip_address(text)
+        found.update(str(network) for network in networks if address in network)
+    return dict(found)
+
+
+def size(network: Network) -> int:
+    """Addresses that Services can have."""
+    span = ranges.addresses(network)
+    return span.last - span.first + 1
+
+
+class AllocatorMetrics:
+    """`addresses` and `ports` say what is given, `networks` from where."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        networks: Callable[[], Sequence[Network]],
+        addresses: Callable[[], Iterable[str]],
+        ports: Callable[[], int],
+        span: Span,
+    ) -> None:
+        def given() -> Mapping[tuple[str, ...], float]:
+            return {(name,): float(count) for name, count in by_network(addresses(), networks()).items()}
+
+        def left() -> Mapping[tuple[str, ...], float]:
+            found = by_network(addresses(), networks())
+            return {(str(n),): float(max(size(n) - found[str(n)], 0)) for n in networks()}
+
+        def left_ports() -> Mapping[tuple[str, ...], float]:
+            return {(): float(span.last - span.first + 1 - ports())}
+
+        registry.gauge(
+            f"{IPS}_allocated_ips", "Gauge measuring the number of allocated IPs for Services", ("cidr",), given
+        )
+        registry.gauge(
+            f"{IPS}_available_ips", "Gauge measuring the number of available IPs for Services", ("cidr",), left
+        )
+        self.addresses = registry.counter(
+            f"{IPS}_allocation_total", "Number of Cluster IPs allocations", ("cidr", "scope")
+        )
+        self.address_errors = registry.counter(
+            f"{IPS}_allocation_errors_total", "Number of errors trying to allocate Cluster IPs", ("cidr", "scope")
+        )
+        help_text = "Gauge measuring the number of {} NodePorts for Services"
+        registry.gauge(f"{PORTS}_allocated_ports", help_text.format("allocated"), (), lambda: {(): float(ports())})
+        registry.gauge(f"{PORTS}_available_ports", help_text.format("available"), (), left_ports)
+        self.ports = registry.counter(f"{PORTS}_allocation_total", "Number of NodePort allocations", ("scope",))
+        self.port_errors = registry.counter(
+            f"{PORTS}_allocation_errors_total", "Number of errors trying to allocate NodePort", ("scope",)
+        )

@@ -1,0 +1,306 @@
+"""kube-apiserver's flags of authentication, authorization and admission, and what the server makes of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pybernetes.component import flags
+from pybernetes.component.command import UsageError
+from pybernetes.component.flags import Flag, Values
+
+if TYPE_CHECKING:
+    from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
+    from pybernetes.apiserver.types import Authenticator
+
+_log = logging.getLogger(__name__)
+
+MODES = ("AlwaysAllow", "AlwaysDeny", "Node", "RBAC")
+AUTHENTICATION = "Authentication"
+AUTHORIZATION = "Authorization"
+ADMISSION = "Admission"
+MIN_EXPIRATION, MAX_EXPIRATION = 3600.0, float(1 << 32)  # seconds (upstream: options/authentication.go)
+
+FLAGS = (
+    Flag(
+        "anonymous-auth",
+        flags.boolean,
+        True,
+        "Whether requests without credentials are let through as system:anonymous. Never with AlwaysAllow.",
+        AUTHENTICATION,
+    ),
+    Flag(
+        "api-audiences",
+        flags.strings,
+        [],
+        "For whom service-account tokens must be to be taken here; the issuers where none is given.",
+        AUTHENTICATION,
+    ),
+    Flag(
+        "client-ca-file",
+        flags.string,
+        "",
+        "Who shows a certificate signed by one of these is its CN, in the groups of its O.",
+        AUTHENTICATION,
+    ),
+    Flag(
+        "enable-bootstrap-token-auth",
+        flags.boolean,
+        False,
+        "Take the tokens of secrets of type bootstrap.kubernetes.io/token in kube-system.",
+        AUTHENTICATION,
+    ),
+    Flag("proxy-client-cert-file", flags.string, "", "What is shown to extension API servers, PEM.", AUTHENTICATION),
+    Flag("proxy-client-key-file", flags.string, "", "Its key, PEM.", AUTHENTICATION),
+    Flag(
+        "requestheader-allowed-names",
+        flags.strings,
+        [],
+        "Common names of the front proxies' certificates; empty: any that --requestheader-client-ca-file has signed.",
+        AUTHENTICATION,
+    ),
+    Flag(
+        "requestheader-client-ca-file",
+        flags.string,
+        "",
+        "Who shows a certificate signed by one of these may say in headers who asks.",
+        AUTHENTICATION,
+    ),
+    Flag("requestheader-extra-headers-prefix", flags.strings, [], "X-Remote-Extra- is usual.", AUTHENTICATION),
+    Flag("requestheader-group-headers", flags.strings, [], "X-Remote-Group is usual.", AUTHENTICATION),
+    Flag("requestheader-uid-headers", flags.strings, [], "X-Remote-Uid is usual.", AUTHENTICATION),
+    Flag("requestheader-username-headers", flags.strings, [], "X-Remote-User is usual.", AUTHENTICATION),
+    Flag(
+        "service-account-extend-token-expiration",
+        flags.boolean,
+        True,
+        "Tokens of projected volumes live a year, so that clients that never read them anew go on working.",
+        AUTHENTICATION,
+    ),
+    Flag(
+        "service-account-issuer",
+        flags.strings,
+        [],
+        "The issuer in service-account tokens, a URL. Given several times, the first issues and all are taken.",
+        AUTHENTICATION,
+    ),
+    Flag(
+        "service-account-jwks-uri",
+        flags.string,
+        "",
+        "Where the discovery document sends for the keys; empty: to this server.",
+        AUTHENTICATION,
+    ),
+    Flag(
+        "service-account-key-file",
+        flags.strings,
+        [],
+        "PEM keys that service-account tokens are checked with; may be given several times.",
+        AUTHENTICATION,
+    ),
+    Flag(
+        "service-account-lookup",
+        flags.boolean,
+        True,
+        "Whether tokens kept in secrets must still be there.",
+        AUTHENTICATION,
+    ),
+    Flag(
+        "service-account-max-token-expiration",
+        flags.duration,
+        0.0,
+        "The longest life of a token that is asked for; 0: no limit.",
+        AUTHENTICATION,
+    ),
+    Flag("service-account-signing-key-file", flags.string, "", "The PEM key that signs issued tokens.", AUTHENTICATION),
+    Flag(
+        "token-auth-file", flags.string, "", 'Static tokens: lines of token,user,uid,"group1,group2".', AUTHENTICATION
+    ),
+    Flag(
+        "authorization-mode",
+        flags.strings,
+        ["AlwaysAllow"],
+        f"Who decides what one may, in this order: {', '.join(MODES)}.",
+        AUTHORIZATION,
+    ),
+    Flag("allow-privileged", flags.boolean, False, "Whether containers may be privileged.", ADMISSION),
+    Flag("enable-admission-plugins", flags.strings, [], "Plug-ins besides those that are on by default.", ADMISSION),
+    Flag("disable-admission-plugins", flags.strings, [], "Plug-ins to switch off.", ADMISSION),
+)
+
+
+def options(values: Values) -> dict[str, Any]:
+    """Keywords for `server.Options`. UsageError."""
+    modes = _modes(values["authorization-mode"])
+    anonymous = values["anonymous-auth"]
+    _proxy_client(values)
+    tokens = _service_accounts(values)
+    authenticators = _authenticators(values)
+    if not authenticators and tokens is None and not values["enable-bootstrap-token-auth"]:
+        raise UsageError("nobody could log in: give --client-ca-file or --token-auth-file")
+    plugins = _plugins(values)
+    if anonymous and "AlwaysAllow" in modes:
+        _log.warning(
+            "anonymous requests are refused: with --authorization-mode=AlwaysAllow everyone could do everything"
+        )
+        anonymous = False
+    return {
+        "authenticators": authenticators,
+        "authorization_modes": modes,
+        "anonymous": anonymous,
+        "service_accounts": tokens,
+        "bootstrap_tokens": values["enable-bootstrap-token-auth"],
+        "published_authentication": _published(values),
+        "enable_admission_plugins": plugins,
+        "allow_privileged": values["allow-privileged"],
+    }
+
+
+def _published(values: Values) -> dict[str, str]:
+    """For extension API servers: the authorities, and the headers of the front proxy."""
+    found = {}
+    for flag in ("client-ca-file", "requestheader-client-ca-file"):
+        if values[flag]:
+            found[flag] = _read(flag, values[flag]).decode()
+    if values["requestheader-client-ca-file"]:
+        for name in ("allowed-names", "extra-headers-prefix", "group-headers", "uid-headers", "username-headers"):
+            found[f"requestheader-{name}"] = json.dumps(values[f"requestheader-{name}"], separators=(",", ":"))
+    return found
+
+
+def authorities(values: Values) -> list[str]:
+    """Files of those whose client certificates TLS lets in."""
+    return [path for path in (values["client-ca-file"], values["requestheader-client-ca-file"]) if path]
+
+
+def _modes(given: Sequence[str]) -> tuple[str, ...]:
+    if not given:
+        raise UsageError("--authorization-mode: at least one mode must be given")
+    for mode in given:
+        if mode not in MODES:
+            raise UsageError(f"--authorization-mode={mode}: not a valid mode; there are {', '.join(MODES)}")
+        if given.count(mode) > 1:
+            raise UsageError(f"--authorization-mode={','.join(given)}: {mode} is given twice")
+    return tuple(given)
+
+
+def _plugins(values: Values) -> tuple[str, ...]:
+    from pybernetes.apiserver.admission.chain import ADMISSION as KNOWN
+    from pybernetes.apiserver.admission.chain import DEFAULT
+
+    on, off = values["enable-admission-plugins"], values["disable-admission-plugins"]
+    for flag, names in (("enable", on), ("disable", off)):
+        for name in names:
+            if name not in KNOWN:
+                raise UsageError(f"--{flag}-admission-plugins: {name!r} is not known; there are {', '.join(KNOWN)}")
+    both = set(on) & set(off)
+    if both:
+        raise UsageError(f"{sorted(both)[0]} in enable-admission-plugins and disable-admission-plugins overlapped")
+    return tuple(name for name in KNOWN if name in on or (name in DEFAULT and name not in off))
+
+
+def _proxy_client(values: Values) -> None:
+    """Extension API servers are not served yet: the pair is looked at, and that it has no effect is said."""
+    pair = [values["proxy-client-cert-file"], values["proxy-client-key-file"]]
+    if not any(pair):
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_cert_chain(*pair)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"the files of --proxy-client-cert-file and --proxy-client-key-file: {error}") from error
+    _log.warning("--proxy-client-cert-file has no effect yet: extension API servers are not served")
+
+
+def _read(flag: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"--{flag}: {path!r} cannot be read: {error.strerror}") from error
+
+
+def _authenticators(values: Values) -> list[Authenticator]:
+    from pybernetes.apiserver.authentication import tokenfile
+    from pybernetes.apiserver.authentication.x509 import ClientCertificate, issued_by
+
+    chain: list[Authenticator] = []
+    proxies, clients = values["requestheader-client-ca-file"], values["client-ca-file"]
+    if proxies:
+        chain.append(_front_proxy(values, _read("requestheader-client-ca-file", proxies)))
+    if clients:
+        # TLS takes certificates of both authorities: with one alone there is nothing to tell apart.
+        try:
+            issued = issued_by(_read("client-ca-file", clients)) if proxies else None
+        except ValueError as error:
+            raise UsageError(f"--client-ca-file: {error}") from error
+        chain.append(ClientCertificate(lambda: datetime.now(UTC), issued))
+    if values["token-auth-file"]:
+        try:
+            chain.append(tokenfile.TokenFile(tokenfile.read(Path(values["token-auth-file"]))))
+        except tokenfile.TokenFileError as error:
+            raise UsageError(f"--token-auth-file: {error}") from error
+    return chain
+
+
+def _front_proxy(values: Values, authority: bytes) -> Authenticator:
+    from pybernetes.apiserver.authentication.requestheader import RequestHeader
+    from pybernetes.apiserver.authentication.x509 import issued_by
+
+    def headers(flag: str) -> tuple[str, ...]:
+        return tuple(name.strip().lower() for name in values[f"requestheader-{flag}"])
+
+    if not headers("username-headers"):
+        raise UsageError("--requestheader-client-ca-file needs --requestheader-username-headers")
+    try:
+        trusted = issued_by(authority, values["requestheader-allowed-names"])
+    except ValueError as error:
+        raise UsageError(f"--requestheader-client-ca-file: {error}") from error
+    return RequestHeader(
+        trusted,
+        username_headers=headers("username-headers"),
+        uid_headers=headers("uid-headers"),
+        group_headers=headers("group-headers"),
+        extra_prefixes=headers("extra-headers-prefix"),
+    )
+
+
+def _service_accounts(values: Values) -> TokenOptions | None:
+    """None where no flag speaks of service accounts' keys."""
+    from pybernetes.apiserver.authentication import keys
+    from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
+
+    issuers, files, key = (values[f"service-account-{name}"] for name in ("issuer", "key-file", "signing-key-file"))
+    if not files and not key:
+        return None
+    if not issuers:
+        raise UsageError("--service-account-issuer is needed with --service-account-key-file")
+    for issuer in issuers:
+        if ":" in issuer and not issuer.startswith(("https://", "http://")):
+            raise UsageError(f"--service-account-issuer={issuer}: it has a colon, and is no URL")
+    longest = values["service-account-max-token-expiration"]
+    if longest and not MIN_EXPIRATION <= longest <= MAX_EXPIRATION:
+        raise UsageError("--service-account-max-token-expiration must be between 1 hour and 2^32 seconds")
+    try:
+        flag = "service-account-signing-key-file"
+        signer = keys.signer(_read(flag, key)) if key else None
+        flag = "service-account-key-file"
+        verifiers = [known for path in files for known in keys.verifiers(_read(flag, path))]
+    except keys.KeyFileError as error:
+        raise UsageError(f"--{flag}: {error}") from error
+    if signer is not None and not verifiers:
+        verifiers = [signer.public]
+    return TokenOptions(
+        issuers=tuple(issuers),
+        verifiers=tuple(verifiers),
+        signer=signer,
+        audiences=tuple(values["api-audiences"]),
+        lookup=values["service-account-lookup"],
+        max_expiration=longest,
+        extend_expiration=values["service-account-extend-token-expiration"],
+        jwks_uri=values["service-account-jwks-uri"],
+    )

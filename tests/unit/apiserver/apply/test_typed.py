@@ -1,0 +1,168 @@
+"""Objects beside their schema."""
+
+from typing import Any
+
+import pytest
+
+from pybernetes.apiserver.apply import typed
+from pybernetes.apiserver.apply.schema import Node, Schemas
+from pybernetes.apiserver.schema import compiled_type
+
+STRING = {"type": "string"}
+ITEM = {"type": "object", "properties": {"name": STRING, "value": STRING, "more": {"type": "object"}}}
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "one": STRING,
+        "labels": {"type": "object", "additionalProperties": STRING},
+        "fixed": {"type": "object", "additionalProperties": STRING, "x-kubernetes-map-type": "atomic"},
+        "items": {
+            "type": "array",
+            "items": ITEM,
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+        "names": {"type": "array", "items": STRING, "x-kubernetes-list-type": "set"},
+        "whole": {"type": "array", "items": STRING},
+        "inner": {"type": "object", "properties": {"a": STRING, "b": STRING}},
+        "any": {"x-kubernetes-preserve-unknown-fields": True},
+    },
+}
+NODE = Schemas({}).of(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("value", "fields"),
+    [
+        ({"one": "x"}, {"f:one": {}}),
+        ({"labels": {"a": "b"}}, {"f:labels": {"f:a": {}}}),
+        ({"labels": {}}, {"f:labels": {}}),
+        ({"fixed": {"a": "b"}}, {"f:fixed": {}}),
+        (
+            {"items": [{"name": "x", "value": "y"}]},
+            {"f:items": {'k:{"name":"x"}': {".": {}, "f:name": {}, "f:value": {}}}},
+        ),
+        ({"items": []}, {}),
+        ({"names": ["a", "b"]}, {"f:names": {'v:"a"': {}, 'v:"b"': {}}}),
+        ({"whole": ["a"]}, {"f:whole": {}}),
+        ({"inner": {"a": "1"}}, {"f:inner": {"f:a": {}}}),
+        ({"any": {"x": [1], "y": {"z": 1}}}, {"f:any": {"f:x": {}, "f:y": {".": {}, "f:z": {}}}}),
+    ],
+)
+def test_field_set(value: Any, fields: Any) -> None:
+    assert typed.field_set(value, NODE) == fields
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "added", "modified", "removed"),
+    [
+        ({}, {"one": "x"}, {"f:one": {}}, {}, {}),
+        ({"one": "x"}, {"one": "y"}, {}, {"f:one": {}}, {}),
+        ({"one": "x"}, {}, {}, {}, {"f:one": {}}),
+        ({}, {"labels": {"a": "b"}}, {"f:labels": {".": {}, "f:a": {}}}, {}, {}),
+        ({"labels": None}, {"labels": {"a": "b"}}, {"f:labels": {"f:a": {}}}, {}, {}),
+        (
+            {"labels": {"a": "b"}},
+            {"labels": {"a": "c", "d": "e"}},
+            {"f:labels": {"f:d": {}}},
+            {"f:labels": {"f:a": {}}},
+            {},
+        ),
+        ({"fixed": {"a": "b"}}, {"fixed": {"a": "b", "c": "d"}}, {}, {"f:fixed": {}}, {}),
+        ({"whole": ["a"]}, {"whole": ["b"]}, {}, {"f:whole": {}}, {}),
+        ({"names": ["a"]}, {"names": ["b"]}, {"f:names": {'v:"b"': {}}}, {}, {"f:names": {'v:"a"': {}}}),
+        ({"items": [{"name": "a"}, {"name": "b"}]}, {"items": [{"name": "b"}, {"name": "a"}]}, {}, {}, {}),
+        (
+            {"items": [{"name": "a", "value": "1"}]},
+            {"items": [{"name": "a", "value": "2"}, {"name": "b"}]},
+            {"f:items": {'k:{"name":"b"}': {".": {}, "f:name": {}}}},
+            {"f:items": {'k:{"name":"a"}': {"f:value": {}}}},
+            {},
+        ),
+        ({"labels": {}}, {"labels": None}, {}, {"f:labels": {}}, {}),
+    ],
+)
+def test_compare(old: Any, new: Any, added: Any, modified: Any, removed: Any) -> None:
+    found = typed.compare(old, new, NODE)
+    assert (found.added, found.modified, found.removed) == (added, modified, removed)
+
+
+def items(*names: str) -> dict[str, Any]:
+    return {"items": [{"name": name} for name in names]}
+
+
+@pytest.mark.parametrize(
+    ("live", "config", "merged"),
+    [
+        ({"one": "x", "labels": {"a": "b"}}, {"labels": {"c": "d"}}, {"one": "x", "labels": {"a": "b", "c": "d"}}),
+        ({"fixed": {"a": "b"}}, {"fixed": {"c": "d"}}, {"fixed": {"c": "d"}}),
+        (items("a", "b", "c"), items("c", "a"), items("b", "c", "a")),
+        (items("a", "b"), items("x", "b"), items("a", "x", "b")),
+        (items(), items("a"), items("a")),
+        (items("a"), {"items": None}, items("a")),
+        ({"names": ["a", "b"]}, {"names": ["b", "c"]}, {"names": ["a", "b", "c"]}),
+        (
+            {"items": [{"name": "a", "value": "1"}]},
+            {"items": [{"name": "a", "more": {"x": 1}}]},
+            {"items": [{"name": "a", "value": "1", "more": {"x": 1}}]},
+        ),
+    ],
+)
+def test_merge(live: Any, config: Any, merged: Any) -> None:
+    assert typed.merge(live, config, NODE) == merged
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ({"f:one": {}}, {"labels": {"a": "b"}, **items("x", "y")}),
+        ({"f:labels": {"f:a": {}}}, {"one": "1", **items("x", "y")}),
+        ({"f:items": {'k:{"name":"x"}': {}}}, {"one": "1", "labels": {"a": "b"}, **items("y")}),
+    ],
+)
+def test_remove(fields: Any, left: Any) -> None:
+    assert typed.remove({"one": "1", "labels": {"a": "b"}, **items("x", "y")}, fields, NODE) == left
+
+
+@pytest.mark.parametrize(
+    ("value", "problems"),
+    [
+        ({"one": "x"}, []),
+        ({"two": "x"}, [".two: field not declared in schema"]),
+        ({"inner": {"c": 1}}, [".inner.c: field not declared in schema"]),
+        (items("a", "a"), ['.items: duplicate entries for key [name="a"]']),
+        ({"labels": ["a"]}, [".labels: expected map, got ['a']"]),
+        (
+            {"items": [{"value": "1"}]},
+            [
+                '.items: associative list with keys has an element that omits key field "name" '
+                "(and doesn't have default value)"
+            ],
+        ),
+    ],
+)
+def test_check(value: Any, problems: list[str]) -> None:
+    assert typed.check(value, NODE) == problems
+
+
+def node(kind: str) -> Node:
+    return compiled_type(f"io.k8s.api.core.v1.{kind}", "v1", kind).apply_node
+
+
+def test_built_in_schema() -> None:
+    ports = [{"containerPort": 80}]
+    found = typed.field_set(
+        {"spec": {"containers": [{"name": "c", "ports": ports}], "nodeSelector": {"a": "b"}}}, node("Pod")
+    )
+    assert found == {
+        "f:spec": {
+            "f:containers": {
+                'k:{"name":"c"}': {
+                    ".": {},
+                    "f:name": {},
+                    "f:ports": {'k:{"containerPort":80,"protocol":"TCP"}': {".": {}, "f:containerPort": {}}},
+                }
+            },
+            "f:nodeSelector": {},
+        }
+    }

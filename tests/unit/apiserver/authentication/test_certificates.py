@@ -1,0 +1,70 @@
+"""Client certificates, and front proxies that say who asks."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.authentication.requestheader import RequestHeader
+from pybernetes.apiserver.authentication.x509 import ClientCertificate, issued_by
+from pybernetes.apiserver.types import User
+from pybernetes.testing.certificates import Authority
+from pybernetes.wire.http import Request
+
+NOW = datetime.now(UTC)
+CLIENTS, PROXIES = Authority("clients", NOW), Authority("proxies", NOW)
+
+
+def der(authority: Authority, name: str, *groups: str) -> bytes:
+    pair = authority.client(name, list(groups))
+    return x509.load_pem_x509_certificate(pair.certificate).public_bytes(Encoding.DER)
+
+
+JANE, PROXY, WRONG = der(CLIENTS, "jane", "devs"), der(PROXIES, "proxy"), der(PROXIES, "wrong", "system:masters")
+
+
+def request(certificate: bytes | None, *headers: tuple[str, str]) -> Request:
+    return Request("GET", b"/", b"", headers, peer_certificate=certificate)
+
+
+def test_names_and_groups() -> None:
+    found = ClientCertificate(lambda: NOW).authenticate(request(JANE))
+    assert found == User("jane", ("devs", "system:authenticated"))
+    assert ClientCertificate(lambda: NOW).authenticate(request(None)) is None
+
+
+def test_expired() -> None:
+    with pytest.raises(StatusError):
+        ClientCertificate(lambda: NOW + timedelta(days=10_000)).authenticate(request(JANE))
+
+
+def test_a_front_proxy_s_certificate_is_no_client_s() -> None:
+    chain = ClientCertificate(lambda: NOW, issued_by(CLIENTS.pem))
+    assert [chain.authenticate(request(c)) is not None for c in (JANE, WRONG)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("names", "certificate", "trusted"),
+    [((), PROXY, True), (("proxy",), PROXY, True), (("proxy",), WRONG, False), ((), JANE, False)],
+)
+def test_issued_by(names: tuple[str, ...], certificate: bytes, trusted: bool) -> None:
+    assert issued_by(PROXIES.pem, names)(certificate) is trusted
+
+
+HEADERS = (
+    ("x-remote-user", "bob"),
+    ("x-remote-group", "a"),
+    ("x-remote-group", "b"),
+    ("x-remote-extra-example.com%2fscope", "s"),
+)
+
+
+def test_front_proxy() -> None:
+    proxy = RequestHeader(issued_by(PROXIES.pem, ("proxy",)))
+    found = proxy.authenticate(request(PROXY, *HEADERS))
+    assert found == User("bob", ("a", "b", "system:authenticated"), "", {"example.com/scope": ("s",)})
+    assert proxy.authenticate(request(PROXY)) is None
+    assert proxy.authenticate(request(JANE, *HEADERS)) is None
+    assert proxy.authenticate(request(None, *HEADERS)) is None

@@ -1,0 +1,283 @@
+"""Tokens: of service accounts, static, for joining nodes; and the chain that asks for them."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.authentication import keys, openid, tokenfile
+from pybernetes.apiserver.authentication.bearer import TokenError, bearer_token
+from pybernetes.apiserver.authentication.bootstraptoken import BootstrapToken
+from pybernetes.apiserver.authentication.chain import Authenticators
+from pybernetes.apiserver.authentication.serviceaccount import (
+    LEGACY,
+    LEGACY_ISSUER,
+    Binding,
+    ServiceAccountTokens,
+    TokenOptions,
+    claims,
+    sign,
+)
+from pybernetes.apiserver.types import User
+from pybernetes.wire.http import Request
+
+from ..fakes import Objects, meta
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+ISSUER = "https://issuer"
+SIGNER = keys.signer_with(ec.generate_private_key(ec.SECP256R1()))
+OTHER = keys.signer_with(ec.generate_private_key(ec.SECP256R1()))
+ACCOUNT = {"metadata": meta("s", "a", uid="u1")}
+POD = {"metadata": meta("p", "a", uid="u2")}
+GROUPS = ("system:serviceaccounts", "system:serviceaccounts:a", "system:authenticated")
+
+Object = dict[str, Any]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def known(*objects: tuple[str, str, Object], clock: Clock | None = None, **options: Any) -> ServiceAccountTokens:
+    chosen = TokenOptions(issuers=(ISSUER, "https://old"), verifiers=(SIGNER.public,), signer=SIGNER, **options)
+    return ServiceAccountTokens(chosen, Objects(*objects), clock or Clock())
+
+
+def issued(
+    binding: Binding | None = None, audiences: tuple[str, ...] = (ISSUER,), signer: keys.Signer = SIGNER, **changes: Any
+) -> str:
+    payload = claims(ACCOUNT, binding, audiences, 3600, 0, NOW, ISSUER, "id")
+    return sign({**payload, **changes}, signer)
+
+
+BOUND = Binding("pod", "p", "u2", ("n", "u3"))
+HERE = (("", "serviceaccounts", ACCOUNT), ("", "pods", POD))
+
+
+def test_a_token_tells_account_pod_and_node() -> None:
+    user = known(*HERE).token(issued(BOUND), ())
+    assert user is not None
+    assert (user.name, user.uid, user.groups) == ("system:serviceaccount:a:s", "u1", GROUPS)
+    prefix = "authentication.kubernetes.io/"
+    assert user.extra == {
+        f"{prefix}credential-id": ("JTI=id",),
+        f"{prefix}pod-name": ("p",),
+        f"{prefix}pod-uid": ("u2",),
+        f"{prefix}node-name": ("n",),
+        f"{prefix}node-uid": ("u3",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("objects", "token", "message"),
+    [
+        ([], issued(), 'serviceaccounts "s" not found'),
+        ([("", "serviceaccounts", {"metadata": meta("s", "a", uid="x")})], issued(), "does not match claim"),
+        ([HERE[0]], issued(BOUND), "service account token has been invalidated"),
+        ([HERE[0], ("", "pods", {"metadata": meta("p", "a", uid="x")})], issued(BOUND), "pod UID (x) does not match"),
+        (HERE, issued(audiences=("vault",)), 'token audiences ["vault"] is invalid for the target audiences'),
+        (HERE, issued(signer=OTHER), "signed by no key that is known"),
+        (HERE, issued(exp=NOW.timestamp() - 120), "service account token has expired"),
+        (HERE, issued(nbf=NOW.timestamp() + 120), "service account token is not valid yet"),
+    ],
+)
+def test_bad_tokens(objects: Any, token: str, message: str) -> None:
+    with pytest.raises(TokenError) as refused:
+        known(*objects).token(token, ())
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", issued(iss="https://somebody-else")])
+def test_tokens_of_others_are_not_looked_at(token: str) -> None:
+    assert known(*HERE).token(token, ()) is None
+
+
+def test_other_audiences_on_request_and_other_issuers() -> None:
+    tokens = known(*HERE)
+    assert tokens.token(issued(audiences=("vault",)), ("vault", "x")) is not None
+    assert tokens.token(issued(audiences=("https://old",), iss="https://old"), ()) is not None
+
+
+def test_what_was_good_once_is_looked_at_again() -> None:
+    clock, objects = Clock(), Objects(*HERE)
+    tokens = known(clock=clock)
+    tokens.reader = objects
+    token = issued(BOUND)
+    assert tokens.token(token, ()) is not None
+    objects.put("", "pods", {"metadata": {**POD["metadata"], "deletionTimestamp": "2030-01-01T00:00:00Z"}})
+    clock.now = NOW + timedelta(seconds=30)
+    assert tokens.token(token, ()) is not None  # a pod that is going needs its token a while
+    clock.now = NOW + timedelta(seconds=90)
+    with pytest.raises(TokenError):
+        tokens.token(token, ())
+
+
+def legacy(**changes: Any) -> str:
+    names = {"namespace": "a", "secret.name": "t", "service-account.name": "s", "service-account.uid": "u1"}
+    payload = {"iss": LEGACY_ISSUER, "sub": "system:serviceaccount:a:s", **{LEGACY + k: v for k, v in names.items()}}
+    return sign({**payload, **changes}, SIGNER)
+
+
+def test_a_token_in_a_secret_is_good_while_it_is_there() -> None:
+    token = legacy()
+    secret = {"metadata": meta("t", "a"), "data": {"token": base64.b64encode(token.encode()).decode()}}
+    user = known(HERE[0], ("", "secrets", secret)).token(token, ())
+    assert user == User("system:serviceaccount:a:s", GROUPS, "u1")
+    with pytest.raises(TokenError, match="Token has been invalidated"):
+        known(HERE[0]).token(token, ())
+    assert known(HERE[0], lookup=False).token(token, ()) is not None
+    other = {"metadata": meta("t", "a"), "data": {"token": base64.b64encode(b"x").decode()}}
+    with pytest.raises(TokenError, match="does not match server's copy"):
+        known(HERE[0], ("", "secrets", other)).token(token, ())
+
+
+def pem(key: Any, public: bool = False) -> bytes:
+    if public:
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        data: bytes = key.public_key().public_bytes(serialization.Encoding.PEM, form)
+    else:
+        private = serialization.PrivateFormat.PKCS8
+        data = key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption())
+    return data
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm", "kind"),
+    [
+        (rsa.generate_private_key(65537, 2048), "RS256", "RSA"),
+        (ec.generate_private_key(ec.SECP256R1()), "ES256", "EC"),
+        (ec.generate_private_key(ec.SECP521R1()), "ES512", "EC"),
+    ],
+)
+def test_keys(key: Any, algorithm: str, kind: str) -> None:
+    signer = keys.signer(pem(key))
+    (public,) = keys.verifiers(pem(key, public=True))
+    assert (signer.algorithm, public.id) == (algorithm, signer.id)
+    assert keys.jwk(public)["kty"] == kind
+    assert [v.id for v in keys.verifiers(pem(key, public=True) + pem(key))] == [signer.id] * 2
+
+
+@pytest.mark.parametrize("data", [b"", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"])
+def test_files_without_keys(data: bytes) -> None:
+    with pytest.raises(keys.KeyFileError):
+        keys.verifiers(data)
+
+
+def test_discovery_documents() -> None:
+    options = TokenOptions(issuers=(ISSUER,), verifiers=(SIGNER.public,), signer=SIGNER)
+    pages = openid.pages(options)
+    assert b'"jwks_uri":"https://issuer/openid/v1/jwks"' in pages[openid.CONFIGURATION].body
+    assert SIGNER.id.encode() in pages[openid.JWKS].body
+    assert openid.pages(TokenOptions(issuers=("plain",), verifiers=())) == {}
+
+
+def bootstrap(**changes: str) -> BootstrapToken:
+    data = {"token-id": "abcdef", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true"}
+    coded = {k: base64.b64encode(v.encode()).decode() for k, v in {**data, **changes}.items()}
+    secret = {"metadata": meta("bootstrap-token-abcdef", "kube-system"), "type": "bootstrap.kubernetes.io/token"}
+    return BootstrapToken(Objects(("", "secrets", {**secret, "data": coded})), lambda: NOW)
+
+
+TOKEN = "abcdef.0123456789abcdef"
+
+
+def test_bootstrap_token() -> None:
+    user = bootstrap(**{"auth-extra-groups": "system:bootstrappers:x"}).token(TOKEN, ())
+    groups = ("system:bootstrappers", "system:bootstrappers:x", "system:authenticated")
+    assert user == User("system:bootstrap:abcdef", groups)
+
+
+@pytest.mark.parametrize(
+    ("changes", "token"),
+    [
+        ({}, "abcdef.0123456789abcdeX"),
+        ({}, "abcdef.0123456789abcdee"),
+        ({}, "bbbbbb.0123456789abcdef"),
+        ({"usage-bootstrap-authentication": "false"}, TOKEN),
+        ({"expiration": "2029-12-31T00:00:00Z"}, TOKEN),
+        ({"expiration": "tomorrow"}, TOKEN),
+    ],
+)
+def test_bootstrap_tokens_that_are_none(changes: dict[str, str], token: str) -> None:
+    assert bootstrap(**changes).token(token, ()) is None
+
+
+def test_bootstrap_tokens_give_no_other_groups() -> None:
+    with pytest.raises(TokenError, match="is invalid"):
+        bootstrap(**{"auth-extra-groups": "system:masters"}).token(TOKEN, ())
+
+
+def request(token: str = "", certificate: bytes | None = None) -> Request:
+    headers = (("authorization", f"Bearer {token}"),) if token else ()
+    return Request("GET", b"/", b"", headers, peer_certificate=certificate)
+
+
+class Certificate:
+    """A certificate that says who one is, or has expired."""
+
+    def authenticate(self, request: Request) -> User | None:
+        from pybernetes.api import errors
+
+        if request.peer_certificate == b"expired":
+            raise errors.unauthorized()
+        return User("cert") if request.peer_certificate else None
+
+
+STATIC = tokenfile.TokenFile({"t": User("static")})
+
+
+@pytest.mark.parametrize(
+    ("asked", "anonymous", "name"),
+    [
+        (request("t"), False, "static"),
+        (request(TOKEN), False, "system:bootstrap:abcdef"),
+        (request("wrong"), True, None),
+        (request(), True, "system:anonymous"),
+        (request(), False, None),
+        (request("wrong", b"good"), False, "cert"),
+        (request("t", b"expired"), False, "static"),
+        (request("", b"expired"), True, None),
+    ],
+)
+def test_chain(asked: Request, anonymous: bool, name: str | None) -> None:
+    chain = Authenticators([Certificate(), STATIC], [STATIC, bootstrap()], anonymous)
+    if name is None:
+        with pytest.raises(StatusError) as refused:
+            chain.authenticate(asked)
+        assert refused.value.code == 401
+    else:
+        assert chain.authenticate(asked).name == name
+
+
+def test_token_files(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text('t,jane,1,"a,b"\n\nu,bob,2\n')
+    assert tokenfile.read(tmp_path / "t") == {
+        "t": User("jane", ("a", "b", "system:authenticated"), "1"),
+        "u": User("bob", ("system:authenticated",), "2"),
+    }
+    (tmp_path / "t").write_text("t\n")
+    with pytest.raises(tokenfile.TokenFileError, match="line 1"):
+        tokenfile.read(tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    ("headers", "token"),
+    [
+        ((("authorization", "bearer t"),), "t"),
+        ((("authorization", "Basic t"),), ""),
+        ((("sec-websocket-protocol", "v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.dA"),), "t"),
+        ((("sec-websocket-protocol", "base64url.bearer.authorization.k8s.io.!"),), "!"),
+        ((), ""),
+    ],
+)
+def test_where_a_token_is(headers: tuple[tuple[str, str], ...], token: str) -> None:
+    assert bearer_token(Request("GET", b"/", b"", headers)) == token

@@ -1,0 +1,124 @@
+"""The watch cache: order, watchers that are woken only by what they want, kept frames."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from pybernetes.apiserver.generic import cache
+from pybernetes.apiserver.generic.cache import KeptFrames, ResourceCache, Stored, TooOld
+from pybernetes.store.types import KeyValue
+
+PREFIX = "/registry/core/pods/"
+
+
+def value(name: str, node: str = "") -> bytes:
+    return b'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"%b","namespace":"a"},"spec":{"nodeName":"%b"}}' % (
+        name.encode(),
+        node.encode(),
+    )
+
+
+def node(stored: Stored) -> str:
+    return str(stored.obj["spec"]["nodeName"])
+
+
+class Pods(ResourceCache):
+    """Applies what a test says, one revision after the other."""
+
+    def __init__(self) -> None:
+        super().__init__(PREFIX)
+        self.revision = 0
+
+    def put(self, name: str, on: str = "") -> None:
+        self.revision += 1
+        key = f"{PREFIX}a/{name}"
+        self.apply(self.revision, key, KeyValue(key, value(name, on), self.revision, self.revision))
+
+    def delete(self, name: str) -> None:
+        self.revision += 1
+        self.apply(self.revision, f"{PREFIX}a/{name}", None)
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(test())
+
+
+def test_pieces_make_the_object() -> None:
+    stored = Stored("k", value("p"), 7)
+    assert stored.obj["metadata"] == {"resourceVersion": "7", "name": "p", "namespace": "a"}
+    assert stored.data == stored.head + stored.tail
+    assert stored.head == b'{"apiVersion":"v1","kind":"Pod",'
+    assert stored.head is Stored("l", value("q"), 8).head
+
+
+def test_range_is_in_order_whatever_the_order_of_writes() -> None:
+    pods = Pods()
+    for name in ("c", "a", "b", "a"):
+        pods.put(name)
+    pods.delete("c")
+    assert [s.key[-1] for s in pods.range(PREFIX)] == ["a", "b"]
+    assert [s.key[-1] for s in pods.range(f"{PREFIX}a/", f"{PREFIX}a/a")] == ["b"]
+    assert [s.revision for s in pods.range(f"{PREFIX}a/")] == [4, 3]
+    assert list(pods.range(f"{PREFIX}b/")) == []
+
+
+def test_watchers_with_a_trigger_see_what_enters_stays_and_leaves() -> None:
+    async def test() -> None:
+        pods = Pods()
+        one, other = pods.watch(0, "spec.nodeName", "one", node), pods.watch(0)
+        pods.put("p")
+        pods.put("p", "one")
+        pods.put("p", "one")
+        pods.put("p", "two")
+        pods.put("q", "two")
+        pods.delete("p")
+        assert [change.revision for change in await one.batch(1)] == [2, 3, 4]
+        assert [change.revision for change in await other.batch(1)] == [1, 2, 3, 4, 5, 6]
+
+    run(test)
+
+
+def test_an_ended_watcher_is_forgotten() -> None:
+    async def test() -> None:
+        pods = Pods()
+        watchers = [pods.watch(0), pods.watch(0, "spec.nodeName", "one", node)]
+        for watcher in watchers:
+            watcher.end()
+            watcher.end()
+        pods.put("p", "one")
+        assert pods.watchers == set()
+        assert [await watcher.batch(1) for watcher in watchers] == [[], []]
+
+    run(test)
+
+
+def test_a_watch_from_before_the_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "RING", 3)
+    pods = Pods()
+    pods.ring = type(pods.ring)(maxlen=3)
+    for number in range(5):
+        pods.put(f"p{number}")
+    with pytest.raises(TooOld) as error:
+        pods.watch(1)
+    assert error.value.oldest == 2
+
+
+def test_kept_frames_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "FRAMES", 2)
+    kept = KeptFrames()
+    frames: list[Any] = [kept.keep(number, b"%d" % number) for number in range(3)]
+    assert frames == [b"0", b"1", b"2"]
+    assert (kept.get(0), kept.get(2)) == (None, b"2")
+
+
+def test_what_selectors_see_is_found_once() -> None:
+    stored, looks = Stored("k", value("p", "one"), 1), []
+
+    def look(obj: Any) -> tuple[dict[str, str], dict[str, str]]:
+        looks.append(obj)
+        return {}, {"spec.nodeName": obj["spec"]["nodeName"]}
+
+    assert stored.seen(look) == stored.seen(look) == ({}, {"spec.nodeName": "one"})
+    assert len(looks) == 1
