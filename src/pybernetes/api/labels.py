@@ -358,7 +358,7 @@ class _Parser:
         token = self.peek()
         if token == ")":
             self.take()
-            return set()
+            return {""}
         if token != "," and not self.is_identifier(token):
             raise SelectorError(f"found '{token}', expected: ',', ')' or identifier")
         values = self._identifiers()

@@ -189,6 +189,8 @@ def _special(data: bytes, kind: str, depth: int) -> Any:
             return json.loads(_bytes(parts[1])) if parts.get(1) else None
         return _bytes(parts.get(3, b"")).decode() if parts.get(1) else _value(parts.get(2, 0), "int32", depth)
     if kind in (f"{_META}Time", f"{_META}MicroTime"):
+        if not data:  # Go's zero time
+            return None
         parts = dict(_fields(data))
         nanos = _value(parts.get(2, 0), "int32", depth)
         moment = _EPOCH + timedelta(seconds=_value(parts.get(1, 0), "int64", depth), microseconds=nanos // 1000)

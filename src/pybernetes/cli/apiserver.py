@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import ssl
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pybernetes.component import flags, logs
-from pybernetes.component.flags import Flag, FlagError, HelpAsked, Values
+from pybernetes.component import command, flags
+from pybernetes.component.command import Failure, UsageError
+from pybernetes.component.flags import Flag, Values
 from pybernetes.store.types import Compacted, Store, StoreError
 
-if TYPE_CHECKING:
-    from pybernetes.apiserver.types import Authenticator
+from . import accessflags, requestflags, serviceflags
 
 _log = logging.getLogger(__name__)
 
@@ -27,22 +23,6 @@ FLAGS = (
     Flag("secure-port", flags.integer, 6443, "The port for HTTPS."),
     Flag("tls-cert-file", flags.string, "", "The serving certificate, PEM."),
     Flag("tls-private-key-file", flags.string, "", "Its key, PEM."),
-    Flag(
-        "client-ca-file",
-        flags.string,
-        "",
-        "Who shows a certificate signed by one of these is its CN, in the groups of its O.",
-    ),
-    Flag("token-auth-file", flags.string, "", 'Static tokens: lines of token,user,uid,"group1,group2".'),
-    Flag(
-        "anonymous-auth",
-        flags.boolean,
-        False,
-        "Whether requests without credentials are let through as system:anonymous.",
-    ),
-    Flag("authorization-mode", flags.strings, ["AlwaysAllow"], "Only AlwaysAllow is there yet."),
-    Flag("enable-admission-plugins", flags.strings, [], "Plug-ins besides those that are on by default."),
-    Flag("disable-admission-plugins", flags.strings, [], "Plug-ins to switch off."),
     Flag("store", flags.string, "memory:", "sqlite:PATH or memory: (pybernetes' own flag)."),
     Flag(
         "etcd-compaction-interval",
@@ -50,68 +30,45 @@ FLAGS = (
         COMPACTION_SECONDS,
         "How often what watches no longer need is dropped; 0: never.",
     ),
-    Flag("v", flags.integer, 0, "Verbosity of the log."),
+    *accessflags.FLAGS,
+    Flag("event-ttl", flags.duration, 3600.0, "How long events are kept after their last news."),
+    *serviceflags.FLAGS,
+    *requestflags.FLAGS,
+    command.VERBOSITY,
 )
 PROGRAM = "pybernetes kube-apiserver"
 
 
-class UsageError(Exception):
-    """One line for the user."""
+async def run(values: Values) -> None:
+    """Serves until cancelled."""
+    from pybernetes.apiserver.server import APIServer, Options
 
-
-def main(arguments: list[str]) -> int:
-    """Runs until SIGTERM or SIGINT."""
-    try:
-        values = flags.parse(PROGRAM, FLAGS, arguments)
-        logs.setup(values["v"])
-        import uvloop
-
-        uvloop.run(_run(values))
-    except HelpAsked as asked:
-        print(asked)
-    except (FlagError, UsageError, StoreError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 1 if isinstance(error, StoreError) else 2
-    except OSError as error:
-        print(
-            f"{PROGRAM}: {error.strerror or error}: is --secure-port={values['secure-port']} in use?", file=sys.stderr
-        )
-        return 1
-    return 0
-
-
-async def _run(values: Values) -> None:
-    from pybernetes.apiserver.server import ADMISSION, APIServer, Options
-
-    plugins = [*Options.enable_admission_plugins, "ServiceAccount", *values["enable-admission-plugins"]]
-    chosen = [p for p in plugins if p not in values["disable-admission-plugins"]]
-    unknown = [p for p in (*chosen, *values["disable-admission-plugins"]) if p not in ADMISSION]
-    if unknown:
-        raise UsageError(f"--enable-admission-plugins: {unknown[0]!r} is not known; there are {', '.join(ADMISSION)}")
-    if values["authorization-mode"] != ["AlwaysAllow"]:
-        raise UsageError(
-            f"--authorization-mode={','.join(values['authorization-mode'])} is not there yet: only AlwaysAllow is"
-        )
     options = Options(
         host=values["bind-address"],
         port=values["secure-port"],
         ssl_context=_tls(values),
-        authenticators=_authenticators(values),
-        anonymous=values["anonymous-auth"],
-        enable_admission_plugins=tuple(chosen),
+        services=serviceflags.options(values),
+        event_ttl=values["event-ttl"],
+        **accessflags.options(values),
+        **requestflags.options(values),
     )
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    store = await _store(values["store"])
+    try:
+        store = await _store(values["store"])
+    except StoreError as error:
+        raise Failure(str(error)) from error
     try:
         server = APIServer(store, options)
-        await server.start()
+        try:
+            await server.start()
+        except OSError as error:
+            where = f"--secure-port={values['secure-port']}"
+            raise Failure(f"{error.strerror or error}: is {where} in use?") from error
         _log.info("serving securely on %s:%d", values["bind-address"], server.port)
-        compaction = asyncio.ensure_future(_compact(store, values["etcd-compaction-interval"]))
-        await stop.wait()
-        compaction.cancel()
-        await server.stop()
+        try:
+            await _compact(store, values["etcd-compaction-interval"])
+            await asyncio.Event().wait()  # nothing is compacted: just serve
+        finally:
+            await server.stop()
     finally:
         await store.close()
 
@@ -151,33 +108,17 @@ def _tls(values: Values) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(certificate, key)
-        if values["client-ca-file"]:
-            context.load_verify_locations(values["client-ca-file"])
+        for authority in accessflags.authorities(values):
+            context.load_verify_locations(authority)
             context.verify_mode = ssl.CERT_OPTIONAL
     except (OSError, ssl.SSLError) as error:
         raise UsageError(
-            f"the files of --tls-cert-file, --tls-private-key-file, --client-ca-file cannot be used: {error}"
+            f"the files of --tls-cert-file, --tls-private-key-file, --client-ca-file or "
+            f"--requestheader-client-ca-file cannot be used: {error}"
         ) from error
     return context
 
 
-def _authenticators(values: Values) -> list[Authenticator]:
-    """In upstream's order."""
-    from pybernetes.apiserver import tokenfile
-    from pybernetes.apiserver.x509 import ClientCertificate
-
-    chain: list[Authenticator] = []
-    if values["client-ca-file"]:
-        chain.append(ClientCertificate(lambda: datetime.now(UTC)))
-    if values["token-auth-file"]:
-        try:
-            chain.append(tokenfile.TokenFile(tokenfile.read(Path(values["token-auth-file"]))))
-        except tokenfile.TokenFileError as error:
-            raise UsageError(f"--token-auth-file: {error}") from error
-    if values["anonymous-auth"]:
-        raise UsageError(
-            "--anonymous-auth is not allowed with --authorization-mode=AlwaysAllow: everyone could do everything"
-        )
-    if not chain:
-        raise UsageError("nobody could log in: give --client-ca-file or --token-auth-file")
-    return chain
+def main(arguments: list[str]) -> int:
+    """Runs until SIGTERM or SIGINT."""
+    return command.main(PROGRAM, FLAGS, run, arguments)

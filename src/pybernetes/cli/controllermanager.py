@@ -249,13 +249,13 @@ async def _control(
 def _config(values: Values, flag: str) -> Config:
     from pybernetes.client.kubeconfig import Config, ConfigError, load
 
-    if flag == "kubeconfig" and values["master"] and not values["kubeconfig"]:
+    if values["master"] and not values[flag] and not values["kubeconfig"]:
         return Config(values["master"])
     try:
         config = load(values[flag] or values["kubeconfig"] or None)
     except (ConfigError, OSError) as error:
         raise UsageError(f"--{flag}: {error}") from error
-    if flag == "kubeconfig" and values["master"]:
+    if values["master"] and not (flag != "kubeconfig" and values[flag]):
         config.server = values["master"]
     return config
 

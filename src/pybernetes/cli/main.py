@@ -7,8 +7,18 @@ import sys
 
 # name -> (module with main(arguments) -> exit code, what it does); modules load when asked for
 COMMANDS = {
+    "up": ("pybernetes.cli.up", "a running cluster on this machine"),
+    "status": ("pybernetes.cli.status", "the health of its parts, nodes and add-ons; certificates' ends"),
+    "logs": ("pybernetes.cli.logs", "the log of a part"),
+    "down": ("pybernetes.cli.down", "ends the cluster and cleans the machine"),
+    "supervise": ("pybernetes.cli.supervise", "runs the parts in the foreground, for a service manager"),
     "kube-apiserver": ("pybernetes.cli.apiserver", "the API server, with upstream's flags"),
+    "kube-controller-manager": ("pybernetes.cli.controllermanager", "the controllers, with upstream's flags"),
+    "kube-scheduler": ("pybernetes.cli.scheduler", "places pods on nodes, with upstream's flags"),
     "testserver": ("pybernetes.cli.testserver", "a private API server on the memory store, for tests; needs no root"),
+    "kubelet": ("pybernetes.cli.kubelet", "pods on this node (Docker, or hollow), with upstream's flags"),
+    "kube-proxy": ("pybernetes.cli.proxy", "services on this node (iptables), with upstream's flags"),
+    "coredns": ("pybernetes.cli.coredns", "cluster DNS, with a Corefile"),
     "version": ("pybernetes.cli.version", "prints the version"),
 }
 

@@ -138,16 +138,19 @@ def usage(program: str, flags: Sequence[Flag]) -> str:
             if flag.group != group:
                 continue
             kind = "" if flag.type is boolean else f" {flag.type.__name__}"
-            default = "" if flag.default in ("", None, [], {}, False) else f" (default {_shown(flag.default)})"
+            default = "" if flag.default in ("", None, [], {}, False) else f" (default {_shown(flag)})"
             lines.append(f"  --{flag.name}{kind}\n        {flag.help}{default}")
     return "\n".join(lines)
 
 
-def _shown(value: Any) -> str:
+def _shown(flag: Flag) -> str:
+    value = flag.default
     if isinstance(value, list):
         return "[" + ",".join(value) + "]"
     if isinstance(value, dict):
         return ",".join(f"{key}={item}" for key, item in value.items())
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}s" if isinstance(value, float) else str(value)
+    if flag.type is duration:
+        return f"{value:g}s"
+    return f"{value:g}" if isinstance(value, float) else str(value)

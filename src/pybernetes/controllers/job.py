@@ -9,7 +9,7 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.api.types import core_v1 as core
 
-from . import jobplan
+from . import jobpods
 from . import jobutil as util
 from .common import (
     Key,
@@ -218,7 +218,7 @@ class JobController(Controller):
 
     async def _create(self, key: Key, current: Round, wanted: Wanted) -> tuple[int, Exception | None]:
         job = current.job
-        template = jobplan.pod_template(job)
+        template = jobpods.pod_template(job)
         self._expected.expect(key, additions=wanted.create)
         attempted = 0
 
@@ -226,8 +226,8 @@ class JobController(Controller):
             if not wanted.indexes:
                 return pod_from_template(template, job)
             index = wanted.indexes[number]
-            of_index = jobplan.template_of_index(template, job, index, current.delayed.get(index))
-            return pod_from_template(of_index, job, jobplan.name_prefix(job, index))
+            of_index = jobpods.template_of_index(template, job, index, current.delayed.get(index))
+            return pod_from_template(of_index, job, jobpods.name_prefix(job, index))
 
         async def create(number: int) -> None:
             nonlocal attempted

@@ -9,22 +9,30 @@ import os
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pybernetes.apiserver.admission.chain import DEFAULT, EMBEDDED
+from pybernetes.apiserver.authentication import keys
+from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
+from pybernetes.apiserver.authentication.x509 import ClientCertificate
 from pybernetes.apiserver.server import APIServer, Options
-from pybernetes.apiserver.x509 import ClientCertificate
 from pybernetes.client.kubeconfig import Config
 from pybernetes.store.sqlite import SQLiteStore
 
 from .certificates import Authority, Pair
 
+if TYPE_CHECKING:
+    from pybernetes.client.rest import RESTClient
+
 _log = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
+ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
 def _now() -> datetime:
@@ -45,9 +53,14 @@ class TestCluster:
 
     __test__ = False  # not a test, whatever pytest thinks of the name
 
-    def __init__(self, folder: Path, hollow_nodes: int = 0) -> None:
+    def __init__(
+        self, folder: Path, hollow_nodes: int = 0, controllers: Sequence[str] = (), scheduler: bool = False
+    ) -> None:
         self._folder = folder
         self._hollow_nodes = hollow_nodes
+        self._controllers = tuple(controllers)
+        self._scheduler = scheduler
+        self._clients: list[RESTClient] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, port: int = 0) -> RunningCluster:
@@ -55,7 +68,15 @@ class TestCluster:
         authority = Authority("pybernetes-test-ca", _now())
         context = self._tls(authority)
         self._store = await SQLiteStore.open(":memory:")
-        options = Options(port=port, ssl_context=context, authenticators=[ClientCertificate(_now)])
+        options = Options(
+            port=port,
+            ssl_context=context,
+            authenticators=[ClientCertificate(_now)],
+            authorization_modes=("Node", "RBAC"),
+            service_accounts=_tokens(),
+            bootstrap_tokens=True,
+            enable_admission_plugins=self._plugins(),
+        )
         self._server = APIServer(self._store, options)
         await self._server.start()
         url = f"https://127.0.0.1:{self._server.port}"
@@ -65,7 +86,47 @@ class TestCluster:
         if self._hollow_nodes:
             node = authority.client("system:hollow-nodes", ["system:masters"])
             await self._start_nodes(Config(url, ca_data=authority.pem, certificate=node.certificate, key=node.key))
+        if self._controllers:
+            manager = authority.client("system:kube-controller-manager", ["system:masters"])
+            config = Config(url, ca_data=authority.pem, certificate=manager.certificate, key=manager.key)
+            self._start_controllers(config)
+        if self._scheduler:
+            own = authority.client("system:kube-scheduler", ["system:masters"])
+            self._start_scheduler(Config(url, ca_data=authority.pem, certificate=own.certificate, key=own.key))
         return RunningCluster(url, str(path), authority.pem)
+
+    def _plugins(self) -> tuple[str, ...]:
+        """The default ones; ServiceAccount only where a controller makes the accounts that it asks for."""
+        from pybernetes.controllers import selected
+
+        accounts = any(entry.name == "serviceaccount-controller" for entry in selected(self._controllers))
+        return (*(DEFAULT if accounts else EMBEDDED), "NodeRestriction")
+
+    def _start_controllers(self, config: Config) -> None:
+        """The controllers of --controllers, without an election: nobody else could be elected."""
+        from pybernetes.client.informer import InformerFactory
+        from pybernetes.client.rest import RESTClient
+        from pybernetes.controllers import manager
+        from pybernetes.controllers.options import Options as ControllerOptions
+
+        client = RESTClient(config, "kube-controller-manager")
+        self._clients.append(client)
+        options = ControllerOptions(controllers=self._controllers, root_ca=config.ca_data or b"")
+        task = asyncio.ensure_future(manager.run(client, InformerFactory(client), options))
+        self._tasks.add(task)
+        task.add_done_callback(_report)
+
+    def _start_scheduler(self, config: Config) -> None:
+        """Without an election either."""
+        from pybernetes.client.informer import InformerFactory
+        from pybernetes.client.rest import RESTClient
+        from pybernetes.scheduler import app
+
+        client = RESTClient(config, "kube-scheduler")
+        self._clients.append(client)
+        task = asyncio.ensure_future(app.run(client, InformerFactory(client)))
+        self._tasks.add(task)
+        task.add_done_callback(_report)
 
     async def _start_nodes(self, config: Config) -> None:
         """Nodes whose pods run without processes; returns when all are registered."""
@@ -74,15 +135,16 @@ class TestCluster:
         from pybernetes.client.rest import RESTClient
         from pybernetes.kubelet.app import run_hollow
 
-        self._client = RESTClient(config, "hollow-node")
-        informers = InformerFactory(self._client)
+        client = RESTClient(config, "hollow-node")
+        self._clients.append(client)
+        informers = InformerFactory(client)
         names = [f"hollow-{number}" for number in range(self._hollow_nodes)]
-        for work in (run_hollow(self._client, informers, names), informers.run()):
+        for work in (run_hollow(client, informers, names), informers.run()):
             task = asyncio.ensure_future(work)
             self._tasks.add(task)
             task.add_done_callback(_report)
         async with asyncio.timeout(START_SECONDS):
-            while len((await self._client.list(core_v1.Node)).items) < len(names):
+            while len((await client.list(core_v1.Node)).items) < len(names):
                 await asyncio.sleep(0.01)
 
     def _tls(self, authority: Authority) -> ssl.SSLContext:
@@ -103,15 +165,24 @@ class TestCluster:
             task.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._client.close()
+        for client in self._clients:
+            await client.close()
         await self._server.stop(0)
         await self._store.close()
+
+
+def _tokens() -> TokenOptions:
+    """A key of the cluster's own for service-account tokens."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    signer = keys.signer_with(ec.generate_private_key(ec.SECP256R1()))
+    return TokenOptions(issuers=(ISSUER,), verifiers=(signer.public,), signer=signer)
 
 
 def _report(task: asyncio.Task[None]) -> None:
     """A part that ends by itself has failed."""
     if not task.cancelled() and task.exception() is not None:
-        _log.error("the hollow nodes ended", exc_info=task.exception())
+        _log.error("a part of the test cluster ended", exc_info=task.exception())
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -148,7 +219,9 @@ contexts:
 
 
 @contextmanager
-def cluster(hollow_nodes: int = 0) -> Iterator[RunningCluster]:
+def cluster(
+    hollow_nodes: int = 0, controllers: Sequence[str] = (), scheduler: bool = False
+) -> Iterator[RunningCluster]:
     """A cluster on a thread of its own, for tests that are not asynchronous."""
     with tempfile.TemporaryDirectory(prefix="pybernetes-") as folder:
         ready: list[RunningCluster] = []
@@ -156,7 +229,7 @@ def cluster(hollow_nodes: int = 0) -> Iterator[RunningCluster]:
         started, stop = threading.Event(), threading.Event()
 
         async def main() -> None:
-            running = TestCluster(Path(folder), hollow_nodes)
+            running = TestCluster(Path(folder), hollow_nodes, controllers, scheduler)
             try:
                 ready.append(await running.start())
             except BaseException as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
 import ssl
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ Headers = tuple[tuple[str, str], ...]
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_VALUE = re.compile(r"[\x00\r\n]")
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
+SEPARATE_BYTES = 64 << 10  # larger bodies are not copied to stand behind their headers in one write
 # Non-body bytes tolerated for each body byte (chunk framing) beyond the header limit.
 _CHUNK_OVERHEAD = 8
 
@@ -34,6 +37,7 @@ class Limits:
     body_bytes: int = 3 << 20
     idle_seconds: float = 120.0
     read_seconds: float = 60.0
+    write_seconds: float = 60.0  # that a peer may take nothing while there is something for it
     linger_seconds: float = 1.0
     drain_seconds: float = 5.0
     pipeline_depth: int = 16
@@ -73,23 +77,33 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class StreamingResponse:
-    """A response whose body is written by `producer`, which is cancelled on disconnect."""
+    """A response whose body is written by `producer`, which is cancelled on disconnect.
+
+    `abandoned` is called where the producer never is: the peer left before, or wants no body.
+    """
 
     producer: Callable[[BodyWriter], Awaitable[None]]
     status: int = 200
     headers: Iterable[tuple[str, str]] = ()
+    abandoned: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UpgradeResponse:
     """101: the connection becomes a stream of bytes that `run` owns; it is closed when `run` returns.
 
-    Only for requests with `Connection: Upgrade`; `run` is cancelled when the peer is gone.
+    Only for requests with `Connection: Upgrade`; `run` is cancelled when the peer is gone. `abandoned` is called where it never runs.
     """
 
     protocol: str
     run: Callable[[Upgraded], Awaitable[None]]
     headers: Iterable[tuple[str, str]] = ()
+    abandoned: Callable[[], None] | None = None
+
+    @property
+    def status(self) -> int:
+        """Always 101."""
+        return HTTPStatus.SWITCHING_PROTOCOLS
 
 
 Handler = Callable[[Request], Awaitable[Response | StreamingResponse | UpgradeResponse]]
@@ -163,9 +177,14 @@ def _head(status: int, headers: Iterable[tuple[str, str]], framing: Iterable[tup
         dated = dated or lower == "date"
         lines.append(f"{name}: {value}")
     if not dated:
-        lines.append(f"Date: {formatdate(usegmt=True)}")
+        lines.append(_date_line(int(time.time())))
     lines.extend(f"{name}: {value}" for name, value in framing)
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+@functools.lru_cache(1)
+def _date_line(second: int) -> str:
+    return f"Date: {formatdate(second, usegmt=True)}"
 
 
 def _wants_close(headers: Iterable[tuple[str, str]]) -> bool:
@@ -198,6 +217,7 @@ class _Connection(asyncio.Protocol):
         self._queue: deque[_Exchange | int] = deque()
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
         self._writable = asyncio.Event()
         self._writable.set()
         self._in_message = False
@@ -237,6 +257,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._input_done = True
         self._set_timer(None)
+        self._stop_write_timer()
         self._writable.set()
         self._end_raw()
         self._cancel_task()
@@ -254,9 +275,29 @@ class _Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable.clear()
+        self._watch_writing(self._transport.get_write_buffer_size())
+
+    def _watch_writing(self, left: int) -> None:
+        """Drops a peer that takes nothing for so long; a slow one may take its time."""
+
+        def check() -> None:
+            now = self._transport.get_write_buffer_size()
+            if now >= left:
+                self._transport.abort()
+            else:
+                self._watch_writing(now)
+
+        self._stop_write_timer()
+        self._write_timer = asyncio.get_running_loop().call_later(self._limits.write_seconds, check)
 
     def resume_writing(self) -> None:
         self._writable.set()
+        self._stop_write_timer()
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def data_received(self, data: bytes) -> None:
         if self._raw is not None:
@@ -484,11 +525,15 @@ class _Connection(asyncio.Protocol):
     async def _answer(self, exchange: _Exchange) -> bool:
         """Run the handler for one request and write its response; False closes the connection."""
         started = False
+        abandoned: Callable[[], None] | None = None
         try:
             response = await self._server.handler(exchange.request)
             if isinstance(response, UpgradeResponse):
                 started = True
-                await self._upgrade(response)
+                abandoned = response.abandoned
+                self._switch(response)
+                abandoned = None
+                await response.run(Upgraded(self))
                 return False
             last = self._server.stopping and not self._queue and not self._in_message
             keep_alive = exchange.keep_alive and not last
@@ -497,6 +542,7 @@ class _Connection(asyncio.Protocol):
             no_body = exchange.request.method == "HEAD" or response.status in (204, 304)
             framing: list[tuple[str, str]] = []
             if isinstance(response, StreamingResponse):
+                abandoned = response.abandoned
                 chunked = not exchange.http_1_0
                 if not chunked and not no_body:
                     keep_alive = False
@@ -506,6 +552,7 @@ class _Connection(asyncio.Protocol):
                 self.send(head)
                 started = True
                 if not no_body:
+                    abandoned = None
                     await response.producer(BodyWriter(self, chunked))
                     if chunked:
                         self.send(b"0\r\n\r\n")
@@ -513,9 +560,14 @@ class _Connection(asyncio.Protocol):
                 if response.status not in (204, 304):
                     framing.append(("Content-Length", str(len(response.body))))
                 head = _head(response.status, headers, framing + self._connection_header(exchange, keep_alive))
-                payload = head if no_body else head + response.body
                 started = True
-                self.send(payload)
+                if no_body:
+                    self.send(head)
+                elif len(response.body) < SEPARATE_BYTES:
+                    self.send(head + response.body)
+                else:
+                    self.send(head)
+                    self.send(response.body)
             await self.drain()
             return keep_alive
         except (Exception, asyncio.CancelledError) as error:
@@ -528,13 +580,15 @@ class _Connection(asyncio.Protocol):
             if not started:
                 self._send_plain(500, body=exchange.request.method != "HEAD")
             return False
+        finally:
+            if abandoned is not None:
+                abandoned()
 
-    async def _upgrade(self, response: UpgradeResponse) -> None:
+    def _switch(self, response: UpgradeResponse) -> None:
         if self._raw is None:
             raise RuntimeError(f"upgrade to {response.protocol} of a request that did not ask for it")
         framing = [("Connection", "Upgrade"), ("Upgrade", response.protocol)]
         self.send(_head(101, response.headers, framing))
-        await response.run(Upgraded(self))
 
     @staticmethod
     def _connection_header(exchange: _Exchange, keep_alive: bool) -> list[tuple[str, str]]:

@@ -208,6 +208,8 @@ def _size(data: bytes) -> tuple[int, int] | None:
 async def _websocket_command(stream: Upgraded, protocol: str, wanted: Wanted, run: Run) -> None:
     socket = websocket.WebSocket(stream)
     streams = _WebSocketStreams(socket, protocol)
+    if not wanted.stdin:
+        await streams.stdin.end()
     for channel, asked in ((STDOUT, wanted.stdout), (STDERR, wanted.stderr and not wanted.tty), (ERROR, True)):
         if asked:
             await streams.send(channel, b"")  # upstream opens every channel with an empty message

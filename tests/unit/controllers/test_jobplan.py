@@ -9,7 +9,8 @@ import pytest
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.api.types import core_v1 as core
 from pybernetes.controllers import jobutil as util
-from pybernetes.controllers.jobplan import Round, name_prefix, pod_template, template_of_index
+from pybernetes.controllers.jobplan import Round
+from pybernetes.controllers.jobpods import name_prefix, pod_template, template_of_index
 
 from .objects import NOW, ago, meta, pod, template
 

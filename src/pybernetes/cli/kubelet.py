@@ -1,0 +1,242 @@
+"""`pybernetes kubelet` with upstream's flags (upstream: cmd/kubelet)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pybernetes.component import command
+from pybernetes.component.command import Failure, UsageError
+from pybernetes.component.flags import Values
+from pybernetes.kubelet.settings import FLAGS, Settings, from_file, settings
+
+if TYPE_CHECKING:
+    from pybernetes.client.kubeconfig import Config
+    from pybernetes.client.rest import RESTClient
+    from pybernetes.kubelet.app import Kubelet
+    from pybernetes.kubelet.runtime.docker import DockerRuntime
+
+_log = logging.getLogger(__name__)
+
+PROGRAM = "pybernetes kubelet"
+ROTATION_CHECK_SECONDS = 60.0
+
+
+def main(arguments: list[str]) -> int:
+    """Runs until SIGTERM or SIGINT; containers go on."""
+    return command.main(PROGRAM, FLAGS, run, arguments)
+
+
+async def run(values: Values) -> None:
+    """Serves until cancelled."""
+    from pybernetes.client.rest import RESTClient
+    from pybernetes.kubelet.process import host_addresses, host_name
+
+    chosen = settings(_with_file(values), host_name(), host_addresses())
+    _check(chosen)
+    config = await _config(chosen)
+    client = RESTClient(config, "kubelet")
+    try:
+        if chosen["runtime"] == "hollow":
+            await _run_hollow(chosen, client)
+        else:
+            await _run_docker(chosen, client)
+    finally:
+        await client.close()
+
+
+def _with_file(values: Values) -> Values:
+    """Flags that were given win over the file; those at their default do not."""
+    if not values["config"]:
+        return values
+    import yaml
+
+    try:
+        of_file = from_file(yaml.safe_load(Path(values["config"]).read_text()))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UsageError(f"--config={values['config']}: {error}") from error
+    defaults = {flag.name: flag.default for flag in FLAGS}
+    return {**values, **{name: value for name, value in of_file.items() if values[name] == defaults[name]}}
+
+
+def _check(chosen: Settings) -> None:
+    if chosen["runtime"] not in ("docker", "hollow"):
+        raise UsageError(f"--runtime={chosen['runtime']}: it is docker or hollow")
+    if chosen["authorization-mode"] not in ("Webhook", "AlwaysAllow"):
+        raise UsageError(f"--authorization-mode={chosen['authorization-mode']}: it is Webhook or AlwaysAllow")
+    if bool(chosen["tls-cert-file"]) != bool(chosen["tls-private-key-file"]):
+        raise UsageError("--tls-cert-file and --tls-private-key-file are given together or not at all")
+    if not chosen["kubeconfig"]:
+        raise UsageError("--kubeconfig is required: a kubelet without an API server is not served here")
+
+
+def _cert_dir(chosen: Settings) -> Path:
+    return Path(chosen["cert-dir"] or f"{chosen.options.root_dir}/pki")
+
+
+async def _config(chosen: Settings) -> Config:
+    """How the API server is reached; by TLS bootstrap where there is no kubeconfig yet."""
+    from pybernetes.client.kubeconfig import ConfigError, load
+
+    try:
+        if chosen["bootstrap-kubeconfig"] and not Path(chosen["kubeconfig"]).exists():
+            await _bootstrap(chosen, load(chosen["bootstrap-kubeconfig"]))
+        return load(chosen["kubeconfig"])
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+
+
+async def _bootstrap(chosen: Settings, config: Config) -> None:
+    from pybernetes.api.errors import StatusError
+    from pybernetes.client.rest import RESTClient
+    from pybernetes.kubelet import certificates
+
+    client = RESTClient(config, "kubelet-bootstrap")
+    try:
+        certificate, key = await certificates.client_certificate(client, chosen.options.hostname_override)
+    except (StatusError, ConnectionError, TimeoutError) as error:
+        raise Failure(f"TLS bootstrap: {error}") from error
+    finally:
+        await client.close()
+    pair = _cert_dir(chosen) / "kubelet-client-current.pem"
+    certificates.write_private(pair, certificate + key)
+    text = certificates.kubeconfig(config.server, config.ca_data, pair)
+    certificates.write_private(Path(chosen["kubeconfig"]), text.encode())
+
+
+async def _run_hollow(chosen: Settings, client: RESTClient) -> None:
+    from pybernetes.client.informer import InformerFactory
+    from pybernetes.kubelet.app import run_hollow
+
+    informers = InformerFactory(client)
+    name, count = chosen.options.hostname_override, chosen["hollow-nodes"]
+    names = [name] if count == 1 else [f"{name}-{number}" for number in range(count)]
+    async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
+        await _serve_health(chosen, stack)
+        group.create_task(informers.run())
+        await run_hollow(client, informers, names, max_pods=chosen.options.max_pods)
+
+
+async def _run_docker(chosen: Settings, client: RESTClient) -> None:
+    import os
+
+    from pybernetes.client.informer import InformerFactory
+    from pybernetes.kubelet.process import docker_kubelet
+    from pybernetes.kubelet.runtime.docker import DockerRuntime
+
+    if os.geteuid() != 0:
+        raise Failure("a kubelet on Docker needs root for mounts and interfaces; --runtime=hollow needs none")
+    endpoint = chosen["container-runtime-endpoint"] or chosen["docker-endpoint"]
+    try:
+        runtime = DockerRuntime(endpoint, chosen["pod-infra-container-image"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    informers = InformerFactory(client)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(runtime.close)
+        await _serve_health(chosen, stack)
+        kubelet = await stack.enter_async_context(
+            docker_kubelet(
+                chosen.options,
+                client,
+                informers,
+                runtime,
+                bridge=chosen["pod-bridge"],
+                cluster_cidr=chosen["non-masquerade-cidr"],
+            )
+        )
+        await _serve(chosen, client, kubelet, runtime, stack)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(informers.run())
+            group.create_task(kubelet.run())
+            if chosen["bootstrap-kubeconfig"] and chosen["rotate-certificates"]:
+                group.create_task(_rotate(chosen, client))
+
+
+async def _rotate(chosen: Settings, client: RESTClient) -> None:
+    """Renews the client certificate; the process that starts next uses it, and a supervisor is asked for that by ending."""
+    from pybernetes.api.errors import StatusError
+    from pybernetes.kubelet import certificates
+
+    pair = _cert_dir(chosen) / "kubelet-client-current.pem"
+    while pair.exists():
+        if datetime.now(UTC) >= certificates.renew_at(pair.read_bytes()):
+            try:
+                certificate, key = await certificates.client_certificate(client, chosen.options.hostname_override)
+            except (StatusError, ConnectionError, TimeoutError) as error:
+                _log.warning("renewing the client certificate: %s", error)
+            else:
+                certificates.write_private(pair, certificate + key)
+                raise Failure("the client certificate was renewed; start again to use it")
+        await asyncio.sleep(ROTATION_CHECK_SECONDS)
+
+
+async def _serve_health(chosen: Settings, stack: AsyncExitStack) -> None:
+    from pybernetes.kubelet.server.handlers import loopback_health
+
+    host, port = chosen["healthz-bind-address"], chosen["healthz-port"]
+    if not port:
+        return
+    try:
+        server = await loopback_health(host, port)
+    except OSError as error:
+        raise Failure(f"--healthz-port={port}: {error.strerror or error}") from error
+    stack.push_async_callback(server.stop, 0)
+
+
+async def _serve(
+    chosen: Settings, client: RESTClient, kubelet: Kubelet, runtime: DockerRuntime, stack: AsyncExitStack
+) -> None:
+    from pybernetes.component import serving
+    from pybernetes.component.metrics import Registry, process_metrics
+    from pybernetes.kubelet import node
+    from pybernetes.kubelet import settings as kubelet_settings
+    from pybernetes.kubelet.certificates import serving_files
+    from pybernetes.kubelet.server.handlers import KubeletServer
+
+    if not chosen.options.port:
+        return
+    options, now = chosen.options, datetime.now(UTC)
+    certificate, key = chosen["tls-cert-file"], chosen["tls-private-key-file"]
+    registry = Registry()
+    process_metrics(registry)
+    try:
+        if not certificate:
+            certificate, key = serving_files(_cert_dir(chosen), options.hostname_override, options.node_ip, now)
+        context = serving.server_context(certificate, key, chosen["client-ca-file"])
+        server = KubeletServer(
+            kubelet,
+            runtime,
+            sandbox_pid=runtime.sandbox_pid,
+            memory=node.read_machine(options.root_dir).memory_bytes,
+            configz=kubelet_settings.configz(chosen, await runtime.cgroup_driver()),
+            registry=registry,
+            started=now,
+            guard=_guard(chosen, client),
+            now=_now,
+        )
+        listening = await server.start(chosen["address"], options.port, context)
+    except OSError as error:  # ssl.SSLError is one
+        raise Failure(f"--port={options.port}: {error.strerror or error}") from error
+    stack.push_async_callback(listening.stop, 0)
+
+
+def _guard(chosen: Settings, client: RESTClient) -> Any:
+    import time
+
+    from pybernetes.component.delegated import DelegatedGuard, certificate_user
+    from pybernetes.kubelet.server.guard import KubeletGuard
+
+    user = certificate_user(_now) if chosen["client-ca-file"] else None
+    delegated = DelegatedGuard(client, time.monotonic, user)
+    return KubeletGuard(
+        delegated, anonymous=chosen["anonymous-auth"], allow_all=chosen["authorization-mode"] == "AlwaysAllow"
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

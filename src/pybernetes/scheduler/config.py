@@ -1,0 +1,150 @@
+"""KubeSchedulerConfiguration, kubescheduler.config.k8s.io/v1 (upstream: pkg/scheduler/apis/config).
+
+Extenders are refused: they are not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .framework import Profile
+from .interface import Cluster, Handle, Plugin
+from .plugins import PLUGINS
+from .pods import DEFAULT_SCHEDULER
+from .queue import FIRST_BACKOFF, MAX_BACKOFF
+from .table import NodeTable
+
+VERSIONS = ("kubescheduler.config.k8s.io/v1",)
+KIND = "KubeSchedulerConfiguration"
+MULTI = "multiPoint"
+POINTS = (
+    "preEnqueue",
+    "queueSort",
+    "preFilter",
+    "filter",
+    "postFilter",
+    "preScore",
+    "score",
+    "reserve",
+    "permit",
+    "preBind",
+    "bind",
+    "postBind",
+)
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; one line that says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileOptions:
+    """`plugins` and `arguments` as the file has them."""
+
+    name: str = DEFAULT_SCHEDULER
+    plugins: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the scheduler is told at its start. `leader_election` and `client_connection` are the file's sections."""
+
+    profiles: Sequence[ProfileOptions] = (ProfileOptions(),)
+    initial_backoff: float = FIRST_BACKOFF
+    max_backoff: float = MAX_BACKOFF
+    leader_election: Mapping[str, Any] = field(default_factory=dict)
+    client_connection: Mapping[str, Any] = field(default_factory=dict)
+    concurrent_bindings: int = 32
+
+
+def parse(document: Any) -> Options:
+    """ConfigError where the document is none of these, or names what is not there."""
+    if not isinstance(document, dict) or document.get("kind") != KIND or document.get("apiVersion") not in VERSIONS:
+        kind = f"{document.get('apiVersion')}, {document.get('kind')}" if isinstance(document, dict) else "no object"
+        raise ConfigError(f"want {KIND} of {VERSIONS[0]}, not {kind}")
+    if document.get("extenders"):
+        raise ConfigError("extenders: not supported")
+    profiles = [_profile(index, raw) for index, raw in enumerate(document.get("profiles") or [{}])]
+    names = [profile.name for profile in profiles]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ConfigError(f"profiles[{index}].schedulerName: Duplicate value: {name!r}")
+    first = document.get("podInitialBackoffSeconds", FIRST_BACKOFF)
+    longest = document.get("podMaxBackoffSeconds", MAX_BACKOFF)
+    if first <= 0:
+        raise ConfigError(f"podInitialBackoffSeconds: Invalid value: {first}: must be greater than 0")
+    if longest < first:
+        raise ConfigError(
+            f"podMaxBackoffSeconds: Invalid value: {longest}: must be greater than or equal to PodInitialBackoffSeconds"
+        )
+    return Options(
+        profiles,
+        float(first),
+        float(longest),
+        document.get("leaderElection") or {},
+        document.get("clientConnection") or {},
+    )
+
+
+def _profile(index: int, raw: Mapping[str, Any]) -> ProfileOptions:
+    place = f"profiles[{index}]"
+    known = {plugin.name for plugin in PLUGINS}
+    arguments: dict[str, Mapping[str, Any]] = {}
+    for number, item in enumerate(raw.get("pluginConfig") or ()):
+        if item.get("name") not in known:
+            raise ConfigError(f"{place}.pluginConfig[{number}]: Invalid value: {item.get('name')!r}: not a plugin")
+        if item["name"] in arguments:
+            raise ConfigError(f"{place}.pluginConfig[{number}]: Duplicate value: {item['name']!r}")
+        arguments[item["name"]] = item.get("args") or {}
+    for point, sets in (raw.get("plugins") or {}).items():
+        if point not in (*POINTS, MULTI):
+            raise ConfigError(f'{place}.plugins: unknown field "{point}"')
+        for item in (sets or {}).get("enabled") or ():
+            if item.get("name") not in known:
+                raise ConfigError(f"{place}.plugins.{point}.enabled: Invalid value: {item.get('name')!r}: not a plugin")
+    return ProfileOptions(raw.get("schedulerName") or DEFAULT_SCHEDULER, raw.get("plugins") or {}, arguments)
+
+
+def enabled(plugins: Mapping[str, Any], point: str) -> list[tuple[str, int]]:
+    """(plug-in, weight or 0) of an extension point: the defaults, changed by multiPoint, changed by the point's own set."""
+    defaults = [(plugin.name, 0) for plugin in PLUGINS]
+    merged = _merge(defaults, plugins.get(MULTI) or {})
+    return _merge(merged, plugins.get(point) or {})
+
+
+def _merge(known: Sequence[tuple[str, int]], change: Mapping[str, Any]) -> list[tuple[str, int]]:
+    off = {item["name"] for item in change.get("disabled") or ()}
+    on = {item["name"]: int(item.get("weight") or 0) for item in change.get("enabled") or ()}
+    kept = [] if "*" in off else [(name, on.get(name, weight)) for name, weight in known if name not in off]
+    there = {name for name, _ in kept}
+    return kept + [(name, weight) for name, weight in on.items() if name not in there]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A profile with all its plug-ins by name, and those that have something to do between decision and binding."""
+
+    profile: Profile
+    plugins: Mapping[str, Plugin]
+    binders: Sequence[Plugin]
+    preempts: bool
+
+
+def build(options: ProfileOptions, table: NodeTable, cluster: Cluster) -> Built:
+    """Makes the plug-ins of a profile."""
+    handle = Handle(table, cluster)
+    chosen = {point: enabled(options.plugins, point) for point in POINTS}
+    wanted = {name for pairs in chosen.values() for name, _ in pairs}
+    made = {p.name: p(options.arguments.get(p.name, {}), handle) for p in PLUGINS if p.name in wanted}
+    filters = [made[name] for name, _ in chosen["filter"] if made[name].filters is not None]
+    scorers = [
+        (made[name], weight or made[name].weight) for name, weight in chosen["score"] if made[name].scores is not None
+    ]
+    gates = [made[name] for name, _ in chosen["preEnqueue"] if type(made[name]).pre_enqueue is not Plugin.pre_enqueue]
+    profile = Profile(options.name, filters, scorers, gates, table, cluster)
+    preempts = any(name == "DefaultPreemption" for name, _ in chosen["postFilter"])
+    binders = [plugin for plugin in made.values() if type(plugin).reserve is not Plugin.reserve]
+    return Built(profile, made, binders, preempts)

@@ -1,0 +1,37 @@
+"""What a pod's siblings have in common: the selectors of its services and of its owner (upstream: plugins/helper/spread.go)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pybernetes.api.labels import Selector
+
+from .interface import Cluster
+from .pods import PodInfo
+from .selectors import equalities, label_selector
+
+
+def default_selector(info: PodInfo, cluster: Cluster) -> Selector:
+    """Empty where the pod belongs to nothing."""
+    labels: dict[str, str] = {}
+    for service in cluster.services.list(info.namespace):
+        wanted = service.spec.selector
+        if wanted and all(info.labels.get(key) == value for key, value in wanted.items()):
+            labels.update(wanted)
+    owner = next((r for r in info.pod.metadata.owner_references if r.controller), None)
+    if owner is None:
+        return equalities(labels)
+    kind = (owner.api_version, owner.kind)
+    if kind == ("v1", "ReplicationController"):
+        found = cluster.replication_controllers.get(owner.name, info.namespace)
+        return equalities({**labels, **(found.spec.selector or {})} if found is not None else labels)
+    listers = {("apps/v1", "ReplicaSet"): cluster.replica_sets, ("apps/v1", "StatefulSet"): cluster.stateful_sets}
+    set_: Any = listers[kind].get(owner.name, info.namespace) if kind in listers else None
+    selector = equalities(labels)
+    if set_ is None:
+        return selector
+    more = label_selector(set_.spec.selector)
+    if more.nothing:
+        return selector
+    requirements = {*selector.requirements, *more.requirements}
+    return Selector(tuple(sorted(requirements, key=lambda r: (r.key, r.operator, r.values))))

@@ -1,0 +1,161 @@
+"""What a plug-in is (upstream: kube-scheduler/framework/interface.go).
+
+A plug-in says how far its answers hold, so that the framework works them out as seldom as it may:
+- NODES: they depend on the pod's shape and the nodes' objects alone,
+- ROW: also on the pods of the row that is asked about,
+- CLUSTER: on anything; asked anew for every pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, ClassVar
+
+from pybernetes.client.types import Lister
+
+from .clusterevents import Event, Hint
+from .labelcolumns import Bools, Ints
+from .pods import PodInfo
+from .selectors import Labels
+from .table import NodeTable, Rows
+
+MAX_SCORE = 100
+
+
+class Depends(Enum):
+    """How far an answer holds."""
+
+    NODES = 1
+    ROW = 2
+    CLUSTER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a node does not take a pod. `unresolvable`: removing pods from the node would not help."""
+
+    reasons: tuple[str, ...]
+    unresolvable: bool = False
+
+
+@dataclass(slots=True)
+class Cluster:
+    """What there is besides nodes and pods; an absent lister is an empty one."""
+
+    namespaces: Lister
+    services: Lister
+    replication_controllers: Lister
+    replica_sets: Lister
+    stateful_sets: Lister
+    claims: Lister
+    volumes: Lister
+    storage_classes: Lister
+    csi_nodes: Lister
+    disruption_budgets: Lister
+
+    def namespace_labels(self, name: str) -> Labels:
+        """{} for a namespace that is not known."""
+        found = self.namespaces.get(name)
+        labels: Labels = found.metadata.labels if found is not None else {}
+        return labels
+
+
+@dataclass(slots=True)
+class Cycle:
+    """One pod's way through the plug-ins; `state` is theirs, by plug-in name."""
+
+    info: PodInfo
+    table: NodeTable
+    cluster: Cluster
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PreFilter:
+    """`verdict`: no node at all takes the pod. `names`: no others than these."""
+
+    verdict: Verdict | None = None
+    names: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """What plug-ins are made with, besides their arguments."""
+
+    table: NodeTable
+    cluster: Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An object to be written as it is here; a conflict means that the pod must be tried anew."""
+
+    obj: Any
+
+
+class Plugin:
+    """Methods that a plug-in does not define are not called; rows are `table.all` or an array of row numbers."""
+
+    name: ClassVar[str]
+    weight: ClassVar[int] = 0  # of its score where the configuration gives none
+    filters: ClassVar[Depends | None] = None
+    scores: ClassVar[Depends | None] = None
+    normalizes: ClassVar[bool] = False
+    verdict: ClassVar[Verdict] = Verdict(())  # where it is the same for all nodes
+    events: Mapping[Event, Hint | None] = {}  # what may help a pod that it refused; a hint looks closer
+
+    def __init__(self, arguments: Mapping[str, Any], handle: Handle) -> None:
+        self.arguments, self.handle = arguments, handle
+
+    def pre_enqueue(self, info: PodInfo) -> Verdict | None:
+        """Why the pod must not be tried yet."""
+        return None
+
+    def pre_filter(self, cycle: Cycle) -> PreFilter | None:
+        """Looks at the pod once, before the nodes."""
+        return None
+
+    def filter(self, cycle: Cycle, rows: Rows) -> Bools | None:
+        """Which of the rows take the pod; None: it does not care."""
+        return None
+
+    def verdicts(self, cycle: Cycle, rows: Ints) -> list[tuple[Verdict, Ints]]:
+        """Why rows that `filter` refused are refused; each row once."""
+        return [(self.verdict, rows)]
+
+    def pre_score(self, cycle: Cycle) -> bool:
+        """Whether `score` has anything to say of the pod; asked only where that depends on the cluster."""
+        return True
+
+    def score(self, cycle: Cycle, rows: Rows) -> Ints | None:
+        """Scores of rows that take the pod; None: it does not care. Without `normalizes` between 0 and MAX_SCORE."""
+        return None
+
+    def normalize(self, cycle: Cycle, scores: Ints) -> Ints:
+        """Scores of all rows that take the pod, brought between 0 and MAX_SCORE."""
+        return scores
+
+    def reserve(self, info: PodInfo, node: str) -> Sequence[Update]:
+        """The pod goes to the node: what must be written, and seen (`waits`), before it is bound."""
+        return ()
+
+    def waits(self, info: PodInfo) -> bool:
+        """Whether what `reserve` began is not there yet."""
+        return False
+
+    def release(self, info: PodInfo) -> None:
+        """The pod is bound, or will not be: what was reserved is the cluster's word now, or nobody's."""
+
+
+Pick = Callable[[int], int]  # of so many equal nodes, which (upstream: a random one)
+
+
+def default_normalize(scores: Ints, reverse: bool) -> Ints:
+    """The highest becomes MAX_SCORE; reversed, the lowest is best (helper.DefaultNormalizeScore)."""
+    highest = int(scores.max()) if len(scores) else 0
+    if highest == 0:
+        return scores + MAX_SCORE if reverse else scores
+    scaled: Ints = MAX_SCORE * scores // highest
+    return MAX_SCORE - scaled if reverse else scaled

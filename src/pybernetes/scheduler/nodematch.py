@@ -1,0 +1,66 @@
+"""Questions about nodes that several plug-ins ask: required node affinity, taints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pybernetes.api.types import core_v1 as core
+
+from .labelcolumns import Bools, Ints
+from .pods import Shape
+from .table import NodeTable, Rows, Taint
+
+UNSCHEDULABLE: Taint = ("node.kubernetes.io/unschedulable", "", "NoSchedule")
+_KEEP_OUT = ("NoSchedule", "NoExecute")
+
+
+def tolerates(tolerations: Sequence[core.Toleration], taint: Taint) -> bool:
+    """Whether one of them covers the taint (v1helper.TolerationsTolerateTaint)."""
+    key, value, effect = taint
+    return any(
+        (not t.effect or t.effect == effect)
+        and (not t.key or t.key == key)
+        and (t.operator == "Exists" or (t.operator in ("", "Equal") and t.value == value))
+        for t in tolerations
+    )
+
+
+def untolerated(tolerations: Sequence[core.Toleration], taints: Sequence[Taint]) -> Taint | None:
+    """The first taint that keeps the pod out."""
+    return next((t for t in taints if t[2] in _KEEP_OUT and not tolerates(tolerations, t)), None)
+
+
+def taints_tolerated(table: NodeTable, tolerations: Sequence[core.Toleration], rows: Rows) -> Bools | None:
+    """Which rows have no taint that keeps the pod out; None: all."""
+    sets = table.taint_sets
+    if len(sets) == 1:
+        return None
+    fine = np.fromiter((untolerated(tolerations, taints) is None for taints in sets), np.bool_, len(sets))
+    found: Bools = fine[table.taints[rows]]
+    return found
+
+
+def intolerable(table: NodeTable, tolerations: Sequence[core.Toleration], rows: Rows) -> Ints:
+    """How many PreferNoSchedule taints each row has that the pod does not tolerate."""
+    chosen = [t for t in tolerations if t.effect in ("", "PreferNoSchedule")]
+    counts = (
+        sum(t[2] == "PreferNoSchedule" and not tolerates(chosen, t) for t in taints) for taints in table.taint_sets
+    )
+    found: Ints = np.fromiter(counts, np.int64, len(table.taint_sets))[table.taints[rows]]
+    return found
+
+
+def required_affinity(table: NodeTable, shape: Shape, rows: Rows) -> Bools | None:
+    """Which rows meet the pod's nodeSelector and required node affinity; None: it has none."""
+    mask: Bools | None = None
+    for key, value in shape.spec.node_selector.items():
+        column = table.column(key)
+        met = column.codes[rows] == column.index.get(value, -2)
+        mask = met if mask is None else mask & met
+    terms = shape.required_nodes
+    if terms is not None:
+        met = table.columns.match_any(terms, table.labels, rows)
+        mask = met if mask is None else mask & met
+    return mask

@@ -1,0 +1,183 @@
+"""DefaultPreemption: makes room for a pod by deleting less important ones (upstream: plugins/defaultpreemption, framework/preemption).
+
+Victims are tried out on the table itself: taken off, asked, put back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pybernetes.api.types import policy_v1 as policy
+
+from ..diagnosis import Diagnosis, histogram
+from ..interface import Pick, Plugin, Verdict
+from ..pods import PodInfo
+from ..selectors import label_selector
+
+if TYPE_CHECKING:
+    from ..framework import Nominated, Profile
+
+PERCENTAGE = 10  # of the nodes that might do are tried ...
+ABSOLUTE = 100  # ... but no fewer than these
+NOT_HELPFUL = "Preemption is not helpful for scheduling"
+NO_VICTIMS = Verdict(("No preemption victims found for incoming pod",), True)
+NEVER = "not eligible due to preemptionPolicy=Never."
+TERMINATING = "not eligible due to a terminating pod on the nominated node."
+_LAST = datetime.max.replace(tzinfo=UTC)  # for pods that have not started
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A node and the pods that would have to go, the most important first."""
+
+    node: str
+    victims: tuple[PodInfo, ...]
+    violations: int  # of disruption budgets
+
+
+@dataclass(frozen=True, slots=True)
+class NoCandidate:
+    """Why there is none, for the event; `hopeless`: the pod waits in vain for a node that it was promised."""
+
+    text: str
+    hopeless: bool
+
+
+class DefaultPreemption(Plugin):
+    """`preempt` decides; `app` deletes the victims."""
+
+    name = "DefaultPreemption"
+
+    def preempt(
+        self, profile: Profile, info: PodInfo, diagnosis: Diagnosis, nominated: Nominated, pick: Pick
+    ) -> Candidate | NoCandidate:
+        """The best node to make room on, or why there is none."""
+        ineligible = self._ineligible(info, diagnosis)
+        if ineligible:
+            return NoCandidate(f"preemption: {ineligible}", False)
+        rows = diagnosis.resolvable()
+        offset = pick(len(rows)) if rows else 0
+        budgets = list(self.handle.cluster.disruption_budgets.list())
+        found: list[Candidate] = []
+        verdicts: Counter[str] = Counter()
+        tried = 0
+        for row in rows[offset:] + rows[:offset]:
+            if len(found) >= self._enough(len(rows)) and any(not c.violations for c in found):
+                break
+            candidate = select_victims(profile, info, row, nominated, budgets)
+            if isinstance(candidate, Candidate):
+                found.append(candidate)
+            else:
+                tried += 1
+                verdicts.update(candidate.reasons)
+        if not found:
+            verdicts[NOT_HELPFUL] += diagnosis.total - tried
+            told = histogram(+verdicts)
+            return NoCandidate(f"preemption: 0/{diagnosis.total} nodes are available:{told}", True)
+        return best(found)
+
+    def _enough(self, nodes: int) -> int:
+        percentage = self.arguments.get("minCandidateNodesPercentage")
+        absolute = self.arguments.get("minCandidateNodesAbsolute")
+        wanted = nodes * (PERCENTAGE if percentage is None else percentage) // 100
+        return min(max(wanted, ABSOLUTE if absolute is None else absolute), nodes)
+
+    def _ineligible(self, info: PodInfo, diagnosis: Diagnosis) -> str:
+        if info.pod.spec.preemption_policy == "Never":
+            return NEVER
+        node = info.pod.status.nominated_node_name
+        row = self.handle.table.rows.get(node)
+        if not node or row is None or row not in diagnosis.resolvable():
+            return ""
+        leaving = (p for p in self.handle.table.pods[row].values() if p.priority < info.priority and _preempted(p))
+        return TERMINATING if any(leaving) else ""
+
+
+def _preempted(info: PodInfo) -> bool:
+    return info.terminating and any(
+        c.type == "DisruptionTarget" and c.status == "True" and c.reason == "PreemptionByScheduler"
+        for c in info.pod.status.conditions
+    )
+
+
+def select_victims(
+    profile: Profile,
+    info: PodInfo,
+    row: int,
+    nominated: Nominated,
+    budgets: Sequence[policy.PodDisruptionBudget],
+) -> Candidate | Verdict:
+    """All less important pods go; then as many as possible stay, the most important first, those under a budget before others."""
+    table = profile.table
+    node = table.names[row]
+    potential = sorted((p for p in table.pods[row].values() if p.priority < info.priority), key=importance)
+    if not potential:
+        return NO_VICTIMS
+    beside = [o for o in nominated.get(node, ()) if o.priority >= info.priority and o.uid != info.uid]
+    for victim in potential:
+        table.remove_pod(victim.uid)
+    gone = {victim.uid: victim for victim in potential}
+    try:
+        refused = profile.refusal(info, row, beside)
+        if refused is not None:
+            return refused[1]
+        violating, others = by_budget(potential, budgets)
+        violations = 0
+        for victim in (*violating, *others):
+            table.add_pod(victim, node)
+            if profile.refusal(info, row, beside) is None:
+                del gone[victim.uid]
+            else:
+                table.remove_pod(victim.uid)
+                violations += any(victim is v for v in violating)
+        victims = tuple(sorted(gone.values(), key=importance))
+    finally:
+        for victim in gone.values():
+            table.add_pod(victim, node)
+    return Candidate(node, victims, violations) if victims else NO_VICTIMS
+
+
+def importance(info: PodInfo) -> tuple[int, datetime]:
+    """Sorts the more important first: by priority, then who has run longer."""
+    return -info.priority, info.pod.status.start_time or _LAST
+
+
+def by_budget(
+    pods: Iterable[PodInfo], budgets: Sequence[policy.PodDisruptionBudget]
+) -> tuple[list[PodInfo], list[PodInfo]]:
+    """Those whose deletion a budget does not allow any more, and the others."""
+    allowed = [budget.status.disruptions_allowed for budget in budgets]
+    violating: list[PodInfo] = []
+    others: list[PodInfo] = []
+    for info in pods:
+        violated = False
+        for index, budget in enumerate(budgets):
+            if _covers(budget, info):
+                allowed[index] -= 1
+                violated |= allowed[index] < 0
+        (violating if violated else others).append(info)
+    return violating, others
+
+
+def _covers(budget: policy.PodDisruptionBudget, info: PodInfo) -> bool:
+    if budget.metadata.namespace != info.namespace or not info.labels:
+        return False
+    selector = label_selector(budget.spec.selector)
+    gone: Any = budget.status.disrupted_pods or {}
+    return not selector.empty() and selector.matches(info.labels) and info.pod.metadata.name not in gone
+
+
+def best(candidates: Sequence[Candidate]) -> Candidate:
+    """Fewest violations, least important highest victim, smallest sum of priorities, fewest victims, latest start; then the first."""
+
+    def rank(candidate: Candidate) -> tuple[int, int, int, int, float]:
+        priorities = [victim.priority for victim in candidate.victims]
+        highest = [v.pod.status.start_time or _LAST for v in candidate.victims if v.priority == priorities[0]]
+        shifted = sum(priority + (1 << 31) for priority in priorities)
+        return candidate.violations, priorities[0], shifted, len(priorities), -min(highest).timestamp()
+
+    return min(candidates, key=rank)

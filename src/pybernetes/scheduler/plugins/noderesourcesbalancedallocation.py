@@ -1,0 +1,62 @@
+"""NodeResourcesBalancedAllocation: nodes whose resources are used evenly (upstream: plugins/noderesources/balanced_allocation.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..interface import MAX_SCORE, Cycle, Depends, Handle, Plugin
+from ..labelcolumns import Ints
+from ..requests import is_scalar
+from ..table import Rows
+from .noderesourcesfit import DEFAULT_STRATEGY, used_amounts, wanted_amount, weights
+
+
+class NodeResourcesBalancedAllocation(Plugin):
+    """(1 - standard deviation of the used fractions) * 100. A pod that requests nothing is not scored."""
+
+    name = "NodeResourcesBalancedAllocation"
+    weight = 1
+    scores = Depends.ROW
+
+    def __init__(self, arguments: Mapping[str, Any], handle: Handle) -> None:
+        super().__init__(arguments, handle)
+        self._names = [name for name, _ in weights(arguments.get("resources") or DEFAULT_STRATEGY["resources"])]
+
+    def score(self, cycle: Cycle, rows: Rows) -> Ints | None:
+        table = cycle.table
+        wants = {name: wanted_amount(cycle, name, False) for name in self._names}
+        if not any(wants.values()):
+            return None
+        fractions, counts = [], []
+        for name, wanted in wants.items():
+            if not wanted and is_scalar(name):
+                continue
+            capacity = table.resource(table.allocatable, name, rows)
+            requested = used_amounts(table, name, False, rows) + wanted
+            fractions.append(np.minimum(requested / np.maximum(capacity, 1), 1.0))
+            counts.append(capacity > 0)
+        return _balance(fractions, counts)
+
+
+def _balance(fractions: list[Any], counts: list[Any]) -> Ints:
+    """Resources that a node lacks altogether do not count; with two it is half their distance, as upstream computes it."""
+    if len(fractions) == 2:
+        deviation = np.abs((fractions[0] - fractions[1]) / 2)
+        deviation[~(counts[0] & counts[1])] = 0.0
+    else:
+        table, here = np.array(fractions), np.array(counts)
+        number = here.sum(axis=0)
+        table = np.where(here, table, 0.0)
+        mean = table.sum(axis=0) / np.maximum(number, 1)
+        squares = np.where(here, (table - mean) ** 2, 0.0).sum(axis=0)
+        deviation = np.where(number > 2, np.sqrt(squares / np.maximum(number, 1)), 0.0)
+        pairs = number == 2
+        if pairs.any():
+            high = np.where(here, table, -1.0).max(axis=0)
+            low = np.where(here, table, 2.0).min(axis=0)
+            deviation = np.where(pairs, np.abs((high - low) / 2), deviation)
+    found: Ints = ((1 - deviation) * MAX_SCORE).astype(np.int64)
+    return found

@@ -1,0 +1,32 @@
+"""NodeUnschedulable: cordoned nodes take only who tolerates that (upstream: plugins/nodeunschedulable)."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+from ..clusterevents import Event
+from ..interface import Cycle, Depends, Plugin, Verdict
+from ..labelcolumns import Bools
+from ..nodematch import UNSCHEDULABLE, tolerates
+from ..pods import PodInfo
+from ..table import Rows
+
+
+def _hint(info: PodInfo, old: Any, new: Any) -> bool:
+    return not new.spec.unschedulable or tolerates(info.pod.spec.tolerations, UNSCHEDULABLE)
+
+
+class NodeUnschedulable(Plugin):
+    """spec.unschedulable counts as a taint."""
+
+    name = "NodeUnschedulable"
+    filters = Depends.NODES
+    verdict = Verdict(("node(s) were unschedulable",), True)
+    events = MappingProxyType({Event.NODE_ADD: _hint, Event.NODE_TAINTS: _hint})
+
+    def filter(self, cycle: Cycle, rows: Rows) -> Bools | None:
+        if tolerates(cycle.info.shape.spec.tolerations, UNSCHEDULABLE):
+            return None
+        open_: Bools = ~cycle.table.unschedulable[rows]
+        return open_

@@ -1,0 +1,49 @@
+"""TaintToleration: NoSchedule and NoExecute keep out, PreferNoSchedule counts against a node (upstream: plugins/tainttoleration)."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ..clusterevents import Event
+from ..interface import Cycle, Depends, Plugin, Verdict, default_normalize
+from ..labelcolumns import Bools, Ints
+from ..nodematch import intolerable, taints_tolerated, untolerated
+from ..pods import PodInfo
+from ..table import Rows
+
+
+def _hint(info: PodInfo, old: Any, new: Any) -> bool:
+    taints = [(t.key, t.value, t.effect) for t in new.spec.taints]
+    return untolerated(info.pod.spec.tolerations, taints) is None
+
+
+class TaintToleration(Plugin):
+    """Answers once a distinct set of taints."""
+
+    name = "TaintToleration"
+    weight = 3
+    filters = scores = Depends.NODES
+    normalizes = True
+    events = MappingProxyType({Event.NODE_ADD: _hint, Event.NODE_TAINTS: _hint})
+
+    def filter(self, cycle: Cycle, rows: Rows) -> Bools | None:
+        return taints_tolerated(cycle.table, cycle.info.shape.spec.tolerations, rows)
+
+    def verdicts(self, cycle: Cycle, rows: Ints) -> list[tuple[Verdict, Ints]]:
+        sets = list(cycle.table.taint_sets)
+        own = cycle.table.taints[rows]
+        found = []
+        for number in np.unique(own):
+            taint = untolerated(cycle.info.shape.spec.tolerations, sets[number])
+            key, value, _ = taint if taint is not None else ("", "", "")
+            found.append((Verdict((f"node(s) had untolerated taint {{{key}: {value}}}",), True), rows[own == number]))
+        return found
+
+    def score(self, cycle: Cycle, rows: Rows) -> Ints | None:
+        return intolerable(cycle.table, cycle.info.shape.spec.tolerations, rows)
+
+    def normalize(self, cycle: Cycle, scores: Ints) -> Ints:
+        return default_normalize(scores, reverse=True)

@@ -1,0 +1,103 @@
+"""VolumeZone: a volume with zone labels keeps its pod in that zone (upstream: plugins/volumezone)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pybernetes.api.types import core_v1 as core
+
+from ..clusterevents import Event, on
+from ..interface import Cycle, Depends, Plugin, PreFilter, Verdict
+from ..labelcolumns import ABSENT, Bools
+from ..table import NodeTable, Rows
+from ..volumes import storage_class
+
+LABELS = {  # label of a volume -> of nodes, where they lack the first
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "topology.kubernetes.io/region": "topology.kubernetes.io/region",
+}
+SEPARATOR = "__"  # between the zones of a volume that is in several
+
+Wanted = list[tuple[str, frozenset[str]]]  # label, values
+
+
+def _refused(text: str) -> PreFilter:
+    return PreFilter(Verdict((text,), True))
+
+
+def zones(volume: core.PersistentVolume) -> Wanted:
+    """The volume's labels that matter."""
+    labels = volume.metadata.labels
+    return [(key, frozenset(labels[key].split(SEPARATOR))) for key in LABELS if key in labels]
+
+
+def in_zones(table: NodeTable, wanted: Wanted, rows: Rows) -> Bools:
+    """Rows without any zone label fit all, for clusters of one zone."""
+    labelled = np.zeros(len(table.present[rows]), np.bool_)
+    for key in LABELS:
+        labelled |= table.column(key).codes[rows] != ABSENT
+    fits = np.ones(len(labelled), np.bool_)
+    for key, values in wanted:
+        first, second = table.column(key), table.column(LABELS[key])
+        known = [np.array([v in values for v in column.index] + [False], np.bool_) for column in (first, second)]
+        own = first.codes[rows]
+        fits &= np.where(own != ABSENT, known[0][own], known[1][second.codes[rows]])
+    return ~labelled | fits
+
+
+class VolumeZone(Plugin):
+    """Looks at the labels of bound volumes."""
+
+    name = "VolumeZone"
+    filters = Depends.CLUSTER
+    verdict = Verdict(("node(s) had no available volume zone",), True)
+    events = on(
+        Event.CLASS_ADD,
+        Event.NODE_ADD,
+        Event.NODE_LABELS,
+        Event.CLAIM_ADD,
+        Event.CLAIM_UPDATE,
+        Event.VOLUME_ADD,
+        Event.VOLUME_UPDATE,
+    )
+
+    def pre_filter(self, cycle: Cycle) -> PreFilter | None:
+        if not cycle.info.shape.has_volumes:
+            return None
+        wanted: Wanted = []
+        for volume in cycle.info.pod.spec.volumes:
+            if volume.persistent_volume_claim is None:
+                continue
+            found = self._zones(cycle, volume.persistent_volume_claim.claim_name)
+            if isinstance(found, PreFilter):
+                return found
+            wanted += found
+        if wanted:
+            cycle.state[self.name] = wanted
+        return None
+
+    def filter(self, cycle: Cycle, rows: Rows) -> Bools | None:
+        wanted: Wanted | None = cycle.state.get(self.name)
+        return None if wanted is None else in_zones(cycle.table, wanted, rows)
+
+    @staticmethod
+    def _zones(cycle: Cycle, name: str) -> Wanted | PreFilter:
+        claim = cycle.cluster.claims.get(name, cycle.info.namespace)
+        if claim is None:
+            return _refused(f'persistentvolumeclaim "{name}" not found')
+        if claim.spec.volume_name:
+            volume = cycle.cluster.volumes.get(claim.spec.volume_name)
+            if volume is None:
+                return _refused(f'persistentvolume "{claim.spec.volume_name}" not found')
+            return zones(volume)
+        wanted = storage_class(claim)
+        if not wanted:
+            return _refused("PersistentVolumeClaim had no pv name and storageClass name")
+        found = cycle.cluster.storage_classes.get(wanted)
+        if found is None:
+            return _refused(f'storageclass.storage.k8s.io "{wanted}" not found')
+        if found.volume_binding_mode == "WaitForFirstConsumer":
+            return []
+        return _refused("PersistentVolume had no name")

@@ -1,0 +1,121 @@
+"""What a pod asks of its node (upstream: component-helpers/resource/helpers.go, scheduler/util/pod_resources.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
+from pybernetes.api.quantity import Quantity
+from pybernetes.api.types import core_v1 as core
+
+CPU, MEMORY, EPHEMERAL = "cpu", "memory", "ephemeral-storage"
+NONZERO = {CPU: 100, MEMORY: 200 * 1024 * 1024}  # what a container that says nothing counts for when nodes are scored
+_POD_LEVEL = (CPU, MEMORY)
+
+Amounts = dict[str, int]  # cpu in thousandths, all else in whole units
+
+
+def amounts(resources: Mapping[str, Quantity]) -> Amounts:
+    """Quantities as integers, rounded up."""
+    return {name: q.milli_value() if name == CPU else q.value() for name, q in resources.items()}
+
+
+def pod_requests(spec: core.PodSpec, missing: Mapping[str, int] | None = None) -> Amounts:
+    """The most that the pod needs at any time: its containers and sidecars together, or an init container with the sidecars before it.
+
+    `missing` is what a container counts for where it does not name a resource.
+    """
+    total: Amounts = {}
+    for container in spec.containers:
+        _add(total, _of(container, missing))
+    sidecars: Amounts = {}
+    initial: Amounts = {}
+    for container in spec.init_containers:
+        wants = _of(container, missing)
+        if container.restart_policy == "Always":
+            _add(total, wants)
+            _add(sidecars, wants)
+            wants = sidecars
+        else:
+            wants = dict(wants)
+            _add(wants, sidecars)
+        _most(initial, wants)
+    _most(total, initial)
+    if spec.resources is not None:  # of the pod as a whole: these count instead of the sum
+        total.update(
+            (name, amount)
+            for name, amount in amounts(spec.resources.requests).items()
+            if name in _POD_LEVEL or name.startswith("hugepages-")
+        )
+    if spec.overhead:
+        _add(total, amounts(spec.overhead))
+    return total
+
+
+def granted(pod: core.Pod) -> core.PodSpec:
+    """The spec with what a resize in place still holds: of each request the most of what is wanted, allocated and in force.
+
+    Where a resize cannot be done at all, what is wanted does not count.
+    """
+    statuses = {s.name: s for s in (*pod.status.container_statuses, *pod.status.init_container_statuses)}
+    infeasible = any(
+        c.type == "PodResizePending" and c.status == "True" and c.reason == "Infeasible" for c in pod.status.conditions
+    )
+
+    def held(container: core.Container) -> core.Container:
+        status = statuses.get(container.name)
+        if status is None or status.resources is None:
+            return container
+        found: dict[str, Quantity] = {} if infeasible else dict(container.resources.requests)
+        for source in (status.resources.requests, status.allocated_resources):
+            for name, quantity in source.items():
+                found[name] = max(found.get(name, quantity), quantity)
+        if found == container.resources.requests:
+            return container
+        return replace(container, resources=replace(container.resources, requests=found))
+
+    containers = [held(c) for c in pod.spec.containers]
+    initial = [held(c) for c in pod.spec.init_containers]
+    if all(
+        a is b for a, b in zip((*containers, *initial), (*pod.spec.containers, *pod.spec.init_containers), strict=True)
+    ):
+        return pod.spec
+    return replace(pod.spec, containers=containers, init_containers=initial)
+
+
+def nonzero_requests(spec: core.PodSpec) -> tuple[int, int]:
+    """cpu and memory as scoring counts them."""
+    wants = pod_requests(spec, NONZERO)
+    return wants.get(CPU, 0), wants.get(MEMORY, 0)
+
+
+def is_extended(name: str) -> bool:
+    """A resource that is the cluster's own: it has a domain, and not Kubernetes'."""
+    return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
+
+
+def is_scalar(name: str) -> bool:
+    """Everything that nodes count besides cpu, memory, storage and pods."""
+    return name not in (CPU, MEMORY, EPHEMERAL, "pods", "storage")
+
+
+def names(resources: Iterable[str]) -> list[str]:
+    """In the order in which a lack of them is told."""
+    known = [CPU, MEMORY, EPHEMERAL]
+    return [n for n in known if n in resources] + sorted(n for n in resources if is_scalar(n))
+
+
+def _of(container: core.Container, missing: Mapping[str, int] | None) -> Amounts:
+    found = amounts(container.resources.requests)
+    return {**missing, **found} if missing else found
+
+
+def _add(total: Amounts, more: Mapping[str, int]) -> None:
+    for name, amount in more.items():
+        total[name] = total.get(name, 0) + amount
+
+
+def _most(total: Amounts, other: Mapping[str, int]) -> None:
+    for name, amount in other.items():
+        total[name] = max(total.get(name, 0), amount)
