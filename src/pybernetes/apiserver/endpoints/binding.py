@@ -18,23 +18,29 @@ from . import negotiate
 from .handlers import answer
 
 
-async def create(pods: GenericStore, request: Request, info: RequestInfo, user: User) -> Response:
+async def create(
+    pods: GenericStore, request: Request, info: RequestInfo, query: dict[str, str], user: User
+) -> Response:
     """201 with a Status; 409 for a pod that has a node or goes away."""
-    form = negotiate.accepted(request, {})
+    form = negotiate.accepted(request, query)
     body, _ = compiled(kind.RESOURCE).decode(negotiate.json_body(request))
     name = info.name or (body.get("metadata") or {}).get("name", "")
     found = kind.RESOURCE.validate(body)
     if found:
         raise errors.invalid("", "Binding", name, found)
+    body["metadata"] = body.get("metadata") or {}
+    await pods.admit_creation(user, "binding", info.namespace, name, body, False)
 
     async def bound(old: Object) -> Object:
         check(old, body, name)
         pod: Object = copy.deepcopy(old)
         spec, status = pod["spec"], pod.setdefault("status", {})
         spec["nodeName"] = body["target"]["name"]
-        annotations = (body.get("metadata") or {}).get("annotations")
-        if annotations:
-            pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **annotations}
+        metadata, given = pod["metadata"], body["metadata"]
+        if given.get("annotations"):
+            metadata["annotations"] = {**(metadata.get("annotations") or {}), **given["annotations"]}
+        if given.get("labels"):  # those of the pod win
+            metadata["labels"] = {**given["labels"], **(metadata.get("labels") or {})}
         status["conditions"] = scheduled(status.get("conditions") or [], pods.now_text())
         return pod
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -11,37 +10,41 @@ import msgspec
 
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
-from pybernetes.api.field import FieldError, Path
+from pybernetes.api.field import FieldError, Path, invalid
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse
 
-from ..generic.cache import Change, Lagging, Stored, TooOld, Watcher
+from ..apply.managed import is_reset, manager_of
+from ..generic.cache import Lagging, TooOld
 from ..generic.options import DeleteOptions, ListOptions, WriteOptions
-from ..generic.store import GenericStore, selector_predicate
+from ..generic.selection import selector_predicate
+from ..generic.store import GenericStore
 from ..kinds import meta
-from ..resource import Object, Resource
+from ..resource import Object
 from ..types import RequestInfo, User
 from . import negotiate, scale, tables
 from .negotiate import Accepted
+from .watch import Frames
+from .watch import produce as events
 
-BOOKMARK_SECONDS = 60.0
-DEFAULT_WATCH_SECONDS = 1800
 PATCH_TYPES = {
     "application/json-patch+json": "json",
     "application/merge-patch+json": "merge",
     "application/strategic-merge-patch+json": "strategic",
 }
-APPLY_TYPES = ("application/apply-patch+yaml", "application/apply-patch+cbor")
+APPLY_TYPES = ("application/apply-patch+yaml",)
 # Resources whose deletion is answered with the object, not a Status (upstream: ReturnDeletedObject of their storage).
 RETURNED = frozenset(
     {"persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts"}
 )
-INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 _encode = msgspec.json.Encoder().encode
 
 
 def list_options(query: dict[str, str], info: RequestInfo) -> ListOptions:
     """From the query; StatusError 400 for numbers that are none."""
+    problems = _match_problems(query, info.verb == "watch")
+    if problems:
+        raise errors.invalid("meta.k8s.io", "ListOptions", "", problems)
     return ListOptions(
         label_selector=info.label_selector,
         field_selector=info.field_selector,
@@ -53,6 +56,35 @@ def list_options(query: dict[str, str], info: RequestInfo) -> ListOptions:
         allow_bookmarks=_flag(query, "allowWatchBookmarks"),
         send_initial_events=_flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
     )
+
+
+def _match_problems(query: dict[str, str], watching: bool) -> list[FieldError]:
+    """Upstream's ValidateListOptions."""
+    match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
+    initial = watching and "sendInitialEvents" in query
+
+    def forbidden(text: str, name: str = "resourceVersionMatch") -> FieldError:
+        return FieldError("FieldValueForbidden", name, f"Forbidden: {text}")
+
+    found: list[FieldError] = []
+    if watching and not initial and match:
+        return [forbidden("resourceVersionMatch is forbidden for watch")]
+    if not watching and "sendInitialEvents" in query:
+        return [forbidden("sendInitialEvents is forbidden for list", "sendInitialEvents")]
+    if initial and match != "NotOlderThan":
+        text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        return [forbidden(text)]
+    if match and not initial:
+        if query.get("continue"):
+            found.append(forbidden("resourceVersionMatch is forbidden when continue is provided"))
+        if not version:
+            found.append(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"))
+        if match not in ("Exact", "NotOlderThan"):
+            text = _supported(match, ("Exact", "NotOlderThan", ""))
+            found.append(FieldError("FieldValueNotSupported", "resourceVersionMatch", text))
+        if match == "Exact" and version == "0":
+            found.append(forbidden('resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+    return found
 
 
 def _integer(query: dict[str, str], name: str) -> int:
@@ -80,11 +112,30 @@ def write_options(query: dict[str, str], user: User, request: Request) -> WriteO
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):
         problems.append(FieldError("FieldValueNotSupported", "dryRun", _supported([dry_run], ("All",))))
-    problems += meta.validate_field_manager(query.get("fieldManager", ""), Path("fieldManager"))
+    manager = query.get("fieldManager", "")
+    problems += meta.validate_field_manager(manager, Path("fieldManager"))
+    if request.method == "PATCH":
+        problems += _patch_problems(query, media_type(request) in APPLY_TYPES)
     if problems:
         kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
         raise errors.invalid("meta.k8s.io", kind, "", problems)
-    return WriteOptions(user, bool(dry_run), validation)  # type: ignore[arg-type]  # checked above
+    made = WriteOptions(user, bool(dry_run), validation)  # type: ignore[arg-type]  # checked above
+    made.manager = manager_of(manager, request.header("user-agent") or "")
+    return made
+
+
+def _patch_problems(query: dict[str, str], applying: bool) -> list[FieldError]:
+    if applying and not query.get("fieldManager"):
+        return [FieldError("FieldValueRequired", "fieldManager", "Required value: is required for apply patch")]
+    if not applying and "force" in query:
+        text = "Forbidden: may not be specified for non-apply patch"
+        return [FieldError("FieldValueForbidden", "force", text)]
+    return []
+
+
+def media_type(request: Request) -> str:
+    """Of the body, without parameters."""
+    return (request.header("content-type") or "").split(";")[0].strip().lower()
 
 
 def _include(query: dict[str, str]) -> str:
@@ -120,6 +171,17 @@ class ResourceHandler:
         self.resource = store.resource
         self._now = now
 
+    @property
+    def _go_group(self) -> str:
+        return self.resource.group.split(".")[0] or "core"
+
+    def _single(self, form: Accepted) -> Accepted:
+        """The form for one object; StatusError 406 for that of a list."""
+        if form.kind == "PartialObjectMetadataList":
+            kind = f"*{self._go_group}.{self.resource.kind}"
+            raise errors.not_acceptable(f"you requested {form.kind}, but the requested object is not a list ({kind})")
+        return form
+
     def _shape(self, obj: Object | bytes, form: Accepted, query: dict[str, str]) -> Any:
         """The object, its metadata, or a table of one row, as asked."""
         if not form.kind:
@@ -134,14 +196,17 @@ class ResourceHandler:
         return tables.partial(plain, form.version)
 
     async def get(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
-        form = negotiate.accepted(request, query)
-        stored = self.store.get(info.namespace, info.name)
+        form = self._single(negotiate.accepted(request, query))
         if info.subresource == "scale":
-            return answer(200, scale.of(self.resource, stored.obj), form)
+            return answer(200, scale.get(self.store, info), form)
+        stored = self.store.get(info.namespace, info.name)
         return answer(200, self._shape(stored.data, form, query), form)
 
     async def list(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
         form = negotiate.accepted(request, query)
+        if form.kind == "PartialObjectMetadata":
+            kind = f"*{self._go_group}.{self.resource.list_kind}"
+            raise errors.not_acceptable(f"you requested {form.kind}, but the requested object is a list ({kind})")
         found = await self.store.list(info.namespace, list_options(query, info))
         list_meta: dict[str, Any] = {"resourceVersion": str(found.revision)}
         if found.continue_:
@@ -151,10 +216,10 @@ class ResourceHandler:
         if form.kind == "Table":
             include = _include(query)
             body: Any = tables.table(
-                self.resource, [s.obj for s in found.items], list_meta, include, form.version, self._now()
+                self.resource, (s.peek() for s in found.items), list_meta, include, form.version, self._now()
             )
         elif form.kind:
-            items = [tables.partial(s.obj, form.version) for s in found.items]
+            items = [tables.partial(s.peek(), form.version) for s in found.items]
             version = f"{tables.META}/{form.version}"
             body = {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": list_meta, "items": items}
         else:
@@ -177,6 +242,9 @@ class ResourceHandler:
             return answer(200, await scale.update(self.store, info, body, options), form)
         obj, warnings = self.store.schema.decode(negotiate.json_body(request), options.validation)
         self._check_kind(obj)
+        if b'"managedFields"' in request.body:  # decoding does not tell an empty list from none
+            body = negotiate.document(request)
+            options.reset_managed = is_reset((body.get("metadata") or {}).get("managedFields"))
         made, created = await self.store.update(info.namespace, info.name, obj, options, info.subresource)
         return answer(201 if created else 200, self._shape(made, form, query), form, warnings + options.warnings)
 
@@ -194,13 +262,13 @@ class ResourceHandler:
     async def patch(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         form = negotiate.accepted(request, query)
         options = write_options(query, user, request)
-        media = (request.header("content-type") or "").split(";")[0].strip()
+        media = media_type(request)
+        if media in APPLY_TYPES:
+            return await self._apply(request, info, query, form, options)
         kind = PATCH_TYPES.get(media)
         if kind is None:
-            listed = ", ".join((*PATCH_TYPES, *APPLY_TYPES[:1]))
+            listed = ", ".join((*PATCH_TYPES, *APPLY_TYPES))
             text = f"the body of the request was in an unknown format - accepted media types include: {listed}"
-            if media in APPLY_TYPES:
-                text = "server-side apply is not served yet: use a merge patch (kubectl apply without --server-side)"
             raise errors.unsupported_media_type(text)
         try:
             body = msgspec.json.decode(request.body)
@@ -210,6 +278,47 @@ class ResourceHandler:
             return answer(200, await scale.patch(self.store, info, kind, body, options), form)
         made = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)  # type: ignore[arg-type]  # one of PATCH_TYPES' values
         return answer(200, self._shape(made, form, query), form, options.warnings)
+
+    async def _apply(
+        self, request: Request, info: RequestInfo, query: dict[str, str], form: Accepted, options: WriteOptions
+    ) -> Response:
+        config = self._applied(request, info)
+        force = _flag(query, "force")
+        if info.subresource == "scale":
+            body = negotiate.encode(await scale.patch(self.store, info, "merge", config, options), form)
+            return Response(200, [("Content-Type", body[0])], body[1])
+        made, created = await self.store.apply(info.namespace, info.name, config, options, info.subresource, force)
+        return answer(201 if created else 200, self._shape(made, form, query), form, options.warnings)
+
+    def _applied(self, request: Request, info: RequestInfo) -> Object:
+        """The applied configuration; StatusError 400 for what is none, or of another object."""
+        config = negotiate.yaml_document(request.body, "error decoding YAML: ")
+        if not isinstance(config, dict):
+            kind = "array" if isinstance(config, list) else type(config).__name__.replace("str", "string")
+            text = f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+            raise errors.bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {text}")
+        version = self.resource.api_version
+        given = config.get("apiVersion", "")
+        if info.subresource != "scale" and given != version:
+            raise errors.bad_request(
+                f"Incorrect version specified in apply patch. Specified patch version: {given}, expected: {version}"
+            )
+        metadata = config.get("metadata") or {}
+        if not isinstance(metadata, dict):
+            raise errors.bad_request("metadata must be an object")
+        if metadata.get("managedFields") is not None:
+            raise errors.bad_request("metadata.managedFields must be nil")
+        name, namespace = metadata.get("name", info.name), metadata.get("namespace", info.namespace)
+        if name != info.name:
+            raise errors.bad_request(
+                f"the name of the object ({name}) does not match the name on the URL ({info.name})"
+            )
+        if self.resource.namespaced and namespace != info.namespace:
+            raise errors.bad_request(
+                f"the namespace of the object ({namespace}) does not match the namespace on the request ({info.namespace})"
+            )
+        config["metadata"] = {**metadata, "name": name}
+        return config
 
     async def delete(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         form = negotiate.accepted(request, query)
@@ -247,10 +356,14 @@ class ResourceHandler:
             raise errors.bad_request(f"preconditions {conditions!r} is no object")
         propagation = given.get("propagationPolicy", "")
         orphan = given.get("orphanDependents")
-        if orphan is not None and not propagation:
+        if orphan is not None and propagation:
+            why = "orphanDependents and deletionPropagation cannot be both set"
+            problem = invalid(Path("propagationPolicy"), propagation, why)
+            raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [problem])
+        if orphan is not None:
             propagation = "Orphan" if str(orphan).lower() == "true" else "Background"
         if propagation not in ("", "Background", "Foreground", "Orphan"):
-            cause = _supported(propagation, ("Background", "Foreground", "Orphan", "nil"))
+            cause = _supported(propagation, ("Foreground", "Background", "Orphan", "nil"))
             problem = FieldError("FieldValueNotSupported", "propagationPolicy", cause)
             raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [problem])
         try:
@@ -274,9 +387,9 @@ class ResourceHandler:
             self.store.key(info.namespace, "") if info.namespace and self.resource.namespaced else self.store.prefix
         )
         headers = [("Content-Type", negotiate.JSON), ("Cache-Control", "no-cache, private")]
-        frames = _Frames(self, form, _include(query), predicate, prefix)
+        frames = Frames(self.store, form, _include(query), predicate, prefix, self._now)
         try:
-            watcher, revision, initial = self.store.watch(options)
+            watcher, revision, initial = self.store.watch(options, predicate)
         except TooOld as error:
             asked = options.resource_version
             gone = errors.gone(f"too old resource version: {asked} ({error.oldest})").status
@@ -285,117 +398,13 @@ class ResourceHandler:
 
         async def produce(writer: BodyWriter) -> None:
             try:
-                await self._produce(writer, watcher, frames, options, revision, initial)
+                await events(writer, watcher, frames, options, revision, initial)
             except Lagging:
                 return  # the client sees the end of its watch, and lists or resumes
             finally:
                 watcher.end()
 
-        return StreamingResponse(produce, 200, headers)
-
-    async def _produce(
-        self, writer: BodyWriter, watcher: Watcher, frames: _Frames, options: ListOptions, revision: int, initial: bool
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + (options.timeout_seconds or DEFAULT_WATCH_SECONDS)
-        if initial:
-            present = self.store.cache.resource(self.store.prefix).range(frames.prefix)
-            await writer.write(b"".join([frames.added(stored) for stored in present if stored.revision <= revision]))
-            if options.send_initial_events:
-                await writer.write(frames.bookmark(revision, {INITIAL_EVENTS_END: "true"}))
-        else:
-            await writer.write(b"")
-        bookmark_due = loop.time() + BOOKMARK_SECONDS
-        while not watcher.ended:
-            now = loop.time()
-            if now >= end:
-                if options.allow_bookmarks:
-                    await writer.write(frames.bookmark(self.store.cache.revision))
-                return
-            batch = await watcher.batch(min(end, bookmark_due) - now)
-            data = b"".join([frames.of(change) for change in batch])
-            if data:
-                await writer.write(data)
-            if loop.time() >= bookmark_due:
-                bookmark_due = loop.time() + BOOKMARK_SECONDS
-                if options.allow_bookmarks:
-                    await writer.write(frames.bookmark(self.store.cache.revision))
-
-
-class _Frames:
-    """Watch events as bytes, in one client's form."""
-
-    def __init__(
-        self,
-        handler: ResourceHandler,
-        form: Accepted,
-        include: str,
-        predicate: Callable[[Stored], bool] | None,
-        prefix: str,
-    ) -> None:
-        self._handler, self._form, self._include, self._predicate = handler, form, include, predicate
-        self.prefix = prefix
-        self._first = True
-
-    def _selected(self, stored: Stored | None) -> bool:
-        return (
-            stored is not None
-            and stored.key.startswith(self.prefix)
-            and (self._predicate is None or self._predicate(stored))
-        )
-
-    def added(self, stored: Stored) -> bytes:
-        """An object that is there when the watch begins."""
-        return self._frame(b"ADDED", stored) if self._selected(stored) else b""
-
-    def of(self, change: Change) -> bytes:
-        """b"" for what the client does not see; entering and leaving the selection are additions and deletions."""
-        now, was = self._selected(change.current), self._selected(change.previous)
-        if now:
-            assert change.current is not None
-            return self._frame(b"MODIFIED" if was else b"ADDED", change.current)
-        if was:
-            assert change.previous is not None
-            return self._frame(b"DELETED", _at(change.previous, change))
-        return b""
-
-    def _frame(self, kind: bytes, stored: Stored) -> bytes:
-        stored = self._handler.store._in_version(stored)
-        if not self._form.kind:
-            return b'{"type":"%b","object":%b}\n' % (kind, stored.data)
-        return b'{"type":"%b","object":%b}\n' % (kind, _encode(self._shaped(stored.obj)))
-
-    def _shaped(self, obj: Object) -> Any:
-        resource: Resource = self._handler.resource
-        if self._form.kind != "Table":
-            return tables.partial(obj, self._form.version)
-        list_meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-        definitions, self._first = self._first, False
-        return tables.table(
-            resource, [obj], list_meta, self._include, self._form.version, self._handler._now(), definitions
-        )
-
-    def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
-        """How far the client has seen."""
-        own: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
-        if annotations:
-            own["annotations"] = annotations
-        resource = self._handler.resource
-        obj: Any = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": own}
-        if self._form.kind == "Table":
-            obj = {"kind": "Table", "apiVersion": f"{tables.META}/{self._form.version}", "metadata": own, "rows": []}
-        elif self._form.kind:
-            obj = tables.partial({"metadata": own}, self._form.version)
-        return _encode({"type": "BOOKMARK", "object": obj}) + b"\n"
-
-
-def _at(stored: Stored, change: Change) -> Stored:
-    """A deleted object carries the resource version of its deletion."""
-    if stored.revision == change.revision:
-        return stored
-    from ..generic.store import encode
-
-    return Stored(stored.key, encode(stored.obj), change.revision)
+        return StreamingResponse(produce, 200, headers, watcher.end)
 
 
 __all__ = ["ResourceHandler", "StatusError", "answer", "list_options", "write_options"]

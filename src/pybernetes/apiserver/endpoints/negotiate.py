@@ -62,19 +62,34 @@ def document(request: Request) -> Any:
     """The body as JSON-like data, whichever form it came in. StatusError 400, 415."""
     media, _ = _parts(request.header("content-type") or JSON)
     if media in (YAML, "application/x-yaml", "text/yaml"):
-        import yaml  # rare
-
-        try:
-            # By way of JSON, which refuses what it cannot say: loops, sets, keys that are no text.
-            return msgspec.json.decode(msgspec.json.encode(yaml.load(request.body, Loader=_loader(yaml))))
-        except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-            raise errors.bad_request(f"error converting YAML to JSON: {error}") from None
+        return yaml_document(request.body)
     if media == PROTOBUF:
         return _protobuf(request.body)
     try:
         return msgspec.json.decode(request.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise errors.bad_request(f"the body is no JSON: {error}") from None
+
+
+def yaml_document(body: bytes, before: str = "") -> Any:
+    """YAML as JSON-like data; StatusError 400 whose message begins with `before`."""
+    try:
+        return msgspec.json.decode(body)  # nearly all that clients send as YAML is JSON
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    import yaml  # rare
+
+    try:
+        # By way of JSON, which refuses what it cannot say: loops, sets, keys that are no text.
+        return msgspec.json.decode(msgspec.json.encode(yaml.load(body, Loader=_loader(yaml))))
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
+        raise errors.bad_request(f"{before}error converting YAML to JSON: {_words(error)}") from None
+
+
+def _words(error: Exception) -> str:
+    """In the form of Go's YAML reader: `yaml: line 1: ...`."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"yaml: line {mark.line + 1}: {problem}" if mark is not None else str(error)
 
 
 def _protobuf(body: bytes) -> Any:
@@ -122,4 +137,6 @@ def encode(value: Any, form: Accepted) -> tuple[str, bytes]:
         plain = msgspec.json.decode(value) if isinstance(value, bytes) else value
         return YAML, yaml.safe_dump(plain, sort_keys=True, default_flow_style=False).encode()
     data = value if isinstance(value, bytes) else msgspec.json.encode(value)
-    return JSON, msgspec.json.format(data, indent=2) + b"\n" if form.pretty else data + b"\n"
+    if form.pretty:
+        return JSON, msgspec.json.format(data, indent=2) + b"\n"
+    return JSON, data if data.endswith(b"\n") else data + b"\n"

@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 from pybernetes.api import errors
 from pybernetes.api import patch as patches
+from pybernetes.api.errors import StatusError
 from pybernetes.api.field import FieldError
 from pybernetes.api.labels import SelectorError, selector_from_dict
 
 from ..generic.options import WriteOptions
-from ..generic.store import GenericStore
+from ..generic.store import GenericStore, patch_invalid
 from ..resource import Object, Resource
 from ..schema import CompiledSchema, compiled_type
 from ..types import RequestInfo
@@ -50,13 +51,31 @@ def of(resource: Resource, obj: Object) -> Object:
     }
 
 
+def get(store: GenericStore, info: RequestInfo) -> Object:
+    """GET; what is missing is the subresource, as upstream says it."""
+    try:
+        return of(store.resource, store.get(info.namespace, info.name).obj)
+    except StatusError as error:
+        if error.code != 404:
+            raise
+        group = store.resource.group or "autoscaling"  # replication controllers are in no group
+        raise errors.not_found(group, f"{store.resource.name}/scale", info.name) from None
+
+
 async def update(store: GenericStore, info: RequestInfo, body: Any, options: WriteOptions) -> Object:
     """PUT of a Scale."""
+    kind = body.get("kind") if isinstance(body, dict) else ""
+    if kind not in (None, "", "Scale"):
+        version = str(body.get("apiVersion") or "").rsplit("/", 1)[-1]
+        why = f"converting ({version}.{kind}) to (autoscaling.Scale): unknown conversion"
+        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a Scale: {why}')
     return await _changed(store, info, lambda old: body, options)
 
 
 async def patch(store: GenericStore, info: RequestInfo, kind: str, body: Any, options: WriteOptions) -> Object:
     """PATCH of a Scale; it has no lists, so strategic and merge patches are the same."""
+
+    options.patching = True
 
     def patched(old: Object) -> Any:
         try:
@@ -71,11 +90,18 @@ def _schema() -> CompiledSchema:
     return compiled_type("io.k8s.api.autoscaling.v1.Scale", "autoscaling/v1", "Scale")
 
 
+def _normalized(made: Any, options: WriteOptions) -> Object:
+    try:
+        return _schema().normalize(made)[0]
+    except StatusError as error:
+        raise patch_invalid(made, error) if options.patching else error from None
+
+
 async def _changed(store: GenericStore, info: RequestInfo, make: Any, options: WriteOptions) -> Object:
     resource = store.resource
 
     async def mutate(old: Object) -> Object:
-        wanted, _ = _schema().normalize(make(of(resource, old)))
+        wanted = _normalized(make(of(resource, old)), options)
         replicas = wanted["spec"].get("replicas", 0)
         if replicas < 0:
             problem = FieldError(
@@ -99,5 +125,6 @@ async def _changed(store: GenericStore, info: RequestInfo, make: Any, options: W
                 new["metadata"][name] = metadata[name]
         return new
 
+    options.managed_subresource = "scale"
     made = await store.change(info.namespace, info.name, mutate, options, patching=True)
     return of(resource, made)

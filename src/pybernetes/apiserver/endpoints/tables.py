@@ -69,7 +69,10 @@ def list_bytes(resource: Resource, items: Iterable[Stored], list_meta: bytes) ->
         resource.api_version.encode(),
         list_meta,
     )
-    prefix = b'{"apiVersion":"%b","kind":"%b",' % (resource.api_version.encode(), resource.kind.encode())
-    cut = len(prefix)
-    bodies = [stored.data[cut:] if stored.data.startswith(prefix) else stored.data[1:] for stored in items]
-    return head + (b"{" + b",{".join(bodies) if bodies else b"") + b"]}"
+    tails = [stored.tail for stored in items]
+    if not tails:
+        return head + b"]}\n"
+    # Ends and beginning go into the pieces, so that the whole is copied together once.
+    tails[0] = head + b"{" + tails[0]
+    tails[-1] += b"]}\n"
+    return b",{".join(tails)

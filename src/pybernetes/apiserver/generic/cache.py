@@ -10,7 +10,7 @@ import asyncio
 import bisect
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -23,27 +23,43 @@ _log = logging.getLogger(__name__)
 
 PREFIX = "/registry/"
 RING = 10_000  # events of one resource that a watch can still start behind
+FRAMES = 256  # encoded events that are kept for the next watcher
 WATCHER_QUEUE = 10_000  # events that a watcher may be behind before it is cut off
+Seen = tuple[dict[str, str], dict[str, str]]  # labels and selectable fields
 _METADATA = b'"metadata":{'
+_heads: dict[bytes, bytes] = {}  # each beginning once: `{"apiVersion":"v1","kind":"Pod",`
 
 _decode = msgspec.json.Decoder().decode
 
 
-def with_revision(value: bytes, revision: int) -> bytes:
-    """The stored JSON (metadata is the first object in it) with its resource version."""
-    head, mark, tail = value.partition(_METADATA)
-    return b'%b%b"resourceVersion":"%d",%b' % (head, mark, revision, tail)
-
-
 class Stored:
-    """One object at one revision."""
+    """One object at one revision. Its JSON is kept in two pieces: `head` has the type, `tail` the rest, as lists give it."""
 
-    __slots__ = ("_obj", "data", "key", "revision")
+    __slots__ = ("_obj", "_seen", "head", "key", "revision", "tail")
 
     def __init__(self, key: str, value: bytes, revision: int) -> None:
         self.key, self.revision = key, revision
-        self.data = with_revision(value, revision)
+        head, mark, tail = value.partition(_METADATA)  # metadata is the first object in what is stored
+        self.head = _heads.setdefault(head, head)
+        self.tail = b'%b"resourceVersion":"%d",%b' % (mark, revision, tail)
         self._obj: Object | None = None
+        self._seen: Seen | None = None
+
+    def seen(self, look: Callable[[Object], Seen]) -> Seen:
+        """What `look` finds, found once; the object is not kept decoded for it."""
+        if self._seen is None:
+            self._seen = look(self.peek())
+        return self._seen
+
+    @property
+    def data(self) -> bytes:
+        """The whole JSON."""
+        return self.head + self.tail
+
+    @data.setter
+    def data(self, value: bytes) -> None:
+        head, mark, tail = value.partition(_METADATA)
+        self.head, self.tail, self._obj, self._seen = head, mark + tail, None, None
 
     @property
     def obj(self) -> Object:
@@ -51,6 +67,10 @@ class Stored:
         if self._obj is None:
             self._obj = _decode(self.data)
         return self._obj
+
+    def peek(self) -> Object:
+        """As `obj`, but not kept for it: for who goes through many objects once."""
+        return self._obj if self._obj is not None else self.copy()
 
     def copy(self) -> Object:
         """A private decoded object."""
@@ -82,8 +102,9 @@ class TooOld(Exception):
 class Watcher:
     """A queue of changes. Iterating gives them in order; ends with Lagging, or when the cache closes."""
 
-    def __init__(self, owner: ResourceCache) -> None:
+    def __init__(self, owner: ResourceCache, trigger: tuple[str, str] | None = None) -> None:
         self._owner = owner
+        self.trigger = trigger
         self._queue: deque[Change] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self.ended = False
@@ -101,7 +122,7 @@ class Watcher:
     def end(self) -> None:
         """No more changes."""
         self.ended = True
-        self._owner.watchers.discard(self)
+        self._owner.forget(self)
         self._wake()
 
     def _wake(self) -> None:
@@ -125,16 +146,43 @@ class Watcher:
         return changes
 
 
+class KeptFrames:
+    """Encoded events that other watchers will want in a moment; forgotten all at once when there are many."""
+
+    def __init__(self) -> None:
+        self._frames: dict[Hashable, bytes] = {}
+        self.get = self._frames.get
+
+    def keep(self, key: Hashable, frame: bytes) -> bytes:
+        """The frame."""
+        if len(self._frames) >= FRAMES:
+            self._frames.clear()
+        self._frames[key] = frame
+        return frame
+
+
+@dataclass(slots=True)
+class _Triggered:
+    """Watchers that only want objects with one value of a field."""
+
+    value: Callable[[Stored], str]
+    watchers: dict[str, set[Watcher]]
+
+
 class ResourceCache:
     """All objects of one stored resource."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.items: dict[str, Stored] = {}
-        self.keys: list[str] = []
+        self.keys: list[str] = []  # sorted
+        self.values: list[Stored] = []  # in the order of the keys
         self.ring: deque[Change] = deque(maxlen=RING)
         self.ring_start = 0  # the ring holds every change after this revision
         self.watchers: set[Watcher] = set()
+        self._untriggered: set[Watcher] = set()
+        self._triggered: dict[str, _Triggered] = {}  # by field
+        self.frames = KeptFrames()
         self.changed = 0  # revision of the last change
 
     def apply(self, revision: int, key: str, current: KeyValue | None) -> None:
@@ -145,37 +193,72 @@ class ResourceCache:
             if previous is None:
                 return
             del self.items[key]
-            self.keys.pop(bisect.bisect_left(self.keys, key))
+            place = bisect.bisect_left(self.keys, key)
+            del self.keys[place], self.values[place]
         else:
+            place = bisect.bisect_left(self.keys, key)
             if previous is None:
-                bisect.insort(self.keys, key)
+                self.keys.insert(place, key)
+                self.values.insert(place, stored)
+            else:
+                self.values[place] = stored
             self.items[key] = stored
         if len(self.ring) == RING:
             self.ring_start = self.ring[0].revision
         change = Change(revision, stored, previous)
         self.ring.append(change)
         self.changed = revision
-        for watcher in tuple(self.watchers):
+        for watcher in tuple(self._untriggered):
             watcher.push(change)
+        for triggered in self._triggered.values():
+            values = {triggered.value(one) for one in (stored, previous) if one is not None}
+            for value in values:
+                for watcher in tuple(triggered.watchers.get(value, ())):
+                    watcher.push(change)
+
+    def forget(self, watcher: Watcher) -> None:
+        """It gets no more changes."""
+        self.watchers.discard(watcher)
+        self._untriggered.discard(watcher)
+        if watcher.trigger is not None:
+            name, value = watcher.trigger
+            triggered = self._triggered.get(name)
+            same = triggered.watchers.get(value) if triggered else None
+            if triggered is None or same is None:
+                return
+            same.discard(watcher)
+            if not same:
+                del triggered.watchers[value]
+            if not triggered.watchers:
+                del self._triggered[name]
 
     def range(self, prefix: str, after: str = "") -> Iterable[Stored]:
         """Objects whose keys begin with the prefix, in order, after a key."""
         start = bisect.bisect_right(self.keys, after) if after > prefix else bisect.bisect_left(self.keys, prefix)
-        items = self.items
         if prefix == self.prefix:
-            return [items[key] for key in self.keys[start:]]
+            return self.values[start:]
         stop = bisect.bisect_left(self.keys, prefix[:-1] + chr(ord(prefix[-1]) + 1), lo=start)
-        return [items[key] for key in self.keys[start:stop]]
+        return self.values[start:stop]
 
-    def watch(self, after: int) -> Watcher:
-        """Changes after the revision; TooOld where the ring does not reach back so far."""
+    def watch(
+        self, after: int, field: str = "", value: str = "", read: Callable[[Stored], str] | None = None
+    ) -> Watcher:
+        """Changes after the revision; TooOld where the ring does not reach back so far.
+
+        With a field, later changes come only where the object has, or had, that value in it, as `read` reads it.
+        """
         if after < self.ring_start:
             raise TooOld(self.ring_start)
-        watcher = Watcher(self)
+        watcher = Watcher(self, (field, value) if read is not None else None)
         for change in self.ring:
             if change.revision > after:
                 watcher.push(change)
         self.watchers.add(watcher)
+        if read is None:
+            self._untriggered.add(watcher)
+        else:
+            triggered = self._triggered.setdefault(field, _Triggered(read, {}))
+            triggered.watchers.setdefault(value, set()).add(watcher)
         return watcher
 
 
@@ -194,8 +277,9 @@ class WatchCache:
         page = await self.store.list(PREFIX)
         for item in page.items:
             cache = self._of_key(item.key)
-            cache.items[item.key] = Stored(item.key, item.value, item.mod_revision)
+            stored = cache.items[item.key] = Stored(item.key, item.value, item.mod_revision)
             cache.keys.append(item.key)
+            cache.values.append(stored)
         for cache in self._caches.values():
             cache.ring_start = page.revision
         self.revision = page.revision
@@ -225,6 +309,19 @@ class WatchCache:
                 _log.exception("the watch of the store was cut off; it goes on from revision %d", self.revision)
                 await asyncio.sleep(0.1)
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many objects there are, by (group, resource)."""
+        return {_named(prefix): len(cache.items) for prefix, cache in self._caches.items()}
+
+    def watchers(self) -> dict[tuple[str, str], int]:
+        """How many watch, by (group, resource)."""
+        return {_named(prefix): len(cache.watchers) for prefix, cache in self._caches.items() if cache.watchers}
+
+    @property
+    def following(self) -> bool:
+        """Whether news from the store arrive."""
+        return self._task is not None and not self._task.done()
+
     def _wake(self) -> None:
         if not self._waiters:
             return
@@ -252,3 +349,9 @@ class WatchCache:
             cache = self._caches[prefix] = ResourceCache(prefix)
             cache.ring_start = self.revision
         return cache
+
+
+def _named(prefix: str) -> tuple[str, str]:
+    """(group, resource) of `/registry/GROUP/RESOURCE/`."""
+    group, resource = prefix.strip("/").split("/")[1:3]
+    return "" if group == "core" else group, resource

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ..types import LOOPBACK, User
 from .cache import Stored
@@ -33,6 +33,11 @@ class WriteOptions:
     validation: Literal["Strict", "Warn", "Ignore"] = "Warn"
     warnings: list[str] = field(default_factory=list)
     admission: bool = True
+    manager: str = "kube-apiserver"  # who manages the fields that are written
+    managed_subresource: str = ""  # the subresource that the manager wrote through, where the store is not told of it
+    reset_managed: bool = False  # the write says that nobody manages anything
+    patching: bool = False  # what does not fit the schema is the patch's fault
+    managed: list[dict[str, Any]] | None = None  # managedFields as an apply has worked them out
 
 
 @dataclass(slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
+import os
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -17,25 +17,28 @@ from pybernetes.api import errors, field, times
 from pybernetes.api import patch as patches
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
-from pybernetes.api.labels import SelectorError, parse_field_selector, parse_selector
 from pybernetes.store.types import Conflict
 
+from ..apply.managed import is_reset
 from ..kinds import meta
-from ..resource import Object, Resource
+from ..resource import Errors, Object, Resource, Stamp
 from ..schema import CompiledSchema, compiled
-from ..types import AdmissionPlugin, Attributes
+from ..types import AdmissionPlugin, Attributes, User
+from . import deletion
+from .allocation import NOTHING, Allocator
 from .cache import Stored, WatchCache, Watcher
+from .fields import FieldTracker
 from .options import DeleteOptions, ListOptions, ListResult, WriteOptions
+from .paging import continued, expired, revision_of, token, too_large
+from .selection import Selection, selector_predicate
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # what generated names end with: no vowels, no look-alikes
 MAX_GENERATED_PREFIX = 58
 MAX_PATCH_RETRIES = 5
 READ_SECONDS = 3.0  # that a read waits for a resource version still to come
-ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 
 _encode = msgspec.json.Encoder().encode
-Predicate = Callable[[Stored], bool]
 
 
 def encode(obj: Object) -> bytes:
@@ -43,44 +46,6 @@ def encode(obj: Object) -> bytes:
     metadata = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
     head = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata}
     return _encode({**head, **{k: v for k, v in obj.items() if k not in head}})
-
-
-def selector_predicate(resource: Resource, options: ListOptions) -> Predicate | None:
-    """What the selectors of a list or watch let through; None: everything. StatusError 400 for bad ones."""
-    try:
-        labels = parse_selector(options.label_selector) if options.label_selector else None
-        fields = parse_field_selector(options.field_selector) if options.field_selector else None
-    except SelectorError as error:
-        raise errors.bad_request(
-            f"unable to parse requirement: {error}" if "nable to parse" not in str(error) else str(error)
-        ) from None
-    known = {"metadata.name", "metadata.namespace", *resource.selectable_fields}
-    for requirement in fields.requirements if fields else ():
-        if requirement.field not in known:
-            raise errors.bad_request(_unknown_field(resource, requirement.field))
-    if labels is None and fields is None:
-        return None
-
-    def matches(stored: Stored) -> bool:
-        obj = stored.obj
-        if labels is not None and not labels.matches(obj["metadata"].get("labels") or {}):
-            return False
-        return fields is None or fields.matches(fields_of(resource, obj))
-
-    return matches
-
-
-def fields_of(resource: Resource, obj: Object) -> dict[str, str]:
-    """What field selectors see of an object."""
-    metadata = obj["metadata"]
-    found = {"metadata.name": metadata["name"], "metadata.namespace": metadata.get("namespace", "")}
-    return {**found, **resource.selectable(obj)} if resource.selectable_fields else found
-
-
-def _unknown_field(resource: Resource, name: str) -> str:
-    if resource.selectable_fields:
-        return f"field label not supported: {name}"
-    return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
 class GenericStore:
@@ -99,10 +64,14 @@ class GenericStore:
         self._admission = admission
         self._now = now
         self._random = chooser or random.Random()
+        self.allocator: Allocator | None = None  # of addresses and ports, for Services
+        # (user, resource, namespace, name) -> StatusError where a PUT or apply would make what its user may not create.
+        self.authorize_create: Callable[[User, Resource, str, str], None] | None = None
         group, name, version = resource.stored_at
         self.prefix = f"/registry/{group or 'core'}/{name}/"
         self._foreign = (group, version) != (resource.group, resource.version)
         self._name_errors = meta.name_errors(resource.name_check)
+        self._fields = FieldTracker(resource, lambda: self.schema, now)
 
     # Reading.
 
@@ -118,7 +87,7 @@ class GenericStore:
     def _not_found(self, name: str) -> StatusError:
         return errors.not_found(self.resource.group, self.resource.name, name)
 
-    def _in_version(self, stored: Stored) -> Stored:
+    def in_version(self, stored: Stored) -> Stored:
         """Another version's object as this resource's."""
         if not self._foreign:
             return stored
@@ -130,17 +99,17 @@ class GenericStore:
         stored = self.cache.resource(self.prefix).items.get(self.key(namespace, name))
         if stored is None:
             raise self._not_found(name)
-        return self._in_version(stored)
+        return self.in_version(stored)
 
     async def list(self, namespace: str, options: ListOptions) -> ListResult:
         """As of now, or where the resource version says otherwise as of then; in pages with `limit`."""
         predicate = selector_predicate(self.resource, options)
         prefix = f"{self.prefix}{namespace}/" if namespace else self.prefix
-        revision, after = _continued(options, prefix)
+        revision, after = continued(options, prefix)
         if not revision and options.resource_version_match == "Exact":
-            revision = _revision(options.resource_version)
+            revision = revision_of(options.resource_version)
         if revision and revision < self.cache.resource(self.prefix).changed:
-            found = await self._list_at(prefix, revision, after)
+            found = await self._list_at(prefix, revision, after, bool(options.continue_))
         else:
             await self._not_older(options)
             found = self.cache.resource(self.prefix).range(prefix, after)
@@ -151,14 +120,13 @@ class GenericStore:
             result.items = items[: options.limit]
             result.remaining = None if predicate else len(items) - options.limit
             start = result.items[-1].key[len(prefix) :] + "\0"
-            token = {"v": "meta.k8s.io/v1", "rv": revision, "start": start}
-            result.continue_ = base64.urlsafe_b64encode(_encode(token)).decode().rstrip("=")
+            result.continue_ = token(revision, start)
         if self._foreign:
-            result.items = [self._in_version(s) for s in result.items]
+            result.items = [self.in_version(s) for s in result.items]
         return result
 
     async def _not_older(self, options: ListOptions) -> None:
-        wanted = _revision(options.resource_version)
+        wanted = revision_of(options.resource_version)
         if wanted > self.cache.revision:
             try:
                 async with asyncio.timeout(READ_SECONDS):
@@ -166,27 +134,31 @@ class GenericStore:
             except TimeoutError:
                 raise too_large(wanted, self.cache.revision) from None
 
-    async def _list_at(self, prefix: str, revision: int, after: str) -> Iterable[Stored]:
+    async def _list_at(self, prefix: str, revision: int, after: str, continued: bool) -> Iterable[Stored]:
         from pybernetes.store.types import Compacted
 
         try:
             page = await self.cache.store.list(prefix, after=after, revision=revision)
         except Compacted:
-            text = (
-                "The provided continue parameter is too old to display a consistent list result. "
-                "You can start a new list without the continue parameter."
-            )
-            raise errors.expired(text) from None
+            raise expired(after[len(prefix) :] if continued else None) from None
         return [Stored(item.key, item.value, item.mod_revision) for item in page.items]
 
-    def watch(self, options: ListOptions) -> tuple[Watcher, int, bool]:
-        """(changes, revision from which they are, whether the present objects come first as additions)."""
-        revision = _revision(options.resource_version)
+    def watch(self, options: ListOptions, selection: Selection | None = None) -> tuple[Watcher, int, bool]:
+        """(changes, revision from which they are, whether the present objects come first as additions).
+
+        Of the changes, those that cannot matter to the selection may be missing.
+        """
+        revision = revision_of(options.resource_version)
         initial = not revision if options.send_initial_events is None else options.send_initial_events
         start = self.cache.revision if initial else revision
         if start > self.cache.revision:
             raise too_large(start, self.cache.revision)
-        return self.cache.resource(self.prefix).watch(start), start, initial
+        changes = self.cache.resource(self.prefix)
+        trigger = selection.trigger if selection else None
+        if selection is None or trigger is None:
+            return changes.watch(start), start, initial
+        name, value = trigger
+        return changes.watch(start, name, value, lambda stored: selection.seen(stored)[1].get(name, "")), start, initial
 
     # Creating.
 
@@ -198,23 +170,39 @@ class GenericStore:
         if metadata.get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
         resource.default(obj)
-        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"):
-            metadata.pop(name, None)  # who manages which field is not kept yet
+        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
+            metadata.pop(name, None)
+        self._fields.created(obj, options)
         prefix = metadata.get("generateName")
         if prefix and not metadata.get("name"):
             suffix = "".join(self._random.choice(ALPHABET) for _ in range(5))
             metadata["name"] = prefix[:MAX_GENERATED_PREFIX] + suffix
-        metadata["uid"] = str(uuid.uuid4())
+        metadata["uid"] = new_uid()
         metadata["creationTimestamp"] = times.format_time(self._now())
         name = metadata.get("name", "")
         await self._admit(options, "CREATE", "", namespace, name, obj, None, mutating=True)
         resource.prepare_create(obj)
+        if resource.stamp:
+            resource.stamp(obj, None, Stamp(options.user, self._now()))
+        allocation = await self.allocator.create(obj, options.dry_run) if self.allocator else NOTHING
+        try:
+            made = await self._create_allocated(obj, namespace, options)
+        except BaseException:
+            await allocation.revert()
+            raise
+        await allocation.commit()
+        return made
+
+    async def _create_allocated(self, obj: Object, namespace: str, options: WriteOptions) -> Object:
+        resource, metadata = self.resource, obj["metadata"]
+        name = metadata.get("name", "")
         if resource.generation:
             metadata["generation"] = 1
         found = meta.validate_object_meta(metadata, resource.namespaced, self._name_errors, Path("metadata"))
         found += resource.validate(obj)
         if found:
-            raise errors.invalid(resource.group, resource.kind, name, found)
+            raise errors.invalid(resource.invalid_group, resource.kind, name, found)
+        options.warnings.extend(resource.warnings(obj, None))
         await self._admit(options, "CREATE", "", namespace, name, obj, None, mutating=False)
         key = self.key(metadata.get("namespace", ""), name)
         if options.dry_run:
@@ -268,6 +256,7 @@ class GenericStore:
         exists = self.key(namespace, name) in self.cache.resource(self.prefix).items
         if not exists and resource.allow_create_on_update and not subresource:
             metadata.pop("resourceVersion", None)
+            self._may_create(namespace, name, options)
             return await self.create(obj, namespace, options), True
 
         async def replaced(old: Object) -> Object:
@@ -298,12 +287,44 @@ class GenericStore:
                 raise _patch_refused(kind, error) from None
             if not isinstance(new, dict):
                 raise errors.bad_request("the patched object is no JSON object")
-            plain, warnings = self.schema.normalize(new, options.validation)
+            options.reset_managed = is_reset(_metadata(new).get("managedFields"))
+            try:
+                plain, warnings = self.schema.normalize(new, options.validation)
+            except StatusError as error:
+                raise patch_invalid(body if kind == "strategic" else new, error) from None
             options.warnings.extend(warnings)
             self._check_identity(plain, old)
             return plain
 
         return await self.change(namespace, name, patched, options, subresource, patching=True)
+
+    async def apply(
+        self, namespace: str, name: str, config: Object, options: WriteOptions, subresource: str, force: bool
+    ) -> tuple[Object, bool]:
+        """Server-side apply: the object as written, and whether it was made."""
+        metadata = _metadata(config)
+
+        async def applied(old: Object) -> Object:
+            new = self._fields.applied(old, config, options, subresource, force)
+            plain, _ = self.schema.normalize(new, "Ignore")
+            self._check_identity(plain, old)
+            return plain
+
+        if self.key(namespace, name) in self.cache.resource(self.prefix).items or subresource:
+            return await self.change(namespace, name, applied, options, subresource, patching=True), False
+        if metadata.get("uid"):
+            text = (
+                f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
+            )
+            raise errors.conflict(self.resource.group, self.resource.name, name, text)
+        obj, _ = self.schema.normalize(self._fields.applied(None, config, options, "", force), "Ignore")
+        obj["metadata"].pop("resourceVersion", None)
+        self._may_create(namespace, name, options)
+        return await self.create(obj, namespace, options), True
+
+    def _may_create(self, namespace: str, name: str, options: WriteOptions) -> None:
+        if self.authorize_create is not None and options.admission:
+            self.authorize_create(options.user, self.resource, namespace, name)
 
     def _check_identity(self, new: Object, old: Object) -> None:
         metadata = new.setdefault("metadata", {})
@@ -331,7 +352,7 @@ class GenericStore:
             stored = self.cache.resource(self.prefix).items.get(key)
             if stored is None:
                 raise self._not_found(name)
-            old = self._in_version(stored).copy()
+            old = self.in_version(stored).copy()
             self.resource.default(old)
             new = await mutate(old)
             try:
@@ -352,23 +373,53 @@ class GenericStore:
         self._preconditions(old, new, options)
         self._keep_system_fields(new, old)
         resource.default(new)
+        managed = self._fields.updated(old, new, options, subresource)
         self._prepare(new, old, subresource)
+        new["metadata"].pop("managedFields", None)
+        if managed:
+            new["metadata"]["managedFields"] = managed
+        if resource.stamp:
+            resource.stamp(new, old, Stamp(options.user, self._now(), subresource))
         await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=True)
-        if resource.generation and not subresource:
+        allocates = self.allocator if not subresource else None
+        allocation = await allocates.update(new, old, options.dry_run) if allocates else NOTHING
+        try:
+            written = await self._write_allocated(key, stored, old, new, options, subresource)
+        except BaseException:
+            await allocation.revert()
+            raise
+        await allocation.commit()
+        return written
+
+    async def _write_allocated(
+        self, key: str, stored: Stored, old: Object, new: Object, options: WriteOptions, subresource: str
+    ) -> Object:
+        resource = self.resource
+        name, namespace = old["metadata"]["name"], old["metadata"].get("namespace", "")
+        if resource.generation and (not subresource or subresource in resource.parts):
             self._bump_generation(new, old)
         found = meta.validate_object_meta_update(new["metadata"], old["metadata"], Path("metadata"))
         if subresource != "binding":  # which sets what an update may not
-            check = resource.validate_status if subresource == "status" else resource.validate_update
-            found += check(new, old)
+            found += self._checks(subresource)(new, old)
         if found:
-            raise errors.invalid(resource.group, resource.kind, name, found)
+            raise errors.invalid(resource.invalid_group, resource.kind, name, found)
+        if not subresource:
+            options.warnings.extend(resource.warnings(new, old))
         await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=False)
         if new == old or options.dry_run:
             return new
-        if old["metadata"].get("deletionTimestamp") and self._deletable(new):
+        if old["metadata"].get("deletionTimestamp") and deletion.deletable(new):
             await self._remove(key, stored.revision)
+            if self.allocator:
+                await self.allocator.deleted(old)
             return new
         return await self._put(key, new, stored.revision)
+
+    def _checks(self, subresource: str) -> Callable[[Object, Object], Errors]:
+        resource = self.resource
+        if subresource == "status":
+            return resource.validate_status
+        return resource.parts[subresource].validate if subresource in resource.parts else resource.validate_update
 
     def _preconditions(self, old: Object, new: Object, options: WriteOptions) -> None:
         metadata, was = new["metadata"], old["metadata"]
@@ -384,13 +435,13 @@ class GenericStore:
                     version,
                     f'strconv.ParseUint: parsing "{version}": invalid syntax',
                 )
-                raise errors.invalid(resource.group, resource.kind, was["name"], [cause])
+                raise errors.invalid(resource.invalid_group, resource.kind, was["name"], [cause])
             raise errors.conflict(resource.group, resource.name, was["name"], MODIFIED)
         if not version and not resource.allow_unconditional_update:
             cause = field.FieldError(
                 "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update"
             )
-            raise errors.invalid(resource.group, resource.kind, was["name"], [cause])
+            raise errors.invalid(resource.invalid_group, resource.kind, was["name"], [cause])
 
     @staticmethod
     def _keep_system_fields(new: Object, old: Object) -> None:
@@ -408,7 +459,9 @@ class GenericStore:
     def _prepare(self, new: Object, old: Object, subresource: str) -> None:
         """What this write may not touch comes from the old object."""
         resource = self.resource
-        if subresource == "status":
+        if subresource in resource.parts:
+            resource.parts[subresource].prepare(new, old)
+        elif subresource == "status":
             if resource.prepare_status:
                 resource.prepare_status(new, old)
                 return
@@ -438,14 +491,6 @@ class GenericStore:
 
     # Deleting.
 
-    @staticmethod
-    def _deletable(obj: Object) -> bool:
-        metadata = obj["metadata"]
-        finalizers = metadata.get("finalizers") or (
-            obj.get("kind") == "Namespace" and (obj.get("spec") or {}).get("finalizers")
-        )
-        return not finalizers and not metadata.get("deletionGracePeriodSeconds")
-
     async def _remove(self, key: str, expected: int) -> None:
         event = await self.cache.store.delete(key, expected)
         if event is not None:
@@ -458,16 +503,20 @@ class GenericStore:
             stored = self.cache.resource(self.prefix).items.get(key)
             if stored is None:
                 raise self._not_found(name)
-            old = self._in_version(stored).copy()
-            self._delete_preconditions(old, options)
+            old = self.in_version(stored).copy()
+            if why := self.resource.refuse_delete(old):
+                raise errors.forbidden(self.resource.group, self.resource.name, name, why)
+            deletion.check(self.resource, old, options)
             await self._admit(options, "DELETE", "", namespace, name, None, old, mutating=True)
             await self._admit(options, "DELETE", "", namespace, name, None, old, mutating=False)
-            new, gone = self._marked(old, options)
+            new, gone = deletion.marked(self.resource, old, options, self._now())
             if options.dry_run:
                 return new, gone
             try:
                 if gone:
                     await self._remove(key, stored.revision)
+                    if self.allocator:
+                        await self.allocator.deleted(old)
                 elif new != old:
                     new = await self._put(key, new, stored.revision)
                 return new, gone
@@ -476,58 +525,11 @@ class GenericStore:
                     raise self._not_found(name) from None
                 await self.cache.wait(conflict.current.mod_revision)
 
-    def _delete_preconditions(self, old: Object, options: DeleteOptions) -> None:
-        metadata, resource = old["metadata"], self.resource
-        for asked, name, title in (
-            (options.uid, "uid", "UID"),
-            (options.resource_version, "resourceVersion", "ResourceVersion"),
-        ):
-            if asked and asked != metadata[name]:
-                where = "object meta" if name == "uid" else "record"
-                text = f"Precondition failed: {title} in precondition: {asked}, {title} in {where}: {metadata[name]}"
-                raise errors.conflict(resource.group, resource.name, metadata["name"], text)
-
-    def _marked(self, old: Object, options: DeleteOptions) -> tuple[Object, bool]:
-        """The object with what the deletion leaves on it, and whether nothing holds it any longer."""
-        new: Object = msgspec.json.decode(_encode(old))
-        metadata, resource = new["metadata"], self.resource
-        finalizers = [f for f in metadata.get("finalizers") or () if f not in (ORPHAN, FOREGROUND)]
-        kept = [f for f in metadata.get("finalizers") or () if f in (ORPHAN, FOREGROUND)]
-        if options.propagation == "Orphan":
-            kept = [ORPHAN]
-        elif options.propagation == "Foreground":
-            kept = [FOREGROUND]
-        elif options.propagation == "Background":
-            kept = []
-        elif not kept and resource.default_propagation == "orphan":
-            kept = [ORPHAN]
-        finalizers += kept
-        if finalizers:
-            metadata["finalizers"] = finalizers
-        else:
-            metadata.pop("finalizers", None)
-        grace = resource.graceful(old, options.grace_period_seconds) if resource.graceful else 0
-        known = metadata.get("deletionGracePeriodSeconds")
-        now = self._now()
-        if metadata.get("deletionTimestamp"):
-            if known is not None and grace < known:
-                start = times.parse_time(metadata["deletionTimestamp"]) - timedelta(seconds=known)
-                metadata["deletionTimestamp"] = times.format_time(start + timedelta(seconds=grace))
-                metadata["deletionGracePeriodSeconds"] = grace
-        else:
-            metadata["deletionTimestamp"] = times.format_time(now + timedelta(seconds=grace))
-            metadata["deletionGracePeriodSeconds"] = grace
-            if resource.generation and "generation" in metadata:
-                metadata["generation"] += 1
-            if resource.kind == "Namespace":
-                new.setdefault("status", {})["phase"] = "Terminating"
-        return new, self._deletable(new)
-
     async def delete_collection(self, namespace: str, options: DeleteOptions, listed: ListOptions) -> ListResult:
         """Deletes what the list selects, and answers with the list."""
         found = await self.list(namespace, listed)
         for stored in found.items:
-            metadata = stored.obj["metadata"]
+            metadata = stored.peek()["metadata"]
             try:
                 await self.delete(metadata.get("namespace", ""), metadata["name"], replace(options))
             except StatusError as error:
@@ -537,10 +539,24 @@ class GenericStore:
 
     # Admission.
 
+    async def admit_creation(
+        self, user: User, subresource: str, namespace: str, name: str, obj: Object, dry_run: bool
+    ) -> None:
+        """Asks the plug-ins about a subresource that is posted; StatusError where one objects."""
+        asked = WriteOptions(user, dry_run)
+        for mutating in (True, False):
+            await self._admit(asked, "CREATE", subresource, namespace, name, obj, None, mutating=mutating)
+
+    async def connect(self, user: User, subresource: str, namespace: str, name: str, options: Object) -> None:
+        """Asks the plug-ins whether one may connect; StatusError where one objects."""
+        asked = WriteOptions(user)
+        for mutating in (True, False):
+            await self._admit(asked, "CONNECT", subresource, namespace, name, options, None, mutating=mutating)
+
     async def _admit(
         self,
         options: WriteOptions | DeleteOptions,
-        operation: Literal["CREATE", "UPDATE", "DELETE"],
+        operation: Literal["CREATE", "UPDATE", "DELETE", "CONNECT"],
         subresource: str,
         namespace: str,
         name: str,
@@ -553,6 +569,8 @@ class GenericStore:
         attributes = Attributes(
             options.user, operation, self.resource, subresource, namespace, name, obj, old, options.dry_run
         )
+        if isinstance(options, WriteOptions):
+            attributes.warnings = options.warnings
         for plugin in self._admission:
             waiting = plugin.admit(attributes) if mutating else plugin.validate(attributes)
             if waiting is not None:
@@ -568,39 +586,25 @@ def _patch_refused(kind: str, error: patches.PatchError) -> StatusError:
     return errors.bad_request(f"error decoding patch: {error.reason}")
 
 
-def _revision(text: str) -> int:
-    if not text:
-        return 0
-    if not text.isdigit():
-        cause = field.invalid(Path("resourceVersion"), text, f'strconv.ParseUint: parsing "{text}": invalid syntax')
-        raise errors.bad_request(str(cause).replace("resourceVersion", "resourceVersion", 1))
-    return int(text)
+_random_bytes = bytearray()
 
 
-def _continued(options: ListOptions, prefix: str) -> tuple[int, str]:
-    """(revision, key after which to go on) of a continue token."""
-    if not options.continue_:
-        return 0, ""
-    if options.resource_version not in ("", "0"):
-        raise errors.bad_request("specifying resource version is not allowed when using continue")
-    try:
-        padded = options.continue_ + "=" * (-len(options.continue_) % 4)
-        token = msgspec.json.decode(base64.urlsafe_b64decode(padded))
-        revision, start, version = int(token["rv"]), str(token["start"]), token["v"]
-    except (ValueError, KeyError, TypeError, msgspec.DecodeError):
-        raise errors.bad_request(
-            "continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)"
-        ) from None
-    if version != "meta.k8s.io/v1" or ".." in start:
-        raise errors.bad_request("continue key is not valid: server does not recognize this encoded version")
-    return revision, prefix + start.removesuffix("\0")
+def new_uid() -> str:
+    """As uuid.uuid4(), but the system is asked for randomness 256 times less often: it is asked slowly on some machines."""
+    if not _random_bytes:
+        _random_bytes.extend(os.urandom(16 * 256))
+    own = bytes(_random_bytes[-16:])
+    del _random_bytes[-16:]
+    return str(uuid.UUID(bytes=own, version=4))
 
 
-def too_large(wanted: int, current: int) -> StatusError:
-    """504: the asked resource version is from the future."""
-    refused = errors.timeout("", "", "", f"Too large resource version: {wanted}, current: {current}", retry_after=1)
-    refused.status["message"] = f"Too large resource version: {wanted}, current: {current}"
-    refused.status["details"]["causes"] = [
-        {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
-    ]
-    return refused
+def _metadata(obj: Object) -> Object:
+    found = obj.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def patch_invalid(document: Any, error: StatusError) -> StatusError:
+    """422: what a patch made does not fit the schema, as `error` says."""
+    why = str(error).partition("cannot be handled as a ")[2].partition(": ")[2] or str(error)
+    text = _encode(document).decode()
+    return errors.invalid("", "", "", [field.invalid(Path("patch"), text, why)])

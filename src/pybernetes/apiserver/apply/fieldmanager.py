@@ -1,0 +1,250 @@
+"""The rules of update and apply (upstream: managedfields/internal/{fieldmanager,structuredmerge,stripmeta,...}.go, structured-merge-diff/merge).
+
+Entries of another version of the kind are kept as they are: their paths are not converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from pybernetes.api import times
+
+from . import fieldset, managed, typed
+from .fieldset import FieldSet, Path
+from .managed import Entry, Identity, Managed
+from .schema import Node
+from .typed import MISSING
+
+Object = dict[str, Any]
+
+BEFORE_FIRST_APPLY = "before-first-apply"
+KUBECTL = "kubectl"  # the one manager for whom the annotation of client-side apply counts as ownership
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+# What the server itself writes, and so nobody manages.
+STRIPPED: FieldSet = {
+    "f:apiVersion": {},
+    "f:kind": {},
+    "f:metadata": {
+        ".": {},
+        **{
+            f"f:{name}": {}
+            for name in (
+                *("name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation"),
+                *("managedFields", "resourceVersion"),
+            )
+        },
+    },
+}
+
+
+class Conflicts(Exception):
+    """An apply would change what others manage."""
+
+    def __init__(self, found: Sequence[tuple[Identity, Entry, Path]]) -> None:
+        self.found = found
+        super().__init__(self._message())
+
+    @staticmethod
+    def who(identity: Identity, entry: Entry) -> str:
+        """`"kubectl" using apps/v1`."""
+        text = str(identity)
+        return f"{text} using {entry.api_version}" if identity.operation == "Update" else text
+
+    def causes(self) -> list[dict[str, str]]:
+        """For Status.details."""
+        return [
+            {
+                "reason": "FieldManagerConflict",
+                "message": f"conflict with {self.who(who, entry)}",
+                "field": fieldset.text(path),
+            }
+            for who, entry, path in self.found
+        ]
+
+    def _message(self) -> str:
+        if len(self.found) == 1:
+            who, entry, path = self.found[0]
+            return f"Apply failed with 1 conflict: conflict with {self.who(who, entry)}: {fieldset.text(path)}"
+        lines: dict[str, list[str]] = {}
+        for who, entry, path in self.found:
+            lines.setdefault(self.who(who, entry), []).append(f"- {fieldset.text(path)}")
+        parts = [line for who, paths in lines.items() for line in (f"conflicts with {who}:", *paths)]
+        return f"Apply failed with {len(self.found)} conflicts: " + "\n".join(parts)
+
+
+@dataclass(frozen=True)
+class Context:
+    """One kind's rules for one write: its schema, its version, the top-level fields that the write cannot touch, the time."""
+
+    node: Node
+    api_version: str
+    zero: Object  # the empty object, as Go writes it
+    ignored: tuple[str, ...]
+    now: datetime
+
+
+def _bare(obj: Object) -> Object:
+    """Without managedFields, which manage all but themselves."""
+    metadata = obj.get("metadata") or {}
+    if "managedFields" not in metadata:
+        return obj
+    return {**obj, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}
+
+
+def _entries(live: Object, new: Object, subresource: str) -> Managed:
+    """What the write says is managed, where it may and does say so; else what is."""
+    if not subresource:
+        try:
+            given = managed.decode((new.get("metadata") or {}).get("managedFields"))
+        except (ValueError, AttributeError):
+            given = {}
+        if given:
+            return given
+    try:
+        return managed.decode((live.get("metadata") or {}).get("managedFields"))
+    except ValueError:
+        return {}
+
+
+def created(context: Context, obj: Object, manager: str) -> list[dict[str, Any]]:
+    """managedFields of a new object."""
+    entries = _entries({}, obj, "")
+    _update(context, context.zero, _bare(obj), entries, managed.identity(manager, "Update", context.api_version, ""))
+    return managed.encode(entries)
+
+
+def updated(
+    context: Context, live: Object, new: Object, manager: str, subresource: str, reset: bool
+) -> list[dict[str, Any]]:
+    """managedFields after an update or patch; [] where nobody's are tracked. `reset`: the write says that nobody manages anything."""
+    entries = {} if reset and not subresource else _entries(live, new, subresource)
+    if not entries:
+        return []
+    who = managed.identity(manager, "Update", context.api_version, subresource)
+    _update(context, _bare(live), _bare(new), entries, who)
+    return managed.encode(entries)
+
+
+def _update(context: Context, live: Object, new: Object, entries: Managed, who: Identity) -> None:
+    """Changes `entries`. TypedError where an object cannot be compared."""
+    comparison = typed.compare(live, new, context.node, context.ignored)
+    changed, before = comparison.changed, entries.get(who)
+    for other, entry in list(entries.items()):
+        fields = fieldset.difference(fieldset.difference(entry.fields, changed), comparison.removed)
+        if not fields:
+            del entries[other]
+        elif fields != entry.fields:
+            entries[other] = replace(entry, fields=fields)
+    mine = fieldset.difference(changed, STRIPPED)
+    if mine:
+        rest = entries.get(who)
+        mine = fieldset.union(rest.fields, mine) if rest else mine
+        time = before.time if before and before.fields == mine else times.format_time(context.now)
+        entries[who] = Entry(mine, context.api_version, time)
+    managed.cap(entries)
+
+
+def applied(
+    context: Context, live: Object, config: Object, manager: str, subresource: str, force: bool, exists: bool
+) -> tuple[Object | None, list[dict[str, Any]]]:
+    """(the object as it shall be, None where the apply changes nothing; its managedFields). Conflicts; TypedError."""
+    try:
+        entries = managed.decode((live.get("metadata") or {}).get("managedFields"))
+    except ValueError:
+        entries = {}
+    live = _bare(live)
+    if exists and not entries:
+        before = managed.identity(BEFORE_FIRST_APPLY, "Update", context.api_version, "")
+        _update(replace(context, ignored=()), context.zero, live, entries, before)
+    who = managed.identity(manager, "Apply", context.api_version, subresource)
+    try:
+        new, after = _apply(context, live, config, entries, who, force)
+    except Conflicts as conflicts:
+        if manager != KUBECTL or not _left_by_client_side(context, live, conflicts):
+            raise
+        new, after = _apply(context, live, config, entries, who, force=True)
+    before_entry = entries.get(who)
+    own = after.get(who)
+    if own is not None:
+        unchanged = new is None and before_entry is not None and before_entry.fields == own.fields
+        now = times.format_time(context.now)
+        after[who] = replace(own, time=before_entry.time if unchanged and before_entry else now)
+    return new, managed.encode(after)
+
+
+def _apply(
+    context: Context, live: Object, config: Object, before: Managed, who: Identity, force: bool
+) -> tuple[Object | None, Managed]:
+    node, entries = context.node, dict(before)
+    last = entries.get(who)
+    fields = _without(typed.field_set(config, node), context.ignored)
+    entries[who] = Entry(fieldset.difference(fields, STRIPPED), context.api_version)
+    merged = typed.merge(live, config, node)
+    everyone = {**entries, who: Entry(fields, context.api_version)}
+    new = _pruned(merged, everyone, last, node, context.api_version)
+    changed_by = typed.compare(live, new, node, context.ignored)
+    conflicts = []
+    for other, entry in sorted(entries.items()):
+        if other == who or entry.api_version != context.api_version:
+            continue
+        taken = fieldset.intersection(entry.fields, changed_by.changed)
+        conflicts += [(other, entry, path) for path in fieldset.paths(taken)]
+        rest = fieldset.difference(fieldset.difference(entry.fields, taken), changed_by.removed)
+        entries[other] = replace(entry, fields=rest)
+    if conflicts and not force:
+        raise Conflicts(conflicts)
+    return (None if new == live else new), {other: entry for other, entry in entries.items() if entry.fields}
+
+
+def _without(fields: FieldSet, names: Sequence[str]) -> FieldSet:
+    return {key: node for key, node in fields.items() if key[2:] not in names} if names else fields
+
+
+def _pruned(merged: Object, entries: Managed, last: Entry | None, node: Node, api_version: str) -> Object:
+    """Without what this applier applied the last time but not now, and nobody else manages."""
+    if last is None or not last.fields:
+        return merged
+    named = typed.with_named_fields
+    pruned = typed.remove(merged, named(last.fields, node), node)
+    pruned = {} if pruned is MISSING else pruned
+    owned: FieldSet = {}
+    for entry in entries.values():
+        if entry.api_version == api_version:
+            owned = fieldset.union(owned, entry.fields)
+    everything = named(typed.field_set(merged, node), node)
+    kept = fieldset.union(named(typed.field_set(pruned, node), node), named(owned, node))
+    pruned = typed.remove(merged, fieldset.difference(everything, kept), node)
+    pruned = {} if pruned is MISSING else pruned
+    # What was not this applier's does not go with what was.
+    gone = fieldset.difference(everything, named(typed.field_set(pruned, node), node))
+    result = typed.remove(merged, fieldset.intersection(gone, named(last.fields, node)), node)
+    return {} if result is MISSING else result
+
+
+def _left_by_client_side(context: Context, live: Object, conflicts: Conflicts) -> bool:
+    """Whether everything in conflict was written by client-side apply before, and stands as that wrote it."""
+    metadata = live.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    text = (annotations or {}).get(LAST_APPLIED)
+    if not text:
+        return False
+    try:
+        last = msgspec.json.decode(text)
+        own = typed.field_set(last, context.node)
+        differs = typed.compare(last, live, context.node)
+    except (msgspec.DecodeError, typed.TypedError, AttributeError):
+        return False
+    allowed = fieldset.difference(own, differs.modified)
+    return all(_has(allowed, path) for _, _, path in conflicts.found)
+
+
+def _has(fields: FieldSet, path: Path) -> bool:
+    node: FieldSet | None = fields
+    for element in path:
+        node = node.get(element) if node is not None else None
+    return node is not None and fieldset.is_member(node)

@@ -1,0 +1,118 @@
+"""How the fields of a kind merge, read from its schema: which maps and lists are one value, which have parts with owners of their own
+(upstream: structured-merge-diff/schema, kube-openapi/pkg/schemaconv)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+Definition = Mapping[str, Any]
+Kind = Literal["leaf", "struct", "map", "list", "set", "deduced"]
+
+# Defaults of keys of lists, which the definitions do not carry (upstream: +default="TCP" on these fields).
+KEY_DEFAULTS = {"protocol": "TCP"}
+SCALARS = frozenset(
+    {
+        "io.k8s.apimachinery.pkg.api.resource.Quantity",
+        "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+        "io.k8s.apimachinery.pkg.apis.meta.v1.Time",
+        "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime",
+    }
+)
+
+
+class Node:
+    """One place of a schema. `leaf`: one value, whatever is in it; `deduced`: no schema, maps have parts, lists have none."""
+
+    __slots__ = ("_made", "_make", "element", "keys", "kind", "names")
+
+    def __init__(
+        self,
+        kind: Kind,
+        make: Callable[[str], Node | None] = lambda name: None,
+        element: Callable[[], Node] | None = None,
+        keys: tuple[str, ...] = (),
+    ) -> None:
+        self.kind, self.keys = kind, keys
+        self.element: Callable[[], Node] = functools.cache(element) if element else _deduced
+        self._make = make
+        self._made: dict[str, Node | None] = {}
+
+    def field(self, name: str) -> Node | None:
+        """Of a struct: the field's node, None for one that is not declared."""
+        try:
+            return self._made[name]
+        except KeyError:
+            made = self._made[name] = self._make(name)
+            return made
+
+    def child(self, name: str) -> Node:
+        """Below a key of a struct or map."""
+        if self.kind == "struct":
+            return self.field(name) or DEDUCED
+        return self.element()
+
+
+def _deduced() -> Node:
+    return DEDUCED
+
+
+LEAF = Node("leaf")
+DEDUCED = Node("deduced")
+
+
+class Schemas:
+    """Nodes of named definitions, each made once; recursion is fine, since below is made when asked for."""
+
+    def __init__(self, source: Mapping[str, Definition]) -> None:
+        self._source = source
+        self._named: dict[str, Node] = {}
+
+    def named(self, name: str) -> Node:
+        """The node of a definition."""
+        if name not in self._named:
+            self._named[name] = LEAF if name in SCALARS else self.of(self._source[name])
+        return self._named[name]
+
+    def of(self, schema: Definition) -> Node:
+        """The node of a schema, which may refer to definitions."""
+        if "$ref" in schema:
+            node = self.named(schema["$ref"].rsplit("/", 1)[1])
+            return LEAF if schema.get("x-kubernetes-map-type") == "atomic" else node
+        if schema.get("x-kubernetes-int-or-string"):
+            return LEAF
+        match schema.get("type"):
+            case "array":
+                return self._list(schema)
+            case "object":
+                return self._object(schema)
+            case None:
+                return self._object(schema) if "properties" in schema else DEDUCED
+        return LEAF
+
+    def _list(self, schema: Definition) -> Node:
+        def element() -> Node:
+            return self.of(schema.get("items", {}))
+
+        match schema.get("x-kubernetes-list-type"):
+            case "map":
+                return Node("list", element=element, keys=tuple(sorted(schema.get("x-kubernetes-list-map-keys", ()))))
+            case "set":
+                return Node("set", element=element)
+        return LEAF
+
+    def _object(self, schema: Definition) -> Node:
+        if schema.get("x-kubernetes-map-type") == "atomic":
+            return LEAF
+        properties: Mapping[str, Definition] = schema.get("properties") or {}
+        extra = schema.get("additionalProperties")
+        if properties:
+
+            def make(name: str) -> Node | None:
+                if name in properties:
+                    return self.of(properties[name])
+                return DEDUCED if schema.get("x-kubernetes-preserve-unknown-fields") else None
+
+            return Node("struct", make)
+        return Node("map", element=lambda: self.of(extra)) if isinstance(extra, Mapping) else DEDUCED

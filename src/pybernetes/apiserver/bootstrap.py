@@ -1,0 +1,87 @@
+"""What is there before anyone makes it: system priority classes, the mandatory objects of flow control, local APIServices.
+
+Upstream: pkg/registry/scheduling/rest, apis/flowcontrol/bootstrap, kube-aggregator's autoregister controller. Namespaces, the Service
+`kubernetes` and RBAC's roles have places of their own (`server.py`, `services`, `access.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from pybernetes.api.errors import StatusError
+
+from .discovery import GROUPS
+from .generic.options import WriteOptions
+from .generic.store import GenericStore
+from .kinds.apiregistration import apiservice
+from .kinds.flowcontrol import flowschema, prioritylevelconfiguration
+from .kinds.scheduling import priorityclass
+from .resource import Object, Resource
+
+Stores = Callable[[str, str, str], GenericStore]
+
+AUTOUPDATE = {"apf.kubernetes.io/autoupdate-spec": "true"}
+CORE_PRIORITY, FIRST_PRIORITY, PRIORITY_STEP = (
+    18_000,
+    17_900,
+    50,
+)  # of groups in discovery; upstream's are of this order
+
+
+def flow_control(now: str) -> Iterable[tuple[str, Object]]:
+    """(resource, object) of the mandatory schemas and levels, as their controller leaves them."""
+    for name, spec in prioritylevelconfiguration.MANDATORY.items():
+        yield "prioritylevelconfigurations", {"metadata": {"name": name, "annotations": AUTOUPDATE}, "spec": spec}
+    for name, spec in flowschema.MANDATORY.items():
+        level = spec["priorityLevelConfiguration"]["name"]
+        condition = {
+            "type": "Dangling",
+            "status": "False",
+            "lastTransitionTime": now,
+            "reason": "Found",
+            "message": f'This FlowSchema references the PriorityLevelConfiguration object named "{level}" and it exists',
+        }
+        made: Object = {"metadata": {"name": name, "annotations": AUTOUPDATE}, "spec": spec}
+        yield "flowschemas", {**made, "status": {"conditions": [condition]}}
+
+
+def api_services(served: Iterable[Resource], now: str) -> list[Object]:
+    """One for each group-version."""
+    order = {group: FIRST_PRIORITY - PRIORITY_STEP * index for index, group in enumerate(GROUPS)}
+    last = min(order.values()) - PRIORITY_STEP
+    versions = dict.fromkeys((resource.group, resource.version) for resource in served)
+    return [
+        apiservice.local(group, version, order.get(group, last) if group else CORE_PRIORITY, _rank(version), now)
+        for group, version in versions
+    ]
+
+
+def _rank(version: str) -> int:
+    """Newer ones of a group come first."""
+    number = int(version[1:].partition("alpha")[0].partition("beta")[0] or 0)
+    return 15 + number if version[1:].isdigit() else number
+
+
+async def ensure(store: Stores, served: Iterable[Resource], now: str) -> None:
+    """Makes what is missing, all at once."""
+    wanted = [(store("scheduling.k8s.io", "v1", "priorityclasses"), obj) for obj in priorityclass.system_classes()]
+    wanted += [(store("flowcontrol.apiserver.k8s.io", "v1", name), obj) for name, obj in flow_control(now)]
+    services = store("apiregistration.k8s.io", "v1", "apiservices")
+    wanted += [(services, obj) for obj in api_services(served, now)]
+    await asyncio.gather(*(_ensure(one, obj) for one, obj in wanted))
+
+
+async def _ensure(store: GenericStore, wanted: Object) -> None:
+    name = wanted["metadata"]["name"]
+    if store.key("", name) in store.cache.resource(store.prefix).items:
+        return
+    plain, _ = store.schema.normalize(wanted)
+    status = plain.get("status")
+    try:
+        made = await store.create(plain, "", WriteOptions(admission=False))
+        if status:
+            await store.update("", name, {**made, "status": status}, WriteOptions(admission=False), "status")
+    except StatusError as error:
+        if error.code != 409:
+            raise  # another server was faster

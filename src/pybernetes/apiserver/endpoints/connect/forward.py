@@ -1,0 +1,203 @@
+"""Carries a request on, and its answer back: whole, streamed, or as an upgraded connection
+(upstream: apimachinery/pkg/util/proxy/upgradeaware.go, transport.go)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+
+from pybernetes.api import errors
+from pybernetes.client.http import Answer, Duplex, HTTPClient, Stream
+from pybernetes.wire import websocket
+from pybernetes.wire.duplex import join
+from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse, Upgraded, UpgradeResponse
+from pybernetes.wire.remotecommand import PORT_FORWARD, TUNNELLED_PORT_FORWARD
+
+from .location import Location, join_host_port
+
+HOP_BY_HOP = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
+        *("transfer-encoding", "upgrade", "content-length"),
+    }
+)
+# The user's credentials end here: the API server shows its own, or none.
+PRIVATE = frozenset({"host", "authorization", "x-forwarded-uri", "x-forwarded-host", "x-forwarded-proto"})
+CORS = "access-control-"
+MAX_ERROR = 50_000  # bytes of a kubelet's refusal that go into the Status (upstream's maxReadLength)
+
+Headers = list[tuple[str, str]]
+
+
+def upgrade_asked(request: Request) -> bool:
+    """Whether the connection is to become something else."""
+    return "upgrade" in (request.header("connection") or "").lower() and bool(request.header("upgrade"))
+
+
+def forwarded_headers(request: Request) -> Headers:
+    """What the other side gets to see."""
+    return [
+        (name, value)
+        for name, value in request.headers
+        if name not in HOP_BY_HOP and name not in PRIVATE and not name.startswith("impersonate-")
+    ]
+
+
+def answered_headers(headers: Iterable[tuple[str, str]]) -> Headers:
+    """What the client gets to see of the answer's."""
+    return [(n, v) for n, v in headers if n not in HOP_BY_HOP and not n.startswith(CORS)]
+
+
+def dial_error(error: Exception, location: Location) -> str:
+    """In Go's words."""
+    place = join_host_port(location.host, location.port)
+    cause = error.__cause__ or error
+    if isinstance(cause, TimeoutError):
+        return f"dial tcp {place}: i/o timeout"
+    if isinstance(cause, socket.gaierror):
+        return f"dial tcp: lookup {location.host}: no such host"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"tls: failed to verify certificate: x509: {cause.verify_message}"
+    if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
+        return f"dial tcp {place}: connect: {os.strerror(cause.errno).lower()}"
+    return str(cause) or repr(cause)
+
+
+class Forwarder:
+    """Carries requests; `kubelet` makes the context for kubelets, `others` that for pods and services, when first needed."""
+
+    def __init__(self, kubelet: Callable[[], ssl.SSLContext], others: Callable[[], ssl.SSLContext]) -> None:
+        self._kubelet, self._others = kubelet, others
+
+    def _client(self, location: Location) -> HTTPClient:
+        """One for each request: these are few and long, and what is kept open to kubelets would have to be looked after."""
+        context = None
+        if location.scheme == "https":
+            context = self._kubelet() if location.kubelet else self._others()
+        return HTTPClient(location.base, context)
+
+    async def upgraded(self, location: Location, request: Request) -> Response | UpgradeResponse:
+        """Bytes both ways after the other side's 101; its refusal as it is. StatusError 500 where it is not reached."""
+        if TUNNELLED_PORT_FORWARD in websocket.offered_protocols(request) and "/portForward/" in location.path:
+            return await self._tunnelled(location, request)
+        protocol = request.header("upgrade") or ""
+        made = await self._dial(location, request.method, forwarded_headers(request), protocol)
+        if isinstance(made, Answer):
+            return Response(made.status, answered_headers(made.headers.items()), made.body)
+        headers = answered_headers(made.headers.items())
+        return UpgradeResponse(protocol, lambda stream: join(stream, made), headers, abandoned=made.close)
+
+    async def _tunnelled(self, location: Location, request: Request) -> Response | UpgradeResponse:
+        """SPDY out of WebSocket messages: what is behind sees plain SPDY."""
+        try:
+            headers = websocket.handshake_headers(request, TUNNELLED_PORT_FORWARD)
+        except websocket.ProtocolError as error:
+            raise errors.bad_request(str(error)) from None
+        wanted = [("X-Stream-Protocol-Version", PORT_FORWARD)]
+        made = await self._dial(location, "POST", wanted, "SPDY/3.1")
+        if isinstance(made, Answer):
+            return Response(made.status, answered_headers(made.headers.items()), made.body)
+        return UpgradeResponse("websocket", lambda stream: _bridge(stream, made), headers, abandoned=made.close)
+
+    async def _dial(self, location: Location, method: str, headers: Headers, protocol: str) -> Answer | Duplex:
+        target = f"{location.path}?{location.query}" if location.query else location.path
+        try:
+            return await self._client(location).upgrade(method, target, headers, protocol)
+        except (ConnectionError, TimeoutError, ssl.SSLError) as error:
+            raise errors.generic(
+                500, "", "", "", "", f"error dialing backend: {dial_error(error, location)}"
+            ) from error
+
+    async def proxied(self, location: Location, request: Request, prefix: str) -> Response | StreamingResponse:
+        """The answer as it comes; redirects within the place lead back through `prefix`. StatusError 503 where it is not reached."""
+        headers = forwarded_headers(request)
+        headers += [("X-Forwarded-Uri", prefix + location.path), ("X-Forwarded-Host", request.header("host") or "")]
+        headers.append(("X-Forwarded-Proto", "https"))
+        try:
+            return await self._streamed(
+                location,
+                request.method,
+                headers,
+                request.body,
+                lambda stream: [(n, _moved(n, v, location, prefix)) for n, v in answered_headers(stream.header_list)],
+            )
+        except (ConnectionError, TimeoutError, ssl.SSLError) as error:
+            text = f"error trying to reach service: {dial_error(error, location)}"
+            raise errors.service_unavailable(text) from error
+
+    async def log(self, location: Location, name: str) -> Response | StreamingResponse:
+        """The kubelet's text as it comes; its refusal as a Status."""
+        try:
+            answer = await self._streamed(
+                location, "GET", [], b"", lambda stream: [("Content-Type", "text/plain")], checked=name
+            )
+        except (ConnectionError, TimeoutError, ssl.SSLError) as error:
+            url = f"{location.base}{location.path}" + (f"?{location.query}" if location.query else "")
+            text = f'Get "{url}": {dial_error(error, location)}'
+            raise errors.generic(500, "", "", "", "", text) from error
+        return answer
+
+    async def _streamed(
+        self,
+        location: Location,
+        method: str,
+        headers: Headers,
+        body: bytes,
+        head: Callable[[Stream], Headers],
+        checked: str = "",
+    ) -> Response | StreamingResponse:
+        client = self._client(location)
+        target = f"{location.path or '/'}?{location.query}" if location.query else location.path or "/"
+        async with AsyncExitStack() as opening:
+            opening.push_async_callback(client.close)
+            stream = await opening.enter_async_context(client.stream(method, target, headers, body))
+            if checked and not 200 <= stream.status <= 206:
+                raise _refusal(stream.status, (await stream.read())[:MAX_ERROR].decode(errors="replace"), checked)
+            if method == "HEAD" or stream.status in (204, 304):
+                return Response(stream.status, head(stream))
+            opened = opening.pop_all()
+
+        async def produce(writer: BodyWriter) -> None:
+            async with opened:
+                async for piece in stream:
+                    await writer.write(piece)
+
+        def abandoned() -> None:
+            asyncio.get_running_loop().create_task(opened.aclose())  # ends at once: the connection is cut
+
+        return StreamingResponse(produce, stream.status, head(stream), abandoned)
+
+
+async def _bridge(stream: Upgraded, other: Duplex) -> None:
+    socket = websocket.WebSocket(stream)
+    await join(websocket.MessageDuplex(socket, stream), other)
+
+
+def _moved(name: str, value: str, location: Location, prefix: str) -> str:
+    """A redirect to a path of the same place, as the client must follow it."""
+    if name != "location":
+        return value
+    if value.startswith("/") and not value.startswith("//"):
+        return prefix + value
+    return prefix + value[len(location.base) :] if value.startswith(f"{location.base}/") else value
+
+
+def _refusal(code: int, text: str, name: str) -> errors.StatusError:
+    """Upstream's GenericHttpResponseChecker."""
+    if code == 500:
+        return errors.internal_error(text)
+    if code == 400:
+        return errors.bad_request(text)
+    message = {
+        401: "the server has asked for the client to provide credentials",
+        403: text or "the server does not allow access to the requested resource",
+        404: "the server could not find the requested resource",
+    }.get(code, f"the server responded with the status code {code} but did not return more information")
+    refused = errors.generic(code, "", "", "pods/log", name, f"{message} ( pods/log {name})")
+    if text:
+        refused.status["details"]["causes"] = [{"reason": "UnexpectedServerResponse", "message": text}]
+    return refused

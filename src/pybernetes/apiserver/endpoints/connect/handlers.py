@@ -1,0 +1,142 @@
+"""The subresources that lead through to kubelets, pods and services (upstream: pkg/registry/core/{pod,node,service}/.../rest)."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from urllib.parse import parse_qs
+
+from pybernetes.api import errors
+from pybernetes.wire.http import Request, Response
+
+from ...resource import Object
+from ...types import Reader, RequestInfo, User
+from ..routes import Answer, Special
+from . import forward, location
+from .forward import Forwarder
+from .kubelet import KubeletConfig, unverified
+from .location import Location, Query
+
+PROXY_VERBS = ("create", "update", "patch", "delete", "get", "list", "watch", "deletecollection")
+# (user, resource, subresource, namespace, name, options): the plug-ins' word; StatusError where one objects.
+Admit = Callable[[User, str, str, str, str, Object], Awaitable[None]]
+
+
+class Connect:
+    """Handlers for `Routes.special`."""
+
+    def __init__(
+        self, reader: Reader, config: KubeletConfig, admit: Admit, chooser: random.Random | None = None
+    ) -> None:
+        self._reader, self._config, self._admit = reader, config, admit
+        self._random = chooser or random.Random()
+        self._forwarder = Forwarder(lambda: config.context, functools.cache(unverified))
+
+    def special(self) -> dict[tuple[str, str, str], dict[str, Special]]:
+        """(group, resource, subresource) -> verb -> handler."""
+        found: dict[tuple[str, str, str], dict[str, Special]] = {("", "pods", "log"): {"get": self.log}}
+        for name in ("exec", "attach", "portforward"):
+            found["", "pods", name] = dict.fromkeys(("get", "create"), self.stream)
+        for name in ("pods", "services", "nodes"):
+            found["", name, "proxy"] = dict.fromkeys(PROXY_VERBS, self.proxy)
+        return found
+
+    def _get(self, resource: str, namespace: str, name: str) -> Object:
+        found = self._reader.get("", resource, namespace, name)
+        if found is None:
+            raise errors.not_found("", resource, name)
+        return found
+
+    async def log(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Answer:
+        """GET pods/NAME/log; 204 for a pod that has no node yet."""
+        parameters = _parameters(request)
+        pod = self._get("pods", info.namespace, info.name)
+        location.log_parameters(parameters, info.name)
+        location.container(pod, location.first(parameters, "container"))
+        if not pod["spec"].get("nodeName"):
+            return Response(204)
+        node = self._get("nodes", "", location.node_name(pod))
+        found = location.log(pod, node, self._config.address_types, parameters)
+        return await self._forwarder.log(found, info.name)
+
+    async def stream(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Answer:
+        """exec, attach, portforward."""
+        parameters = _parameters(request)
+        await self._admit(user, "pods", info.subresource, info.namespace, info.name, _options(info, parameters))
+        pod = self._get("pods", info.namespace, info.name)
+        if info.subresource != "portforward":
+            location.container(pod, location.first(parameters, "container"))
+        node = self._get("nodes", "", location.node_name(pod))
+        found = location.stream(pod, node, self._config.address_types, info.subresource, parameters)
+        if not forward.upgrade_asked(request):
+            raise errors.bad_request("Upgrade request required")
+        return await self._forwarder.upgraded(found, request)
+
+    async def proxy(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Answer:
+        """pods, services and nodes: any method, any path."""
+        parts = location.split_scheme_name_port(info.name)
+        if parts is None:
+            raise errors.bad_request(f'invalid {info.resource[:-1]} request "{info.name}"')
+        scheme, name, port = parts
+        rest = _rest(request)
+        await self._admit(user, info.resource, "proxy", info.namespace, name, {"path": rest})
+        found = self._proxied(info, scheme, name, port)
+        found = replace(found, path=rest, query=request.query.decode("latin-1"))
+        if forward.upgrade_asked(request):
+            return await self._forwarder.upgraded(found, request)
+        path = request.raw_path.decode("latin-1")
+        if not rest and request.method in ("GET", "HEAD"):
+            # Relative links of the page behind need the slash (upstream: issue 4958).
+            return Response(301, [("Location", f"{path}/{'?' + found.query if found.query else ''}")])
+        return await self._forwarder.proxied(found, request, path.removesuffix(rest))
+
+    def _proxied(self, info: RequestInfo, scheme: str, name: str, port: str) -> Location:
+        if info.resource == "nodes":
+            return location.node(self._get("nodes", "", name), self._config.address_types, scheme, port)
+        if info.resource == "pods":
+            return location.pod(self._get("pods", info.namespace, name), scheme, port)
+        return self._service(info, scheme, name, port)
+
+    def _service(self, info: RequestInfo, scheme: str, name: str, port: str) -> Location:
+        """A random ready pod of the service."""
+        if port.lstrip("-").isdigit():
+            port = location.service_port(self._get("services", info.namespace, name), port)
+        endpoints = self._get("endpoints", info.namespace, name)
+        candidates = location.service_addresses(endpoints, port)
+        self._random.shuffle(candidates)
+        for address, number, target in candidates:
+            if self._is_pod(info.namespace, address, target):
+                return Location(scheme or "http", address, number)
+        shown = info.name if endpoints.get("subsets") else name
+        raise errors.service_unavailable(f'no endpoints available for service "{shown}"')
+
+    def _is_pod(self, namespace: str, address: str, target: Object | None) -> bool:
+        """Only pods of the namespace are reached: an Endpoints object that names other addresses opens no door."""
+        if not target or target.get("namespace") != namespace:
+            return False
+        pod = self._reader.get("", "pods", namespace, target.get("name", ""))
+        return any(ip.get("ip") == address for ip in ((pod or {}).get("status") or {}).get("podIPs") or ())
+
+
+def _parameters(request: Request) -> Query:
+    return parse_qs(request.query.decode("latin-1"), keep_blank_values=True)
+
+
+def _options(info: RequestInfo, query: Query) -> Object:
+    """PodExecOptions and its like, for admission."""
+    if info.subresource == "portforward":
+        return {"kind": "PodPortForwardOptions", "apiVersion": "v1"}
+    kind = {"exec": "PodExecOptions", "attach": "PodAttachOptions"}[info.subresource]
+    flags = {name: True for name in ("stdin", "stdout", "stderr", "tty") if location.flag(query, name)}
+    made: Object = {"kind": kind, "apiVersion": "v1", **flags, "container": location.first(query, "container")}
+    return made | ({"command": list(query.get("command", ()))} if info.subresource == "exec" else {})
+
+
+def _rest(request: Request) -> str:
+    """What follows /proxy, still percent-encoded."""
+    path = request.raw_path.decode("latin-1")
+    parts = path.split("/")
+    start = parts.index("proxy", 5 if parts[1] == "api" else 6)
+    return "/" + "/".join(parts[start + 1 :]) if len(parts) > start + 1 else ""

@@ -1,0 +1,232 @@
+"""POST pods/NAME/eviction: a deletion that disruption budgets may refuse (upstream: pkg/registry/core/pod/storage/eviction.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+from pybernetes.api import errors
+from pybernetes.api.errors import StatusError
+from pybernetes.api.labels import SelectorError, selector_from_dict
+from pybernetes.wire.http import Request, Response
+
+from ..generic.options import DeleteOptions, WriteOptions
+from ..generic.store import GenericStore
+from ..resource import Object
+from ..schema import compiled_type
+from ..types import RequestInfo, User
+from . import negotiate
+from .handlers import answer, write_options
+
+MAX_DISRUPTED = 2000  # pods in a budget's list: more means that its controller does not keep up
+RETRY_SECONDS = 10
+REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."
+MORE_THAN_ONE = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+DECIDED = ("Succeeded", "Failed")
+EVICTED = {
+    "type": "DisruptionTarget",
+    "status": "True",
+    "reason": "EvictionByEvictionAPI",
+    "message": "Eviction API: evicting",
+}
+
+
+# --- decisions ----------------------------------------------------------------------------------
+
+
+def ignores_budgets(pod: Object) -> bool:
+    """A pod that does not serve anyone (yet, or any more)."""
+    phase = (pod.get("status") or {}).get("phase")
+    return phase in (*DECIDED, "Pending") or bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def is_ready(pod: Object) -> bool:
+    """Its condition Ready."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+
+
+def covering(budgets: Iterable[Object], pod: Object) -> list[Object]:
+    """The budgets that select the pod; an empty or unreadable selector selects nothing."""
+    found = []
+    for budget in budgets:
+        try:
+            selector = selector_from_dict((budget.get("spec") or {}).get("selector"))
+        except SelectorError:
+            continue
+        if not selector.empty() and selector.matches(pod["metadata"].get("labels") or {}):
+            found.append(budget)
+    return found
+
+
+def free_to_go(budget: Object, pod: Object) -> bool:
+    """A pod that is not ready, and does not count: always, or while the others are enough."""
+    if is_ready(pod):
+        return False
+    if (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
+        return True
+    status = budget.get("status") or {}
+    wanted = status.get("desiredHealthy") or 0
+    return 0 < wanted <= (status.get("currentHealthy") or 0)
+
+
+def _too_many(message: str, seconds: int) -> StatusError:
+    refused = errors.too_many_requests(REFUSED, seconds)
+    refused.status["details"]["causes"] = [{"reason": "DisruptionBudget", "message": message}]
+    return refused
+
+
+def being_processed(name: str) -> StatusError:
+    """429: ask again in a moment."""
+    return _too_many(f"The disruption budget {name} is still being processed by the server.", RETRY_SECONDS)
+
+
+def disrupted(budget: Object, pod: str, now: str) -> Object:
+    """The budget with one disruption less, for this pod; StatusError 429 and 403."""
+    name, status = budget["metadata"]["name"], dict(budget.get("status") or {})
+    allowed = status.get("disruptionsAllowed") or 0
+    if (status.get("observedGeneration") or 0) < (budget["metadata"].get("generation") or 0):
+        raise being_processed(name)
+    if allowed < 0:
+        raise errors.forbidden("policy", "poddisruptionbudget", name, "pdb disruptions allowed is negative")
+    if len(status.get("disruptedPods") or ()) > MAX_DISRUPTED:
+        why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
+        raise errors.forbidden("policy", "poddisruptionbudget", name, why)
+    if not allowed:
+        wanted, healthy = status.get("desiredHealthy") or 0, status.get("currentHealthy") or 0
+        text = f"The disruption budget {name} needs {wanted} healthy pods and has {healthy} currently"
+        raise _too_many(text, 0)
+    status["disruptionsAllowed"] = allowed - 1
+    if allowed == 1:
+        status["conditions"] = _insufficient(status, now)
+    status["disruptedPods"] = {**(status.get("disruptedPods") or {}), pod: now}
+    return {**budget, "status": status}
+
+
+def _insufficient(status: Object, now: str) -> list[Object]:
+    """The conditions with DisruptionAllowed false."""
+    kind = "DisruptionAllowed"
+    conditions = [dict(c) for c in status.get("conditions") or ()]
+    before = next((c for c in conditions if c.get("type") == kind), None)
+    since = before.get("lastTransitionTime", now) if before and before.get("status") == "False" else now
+    made = {
+        "type": kind,
+        "status": "False",
+        "observedGeneration": status.get("observedGeneration") or 0,
+        "lastTransitionTime": since,
+        "reason": "InsufficientPods",
+        "message": "",
+    }
+    if before is None:
+        return [*conditions, made]
+    return [made if c is before else c for c in conditions]
+
+
+def delete_options(asked: Object, dry_run: bool, user: User) -> DeleteOptions:
+    """Of the eviction's own options and the query's dry run."""
+    conditions = asked.get("preconditions") or {}
+    return DeleteOptions(
+        user=user,
+        dry_run=dry_run or bool(asked.get("dryRun")),
+        grace_period_seconds=asked.get("gracePeriodSeconds"),
+        uid=conditions.get("uid") or "",
+        resource_version=conditions.get("resourceVersion") or "",
+        propagation=asked.get("propagationPolicy") or "",
+        admission=False,
+    )
+
+
+# --- the verb -----------------------------------------------------------------------------------
+
+
+class Eviction:
+    """`pods` and `budgets` are the stores of their kinds."""
+
+    def __init__(self, pods: GenericStore, budgets: GenericStore) -> None:
+        self._pods, self._budgets = pods, budgets
+
+    async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
+        """201 with a Status; 429 where a budget does not allow it."""
+        form = negotiate.accepted(request, query)
+        written = write_options(query, user, request)
+        schema = compiled_type("io.k8s.api.policy.v1.Eviction", "policy/v1", "Eviction")
+        asked, warnings = schema.decode(negotiate.json_body(request), written.validation)
+        if (asked.get("metadata") or {}).get("name", "") != info.name:
+            raise errors.bad_request("name in URL does not match name in Eviction object")
+        await self._pods.admit_creation(user, "eviction", info.namespace, info.name, asked, written.dry_run)
+        options = delete_options(asked.get("deleteOptions") or {}, written.dry_run, user)
+        await self._evict(info.namespace, info.name, options)
+        body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+        return answer(201, body, form, warnings)
+
+    async def _evict(self, namespace: str, name: str, options: DeleteOptions) -> None:
+        pod = self._pods.get(namespace, name).obj
+        if ignores_budgets(pod):
+            if pod["status"].get("phase") == "Pending" and not options.resource_version:
+                options = replace(options, resource_version=pod["metadata"]["resourceVersion"])
+            await self._delete(namespace, name, options)
+            return
+        listed = self._budgets.cache.resource(self._budgets.prefix).range(self._budgets.key(namespace, ""))
+        budgets = covering((stored.obj for stored in listed), pod)
+        if len(budgets) > 1:
+            raise errors.generic(500, "", "", "", "", MORE_THAN_ONE)
+        if budgets and not free_to_go(budgets[0], pod):
+            await self._take(budgets[0]["metadata"]["name"], namespace, name, options)
+            await self._delete(namespace, name, options)
+        elif budgets:
+            await self._delete_as_seen(budgets[0]["metadata"]["name"], pod, options)
+        else:
+            await self._delete(namespace, name, options)
+
+    async def _take(self, budget: str, namespace: str, pod: str, options: DeleteOptions) -> None:
+        """One of the budget's disruptions, which no other eviction can have taken too."""
+
+        async def less(old: Object) -> Object:
+            return disrupted(deepcopy(old), pod, self._budgets.now_text())
+
+        written = WriteOptions(options.user, options.dry_run, admission=False)
+        await self._budgets.change(namespace, budget, less, written, "status", patching=True)
+
+    async def _delete_as_seen(self, budget: str, pod: Object, options: DeleteOptions) -> None:
+        """Only if the pod is still the one that was not ready."""
+        metadata = pod["metadata"]
+        if options.resource_version:
+            await self._delete(metadata["namespace"], metadata["name"], options)
+            return
+        pinned = replace(options, resource_version=metadata["resourceVersion"])
+        try:
+            await self._delete(metadata["namespace"], metadata["name"], pinned)
+        except StatusError as error:
+            if error.code != 409:
+                raise
+            raise being_processed(budget) from None
+
+    async def _delete(self, namespace: str, name: str, options: DeleteOptions) -> None:
+        """Says in the pod's status why, then deletes it; a resource version is that of before both."""
+        if not options.dry_run:
+
+            async def marked(old: Object) -> Object:
+                pod: Object = deepcopy(old)
+                if options.resource_version:
+                    pod["metadata"]["resourceVersion"] = options.resource_version
+                status = pod.setdefault("status", {})
+                status["conditions"] = targeted(status.get("conditions") or [], self._pods.now_text())
+                return pod
+
+            written = WriteOptions(options.user, admission=False)
+            made = await self._pods.change(namespace, name, marked, written, "status", patching=True)
+            if options.resource_version:
+                options = replace(options, resource_version=made["metadata"]["resourceVersion"])
+        await self._pods.delete(namespace, name, options)
+
+
+def targeted(conditions: list[Any], now: str) -> list[Any]:
+    """The conditions with DisruptionTarget true."""
+    before = next((c for c in conditions if c.get("type") == EVICTED["type"]), None)
+    since = before.get("lastTransitionTime") if before and before.get("status") == "True" else None
+    made = {**EVICTED, "lastProbeTime": None, "lastTransitionTime": since or now}
+    if before is None:
+        return [*conditions, made]
+    return [made if c is before else c for c in conditions]

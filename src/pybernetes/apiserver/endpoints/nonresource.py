@@ -1,0 +1,160 @@
+"""Paths that are no resources: health, version, discovery, OpenAPI, metrics (upstream: apiserver/pkg/server/routes, healthz)."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+import pybernetes
+from pybernetes.component.metrics import CONTENT_TYPE
+from pybernetes.wire.http import Request, Response
+
+from ..discovery import Discovery
+from ..openapi import OpenAPI
+from ..types import RequestInfo
+from . import negotiate
+from .handlers import answer
+from .negotiate import Accepted
+from .routes import not_allowed, not_found
+
+KUBERNETES_VERSION = "1.37.0"
+HEALTH = ("healthz", "livez", "readyz")
+TEXT = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+PATHS = (
+    "/api",
+    "/api/v1",
+    "/apis",
+    "/apis/",
+    "/healthz",
+    "/livez",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/readyz",
+    "/version",
+)
+
+Check = Callable[[], bool]
+
+
+class NonResource:
+    """`checks` by health path: name -> whether it is well."""
+
+    def __init__(
+        self,
+        discovery: Discovery,
+        openapi: OpenAPI,
+        checks: Mapping[str, Mapping[str, Check]],
+        metrics: Callable[[], str] = lambda: "",
+    ) -> None:
+        self._discovery, self._openapi, self._checks, self._metrics = discovery, openapi, checks, metrics
+
+    def answer(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
+        """StatusError for what there is not."""
+        path = info.path.rstrip("/") or "/"
+        parts = path.strip("/").split("/")
+        if parts[0] in HEALTH:
+            return health(parts[0], "/".join(parts[1:]), self._checks[parts[0]], query, excluded(request))
+        if request.method not in ("GET", "HEAD"):
+            known = path == "/" or parts[0] in ("api", "apis", "version", "openapi", "metrics")
+            raise not_allowed() if known else not_found()
+        if path == "/version":
+            return answer(200, version_info(), Accepted(pretty=True))
+        if path == "/metrics":
+            return Response(200, [("Content-Type", CONTENT_TYPE)], self._metrics().encode())
+        if parts[0] == "openapi":
+            found = self._openapi.answer(path, request)
+            if found is not None:
+                return found
+        body = self._discover(request, parts)
+        if isinstance(body, Response):
+            return body
+        if body is not None:
+            return answer(200, body, negotiate.accepted(request, query))
+        if parts[0] == "apis" and len(parts) > 1 and parts[1] not in self._discovery.groups:
+            return Response(404, TEXT[:1], b"404 page not found\n")
+        if path == "/" or parts[0] not in ("api", "apis"):
+            return answer(200 if path == "/" else 404, {"paths": self._paths()}, Accepted(pretty=True))
+        raise not_found()
+
+    def _discover(self, request: Request, parts: list[str]) -> Any:
+        accept = (request.header("accept") or "").replace(" ", "")
+        if parts in (["api"], ["apis"]) and AGGREGATED.split(";", 1)[1] in accept:
+            body, etag = self._discovery.aggregated(parts == ["api"])
+            if etag in (request.header("if-none-match") or ""):
+                return Response(304, [("ETag", f'"{etag}"')])
+            return Response(200, [("Content-Type", AGGREGATED), ("ETag", f'"{etag}"'), ("Vary", "Accept")], body)
+        match parts:
+            case ["api"]:
+                return self._discovery.core_versions(request.header("host") or "")
+            case ["apis"]:
+                return self._discovery.group_list()
+            case ["api", version]:
+                return self._discovery.resource_list("", version)
+            case ["apis", group]:
+                return self._discovery.group(group)
+            case ["apis", group, version]:
+                return self._discovery.resource_list(group, version)
+        return None
+
+    def _paths(self) -> list[str]:
+        paths = list(PATHS)
+        for group in self._discovery.groups:
+            paths.append(f"/apis/{group}")
+            paths.extend(f"/apis/{group}/{version}" for version in self._discovery.versions(group))
+        return sorted(paths)
+
+
+def excluded(request: Request) -> list[str]:
+    """Names of checks that ?exclude= leaves out; it may be given several times."""
+    return parse_qs(request.query.decode("latin-1")).get("exclude", [])
+
+
+def health(
+    name: str, single: str, checks: Mapping[str, Check], query: Mapping[str, str], skip: Sequence[str]
+) -> Response:
+    """One check or all, as upstream words it (apiserver/pkg/server/healthz)."""
+    if single:
+        if single not in checks:
+            return Response(404, TEXT[:1], b"404 page not found\n")
+        if checks[single]():
+            return Response(200, TEXT, b"ok")
+        return Response(500, TEXT, f"internal server error: check {single} failed\n".encode())
+    lines, failed = [], False
+    for check, run in checks.items():
+        if check in skip:
+            lines.append(f"[+]{check} excluded: ok")
+        elif run():
+            lines.append(f"[+]{check} ok")
+        else:
+            failed = True
+            lines.append(f"[-]{check} failed: reason withheld")
+    unknown = [f'"{check}"' for check in skip if check not in checks]
+    if unknown:
+        lines.append(f"warn: some health checks cannot be excluded: no matches for {','.join(unknown)}")
+    if failed:
+        return Response(500, TEXT, ("\n".join(lines) + f"\n{name} check failed\n").encode())
+    if "verbose" in query:
+        return Response(200, TEXT, ("\n".join(lines) + f"\n{name} check passed\n").encode())
+    return Response(200, TEXT, b"ok")
+
+
+@functools.cache
+def version_info() -> dict[str, Any]:
+    """/version."""
+    major, minor, _ = KUBERNETES_VERSION.split(".")
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return {
+        "major": major,
+        "minor": minor,
+        "gitVersion": f"v{KUBERNETES_VERSION}+pybernetes.{pybernetes.__version__}",
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "none",
+        "compiler": f"python{platform.python_version()}",
+        "platform": f"linux/{machine}",
+    }

@@ -1,0 +1,217 @@
+"""Answers the questions of authentication.k8s.io and authorization.k8s.io (upstream: pkg/registry/{authentication,authorization})."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pybernetes.api import errors
+from pybernetes.api.labels import escape_field_value
+from pybernetes.wire.http import Request, Response
+
+from ..authentication.bearer import TokenError
+from ..authentication.chain import Authenticators
+from ..authentication.serviceaccount import ServiceAccountTokens
+from ..authorization.modes import Authorizers
+from ..authorization.node import identity
+from ..kinds import authentication, authorization
+from ..resource import Object, Resource
+from ..schema import compiled
+from ..types import RequestInfo, User
+from . import negotiate
+from .handlers import answer
+from .routes import Special, not_allowed
+
+EVERYTHING = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+EVERY_PATH = {"verbs": ["*"], "nonResourceURLs": ["*"]}
+
+
+def attributes(spec: Mapping[str, Any]) -> RequestInfo:
+    """What a SubjectAccessReview's spec asks about."""
+    other = spec.get("nonResourceAttributes")
+    if other is not None:
+        return RequestInfo(other.get("verb", ""), other.get("path", ""))
+    asked = spec.get("resourceAttributes") or {}
+    return RequestInfo(
+        verb=asked.get("verb", ""),
+        path="",
+        is_resource=True,
+        group=asked.get("group", ""),
+        version=asked.get("version", ""),
+        resource=asked.get("resource", ""),
+        subresource=asked.get("subresource", ""),
+        namespace=asked.get("namespace", ""),
+        name=asked.get("name", ""),
+        field_selector=_field_selector(asked.get("fieldSelector") or {}),
+    )
+
+
+def _field_selector(selector: Mapping[str, Any]) -> str:
+    """What authorizers look at: conditions of one value. Others only make the answer stricter than it need be."""
+    if raw := selector.get("rawSelector"):
+        return str(raw)
+    signs = {"In": "=", "NotIn": "!="}
+    found = []
+    for requirement in selector.get("requirements") or ():
+        sign, values = signs.get(requirement.get("operator", "")), list(requirement.get("values") or ())
+        if sign and len(values) == 1:
+            found.append(f"{requirement.get('key', '')}{sign}{escape_field_value(values[0])}")
+    return ",".join(found)
+
+
+def user_info(user: User) -> Object:
+    """authentication/v1 UserInfo."""
+    found: Object = {"username": user.name}
+    if user.uid:
+        found["uid"] = user.uid
+    if user.groups:
+        found["groups"] = list(user.groups)
+    if user.extra:
+        found["extra"] = {key: list(values) for key, values in user.extra.items()}
+    return found
+
+
+def asked_user(spec: Mapping[str, Any]) -> User:
+    """Whom a SubjectAccessReview is about."""
+    extra = {key: tuple(values or ()) for key, values in (spec.get("extra") or {}).items()}
+    return User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), extra)
+
+
+class Reviews:
+    """`routes` gives them to `routes.Routes`."""
+
+    def __init__(
+        self, authenticators: Authenticators, authorizers: Authorizers, tokens: ServiceAccountTokens | None
+    ) -> None:
+        self._authenticators, self._authorizers, self._tokens = authenticators, authorizers, tokens
+
+    def routes(self) -> dict[tuple[str, str, str], dict[str, Special]]:
+        """Of all kinds of reviews."""
+        found: dict[str, Special] = {
+            "tokenreviews": self.token_review,
+            "selfsubjectreviews": self.self_subject_review,
+            "subjectaccessreviews": self.subject_access_review,
+            "localsubjectaccessreviews": self.local_subject_access_review,
+            "selfsubjectaccessreviews": self.self_subject_access_review,
+            "selfsubjectrulesreviews": self.self_subject_rules_review,
+        }
+        resources = (*authentication.RESOURCES, *authorization.RESOURCES)
+        return {(r.group, r.name, ""): {"create": found[r.name]} for r in resources}
+
+    async def token_review(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
+        """Whose a token is."""
+        review = _decoded(request, authentication.tokenreview.RESOURCE)
+        spec = review.get("spec") or {}
+        token, audiences = spec.get("token", ""), tuple(spec.get("audiences") or ())
+        if not token:
+            raise errors.bad_request("token is required for TokenReview in authentication")
+        status: Object
+        try:
+            found = self._authenticators.token(token, audiences)
+            status = {"authenticated": True, "user": user_info(found)}
+            granted = self._granted(token, audiences)
+            if granted:
+                status["audiences"] = granted
+        except TokenError as error:
+            status = {"user": {}, "error": str(error)}
+        return _answered(request, query, {**review, "status": status})
+
+    def _granted(self, token: str, audiences: Sequence[str]) -> list[str]:
+        """The audiences that the token and the one who asks agree on."""
+        if self._tokens is None:
+            return list(audiences)
+        wanted = audiences or self._tokens.options.api_audiences
+        have = self._tokens.audiences_of(token)
+        return [audience for audience in have if audience in wanted]
+
+    async def self_subject_review(
+        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
+    ) -> Response:
+        """Who asks."""
+        review = _decoded(request, authentication.selfsubjectreview.RESOURCE)
+        return _answered(request, query, {**review, "status": {"userInfo": user_info(user)}})
+
+    def _access(self, user: User, review: Object) -> Object:
+        decision = self._authorizers.authorize(user, attributes(review["spec"]))
+        status: Object = {"allowed": decision.allowed}
+        if decision.denied:
+            status["denied"] = True
+        if decision.reason:
+            status["reason"] = decision.reason
+        return {**review, "status": status}
+
+    async def subject_access_review(
+        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
+    ) -> Response:
+        """Whether somebody may."""
+        review = _decoded(request, authorization.subjectaccessreview.RESOURCE)
+        return _answered(request, query, self._access(asked_user(review["spec"]), review))
+
+    async def local_subject_access_review(
+        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
+    ) -> Response:
+        """Whether somebody may, in one namespace."""
+        if not info.namespace:
+            raise not_allowed()
+        review = _decoded(request, authorization.localsubjectaccessreview.RESOURCE, info.namespace)
+        return _answered(request, query, self._access(asked_user(review["spec"]), review))
+
+    async def self_subject_access_review(
+        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
+    ) -> Response:
+        """Whether who asks may."""
+        review = _decoded(request, authorization.selfsubjectaccessreview.RESOURCE)
+        return _answered(request, query, self._access(user, review))
+
+    async def self_subject_rules_review(
+        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
+    ) -> Response:
+        """All that who asks may in a namespace."""
+        review = _decoded(request, authorization.selfsubjectrulesreview.RESOURCE)
+        namespace = (review.get("spec") or {}).get("namespace", "")
+        if not namespace:
+            raise errors.bad_request("no namespace on request")
+        return _answered(request, query, {**review, "spec": {}, "status": self._rules(user, namespace)})
+
+    def _rules(self, user: User, namespace: str) -> Object:
+        authorizers = self._authorizers
+        if authorizers.everyone:
+            return {"resourceRules": [EVERYTHING], "nonResourceRules": [EVERY_PATH], "incomplete": False}
+        rules, problems = authorizers.rbac.rules_for(user, namespace) if authorizers.rbac else ([], [])
+        if authorizers.node and identity(user) is not None:
+            problems = ["node authorizer does not support user rule resolution", *problems]
+        status: Object = {
+            "resourceRules": [
+                {k: v for k, v in rule.items() if k != "nonResourceURLs"} for rule in rules if rule.get("resources")
+            ],
+            "nonResourceRules": [
+                {"verbs": rule["verbs"], "nonResourceURLs": rule["nonResourceURLs"]}
+                for rule in rules
+                if rule.get("nonResourceURLs")
+            ],
+            "incomplete": bool(problems),
+        }
+        if problems:
+            status["evaluationError"] = ", ".join(problems)
+        return status
+
+
+def _decoded(request: Request, resource: Resource, namespace: str = "") -> Object:
+    review, _ = compiled(resource).decode(negotiate.json_body(request))
+    review = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}, **review}
+    if namespace:
+        given = (review["metadata"] or {}).get("namespace") or namespace
+        if given != namespace:
+            raise errors.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        review["metadata"] = {**(review["metadata"] or {}), "namespace": namespace}
+    found = resource.validate(review)
+    if found:
+        raise errors.invalid(resource.group, "", "", found)
+    return review
+
+
+def _answered(request: Request, query: dict[str, str], review: Object) -> Response:
+    review["metadata"] = {**(review.get("metadata") or {}), "creationTimestamp": None}
+    return answer(201, review, negotiate.accepted(request, query))

@@ -1,0 +1,112 @@
+"""From what a request asks for to the verb that answers it (upstream: apiserver/pkg/endpoints/installer.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from pybernetes.api import errors
+from pybernetes.wire.http import Request, Response, StreamingResponse, UpgradeResponse
+
+from ..resource import Resource
+from ..types import RequestInfo, User
+from .handlers import ResourceHandler
+
+NOT_ALLOWED = "the server does not allow this method on the requested resource"
+NOT_FOUND = "the server could not find the requested resource"
+STATUS_VERBS = ("get", "update", "patch")
+
+Answer = Response | StreamingResponse | UpgradeResponse
+# (request, what it asks for, its query, who asks)
+Special = Callable[[Request, RequestInfo, dict[str, str], User], Awaitable[Answer]]
+
+
+def not_found() -> errors.StatusError:
+    """404 for a path that is not served."""
+    return errors.generic(404, "", "", "", "", NOT_FOUND)
+
+
+def not_allowed() -> errors.StatusError:
+    """405."""
+    return errors.generic(405, "", "", "", "", NOT_ALLOWED)
+
+
+class Routes:
+    """All resources. `special` answers subresources that are no part of the object, and resources that are never stored:
+    (group, resource, subresource) -> verb -> handler."""
+
+    def __init__(
+        self,
+        handlers: Mapping[tuple[str, str, str], ResourceHandler],
+        special: Mapping[tuple[str, str, str], Mapping[str, Special]],
+    ) -> None:
+        self._handlers = handlers
+        self._special = special
+
+    async def answer(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Answer:
+        """StatusError 404 and 405 for what there is not."""
+        handler = self._handlers.get((info.group, info.version, info.resource))
+        if handler is None or (info.namespace and not handler.resource.namespaced and info.resource != "namespaces"):
+            raise not_found()
+        if info.resource == "namespaces" and not handler.resource.namespaced:
+            # /api/v1/namespaces/a: cluster-scoped, though authorization sees it in its own namespace
+            info = replace(info, namespace="")
+        special = self._special.get((info.group, info.resource, info.subresource))
+        if special is not None:
+            answer = special.get(info.verb)
+            if answer is None or bool(info.subresource) != bool(info.name):
+                raise not_allowed()
+            return await answer(request, info, query, user)
+        if request.method == "HEAD":  # upstream installs no such route
+            raise not_allowed()
+        check_verb(handler.resource, info)
+        answered = await self._verb(handler, request, info, query, user)
+        if not handler.resource.deprecated:
+            return answered
+        told = ("Warning", f'299 - "{handler.resource.deprecated}"')
+        return replace(answered, headers=(*answered.headers, told))
+
+    @staticmethod
+    async def _verb(
+        handler: ResourceHandler, request: Request, info: RequestInfo, query: dict[str, str], user: User
+    ) -> Answer:
+        match info.verb:
+            case "watch":
+                return await handler.watch(request, info, query)
+            case "list":
+                return await handler.list(request, info, query)
+            case "get":
+                return await handler.get(request, info, query)
+            case "create":
+                return await handler.create(request, info, query, user)
+            case "update":
+                return await handler.update(request, info, query, user)
+            case "patch":
+                return await handler.patch(request, info, query, user)
+            case "delete":
+                return await handler.delete(request, info, query, user)
+            case "deletecollection":
+                return await handler.delete_collection(request, info, query, user)
+        raise not_allowed()
+
+
+def check_verb(resource: Resource, info: RequestInfo) -> None:
+    """StatusError for a verb that the resource, or its subresource, does not have."""
+    if info.subresource:
+        part = resource.parts.get(info.subresource)
+        if part is not None:
+            if info.verb not in part.verbs or not info.name:
+                raise not_allowed()
+            return
+        known = (info.subresource == "status" and resource.status) or (info.subresource == "scale" and resource.scale)
+        if not known:
+            raise not_allowed() if info.subresource in resource.subresources else not_found()
+        if info.verb not in STATUS_VERBS:
+            raise not_allowed()
+        return
+    # A name is there for exactly the verbs that need one.
+    named = info.verb in ("get", "update", "patch", "delete")
+    if info.verb not in resource.verbs or (info.verb != "watch" and named != bool(info.name)):
+        raise not_allowed()
+    if info.verb == "create" and resource.namespaced and not info.namespace:
+        raise not_allowed()

@@ -1,0 +1,133 @@
+"""POST serviceaccounts/NAME/token: a token for an account (upstream: pkg/registry/core/serviceaccount/storage/token.go)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from pybernetes.api import errors, times
+from pybernetes.wire.http import Request, Response
+
+from ..authentication.serviceaccount import (
+    EXTENSION_SECONDS,
+    WARN_SECONDS,
+    Binding,
+    ServiceAccountTokens,
+    TokenOptions,
+    claims,
+    sign,
+)
+from ..kinds.authentication import tokenrequest as kind
+from ..kinds.core.serviceaccount import RESOURCE as ACCOUNTS
+from ..resource import Object
+from ..schema import compiled
+from ..types import Attributes, Reader, RequestInfo, User
+from . import negotiate
+from .handlers import answer
+
+# What admission says of a token that is asked for.
+Admit = Callable[[Attributes], Awaitable[None]]
+
+BINDABLE = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
+
+
+async def create(
+    tokens: ServiceAccountTokens,
+    admit: Admit,
+    request: Request,
+    info: RequestInfo,
+    query: dict[str, str],
+    user: User,
+) -> Response:
+    """201 with the token in its status."""
+    form = negotiate.accepted(request, query)
+    asked, _ = compiled(kind.RESOURCE).decode(negotiate.json_body(request))
+    kind.default(asked)
+    found = kind.validate(asked)
+    if found:
+        raise errors.invalid(kind.RESOURCE.group, kind.RESOURCE.kind, "", found)
+    await admit(Attributes(user, "CREATE", ACCOUNTS, "token", info.namespace, info.name, asked, None))
+    account = tokens.reader.get("", "serviceaccounts", info.namespace, info.name)
+    if account is None:
+        raise errors.not_found("", "serviceaccounts", info.name)
+    return answer(201, issue(tokens, account, asked), form)
+
+
+def issue(tokens: ServiceAccountTokens, account: Object, asked: Object) -> Object:
+    """The TokenRequest answered; StatusError."""
+    options, spec, metadata = tokens.options, asked["spec"], account["metadata"]
+    assert options.signer is not None, "the route is there only with a key"
+    reference = spec.get("boundObjectRef")
+    binding = bound(tokens.reader, metadata["namespace"], metadata["name"], reference) if reference else None
+    audiences = spec.get("audiences") or list(options.api_audiences)
+    seconds, warn_after = lifetime(options, spec["expirationSeconds"], audiences, binding)
+    now = tokens.now()
+    payload = claims(account, binding, audiences, seconds, warn_after, now, options.issuers[0], str(uuid.uuid4()))
+    shown = warn_after or seconds
+    expires = times.format_time(datetime.fromtimestamp(payload["nbf"] + shown, UTC))
+    answered: dict[str, Any] = {
+        "kind": "TokenRequest",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "creationTimestamp": times.format_time(now),
+        },
+        "spec": {**spec, "audiences": audiences, "expirationSeconds": shown},
+        "status": {"token": sign(payload, options.signer), "expirationTimestamp": expires},
+    }
+    return answered
+
+
+def lifetime(options: TokenOptions, asked: int, audiences: list[str], binding: Binding | None) -> tuple[int, int]:
+    """(seconds of life, seconds after which its use is worth a warning; 0: none)."""
+    seconds = min(asked, int(options.max_expiration)) if options.max_expiration else asked
+    extends = (
+        options.extend_expiration
+        and asked == WARN_SECONDS
+        and binding is not None
+        and binding.kind == "pod"
+        and set(audiences) <= set(options.api_audiences)
+    )
+    if not extends:
+        return seconds, 0
+    longest = EXTENSION_SECONDS
+    if options.max_expiration:
+        longest = min(longest, int(options.max_expiration))
+    return max(longest, seconds), seconds
+
+
+def bound(reader: Reader, namespace: str, account: str, reference: Object) -> Binding:
+    """What the token shall die with; StatusError where that is not there, or another than meant."""
+    name, wanted, api_version = (reference.get(key, "") for key in ("name", "kind", "apiVersion"))
+    group, _, version = api_version.rpartition("/")
+    resource = BINDABLE.get(wanted) if not group else None
+    if resource is None:
+        raise errors.bad_request(f"cannot bind token to object of type {group}/{version}, Kind={wanted}")
+    found = reader.get("", resource, "" if resource == "nodes" else namespace, name)
+    if found is None:
+        raise errors.not_found("", resource, name)
+    node = ("", "")
+    if wanted == "Pod":
+        spec = found.get("spec") or {}
+        if spec.get("serviceAccountName") != account:
+            text = (
+                f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
+            )
+            raise errors.bad_request(text)
+        node = _node(reader, spec.get("nodeName", ""))
+    uid = found["metadata"]["uid"]
+    if reference.get("uid") not in (None, "", uid):
+        text = (
+            f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
+            "The object might have been deleted and then recreated"
+        )
+        raise errors.conflict("", wanted, name, text)
+    return Binding(wanted.lower(), name, uid, node)
+
+
+def _node(reader: Reader, name: str) -> tuple[str, str]:
+    node = reader.get("", "nodes", "", name) if name else None
+    return (name, node["metadata"]["uid"] if node else "") if name else ("", "")

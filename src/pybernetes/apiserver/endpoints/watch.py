@@ -1,0 +1,142 @@
+"""Watches over HTTP: events as lines of JSON (upstream: apiserver/pkg/endpoints/handlers/watch.go).
+
+An event is encoded once for each form, whoever many watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from pybernetes.wire.http import BodyWriter
+
+from ..generic.cache import Change, Stored, Watcher
+from ..generic.options import ListOptions
+from ..generic.store import GenericStore, encode
+from ..resource import Object
+from . import tables
+from .negotiate import Accepted
+
+BOOKMARK_SECONDS = 60.0
+DEFAULT_WATCH_SECONDS = 1800
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def produce(
+    writer: BodyWriter, watcher: Watcher, frames: Frames, options: ListOptions, revision: int, initial: bool
+) -> None:
+    """Writes events until the time is up or the watcher ends. Lagging where the client is too slow."""
+    loop, cache = asyncio.get_running_loop(), frames.store.cache
+    end = loop.time() + (options.timeout_seconds or DEFAULT_WATCH_SECONDS)
+    if initial:
+        present = cache.resource(frames.store.prefix).range(frames.prefix)
+        await writer.write(b"".join([frames.added(stored) for stored in present if stored.revision <= revision]))
+        if options.send_initial_events:
+            await writer.write(frames.bookmark(revision, {INITIAL_EVENTS_END: "true"}))
+    else:
+        await writer.write(b"")
+    bookmark_due = loop.time() + BOOKMARK_SECONDS
+    while not watcher.ended:
+        now = loop.time()
+        if now >= end:
+            if options.allow_bookmarks:
+                await writer.write(frames.bookmark(cache.revision))
+            return
+        batch = await watcher.batch(min(end, bookmark_due) - now)
+        data = b"".join([frames.of(change) for change in batch])
+        if data:
+            await writer.write(data)
+        if loop.time() >= bookmark_due:
+            bookmark_due = loop.time() + BOOKMARK_SECONDS
+            if options.allow_bookmarks:
+                await writer.write(frames.bookmark(cache.revision))
+
+
+class Frames:
+    """Watch events as bytes, in one client's form; `prefix` of keys and `predicate` say which it sees."""
+
+    def __init__(
+        self,
+        store: GenericStore,
+        form: Accepted,
+        include: str,
+        predicate: Callable[[Stored], bool] | None,
+        prefix: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.store, self.prefix = store, prefix
+        self._form, self._include, self._predicate, self._now = form, include, predicate, now
+        self._kept = store.cache.resource(store.prefix).frames
+        self._shape = (store.resource.api_version, form.kind, form.version, include)
+        self._first = form.kind == "Table"  # whose first event has the columns' definitions
+
+    def _selected(self, stored: Stored | None) -> bool:
+        return (
+            stored is not None
+            and stored.key.startswith(self.prefix)
+            and (self._predicate is None or self._predicate(stored))
+        )
+
+    def added(self, stored: Stored) -> bytes:
+        """An object that is there when the watch begins."""
+        return self._frame(b"ADDED", stored) if self._selected(stored) else b""
+
+    def of(self, change: Change) -> bytes:
+        """b"" for what the client does not see; entering and leaving the selection are additions and deletions."""
+        now, was = self._selected(change.current), self._selected(change.previous)
+        if not now and not was:
+            return b""
+        kind = b"DELETED" if not now else b"MODIFIED" if was else b"ADDED"
+        if self._first:
+            return self._make(kind, change)
+        key = (change.revision, kind, self._shape)
+        found = self._kept.get(key)
+        return found if found is not None else self._kept.keep(key, self._make(kind, change))
+
+    def _make(self, kind: bytes, change: Change) -> bytes:
+        if kind == b"DELETED":
+            assert change.previous is not None, "nothing is deleted that was not there"
+            return self._frame(kind, _at(change.previous, change))
+        assert change.current is not None, "only a deletion has no object"
+        return self._frame(kind, change.current)
+
+    def _frame(self, kind: bytes, stored: Stored) -> bytes:
+        stored = self.store.in_version(stored)
+        if not self._form.kind:
+            return b'{"type":"%b","object":%b%b}\n' % (kind, stored.head, stored.tail)
+        return b'{"type":"%b","object":%b}\n' % (kind, _encode(self._shaped(stored.peek())))
+
+    def _shaped(self, obj: Object) -> Any:
+        if self._form.kind != "Table":
+            return tables.partial(obj, self._form.version)
+        list_meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        definitions, self._first = self._first, False
+        return tables.table(
+            self.store.resource, [obj], list_meta, self._include, self._form.version, self._now(), definitions
+        )
+
+    def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
+        """How far the client has seen."""
+        own: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
+        if annotations:
+            own["annotations"] = annotations
+        resource = self.store.resource
+        obj: Any = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": own}
+        if self._form.kind == "Table":
+            obj = {"kind": "Table", "apiVersion": f"{tables.META}/{self._form.version}", "metadata": own, "rows": []}
+        elif self._form.kind:
+            obj = tables.partial({"metadata": own}, self._form.version)
+        return _encode({"type": "BOOKMARK", "object": obj}) + b"\n"
+
+
+def _at(stored: Stored, change: Change) -> Stored:
+    """A deleted object carries the resource version of its deletion."""
+    if stored.revision == change.revision:
+        return stored
+    return Stored(stored.key, encode(stored.peek()), change.revision)

@@ -1,0 +1,96 @@
+"""Keeps metadata.managedFields of one resource through all writes (upstream: endpoints/handlers/fieldmanager)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pybernetes.api import errors
+
+from ..apply import fieldmanager, typed
+from ..apply.fieldmanager import Conflicts, Context
+from ..resource import Object, Resource
+from ..schema import CompiledSchema
+from .options import WriteOptions
+
+_log = logging.getLogger(__name__)
+
+UNTRACKED = ("binding",)  # subresources whose writes are nobody's
+
+
+class FieldTracker:
+    """Of one resource."""
+
+    def __init__(self, resource: Resource, schema: Callable[[], CompiledSchema], now: Callable[[], datetime]) -> None:
+        self._resource, self._schema, self._now = resource, schema, now
+
+    def _context(self, subresource: str) -> Context:
+        schema = self._schema()
+        ignored: tuple[str, ...] = ()
+        if subresource == "status":
+            ignored = tuple(name for name in schema.top_fields if name not in ("metadata", "status"))
+        elif not subresource and self._resource.status:
+            ignored = ("status",)
+        return Context(schema.apply_node, self._resource.api_version, schema.zero, ignored, self._now())
+
+    def created(self, obj: Object, options: WriteOptions) -> None:
+        """Notes who made the object, in it."""
+        metadata = obj["metadata"]
+        entries = options.managed
+        if entries is None:
+            try:
+                entries = fieldmanager.created(self._context(""), obj, options.manager)
+            except typed.TypedError as error:
+                _log.debug("fields of a new %s are not tracked: %s", self._resource.kind, error)
+                entries = []
+        metadata.pop("managedFields", None)
+        if entries:
+            metadata["managedFields"] = entries
+
+    def updated(self, old: Object, new: Object, options: WriteOptions, subresource: str) -> list[dict[str, Any]]:
+        """What managedFields shall be after the write."""
+        before: list[dict[str, Any]] = old["metadata"].get("managedFields") or []
+        if options.managed is not None:
+            return options.managed
+        if subresource in UNTRACKED:
+            return before
+        tracked = options.managed_subresource or subresource
+        try:
+            return fieldmanager.updated(
+                self._context(subresource), old, new, options.manager, tracked, options.reset_managed
+            )
+        except typed.TypedError as error:
+            _log.debug("fields of a changed %s are not tracked: %s", self._resource.kind, error)
+            return before
+
+    def applied(
+        self, live: Object | None, config: Object, options: WriteOptions, subresource: str, force: bool
+    ) -> Object:
+        """The object as an apply wants it, with its managedFields. StatusError 409 for what others manage, 500 for what does not fit."""
+        context = self._context(subresource)
+        problems = typed.check(config, context.node)
+        if problems:
+            metadata = config.get("metadata") or {}
+            where = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+            what = f"{self._resource.api_version}, Kind={self._resource.kind}"
+            what = what if self._resource.group else f"/{what}"
+            found = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {p}" for p in problems)
+            text = f"failed to create typed patch object ({where}; {what}): {found}"
+            raise errors.generic(500, "", "", "", "", text)
+        try:
+            new, entries = fieldmanager.applied(
+                context, live or context.zero, config, options.manager, subresource, force, live is not None
+            )
+        except Conflicts as conflicts:
+            raise _refused(conflicts) from None
+        except typed.TypedError as error:
+            raise errors.generic(500, "", "", "", "", f"failed to compare objects: {error}") from None
+        options.managed = entries
+        return new if new is not None else dict(live or context.zero)
+
+
+def _refused(conflicts: Conflicts) -> errors.StatusError:
+    status = errors.conflict("", "", "", "").status
+    return errors.StatusError({**status, "message": str(conflicts), "details": {"causes": conflicts.causes()}})

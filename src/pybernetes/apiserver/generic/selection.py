@@ -1,0 +1,77 @@
+"""What the selectors of a list or a watch let through (upstream: apiserver/pkg/storage SelectionPredicate)."""
+
+from __future__ import annotations
+
+from pybernetes.api import errors
+from pybernetes.api.labels import (
+    FieldSelector,
+    Operator,
+    Selector,
+    SelectorError,
+    parse_field_selector,
+    parse_selector,
+)
+
+from ..resource import Object, Resource
+from .cache import Seen, Stored
+from .options import ListOptions
+
+
+class Selection:
+    """A predicate over stored objects of one resource."""
+
+    def __init__(self, resource: Resource, labels: Selector | None, fields: FieldSelector | None) -> None:
+        self._resource, self._labels, self._fields = resource, labels, fields
+        group, _, version = resource.stored_at
+        self._foreign = (group, version) != (resource.group, resource.version)
+
+    def seen(self, stored: Stored) -> Seen:
+        """Labels and fields; kept with the object unless they are those of another version."""
+        if self._foreign:
+            return self._look(self._resource.from_storage(stored.copy()))
+        return stored.seen(self._look)
+
+    def _look(self, obj: Object) -> Seen:
+        return obj["metadata"].get("labels") or {}, fields_of(self._resource, obj)
+
+    def __call__(self, stored: Stored) -> bool:
+        labels, fields = self.seen(stored)
+        if self._labels is not None and not self._labels.matches(labels):
+            return False
+        return self._fields is None or self._fields.matches(fields)
+
+    @property
+    def trigger(self) -> tuple[str, str] | None:
+        """A (field, value) that every selected object has: watchers with one are woken by such objects only."""
+        if self._fields is None or self._foreign:
+            return None
+        equal = [r for r in self._fields.requirements if r.operator is Operator.EQUALS]
+        return (equal[0].field, equal[0].value) if equal else None
+
+
+def selector_predicate(resource: Resource, options: ListOptions) -> Selection | None:
+    """None: everything. StatusError 400 for selectors that cannot be."""
+    try:
+        labels = parse_selector(options.label_selector) if options.label_selector else None
+        fields = parse_field_selector(options.field_selector) if options.field_selector else None
+    except SelectorError as error:
+        text = str(error)
+        raise errors.bad_request(text if "nable to parse" in text else f"unable to parse requirement: {text}") from None
+    known = {"metadata.name", "metadata.namespace", *resource.selectable_fields}
+    for requirement in fields.requirements if fields else ():
+        if requirement.field not in known:
+            raise errors.bad_request(_unknown_field(resource, requirement.field))
+    return Selection(resource, labels, fields) if labels is not None or fields is not None else None
+
+
+def fields_of(resource: Resource, obj: Object) -> dict[str, str]:
+    """What field selectors see of an object."""
+    metadata = obj["metadata"]
+    found = {"metadata.name": metadata["name"], "metadata.namespace": metadata.get("namespace", "")}
+    return {**found, **resource.selectable(obj)} if resource.selectable_fields else found
+
+
+def _unknown_field(resource: Resource, name: str) -> str:
+    if resource.selectable_fields:
+        return f"field label not supported: {name}"
+    return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'

@@ -1,0 +1,155 @@
+"""OpenAPI v2 documents as protobuf, which kubectl before 1.27 asks for (upstream: google/gnostic openapiv2/OpenAPIv2.proto).
+
+Messages are tables of (field number, how to write the value). Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+Writer = Callable[[Any], bytes]
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _field(number: int, data: bytes) -> bytes:
+    """A length-delimited field."""
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _text(number: int) -> Writer:
+    return lambda value: _field(number, str(value).encode())
+
+
+def _texts(number: int) -> Writer:
+    return lambda values: b"".join(_field(number, value.encode()) for value in values)
+
+
+def _flag(number: int) -> Writer:
+    return lambda value: _varint(number << 3) + b"\x01" if value else b""
+
+
+def _nested(number: int, write: Writer) -> Writer:
+    return lambda value: _field(number, write(value))
+
+
+def _each(number: int, write: Writer) -> Writer:
+    return lambda values: b"".join(_field(number, write(value)) for value in values)
+
+
+def _named(number: int, write: Writer) -> Writer:
+    """A map as repeated (name = 1, value = 2), in the order of the names."""
+    return lambda values: b"".join(
+        _field(number, _field(1, name.encode()) + _field(2, write(value))) for name, value in sorted(values.items())
+    )
+
+
+def _any(value: Any) -> bytes:
+    """Any: its YAML, of which JSON is a part."""
+    return _field(2, msgspec.json.encode(value) + b"\n")
+
+
+def _message(table: Mapping[str, Writer], value: Mapping[str, Any], extensions: int) -> bytes:
+    """What the table knows, in its order; keys with x- become vendor extensions with that field number."""
+    known = b"".join(write(value[name]) for name, write in table.items() if name in value)
+    extra = {name: item for name, item in value.items() if name.startswith("x-")}
+    return known + _named(extensions, _any)(extra)
+
+
+def _type(value: Any) -> bytes:
+    """TypeItem."""
+    return _texts(1)([value] if isinstance(value, str) else value)
+
+
+def _additional(value: Any) -> bytes:
+    """AdditionalPropertiesItem."""
+    return _flag(2)(value) if isinstance(value, bool) else _field(1, schema(value))
+
+
+def schema(value: Mapping[str, Any]) -> bytes:
+    """Schema."""
+    return _message(_SCHEMA, value, 31)
+
+
+_SCHEMA: dict[str, Writer] = {
+    "$ref": _text(1),
+    "format": _text(2),
+    "title": _text(3),
+    "description": _text(4),
+    "default": _nested(5, _any),
+    "pattern": _text(13),
+    "uniqueItems": _flag(16),
+    "required": _texts(19),
+    "enum": _each(20, _any),
+    "additionalProperties": _nested(21, _additional),
+    "type": _nested(22, _type),
+    "items": _nested(23, lambda value: _field(1, schema(value))),
+    "allOf": _each(24, schema),
+    "properties": _nested(25, _named(1, schema)),
+    "readOnly": _flag(27),
+}
+_QUERY_PARAMETER: dict[str, Writer] = {
+    "required": _flag(1),
+    "in": _text(2),
+    "description": _text(3),
+    "name": _text(4),
+    "type": _text(6),
+    "format": _text(7),
+    "uniqueItems": _flag(20),
+}
+_OPERATION: dict[str, Writer] = {
+    "tags": _texts(1),
+    "summary": _text(2),
+    "description": _text(3),
+    "operationId": _text(5),
+    "produces": _texts(6),
+    "consumes": _texts(7),
+    "parameters": _each(
+        8,  # ParametersItem > Parameter > NonBodyParameter > QueryParameterSubSchema
+        _nested(1, _nested(2, _nested(3, lambda value: _message(_QUERY_PARAMETER, value, 23)))),
+    ),
+    "responses": _nested(9, _named(1, _nested(1, lambda value: _message({"description": _text(1)}, value, 5)))),
+}
+_METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
+_PATH_ITEM: dict[str, Writer] = {
+    name: _nested(number, lambda value: _message(_OPERATION, value, 13)) for name, number in _METHODS.items()
+}
+_DOCUMENT: dict[str, Writer] = {
+    "swagger": _text(1),
+    "info": _nested(2, lambda value: _message({"title": _text(1), "version": _text(2)}, value, 7)),
+    "paths": _nested(8, _named(2, lambda value: _message(_PATH_ITEM, value, 10))),
+    "definitions": _nested(9, _named(1, schema)),
+}
+
+
+def document(value: Mapping[str, Any]) -> bytes:
+    """A whole document; parameters are taken for ones of the query, as `openapi` writes them."""
+    return _message(_DOCUMENT, value, 16)
+
+
+def unknown(value: Any, allowed: Iterable[str] = ()) -> set[str]:
+    """Keywords of schemas in a document that no table has: for the test that nothing is lost unnoticed."""
+    known = {*_SCHEMA, *allowed}
+    found: set[str] = set()
+
+    def walk(item: Mapping[str, Any]) -> None:
+        found.update(key for key in item if key not in known and not key.startswith("x-"))
+        for below in item.get("properties", {}).values():
+            walk(below)
+        for key in ("items", "additionalProperties"):
+            if isinstance(item.get(key), dict):
+                walk(item[key])
+
+    for definition in value["definitions"].values():
+        walk(definition)
+    return found
