@@ -11,14 +11,18 @@ import random
 import re
 import string
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from pybernetes.apiserver.server import ADMISSION, APIServer, Options
+from pybernetes.apiserver.admission.chain import DEFAULT
+from pybernetes.apiserver.authentication import keys
+from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
+from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.apiserver.types import User
 from pybernetes.client.http import Answer, HTTPClient
 from pybernetes.store.sqlite import SQLiteStore
@@ -39,6 +43,8 @@ MEDIA = {
 }
 ANYTHING = {"<uid>", "<rv>", "<time>", "<ip>", "<port>", "<n>", "<age>", "<continue>", "<remainingItemCount>"}
 UNTIL_SECONDS = 5.0
+SETTLE_SECONDS = 1.0  # after it holds, for the rest of the answer
+PLUGINS = (*DEFAULT, "NodeRestriction")
 UNORDERED = ("managedFields", "causes")
 _BARE = re.compile(r"<[A-Za-z]+>")
 
@@ -54,11 +60,27 @@ class Administrator:
         return User("golden", ("system:masters", "system:authenticated"))
 
 
+def tokens() -> TokenOptions:
+    """A key of the run's own for service-account tokens."""
+    signer = keys.signer_with(ec.generate_private_key(ec.SECP256R1()))
+    return TokenOptions(issuers=("https://kubernetes.default.svc",), verifiers=(signer.public,), signer=signer)
+
+
+def options() -> Options:
+    """As real clusters have them: Node and RBAC decide, service accounts have tokens."""
+    return Options(
+        authenticators=[Administrator()],
+        authorization_modes=("Node", "RBAC"),
+        service_accounts=tokens(),
+        enable_admission_plugins=PLUGINS,
+    )
+
+
 @asynccontextmanager
 async def server() -> AsyncIterator[HTTPClient]:
     """A client of a fresh API server."""
     store = await SQLiteStore.open(":memory:")
-    running = APIServer(store, Options(authenticators=[Administrator()], enable_admission_plugins=tuple(ADMISSION)))
+    running = APIServer(store, options())
     await running.start()
     client = HTTPClient(f"http://127.0.0.1:{running.port}")
     try:
@@ -72,15 +94,18 @@ async def server() -> AsyncIterator[HTTPClient]:
 class Player:
     """One case."""
 
-    def __init__(self, client: HTTPClient, case: dict[str, Any], patience: float) -> None:
+    def __init__(self, client: HTTPClient, case: dict[str, Any], patience: float, managed_fields: bool) -> None:
         self._client, self._case, self._patience = client, case, patience
         word = "".join(random.choice(string.ascii_lowercase) for _ in range(8))
         self._saved = {"ns": f"g-{word}", "run": word}
         self._ignored = [self._path(p) for p in case.get("ignore") or ()]
+        # Outside apply the recordings show 1.20's schemas: no resetFields, no entries for subresources, fewer atomic maps.
+        self._managed_fields = managed_fields
 
     @staticmethod
     def _path(text: str) -> list[str]:
-        return [part for part in re.split(r"[.\[\]]+", text) if part]
+        """`a.b[0]`, `a[key.with/dots]`: what stands in brackets is one part."""
+        return [bracketed or plain for bracketed, plain in re.findall(r"\[([^\]]*)\]|([^.\[\]]+)", text)]
 
     async def play(self) -> None:
         """Raises Differs."""
@@ -153,6 +178,20 @@ class Player:
             if loop.time() > end:
                 raise Differs(f"never: {until}")
             await asyncio.sleep(0.05)
+        settled = loop.time() + SETTLE_SECONDS
+        while True:
+            try:
+                self._compare(step, answer, got)
+                return
+            except Differs:
+                # Controllers write more than once: what is waited for may hold a moment before the rest does.
+                if until is None or loop.time() > settled:
+                    raise
+            await asyncio.sleep(0.05)
+            answer = await self._do(step)
+            got = _decoded(answer)
+
+    def _compare(self, step: dict[str, Any], answer: Answer, got: Any) -> None:
         expect = self._fill(step.get("expect") or {})
         if "code" in expect and answer.status != expect["code"]:
             text = got.get("message") if isinstance(got, dict) else got
@@ -205,6 +244,8 @@ class Player:
             self._saved[name] = _dig(events, self._path(path))
 
     def _same(self, want: Any, got: Any, path: list[str]) -> None:
+        if not path and isinstance(want, str) and isinstance(got, dict):
+            want = yaml.safe_load(want)  # YAML was recorded as text
         if any(_matches(ignored, path) for ignored in self._ignored):
             return
         place = ".".join(path)
@@ -212,8 +253,8 @@ class Player:
             if not isinstance(got, dict):
                 raise Differs(f"{place}: {got!r}, not an object")
             for key, value in want.items():
-                if key in ("managedFields", "singularName"):
-                    continue  # managed fields are not kept yet; built-in resources have a singular name since 1.27
+                if key == "singularName" or (key == "managedFields" and not self._managed_fields):
+                    continue  # built-in resources have a singular name since 1.27
                 if value is None and got.get(key) is None:
                     continue
                 if key not in got and not any(_matches(i, [*path, key]) for i in self._ignored):
@@ -269,13 +310,21 @@ def cases(*folders: str) -> Iterator[str]:
             yield str(path.relative_to(GOLDEN).with_suffix(""))
 
 
-async def outcome(client: HTTPClient, name: str, patience: float = UNTIL_SECONDS) -> str:
-    """Empty for the same, else the first difference; `patience`: seconds that an `until` step may take."""
+async def outcome(
+    client: HTTPClient, name: str, patience: float = UNTIL_SECONDS, renamed: Mapping[str, str] | None = None
+) -> str:
+    """Empty for the same, else the first difference; `patience`: seconds that an `until` step may take.
+
+    `renamed`: texts of the case that stand for others today (group-versions that are served by default no longer).
+    """
     if name in DIFFERENCES:
         return ""
-    case = yaml.load((GOLDEN / f"{name}.yaml").read_text(), Loader=yaml.CSafeLoader)
+    text = (GOLDEN / f"{name}.yaml").read_text()
+    for former, today in (renamed or {}).items():
+        text = text.replace(former, today)
+    case = yaml.load(text, Loader=yaml.CSafeLoader)
     try:
-        await Player(client, case, patience).play()
+        await Player(client, case, patience, name.startswith("semantics/apply/")).play()
     except Differs as error:
         return str(error)
     except (ConnectionError, TimeoutError) as error:

@@ -133,6 +133,8 @@ async def failures() -> list[str]:
             if answer.status >= 500:
                 failed.append(f"{answer.status} {method} {target} {media} {body[:80]!r}: {answer.body[:200]!r}")
 
+        # Without it every pod waits for the account to be made.
+        await ask("POST", "/api/v1/namespaces/default/serviceaccounts", b'{"metadata":{"name":"default"}}')
         await ask("POST", CONFIG_MAPS, b'{"metadata":{"name":"a"},"data":{"a":"b"}}')
         await ask("POST", DEPLOYMENTS, DEPLOYMENT)
         await ask("POST", PODS, POD)

@@ -44,6 +44,7 @@ class Running:
                 f"--tls-cert-file={folder}/crt",
                 f"--tls-private-key-file={folder}/key",
                 f"--token-auth-file={folder}/tokens",
+                "--anonymous-auth=false",
             ),
         ]
         self.process: subprocess.Popen[bytes]
@@ -80,6 +81,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
         server.kill()
 
 
+PAIR = ("--tls-cert-file={crt}", "--tls-private-key-file={key}")
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -103,14 +105,15 @@ def test_wrong_token_is_unauthorized(running: Running) -> None:
     ("flags", "message"),
     [
         ([], "--tls-cert-file and --tls-private-key-file are needed"),
-        (["--authorization-mode=RBAC"], "--authorization-mode=RBAC is not there yet"),
-        (["--enable-admission-plugins=Nothing"], "'Nothing' is not known"),
+        ([*PAIR, "--token-auth-file={tokens}", "--authorization-mode=Guess"], "not a valid mode"),
+        ([*PAIR, "--token-auth-file={tokens}", "--authorization-mode=RBAC,RBAC"], "RBAC is given twice"),
+        ([*PAIR, "--token-auth-file={tokens}", "--enable-admission-plugins=Nothing"], "'Nothing' is not known"),
+        ([*PAIR, "--service-account-key-file={crt}"], "--service-account-issuer is needed"),
+        ([*PAIR, "--service-account-key-file={tokens}", "--service-account-issuer=i"], "any valid RSA or ECDSA"),
+        ([*PAIR, "--proxy-client-cert-file={crt}", "--proxy-client-key-file={tokens}"], "--proxy-client-cert-file"),
+        ([*PAIR, "--requestheader-client-ca-file={crt}"], "needs --requestheader-username-headers"),
         (["--tls-cert-file=/none", "--tls-private-key-file=/none"], "cannot be used"),
-        (
-            ["--anonymous-auth", "--tls-cert-file={crt}", "--tls-private-key-file={key}"],
-            "--anonymous-auth is not allowed",
-        ),
-        (["--tls-cert-file={crt}", "--tls-private-key-file={key}"], "nobody could log in"),
+        ([*PAIR, "--anonymous-auth=false"], "nobody could log in"),
         (["--secure-port=x"], 'invalid argument "x" for "--secure-port" flag'),
     ],
 )
@@ -118,7 +121,8 @@ def test_refused_command_lines(flags: list[str], message: str, tmp_path: Path) -
     pair = Authority("ca", datetime.now(UTC)).serving(["localhost"], [])
     (tmp_path / "crt").write_bytes(pair.certificate)
     (tmp_path / "key").write_bytes(pair.key)
-    filled = [flag.format(crt=tmp_path / "crt", key=tmp_path / "key") for flag in flags]
+    (tmp_path / "tokens").write_text(TOKENS)
+    filled = [flag.format(**{name: tmp_path / name for name in ("crt", "key", "tokens")}) for flag in flags]
     command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *filled]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 2

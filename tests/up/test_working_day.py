@@ -21,16 +21,9 @@ def eventually(check: Callable[[], bool], seconds: float = 60.0) -> None:
 
 
 def pod(kubectl: Kubectl) -> str:
-    """A pod of hello that runs."""
-    return kubectl(
-        "get",
-        "pods",
-        "-l",
-        "app=hello",
-        "--field-selector=status.phase=Running",
-        "-o",
-        "jsonpath={.items[0].metadata.name}",
-    )
+    """A pod of hello that runs and is to stay."""
+    found = json.loads(kubectl("get", "pods", "-l", "app=hello", "--field-selector=status.phase=Running", "-o", "json"))
+    return next(p["metadata"]["name"] for p in found["items"] if "deletionTimestamp" not in p["metadata"])
 
 
 def test_apply_again_changes_nothing(kubectl: Kubectl) -> None:
@@ -93,7 +86,7 @@ def test_port_forward(kubectl: Kubectl) -> None:
 
 def test_run_and_follow_its_log(kubectl: Kubectl) -> None:
     kubectl(
-        "run", "counter", "--image=pybernetes:local", "--image-pull-policy=Never", "--restart=Never", "--",
+        "run", "counter", "--image=pybernetes:local", "--image-pull-policy=Never", "--restart=Never", "--command", "--",
         "sh", "-c", "for i in 1 2 3; do echo line $i; sleep 0.3; done",
     )  # fmt: skip
     eventually(lambda: kubectl("get", "pod", "counter", "-o", "jsonpath={.status.phase}") in ("Running", "Succeeded"))
@@ -113,7 +106,7 @@ def test_run_and_remove_on_a_terminal(kubectl: Kubectl) -> None:
         "--image-pull-policy=Never",
         "--restart=Never",
     )
-    kubectl.on_a_terminal(*arguments, "--", "sh", typed="echo is-$((2*3))\n", until="is-6")
+    kubectl.on_a_terminal(*arguments, "--command", "--", "sh", typed="echo is-$((2*3))\n", until="is-6")
     eventually(lambda: "shell" not in kubectl("get", "pods", "-o", "name"))
 
 
@@ -127,7 +120,7 @@ def test_scale(kubectl: Kubectl) -> None:
 def test_rollout_and_back(kubectl: Kubectl) -> None:
     kubectl("set", "env", "deployment/hello", "COLOUR=green")
     kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
-    assert kubectl("exec", pod(kubectl), "--", "printenv", "COLOUR") == "green\n"
+    assert kubectl("exec", pod(kubectl), "--", "sh", "-c", "echo $COLOUR") == "green\n"
     kubectl("set", "image", "deployment/hello", "web=registry.invalid/none:1")
     eventually(lambda: "registry.invalid/none:1" in kubectl("get", "rs", "-l", "app=hello", "-o", "wide"))
     history = kubectl("rollout", "history", "deployment/hello")

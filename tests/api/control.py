@@ -1,0 +1,124 @@
+"""Plays tests/golden/control against an API server with the controllers and the scheduler of this project, all in process.
+
+python -m tests.api.control control/replicaset control/deployment
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from pybernetes.apiserver.server import APIServer
+from pybernetes.client.http import HTTPClient
+from pybernetes.client.informer import InformerFactory
+from pybernetes.client.kubeconfig import Config
+from pybernetes.client.rest import RESTClient
+from pybernetes.controllers.manager import run
+from pybernetes.controllers.options import Options
+from pybernetes.scheduler.app import run as schedule
+from pybernetes.store.sqlite import SQLiteStore
+
+from . import controloptions
+from .golden import cases, outcome
+from .golden import options as server_options
+
+AT_ONCE = 24  # cases
+SPEED = 15.0  # of the clock in the second cluster
+# What waits for minutes, back-offs and grace periods is played in a second cluster whose time flies.
+SLOW = (
+    "control/cronjob/",
+    "control/hpa/lowers-to-maximum",
+    "control/job/deleted-running-pod-replaced",
+    "control/job/failed-pod-retried",
+    "control/nodelifecycle/stops-posting",
+    "control/podgc/pod-on-missing-node",
+)
+PATIENCE = 65.0  # seconds that a step may take to come true
+RENAMED = {
+    "batch/v1beta1": "batch/v1",
+    "policy/v1beta1": "policy/v1",
+    "autoscaling/v2beta2": "autoscaling/v2",
+}  # the same but for the version
+
+
+class Flying:
+    """A clock that is faster than the real one; it starts with it."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._start, self._wall = time.monotonic(), datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self._start + (time.monotonic() - self._start) * self._speed
+
+    async def sleep(self, seconds: float) -> None:
+        """On this clock."""
+        await asyncio.sleep(max(0.0, seconds) / self._speed)
+
+    def now(self) -> datetime:
+        """The time of day."""
+        return self._wall + timedelta(seconds=self.monotonic() - self._start)
+
+
+@asynccontextmanager
+async def controlled(speed: float = 1.0, options: Options | None = None) -> AsyncIterator[HTTPClient]:
+    """A client of a fresh API server whose objects are looked after, by controllers whose time runs so fast."""
+    clock = Flying(speed)
+    store = await SQLiteStore.open(":memory:")
+    server = APIServer(store, server_options())
+    await server.start()
+    url = f"http://127.0.0.1:{server.port}"
+    client, rest = HTTPClient(url), RESTClient(Config(url), "kube-controller-manager")
+    scheduling = RESTClient(Config(url), "kube-scheduler")
+    work = asyncio.gather(
+        run(rest, InformerFactory(rest), options or controloptions.options(), clock.now, clock),
+        schedule(scheduling, InformerFactory(scheduling)),
+    )
+    try:
+        yield client
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        await rest.close()
+        await scheduling.close()
+        await client.close()
+        await server.stop(0)
+        await store.close()
+
+
+async def outcomes(names: list[str], patience: float = PATIENCE) -> dict[str, str]:
+    """The difference of each case, "" for the same; cases have namespaces of their own, so that many can wait at once."""
+    results: dict[str, str] = {}
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(client: HTTPClient, name: str) -> None:
+        async with places:
+            results[name] = await outcome(client, name, patience, RENAMED)
+
+    async def play(chosen: list[str], speed: float) -> None:
+        if chosen:
+            async with controlled(speed) as client:
+                await asyncio.gather(*(one(client, name) for name in chosen))
+
+    slow = [name for name in names if name.startswith(SLOW)]
+    await asyncio.gather(play(slow, SPEED), play([name for name in names if name not in slow], 1.0))
+    return results
+
+
+async def main(folders: list[str]) -> int:
+    names = list(cases(*folders))
+    found = await outcomes(names)
+    for name in names:
+        print(f"{name}: {found[name] or 'same'}", flush=True)
+    same = sum(not difference for difference in found.values())
+    print(f"{same} of {len(names)} the same")
+    return 0 if same == len(names) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1:])))

@@ -1,0 +1,86 @@
+"""Two API servers over one store: what one writes holds for both."""
+
+import asyncio
+from typing import Any
+
+from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.generic.options import WriteOptions
+from pybernetes.apiserver.server import APIServer, Options
+from pybernetes.apiserver.types import RequestInfo, User
+from pybernetes.store.sqlite import SQLiteStore
+
+JANE = User("jane", ("system:authenticated",))
+
+
+async def created(server: APIServer, version: str, resource: str, obj: dict[str, Any], namespace: str = "") -> str:
+    """Empty, or why not."""
+    group, _, number = version.rpartition("/")
+    store = server.store(group, number, resource)
+    plain, _ = store.schema.normalize(obj)
+    try:
+        await store.create(plain, namespace, WriteOptions(JANE))
+    except StatusError as error:
+        return str(error)
+    return ""
+
+
+async def servers() -> tuple[SQLiteStore, list[APIServer]]:
+    store = await SQLiteStore.open(":memory:")
+    both = [APIServer(store, Options(authorization_modes=("RBAC",), port=0)) for _ in range(2)]
+    for server in both:
+        await server.start()
+    return store, both
+
+
+async def stop(store: SQLiteStore, both: list[APIServer]) -> None:
+    for server in both:
+        await server.stop(0)
+    await store.close()
+
+
+def test_a_quota_is_one_for_both() -> None:
+    async def main() -> tuple[list[str], dict[str, str]]:
+        store, both = await servers()
+        quotas = both[0].store("", "v1", "resourcequotas")
+        quota = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "10"}}}
+        made = await quotas.create(quota, "default", WriteOptions())
+        made["status"] = {"hard": {"pods": "10"}, "used": {"pods": "0"}}
+        await quotas.update("default", "q", made, WriteOptions(), "status")
+
+        def pod(number: int) -> dict[str, Any]:
+            return {"metadata": {"name": f"p{number}"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+
+        results = await asyncio.gather(*(created(both[n % 2], "v1", "pods", pod(n), "default") for n in range(40)))
+        used = both[1].reader.get("", "resourcequotas", "default", "q")
+        await stop(store, both)
+        assert used is not None
+        return results, used["status"]["used"]
+
+    results, used = asyncio.run(main())
+    assert (results.count(""), used) == (10, {"pods": "10"})
+    assert all("exceeded quota: q" in why for why in results if why)
+
+
+def test_rights_are_the_same_on_both() -> None:
+    async def main() -> list[bool]:
+        store, both = await servers()
+        question = RequestInfo("get", "", is_resource=True, resource="pods", namespace="default", version="v1")
+
+        def may() -> bool:
+            return both[1].access.authorizers.authorize(JANE, question).allowed
+
+        seen = [may()]
+        subject = {"kind": "User", "name": "jane"}
+        binding = {
+            "metadata": {"name": "b"},
+            "roleRef": {"kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [subject],
+        }
+        bindings = both[0].store("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
+        await bindings.create(binding, "", WriteOptions())
+        await both[1].reader.fresh("rbac.authorization.k8s.io", "clusterrolebindings", "", "b")
+        seen.append(may())
+        await stop(store, both)
+        return seen
+
+    assert asyncio.run(main()) == [False, True]
