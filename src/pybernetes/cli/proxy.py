@@ -50,6 +50,7 @@ async def run(values: Values) -> None:
         config.server = chosen.master
     client = RESTClient(config, "kube-proxy")
     try:
+        await client.wait_ready()
         await _serve(chosen, client)
     finally:
         await client.close()

@@ -246,8 +246,9 @@ class Duplex:
             self._connection.transport.write_eof()
 
     def close(self) -> None:
-        """Ends the connection."""
-        self._connection.transport.close()
+        """Ends the connection; again is no error (after a second close, Python 3.11.2 cannot abort a TLS transport)."""
+        if not self._connection.transport.is_closing():
+            self._connection.transport.close()
 
 
 class HTTPClient:

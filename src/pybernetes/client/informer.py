@@ -14,6 +14,7 @@ from .types import Handler, ObjectList, WatchEvent
 
 _log = logging.getLogger(__name__)
 
+START_BACKOFF = 0.05  # before the first list: parts and their API server start together
 FIRST_BACKOFF = 0.8  # seconds; client-go's reflector: doubling to 30 s with jitter
 MAX_BACKOFF = 30.0
 WATCH_SECONDS = (300, 600)  # a watch is asked to end somewhere between, so that load balancers stay balanced
@@ -160,7 +161,7 @@ class SharedInformer(Cache):
 
     async def run(self) -> None:
         """Lists, watches, resumes, lists again where the server has forgotten; until cancelled."""
-        backoff = FIRST_BACKOFF
+        backoff = START_BACKOFF
         version: str | None = None
         first = "0"  # any version will do at the start; after a 410 the newest is wanted
         while True:

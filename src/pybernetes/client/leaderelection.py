@@ -20,6 +20,7 @@ from .types import Client
 
 _log = logging.getLogger(__name__)
 
+FIRST_CONTACT_SECONDS = 0.05  # parts start together: until the server has answered once it is asked often
 HEALTH_TOLERANCE = 20.0  # seconds after the lease's end until a leader that cannot renew counts as unhealthy
 
 
@@ -69,11 +70,19 @@ class LeaderElector:
         self._observed = Observed()
         self._lease = coordination_v1.Lease()
         self.is_leader = False
+        self._answered = False  # whether the server ever did
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Waits for the lease, leads, gives the lease up when cancelled; raises what `lead` raises."""
+        first = FIRST_CONTACT_SECONDS
         while not await self._try():
-            await self._clock.sleep(self._options.retry_period * (1 + random.random() * 1.2))
+            if self._answered:
+                await self._clock.sleep(self._options.retry_period * (1 + random.random() * 1.2))
+            else:
+                if first == self._options.retry_period:
+                    _log.warning("waiting for an answer of the API server")
+                await self._clock.sleep(first)
+                first = min(first * 1.5, self._options.retry_period)
         self.is_leader = True
         _log.info("successfully acquired lease %s/%s", self._options.namespace, self._options.name)
         events = EventBroadcaster(self._client, self._now)
@@ -121,9 +130,13 @@ class LeaderElector:
         options = self._options
         try:
             async with asyncio.timeout(options.renew_deadline):
-                return await self._acquire_or_renew()
+                held = await self._acquire_or_renew()
+            self._answered = True
+            return held
         except (StatusError, ConnectionError, TimeoutError) as error:
-            _log.warning("lease %s/%s could not be read or written: %s", options.namespace, options.name, error)
+            self._answered = self._answered or isinstance(error, StatusError)
+            level = logging.WARNING if self._answered else logging.DEBUG
+            _log.log(level, "lease %s/%s could not be read or written: %s", options.namespace, options.name, error)
             return False
 
     async def _acquire_or_renew(self) -> bool:

@@ -185,12 +185,14 @@ class Up:
 
     async def _bring_up(self, settings: Settings) -> None:
         client: RESTClient | None = None
-        image = None if settings.hollow else asyncio.ensure_future(asyncio.to_thread(addons.pack, self.layout))
+        image: asyncio.Future[Any] | None = None
         try:
             with self._progress.step("API server"):
                 client = RESTClient(load(self.layout.kubeconfig("admin")), "pybernetes-up")
                 await self._until("the API server answers", lambda: _ready(client), START_SECONDS)
                 await apply.apply(client, addons.bindings())
+            if not settings.hollow:  # only now: packing takes a core, which the parts' start had more need of
+                image = asyncio.ensure_future(asyncio.to_thread(addons.pack, self.layout))
             with self._progress.step(f"node {settings.node_name} Ready" if not settings.hollow else "nodes Ready"):
                 await self._until("a node is Ready", lambda: _node_ready(client, settings), NODE_SECONDS)
             if image is not None:

@@ -5,43 +5,64 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.types import Client, Informer, Informers
 
+from . import admission, dns, pod, static
 from . import node as n
-from . import pod
 from .cluster import APICluster
 from .events import Event
-from .hollow import HollowNetwork, HollowProber, HollowVolumes
+from .hollow import HollowCgroups, HollowNetwork, HollowProber, HollowVolumes
+from .images import ImagePuller
 from .nodekeeper import NodeKeeper
+from .options import KubeletOptions
 from .recorder import Recorder
+from .resourcekeeper import ImageStore, ResourceKeeper, VolumeUse
 from .runtime.hollow import HollowRuntime
-from .runtime.types import Runtime, RuntimeFailure
-from .worker import Node, Parts, PodNetwork, PodWorker, Prober, Volumes
+from .runtime.types import Container, Runtime, RuntimeFailure, Sandbox
+from .worker import Cgroups, Node, Parts, PodNetwork, PodWorker, Prober, Volumes
 
 logger = logging.getLogger(__name__)
 
 RELIST_SECONDS = 10.0  # the back-stop of pushed changes
 RECONNECT_SECONDS = 1.0
+KEPT_RUNS = 2  # dead containers that are kept beyond the newest run, for kubectl logs --previous
+
+
+class NodeNetwork(Protocol):
+    """What the node itself needs of its pods' network."""
+
+    @property
+    def problem(self) -> str:
+        """Why pods cannot have a network yet, "" where they can."""
+        ...
+
+    def set_range(self, cidr: str) -> None: ...
+
+    async def keep_only(self, sandbox_ids: Collection[str], busy: Collection[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class KubeletOptions:
-    """Named as upstream's flags and KubeletConfiguration fields."""
+class Machinery:
+    """What one node works with; a hollow node's parts cost nothing."""
 
-    hostname_override: str
-    node_ip: tuple[str, ...] = ("127.0.0.1",)
-    node_labels: dict[str, str] = field(default_factory=dict)
-    register_with_taints: tuple[core.Taint, ...] = ()
-    register_node: bool = True
-    root_dir: str = "/var/lib/kubelet"
-    max_pods: int = 110
-    port: int = 10250
+    runtime: Runtime
+    network: PodNetwork
+    volumes: Volumes
+    prober: Prober
+    cgroups: Cgroups
+    node_network: NodeNetwork | None = None
+    known_pods: Callable[[], Sequence[str]] = list  # uids that the disk knows of
+    image_store: ImageStore | None = None
+    volume_use: VolumeUse | None = None
 
 
 def system_now() -> datetime:
@@ -63,31 +84,49 @@ class Kubelet:
         pods: Informer,
         services: Informer | None,
         *,
-        runtime: Runtime,
-        network: PodNetwork,
-        volumes: Volumes,
-        prober: Prober,
+        machinery: Machinery,
+        cluster: APICluster | None = None,
+        recorder: Recorder | None = None,
         machine: n.Machine | None = None,
         clock: Clock | None = None,
         now: Callable[[], datetime] = system_now,
     ) -> None:
         self.options = options
-        self._pods, self._runtime = pods, runtime
-        self._network, self._volumes, self._prober = network, volumes, prober
+        self._pods, self._runtime, self._machinery = pods, machinery.runtime, machinery
         self._clock: Clock = clock or RealClock()
         self._now = now
         self._machine = machine or n.read_machine(options.root_dir)
-        self._recorder = Recorder(client, options.hostname_override, now)
-        self._cluster = APICluster(client, self._recorder, services)
+        self._recorder = recorder or Recorder(client, options.hostname_override, now)
+        self._cluster = cluster or APICluster(client, self._recorder, services)
+        self._mirrors = static.MirrorCluster(client, self._cluster, lambda: self.keeper.node)
+        self._files = static.PodFiles(options.pod_manifest_path, options.hostname_override, now)
         self.keeper = NodeKeeper(client, self._recorder, self._facts, self._clock, now)
         self._workers: dict[str, PodWorker] = {}
         self._done: set[str] = set()  # uids whose object was let go: late updates of them start nothing
         self._closing: set[asyncio.Task[None]] = set()
-        self._problem = ""
+        self._runtime_problem = ""
+        self.pressure: tuple[str, ...] = ()
 
-    async def _facts(self) -> n.NodeFacts:
+    # What the kubelet's ports tell.
+
+    @property
+    def workers(self) -> Mapping[str, PodWorker]:
+        """By uid; static pods are among them."""
+        return self._workers
+
+    def worker(self, namespace: str, name: str) -> PodWorker | None:
+        found = (w for w in self._workers.values() if w.machine.pod.metadata.name == name)
+        return next((w for w in found if w.machine.pod.metadata.namespace == namespace), None)
+
+    @property
+    def allocatable(self) -> Mapping[str, Quantity]:
+        return n.allocatable(self._node_facts())
+
+    # The node.
+
+    def _node_facts(self) -> n.NodeFacts:
         options = self.options
-        facts = n.NodeFacts(
+        return n.NodeFacts(
             options.hostname_override,
             options.node_ip,
             self._machine,
@@ -95,68 +134,156 @@ class Kubelet:
             max_pods=options.max_pods,
             labels=options.node_labels,
             taints=options.register_with_taints,
+            pressure=self.pressure,
+            pod_cidr=options.pod_cidr,
         )
+
+    async def _facts(self) -> n.NodeFacts:
+        facts = self._node_facts()
+        problems = [self._machinery.node_network.problem] if self._machinery.node_network is not None else []
+        problems = [
+            f"container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:{text}"
+            for text in problems
+            if text
+        ]
         try:
             name, version = await self._runtime.version()
             facts = replace(facts, runtime=f"{name}://{version}", images=await self._runtime.images())
         except RuntimeFailure as error:
-            return replace(facts, problems=(f"container runtime is down: {error}",))
-        return facts
+            problems.append(f"container runtime is down: {error}")
+        return replace(facts, problems=tuple(problems))
 
     async def run(self) -> None:
         """Registers, then keeps the node's pods as the API wants them."""
-        if self.options.register_node:
-            await self.keeper.register()
-        facts = await self._facts()
-        self._parts = Parts(
-            Node(
-                self.options.hostname_override,
-                self.options.node_ip,
-                self._machine.memory_bytes,
-                n.allocatable(facts),
-                facts.runtime.partition(":")[0],
-            ),
-            self._runtime,
-            self._network,
-            self._volumes,
-            self._prober,
-            self._cluster,
-            self._clock,
-            self._now,
-        )
-        self._recorder.record(self.keeper.node, Event("Normal", "Starting", "Starting kubelet."))
+        self._parts = self._make_parts(await self._facts())
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._recorder.run())
                 if self.options.register_node:
-                    group.create_task(self.keeper.keep_status())
-                    group.create_task(self.keeper.keep_lease())
+                    # Static pods run before the API server answers: it may be one of them.
+                    group.create_task(self._keep_node())
                 group.create_task(self._watch_runtime())
                 group.create_task(self._relist())
+                if self._machinery.node_network is not None:
+                    group.create_task(self._keep_range(self._machinery.node_network))
+                    group.create_task(self._refresh())
+                if self._machinery.image_store is not None and self._machinery.volume_use is not None:
+                    keeper = self._resource_keeper(self._machinery.image_store, self._machinery.volume_use)
+                    group.create_task(keeper.run())
+                if self.options.pod_manifest_path:
+                    group.create_task(self._watch_files())
                 self._pods.add_handler(self.on_pod)
         finally:
             await asyncio.gather(*(worker.close() for worker in self._workers.values()), *self._closing)
+
+    async def _keep_node(self) -> None:
+        about = core.Node()
+        about.metadata.name = self.options.hostname_override
+        self._recorder.record(about, Event("Normal", "Starting", "Starting kubelet."))
+        await self.keeper.register()
+        if self._machinery.node_network is not None:
+            text = "Updated Node Allocatable limit across pods"
+            self._recorder.record(self.keeper.node, Event("Normal", "NodeAllocatableEnforced", text))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.keeper.keep_status())
+            group.create_task(self.keeper.keep_lease())
+
+    def _resource_keeper(self, store: ImageStore, volumes: VolumeUse) -> ResourceKeeper:
+        def changed(pressure: tuple[str, ...]) -> None:
+            self.pressure = pressure
+            self.keeper.check_soon()
+
+        return ResourceKeeper(self.options, store, volumes, lambda: self._workers, changed, self._clock, self._now)
+
+    def _make_parts(self, facts: n.NodeFacts) -> Parts:
+        options, machinery = self.options, self._machinery
+        node = Node(
+            options.hostname_override,
+            options.node_ip,
+            self._machine.memory_bytes,
+            n.allocatable(facts),
+            facts.runtime.partition(":")[0] or "docker",
+            dns.Cluster(options.cluster_dns, options.cluster_domain),
+            _host_resolver(options.resolv_conf),
+            options.pod_logs_dir,
+            f"{options.root_dir}/seccomp",
+        )
+        return Parts(
+            node,
+            machinery.runtime,
+            machinery.network,
+            machinery.volumes,
+            machinery.prober,
+            ImagePuller(machinery.runtime, self._cluster.secret),
+            machinery.cgroups,
+            self._cluster,
+            self._clock,
+            self._now,
+        )
+
+    async def _keep_range(self, network: NodeNetwork) -> None:
+        """The range for the pods' addresses, as soon as the node has one."""
+        cidr = ""
+        while True:
+            fresh = self.keeper.node.spec.pod_cidr or self.options.pod_cidr
+            if fresh and fresh != cidr:
+                cidr = fresh
+                network.set_range(cidr)
+                self.keeper.check_soon()
+            if not cidr:
+                await self.keeper.reread()
+            await self._clock.sleep(0.2 if not cidr else RELIST_SECONDS)
+
+    # Pods.
 
     def on_pod(self, old: core.Pod | None, new: core.Pod | None) -> None:
         """An informer's handler; pods of other nodes are passed over."""
         present = new if new is not None else old
         if present is None or present.spec.node_name != self.options.hostname_override:
             return
+        if static.is_mirror(present):
+            self._on_mirror(present, gone=new is None)
+            return
         if new is not None and old is not None and old.metadata.uid != new.metadata.uid:
             self.on_pod(old, None)
-        uid = present.metadata.uid
+        self._update(present.metadata.uid, present, gone=new is None)
+
+    def _update(self, uid: str, present: core.Pod, gone: bool) -> None:
         worker = self._workers.get(uid)
-        if new is None:
+        if gone:
+            self._done.discard(uid)
             if worker is not None and not worker.machine.gone:
                 worker.handle(pod.SpecChanged(_deleted(present, self._now())))
-            return
-        if worker is None:
-            if uid in self._done:
-                return
-            worker = self._workers[uid] = PodWorker(new, self._parts, self._gone)
-            self._later(worker.relist())
-        else:
-            worker.handle(pod.SpecChanged(new))
+        elif worker is not None:
+            worker.handle(pod.SpecChanged(present))
+        elif uid not in self._done:
+            self._begin(uid, present, self._parts)
+
+    def _begin(self, uid: str, spec: core.Pod, parts: Parts) -> None:
+        refusal = self._refusal(spec)
+        if refusal is not None:
+            self._recorder.record(spec, Event("Warning", *refusal))
+            refusal = (refusal[0], f"Pod was rejected: {refusal[1]}")
+        worker = self._workers[uid] = PodWorker(spec, parts, self._gone, refusal)
+        self._later(worker.relist())
+
+    def _refusal(self, spec: core.Pod) -> tuple[str, str] | None:
+        """Only for pods that have not begun: one that runs already was taken before."""
+        if spec.metadata.deletion_timestamp is not None or spec.status.phase not in ("", "Pending"):
+            return None
+        if spec.status.container_statuses:
+            return None
+        node = self.keeper.node
+        view = admission.NodeView(
+            {**n.labels(self._node_facts()), **node.metadata.labels},
+            self._parts.node.allocatable or {},
+            node.spec.taints,
+            self.options.hostname_override,
+            self.pressure,
+            self.options.allowed_unsafe_sysctls,
+        )
+        others = [w.machine.pod for w in self._workers.values() if not w.machine.finished]
+        return admission.refused(spec, others, view)
 
     def _gone(self, uid: str) -> None:
         worker = self._workers.pop(uid, None)
@@ -164,26 +291,66 @@ class Kubelet:
         if worker is not None:
             self._later(worker.close())
 
-    def _later(self, work: object) -> None:
+    def _later(self, work: Awaitable[Any]) -> None:
         async def guarded() -> None:
             try:
-                await work  # type: ignore[misc]
-            except RuntimeFailure as error:
+                await work
+            except (RuntimeFailure, ConnectionError, OSError) as error:
                 logger.warning("%s", error)
 
         task = asyncio.ensure_future(guarded())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
+    # Static pods.
+
+    async def _watch_files(self) -> None:
+        parts = replace(self._parts, cluster=self._mirrors)
+        running: set[str] = set()
+        while True:
+            try:
+                wanted = await asyncio.to_thread(self._files.pods)
+            except OSError as error:
+                logger.warning("static pods: %s", error)
+            else:
+                for uid in running - set(wanted):
+                    worker = self._workers.get(uid)
+                    if worker is not None:
+                        worker.handle(pod.SpecChanged(_deleted(worker.machine.pod, self._now())))
+                for uid, spec in wanted.items():
+                    self._done.discard(uid)
+                    if uid not in self._workers:
+                        self._begin(uid, spec, parts)
+                running = set(wanted)
+            await self._clock.sleep(self.options.file_check_seconds)
+
+    def _on_mirror(self, mirror: core.Pod, gone: bool) -> None:
+        """A mirror that somebody deletes comes again while its file is there; one without a file goes."""
+        uid = mirror.metadata.annotations.get(static.HASH, "")
+        worker = self._workers.get(uid)
+        if worker is None:
+            if not gone and self._pods.synced:
+                self._later(self._cluster.delete(mirror))
+        elif (gone or mirror.metadata.deletion_timestamp is not None) and not worker.machine.terminating:
+            worker.write_status()
+
+    # The runtime.
+
     async def _watch_runtime(self) -> None:
+        said = ""
         while True:
             try:
                 async for uid in self._runtime.changes():
-                    worker = self._workers.get(uid)
-                    if worker is not None:
-                        await worker.relist()
+                    for worker in self._workers.values() if not uid else filter(None, [self._workers.get(uid)]):
+                        self._later(worker.relist())
+                    if not uid:
+                        said = ""
+                        self.keeper.check_soon()
             except RuntimeFailure as error:
-                logger.warning("the runtime's events ended: %s", error)
+                if str(error) != said:
+                    logger.warning("the runtime's events ended: %s", error)
+                    said = str(error)
+                    self.keeper.check_soon()
             await self._clock.sleep(RECONNECT_SECONDS)
 
     async def _relist(self) -> None:
@@ -191,39 +358,80 @@ class Kubelet:
         while True:
             await self._clock.sleep(RELIST_SECONDS)
             try:
+                epochs = {uid: worker.epoch for uid, worker in self._workers.items()}
                 sandboxes, containers = await self._runtime.list()
-                for uid, worker in list(self._workers.items()):
-                    mine = [c for c in containers if c.pod_uid == uid]
-                    worker.handle(pod.Observed([s for s in sandboxes if s.uid == uid], mine))
-                await self._collect_garbage()
-            except RuntimeFailure as error:
+                for uid, epoch in epochs.items():
+                    worker = self._workers.get(uid)
+                    if worker is not None:
+                        mine = [c for c in containers if c.pod_uid == uid]
+                        worker.observe(epoch, [s for s in sandboxes if s.uid == uid], mine)
+                await self._collect_garbage(sandboxes, containers)
+            except (RuntimeFailure, OSError) as error:
                 logger.warning("relisting containers: %s", error)
 
-    async def _collect_garbage(self) -> None:
-        """Dead containers beyond the last two runs of each, and all of pods that the API no longer has."""
+    async def _collect_garbage(self, sandboxes: Sequence[Sandbox], containers: Sequence[Container]) -> None:
+        """Dead containers beyond the last runs of each, and all of pods that the API no longer has."""
         if not self._pods.synced:
             return
-        sandboxes, containers = await self._runtime.list()
+        runs: dict[tuple[str, str], list[int]] = {}
+        for container in containers:
+            runs.setdefault((container.pod_uid, container.name), []).append(container.attempt)
         for container in containers:
             if container.pod_uid not in self._workers:
                 await self._runtime.stop_container(container.id, 0)
                 await self._runtime.remove_container(container.id)
-                continue
-            newer = [c for c in containers if (c.pod_uid, c.name) == (container.pod_uid, container.name)]
-            newer = [c for c in newer if c.attempt > container.attempt]
-            if container.state == "exited" and len(newer) >= 2:
-                await self._runtime.remove_container(container.id)
+            elif container.state == "exited":
+                newer = [a for a in runs[container.pod_uid, container.name] if a > container.attempt]
+                if len(newer) >= KEPT_RUNS:
+                    await self._runtime.remove_container(container.id)
+        newest = {uid: max(s.attempt for s in sandboxes if s.uid == uid) for uid in {s.uid for s in sandboxes}}
         for sandbox in sandboxes:
             if sandbox.uid not in self._workers:
                 await self._runtime.stop_sandbox(sandbox.id)
                 await self._runtime.remove_sandbox(sandbox.id)
+            elif not sandbox.ready and sandbox.attempt < newest[sandbox.uid]:
+                await self._runtime.remove_sandbox(sandbox.id)
+        if self._machinery.node_network is not None:
+            kept = {s.id for s in sandboxes} | self._young_sandboxes()
+            busy = {uid for uid, w in self._workers.items() if w.machine.sandbox_step == "create"}
+            await self._machinery.node_network.keep_only(kept, busy)
+        for uid in self._machinery.known_pods():
+            if uid not in self._workers:
+                await self._machinery.volumes.remove(uid)
+        self._machinery.cgroups.keep_only(self._workers)
+
+    def _young_sandboxes(self) -> set[str]:
+        """Those that may have been made since the list was."""
+        return {w.machine.sandbox.id for w in self._workers.values() if w.machine.sandbox is not None}
+
+    async def _refresh(self) -> None:
+        """Changed config maps and secrets, and new tokens, once in a sync period."""
+        while True:
+            await self._clock.sleep(self.options.sync_seconds)
+            for worker in list(self._workers.values()):
+                if worker.machine.volumes == "ready" and not worker.machine.finished:
+                    await self._machinery.volumes.refresh(worker.pod_with_ips())
+
+
+def _host_resolver(path: str) -> dns.Resolver:
+    """The host's lines; none where the flag is empty."""
+    if not path:
+        return dns.Resolver()
+    try:
+        return dns.parse(Path(path).read_text())
+    except OSError as error:
+        logger.warning("--resolv-conf: %s", error)
+        return dns.Resolver()
 
 
 def _deleted(spec: core.Pod, now: datetime) -> core.Pod:
     """A pod whose object is gone already: to be ended at once."""
     gone = copy.deepcopy(spec)
     gone.metadata.deletion_timestamp = gone.metadata.deletion_timestamp or now
-    gone.metadata.deletion_grace_period_seconds = gone.metadata.deletion_grace_period_seconds or 0
+    if gone.metadata.deletion_grace_period_seconds is None:
+        # A static pod's file tells of no other grace than the pod's own.
+        own = gone.spec.termination_grace_period_seconds if admission.is_static(gone) else 0
+        gone.metadata.deletion_grace_period_seconds = own or 0
     return gone
 
 
@@ -265,6 +473,13 @@ def hollow_machine(cpus: int = 32, memory_bytes: int = 256 << 30) -> n.Machine:
     return n.Machine(cpus, memory_bytes, 1 << 40, kernel="hollow", os_image="hollow")
 
 
+def hollow_machinery(pod_cidr: str = "10.244.0.0/14", network: PodNetwork | None = None) -> Machinery:
+    """Parts without processes; nodes of one process share a network so that their pods' addresses differ."""
+    return Machinery(
+        HollowRuntime(), network or HollowNetwork(pod_cidr), HollowVolumes(), HollowProber(), HollowCgroups()
+    )
+
+
 async def run_hollow(
     client: Client,
     informers: Informers,
@@ -291,14 +506,11 @@ async def run_hollow(
     async with asyncio.TaskGroup() as group:
         for name in names:
             kubelet = Kubelet(
-                KubeletOptions(name, max_pods=max_pods),
+                KubeletOptions(name, max_pods=max_pods, resolv_conf=""),
                 client,
                 _Share(pods, name, handlers),
                 None,
-                runtime=HollowRuntime(),
-                network=network,
-                volumes=HollowVolumes(),
-                prober=HollowProber(),
+                machinery=hollow_machinery(network=network),
                 machine=shape,
                 clock=clock,
             )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.types import authentication_v1 as authentication
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.types import Client, Informer
 
@@ -90,6 +92,43 @@ class APICluster:
             if error.code != 404:
                 raise RuntimeFailure(str(error), config.CONFIG_ERROR) from error
             return None
+        except ConnectionError as error:
+            raise RuntimeFailure(str(error), config.CONFIG_ERROR) from error
+
+    async def secret(self, name: str, namespace: str) -> core.Secret | None:
+        found = await self.get("secret", name, namespace)
+        assert found is None or isinstance(found, core.Secret)
+        return found
+
+    async def token(self, pod: core.Pod, audience: str, seconds: int) -> tuple[str, datetime]:
+        """A token of the pod's service account that dies with the pod."""
+        meta = pod.metadata
+        request = authentication.TokenRequest()
+        request.spec.audiences = [audience] if audience else []
+        request.spec.expiration_seconds = seconds
+        request.spec.bound_object_ref = authentication.BoundObjectReference(
+            api_version="v1", kind="Pod", name=meta.name, uid=meta.uid
+        )
+        account = pod.spec.service_account_name or "default"
+        try:
+            answer = await self._client.create_subresource(
+                core.ServiceAccount, account, meta.namespace, "token", request, authentication.TokenRequest
+            )
+        except (StatusError, ConnectionError) as error:
+            raise RuntimeFailure(f"failed to fetch token: {error}") from error
+        assert answer.status.expiration_timestamp is not None
+        return answer.status.token, answer.status.expiration_timestamp
+
+    async def claim(self, name: str, namespace: str) -> core.PersistentVolume:
+        """The volume that a claim is bound to."""
+        what = f"error processing PVC {namespace}/{name}: "
+        try:
+            claim = await self._client.get(core.PersistentVolumeClaim, name, namespace)
+            if claim.status.phase != "Bound" or not claim.spec.volume_name:
+                raise RuntimeFailure(f"{what}PVC is not bound")
+            return await self._client.get(core.PersistentVolume, claim.spec.volume_name)
+        except (StatusError, ConnectionError) as error:
+            raise RuntimeFailure(f"{what}failed to fetch PVC from API server: {error}") from error
 
     def services(self, pod: core.Pod) -> Mapping[str, str]:
         if self._services is None:

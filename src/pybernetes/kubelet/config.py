@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import msgspec
+
+from pybernetes.api import types
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
-from .runtime.types import ContainerConfig, Image, Mount, Resources, RuntimeFailure, SandboxConfig, Security
+from .hosts import sandbox_hostname
+from .runtime.types import (
+    ContainerConfig,
+    Image,
+    Mount,
+    PortMapping,
+    Resources,
+    RuntimeFailure,
+    SandboxConfig,
+    Security,
+)
 from .status import ZERO, qos_class
 
 CONFIG_ERROR = "CreateContainerConfigError"
 CPU_PERIOD = 100_000
 MIN_SHARES, MAX_SHARES = 2, 262_144
 MIN_QUOTA = 1000
+KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
+CONFIG_SEEN, CONFIG_SOURCE = "kubernetes.io/config.seen", "kubernetes.io/config.source"
 REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 # What may be a variable's name when it comes from a config map's or secret's key.
 ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
@@ -132,7 +148,7 @@ def _key(kind: str, name: str, key: str, optional: bool, namespace: str, lookup:
     if key not in values:
         if optional:
             return None
-        raise RuntimeFailure(f"couldn't find key {key} in {kind} {namespace}/{name}", CONFIG_ERROR)
+        raise RuntimeFailure(f"couldn't find key {key} in {KINDS[kind]} {namespace}/{name}", CONFIG_ERROR)
     return values[key]
 
 
@@ -209,29 +225,61 @@ def resources(pod: core.Pod, container: core.Container, memory_capacity: int) ->
     return Resources(cpu_shares(request), quota, CPU_PERIOD, memory, oom_score_adj(pod, container, memory_capacity))
 
 
-def security(pod: core.Pod, container: core.Container, image: Image) -> Security:
-    """The security context of pod and container together; RuntimeFailure where it must not be root but is."""
+def security(pod: core.Pod, container: core.Container, image: Image, profiles: str = "") -> Security:
+    """The security context of pod and container together; RuntimeFailure where it must not be root but is.
+
+    `profiles`: where seccomp profiles of type Localhost lie.
+    """
     own = container.security_context or core.SecurityContext()
     shared = pod.spec.security_context or core.PodSecurityContext()
     user = own.run_as_user if own.run_as_user is not None else shared.run_as_user
     group = own.run_as_group if own.run_as_group is not None else shared.run_as_group
     if own.run_as_non_root if own.run_as_non_root is not None else shared.run_as_non_root:
         _check_non_root(pod, container, user, image)
-    name = str(user) if user is not None else (image.user.split(":")[0] if group is not None else "")
-    profile = own.seccomp_profile or shared.seccomp_profile
+    name = str(user) if user is not None else (image.user.split(":")[0] or "0")
     groups = [*([shared.fs_group] if shared.fs_group is not None else []), *shared.supplemental_groups]
     capabilities = own.capabilities or core.Capabilities()
+    apparmor = own.app_armor_profile or shared.app_armor_profile
     return Security(
-        user=f"{name or 0}:{group}" if group is not None else name,
+        user=f"{name}:{group}" if group is not None else name,
         privileged=bool(own.privileged),
         read_only_root=bool(own.read_only_root_filesystem),
         no_new_privileges=own.allow_privilege_escalation is False,
         add_capabilities=tuple(capabilities.add),
         drop_capabilities=tuple(capabilities.drop),
         groups=tuple(groups),
-        seccomp="runtime/default" if profile is not None and profile.type == "RuntimeDefault" else "unconfined",
+        seccomp=_seccomp(own.seccomp_profile or shared.seccomp_profile, profiles),
+        apparmor=_apparmor(apparmor),
         proc_mount=own.proc_mount or "Default",
+        selinux=_selinux(own.se_linux_options or shared.se_linux_options),
     )
+
+
+def _seccomp(profile: core.SeccompProfile | None, profiles: str) -> str:
+    """A profile's file is read here: its text goes to the runtime, its errors stop the container."""
+    if profile is None or profile.type == "Unconfined":
+        return "unconfined"
+    if profile.type == "RuntimeDefault":
+        return "runtime/default"
+    path = f"{profiles}/{profile.localhost_profile}"
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.dumps(json.load(file))
+    except (OSError, ValueError) as error:
+        raise RuntimeFailure(f"cannot load seccomp profile {path!r}: {error}", "CreateContainerError") from error
+
+
+def _apparmor(profile: core.AppArmorProfile | None) -> str:
+    if profile is None or profile.type == "RuntimeDefault":
+        return ""
+    return profile.localhost_profile or "" if profile.type == "Localhost" else "unconfined"
+
+
+def _selinux(options: core.SELinuxOptions | None) -> tuple[str, ...]:
+    if options is None:
+        return ()
+    named = (("user", options.user), ("role", options.role), ("type", options.type), ("level", options.level))
+    return tuple(f"{name}:{value}" for name, value in named if value)
 
 
 def _check_non_root(pod: core.Pod, container: core.Container, user: int | None, image: Image) -> None:
@@ -253,16 +301,42 @@ def cgroup_parent(pod: core.Pod) -> str:
     return f"/kubepods/{middle}pod{pod.metadata.uid}"
 
 
-def sandbox_config(pod: core.Pod, attempt: int, node_name: str) -> SandboxConfig:
+def ports(container: core.Container) -> list[dict[str, object]]:
+    """A container's ports as upstream's annotation has them."""
+    result = []
+    for port in container.ports:
+        named: dict[str, object] = {"name": port.name} if port.name else {}
+        if port.host_port:
+            named["hostPort"] = port.host_port
+        named |= {"containerPort": port.container_port, "protocol": port.protocol or "TCP"}
+        if port.host_ip:
+            named["hostIP"] = port.host_ip
+        result.append(named)
+    return result
+
+
+def port_mappings(pod: core.Pod) -> tuple[PortMapping, ...]:
+    """The ports that the node's address has, too."""
+    return tuple(
+        PortMapping(port.container_port, port.host_port, port.protocol or "TCP", port.host_ip)
+        for container in [*pod.spec.init_containers, *pod.spec.containers]
+        for port in container.ports
+        if port.host_port
+    )
+
+
+def sandbox_config(
+    pod: core.Pod, attempt: int, cluster_domain: str = "", resolv_conf: str = "", seen: str = ""
+) -> SandboxConfig:
+    """`seen`: when the kubelet first saw the pod. RuntimeFailure where its hostname is too long."""
     spec, meta = pod.spec, pod.metadata
     context = spec.security_context or core.PodSecurityContext()
-    hostname = node_name if spec.host_network else (spec.hostname or meta.name)[:63].rstrip("-.")
     return SandboxConfig(
         meta.name,
         meta.namespace,
         meta.uid,
         attempt,
-        hostname,
+        "" if spec.host_network else sandbox_hostname(pod, cluster_domain),
         cgroup_parent(pod),
         spec.host_network,
         spec.host_pid,
@@ -271,7 +345,32 @@ def sandbox_config(pod: core.Pod, attempt: int, node_name: str) -> SandboxConfig
         {sysctl.name: sysctl.value for sysctl in context.sysctls},
         (*([context.fs_group] if context.fs_group is not None else []), *context.supplemental_groups),
         dict(meta.labels),
+        {CONFIG_SEEN: seen, CONFIG_SOURCE: "api", **meta.annotations},
+        resolv_conf,
+        port_mappings(pod),
+        _sandbox_user(context),
     )
+
+
+def _sandbox_user(context: core.PodSecurityContext) -> str:
+    """The pod's own user; "" leaves the image's. Docker takes no group without a user."""
+    if context.run_as_user is None:
+        return ""
+    return f"{context.run_as_user}" if context.run_as_group is None else f"{context.run_as_user}:{context.run_as_group}"
+
+
+def container_hash(container: core.Container) -> str:
+    """Changes when the container must be made anew; upstream counts only name and image (kubecontainer.HashContainer)."""
+    value = 0x811C9DC5
+    for byte in msgspec.json.encode([container.name, container.image]):
+        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return f"{value:x}"
+
+
+def log_directory(pod: core.Pod, pod_logs_dir: str) -> str:
+    """/var/log/pods/NAMESPACE_NAME_UID."""
+    meta = pod.metadata
+    return f"{pod_logs_dir}/{meta.namespace}_{meta.name}_{meta.uid}"
 
 
 def container_config(
@@ -282,15 +381,24 @@ def container_config(
     variables: Mapping[str, str],
     mounts: Sequence[Mount],
     memory_capacity: int,
+    pod_logs_dir: str = "/var/log/pods",
+    profiles: str = "",
 ) -> ContainerConfig:
     """Everything that the runtime needs to make the container."""
     grace = pod.spec.termination_grace_period_seconds
     annotations = {
+        "annotation.io.kubernetes.container.hash": container_hash(container),
         "annotation.io.kubernetes.container.restartCount": str(attempt),
         "annotation.io.kubernetes.container.terminationMessagePath": container.termination_message_path,
         "annotation.io.kubernetes.container.terminationMessagePolicy": container.termination_message_policy,
         "annotation.io.kubernetes.pod.terminationGracePeriod": "" if grace is None else str(grace),
     }
+    if container.lifecycle is not None and container.lifecycle.pre_stop is not None:
+        handler = types.encode(container.lifecycle.pre_stop).decode()
+        annotations["annotation.io.kubernetes.container.preStopHandler"] = handler
+    if container.ports:
+        text = json.dumps(ports(container), separators=(",", ":"))
+        annotations["annotation.io.kubernetes.container.ports"] = text
     return ContainerConfig(
         container.name,
         attempt,
@@ -301,9 +409,10 @@ def container_config(
         tuple(variables.items()),
         tuple(mounts),
         resources(pod, container, memory_capacity),
-        security(pod, container, image),
+        security(pod, container, image, profiles),
         annotations,
         container.stdin,
         container.stdin_once,
         container.tty,
+        log_path=f"{log_directory(pod, pod_logs_dir)}/{container.name}/{attempt}.log",
     )

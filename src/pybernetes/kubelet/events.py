@@ -10,6 +10,16 @@ ERR_IMAGE_PULL = "ErrImagePull"
 IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
 ERR_IMAGE_NEVER_PULL = "ErrImageNeverPull"
 CRASH_LOOP_BACK_OFF = "CrashLoopBackOff"
+RUN_CONTAINER_ERROR = "RunContainerError"
+POST_START_HOOK_ERROR = "PostStartHookError"
+# Waiting reasons of a container that was created: it is there to be observed, as one that has ended.
+START_ERRORS = (RUN_CONTAINER_ERROR, POST_START_HOOK_ERROR)
+# The event of a waiting reason, where it is not "Failed".
+IMAGE_EVENTS = {
+    ERR_IMAGE_NEVER_PULL: ERR_IMAGE_NEVER_PULL,
+    "InvalidImageName": "InspectFailed",
+    "ImageInspectError": "InspectFailed",
+}
 
 
 @dataclass(frozen=True, slots=True)

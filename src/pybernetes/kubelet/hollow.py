@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pybernetes.api.types import core_v1 as core
 
@@ -29,16 +29,44 @@ class HollowVolumes:
     async def prepare(self, pod: core.Pod) -> None:
         pass
 
-    async def mounts(self, pod: core.Pod, container: core.Container, attempt: int, ips: Sequence[str]) -> list[Mount]:
+    async def mounts(
+        self,
+        pod: core.Pod,
+        container: core.Container,
+        attempt: int,
+        ips: Sequence[str],
+        variables: Mapping[str, str],
+    ) -> list[Mount]:
         return []
 
     async def cleanup(self, pod: core.Pod) -> None:
         pass
 
+    async def remove(self, uid: str) -> None:
+        pass
+
+    async def refresh(self, pod: core.Pod) -> None:
+        pass
+
 
 class HollowProber:
-    async def probe(self, pod: core.Pod, container_id: str, probe: core.Probe, ip: str) -> tuple[bool, str]:
+    async def probe(
+        self, pod: core.Pod, container: core.Container, container_id: str, probe: core.Probe, ip: str
+    ) -> tuple[bool, str]:
         return True, ""
 
-    async def hook(self, pod: core.Pod, container_id: str, handler: core.LifecycleHandler, ip: str) -> None:
+    async def hook(
+        self, pod: core.Pod, container: core.Container, container_id: str, handler: core.LifecycleHandler, ip: str
+    ) -> None:
+        pass
+
+
+class HollowCgroups:
+    async def ensure(self, pod: core.Pod) -> None:
+        pass
+
+    async def remove(self, pod: core.Pod) -> None:
+        pass
+
+    def keep_only(self, uids: Collection[str]) -> None:
         pass

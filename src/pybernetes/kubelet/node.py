@@ -52,6 +52,8 @@ class NodeFacts:
     taints: tuple[core.Taint, ...] = ()
     images: Sequence[Image] = ()
     problems: tuple[str, ...] = ()  # why the node is not ready
+    pressure: tuple[str, ...] = ()  # MemoryPressure, DiskPressure, PIDPressure
+    pod_cidr: str = ""  # --pod-cidr, where no controller gives one
 
 
 def _text(path: str) -> str:
@@ -116,8 +118,17 @@ def _conditions(facts: NodeFacts, present: Sequence[core.NodeCondition], now: da
         ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
         ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
     ]
+    pressing = {
+        "MemoryPressure": ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+        "DiskPressure": ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+        "PIDPressure": ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+    }
+    for index, (kind, *_) in enumerate(fresh):
+        if kind in facts.pressure:
+            fresh[index] = (kind, "True", *pressing[kind])
     if facts.problems:
-        fresh[-1] = ("Ready", "False", "KubeletNotReady", f"[{', '.join(facts.problems)}]")
+        text = facts.problems[0] if len(facts.problems) == 1 else f"[{', '.join(facts.problems)}]"
+        fresh[-1] = ("Ready", "False", "KubeletNotReady", text)
     by_type = {condition.type: condition for condition in present}
     result = []
     for type_, status, reason, message in fresh:
@@ -187,6 +198,8 @@ def new_node(facts: NodeFacts, now: datetime) -> core.Node:
     node.metadata.labels = labels(facts)
     node.metadata.annotations = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
     node.spec.taints = list(facts.taints)
+    if facts.pod_cidr:
+        node.spec.pod_cidr, node.spec.pod_cidrs = facts.pod_cidr, [facts.pod_cidr]
     node.status = node_status(facts, node.status, now)
     return node
 

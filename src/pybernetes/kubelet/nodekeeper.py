@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 LEASE_RENEW_SECONDS = 10.0
 STATUS_CHECK_SECONDS = 10.0
 STATUS_REPORT_SECONDS = 300.0
-RETRY_SECONDS = 1.0
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 7.0  # of the registration, doubling as upstream's
 
 Facts = Callable[[], Awaitable[n.NodeFacts]]
 
@@ -39,17 +40,20 @@ class NodeKeeper:
         self._lease: coordination_v1.Lease | None = None
         self._reported = float("-inf")
         self._last: tuple[object, ...] = ()
+        self._wanted = asyncio.Event()
         self.node = core.Node()
 
     async def register(self) -> core.Node:
         """Creates the Node, or takes over the one that is there; tries until the server answers."""
         facts = await self._facts()
+        delay = FIRST_RETRY_SECONDS
         while True:
             try:
                 self.node = await self._register(facts)
             except (ConnectionError, StatusError) as error:
                 logger.warning('Unable to register node with API server: node "%s": %s', facts.name, error)
-                await self._clock.sleep(RETRY_SECONDS)
+                await self._clock.sleep(delay)
+                delay = min(delay * 2, MAX_RETRY_SECONDS)
                 continue
             for reason in ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID"):
                 self._recorder.record(self.node, normal(reason, f"Node {facts.name} status is now: {reason}"))
@@ -73,19 +77,52 @@ class NodeKeeper:
         status = n.node_status(facts, present.status, self._now())
         return await self._client.update(msgspec.structs.replace(present, status=status), "status")
 
+    async def reread(self) -> None:
+        """Takes up what others have written into the Node: its podCIDR."""
+        if not self.node.metadata.name:
+            return
+        try:
+            self.node = await self._client.get(core.Node, self.node.metadata.name)
+        except (ConnectionError, StatusError) as error:
+            logger.warning("reading node %s: %s", self.node.metadata.name, error)
+
+    def check_soon(self) -> None:
+        """Something has changed that the status tells of."""
+        self._wanted.set()
+
     async def keep_status(self) -> None:
-        """Checks every ten seconds, until cancelled."""
+        """Checks every ten seconds and when told to, until cancelled."""
         while True:
             try:
                 await self._check()
             except (ConnectionError, StatusError) as error:
                 logger.warning("Error updating node status, will retry: %s", error)
-            await self._clock.sleep(STATUS_CHECK_SECONDS)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(STATUS_CHECK_SECONDS)),
+            asyncio.ensure_future(self._wanted.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        self._wanted.clear()
 
     async def _check(self) -> None:
         facts = await self._facts()
         now = self._clock.monotonic()
-        current = (facts.addresses, facts.problems, facts.runtime, facts.machine, tuple(i.id for i in facts.images))
+        current = (
+            facts.addresses,
+            facts.problems,
+            facts.pressure,
+            facts.runtime,
+            facts.machine,
+            tuple(i.id for i in facts.images),
+        )
         if current == self._last and now - self._reported < STATUS_REPORT_SECONDS:
             return
         present = await self._client.get(core.Node, facts.name)

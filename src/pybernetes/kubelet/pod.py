@@ -14,14 +14,17 @@ from typing import Literal
 from pybernetes.api.types import core_v1 as core
 
 from . import events
+from .config import container_hash
 from .events import Event
 from .runtime.types import Container, Sandbox
-from .status import OWNED, ContainerView, PodView, is_sidecar, pod_status
+from .status import OWNED, ContainerView, PodView, is_sidecar, pod_status, qos_class
 
 BACK_OFF_INITIAL = 10.0
 BACK_OFF_MAXIMUM = 300.0
 BACK_OFF_RESET = 600.0  # upstream forgets a container's crashes after it was quiet for twice the maximum
 SETUP_RETRY = 2.0
+SYNC_RETRY = 10.0  # upstream's backOffPeriod: what is wrong with a configuration is looked at again so often
+BACK_OFF_SHOWN = 2.0  # a failed pull is shown as itself for a moment, then as being backed off
 MINIMUM_GRACE = 2  # seconds that a container has at least to stop
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
@@ -75,11 +78,20 @@ class ImageReady:
 
 @dataclass(frozen=True, slots=True)
 class ImageFailed:
-    """`reason` is the waiting reason: ErrImagePull, ErrImageNeverPull, InvalidImageName, ImageInspectError."""
+    """`reason` is the waiting reason: ErrImagePull, ErrImageNeverPull, InvalidImageName, ImageInspectError; `text` the event's."""
 
     container: str
     reason: str
     message: str
+    text: str = ""  # the message where it is the same
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerMade:
+    """It is created or, later, started, but its hook still runs."""
+
+    container: str
+    started: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +120,20 @@ class SandboxStopped:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
+    """`ok` None: the probe itself failed, which tells nothing of the container."""
+
     container_id: str
     kind: ProbeKind
-    ok: bool
+    ok: bool | None
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evicted:
+    """The node wants the pod away; `reason` and `message` go into its status."""
+
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +150,13 @@ Stimulus = (
     | SandboxFailed
     | ImageReady
     | ImageFailed
+    | ContainerMade
     | ContainerRuns
     | ContainerFailed
     | Stopped
     | SandboxStopped
     | ProbeResult
+    | Evicted
     | Tick
 )
 
@@ -254,6 +278,8 @@ class Slot:
 
     spec: core.Container
     init: bool = False
+    ephemeral: bool = False  # for debugging: runs once, counts for nothing
+    target: str = ""  # the container whose processes an ephemeral one sees
     current: Container | None = None
     previous: Container | None = None
     step: Literal["", "image", "start", "stop"] = ""
@@ -262,6 +288,7 @@ class Slot:
     crash: BackOff = field(default_factory=BackOff)
     pull: BackOff = field(default_factory=BackOff)
     not_before: datetime | None = None
+    back_off_at: datetime | None = None  # when the wait for not_before is shown as a back-off
     probes: dict[ProbeKind, ProbeState] = field(default_factory=dict)
     started: bool = False
     ready: bool = False
@@ -270,7 +297,8 @@ class Slot:
 
     @property
     def path(self) -> str:
-        return f"spec.{'initContainers' if self.init else 'containers'}{{{self.spec.name}}}"
+        kind = "initContainers" if self.init else ("ephemeralContainers" if self.ephemeral else "containers")
+        return f"spec.{kind}{{{self.spec.name}}}"
 
     @property
     def running(self) -> bool:
@@ -283,7 +311,13 @@ class Slot:
 class PodMachine:
     """One pod on this node."""
 
-    def __init__(self, pod: core.Pod, host_ips: Sequence[str], runtime_name: str = "docker") -> None:
+    def __init__(
+        self,
+        pod: core.Pod,
+        host_ips: Sequence[str],
+        runtime_name: str = "docker",
+        rejected: tuple[str, str] | None = None,
+    ) -> None:
         self.pod = pod
         self.host_ips = tuple(host_ips)
         self.runtime_name = runtime_name
@@ -292,6 +326,7 @@ class PodMachine:
             self.slots[spec.name] = Slot(spec, init=True)
         for spec in pod.spec.containers:
             self.slots[spec.name] = Slot(spec)
+        self._add_ephemeral()
         self.sandbox: Sandbox | None = None
         self.ips: tuple[str, ...] = tuple(ip.ip for ip in pod.status.pod_ips)
         self.attempts = 0
@@ -299,11 +334,19 @@ class PodMachine:
         self.volumes: Literal["", "busy", "ready"] = ""
         self.sandbox_step: Literal["", "create", "stop", "stopped"] = ""
         self.retry_at: datetime | None = None
-        self.failed: tuple[str, str] | None = None
+        self.failed: tuple[str, str] | None = rejected
+        self.rejected = rejected is not None  # the node did not take it: nothing of it ever begins
         self.gone = False
         self._observed = False
         self._status: core.PodStatus | None = None
         self._out: list[Instruction] = []
+
+    def _add_ephemeral(self) -> None:
+        """Ephemeral containers come while the pod runs; they are never taken away."""
+        for given in self.pod.spec.ephemeral_containers:
+            if given.name not in self.slots:
+                spec = as_container(given)
+                self.slots[given.name] = Slot(spec, ephemeral=True, target=given.target_container_name)
 
     # What callers may ask.
 
@@ -316,7 +359,7 @@ class PodMachine:
         """No container will run again."""
         if self.terminating or self.pod.status.phase in ("Succeeded", "Failed"):
             return True
-        mains = [s for s in self.slots.values() if not s.init]
+        mains = [s for s in self.slots.values() if not s.init and not s.ephemeral]
         if any(
             s.init and not s.done and self._ended_for_good(s) and not is_sidecar(s.spec) for s in self.slots.values()
         ):
@@ -353,6 +396,7 @@ class PodMachine:
                 for spec in [*pod.spec.init_containers, *pod.spec.containers]:
                     if spec.name in self.slots:
                         self.slots[spec.name].spec = spec
+                self._add_ephemeral()
             case Observed(sandboxes, containers):
                 self._observe(sandboxes, containers, now)
             case VolumesReady():
@@ -371,19 +415,23 @@ class PodMachine:
                 slot = self.slots[name]
                 slot.step, slot.image_ready, slot.pull = "", True, BackOff()
                 self._record(events.normal("Pulled", message, slot.path))
-            case ImageFailed(name, reason, message):
-                self._image_failed(self.slots[name], reason, message, now)
+            case ImageFailed(name, reason, message, text):
+                self._image_failed(self.slots[name], reason, message, text or message, now)
+            case ContainerMade(name, started):
+                what = "Started" if started else "Created"
+                self._record(events.normal(what, f"{what} container {name}", self.slots[name].path))
             case ContainerRuns(container):
                 self._runs(container, now)
             case ContainerFailed(name, reason, message):
-                slot = self.slots[name]
-                slot.step, slot.image_ready, slot.waiting = "", False, (reason, message)
-                slot.not_before = now + timedelta(seconds=self._crash_delay(slot, now))
-                self._record(events.warning("Failed", f"Error: {message}", slot.path))
+                self._container_failed(self.slots[name], reason, message, now)
             case Stopped(container):
                 self._exited(container, now)
             case ProbeResult(container_id, kind, ok, message):
                 self._probed(container_id, kind, ok, message, now)
+            case Evicted(reason, message):
+                if not self.finished:
+                    self.failed = (reason, message)
+                    self._record(events.warning(reason, message))
             case Tick():
                 pass
 
@@ -405,19 +453,21 @@ class PodMachine:
             if slot.step == "start":
                 continue  # what is being made is not yet to be judged
             if not runs:
-                if slot.running and slot.current is not None:
-                    self._exited(_lost(slot.current, now), now)
+                if slot.running:
+                    # Removed behind the kubelet's back: it is made anew, and upstream does not count that as a restart.
+                    slot.current, slot.step, slot.image_ready = None, "", False
+                    slot.forget_probes()
                 continue
             slot.previous = runs[-2] if len(runs) > 1 else slot.previous
             if runs[-1].state == "running":
                 if slot.current is None or slot.current.id != runs[-1].id:
-                    self._runs(runs[-1], now, recovered=True)
+                    self._runs(runs[-1], now)
                 else:
                     slot.current = runs[-1]
-            elif runs[-1].state == "exited" and (slot.current is None or slot.current.state != "exited"):
+            elif runs[-1].state == "exited" and _newer_end(slot.current, runs[-1]):
                 self._exited(runs[-1], now)
 
-    def _runs(self, container: Container, now: datetime, recovered: bool = False) -> None:
+    def _runs(self, container: Container, now: datetime) -> None:
         slot = self.slots[container.name]
         if slot.current is not None and slot.current.id != container.id:
             slot.previous = slot.current
@@ -435,18 +485,20 @@ class PodMachine:
                 slot.probes[kind] = ProbeState(probe, since + timedelta(seconds=probe.initial_delay_seconds))
         slot.started = "startup" not in slot.probes
         slot.ready = slot.started and "readiness" not in slot.probes
-        if not recovered:
-            self._record(events.normal("Created", f"Created container {spec.name}", slot.path))
-            self._record(events.normal("Started", f"Started container {spec.name}", slot.path))
 
     def _exited(self, container: Container, now: datetime) -> None:
         slot = self.slots[container.name]
+        if slot.current is not None and container.attempt < slot.current.attempt:
+            return  # the end of a run that another has followed already
         if slot.current is not None and slot.current.id == container.id and slot.current.state == "exited":
-            slot.step = ""
+            if slot.step == "stop":
+                slot.step = ""
             return
         if slot.current is not None and slot.current.id != container.id:
             slot.previous = slot.current
-        slot.current, slot.step, slot.waiting, slot.image_ready = container, "", None, False
+        if slot.waiting is None or slot.waiting[0] not in events.START_ERRORS:
+            slot.waiting = None
+        slot.current, slot.step, slot.image_ready = container, "", False
         slot.forget_probes()
         if slot.init and container.exit_code == 0 and not is_sidecar(slot.spec):
             slot.done = True
@@ -455,25 +507,44 @@ class PodMachine:
             delay = 0.0 if slot.crash.last is None else self._crash_delay(slot, now)
             slot.crash.last = slot.crash.last or now
             slot.not_before = (container.finished_at or now) + timedelta(seconds=delay)
+            slot.back_off_at = None
+        else:
+            slot.waiting = None
+
+    def _container_failed(self, slot: Slot, reason: str, message: str, now: datetime) -> None:
+        """One that was created is judged as one that ran and failed, when it is next observed; else it is tried again."""
+        slot.step, slot.image_ready, slot.waiting = "", False, (reason, message)
+        slot.not_before = now + timedelta(seconds=SYNC_RETRY)
+        slot.back_off_at = slot.not_before
+        if reason != events.POST_START_HOOK_ERROR:  # a hook's failure has its own event
+            self._record(events.warning("Failed", f"Error: {message}", slot.path))
 
     def _crash_delay(self, slot: Slot, now: datetime) -> float:
         slot.crash.next(now)
         return slot.crash.delay
 
-    def _image_failed(self, slot: Slot, reason: str, message: str, now: datetime) -> None:
+    def _image_failed(self, slot: Slot, reason: str, message: str, text: str, now: datetime) -> None:
         slot.step, slot.waiting = "", (reason, message)
-        slot.pull.next(now)
-        slot.not_before = now + timedelta(seconds=slot.pull.delay)
-        self._record(events.warning(reason if reason == events.ERR_IMAGE_NEVER_PULL else "Failed", message, slot.path))
+        if reason == events.ERR_IMAGE_PULL:
+            slot.pull.next(now)
+            slot.not_before = now + timedelta(seconds=slot.pull.delay)
+            slot.back_off_at = now + timedelta(seconds=BACK_OFF_SHOWN)
+        else:
+            slot.not_before = slot.back_off_at = now + timedelta(seconds=SYNC_RETRY)
+        kind = events.IMAGE_EVENTS.get(reason, "Failed")
+        self._record(events.warning(kind, text, slot.path))
         self._record(events.warning("Failed", f"Error: {reason}", slot.path))
 
-    def _probed(self, container_id: str, kind: ProbeKind, ok: bool, message: str, now: datetime) -> None:
+    def _probed(self, container_id: str, kind: ProbeKind, ok: bool | None, message: str, now: datetime) -> None:
         slot = next((s for s in self.slots.values() if s.current is not None and s.current.id == container_id), None)
         if slot is None or kind not in slot.probes:
             return
         probe = slot.probes[kind]
         probe.in_flight = False
         probe.next_at = now + timedelta(seconds=probe.spec.period_seconds or 10)
+        if ok is None:
+            self._record(events.warning("Unhealthy", f"{kind.capitalize()} probe errored: {message}", slot.path))
+            return
         if not ok:
             probe.failures, probe.successes = probe.failures + 1, 0
             self._record(events.warning("Unhealthy", f"{kind.capitalize()} probe failed: {message}", slot.path))
@@ -535,6 +606,11 @@ class PodMachine:
                 self.attempts += 1
             return
         for slot in self.slots.values():
+            if slot.running and slot.current is not None and slot.current.hash not in ("", container_hash(slot.spec)):
+                self._stop(slot, f"Container {slot.spec.name} definition changed, will be restarted")
+        if any(self._debugs(slot, now) for slot in self.slots.values() if slot.ephemeral):
+            return
+        for slot in self.slots.values():
             if slot.init and not slot.done:
                 if self._mains_ran() and not is_sidecar(slot.spec):
                     slot.done = True
@@ -542,8 +618,16 @@ class PodMachine:
                 self._advance(slot, now)
                 if not is_sidecar(slot.spec) or not slot.started:
                     return
-            elif not slot.init:
+            elif not slot.init and not slot.ephemeral:
+                # One after the other, hooks included, as upstream: a pod may rely on the order of its containers.
+                if any(other.step in ("image", "start") for other in self.slots.values()):
+                    return
                 self._advance(slot, now)
+
+    def _debugs(self, slot: Slot, now: datetime) -> bool:
+        """Starts an ephemeral container; whether it is being started."""
+        self._advance(slot, now)
+        return slot.step in ("image", "start")
 
     def _advance(self, slot: Slot, now: datetime) -> None:
         """Takes a container one step further towards running."""
@@ -552,7 +636,8 @@ class PodMachine:
         if slot.current is not None and slot.current.state == "exited" and not self._restarts(slot):
             return
         if slot.not_before is not None and now < slot.not_before:
-            self._back_off(slot)
+            if slot.back_off_at is None or now >= slot.back_off_at:
+                self._back_off(slot)
             return
         slot.not_before = None
         if slot.image_ready and self.sandbox is not None:
@@ -569,7 +654,7 @@ class PodMachine:
             slot.waiting = (events.IMAGE_PULL_BACK_OFF, text)
             self._record(events.normal("BackOff", text, slot.path))
             self._record(events.warning("Failed", f"Error: {events.IMAGE_PULL_BACK_OFF}", slot.path))
-        elif slot.current is not None and slot.waiting is None:
+        elif slot.current is not None and (slot.waiting is None or slot.waiting[0] in events.START_ERRORS):
             text = events.back_off_text(slot.crash.delay, slot.spec.name, self.pod)
             slot.waiting = (events.CRASH_LOOP_BACK_OFF, text)
             if slot.backed_off_for != slot.current.id:
@@ -583,7 +668,7 @@ class PodMachine:
             grace = self.pod.spec.termination_grace_period_seconds
         if self.pod.metadata.deletion_timestamp is not None:
             grace = self.pod.metadata.deletion_grace_period_seconds
-        slot.step, slot.ready = "stop", False
+        slot.step = "stop"
         self._record(events.normal("Killing", message, slot.path))
         self._out.append(StopContainer(slot.current, max(30 if grace is None else grace, MINIMUM_GRACE)))
 
@@ -591,7 +676,7 @@ class PodMachine:
         """Whether an exited container is to run again (ShouldContainerBeRestarted)."""
         if slot.current is None or slot.current.state != "exited":
             return True
-        if self.terminating or slot.done:
+        if self.terminating or slot.done or slot.ephemeral:
             return False
         policy = self.pod.spec.restart_policy
         if slot.init and not is_sidecar(slot.spec):
@@ -606,7 +691,8 @@ class PodMachine:
         )
 
     def _mains_ran(self) -> bool:
-        return any(slot.current is not None for slot in self.slots.values() if not slot.init)
+        mains = (slot for slot in self.slots.values() if not slot.init and not slot.ephemeral)
+        return any(slot.current is not None for slot in mains)
 
     def _deadline(self) -> datetime | None:
         seconds = self.pod.spec.active_deadline_seconds
@@ -616,6 +702,12 @@ class PodMachine:
 
     def status(self, now: datetime) -> core.PodStatus:
         """The status that the API should have now."""
+        if self.rejected and self.failed is not None:
+            reason, message = self.failed
+            since = self.start_time.replace(microsecond=0) if self.start_time is not None else None
+            return core.PodStatus(
+                phase="Failed", reason=reason, message=message, start_time=since, qos_class=qos_class(self.pod)
+            )
         views = {}
         for name, slot in self.slots.items():
             ready = slot.done if slot.init and not is_sidecar(slot.spec) else slot.ready
@@ -631,7 +723,7 @@ class PodMachine:
             self.host_ips if self.pod.spec.host_network else self.ips,
             self.host_ips,
             self.start_time,
-            self.failed,
+            None if running else self.failed,  # terminal only when nothing runs any more
             self.terminating and not running,
             [*present, *others],
         )
@@ -653,8 +745,8 @@ class PodMachine:
             return
         times = [t for t in (self._deadline(), self.retry_at) if t is not None and t > now and not self.finished]
         for slot in self.slots.values():
-            if slot.not_before is not None and not self.finished:
-                times.append(slot.not_before)
+            if not self.finished:
+                times += [t for t in (slot.not_before, slot.back_off_at) if t is not None and t > now]
             if not slot.running or slot.step or slot.current is None:
                 continue
             for kind, probe in slot.probes.items():
@@ -676,20 +768,13 @@ class PodMachine:
         self._out.append(Record(event))
 
 
-def _lost(container: Container, now: datetime) -> Container:
-    """The end of a container that the runtime no longer has."""
-    return Container(
-        container.id,
-        container.name,
-        container.pod_uid,
-        container.attempt,
-        "exited",
-        container.image,
-        container.image_id,
-        exit_code=137,
-        reason="ContainerStatusUnknown",
-        message="The container could not be located when the pod was terminated",
-        created_at=container.created_at,
-        started_at=container.started_at,
-        finished_at=now,
-    )
+def as_container(given: core.EphemeralContainer) -> core.Container:
+    """An ephemeral container as the others: it has all their fields."""
+    return core.Container(**{name: getattr(given, name) for name in core.Container.__struct_fields__})
+
+
+def _newer_end(known: Container | None, ended: Container) -> bool:
+    """Whether an ended run tells something new."""
+    if known is None:
+        return True
+    return ended.attempt > known.attempt or (ended.id == known.id and known.state != "exited")

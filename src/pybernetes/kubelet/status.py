@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
@@ -73,7 +75,7 @@ def terminated(container: Container, runtime_name: str) -> core.ContainerStateTe
 
 
 def container_status(
-    spec: core.Container, view: ContainerView, runtime_name: str, default: str
+    spec: core.Container | core.EphemeralContainer, view: ContainerView, runtime_name: str, default: str
 ) -> core.ContainerStatus:
     """One container's status; `default` is the waiting reason where nothing is known of it."""
     current, previous = view.current, view.previous
@@ -210,7 +212,8 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
     default = POD_INITIALIZING if pod.spec.init_containers else CONTAINER_CREATING
     nothing = ContainerView()
     statuses: dict[str, core.ContainerStatus] = {}
-    for spec in [*pod.spec.init_containers, *pod.spec.containers]:
+    everyone: list[core.Container | core.EphemeralContainer] = [*pod.spec.init_containers, *pod.spec.containers]
+    for spec in [*everyone, *pod.spec.ephemeral_containers]:
         statuses[spec.name] = container_status(
             spec, view.containers.get(spec.name, nothing), view.runtime_name, default
         )
@@ -240,6 +243,9 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
     status.pod_ips = [core.PodIP(ip=ip) for ip in view.ips]
     status.init_container_statuses = [statuses[c.name] for c in pod.spec.init_containers]
     status.container_statuses = [statuses[c.name] for c in pod.spec.containers]
+    status.ephemeral_container_statuses = [
+        msgspec.structs.replace(statuses[c.name], ready=False, started=None) for c in pod.spec.ephemeral_containers
+    ]
     return status
 
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from pybernetes.aio.clock import Clock
+from pybernetes.api.errors import StatusError
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
-from . import config, pod
-from .events import ERR_IMAGE_NEVER_PULL, ERR_IMAGE_PULL, Event
-from .runtime.types import Container, Image, Mount, Runtime, RuntimeFailure, Sandbox, SandboxConfig
+from . import config, dns, pod
+from .events import ERR_IMAGE_NEVER_PULL, ERR_IMAGE_PULL, POST_START_HOOK_ERROR, RUN_CONTAINER_ERROR, Event
+from .eviction import EVICTED
+from .runtime.types import Container, ContainerConfig, Image, Mount, Runtime, RuntimeFailure, Sandbox, SandboxConfig
 
 logger = logging.getLogger(__name__)
+
+STATUS_RETRY = 1.0
 
 
 class PodNetwork(Protocol):
@@ -34,17 +41,54 @@ class Volumes(Protocol):
     async def prepare(self, pod: core.Pod) -> None: ...
 
     async def mounts(
-        self, pod: core.Pod, container: core.Container, attempt: int, ips: Sequence[str]
+        self,
+        pod: core.Pod,
+        container: core.Container,
+        attempt: int,
+        ips: Sequence[str],
+        variables: Mapping[str, str],
     ) -> list[Mount]: ...
 
-    async def cleanup(self, pod: core.Pod) -> None: ...
+    async def cleanup(self, pod: core.Pod) -> None:
+        """Nothing runs any more: the volumes go."""
+        ...
+
+    async def remove(self, uid: str) -> None:
+        """The pod is no more: everything of it goes."""
+        ...
+
+    async def refresh(self, pod: core.Pod) -> None:
+        """Brings changed config maps, secrets and tokens in."""
+        ...
 
 
 class Prober(Protocol):
-    async def probe(self, pod: core.Pod, container_id: str, probe: core.Probe, ip: str) -> tuple[bool, str]: ...
+    async def probe(
+        self, pod: core.Pod, container: core.Container, container_id: str, probe: core.Probe, ip: str
+    ) -> tuple[bool, str]: ...
 
-    async def hook(self, pod: core.Pod, container_id: str, handler: core.LifecycleHandler, ip: str) -> None:
+    async def hook(
+        self, pod: core.Pod, container: core.Container, container_id: str, handler: core.LifecycleHandler, ip: str
+    ) -> None:
         """RuntimeFailure where it fails."""
+        ...
+
+
+class Images(Protocol):
+    """Pulls images, with the credentials that the pod has for them."""
+
+    async def pull(self, pod: core.Pod, image: str) -> Image: ...
+
+
+class Cgroups(Protocol):
+    """The pod's own cgroup, around its containers'."""
+
+    async def ensure(self, pod: core.Pod) -> None: ...
+
+    async def remove(self, pod: core.Pod) -> None: ...
+
+    def keep_only(self, uids: Collection[str]) -> None:
+        """What belongs to other pods goes."""
         ...
 
 
@@ -73,6 +117,10 @@ class Node:
     memory: int = 0
     allocatable: Mapping[str, Quantity] | None = None
     runtime_name: str = "docker"
+    cluster_dns: dns.Cluster = field(default_factory=dns.Cluster)
+    resolver: dns.Resolver = field(default_factory=dns.Resolver)  # the host's
+    pod_logs_dir: str = "/var/log/pods"
+    seccomp_dir: str = "/var/lib/kubelet/seccomp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +132,8 @@ class Parts:
     network: PodNetwork
     volumes: Volumes
     prober: Prober
+    images: Images
+    cgroups: Cgroups
     cluster: Cluster
     clock: Clock
     now: Callable[[], datetime]
@@ -92,19 +142,30 @@ class Parts:
 class PodWorker:
     """One pod: its machine, and a task for every instruction in flight."""
 
-    def __init__(self, spec: core.Pod, parts: Parts, on_gone: Callable[[str], None]) -> None:
-        self.machine = pod.PodMachine(spec, parts.node.ips, parts.node.runtime_name)
+    def __init__(
+        self,
+        spec: core.Pod,
+        parts: Parts,
+        on_gone: Callable[[str], None],
+        rejected: tuple[str, str] | None = None,
+    ) -> None:
+        self.machine = pod.PodMachine(spec, parts.node.ips, parts.node.runtime_name, rejected)
         self._parts = parts
         self._on_gone = on_gone
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.Task[None] | None = None
         self._images: dict[str, Image] = {}
         self._status: core.PodStatus | None = None
+        self._epoch = 0  # counts what happened to sandbox and containers: a list from before it is stale
+        self._seen = parts.now()
+        self.probe_results: Counter[tuple[str, str, str]] = Counter()  # (container, kind, result)
         self._status_changed = asyncio.Event()
         self._spawn(self._write_status())
 
     def handle(self, event: pod.Stimulus) -> None:
         """Tells the machine and starts what it asks for."""
+        if not isinstance(event, pod.Observed | pod.Tick | pod.ProbeResult | pod.SpecChanged):
+            self._epoch += 1
         for instruction in self.machine.handle(event, self._parts.now()):
             self._start(instruction)
 
@@ -119,6 +180,10 @@ class PodWorker:
         async def guarded() -> None:
             try:
                 await work
+            except RuntimeFailure as error:
+                logger.warning(
+                    "pod %s/%s: %s", self.machine.pod.metadata.namespace, self.machine.pod.metadata.name, error
+                )
             except Exception:
                 logger.exception("pod %s/%s", self.machine.pod.metadata.namespace, self.machine.pod.metadata.name)
 
@@ -157,6 +222,21 @@ class PodWorker:
     def _spec(self, name: str) -> core.Container:
         return self.machine.slots[name].spec
 
+    def write_status(self) -> None:
+        """Writes the status once more: what it was written to is gone."""
+        if self._status is not None:
+            self._status_changed.set()
+
+    def pod_with_ips(self) -> core.Pod:
+        """The pod with the addresses that it has by now, for what tells of them."""
+        owner = self.machine.pod
+        ips = [core.PodIP(ip=ip) for ip in self.machine.ips]
+        return msgspec.structs.replace(owner, status=msgspec.structs.replace(owner.status, pod_ips=ips))
+
+    def pod_with_status(self) -> core.Pod:
+        """The pod as the kubelet itself sees it now."""
+        return msgspec.structs.replace(self.machine.pod, status=self.machine.status(self._parts.now()))
+
     def _ip(self) -> str:
         ips = self._parts.node.ips if self.machine.pod.spec.host_network else self.machine.ips
         return next(iter(ips), "")
@@ -175,9 +255,9 @@ class PodWorker:
             assert status is not None
             try:
                 await self._parts.cluster.set_status(self.machine.pod, status)
-            except ConnectionError as error:
+            except (ConnectionError, StatusError) as error:
                 logger.warning("status of pod %s: %s", self.machine.pod.metadata.name, error)
-                await self._parts.clock.sleep(1.0)
+                await self._parts.clock.sleep(STATUS_RETRY)
                 self._status_changed.set()
 
     async def _prepare(self) -> None:
@@ -189,18 +269,25 @@ class PodWorker:
             self.handle(pod.VolumesReady())
 
     def _sandbox_config(self, attempt: int) -> SandboxConfig:
-        return config.sandbox_config(self.machine.pod, attempt, self._parts.node.name)
+        node, spec = self._parts.node, self.machine.pod
+        lines, _ = dns.limited(dns.resolver(spec, node.cluster_dns, node.resolver))
+        return config.sandbox_config(
+            spec, attempt, node.cluster_dns.domain, dns.render(lines), f"{self._seen:%Y-%m-%dT%H:%M:%S.000000000Z}"
+        )
 
     async def _create_sandbox(self, attempt: int) -> None:
-        spec = self.machine.pod
+        spec, node = self.machine.pod, self._parts.node
+        for event in dns.limited(dns.resolver(spec, node.cluster_dns, node.resolver))[1]:
+            self._parts.cluster.record(spec, event)
         try:
+            await self._parts.cgroups.ensure(spec)
             sandbox = await self._parts.runtime.run_sandbox(self._sandbox_config(attempt))
-            ips = self._parts.node.ips
+            ips = node.ips
             if not spec.spec.host_network:
                 try:
                     ips = await self._parts.network.setup(sandbox, spec)
                 except Exception:
-                    await self._parts.runtime.stop_sandbox(sandbox.id)
+                    await self._parts.runtime.remove_sandbox(sandbox.id)
                     raise
         except (RuntimeFailure, OSError) as error:
             self.handle(pod.SandboxFailed(str(error)))
@@ -229,10 +316,11 @@ class PodWorker:
             )
             begun = self._parts.clock.monotonic()
             try:
-                image = await self._parts.runtime.pull_image(spec.image)
+                image = await self._parts.images.pull(self.machine.pod, spec.image)
             except RuntimeFailure as error:
-                text = f'Failed to pull image "{spec.image}": {error}'
-                self.handle(pod.ImageFailed(name, ERR_IMAGE_PULL, text))
+                reason = error.reason or ERR_IMAGE_PULL
+                text = f'Failed to pull image "{spec.image}": {error}' if reason == ERR_IMAGE_PULL else ""
+                self.handle(pod.ImageFailed(name, reason, str(error), text))
                 return
             text = f'Successfully pulled image "{spec.image}" in {self._parts.clock.monotonic() - begun:.3f}s'
         self._images[name] = image
@@ -240,55 +328,76 @@ class PodWorker:
 
     async def _start_container(self, name: str, attempt: int, sandbox_id: str) -> None:
         """Configuration, creation, start, postStart; the failing stage names the waiting reason."""
-        spec, parts, reason = self._spec(name), self._parts, config.CONFIG_ERROR
+        reason = config.CONFIG_ERROR
         try:
-            ips = parts.node.ips if self.machine.pod.spec.host_network else self.machine.ips
-            variables = config.environment(
-                self.machine.pod,
-                spec,
-                parts.cluster.services(self.machine.pod),
-                await parts.cluster.lookup(self.machine.pod),
-                ips,
-                parts.node.ips,
-                parts.node.allocatable or {},
-            )
-            mounts = await parts.volumes.mounts(self.machine.pod, spec, attempt, ips)
-            made = config.container_config(
-                self.machine.pod, spec, attempt, self._images[name], variables, mounts, parts.node.memory
-            )
+            made = await self._container_config(name, attempt)
             reason = "CreateContainerError"
-            container_id = await parts.runtime.create_container(
-                sandbox_id, made, self._sandbox_config(max(self.machine.attempts - 1, 0))
-            )
-            reason = "RunContainerError"
-            await parts.runtime.start_container(container_id)
+            sandbox = self._sandbox_config(max(self.machine.attempts - 1, 0))
+            container_id = await self._parts.runtime.create_container(sandbox_id, made, sandbox)
+            self.handle(pod.ContainerMade(name, started=False))
+            reason = RUN_CONTAINER_ERROR
+            await self._parts.runtime.start_container(container_id)
+            self.handle(pod.ContainerMade(name, started=True))
         except (RuntimeFailure, OSError) as error:
             text = str(error)
-            if reason == "RunContainerError":
+            if reason == RUN_CONTAINER_ERROR:
                 text = f'failed to start container "{name}": {text}'
             self.handle(pod.ContainerFailed(name, getattr(error, "reason", "") or reason, text))
+            if reason == RUN_CONTAINER_ERROR:
+                await self.relist()
             return
-        image = self._images[name]
-        container = Container(
-            container_id,
-            name,
-            self.machine.pod.metadata.uid,
-            attempt,
-            "running",
-            spec.image,
-            image.ref,
-            created_at=parts.now(),
-            started_at=parts.now(),
+        now = self._parts.now()
+        await self._started(
+            Container(
+                container_id,
+                name,
+                self.machine.pod.metadata.uid,
+                attempt,
+                "running",
+                self._spec(name).image,
+                self._images[name].ref,
+                created_at=now,
+                started_at=now,
+                hash=config.container_hash(self._spec(name)),
+            )
         )
+
+    async def _container_config(self, name: str, attempt: int) -> ContainerConfig:
+        spec, parts, owner = self._spec(name), self._parts, self.machine.pod
+        ips = parts.node.ips if owner.spec.host_network else self.machine.ips
+        services, lookup = parts.cluster.services(owner), await parts.cluster.lookup(owner)
+        variables = config.environment(owner, spec, services, lookup, ips, parts.node.ips, parts.node.allocatable or {})
+        mounts = await parts.volumes.mounts(owner, spec, attempt, ips, variables)
+        made = config.container_config(
+            owner,
+            spec,
+            attempt,
+            self._images[name],
+            variables,
+            mounts,
+            parts.node.memory,
+            parts.node.pod_logs_dir,
+            parts.node.seccomp_dir,
+        )
+        target = self.machine.slots.get(self.machine.slots[name].target)
+        if target is not None and target.current is not None:
+            made = replace(made, target_id=target.current.id)
+        return made
+
+    async def _started(self, container: Container) -> None:
+        """The postStart hook; then it counts as running."""
+        spec, owner = self._spec(container.name), self.machine.pod
         handler = spec.lifecycle.post_start if spec.lifecycle is not None else None
         if handler is not None:
             try:
-                await parts.prober.hook(self.machine.pod, container_id, handler, self._ip())
+                await self._parts.prober.hook(owner, spec, container.id, handler, self._ip())
             except RuntimeFailure as error:
-                path = self.machine.slots[name].path
-                self._parts.cluster.record(self.machine.pod, Event("Warning", "FailedPostStartHook", str(error), path))
-                await parts.runtime.stop_container(container_id, config_grace(self.machine.pod))
-                self.handle(pod.ContainerFailed(name, "PostStartHookError", str(error)))
+                path = self.machine.slots[container.name].path
+                self._parts.cluster.record(owner, Event("Warning", "FailedPostStartHook", str(error), path))
+                self._parts.cluster.record(owner, Event("Normal", "Killing", "FailedPostStartHook", path))
+                await self._end(container, config_grace(owner))
+                self.handle(pod.ContainerFailed(container.name, POST_START_HOOK_ERROR, str(error)))
+                await self.relist()
                 return
         self.handle(pod.ContainerRuns(container))
         await self.relist()  # it may have ended while it was not yet known
@@ -300,7 +409,7 @@ class PodWorker:
             begun = self._parts.clock.monotonic()
             try:
                 await asyncio.wait_for(
-                    self._parts.prober.hook(self.machine.pod, container.id, handler, self._ip()), left
+                    self._parts.prober.hook(self.machine.pod, spec, container.id, handler, self._ip()), left
                 )
             except (RuntimeFailure, TimeoutError) as error:
                 path = self.machine.slots[container.name].path
@@ -308,15 +417,22 @@ class PodWorker:
                     self.machine.pod, Event("Warning", "FailedPreStopHook", str(error) or "timed out", path)
                 )
             left = max(left - (self._parts.clock.monotonic() - begun), pod.MINIMUM_GRACE)
-        try:
-            await self._parts.runtime.stop_container(container.id, left)
-        except RuntimeFailure as error:
-            logger.warning("stopping container %s: %s", container.name, error)
-        _, containers = await self._parts.runtime.list(self.machine.pod.metadata.uid)
-        ended = next((c for c in containers if c.id == container.id), None)
-        if ended is None or ended.state != "exited":
-            ended = replace(container, state="exited", exit_code=137, finished_at=self._parts.now())
-        self.handle(pod.Stopped(ended))
+        self.handle(pod.Stopped(await self._end(container, left)))
+
+    async def _end(self, container: Container, grace: float) -> Container:
+        """Stops a container, however long the runtime is away meanwhile; what is known of its end."""
+        while True:
+            try:
+                await self._parts.runtime.stop_container(container.id, grace)
+                _, containers = await self._parts.runtime.list(self.machine.pod.metadata.uid)
+            except RuntimeFailure as error:
+                logger.warning("stopping container %s: %s", container.name, error)
+                await self._parts.clock.sleep(pod.SETUP_RETRY)
+                continue
+            ended = next((c for c in containers if c.id == container.id), None)
+            if ended is None or ended.state != "exited":
+                ended = replace(container, state="exited", exit_code=137, finished_at=self._parts.now())
+            return ended
 
     async def _stop_sandbox(self, sandbox_id: str) -> None:
         spec = self.machine.pod
@@ -327,30 +443,41 @@ class PodWorker:
                         await self._parts.network.teardown(sandbox_id, spec)
                     await self._parts.runtime.stop_sandbox(sandbox_id)
                 await self._parts.volumes.cleanup(spec)
+                await self._parts.cgroups.remove(spec)
                 break
             except (RuntimeFailure, OSError) as error:
                 self._parts.cluster.record(spec, Event("Warning", "FailedKillPod", f"error killing pod: {error}"))
                 await self._parts.clock.sleep(pod.SETUP_RETRY)
+        if self.machine.failed is not None and self.machine.failed[0] == EVICTED:
+            await self._forget_containers()  # what was evicted for want of room leaves nothing behind
         self.handle(pod.SandboxStopped())
 
     async def _probe(self, name: str, container_id: str, kind: pod.ProbeKind) -> None:
         state = self.machine.slots[name].probes.get(kind)
         if state is None:
             return
-        ok, message = await self._parts.prober.probe(self.machine.pod, container_id, state.spec, self._ip())
+        spec = self._spec(name)
+        ok: bool | None = None
+        try:
+            ok, message = await self._parts.prober.probe(self.machine.pod, spec, container_id, state.spec, self._ip())
+        except RuntimeFailure as error:
+            message = str(error)  # the runtime could not ask: that says nothing of the container
+        result = "unknown" if ok is None else ("successful" if ok else "failed")
+        self.probe_results[name, kind.capitalize(), result] += 1
         self.handle(pod.ProbeResult(container_id, kind, ok, message))
 
     async def _delete(self) -> None:
         """The last status, what the runtime still holds, then the object."""
         spec = self.machine.pod
-        await self._forget_containers()
         while True:
             try:
+                await self._forget_containers()
+                await self._parts.volumes.remove(spec.metadata.uid)
                 if self._status is not None:
                     await self._parts.cluster.set_status(spec, self._status)
                 await self._parts.cluster.delete(spec)
                 break
-            except ConnectionError as error:
+            except (ConnectionError, RuntimeFailure, OSError) as error:
                 logger.warning("deleting pod %s: %s", spec.metadata.name, error)
                 await self._parts.clock.sleep(1.0)
         self._on_gone(spec.metadata.uid)
@@ -365,8 +492,24 @@ class PodWorker:
     async def relist(self) -> None:
         """Tells the machine what the runtime has of this pod."""
         uid = self.machine.pod.metadata.uid
-        sandboxes, containers = await self._parts.runtime.list(self.machine.pod.metadata.uid)
+        while True:
+            epoch = self._epoch
+            sandboxes, containers = await self._parts.runtime.list(uid)
+            if self.observe(epoch, sandboxes, containers):
+                return
+
+    @property
+    def epoch(self) -> int:
+        """To be read before a list that `observe` is told of."""
+        return self._epoch
+
+    def observe(self, epoch: int, sandboxes: Sequence[Sandbox], containers: Sequence[Container]) -> bool:
+        """As relist, of a list that was begun at an epoch; False where something has happened since then."""
+        if epoch != self._epoch:
+            return False
+        uid = self.machine.pod.metadata.uid
         self.handle(pod.Observed([s for s in sandboxes if s.uid == uid], [c for c in containers if c.pod_uid == uid]))
+        return True
 
 
 def config_grace(spec: core.Pod) -> float:

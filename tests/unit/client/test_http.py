@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from pybernetes.client.http import ConnectFailed, HTTPClient
+from pybernetes.client.http import ConnectFailed, Duplex, HTTPClient, _Connection
 from pybernetes.wire.http import BodyWriter, Request, Response, Server, StreamingResponse, serve
 
 
@@ -109,3 +109,28 @@ def test_injected_line_break_is_refused() -> None:
             await client.request("GET", "/", [("X", "a\r\nEvil: 1")])
 
     run(body)
+
+
+class OnceClosed(asyncio.Transport):
+    """Refuses a second close."""
+
+    closing = False
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        assert not self.closing, "after this, Python 3.11.2 fails to abort a TLS transport"
+        self.closing = True
+
+
+def test_an_upgraded_connection_may_be_closed_twice() -> None:
+    async def body() -> bool:
+        connection = _Connection()
+        connection.connection_made(OnceClosed())
+        stream = Duplex(connection)
+        stream.close()
+        stream.close()
+        return connection.transport.is_closing()
+
+    assert asyncio.run(body())

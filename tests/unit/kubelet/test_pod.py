@@ -46,6 +46,8 @@ class Driver:
                 case m.EnsureImage(name):
                     self.send(m.ImageReady(name, "present"))
                 case m.StartContainer(name, attempt, _):
+                    self.send(m.ContainerMade(name, started=False))
+                    self.send(m.ContainerMade(name, started=True))
                     run = Container(f"{name}-{attempt}", name, "u", attempt, "running", "i", "i@1", started_at=self.now)
                     self.send(m.ContainerRuns(run))
                 case m.StopContainer(container, _):
@@ -133,15 +135,20 @@ def test_failing_init_container_fails_the_pod_that_never_restarts() -> None:
     assert driver.count(m.StartContainer) == 1
 
 
+def waiting_reason(machine: m.PodMachine) -> str:
+    waiting = machine.status(T0).container_statuses[0].state.waiting
+    return waiting.reason if waiting is not None else ""
+
+
 def test_image_errors_back_off() -> None:
-    driver = Driver(make())
-    driver.end("c", 0)
     machine = m.PodMachine(make(), ["192.0.2.1"])
     for event in (m.Observed((), ()), m.VolumesReady(), m.SandboxReady(Sandbox("s", "p", "ns", "u", 0, True, T0), ())):
         machine.handle(event, T0)
     out = machine.handle(m.ImageFailed("c", "ErrImagePull", "no"), T0)
-    waiting = machine.status(T0).container_statuses[0].state.waiting
-    assert waiting is not None and waiting.reason == "ImagePullBackOff"
+    assert waiting_reason(machine) == "ErrImagePull"
+    assert m.WakeAt(T0 + timedelta(seconds=2)) in out
+    out = machine.handle(m.Tick(), T0 + timedelta(seconds=2))
+    assert waiting_reason(machine) == "ImagePullBackOff"
     assert m.WakeAt(T0 + timedelta(seconds=10)) in out
     assert m.EnsureImage("c") in machine.handle(m.Tick(), T0 + timedelta(seconds=10))
 
@@ -197,3 +204,135 @@ def test_a_restarted_kubelet_takes_running_containers_over() -> None:
     kinds = {type(i) for i in out}
     assert not kinds & {m.CreateSandbox, m.StartContainer, m.StopContainer, m.Record}
     assert machine.status(T0).container_statuses[0].restart_count == 3
+
+
+def exited(name: str, attempt: int, code: int, reason: str = "", hash_: str = "") -> Container:
+    run = Container(f"{name}-{attempt}", name, "u", attempt, "exited", "i", "i@1", code, reason, created_at=T0)
+    return replace(run, started_at=T0, finished_at=T0, hash=hash_)
+
+
+def started(pod: core.Pod) -> m.PodMachine:
+    """A machine whose pod has its sandbox."""
+    machine = m.PodMachine(pod, ["192.0.2.1"])
+    for event in (m.Observed((), ()), m.VolumesReady(), m.SandboxReady(SANDBOX, ("10.0.0.2",))):
+        machine.handle(event, T0)
+    return machine
+
+
+SANDBOX = Sandbox("s", "p", "ns", "u", 0, True, T0)
+
+
+def test_a_container_that_cannot_start_is_judged_as_one_that_ended() -> None:
+    machine = started(make())
+    machine.handle(m.ImageReady("c", "present"), T0)
+    machine.handle(m.ContainerFailed("c", "RunContainerError", "no such command"), T0)
+    assert waiting_reason(machine) == "RunContainerError"
+    machine.handle(m.Observed([SANDBOX], [exited("c", 0, 127, "ContainerCannotRun")]), T0)
+    machine.handle(m.ImageReady("c", "present"), T0)  # the first restart is immediate
+    machine.handle(m.ContainerFailed("c", "RunContainerError", "no such command"), T0)
+    both = [exited("c", 0, 127, "ContainerCannotRun"), exited("c", 1, 127, "ContainerCannotRun")]
+    machine.handle(m.Observed([SANDBOX], both), T0)
+    machine.validate()
+    assert waiting_reason(machine) == "CrashLoopBackOff"
+    status = machine.status(T0).container_statuses[0]
+    assert status.restart_count == 1
+    assert status.last_state.terminated is not None and status.last_state.terminated.reason == "ContainerCannotRun"
+
+
+def test_a_wrong_configuration_is_looked_at_again() -> None:
+    machine = started(make())
+    machine.handle(m.ImageReady("c", "present"), T0)
+    out = machine.handle(m.ContainerFailed("c", "CreateContainerConfigError", "no secret"), T0)
+    assert m.WakeAt(T0 + timedelta(seconds=10)) in out
+    assert waiting_reason(machine) == "CreateContainerConfigError"
+    assert m.EnsureImage("c") in machine.handle(m.Tick(), T0 + timedelta(seconds=10))
+
+
+def test_a_removed_container_is_made_anew_and_not_counted() -> None:
+    driver = Driver(make())
+    driver.send(m.Observed([Sandbox("s0", "p", "ns", "u", 0, True, T0)], []))
+    assert driver.count(m.StartContainer) == 2
+    assert driver.status.container_statuses[0].restart_count == 0
+
+
+def test_containers_start_one_after_the_other() -> None:
+    pod = make()
+    pod.spec.containers = [core.Container(name="a", image="i"), core.Container(name="b", image="i")]
+    machine = started(pod)
+    assert [s.step for s in machine.slots.values()] == ["image", ""]
+    machine.handle(m.ImageReady("a", "present"), T0)
+    run = Container("a-0", "a", "u", 0, "running", "i", "i@1", started_at=T0)
+    assert m.EnsureImage("b") in machine.handle(m.ContainerRuns(run), T0)
+
+
+def test_a_changed_image_restarts_the_container() -> None:
+    driver = Driver(make())
+    current = driver.machine.slots["c"].current
+    assert current is not None
+    from pybernetes.kubelet.config import container_hash
+
+    driver.machine.slots["c"].current = replace(current, hash=container_hash(current_spec(driver)))
+    changed = make()
+    changed.spec.containers[0].image = "j"
+    driver.send(m.SpecChanged(changed))
+    assert "Killing" in driver.reasons()
+    assert driver.count(m.StartContainer) == 2
+
+
+def current_spec(driver: Driver) -> core.Container:
+    return driver.machine.slots["c"].spec
+
+
+def test_the_end_that_is_told_twice_restarts_once() -> None:
+    machine = started(make())
+    machine.handle(m.ImageReady("c", "present"), T0)
+    run = Container("c-0", "c", "u", 0, "running", "i", "i@1", started_at=T0)
+    machine.handle(m.ContainerRuns(run), T0)
+    ended = exited("c", 0, 1)
+    machine.handle(m.Observed([SANDBOX], [ended]), T0)
+    machine.handle(m.ImageReady("c", "present"), T0)
+    assert machine.slots["c"].step == "start"
+    assert not any(isinstance(i, m.StartContainer | m.EnsureImage) for i in machine.handle(m.Stopped(ended), T0))
+    assert machine.slots["c"].step == "start"
+
+
+def test_an_evicted_pod_is_failed_when_it_has_ended() -> None:
+    driver = Driver(make())
+    driver.send(m.Evicted("Evicted", "The node was low on resource: memory. "))
+    assert (driver.status.phase, driver.status.reason) == ("Failed", "Evicted")
+    assert driver.reasons()[-2:] == ["Evicted", "Killing"]
+
+
+def test_a_refused_pod_begins_nothing_and_goes_when_deleted() -> None:
+    machine = m.PodMachine(make(), ["192.0.2.1"], rejected=("NodeAffinity", "no"))
+    out = machine.handle(m.Observed((), ()), T0)
+    assert not any(isinstance(i, m.PrepareVolumes | m.CreateSandbox) for i in out)
+    status = machine.status(T0)
+    assert (status.phase, status.reason, status.container_statuses) == ("Failed", "NodeAffinity", [])
+    machine.handle(m.SandboxStopped(), T0)
+    deleted = make()
+    deleted.metadata.deletion_timestamp, deleted.metadata.deletion_grace_period_seconds = T0, 0
+    assert m.DeletePod() in machine.handle(m.SpecChanged(deleted), T0)
+
+
+def test_a_probe_that_could_not_be_asked_says_nothing() -> None:
+    probe = core.Probe(period_seconds=5, failure_threshold=1, success_threshold=1)
+    driver = Driver(make(liveness_probe=probe, readiness_probe=probe))
+    driver.send(m.ProbeResult("c-0", "readiness", True))
+    for kind in ("liveness", "readiness"):
+        driver.send(m.ProbeResult("c-0", kind, None, "Docker is away"))  # type: ignore[arg-type]  # of the two words
+    assert (driver.ready(), driver.count(m.StopContainer)) == ("True", 0)
+
+
+def test_an_ephemeral_container_joins_and_counts_for_nothing() -> None:
+    driver = Driver(make())
+    joined = make()
+    joined.spec.ephemeral_containers = [core.EphemeralContainer(name="debug", image="i", target_container_name="c")]
+    driver.send(m.SpecChanged(joined))
+    assert driver.machine.slots["debug"].running
+    assert driver.machine.slots["debug"].path == "spec.ephemeralContainers{debug}"
+    driver.end("debug", 1)
+    assert driver.count(m.StartContainer) == 2  # c and debug, which does not run again
+    (status,) = driver.status.ephemeral_container_statuses
+    assert status.state.terminated is not None and status.state.terminated.exit_code == 1
+    assert (driver.status.phase, driver.ready()) == ("Running", "True")

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from .types import Container, ContainerConfig, ExecResult, Image, RuntimeFailure, Sandbox, SandboxConfig
+from pybernetes.wire.remotecommand import CommandStreams
+
+from .types import Container, ContainerConfig, ExecResult, Image, LogOptions, RuntimeFailure, Sandbox, SandboxConfig
 
 
 def system_now() -> datetime:
@@ -96,11 +98,21 @@ class HollowRuntime:
     async def images(self) -> Sequence[Image]:
         return ()
 
-    async def logs(self, container_id: str, tail: int | None = None) -> bytes:
+    async def exec(
+        self, container_id: str, command: Sequence[str], streams: CommandStreams, *, stdin: bool, tty: bool
+    ) -> int:
         self._get(container_id)
-        return b""
+        return 0
+
+    async def attach(self, container_id: str, streams: CommandStreams, *, stdin: bool, tty: bool) -> None:
+        self._get(container_id)
+
+    async def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+        self._get(container_id)
+        yield b""
 
     async def changes(self) -> AsyncIterator[str]:
+        yield ""
         while True:
             yield await self._changed.get()
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from pybernetes.wire.remotecommand import CommandStreams
+
 State = Literal["created", "running", "exited"]
 
 
@@ -50,8 +52,20 @@ class Security:
     add_capabilities: tuple[str, ...] = ()
     drop_capabilities: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()
-    seccomp: str = "unconfined"
+    seccomp: str = "unconfined"  # "runtime/default", "unconfined", or a profile's JSON
+    apparmor: str = ""  # "" the runtime's default
     proc_mount: str = "Default"
+    selinux: tuple[str, ...] = ()  # user:U, role:R, type:T, level:L
+
+
+@dataclass(frozen=True, slots=True)
+class PortMapping:
+    """A container's port that the node's address has too."""
+
+    container_port: int
+    host_port: int
+    protocol: str = "TCP"
+    host_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,10 @@ class SandboxConfig:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[int, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    resolv_conf: str = ""  # the file's text; "" leaves the runtime's
+    ports: tuple[PortMapping, ...] = ()
+    user: str = ""  # Docker's "uid[:gid]", "" the image's
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,8 @@ class ContainerConfig:
     stdin_once: bool = False
     tty: bool = False
     init: bool = False
+    target_id: str = ""  # a container whose processes this one sees
+    log_path: str = ""  # where the node's log collectors look: a link to the runtime's own file
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +146,7 @@ class Container:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     termination_path: str = ""
+    hash: str = ""  # of the spec that it was made from
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +166,16 @@ class ExecResult:
 
     exit_code: int
     output: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """Which part of a log; `tail` None is all of it."""
+
+    follow: bool = False
+    tail: int | None = None
+    since: datetime | None = None
+    timestamps: bool = False
 
 
 class Runtime(Protocol):
@@ -174,7 +205,19 @@ class Runtime(Protocol):
         """All that carry the kubelet's labels, dead ones included; of one pod, or of all."""
         ...
 
-    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> ExecResult: ...
+    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> ExecResult:
+        """Both outputs, in order; `timeout` in seconds, 0 for none."""
+        ...
+
+    async def exec(
+        self, container_id: str, command: Sequence[str], streams: CommandStreams, *, stdin: bool, tty: bool
+    ) -> int:
+        """A command with somebody at its streams; its exit code."""
+        ...
+
+    async def attach(self, container_id: str, streams: CommandStreams, *, stdin: bool, tty: bool) -> None:
+        """Somebody at the streams of the container's own process; returns when that has ended."""
+        ...
 
     async def image_status(self, image: str) -> Image | None: ...
 
@@ -182,12 +225,15 @@ class Runtime(Protocol):
 
     async def images(self) -> Sequence[Image]: ...
 
-    async def logs(self, container_id: str, tail: int | None = None) -> bytes:
-        """Both streams, in order."""
+    def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """Both streams, in order; with `follow` until the container has ended."""
         ...
 
     def changes(self) -> AsyncIterator[str]:
-        """The uid of a pod whenever one of its containers changed; ends with RuntimeFailure when the runtime is lost."""
+        """The uid of a pod whenever one of its containers changed; ends with RuntimeFailure when the runtime is lost.
+
+        "" comes first: from here on nothing is missed, but everything may have changed before.
+        """
         ...
 
     async def close(self) -> None: ...
