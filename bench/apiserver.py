@@ -1,6 +1,6 @@
-"""Figures of the API server: `name value unit` lines, and bench/results.json. Needs wrk.
+"""Figures of the API server. Needs wrk.
 
-./bench
+bench/run apiserver
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from typing import Any
 
 import uvloop
 
-from pybernetes.apiserver.generic.options import WriteOptions
+from pybernetes.apiserver.generic.options import DeleteOptions, ListOptions, WriteOptions
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.apiserver.types import User
 from pybernetes.client.http import HTTPClient
 from pybernetes.store.sqlite import SQLiteStore
 from pybernetes.testing.certificates import Authority
 from pybernetes.testing.cluster import TestCluster
+
+from .figures import Figures
 
 SECONDS = 5
 CONNECTIONS = 16
@@ -40,8 +42,8 @@ function setup(t) t:set("id", thread); thread = thread + 1 end
 local n = 0
 function request()
   n = n + 1
-  local body = '{"metadata":{"name":"b-' .. id .. '-' .. n .. '"},"data":{"a":"b"}}'
-  return wrk.format("POST", "/api/v1/namespaces/default/configmaps", {["Content-Type"]="application/json"}, body)
+  local body = '{"metadata":{"name":"%(prefix)s-' .. id .. '-' .. n .. '"},%(rest)s}'
+  return wrk.format("POST", "%(path)s", {["Content-Type"]="application/json"}, body)
 end
 """
 
@@ -74,7 +76,7 @@ def started() -> float:
     return elapsed
 
 
-async def wrk(name: str, url: str, *arguments: str, connections: int = CONNECTIONS) -> dict[str, tuple[float, str]]:
+async def wrk(name: str, url: str, *arguments: str, connections: int = CONNECTIONS) -> Figures:
     """Requests per second, and this process's CPU time for one; RuntimeError where any was not answered with success.
 
     The second figure says what the server costs even where others use the machine meanwhile.
@@ -99,7 +101,15 @@ def pod(number: int) -> dict[str, Any]:
     return {"metadata": {"name": f"p-{number:05}", "labels": {"app": "web"}}, "spec": {"containers": containers}}
 
 
-async def fan_out(server: APIServer, folder: Path) -> dict[str, tuple[float, str]]:
+def post(folder: Path, resource: str, rest: str) -> str:
+    """A script of wrk that makes objects; `rest` is their JSON but for the metadata."""
+    script = folder / f"{resource}.lua"
+    path = f"/api/v1/namespaces/bench/{resource}"
+    script.write_text(POST % {"prefix": resource, "path": path, "rest": rest})
+    return str(script)
+
+
+async def fan_out(server: APIServer, folder: Path) -> Figures:
     """WATCHERS watches of all ConfigMaps, over TLS: how many events reach them in a second, and how long one takes to reach all."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -150,7 +160,7 @@ async def fan_out(server: APIServer, folder: Path) -> dict[str, tuple[float, str
     return figures
 
 
-async def measure(folder: Path) -> dict[str, tuple[float, str]]:
+async def measure(folder: Path) -> Figures:
     """On SQLite in a file, over TLS, with RBAC."""
     store = await SQLiteStore.open(str(folder / "state.db"))
     context = TestCluster(folder)._tls(Authority("bench", datetime.now(UTC)))
@@ -160,14 +170,18 @@ async def measure(folder: Path) -> dict[str, tuple[float, str]]:
     await server.start()
     bindings = server.store("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
     await bindings.create(bindings.schema.normalize(BINDING)[0], "", WriteOptions(admission=False))
+    namespaces = server.store("", "v1", "namespaces")
+    await namespaces.create(
+        namespaces.schema.normalize({"metadata": {"name": "bench"}})[0], "", WriteOptions(admission=False)
+    )
     url = f"https://127.0.0.1:{server.port}"
-    script = folder / "post.lua"
-    script.write_text(POST)
-    figures: dict[str, tuple[float, str]] = {}
+    figures: Figures = {}
     figures |= await wrk("get_namespace", f"{url}/api/v1/namespaces/default")
     figures |= await fan_out(server, folder)
-    figures |= await wrk("post_configmap", url, "-s", str(script))
+    figures |= await wrk("post_configmap", url, "-s", post(folder, "configmaps", '"data":{"a":"b"}'))
+    figures |= await wrk("post_pod", url, "-s", post(folder, "pods", json.dumps({"spec": pod(0)["spec"]})[1:-1]))
     pods = server.store("", "v1", "pods")
+    await pods.delete_collection("bench", DeleteOptions(grace_period_seconds=0), ListOptions())
     begin = time.perf_counter()
     for start in range(0, PODS, 100):
         made = [pods.schema.normalize(pod(n))[0] for n in range(start, start + 100)]
@@ -180,20 +194,10 @@ async def measure(folder: Path) -> dict[str, tuple[float, str]]:
     return figures
 
 
-def main() -> int:
-    """Prints and writes the figures."""
+def main() -> Figures:
+    """RuntimeError without wrk."""
     if shutil.which("wrk") is None:
-        print("bench: wrk is missing: apt-get install wrk", file=sys.stderr)
-        return 1
-    figures: dict[str, tuple[float, str]] = {"start_to_first_answer": (min(started() for _ in range(5)), "s")}
+        raise RuntimeError("wrk is missing: apt-get install wrk")
+    found: Figures = {"start_to_first_answer": (min(started() for _ in range(5)), "s")}
     with tempfile.TemporaryDirectory() as folder:
-        figures |= uvloop.run(measure(Path(folder)))
-    for name, (value, unit) in figures.items():
-        print(f"{name} {value:.2f} {unit}")
-    results = {name: {"value": round(value, 2), "unit": unit} for name, (value, unit) in figures.items()}
-    Path(__file__).with_name("results.json").write_text(json.dumps(results, indent=1) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        return found | uvloop.run(measure(Path(folder)))

@@ -1,6 +1,6 @@
 """How many pods a second are placed: 5,000 pods on 1,000 and on 5,000 nodes that are objects only.
 
-python -m bench.scheduler [NODES ...]
+bench/run scheduler
 
 API server (SQLite in a file, TLS) and scheduler are processes of their own, with upstream's flags; pods come through the API. Two
 figures for each number of nodes: `waiting` (the pods are there before the scheduler is; from its first binding to its last) and `arriving`
@@ -10,7 +10,6 @@ figures for each number of nodes: `waiting` (the pods are there before the sched
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,8 @@ from pybernetes.client.kubeconfig import Config
 from pybernetes.client.rest import RESTClient
 from pybernetes.testing.certificates import Authority
 from pybernetes.testing.cluster import kubeconfig
+
+from .figures import Figures
 
 PODS = 5000
 NODES = (1000, 5000)
@@ -193,9 +194,9 @@ async def answers(client: RESTClient, server: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the API server has ended; what it said is above")
 
 
-def figures(nodes: Sequence[int]) -> dict[str, tuple[float, str]]:
+def figures(nodes: Sequence[int]) -> Figures:
     """For `bench/run`: name -> value, unit."""
-    found: dict[str, tuple[float, str]] = {}
+    found: Figures = {}
     for number in nodes:
         for arriving in (False, True):
             kind = "arriving" if arriving else "waiting"
@@ -207,15 +208,6 @@ def figures(nodes: Sequence[int]) -> dict[str, tuple[float, str]]:
     return found
 
 
-def main() -> int:
-    """Prints the figures, and one line of JSON."""
-    chosen = [int(argument) for argument in sys.argv[1:]] or list(NODES)
-    found = figures(chosen)
-    for name, (value, unit) in found.items():
-        print(f"{name} {value:.2f} {unit}")
-    print(json.dumps({name: {"value": round(value, 2), "unit": unit} for name, (value, unit) in found.items()}))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def main() -> Figures:
+    """Of both sizes."""
+    return figures(NODES)
