@@ -18,6 +18,8 @@ Headers = Iterable[tuple[str, str]]
 
 IDLE_SECONDS = 60.0  # shorter than what servers allow, so that a pooled connection is seldom found closed
 CONNECT_SECONDS = 10.0
+# Each has a connection: thousands of tasks must not mean thousands of handshakes. Streams do not count.
+REQUESTS_AT_ONCE = 64
 BUFFERED_BYTES = 1 << 20  # a stream's reader that is behind by more pauses the connection
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
@@ -254,7 +256,8 @@ class Duplex:
 class HTTPClient:
     """Requests to one server. Safe for many tasks at once; `close` when done.
 
-    With `unix_socket` (a path) the connections are made there, and the URL gives only the Host header.
+    With `unix_socket` (a path) or `address` (host, port) the connections are made there, and the URL gives only the Host header and the
+    name that the certificate must have.
     """
 
     def __init__(
@@ -263,6 +266,7 @@ class HTTPClient:
         ssl_context: ssl.SSLContext | None = None,
         server_name: str = "",
         unix_socket: str = "",
+        address: tuple[str, int] | None = None,
     ) -> None:
         self._unix_socket = unix_socket
         url = urlsplit(base_url)
@@ -273,24 +277,36 @@ class HTTPClient:
         self._prefix = url.path.rstrip("/")
         self._ssl = (ssl_context or ssl.create_default_context()) if url.scheme == "https" else None
         self._server_name = (server_name or self.host) if self._ssl else None  # the certificate must have it
+        self._address = address or (self.host, self.port)
         authority = f"[{self.host}]" if ":" in self.host else self.host
         self._authority = f"{authority}:{self.port}"
+        self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._idle: list[_Connection] = []
         self._open: set[_Connection] = set()
 
     async def request(
-        self, method: str, target: str, headers: Headers = (), body: bytes = b"", timeout: float | None = None
+        self,
+        method: str,
+        target: str,
+        headers: Headers = (),
+        body: bytes = b"",
+        timeout: float | None = None,
+        repeatable: bool = False,
     ) -> Answer:
-        """One request; ConnectionError where no whole answer came, TimeoutError after `timeout` seconds."""
-        async with asyncio.timeout(timeout):
-            async with self._begun(method, target, headers, body, streaming=False) as connection:
+        """One request; ConnectionError where no whole answer came, TimeoutError after `timeout` seconds.
+
+        `repeatable`: it may be sent again where a pooled connection turns out to be closed, as is always done for GET and the like.
+        """
+        async with asyncio.timeout(timeout), self._slots:
+            repeatable = repeatable or method in REPEATABLE
+            async with self._begun(method, target, headers, body, False, repeatable) as connection:
                 content = await connection.body()
                 return Answer(connection.status, connection.headers, content)
 
     @asynccontextmanager
     async def stream(self, method: str, target: str, headers: Headers = (), body: bytes = b"") -> AsyncIterator[Stream]:
         """As request, but the body is read as it comes."""
-        async with self._begun(method, target, headers, body, streaming=True) as connection:
+        async with self._begun(method, target, headers, body, True, method in REPEATABLE) as connection:
             yield Stream(connection)
 
     async def upgrade(
@@ -311,6 +327,18 @@ class HTTPClient:
         connection.transport.close()
         return answer
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return len(self._open) > len(self._idle)
+
+    def drop_idle(self) -> None:
+        """Ends the connections that wait for a request."""
+        for connection in self._idle:
+            connection.transport.abort()
+            self._open.discard(connection)
+        self._idle.clear()
+
     async def close(self) -> None:
         """Ends every connection, also those with a request under way."""
         for connection in list(self._open):
@@ -321,7 +349,7 @@ class HTTPClient:
 
     @asynccontextmanager
     async def _begun(
-        self, method: str, target: str, headers: Headers, body: bytes, streaming: bool
+        self, method: str, target: str, headers: Headers, body: bytes, streaming: bool, repeatable: bool
     ) -> AsyncIterator[_Connection]:
         data = self._encode(method, target, headers, body)
         connection = self._pooled() or await self._connect()
@@ -331,7 +359,7 @@ class HTTPClient:
                 await connection.head()
             except ConnectionError:
                 # A pooled connection that the server closed meanwhile; what may be repeated is, once.
-                if connection.used == 1 or connection.received or method not in REPEATABLE:
+                if connection.used == 1 or connection.received or not repeatable:
                     raise
                 self._open.discard(connection)
                 connection = await self._connect()
@@ -367,7 +395,7 @@ class HTTPClient:
                     _, connection = await loop.create_unix_connection(_Connection, self._unix_socket)
                 else:
                     _, connection = await loop.create_connection(
-                        _Connection, self.host, self.port, ssl=self._ssl, server_hostname=self._server_name
+                        _Connection, *self._address, ssl=self._ssl, server_hostname=self._server_name
                     )
         except TimeoutError as error:
             where = self._unix_socket or self._authority

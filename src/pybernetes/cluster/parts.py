@@ -145,6 +145,7 @@ def kubelet(layout: Layout, settings: Settings) -> Part:
             "--authorization-mode=Webhook",
             f"--cluster-dns={settings.dns_ip}",
             f"--cluster-domain={settings.domain}",
+            f"--non-masquerade-cidr={settings.pod_cidr}",
         ),
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from pybernetes.api import types
+from pybernetes.api.pods import ZERO, qos_class
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
@@ -23,7 +24,6 @@ from .runtime.types import (
     SandboxConfig,
     Security,
 )
-from .status import ZERO, qos_class
 
 CONFIG_ERROR = "CreateContainerConfigError"
 CPU_PERIOD = 100_000
@@ -206,7 +206,7 @@ def cpu_shares(milli: int) -> int:
 
 def oom_score_adj(pod: core.Pod, container: core.Container, memory_capacity: int) -> int:
     """How readily the kernel kills it (pkg/kubelet/qos/policy.go)."""
-    quality = qos_class(pod)
+    quality = qos_class(pod.spec)
     if quality == "Guaranteed":
         return -997
     if quality == "BestEffort":
@@ -296,7 +296,7 @@ def _check_non_root(pod: core.Pod, container: core.Container, user: int | None, 
 
 
 def cgroup_parent(pod: core.Pod) -> str:
-    quality = qos_class(pod)
+    quality = qos_class(pod.spec)
     middle = "" if quality == "Guaranteed" else f"{quality.lower()}/"
     return f"/kubepods/{middle}pod{pod.metadata.uid}"
 

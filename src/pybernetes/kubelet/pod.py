@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from pybernetes.api.pods import is_sidecar, qos_class
 from pybernetes.api.types import core_v1 as core
 
 from . import events
 from .config import container_hash
 from .events import Event
 from .runtime.types import Container, Sandbox
-from .status import OWNED, ContainerView, PodView, is_sidecar, pod_status, qos_class
+from .status import OWNED, ContainerView, PodView, pod_status
 
 BACK_OFF_INITIAL = 10.0
 BACK_OFF_MAXIMUM = 300.0
@@ -706,7 +707,7 @@ class PodMachine:
             reason, message = self.failed
             since = self.start_time.replace(microsecond=0) if self.start_time is not None else None
             return core.PodStatus(
-                phase="Failed", reason=reason, message=message, start_time=since, qos_class=qos_class(self.pod)
+                phase="Failed", reason=reason, message=message, start_time=since, qos_class=qos_class(self.pod.spec)
             )
         views = {}
         for name, slot in self.slots.items():

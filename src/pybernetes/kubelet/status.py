@@ -8,15 +8,13 @@ from datetime import datetime
 
 import msgspec
 
-from pybernetes.api.quantity import Quantity
+from pybernetes.api.pods import is_sidecar, qos_class
 from pybernetes.api.types import core_v1 as core
 
-from .events import CRASH_LOOP_BACK_OFF
 from .runtime.types import Container
 
 CONTAINER_CREATING = "ContainerCreating"
 POD_INITIALIZING = "PodInitializing"
-ZERO = Quantity()
 
 
 @dataclass(slots=True)
@@ -43,23 +41,6 @@ class PodView:
     failed: tuple[str, str] | None = None  # reason and message where the kubelet ended the pod
     finishing: bool = False  # nothing is started again
     conditions: Sequence[core.PodCondition] = field(default_factory=tuple)  # the API's present ones
-
-
-def is_sidecar(container: core.Container) -> bool:
-    """An init container that goes on running (restartable init container)."""
-    return container.restart_policy == "Always"
-
-
-def qos_class(pod: core.Pod) -> str:
-    """Guaranteed, Burstable or BestEffort (pkg/apis/core/v1/helper/qos); only cpu and memory count."""
-    guaranteed, anything = True, False
-    for container in [*pod.spec.init_containers, *pod.spec.containers]:
-        for resource in ("cpu", "memory"):
-            limit = container.resources.limits.get(resource, ZERO)
-            request = container.resources.requests.get(resource, limit)
-            anything = anything or not limit.is_zero() or not request.is_zero()
-            guaranteed = guaranteed and not limit.is_zero() and limit == request
-    return ("Guaranteed" if guaranteed else "Burstable") if anything else "BestEffort"
 
 
 def terminated(container: Container, runtime_name: str) -> core.ContainerStateTerminated:
@@ -207,18 +188,29 @@ def merge_conditions(
     return [*fresh, *(condition for condition in present if condition.type not in OWNED)]
 
 
+def _kept(pod: core.Pod) -> dict[str, core.ContainerStatus]:
+    """Statuses that stay though the runtime has let the container go: of init containers, and of pods that are over."""
+    told = list(pod.status.init_container_statuses)
+    if pod.status.phase in ("Succeeded", "Failed"):
+        told += pod.status.container_statuses
+    return {status.name: status for status in told if status.state.terminated is not None}
+
+
 def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
     """The whole status, as the API should have it."""
     default = POD_INITIALIZING if pod.spec.init_containers else CONTAINER_CREATING
     nothing = ContainerView()
     statuses: dict[str, core.ContainerStatus] = {}
     everyone: list[core.Container | core.EphemeralContainer] = [*pod.spec.init_containers, *pod.spec.containers]
+    kept = _kept(pod)
     for spec in [*everyone, *pod.spec.ephemeral_containers]:
-        statuses[spec.name] = container_status(
-            spec, view.containers.get(spec.name, nothing), view.runtime_name, default
-        )
+        seen = view.containers.get(spec.name, nothing)
+        if seen.current is None and spec.name in kept:
+            statuses[spec.name] = kept[spec.name]
+        else:
+            statuses[spec.name] = container_status(spec, seen, view.runtime_name, default)
     pod_phase = phase(pod, statuses, view.finishing)
-    status = core.PodStatus(qos_class=pod.status.qos_class or qos_class(pod), start_time=view.start_time)
+    status = core.PodStatus(qos_class=pod.status.qos_class or qos_class(pod.spec), start_time=view.start_time)
     if view.failed is not None:
         pod_phase, (status.reason, status.message) = "Failed", view.failed
     elif pod.status.phase in ("Succeeded", "Failed"):
@@ -247,6 +239,3 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
         msgspec.structs.replace(statuses[c.name], ready=False, started=None) for c in pod.spec.ephemeral_containers
     ]
     return status
-
-
-__all__ = ["CRASH_LOOP_BACK_OFF", "ContainerView", "PodView", "pod_status", "qos_class"]

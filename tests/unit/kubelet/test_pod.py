@@ -336,3 +336,17 @@ def test_an_ephemeral_container_joins_and_counts_for_nothing() -> None:
     (status,) = driver.status.ephemeral_container_statuses
     assert status.state.terminated is not None and status.state.terminated.exit_code == 1
     assert (driver.status.phase, driver.ready()) == ("Running", "True")
+
+
+def test_what_ended_stays_told_when_the_runtime_has_forgotten_it() -> None:
+    pod = make("Never", init=1)
+    ended = core.ContainerState(terminated=core.ContainerStateTerminated(exit_code=0, reason="Completed"))
+    pod.status.phase = "Succeeded"
+    pod.status.init_container_statuses = [core.ContainerStatus(name="i0", state=ended)]
+    pod.status.container_statuses = [core.ContainerStatus(name="c", state=ended)]
+    machine = m.PodMachine(pod, ["192.0.2.1"])
+    out = machine.handle(m.Observed((), ()), T0)
+    assert not any(isinstance(i, m.PrepareVolumes | m.CreateSandbox) for i in out)
+    status = machine.status(T0)
+    assert status.phase == "Succeeded"
+    assert [s.state for s in (*status.init_container_statuses, *status.container_statuses)] == [ended, ended]

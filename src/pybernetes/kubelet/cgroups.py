@@ -1,0 +1,177 @@
+"""The cgroups around containers: kubepods, its classes, and one for each pod (upstream: pkg/kubelet/cm)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybernetes.api.pods import ZERO, is_sidecar
+from pybernetes.api.types import core_v1 as core
+
+from .config import CPU_PERIOD, MIN_QUOTA, cgroup_parent, cpu_shares
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path("/sys/fs/cgroup")
+CONTROLLERS = (
+    "cpu",
+    "cpuset",
+    "memory",
+    "pids",
+    "cpuacct",
+    "blkio",
+    "devices",
+    "freezer",
+    "hugetlb",
+    "systemd",
+    "unified",
+)
+UNIFIED_CONTROLLERS = "+cpu +cpuset +memory +pids +io"
+
+
+@dataclass(frozen=True, slots=True)
+class PodLimits:
+    """What a pod's cgroup allows; 0 means no limit."""
+
+    shares: int
+    quota: int
+    memory: int
+
+
+def pod_limits(pod: core.Pod) -> PodLimits:
+    """The sum of the containers, or the greatest init container where that is more (ResourceConfigForPod)."""
+    request, limit, memory = 0, 0, 0
+    cpu_limited = memory_limited = True
+    for container in [*(c for c in pod.spec.init_containers if is_sidecar(c)), *pod.spec.containers]:
+        limits, requests = container.resources.limits, container.resources.requests
+        request += requests.get("cpu", limits.get("cpu", ZERO)).milli_value()
+        limit += limits.get("cpu", ZERO).milli_value()
+        memory += limits.get("memory", ZERO).value()
+        cpu_limited = cpu_limited and not limits.get("cpu", ZERO).is_zero()
+        memory_limited = memory_limited and not limits.get("memory", ZERO).is_zero()
+    for container in pod.spec.init_containers:
+        limits, requests = container.resources.limits, container.resources.requests
+        request = max(request, requests.get("cpu", limits.get("cpu", ZERO)).milli_value())
+        limit = max(limit, limits.get("cpu", ZERO).milli_value())
+        memory = max(memory, limits.get("memory", ZERO).value())
+    quota = max(limit * CPU_PERIOD // 1000, MIN_QUOTA) if cpu_limited else 0
+    return PodLimits(cpu_shares(request), quota, memory if memory_limited else 0)
+
+
+def weight(shares: int) -> int:
+    """cgroup v2's cpu.weight of v1's shares, as runc converts them."""
+    return 1 + (shares - 2) * 9999 // 262142
+
+
+def settings(limits: PodLimits, unified: bool) -> dict[str, str]:
+    """Files ("CONTROLLER/FILE", v2: "FILE") and their values."""
+    if unified:
+        return {
+            "cpu.weight": str(weight(limits.shares)),
+            "cpu.max": f"{limits.quota or 'max'} {CPU_PERIOD}",
+            "memory.max": str(limits.memory or "max"),
+        }
+    return {
+        "cpu/cpu.shares": str(limits.shares),
+        "cpu/cpu.cfs_period_us": str(CPU_PERIOD),
+        "cpu/cpu.cfs_quota_us": str(limits.quota or -1),
+        "memory/memory.limit_in_bytes": str(limits.memory or -1),
+    }
+
+
+class PodCgroups:
+    """Implements worker.Cgroups with the cgroupfs driver. With systemd's the slices are Docker's to make, without pod limits."""
+
+    def __init__(self, driver: str, root: Path = ROOT) -> None:
+        self._root = root
+        self._mine = driver == "cgroupfs"
+        self.unified = (root / "cgroup.controllers").exists()
+        self._controllers = [name for name in CONTROLLERS if (root / name).is_dir()]
+        if not self._mine:
+            logger.info("cgroup driver %s: limits are set for containers, not for whole pods", driver)
+
+    def paths(self, parent: str) -> list[Path]:
+        """The directories of a cgroup, one for each hierarchy."""
+        name = parent.strip("/")
+        return [self._root / name] if self.unified else [self._root / c / name for c in self._controllers]
+
+    async def ensure(self, pod: core.Pod) -> None:
+        if self._mine:
+            self._make(cgroup_parent(pod), settings(pod_limits(pod), self.unified))
+
+    def prepare(self, values: Mapping[str, Mapping[str, str]]) -> None:
+        """The node's own: kubepods and its classes, by their names."""
+        for name, files in values.items() if self._mine else ():
+            self._make(name, files)
+
+    def _make(self, parent: str, values: Mapping[str, str]) -> None:
+        for path in self.paths(parent):
+            for directory in [*reversed(path.relative_to(self._root).parents), path.relative_to(self._root)]:
+                here = self._root / directory
+                if here.is_dir():
+                    continue
+                here.mkdir(exist_ok=True)
+                self._inherit(here)
+        for name, value in values.items():
+            controller, slash, file = name.partition("/")
+            target = (
+                self._root / controller / parent.strip("/") / file if slash else self._root / parent.strip("/") / name
+            )
+            if target.exists():
+                target.write_text(value)
+
+    def _inherit(self, directory: Path) -> None:
+        """What a new cgroup needs before processes may be in it."""
+        if self.unified:
+            control = directory.parent / "cgroup.subtree_control"
+            for word in UNIFIED_CONTROLLERS.split():
+                try:
+                    control.write_text(word)
+                except OSError as error:
+                    logger.debug("controller %s in %s: %s", word, directory.parent, error)
+            return
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            own, above = directory / name, directory.parent / name
+            if own.exists() and not own.read_text().strip():
+                own.write_text(above.read_text())
+
+    async def remove(self, pod: core.Pod) -> None:
+        if self._mine:
+            remove_tree(self.paths(cgroup_parent(pod)))
+
+    def keep_only(self, uids: Container[str]) -> None:
+        """Removes the cgroups of pods that are no more."""
+        for parent in ("kubepods", "kubepods/burstable", "kubepods/besteffort") if self._mine else ():
+            for path in self.paths(parent):
+                if path.is_dir():
+                    found = [p for p in path.iterdir() if p.name.startswith("pod") and p.is_dir()]
+                    remove_tree([p for p in found if p.name.removeprefix("pod") not in uids])
+
+
+def remove_tree(paths: list[Path]) -> None:
+    """Removes cgroups with what is below them; one with processes in it stays."""
+    for path in paths:
+        if not path.is_dir():
+            continue
+        for directory in [*sorted((p for p in path.rglob("*") if p.is_dir()), reverse=True), path]:
+            try:
+                directory.rmdir()
+            except OSError as error:
+                logger.debug("cgroup %s stays: %s", directory, error)
+
+
+def kubepods_settings(cpus: int, memory: int, unified: bool) -> dict[str, dict[str, str]]:
+    """The top cgroup holds what is allocatable, the classes under it the least weight."""
+    if unified:
+        return {
+            "kubepods": {"memory.max": str(memory or "max"), "cpu.weight": str(weight(min(cpus * 1024, 262144)))},
+            "kubepods/burstable": {},
+            "kubepods/besteffort": {"cpu.weight": "1"},
+        }
+    return {
+        "kubepods": {"memory/memory.limit_in_bytes": str(memory or -1), "cpu/cpu.shares": str(cpus * 1024)},
+        "kubepods/burstable": {},
+        "kubepods/besteffort": {"cpu/cpu.shares": "2"},
+    }

@@ -1,0 +1,81 @@
+"""Takes away everything that a kubelet has made on its machine: what `pybernetes down` calls once the kubelet has stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shlex
+import shutil
+from pathlib import Path
+
+from . import cgroups
+from .network import links, rules
+from .network.bridge import DEFAULT_BRIDGE, LOCK_SECONDS, run_iptables
+from .runtime.docker import DockerRuntime
+from .runtime.types import RuntimeFailure
+from .volumes import mount
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 8
+
+
+def clean(docker_endpoint: str, root_dir: str, bridge: str = DEFAULT_BRIDGE) -> None:
+    """Removes containers, interfaces, chains, mounts, cgroups and pods' directories. What is not there is no error.
+
+    A Docker that does not answer is logged; the rest goes all the same.
+    """
+    asyncio.run(_clean(docker_endpoint, Path(root_dir), bridge))
+
+
+async def _clean(docker_endpoint: str, root: Path, bridge: str) -> None:
+    runtime = DockerRuntime(docker_endpoint)
+    driver = "cgroupfs"
+    try:
+        driver = await runtime.cgroup_driver()
+        await _remove_containers(runtime)
+    except RuntimeFailure as error:
+        logger.warning("containers are left: %s", error)
+    finally:
+        await runtime.close()
+    await _remove_network(bridge)
+    mount.unmount_below(root)
+    for name in ("pods", "network"):
+        shutil.rmtree(root / name, ignore_errors=True)
+    if driver == "cgroupfs":
+        cgroups.remove_tree(cgroups.PodCgroups(driver).paths("kubepods"))
+
+
+async def _remove_containers(runtime: DockerRuntime) -> None:
+    """Containers first: a sandbox holds their network."""
+    sandboxes, containers = await runtime.list()
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def remove(uid: str) -> None:
+        async with gate:
+            await runtime.remove_container(uid)
+
+    for group in ([c.id for c in containers], [s.id for s in sandboxes]):
+        await asyncio.gather(*(remove(uid) for uid in group))
+
+
+async def _remove_network(bridge: str) -> None:
+    def remove_links() -> None:
+        host = links.Links(bridge)
+        try:
+            for name in host.members():
+                host.disconnect(name)
+            host.remove_bridge()
+        finally:
+            host.close()
+
+    await asyncio.to_thread(remove_links)
+    lock = ["-w", str(LOCK_SECONDS)]
+    try:
+        for table, chain, rule in rules.JUMPS:
+            await run_iptables("iptables", *lock, "-t", table, "-D", chain, *shlex.split(rule))
+        for table, chain in rules.CHAINS:
+            for action in ("-F", "-X"):
+                await run_iptables("iptables", *lock, "-t", table, action, chain, may_fail=True)
+    except RuntimeFailure as error:
+        logger.warning("iptables rules are left: %s", error)

@@ -1,0 +1,162 @@
+"""Pulling images with a pod's credentials, and freeing the disk of those nobody uses (upstream: pkg/kubelet/images, pkg/credentialprovider)."""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pybernetes.api.types import core_v1 as core
+
+from .runtime.types import Image, Runtime, RuntimeFailure
+
+logger = logging.getLogger(__name__)
+
+DOCKER_HUB = ("index.docker.io/v1/", "docker.io")
+DOCKER_CONFIG_JSON, DOCKER_CONFIG = ".dockerconfigjson", ".dockercfg"
+# A reference: [host[:port]/]path[:tag][@digest] (distribution/reference).
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]+)?"
+REFERENCE = re.compile(
+    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][\w.+-]*:[0-9a-fA-F]{{32,}})?"
+)
+GetSecret = Callable[[str, str], Awaitable["core.Secret | None"]]  # (name, namespace)
+
+
+def check_reference(image: str) -> None:
+    """RuntimeFailure with InvalidImageName where it is no image's name."""
+    if not REFERENCE.fullmatch(image):
+        reason = "repository name must be lowercase" if image.lower() != image else "invalid reference format"
+        text = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": {reason}'
+        raise RuntimeFailure(text, "InvalidImageName")
+
+
+def registry_of(image: str) -> str:
+    """The registry's host, docker.io where none is named."""
+    first, slash, _ = image.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        return first
+    return "docker.io"
+
+
+def credentials(secrets: Sequence[core.Secret], image: str) -> list[dict[str, str]]:
+    """What the pull secrets have for an image, the most specific first; broken secrets are passed over."""
+    found: list[tuple[str, dict[str, str]]] = []
+    for secret in secrets:
+        for server, entry in _entries(secret).items():
+            if _matches(server, image) and isinstance(entry, dict):
+                found.append((server, _auth_config(server, entry)))
+    return [auth for _, auth in sorted(found, key=lambda pair: -len(pair[0]))]
+
+
+def _entries(secret: core.Secret) -> Mapping[str, Any]:
+    try:
+        if DOCKER_CONFIG_JSON in secret.data:
+            return dict(json.loads(secret.data[DOCKER_CONFIG_JSON])["auths"])
+        return dict(json.loads(secret.data.get(DOCKER_CONFIG, b"{}")))
+    except (ValueError, KeyError, TypeError) as error:
+        logger.warning("pull secret %s/%s: %s", secret.metadata.namespace, secret.metadata.name, error)
+        return {}
+
+
+def _matches(server: str, image: str) -> bool:
+    """Whether a server of a docker config is the image's; hosts may have wildcards, paths are prefixes."""
+    place = re.sub(r"^https?://", "", server).rstrip("/")
+    registry = registry_of(image)
+    if registry == "docker.io" and place.rstrip("/").removesuffix("/v1").removesuffix("/v2") in (
+        "index.docker.io",
+        "docker.io",
+    ):
+        return True
+    host, _, path = place.partition("/")
+    wanted, _, rest = image.partition("/")
+    path = path.removesuffix("v1").removesuffix("v2").strip("/")
+    return (
+        fnmatch.fnmatchcase(registry, host)
+        and wanted == registry
+        and (not path or rest == path or rest.startswith(path + "/"))
+    )
+
+
+def _auth_config(server: str, entry: Mapping[str, Any]) -> dict[str, str]:
+    user, password = str(entry.get("username", "")), str(entry.get("password", ""))
+    if entry.get("auth") and not user:
+        try:
+            user, _, password = base64.b64decode(str(entry["auth"])).decode().partition(":")
+        except ValueError as error:
+            logger.warning("the auth of %s in a pull secret is no base64: %s", server, error)
+    return {"username": user, "password": password, "serveraddress": server}
+
+
+def encoded(auth: Mapping[str, str]) -> str:
+    """The X-Registry-Auth header."""
+    return base64.urlsafe_b64encode(json.dumps(auth).encode()).decode()
+
+
+class ImagePuller:
+    """Implements worker.Images."""
+
+    def __init__(self, runtime: Runtime, get_secret: GetSecret) -> None:
+        self._runtime, self._get_secret = runtime, get_secret
+
+    async def pull(self, pod: core.Pod, image: str) -> Image:
+        """Tries each credential, none where there are none. RuntimeFailure with the waiting reason's message."""
+        check_reference(image)
+        secrets = []
+        for reference in pod.spec.image_pull_secrets:
+            secret = await self._get_secret(reference.name, pod.metadata.namespace)
+            if secret is not None:
+                secrets.append(secret)
+        last: RuntimeFailure | None = None
+        for auth in [*map(encoded, credentials(secrets, image)), ""] if secrets else [""]:
+            try:
+                return await self._runtime.pull_image(image, auth)
+            except RuntimeFailure as error:
+                last = last or error
+        raise RuntimeFailure(f"rpc error: code = Unknown desc = {last}", "ErrImagePull")
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionPolicy:
+    """--image-gc-high-threshold, --image-gc-low-threshold, --minimum-image-ttl-duration."""
+
+    high_percent: int = 85
+    low_percent: int = 80
+    minimum_age: timedelta = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """An image and when the kubelet saw it first and used last."""
+
+    image: Image
+    first_seen: datetime
+    last_used: datetime
+
+
+def to_free(policy: CollectionPolicy, capacity: int, available: int) -> int:
+    """How many bytes are to be freed; 0 under the high threshold."""
+    if capacity <= 0 or 100 - available * 100 // capacity < policy.high_percent:
+        return 0
+    return capacity * (100 - policy.low_percent) // 100 - available
+
+
+def to_remove(
+    records: Sequence[ImageRecord], in_use: set[str], wanted: int, policy: CollectionPolicy, now: datetime
+) -> list[Image]:
+    """The images to remove until so many bytes are free: the longest unused first, none that is in use or too young."""
+    chosen, freed = [], 0
+    for record in sorted(records, key=lambda r: (r.last_used, r.first_seen)):
+        if freed >= wanted:
+            break
+        if record.image.id in in_use or record.last_used >= now or now - record.first_seen < policy.minimum_age:
+            continue
+        chosen.append(record.image)
+        freed += record.image.size
+    return chosen

@@ -1,0 +1,168 @@
+"""The pods' network on a bridge of the node: what a pod's worker uses (upstream: kubenet, CNI's bridge plugin)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import logging
+import subprocess
+from collections.abc import Awaitable, Callable, Container
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from pybernetes.api.types import core_v1 as core
+
+from .. import config
+from ..runtime.types import RuntimeFailure, Sandbox
+from . import links, rules
+from .addresses import AddressBook, Lease, gateway
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_BRIDGE = "pyb0"
+INTERFACE_PREFIX = "pyb"  # of the host's ends, so that the clean-up knows them
+LOCK_SECONDS = 10
+
+
+def host_interface(sandbox_id: str) -> str:
+    """The host's end of a sandbox's veth: a name of at most 15 characters that follows from its id."""
+    return INTERFACE_PREFIX + hashlib.sha256(sandbox_id.encode()).hexdigest()[:11]
+
+
+async def run_iptables(command: str, *arguments: str, text: str = "", may_fail: bool = False) -> int:
+    """The exit code of -C and -D and of what may fail; RuntimeFailure where another command fails."""
+    try:
+        # On a thread: iptables may end before it has read its input, which an event loop takes for a broken pipe.
+        done = await asyncio.to_thread(
+            subprocess.run, [command, *arguments], input=text.encode(), capture_output=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise RuntimeFailure(f"{command} is not installed: pods need it for masquerade and host ports") from error
+    code, errors = done.returncode, done.stderr
+    if code and not may_fail and "-C" not in arguments and "-D" not in arguments:
+        raise RuntimeFailure(f"{command} {' '.join(arguments)}: {errors.decode(errors='replace').strip()}")
+    return code
+
+
+class BridgeNetwork:
+    """Implements worker.PodNetwork. Pods wait until `set_range` has told the node's range."""
+
+    def __init__(
+        self,
+        state_dir: str,
+        sandbox_pid: Callable[[str], Awaitable[int]],
+        *,
+        bridge: str = DEFAULT_BRIDGE,
+        cluster_cidr: str = "",
+        mtu: int = 0,
+    ) -> None:
+        self._book = AddressBook(Path(state_dir) / "network")
+        self._sandbox_pid = sandbox_pid
+        self._cluster_cidr, self._mtu = cluster_cidr, mtu
+        self._links = links.Links(bridge)
+        # One thread: netlink's answers are waited for, and a namespace is entered by a thread.
+        self._thread = ThreadPoolExecutor(1, "netlink")
+        self._lock = asyncio.Lock()
+        self._ready = False
+        self.cidr = ""
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        from pyroute2 import NetlinkError
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        except NetlinkError as error:
+            raise RuntimeFailure(f"netlink: {error}") from error
+
+    def set_range(self, cidr: str) -> None:
+        """The node's podCIDR. Another one than before makes the bridge's address anew."""
+        if cidr != self.cidr:
+            self.cidr, self._ready = cidr, False
+
+    @property
+    def problem(self) -> str:
+        """Why pods cannot have a network yet, "" where they can."""
+        return "" if self.cidr else "network plugin is not ready: the node has no podCIDR yet"
+
+    async def _prepare(self) -> None:
+        """Bridge and rules, once for a range."""
+        async with self._lock:
+            if self._ready:
+                return
+            if not self.cidr:
+                raise RuntimeFailure(self.problem)
+            if not self._mtu:
+                self._mtu = await self._in_thread(links.default_mtu)
+            prefix = ipaddress.ip_network(self.cidr).prefixlen
+            await self._in_thread(self._links.ensure_bridge, gateway(self.cidr), prefix, self._mtu)
+            await self._write_rules()
+            for table, chain, rule in rules.JUMPS:
+                await _ensure_jump(table, chain, rule)
+            self._ready = True
+
+    async def _write_rules(self) -> None:
+        text = rules.restore_input(self.cidr, self._cluster_cidr, list(self._book.leases.values()))
+        await run_iptables("iptables-restore", "--noflush", "--wait", str(LOCK_SECONDS), text=text)
+
+    async def setup(self, sandbox: Sandbox, pod: core.Pod) -> tuple[str, ...]:
+        await self._prepare()
+        known = self._book.leases.get(sandbox.id)
+        if known is not None:
+            return (known.address,)
+        pid = sandbox.pid or await self._sandbox_pid(sandbox.id)
+        lease = self._book.lease(self.cidr, sandbox.id, pod.metadata.uid, config.port_mappings(pod))
+        prefix = ipaddress.ip_network(self.cidr).prefixlen
+        try:
+            await self._in_thread(
+                self._links.connect,
+                pid,
+                host_interface(sandbox.id),
+                lease.address,
+                prefix,
+                gateway(self.cidr),
+                self._mtu,
+            )
+            if lease.ports:
+                async with self._lock:
+                    await self._write_rules()
+        except (RuntimeFailure, OSError):
+            self._book.release(sandbox.id)
+            raise
+        return (lease.address,)
+
+    async def teardown(self, sandbox_id: str, pod: core.Pod) -> None:
+        await self.release(sandbox_id)
+
+    async def release(self, sandbox_id: str) -> None:
+        """The address is free again; what is gone already is no error."""
+        await self._in_thread(self._links.disconnect, host_interface(sandbox_id))
+        lease = self._book.release(sandbox_id)
+        if lease is not None and lease.ports and self._ready:
+            async with self._lock:
+                await self._write_rules()
+
+    async def keep_only(self, sandbox_ids: Container[str], busy: Container[str]) -> None:
+        """Frees the addresses of sandboxes that are no more, but for those of pods (uids) that are just being set up."""
+        for lease in list(self._book.leases.values()):
+            if lease.sandbox_id in sandbox_ids or lease.pod_uid in busy:
+                continue
+            logger.info("address %s of a sandbox that is gone is free again", lease.address)
+            await self.release(lease.sandbox_id)
+
+    def leases(self) -> list[Lease]:
+        return list(self._book.leases.values())
+
+    def close(self) -> None:
+        """Pods keep their network."""
+        self._thread.submit(self._links.close)
+        self._thread.shutdown(wait=True)
+
+
+async def _ensure_jump(table: str, chain: str, rule: str) -> None:
+    import shlex
+
+    words = ["-w", str(LOCK_SECONDS), "-t", table]
+    if await run_iptables("iptables", *words, "-C", chain, *shlex.split(rule)):
+        await run_iptables("iptables", *words, "-I", chain, "1", *shlex.split(rule))

@@ -1,0 +1,154 @@
+"""Looks after the node's memory and disk: conditions, evictions, unused images (upstream: eviction_manager.go, image_gc_manager.go)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from pybernetes.aio.clock import Clock
+from pybernetes.api.types import core_v1 as core
+
+from . import eviction, pod
+from .config import cgroup_parent
+from .eviction import Amount, Candidate
+from .images import ImageRecord, to_free, to_remove
+from .options import KubeletOptions
+from .runtime.types import Image, RuntimeFailure
+from .server.stats import usage
+from .worker import PodWorker
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 10.0  # as upstream's monitoring interval
+IMAGE_SECONDS = 300.0  # as upstream's ImageGCPeriod
+
+
+class ImageStore(Protocol):
+    """The runtime's images."""
+
+    async def images(self) -> Sequence[Image]: ...
+
+    async def remove_image(self, image: str) -> None: ...
+
+    async def image_ids_in_use(self) -> set[str]: ...
+
+    async def image_root(self) -> str:
+        """The directory that images lie in."""
+        ...
+
+
+class VolumeUse(Protocol):
+    def used_bytes(self, pod: core.Pod, volume: core.Volume) -> int: ...
+
+
+def meminfo(text: str) -> Amount:
+    """Of /proc/meminfo."""
+    fields = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in text.splitlines() if len(line.split()) > 1}
+    return Amount(fields.get("MemAvailable", 0), fields.get("MemTotal", 0))
+
+
+def amounts(root_dir: str, image_root: str) -> dict[str, Amount]:
+    """What there is now, by eviction signal."""
+    result = {"memory.available": meminfo(Path("/proc/meminfo").read_text())}
+    for name, path in (("nodefs", root_dir), ("imagefs", image_root)):
+        try:
+            disk = os.statvfs(path)
+        except OSError as error:
+            logger.debug("%s: %s", path, error)
+            continue
+        result[f"{name}.available"] = Amount(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
+        if name == "nodefs":
+            result["nodefs.inodesFree"] = Amount(disk.f_favail, disk.f_files)
+    maximum = int(Path("/proc/sys/kernel/pid_max").read_text())
+    used = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+    result["pid.available"] = Amount(maximum - used, maximum)
+    return result
+
+
+class ResourceKeeper:
+    """`changed` is told of the node's pressure whenever it is another."""
+
+    def __init__(
+        self,
+        options: KubeletOptions,
+        store: ImageStore,
+        volumes: VolumeUse,
+        workers: Callable[[], Mapping[str, PodWorker]],
+        changed: Callable[[tuple[str, ...]], None],
+        clock: Clock,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._options, self._store, self._volumes = options, store, volumes
+        self._workers, self._changed, self._clock, self._now = workers, changed, clock, now
+        self._last_short: dict[str, datetime] = {}
+        self._pressure: tuple[str, ...] = ()
+        self._seen: dict[str, ImageRecord] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        since_images = IMAGE_SECONDS
+        while True:
+            try:
+                await self._check()
+                if since_images >= IMAGE_SECONDS or "DiskPressure" in self._pressure:
+                    since_images = 0.0
+                    await self._free_images()
+            except (RuntimeFailure, OSError) as error:
+                logger.warning("looking after memory and disk: %s", error)
+            await self._clock.sleep(CHECK_SECONDS)
+            since_images += CHECK_SECONDS
+
+    async def _check(self) -> None:
+        now = self._now()
+        present = amounts(self._options.root_dir, await self._store.image_root())
+        lacking = eviction.short(self._options.eviction_hard, present)
+        self._last_short |= {signal: now for signal in lacking}
+        fresh = eviction.pressure(self._last_short, now)
+        if fresh != self._pressure:
+            self._pressure = fresh
+            self._changed(fresh)
+        if lacking:
+            self._evict_one(lacking[0], present[lacking[0]])
+        await self._evict_over_limit()
+
+    def _evict_one(self, signal: str, amount: Amount) -> None:
+        """One at a time: what it gives back is seen at the next look."""
+        resource = eviction.RESOURCES[signal]
+        running = [w for w in self._workers().values() if w.machine.sandbox is not None and not w.machine.finished]
+        used = {w: usage(cgroup_parent(w.machine.pod)).working_set if resource == "memory" else 0 for w in running}
+        candidates = {w.machine.pod.metadata.uid: w for w in running}
+        for victim in eviction.rank([Candidate(w.machine.pod, used[w]) for w in running], resource)[:1]:
+            text = eviction.shortage_message(signal, amount, self._options.eviction_hard[signal])
+            logger.warning("evicting pod %s/%s: %s", victim.pod.metadata.namespace, victim.pod.metadata.name, text)
+            candidates[victim.pod.metadata.uid].handle(pod.Evicted(eviction.EVICTED, text))
+
+    async def _evict_over_limit(self) -> None:
+        for worker in list(self._workers().values()):
+            owner = worker.machine.pod
+            limited = [v for v in owner.spec.volumes if v.empty_dir is not None and v.empty_dir.size_limit is not None]
+            if not limited or worker.machine.volumes != "ready" or worker.machine.finished:
+                continue
+            used = {v.name: await asyncio.to_thread(self._volumes.used_bytes, owner, v) for v in limited}
+            message = eviction.over_limit(owner, used)
+            if message:
+                worker.handle(pod.Evicted(eviction.EVICTED, message))
+
+    async def _free_images(self) -> None:
+        now, policy = self._now(), self._options.image_gc
+        in_use = await self._store.image_ids_in_use()
+        records = {}
+        for image in await self._store.images():
+            known = self._seen.get(image.id) or ImageRecord(image, now, datetime.min.replace(tzinfo=now.tzinfo))
+            last = now if image.id in in_use else known.last_used
+            records[image.id] = ImageRecord(image, known.first_seen, last)
+        self._seen = records
+        disk = os.statvfs(await self._store.image_root())
+        wanted = to_free(policy, disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize)
+        for image in to_remove(list(records.values()), in_use, wanted, policy, now) if wanted > 0 else ():
+            logger.info("removing image %s to free %d bytes", image.names[0] if image.names else image.id, image.size)
+            await self._store.remove_image(image.id)

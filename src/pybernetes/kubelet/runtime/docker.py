@@ -1,0 +1,447 @@
+"""Pods as containers of the Docker engine, through its HTTP API (upstream: pkg/kubelet/dockershim, today cri-dockerd)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pybernetes.client.http import Duplex
+from pybernetes.wire.remotecommand import CommandStreams
+
+from . import dockerconfig as d
+from . import pause
+from .dockerapi import DEFAULT_ENDPOINT, STDERR, DockerAPI, DockerError, DockerGone, Frames
+from .types import (
+    Container,
+    ContainerConfig,
+    ExecResult,
+    Image,
+    LogOptions,
+    RuntimeFailure,
+    Sandbox,
+    SandboxConfig,
+)
+
+logger = logging.getLogger(__name__)
+
+EVENTS = ("die", "destroy", "oom")  # what starts was started by this kubelet, which looks at it then
+TERMINATION_BYTES = 4096  # upstream's MaxContainerTerminationMessageLength
+TERMINATION_LOG_BYTES, TERMINATION_LOG_LINES = 2048, 80
+CAP_SYS_RESOURCE = 24
+STOP_SLACK = 30.0  # the daemon's own time on top of a container's grace
+PULL_SECONDS: float | None = None  # a big image may take long; the stream shows that it goes on
+EXEC_GONE = 126  # what a command that could not be run ends with in Docker
+
+
+def may_raise_priority(status: str) -> bool:
+    """Whether CAP_SYS_RESOURCE is in the bounding set of /proc/PID/status: without it negative OOM scores are refused."""
+    line = next((line for line in status.splitlines() if line.startswith("CapBnd:")), "CapBnd: 0")
+    return bool(int(line.split()[1], 16) >> CAP_SYS_RESOURCE & 1)
+
+
+class DockerRuntime:
+    """See Runtime. `sandbox_image` "" is the package's own, which is loaded where it is not there."""
+
+    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, sandbox_image: str = "") -> None:
+        self.api = DockerAPI(endpoint)
+        self._sandbox_image = sandbox_image
+        self._sandbox_ready = False
+        self._loading = asyncio.Lock()
+        self._docker_info: d.Json = {}
+        # More at once only make each other slower: Docker's own work is bound by the processors.
+        self._gate = asyncio.Semaphore(max(2 * (os.cpu_count() or 1), 4))
+        self._links: dict[str, str] = {}  # log links to be made when the container has started
+        self._containers: dict[str, tuple[str, Container]] = {}  # id -> (Docker's state, what was read then)
+        self._images: dict[str, Any] = {}  # id -> inspected; what an ID names never changes but for its tags
+        self._full_rights = may_raise_priority(Path("/proc/self/status").read_text())
+        if not self._full_rights:
+            logger.warning(
+                "this machine has no CAP_SYS_RESOURCE: OOM scores under 0 become 0, privileged containers lack that capability"
+            )
+
+    async def close(self) -> None:
+        await self.api.close()
+
+    async def version(self) -> tuple[str, str]:
+        return "docker", str((await self.api.get("/version"))["Version"])
+
+    async def cgroup_driver(self) -> str:
+        """ "cgroupfs" or "systemd"."""
+        return str((await self._info())["CgroupDriver"])
+
+    async def _info(self) -> d.Json:
+        """What the daemon says of itself; asked once, since it does not change while it runs."""
+        if not self._docker_info:
+            self._docker_info = await self.api.get("/info")
+        return self._docker_info
+
+    async def _parent(self, path: str) -> str:
+        return d.systemd_slice(path) if path and await self.cgroup_driver() == "systemd" else path
+
+    def _oom_score(self, wanted: int) -> int:
+        return wanted if self._full_rights else max(wanted, 0)
+
+    # Sandboxes.
+
+    async def _ensure_sandbox_image(self) -> str:
+        name = self._sandbox_image or pause.IMAGE
+        async with self._loading:
+            if not self._sandbox_ready:
+                if await self.image_status(name) is None:
+                    if self._sandbox_image:
+                        await self.pull_image(name)
+                    else:
+                        await self.api.post("/images/load", pause.archive(), {"quiet": True})
+                self._sandbox_ready = True
+        return name
+
+    async def run_sandbox(self, config: SandboxConfig) -> Sandbox:
+        image = await self._ensure_sandbox_image()
+        body = d.sandbox_create(
+            config, image, await self._parent(config.cgroup_parent), self._oom_score(d.SANDBOX_OOM_SCORE)
+        )
+        name = d.container_name(d.SANDBOX_NAME, config, config.attempt)
+        try:
+            uid = await self._create(name, body)
+        except DockerError as error:
+            if error.status == 404:
+                self._sandbox_ready = False  # somebody removed the image: the next try loads it again
+            raise
+        try:
+            async with self._gate:
+                await self.api.post(f"/containers/{uid}/start")
+            inspected = await self.api.get(f"/containers/{uid}/json")
+            if config.resolv_conf:
+                Path(inspected["ResolvConfPath"]).write_text(config.resolv_conf)
+        except (RuntimeFailure, OSError):
+            await self.remove_sandbox(uid)
+            raise
+        created = d.time_of(inspected["Created"])
+        assert created is not None
+        pid = int(inspected["State"]["Pid"])
+        return Sandbox(uid, config.pod_name, config.namespace, config.uid, config.attempt, True, created, pid)
+
+    async def _create(self, name: str, body: d.Json) -> str:
+        try:
+            async with self._gate:
+                return str((await self.api.post("/containers/create", body, {"name": name}))["Id"])
+        except DockerError as error:
+            if error.status != 409:
+                raise
+            # A former try has left one of this name that never started; nothing else can be called so.
+            await self.api.delete(f"/containers/{name}", {"force": True, "v": True})
+            return str((await self.api.post("/containers/create", body, {"name": name}))["Id"])
+
+    async def stop_sandbox(self, sandbox_id: str) -> None:
+        await self.stop_container(sandbox_id, 0)
+
+    async def remove_sandbox(self, sandbox_id: str) -> None:
+        await self.remove_container(sandbox_id)
+
+    # Containers.
+
+    async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
+        score = self._oom_score(config.resources.oom_score_adj)
+        parent = await self._parent(sandbox.cgroup_parent)
+        body = d.container_create(config, sandbox, sandbox_id, parent, score, self._full_rights)
+        uid = await self._create(d.container_name(config.name, sandbox, config.attempt), body)
+        self._links[uid] = config.log_path
+        return uid
+
+    async def start_container(self, container_id: str) -> None:
+        async with self._gate:
+            await self.api.post(f"/containers/{container_id}/start")
+        link = self._links.pop(container_id, "")
+        if link:
+            log = f"{(await self._info())['DockerRootDir']}/containers/{container_id}/{container_id}-json.log"
+            with contextlib.suppress(FileExistsError):
+                Path(link).parent.mkdir(parents=True, exist_ok=True)
+                os.symlink(log, link)
+
+    async def stop_container(self, container_id: str, grace: float) -> None:
+        query = {"t": max(int(grace + 0.5), 0)}
+        try:
+            await self.api.post(f"/containers/{container_id}/stop", None, query, grace + STOP_SLACK)
+        except DockerError as error:
+            if error.status not in (304, 404):
+                raise
+
+    async def remove_container(self, container_id: str) -> None:
+        known = self._containers.pop(container_id, None)
+        if known is not None and known[1].termination_path:
+            Path(known[1].termination_path).unlink(missing_ok=True)
+        try:
+            await self.api.delete(f"/containers/{container_id}", {"force": True, "v": True})
+        except DockerError as error:
+            if error.status not in (404, 409):  # 409: it is being removed already
+                raise
+
+    # What there is.
+
+    async def list(self, pod_uid: str = "") -> tuple[Sequence[Sandbox], Sequence[Container]]:
+        wanted = f"{d.POD_UID}={pod_uid}" if pod_uid else d.POD_UID
+        query = {"all": True, "filters": {"label": [wanted]}}
+        entries = await self.api.get("/containers/json", query)
+        sandboxes: list[Sandbox] = []
+        containers: list[Container] = []
+        for entry in entries:
+            kind = entry["Labels"].get(d.CONTAINER_TYPE)
+            if kind == d.SANDBOX:
+                sandbox = d.sandbox_of(entry)
+                if sandbox is not None:
+                    sandboxes.append(sandbox)
+            elif kind == d.CONTAINER and d.name_parts(entry["Names"]) is not None:
+                found = await self._container(entry["Id"], entry["State"])
+                if found is not None:
+                    containers.append(found)
+        if not pod_uid:
+            present = {entry["Id"] for entry in entries}
+            self._containers = {uid: known for uid, known in self._containers.items() if uid in present}
+        return sandboxes, containers
+
+    async def _container(self, uid: str, state: str) -> Container | None:
+        """What is known, or what Docker says where its state has changed; None for one that went away meanwhile."""
+        known = self._containers.get(uid)
+        if known is not None and known[0] == state and state != "created":
+            return known[1]
+        try:
+            inspected = await self.api.get(f"/containers/{uid}/json")
+            found = d.container_of(inspected, await self._image(inspected["Image"]))
+            if found.state == "exited":
+                found = await self._with_message(found, inspected["Config"]["Labels"].get(d.TERMINATION_POLICY, ""))
+        except DockerError as error:
+            if error.status in (404, 409):  # 409: it is just being removed
+                return None
+            raise
+        self._containers[uid] = (inspected["State"]["Status"], found)
+        return found
+
+    async def _image(self, uid: str) -> Any:
+        if uid not in self._images:
+            try:
+                self._images[uid] = await self.api.get(f"/images/{uid}/json")
+            except DockerError as error:
+                if error.status != 404:
+                    raise
+                return None
+        return self._images[uid]
+
+    async def _with_message(self, container: Container, policy: str) -> Container:
+        text = ""
+        if container.termination_path:
+            text = await asyncio.to_thread(_tail, container.termination_path, TERMINATION_BYTES)
+        if not text and policy == "FallbackToLogsOnError" and container.exit_code != 0:
+            options = LogOptions(tail=TERMINATION_LOG_LINES)
+            data = b"".join([piece async for piece in self.logs(container.id, options)])
+            text = data[-TERMINATION_LOG_BYTES:].decode(errors="replace")
+        message = ": ".join(part for part in (container.message, text) if part)
+        return replace(container, message=message)
+
+    async def sandbox_pid(self, sandbox_id: str) -> int:
+        """Its first process; RuntimeFailure where it does not run."""
+        pid = int((await self.api.get(f"/containers/{sandbox_id}/json"))["State"]["Pid"])
+        if not pid:
+            raise RuntimeFailure(f"sandbox {sandbox_id[:12]} does not run")
+        return pid
+
+    async def changes(self) -> AsyncIterator[str]:
+        filters = {"type": ["container"], "event": list(EVENTS), "label": [d.POD_UID]}
+        async with self.api.stream("GET", "/events", {"filters": filters}) as answer:
+            yield ""
+            async for event in _json_lines(answer):
+                uid = event.get("Actor", {}).get("Attributes", {}).get(d.POD_UID)
+                if uid:
+                    yield uid
+        raise DockerGone("the Docker daemon ended its events")
+
+    # Images.
+
+    async def image_status(self, image: str) -> Image | None:
+        try:
+            inspected = await self.api.get(f"/images/{image}/json")
+        except DockerError as error:
+            if error.status == 404:
+                return None
+            raise
+        self._images[inspected["Id"]] = inspected
+        return d.image_of(inspected)
+
+    async def pull_image(self, image: str, auth: str = "") -> Image:
+        headers = {"X-Registry-Auth": auth} if auth else {}
+        name, tag = image_name(image)
+        query = {"fromImage": name, "tag": tag}
+        async with self.api.stream("POST", "/images/create", query, headers) as answer:
+            async for progress in _json_lines(answer):
+                if "error" in progress:
+                    # A failure in the midst of the stream; worded as one before it.
+                    raise DockerError(500, str(progress["error"]).removeprefix("Error response from daemon: "))
+        found = await self.image_status(image)
+        if found is None:
+            raise RuntimeFailure(f'image "{image}" was pulled but is not there')
+        return found
+
+    async def remove_image(self, image: str) -> None:
+        """RuntimeFailure where a container uses it."""
+        try:
+            await self.api.delete(f"/images/{image}")
+        except DockerError as error:
+            if error.status != 404:
+                raise
+
+    async def image_root(self) -> str:
+        return str((await self._info())["DockerRootDir"])
+
+    async def image_ids_in_use(self) -> set[str]:
+        """Of every container there is, and the sandbox's own."""
+        entries = await self.api.get("/containers/json", {"all": True})
+        own = await self.image_status(self._sandbox_image or pause.IMAGE)
+        return {entry["ImageID"] for entry in entries} | ({own.id} if own is not None else set())
+
+    async def images(self) -> Sequence[Image]:
+        entries = await self.api.get("/images/json")
+        result = []
+        for entry in entries:
+            tags = [tag for tag in entry.get("RepoTags") or () if tag != "<none>:<none>"]
+            digests = [digest for digest in entry.get("RepoDigests") or () if digest != "<none>@<none>"]
+            result.append(Image(entry["Id"], d.image_ref(entry), (*digests, *tags), entry["Size"]))
+        return result
+
+    # Streams.
+
+    async def _exec_create(self, container_id: str, command: Sequence[str], stdin: bool, tty: bool) -> str:
+        body = {
+            "Cmd": list(command),
+            "AttachStdin": stdin,
+            "AttachStdout": True,
+            "AttachStderr": not tty,
+            "Tty": tty,
+        }
+        return str((await self.api.post(f"/containers/{container_id}/exec", body))["Id"])
+
+    async def _exit_code(self, exec_id: str) -> int:
+        inspected = await self.api.get(f"/exec/{exec_id}/json")
+        code = inspected["ExitCode"]
+        return EXEC_GONE if code is None else int(code)
+
+    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> ExecResult:
+        exec_id = await self._exec_create(container_id, command, stdin=False, tty=False)
+        output = bytearray()
+        try:
+            async with asyncio.timeout(timeout or None):
+                frames = Frames()
+                body = {"Detach": False, "Tty": False}
+                async with self.api.stream("POST", f"/exec/{exec_id}/start", body=body) as answer:
+                    async for piece in answer:
+                        for _, data in frames.feed(piece):
+                            output += data
+        except TimeoutError:
+            return ExecResult(-1, bytes(output))
+        return ExecResult(await self._exit_code(exec_id), bytes(output))
+
+    async def exec(
+        self, container_id: str, command: Sequence[str], streams: CommandStreams, *, stdin: bool, tty: bool
+    ) -> int:
+        exec_id = await self._exec_create(container_id, command, stdin, tty)
+        duplex = await self.api.hijack(f"/exec/{exec_id}/start", None, {"Detach": False, "Tty": tty})
+        await self._join(duplex, streams, stdin, tty, f"/exec/{exec_id}/resize")
+        return await self._exit_code(exec_id)
+
+    async def attach(self, container_id: str, streams: CommandStreams, *, stdin: bool, tty: bool) -> None:
+        query = {"stream": True, "stdin": stdin, "stdout": True, "stderr": True}
+        duplex = await self.api.hijack(f"/containers/{container_id}/attach", query)
+        await self._join(duplex, streams, stdin, tty, f"/containers/{container_id}/resize")
+
+    async def _join(self, duplex: Duplex, streams: CommandStreams, stdin: bool, tty: bool, resize: str) -> None:
+        """Copies until the process's output ends."""
+
+        async def inwards() -> None:
+            while data := await streams.read_stdin():
+                await duplex.write(data)
+            duplex.write_eof()
+
+        async def sizes() -> None:
+            async for width, height in streams.sizes():
+                try:
+                    await self.api.post(resize, None, {"w": width, "h": height})
+                except DockerError as error:
+                    logger.debug("resizing a terminal: %s", error)  # it may have ended
+
+        tasks = [asyncio.ensure_future(inwards())] if stdin else []
+        if tty:
+            tasks.append(asyncio.ensure_future(sizes()))
+        try:
+            frames = Frames()
+            while piece := await duplex.read():
+                if tty:
+                    await streams.write_stdout(piece)
+                    continue
+                for kind, data in frames.feed(piece):
+                    await (streams.write_stderr if kind == STDERR else streams.write_stdout)(data)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            duplex.close()
+
+    async def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+        inspected = await self.api.get(f"/containers/{container_id}/json")
+        query = {
+            "stdout": True,
+            "stderr": True,
+            "follow": options.follow,
+            "timestamps": options.timestamps,
+            "tail": "all" if options.tail is None else options.tail,
+            "since": _unix(options.since),
+        }
+        frames = Frames()
+        async with self.api.stream("GET", f"/containers/{container_id}/logs", query) as answer:
+            async for piece in answer:
+                if inspected["Config"]["Tty"]:
+                    yield piece
+                    continue
+                for _, data in frames.feed(piece):
+                    yield data
+
+
+def image_name(image: str) -> tuple[str, str]:
+    """Name and tag of a reference as /images/create wants them; a digest counts as a tag."""
+    if "@" in image:
+        name, _, digest = image.partition("@")
+        return name, digest
+    head, slash, last = image.rpartition("/")
+    name, colon, tag = last.partition(":")
+    return head + slash + name, tag if colon else "latest"
+
+
+def _unix(when: datetime | None) -> str | None:
+    return None if when is None else f"{when.timestamp():.9f}"
+
+
+def _tail(path: str, limit: int) -> str:
+    """The last bytes of a file, "" where there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - limit, 0))
+            return file.read(limit).decode(errors="replace")
+    except OSError as error:
+        logger.debug("termination message: %s", error)
+        return ""
+
+
+async def _json_lines(stream: Any) -> AsyncIterator[Any]:
+    rest = b""
+    async for piece in stream:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+    if rest.strip():
+        yield json.loads(rest)

@@ -1,0 +1,62 @@
+"""Connections to ports inside a pod, its loopback's included (upstream: streaming port-forward in the pod's namespace)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+from ..network.links import inside
+from ..prober import GO_ERRORS
+
+CONNECT_SECONDS = 30.0
+READ_BYTES = 64 << 10
+
+
+class SocketDuplex:
+    """wire.duplex.Duplex over a stream."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def read(self) -> bytes:
+        try:
+            return await self._reader.read(READ_BYTES)
+        except ConnectionError:
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _connected(namespace: str, port: int) -> socket.socket:
+    """In a thread of its own: a socket belongs to the namespace that it was made in."""
+    problems = []
+    with inside(namespace):
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            made = socket.socket(family, socket.SOCK_STREAM)
+            made.settimeout(CONNECT_SECONDS)
+            try:
+                made.connect((host, port))
+            except OSError as error:
+                made.close()
+                problems.append(GO_ERRORS.get(error.errno or 0, str(error)))
+                continue
+            made.setblocking(False)
+            return made
+    four, six = problems
+    text = f"failed to connect to localhost:{port} inside namespace, IPv4: dial tcp4 127.0.0.1:{port}: {four} "
+    raise ConnectionRefusedError(errno.ECONNREFUSED, text + f"IPv6 dial tcp6 [::1]:{port}: {six}")
+
+
+async def connect(pid: int, port: int) -> SocketDuplex:
+    """To a port of the pod whose sandbox is this process; OSError where nobody listens."""
+    with ThreadPoolExecutor(1, "port-forward") as thread:
+        loop = asyncio.get_running_loop()
+        made = await loop.run_in_executor(thread, _connected, f"/proc/{pid}/ns/net", port)
+    return SocketDuplex(*await asyncio.open_connection(sock=made))

@@ -1,0 +1,265 @@
+"""The kubelet's flags and its configuration file (upstream: cmd/kubelet/app/options, kubelet.config.k8s.io/v1beta1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from pybernetes.api.types import core_v1 as core
+from pybernetes.component import flags
+from pybernetes.component.command import VERBOSITY
+from pybernetes.component.flags import Flag, Values
+
+from .images import CollectionPolicy
+from .options import EVICTION_HARD, KubeletOptions
+from .runtime.dockerapi import DEFAULT_ENDPOINT
+
+TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+EVICTION_SIGNALS = ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "pid.available")
+
+
+def signals(text: str) -> dict[str, str]:
+    """memory.available<100Mi,nodefs.available<10%"""
+    result = {}
+    for part in flags.strings(text):
+        name, less, value = part.partition("<")
+        if not less or not value or name not in EVICTION_SIGNALS:
+            raise ValueError(f"invalid eviction threshold {part!r}: it looks like memory.available<100Mi")
+        result[name] = value
+    return result
+
+
+def taints(text: str) -> list[core.Taint]:
+    """key=value:Effect,key:Effect"""
+    result = []
+    for part in flags.strings(text):
+        pair, _, effect = part.rpartition(":")
+        key, _, value = pair.partition("=")
+        if not key or effect not in TAINT_EFFECTS:
+            raise ValueError(f"invalid taint spec: {part}")
+        result.append(core.Taint(key=key, value=value, effect=effect))
+    return result
+
+
+NODE, NET, PORT, POD, RUN = "Node", "Network", "Serving", "Pods", "Runtime"
+FLAGS: tuple[Flag, ...] = (
+    VERBOSITY,
+    Flag("config", flags.string, "", "A KubeletConfiguration file; flags given as well win."),
+    Flag("kubeconfig", flags.string, "", "How the API server is reached."),
+    Flag("bootstrap-kubeconfig", flags.string, "", "Used to get a client certificate when --kubeconfig is not there yet."),
+    Flag("rotate-certificates", flags.boolean, True, "Renew the client certificate before it ends."),
+    Flag("hostname-override", flags.string, "", "The node's name instead of the host's.", NODE),
+    Flag("node-ip", flags.strings, [], "The node's addresses; default: that of the default route.", NODE),
+    Flag("node-labels", flags.mapping, {}, "Labels to register the node with.", NODE),
+    Flag("register-node", flags.boolean, True, "Make the Node object.", NODE),
+    Flag("register-with-taints", taints, [], "Taints to register the node with.", NODE),
+    Flag("max-pods", flags.integer, 110, "How many pods the node takes.", NODE),
+    Flag("root-dir", flags.string, "/var/lib/kubelet", "Where volumes and state lie.", NODE),
+    Flag("cert-dir", flags.string, "", "Where certificates lie; default: ROOT-DIR/pki.", NODE),
+    Flag("pod-logs-dir", flags.string, "/var/log/pods", "Where links to containers' logs are made (podLogsDir).", NODE),
+    Flag("node-status-update-frequency", flags.duration, 10.0, "Accepted; the status is looked at every ten seconds.", NODE),
+    Flag("eviction-hard", signals, dict(EVICTION_HARD), "Under which amounts the node is under pressure.", NODE),
+    Flag("image-gc-high-threshold", flags.integer, 85, "Percent of disk use at which unused images go.", NODE),
+    Flag("image-gc-low-threshold", flags.integer, 80, "Percent of disk use to which images are freed.", NODE),
+    Flag("minimum-image-ttl-duration", flags.duration, 120.0, "How old an unused image must be to go.", NODE),
+    Flag("fail-swap-on", flags.boolean, False, "Accepted: swap is never a reason to fail here.", NODE),
+    Flag("pod-cidr", flags.string, "", "The pods' addresses where no controller gives the node a range.", NET),
+    Flag("non-masquerade-cidr", flags.string, "", "Where pods go with their own addresses; default: the node's pods.", NET),
+    Flag("pod-bridge", flags.string, "pyb0", "The bridge that pods are connected to (ours).", NET),
+    Flag("cluster-dns", flags.strings, [], "Addresses of the cluster's DNS service.", NET),
+    Flag("cluster-domain", flags.string, "cluster.local", "The cluster's DNS domain.", NET),
+    Flag("resolv-conf", flags.string, "/etc/resolv.conf", "The resolver's file that pods' are made from.", NET),
+    Flag("address", flags.string, "0.0.0.0", "Where the HTTPS port listens.", PORT),
+    Flag("port", flags.integer, 10250, "The HTTPS port; 0: none.", PORT),
+    Flag("healthz-bind-address", flags.string, "127.0.0.1", "Where /healthz listens.", PORT),
+    Flag("healthz-port", flags.integer, 10248, "The port of /healthz; 0: none.", PORT),
+    Flag("tls-cert-file", flags.string, "", "The HTTPS port's certificate; default: one made here.", PORT),
+    Flag("tls-private-key-file", flags.string, "", "The key of --tls-cert-file.", PORT),
+    Flag("client-ca-file", flags.string, "", "Who signs client certificates.", PORT),
+    Flag("anonymous-auth", flags.boolean, False, "Let requests without credentials in.", PORT),
+    Flag("authentication-token-webhook", flags.boolean, True, "Ask the API server about bearer tokens.", PORT),
+    Flag("authorization-mode", flags.string, "Webhook", "Webhook or AlwaysAllow.", PORT),
+    Flag("pod-manifest-path", flags.string, "", "A directory of static pods, or a single file.", POD),
+    Flag("file-check-frequency", flags.duration, 1.0, "How often --pod-manifest-path is looked at.", POD),
+    Flag("sync-frequency", flags.duration, 60.0, "How often config maps and secrets are brought into volumes.", POD),
+    Flag("allowed-unsafe-sysctls", flags.strings, [], "Sysctls that pods may set besides the safe ones.", POD),
+    Flag("runtime", flags.string, "docker", "docker, or hollow: pods without containers (ours).", RUN),
+    Flag("hollow-nodes", flags.integer, 1, "So many hollow nodes, NAME-0, NAME-1, ... (ours).", RUN),
+    Flag("docker-endpoint", flags.string, DEFAULT_ENDPOINT, "Docker's socket.", RUN),
+    Flag("container-runtime-endpoint", flags.string, "", "Docker's socket, as newer kubelets call the flag.", RUN),
+    Flag("pod-infra-container-image", flags.string, "", "The sandbox's image; default: one made here.", RUN),
+    Flag("cgroup-driver", flags.string, "", "Accepted: Docker is asked.", RUN),
+)  # fmt: skip
+
+# KubeletConfiguration's field, by path, and the flag that means the same.
+FIELDS = {
+    "address": "address",
+    "port": "port",
+    "healthzPort": "healthz-port",
+    "healthzBindAddress": "healthz-bind-address",
+    "staticPodPath": "pod-manifest-path",
+    "fileCheckFrequency": "file-check-frequency",
+    "syncFrequency": "sync-frequency",
+    "tlsCertFile": "tls-cert-file",
+    "tlsPrivateKeyFile": "tls-private-key-file",
+    "rotateCertificates": "rotate-certificates",
+    "authentication.anonymous.enabled": "anonymous-auth",
+    "authentication.webhook.enabled": "authentication-token-webhook",
+    "authentication.x509.clientCAFile": "client-ca-file",
+    "authorization.mode": "authorization-mode",
+    "clusterDomain": "cluster-domain",
+    "clusterDNS": "cluster-dns",
+    "nodeStatusUpdateFrequency": "node-status-update-frequency",
+    "imageMinimumGCAge": "minimum-image-ttl-duration",
+    "imageGCHighThresholdPercent": "image-gc-high-threshold",
+    "imageGCLowThresholdPercent": "image-gc-low-threshold",
+    "cgroupDriver": "cgroup-driver",
+    "maxPods": "max-pods",
+    "podCIDR": "pod-cidr",
+    "resolvConf": "resolv-conf",
+    "evictionHard": "eviction-hard",
+    "failSwapOn": "fail-swap-on",
+    "allowedUnsafeSysctls": "allowed-unsafe-sysctls",
+    "registerNode": "register-node",
+    "registerWithTaints": "register-with-taints",
+    "podLogsDir": "pod-logs-dir",
+    "containerRuntimeEndpoint": "container-runtime-endpoint",
+}
+
+
+def from_file(document: Any) -> dict[str, Any]:
+    """Flags' values that a KubeletConfiguration gives. ValueError for what it is not; fields unknown here are passed over."""
+    if not isinstance(document, dict) or document.get("kind") != "KubeletConfiguration":
+        raise ValueError("it is no KubeletConfiguration")
+    known = {flag.name: flag for flag in FLAGS}
+    result: dict[str, Any] = {}
+    for path, name in FIELDS.items():
+        value: Any = document
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is None:
+            continue
+        result[name] = _converted(path, value, known[name].type)
+    return result
+
+
+def _converted(path: str, value: Any, parse: Callable[[str], Any]) -> Any:
+    if path == "registerWithTaints":
+        return [core.Taint(key=t["key"], value=t.get("value", ""), effect=t["effect"]) for t in value]
+    if path == "evictionHard":
+        return {str(key): str(amount) for key, amount in value.items()}
+    if isinstance(value, list):
+        return [str(item) for item in value]
+    if isinstance(value, bool | int) and parse in (flags.boolean, flags.integer):
+        return value
+    try:
+        return parse(str(value))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that the process is told besides the node's own options."""
+
+    options: KubeletOptions
+    values: Values = field(default_factory=dict)
+
+    def __getitem__(self, flag: str) -> Any:
+        return self.values[flag]
+
+
+def settings(values: Values, name: str, addresses: Sequence[str]) -> Settings:
+    """`values`: as parsed; `name` and `addresses`: the host's, where no flag says otherwise."""
+    options = KubeletOptions(
+        hostname_override=values["hostname-override"] or name,
+        node_ip=tuple(values["node-ip"] or addresses),
+        node_labels=values["node-labels"],
+        register_with_taints=tuple(values["register-with-taints"]),
+        register_node=values["register-node"],
+        root_dir=values["root-dir"],
+        pod_logs_dir=values["pod-logs-dir"],
+        max_pods=values["max-pods"],
+        port=values["port"],
+        pod_cidr=values["pod-cidr"],
+        cluster_dns=tuple(values["cluster-dns"]),
+        cluster_domain=values["cluster-domain"],
+        resolv_conf=values["resolv-conf"],
+        pod_manifest_path=values["pod-manifest-path"],
+        file_check_seconds=values["file-check-frequency"],
+        sync_seconds=values["sync-frequency"],
+        allowed_unsafe_sysctls=tuple(values["allowed-unsafe-sysctls"]),
+        eviction_hard=values["eviction-hard"],
+        image_gc=CollectionPolicy(
+            values["image-gc-high-threshold"],
+            values["image-gc-low-threshold"],
+            timedelta(seconds=values["minimum-image-ttl-duration"]),
+        ),
+    )
+    return Settings(options, values)
+
+
+def _duration(seconds: float) -> str:
+    """As Go writes it: 1m0s, 20s, 2h0m0s."""
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if whole != seconds:
+        return f"{seconds:g}s"
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest}s"
+
+
+def configz(chosen: Settings, driver: str) -> bytes:
+    """What /configz shows: KubeletConfiguration, of the fields that mean something here."""
+    options, values = chosen.options, chosen.values
+    shown: Mapping[str, Any] = {
+        "enableServer": bool(values["port"]),
+        "staticPodPath": options.pod_manifest_path,
+        "syncFrequency": _duration(options.sync_seconds),
+        "fileCheckFrequency": _duration(options.file_check_seconds),
+        "address": values["address"],
+        "port": options.port,
+        "tlsCertFile": values["tls-cert-file"],
+        "tlsPrivateKeyFile": values["tls-private-key-file"],
+        "rotateCertificates": values["rotate-certificates"],
+        "authentication": {
+            "x509": {"clientCAFile": values["client-ca-file"]} if values["client-ca-file"] else {},
+            "webhook": {"enabled": values["authentication-token-webhook"], "cacheTTL": "2m0s"},
+            "anonymous": {"enabled": values["anonymous-auth"]},
+        },
+        "authorization": {
+            "mode": values["authorization-mode"],
+            "webhook": {"cacheAuthorizedTTL": "5m0s", "cacheUnauthorizedTTL": "30s"},
+        },
+        "enableDebuggingHandlers": True,
+        "healthzPort": values["healthz-port"],
+        "healthzBindAddress": values["healthz-bind-address"],
+        "clusterDomain": options.cluster_domain,
+        "clusterDNS": list(options.cluster_dns),
+        "nodeStatusUpdateFrequency": "10s",
+        "nodeStatusReportFrequency": "5m0s",
+        "nodeLeaseDurationSeconds": 40,
+        "imageMinimumGCAge": _duration(options.image_gc.minimum_age.total_seconds()),
+        "imageGCHighThresholdPercent": options.image_gc.high_percent,
+        "imageGCLowThresholdPercent": options.image_gc.low_percent,
+        "cgroupsPerQOS": True,
+        "cgroupDriver": driver,
+        "maxPods": options.max_pods,
+        "podCIDR": options.pod_cidr,
+        "resolvConf": options.resolv_conf,
+        "cpuCFSQuota": True,
+        "cpuCFSQuotaPeriod": "100ms",
+        "nodeStatusMaxImages": 50,
+        "serializeImagePulls": False,
+        "evictionHard": options.eviction_hard,
+        "failSwapOn": values["fail-swap-on"],
+        "configMapAndSecretChangeDetectionStrategy": "Get",
+        "enforceNodeAllocatable": ["pods"],
+        "allowedUnsafeSysctls": list(options.allowed_unsafe_sysctls),
+        "enableSystemLogHandler": False,
+    }
+    absent: tuple[Any, ...] = ("", [], None)
+    kept = {key: value for key, value in shown.items() if value not in absent}
+    return json.dumps({"kubeletconfig": kept}, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,343 @@
+"""What a pod's worker asks of volumes (upstream: pkg/kubelet/volumemanager, kubelet_pods.go makeMounts)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from pybernetes.api.quantity import Quantity
+from pybernetes.api.types import core_v1 as core
+
+from .. import config
+from ..hosts import hosts_file
+from ..runtime.types import Mount, RuntimeFailure
+from . import atomicwriter, hostpath, mount, ownership, payload, subpath
+
+logger = logging.getLogger(__name__)
+
+DIRECTORIES = {  # as upstream's plugins are called, with / as ~
+    "config_map": "kubernetes.io~configmap",
+    "secret": "kubernetes.io~secret",
+    "downward_api": "kubernetes.io~downward-api",
+    "projected": "kubernetes.io~projected",
+    "empty_dir": "kubernetes.io~empty-dir",
+}
+IN_MEMORY = ("secret", "downward_api", "projected")
+PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+TERMINATION_FILE_MODE = 0o666  # whatever user the container runs as
+REFRESH_PART = 0.8  # of a token's life, after which a new one is asked for
+CONFIG_ERROR = config.CONFIG_ERROR
+
+
+class Source(Protocol):
+    """The API as volumes need it."""
+
+    async def get(self, kind: str, name: str, namespace: str) -> core.ConfigMap | core.Secret | None: ...
+
+    async def token(self, pod: core.Pod, audience: str, seconds: int) -> tuple[str, datetime]:
+        """A service account's token for a pod, and when it ends."""
+        ...
+
+    async def claim(self, name: str, namespace: str) -> core.PersistentVolume:
+        """The volume that is bound to a claim. RuntimeFailure where there is none."""
+        ...
+
+
+@dataclass(slots=True)
+class _Token:
+    text: str
+    renew_at: datetime
+
+
+class VolumeManager:
+    """Implements worker.Volumes under `root_dir`/pods/UID."""
+
+    def __init__(
+        self,
+        root_dir: str,
+        source: Source,
+        now: Callable[[], datetime],
+        *,
+        host_ips: Sequence[str] = (),
+        cluster_domain: str = "cluster.local",
+        allocatable: Callable[[], Mapping[str, Quantity]] = dict,
+    ) -> None:
+        self._pods = Path(root_dir) / "pods"
+        self._source, self._now = source, now
+        self._host_ips, self._domain, self._allocatable = host_ips, cluster_domain, allocatable
+        self._tokens: dict[tuple[str, str, str, int], _Token] = {}
+        self._hosts: dict[str, str] = {}  # persistent volumes' directories by "UID/VOLUME"
+        self._writes = 0
+
+    def pod_directory(self, uid: str) -> Path:
+        return self._pods / uid
+
+    def known(self) -> list[str]:
+        """The uids whose directories are there."""
+        return [entry.name for entry in self._pods.iterdir()] if self._pods.is_dir() else []
+
+    async def prepare(self, pod: core.Pod) -> None:
+        """Makes every volume; RuntimeFailure with FailedMount's text."""
+        self.pod_directory(pod.metadata.uid).mkdir(parents=True, exist_ok=True, mode=0o750)
+        for volume in pod.spec.volumes:
+            kind = _kind(volume)
+            if kind is None:
+                raise RuntimeFailure(
+                    f"Unable to attach or mount volumes: unmounted volumes=[{volume.name}], unattached volumes=[], "
+                    f"failed to process volumes=[{volume.name}]: failed to get Plugin from volumeSpec for volume "
+                    f'"{volume.name}" err=no volume plugin matched'
+                )
+            try:
+                await self._set_up(pod, volume, kind)
+            except (RuntimeFailure, OSError) as error:
+                raise RuntimeFailure(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
+
+    async def _set_up(self, pod: core.Pod, volume: core.Volume, kind: str) -> None:
+        if kind == "host_path":
+            assert volume.host_path is not None
+            hostpath.check(volume.host_path.path, volume.host_path.type or "")
+        elif kind == "persistent_volume_claim":
+            assert volume.persistent_volume_claim is not None
+            name = volume.persistent_volume_claim.claim_name
+            found = await self._source.claim(name, pod.metadata.namespace)
+            self._hosts[f"{pod.metadata.uid}/{volume.name}"] = _persistent_path(found)
+        elif kind == "empty_dir":
+            await asyncio.to_thread(self._empty_directory, pod, volume)
+        else:
+            await self.write(pod, volume)
+
+    def _empty_directory(self, pod: core.Pod, volume: core.Volume) -> None:
+        assert volume.empty_dir is not None
+        path = self.directory(pod, volume)
+        if path.is_dir() and (volume.empty_dir.medium != "Memory" or str(path) in mount.mounted_below(path)):
+            return  # a restarted kubelet finds it
+        path.mkdir(parents=True, exist_ok=True)
+        if volume.empty_dir.medium == "Memory":
+            limit = volume.empty_dir.size_limit
+            mount.tmpfs(path, limit.value() if limit is not None else 0)
+        else:
+            os.chmod(path, 0o777)
+        self._own(pod, path)
+
+    def _own(self, pod: core.Pod, path: Path) -> None:
+        group = payload.fs_group(pod)
+        if group is not None:
+            context = pod.spec.security_context
+            policy = context.fs_group_change_policy if context is not None else None
+            ownership.set_group(path, group, policy == "OnRootMismatch")
+
+    async def write(self, pod: core.Pod, volume: core.Volume) -> bool:
+        """Makes the files of an object's volume as the objects are now; whether something changed."""
+        objects = {}
+        for kind, name in payload.references(volume):
+            objects[kind, name] = await self._source.get(kind, name, pod.metadata.namespace)
+        tokens = await self._tokens_of(pod, volume)
+        ips = self._host_ips if pod.spec.host_network else tuple(ip.ip for ip in pod.status.pod_ips)
+        facts = payload.Facts(ips, self._host_ips, self._allocatable())
+        files = payload.of_volume(
+            pod, volume, lambda kind, name: objects.get((kind, name)), facts, lambda wanted: tokens[wanted.audience]
+        )
+        assert files is not None
+        return await asyncio.to_thread(self._write, pod, volume, files)
+
+    def _write(self, pod: core.Pod, volume: core.Volume, files: payload.Payload) -> bool:
+        path = self.directory(pod, volume)
+        fresh = not path.is_dir()
+        path.mkdir(parents=True, exist_ok=True)
+        if _kind(volume) in IN_MEMORY and str(path) not in mount.mounted_below(path):
+            mount.tmpfs(path)
+        elif fresh:
+            os.chmod(path, 0o777)
+        group = payload.fs_group(pod)
+        if group is not None and path.stat().st_gid != group:
+            os.chown(path, -1, group)
+            os.chmod(path, ownership.wanted_mode(path.stat().st_mode & 0o7777, True))
+        self._writes += 1
+        stamp = f"{self._now():%Y_%m_%d_%H_%M_%S}.{self._writes:09d}"
+        while (path / f"..{stamp}").exists():  # of a kubelet before this one, within the same second
+            self._writes += 1
+            stamp = f"{self._now():%Y_%m_%d_%H_%M_%S}.{self._writes:09d}"
+        return atomicwriter.write(path, files, stamp, group)
+
+    async def _tokens_of(self, pod: core.Pod, volume: core.Volume) -> dict[str, str]:
+        tokens = {}
+        for part in volume.projected.sources if volume.projected is not None else ():
+            wanted = part.service_account_token
+            if wanted is not None:
+                seconds = wanted.expiration_seconds or payload.TOKEN_SECONDS
+                tokens[wanted.audience] = await self._token(pod, wanted.audience, seconds)
+        return tokens
+
+    async def _token(self, pod: core.Pod, audience: str, seconds: int) -> str:
+        key = (pod.metadata.uid, pod.spec.service_account_name, audience, seconds)
+        known, now = self._tokens.get(key), self._now()
+        if known is None or now >= known.renew_at:
+            text, ends = await self._source.token(pod, audience, seconds)
+            known = self._tokens[key] = _Token(text, now + (ends - now) * REFRESH_PART)
+        return known.text
+
+    async def refresh(self, pod: core.Pod) -> None:
+        """Brings changed objects and new tokens into the pod's volumes; what fails stays as it is, and is logged."""
+        for volume in pod.spec.volumes:
+            kind = _kind(volume)
+            if kind in DIRECTORIES and kind != "empty_dir" and self.directory(pod, volume).is_dir():
+                try:
+                    await self.write(pod, volume)
+                except (RuntimeFailure, OSError) as error:
+                    logger.warning("volume %s of pod %s is not updated: %s", volume.name, pod.metadata.name, error)
+
+    def directory(self, pod: core.Pod, volume: core.Volume) -> Path:
+        """Where a volume lies on the host."""
+        kind = _kind(volume)
+        if kind == "host_path" and volume.host_path is not None:
+            return Path(volume.host_path.path)
+        if kind == "persistent_volume_claim":
+            return Path(self._hosts[f"{pod.metadata.uid}/{volume.name}"])
+        return self.pod_directory(pod.metadata.uid) / "volumes" / DIRECTORIES[str(kind)] / volume.name
+
+    async def mounts(
+        self,
+        pod: core.Pod,
+        container: core.Container,
+        attempt: int,
+        ips: Sequence[str],
+        variables: Mapping[str, str],
+    ) -> list[Mount]:
+        """Everything that the container mounts. RuntimeFailure with CreateContainerConfigError where a sub-path is refused."""
+        result = [
+            self._mount(pod, container, index, wanted, variables)
+            for index, wanted in enumerate(container.volume_mounts)
+        ]
+        if not any(m.container_path == "/etc/hosts" for m in result) and (ips or pod.spec.host_network):
+            result.append(Mount(self._hosts_file(pod, ips), "/etc/hosts"))
+        if container.termination_message_path:
+            result.append(Mount(self._termination_file(pod, container, attempt), container.termination_message_path))
+        return result
+
+    def _mount(
+        self,
+        pod: core.Pod,
+        container: core.Container,
+        index: int,
+        wanted: core.VolumeMount,
+        variables: Mapping[str, str],
+    ) -> Mount:
+        volume = next((v for v in pod.spec.volumes if v.name == wanted.name), None)
+        if volume is None:
+            raise RuntimeFailure(
+                f'cannot find volume "{wanted.name}" to mount into container "{container.name}"', CONFIG_ERROR
+            )
+        base = self.directory(pod, volume)
+        inner = wanted.sub_path
+        if wanted.sub_path_expr:
+            inner = _expanded(wanted.sub_path_expr, variables)
+        host_path = str(base)
+        if inner:
+            if os.path.isabs(inner) or ".." in Path(inner).parts:
+                raise RuntimeFailure(
+                    f"error SubPath `{inner}` must not be an absolute path or contain '..'", CONFIG_ERROR
+                )
+            place = self.pod_directory(pod.metadata.uid) / "volume-subpaths" / wanted.name / container.name / str(index)
+            try:
+                if _kind(volume) != "host_path" or base.is_dir():
+                    subpath.make(base, inner)
+                subpath.bind(base, inner, place)
+            except OSError as error:
+                logger.warning("sub-path %s of volume %s: %s", inner, wanted.name, error)
+                raise RuntimeFailure(
+                    f'failed to prepare subPath for volumeMount "{wanted.name}" of container "{container.name}"',
+                    CONFIG_ERROR,
+                ) from error
+            host_path = str(place)
+        always = _kind(volume) in DIRECTORIES and _kind(volume) != "empty_dir"
+        return Mount(
+            host_path,
+            wanted.mount_path if wanted.mount_path.startswith("/") else f"/{wanted.mount_path}",
+            wanted.read_only or always or _claim_read_only(volume),
+            PROPAGATION.get(wanted.mount_propagation or "", ""),
+        )
+
+    def _hosts_file(self, pod: core.Pod, ips: Sequence[str]) -> str:
+        path = self.pod_directory(pod.metadata.uid) / "etc-hosts"
+        host = Path("/etc/hosts").read_text() if pod.spec.host_network else ""
+        path.write_text(hosts_file(pod, ips, self._domain, host))
+        os.chmod(path, 0o644)
+        return str(path)
+
+    def _termination_file(self, pod: core.Pod, container: core.Container, attempt: int) -> str:
+        # Upstream gives each run's file a random name; the attempt says as much, and is found again after a crash.
+        path = self.pod_directory(pod.metadata.uid) / "containers" / container.name / f"{attempt:08x}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        os.chmod(path, TERMINATION_FILE_MODE)
+        return str(path)
+
+    async def cleanup(self, pod: core.Pod) -> None:
+        """Takes the volumes away; messages of ended containers stay until `remove`."""
+        await asyncio.to_thread(self._clean, pod.metadata.uid, ("volumes", "volume-subpaths"))
+
+    async def remove(self, uid: str) -> None:
+        """Takes everything of a pod away."""
+        await asyncio.to_thread(self._clean, uid, ("",))
+        self._tokens = {key: token for key, token in self._tokens.items() if key[0] != uid}
+        self._hosts = {key: path for key, path in self._hosts.items() if not key.startswith(f"{uid}/")}
+
+    def _clean(self, uid: str, parts: Sequence[str]) -> None:
+        for part in parts:
+            path = self.pod_directory(uid) / part
+            mount.unmount_below(path)
+            if path.is_dir():
+                shutil.rmtree(path)
+
+    def used_bytes(self, pod: core.Pod, volume: core.Volume) -> int:
+        """What an emptyDir holds on disk."""
+        return disk_usage(self.directory(pod, volume))
+
+
+def disk_usage(path: Path) -> int:
+    """The bytes that a directory's files occupy, as du counts them."""
+    total = 0
+    for folder, names, files in os.walk(path):
+        for name in [*names, *files]:
+            try:
+                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+            except FileNotFoundError:
+                continue  # somebody is writing there
+    return total
+
+
+def _kind(volume: core.Volume) -> str | None:
+    known = (*DIRECTORIES, "host_path", "persistent_volume_claim")
+    return next((name for name in known if getattr(volume, name) is not None), None)
+
+
+def _claim_read_only(volume: core.Volume) -> bool:
+    return volume.persistent_volume_claim is not None and volume.persistent_volume_claim.read_only
+
+
+def _persistent_path(volume: core.PersistentVolume) -> str:
+    spec = volume.spec
+    if spec.host_path is not None:
+        hostpath.check(spec.host_path.path, spec.host_path.type or "")
+        return spec.host_path.path
+    if spec.local is not None:
+        if not os.path.exists(spec.local.path):
+            raise RuntimeFailure(f'path "{spec.local.path}" does not exist')
+        return spec.local.path
+    raise RuntimeFailure("no volume plugin matched")
+
+
+def _expanded(text: str, variables: Mapping[str, str]) -> str:
+    """subPathExpr; unlike commands, an unknown name is an error."""
+    for match in config.REFERENCE.finditer(text):
+        name = match.group(1)
+        if name is not None and name not in variables:
+            raise RuntimeFailure(f"missing value for {name}", CONFIG_ERROR)
+    return config.expand(text, variables)

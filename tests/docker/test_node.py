@@ -1,0 +1,206 @@
+"""A kubelet as a process on Docker: what a user does with kubectl, restarts, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from pybernetes.kubelet import cleanup
+
+from .engine import endpoint
+from .node import BRIDGE, CIDR
+from .replay import outcomes
+
+IMAGE = "busybox:1.29"
+NODE = "localhost"  # a name that the API server can reach
+PORT, HEALTH_PORT, FORWARDED, HOST_PORT = 21690, 21691, 21692, 21693
+PATIENCE = 30.0
+
+pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+
+
+def until(what: str, holds: Callable[[], Any]) -> Any:
+    end = time.monotonic() + PATIENCE
+    while not (found := holds()):
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.05)
+    return found
+
+
+class Node:
+    """An API server and a kubelet, each a process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server = subprocess.Popen(
+            [sys.executable, "-m", "pybernetes", "testserver", "--json"], stdout=subprocess.PIPE, text=True
+        )
+        assert self.server.stdout is not None
+        self.kubeconfig = json.loads(self.server.stdout.readline())["kubeconfig"]
+        self.kubelet = self.start()
+
+    def start(self) -> subprocess.Popen[str]:
+        with (self.folder / "kubelet.log").open("a") as log:
+            return self._popen(log)
+
+    def _popen(self, log: IO[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "pybernetes", "kubelet", f"--kubeconfig={self.kubeconfig}"),
+                *(
+                    f"--hostname-override={NODE}",
+                    f"--root-dir={self.folder}/root",
+                    f"--pod-logs-dir={self.folder}/logs",
+                ),
+                *(f"--docker-endpoint={endpoint()}", f"--pod-cidr={CIDR}", f"--pod-bridge={BRIDGE}"),
+                *(f"--port={PORT}", f"--healthz-port={HEALTH_PORT}"),
+                *("--anonymous-auth", "--authorization-mode=AlwaysAllow", "--cluster-dns=10.96.0.10"),
+            ],
+            stderr=log,
+            text=True,
+        )
+
+    def kubectl(self, *arguments: str, stdin: str = "", check: bool = True) -> str:
+        done = subprocess.run(
+            ["kubectl", "--kubeconfig", self.kubeconfig, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run(self, name: str, script: str, **more: Any) -> None:
+        container = {"name": "c", "image": IMAGE, "command": ["sh", "-c", script], **more}
+        spec = {"nodeName": NODE, "terminationGracePeriodSeconds": 1, "containers": [container]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", f"--timeout={PATIENCE:.0f}s")
+
+    def close(self) -> None:
+        self.kubelet.terminate()
+        self.kubelet.wait(10)
+        self.server.terminate()
+        self.server.communicate(timeout=10)
+
+
+def containers() -> list[str]:
+    listed = ["docker", "-H", endpoint(), "ps", "-aq", "--filter", "label=io.kubernetes.pod.uid"]
+    return sorted(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split())
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Node]:
+    node = Node(folder)
+    try:
+        until("the node is registered", lambda: NODE in node.kubectl("get", "nodes", "-o", "name"))
+        node.kubectl("create", "serviceaccount", "default", check=False)
+        node.kubectl("create", "configmap", "kube-root-ca.crt", "--from-literal=ca.crt=x", check=False)
+        yield node
+    finally:
+        node.close()
+        cleanup.clean(endpoint(), f"{folder}/root", BRIDGE)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images() -> None:
+    """The images of the recordings; they stay."""
+    import asyncio
+
+    asyncio.run(outcomes([]))
+
+
+def test_a_day_with_kubectl(tmp_path: Path) -> None:
+    with running(tmp_path) as node:
+        node.run("p", "echo hello; mkdir /www; echo web > /www/f; exec httpd -f -p 127.0.0.1:8080 -h /www")
+        assert node.kubectl("logs", "p") == "hello\n"
+        assert node.kubectl("exec", "p", "--", "cat", "/www/f") == "web\n"
+        assert node.kubectl("exec", "-i", "p", "--", "cat", stdin="typed") == "typed"
+        failed = subprocess.run(
+            ["kubectl", "--kubeconfig", node.kubeconfig, "exec", "p", "--", "sh", "-c", "exit 3"], capture_output=True
+        )
+        assert failed.returncode == 3
+        (tmp_path / "sent").write_text("copied")
+        node.kubectl("cp", f"{tmp_path}/sent", "default/p:/received")
+        node.kubectl("cp", "default/p:/received", f"{tmp_path}/back")
+        assert (tmp_path / "back").read_text() == "copied"
+        forward = subprocess.Popen(
+            ["kubectl", "--kubeconfig", node.kubeconfig, "port-forward", "pod/p", f"{FORWARDED}:8080"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert forward.stdout is not None
+            forward.stdout.readline()
+            with urllib.request.urlopen(f"http://127.0.0.1:{FORWARDED}/f", timeout=5) as answer:
+                assert answer.read() == b"web\n"  # it listens on the pod's loopback alone
+        finally:
+            forward.terminate()
+            forward.communicate()
+        with urllib.request.urlopen(f"http://127.0.0.1:{HEALTH_PORT}/healthz", timeout=5) as answer:
+            assert answer.read() == b"ok"
+        node.kubectl("debug", "p", f"--image={IMAGE}", "--target=c", "-c", "debugger", "--", "ps")
+        shown = until("the debugger's log", lambda: node.kubectl("logs", "p", "-c", "debugger", check=False))
+        assert "httpd" in shown  # it sees the target's processes
+
+
+def test_a_host_port_answers(tmp_path: Path) -> None:
+    with running(tmp_path) as node:
+        ports = [{"containerPort": 9090, "hostPort": HOST_PORT}]
+        node.run("p", "mkdir /www; echo web > /www/f; exec httpd -f -p 9090 -h /www", ports=ports)
+
+        def answered() -> bytes:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{HOST_PORT}/f", timeout=2) as answer:
+                    return bytes(answer.read())
+            except OSError:
+                return b""
+
+        assert until("the port answers", answered) == b"web\n"
+
+
+def test_a_restart_kills_nothing_and_deletion_leaves_nothing(tmp_path: Path) -> None:
+    with running(tmp_path) as node:
+        node.run("p", "sleep 3600")
+        before = containers()
+        address = node.kubectl("get", "pod", "p", "-o", "jsonpath={.status.podIP}")
+        node.kubelet.kill()
+        node.kubelet.wait(10)
+        assert containers() == before
+        node.kubelet = node.start()
+        node.run("q", "sleep 3600")
+        assert set(before) < set(containers())
+        status = json.loads(node.kubectl("get", "pod", "p", "-o", "json"))["status"]
+        assert (status["podIP"], status["containerStatuses"][0]["restartCount"]) == (address, 0)
+        node.kubectl("delete", "pod", "p", "q")
+        until("the containers are gone", lambda: not containers())
+        until("the directories are gone", lambda: not os.listdir(tmp_path / "root/pods"))
+        assert [name for name in os.listdir(tmp_path / "root/network") if name != "last"] == []
+        assert str(tmp_path) not in Path("/proc/mounts").read_text()
+
+
+def test_cleaning_removes_running_pods(tmp_path: Path) -> None:
+    with running(tmp_path) as node:
+        node.run("p", "sleep 3600")
+        node.close()
+        assert containers()
+        cleanup.clean(endpoint(), f"{tmp_path}/root", BRIDGE)
+        assert not containers()
+        links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout
+        assert BRIDGE not in links
+        rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
+        assert "PYBERNETES" not in rules
+        assert not (tmp_path / "root/pods").exists()

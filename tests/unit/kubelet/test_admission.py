@@ -1,0 +1,148 @@
+"""Which pods the node takes, and which it lets go."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pybernetes.api.quantity import Quantity
+from pybernetes.api.types import core_v1 as core
+from pybernetes.kubelet import admission, eviction, images
+from pybernetes.kubelet.admission import NodeView
+from pybernetes.kubelet.cgroups import PodLimits, kubepods_settings, pod_limits, settings
+from pybernetes.kubelet.runtime.types import Image, RuntimeFailure
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NODE = NodeView(
+    {"zone": "a"}, {"cpu": Quantity.parse("2"), "memory": Quantity.parse("1Gi"), "pods": Quantity.parse("3")}, name="n"
+)
+
+
+def make(cpu: str = "", memory: str = "", **spec: object) -> core.Pod:
+    amounts = {name: Quantity.parse(text) for name, text in (("cpu", cpu), ("memory", memory)) if text}
+    pod = core.Pod(spec=core.PodSpec(**spec))  # type: ignore[arg-type]  # any field
+    resources = core.ResourceRequirements(requests=amounts)
+    pod.spec.containers = pod.spec.containers or [core.Container(name="c", image="i", resources=resources)]
+    return pod
+
+
+def with_port(port: int) -> core.Pod:
+    return make(containers=[core.Container(name="c", ports=[core.ContainerPort(container_port=1, host_port=port)])])
+
+
+@pytest.mark.parametrize(
+    ("pod", "others", "reason"),
+    [
+        (make(), [], None),
+        (make("3"), [], "OutOfcpu"),
+        (make("1", "512Mi"), [make("1", "600Mi")], "OutOfmemory"),
+        (make(), [make(), make(), make()], "OutOfpods"),
+        (make(node_selector={"zone": "b"}), [], "NodeAffinity"),
+        (make(node_selector={"zone": "a"}), [], None),
+        (with_port(80), [with_port(80)], "NodePorts"),
+        (with_port(80), [with_port(81)], None),
+        (
+            make(security_context=core.PodSecurityContext(sysctls=[core.Sysctl(name="kernel.msgmax", value="1")])),
+            [],
+            "SysctlForbidden",
+        ),
+    ],
+)
+def test_admission(pod: core.Pod, others: list[core.Pod], reason: str | None) -> None:
+    refusal = admission.refused(pod, others, NODE)
+    assert (refusal[0] if refusal else None) == reason
+
+
+def test_the_refusal_names_amounts() -> None:
+    refusal = admission.refused(make("3"), [make("1")], NODE)
+    assert refusal == ("OutOfcpu", "Node didn't have enough resource: cpu, requested: 3000, used: 1000, capacity: 2000")
+
+
+def test_under_memory_pressure_only_best_effort_pods_stay_out() -> None:
+    node = NodeView({}, NODE.allocatable, pressure=("MemoryPressure",))
+    assert admission.refused(make(), [], node) == ("Evicted", "The node had condition: [MemoryPressure]. ")
+    assert admission.refused(make("1"), [], node) is None
+
+
+@pytest.mark.parametrize(("text", "bytes_"), [("100Mi", 100 << 20), ("10%", 100), ("0", 0)])
+def test_thresholds(text: str, bytes_: int) -> None:
+    assert eviction.threshold(text, 1000) == bytes_
+
+
+def test_pressure_stays_for_a_while() -> None:
+    last = {"memory.available": NOW}
+    assert eviction.pressure(last, NOW + timedelta(minutes=4)) == ("MemoryPressure",)
+    assert eviction.pressure(last, NOW + timedelta(minutes=6)) == ()
+
+
+def test_who_goes_first() -> None:
+    modest, greedy, important = make(memory="100Mi"), make(), make(priority=5)
+    critical = make(priority=admission.SYSTEM_CRITICAL)
+    pods = [eviction.Candidate(pod, 50 << 20) for pod in (modest, important, greedy, critical)]
+    assert [c.pod for c in eviction.rank(pods, "memory")] == [greedy, important, modest]
+
+
+def test_empty_dirs_over_their_limit() -> None:
+    volume = core.Volume(name="e", empty_dir=core.EmptyDirVolumeSource(size_limit=Quantity.parse("1Mi")))
+    pod = make(volumes=[volume])
+    assert eviction.over_limit(pod, {"e": 1 << 20}) == ""
+    assert eviction.over_limit(pod, {"e": 2 << 20}) == 'Usage of EmptyDir volume "e" exceeds the limit "1Mi". '
+
+
+@pytest.mark.parametrize(
+    ("image", "fine"),
+    [
+        ("busybox", True),
+        ("localhost:5000/a/b:1", True),
+        ("a@sha256:" + "0" * 64, True),
+        ("Upper", False),
+        ("a b", False),
+    ],
+)
+def test_names_of_images(image: str, fine: bool) -> None:
+    if fine:
+        images.check_reference(image)
+    else:
+        with pytest.raises(RuntimeFailure) as caught:
+            images.check_reference(image)
+        assert caught.value.reason == "InvalidImageName"
+
+
+@pytest.mark.parametrize(
+    ("server", "image", "found"),
+    [
+        ("https://index.docker.io/v1/", "busybox:1", True),
+        ("registry.example", "registry.example/a:1", True),
+        ("registry.example", "other.example/a:1", False),
+        ("registry.example/team", "registry.example/team/a", True),
+        ("registry.example/team", "registry.example/teams/a", False),
+        ("*.example", "registry.example/a", True),
+    ],
+)
+def test_pull_secrets(server: str, image: str, found: bool) -> None:
+    data = b'{"auths": {"%s": {"auth": "dTpw"}}}' % server.encode()
+    secret = core.Secret(data={".dockerconfigjson": data})
+    expected = [{"username": "u", "password": "p", "serveraddress": server}] if found else []
+    assert images.credentials([secret], image) == expected
+
+
+def test_images_to_remove() -> None:
+    policy = images.CollectionPolicy()
+    assert images.to_free(policy, 1000, 200) == 0
+    assert images.to_free(policy, 1000, 100) == 100
+    old = NOW - timedelta(hours=1)
+    records = [images.ImageRecord(Image(str(n), str(n), size=60), old, old + timedelta(minutes=n)) for n in range(4)]
+    young = images.ImageRecord(Image("y", "y", size=60), NOW, old)
+    chosen = images.to_remove([young, *reversed(records)], {"0"}, 100, policy, NOW)
+    assert [image.id for image in chosen] == ["1", "2"]
+
+
+def test_limits_of_a_pods_cgroup() -> None:
+    limits = {"cpu": Quantity.parse("500m"), "memory": Quantity.parse("64Mi")}
+    container = core.Container(name="c", resources=core.ResourceRequirements(limits=limits, requests=limits))
+    assert pod_limits(make(containers=[container, container])) == PodLimits(1024, 100000, 128 << 20)
+    assert pod_limits(make(containers=[container, core.Container(name="d")])) == PodLimits(512, 0, 0)
+    assert settings(PodLimits(1024, 0, 0), unified=True)["cpu.max"] == "max 100000"
+    assert settings(PodLimits(2, 0, 0), unified=False)["memory/memory.limit_in_bytes"] == "-1"
+    assert kubepods_settings(2, 0, False)["kubepods"]["cpu/cpu.shares"] == "2048"
