@@ -42,6 +42,8 @@ async def docker_kubelet(
     machine = n.read_machine(options.root_dir)
     Path(options.root_dir).mkdir(parents=True, exist_ok=True)
     driver = await _driver(runtime)
+    if runtime.restrictions():
+        logger.warning(runtime.restrictions())
     recorder = Recorder(client, options.hostname_override, system_now)
     cluster = APICluster(client, recorder, informers.informer(core.Service))
     allocatable = n.allocatable(n.NodeFacts(options.hostname_override, options.node_ip, machine))

@@ -134,3 +134,24 @@ def test_trouble(troubles: list[Exception], created: int, pauses: list[float]) -
     server = FakeServer(*troubles)
     assert record(server, "x") == pauses
     assert len(server.created) == created
+
+
+def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(events, "QUEUED", 4)
+    broadcaster = EventBroadcaster(FakeServer(), lambda: NOW)  # type: ignore[arg-type]  # only create and patch are used
+    recorder = broadcaster.recorder("test")
+
+    async def main() -> None:
+        for number in range(7):
+            recorder.normal(about(str(number)), "R", f"m{number}")
+        sender = asyncio.ensure_future(broadcaster.run())
+        await broadcaster.flush()
+        recorder.normal(about("last"), "R", "last")
+        await broadcaster.flush()
+        sender.cancel()
+
+    asyncio.run(main())
+    assert [r.getMessage() for r in caplog.records] == [
+        "events are dropped, the queue is full: R m4",
+        "3 events were dropped",
+    ]

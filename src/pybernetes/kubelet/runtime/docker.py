@@ -62,10 +62,12 @@ class DockerRuntime:
         self._containers: dict[str, tuple[str, Container]] = {}  # id -> (Docker's state, what was read then)
         self._images: dict[str, Any] = {}  # id -> inspected; what an ID names never changes but for its tags
         self._full_rights = may_raise_priority(Path("/proc/self/status").read_text())
-        if not self._full_rights:
-            logger.warning(
-                "this machine has no CAP_SYS_RESOURCE: OOM scores under 0 become 0, privileged containers lack that capability"
-            )
+
+    def restrictions(self) -> str:
+        """What containers will lack on this machine, for the log; "" if nothing."""
+        if self._full_rights:
+            return ""
+        return "this machine has no CAP_SYS_RESOURCE: OOM scores under 0 become 0, privileged containers lack that capability"
 
     async def close(self) -> None:
         await self.api.close()
