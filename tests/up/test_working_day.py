@@ -160,6 +160,9 @@ def test_what_one_may_and_what_there_is(kubectl: Kubectl) -> None:
 def test_wait_and_events(kubectl: Kubectl) -> None:
     kubectl("wait", "--for=condition=available", "deployment/hello", "--timeout=60s")
     assert "SuccessfulCreate" in kubectl("get", "events")
+    if "kubectl-old" not in kubectl.binary:  # 1.20 has no such command yet
+        assert "SuccessfulCreate" in kubectl("events", "--types=Normal")
+        assert "ScalingReplicaSet" in kubectl("events", "--for=deployment/hello")
 
 
 def test_validation_finds_what_is_misspelt(kubectl: Kubectl) -> None:
