@@ -218,5 +218,5 @@ def test_old_requests(given: certificates.CertificateSigningRequest, old: bool) 
 
 
 def test_a_request_whose_certificate_has_ended_is_old() -> None:
-    ended = controloptions.authority(controloptions.key(), timedelta(seconds=-10))
+    ended = controloptions.authority(controloptions.key(), timedelta(hours=-1))
     assert is_old(decided("Approved", HOUR / 2, ended), NOW) is True
