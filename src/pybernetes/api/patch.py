@@ -22,6 +22,9 @@ RETAIN_KEYS = "$retainKeys"
 DELETE_FROM_PRIMITIVE_LIST = "$deleteFromPrimitiveList/"
 SET_ELEMENT_ORDER = "$setElementOrder/"
 
+MAX_OPERATIONS = 10_000  # of one JSON patch (upstream's maxJSONPatchOperations); for callers to enforce
+COPIED_BYTES = 3 << 20  # by all `copy` of one JSON patch (upstream's JSONPatchMaxCopyBytes)
+
 _PATCH_DIRECTIVES = ("merge", "replace", "delete")
 _ARRAY_INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _BAD_ESCAPE = re.compile(r"~(?![01])")
@@ -92,8 +95,13 @@ def json_patch(document: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
     if isinstance(operations, str | bytes) or not isinstance(operations, Sequence):
         raise PatchError("a JSON patch must be a list of operations", path="", op="json-patch")
     result = json_copy(document)
+    copied = 0
     for raw in operations:
         operation = _parse_operation(raw)
+        if operation.name == "copy":  # copies of copies double each time
+            copied += len(json.dumps(_copied(result, operation)))
+            if copied > COPIED_BYTES:
+                raise operation.fail(f"the copied values exceed {COPIED_BYTES} bytes")
         result = _HANDLERS[operation.name](result, operation)
     return result
 
@@ -188,8 +196,11 @@ def _op_replace(document: Any, operation: _Operation) -> Any:
 
 
 def _op_copy(document: Any, operation: _Operation) -> Any:
-    value = _resolve(document, operation.tokens(operation.source()), operation)
-    return _insert(document, json_copy(value), operation)
+    return _insert(document, json_copy(_copied(document, operation)), operation)
+
+
+def _copied(document: Any, operation: _Operation) -> Any:
+    return _resolve(document, operation.tokens(operation.source()), operation)
 
 
 def _op_move(document: Any, operation: _Operation) -> Any:

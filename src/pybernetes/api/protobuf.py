@@ -1,7 +1,7 @@
 """Reads Kubernetes' protobuf form of built-in objects: `k8s\\0`, then runtime.Unknown around the message.
 
-kubectl and Go clients send it. Field numbers are in data/protobuf.json (tools/read_protos.py). Only reading: answers are JSON,
-which every client accepts.
+kubectl and Go clients send it; protobufencode.py writes it. Field numbers are in data/protobuf.json, those of messages that no
+kind of today's definitions needs in data/protobuf_unserved.json, which is read when first asked for (tools/read_protos.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from typing import Any
 
 MAGIC = b"k8s\x00"
 MAX_DEPTH = 100
-_META = "apimachinery.pkg.apis.meta.v1."
+META = "apimachinery.pkg.apis.meta.v1."
+# Their JSON is one thing or another (apiextensions).
+CUSTOM_JSON = ("JSON", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrStringArray")
+SLICE = {"1": ["items", "string", "r"]}  # a Go slice with a name of its own
+# Where a package is not named as the first word of its group.
+_PACKAGES = {"": "core", "internal": "apiserverinternal"}
+# Kinds of every group-version, and those of v1 that belong to no group.
+_SHARED = ("WatchEvent", "ListOptions", "GetOptions", "DeleteOptions", "CreateOptions", "UpdateOptions", "PatchOptions")
+_UNVERSIONED = ("Status", "APIVersions", "APIGroupList", "APIGroup", "APIResourceList")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -25,26 +33,48 @@ class ProtobufError(ValueError):
     """Bytes that are no such object; the text says why."""
 
 
+Messages = dict[str, dict[str, list[str]]]
+
+
 @functools.cache
-def _messages() -> dict[str, dict[str, list[str]]]:
-    data = resources.files("pybernetes.api").joinpath("data/protobuf.json").read_bytes()
-    found: dict[str, dict[str, list[str]]] = json.loads(data)
+def _messages(file: str) -> Messages:
+    data = resources.files("pybernetes.api").joinpath(f"data/{file}.json").read_bytes()
+    found: Messages = json.loads(data)
     return found
 
 
+def fields_of(name: str) -> dict[str, list[str]]:
+    """field number -> [JSON name, type, mark] of a message (marks: tools/read_protos.py)."""
+    found = _messages("protobuf").get(name)
+    return _messages("protobuf_unserved")[name] if found is None else found
+
+
 @functools.cache
-def _kinds() -> dict[tuple[str, str], str]:
-    """(apiVersion, kind) -> message. The group's first word names its package; core has none."""
+def _kinds(file: str) -> dict[tuple[str, str, str], str]:
+    """(package, version, kind) -> message."""
     found = {}
-    for name in _messages():
-        *_, group, version, kind = name.split(".")
-        if name.startswith(("api.", "apiextensions_apiserver.", "apiextensions-apiserver.", "kube_aggregator.")):
-            found["" if group == "core" else group, version, kind] = name
-    return {(f"{g}/{v}" if g else v, k): n for (g, v, k), n in found.items()}
+    for name in _messages(file):
+        *_, package, version, kind = name.split(".")
+        if name.startswith(("api.", "apiextensions_apiserver.", "kube_aggregator.")) or ".meta." in name:
+            found[package, version, kind] = name
+    return found
 
 
-def decode(data: bytes) -> dict[str, Any]:
-    """The object as JSON-like data, apiVersion and kind included."""
+def message_of(api_version: str, kind: str) -> str:
+    """The message of a kind; ProtobufError if there is none."""
+    group, _, version = api_version.rpartition("/")
+    word = group.split(".")[0]
+    key = (_PACKAGES.get(word, word), version, kind)
+    found = _kinds("protobuf").get(key) or _kinds("protobuf_unserved").get(key)
+    if found is None and (kind in _SHARED or kind in _UNVERSIONED):
+        found = f"{META}{kind}"
+    if found is None:
+        raise ProtobufError(f"no kind {kind!r} is registered for version {api_version!r}")
+    return found
+
+
+def decode(data: bytes, into: str = "") -> dict[str, Any]:
+    """The object as JSON-like data, apiVersion and kind included; `into` is the kind of one that names none (WatchEvent)."""
     if not data.startswith(MAGIC):
         raise ProtobufError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
     api_version = kind = ""
@@ -58,14 +88,8 @@ def decode(data: bytes) -> dict[str, Any]:
                     kind = _bytes(text).decode()
         elif number == 2:
             raw = _bytes(value)
-    group, _, version = api_version.rpartition("/")
-    key = (f"{group.split('.')[0]}/{version}" if group else version, kind)
-    message = _kinds().get(key)
-    if message is None:
-        if kind not in ("DeleteOptions", "CreateOptions", "UpdateOptions", "PatchOptions", "Status"):
-            raise ProtobufError(f"no kind {kind!r} is registered for version {api_version!r}")
-        message = f"{_META}{kind}"
-    return {"apiVersion": api_version, "kind": kind, **_message(raw, message, 0)}
+    made = _message(raw, message_of(api_version, kind or into), 0)
+    return {"apiVersion": api_version, "kind": kind, **made} if kind else made
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
@@ -114,7 +138,7 @@ def _bytes(value: int | bytes) -> bytes:
 def _message(data: bytes, name: str, depth: int) -> dict[str, Any]:
     if depth > MAX_DEPTH:
         raise ProtobufError(f"messages are nested deeper than {MAX_DEPTH}")
-    fields = _messages()[name]
+    fields = fields_of(name)
     made: dict[str, Any] = {}
     for number, raw in _fields(data):
         known = fields.get(str(number))
@@ -129,7 +153,9 @@ def _message(data: bytes, name: str, depth: int) -> dict[str, Any]:
         elif mark == "i":
             made.update(_message(_bytes(raw), kind, depth + 1))
         else:
-            made[field] = _value(raw, kind, depth)
+            value = _value(raw, kind, depth)
+            if value or mark != "z":
+                made[field] = value
     return made
 
 
@@ -188,17 +214,34 @@ def _special(data: bytes, kind: str, depth: int) -> Any:
         if short == "RawExtension":
             return json.loads(_bytes(parts[1])) if parts.get(1) else None
         return _bytes(parts.get(3, b"")).decode() if parts.get(1) else _value(parts.get(2, 0), "int32", depth)
-    if kind in (f"{_META}Time", f"{_META}MicroTime"):
+    if kind in (f"{META}Time", f"{META}MicroTime"):
         if not data:  # Go's zero time
             return None
         parts = dict(_fields(data))
         nanos = _value(parts.get(2, 0), "int32", depth)
         moment = _EPOCH + timedelta(seconds=_value(parts.get(1, 0), "int64", depth), microseconds=nanos // 1000)
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ" if short == "Time" else "%Y-%m-%dT%H:%M:%S.%fZ")
-    if kind == f"{_META}FieldsV1" or (short == "JSON" and "apiextensions" in kind):
+    if kind == f"{META}FieldsV1":
         parts = dict(_fields(data))
         return json.loads(_bytes(parts[1])) if parts.get(1) else None
-    fields = _messages()[kind]
-    if fields == {"1": ["items", "string", "r"]}:  # a Go slice with a name of its own
+    if short in CUSTOM_JSON and "apiextensions" in kind:
+        return _custom(data, kind, short, depth)
+    if fields_of(kind) == SLICE:
         return [_bytes(value).decode() for _, value in _fields(data)]
     return _message(data, kind, depth + 1)
+
+
+def _custom(data: bytes, kind: str, short: str, depth: int) -> Any:
+    """The types of CustomResourceDefinitions that are one thing or another in JSON."""
+    parts = list(_fields(data))
+    schema = kind[: -len(short)] + "JSONSchemaProps"
+    if short == "JSON":
+        return json.loads(_bytes(parts[0][1])) if parts else None
+    if short == "JSONSchemaPropsOrBool":
+        found = next((_bytes(value) for number, value in parts if number == 2), None)
+        return bool(dict(parts).get(1)) if found is None else _message(found, schema, depth + 1)
+    first = next((_bytes(value) for number, value in parts if number == 1), None)
+    if first is not None:
+        return _message(first, schema, depth + 1)
+    item = schema if short == "JSONSchemaPropsOrArray" else "string"
+    return [_value(value, item, depth + 1) for _, value in parts]

@@ -302,3 +302,36 @@ def test_strategic_list_merge_keeps_every_item_once(current: list[str], added: l
     assert sorted(names) == sorted({*current, *added})
     assert [name for name in names if name in added] == added
     assert [name for name in names if name not in added] == [name for name in current if name not in added]
+
+
+@pytest.mark.parametrize(
+    ("patch", "text", "malformed"),
+    [
+        ({"items": [{"x": 1}]}, "map: map[x:1] does not contain declared merge key: name", False),
+        (
+            {"items": [{"name": "a", "$patch": "wipe"}]},
+            "unknown patch type: wipe in map: map[$patch:wipe name:a]",
+            False,
+        ),
+        (
+            {"$setElementOrder/items": [{"name": "b"}], "items": [{"name": "a", "x": [True, None]}]},
+            "The order in patch list:\n[map[name:a x:[true <nil>]]]\n doesn't match $setElementOrder list:\n[map[name:b]]\n",
+            False,
+        ),
+        ({"$setElementOrder/items": "b"}, "expected a []interface {}, but received a string", False),
+        ({"$retainKeys": ["b"], "a": 1}, "invalid patch format of retainKeys", True),
+        ({"$retainKeys": "b"}, "invalid patch format of retainKeys", True),
+    ],
+)
+def test_bad_strategic_patches_in_the_words_of_upstream(patch: dict[str, Any], text: str, malformed: bool) -> None:
+    schema = FieldTable({"items": FieldMerge(FieldTable(), "merge", "name")})
+    with pytest.raises(PatchError) as caught:
+        strategic_merge_patch({"items": [{"name": "a"}]}, patch, schema)
+    assert (caught.value.text, caught.value.malformed) == (text, malformed)
+
+
+def test_copies_of_copies_are_bounded() -> None:
+    doubling = [{"op": "copy", "from": "", "path": f"/a{number}"} for number in range(60)]
+    with pytest.raises(PatchError, match="the copied values exceed 3145728 bytes"):
+        json_patch({"a": "b" * 100}, doubling)
+    assert json_patch({"a": "b" * 100}, doubling[:2])["a1"]["a0"] == {"a": "b" * 100}

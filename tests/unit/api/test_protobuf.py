@@ -1,34 +1,57 @@
 """The protobuf form of an object reads as its JSON form."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pybernetes.api import protobuf, types
+from pybernetes.api import protobuf, protobufencode
 
 from .test_types import differences
-
-# What only servers write: discovery, and the storage versions of an API server.
-NEVER_SENT = ("core.v1.APIGroup.pb", "core.v1.APIVersions.pb", "internal.apiserver.k8s.io.v1alpha1.StorageVersion.pb")
-# A zero time is null in JSON, and the epoch of year 1 on the wire.
-ZERO_TIMES = {".status.disruptedPods.disruptedPodsKey"}
-
-WIRE = Path(__file__).parents[2] / "wire"
-
-
-def known(path: Path) -> bool:
-    head = json.loads(path.with_suffix(".json").read_bytes())
-    return (head.get("apiVersion"), head.get("kind")) in types.KINDS and path.name not in NEVER_SENT
-
-
-FIXTURES = [path for path in sorted(WIRE.glob("*.pb")) if known(path)]
+from .wire import FIXTURES, WIRE, load
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.name)
 def test_same_as_json(path: Path) -> None:
-    want = json.loads(path.with_suffix(".json").read_bytes())
-    assert differences(want, protobuf.decode(path.read_bytes())) - ZERO_TIMES == set()
+    want, (_, kind) = load(path)
+    assert differences(want, protobuf.decode(path.with_suffix(".pb").read_bytes(), into=kind)) == set()
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.name)
+def test_same_bytes(path: Path) -> None:
+    value, (_, kind) = load(path)
+    assert protobufencode.encode(value, into=kind) == path.with_suffix(".pb").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "additionalProperties": True, "items": {"type": "string"}, "default": {"a": [1, None]}},
+        {"additionalProperties": {"type": "integer"}, "items": [{"type": "string"}], "enum": ["a", 1, None]},
+        {"additionalProperties": False, "dependencies": {"a": ["b"], "c": {"type": "string"}}, "maximum": 1.5},
+    ],
+)
+def test_schemas_of_custom_resources(schema: dict[str, Any]) -> None:
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "spec": {"versions": [version]}}
+    assert protobuf.decode(protobufencode.encode(crd))["spec"]["versions"][0]["schema"]["openAPIV3Schema"] == schema
+
+
+def test_zero_values_are_written_and_pointers_are_not() -> None:
+    data = protobufencode.encode({"apiVersion": "policy/v1", "kind": "Eviction"})
+    metadata = b"\x0a\x10\x0a\x00\x12\x00\x1a\x00\x22\x00\x2a\x00\x32\x00\x38\x00\x42\x00"
+    assert metadata in data and data.endswith(b"\x1a\x00\x22\x00")
+    assert protobuf.decode(data) == {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {}}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"replicas": "1"}, {"replicas": True}, {"replicas": 1.5}, {"template": []}, {"selector": {"matchLabels": ["a"]}}],
+    ids=str,
+)
+def test_values_of_other_types_are_refused(spec: dict[str, Any]) -> None:
+    with pytest.raises(protobuf.ProtobufError):
+        protobufencode.encode({"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec})
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"k8s\x00\x0a", b"k8s\x00\x0a\xff", b"k8s\x00\x0a\x06\x0a\x04none"])

@@ -2,6 +2,8 @@
 
 Everything but __init__ and _support is written by tools/update_api.py. Fields are as in upstream's Go types: values have a
 zero value ("", 0, [], {}), pointers and times are None when absent, and JSON leaves out or writes zero values as Go does.
+Types of which today's definitions know nothing (options, reviews sent to webhooks, group-versions that have left) are in modules
+that load only when `type_of` is asked for them, GROUP_VERSION_unserved where the group-version has served kinds, too.
 Quantities are `Quantity`, times `datetime` (MicroTime: str), base64 `bytes`. Unknown fields are skipped.
 """
 
@@ -23,7 +25,15 @@ _decoders: dict[Any, Any] = {}
 
 def type_of(api_version: str, kind: str) -> Any:
     """The class of a built-in kind; KeyError if there is none."""
-    module, name = KINDS[api_version, kind]
+    place = KINDS.get((api_version, kind))
+    if place is None:
+        from ._unserved_kinds import KINDS as UNSERVED
+        from ._unserved_kinds import SHARED
+
+        place = UNSERVED.get((api_version, kind)) or SHARED.get(kind)
+    if place is None:
+        raise KeyError((api_version, kind))
+    module, name = place
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)
 
 

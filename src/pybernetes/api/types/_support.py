@@ -19,6 +19,11 @@ def _dict() -> dict[str, Any]:
     return {}
 
 
+def _null() -> None:
+    # A raw object that is not there: Go writes null.
+    return None
+
+
 def _epoch() -> datetime:
     return datetime(1, 1, 1, tzinfo=UTC)
 
@@ -37,4 +42,4 @@ def encode_hook(value: Any) -> Any:
     raise NotImplementedError(type(value))
 
 
-__all__ = ["Quantity", "Time", "_dict", "_epoch", "_list", "decode_hook", "encode_hook"]
+__all__ = ["Quantity", "Time", "_dict", "_epoch", "_list", "_null", "decode_hook", "encode_hook"]

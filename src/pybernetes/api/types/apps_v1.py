@@ -6,13 +6,13 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from ._support import Time, _list
+from ._support import Time, _list, _null
 from . import core_v1, meta_v1
 
 
 class ControllerRevision(Struct, kw_only=True, omit_defaults=True, rename="camel"):
     api_version: str = field(default_factory=lambda: "apps/v1")
-    data: Any = None
+    data: Any = field(default_factory=_null)
     kind: str = field(default_factory=lambda: "ControllerRevision")
     metadata: meta_v1.ObjectMeta = field(default_factory=lambda: meta_v1.ObjectMeta())
     revision: int = field(default_factory=int)

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from ._support import Time, _list
+from ._support import Time, _list, _null
 
 
 class APIGroup(Struct, kw_only=True, omit_defaults=True, rename="camel"):
@@ -184,5 +184,5 @@ class StatusDetails(Struct, kw_only=True, omit_defaults=True, rename="camel"):
 
 
 class WatchEvent(Struct, kw_only=True, omit_defaults=True, rename="camel"):
-    object: Any = None
+    object: Any = field(default_factory=_null)
     type: str = field(default_factory=str)

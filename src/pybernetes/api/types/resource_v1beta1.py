@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from ._support import Quantity, Time, _list
+from ._support import Quantity, Time, _list, _null
 from . import core_v1, meta_v1
 
 
@@ -235,7 +235,7 @@ class NodeAllocatableResource(Struct, kw_only=True, omit_defaults=True, rename="
 
 class OpaqueDeviceConfiguration(Struct, kw_only=True, omit_defaults=True, rename="camel"):
     driver: str = field(default_factory=str)
-    parameters: Any = None
+    parameters: Any = field(default_factory=_null)
 
 
 class ResourceClaim(Struct, kw_only=True, omit_defaults=True, rename="camel"):

@@ -1,0 +1,184 @@
+"""Writes Kubernetes' protobuf form of built-in objects, byte for byte as Go's generated marshallers do.
+
+Fields go out in the order of their numbers and map entries in the order of their keys; values that are no pointers in Go are
+written also when zero.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import json
+import struct
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .protobuf import CUSTOM_JSON, MAGIC, MAX_DEPTH, META, SLICE, ProtobufError, fields_of, message_of
+from .quantity import Quantity
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EMPTY: dict[str, Any] = {}
+
+
+def encode(value: dict[str, Any], into: str = "") -> bytes:
+    """The bytes of an object, by its apiVersion and kind; `into` is the kind of one that names none (WatchEvent)."""
+    api_version, kind = value.get("apiVersion", ""), value.get("kind", "")
+    raw = _message(value, message_of(api_version, kind or into), 0)
+    type_meta = _chunk(1, str(api_version).encode()) + _chunk(2, str(kind).encode())
+    return MAGIC + _chunk(1, type_meta) + _chunk(2, raw) + _chunk(3, b"") + _chunk(4, b"")
+
+
+@functools.cache
+def _plan(name: str) -> tuple[tuple[int, str, str, str], ...]:
+    """(number, JSON name, type, mark) in the order of the numbers."""
+    found = fields_of(name)
+    return tuple((number, *_three(found[str(number)])) for number in sorted(map(int, found)))
+
+
+def _three(known: list[str]) -> tuple[str, str, str]:
+    field, kind, mark = known
+    return field, kind, mark
+
+
+def _varint(value: int) -> bytes:
+    value &= (1 << 64) - 1
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _chunk(number: int, data: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _message(value: Any, name: str, depth: int) -> bytes:
+    if depth > MAX_DEPTH:
+        raise ProtobufError(f"messages are nested deeper than {MAX_DEPTH}")
+    if not isinstance(value, dict):
+        raise ProtobufError(f"{value!r} is no object, as {name} is one")
+    out = []
+    for number, field, kind, mark in _plan(name):
+        if mark == "i":
+            out.append(_chunk(number, _message(value, kind, depth + 1)))
+            continue
+        one = value.get(field)
+        if mark == "r":
+            out.extend(_field(number, kind, each, depth) for each in _checked(one or [], list, field))
+        elif mark == "m":
+            entries = sorted(_checked(one or _EMPTY, dict, field).items())
+            out.extend(_chunk(number, _entry(key, kind, each, depth)) for key, each in entries)
+        elif one is not None or (mark != "p" and kind != "bytes"):
+            out.append(_field(number, kind, one, depth))
+    return b"".join(out)
+
+
+def _checked(value: Any, kind: type, field: str) -> Any:
+    if not isinstance(value, kind):
+        raise ProtobufError(f"{field}: {value!r} is no {kind.__name__}")
+    return value
+
+
+def _entry(key: str, kind: str, value: Any, depth: int) -> bytes:
+    head = _chunk(1, key.encode())
+    return head if kind == "bytes" and value is None else head + _field(2, kind, value, depth)
+
+
+def _field(number: int, kind: str, value: Any, depth: int) -> bytes:
+    """A tag and a value; None is the zero value."""
+    match kind:
+        case "int32" | "int64" | "uint32" | "uint64":
+            return _varint(number << 3) + _varint(_number(value, int))
+        case "bool":
+            return _varint(number << 3) + bytes([bool(_checked(value or False, bool, kind))])
+        case "double":
+            return _varint(number << 3 | 1) + struct.pack("<d", _number(value, float))
+        case "string":
+            return _chunk(number, _checked(value or "", str, kind).encode())
+        case "bytes":
+            return _chunk(number, _base64(value))
+    return _chunk(number, _special(value, kind, depth + 1))
+
+
+def _number(value: Any, kind: Callable[[Any], Any]) -> Any:
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or kind(value) != value:
+        raise ProtobufError(f"{value!r} is no number of this type")
+    return kind(value)
+
+
+def _base64(value: Any) -> bytes:
+    try:
+        return base64.b64decode(_checked(value or "", str, "bytes"), validate=True)
+    except binascii.Error as error:
+        raise ProtobufError(f"illegal base64 data: {error}") from None
+
+
+def _special(value: Any, kind: str, depth: int) -> bytes:
+    """Messages whose JSON is no object, then all others."""
+    short = kind.rsplit(".", 1)[-1]
+    if kind.startswith("apimachinery.pkg."):
+        match short:
+            case "Quantity":
+                return _chunk(1, _quantity(value).encode())
+            case "IntOrString":
+                text = value if isinstance(value, str) else ""
+                number = 0 if isinstance(value, str) else _number(value, int)
+                return b"\x08" + bytes([isinstance(value, str)]) + b"\x10" + _varint(number) + _chunk(3, text.encode())
+            case "RawExtension" | "FieldsV1":
+                return b"" if value is None else _chunk(1, _raw(value))
+    if kind in (f"{META}Time", f"{META}MicroTime"):
+        return _time(value, short == "MicroTime")
+    if short in CUSTOM_JSON and "apiextensions" in kind:
+        return _custom(value, kind, short, depth)
+    if fields_of(kind) == SLICE:
+        return b"".join(_field(1, "string", each, depth) for each in _checked(value or [], list, kind))
+    return _message(_EMPTY if value is None else value, kind, depth)
+
+
+def _quantity(value: Any) -> str:
+    if value is None:
+        return "0"
+    try:
+        return str(Quantity.parse(str(value)))
+    except ValueError as error:
+        raise ProtobufError(str(error)) from None
+
+
+def _raw(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _time(value: Any, micro: bool) -> bytes:
+    """Timestamp{seconds, nanos}; nothing for Go's zero time."""
+    if value is None:
+        return b""
+    try:
+        moment = datetime.fromisoformat(_checked(value, str, "time"))
+        passed = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+    except ValueError as error:
+        raise ProtobufError(str(error)) from None
+    if moment.year == 1 and moment.replace(tzinfo=None) == datetime.min:
+        return b""
+    seconds, rest = divmod(passed, timedelta(seconds=1))
+    return b"\x08" + _varint(seconds) + b"\x10" + _varint(rest.microseconds * 1000 if micro else 0)
+
+
+def _custom(value: Any, kind: str, short: str, depth: int) -> bytes:
+    """The types of CustomResourceDefinitions that are one thing or another in JSON."""
+    schema = kind[: -len(short)] + "JSONSchemaProps"
+    if short == "JSON":
+        return _chunk(1, _raw(value))
+    if isinstance(value, dict):
+        head = b"\x08\x01" if short == "JSONSchemaPropsOrBool" else b""
+        number = 2 if short == "JSONSchemaPropsOrBool" else 1
+        return head + _chunk(number, _message(value, schema, depth))
+    if short == "JSONSchemaPropsOrBool":
+        return b"\x08" + bytes([bool(value)])
+    item = schema if short == "JSONSchemaPropsOrArray" else "string"
+    return b"".join(_field(2, item, each, depth) for each in _checked(value or [], list, kind))
