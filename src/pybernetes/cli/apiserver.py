@@ -55,7 +55,7 @@ async def run(values: Values) -> None:
     try:
         store = await _store(values["store"])
     except StoreError as error:
-        raise Failure(str(error)) from error
+        raise Failure(f"--store={values['store']}: {error}") from error
     try:
         server = APIServer(store, options)
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from pybernetes.component import command, flags
 from pybernetes.component.command import Failure
 from pybernetes.component.flags import Flag, Values
@@ -19,6 +21,9 @@ def run(values: Values) -> None:
     from pybernetes.cluster import parts, state
     from pybernetes.cluster.supervisor import Supervisor
 
+    signal.signal(
+        signal.SIGHUP, signal.SIG_IGN
+    )  # `up` sends it to who holds the lock, perhaps before the supervisor listens
     place, settings = state.existing(values["data-dir"])
     try:
         state.hold(place.lock)

@@ -136,7 +136,7 @@ def load(path: str | os.PathLike[str] | None = None, context: str = "") -> Confi
             if len(places) > 1:
                 continue
             raise ConfigError(f"kubeconfig {str(place)!r} does not exist") from None
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"kubeconfig {str(place)!r} cannot be read: {error}") from error
         current = current or document.get("current-context", "")
         for section in merged:

@@ -19,6 +19,18 @@ from . import pki
 from .layout import Layout
 from .pki import Authority, Pair, Subject
 
+# The names of files, without their endings.
+CERTIFICATES = (
+    "ca",
+    "front-proxy-ca",
+    "apiserver",
+    "apiserver-kubelet-client",
+    "front-proxy-client",
+    "kubelet",
+    "controller-manager",
+    "scheduler",
+)
+USERS = ("admin", "controller-manager", "scheduler", "kubelet", "kube-proxy")
 KUBERNETES_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
@@ -97,10 +109,7 @@ def ensure(layout: Layout, endpoint: Endpoint, now: datetime) -> list[str]:
         for name, (authority, subject) in certificates(endpoint).items()
         if _ensure_certificate(layout, name, authorities[authority], subject, now)
     ]
-    if not layout.key("sa").exists() or not (layout.pki / "sa.pub").exists():
-        private, public = pki.signing_key()
-        write(layout.pki / "sa.pub", public, 0o644)
-        write(layout.key("sa"), private)
+    if _ensure_signing_key(layout):
         made.append("sa")
     for name, subject in users(endpoint).items():
         if _ensure_kubeconfig(layout, name, authorities["ca"], subject, endpoint, now):
@@ -122,10 +131,29 @@ def _authority(layout: Layout, file: str, name: str, now: datetime) -> Authority
         raise CredentialsError(text) from error
 
 
+def _ensure_signing_key(layout: Layout) -> bool:
+    """Makes what is missing; a key that is there is never replaced, since all tokens end with it. CredentialsError."""
+    key, public = layout.key("sa"), layout.pki / "sa.pub"
+    fresh = not key.exists()
+    if fresh:
+        write(key, pki.signing_key()[0])
+    try:
+        wanted = pki.public_key(key.read_bytes())
+    except ValueError as error:
+        text = f"{key} cannot be used ({error}); restore it, or delete it for a new one: all service-account tokens end with it"
+        raise CredentialsError(text) from error
+    if not fresh and public.exists() and public.read_bytes() == wanted:
+        return False
+    write(public, wanted, 0o644)
+    return True
+
+
 def _ensure_certificate(layout: Layout, name: str, authority: Authority, subject: Subject, now: datetime) -> bool:
     certificate, key = layout.certificate(name), layout.key(name)
-    if certificate.exists() and key.exists() and not authority.problem(certificate.read_bytes(), subject, now):
-        return False
+    if certificate.exists() and key.exists():
+        present = Pair(certificate.read_bytes(), key.read_bytes())
+        if pki.match(present) and not authority.problem(present.certificate, subject, now):
+            return False
     pair = authority.issue(subject, now)
     write(key, pair.key)
     write(certificate, pair.certificate, 0o644)
@@ -147,14 +175,14 @@ def _fits(path: Path, authority: Authority, subject: Subject, endpoint: Endpoint
     try:
         content = yaml.safe_load(path.read_text())
         server = content["clusters"][0]["cluster"]
-        certificate = base64.b64decode(content["users"][0]["user"]["client-certificate-data"])
+        user = content["users"][0]["user"]
+        pair = Pair(*(base64.b64decode(user[f"client-{name}-data"]) for name in ("certificate", "key")))
+        known = (
+            server["server"] == endpoint.url and base64.b64decode(server["certificate-authority-data"]) == authority.pem
+        )
     except (yaml.YAMLError, LookupError, TypeError, ValueError):
         return False  # cut short or not ours: it is made anew
-    known = (
-        server.get("server") == endpoint.url
-        and base64.b64decode(server.get("certificate-authority-data", "")) == authority.pem
-    )
-    return known and not authority.problem(certificate, subject, now)
+    return known and pki.match(pair) and not authority.problem(pair.certificate, subject, now)
 
 
 def kubeconfig(url: str, ca: bytes, user: str, pair: Pair, cluster: str = "pybernetes") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -10,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import state
-from .host import docker_version
+from .credentials import CERTIFICATES, USERS
+from .host import docker_version, find
 from .layout import Layout
 from .parts import DOCKERD
 from .progress import Progress
@@ -19,8 +21,23 @@ from .up import UpError, stop_supervisor
 
 DOCKER_SECONDS = 30.0  # for the daemon to start, or to end
 # What `up` puts into the data directory: a purge removes nothing else, whatever --data-dir was given.
-OWN = ("pki", "logs", "kubelet", "images")
-OWN_FILES = ("*.conf", "state.db*", "supervisor.json", "supervisor.lock", "cluster.json", "up.lock", "*.new")
+OWN = ("kubelet", "images")  # whole folders
+OWN_FILES = (
+    *(f"{user}.conf" for user in USERS),
+    "state.db",
+    "state.db-wal",
+    "state.db-shm",
+    "supervisor.json",
+    "supervisor.lock",
+    "up.lock",
+    "*.new",
+    "logs/*.log",
+    "logs/*.log.1",
+    *(f"pki/{name}.{kind}" for name in CERTIFICATES for kind in ("crt", "key")),
+    "pki/sa.key",
+    "pki/sa.pub",
+    "pki/*.new",
+)
 
 
 def down(data_dir: Path, purge: bool, progress: Progress) -> None:
@@ -29,10 +46,13 @@ def down(data_dir: Path, purge: bool, progress: Progress) -> None:
     try:
         settings = state.load_settings(layout)
     except ValueError as error:
-        raise UpError(str(error)) from error
+        progress.note(f"{error}: going by what `up` makes without options")
+        settings = Settings(node_name="", addresses=[], hollow_nodes=int(os.geteuid() != 0), own_docker=True)
     if settings is None:
         progress.note(f"no cluster in {layout.root}")
         return
+    if not settings.hollow and os.geteuid() != 0:
+        raise UpError(f"the pods of the cluster in {layout.root} are containers: only root can end them")
     with progress.step("parts"):
         stop_supervisor(layout)
     if not settings.hollow:
@@ -46,11 +66,15 @@ def clean_host(layout: Layout, settings: Settings, progress: Progress) -> None:
     """Containers, volumes' mounts, interfaces and rules of a node whose parts have stopped."""
     from pybernetes.kubelet import cleanup as node
     from pybernetes.proxy import cleanup as proxy
+    from pybernetes.proxy.iptables import IPTablesError
 
     with progress.step("containers, mounts, interfaces"), docker(settings):
         node.clean(settings.docker, str(layout.kubelet))
     with progress.step("iptables chains"):
-        proxy.clean()
+        try:
+            proxy.clean()
+        except IPTablesError as error:
+            raise UpError(f"iptables chains are left: {error}") from error
 
 
 @contextmanager
@@ -59,9 +83,12 @@ def docker(settings: Settings) -> Iterator[None]:
     if not settings.own_docker or docker_version(settings.docker):
         yield
         return
-    daemon = subprocess.Popen(
-        ["dockerd", "-H", settings.docker, *DOCKERD], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    program = find("dockerd")
+    if program is None:
+        yield  # what is left of containers cannot be removed, which is told
+        return
+    command = [program, "-H", settings.docker, *DOCKERD]
+    daemon = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + DOCKER_SECONDS
         while not docker_version(settings.docker):
@@ -75,12 +102,19 @@ def docker(settings: Settings) -> Iterator[None]:
 
 
 def purge_data(layout: Layout) -> None:
-    """Deletes what `up` made; the directory too if nothing else is in it."""
+    """Deletes what `up` made; folders too if nothing else is in them. UpError where pods' volumes are still mounted."""
+    from pybernetes.kubelet.volumes import mount
+
+    mounted = mount.mounted_below(layout.kubelet)
+    if mounted:
+        raise UpError(f"{mounted[0]} is still mounted, and what is behind it is not ours to delete: umount it")
     for name in OWN:
         if (layout.root / name).exists():
             shutil.rmtree(layout.root / name)
     for pattern in OWN_FILES:
         for path in layout.root.glob(pattern):
             path.unlink()
-    if not any(layout.root.iterdir()):
-        layout.root.rmdir()
+    layout.settings.unlink(missing_ok=True)  # last: a purge that was cut off can be repeated
+    for folder in (layout.logs, layout.pki, layout.root):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

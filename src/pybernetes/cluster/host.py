@@ -95,6 +95,17 @@ def node_name() -> str:
     return socket.gethostname().strip().lower()
 
 
+def port_problem(port: int) -> str:
+    """Why nothing of ours could listen there, "" if it could."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+    return ""
+
+
 def docker_version(endpoint: str) -> str:
     """The version of the daemon that answers there, "" if none does."""
     path = endpoint.removeprefix("unix://")

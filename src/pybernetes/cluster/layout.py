@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pybernetes.component.command import UsageError
 
-def default_data_dir(root: bool, home: str) -> Path:
-    """/var/lib/pybernetes, or below an ordinary user's home."""
-    return Path("/var/lib/pybernetes") if root else Path(home) / ".local/share/pybernetes"
+
+def default_data_dir(root: bool, environment: Mapping[str, str]) -> Path:
+    """/var/lib/pybernetes, or an ordinary user's place for data (XDG base directories). UsageError without a home."""
+    if root:
+        return Path("/var/lib/pybernetes")
+    if environment.get("XDG_DATA_HOME", "").startswith("/"):
+        return Path(environment["XDG_DATA_HOME"]) / "pybernetes"
+    try:
+        return (Path(environment["HOME"]) if environment.get("HOME") else Path.home()) / ".local/share/pybernetes"
+    except RuntimeError:
+        raise UsageError("you have no home directory: say where the cluster's state lies with --data-dir") from None
 
 
 def data_dir(given: str) -> Path:
     """What --data-dir means; absolute, since parts and containers run elsewhere."""
-    return Path(given).absolute() if given else default_data_dir(os.geteuid() == 0, str(Path.home()))
+    return Path(given).absolute() if given else default_data_dir(os.geteuid() == 0, os.environ)
 
 
 @dataclass(frozen=True, slots=True)

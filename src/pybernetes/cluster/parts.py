@@ -38,7 +38,11 @@ DOCKERD = (
 
 def parts(layout: Layout, settings: Settings) -> list[Part]:
     """In the order of their start; the first one is stopped last."""
-    chosen = [kube_apiserver(layout, settings), kube_controller_manager(layout, settings), kube_scheduler(layout)]
+    chosen = [
+        kube_apiserver(layout, settings),
+        kube_controller_manager(layout, settings),
+        kube_scheduler(layout, settings),
+    ]
     if settings.own_docker:
         chosen.insert(0, Part("dockerd", "pybernetes.cluster.dockerd", ("-H", settings.docker, *DOCKERD)))
     if settings.hollow:
@@ -93,6 +97,7 @@ def kube_controller_manager(layout: Layout, settings: Settings) -> Part:
             f"--authentication-kubeconfig={config}",
             f"--authorization-kubeconfig={config}",
             "--bind-address=127.0.0.1",
+            f"--secure-port={settings.controller_manager_port}",
             f"--tls-cert-file={pki}/controller-manager.crt",
             f"--tls-private-key-file={pki}/controller-manager.key",
             f"--client-ca-file={pki}/ca.crt",
@@ -109,7 +114,7 @@ def kube_controller_manager(layout: Layout, settings: Settings) -> Part:
     )
 
 
-def kube_scheduler(layout: Layout) -> Part:
+def kube_scheduler(layout: Layout, settings: Settings) -> Part:
     pki = layout.pki
     config = layout.kubeconfig("scheduler")
     return Part(
@@ -120,6 +125,7 @@ def kube_scheduler(layout: Layout) -> Part:
             f"--authentication-kubeconfig={config}",
             f"--authorization-kubeconfig={config}",
             "--bind-address=127.0.0.1",
+            f"--secure-port={settings.scheduler_port}",
             f"--tls-cert-file={pki}/scheduler.crt",
             f"--tls-private-key-file={pki}/scheduler.key",
             f"--client-ca-file={pki}/ca.crt",
@@ -138,6 +144,7 @@ def kubelet(layout: Layout, settings: Settings) -> Part:
             f"--node-ip={settings.addresses[0]}",
             f"--root-dir={layout.kubelet}",
             f"--docker-endpoint={settings.docker}",
+            f"--healthz-port={settings.kubelet_health_port}",
             f"--client-ca-file={pki}/ca.crt",
             f"--tls-cert-file={pki}/kubelet.crt",
             f"--tls-private-key-file={pki}/kubelet.key",
@@ -160,6 +167,7 @@ def hollow_kubelet(layout: Layout, settings: Settings) -> Part:
             "--runtime=hollow",
             f"--hollow-nodes={settings.hollow_nodes}",
             f"--hostname-override={settings.node_name}",
+            f"--healthz-port={settings.kubelet_health_port}",
         ),
     )
 

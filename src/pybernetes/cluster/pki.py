@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
@@ -125,11 +126,31 @@ def ends_at(certificate: bytes) -> datetime:
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
+def match(pair: Pair) -> bool:
+    """Whether this is a readable key, and the certificate's."""
+    try:
+        key = serialization.load_pem_private_key(pair.key, None)
+        return key.public_key() == x509.load_pem_x509_certificate(pair.certificate).public_key()
+    except (ValueError, TypeError):
+        return False
+
+
+def public_key(private: bytes) -> bytes:
+    """Of a private key, both PEM. ValueError if it is none."""
+    try:
+        return _public(serialization.load_pem_private_key(private, None).public_key())
+    except TypeError as error:  # it has a password
+        raise ValueError(str(error)) from error
+
+
 def signing_key() -> tuple[bytes, bytes]:
     """A key for service-account tokens: (private, public), PEM. RSA as kubeadm's: verifiers of OpenID tokens everywhere know RS256."""
     key = rsa.generate_private_key(65537, 2048)
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return _private(key), public
+    return _private(key), _public(key.public_key())
+
+
+def _public(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _alternative_names(subject: Subject) -> list[x509.GeneralName]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+
+NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")  # a DNS-1123 subdomain
+NAME_LENGTH = 253
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -21,6 +25,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     hollow_nodes: int = 0
     docker: str = "unix:///var/run/docker.sock"
     own_docker: bool = False  # whether the Docker daemon is ours to run
+    controller_manager_port: int = 10257
+    scheduler_port: int = 10259
+    kubelet_health_port: int = 10248
 
     @property
     def service_ip(self) -> str:
@@ -64,12 +71,16 @@ def problems(settings: Settings) -> list[str]:
                 found.append(f"{flag}={network} holds the host's own address {inside[0]}: choose another range")
     if not 0 < settings.port < 65536:
         found.append(f"--port={settings.port}: want 1 to 65535")
+    if settings.hollow_nodes < 0:
+        found.append(f"--hollow-nodes={settings.hollow_nodes}: want 1 or more; 0 is for containers on Docker")
+    if not NODE_NAME.fullmatch(settings.node_name) or len(settings.node_name) > NAME_LENGTH:
+        found.append(f"--node-name={settings.node_name}: want lower-case letters, digits, - and ., as in a host's name")
     return found
 
 
 def merged(stored: Settings | None, fresh: Settings, given: Mapping[str, Any]) -> Settings:
     """Today's host (`fresh`) with what was chosen before and what is asked now; `given` holds options the user typed."""
-    kept = {} if stored is None else {name: getattr(stored, name) for name in PERMANENT}
+    kept = {} if stored is None else {name: getattr(stored, name) for name in (*PERMANENT, *KEPT)}
     return msgspec.structs.replace(fresh, **{**kept, **given})
 
 
@@ -84,3 +95,4 @@ def conflicts(stored: Settings, given: Mapping[str, Any]) -> list[str]:
 
 
 PERMANENT: Sequence[str] = ("node_name", "service_cidr", "pod_cidr", "domain")
+KEPT: Sequence[str] = ("port", "docker", "controller_manager_port", "scheduler_port", "kubelet_health_port")

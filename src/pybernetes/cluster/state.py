@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,8 @@ from pybernetes.component.command import Failure
 from . import layout as layouts
 from .layout import Layout
 from .settings import Settings
+
+GLANCE_SECONDS = 0.2  # longer than who only looks (supervisor_pid) holds a lock
 
 
 class PartState(msgspec.Struct, frozen=True, rename="camel"):
@@ -36,11 +39,16 @@ class AlreadyRunning(Exception):
 def hold(lock: Path) -> int:
     """Takes the lock until the process ends; the file descriptor, which forks must not keep. AlreadyRunning."""
     file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise AlreadyRunning(str(lock)) from None
+    end = time.monotonic() + GLANCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > end:
+                os.close(file)
+                raise AlreadyRunning(str(lock)) from None
+            time.sleep(0.01)
     os.ftruncate(file, 0)
     os.write(file, f"{os.getpid()}\n".encode())
     return file
@@ -61,6 +69,14 @@ def supervisor_pid(layout: Layout) -> int:
     return 0
 
 
+def alive(pid: int) -> bool:
+    """Whether a supervisor has this pid: after a kill its parts hold the lock for a moment longer, and the pid may be another's."""
+    try:
+        return b"supervise" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def read(layout: Layout) -> SupervisorState | None:
     """None while there is nothing to read."""
     try:
@@ -76,7 +92,7 @@ def load_settings(layout: Layout) -> Settings | None:
     except FileNotFoundError:
         return None
     except msgspec.DecodeError as error:
-        raise ValueError(f"{layout.settings}: {error}") from error
+        raise ValueError(f"{layout.settings} cannot be read ({error})") from error
 
 
 def existing(data_dir: str) -> tuple[Layout, Settings]:
@@ -85,7 +101,9 @@ def existing(data_dir: str) -> tuple[Layout, Settings]:
     try:
         settings = load_settings(layout)
     except ValueError as error:
-        raise Failure(str(error)) from error
+        raise Failure(
+            f"{error}; `pybernetes down` works without it, then delete it and run `pybernetes up` as before"
+        ) from error
     if settings is None:
         raise Failure(f"no cluster in {layout.root}; make one with `pybernetes up`")
     return layout, settings

@@ -17,6 +17,7 @@ from pybernetes.client.rest import RESTClient
 
 from . import pki, state
 from .layout import Layout
+from .ports import PROXY_HEALTH
 from .settings import Settings
 
 ASK_SECONDS = 3.0
@@ -60,12 +61,11 @@ def health_urls(settings: Settings) -> dict[str, str]:
     """Where each part says how it is."""
     urls = {
         "kube-apiserver": f"https://127.0.0.1:{settings.port}/readyz",
-        "kube-controller-manager": "https://127.0.0.1:10257/healthz",
-        "kube-scheduler": "https://127.0.0.1:10259/healthz",
+        "kube-controller-manager": f"https://127.0.0.1:{settings.controller_manager_port}/healthz",
+        "kube-scheduler": f"https://127.0.0.1:{settings.scheduler_port}/healthz",
+        "kubelet": f"http://127.0.0.1:{settings.kubelet_health_port}/healthz",
     }
-    if not settings.hollow:
-        urls |= {"kubelet": "http://127.0.0.1:10248/healthz", "kube-proxy": "http://127.0.0.1:10256/healthz"}
-    return urls
+    return urls if settings.hollow else {**urls, "kube-proxy": f"http://127.0.0.1:{PROXY_HEALTH}/healthz"}
 
 
 async def _parts(layout: Layout, settings: Settings) -> list[Line]:

@@ -26,7 +26,9 @@ STEADY_SECONDS = 60.0  # a part that ran so long has recovered: its failures are
 STOP_SECONDS = 15.0  # between SIGTERM and SIGKILL
 LOG_BYTES = 20 << 20  # a log that grows beyond is moved to NAME.log.1
 TICK_SECONDS = 60.0
+SAVE_SECONDS = 5.0  # between attempts to write the state on a disk that is full
 PR_SET_PDEATHSIG = 1
+SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,14 @@ def exit_text(status: int) -> str:
 
 
 class Supervisor:
-    """`run` returns when every part has stopped after SIGTERM or SIGINT."""
+    """`run` returns when every part has stopped after SIGTERM or SIGINT. SIGHUP: what waits for its restart gets it now."""
 
     def __init__(self, parts: Sequence[Part], logs: Path, state: Path, preload: Sequence[str] = ()) -> None:
         self._parts = [_Running(part) for part in parts]
         self._logs, self._state, self._preload = logs, state, preload
         self._stopping = 0.0  # when the stop began
+        self._saved = True  # what `status` reads is as it should be
+        self._hurry = False  # somebody has mended something
 
     def run(self) -> None:
         """Blocks."""
@@ -80,7 +84,7 @@ class Supervisor:
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
         previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
             signal.signal(number, self._signalled)
         with selectors.DefaultSelector() as selector:
             selector.register(reader, selectors.EVENT_READ)
@@ -95,13 +99,17 @@ class Supervisor:
         self._state.unlink(missing_ok=True)
 
     def _signalled(self, number: int, frame: object) -> None:
-        if number != signal.SIGCHLD and not self._stopping:
+        if number == signal.SIGHUP:
+            self._hurry = True
+        elif number != signal.SIGCHLD and not self._stopping:
             self._stopping = time.monotonic()
 
     def _wait_seconds(self) -> float:
         if self._stopping:
             return 0.2
         due = [r.due for r in self._parts if not r.pid]
+        if not self._saved:
+            due.append(time.monotonic() + SAVE_SECONDS)
         return max(min(due, default=time.monotonic() + TICK_SECONDS) - time.monotonic(), 0.0)
 
     def _step(self) -> None:
@@ -112,7 +120,7 @@ class Supervisor:
             changed = self._start_due() or changed
         for running in self._parts:
             self._rotate(self._logs / f"{running.part.name}.log")
-        if changed:
+        if changed or not self._saved:
             self._save()
 
     def _reap(self) -> bool:
@@ -137,16 +145,13 @@ class Supervisor:
         if not self._stopping:
             running.restarts += 1
             delay = running.due - now
-            print(
-                f"{running.part.name} ended with {running.last_exit}; restart in {delay:.1f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+            _say(f"{running.part.name} ended with {running.last_exit}; restart in {delay:.1f} s")
 
     def _start_due(self) -> bool:
         started = False
+        hurry, self._hurry = self._hurry, False
         for running in self._parts:
-            if not running.pid and running.due <= time.monotonic():
+            if not running.pid and (hurry or running.due <= time.monotonic()):
                 running.pid, running.started = self._fork(running.part), time.monotonic()
                 started = True
         return started
@@ -177,8 +182,9 @@ class Supervisor:
 
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):  # the log's disk may be full
+                sys.stdout.flush()
+                sys.stderr.flush()
             os._exit(code)
 
     @staticmethod
@@ -189,7 +195,7 @@ class Supervisor:
                 log.with_suffix(".log.1").write_bytes(log.read_bytes())
                 os.truncate(log, 0)
         except OSError as error:
-            print(f"log {log} cannot be rotated: {error.strerror}", file=sys.stderr, flush=True)
+            _say(f"log {log} cannot be rotated: {error.strerror}")
 
     def _save(self) -> None:
         """What `status` reads, replaced in one step."""
@@ -201,14 +207,22 @@ class Supervisor:
         try:
             fresh.write_text(text)
             fresh.replace(self._state)
+            self._saved = True
         except OSError as error:
-            print(f"{self._state} cannot be written: {error.strerror}", file=sys.stderr, flush=True)
+            self._saved = False
+            _say(f"{self._state} cannot be written: {error.strerror}")
+
+
+def _say(text: str) -> None:
+    """A line on stderr if that can be written: a supervisor outlives a full disk."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{text}\n".encode())
 
 
 def _become_part(log: Path, parent: int) -> None:
     """In the child: default signals, its own log, and an end with the parent."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:  # the parent died before the line above

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -23,11 +24,15 @@ from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
 from pybernetes.component.command import Failure
 
-from . import addons, apply, credentials, hello, host, state
+from . import addons, apply, credentials, hello, host, ports, state
 from .host import HostError
 from .layout import Layout
+from .ports import PortTaken
 from .progress import Progress
 from .settings import Settings, conflicts, merged, problems
+
+if TYPE_CHECKING:
+    from .image import ImageInfo
 
 T = TypeVar("T")
 
@@ -90,18 +95,24 @@ class Up:
         """Returns when the cluster serves. UpError."""
         try:
             return self._run()
-        except (HostError, credentials.CredentialsError, ValueError, StatusError, ConnectionError) as error:
+        except BrokenPipeError:
+            raise  # nobody reads our output on
+        except (HostError, PortTaken, credentials.CredentialsError, ValueError, StatusError, ConnectionError) as error:
             raise UpError(str(error)) from error
         except OSError as error:
-            raise UpError(f"{error.filename or self.layout.root}: {error.strerror}") from error
+            raise UpError(f"{error.filename or self.layout.root}: {error.strerror or error}") from error
 
     def _run(self) -> Settings:
-        self.layout.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.layout.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            text = f"{self.layout.root} cannot be made ({error.strerror}): choose a directory of yours with --data-dir"
+            raise UpError(text) from error
         with self._only_one():
-            stored = state.load_settings(self.layout)
+            stored = state.existing(str(self.layout.root))[1] if self.layout.settings.exists() else None
             settings = self._settings(stored)
-            self._credentials(settings)
-            self._start(stored, settings)
+            fresh = self._credentials(settings)
+            self._start(stored, settings, renewed=bool(fresh - {"admin.conf"}))
             asyncio.run(self._bring_up(settings))
         return settings
 
@@ -138,7 +149,13 @@ class Up:
         wrong = problems(settings)
         if wrong:
             raise UpError("\n".join(wrong))
-        return settings
+        return self._ports(stored, settings)
+
+    def _ports(self, stored: Settings | None, settings: Settings) -> Settings:
+        """Those that our own parts have now can be had. PortTaken."""
+        ours = stored is not None and state.supervisor_pid(self.layout) != 0
+        mine = {port.number for port in ports.used(stored)} if stored is not None and ours else set[int]()
+        return ports.settle(settings, lambda number: "" if number in mine else host.port_problem(number))
 
     def _means(self, docker: str) -> Means:
         root = os.geteuid() == 0
@@ -155,23 +172,32 @@ class Up:
         vital = [need for need in lacking if need.program in ("iptables-restore", "dockerd")]
         return Means(root, packages, not vital or bool(host.docker_version(docker)))
 
-    def _credentials(self, settings: Settings) -> None:
+    def _credentials(self, settings: Settings) -> set[str]:
+        """What was made or renewed."""
         endpoint = credentials.Endpoint(
             settings.node_name, settings.addresses, settings.service_ip, settings.domain, settings.port
         )
         made = credentials.ensure(self.layout, endpoint, datetime.now(UTC))
         if made:
             self._progress.note(f"✓ certificates: {len(made)} made or renewed")
+        return set(made)
 
     # The processes.
 
-    def _start(self, stored: Settings | None, settings: Settings) -> None:
+    def _start(self, stored: Settings | None, settings: Settings, renewed: bool) -> None:
         pid = state.supervisor_pid(self.layout)
-        if pid and stored == settings:
+        if state.alive(pid) and stored == settings and not renewed:
+            os.kill(pid, signal.SIGHUP)  # parts that wait for their restart get it now
             return
-        if pid:
-            with self._progress.step("stopping the parts: what the cluster is made of has changed"):
+        if pid and not state.alive(pid):
+            stop_supervisor(self.layout)  # it was killed: waits for its parts, which follow it
+        elif pid:
+            with self._progress.step("stopping the parts: settings or certificates have changed"):
                 stop_supervisor(self.layout)
+        if stored is not None and settings.hollow and not stored.hollow:
+            from .down import clean_host
+
+            clean_host(self.layout, stored, self._progress)  # no kubelet would end these containers
         credentials.write(self.layout.settings, msgspec.json.format(msgspec.json.encode(settings)))
         self.layout.logs.mkdir(exist_ok=True)
         with self.layout.log("supervisor").open("ab") as log:
@@ -185,7 +211,7 @@ class Up:
 
     async def _bring_up(self, settings: Settings) -> None:
         client: RESTClient | None = None
-        image: asyncio.Future[Any] | None = None
+        image: asyncio.Future[ImageInfo] | None = None
         try:
             with self._progress.step("API server"):
                 client = RESTClient(load(self.layout.kubeconfig("admin")), "pybernetes-up")
@@ -197,8 +223,9 @@ class Up:
                 await self._until("a node is Ready", lambda: _node_ready(client, settings), NODE_SECONDS)
             if image is not None:
                 with self._progress.step("image of the add-ons"):
+                    packed = await image
                     name = await self._until(
-                        "Docker has the image", lambda: _loaded(image, settings, self.layout), WORKLOAD_SECONDS
+                        "Docker has the image", lambda: _loaded(packed, settings), WORKLOAD_SECONDS
                     )
                 await apply.apply(client, addons.dns_manifests(settings, name))
             if self._asked.example:
@@ -278,16 +305,15 @@ def last_line(log: Path) -> str:
 
 def stop_supervisor(layout: Layout, seconds: float = 40.0) -> bool:
     """Ends the parts; whether there were any. UpError if they do not go."""
-    import signal
-
     pid = state.supervisor_pid(layout)
     if not pid:
         return False
     end = time.monotonic() + seconds
     try:
-        os.kill(pid, signal.SIGTERM)
+        if state.alive(pid):  # else it was killed; its parts, which hold the lock, are on their way out
+            os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
-        pass  # it was killed; its parts, which hold the lock, are on their way out
+        pass
     except PermissionError:
         raise UpError(f"the cluster in {layout.root} belongs to another user: use their account, or root") from None
     while state.supervisor_pid(layout):
@@ -321,10 +347,7 @@ async def _available(client: RESTClient, name: str, namespace: str) -> bool | No
     return True if current and ready else None
 
 
-async def _loaded(image: asyncio.Future[Any], settings: Settings, layout: Layout) -> str | None:
-    if not image.done():
-        return None
-    packed = image.result()
+async def _loaded(packed: ImageInfo, settings: Settings) -> str | None:
     if not host.docker_version(settings.docker):
         return None
     return await asyncio.to_thread(addons.load_image, settings.docker, packed)

@@ -7,9 +7,11 @@ is `command.main(PROGRAM, FLAGS, run, arguments)`. Since `run` touches neither s
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from . import flags, logs
 from .flags import Flag, FlagError, HelpAsked, Values
@@ -43,7 +45,22 @@ def main(
     except Failure as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 1
+    except ExceptionGroup as group:  # of a part's tasks
+        expected, others = group.split((UsageError, Failure))
+        if expected is None or others is not None:
+            raise
+        for leaf in leaves(expected):
+            print(f"{program}: {leaf}", file=sys.stderr)
+        return 1
     return 0
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """The exceptions of a group and of the groups in it."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
 
 
 async def until_signalled(work: Awaitable[None]) -> None:
@@ -66,6 +83,15 @@ async def until_signalled(work: Awaitable[None]) -> None:
             raise
 
 
+def read_file(values: Values, name: str) -> bytes:
+    """What is in the file of a flag; b"" where it is not given. UsageError where it cannot be read."""
+    path = values[name]
+    try:
+        return Path(path).read_bytes() if path else b""
+    except OSError as error:
+        raise UsageError(f"--{name}={path}: {error.strerror}") from error
+
+
 def once(program: str, declared: Sequence[Flag], work: Callable[[Values], int | None], arguments: Sequence[str]) -> int:
     """Runs a command that does one thing and ends; the exit code is what it gives, 1 for a Failure, 130 when interrupted."""
     try:
@@ -79,8 +105,12 @@ def once(program: str, declared: Sequence[Flag], work: Callable[[Values], int | 
     except Failure as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on, as after `| head`
+        return 141
     except OSError as error:
-        print(f"{program}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{program}: {where}{error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\n{program}: interrupted", file=sys.stderr)

@@ -8,11 +8,11 @@ from datetime import datetime
 
 import msgspec
 
+from pybernetes.api.nodes import fits_affinity, untolerated
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 
 from .common import by_creation, clone, is_available, is_finished, is_ready, scaled
-from .nodematch import fits_affinity, untolerated
 
 HASH_LABEL = "controller-revision-hash"
 GENERATION = "deprecated.daemonset.template.generation"  # annotation
@@ -124,11 +124,12 @@ def runs_on(ds: apps.DaemonSet) -> Callable[[core.Node], tuple[bool, bool]]:
     tolerations = tolerations_of(spec)
 
     def check(node: core.Node) -> tuple[bool, bool]:
-        if spec.node_name not in ("", node.metadata.name) or not fits_affinity(spec, node):
+        own = node.metadata
+        if spec.node_name not in ("", own.name) or not fits_affinity(spec, own.name, own.labels):
             return False, False
         taints = node.spec.taints
-        if untolerated(taints, tolerations, lambda t: t.effect in ("NoExecute", "NoSchedule")) is not None:
-            return False, untolerated(taints, tolerations, lambda t: t.effect == "NoExecute") is None
+        if untolerated(tolerations, taints) is not None:
+            return False, untolerated(tolerations, taints, ("NoExecute",)) is None
         return True, True
 
     return check

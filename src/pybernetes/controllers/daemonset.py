@@ -11,7 +11,7 @@ from pybernetes.api.types import core_v1 as core
 
 from . import daemonplan as plan
 from . import history
-from .common import Key, as_selector, clone, controller_of, key_of, namespace_terminating, pod_from_template
+from .common import Key, as_selector, controller_of, key_of, namespace_terminating, pod_from_template
 from .framework import (
     BY_CONTROLLER,
     Again,
@@ -130,7 +130,7 @@ class DaemonSetsController(Controller):
             await self._clean_up(ds, old)
         pods = plan.by_node(await self._claimed(ds))
         status = plan.status_of(ds, verdicts, pods, hashed, self.now(), satisfied)
-        await self._write_status(ds, status)
+        await self.write_status(ds, status)
         if error is not None:
             raise error
         if ds.spec.min_ready_seconds > 0 and status.number_ready != status.number_available:
@@ -199,20 +199,6 @@ class DaemonSetsController(Controller):
             self._expected.deleted(key, pod.metadata.uid)
             if not isinstance(error, StatusError) or error.code != 404:
                 raise
-
-    async def _write_status(self, ds: apps.DaemonSet, status: apps.DaemonSetStatus) -> None:
-        if status == ds.status:
-            return
-        copy = clone(ds)
-        copy.status = status
-        try:
-            await self.client.update(copy, "status")
-        except StatusError as error:
-            if error.code != 409:
-                raise
-            fresh = await self.client.get(apps.DaemonSet, ds.metadata.name, ds.metadata.namespace)
-            fresh.status = status
-            await self.client.update(fresh, "status")
 
     # --- history
 

@@ -22,7 +22,7 @@ from pybernetes.client.types import Client, Informer, Informers
 from pybernetes.component.metrics import Registry
 from pybernetes.component.queuemetrics import MeteredWorkQueue, QueueMetrics
 
-from .common import Key, controller_of, controller_ref, key_of, namespace_terminating, pod_from_template
+from .common import Key, clone, controller_of, controller_ref, key_of, namespace_terminating, pod_from_template
 from .options import Options
 
 log = logging.getLogger(__name__)
@@ -125,6 +125,21 @@ class Controller:
     def on_change(self, old: Any | None, new: Any | None) -> None:
         """The usual handler: whatever happens, look at the object."""
         self.enqueue(new if new is not None else old)
+
+    async def write_status(self, obj: Any, status: Any) -> None:
+        """Where it is another; over the newest object where somebody else has written meanwhile."""
+        if status == obj.status:
+            return
+        copy = clone(obj)
+        copy.status = status
+        try:
+            await self.client.update(copy, "status")
+        except StatusError as error:
+            if error.code != 409:
+                raise
+            fresh = await self.client.get(type(obj), obj.metadata.name, obj.metadata.namespace)
+            fresh.status = status
+            await self.client.update(fresh, "status")
 
     async def every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         """Does the work now and again after each pause; what the server refuses is logged and tried next time."""

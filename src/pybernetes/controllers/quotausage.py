@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from pybernetes.api import pods
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
@@ -14,7 +15,6 @@ Scope = core.ScopedResourceSelectorRequirement
 
 ONE = Quantity.from_int(1)
 COUNT = "count/"
-HUGE_PAGES = "hugepages-"
 CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
 # resources that count by their own name, beside count/NAME
 COUNTED = (
@@ -45,26 +45,9 @@ SERVICE_NAMES = frozenset({"count/services", "services", "services.loadbalancers
 CLAIM_NAMES = frozenset({"count/persistentvolumeclaims", "persistentvolumeclaims", "requests.storage"})
 
 
-def add(a: Mapping[str, Quantity], b: Mapping[str, Quantity]) -> Usage:
-    """The sum of both."""
-    total = dict(a)
-    for name, quantity in b.items():
-        total[name] = total[name] + quantity if name in total else quantity
-    return total
-
-
-def largest(a: Mapping[str, Quantity], b: Mapping[str, Quantity]) -> Usage:
-    """The larger of each."""
-    found = dict(a)
-    for name, quantity in b.items():
-        if name not in found or found[name] < quantity:
-            found[name] = quantity
-    return found
-
-
 def is_pod_name(name: str) -> bool:
     """Whether pods count for the name."""
-    if name in POD_NAMES or name.startswith((HUGE_PAGES, f"requests.{HUGE_PAGES}")):
+    if name in POD_NAMES or name.startswith((pods.HUGE_PAGES, f"requests.{pods.HUGE_PAGES}")):
         return True
     # Extended resources: requests.DOMAIN/NAME of a domain that is not Kubernetes's own.
     extended = name.startswith("requests.") and "/" in name and CLASS_SUFFIX not in name
@@ -86,71 +69,27 @@ def counts(pod: core.Pod, now: datetime) -> bool:
     return deleted is None or grace is None or now <= deleted + timedelta(seconds=grace)
 
 
-def pod_amounts(pod: core.Pod, part: Callable[[core.ResourceRequirements], Mapping[str, Quantity]]) -> Usage:
-    """Requests or limits of a pod: its containers and sidecars together, or its largest init step, plus overhead."""
-    total: Usage = {}
-    for container in pod.spec.containers:
-        total = add(total, part(container.resources or core.ResourceRequirements()))
-    sidecars: Usage = {}
-    largest_init: Usage = {}
-    for container in pod.spec.init_containers:
-        amounts = part(container.resources or core.ResourceRequirements())
-        if container.restart_policy == "Always":
-            sidecars = add(sidecars, amounts)
-            total = add(total, amounts)
-            step = sidecars
-        else:
-            step = add(sidecars, amounts)
-        largest_init = largest(largest_init, step)
-    total = largest(total, largest_init)
-    if pod.spec.resources is not None:
-        own = {
-            name: q for name, q in part(pod.spec.resources).items() if name in ("cpu", "memory") or HUGE_PAGES in name
-        }
-        total |= own
-    return add(total, {name: q for name, q in pod.spec.overhead.items() if name in total or part is _requests})
-
-
-def _requests(resources: core.ResourceRequirements) -> Mapping[str, Quantity]:
-    return resources.requests
-
-
-def _limits(resources: core.ResourceRequirements) -> Mapping[str, Quantity]:
-    return resources.limits
-
-
 def pod_usage(pod: core.Pod, now: datetime) -> Usage:
     """Of one pod, by all names that count it."""
     usage: Usage = {"count/pods": ONE}
     if not counts(pod, now):
         return usage
     usage["pods"] = ONE
-    for name, quantity in pod_amounts(pod, _requests).items():
-        if name in ("cpu", "memory", "ephemeral-storage") or name.startswith(HUGE_PAGES):
+    for name, quantity in pods.requests(pod.spec).items():
+        if name in ("cpu", "memory", "ephemeral-storage") or name.startswith(pods.HUGE_PAGES):
             usage[name] = quantity
             usage[f"requests.{name}"] = quantity
         elif "/" in name:
             usage[f"requests.{name}"] = quantity
-    for name, quantity in pod_amounts(pod, _limits).items():
+    for name, quantity in pods.limits(pod.spec).items():
         if name in ("cpu", "memory", "ephemeral-storage"):
             usage[f"limits.{name}"] = quantity
     return usage
 
 
 def is_best_effort(pod: core.Pod) -> bool:
-    """No requests and no limits of cpu and memory anywhere."""
-    if pod.status.qos_class:
-        return pod.status.qos_class == "BestEffort"
-    containers = [*pod.spec.containers, *pod.spec.init_containers]
-    resources = [c.resources for c in containers] + [pod.spec.resources]
-    return not any(
-        not quantity.is_zero()
-        for found in resources
-        if found is not None
-        for part in (found.requests, found.limits)
-        for name, quantity in part.items()
-        if name in ("cpu", "memory")
-    )
+    """As the server says, or else the spec."""
+    return (pod.status.qos_class or pods.qos_class(pod.spec)) == "BestEffort"
 
 
 def _crosses_namespaces(pod: core.Pod) -> bool:

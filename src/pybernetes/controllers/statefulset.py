@@ -75,7 +75,7 @@ class StatefulSetController(Controller):
             lambda pod: self._is_stale(ss, pod),
         ).run()
         error = await self._act(ss, wanted.actions)
-        await self._write_status(ss, wanted.status)
+        await self.write_status(ss, wanted.status)
         await self._clean_up(ss, revisions, pods, [current.metadata.name, update.metadata.name])
         if error is not None:
             raise error
@@ -209,20 +209,6 @@ class StatefulSetController(Controller):
             copy.status.collision_count = (copy.status.collision_count or 0) + 1
             await self.client.update(copy, "status")
             raise Again(f"the revision's name {collision} is taken: another hash is tried") from collision
-
-    async def _write_status(self, ss: apps.StatefulSet, status: apps.StatefulSetStatus) -> None:
-        if status == ss.status:
-            return
-        copy = clone(ss)
-        copy.status = status
-        try:
-            await self.client.update(copy, "status")
-        except StatusError as error:
-            if error.code != 409:
-                raise
-            fresh = await self.client.get(apps.StatefulSet, ss.metadata.name, ss.metadata.namespace)
-            fresh.status = status
-            await self.client.update(fresh, "status")
 
     async def _clean_up(
         self,

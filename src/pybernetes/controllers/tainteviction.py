@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.nodes import tolerates
 from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 
@@ -24,17 +25,6 @@ class Eviction:
 
     decided: datetime
     at: datetime
-
-
-def tolerates(toleration: core.Toleration, taint: core.Taint) -> bool:
-    """Toleration.ToleratesTaint."""
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator in ("", "Equal"):
-        return toleration.value == taint.value
-    return toleration.operator == "Exists"
 
 
 def tolerated_for(taints: Sequence[core.Taint], tolerations: Sequence[core.Toleration]) -> float | None:

@@ -6,30 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pybernetes.api.nodes import tolerated, untolerated
 from pybernetes.api.types import core_v1 as core
 
 from .labelcolumns import Bools, Ints
 from .pods import Shape
 from .table import NodeTable, Rows, Taint
 
-UNSCHEDULABLE: Taint = ("node.kubernetes.io/unschedulable", "", "NoSchedule")
-_KEEP_OUT = ("NoSchedule", "NoExecute")
-
-
-def tolerates(tolerations: Sequence[core.Toleration], taint: Taint) -> bool:
-    """Whether one of them covers the taint (v1helper.TolerationsTolerateTaint)."""
-    key, value, effect = taint
-    return any(
-        (not t.effect or t.effect == effect)
-        and (not t.key or t.key == key)
-        and (t.operator == "Exists" or (t.operator in ("", "Equal") and t.value == value))
-        for t in tolerations
-    )
-
-
-def untolerated(tolerations: Sequence[core.Toleration], taints: Sequence[Taint]) -> Taint | None:
-    """The first taint that keeps the pod out."""
-    return next((t for t in taints if t[2] in _KEEP_OUT and not tolerates(tolerations, t)), None)
+UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
 
 
 def taints_tolerated(table: NodeTable, tolerations: Sequence[core.Toleration], rows: Rows) -> Bools | None:
@@ -46,7 +30,7 @@ def intolerable(table: NodeTable, tolerations: Sequence[core.Toleration], rows: 
     """How many PreferNoSchedule taints each row has that the pod does not tolerate."""
     chosen = [t for t in tolerations if t.effect in ("", "PreferNoSchedule")]
     counts = (
-        sum(t[2] == "PreferNoSchedule" and not tolerates(chosen, t) for t in taints) for taints in table.taint_sets
+        sum(t.effect == "PreferNoSchedule" and not tolerated(chosen, t) for t in taints) for taints in table.taint_sets
     )
     found: Ints = np.fromiter(counts, np.int64, len(table.taint_sets))[table.taints[rows]]
     return found

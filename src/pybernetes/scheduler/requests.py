@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
+from pybernetes.api import pods
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
 CPU, MEMORY, EPHEMERAL = "cpu", "memory", "ephemeral-storage"
 NONZERO = {CPU: 100, MEMORY: 200 * 1024 * 1024}  # what a container that says nothing counts for when nodes are scored
-_POD_LEVEL = (CPU, MEMORY)
 
 Amounts = dict[str, int]  # cpu in thousandths, all else in whole units
 
@@ -22,34 +22,15 @@ def amounts(resources: Mapping[str, Quantity]) -> Amounts:
 
 
 def pod_requests(spec: core.PodSpec, missing: Mapping[str, int] | None = None) -> Amounts:
-    """The most that the pod needs at any time: its containers and sidecars together, or an init container with the sidecars before it.
+    """The most that the pod needs at any time.
 
     `missing` is what a container counts for where it does not name a resource.
     """
-    total: Amounts = {}
-    for container in spec.containers:
-        _add(total, _of(container, missing))
-    sidecars: Amounts = {}
-    initial: Amounts = {}
-    for container in spec.init_containers:
-        wants = _of(container, missing)
-        if container.restart_policy == "Always":
-            _add(total, wants)
-            _add(sidecars, wants)
-            wants = sidecars
-        else:
-            wants = dict(wants)
-            _add(wants, sidecars)
-        _most(initial, wants)
-    _most(total, initial)
-    if spec.resources is not None:  # of the pod as a whole: these count instead of the sum
-        total.update(
-            (name, amount)
-            for name, amount in amounts(spec.resources.requests).items()
-            if name in _POD_LEVEL or name.startswith("hugepages-")
-        )
+    total = pods.at_once(spec, lambda container: _of(container, missing))
+    if spec.resources is not None:
+        total.update(pods.pod_level(amounts(spec.resources.requests)))
     if spec.overhead:
-        _add(total, amounts(spec.overhead))
+        pods.add(total, amounts(spec.overhead))
     return total
 
 
@@ -109,13 +90,3 @@ def names(resources: Iterable[str]) -> list[str]:
 def _of(container: core.Container, missing: Mapping[str, int] | None) -> Amounts:
     found = amounts(container.resources.requests)
     return {**missing, **found} if missing else found
-
-
-def _add(total: Amounts, more: Mapping[str, int]) -> None:
-    for name, amount in more.items():
-        total[name] = total.get(name, 0) + amount
-
-
-def _most(total: Amounts, other: Mapping[str, int]) -> None:
-    for name, amount in other.items():
-        total[name] = max(total.get(name, 0), amount)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,15 @@ from .requests import CPU, EPHEMERAL, MEMORY, amounts
 
 C = TypeVar("C", bound=np.generic)
 Rows = slice | npt.NDArray[np.int64]
-Taint = tuple[str, str, str]  # key, value, effect
+
+
+class Taint(NamedTuple):
+    """A taint that can be compared and hashed."""
+
+    key: str
+    value: str
+    effect: str
+
 
 FIRST_ROWS = 16
 LOG_FACTOR = 4  # the log of changed rows is dropped when it is so many times as long as the table
@@ -169,7 +177,7 @@ class NodeTable:
         self.labels[row] = node.metadata.labels
         self.columns.update(row, node.metadata.name, node.metadata.labels)
         self.unschedulable[row] = node.spec.unschedulable
-        taints = tuple((t.key, t.value, t.effect) for t in node.spec.taints)
+        taints = tuple(Taint(t.key, t.value, t.effect) for t in node.spec.taints)
         self.taints[row] = self.taint_sets.setdefault(taints, len(self.taint_sets))
         found = amounts(node.status.allocatable)
         self.pods_allowed[row] = found.pop("pods", 0)

@@ -6,6 +6,7 @@ path ":memory:" gives the same log without a disk.
 """
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -148,19 +149,25 @@ def _run(db: sqlite3.Connection, actions: list[Callable[[sqlite3.Connection], An
     if actions[0] is _prepare:  # sets the journal mode, which no transaction may hold
         return [_attempt(db, _prepare)]
     results: list[Any] = []
+    result: Any = None
     try:
         db.execute("BEGIN IMMEDIATE")
         for action in actions:
             db.execute("SAVEPOINT one")
             result = _attempt(db, action)
             if isinstance(result, Exception):
+                if not db.in_transaction:  # after a full disk SQLite has undone all by itself
+                    break
                 db.execute("ROLLBACK TO one")
             db.execute("RELEASE one")
             results.append(result)
+        if not db.in_transaction:
+            return [result] * len(actions)
         db.execute("COMMIT")
     except sqlite3.Error as error:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
+        with contextlib.suppress(sqlite3.Error):  # the same trouble again; the next BEGIN will tell
+            if db.in_transaction:
+                db.execute("ROLLBACK")
         return [StoreError(f"nothing was written: {error}")] * len(actions)
     return results
 
@@ -175,6 +182,15 @@ def _attempt(db: sqlite3.Connection, action: Callable[[sqlite3.Connection], Any]
 
 
 def _prepare(db: sqlite3.Connection) -> None:
+    try:
+        _open(db)
+    except sqlite3.OperationalError:
+        raise  # locked, full, not ours
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"the file is damaged ({error}): restore a backup") from error
+
+
+def _open(db: sqlite3.Connection) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
         raise StoreError(f"the file has schema version {version}, this release knows {SCHEMA_VERSION}: upgrade")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
-import os
 import ssl
 import tempfile
 import threading
@@ -22,9 +20,10 @@ from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
 from pybernetes.apiserver.authentication.x509 import ClientCertificate
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.kubeconfig import Config
+from pybernetes.cluster.credentials import kubeconfig, write
 from pybernetes.store.sqlite import SQLiteStore
 
-from .certificates import Authority, Pair
+from .certificates import Authority
 
 if TYPE_CHECKING:
     from pybernetes.client.rest import RESTClient
@@ -82,7 +81,7 @@ class TestCluster:
         url = f"https://127.0.0.1:{self._server.port}"
         path = self._folder / "kubeconfig"
         admin = authority.client("kubernetes-admin", ["system:masters"])
-        _write(path, kubeconfig(url, authority.pem, admin).encode())
+        write(path, kubeconfig(url, authority.pem, "kubernetes-admin", admin).encode())
         if self._hollow_nodes:
             node = authority.client("system:hollow-nodes", ["system:masters"])
             await self._start_nodes(Config(url, ca_data=authority.pem, certificate=node.certificate, key=node.key))
@@ -152,7 +151,7 @@ class TestCluster:
             ["localhost", "kubernetes", "kubernetes.default.svc"], ["127.0.0.1", "::1", "10.96.0.1"]
         )
         pair = self._folder / "apiserver.pem"
-        _write(pair, serving.key + serving.certificate)
+        write(pair, serving.key + serving.certificate)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair)
         context.load_verify_locations(cadata=authority.pem.decode())
@@ -183,39 +182,6 @@ def _report(task: asyncio.Task[None]) -> None:
     """A part that ends by itself has failed."""
     if not task.cancelled() and task.exception() is not None:
         _log.error("a part of the test cluster ended", exc_info=task.exception())
-
-
-def _write(path: Path, data: bytes) -> None:
-    """A file for its owner only."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-
-
-def kubeconfig(url: str, ca: bytes, user: Pair) -> str:
-    """A kubeconfig with everything in it."""
-
-    def text(data: bytes) -> str:
-        return base64.b64encode(data).decode()
-
-    return f"""apiVersion: v1
-kind: Config
-current-context: pybernetes
-clusters:
-- name: pybernetes
-  cluster:
-    server: {url}
-    certificate-authority-data: {text(ca)}
-users:
-- name: kubernetes-admin
-  user:
-    client-certificate-data: {text(user.certificate)}
-    client-key-data: {text(user.key)}
-contexts:
-- name: pybernetes
-  context:
-    cluster: pybernetes
-    user: kubernetes-admin
-"""
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import pytest
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.controllers import daemonplan as plan
-from pybernetes.controllers.nodematch import fits_affinity, tolerates
 
 from .objects import LABELS, NOW, meta, pod, selector, template
 
@@ -63,36 +62,6 @@ def test_selected_nodes_only() -> None:
     assert plan.runs_on(daemons(node_name="other"))(node()) == (False, False)
     network = plan.runs_on(daemons(host_network=True))
     assert network(node("n", taint("NoSchedule", "node.kubernetes.io/network-unavailable"))) == (True, True)
-
-
-def requirement(operator: str, *values: str, key: str = "size") -> core.PodSpec:
-    one = core.NodeSelectorRequirement(key=key, operator=operator, values=list(values))
-    term = core.NodeSelectorTerm(match_expressions=[one])
-    required = core.NodeSelector(node_selector_terms=[term])
-    affinity = core.NodeAffinity(required_during_scheduling_ignored_during_execution=required)
-    return core.PodSpec(affinity=core.Affinity(node_affinity=affinity))
-
-
-@pytest.mark.parametrize(
-    ("operator", "values", "expected"),
-    [
-        ("In", ("5", "6"), True),
-        ("NotIn", ("5",), False),
-        ("Exists", (), True),
-        ("DoesNotExist", (), False),
-        ("Gt", ("4",), True),
-        ("Lt", ("4",), False),
-        ("Gt", ("x",), False),
-    ],
-)
-def test_affinity(operator: str, values: tuple[str, ...], expected: bool) -> None:
-    assert fits_affinity(requirement(operator, *values), node(size="5")) is expected
-
-
-def test_tolerations() -> None:
-    assert tolerates(core.Toleration(operator="Exists"), taint("NoExecute"))
-    assert not tolerates(core.Toleration(key="k", value="x"), taint("NoExecute"))
-    assert not tolerates(core.Toleration(key="k", operator="Exists", effect="NoSchedule"), taint("NoExecute"))
 
 
 def test_pods_are_pinned_to_their_node() -> None:

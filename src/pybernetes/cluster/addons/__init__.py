@@ -23,11 +23,14 @@ def bindings() -> list[Manifest]:
 
 
 def pack(layout: Layout) -> ImageInfo:
-    """The project's image from the running installation; an old one stays if nothing has changed."""
-    from ..image import build  # reads the whole installation: not for those who only want manifests
+    """The project's image from the running installation; an old one stays if nothing has changed. HostError, OSError."""
+    from ..image import ImageError, build  # reads the whole installation: not for those who only want manifests
 
     layout.images.mkdir(exist_ok=True)
-    return build(layout.images)
+    try:
+        return build(layout.images)
+    except ImageError as error:
+        raise HostError(f"the image of the add-ons cannot be packed: {error}") from error
 
 
 def load_image(docker: str, image: ImageInfo) -> str:
@@ -39,12 +42,11 @@ def load_image(docker: str, image: ImageInfo) -> str:
         [program, "-H", docker, "image", "inspect", "--format={{.Id}}", image.name], capture_output=True, text=True
     )
     if known.stdout.strip() != image.id:
-        done = subprocess.run(
-            [program, "-H", docker, "load", "-q", "-i", str(image.path)],
-            capture_output=True,
-            text=True,
-            timeout=LOAD_SECONDS,
-        )
+        command = [program, "-H", docker, "load", "-q", "-i", str(image.path)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise HostError(f"`{' '.join(command)}` took more than {LOAD_SECONDS:.0f} s") from None
         if done.returncode:
             raise HostError(f"docker load -i {image.path} failed: {done.stderr.strip()}")
     return image.name

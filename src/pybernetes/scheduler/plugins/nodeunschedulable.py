@@ -5,16 +5,18 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
+from pybernetes.api.nodes import tolerated
+
 from ..clusterevents import Event
 from ..interface import Cycle, Depends, Plugin, Verdict
 from ..labelcolumns import Bools
-from ..nodematch import UNSCHEDULABLE, tolerates
+from ..nodematch import UNSCHEDULABLE
 from ..pods import PodInfo
 from ..table import Rows
 
 
 def _hint(info: PodInfo, old: Any, new: Any) -> bool:
-    return not new.spec.unschedulable or tolerates(info.pod.spec.tolerations, UNSCHEDULABLE)
+    return not new.spec.unschedulable or tolerated(info.pod.spec.tolerations, UNSCHEDULABLE)
 
 
 class NodeUnschedulable(Plugin):
@@ -26,7 +28,7 @@ class NodeUnschedulable(Plugin):
     events = MappingProxyType({Event.NODE_ADD: _hint, Event.NODE_TAINTS: _hint})
 
     def filter(self, cycle: Cycle, rows: Rows) -> Bools | None:
-        if tolerates(cycle.info.shape.spec.tolerations, UNSCHEDULABLE):
+        if tolerated(cycle.info.shape.spec.tolerations, UNSCHEDULABLE):
             return None
         open_: Bools = ~cycle.table.unschedulable[rows]
         return open_

@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from pybernetes.api.nodes import untolerated
+
 from ..clusterevents import Event
 from ..interface import Cycle, Depends, Plugin, Verdict, default_normalize
 from ..labelcolumns import Bools, Ints
-from ..nodematch import intolerable, taints_tolerated, untolerated
+from ..nodematch import intolerable, taints_tolerated
 from ..pods import PodInfo
 from ..table import Rows
 
 
 def _hint(info: PodInfo, old: Any, new: Any) -> bool:
-    taints = [(t.key, t.value, t.effect) for t in new.spec.taints]
-    return untolerated(info.pod.spec.tolerations, taints) is None
+    return untolerated(info.pod.spec.tolerations, new.spec.taints) is None
 
 
 class TaintToleration(Plugin):
@@ -38,7 +39,7 @@ class TaintToleration(Plugin):
         found = []
         for number in np.unique(own):
             taint = untolerated(cycle.info.shape.spec.tolerations, sets[number])
-            key, value, _ = taint if taint is not None else ("", "", "")
+            key, value = (taint.key, taint.value) if taint is not None else ("", "")
             found.append((Verdict((f"node(s) had untolerated taint {{{key}: {value}}}",), True), rows[own == number]))
         return found
 

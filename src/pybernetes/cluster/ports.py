@@ -1,0 +1,68 @@
+"""The ports that a cluster's parts listen on, and what is done where another program has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+
+import msgspec
+
+from .settings import Settings
+
+KUBELET, PROXY_HEALTH, PROXY_METRICS = 10250, 10256, 10249  # others look for them there: these stay
+UNPRIVILEGED = 1023  # all beyond are open to ordinary users
+TRIES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """`setting` is the field of Settings that moves it, "" where it stays."""
+
+    number: int
+    part: str
+    setting: str = ""
+
+
+class PortTaken(Exception):
+    """Which one, and what to do; one line."""
+
+
+def used(settings: Settings) -> list[Port]:
+    """All of them."""
+    found = [
+        Port(settings.port, "kube-apiserver"),
+        Port(settings.controller_manager_port, "kube-controller-manager", "controller_manager_port"),
+        Port(settings.scheduler_port, "kube-scheduler", "scheduler_port"),
+        Port(settings.kubelet_health_port, "kubelet", "kubelet_health_port"),
+    ]
+    if settings.hollow:
+        return found
+    return [*found, Port(KUBELET, "kubelet"), Port(PROXY_HEALTH, "kube-proxy"), Port(PROXY_METRICS, "kube-proxy")]
+
+
+def settle(settings: Settings, problem: Callable[[int], str]) -> Settings:
+    """With ports that can be had; `problem` is "" for one that can. Several hollow clusters live side by side: theirs move. PortTaken."""
+    moved: dict[str, int] = {}
+    taken = {port.number for port in used(settings)}
+    for port in used(settings):
+        reason = problem(port.number)
+        if not reason:
+            continue
+        text = f"port {port.number} of {port.part} cannot be had: {reason}; "
+        if port.setting and settings.hollow:
+            moved[port.setting] = _free(port.number, taken, problem)
+            taken.add(moved[port.setting])
+        elif port.part == "kube-apiserver":
+            other = _free(max(port.number, UNPRIVILEGED), taken, problem)
+            raise PortTaken(f"{text}choose another, as --port={other}, or end what has it (a cluster: pybernetes down)")
+        else:
+            raise PortTaken(f"{text}end what has it, such as another cluster on this machine")
+    return msgspec.structs.replace(settings, **moved)
+
+
+def _free(start: int, taken: Container[int], problem: Callable[[int], str]) -> int:
+    """The next one. PortTaken where there is none near."""
+    for number in range(start + 1, min(start + TRIES, 65536)):
+        if number not in taken and not problem(number):
+            return number
+    raise PortTaken(f"no port near {start} is free")

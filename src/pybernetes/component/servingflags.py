@@ -1,0 +1,133 @@
+"""The port of a part by its flags: --secure-port with delegated credentials, --port without (upstream: apiserver/pkg/server/options).
+
+Who asks is a client certificate of --client-ca-file, or of the CA that the API server publishes, or a token that it reviews.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from . import flags
+from .command import Failure, UsageError, read_file
+from .flags import Flag, Values
+
+if TYPE_CHECKING:
+    from pybernetes.client.leaderelection import LeaderElector
+
+    from .clientflags import Clients
+    from .delegated import Guard
+    from .metrics import Registry
+    from .restclient import PartClient
+
+_log = logging.getLogger(__name__)
+
+LOOKUP_SECONDS = 10.0  # between tries to read the CA of clients
+DRAIN_SECONDS = 1.0  # for requests to the ports when the part ends
+SERVING, WHO, MAY = "Secure serving", "Authentication", "Authorization"
+
+
+def serving_flags(port: int) -> tuple[Flag, ...]:
+    """`port` is the default of --secure-port."""
+    return (
+        Flag("bind-address", flags.string, "0.0.0.0", "The address to listen on with --secure-port.", SERVING),
+        Flag("secure-port", flags.integer, port, "The port for HTTPS; 0: none.", SERVING),
+        Flag("address", flags.string, "127.0.0.1", "The address to listen on with --port.", SERVING),
+        Flag("port", flags.integer, 0, "A port without TLS and credentials, as upstream once had; 0: none.", SERVING),
+        Flag("tls-cert-file", flags.string, "", "The serving certificate, PEM; made at the start if not given.", SERVING),
+        Flag("tls-private-key-file", flags.string, "", "Its key, PEM.", SERVING),
+        Flag("cert-dir", flags.string, "", "Where a certificate made at the start is kept; empty: in memory.", SERVING),
+        Flag("authentication-kubeconfig", flags.string, "", "Who asks for reviews of tokens.", WHO),
+        Flag("authentication-skip-lookup", flags.boolean, False, "Do not read the cluster's CA of clients.", WHO),
+        Flag("authentication-tolerate-lookup-failure", flags.boolean, True, "Always so: start without.", WHO),
+        Flag("client-ca-file", flags.string, "", "Who shows a certificate signed by one of these is its CN.", WHO),
+        Flag("requestheader-client-ca-file", flags.string, "", "Accepted; front proxies are not trusted.", WHO),
+        Flag("authorization-kubeconfig", flags.string, "", "Who asks what a user may.", MAY),
+    )  # fmt: skip
+
+
+async def serve(
+    stack: AsyncExitStack, values: Values, clients: Clients, registry: Registry, elector: LeaderElector | None
+) -> None:
+    """Opens the ports with health and metrics; they close with the stack.
+
+    UsageError for files of no use, Failure where a port is in use.
+    """
+    from . import serving, servingcert
+
+    routes = serving.standard(registry, {"leaderElection": elector.problem} if elector is not None else {})
+    try:
+        if values["secure-port"]:
+            pair = values["tls-cert-file"], values["tls-private-key-file"]
+            own = ["127.0.0.1", "::1"]
+            context = servingcert.context(*pair, values["cert-dir"], clients.name, own, datetime.now(UTC))
+            guard = _guard(stack, values, context, clients)
+            server = await serving.start(routes, values["bind-address"], values["secure-port"], context, guard)
+            stack.push_async_callback(server.stop, DRAIN_SECONDS)
+        if values["port"]:
+            server = await serving.start(routes, values["address"], values["port"])
+            stack.push_async_callback(server.stop, DRAIN_SECONDS)
+    except ssl.SSLError as error:
+        files = "--tls-cert-file, --tls-private-key-file, --client-ca-file"
+        raise UsageError(f"{files} cannot be used: {error}") from error
+    except OSError as error:
+        ports = f"--secure-port={values['secure-port']} or --port={values['port']}"
+        raise Failure(f"{error.strerror or error}: is {ports} in use?") from error
+
+
+def _guard(stack: AsyncExitStack, values: Values, context: ssl.SSLContext, clients: Clients) -> Guard:
+    from .delegated import DelegatedGuard, certificate_user
+
+    reviews = clients.unlimited(flag="authentication-kubeconfig")
+    authority = read_file(values, "client-ca-file").decode()
+    if authority:
+        _take_certificates(context, authority)
+    elif not values["authentication-skip-lookup"]:
+        lookup = asyncio.ensure_future(_look_up(reviews, context))
+        stack.callback(lookup.cancel)
+    guard = DelegatedGuard(reviews, time.monotonic, certificate_user(lambda: datetime.now(UTC)))
+    if values["authorization-kubeconfig"] in ("", values["authentication-kubeconfig"]):
+        return guard
+    return _Split(guard, DelegatedGuard(clients.unlimited(flag="authorization-kubeconfig"), time.monotonic))
+
+
+class _Split:
+    """Two files, two clients."""
+
+    def __init__(self, who: Guard, may: Guard) -> None:
+        self.authenticate, self.authorize = who.authenticate, may.authorize
+
+
+def _take_certificates(context: ssl.SSLContext, authority: str) -> None:
+    """From the next connection on."""
+    context.load_verify_locations(cadata=authority)
+    context.verify_mode = ssl.CERT_OPTIONAL
+
+
+async def _look_up(client: PartClient, context: ssl.SSLContext) -> None:
+    """Takes the CA that the API server publishes of its --client-ca-file, as soon as it can be read.
+
+    Where it is not published, certificates are not taken. The part may well be up before the API server is.
+    """
+    from pybernetes.api.errors import StatusError
+    from pybernetes.api.types import core_v1
+
+    while True:
+        try:
+            found = await client.get(core_v1.ConfigMap, "extension-apiserver-authentication", "kube-system")
+        except (StatusError, ConnectionError, TimeoutError) as error:
+            if isinstance(error, StatusError) and error.code == 404:
+                _log.info("certificates are not taken on the secure port: %s", error)
+                return
+            _log.warning("the CA of clients cannot be read, it will be tried again: %s", error)
+            await asyncio.sleep(LOOKUP_SECONDS)
+            continue
+        authority = found.data.get("client-ca-file", "")
+        if authority:
+            _take_certificates(context, authority)
+        return
