@@ -1,7 +1,8 @@
 """Recorded cases (Kubernetes 1.20) that today's upstream answers differently: name -> the change that explains it."""
 
 DIFFERENCES: dict[str, str] = {
-    "kinds/batch/jobs/create": "tables of Jobs have a column Status since 1.31",
+    "kinds/autoscaling/horizontalpodautoscalers/invalid": "the apiVersion of the target is checked since 1.34",
+    "kinds/batch/jobs/create": "tables of Jobs have a column Status since 1.30",
     "kinds/core/node/invalid": "1.20 looked at one podCIDR only while dual stack was off",
     "kinds/core/persistentvolumeclaims/create": "tables of claims have a column VolumeAttributesClass since 1.29",
     "kinds/core/pod/invalid-env": "environment variable names were relaxed in 1.32",
@@ -14,11 +15,11 @@ DIFFERENCES: dict[str, str] = {
     "kinds/core/pod/table-terminated": "the column Restarts is text since 1.22",
     "kinds/core/service/invalid-addresses": "source ranges are named by index",
     "kinds/storage/csidrivers/create": "tables of CSIDrivers have columns StorageCapacity, TokenRequests and RequiresRepublish since 1.21",
-    "kinds/storage/csidrivers/update": "the fields of a CSIDriver are compared one by one since 1.22; podInfoOnMount may change since 1.29",
+    "kinds/storage/csidrivers/update": "the fields of a CSIDriver are compared one by one, as some may change; podInfoOnMount may since 1.30",
     "kinds/storage/csinodes/invalid-1": "1.20 validated CSINodes twice and named each cause twice",
     "kinds/storage/csinodes/invalid-name": "1.20 validated CSINodes twice and named each cause twice",
     "semantics/admission/priority-class-value": "the value that may not change is named value, as 1.20 named it Value",
-    "semantics/apply/list-set": "lists follow the order in which they are applied since structured-merge-diff 4.3",
+    "semantics/apply/list-set": "lists follow the order in which they are applied since structured-merge-diff 4.2.1, which 1.24 has",
     "semantics/discovery/resources-apiregistration-v1": "APIServices are stored as v1 since v1beta1 left in 1.22, which the hash shows",
     "semantics/discovery/resources-node-v1": "RuntimeClasses are stored as v1 since 1.21, which the storage version's hash shows",
     "semantics/lifecycle/owner-references": "owner references are Required, and named by index",

@@ -23,7 +23,7 @@ from pybernetes.apiserver.admission.chain import DEFAULT
 from pybernetes.apiserver.authentication import keys
 from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
 from pybernetes.apiserver.server import APIServer, Options
-from pybernetes.apiserver.types import User
+from pybernetes.apiserver.user import User
 from pybernetes.client.http import Answer, HTTPClient
 from pybernetes.store.sqlite import SQLiteStore
 from pybernetes.wire.http import Request
@@ -246,7 +246,8 @@ class Player:
     def _same(self, want: Any, got: Any, path: list[str]) -> None:
         if not path and isinstance(want, str) and isinstance(got, dict):
             want = yaml.safe_load(want)  # YAML was recorded as text
-        if any(_matches(ignored, path) for ignored in self._ignored):
+        plain = [part for part in path if not part.isdigit()]  # items of a list are meant all alike
+        if any(_matches(ignored, path) or _matches(ignored, plain) for ignored in self._ignored):
             return
         place = ".".join(path)
         if isinstance(want, dict):

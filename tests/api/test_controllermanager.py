@@ -18,7 +18,7 @@ from pybernetes.cli import controllermanager, testserver
 from pybernetes.client.http import HTTPClient
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
-from pybernetes.component import flags
+from pybernetes.component import clientflags, flags
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.testing import cluster
 from pybernetes.testing.cluster import RunningCluster
@@ -248,4 +248,4 @@ def test_the_test_servers_controllers(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize("flag", ["kubeconfig", "authentication-kubeconfig"])
 def test_an_address_is_enough(flag: str) -> None:
-    assert controllermanager._config(values("--master=http://127.0.0.1:1"), flag).server == "http://127.0.0.1:1"
+    assert clientflags.config(values("--master=http://127.0.0.1:1"), flag).server == "http://127.0.0.1:1"

@@ -6,7 +6,8 @@ from typing import Any
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.generic.options import WriteOptions
 from pybernetes.apiserver.server import APIServer, Options
-from pybernetes.apiserver.types import RequestInfo, User
+from pybernetes.apiserver.types import RequestInfo
+from pybernetes.apiserver.user import User
 from pybernetes.store.sqlite import SQLiteStore
 
 JANE = User("jane", ("system:authenticated",))
@@ -84,3 +85,37 @@ def test_rights_are_the_same_on_both() -> None:
         return seen
 
     assert asyncio.run(main()) == [False, True]
+
+
+def test_both_may_start_at_the_same_moment() -> None:
+    async def main() -> tuple[dict[str, Any], list[str]]:
+        store = await SQLiteStore.open(":memory:")
+        several = [APIServer(store, Options(authorization_modes=("RBAC",), port=0)) for _ in range(3)]
+        await asyncio.gather(*(server.start() for server in several))
+        service = several[0].reader.get("", "services", "default", "kubernetes")
+        addresses = [obj["metadata"]["name"] for obj in several[1].reader.list("networking.k8s.io", "ipaddresses")]
+        await stop(store, several)
+        assert service is not None
+        return service["spec"], addresses
+
+    for _ in range(3):
+        spec, addresses = asyncio.run(main())
+        assert [spec["clusterIP"]] == addresses
+
+
+def test_an_unconditional_put_wins_over_others() -> None:
+    async def main() -> list[int]:
+        store, both = await servers()
+        maps = [server.store("", "v1", "configmaps") for server in both]
+        await maps[0].create({"metadata": {"name": "m"}}, "default", WriteOptions())
+
+        async def put(number: int) -> int:
+            obj = {"metadata": {"name": "m"}, "data": {"n": str(number)}}
+            made, _ = await maps[number % 2].update("default", "m", obj, WriteOptions())
+            return int(made["metadata"]["resourceVersion"])
+
+        revisions = await asyncio.gather(*(put(number) for number in range(4)))
+        await stop(store, both)
+        return revisions
+
+    assert len(set(asyncio.run(main()))) == 4

@@ -32,7 +32,8 @@ from .generic.options import DeleteOptions, WriteOptions
 from .generic.store import GenericStore
 from .reader import CacheReader
 from .resource import Object, Resource
-from .types import Authenticator, Authorizer, Decision, RequestInfo, User
+from .types import Authenticator, Authorizer, Decision, RequestInfo
+from .user import User
 
 
 class AccessMetrics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -57,6 +58,12 @@ class Discovery:
     """Answers for the resources served; a resource with a group-version that is not known sorts last."""
 
     def __init__(self, resources: Iterable[Resource]) -> None:
+        self._always = list(resources)
+        self.serve(())
+
+    def serve(self, custom: Iterable[Resource]) -> None:
+        """These beside the built-in ones from now on."""
+        resources = [*self._always, *custom]
         self._by_version: dict[tuple[str, str], list[Resource]] = {}
         for resource in resources:
             self._by_version.setdefault((resource.group, resource.version), []).append(resource)
@@ -90,7 +97,9 @@ class Discovery:
         resources = self._by_version.get((group, version))
         if resources is None:
             return None
-        listed = sorted((entry for r in resources for entry in _entries(r)), key=lambda e: str(e["name"]))
+        listed = [entry for r in resources for entry in _entries(r)]
+        if not all(r.custom for r in resources):
+            listed.sort(key=lambda e: str(e["name"]))
         group_version = f"{group}/{version}" if group else version
         return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed}
 
@@ -120,12 +129,16 @@ def _name(resource: Resource) -> str:
     return resource.name
 
 
-def _version_rank(version: str) -> tuple[int, int, str]:
-    """v2 before v1 before v1beta1 before v1alpha1 (apimachinery's version.CompareKubeAwareVersionStrings)."""
-    for rank, mark in ((1, "beta"), (2, "alpha")):
-        if mark in version:
-            return rank, -int(version[1 : version.index(mark)] or 0), version
-    return 0, -int(version[1:]), version
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
+
+
+def _version_rank(version: str) -> tuple[int, int, int, str]:
+    """v2 before v1 before v1beta2 before v1beta1 before v1alpha1 before others (version.CompareKubeAwareVersionStrings)."""
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return 3, 0, 0, version
+    major, mark, minor = found.groups()
+    return {None: 0, "beta": 1, "alpha": 2}[mark], -int(major), -int(minor or 0), version
 
 
 def _subresources(resource: Resource) -> list[str]:
@@ -144,13 +157,18 @@ def _subresource(resource: Resource, name: str) -> tuple[Sequence[str], str, str
     return verbs, kind, group, version
 
 
+def _verbs(resource: Resource) -> list[str]:
+    """In upstream's order, which for custom resources is no order."""
+    return list(resource.verbs) if resource.custom else sorted(resource.verbs)
+
+
 def _entries(resource: Resource) -> list[dict[str, Any]]:
     entry: dict[str, Any] = {
         "name": resource.name,
         "singularName": resource.singular or resource.kind.lower(),
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": sorted(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if "create" in resource.verbs and "list" in resource.verbs:
         group, _, version = resource.stored_at
@@ -182,7 +200,7 @@ def _aggregated(resource: Resource) -> dict[str, Any]:
         "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular or resource.kind.lower(),
-        "verbs": sorted(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         made["shortNames"] = list(resource.short_names)

@@ -50,7 +50,16 @@ class OpenAPI:
     """Answers under /openapi."""
 
     def __init__(self, served: Iterable[Resource]) -> None:
-        self._served = list(served)
+        self._always = list(served)
+        self._custom: list[Resource] = []
+
+    def serve(self, custom: Iterable[Resource]) -> None:
+        """These beside the built-in ones from now on."""
+        changed = {f"apis/{r.group}/{r.version}" for r in self._custom}
+        self._custom = list(custom)
+        changed |= {f"apis/{r.group}/{r.version}" for r in self._custom}
+        for name in ("v2", "v2.pb", *changed):
+            self._bodies.pop(name, None)
 
     def answer(self, path: str, request: Request) -> Response | None:
         """None for a path that there is not."""
@@ -86,7 +95,7 @@ class OpenAPI:
 
     def _group_versions(self) -> dict[str, list[Resource]]:
         found: dict[str, list[Resource]] = {}
-        for resource in self._served:
+        for resource in (*self._always, *self._custom):
             prefix = f"apis/{resource.group}" if resource.group else "api"
             found.setdefault(f"{prefix}/{resource.version}", []).append(resource)
         return found
@@ -105,31 +114,63 @@ class OpenAPI:
     def _v3(self, group_version: str) -> bytes:
         if group_version not in self._bodies:
             served = self._group_versions()[group_version]
-            schemas = {name: _described(name, "#/components/schemas/") for name in _closure(r.schema for r in served)}
+            schemas = _definitions(served, "#/components/schemas/", v3=True)
             paths = {path: item for r in served for path, item in _paths(r, v3=True).items()}
             body = {"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": {"schemas": schemas}}
             self._bodies[group_version] = msgspec.json.encode(body)
         return self._bodies[group_version]
 
     def v2_document(self) -> dict[str, Any]:
-        """Made anew each time."""
-        schemas = {name: _described(name, "#/definitions/") for name in _closure(r.schema for r in self._served)}
+        """Of built-in kinds; made anew each time."""
+        schemas = _definitions(self._always, "#/definitions/", v3=False)
         schemas |= {name: {**schemas[name], **plain} for name, plain in _V2_SCALARS.items() if name in schemas}
         for name in _V2_SCALARS.keys() & schemas.keys():
             del schemas[name]["oneOf"]
-        paths = {path: item for r in self._served for path, item in _paths(r, v3=False).items()}
+        paths = {path: item for r in self._always for path, item in _paths(r, v3=False).items()}
         return {"swagger": "2.0", "info": _INFO, "paths": paths, "definitions": schemas}
+
+    def _v2_custom(self) -> dict[str, Any]:
+        """What custom resources add to the document."""
+        paths = {path: item for r in self._custom for path, item in _paths(r, v3=False).items()}
+        return {"paths": paths, "definitions": _definitions(self._custom, "#/definitions/", v3=False)}
 
     def _v2(self) -> bytes:
         if "v2" not in self._bodies:
-            self._bodies["v2"] = msgspec.json.encode(self.v2_document())
+            self._bodies["v2"] = self._joined() if self._custom else msgspec.json.encode(self.v2_document())
         return self._bodies["v2"]
+
+    @functools.cached_property
+    def _parts(self) -> dict[str, bytes]:
+        """Paths and definitions of built-in kinds, encoded: definitions come and go more often than anyone wants to wait for."""
+        document = self.v2_document()
+        return {name: msgspec.json.encode(document[name]) for name in ("paths", "definitions")}
+
+    def _joined(self) -> bytes:
+        added = self._v2_custom()
+        for name in self._known:
+            added["definitions"].pop(name, None)
+        head = msgspec.json.encode({"swagger": "2.0", "info": _INFO})[:-1]
+        pieces = [
+            b'"%b":%b,%b' % (name.encode(), self._parts[name][:-1], msgspec.json.encode(added[name])[1:])
+            for name in ("paths", "definitions")
+        ]
+        return b"%b,%b}" % (head, b",".join(pieces))
+
+    @functools.cached_property
+    def _known(self) -> frozenset[str]:
+        """Names of definitions that built-in kinds have in the document."""
+        return frozenset(_closure(r.schema for r in self._always))
 
     def _v2_protobuf(self) -> bytes:
         if "v2.pb" not in self._bodies:
             from . import gnostic  # only old clients ask
 
-            self._bodies["v2.pb"] = gnostic.document(self.v2_document())
+            body = gnostic.document(self.v2_document())
+            if self._custom:  # messages joined are one message with the fields of both
+                added = self._v2_custom()
+                kept = {name: one for name, one in added["definitions"].items() if name not in self._known}
+                body += gnostic.document({**added, "definitions": kept})
+            self._bodies["v2.pb"] = body
         return self._bodies["v2.pb"]
 
 
@@ -162,6 +203,21 @@ def _closure(names: Iterable[str]) -> list[str]:
             found.add(name)
             todo += _references(known[name])
     return sorted(found)
+
+
+def _definitions(served: Iterable[Resource], prefix: str, v3: bool) -> dict[str, Any]:
+    """Of these resources, and all that they refer to."""
+    found: dict[str, Any] = {}
+    wanted = []
+    for resource in served:
+        if resource.custom:
+            from .crd import openapi as custom  # with the first definition only
+
+            found |= custom.definitions(resource, resource.compile().source if resource.compile else {}, prefix, v3)
+            wanted += [custom.OBJECT_META, custom.LIST_META]
+        else:
+            wanted.append(resource.schema)
+    return {name: _described(name, prefix) for name in _closure(wanted)} | found
 
 
 def _references(schema: Any) -> list[str]:

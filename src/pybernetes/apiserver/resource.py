@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pybernetes.api.field import FieldError
 
-if TYPE_CHECKING:
-    from .types import User
+from .user import User
 
 Object = dict[str, Any]
 Errors = list[FieldError]
@@ -101,6 +100,11 @@ class Resource:
     # The group that refusals of invalid objects name, where upstream's is another (its type is registered in two groups).
     refused_as: str | None = None
     schema: str = ""  # name in api/data/definitions.json, e.g. io.k8s.api.core.v1.Pod
+    # Made by a CustomResourceDefinition: answered as upstream answers what it has no type for.
+    custom: bool = False
+    compile: Callable[[], Any] | None = None  # makes what takes the place of `schema.CompiledSchema`
+    list_kind_name: str = ""  # default: kind and List
+    known_finalizers: bool = True  # finalizers without a domain must be the garbage collector's
     # Where objects are kept: (group, resource, version) of the stored form; same as this one unless two versions share it.
     storage: tuple[str, str, str] | None = None
     to_storage: Callable[[Object], Object] = _same  # this version -> stored version (apiVersion and kind included)
@@ -118,6 +122,7 @@ class Resource:
     prepare_status: Callable[[Object, Object], None] | None = (
         None  # (new, old) of PUT .../status; None: everything but status and metadata's managed fields is kept
     )
+    meta_again: int = 0  # how often the kind's checks of an update look at metadata as on creation
     generation: bool = True  # metadata.generation: 1 at creation, +1 when anything but metadata and status changes
     validate: Callable[[Object], Errors] = _no_errors  # on create, beyond metadata (the registry checks that)
     validate_update: Callable[[Object, Object], Errors] = (
@@ -150,6 +155,8 @@ class Resource:
     # Graceful deletion: seconds left to the one who must finish it, 0 for at once, from the object and the asked period (None: not asked).
     graceful: Callable[[Object, int | None], int] | None = None
     refuse_delete: Callable[[Object], str] = _nothing_against  # why it may never be deleted; "": it may
+    # (object, now as metav1.Time) when its deletion is first asked for: finalizers and conditions that it gets then.
+    deleting: Callable[[Object, str], None] | None = None
     default_propagation: Literal["background", "orphan"] = "background"
     answer: Callable[..., Any] | None = (
         None  # for create-only reviews: given the server's services at assembly; see apiserver/reviews
@@ -170,7 +177,7 @@ class Resource:
     @property
     def list_kind(self) -> str:
         """`PodList`."""
-        return f"{self.kind}List"
+        return self.list_kind_name or f"{self.kind}List"
 
     @property
     def stored_at(self) -> tuple[str, str, str]:

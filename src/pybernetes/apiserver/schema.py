@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC
 from importlib import resources
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
@@ -494,5 +494,7 @@ def compiled_type(name: str, api_version: str, kind: str) -> CompiledSchema:
 
 
 def compiled(resource: Resource) -> CompiledSchema:
-    """The schema of a built-in resource; made at its first use."""
+    """The schema of a resource; made at its first use."""
+    if resource.compile is not None:
+        return cast(CompiledSchema, resource.compile())
     return compiled_type(resource.schema, resource.api_version, resource.kind)

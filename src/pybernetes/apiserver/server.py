@@ -9,9 +9,10 @@ import functools
 import logging
 import random
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pybernetes.api import errors, times
 from pybernetes.api.errors import StatusError
@@ -22,6 +23,7 @@ from . import bootstrap
 from .access import Access, AccessOptions
 from .admission.chain import ADMISSION, EMBEDDED, Services, admission_chain, admit
 from .authentication.serviceaccount import TokenOptions
+from .crd.loader import Loader
 from .discovery import Discovery
 from .endpoints import binding, negotiate
 from .endpoints.componentstatuses import ComponentStatuses, ComponentStore
@@ -44,7 +46,11 @@ from .reader import CacheReader
 from .resource import Object, Resource
 from .services.keeper import ServiceKeeper
 from .services.options import ServiceOptions
-from .types import Attributes, Authenticator, User
+from .types import Attributes, Authenticator
+from .user import User
+
+if TYPE_CHECKING:
+    from .crd.controller import CustomResources
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +96,10 @@ class APIServer:
             authorizers=self.access.authorizers,
             write_quota=self._write_quota,
             allow_privileged=options.allow_privileged,
+            served=lambda: [handler.resource for handler in self._handlers.values()],
+            registry=self.metrics.registry,
         )
+        self._webhooks = services.webhooks
         self._admission = admission = admission_chain(services, options.enable_admission_plugins)
         self._handlers = {
             (r.group, r.version, r.name): ResourceHandler(GenericStore(r, self.cache, admission), self._now)
@@ -104,14 +113,50 @@ class APIServer:
         self._routes = Routes(self._handlers, self._special())
         self._services.measure(self.metrics.registry)
         self._filters = Filters(self.metrics, options.limits, self._handlers)
-        discovery, documents = Discovery(options.resources), OpenAPI(options.resources)
+        self._discovery, self._documents = Discovery(options.resources), OpenAPI(options.resources)
+        self._custom = Loader(self.cache, self._custom_resources)
         self._done: set[str] = set()  # parts of the start
-        self._nonresource = NonResource(discovery, documents, self._checks(), self.metrics.registry.text)
+        self._nonresource = NonResource(self._discovery, self._documents, self._checks(), self.metrics.registry.text)
         self._server: Server | None = None
         self._ready = False
 
     def _counts(self) -> dict[tuple[str, str], int]:
         return {key: count for key, count in self.cache.counts().items() if key[0] not in INTERNAL}
+
+    def _custom_resources(self) -> CustomResources:
+        from .crd import apiservices  # with the first definition only
+        from .crd.controller import CustomResources, Host
+        from .crd.webhook import Webhook
+
+        async def register(group: str, version: str, served: bool) -> None:
+            store = self.store("apiregistration.k8s.io", "v1", "apiservices")
+            await apiservices.register(store, group, version, served, store.now_text())
+
+        def prepare(handler: ResourceHandler) -> None:
+            handler.store.authorize_create = self.access.may_create
+
+        def serve_too(custom: Iterable[Resource]) -> None:
+            found = list(custom)
+            self._discovery.serve(found)
+            self._documents.serve(found)
+
+        webhook = Webhook(self.reader)
+        definitions = self.store("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+        admission = functools.partial(tuple, self._admission)
+        return CustomResources(
+            Host(
+                cache=self.cache,
+                definitions=definitions,
+                handlers=self._handlers,
+                admission=admission,
+                now=self._now,
+                serve=serve_too,
+                prepare=prepare,
+                register=register,
+                call=webhook.call,
+                close=webhook.close,
+            )
+        )
 
     def _look_at_components(self) -> None:
         key = ("", "v1", "componentstatuses")
@@ -184,6 +229,7 @@ class APIServer:
         self._done.add("rbac/bootstrap-roles")
         await bootstrap.ensure(self.store, self.options.resources, times.format_time(self._now()))
         await self._services.repair()
+        await self._custom.start()
         options = self.options
         self._server = await serve(self.handle, options.host, options.port, options.ssl_context)
         await self._services.start(self.port)
@@ -194,11 +240,13 @@ class APIServer:
     async def stop(self, grace: float = 1.0) -> None:
         """Refuses new requests, ends watches, waits for the rest."""
         self._ready = False
+        await self._custom.stop()
         await self._events.stop()
         await self._services.stop()
         await self.cache.stop()
         if self._server is not None:
             await self._server.stop(grace)
+        await self._webhooks.close()
 
     @property
     def port(self) -> int:
@@ -222,7 +270,10 @@ class APIServer:
     async def handle(self, request: Request) -> Answer:
         """Every answer, also to what fails."""
         audit_id = request.header("audit-id") or self._audit_id()
-        answered = await self._filters.run(request, self._filters.asked(request), self._answered)
+        try:
+            answered = await self._filters.run(request, self._filters.asked(request), self._answered)
+        except StatusError as error:  # of the filters themselves: too late, a time-out that is none
+            answered = self._refusal(request, error)
         headers = (*answered.headers, ("Audit-Id", audit_id))
         if type(answered) is Response:
             return Response(answered.status, headers, answered.body)

@@ -1,28 +1,15 @@
-"""The interfaces at which the parts of the API server meet: who asks, what is asked, what may be looked up."""
+"""The interfaces at which the parts of the API server meet: what is asked, who may, what may be looked up."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from pybernetes.wire.http import Request
 
 from .resource import Object, Resource
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Who asks (authentication/v1 UserInfo). `groups` has system:authenticated or system:unauthenticated already."""
-
-    name: str
-    groups: tuple[str, ...] = ()
-    uid: str = ""
-    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
-LOOPBACK = User("system:apiserver", ("system:masters", "system:authenticated"))
+from .user import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +41,10 @@ class Reader(Protocol):
 
     def list(self, group: str, resource: str, namespace: str = "") -> Iterable[Object]:
         """All objects, of one namespace or ("") of all."""
+        ...
+
+    def changed(self, group: str, resource: str) -> int:
+        """The revision of the last change of a resource: what was worked out from older ones may be wrong."""
         ...
 
     async def fresh(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
@@ -109,8 +100,11 @@ class Attributes:
     object: Object | None  # None for DELETE
     old_object: Object | None  # None for CREATE
     dry_run: bool = False
-    options: Object = field(default_factory=dict)
+    options: Object = field(default_factory=dict)  # as given in the request, without their type
     warnings: list[str] = field(default_factory=list)  # plug-ins add what the client is to be told
+    mutated: bool = False  # a webhook has changed the object: all that may change it are asked a second time
+    again: bool = False  # this is that time
+    kept: dict[str, Any] = field(default_factory=dict)  # what a plug-in keeps until then, by its name
 
 
 class AdmissionPlugin(Protocol):

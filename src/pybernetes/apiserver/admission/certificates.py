@@ -10,7 +10,8 @@ from typing import Any
 from pybernetes.api import errors
 
 from ..authorization.modes import Authorizers
-from ..types import Attributes, RequestInfo, User
+from ..types import Attributes, RequestInfo
+from ..user import User
 
 GROUP = "certificates.k8s.io"
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"

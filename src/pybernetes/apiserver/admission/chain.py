@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from pybernetes.component.metrics import Registry
+
 from ..authorization.modes import Authorizers
+from ..resource import Resource
 from ..types import AdmissionPlugin, Attributes, Reader
 from .allowprivileged import AllowPrivileged
 from .always import AlwaysAdmit, AlwaysDeny
@@ -32,6 +36,7 @@ from .resourcequota import ResourceQuota, WriteStatus
 from .runtimeclass import RuntimeClass
 from .serviceaccount import ServiceAccount
 from .storageobjectinuseprotection import StorageObjectInUseProtection
+from .webhook.plugins import MutatingAdmissionWebhook, ValidatingAdmissionWebhook, Webhooks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,13 @@ class Services:
     authorizers: Authorizers
     write_quota: WriteStatus
     allow_privileged: bool = True
+    served: Callable[[], Iterable[Resource]] = tuple  # all resources, for webhooks that know another version
+    registry: Registry | None = None  # for the metrics of webhooks
+
+    @functools.cached_property
+    def webhooks(self) -> Webhooks:
+        """What the two plug-ins of webhooks share."""
+        return Webhooks(self.reader, self.served, self.registry)
 
 
 ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
@@ -69,6 +81,8 @@ ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
     "DefaultIngressClass": lambda s: DefaultIngressClass(s.reader),
     "DenyServiceExternalIPs": lambda s: DenyServiceExternalIPs(),
     "PodTopologyLabels": lambda s: PodTopologyLabels(s.reader),
+    "MutatingAdmissionWebhook": lambda s: MutatingAdmissionWebhook(s.webhooks),
+    "ValidatingAdmissionWebhook": lambda s: ValidatingAdmissionWebhook(s.webhooks),
     "ResourceQuota": lambda s: ResourceQuota(s.reader, s.write_quota),
     "AlwaysDeny": lambda s: AlwaysDeny(),
 }
@@ -106,7 +120,20 @@ def admission_chain(services: Services, enabled: Sequence[str]) -> list[Admissio
 
 async def admit(chain: Sequence[AdmissionPlugin], attributes: Attributes) -> None:
     """Asks all of what is no write of an object; StatusError where one objects."""
+    await mutate(chain, attributes)
     for plugin in chain:
-        for waiting in (plugin.admit(attributes), plugin.validate(attributes)):
+        waiting = plugin.validate(attributes)
+        if waiting is not None:
+            await waiting
+
+
+async def mutate(chain: Sequence[AdmissionPlugin], attributes: Attributes) -> None:
+    """Lets all change the object; a second time where a webhook has (upstream: admission/reinvocation.go)."""
+    for again in (False, True):
+        attributes.again = again
+        for plugin in chain:
+            waiting = plugin.admit(attributes)
             if waiting is not None:
                 await waiting
+        if not attributes.mutated:
+            return

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from pybernetes.api.sysctls import SAFE_SYSCTLS
+
 Object = dict[str, Any]
 Check = Callable[[Object], str | None]
 
@@ -29,22 +31,6 @@ CAPABILITIES = frozenset(
         "SETPCAP",
         "SETUID",
         "SYS_CHROOT",
-    }
-)
-SYSCTLS = frozenset(
-    {
-        "kernel.shm_rmid_forced",
-        "net.ipv4.ip_local_port_range",
-        "net.ipv4.ip_local_reserved_ports",
-        "net.ipv4.ip_unprivileged_port_start",
-        "net.ipv4.ping_group_range",
-        "net.ipv4.tcp_fin_timeout",
-        "net.ipv4.tcp_keepalive_intvl",
-        "net.ipv4.tcp_keepalive_probes",
-        "net.ipv4.tcp_keepalive_time",
-        "net.ipv4.tcp_rmem",
-        "net.ipv4.tcp_syncookies",
-        "net.ipv4.tcp_wmem",
     }
 )
 SELINUX_TYPES = frozenset({"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"})
@@ -232,7 +218,7 @@ def seccomp_baseline(pod: Object) -> str | None:
 def sysctls(pod: Object) -> str | None:
     """Those that do not reach beyond the pod."""
     named = [s.get("name", "") for s in context(pod["spec"]).get("sysctls") or ()]
-    found = [name for name in named if name not in SYSCTLS]
+    found = [name for name in named if name not in SAFE_SYSCTLS]
     return f"forbidden sysctls ({', '.join(found)})" if found else None
 
 

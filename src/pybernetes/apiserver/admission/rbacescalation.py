@@ -11,7 +11,8 @@ from pybernetes.api import errors
 
 from ..authorization.modes import MASTERS, Authorizers
 from ..authorization.rules import GROUP, Rule, compact, described, missing, quoted
-from ..types import Attributes, RequestInfo, User
+from ..types import Attributes, RequestInfo
+from ..user import User
 
 ROLES = ("roles", "clusterroles")
 BINDINGS = ("rolebindings", "clusterrolebindings")

@@ -12,7 +12,8 @@ from typing import Any
 
 from pybernetes.api import times
 
-from ..types import Reader, User
+from ..types import Reader
+from ..user import User
 from .bearer import TokenError
 
 NAMESPACE = "kube-system"

@@ -12,7 +12,8 @@ from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.wire.http import Request
 
-from ..types import ANONYMOUS, Authenticator, User
+from ..types import Authenticator
+from ..user import ANONYMOUS, User
 from .bearer import TokenAuthenticator, TokenError, bearer_token
 
 INVALID = "invalid bearer token"

@@ -8,7 +8,8 @@ from urllib.parse import unquote
 from pybernetes.api import errors
 from pybernetes.wire.http import Request
 
-from ..types import RequestInfo, User
+from ..types import RequestInfo
+from ..user import User
 
 ACCOUNT = "system:serviceaccount:"
 AUTHENTICATED = "system:authenticated"

@@ -16,7 +16,8 @@ import msgspec
 
 from pybernetes.api import times
 
-from ..types import Reader, User
+from ..types import Reader
+from ..user import User
 from .bearer import TokenError
 from .keys import Signer, Verifier
 

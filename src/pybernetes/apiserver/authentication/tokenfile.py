@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pybernetes.wire.http import Request
 
-from ..types import User
+from ..user import User
 from .bearer import bearer_token
 
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pybernetes.api import errors
-from pybernetes.api.labels import SelectorError, parse_field_selector
+from pybernetes.api.fieldselectors import parse_field_selector
+from pybernetes.api.labels import SelectorError
 
-from ..types import Authorizer, Decision, RequestInfo, User
+from ..types import Authorizer, Decision, RequestInfo
+from ..user import User
 from .rbac import RBAC
 
 MODES = ("AlwaysAllow", "AlwaysDeny", "Node", "RBAC")

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pybernetes.api.labels import SelectorError, parse_field_selector
+from pybernetes.api.fieldselectors import parse_field_selector
+from pybernetes.api.labels import SelectorError
 
 from ..generic.cache import ResourceCache, Stored
-from ..types import Decision, Reader, RequestInfo, User
+from ..types import Decision, Reader, RequestInfo
+from ..user import User
 from .podrefs import references, volume_secrets
 from .rules import Rule, allows_path, allows_resource
 

@@ -42,6 +42,7 @@ async def create(
             metadata["annotations"] = {**(metadata.get("annotations") or {}), **given["annotations"]}
         if given.get("labels"):  # those of the pod win
             metadata["labels"] = {**given["labels"], **(metadata.get("labels") or {})}
+        status.pop("nominatedNodeName", None)
         status["conditions"] = scheduled(status.get("conditions") or [], pods.now_text())
         return pod
 

@@ -16,7 +16,8 @@ from ..generic.options import DeleteOptions, WriteOptions
 from ..generic.store import GenericStore
 from ..resource import Object
 from ..schema import compiled_type
-from ..types import RequestInfo, User
+from ..types import RequestInfo
+from ..user import User
 from . import negotiate
 from .handlers import answer, write_options
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,8 @@ from ..generic.selection import selector_predicate
 from ..generic.store import GenericStore
 from ..kinds import meta
 from ..resource import Object
-from ..types import RequestInfo, User
+from ..types import RequestInfo
+from ..user import User
 from . import negotiate, scale, tables
 from .negotiate import Accepted
 from .watch import Frames
@@ -32,6 +34,7 @@ PATCH_TYPES = {
     "application/strategic-merge-patch+json": "strategic",
 }
 APPLY_TYPES = ("application/apply-patch+yaml",)
+DELETE_OPTIONS = ("gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy")
 # Resources whose deletion is answered with the object, not a Status (upstream: ReturnDeletedObject of their storage).
 RETURNED = frozenset(
     {"persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts"}
@@ -121,6 +124,7 @@ def write_options(query: dict[str, str], user: User, request: Request) -> WriteO
         raise errors.invalid("meta.k8s.io", kind, "", problems)
     made = WriteOptions(user, bool(dry_run), validation)  # type: ignore[arg-type]  # checked above
     made.manager = manager_of(manager, request.header("user-agent") or "")
+    made.given = {name: query[name] for name in ("fieldManager", "fieldValidation") if query.get(name)}
     return made
 
 
@@ -155,12 +159,18 @@ def answer(code: int, value: Any, form: Accepted, warnings: list[str] | None = N
     """One object."""
     media, body = negotiate.encode(value, form)
     headers = [("Content-Type", media), ("Cache-Control", "no-cache, private")]
-    headers += [("Warning", f'299 - "{_escaped(text)}"') for text in dict.fromkeys(warnings or ())]
+    headers += [("Warning", f'299 - "{_escaped(text)}"') for text in dict.fromkeys(warnings or ()) if tellable(text)]
     return Response(code, headers, body)
 
 
+def tellable(text: str) -> bool:
+    """Whether a warning can stand in a header (upstream: apimachinery/pkg/util/net NewWarningHeader)."""
+    return not any(unicodedata.category(character) == "Cc" for character in text)
+
+
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return quoted.encode().decode("latin-1")  # headers are written as Latin-1; clients read UTF-8
 
 
 class ResourceHandler:
@@ -197,6 +207,9 @@ class ResourceHandler:
 
     async def get(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
         form = self._single(negotiate.accepted(request, query))
+        if self.store.converts:
+            items = self.store.cache.resource(self.store.prefix).items
+            await self.store.convert(s for s in (items.get(self.store.key(info.namespace, info.name)),) if s)
         if info.subresource == "scale":
             return answer(200, scale.get(self.store, info), form)
         stored = self.store.get(info.namespace, info.name)
@@ -209,6 +222,8 @@ class ResourceHandler:
             raise errors.not_acceptable(f"you requested {form.kind}, but the requested object is a list ({kind})")
         found = await self.store.list(info.namespace, list_options(query, info))
         list_meta: dict[str, Any] = {"resourceVersion": str(found.revision)}
+        if self.resource.custom:
+            list_meta["continue"] = ""  # lists of what has no type hide no empty fields
         if found.continue_:
             list_meta["continue"] = found.continue_
             if found.remaining is not None:
@@ -265,9 +280,10 @@ class ResourceHandler:
         media = media_type(request)
         if media in APPLY_TYPES:
             return await self._apply(request, info, query, form, options)
-        kind = PATCH_TYPES.get(media)
+        known = [one for one, kind in PATCH_TYPES.items() if kind != "strategic" or not self.resource.custom]
+        kind = PATCH_TYPES[media] if media in known else None
         if kind is None:
-            listed = ", ".join((*PATCH_TYPES, *APPLY_TYPES))
+            listed = ", ".join((*known, *APPLY_TYPES))
             text = f"the body of the request was in an unknown format - accepted media types include: {listed}"
             raise errors.unsupported_media_type(text)
         try:
@@ -325,7 +341,7 @@ class ResourceHandler:
         options = self._delete_options(request, query, user)
         last, gone = await self.store.delete(info.namespace, info.name, options)
         if not gone or (self.resource.group == "" and self.resource.name in RETURNED):
-            return answer(200, self._shape(last, form, query), form)
+            return answer(200, self._shape(last, form, query), form, options.warnings)
         details = {
             "name": info.name,
             "group": self.resource.group,
@@ -333,7 +349,8 @@ class ResourceHandler:
             "uid": last["metadata"]["uid"],
         }
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-        return answer(200, {**status, "details": {k: v for k, v in details.items() if v}}, form)
+        body = {**status, "details": {k: v for k, v in details.items() if v}}
+        return answer(200, body, form, options.warnings)
 
     async def delete_collection(
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
@@ -341,7 +358,8 @@ class ResourceHandler:
         form = negotiate.accepted(request, query)
         options = self._delete_options(request, query, user)
         found = await self.store.delete_collection(info.namespace, options, list_options(query, info))
-        list_meta = _encode({"resourceVersion": str(found.revision)})
+        hidden = {"continue": ""} if self.resource.custom else {}
+        list_meta = _encode({**hidden, "resourceVersion": str(found.revision)})
         return answer(200, tables.list_bytes(self.resource, found.items, list_meta), form)
 
     @staticmethod
@@ -377,6 +395,7 @@ class ResourceHandler:
             uid=conditions.get("uid") or "",
             resource_version=conditions.get("resourceVersion") or "",
             propagation=propagation,
+            given={name: given[name] for name in DELETE_OPTIONS if name in body},
         )
 
     async def watch(self, request: Request, info: RequestInfo, query: dict[str, str]) -> StreamingResponse | Response:
@@ -401,6 +420,8 @@ class ResourceHandler:
                 await events(writer, watcher, frames, options, revision, initial)
             except Lagging:
                 return  # the client sees the end of its watch, and lists or resumes
+            except StatusError as error:  # of a conversion
+                await writer.write(_encode({"type": "ERROR", "object": error.status}) + b"\n")
             finally:
                 watcher.end()
 

@@ -79,17 +79,24 @@ def yaml_document(body: bytes, before: str = "") -> Any:
         pass
     import yaml  # rare
 
+    from . import yamlreader
+
     try:
-        # By way of JSON, which refuses what it cannot say: loops, sets, keys that are no text.
-        return msgspec.json.decode(msgspec.json.encode(yaml.load(body, Loader=_loader(yaml))))
+        return yamlreader.read(body)
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         raise errors.bad_request(f"{before}error converting YAML to JSON: {_words(error)}") from None
 
 
 def _words(error: Exception) -> str:
-    """In the form of Go's YAML reader: `yaml: line 1: ...`."""
-    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    return f"yaml: line {mark.line + 1}: {problem}" if mark is not None else str(error)
+    """In the form of Go's YAML reader, its way of counting lines included (go-yaml: parser.fail)."""
+    problem = getattr(error, "problem", None)
+    if problem is None:
+        return str(error)
+    marks = (getattr(error, "context_mark", None), getattr(error, "problem_mark", None))
+    line = next((mark.line for mark in marks if mark is not None and mark.line), 0)
+    if line and type(error).__name__ == "ScannerError":
+        line += 1
+    return f"yaml: line {line}: {problem}" if line else f"yaml: {problem}"
 
 
 def _protobuf(body: bytes) -> Any:
@@ -99,19 +106,6 @@ def _protobuf(body: bytes) -> Any:
         return protobuf.decode(body)
     except (protobuf.ProtobufError, ValueError) as error:
         raise errors.bad_request(f"couldn't read the protobuf body: {error}") from None
-
-
-def _loader(yaml: Any) -> Any:
-    """Times stay text: JSON has none."""
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # a class of a module that is loaded late
-        pass
-
-    Loader.yaml_implicit_resolvers = {
-        first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
-        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    return Loader
 
 
 def json_body(request: Request) -> bytes:

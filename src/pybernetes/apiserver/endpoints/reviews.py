@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pybernetes.api import errors
-from pybernetes.api.labels import escape_field_value
+from pybernetes.api.fieldselectors import escape_field_value
 from pybernetes.wire.http import Request, Response
 
 from ..authentication.bearer import TokenError
@@ -17,7 +17,8 @@ from ..authorization.node import identity
 from ..kinds import authentication, authorization
 from ..resource import Object, Resource
 from ..schema import compiled
-from ..types import RequestInfo, User
+from ..types import RequestInfo
+from ..user import User
 from . import negotiate
 from .handlers import answer
 from .routes import Special, not_allowed

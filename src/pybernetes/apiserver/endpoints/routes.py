@@ -9,12 +9,15 @@ from pybernetes.api import errors
 from pybernetes.wire.http import Request, Response, StreamingResponse, UpgradeResponse
 
 from ..resource import Resource
-from ..types import RequestInfo, User
+from ..types import RequestInfo
+from ..user import User
 from .handlers import ResourceHandler
 
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 NOT_FOUND = "the server could not find the requested resource"
 STATUS_VERBS = ("get", "update", "patch")
+ACROSS = ("list", "watch")  # verbs on custom resources of all namespaces
+NO_PAGE = Response(404, [("Content-Type", "text/plain; charset=utf-8")], b"404 page not found\n")
 
 Answer = Response | StreamingResponse | UpgradeResponse
 # (request, what it asks for, its query, who asks)
@@ -41,13 +44,18 @@ class Routes:
         special: Mapping[tuple[str, str, str], Mapping[str, Special]],
     ) -> None:
         self._handlers = handlers
+        self._groups = {group for group, _, _ in handlers}  # of built-in kinds
         self._special = special
 
     async def answer(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Answer:
         """StatusError 404 and 405 for what there is not."""
         handler = self._handlers.get((info.group, info.version, info.resource))
         if handler is None or (info.namespace and not handler.resource.namespaced and info.resource != "namespaces"):
-            raise not_found()
+            if info.group in self._groups:
+                raise not_found()
+            return NO_PAGE
+        if handler.resource.custom and handler.resource.namespaced and not info.namespace and info.verb not in ACROSS:
+            return NO_PAGE
         if info.resource == "namespaces" and not handler.resource.namespaced:
             # /api/v1/namespaces/a: cluster-scoped, though authorization sees it in its own namespace
             info = replace(info, namespace="")
@@ -99,6 +107,8 @@ def check_verb(resource: Resource, info: RequestInfo) -> None:
                 raise not_allowed()
             return
         known = (info.subresource == "status" and resource.status) or (info.subresource == "scale" and resource.scale)
+        if not known and resource.custom:
+            raise errors.not_found(resource.group, resource.name, info.name)
         if not known:
             raise not_allowed() if info.subresource in resource.subresources else not_found()
         if info.verb not in STATUS_VERBS:
@@ -106,7 +116,8 @@ def check_verb(resource: Resource, info: RequestInfo) -> None:
         return
     # A name is there for exactly the verbs that need one.
     named = info.verb in ("get", "update", "patch", "delete")
-    if info.verb not in resource.verbs or (info.verb != "watch" and named != bool(info.name)):
+    has = info.verb in resource.verbs or resource.custom  # whose verbs are but fewer in discovery while it ends
+    if not has or (info.verb != "watch" and named != bool(info.name)):
         raise not_allowed()
     if info.verb == "create" and resource.namespaced and not info.namespace:
         raise not_allowed()

@@ -9,52 +9,21 @@ from pybernetes.api import errors
 from pybernetes.api import patch as patches
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import FieldError
-from pybernetes.api.labels import SelectorError, selector_from_dict
 
+from ..generic import scaled
 from ..generic.options import WriteOptions
 from ..generic.store import GenericStore, patch_invalid
-from ..resource import Object, Resource
+from ..resource import Object
 from ..schema import CompiledSchema, compiled_type
 from ..types import RequestInfo
 
 PatchKind = Literal["json", "merge", "strategic"]
 
 
-def _dig(obj: Object, path: tuple[str, ...]) -> Any:
-    value: Any = obj
-    for part in path:
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
-def of(resource: Resource, obj: Object) -> Object:
-    """The Scale of an object."""
-    if resource.scale is None:
-        raise errors.not_found(resource.group, resource.name, obj["metadata"]["name"])
-    metadata = obj["metadata"]
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    status: Object = {"replicas": _dig(obj, resource.scale.status_replicas) or 0}
-    selector = _dig(obj, resource.scale.selector)
-    if selector:
-        wrapped = selector if {"matchLabels", "matchExpressions"} & selector.keys() else {"matchLabels": selector}
-        try:
-            status["selector"] = str(selector_from_dict(wrapped))
-        except SelectorError as error:
-            raise errors.bad_request(str(error)) from None
-    replicas = _dig(obj, resource.scale.spec_replicas) or 0
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {name: metadata[name] for name in kept if name in metadata},
-        "spec": {"replicas": replicas} if replicas else {},
-        "status": status,
-    }
-
-
 def get(store: GenericStore, info: RequestInfo) -> Object:
     """GET; what is missing is the subresource, as upstream says it."""
     try:
-        return of(store.resource, store.get(info.namespace, info.name).obj)
+        return scaled.of(store.resource, store.get(info.namespace, info.name).obj)
     except StatusError as error:
         if error.code != 404:
             raise
@@ -101,7 +70,7 @@ async def _changed(store: GenericStore, info: RequestInfo, make: Any, options: W
     resource = store.resource
 
     async def mutate(old: Object) -> Object:
-        wanted = _normalized(make(of(resource, old)), options)
+        wanted = _normalized(make(scaled.of(resource, old)), options)
         replicas = wanted["spec"].get("replicas", 0)
         if replicas < 0:
             problem = FieldError(
@@ -114,12 +83,8 @@ async def _changed(store: GenericStore, info: RequestInfo, make: Any, options: W
             raise errors.bad_request(
                 f"the name of the object ({given}) does not match the name on the URL ({info.name})"
             )
-        assert resource.scale is not None
         new: Object = copy.deepcopy(old)
-        target = new
-        for part in resource.scale.spec_replicas[:-1]:
-            target = target.setdefault(part, {})
-        target[resource.scale.spec_replicas[-1]] = replicas
+        scaled.set_replicas(resource, new, replicas)
         for name in ("uid", "resourceVersion"):
             if metadata.get(name):
                 new["metadata"][name] = metadata[name]
@@ -127,4 +92,4 @@ async def _changed(store: GenericStore, info: RequestInfo, make: Any, options: W
 
     options.managed_subresource = "scale"
     made = await store.change(info.namespace, info.name, mutate, options, patching=True)
-    return of(resource, made)
+    return scaled.of(resource, made)

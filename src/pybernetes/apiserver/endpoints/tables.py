@@ -63,12 +63,15 @@ def table(
 
 
 def list_bytes(resource: Resource, items: Iterable[Stored], list_meta: bytes) -> bytes:
-    """A List of objects as they are stored: joined, not encoded. Its items do not repeat their type, as upstream's do not."""
+    """A List of objects as they are stored: joined, not encoded. Its items do not repeat their type, as upstream's do not,
+    but for custom resources."""
     head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
         resource.list_kind.encode(),
         resource.api_version.encode(),
         list_meta,
     )
+    if resource.custom:
+        return head + b",".join([stored.head + stored.tail for stored in items]) + b"]}\n"
     tails = [stored.tail for stored in items]
     if not tails:
         return head + b"]}\n"

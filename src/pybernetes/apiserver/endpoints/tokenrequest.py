@@ -23,7 +23,8 @@ from ..kinds.authentication import tokenrequest as kind
 from ..kinds.core.serviceaccount import RESOURCE as ACCOUNTS
 from ..resource import Object
 from ..schema import compiled
-from ..types import Attributes, Reader, RequestInfo, User
+from ..types import Attributes, Reader, RequestInfo
+from ..user import User
 from . import negotiate
 from .handlers import answer
 

@@ -6,7 +6,7 @@ An event is encoded once for each form, whoever many watch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,8 @@ async def produce(
     end = loop.time() + (options.timeout_seconds or DEFAULT_WATCH_SECONDS)
     if initial:
         present = cache.resource(frames.store.prefix).range(frames.prefix)
+        if frames.store.converts:
+            await frames.store.convert(present)
         await writer.write(b"".join([frames.added(stored) for stored in present if stored.revision <= revision]))
         if options.send_initial_events:
             await writer.write(frames.bookmark(revision, {INITIAL_EVENTS_END: "true"}))
@@ -49,6 +51,8 @@ async def produce(
                 await writer.write(frames.bookmark(cache.revision))
             return
         batch = await watcher.batch(min(end, bookmark_due) - now)
+        if frames.store.converts:
+            await frames.store.convert([one for change in batch for one in frames.needed(change)])
         data = b"".join([frames.of(change) for change in batch])
         if data:
             await writer.write(data)
@@ -98,6 +102,14 @@ class Frames:
         key = (change.revision, kind, self._shape)
         found = self._kept.get(key)
         return found if found is not None else self._kept.keep(key, self._make(kind, change))
+
+    def needed(self, change: Change) -> Iterable[Stored]:
+        """What `of` reads of a change."""
+        if change.current is not None:
+            yield change.current
+        if change.previous is not None and (change.current is None or self._predicate is not None):
+            yield change.previous
+            yield _at(change.previous, change)
 
     def _make(self, kind: bytes, change: Change) -> bytes:
         if kind == b"DELETED":

@@ -68,6 +68,10 @@ class Stored:
             self._obj = _decode(self.data)
         return self._obj
 
+    def forget(self) -> None:
+        """What was found in it: it is looked for in other places from now on."""
+        self._seen = None
+
     def peek(self) -> Object:
         """As `obj`, but not kept for it: for who goes through many objects once."""
         return self._obj if self._obj is not None else self.copy()
@@ -152,6 +156,10 @@ class KeptFrames:
     def __init__(self) -> None:
         self._frames: dict[Hashable, bytes] = {}
         self.get = self._frames.get
+
+    def forget(self) -> None:
+        """All of them."""
+        self._frames.clear()
 
     def keep(self, key: Hashable, frame: bytes) -> bytes:
         """The frame."""

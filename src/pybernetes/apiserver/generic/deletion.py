@@ -40,6 +40,8 @@ def marked(resource: Resource, old: Object, options: DeleteOptions, now: datetim
     """A copy with what the deletion leaves on it, and whether nothing holds it any longer."""
     new: Object = msgspec.json.decode(msgspec.json.encode(old))
     metadata = new["metadata"]
+    if resource.deleting is not None and not metadata.get("deletionTimestamp"):
+        resource.deleting(new, times.format_time(now))
     finalizers = _finalizers(resource, metadata.get("finalizers") or [], options.propagation)
     if finalizers:
         metadata["finalizers"] = finalizers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..types import LOOPBACK, User
+from ..user import LOOPBACK, User
 from .cache import Stored
 
 
@@ -38,6 +38,7 @@ class WriteOptions:
     reset_managed: bool = False  # the write says that nobody manages anything
     patching: bool = False  # what does not fit the schema is the patch's fault
     managed: list[dict[str, Any]] | None = None  # managedFields as an apply has worked them out
+    given: dict[str, Any] = field(default_factory=dict)  # as the request has them, for admission
 
 
 @dataclass(slots=True)
@@ -51,6 +52,8 @@ class DeleteOptions:
     resource_version: str = ""
     propagation: str = ""  # "", Background, Foreground, Orphan
     admission: bool = True
+    warnings: list[str] = field(default_factory=list)
+    given: dict[str, Any] = field(default_factory=dict)  # as the request has them, for admission
 
 
 @dataclass(slots=True)

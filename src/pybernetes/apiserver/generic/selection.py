@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from pybernetes.api import errors
-from pybernetes.api.labels import (
-    FieldSelector,
-    Operator,
-    Selector,
-    SelectorError,
-    parse_field_selector,
-    parse_selector,
-)
+from pybernetes.api.fieldselectors import FieldSelector, parse_field_selector
+from pybernetes.api.labels import Operator, Selector, SelectorError, parse_selector
 
 from ..resource import Object, Resource
 from .cache import Seen, Stored
@@ -72,6 +66,6 @@ def fields_of(resource: Resource, obj: Object) -> dict[str, str]:
 
 
 def _unknown_field(resource: Resource, name: str) -> str:
-    if resource.selectable_fields:
+    if resource.selectable_fields or resource.custom:
         return f"field label not supported: {name}"
     return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'

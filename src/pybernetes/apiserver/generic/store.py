@@ -19,11 +19,13 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
 from pybernetes.store.types import Conflict
 
+from ..admission.chain import mutate
 from ..apply.managed import is_reset
 from ..kinds import meta
 from ..resource import Errors, Object, Resource, Stamp
 from ..schema import CompiledSchema, compiled
-from ..types import AdmissionPlugin, Attributes, User
+from ..types import AdmissionPlugin, Attributes
+from ..user import User
 from . import deletion
 from .allocation import NOTHING, Allocator
 from .cache import Stored, WatchCache, Watcher
@@ -69,7 +71,8 @@ class GenericStore:
         self.authorize_create: Callable[[User, Resource, str, str], None] | None = None
         group, name, version = resource.stored_at
         self.prefix = f"/registry/{group or 'core'}/{name}/"
-        self._foreign = (group, version) != (resource.group, resource.version)
+        self._foreign = resource.custom or (group, version) != (resource.group, resource.version)
+        self.converts = False  # objects must be made ready before they are read in this version
         self._name_errors = meta.name_errors(resource.name_check)
         self._fields = FieldTracker(resource, lambda: self.schema, now)
 
@@ -94,6 +97,12 @@ class GenericStore:
         obj = self.resource.from_storage(stored.copy())
         return Stored(stored.key, encode(obj), stored.revision)
 
+    async def convert(self, stored: Iterable[Stored]) -> None:
+        """Makes ready what `in_version` gives, where `converts` says that it takes time."""
+
+    async def _stored_form(self, obj: Object) -> Object:
+        return self.resource.to_storage(obj)
+
     def get(self, namespace: str, name: str) -> Stored:
         """From the cache, which has every acknowledged write; StatusError 404."""
         stored = self.cache.resource(self.prefix).items.get(self.key(namespace, name))
@@ -114,6 +123,9 @@ class GenericStore:
             await self._not_older(options)
             found = self.cache.resource(self.prefix).range(prefix, after)
             revision = revision or self.cache.revision
+        if self.converts:
+            found = list(found)
+            await self.convert(found)
         items = [s for s in found if predicate(s)] if predicate else list(found)
         result = ListResult(items, revision)
         if 0 < options.limit < len(items):
@@ -167,20 +179,19 @@ class GenericStore:
         resource, metadata = self.resource, obj.setdefault("metadata", {})
         obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
         self._set_namespace(metadata, namespace)
-        if metadata.get("resourceVersion"):
-            raise errors.bad_request("resourceVersion should not be set on objects to be created")
         resource.default(obj)
         for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
             metadata.pop(name, None)
         self._fields.created(obj, options)
+        if await self._admit(options, "CREATE", "", namespace, metadata.get("name", ""), obj, None, mutating=True):
+            metadata = obj.setdefault("metadata", {})
+            self._set_namespace(metadata, namespace)
         prefix = metadata.get("generateName")
         if prefix and not metadata.get("name"):
             suffix = "".join(self._random.choice(ALPHABET) for _ in range(5))
             metadata["name"] = prefix[:MAX_GENERATED_PREFIX] + suffix
         metadata["uid"] = new_uid()
         metadata["creationTimestamp"] = times.format_time(self._now())
-        name = metadata.get("name", "")
-        await self._admit(options, "CREATE", "", namespace, name, obj, None, mutating=True)
         resource.prepare_create(obj)
         if resource.stamp:
             resource.stamp(obj, None, Stamp(options.user, self._now()))
@@ -198,7 +209,13 @@ class GenericStore:
         name = metadata.get("name", "")
         if resource.generation:
             metadata["generation"] = 1
-        found = meta.validate_object_meta(metadata, resource.namespaced, self._name_errors, Path("metadata"))
+        found = meta.validate_object_meta(
+            metadata,
+            resource.namespaced,
+            self._name_errors,
+            Path("metadata"),
+            known_finalizers=resource.known_finalizers,
+        )
         found += resource.validate(obj)
         if found:
             raise errors.invalid(resource.invalid_group, resource.kind, name, found)
@@ -209,6 +226,9 @@ class GenericStore:
             if key in self.cache.resource(self.prefix).items:
                 raise errors.already_exists(resource.group, resource.name, name)
             return obj
+        version = metadata.pop("resourceVersion", "")
+        if version.isdigit() and int(version):  # upstream's storage finds it, when all else is done
+            raise errors.unclassified("resourceVersion should not be set on objects to be created")
         try:
             return await self._put(key, obj, 0)
         except Conflict:
@@ -227,7 +247,7 @@ class GenericStore:
         metadata["namespace"] = namespace
 
     async def _put(self, key: str, obj: Object, expected: int) -> Object:
-        stored = self.resource.to_storage(obj) if self._foreign else obj
+        stored = await self._stored_form(obj) if self._foreign else obj
         written = await self.cache.store.put(key, encode(stored), expected)
         await self.cache.wait(written.mod_revision)
         obj["metadata"]["resourceVersion"] = str(written.mod_revision)
@@ -278,6 +298,10 @@ class GenericStore:
         async def patched(old: Object) -> Object:
             try:
                 if kind == "json":
+                    if isinstance(body, list) and len(body) > patches.MAX_OPERATIONS:
+                        raise errors.request_entity_too_large(
+                            f"The allowed maximum operations in a JSON patch is {patches.MAX_OPERATIONS}, got {len(body)}"
+                        )
                     new = patches.json_patch(old, body)
                 elif kind == "merge":
                     new = patches.merge_patch(old, body)
@@ -352,15 +376,18 @@ class GenericStore:
             stored = self.cache.resource(self.prefix).items.get(key)
             if stored is None:
                 raise self._not_found(name)
+            if self.converts:
+                await self.convert([stored])
             old = self.in_version(stored).copy()
             self.resource.default(old)
             new = await mutate(old)
+            conditional = not patching and bool(new["metadata"].get("resourceVersion"))
             try:
                 return await self._write_change(key, stored, old, new, options, subresource)
             except Conflict as conflict:
                 if conflict.current is None:
                     raise self._not_found(name) from None
-                if attempt == MAX_PATCH_RETRIES or (not patching and new["metadata"].get("resourceVersion")):
+                if attempt == MAX_PATCH_RETRIES or conditional:
                     raise errors.conflict(self.resource.group, self.resource.name, name, MODIFIED) from None
                 await self.cache.wait(conflict.current.mod_revision)
         raise AssertionError("unreachable")
@@ -380,7 +407,8 @@ class GenericStore:
             new["metadata"]["managedFields"] = managed
         if resource.stamp:
             resource.stamp(new, old, Stamp(options.user, self._now(), subresource))
-        await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=True)
+        if await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=True):
+            self._keep_again(new, old, subresource)
         allocates = self.allocator if not subresource else None
         allocation = await allocates.update(new, old, options.dry_run) if allocates else NOTHING
         try:
@@ -398,7 +426,14 @@ class GenericStore:
         name, namespace = old["metadata"]["name"], old["metadata"].get("namespace", "")
         if resource.generation and (not subresource or subresource in resource.parts):
             self._bump_generation(new, old)
-        found = meta.validate_object_meta_update(new["metadata"], old["metadata"], Path("metadata"))
+        found = meta.validate_updated_meta(
+            new["metadata"],
+            old["metadata"],
+            resource.namespaced,
+            self._name_errors,
+            known_finalizers=resource.known_finalizers,
+            again=resource.meta_again if subresource != "status" else 0,
+        )
         if subresource != "binding":  # which sets what an update may not
             found += self._checks(subresource)(new, old)
         if found:
@@ -441,7 +476,7 @@ class GenericStore:
             cause = field.FieldError(
                 "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update"
             )
-            raise errors.invalid(resource.invalid_group, resource.kind, was["name"], [cause])
+            raise errors.invalid(resource.invalid_group, resource.name, was["name"], [cause])
 
     @staticmethod
     def _keep_system_fields(new: Object, old: Object) -> None:
@@ -455,6 +490,14 @@ class GenericStore:
         metadata.pop("selfLink", None)
         if "namespace" in was:
             metadata.setdefault("namespace", was["namespace"])
+
+    def _keep_again(self, new: Object, old: Object, subresource: str) -> None:
+        """What nobody may change, a webhook may not either."""
+        managed = new.setdefault("metadata", {}).get("managedFields")
+        self._keep_system_fields(new, old)
+        self._prepare(new, old, subresource)
+        if managed:
+            new["metadata"]["managedFields"] = managed
 
     def _prepare(self, new: Object, old: Object, subresource: str) -> None:
         """What this write may not touch comes from the old object."""
@@ -483,9 +526,9 @@ class GenericStore:
                     new.pop("status", None)
             resource.prepare_update(new, old)
 
-    @staticmethod
-    def _bump_generation(new: Object, old: Object) -> None:
-        ignored = ("metadata", "status")
+    def _bump_generation(self, new: Object, old: Object) -> None:
+        plain = self.resource.custom and not self.resource.status  # whose status is a field like others
+        ignored = ("metadata",) if plain else ("metadata", "status")
         if {k: v for k, v in new.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
@@ -503,6 +546,8 @@ class GenericStore:
             stored = self.cache.resource(self.prefix).items.get(key)
             if stored is None:
                 raise self._not_found(name)
+            if self.converts:
+                await self.convert([stored])
             old = self.in_version(stored).copy()
             if why := self.resource.refuse_delete(old):
                 raise errors.forbidden(self.resource.group, self.resource.name, name, why)
@@ -563,18 +608,24 @@ class GenericStore:
         obj: Object | None,
         old: Object | None,
         mutating: bool,
-    ) -> None:
+    ) -> bool:
+        """Whether a webhook has changed the object; StatusError where one objects."""
         if not options.admission:
-            return
+            return False
         attributes = Attributes(
             options.user, operation, self.resource, subresource, namespace, name, obj, old, options.dry_run
         )
-        if isinstance(options, WriteOptions):
-            attributes.warnings = options.warnings
+        attributes.warnings, attributes.options = options.warnings, options.given
+        if isinstance(options, WriteOptions) and options.managed_subresource:
+            attributes.subresource = options.managed_subresource
+        if mutating:
+            await mutate(self._admission, attributes)
+            return attributes.mutated
         for plugin in self._admission:
-            waiting = plugin.admit(attributes) if mutating else plugin.validate(attributes)
+            waiting = plugin.validate(attributes)
             if waiting is not None:
                 await waiting
+        return False
 
 
 def _patch_refused(kind: str, error: patches.PatchError) -> StatusError:
@@ -583,6 +634,8 @@ def _patch_refused(kind: str, error: patches.PatchError) -> StatusError:
         status["message"] = "the server rejected our request due to an error in our request"
         status["details"] = {}
         return StatusError(status)
+    if error.text:
+        return errors.bad_request(error.text) if error.malformed else errors.unclassified(error.text)
     return errors.bad_request(f"error decoding patch: {error.reason}")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..resource import Resource
 from .admissionregistration import RESOURCES as ADMISSIONREGISTRATION
+from .apiextensions import RESOURCES as APIEXTENSIONS
 from .apiregistration import RESOURCES as APIREGISTRATION
 from .apps import RESOURCES as APPS
 from .authentication import RESOURCES as AUTHENTICATION
@@ -31,6 +32,7 @@ from .storagemigration import RESOURCES as STORAGEMIGRATION
 RESOURCES: tuple[Resource, ...] = (
     *CORE,
     *ADMISSIONREGISTRATION,
+    *APIEXTENSIONS,
     *APIREGISTRATION,
     *APPS,
     *AUTHENTICATION,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
-from pybernetes.api.labels import dns1123_label_errors, dns1123_subdomain_errors, label_key_errors, label_value_errors
+from pybernetes.api.names import dns1123_label_errors, dns1123_subdomain_errors, label_key_errors, label_value_errors
 
 from .validation import dns1035_label_errors
 
@@ -131,6 +131,30 @@ def validate_object_meta_update(
     if known_finalizers and (finalizers := new_meta.get("finalizers")):
         errors += _finalizers_without_domain(finalizers, path / "finalizers")
     return errors
+
+
+def validate_updated_meta(
+    new_meta: Mapping[str, Any],
+    old_meta: Mapping[str, Any],
+    namespaced: bool,
+    name_errors: NameCheck,
+    *,
+    known_finalizers: bool = True,
+    again: int = 0,
+) -> list[FieldError]:
+    """All that an update says of metadata. Upstream looks at it as on creation and as on update for every kind, once more
+    as on update in the kind's own checks, and in those of some kinds `again` as on creation; each time names the same
+    causes anew (rest.BeforeUpdate)."""
+    path = Path("metadata")
+    own = validate_object_meta_update(new_meta, old_meta, path, known_finalizers=known_finalizers)
+    finalizers = new_meta.get("finalizers")
+    if not own and not (finalizers and validate_finalizers(finalizers, path / "finalizers")):
+        return []
+    found = validate_object_meta(new_meta, namespaced, path_segment_errors, path, known_finalizers=False)
+    found += validate_object_meta_update(new_meta, old_meta, path, known_finalizers=False) + own
+    for _ in range(again):
+        found += validate_object_meta(new_meta, namespaced, name_errors, path, known_finalizers=known_finalizers)
+    return found
 
 
 def _shown(name: str, value: Any) -> Any:

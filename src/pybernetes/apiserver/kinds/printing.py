@@ -73,6 +73,19 @@ def format_selector(selector: Mapping[str, Any] | None) -> str:
     return text or "<none>"
 
 
+def go_selector(selector: Mapping[str, Any]) -> str:
+    """A LabelSelector as Go's generated String() prints the structure."""
+    labels = selector.get("matchLabels") or {}
+    match = "".join(f"{key}: {labels[key]}," for key in sorted(labels))
+    rules = ""
+    for rule in selector.get("matchExpressions") or ():
+        values = " ".join(rule.get("values") or ())
+        key, operator = rule.get("key") or "", rule.get("operator") or ""
+        rules += f"LabelSelectorRequirement{{Key:{key},Operator:{operator},Values:[{values}],}},"
+    shown = f"MatchLabels:map[string]string{{{match}}},MatchExpressions:[]LabelSelectorRequirement{{{rules}}},"
+    return f"&LabelSelector{{{shown}}}"
+
+
 def container_cells(pod_spec: Mapping[str, Any]) -> tuple[str, str]:
     """Names and images of the containers, each joined by commas (layoutContainerCells)."""
     containers: Sequence[Mapping[str, Any]] = pod_spec.get("containers") or ()

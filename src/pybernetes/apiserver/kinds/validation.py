@@ -10,7 +10,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
-from pybernetes.api.labels import dns1123_label_errors, dns1123_subdomain_errors, label_key_errors, label_value_errors
+from pybernetes.api.names import dns1123_label_errors, dns1123_subdomain_errors, label_key_errors, label_value_errors
 from pybernetes.api.quantity import Quantity
 
 Errors = list[FieldError]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pybernetes.api import field
@@ -11,7 +12,8 @@ from pybernetes.api.field import Path
 from pybernetes.api.labels import SelectorError, selector_from_dict
 
 from ..resource import Column
-from .validation import Errors, label_selector, not_negative_fields, regex_error
+from .printing import AGE, NAME, container_cells, object_age
+from .validation import Errors, immutable, label_selector, not_negative_fields, regex_error
 
 Object = Mapping[str, Any]
 
@@ -22,6 +24,15 @@ TEMPLATE_COLUMNS = (
     Column("Containers", description="Names of each container in the template.", priority=1),
     Column("Images", description="Images referenced by each container in the template.", priority=1),
     Column("Selector", priority=1),
+)
+# Of what keeps a number of pods; `replica_row` gives the cells.
+REPLICA_COLUMNS = (
+    NAME,
+    Column("Desired", type="integer"),
+    Column("Current", type="integer"),
+    Column("Ready", type="integer"),
+    AGE,
+    *TEMPLATE_COLUMNS,
 )
 
 
@@ -46,6 +57,12 @@ def selector_and_labels(
     if not parsed.empty() and not parsed.matches(labels):
         errors.append(field.invalid(path / "template" / "metadata" / "labels", labels, MISMATCH))
     return errors, True
+
+
+def selector_stays(new: Object, old: Object) -> Errors:
+    """A selector cannot be changed."""
+    after, before = (obj.get("spec") or {} for obj in (new, old))
+    return immutable(Path("spec.selector"), after.get("selector"), before.get("selector"))
 
 
 # --- numbers or percentages ---------------------------------------------------------------------
@@ -95,6 +112,27 @@ def replica_status(
     if available > (status.get("readyReplicas") or 0):
         errors.append(field.invalid(path / "availableReplicas", available, f"cannot be greater than {ready}"))
     return errors
+
+
+def replica_count(obj: Object) -> Mapping[str, str]:
+    """What field selectors may ask for: the number of replicas there are."""
+    return {"status.replicas": str((obj.get("status") or {}).get("replicas") or 0)}
+
+
+def replica_row(obj: Object, selector: str, now: datetime) -> list[Any]:
+    """The cells of REPLICA_COLUMNS, where the selector reads so."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    names, images = container_cells((spec.get("template") or {}).get("spec") or {})
+    return [
+        obj["metadata"]["name"],
+        spec.get("replicas") or 0,
+        status.get("replicas") or 0,
+        status.get("readyReplicas") or 0,
+        object_age(obj, now),
+        names,
+        images,
+        selector,
+    ]
 
 
 def collision_count(new: Object, old: Object) -> Errors:

@@ -1,169 +1,38 @@
-"""Gives Services their addresses and node ports (upstream: pkg/registry/core/service/storage/alloc.go, ipallocator, portallocator).
-
-Whoever makes the key has the address or the port: both are written with "must not exist" as precondition, so several API servers may
-share one store, and nothing is kept in memory beside the watch cache. An address is an IPAddress object, as upstream's; a port is a key
-of `/registry/ranges/servicenodeports/` whose value names its service. What a crash leaves behind is put right by `repair`.
-"""
+"""Gives Services their addresses and node ports with each write (upstream: pkg/registry/core/service/storage/alloc.go)."""
 
 from __future__ import annotations
 
-import ipaddress
-import random
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import Any
-
-import msgspec
-
-from pybernetes.api.errors import StatusError
-from pybernetes.component.metrics import Registry
-from pybernetes.store.types import Conflict
+from collections.abc import Awaitable
 
 from ..generic.allocation import Allocation
-from ..generic.cache import Stored, WatchCache
-from ..generic.options import WriteOptions
-from ..generic.store import GenericStore
-from ..kinds.validation import parse_ip
 from ..resource import Object
-from . import assign, families, ranges
+from . import assign, families
 from .given import Given
-from .metrics import AllocatorMetrics
-from .ranges import Network, Span
-from .records import ADDRESSES, MANAGED_BY, PORTS, own_addresses, own_ports, owner, reference, usable
+from .pool import Pool
+from .records import own_addresses, own_ports
 
 
 class ServiceAllocator:
-    """See `generic.allocation.Allocator`. `default`: the networks of --service-cluster-ip-range, the first one's family is the default."""
+    """See `generic.allocation.Allocator`."""
 
-    def __init__(
-        self,
-        cache: WatchCache,
-        addresses: GenericStore,
-        default: Sequence[Network],
-        ports: Span,
-        chooser: random.Random | None = None,
-    ) -> None:
-        self._cache, self._addresses, self._default = cache, addresses, tuple(default)
-        self.ports = ports
-        self._random = chooser or random.Random()
-        self.metrics: AllocatorMetrics | None = None
-
-    def measure(self, registry: Registry) -> None:
-        """Counts what is given from now on."""
-
-        def networks() -> list[Network]:
-            return [network for family in self.configured for network in self.networks(family)]
-
-        self.metrics = AllocatorMetrics(
-            registry,
-            networks,
-            lambda: [key.removeprefix(ADDRESSES) for key in self._cache.resource(ADDRESSES).items],
-            lambda: len(self._cache.resource(PORTS).items),
-            self.ports,
-        )
-
-    # The cluster's ranges.
-
-    @property
-    def configured(self) -> list[str]:
-        """IP families of the cluster, the default one first."""
-        return [f"IPv{network.version}" for network in self._default]
-
-    def networks(self, family: str) -> list[Network]:
-        """Of one family: the default first, then those of ready ServiceCIDRs."""
-        found = [network for network in self._default if f"IPv{network.version}" == family]
-        for stored in self._cache.resource("/registry/networking.k8s.io/servicecidrs/").items.values():
-            if usable(stored.obj):
-                parsed = [ipaddress.ip_network(text) for text in stored.obj["spec"].get("cidrs") or ()]
-                found += [n for n in parsed if f"IPv{n.version}" == family and n not in found]
-        return found
-
-    def network_of(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Network | None:
-        """The range that an address lies in."""
-        return next((n for n in self.networks(f"IPv{address.version}") if address in n), None)
-
-    def free_addresses(self, network: Network) -> Iterator[str]:
-        """Those that nobody is known to have."""
-        taken = self._cache.resource(ADDRESSES).items
-        make: Callable[[int], Any] = ipaddress.IPv4Address if network.version == 4 else ipaddress.IPv6Address
-        for number in ranges.addresses(network).candidates(self._random):
-            text = str(make(number))
-            if ADDRESSES + text not in taken:
-                yield text
-
-    def free_ports(self) -> Iterator[int]:
-        """Those that nobody is known to have."""
-        return (number for number in self.ports.candidates(self._random) if not self.port_taken(number))
-
-    def port_taken(self, number: int) -> bool:
-        """As far as the cache knows."""
-        return f"{PORTS}{number}" in self._cache.resource(PORTS).items
-
-    # Taking and giving back.
-
-    async def take_address(self, text: str, service: Object) -> bool:
-        """False: another has it."""
-        labels = {
-            "ipaddress.kubernetes.io/ip-family": families.family_of(text),
-            "ipaddress.kubernetes.io/managed-by": MANAGED_BY,
-        }
-        made = {"metadata": {"name": text, "labels": labels}, "spec": {"parentRef": reference(service)}}
-        try:
-            await self._addresses.create(made, "", WriteOptions(admission=False))
-        except StatusError as error:
-            if error.reason != "AlreadyExists":
-                raise
-            return False
-        return True
-
-    async def take_port(self, number: int, service: Object) -> bool:
-        """False: another has it."""
-        metadata = {"name": str(number), "creationTimestamp": self._addresses.now_text()}
-        value = msgspec.json.encode({"metadata": metadata, "service": owner(service)})
-        try:
-            written = await self._cache.store.put(f"{PORTS}{number}", value, 0)
-        except Conflict:
-            return False
-        await self._cache.wait(written.mod_revision)
-        return True
-
-    async def release(self, service: Object, addresses: Iterable[str], ports: Iterable[int]) -> None:
-        """Gives back what is the service's own; what belongs to another meanwhile stays."""
-        for text in addresses:
-            parsed = parse_ip(text)
-            stored = self._cache.resource(ADDRESSES).items.get(f"{ADDRESSES}{parsed}")
-            if stored is not None and stored.obj["spec"].get("parentRef") == reference(service):
-                await self.forget(stored)
-        for number in ports:
-            stored = self._cache.resource(PORTS).items.get(f"{PORTS}{number}")
-            if stored is not None and stored.obj.get("service") == owner(service):
-                await self.forget(stored)
-
-    async def forget(self, stored: Stored) -> None:
-        """Deletes the key, if it still is what was seen."""
-        try:
-            event = await self._cache.store.delete(stored.key, stored.revision)
-        except Conflict:
-            return  # it has another owner now
-        if event is not None:
-            await self._cache.wait(event.revision)
-
-    # The verbs.
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     async def create(self, obj: Object, dry_run: bool) -> Allocation:
-        families.fill_in(obj, None, self.configured)
-        given = Given(self, obj, dry_run)
+        families.fill_in(obj, None, self._pool.configured)
+        given = Given(self._pool, obj, dry_run)
         await _or_nothing(given, assign.create(given, obj))
         return given
 
     async def update(self, new: Object, old: Object, dry_run: bool) -> Allocation:
-        families.fill_in(new, old, self.configured)
-        given = Given(self, new, dry_run)
+        families.fill_in(new, old, self._pool.configured)
+        given = Given(self._pool, new, dry_run)
         await _or_nothing(given, assign.update(given, new, old))
         return given
 
     async def deleted(self, obj: Object) -> None:
         spec = obj.get("spec") or {}
-        await self.release(obj, own_addresses(spec), own_ports(spec))
+        await self._pool.release(obj, own_addresses(spec), own_ports(spec))
 
 
 async def _or_nothing(given: Given, work: Awaitable[None]) -> None:

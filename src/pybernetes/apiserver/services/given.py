@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ..kinds.validation import parse_ip
 from ..resource import Object
 from . import ranges
 from .metrics import DYNAMIC, STATIC
-
-if TYPE_CHECKING:
-    from .allocator import ServiceAllocator
+from .pool import Pool
 
 DRY_RUN_PORT = 32768  # what a dry run shows where no number was asked for
 
@@ -29,7 +26,7 @@ class Unavailable(Exception):
 class Given:
     """Exactly one of `commit` and `revert` is called, once."""
 
-    allocator: ServiceAllocator
+    pool: Pool
     service: Object
     dry_run: bool
     addresses: list[str] = field(default_factory=list)
@@ -39,23 +36,23 @@ class Given:
 
     async def commit(self) -> None:
         if not self.dry_run:
-            await self.allocator.release(self.service, self.freed_addresses, self.freed_ports)
+            await self.pool.release(self.service, self.freed_addresses, self.freed_ports)
 
     async def revert(self) -> None:
         if not self.dry_run:
-            await self.allocator.release(self.service, self.addresses, self.ports)
+            await self.pool.release(self.service, self.addresses, self.ports)
 
     # Ports.
 
     async def port(self, number: int) -> None:
         """The very one; Unavailable."""
-        span = self.allocator.ports
+        span = self.pool.ports
         if number not in span:
             self._count_port(STATIC, failed=True)
             text = f"{span.first}-{span.last}"
             raise Unavailable(f"provided port is not in the valid range. The range of valid ports is {text}")
-        taken = number in self.ports or (self.dry_run and self.allocator.port_taken(number))
-        if taken or not (self.dry_run or await self.allocator.take_port(number, self.service)):
+        taken = number in self.ports or (self.dry_run and self.pool.port_taken(number))
+        if taken or not (self.dry_run or await self.pool.take_port(number, self.service)):
             self._count_port(STATIC, failed=True)
             raise Unavailable(ALLOCATED_PORT)
         self.ports.append(number)
@@ -67,8 +64,8 @@ class Given:
             number = max(self.ports) + 1 if self.ports else DRY_RUN_PORT
             self.ports.append(number)
             return number
-        for number in self.allocator.free_ports():
-            if await self.allocator.take_port(number, self.service):
+        for number in self.pool.free_ports():
+            if await self.pool.take_port(number, self.service):
                 self.ports.append(number)
                 self._count_port(DYNAMIC)
                 return number
@@ -76,7 +73,7 @@ class Given:
         raise Unavailable(FULL)
 
     def _count_port(self, scope: str, *, failed: bool = False) -> None:
-        metrics = self.allocator.metrics
+        metrics = self.pool.metrics
         if metrics is not None and not self.dry_run:
             (metrics.port_errors if failed else metrics.ports).inc(scope)
 
@@ -86,7 +83,7 @@ class Given:
         """The very one; Unavailable."""
         parsed = parse_ip(text)
         assert parsed is not None, "validated before"
-        network = self.allocator.network_of(parsed)
+        network = self.pool.network_of(parsed)
         if network is None:
             raise Unavailable(OTHER_NETWORK)
         if int(parsed) not in ranges.addresses(network):
@@ -94,7 +91,7 @@ class Given:
             why = f"the provided IP ({parsed}) is not in the valid range. The range of valid IPs is {network}"
             raise Unavailable(why)
         if not self.dry_run:
-            if not await self.allocator.take_address(str(parsed), self.service):
+            if not await self.pool.take_address(str(parsed), self.service):
                 self._count_address(str(network), STATIC, failed=True)
                 raise Unavailable(ALLOCATED_IP)
             self.addresses.append(str(parsed))
@@ -103,12 +100,12 @@ class Given:
 
     async def any_address(self, family: str) -> str:
         """A free one; Unavailable."""
-        networks = self.allocator.networks(family)
+        networks = self.pool.networks(family)
         if self.dry_run and networks:
             return str(networks[0].network_address)
         for network in networks:
-            for text in self.allocator.free_addresses(network):
-                if await self.allocator.take_address(text, self.service):
+            for text in self.pool.free_addresses(network):
+                if await self.pool.take_address(text, self.service):
                     self.addresses.append(text)
                     self._count_address(str(network), DYNAMIC)
                     return text
@@ -116,6 +113,6 @@ class Given:
         raise Unavailable(FULL)
 
     def _count_address(self, network: str, scope: str, *, failed: bool = False) -> None:
-        metrics = self.allocator.metrics
+        metrics = self.pool.metrics
         if metrics is not None and not self.dry_run:
             (metrics.address_errors if failed else metrics.addresses).inc(network, scope)

@@ -27,6 +27,7 @@ from ..resource import Object
 from . import kubernetes, repair
 from .allocator import ServiceAllocator
 from .options import ServiceOptions
+from .pool import Pool
 from .records import ADDRESSES, PORTS
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ _log = logging.getLogger(__name__)
 LEASES = "/registry/masterleases/endpoints/"
 RENEW_SECONDS = 10.0  # upstream's interval of the endpoints' reconciler; a lease holds for kubernetes.LEASE_SECONDS
 REPAIR_SECONDS = 180.0
+SETTLE_SECONDS = 2.0  # that servers which start together need to agree on who makes the Service kubernetes
 SERVICES = "/registry/core/services/"
 
 
@@ -65,9 +67,9 @@ class ServiceKeeper:
     ) -> None:
         self._cache, self._options, self._now = cache, options, now
         addresses = store("networking.k8s.io", "v1", "ipaddresses")
-        self._allocator = ServiceAllocator(cache, addresses, options.networks, options.ports)
+        self._pool = Pool(cache, addresses, options.networks, options.ports)
         self._services = store("", "v1", "services")
-        self._services.allocator = self._allocator
+        self._services.allocator = ServiceAllocator(self._pool)
         self._endpoints = store("", "v1", "endpoints")
         self._slices = store("discovery.k8s.io", "v1", "endpointslices")
         self._cidrs = store("networking.k8s.io", "v1", "servicecidrs")
@@ -76,7 +78,7 @@ class ServiceKeeper:
 
     def measure(self, registry: Registry) -> None:
         """The allocators' metrics."""
-        self._allocator.measure(registry)
+        self._pool.measure(registry)
 
     async def start(self, port: int) -> None:
         """Returns when the Service `kubernetes` and its endpoints are there. `port`: where the server listens."""
@@ -141,7 +143,23 @@ class ServiceKeeper:
             await self._cidrs.update("", kubernetes.NAME, wanted, _inside(), "status")
 
     async def _ensure_service(self) -> None:
-        await _ensure(self._services, "default", kubernetes.service(self._options.networks, self._port))
+        """Another server that starts at the same time may have the address already, and not yet written the Service."""
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                while not await self._service_is_there():
+                    await self._cache.wait(self._cache.revision + 1)
+        except TimeoutError:
+            _log.warning("the Service kubernetes cannot be made; again in %d s", RENEW_SECONDS)
+
+    async def _service_is_there(self) -> bool:
+        try:
+            await _ensure(self._services, "default", kubernetes.service(self._options.networks, self._port))
+        except StatusError as error:
+            if error.code not in (409, 422):
+                raise
+            _log.info("the Service kubernetes is not made: %s", error)
+            return False
+        return True
 
     async def _renew(self) -> None:
         value = {"metadata": {"name": self._address, "renewTime": format_time(self._now())}}
@@ -170,11 +188,11 @@ class ServiceKeeper:
         ):
             if stored is not None:
                 _log.info("%s belongs to no service: it is free again", stored.key.rsplit("/", 1)[1])
-                await self._allocator.forget(stored)
+                await self._pool.forget(stored)
         for name, service in found.missing_addresses:
-            await self._allocator.take_address(name, service)
+            await self._pool.take_address(name, service)
         for number, service in found.missing_ports:
-            await self._allocator.take_port(number, service)
+            await self._pool.take_port(number, service)
 
 
 def _inside() -> WriteOptions:

@@ -7,7 +7,8 @@ import pytest
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.admission.limitranger import ANNOTATION, LimitRanger
 from pybernetes.apiserver.kinds.core import persistentvolumeclaim, pod
-from pybernetes.apiserver.types import LOOPBACK, Attributes
+from pybernetes.apiserver.types import Attributes
+from pybernetes.apiserver.user import LOOPBACK
 
 from ..fakes import Objects, meta
 

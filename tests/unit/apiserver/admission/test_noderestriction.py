@@ -11,7 +11,8 @@ from pybernetes.apiserver.authorization.rbac import RBAC
 from pybernetes.apiserver.kinds.core import node as node_kind
 from pybernetes.apiserver.kinds.core import persistentvolumeclaim, pod, serviceaccount
 from pybernetes.apiserver.resource import Resource
-from pybernetes.apiserver.types import Attributes, User
+from pybernetes.apiserver.types import Attributes
+from pybernetes.apiserver.user import User
 
 from ..fakes import Objects, meta, user
 

@@ -12,7 +12,8 @@ from pybernetes.apiserver.admission.serviceaccount import ServiceAccount
 from pybernetes.apiserver.authorization.modes import AlwaysAllow, Authorizers
 from pybernetes.apiserver.kinds.core.namespace import RESOURCE as NAMESPACE
 from pybernetes.apiserver.kinds.core.pod import RESOURCE as POD
-from pybernetes.apiserver.types import LOOPBACK, Attributes
+from pybernetes.apiserver.types import Attributes
+from pybernetes.apiserver.user import LOOPBACK
 
 from ..fakes import Objects, awaited
 

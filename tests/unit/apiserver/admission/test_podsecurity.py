@@ -10,7 +10,8 @@ from pybernetes.apiserver.admission.podsecuritystandards import violations
 from pybernetes.apiserver.kinds.apps import deployment
 from pybernetes.apiserver.kinds.core import namespace, pod
 from pybernetes.apiserver.resource import Resource
-from pybernetes.apiserver.types import LOOPBACK, Attributes
+from pybernetes.apiserver.types import Attributes
+from pybernetes.apiserver.user import LOOPBACK
 
 from ..fakes import Objects, meta
 

@@ -10,7 +10,8 @@ from pybernetes.apiserver.authorization.modes import Authorizers
 from pybernetes.apiserver.authorization.rbac import RBAC
 from pybernetes.apiserver.kinds.rbac import clusterrole, role, rolebinding
 from pybernetes.apiserver.resource import Resource
-from pybernetes.apiserver.types import Attributes, User
+from pybernetes.apiserver.types import Attributes
+from pybernetes.apiserver.user import User
 
 from ..fakes import Objects, meta, user
 

@@ -13,7 +13,8 @@ from pybernetes.apiserver.admission.resourcequota import ResourceQuota
 from pybernetes.apiserver.kinds.apps import deployment
 from pybernetes.apiserver.kinds.core import persistentvolumeclaim, pod, service
 from pybernetes.apiserver.resource import Resource
-from pybernetes.apiserver.types import LOOPBACK, Attributes
+from pybernetes.apiserver.types import Attributes
+from pybernetes.apiserver.user import LOOPBACK
 
 from ..fakes import Objects, meta
 

@@ -31,7 +31,8 @@ from pybernetes.apiserver.admission.runtimeclass import RuntimeClass
 from pybernetes.apiserver.authorization.modes import Authorizers
 from pybernetes.apiserver.authorization.rbac import RBAC
 from pybernetes.apiserver.kinds import RESOURCES
-from pybernetes.apiserver.types import LOOPBACK, Attributes, User
+from pybernetes.apiserver.types import Attributes
+from pybernetes.apiserver.user import LOOPBACK, User
 
 from ..fakes import Objects, awaited, meta, user
 

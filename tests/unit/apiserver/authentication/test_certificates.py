@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.authentication.requestheader import RequestHeader
 from pybernetes.apiserver.authentication.x509 import ClientCertificate, issued_by
-from pybernetes.apiserver.types import User
+from pybernetes.apiserver.user import User
 from pybernetes.testing.certificates import Authority
 from pybernetes.wire.http import Request
 

@@ -6,7 +6,8 @@ import pytest
 
 from pybernetes.apiserver.authorization.modes import AlwaysAllow, AlwaysDeny, Authorizers, refusal
 from pybernetes.apiserver.authorization.rbac import RBAC
-from pybernetes.apiserver.types import RequestInfo, User
+from pybernetes.apiserver.types import RequestInfo
+from pybernetes.apiserver.user import User
 
 from ..fakes import Objects, ask, meta, user
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pybernetes.api import types
-from pybernetes.api.labels import dns1123_label_errors
+from pybernetes.api.names import dns1123_label_errors
 from pybernetes.apiserver.discovery import SUBRESOURCES
 from pybernetes.apiserver.kinds import RESOURCES
 from pybernetes.apiserver.resource import Resource

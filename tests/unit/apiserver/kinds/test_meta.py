@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pybernetes.api.field import Path
+from pybernetes.apiserver.kinds import meta
 from pybernetes.apiserver.kinds.meta import NAME_CHECKS, validate_object_meta, validate_object_meta_update
 
 META = Path("metadata")
@@ -97,3 +98,19 @@ def test_no_new_finalizers_while_being_deleted() -> None:
         "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, "
         'found new finalizers []string{"c/d"}'
     ]
+
+
+@pytest.mark.parametrize(("again", "count"), [(0, 3), (1, 4), (2, 5)])
+def test_updates_name_causes_as_often_as_upstream_looks(again: int, count: int) -> None:
+    old = {"name": "a", "namespace": "n", "resourceVersion": "1"}
+    new = {**old, "labels": {"l": "not valid!"}}
+    check = meta.path_segment_errors
+    assert len(meta.validate_updated_meta(new, old, True, check, again=again)) == count
+    assert meta.validate_updated_meta(old, old, True, check, again=again) == []
+
+
+def test_updates_look_at_finalizers() -> None:
+    old = {"name": "a", "resourceVersion": "1"}
+    new = {**old, "finalizers": ["a/b@d"]}
+    (error,) = meta.validate_updated_meta(new, old, False, meta.path_segment_errors)
+    assert error.field == "metadata.finalizers"

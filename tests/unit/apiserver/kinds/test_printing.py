@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pybernetes.apiserver.kinds.printing import age, format_labels, format_selector, human_duration
+from pybernetes.apiserver.kinds.printing import age, format_labels, format_selector, go_selector, human_duration
 
 DAY = 86400
 
@@ -46,3 +46,10 @@ def test_labels_and_selectors() -> None:
     assert format_selector({"matchLabels": {"a": "b"}}) == "a=b"
     assert format_selector({}) == "<none>"
     assert format_selector({"matchExpressions": [{"key": "a", "operator": "X"}]}) == "<error>"
+
+
+def test_selectors_as_go_prints_them() -> None:
+    rule = {"key": "k", "operator": "In", "values": ["x", "y"]}
+    rules = "[]LabelSelectorRequirement{LabelSelectorRequirement{Key:k,Operator:In,Values:[x y],},}"
+    shown = f"&LabelSelector{{MatchLabels:map[string]string{{a: b,}},MatchExpressions:{rules},}}"
+    assert go_selector({"matchLabels": {"a": "b"}, "matchExpressions": [rule]}) == shown

@@ -12,7 +12,8 @@ from pybernetes.api import errors
 from pybernetes.wire.http import Request, Response
 
 from ...resource import Object
-from ...types import Reader, RequestInfo, User
+from ...types import Reader, RequestInfo
+from ...user import User
 from ..routes import Answer, Special
 from . import forward, location
 from .forward import Forwarder
@@ -20,6 +21,7 @@ from .kubelet import KubeletConfig, unverified
 from .location import Location, Query
 
 PROXY_VERBS = ("create", "update", "patch", "delete", "get", "list", "watch", "deletecollection")
+PROXY_OPTIONS = {"pods": "PodProxyOptions", "services": "ServiceProxyOptions", "nodes": "NodeProxyOptions"}
 # (user, resource, subresource, namespace, name, options): the plug-ins' word; StatusError where one objects.
 Admit = Callable[[User, str, str, str, str, Object], Awaitable[None]]
 
@@ -81,7 +83,8 @@ class Connect:
             raise errors.bad_request(f'invalid {info.resource[:-1]} request "{info.name}"')
         scheme, name, port = parts
         rest = _rest(request)
-        await self._admit(user, info.resource, "proxy", info.namespace, name, {"path": rest})
+        options = {"kind": PROXY_OPTIONS[info.resource], "apiVersion": "v1", "path": rest}
+        await self._admit(user, info.resource, "proxy", info.namespace, name, options)
         found = self._proxied(info, scheme, name, port)
         found = replace(found, path=rest, query=request.query.decode("latin-1"))
         if forward.upgrade_asked(request):

@@ -13,7 +13,7 @@ from pybernetes.api import field
 from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource
-from ..printing import AGE, NAME, object_age
+from ..printing import AGE, NAME, go_selector, object_age
 from ..validation import dns_label, dns_subdomain, label_selector
 from . import rules
 
@@ -91,9 +91,11 @@ def validate_validating(binding: Object) -> Errors:
 def row(binding: Object, now: datetime) -> list[Any]:
     """Name, PolicyName, ParamRef, Age."""
     spec = binding.get("spec") or {}
-    reference, shown = spec.get("paramRef"), "<unset>"
-    if reference is not None:
-        shown = "/".join(part for part in (reference.get("namespace"), reference.get("name") or "") if part is not None)
+    reference, shown = spec.get("paramRef") or {}, "<unset>"
+    if name := reference.get("name"):
+        shown = f"{reference.get('namespace') or '*'}/{name}"
+    elif (selector := reference.get("selector")) is not None:
+        shown = go_selector(selector)
     return [binding["metadata"]["name"], spec.get("policyName") or "", shown, object_age(binding, now)]
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import dns1123_subdomain_errors
+from pybernetes.api.names import dns1123_subdomain_errors
 
 from ...resource import Object
 from ..validation import Errors, dns1035_label_errors, each, label_selector, range_error

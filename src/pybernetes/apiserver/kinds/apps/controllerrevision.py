@@ -45,6 +45,7 @@ RESOURCE = Resource(
     name="controllerrevisions",
     kind="ControllerRevision",
     schema="io.k8s.api.apps.v1.ControllerRevision",
+    meta_again=1,
     generation=False,
     validate=validate,
     validate_update=validate_update,

@@ -14,7 +14,7 @@ from ..core.poddefaults import default_template
 from ..core.podspec import always_restarted, pod_template
 from ..printing import AGE, NAME, container_cells, format_labels, format_selector, object_age
 from ..strategy import keep_spec, keep_status
-from ..validation import immutable, not_negative, not_negative_fields
+from ..validation import not_negative, not_negative_fields
 from ..workload import (
     MISMATCH,
     TEMPLATE_COLUMNS,
@@ -23,6 +23,7 @@ from ..workload import (
     collision_count,
     count_or_percent,
     selector_and_labels,
+    selector_stays,
 )
 
 SPEC = Path("spec")
@@ -117,8 +118,7 @@ def _strategy(path: Path, strategy: Object) -> Errors:
 
 def validate_update(new: Object, old: Object) -> Errors:
     """The selector stays."""
-    selector, before = (new.get("spec") or {}).get("selector"), (old.get("spec") or {}).get("selector")
-    return validate(new) + immutable(SPEC / "selector", selector, before)
+    return validate(new) + selector_stays(new, old)
 
 
 def validate_status(new: Object, old: Object) -> Errors:

@@ -14,7 +14,7 @@ from ..core.poddefaults import default_template
 from ..core.podspec import always_restarted, pod_template
 from ..printing import AGE, NAME, container_cells, format_selector, object_age
 from ..strategy import keep_spec_and, keep_status
-from ..validation import immutable, not_negative
+from ..validation import not_negative
 from ..workload import (
     TEMPLATE_COLUMNS,
     amount,
@@ -23,6 +23,7 @@ from ..workload import (
     count_or_percent,
     replica_status,
     selector_and_labels,
+    selector_stays,
 )
 
 SPEC = Path("spec")
@@ -97,8 +98,7 @@ def _strategy(path: Path, strategy: Object) -> Errors:
 
 def validate_update(new: Object, old: Object) -> Errors:
     """The selector stays."""
-    selector, before = (new.get("spec") or {}).get("selector"), (old.get("spec") or {}).get("selector")
-    return validate(new) + immutable(SPEC / "selector", selector, before)
+    return validate(new) + selector_stays(new, old)
 
 
 def validate_status(new: Object, old: Object) -> Errors:

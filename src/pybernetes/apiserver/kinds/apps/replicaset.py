@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from pybernetes.api.field import Path
 
-from ...resource import Column, Errors, Object, Resource, ScalePaths
+from ...resource import Errors, Object, Resource, ScalePaths
 from ..core import podwarnings
 from ..core.poddefaults import default_template
 from ..core.podspec import always_restarted, pod_template
-from ..printing import AGE, NAME, container_cells, format_selector, object_age
+from ..printing import format_selector
 from ..strategy import keep_spec, keep_status
-from ..validation import immutable, not_negative
-from ..workload import TEMPLATE_COLUMNS, replica_status, selector_and_labels
+from ..validation import not_negative
+from ..workload import (
+    REPLICA_COLUMNS,
+    replica_count,
+    replica_row,
+    replica_status,
+    selector_and_labels,
+    selector_stays,
+)
 
 SPEC = Path("spec")
 
@@ -50,8 +56,7 @@ def validate(replicas: Object) -> Errors:
 
 def validate_update(new: Object, old: Object) -> Errors:
     """The selector stays."""
-    selector, before = (new.get("spec") or {}).get("selector"), (old.get("spec") or {}).get("selector")
-    return validate(new) + immutable(SPEC / "selector", selector, before)
+    return validate(new) + selector_stays(new, old)
 
 
 def validate_status(new: Object, old: Object) -> Errors:
@@ -59,25 +64,9 @@ def validate_status(new: Object, old: Object) -> Errors:
     return replica_status(new.get("status") or {})
 
 
-def selectable(replicas: Object) -> Mapping[str, str]:
-    """The number of replicas there are."""
-    return {"status.replicas": str((replicas.get("status") or {}).get("replicas") or 0)}
-
-
 def row(replicas: Object, now: datetime) -> list[Any]:
     """The cells, the wide ones included."""
-    spec, status = replicas.get("spec") or {}, replicas.get("status") or {}
-    names, images = container_cells((spec.get("template") or {}).get("spec") or {})
-    return [
-        replicas["metadata"]["name"],
-        spec.get("replicas") or 0,
-        status.get("replicas") or 0,
-        status.get("readyReplicas") or 0,
-        object_age(replicas, now),
-        names,
-        images,
-        format_selector(spec.get("selector")),
-    ]
+    return replica_row(replicas, format_selector((replicas.get("spec") or {}).get("selector")), now)
 
 
 RESOURCE = Resource(
@@ -98,15 +87,8 @@ RESOURCE = Resource(
     validate_update=validate_update,
     warnings=podwarnings.of_template("spec.template"),
     validate_status=validate_status,
-    selectable=selectable,
+    selectable=replica_count,
     selectable_fields=("status.replicas",),
-    columns=(
-        NAME,
-        Column("Desired", type="integer"),
-        Column("Current", type="integer"),
-        Column("Ready", type="integer"),
-        AGE,
-        *TEMPLATE_COLUMNS,
-    ),
+    columns=REPLICA_COLUMNS,
     row=row,
 )

@@ -154,6 +154,7 @@ RESOURCE = Resource(
     name="statefulsets",
     kind="StatefulSet",
     schema="io.k8s.api.apps.v1.StatefulSet",
+    meta_again=1,
     short_names=("sts",),
     categories=("all",),
     name_check="label",

@@ -61,7 +61,11 @@ def prepare_create(scaler: Object) -> None:
 
 def validate(scaler: Object) -> Errors:
     """ValidateHorizontalPodAutoscaler."""
-    spec = scaler.get("spec") or {}
+    return _spec(scaler.get("spec") or {}, {})
+
+
+def _spec(spec: Object, before: Object) -> Errors:
+    """`before` is what an update finds: versions that were not checked then are not checked now."""
     least, most = spec.get("minReplicas"), spec.get("maxReplicas") or 0
     errors: Errors = []
     if least is not None and least < 1:
@@ -70,14 +74,23 @@ def validate(scaler: Object) -> Errors:
         errors.append(field.invalid(SPEC / "maxReplicas", most, "must be greater than 0"))
     if least is not None and most < least:
         errors.append(field.invalid(SPEC / "maxReplicas", most, "must be greater than or equal to `minReplicas`"))
-    errors += metrics.reference(SPEC / "scaleTargetRef", spec.get("scaleTargetRef") or {})
-    errors += metrics.metrics(SPEC / "metrics", spec.get("metrics") or (), least)
+    target, was = spec.get("scaleTargetRef") or {}, before.get("scaleTargetRef") or {}
+    kept = all((target.get(name) or "") == (was.get(name) or "") for name in ("apiVersion", "kind"))
+    errors += metrics.reference(
+        SPEC / "scaleTargetRef",
+        target,
+        any_version=bool(before) and kept,
+        group_needed=target.get("kind") != "ReplicationController",
+    )
+    described = [((m.get("object") or {}).get("describedObject") or {}) for m in before.get("metrics") or ()]
+    bad = any(metrics.api_version_error(ref.get("apiVersion") or "") for ref in described)
+    errors += metrics.metrics(SPEC / "metrics", spec.get("metrics") or (), least, any_version=bad)
     return errors + metrics.behavior(SPEC / "behavior", spec.get("behavior"))
 
 
 def validate_update(new: Object, old: Object) -> Errors:
     """As on creation."""
-    return validate(new)
+    return _spec(new.get("spec") or {}, old.get("spec") or {})
 
 
 def validate_status(new: Object, old: Object) -> Errors:
@@ -102,6 +115,7 @@ def _metric(spec: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
         return "<unknown type>"
     source, found = spec.get(name) or {}, (seen.get(name) or {}).get("current") or {}
     target = source.get("target") or {}
+    absent = "<unknown>" if seen.get(name) is None else "<nil>"
     if name in ("resource", "containerResource"):
         label = source.get("name") or ""
         if target.get("averageValue") is not None:
@@ -110,9 +124,11 @@ def _metric(spec: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
         now_text, goal_text = "<unknown>" if now is None else f"{now}%", "<auto>" if goal is None else f"{goal}%"
         return f"{label}: {now_text}/{goal_text}"
     if name != "pods" and target.get("averageValue") is None:
-        return f"{found.get('value', '<unknown>')}/{target.get('value', '<nil>')}"
+        return f"{found.get('value', absent)}/{target.get('value', '<nil>')}"
+    if name == "pods":
+        return f"{found.get('averageValue', absent)}/{target.get('averageValue', '<nil>')}"
     text = f"{found.get('averageValue', '<unknown>')}/{target.get('averageValue', '<nil>')}"
-    return text if name == "pods" else f"{text} (avg)"
+    return f"{text} (avg)"
 
 
 def row(scaler: Object, now: datetime) -> list[Any]:
@@ -139,7 +155,6 @@ RESOURCE = Resource(
     short_names=("hpa",),
     categories=("all",),
     status=True,
-    generation=False,
     default=default,
     prepare_create=prepare_create,
     prepare_update=keep_status,

@@ -8,8 +8,9 @@ from typing import Any
 from pybernetes.api import field
 from pybernetes.api.field import Path
 
+from ..core.resources import container_resource_name
 from ..meta import path_segment_errors
-from ..validation import Errors, each, quantity
+from ..validation import Errors, dns_label, each, quantity
 
 Object = Mapping[str, Any]
 
@@ -24,25 +25,36 @@ SOURCES = {
 MAX_WINDOW_SECONDS, MAX_PERIOD_SECONDS = 3600, 1800
 
 
-def reference(path: Path, target: Object) -> Errors:
-    """A CrossVersionObjectReference."""
+def reference(path: Path, target: Object, *, any_version: bool = False, group_needed: bool = False) -> Errors:
+    """A CrossVersionObjectReference. `any_version`: its apiVersion was there before it was checked."""
     errors: Errors = []
     for name in ("kind", "name"):
         value = target.get(name) or ""
         errors += each(path / name, value, path_segment_errors(value)) if value else [field.required(path / name)]
+    version = target.get("apiVersion") or ""
+    if not any_version and (why := api_version_error(version, group_needed=group_needed)):
+        errors.append(field.invalid(path / "apiVersion", version, why))
     return errors
 
 
-def metrics(path: Path, specs: Sequence[Object], least: int | None) -> Errors:
+def api_version_error(version: str, *, group_needed: bool = False) -> str:
+    """Why it is no group and version; "" when it is one."""
+    if version.count("/") > 1:
+        return f"unexpected GroupVersion string: {version}"
+    group, slash, _ = version.partition("/")
+    return "apiVersion must specify API group" if group_needed and not (slash and group) else ""
+
+
+def metrics(path: Path, specs: Sequence[Object], least: int | None, *, any_version: bool = False) -> Errors:
     """All metrics; zero replicas need one that is there without pods."""
-    errors = [error for index, spec in enumerate(specs) for error in _metric(path / index, spec)]
+    errors = [error for index, spec in enumerate(specs) for error in _metric(path / index, spec, any_version)]
     if least == 0 and not any(spec.get("type") in ("Object", "External") for spec in specs):
         why = "must specify at least one Object or External metric to support scaling to zero replicas"
         errors.append(field.forbidden(path, why))
     return errors
 
 
-def _metric(path: Path, spec: Object) -> Errors:
+def _metric(path: Path, spec: Object, any_version: bool) -> Errors:
     kind = spec.get("type") or ""
     errors: Errors = []
     if not kind:
@@ -50,11 +62,15 @@ def _metric(path: Path, spec: Object) -> Errors:
     if kind not in SOURCES:
         errors.append(field.not_supported(path / "type", kind, tuple(SOURCES)))
     present = [name for name in ("object", "external", "pods", "resource", "containerResource") if name in spec]
-    if present:
+    if present[:1] == ["object"]:
+        errors += _object(path / "object", spec["object"], any_version)
+    elif present:
         errors += _CHECKS[present[0]](path / present[0], spec[present[0]])
     wanted = SOURCES.get(kind, "")
     if wanted and wanted not in present:
         errors.append(field.required(path / wanted, "must populate information for the given metric source"))
+    if not wanted:
+        errors.append(field.not_supported(path / "type", kind, tuple(SOURCES)))  # once more, as upstream
     if len(present) != 1:
         why = "must populate the given metric source only"
         errors += [field.forbidden(path / name, why) for name in present if name != wanted]
@@ -86,12 +102,12 @@ def _target(path: Path, target: Object) -> Errors:
     return errors
 
 
-def _object(path: Path, source: Object) -> Errors:
+def _object(path: Path, source: Object, any_version: bool) -> Errors:
     target = source.get("target") or {}
-    errors = reference(path / "describedObject", source.get("describedObject") or {})
+    errors = reference(path / "describedObject", source.get("describedObject") or {}, any_version=any_version)
     errors += _identifier(path / "metric", source.get("metric") or {}) + _target(path / "target", target)
     if target.get("value") is None and target.get("averageValue") is None:
-        why = "must set either a target raw value or a target average value"
+        why = "must set either a target value or averageValue"
         errors.append(field.required(path / "target" / "averageValue", why))
     return errors
 
@@ -101,17 +117,18 @@ def _external(path: Path, source: Object) -> Errors:
     errors = _identifier(path / "metric", source.get("metric") or {}) + _target(at, target)
     given = [target.get(name) is not None for name in ("value", "averageValue")]
     if not any(given):
-        errors.append(field.required(at / "averageValue", "must set either a target for metric or a per-pod target"))
+        errors.append(
+            field.required(at / "averageValue", "must set either a target value for metric or a per-pod target")
+        )
     if all(given):
-        errors.append(field.forbidden(at / "value", "may not set both a target for metric and a per-pod target"))
+        errors.append(field.forbidden(at / "value", "may not set both a target value for metric and a per-pod target"))
     return errors
 
 
 def _pods(path: Path, source: Object) -> Errors:
     target = source.get("target") or {}
     errors = _identifier(path / "metric", source.get("metric") or {}) + _target(path / "target", target)
-    average = target.get("averageValue")
-    if average is None or not _positive(average):
+    if target.get("averageValue") is None:
         errors.append(field.required(path / "target" / "averageValue", "must specify a positive target averageValue"))
     return errors
 
@@ -119,7 +136,11 @@ def _pods(path: Path, source: Object) -> Errors:
 def _resource(path: Path, source: Object) -> Errors:
     target, at = source.get("target") or {}, path / "target"
     errors = [] if source.get("name") else [field.required(path / "name", "must specify a resource name")]
-    errors += _target(at, target)
+    return errors + _resource_target(at, target)
+
+
+def _resource_target(at: Path, target: Object) -> Errors:
+    errors = _target(at, target)
     given = [target.get(name) is not None for name in ("averageUtilization", "averageValue")]
     if not any(given):
         why = "must set either a target raw value or a target utilization"
@@ -131,12 +152,18 @@ def _resource(path: Path, source: Object) -> Errors:
 
 
 def _container_resource(path: Path, source: Object) -> Errors:
-    errors = [] if source.get("container") else [field.required(path / "container", "must specify a container")]
-    return errors + _resource(path, source)
+    name, container = source.get("name") or "", source.get("container") or ""
+    errors = (
+        container_resource_name(path / "name", name)
+        if name
+        else [field.required(path / "name", "must specify a resource name")]
+    )
+    at = path / "container"
+    errors += dns_label(at, container) if container else [field.required(at, "must specify a container")]
+    return errors + _resource_target(path / "target", source.get("target") or {})
 
 
 _CHECKS = {
-    "object": _object,
     "external": _external,
     "pods": _pods,
     "resource": _resource,
@@ -170,7 +197,7 @@ def _scaling(path: Path, rules: Object) -> Errors:
         errors += _policy(path / "policies" / index, policy)
     tolerance = rules.get("tolerance")
     if tolerance is not None and quantity(str(tolerance)).sign() < 0:
-        errors.append(field.invalid(path / "tolerance", tolerance, "must be greater or equal to zero"))
+        errors.append(field.invalid(path / "tolerance", tolerance, "must be greater than or equal to 0"))
     return errors
 
 

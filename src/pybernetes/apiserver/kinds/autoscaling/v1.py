@@ -218,7 +218,7 @@ def validate(scaler: Object) -> Errors:
 
 def validate_update(new: Object, old: Object) -> Errors:
     """As on creation."""
-    return validate(new)
+    return v2.validate_update(to_v2(new), to_v2(old))
 
 
 def row(scaler: Object, now: datetime) -> list[Any]:
@@ -238,7 +238,6 @@ RESOURCE = Resource(
     to_storage=to_storage,
     from_storage=from_v2,
     status=True,
-    generation=False,
     default=default,
     prepare_create=prepare_create,
     prepare_update=keep_status,

@@ -9,7 +9,8 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import SelectorError, dns1123_label_errors, selector_from_dict
+from pybernetes.api.labels import SelectorError, selector_from_dict
+from pybernetes.api.names import dns1123_label_errors
 from pybernetes.api.times import parse_time
 
 from ...resource import Column, Errors, Object, Resource
@@ -42,8 +43,9 @@ def default(job: Object) -> None:
     if labels := (template.get("metadata") or {}).get("labels"):
         meta["labels"] = meta.get("labels") or dict(labels)
     spec["completionMode"] = spec.get("completionMode") or "NonIndexed"
-    if spec.get("suspend") is None:
-        spec["suspend"] = False
+    for name in ("suspend", "manualSelector"):
+        if spec.get(name) is None:
+            spec[name] = False
     for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
         for pattern in rule.get("onPodConditions") or ():
             pattern["status"] = pattern.get("status") or "True"

@@ -8,7 +8,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
-from pybernetes.api.labels import dns1123_subdomain_errors
+from pybernetes.api.names import dns1123_subdomain_errors
 
 from ..core.podspec import pod_template
 from ..validation import Errors, each, not_negative, qualified_name, regex_error

@@ -235,6 +235,7 @@ RESOURCE = Resource(
     name="certificatesigningrequests",
     kind="CertificateSigningRequest",
     schema="io.k8s.api.certificates.v1.CertificateSigningRequest",
+    meta_again=1,
     namespaced=False,
     short_names=("csr",),
     name_check="path",

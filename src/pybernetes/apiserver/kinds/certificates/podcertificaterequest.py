@@ -11,7 +11,7 @@ from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource
 from ..conditions import validate_conditions
-from ..printing import AGE, NAME, object_age
+from ..printing import NAME
 from ..strategy import keep_spec, keep_status
 from ..validation import dns_subdomain, immutable
 from .signername import signer_name
@@ -76,12 +76,12 @@ def selectable(request: Object) -> Mapping[str, str]:
 
 
 def row(request: Object, now: datetime) -> list[Any]:
-    """Name, PodName, ServiceAccountName, NodeName, SignerName, State, Age."""
+    """Name, PodName, ServiceAccountName, NodeName, SignerName, State."""
     spec = request.get("spec") or {}
     kinds = {c.get("type") for c in (request.get("status") or {}).get("conditions") or ()}
     state = next((name for name in STATES if name in kinds), "Pending")
     shown = [spec.get(name) or "" for name in (*NAMES, "signerName")]
-    return [request["metadata"]["name"], *shown, state, object_age(request, now)]
+    return [request["metadata"]["name"], *shown, state]
 
 
 RESOURCE = Resource(
@@ -108,7 +108,6 @@ RESOURCE = Resource(
         Column("NodeName", description="The pod's node"),
         Column("SignerName", description="Which signer shall sign"),
         Column("State", description="What became of it"),
-        AGE,
     ),
     row=row,
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import dns1123_label_errors, dns1123_subdomain_errors
+from pybernetes.api.names import dns1123_label_errors, dns1123_subdomain_errors
 
 from ..validation import Errors
 
@@ -24,14 +26,18 @@ def signer_name(path: Path, name: str) -> Errors:
     errors: Errors = []
     if len(domain) > MAX_DOMAIN:
         errors.append(field.too_long(path, MAX_DOMAIN))
-    for label in domain.split("."):
-        whys = [f"validating label {field.quote(label)}: {why}" for why in dns1123_label_errors(label)]
-        errors += [field.invalid(path, domain, why) for why in whys]
+    errors += _labels(path, domain, dns1123_label_errors)
     if "." not in domain:
         errors.append(field.invalid(path, domain, "should be a domain with at least two segments separated by dots"))
-    for label in rest.split("."):
-        whys = [f"validating label {field.quote(label)}: {why}" for why in dns1123_subdomain_errors(label)]
-        errors += [field.invalid(path, rest, why) for why in whys]
+    errors += _labels(path, rest, dns1123_subdomain_errors)
     if len(name) > MAX_NAME:
         errors.append(field.too_long(path, MAX_NAME))
     return errors
+
+
+def _labels(path: Path, text: str, check: Callable[[str], list[str]]) -> Errors:
+    """Of the labels between the dots only the first bad one is named."""
+    for label in text.split("."):
+        if whys := check(label):
+            return [field.invalid(path, text, f"validating label {field.quote(label)}: {why}") for why in whys]
+    return []

@@ -7,7 +7,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import dns1123_label_errors, dns1123_subdomain_errors, label_value_errors
+from pybernetes.api.names import dns1123_label_errors, dns1123_subdomain_errors, label_value_errors
 
 from ..validation import Errors, each, label_selector, qualified_name
 
@@ -192,24 +192,38 @@ def _pod_term(path: Path, term: Object) -> Errors:
     errors += label_selector(path / "namespaceSelector", term.get("namespaceSelector"))
     for name in term.get("namespaces") or ():
         errors += each(path / "namespace", name, dns1123_label_errors(name))
+    errors += _match_keys(path, term)
+    key = term.get("topologyKey") or ""
+    if not key:
+        errors.append(field.required(path / "topologyKey", "can not be empty"))
+    return errors + qualified_name(path / "topologyKey", key)
+
+
+def _match_keys(path: Path, term: Object) -> Errors:
+    """matchLabelKeys and mismatchLabelKeys, which creation has added to the selector by now."""
     match, mismatch = term.get("matchLabelKeys") or (), term.get("mismatchLabelKeys") or ()
-    errors += _label_keys(path / "matchLabelKeys", match, term.get("labelSelector"))
-    errors += _label_keys(path / "mismatchLabelKeys", mismatch, term.get("labelSelector"))
+    selector = term.get("labelSelector")
+    errors = _label_keys(path / "matchLabelKeys", match, selector)
+    errors += _label_keys(path / "mismatchLabelKeys", mismatch, selector)
+    used = set((selector or {}).get("matchLabels") or ())
+    for requirement in (selector or {}).get("matchExpressions") or ():
+        key = requirement.get("key") or ""
+        if key in match and key in used:
+            last = max(index for index, name in enumerate(match) if name == key)
+            why = "exists in both matchLabelKeys and labelSelector"
+            errors.append(field.invalid(path / last, key, why))  # the path is upstream's
+        used.add(key)
     for index, key in enumerate(match):
         if key in mismatch:
             why = "exists in both matchLabelKeys and mismatchLabelKeys"
             errors.append(field.invalid(path / "matchLabelKeys" / index, key, why))
-    return errors + _topology_key(path / "topologyKey", term.get("topologyKey") or "")
+    return errors
 
 
 def _label_keys(path: Path, keys: Sequence[str], selector: Object | None) -> Errors:
     if keys and selector is None:
         return [field.forbidden(path, "must not be specified when labelSelector is not set")]
     return [error for index, key in enumerate(keys) for error in qualified_name(path / index, key)]
-
-
-def _topology_key(path: Path, key: str) -> Errors:
-    return ([] if key else [field.required(path, "can not be empty")]) + qualified_name(path, key)
 
 
 # --- spreading ----------------------------------------------------------------------------------
@@ -225,7 +239,8 @@ def spread_constraints(path: Path, items: Sequence[Object]) -> Errors:
         at, (key, action) = path / index, kinds[index]
         if (skew := constraint.get("maxSkew") or 0) <= 0:
             errors.append(field.invalid(at / "maxSkew", skew, "must be greater than zero"))
-        errors += _topology_key(at / "topologyKey", key)
+        if not key:
+            errors.append(field.required(at / "topologyKey", "can not be empty"))
         if action not in _ACTIONS:
             errors.append(field.not_supported(at / "whenUnsatisfiable", action, _ACTIONS))
         if kinds[index] in kinds[index + 1 :]:
@@ -234,9 +249,8 @@ def spread_constraints(path: Path, items: Sequence[Object]) -> Errors:
         for name in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             if (policy := constraint.get(name)) not in (None, "Honor", "Ignore"):
                 errors.append(field.not_supported(at / name, policy, ("Honor", "Ignore")))
-        selector = constraint.get("labelSelector")
-        errors += _label_keys(at / "matchLabelKeys", constraint.get("matchLabelKeys") or (), selector)
-        errors += label_selector(at / "labelSelector", selector)
+        errors += _match_keys(at, constraint)
+        errors += label_selector(at / "labelSelector", constraint.get("labelSelector"))
     return errors
 
 

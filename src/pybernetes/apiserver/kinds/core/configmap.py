@@ -70,6 +70,7 @@ RESOURCE = Resource(
     name="configmaps",
     kind="ConfigMap",
     schema="io.k8s.api.core.v1.ConfigMap",
+    meta_again=1,
     short_names=("cm",),
     generation=False,
     validate=validate,

@@ -8,7 +8,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import dns1123_subdomain_errors
+from pybernetes.api.names import dns1123_subdomain_errors
 
 from ..meta import masked
 from ..validation import (
@@ -19,6 +19,7 @@ from ..validation import (
     each,
     enum,
     env_name_errors,
+    no_backsteps,
     port_name_errors,
     range_error,
 )
@@ -54,6 +55,7 @@ class PodContext:
     grace: int | None
     restart_policy: str
     host_users: bool
+    system: str | None = None  # what spec.os names, None without spec.os
 
 
 # --- lists of containers ------------------------------------------------------------------------
@@ -72,7 +74,7 @@ def regular_containers(path: Path, containers: Sequence[Object], pod: PodContext
             errors.append(field.duplicate(at / "name", name))
         names.add(name)
         if hooks := container.get("lifecycle"):
-            errors += lifecycle(at / "lifecycle", hooks, pod.grace)
+            errors += lifecycle(at / "lifecycle", hooks, pod.grace, pod.system)
         errors += probes(at, container, pod.grace)
         errors += _restart_rules(at, container)
     return errors + _host_port_conflicts(path, containers)
@@ -85,7 +87,11 @@ def init_containers(path: Path, containers: Sequence[Object], regular: Sequence[
     for index, container in enumerate(containers):
         at, name = path / index, container.get("name") or ""
         errors += _common(at, container, pod)
-        errors += _restart_rules(at, container)
+        if container.get("restartPolicy") == "Always" and container.get("restartPolicyRules"):
+            why = "restartPolicyRules are not allowed for init containers with restart policy Always"
+            errors.append(field.forbidden(at / "restartPolicyRules", why))
+        elif container.get("restartPolicy") not in (None, "Always"):
+            errors += _restart_rules(at, container)
         if name in names:
             errors.append(field.duplicate(at / "name", name))
         elif name:
@@ -93,7 +99,7 @@ def init_containers(path: Path, containers: Sequence[Object], regular: Sequence[
         errors += _host_port_conflicts(path, [container])
         if container.get("restartPolicy") == "Always":
             if hooks := container.get("lifecycle"):
-                errors += lifecycle(at / "lifecycle", hooks, pod.grace)
+                errors += lifecycle(at / "lifecycle", hooks, pod.grace, pod.system)
             errors += probes(at, container, pod.grace)
             continue
         for key in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
@@ -103,7 +109,17 @@ def init_containers(path: Path, containers: Sequence[Object], regular: Sequence[
     return errors
 
 
-_NOT_EPHEMERAL = ("ports", "resources", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
+_NOT_EPHEMERAL = (
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+)
 _NOT_FOR_EPHEMERAL = "cannot be set for an Ephemeral Container"
 
 
@@ -122,7 +138,7 @@ def ephemeral_containers(path: Path, containers: Sequence[Object], others: Seque
         target = container.get("targetContainerName")
         if target and target not in other_names:
             errors.append(field.not_found(at / "targetContainerName", target))
-        for key in (*_NOT_EPHEMERAL, "restartPolicy", "resizePolicy", "restartPolicyRules"):
+        for key in _NOT_EPHEMERAL:
             if container.get(key):
                 errors.append(field.forbidden(at / key, _NOT_FOR_EPHEMERAL))
         for number, mount in enumerate(container.get("volumeMounts") or ()):
@@ -237,11 +253,9 @@ def _value_from(path: Path, value: str, source: Object) -> Errors:
             errors += _key_ref(path / key, ref)
     if (ref := source.get("fileKeyRef")) is not None:
         count += 1
-        errors += [
-            field.required(path / "fileKeyRef" / name) for name in ("volumeName", "path", "key") if not ref.get(name)
-        ]
+        errors += _file_key_ref(path / "fileKeyRef", ref)
     if not count:
-        why = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+        why = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
         errors.append(field.invalid(path, "", why))
     elif value:
         errors.append(field.invalid(path, "", "may not be specified when `value` is not empty"))
@@ -254,6 +268,13 @@ def _key_ref(path: Path, ref: Object) -> Errors:
     name, key = ref.get("name") or "", ref.get("key") or ""
     errors = each(path / "name", name, dns1123_subdomain_errors(name))
     return errors + (each(path / "key", key, config_key_errors(key)) if key else [field.required(path / "key")])
+
+
+def _file_key_ref(path: Path, ref: Object) -> Errors:
+    key, volume, file = ref.get("key") or "", ref.get("volumeName") or "", ref.get("path") or ""
+    errors = each(path / "key", key, env_name_errors(key)) if key else [field.required(path / "key")]
+    errors += dns_label(path / "volumeName", volume) if volume else [field.required(path / "volumeName")]
+    return errors + (no_backsteps(path / "path", file) if file else [field.required(path / "path")])
 
 
 def _env_from(path: Path, sources: Sequence[Object]) -> Errors:
@@ -310,7 +331,7 @@ def _restart_rules(path: Path, container: Object) -> Errors:
     if rules and policy is None:
         errors.append(field.required(path / "restartPolicy", "must specify restartPolicy when restart rules are used"))
     if len(rules) > _RULES_LIMIT:
-        errors.append(field.too_many(at, len(rules), _RULES_LIMIT))
+        errors.append(field.too_long(at, _RULES_LIMIT))
     for index, rule in enumerate(rules):
         errors += enum(at / index / "action", rule.get("action"), ("Restart", "RestartAllContainers"))
         codes = rule.get("exitCodes")
@@ -320,7 +341,7 @@ def _restart_rules(path: Path, container: Object) -> Errors:
         errors += enum(at / index / "exitCodes" / "operator", codes.get("operator"), ("In", "NotIn"))
         values = codes.get("values") or ()
         if len(values) > _EXIT_CODES_LIMIT:
-            errors.append(field.too_many(at / index / "exitCodes" / "values", len(values), _EXIT_CODES_LIMIT))
+            errors.append(field.too_long(at / index / "exitCodes" / "values", _EXIT_CODES_LIMIT))
     return errors
 
 

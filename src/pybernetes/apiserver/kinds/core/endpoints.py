@@ -104,6 +104,7 @@ RESOURCE = Resource(
     name="endpoints",
     kind="Endpoints",
     schema="io.k8s.api.core.v1.Endpoints",
+    meta_again=1,
     short_names=("ep",),
     generation=False,
     allow_create_on_update=True,

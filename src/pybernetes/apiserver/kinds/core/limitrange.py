@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import label_key_errors
+from pybernetes.api.names import label_key_errors
 
 from ...resource import Errors, Object, Resource
 from ..validation import each, quantity

@@ -8,7 +8,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import label_key_errors
+from pybernetes.api.names import label_key_errors
 
 from ...resource import Column, Errors, Object, Part, Resource
 from ..meta import STANDARD_FINALIZERS
@@ -100,6 +100,7 @@ RESOURCE = Resource(
     name="namespaces",
     kind="Namespace",
     schema="io.k8s.api.core.v1.Namespace",
+    meta_again=1,
     short_names=("ns",),
     namespaced=False,
     name_check="label",

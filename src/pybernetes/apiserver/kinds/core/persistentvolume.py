@@ -9,7 +9,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import dns1123_label_errors
+from pybernetes.api.names import dns1123_label_errors
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
@@ -225,11 +225,38 @@ def validate_update(new: Object, old: Object) -> Errors:
         )
     errors += immutable(Path("volumeMode"), spec.get("volumeMode"), before.get("volumeMode"))
     if before.get("nodeAffinity") is not None:
-        errors += immutable(Path("nodeAffinity"), spec.get("nodeAffinity"), before["nodeAffinity"])
+        affinity, allowed = (
+            spec.get("nodeAffinity"),
+            _with_stable_labels(spec.get("nodeAffinity"), before["nodeAffinity"]),
+        )
+        if not same(affinity, allowed):
+            why = "field is immutable, except for updating from beta label to GA"
+            errors.append(field.invalid(Path("nodeAffinity"), affinity, why))
     if before.get("volumeAttributesClassName") is not None and spec.get("volumeAttributesClassName") is None:
         why = "update from non-nil value to nil is forbidden"
         errors.append(field.forbidden(SPEC / "volumeAttributesClassName", why))
     return errors
+
+
+_STABLE = {
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "beta.kubernetes.io/os": "kubernetes.io/os",
+    "beta.kubernetes.io/arch": "kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+}
+
+
+def _with_stable_labels(new: Any, old: Any) -> Any:
+    """The old affinity, with beta labels that the new one names in their stable form in that form."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        made = {key: _with_stable_labels(new.get(key), value) for key, value in old.items()}
+        if "operator" in old and _STABLE.get(old.get("key", "")) == new.get("key"):
+            made["key"] = new["key"]
+        return made
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [_with_stable_labels(a, b) for a, b in zip(new, old, strict=True)]
+    return old
 
 
 def warnings(volume: Object, old: Object | None) -> list[str]:
@@ -274,6 +301,7 @@ RESOURCE = Resource(
     name="persistentvolumes",
     kind="PersistentVolume",
     schema="io.k8s.api.core.v1.PersistentVolume",
+    meta_again=1,
     short_names=("pv",),
     namespaced=False,
     status=True,

@@ -8,7 +8,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import label_key_errors
+from pybernetes.api.names import label_key_errors
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
@@ -106,13 +106,13 @@ def validate_update(new: Object, old: Object) -> Errors:
         why = "field can not be less than status.capacity"
         errors.append(field.forbidden(SPEC / "resources" / "requests" / "storage", why))
     errors += immutable(Path("volumeMode"), spec.get("volumeMode"), before.get("volumeMode"))
-    return errors + _attributes_class(spec.get("volumeAttributesClassName"), before.get("volumeAttributesClassName"))
+    return errors + _attributes_class(spec.get("volumeAttributesClassName"), old)
 
 
 def _as_before(key: str, new: Any, old: Any) -> Any:
     """The value with what a bound claim may change set back."""
     if key == "volumeAttributesClassName":
-        return new if new is None else old
+        return old
     resources = dict(new or {})
     if resources.get("requests") is not None:
         storage = ((old or {}).get("requests") or {}).get("storage")
@@ -120,13 +120,15 @@ def _as_before(key: str, new: Any, old: Any) -> Any:
     return resources
 
 
-def _attributes_class(new: str | None, old: str | None) -> Errors:
+def _attributes_class(new: str | None, old: Object) -> Errors:
+    """Once a class was put into effect it may change, but not go."""
     at = SPEC / "volumeAttributesClassName"
-    if old is None or new:
+    was = (old.get("spec") or {}).get("volumeAttributesClassName")
+    if new == was or (old.get("status") or {}).get("currentVolumeAttributesClassName") is None or new:
         return []
-    if new is None:
-        return [field.forbidden(at, "update from non-nil value to nil is forbidden")]
-    return [] if old == "" else [field.forbidden(at, "update from non-nil value to an empty string is forbidden")]
+    sort = "nil" if new is None else "empty string"
+    why = f"update to {sort} is forbidden when status.currentVolumeAttributesClassName is not nil"
+    return [field.forbidden(at, why)]
 
 
 def validate_status(new: Object, old: Object) -> Errors:
@@ -137,7 +139,7 @@ def validate_status(new: Object, old: Object) -> Errors:
         errors.append(field.required(Path("Spec.accessModes")))
     for name, text in (status.get("capacity") or {}).items():
         errors += _basic(Path("status.capacity").key(name), text)
-    at = Path("status.allocatedResourceStatus")
+    at = Path("status.allocatedResourceStatuses")
     for name, state in (status.get("allocatedResourceStatuses") or {}).items():
         errors += _resource_key(at, name)
         if state not in RESIZE_STATES:
@@ -190,6 +192,7 @@ RESOURCE = Resource(
     name="persistentvolumeclaims",
     kind="PersistentVolumeClaim",
     schema="io.k8s.api.core.v1.PersistentVolumeClaim",
+    meta_again=2,
     short_names=("pvc",),
     status=True,
     generation=False,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...resource import Object, Resource
+from pybernetes.api.times import format_time
+
+from ...resource import Object, Resource, Stamp
 from ..strategy import keep, keep_spec_and, keep_status
-from . import podparts, podtable, podupdate, podwarnings
+from . import podparts, podtable, podupdate, podwarnings, profiles
 from .poddefaults import default_pod
 from .resources import qos_class
 
@@ -34,6 +36,7 @@ def prepare_create(pod: Object) -> None:
     for constraint in spec.get("topologySpreadConstraints") or ():
         if keys := constraint.get("matchLabelKeys"):
             _add_requirements(constraint, keys, "In", labels)
+    profiles.apply_annotations((pod.get("metadata") or {}).get("annotations") or {}, spec)
 
 
 def _match_label_keys(affinity: Object, labels: Mapping[str, str]) -> None:
@@ -57,6 +60,13 @@ def _add_requirements(term: Object, keys: Any, operator: str, labels: Mapping[st
             selector["matchExpressions"] = [*(selector.get("matchExpressions") or ()), requirement]
 
 
+def stamp(new: Object, old: Object | None, by: Stamp) -> None:
+    """Since when a new pod waits for its scheduling gates."""
+    if old is None:
+        for condition in (new.get("status") or {}).get("conditions") or ():
+            condition["lastTransitionTime"] = format_time(by.now)
+
+
 def prepare_update(new: Object, old: Object) -> None:
     """Status and ephemeral containers have paths of their own."""
     keep_status(new, old)
@@ -67,8 +77,24 @@ def prepare_status(new: Object, old: Object) -> None:
     """Nothing but status, labels and annotations; the class of service stays."""
     _STATUS_KEEPS(new, old)
     status = new.setdefault("status", {})
+    before = old.get("status") or {}
     if not status.get("qosClass"):
-        keep(status, old.get("status") or {}, "qosClass")
+        keep(status, before, "qosClass")
+    _keep_generations(status, before)
+
+
+def _keep_generations(status: Object, before: Object) -> None:
+    """Who does not know observedGeneration does not take it away; of conditions it is kept by type, in their order."""
+    if not status.get("observedGeneration"):
+        keep(status, before, "observedGeneration")
+    known: dict[str, list[int]] = {}
+    for condition in before.get("conditions") or ():
+        known.setdefault(condition.get("type") or "", []).append(condition.get("observedGeneration") or 0)
+    for condition in status.get("conditions") or ():
+        numbers = known.get(condition.get("type") or "")
+        number = numbers.pop(0) if numbers else 0
+        if number and not condition.get("observedGeneration"):
+            condition["observedGeneration"] = number
 
 
 def graceful(pod: Object, asked: int | None) -> int:
@@ -113,6 +139,7 @@ RESOURCE = Resource(
     name="pods",
     kind="Pod",
     schema="io.k8s.api.core.v1.Pod",
+    meta_again=1,
     short_names=("po",),
     categories=("all",),
     status=True,
@@ -129,6 +156,7 @@ RESOURCE = Resource(
         "resize",
     ),
     default=default_pod,
+    stamp=stamp,
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=prepare_status,

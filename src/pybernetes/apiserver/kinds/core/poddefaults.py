@@ -9,7 +9,7 @@ from typing import Any
 from pybernetes.api.quantity import Quantity
 
 from ..validation import quantity
-from .resources import container_requests, is_huge_page, overcommit_allowed
+from .resources import container_total, is_huge_page, overcommit_allowed
 
 Object = dict[str, Any]
 
@@ -209,11 +209,12 @@ def default_pod(pod: Object) -> None:
 def _pod_level(spec: Object) -> None:
     """Requests of the pod as a whole come from its containers, or else from its limits."""
     resources = spec["resources"]
+    _huge_page_limits(spec, resources)
     limits = resources.get("limits") or {}
     if not limits:
         return
     requests = dict(resources.get("requests") or {})
-    for name, amount in container_requests(spec).items():
+    for name, amount in container_total(spec).items():
         if name in ("cpu", "memory") and overcommit_allowed(name):
             requests.setdefault(name, str(amount))
     for name, text in limits.items():
@@ -221,6 +222,18 @@ def _pod_level(spec: Object) -> None:
             requests.setdefault(name, text)
     if requests:
         resources["requests"] = requests
+
+
+def _huge_page_limits(spec: Object, resources: Object) -> None:
+    """Limits of huge pages come from the containers, where the pod as a whole asks for something else."""
+    limits, requests = dict(resources.get("limits") or {}), resources.get("requests") or {}
+    if not limits and not requests:
+        return
+    for name, amount in container_total(spec, "limits").items():
+        if is_huge_page(name) and name not in requests:
+            limits.setdefault(name, str(amount))
+    if limits:
+        resources["limits"] = limits
 
 
 def _addresses(status: Object, one: str, many: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import label_key_errors
+from pybernetes.api.names import label_key_errors
 
 from ..meta import validate_annotations
 from ..validation import (
@@ -20,15 +20,16 @@ from ..validation import (
     enum,
     label_map,
     qualified_name,
-    quantity,
     range_error,
     underscore_subdomain_errors,
     valid_ip,
 )
 from .affinity import affinity, spread_constraints, tolerations
 from .containers import PodContext, ephemeral_containers, init_containers, regular_containers
-from .resources import container_requests, pod_resource_name, requirements
-from .security import operating_system, pod_security_context
+from .podresources import pod_resources, resource_claims
+from .profiles import all_containers, annotations_errors
+from .resources import requirements
+from .security import host_process, operating_system, pod_security_context
 from .volumes import volumes
 
 Object = Mapping[str, Any]
@@ -37,28 +38,29 @@ RESTART_POLICIES = ("Always", "OnFailure", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 MAX_NAMESERVERS, MAX_SEARCHES, MAX_SEARCH_CHARACTERS = 3, 32, 2048  # what libc can do
+HOST_NAME_LENGTH = 64  # what the kernel keeps
 MIRROR = "kubernetes.io/config.mirror"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _INT32 = re.compile(r"0|[+-]?[1-9][0-9]{0,9}")
 
 
-def pod_spec(path: Path, spec: Object, *, pod_name: str = "", in_pod: bool = False) -> Errors:
-    """`in_pod`: it is the spec of a pod, `pod_name` its name, and not one of a template."""
+def pod_spec(path: Path, spec: Object, *, pod_name: str = "", in_pod: bool = False, static: bool = False) -> Errors:
+    """`in_pod`: it is the spec of a pod, `pod_name` its name, and not one of a template; `static`: of a mirror pod."""
     get = spec.get
     errors: Errors = []
     if get("terminationGracePeriodSeconds") is None:
         errors.append(field.required(path / "terminationGracePeriodSeconds"))
     found: dict[str, Object] = {}
     if items := get("volumes"):
-        found, problems = volumes(path / "volumes", items, pod_name)
+        found, problems = volumes(path / "volumes", items, pod_name, in_pod=in_pod)
         errors += problems
     claims: set[str] = set()
     if items := get("resourceClaims"):
         claims = {claim["name"] for claim in items if claim.get("name")}
-        errors += _resource_claims(path / "resourceClaims", items)
+        errors += resource_claims(path / "resourceClaims", items, static=static)
     errors += _containers(path, spec, found, claims)
-    if resources := get("resources"):
-        errors += _pod_resources(path / "resources", resources, spec)
+    if (resources := get("resources")) is not None:
+        errors += pod_resources(path / "resources", resources, spec)
     if get("hostNetwork"):
         errors += _host_network(path / "containers", get("containers") or (), in_pod)
     if get("restartPolicy") not in RESTART_POLICIES:
@@ -66,13 +68,14 @@ def pod_spec(path: Path, spec: Object, *, pod_name: str = "", in_pod: bool = Fal
     if get("dnsPolicy") not in DNS_POLICIES:
         errors += enum(path / "dnsPolicy", get("dnsPolicy"), DNS_POLICIES)
     errors += _placement(path, spec)
-    return errors + _names_and_limits(path, spec)
+    return errors + _names_and_limits(path, spec) + _file_volumes(path, spec)
 
 
 def _containers(path: Path, spec: Object, found: Mapping[str, Object], claims: set[str]) -> Errors:
     grace = spec.get("terminationGracePeriodSeconds")
     host_users = spec.get("hostUsers") is not False
-    pod = PodContext(found, claims, grace, spec.get("restartPolicy") or "", host_users)
+    system = None if spec.get("os") is None else spec["os"].get("name") or ""
+    pod = PodContext(found, claims, grace, spec.get("restartPolicy") or "", host_users, system)
     regular, init = spec.get("containers") or [], spec.get("initContainers") or []
     errors = regular_containers(path / "containers", regular, pod)
     if init:
@@ -104,16 +107,22 @@ def _placement(path: Path, spec: Object) -> Errors:
         seen.add(name)
     if constraints := get("topologySpreadConstraints"):
         errors += spread_constraints(path / "topologySpreadConstraints", constraints)
+    errors += host_process(path, spec)
     if get("hostUsers") is False:
+        why = "when `hostUsers` is false"
         for key, shown in (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")):
             if get(key):
-                errors.append(field.forbidden(path / shown, "when `pod.Spec.HostUsers` is false"))
+                errors.append(field.forbidden(path / shown, why))
+        places = [place for place, container in all_containers(path, spec) if container.get("volumeDevices")]
+        errors += [field.forbidden(place / "volumeDevices", why) for place in places]
     return errors
 
 
 def _names_and_limits(path: Path, spec: Object) -> Errors:
     get = spec.get
     errors: Errors = []
+    if (override := get("hostnameOverride")) is not None:
+        errors += _host_name(path / "hostnameOverride", override, spec)
     for name in ("serviceAccountName", "nodeName"):
         if value := get(name):
             errors += dns_subdomain(path / name, value)
@@ -143,46 +152,32 @@ def _names_and_limits(path: Path, spec: Object) -> Errors:
     return errors
 
 
-def _resource_claims(path: Path, claims: Sequence[Object]) -> Errors:
-    errors: Errors = []
-    names: set[str] = set()
-    for index, claim in enumerate(claims):
-        at, name = path / index, claim.get("name") or ""
-        if not name:
-            errors.append(field.required(at / "name"))
-        elif name in names:
-            errors.append(field.duplicate(at / "name", name))
-        else:
-            errors += dns_label(at / "name", name)
-            names.add(name)
-        given = [key for key in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(key) is not None]
-        if len(given) == 2:
-            why = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
-            errors.append(field.invalid(at, claim, why))
-        if not given:
-            why = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
-            errors.append(field.invalid(at, claim, why))
-        for key in given:
-            errors += dns_subdomain(at / key, claim[key])
-    return errors
+def _host_name(path: Path, name: str, spec: Object) -> Errors:
+    """spec.hostnameOverride, which nothing else may decide."""
+    errors = [
+        field.forbidden(path, f"may not be specified when {key} is true")
+        for key in ("setHostnameAsFQDN", "hostNetwork")
+        if spec.get(key)
+    ]
+    if len(name.encode()) > HOST_NAME_LENGTH:
+        errors.append(field.too_long(path, HOST_NAME_LENGTH))
+    return errors + dns_subdomain(path, name)
 
 
-def _pod_resources(path: Path, resources: Object, spec: Object) -> Errors:
+def _file_volumes(path: Path, spec: Object) -> Errors:
+    """Files with environment variables lie in empty directories."""
+    found = {volume.get("name"): volume for volume in spec.get("volumes") or ()}
     errors: Errors = []
-    if resources.get("claims") is not None:
-        errors.append(field.forbidden(path / "claims", "claims cannot be set for Resources at pod-level"))
-    errors += requirements(path, resources, (), pod_resource_name)
-    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
-    for name, amount in container_requests(spec).items():
-        text = requests.get(name, "0")
-        if amount > quantity(text):
-            why = f"must be greater than or equal to aggregate container requests of {amount}"
-            errors.append(field.invalid((path / "requests").key(name), text, why))
-    for index, container in enumerate(spec.get("containers") or ()):
-        for name, text in ((container.get("resources") or {}).get("limits") or {}).items():
-            if name in limits and quantity(text) > quantity(limits[name]):
-                at = (path / "containers" / index).key(name) / "limits"
-                errors.append(field.invalid(at, text, f"must be less than or equal to pod limits of {limits[name]}"))
+    for place, container in all_containers(path, spec):
+        for index, variable in enumerate(container.get("env") or ()):
+            ref = (variable.get("valueFrom") or {}).get("fileKeyRef")
+            if ref is None:
+                continue
+            at, name = place / "env" / index / "valueFrom" / "fileKeyRef" / "volumeName", ref.get("volumeName") or ""
+            if name not in found:
+                errors.append(field.not_found(at, name))
+            elif found[name].get("emptyDir") is None:
+                errors.append(field.invalid(at, name, "referenced volume must be of type emptyDir"))
     return errors
 
 
@@ -243,7 +238,7 @@ def pod_annotations(path: Path, annotations: Mapping[str, str] | None, spec: Obj
     cost = annotations.get(DELETION_COST)
     if cost is not None and not (_INT32.fullmatch(cost) and -(2**31) <= int(cost) < 2**31 and cost[0] != "+"):
         errors.append(field.invalid(path.key(DELETION_COST), cost, "must be a 32bit integer"))
-    return errors
+    return errors + annotations_errors(path, annotations, spec)
 
 
 def pod_template(path: Path, template: Object) -> Errors:
@@ -282,7 +277,9 @@ def condition_types(path: Path, conditions: Sequence[Object]) -> Errors:
     """Conditions that others than the kubelet add have qualified names."""
     errors: Errors = []
     for index, condition in enumerate(conditions):
-        name = condition.get("type") or ""
+        name, number = condition.get("type") or "", condition.get("observedGeneration") or 0
+        if number < 0:
+            errors.append(field.invalid(path / index / "observedGeneration", number, "must be a non-negative integer"))
         if name not in ("PodScheduled", "Ready", "Initialized"):
             errors += each(path / index / "Type", name, label_key_errors(name))
     return errors

@@ -21,14 +21,15 @@ from ..validation import (
     same,
     valid_ip,
 )
+from . import containerstatus
 from .affinity import tolerations
 from .containers import image_without_spaces
 from .podspec import MIRROR, condition_types, pod_annotations, pod_spec
+from .profiles import APPARMOR, fields_match
 from .resources import qos_class
 
 Object = Mapping[str, Any]
 SPEC, META, STATUS = Path("spec"), Path("metadata"), Path("status")
-APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 
 UPDATABLE = (
     "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"
@@ -41,7 +42,8 @@ def whole_pod(pod: Object) -> Errors:
     """The checks of metadata and spec that creation and updates share (validatePodMetadataAndSpec)."""
     meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
     errors = pod_annotations(META / "annotations", meta.get("annotations"), spec)
-    errors += pod_spec(SPEC, spec, pod_name=meta.get("name") or "", in_pod=True)
+    static = MIRROR in (meta.get("annotations") or {})
+    errors += pod_spec(SPEC, spec, pod_name=meta.get("name") or "", in_pod=True, static=static)
     if not spec.get("serviceAccountName"):
         errors += _tokens_without_account(spec)
     for kind in ("containers", "initContainers"):
@@ -71,7 +73,7 @@ def validate_create(pod: Object) -> Errors:
     if spec.get("nodeName") and spec.get("schedulingGates"):
         why = "cannot be set until all schedulingGates have been cleared"
         errors.append(field.forbidden(SPEC / "nodeName", why))
-    return errors
+    return errors + fields_match(SPEC, (pod.get("metadata") or {}).get("annotations") or {}, spec)
 
 
 def _annotation_updates(new: Object, old: Object) -> Errors:
@@ -94,7 +96,7 @@ def _annotation_updates(new: Object, old: Object) -> Errors:
             errors.append(field.forbidden((META / "annotations").key(key), "may not add AppArmor annotations"))
         if key == MIRROR:
             errors.append(field.forbidden((META / "annotations").key(key), "may not add mirror pod annotation"))
-    return errors
+    return errors + pod_annotations(META / "annotations", after, new.get("spec") or {})
 
 
 # --- spec ---------------------------------------------------------------------------------------
@@ -107,6 +109,10 @@ def validate_update(new: Object, old: Object) -> Errors:
     for kind in ("containers", "initContainers"):
         if len(spec.get(kind) or ()) != len(before.get(kind) or ()):
             return [*errors, field.forbidden(SPEC / kind, "pod updates may not add or remove containers")]
+        for index, container in enumerate(spec.get(kind) or ()):  # once more, as upstream
+            if not container.get("image"):
+                errors.append(field.required(SPEC / kind / index / "image"))
+            errors += image_without_spaces(SPEC / kind / index, container)
     problems, stop = _deadline(spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds"))
     errors += problems
     if stop:
@@ -197,7 +203,8 @@ def _narrowed(new: Object, old: Object) -> Errors:
     for index, (one, other) in enumerate(zip(before, after, strict=True)):
         for key in ("matchExpressions", "matchFields"):
             had, has = one.get(key) or [], other.get(key) or []
-            if has[: len(had)] != had or not (one.get("matchExpressions") or one.get("matchFields")):
+            empty = not (one.get("matchExpressions") or one.get("matchFields"))
+            if has[: len(had)] != had or (empty and has):
                 why = "only additions are allowed (no mutations or deletions)"
                 errors.append(field.invalid(at / "nodeSelectorTerms" / index, other, why))
                 break
@@ -210,40 +217,61 @@ def _narrowed(new: Object, old: Object) -> Errors:
 def validate_status(new: Object, old: Object) -> Errors:
     """PUT or PATCH of .../status."""
     spec, status, before = new.get("spec") or {}, new.get("status") or {}, old.get("status") or {}
+    was = old.get("spec") or {}
     errors = _annotation_updates(new, old)
-    errors += condition_types(META / "conditions", status.get("conditions") or ())
-    name = status.get("nominatedNodeName") or ""
-    if name and name != (before.get("nominatedNodeName") or ""):
-        errors += dns_subdomain(STATUS / "nominatedNodeName", name)
+    errors += condition_types(STATUS / "conditions", status.get("conditions") or ())
+    if (spec.get("nodeName") or "") != (was.get("nodeName") or ""):
+        errors.append(field.forbidden(STATUS / "nodeName", "may not be changed directly"))
+    errors += _nomination(status.get("nominatedNodeName") or "", before.get("nominatedNodeName") or "", was)
+    if (number := status.get("observedGeneration") or 0) < 0:
+        errors.append(field.invalid(STATUS / "observedGeneration", number, "must be a non-negative integer"))
     errors += immutable(STATUS / "qosClass", status.get("qosClass") or "", before.get("qosClass") or "")
-    policy = (old.get("spec") or {}).get("restartPolicy") or ""
-    sidecars = [c.get("name") for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
-    errors += _transitions("containerStatuses", status, before, policy, ())
-    errors += _transitions("initContainerStatuses", status, before, policy, sidecars)
-    errors += _transitions("ephemeralContainerStatuses", status, before, "Never", ())
+    errors += _transitions(status, before, was)
     errors += _claim_statuses(status.get("resourceClaimStatuses") or (), spec.get("resourceClaims") or ())
-    errors += _addresses(STATUS / "podIPs", status.get("podIPs") or [])
+    errors += _addresses(STATUS / "podIPs", status.get("podIPs") or [], before.get("podIPs") or [])
     if hosts := status.get("hostIPs"):
         if hosts[0].get("ip") != (status.get("hostIP") or ""):
             at = STATUS / "hostIPs" / 0 / "ip"
             errors.append(field.invalid(at, hosts[0].get("ip") or "", "must be equal to `hostIP`"))
-        errors += _addresses(STATUS / "hostIPs", hosts)
+        errors += _addresses(STATUS / "hostIPs", hosts, before.get("hostIPs") or [])
+    return errors + containerstatus.validate(STATUS, status, spec)
+
+
+def _nomination(name: str, before: str, spec: Object) -> Errors:
+    if not name or name == before:
+        return []
+    at = STATUS / "nominatedNodeName"
+    errors = dns_subdomain(at, name)
+    if spec.get("nodeName"):
+        errors.append(field.forbidden(at, "may not be set on pods that are already bound to a node"))
     return errors
 
 
-def _transitions(name: str, status: Object, before: Object, policy: str, sidecars: Sequence[Any]) -> Errors:
+def _transitions(status: Object, before: Object, spec: Object) -> Errors:
     """Containers that are not restarted stay terminated."""
+    policy = spec.get("restartPolicy") or ""
+    init, regular = spec.get("initContainers") or (), spec.get("containers") or ()
+    sidecars = {c.get("name") for c in init if c.get("restartPolicy") == "Always"}
+    own = {c.get("name"): c for c in reversed(regular)}
+
+    def regular_may(name: Any, code: int) -> bool:
+        return name in own and containerstatus.restarts(own[name], policy, code)
+
+    def init_may(name: Any, code: int) -> bool:
+        return policy == "Always" or (code != 0 and policy == "OnFailure") or name in sidecars
+
     errors: Errors = []
-    if policy == "Always" or not before.get(name):
-        return errors
-    running = {c.get("name") for c in status.get(name) or () if (c.get("state") or {}).get("terminated") is None}
-    for index, container in enumerate(before[name]):
-        terminated = (container.get("state") or {}).get("terminated")
-        if terminated is None or (terminated.get("exitCode") and policy == "OnFailure"):
-            continue
-        if container.get("name") in running and container.get("name") not in sidecars:
-            why = "may not be transitioned to non-terminated state"
-            errors.append(field.forbidden(STATUS / name / index / "state", why))
+    for kind, may in (
+        ("containerStatuses", regular_may),
+        ("initContainerStatuses", init_may),
+        ("ephemeralContainerStatuses", lambda name, code: False),
+    ):
+        running = {c.get("name") for c in status.get(kind) or () if (c.get("state") or {}).get("terminated") is None}
+        for index, container in enumerate(before.get(kind) or ()):
+            ended, name = (container.get("state") or {}).get("terminated"), container.get("name")
+            if ended is not None and name in running and not may(name, ended.get("exitCode") or 0):
+                why = "may not be transitioned to non-terminated state"
+                errors.append(field.forbidden(STATUS / kind / index / "state", why))
     return errors
 
 
@@ -263,18 +291,14 @@ def _claim_statuses(statuses: Sequence[Object], claims: Sequence[Object]) -> Err
     return errors
 
 
-def _addresses(path: Path, items: Sequence[Object]) -> Errors:
+def _addresses(path: Path, items: Sequence[Object], before: Sequence[Object]) -> Errors:
     errors: Errors = []
-    texts = [item.get("ip") or "" for item in items]
+    texts, known = [item.get("ip") or "" for item in items], [item.get("ip") or "" for item in before]
     for index, text in enumerate(texts):
-        errors += valid_ip(path / index, text)
-    if len(texts) > 1:
-        if len(texts) > 2 or not dual_stack(texts):
-            why = "may specify no more than one IP for each IP family"
-            errors.append(field.invalid(path, [{"IP": text} for text in texts], why))
-        for index, text in enumerate(texts):
-            if text in texts[:index]:
-                errors.append(field.duplicate(path / index, {"IP": text}))
+        errors += valid_ip(path / index, text, known)
+    if len(texts) > 1 and (len(texts) > 2 or not dual_stack(texts)):
+        why = "may specify no more than one IP for each IP family"
+        errors.append(field.invalid(path, [{"IP": text} for text in texts], why))
     return errors
 
 
@@ -313,44 +337,66 @@ def validate_resize(new: Object, old: Object) -> Errors:
     was = (old.get("status") or {}).get("qosClass") or qos_class(before)
     if was != qos_class(spec):
         errors.append(field.invalid(SPEC, was, "Pod QOS Class may not change as a result of resizing"))
+    running = [
+        c for c in (old.get("status") or {}).get("containerStatuses") or () if (c.get("state") or {}).get("running")
+    ]
+    if running and running[0].get("resources") is None:
+        errors.append(field.forbidden(SPEC, "Pod running on node without support for resize"))
+    if moved := _order(spec, before):
+        return errors + moved
+    for kind in ("initContainers", "containers"):
+        for index, (container, old_container) in enumerate(_pairs(kind, spec, before)):
+            if kind == "containers" or container.get("restartPolicy") == "Always":
+                errors += _removed(SPEC / kind / index / "resources", container, old_container)
     masked = deepcopy(dict(spec))
     for kind in ("containers", "initContainers"):
-        if len(spec.get(kind) or ()) != len(before.get(kind) or ()):
-            return [*errors, field.forbidden(SPEC, "only cpu and memory resources are mutable")]
-        pairs = zip(masked.get(kind) or (), before.get(kind) or (), strict=True)
-        for index, (container, old_container) in enumerate(pairs):
-            errors += _container_resize(kind, index, container, old_container)
+        for container, old_container in _pairs(kind, masked, before):
+            errors += _fixed(kind, container, old_container)
     if not errors and not same(masked, before):
         errors.append(field.forbidden(SPEC, "only cpu and memory resources are mutable"))
     return errors
 
 
-def _container_resize(kind: str, index: int, container: dict[str, Any], before: Object) -> Errors:
-    """One container; what may change in it is set back, so that the caller sees what else did."""
-    sidecar = container.get("restartPolicy") == "Always"
-    if kind == "initContainers" and not sidecar:
-        same_as_before = same(container, before)
-        why = "resources for non-sidecar init containers are immutable"
-        return [] if same_as_before else [field.forbidden(SPEC, why)]
+def _pairs(kind: str, new: Object, old: Object) -> zip[tuple[Any, Any]]:
+    return zip(new.get(kind) or (), old.get(kind) or (), strict=True)
+
+
+def _order(new: Object, old: Object) -> Errors:
+    """The same containers in the same order."""
     errors: Errors = []
-    at = SPEC / kind / index / "resources"
-    new, old = container.get("resources") or {}, before.get("resources") or {}
-    for name, sort in (("requests", "resource requests"), ("limits", "resource limits")):
-        if any(key not in (new.get(name) or {}) for key in old.get(name) or {}):
-            errors.append(field.forbidden(at / name, f"{sort} cannot be removed"))
-    policies = {p.get("resourceName"): p.get("restartPolicy") for p in container.get("resizePolicy") or ()}
-    limit, had = (new.get("limits") or {}).get("memory"), (old.get("limits") or {}).get("memory")
-    if policies.get("memory") in (None, "", "NotRequired") and limit is not None and had is None:
-        why = "memory limits cannot be added unless resizePolicy is RestartContainer"
-        errors.append(field.forbidden((at / "limits").key("memory"), why))
-    fixed = {k: _without_compute(new.get(k), old.get(k)) for k in ("requests", "limits")}
-    container["resources"] = {**new, **{key: value for key, value in fixed.items() if value}}
-    if not same(container, before):
-        sort = "resources for sidecar containers" if kind == "initContainers" else "resources"
-        errors.append(field.forbidden(SPEC, f"only cpu and memory {sort} are mutable"))
+    for kind in ("containers", "initContainers"):
+        names, before = ([c.get("name") for c in s.get(kind) or ()] for s in (new, old))
+        if len(names) != len(before):
+            errors.append(field.forbidden(SPEC / kind, f"{kind} may not be added or removed on resize"))
+            continue
+        why = f"{kind} may not be renamed or reordered on resize"
+        changed = [index for index, name in enumerate(names) if name != before[index]]
+        errors += [field.forbidden(SPEC / kind / index / "name", why) for index in changed]
     return errors
 
 
+def _removed(path: Path, container: Object, before: Object) -> Errors:
+    new, old = container.get("resources") or {}, before.get("resources") or {}
+    gone = [kind for kind in ("requests", "limits") if set(old.get(kind) or ()) - set(new.get(kind) or ())]
+    return [field.forbidden(path / kind, f"resource {kind} cannot be removed") for kind in gone]
+
+
+def _fixed(kind: str, container: dict[str, Any], before: Object) -> Errors:
+    """One container; what may change in it is set back, so that the caller sees what else did."""
+    if kind == "initContainers" and container.get("restartPolicy") != "Always":
+        why = "resources for non-sidecar init containers are immutable"
+        return [] if same(container, before) else [field.forbidden(SPEC, why)]
+    new, old = container.get("resources") or {}, before.get("resources") or {}
+    fixed = {k: _without_compute(new.get(k), old.get(k)) for k in ("requests", "limits")}
+    container["resources"] = {key: value for key, value in fixed.items() if value}
+    if same(container, before):
+        return []
+    sort = "resources for sidecar containers" if kind == "initContainers" else "resources"
+    return [field.forbidden(SPEC, f"only cpu and memory {sort} are mutable")]
+
+
 def _without_compute(new: Mapping[str, str] | None, old: Mapping[str, str] | None) -> dict[str, str]:
+    if not old:
+        return {}
     kept = {key: text for key, text in (new or {}).items() if key not in ("cpu", "memory")}
     return {**kept, **{key: text for key, text in (old or {}).items() if key in ("cpu", "memory")}}

@@ -7,9 +7,10 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import dns1123_label_errors
+from pybernetes.api.names import dns1123_label_errors
 
 from ..validation import quantity
+from .profiles import APPARMOR, SECCOMP_CONTAINER, SECCOMP_POD, apparmor_field
 
 Object = Mapping[str, Any]
 
@@ -36,11 +37,6 @@ DEPRECATED_VOLUMES: Mapping[str, str] = {
     "cephfs": "deprecated in v1.28, non-functional in v1.31+",
     "rbd": "deprecated in v1.28, non-functional in v1.31+",
 }
-SECCOMP_POD, SECCOMP_CONTAINER = (
-    "seccomp.security.alpha.kubernetes.io/pod",
-    "container.seccomp.security.alpha.kubernetes.io/",
-)
-APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
 NULL_SELECTOR = "a null labelSelector results in matching no pod"
 WHOLE_BYTES = ("memory", "ephemeral-storage")
@@ -182,8 +178,9 @@ def _annotations(path: Path, annotations: Object, spec: Object, *, template: boo
         own, name = container.get("securityContext") or {}, container.get("name") or ""
         if SECCOMP_CONTAINER + name in annotations and own.get("seccompProfile") is None:
             told.append(f"{path.key(SECCOMP_CONTAINER + name)}: {SECCOMP}")
-        has_field = security.get("appArmorProfile") is not None or own.get("appArmorProfile") is not None
-        if template and APPARMOR + name in annotations and not has_field:
+        given, whole = annotations.get(APPARMOR + name), security.get("appArmorProfile")
+        same = whole is not None and given is not None and whole == apparmor_field(given)
+        if template and given is not None and own.get("appArmorProfile") is None and not same:
             why = 'deprecated since v1.30; use the "appArmorProfile" field instead'
             told.append(f"{path.key(APPARMOR + name)}: {why}")
     return told

@@ -42,12 +42,29 @@ def _probe(path: Path, probe: Object, grace: int | None) -> Errors:
     return errors
 
 
-def lifecycle(path: Path, hooks: Object, grace: int | None) -> Errors:
-    """postStart and preStop."""
+_REAL_TIME = [f"SIGRTMIN+{n}" for n in range(1, 16)] + [f"SIGRTMAX-{n}" for n in range(1, 15)]
+_SIGNALS = (
+    "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP "
+    "TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX"
+)
+STOP_SIGNALS = {
+    "linux": tuple(sorted([f"SIG{name}" for name in _SIGNALS.split()] + _REAL_TIME)),
+    "windows": ("SIGKILL", "SIGTERM"),
+}
+
+
+def lifecycle(path: Path, hooks: Object, grace: int | None, system: str | None) -> Errors:
+    """postStart, preStop and the signal that stops; `system` is what spec.os names, None without spec.os."""
     errors: Errors = []
     for name in ("postStart", "preStop"):
         if (hook := hooks.get(name)) is not None:
             errors += handler(path / name, hook, grace)
+    if (signal := hooks.get("stopSignal")) is not None:
+        at = path / "stopSignal"
+        if system is None:
+            errors.append(field.forbidden(at, "may not be set for containers with empty `spec.os.name`"))
+        elif signal not in STOP_SIGNALS.get(system, (signal,)):
+            errors.append(field.not_supported(at, signal, STOP_SIGNALS[system]))
     return errors
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
 
-from ...resource import Column, Errors, Object, Resource, ScalePaths
-from ..printing import AGE, NAME, container_cells, format_labels, object_age
+from ...resource import Errors, Object, Resource, ScalePaths
+from ..printing import format_labels
 from ..strategy import keep_spec, keep_status
 from ..validation import not_negative
-from ..workload import TEMPLATE_COLUMNS, replica_status
+from ..workload import REPLICA_COLUMNS, replica_count, replica_row, replica_status
 from . import podwarnings
 from .poddefaults import default_template
 from .podspec import always_restarted, pod_template
@@ -70,25 +69,9 @@ def validate_status(new: Object, old: Object) -> Errors:
     return replica_status(new.get("status") or {})
 
 
-def selectable(controller: Object) -> Mapping[str, str]:
-    """The number of replicas there are."""
-    return {"status.replicas": str((controller.get("status") or {}).get("replicas") or 0)}
-
-
 def row(controller: Object, now: datetime) -> list[Any]:
     """The cells, the wide ones included."""
-    spec, status = controller.get("spec") or {}, controller.get("status") or {}
-    names, images = container_cells((spec.get("template") or {}).get("spec") or {})
-    return [
-        controller["metadata"]["name"],
-        spec.get("replicas") or 0,
-        status.get("replicas") or 0,
-        status.get("readyReplicas") or 0,
-        object_age(controller, now),
-        names,
-        images,
-        format_labels(spec.get("selector")),
-    ]
+    return replica_row(controller, format_labels((controller.get("spec") or {}).get("selector")), now)
 
 
 RESOURCE = Resource(
@@ -110,15 +93,8 @@ RESOURCE = Resource(
     validate_update=validate_update,
     warnings=podwarnings.of_template("spec.template"),
     validate_status=validate_status,
-    selectable=selectable,
+    selectable=replica_count,
     selectable_fields=("status.replicas",),
-    columns=(
-        NAME,
-        Column("Desired", type="integer"),
-        Column("Current", type="integer"),
-        Column("Ready", type="integer"),
-        AGE,
-        *TEMPLATE_COLUMNS,
-    ),
+    columns=REPLICA_COLUMNS,
     row=row,
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import label_key_errors
+from pybernetes.api.names import label_key_errors
 from pybernetes.api.quantity import Quantity
 
 from ..validation import Errors, dns_label, each, quantity
@@ -222,12 +222,13 @@ def total(lists: list[Mapping[str, str]]) -> dict[str, Quantity]:
     return sums
 
 
-def container_requests(spec: Mapping[str, Any]) -> dict[str, Quantity]:
-    """What all containers together ask for: init containers run one by one, but sidecars stay (AggregateContainerRequests)."""
+def container_total(spec: Mapping[str, Any], kind: str = "requests") -> dict[str, Quantity]:
+    """Requests or limits of all containers together: init containers run one by one, but sidecars stay (upstream:
+    component-helpers/resource, AggregateContainerRequests and AggregateContainerLimits)."""
     sidecars: list[Mapping[str, str]] = []
     highest: dict[str, Quantity] = {}
     for container in spec.get("initContainers") or ():
-        requests = (container.get("resources") or {}).get("requests") or {}
+        requests = (container.get("resources") or {}).get(kind) or {}
         if container.get("restartPolicy") == "Always":
             sidecars.append(requests)
             current = total(sidecars)
@@ -235,7 +236,7 @@ def container_requests(spec: Mapping[str, Any]) -> dict[str, Quantity]:
             current = total([*sidecars, requests])
         for name, amount in current.items():
             highest[name] = max(highest.get(name, amount), amount)
-    regular = [(c.get("resources") or {}).get("requests") or {} for c in spec.get("containers") or ()]
+    regular = [(c.get("resources") or {}).get(kind) or {} for c in spec.get("containers") or ()]
     sums = total([*regular, *sidecars])
     for name, amount in highest.items():
         sums[name] = max(sums.get(name, amount), amount)

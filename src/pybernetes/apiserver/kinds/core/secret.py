@@ -99,6 +99,7 @@ RESOURCE = Resource(
     name="secrets",
     kind="Secret",
     schema="io.k8s.api.core.v1.Secret",
+    meta_again=1,
     generation=False,
     default=default,
     validate=validate,

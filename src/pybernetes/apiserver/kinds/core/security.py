@@ -72,7 +72,7 @@ def _profiles(path: Path, context: Object) -> Errors:
     if options := context.get("windowsOptions"):
         errors += _windows(path / "windowsOptions", options)
     if profile := context.get("appArmorProfile"):
-        errors += _apparmor(path / "appArmorProfile", profile)
+        errors += apparmor_profile(path / "appArmorProfile", profile)
     return errors
 
 
@@ -95,7 +95,8 @@ def _seccomp(path: Path, profile: Object) -> Errors:
     return errors
 
 
-def _apparmor(path: Path, profile: Object) -> Errors:
+def apparmor_profile(path: Path, profile: Object) -> Errors:
+    """An AppArmorProfile."""
     sort, file = profile.get("type") or "", profile.get("localhostProfile")
     at = path / "localhostProfile"
     if not sort:
@@ -115,16 +116,54 @@ def _apparmor(path: Path, profile: Object) -> Errors:
     return errors
 
 
+_SPEC_SIZE = 64 * 1024
+_DOMAIN_LENGTH, _USER_LENGTH = 256, 104
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NETBIOS = re.compile(r"""[^\\/:*?"<>|.][^\\/:*?"<>|]{0,14}""")
+_DOMAIN_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_DOMAIN = re.compile(rf"{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL})*")
+_BAD_IN_USERS = re.compile(r"""["/\\:;|=,+*?<>@\[\]]""")
+
+
 def _windows(path: Path, options: Object) -> Errors:
     errors: Errors = []
     if (name := options.get("gmsaCredentialSpecName")) is not None:
         errors += dns_subdomain(path / "gmsaCredentialSpecName", name)
-    if options.get("gmsaCredentialSpec") == "":
-        why = "gmsaCredentialSpec cannot be an empty string"
-        errors.append(field.invalid(path / "gmsaCredentialSpec", "", why))
-    if options.get("runAsUserName") == "":
-        errors.append(field.invalid(path / "runAsUserName", "", "runAsUserName cannot be an empty string"))
+    spec, at = options.get("gmsaCredentialSpec"), path / "gmsaCredentialSpec"
+    if spec == "":
+        errors.append(field.invalid(at, "", "gmsaCredentialSpec cannot be an empty string"))
+    elif spec is not None and len(spec.encode()) > _SPEC_SIZE:
+        errors.append(field.invalid(at, spec, f"gmsaCredentialSpec size must be under {_SPEC_SIZE // 1024} KiB"))
+    if (name := options.get("runAsUserName")) is not None:
+        whys = _user_name_errors(name)
+        errors += [field.invalid(path / "runAsUserName", name, f"runAsUserName{why}") for why in whys]
     return errors
+
+
+def _user_name_errors(name: str) -> list[str]:
+    """Why no process of Windows can run as this DOMAIN\\USER."""
+    if not name:
+        return [" cannot be an empty string"]
+    if _CONTROL.search(name):
+        return [" cannot contain control characters"]
+    *domains, user = name.split("\\")
+    if len(domains) > 1:
+        return [" cannot contain more than one backslash"]
+    whys = []
+    domain = domains[0] if domains else ""
+    if len(domain.encode()) >= _DOMAIN_LENGTH:
+        whys.append(f"'s Domain length must be under {_DOMAIN_LENGTH} characters")
+    if domains and not (_NETBIOS.fullmatch(domain) or _DOMAIN.fullmatch(domain)):
+        whys.append("'s Domain doesn't match the NetBios nor the DNS format")
+    if not user:
+        whys.append("'s User cannot be empty")
+    elif len(user.encode()) > _USER_LENGTH:
+        whys.append(f"'s User length must not be longer than {_USER_LENGTH} characters")
+    if user and not user.strip(". "):
+        whys.append("'s User cannot contain only periods or spaces")
+    if _BAD_IN_USERS.search(user):
+        whys.append("""'s User cannot contain the following characters: "/\\:;|=,+*?<>@[]""")
+    return whys
 
 
 def container_security_context(path: Path, context: Object, host_users: bool) -> Errors:
@@ -150,26 +189,32 @@ def container_security_context(path: Path, context: Object, host_users: bool) ->
     if options := context.get("windowsOptions"):
         errors += _windows(path / "windowsOptions", options)
     if profile := context.get("appArmorProfile"):
-        errors += _apparmor(path / "appArmorProfile", profile)
+        errors += apparmor_profile(path / "appArmorProfile", profile)
     return errors
 
 
 # --- by operating system ------------------------------------------------------------------------
 
+_WINDOWS = "cannot be set for a windows pod"
+# What a Windows pod may not set, in upstream's order; the host's namespaces stand beside the security context.
 _LINUX_ONLY_POD = (
     "appArmorProfile",
     "seLinuxOptions",
+    "hostUsers",
+    "hostPID",
+    "hostIPC",
     "seccompProfile",
     "fsGroup",
     "fsGroupChangePolicy",
     "sysctls",
+    "shareProcessNamespace",
     "runAsUser",
     "runAsGroup",
     "supplementalGroups",
     "supplementalGroupsPolicy",
     "seLinuxChangePolicy",
 )
-_LINUX_ONLY_SPEC = ("hostUsers", "hostPID", "hostIPC", "shareProcessNamespace")
+_OF_SPEC = frozenset({"hostUsers", "hostPID", "hostIPC", "shareProcessNamespace"})
 _LINUX_ONLY_CONTAINER = (
     "appArmorProfile",
     "seLinuxOptions",
@@ -182,15 +227,16 @@ _LINUX_ONLY_CONTAINER = (
     "runAsUser",
     "runAsGroup",
 )
+_KINDS = ("initContainers", "containers", "ephemeralContainers")
 
 
 def operating_system(path: Path, spec: Object) -> Errors:
     """spec.os, and what may not be set on that system."""
     name = (spec["os"] or {}).get("name") or ""
     if not name:
-        return [field.required(path / "os" / "name", "cannot be empty")]
+        return [field.required(path / "os" / "name")]
     if name not in ("linux", "windows"):
-        return [field.not_supported(path / "os" / "name", name, ("linux", "windows"))]
+        return [field.not_supported(path / "os", name, ("linux", "windows"))]
     context = spec.get("securityContext") or {}
     at = path / "securityContext"
     if name == "linux":
@@ -198,14 +244,38 @@ def operating_system(path: Path, spec: Object) -> Errors:
         why = "windows options cannot be set for a linux pod"
         errors = [field.forbidden(at / key, why) for key in fields if context.get(key) is not None]
     else:
-        fields, why = _LINUX_ONLY_CONTAINER, "cannot be set for a windows pod"
-        errors = [field.forbidden(path / key, why) for key in _LINUX_ONLY_SPEC if spec.get(key) not in (None, False)]
-        if spec.get("hostUsers") is False:
-            errors.insert(0, field.forbidden(path / "hostUsers", why))
-        errors += [field.forbidden(at / key, why) for key in _LINUX_ONLY_POD if context.get(key) not in (None, [])]
-    for kind in ("containers", "initContainers", "ephemeralContainers"):
+        fields, why, errors = _LINUX_ONLY_CONTAINER, _WINDOWS, []
+        for key in _LINUX_ONLY_POD:
+            holder, place = (spec, path) if key in _OF_SPEC else (context, at)
+            if holder.get(key) is not None and not (key in ("hostPID", "hostIPC", "sysctls") and not holder[key]):
+                errors.append(field.forbidden(place / key, why))
+    for kind in _KINDS:
         for index, container in enumerate(spec.get(kind) or ()):
             own = container.get("securityContext") or {}
             at = path / kind / index / "securityContext"
             errors += [field.forbidden(at / key, why) for key in fields if own.get(key) is not None]
+    return errors
+
+
+def host_process(path: Path, spec: Object) -> Errors:
+    """Processes of the Windows host: all containers of a pod or none (validateWindowsHostProcessPod)."""
+    whole = ((spec.get("securityContext") or {}).get("windowsOptions") or {}).get("hostProcess")
+    errors: Errors = []
+    count = total = 0
+    for kind in _KINDS:
+        for index, container in enumerate(spec.get(kind) or ()):
+            own = ((container.get("securityContext") or {}).get("windowsOptions") or {}).get("hostProcess")
+            if whole is not None and own is not None and whole != own:
+                shown = field.quote(whole)
+                why = f"pod hostProcess value must be identical if both are specified, was {shown}"
+                at = path / kind / index / "securityContext" / "windowsOptions" / "hostProcess"
+                errors.append(field.invalid(at, own, why))
+            total += 1
+            count += 1 if (whole if own is None else own) else 0
+    if count and count != total:
+        why = "If pod contains any hostProcess containers then all containers must be HostProcess containers"
+        errors.append(field.invalid(path, "", why))
+    if count and not spec.get("hostNetwork"):
+        why = "hostNetwork must be true if pod contains any hostProcess containers"
+        errors.append(field.invalid(path / "hostNetwork", False, why))
     return errors

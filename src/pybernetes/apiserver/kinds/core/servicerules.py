@@ -36,6 +36,7 @@ FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 MAX_AFFINITY_SECONDS = 86400
 RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
+HINTS_ANNOTATION, MODE_ANNOTATION = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
 ONLY_BALANCED = "may only be used when `type` is 'LoadBalancer'"
 ONCE = "may not change once set"
 
@@ -61,7 +62,7 @@ def headless(spec: Object) -> bool:
 
 def validate(service: Object) -> Errors:
     """On creation, after addresses and ports were allocated."""
-    return _service(service, {})
+    return _service(service, {}, None)
 
 
 def validate_update(new: Object, old: Object) -> Errors:
@@ -69,22 +70,26 @@ def validate_update(new: Object, old: Object) -> Errors:
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     errors: Errors = []
     if "ExternalName" not in (spec.get("type"), before.get("type")):
-        errors += _allocated("clusterIPs", "clusterIP", spec, before)
-        errors += _allocated("ipFamilies", "ipFamily", spec, before)
+        if not (headless(spec) and headless(before)):
+            errors += _addresses_stay(spec, before)
+        if not headless(spec) and not headless(before):
+            errors += _families_stay(spec, before)
     if spec.get("type") == before.get("type") == "LoadBalancer":
         name = spec.get("loadBalancerClass")
         if name != before.get("loadBalancerClass"):
             errors.append(field.invalid(SPEC / "loadBalancerClass", name, ONCE))
+    errors += _balancer_class(spec)
     health_ports = [s.get("healthCheckNodePort") for s in (spec, before) if needs_health_port(s)]
     if len(set(health_ports)) > 1:
         errors.append(field.forbidden(SPEC / "healthCheckNodePort", IMMUTABLE))
-    return errors + _service(new, before)
+    return errors + _service(new, before, (old.get("metadata") or {}).get("annotations") or {})
 
 
-def _service(service: Object, before: Object) -> Errors:
+def _service(service: Object, before: Object, annotated: Object | None) -> Errors:
+    """`before` and `annotated` are the old spec and annotations; None for annotations when there is no old service."""
     spec = service.get("spec") or {}
     ports, kind = spec.get("ports") or (), spec.get("type") or ""
-    errors: Errors = []
+    errors = _topology((service.get("metadata") or {}).get("annotations") or {})
     if not ports and not headless(spec) and kind != "ExternalName":
         errors.append(field.required(SPEC / "ports"))
     errors += _by_type(spec, kind)
@@ -99,9 +104,18 @@ def _service(service: Object, before: Object) -> Errors:
         errors += valid_ip(at, text, before.get("externalIPs") or ()) or not_special_ip(at, text)
     errors += enum(SPEC / "type", kind, TYPES)
     errors += _port_conflicts(ports, kind)
-    errors += _balancer(service, spec, kind, before)
+    errors += _balancer(service, spec, kind, before, annotated)
     errors += _traffic(spec, kind)
     return errors
+
+
+def _topology(annotations: Object) -> Errors:
+    """The old name and the new one say the same."""
+    hints, mode = annotations.get(HINTS_ANNOTATION), annotations.get(MODE_ANNOTATION)
+    if hints is None or mode is None or hints == mode:
+        return []
+    why = f"must match annotations[{HINTS_ANNOTATION}] when both are specified"
+    return [field.invalid(Path("metadata.annotations").key(MODE_ANNOTATION), mode, why)]
 
 
 def _by_type(spec: Object, kind: str) -> Errors:
@@ -190,7 +204,14 @@ def _affinity(spec: Object) -> Errors:
     return errors
 
 
-def _balancer(service: Object, spec: Object, kind: str, before: Object) -> Errors:
+def _balancer_class(spec: Object) -> Errors:
+    name, at = spec.get("loadBalancerClass"), SPEC / "loadBalancerClass"
+    if name is None:
+        return []
+    return qualified_name(at, name) if spec.get("type") == "LoadBalancer" else [field.forbidden(at, ONLY_BALANCED)]
+
+
+def _balancer(service: Object, spec: Object, kind: str, before: Object, annotated: Object | None) -> Errors:
     errors: Errors = []
     balanced = kind == "LoadBalancer"
     annotations = (service.get("metadata") or {}).get("annotations") or {}
@@ -203,17 +224,15 @@ def _balancer(service: Object, spec: Object, kind: str, before: Object) -> Error
     elif RANGES_ANNOTATION in annotations:
         at = Path("metadata.annotations").key(RANGES_ANNOTATION)
         errors += [] if balanced else [field.forbidden(at, ONLY_BALANCED)]
-        for text in filter(None, annotations[RANGES_ANNOTATION].strip().split(",")):
-            errors += valid_cidr(at, text.strip())
+        texts = annotations[RANGES_ANNOTATION].strip()
+        if texts and (annotated is None or annotated.get(RANGES_ANNOTATION) != annotations[RANGES_ANNOTATION]):
+            errors += [error for text in texts.split(",") for error in valid_cidr(at, text.strip())]
     allocate = spec.get("allocateLoadBalancerNodePorts")
     if allocate is not None and not balanced:
         errors.append(field.forbidden(SPEC / "allocateLoadBalancerNodePorts", ONLY_BALANCED))
     if allocate is None and balanced:
         errors.append(field.required(Path("allocateLoadBalancerNodePorts")))
-    if (name := spec.get("loadBalancerClass")) is not None:
-        at = SPEC / "loadBalancerClass"
-        errors += qualified_name(at, name) if balanced else [field.forbidden(at, ONLY_BALANCED)]
-    return errors
+    return errors + _balancer_class(spec)
 
 
 def _traffic(spec: Object, kind: str) -> Errors:
@@ -300,21 +319,40 @@ def _families(path: Path, addresses: list[str], families: list[str]) -> Errors:
     return errors
 
 
-def _allocated(name: str, singular: str, spec: Object, before: Object) -> Errors:
+def _addresses_stay(spec: Object, before: Object) -> Errors:
     """The first of the list stays; the second may come, and go when a single one is asked for."""
-    new, old, at = spec.get(name) or [], before.get(name) or [], SPEC / name
+    new, old, at = spec.get("clusterIPs") or [], before.get("clusterIPs") or [], SPEC / "clusterIPs"
     if len(new) == len(old):
         changed = [index for index, value in enumerate(old) if value != new[index]]
         return [field.invalid(at / index, new, ONCE) for index in changed]
     errors: Errors = []
     if not new:
-        return [field.invalid(at / 0, new, f"primary {singular} can not be unset")]
-    if old and new[0] != old[0]:
+        errors.append(field.invalid(at / 0, new, "primary clusterIP can not be unset"))
+    elif old and new[0] != old[0]:
         errors.append(field.invalid(at / 0, new, ONCE))
-    if len(new) == 1 and len(old) == 2 and spec.get("ipFamilyPolicy") != "SingleStack":
-        why = f"must be set to 'SingleStack' when releasing the secondary {singular}"
-        errors.append(field.invalid(SPEC / "ipFamilyPolicy", spec.get("ipFamilyPolicy"), why))
-    return errors
+    return errors + _released("clusterIP", len(new), len(old), spec)
+
+
+def _families_stay(spec: Object, before: Object) -> Errors:
+    """As addresses; which of the values upstream shows is not always the right one."""
+    new, old, at = spec.get("ipFamilies") or [], before.get("ipFamilies") or [], SPEC / "ipFamilies" / 0
+    addresses = spec.get("clusterIPs") or []
+    if len(new) == len(old):
+        return [field.invalid(at, new, ONCE) for index, value in enumerate(old) if value != new[index]]
+    errors: Errors = []
+    if len(old) > len(new) and not addresses:
+        errors.append(field.invalid(at, new, "primary ipFamily can not be unset"))
+    if new and old and new[0] != old[0]:
+        errors.append(field.invalid(at, addresses, ONCE))
+    return errors + _released("ipFamily", len(new), len(old), spec)
+
+
+def _released(name: str, new: int, old: int, spec: Object) -> Errors:
+    policy = spec.get("ipFamilyPolicy")
+    if new != 1 or old <= new or policy == "SingleStack":
+        return []
+    why = f"must be set to 'SingleStack' when releasing the secondary {name}"
+    return [field.invalid(SPEC / "ipFamilyPolicy", policy, why)]
 
 
 # --- status -------------------------------------------------------------------------------------
@@ -326,14 +364,16 @@ def validate_status(new: Object, old: Object) -> Errors:
     at, items = Path("status.loadBalancer.ingress"), status.get("ingress") or ()
     if items and (new.get("spec") or {}).get("type") != "LoadBalancer":
         return [field.forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")]
-    return [error for index, item in enumerate(items) for error in _ingress(at / index, item)]
+    before = ((old.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    known = [item["ip"] for item in before if item.get("ip")]
+    return [error for index, item in enumerate(items) for error in _ingress(at / index, item, known)]
 
 
-def _ingress(path: Path, item: Object) -> Errors:
+def _ingress(path: Path, item: Object, known: Collection[str]) -> Errors:
     errors: Errors = []
     address, mode, name = item.get("ip") or "", item.get("ipMode"), item.get("hostname") or ""
     if address:
-        errors += valid_ip(path / "ip", address)
+        errors += valid_ip(path / "ip", address, known)
     if address and mode is None:
         errors.append(field.required(path / "ipMode", "must be specified when `ip` is set"))
     elif mode is not None and not address:

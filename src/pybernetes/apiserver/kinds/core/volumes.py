@@ -8,22 +8,24 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import dns1123_subdomain_errors, label_key_errors
+from pybernetes.api.names import dns1123_subdomain_errors, label_key_errors
 
+from ..meta import validate_annotations
 from ..validation import (
     Errors,
     descending_path,
     dns_label,
     dns_subdomain,
     each,
+    enum,
     file_mode,
     label_map,
-    label_selector,
     no_backsteps,
     quantity,
     unreserved_path,
 )
 from .claims import claim_spec
+from .projections import CERTIFICATE_PATHS, pod_certificate, trust_bundle
 
 Object = Mapping[str, Any]
 Check = Callable[[Path, Object], Errors]
@@ -32,14 +34,18 @@ ONE_TYPE = "may not specify more than 1 volume type"
 HOST_PATH_TYPES = ("", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket")
 
 
-def volumes(path: Path, items: Sequence[Object], pod_name: str) -> tuple[dict[str, Object], Errors]:
-    """The good ones by name, and the errors. `pod_name` is "" for templates."""
+def volumes(
+    path: Path, items: Sequence[Object], pod_name: str, *, in_pod: bool = True
+) -> tuple[dict[str, Object], Errors]:
+    """The good ones by name, and the errors. `pod_name` is "" for templates, of which `in_pod` is false."""
     errors: Errors = []
     found: dict[str, Object] = {}
     created = {f"{pod_name}-{v.get('name', '')}" for v in items if pod_name and v.get("ephemeral") is not None}
     for index, volume in enumerate(items):
         at, name = path / index, volume.get("name") or ""
         own = volume_source(at, volume, name, pod_name)
+        if not in_pod:  # a template may leave the image to others
+            own = [error for error in own if error != field.required(at / "image" / "reference")]
         own += dns_label(at / "name", name) if name else [field.required(at / "name")]
         if name in found:
             own.append(field.duplicate(at / "name", name))
@@ -161,12 +167,15 @@ def _downward_file(path: Path, item: Object) -> Errors:
     return errors + file_mode(path / "mode", item.get("mode"))
 
 
+_PROJECTIONS = ("secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate")
+
+
 def _projected(path: Path, source: Object) -> Errors:
     errors = file_mode(path / "defaultMode", source.get("defaultMode"))
     taken: set[str] = set()
     for index, part in enumerate(source.get("sources") or ()):
         at, count = path / "sources" / index, 0
-        for kind in ("secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle"):
+        for kind in _PROJECTIONS:
             if (inner := part.get(kind)) is not None:
                 count += 1
                 errors += _projection(path, at / kind, kind, inner, taken)
@@ -189,8 +198,12 @@ def _projection(volume: Path, path: Path, kind: str, source: Object, taken: set[
             errors += _taken(volume, item.get("path") or "", item.get("path") or "", taken)
     elif kind == "serviceAccountToken":
         errors += _token(volume, path, source)
+    elif kind == "podCertificate":
+        errors += pod_certificate(path, source)
+        for target in filter(None, (source.get(name) for name in CERTIFICATE_PATHS)):
+            errors += _taken(volume, target, target, taken)
     else:
-        errors += _trust_bundle(path, source)
+        errors += trust_bundle(path, source)
         errors += _taken(volume, source.get("path") or "", source.get("path") or "", taken)
     return errors
 
@@ -213,27 +226,6 @@ def _token(volume: Path, path: Path, source: Object) -> Errors:
         errors.append(field.invalid(path / "expirationSeconds", seconds, why))
     target = source.get("path") or ""
     return errors + (unreserved_path(volume / "path", target) if target else [field.required(volume / "path")])
-
-
-def _trust_bundle(path: Path, source: Object) -> Errors:
-    errors: Errors = []
-    name, signer = source.get("name"), source.get("signerName")
-    if name is not None and signer is not None:
-        errors.append(field.invalid(path, source, "only one of name and signerName may be used"))
-    elif name is not None:
-        if not name:
-            errors.append(field.required(path / "name", "must be a valid object name"))
-        if (selector := source.get("labelSelector")) is not None:
-            why = "labelSelector must be unset if name is specified"
-            errors.append(field.invalid(path / "labelSelector", selector, why))
-    elif signer is not None:
-        if not signer:
-            errors.append(field.required(path / "signerName", "must be a valid signer name"))
-        errors += label_selector(path / "labelSelector", source.get("labelSelector"))
-    else:
-        errors.append(field.required(path, "either name or signerName must be specified"))
-    errors += needed("path")(path, source)
-    return errors + unreserved_path(path / "path", source.get("path") or "")
 
 
 # --- references to fields (also of environment variables) ----------------------------------------
@@ -489,21 +481,19 @@ def _ephemeral(path: Path, source: Object) -> Errors:
     if template is None:
         return [field.required(at)]
     meta = template.get("metadata") or {}
-    errors = [
-        field.forbidden(at / "metadata" / key, "cannot be set for an ephemeral volume")
+    errors = validate_annotations(meta.get("annotations") or {}, at / "metadata" / "annotations")
+    errors += label_map(at / "metadata" / "labels", meta.get("labels"))
+    errors += [
+        field.forbidden(at / "metadata" / key, "cannot be set")
         for key, value in meta.items()
         if value and key not in _TEMPLATE_META
     ]
-    errors += label_map(at / "metadata" / "labels", meta.get("labels"))
     return errors + claim_spec(at / "spec", template.get("spec") or {})
 
 
 def _image(path: Path, source: Object) -> Errors:
     errors = needed("reference")(path, source)
-    policy = source.get("pullPolicy") or ""
-    if policy not in ("", "Always", "IfNotPresent", "Never"):
-        errors.append(field.not_supported(path / "pullPolicy", policy, ("Always", "IfNotPresent", "Never")))
-    return errors
+    return errors + enum(path / "pullPolicy", source.get("pullPolicy"), ("Always", "IfNotPresent", "Never"))
 
 
 def storage_class(path: Path, name: str) -> Errors:

@@ -249,7 +249,7 @@ RESOURCE = Resource(
     columns=(
         NAME,
         Column("PriorityLevel", description="The priority level of the requests"),
-        Column("MatchingPrecedence", type="integer", description="Schemas with a lower number are asked first"),
+        Column("MatchingPrecedence", description="Schemas with a lower number are asked first"),
         Column("DistinguisherMethod", description="How requests are told apart into flows"),
         AGE,
         Column("MissingPL", description="Whether the priority level is missing"),

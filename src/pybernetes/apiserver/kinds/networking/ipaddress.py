@@ -12,7 +12,7 @@ from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource
 from ..meta import path_segment_errors
-from ..printing import AGE, NAME, object_age
+from ..printing import NAME
 from ..validation import dns_subdomain, each, immutable
 
 PARENT = Path("spec.parentRef")
@@ -49,13 +49,13 @@ def validate_update(new: Object, old: Object) -> Errors:
 
 
 def row(address: Object, now: datetime) -> list[Any]:
-    """Name, ParentRef, Age."""
+    """Name, ParentRef."""
     parent = (address.get("spec") or {}).get("parentRef")
     shown = "<none>"
     if parent is not None:
         resource = ".".join(part for part in (parent.get("resource"), parent.get("group")) if part)
         shown = "/".join(part for part in (resource, parent.get("namespace"), parent.get("name")) if part)
-    return [address["metadata"]["name"], shown, object_age(address, now)]
+    return [address["metadata"]["name"], shown]
 
 
 RESOURCE = Resource(
@@ -70,6 +70,6 @@ RESOURCE = Resource(
     generation=False,
     validate=validate,
     validate_update=validate_update,
-    columns=(NAME, Column("ParentRef", description="Reference to the object that owns the address"), AGE),
+    columns=(NAME, Column("ParentRef", description="Reference to the object that owns the address")),
     row=row,
 )

@@ -37,6 +37,7 @@ RESOURCE = Resource(
     name="clusterroles",
     kind="ClusterRole",
     schema="io.k8s.api.rbac.v1.ClusterRole",
+    meta_again=1,
     namespaced=False,
     name_check="path",
     generation=False,

@@ -24,6 +24,7 @@ RESOURCE = Resource(
     name="clusterrolebindings",
     kind="ClusterRoleBinding",
     schema="io.k8s.api.rbac.v1.ClusterRoleBinding",
+    meta_again=1,
     namespaced=False,
     name_check="path",
     generation=False,

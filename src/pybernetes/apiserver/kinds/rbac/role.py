@@ -22,6 +22,7 @@ RESOURCE = Resource(
     name="roles",
     kind="Role",
     schema="io.k8s.api.rbac.v1.Role",
+    meta_again=1,
     name_check="path",
     generation=False,
     validate=validate,

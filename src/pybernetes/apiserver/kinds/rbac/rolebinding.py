@@ -24,6 +24,7 @@ RESOURCE = Resource(
     name="rolebindings",
     kind="RoleBinding",
     schema="io.k8s.api.rbac.v1.RoleBinding",
+    meta_again=1,
     name_check="path",
     generation=False,
     default=default_binding,

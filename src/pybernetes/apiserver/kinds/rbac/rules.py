@@ -8,7 +8,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import dns1123_subdomain_errors
+from pybernetes.api.names import dns1123_subdomain_errors
 
 from ...resource import Column, Errors, Object
 from ..meta import path_segment_errors

@@ -7,9 +7,9 @@ from typing import Any
 
 from pybernetes.api.field import Path
 
-from ...resource import Errors, Object, Resource, Stamp
+from ...resource import Column, Errors, Object, Resource, Stamp
 from ..conditions import validate_conditions
-from ..printing import AGE, NAME, object_age
+from ..printing import AGE, NAME, age, object_age
 from ..strategy import keep_spec, keep_status
 from ..validation import dns_label
 from . import devices
@@ -55,8 +55,11 @@ def validate_status(new: Object, old: Object) -> Errors:
 
 
 def row(rule: Object, now: datetime) -> list[Any]:
-    """Name, Age."""
-    return [rule["metadata"]["name"], object_age(rule, now)]
+    """Name, Key, Value, Effect, TimeAdded, Age."""
+    taint = (rule.get("spec") or {}).get("taint") or {}
+    shown = [taint.get(name) or "" for name in ("key", "value", "effect")]
+    since = age(taint["timeAdded"], now) if taint.get("timeAdded") else ""
+    return [rule["metadata"]["name"], *shown, since, object_age(rule, now)]
 
 
 RESOURCE = Resource(
@@ -74,6 +77,13 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,
-    columns=(NAME, AGE),
+    columns=(
+        NAME,
+        Column("Key", description="Key of the taint"),
+        Column("Value", description="Value of the taint"),
+        Column("Effect", description="What the taint does to pods"),
+        Column("TimeAdded", description="How long the devices have been tainted"),
+        AGE,
+    ),
     row=row,
 )

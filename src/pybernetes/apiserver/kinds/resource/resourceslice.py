@@ -89,12 +89,6 @@ def row(slice_: Object, now: datetime) -> list[Any]:
     """Name, Node, Driver, Pool, Age."""
     spec = slice_.get("spec") or {}
     node = spec.get("nodeName") or ""
-    if spec.get("allNodes"):
-        node = "<all>"
-    elif spec.get("nodeSelector") is not None:
-        node = "<selected>"
-    elif spec.get("perDeviceNodeSelection"):
-        node = "<per device>"
     pool = (spec.get("pool") or {}).get("name") or ""
     return [slice_["metadata"]["name"], node, spec.get("driver") or "", pool, object_age(slice_, now)]
 

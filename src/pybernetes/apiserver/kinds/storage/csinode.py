@@ -8,7 +8,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import label_key_errors
+from pybernetes.api.names import label_key_errors
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age

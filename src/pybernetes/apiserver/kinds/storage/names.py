@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
-from pybernetes.api.labels import dns1123_subdomain_errors, label_key_errors
+from pybernetes.api.names import dns1123_subdomain_errors, label_key_errors
 
 from ..validation import Errors, each
 

@@ -102,7 +102,7 @@ RESOURCE = Resource(
     validate_status=validate_status,
     columns=(
         NAME,
-        Column("Attacher", description="The driver that attaches"),
+        Column("Attacher", format="name", description="The driver that attaches"),
         Column("PV", description="The volume"),
         Column("Node", description="The node"),
         Column("Attached", type="boolean", description="Whether it is attached"),

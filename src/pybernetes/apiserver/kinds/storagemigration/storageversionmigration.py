@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from pybernetes.api import field
 from pybernetes.api.field import Path
 
-from ...resource import Errors, Object, Resource
+from ...resource import Column, Errors, Object, Resource
 from ..conditions import validate_conditions
 from ..strategy import keep_spec, keep_status
 from ..validation import dns_subdomain, immutable
@@ -36,6 +39,12 @@ def validate_status(new: Object, old: Object) -> Errors:
     return validate_conditions(Path("status.conditions"), (new.get("status") or {}).get("conditions") or ())
 
 
+def row(migration: Object, now: datetime) -> list[Any]:
+    """Name, Resource."""
+    resource = (migration.get("spec") or {}).get("resource") or {}
+    return [migration["metadata"]["name"], f"{resource.get('resource') or ''}.{resource.get('group') or ''}"]
+
+
 RESOURCE = Resource(
     group="storagemigration.k8s.io",
     version="v1",
@@ -51,4 +60,6 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,
+    columns=(Column("Name"), Column("Resource", description="The resource that is migrated, with its group")),
+    row=row,
 )

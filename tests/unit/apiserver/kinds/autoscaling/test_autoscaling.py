@@ -65,7 +65,21 @@ def test_defaults() -> None:
         ({"metrics": [{"type": "Pods"}]}, ["spec.metrics[0].pods Required"]),
         ({"metrics": [{**CPU, "type": "Pods"}]}, ["spec.metrics[0].pods Required"]),
         ({"metrics": [{**CPU, "pods": PODS["pods"]}]}, ["spec.metrics[0].pods Forbidden"]),
-        ({"metrics": [{}]}, ["spec.metrics[0].type Required", "spec.metrics[0].type NotSupported"]),
+        (
+            {"metrics": [{}]},
+            [
+                "spec.metrics[0].type Required",
+                "spec.metrics[0].type NotSupported",
+                "spec.metrics[0].type NotSupported",
+            ],
+        ),
+        ({"scaleTargetRef": {**TARGET, "apiVersion": "v1"}}, ["spec.scaleTargetRef.apiVersion Invalid"]),
+        ({"scaleTargetRef": {**TARGET, "apiVersion": "a/b/c"}}, ["spec.scaleTargetRef.apiVersion Invalid"]),
+        ({"scaleTargetRef": {"kind": "ReplicationController", "name": "a", "apiVersion": "v1"}}, []),
+        (
+            {"metrics": [{**CONTAINER, "containerResource": {**CONTAINER["containerResource"], "name": "gpu"}}]},
+            ["spec.metrics[0].containerResource.name Invalid", "spec.metrics[0].containerResource.name Invalid"],
+        ),
         ({"behavior": {"scaleUp": {}}}, ["spec.behavior.scaleUp.policies Required"]),
         (
             {"behavior": {"scaleDown": {"policies": [{"type": "X", "value": 0, "periodSeconds": 1801}]}}},
@@ -79,6 +93,13 @@ def test_defaults() -> None:
 )
 def test_refused(spec: Any, refused: list[str]) -> None:
     assert refusals(v2.validate, BASE, {"spec": spec}) == refused
+
+
+def test_a_version_that_stays_is_not_checked() -> None:
+    old = copy.deepcopy(BASE)
+    old["spec"]["scaleTargetRef"].pop("apiVersion", None)
+    assert v2.validate_update(old, old) == []
+    assert [str(e.field) for e in v2.validate(old)] == ["spec.scaleTargetRef.apiVersion"]
 
 
 def test_v1_carries_all_there_and_back() -> None:

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 from pybernetes.apiserver.kinds.certificates import certificatesigningrequest as csr
 from pybernetes.apiserver.kinds.certificates import clustertrustbundle, pem, podcertificaterequest
 from pybernetes.apiserver.resource import Stamp
-from pybernetes.apiserver.types import User
+from pybernetes.apiserver.user import User
 
 from ..tables import fields, refusals
 

@@ -134,3 +134,40 @@ def test_a_nameless_limit_range_is_named_after_its_uid() -> None:
     obj: dict[str, Any] = {"metadata": {"uid": "u"}}
     TABLE["limitranges"].prepare_create(obj)
     assert obj["metadata"]["name"] == "u"
+
+
+def test_a_class_of_attributes_stays_once_it_is_in_effect() -> None:
+    at = "spec.volumeAttributesClassName: Forbidden: update to"
+    given = {"currentVolumeAttributesClassName": "x"}
+    old = made("persistentvolumeclaims", spec={**CLAIM, "volumeAttributesClassName": "x"}, status={"phase": "Bound"})
+    for status, name, expected in (
+        ({}, None, []),
+        (given, "y", []),
+        (given, None, [f"{at} nil is forbidden when status.currentVolumeAttributesClassName is not nil"]),
+        (given, "", [f"{at} empty string is forbidden when status.currentVolumeAttributesClassName is not nil"]),
+    ):
+        before = deepcopy(old)
+        before["status"].update(status)
+        new = deepcopy(before)
+        new["spec"]["volumeAttributesClassName"] = name
+        assert [str(e) for e in TABLE["persistentvolumeclaims"].validate_update(new, before)] == expected
+
+
+def test_labels_in_the_affinity_of_volumes_may_become_stable_ones() -> None:
+    def volume(key: str, zone: str = "z") -> dict[str, Any]:
+        term = {"matchExpressions": [{"key": key, "operator": "In", "values": [zone]}]}
+        spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"}}
+        return made("persistentvolumes", spec={**spec, "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}})
+
+    old = volume("failure-domain.beta.kubernetes.io/zone")
+    validate = TABLE["persistentvolumes"].validate_update
+    assert validate(volume("topology.kubernetes.io/zone"), old) == []
+    (error,) = validate(volume("topology.kubernetes.io/zone", "y"), old)
+    assert (error.field, error.body.rpartition(": ")[2]) == (
+        "nodeAffinity",
+        "field is immutable, except for updating from beta label to GA",
+    )
+
+
+def test_services_may_begin_with_a_digit() -> None:
+    assert TABLE["services"].name_check == "label"

@@ -90,7 +90,7 @@ def test_containers(fields: dict[str, Any], expected: str) -> None:
             'spec.restartPolicy: Unsupported value: "X": supported values: "Always", "OnFailure", "Never"',
         ),
         ({"dnsPolicy": "None"}, "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None"),
-        ({"hostUsers": False, "hostPID": True}, "spec.HostPID: Forbidden: when `pod.Spec.HostUsers` is false"),
+        ({"hostUsers": False, "hostPID": True}, "spec.HostPID: Forbidden: when `hostUsers` is false"),
         (
             {"os": {"name": "windows"}, "securityContext": {"runAsUser": 1}},
             "spec.securityContext.runAsUser: Forbidden: cannot be set for a windows pod",

@@ -105,3 +105,50 @@ def test_the_same_port_twice() -> None:
 )
 def test_row(made: dict[str, Any], cells: list[str]) -> None:
     assert row(made, NOW) == cells
+
+
+@pytest.mark.parametrize(
+    ("old", "spec", "expected"),
+    [
+        # a headless service may change its families, and so may one that becomes headless
+        (allocated(), {"clusterIP": "None", "clusterIPs": ["None"]}, ["spec.clusterIPs[0]: Invalid value"]),
+        (
+            service(clusterIP="None", ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack"),
+            {"ipFamilies": ["IPv6"]},
+            [],
+        ),
+        (
+            allocated(),
+            {"ipFamilies": ["IPv6"]},
+            ["spec.ipFamilies[0]: Invalid value", "spec.clusterIPs[0]: Invalid value"],
+        ),
+        # upstream looks at the class twice
+        (
+            allocated(type="LoadBalancer"),
+            {"loadBalancerClass": "b@d"},
+            [
+                f"spec.loadBalancerClass: Invalid value: {text}"
+                for text in ('"b@d": may not', '"b@d": name', '"b@d": name')
+            ],
+        ),
+    ],
+)
+def test_what_stays(old: dict[str, Any], spec: dict[str, Any], expected: list[str]) -> None:
+    found = changed(old, **spec)[1]
+    assert len(found) == len(expected), found
+    assert all(text.startswith(start) for text, start in zip(found, expected, strict=True)), found
+
+
+def test_annotations() -> None:
+    made = allocated(type="LoadBalancer")
+    ranges, mode = "service.beta.kubernetes.io/load-balancer-source-ranges", "service.kubernetes.io/topology-mode"
+    made["metadata"]["annotations"] = {
+        ranges: "10.0.0.0/8,",
+        mode: "Auto",
+        "service.kubernetes.io/topology-aware-hints": "Disabled",
+    }
+    assert [e.field for e in RESOURCE.validate(made)] == [
+        f"metadata.annotations[{mode}]",
+        f"metadata.annotations[{ranges}]",
+    ]
+    assert [e.field for e in RESOURCE.validate_update(made, made)] == [f"metadata.annotations[{mode}]"]

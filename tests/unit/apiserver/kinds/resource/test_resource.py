@@ -7,7 +7,7 @@ import pytest
 
 from pybernetes.apiserver.kinds.resource import devicetaintrule, resourceclaim, resourceclaimtemplate, resourceslice
 from pybernetes.apiserver.resource import Stamp
-from pybernetes.apiserver.types import User
+from pybernetes.apiserver.user import User
 
 from ..tables import fields, refusals
 

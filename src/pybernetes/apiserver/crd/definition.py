@@ -1,0 +1,395 @@
+"""Whether a CustomResourceDefinition is valid (upstream: pkg/apis/apiextensions/validation/validation.go).
+
+What is the same in all versions is blamed where upstream's internal type has it: under spec.validation, spec.subresources,
+spec.additionalPrinterColumns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pybernetes.api import field
+from pybernetes.api.field import FieldError, Path
+from pybernetes.api.names import dns1123_subdomain_errors
+
+from ..kinds.admissionregistration import webhooks
+from ..kinds.validation import dns1035_label_errors, immutable
+from ..resource import Object
+from . import conditions, formats, jsonpath, names, regexp, schemarules, validations
+
+Errors = list[FieldError]
+
+SPEC = Path("spec")
+SCOPES, STRATEGIES = ("Cluster", "Namespaced"), ("None", "Webhook")
+COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+MAX_SELECTABLE = 8
+MAX_WARNING = 256  # bytes of a deprecation's text
+ROOT_FIELDS = frozenset(
+    {
+        *("description", "type", "format", "title", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
+        *("maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "multipleOf", "required"),
+        *("items", "properties", "externalDocs", "example", schemarules.PRESERVE, schemarules.VALIDATIONS),
+    }
+)
+
+
+def validate(crd: Object) -> Errors:
+    """On creation, beyond metadata."""
+    spec = crd.get("spec") or {}
+    errors: Errors = []
+    wanted = f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}"
+    name = crd["metadata"].get("name", "")
+    if name and name != wanted:
+        errors.append(field.invalid(Path("metadata") / "name", name, 'must be spec.names.plural+"."+spec.group'))
+    return errors + _spec(spec) + validate_status(crd) + _approval(crd)
+
+
+def validate_update(new: Object, old: Object) -> Errors:
+    """Names and scope stay, and so does every version in which objects are stored."""
+    spec, was = new.get("spec") or {}, old.get("spec") or {}
+    errors = _spec(spec)
+    names_, before = spec.get("names") or {}, was.get("names") or {}
+    if conditions.is_true(old, "Established"):
+        errors += immutable(SPEC / "scope", spec.get("scope"), was.get("scope"))
+        errors += immutable(SPEC / "names" / "kind", names_.get("kind"), before.get("kind"))
+    errors += immutable(SPEC / "group", spec.get("group"), was.get("group"))
+    errors += immutable(SPEC / "names" / "plural", names_.get("plural"), before.get("plural"))
+    errors += validate_status(new) + _stored_versions(new)
+    unchanged = _annotation(new) == _annotation(old)
+    return errors + ([] if unchanged else _approval(new))
+
+
+def validate_status(crd: Object) -> Errors:
+    """The accepted names are names."""
+    return _names((crd.get("status") or {}).get("acceptedNames") or {}, Path("status") / "acceptedNames")
+
+
+def _stored_versions(crd: Object) -> Errors:
+    known = {version.get("name") for version in crd["spec"].get("versions") or ()}
+    errors: Errors = []
+    for index, name in enumerate((crd.get("status") or {}).get("storedVersions") or ()):
+        if name not in known:
+            why = (
+                f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions "
+                f"until a storage migration ensures no data remains persisted in {name} and removes {name} from "
+                "status.storedVersions"
+            )
+            errors.append(field.invalid(Path("status") / "storedVersions" / index, name, why))
+    return errors
+
+
+def _annotation(crd: Object) -> str:
+    return str((crd["metadata"].get("annotations") or {}).get(names.APPROVAL, ""))
+
+
+def _approval(crd: Object) -> Errors:
+    if not names.is_protected((crd.get("spec") or {}).get("group") or ""):
+        return []
+    given = _annotation(crd)
+    state, why = names.approval(given)
+    at = (Path("metadata") / "annotations").key(names.APPROVAL)
+    if state == "missing":
+        return [field.required(at, why)]
+    return [field.invalid(at, given, why)] if state == "invalid" else []
+
+
+# --- the spec ----------------------------------------------------------------------------------
+
+
+def _spec(spec: Mapping[str, Any]) -> Errors:
+    errors = _group(spec.get("group") or "")
+    scope = spec.get("scope") or ""
+    if not scope:
+        errors.append(field.required(SPEC / "scope"))
+    elif scope not in SCOPES:
+        errors.append(field.not_supported(SPEC / "scope", scope, SCOPES))
+    if spec.get("preserveUnknownFields"):
+        why = "cannot set to true, set x-preserve-unknown-fields to true in spec.versions[*].schema instead"
+        errors.append(field.invalid(SPEC / "preserveUnknownFields", True, why))
+    versions = spec.get("versions") or []
+    hoisted = {part: _hoisted(versions, part) for part in _PARTS}
+    for index, version in enumerate(versions):
+        at = SPEC / "versions" / index
+        if not (version.get("schema") or {}).get("openAPIV3Schema"):
+            errors.append(field.required(at / "schema" / "openAPIV3Schema", "schemas are required"))
+    for index, version in enumerate(versions):
+        errors += _version(SPEC / "versions" / index, version, hoisted)
+    errors += _version_names(versions)
+    errors += _all_names(spec.get("names") or {}, SPEC / "names")
+    for part, (internal, check) in _PARTS.items():
+        if versions and hoisted[part]:
+            errors += check(versions[0], SPEC / internal)
+    return errors + _conversion(spec.get("conversion") or {}, SPEC / "conversion")
+
+
+def _group(group: str) -> Errors:
+    at = SPEC / "group"
+    if not group:
+        return [field.required(at)]
+    if why := dns1123_subdomain_errors(group):
+        return [field.invalid(at, group, ",".join(why))]
+    if "." not in group:
+        return [field.invalid(at, group, "should be a domain with at least one dot")]
+    return []
+
+
+def _hoisted(versions: Sequence[Mapping[str, Any]], part: str) -> bool:
+    """All versions have the same, and at least something."""
+    return bool(versions) and all(version.get(part) == versions[0].get(part) for version in versions)
+
+
+def _version(path: Path, version: Mapping[str, Any], hoisted: Mapping[str, bool]) -> Errors:
+    name = version.get("name") or ""
+    errors: Errors = []
+    if why := dns1035_label_errors(name):
+        errors.append(field.invalid(path / "name", name, ",".join(why)))
+    warning = version.get("deprecationWarning")
+    if warning is not None and not version.get("deprecated"):
+        text = "can only be set for deprecated versions"
+        errors.append(field.invalid(path / "deprecationWarning", warning, text))
+    elif warning is not None:
+        errors += _warning(path / "deprecationWarning", warning)
+    for part, (_, check) in _PARTS.items():
+        if not hoisted[part]:
+            errors += check(version, path / part)
+    return errors
+
+
+def _warning(path: Path, text: str) -> Errors:
+    if not text:
+        return [field.invalid(path, text, "cannot be empty")]
+    if len(text.encode()) > MAX_WARNING:
+        return [field.invalid(path, text, f"must be <= {MAX_WARNING} UTF-8 characters, was {len(text)}")]
+    if not text.isprintable():
+        return [field.invalid(path, text, "must only contain printable UTF-8 characters")]
+    return []
+
+
+def _version_names(versions: Sequence[Mapping[str, Any]]) -> Errors:
+    errors: Errors = []
+    found, at = [version.get("name") or "" for version in versions], SPEC / "versions"
+    if len(set(found)) < len(found):
+        errors.append(field.invalid(at, list(versions), "must contain unique version names"))
+    if sum(1 for version in versions if version.get("storage")) != 1:
+        errors.append(field.invalid(at, list(versions), "must have exactly one version marked as storage version"))
+    if found and found[0] and (why := dns1035_label_errors(found[0])):
+        errors.append(field.invalid(SPEC / "version", found[0], ",".join(why)))
+    return errors
+
+
+def _all_names(given: Mapping[str, Any], path: Path) -> Errors:
+    needed = ("plural", "singular", "kind", "listKind")
+    return [field.required(path / name) for name in needed if not given.get(name)] + _names(given, path)
+
+
+def _names(given: Mapping[str, Any], path: Path) -> Errors:
+    errors: Errors = []
+    for name in ("plural", "singular"):
+        errors += _label(path / name, given.get(name) or "")
+    for name in ("kind", "listKind"):
+        value = given.get(name) or ""
+        if value and (why := dns1035_label_errors(value.lower())):
+            text = f"may have mixed case, but should otherwise match: {','.join(why)}"
+            errors.append(field.invalid(path / name, value, text))
+    for index, name in enumerate(given.get("shortNames") or ()):
+        errors += _label(path / "shortNames" / index, name, empty=False)
+    if given.get("kind") and given["kind"] == given.get("listKind"):
+        errors.append(field.invalid(path / "listKind", given["kind"], "kind and listKind may not be the same"))
+    for index, name in enumerate(given.get("categories") or ()):
+        errors += _label(path / "categories" / index, name, empty=False)
+    return errors
+
+
+def _label(path: Path, value: str, empty: bool = True) -> Errors:
+    why = [] if empty and not value else dns1035_label_errors(value)
+    return [field.invalid(path, value, ",".join(why))] if why else []
+
+
+# --- parts of a version ------------------------------------------------------------------------
+
+
+def _schema(version: Mapping[str, Any], path: Path) -> Errors:
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    if not schema:
+        return []
+    at = path / "openAPIV3Schema"
+    errors: Errors = []
+    if (version.get("subresources") or {}).get("status") is not None and set(schema) - ROOT_FIELDS:
+        allowed = " ".join(f"{name[0].upper()}{name[1:]}" for name in sorted(ROOT_FIELDS))
+        why = f"only [{allowed}] fields are allowed at the root of the schema if the status subresource is enabled"
+        errors.append(field.invalid(at, schema, why))
+    if schema.get("nullable"):
+        errors.append(field.forbidden(at / "nullable", "nullable cannot be true at the root"))
+    errors += schemarules.openapi(schema, at)
+    structural = schemarules.structure(schema, at)
+    return errors + (structural or schemarules.default_values(schema, at) + validations.rule_errors(schema, at))
+
+
+def _subresources(version: Mapping[str, Any], path: Path) -> Errors:
+    scale = (version.get("subresources") or {}).get("scale")
+    if scale is None:
+        return []
+    errors = _scale_path(path / "scale.specReplicasPath", scale.get("specReplicasPath") or "", ".spec")
+    errors += _scale_path(path / "scale.statusReplicasPath", scale.get("statusReplicasPath") or "", ".status")
+    selector, at = scale.get("labelSelectorPath") or "", path / "scale.labelSelectorPath"
+    if selector and not (wrong := _simple_path(at, selector)):
+        if not selector.startswith((".status.", ".spec.")):
+            errors.append(field.invalid(at, selector, "should be a json path under either .status or .spec"))
+    elif selector:
+        errors += wrong
+    return errors
+
+
+def _scale_path(path: Path, value: str, under: str) -> Errors:
+    if not value:
+        return [field.required(path)]
+    if wrong := _simple_path(path, value):
+        return wrong
+    return [] if value.startswith(f"{under}.") else [field.invalid(path, value, f"should be a json path under {under}")]
+
+
+def _simple_path(path: Path, value: str) -> Errors:
+    if not value.startswith("."):
+        return [field.invalid(path, value, "must be a simple json path starting with .")]
+    return []
+
+
+def _columns(version: Mapping[str, Any], path: Path) -> Errors:
+    errors: Errors = []
+    for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
+        errors += _column(path / index, column)
+    return errors
+
+
+def _column(path: Path, column: Mapping[str, Any]) -> Errors:
+    errors = [] if column.get("name") else [field.required(path / "name")]
+    kind, form, found = column.get("type") or "", column.get("format") or "", column.get("jsonPath") or ""
+    listed = f"must be one of {','.join(COLUMN_TYPES)}"
+    if not kind:
+        errors.append(field.required(path / "type", listed))
+    elif kind not in COLUMN_TYPES:
+        errors.append(field.invalid(path / "type", kind, listed))
+    if form and form not in COLUMN_FORMATS:
+        errors.append(field.invalid(path / "format", form, f"must be one of {','.join(COLUMN_FORMATS)}"))
+    return errors + (_simple_path(path / "JSONPath", found) if found else [field.required(path / "JSONPath")])
+
+
+def _selectable(version: Mapping[str, Any], path: Path) -> Errors:
+    given = version.get("selectableFields") or ()
+    errors: Errors = []
+    if len(given) > MAX_SELECTABLE:
+        errors.append(field.too_many(path, len(given), MAX_SELECTABLE))
+    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    seen: set[str] = set()
+    for index, one in enumerate(given):
+        at, text = path / index / "jsonPath", one.get("jsonPath") or ""
+        if not text:
+            errors.append(field.required(at))
+            continue
+        errors += _selectable_path(at, text, schema)
+        if text in seen:
+            errors.append(field.duplicate(at, text))
+        seen.add(text)
+    return errors
+
+
+def _selectable_path(path: Path, text: str, schema: Mapping[str, Any]) -> Errors:
+    steps = jsonpath.simple(text)
+    if "".join(f".{step}" for step in steps) != text:
+        return [field.invalid(path, text, "is an invalid path: must be a simple field path in dot notation")]
+    if steps and steps[0] == "metadata":
+        return [field.invalid(path, text, "must not point to fields in metadata")]
+    place: Mapping[str, Any] | None = schema
+    for step in steps:
+        place = (place.get("properties") or {}).get(step) if place else None
+    if place is None:
+        return [field.invalid(path, text, "is an invalid path: does not refer to a valid field")]
+    if place.get("type") not in ("string", "boolean", "integer"):
+        why = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
+        return [field.invalid(path, text, why)]
+    return []
+
+
+_Part = Callable[[Mapping[str, Any], Path], Errors]
+# Part of a version -> (where upstream's internal type has it, its check).
+_PARTS: dict[str, tuple[str, _Part]] = {
+    "schema": ("validation", _schema),
+    "subresources": ("subresources", _subresources),
+    "additionalPrinterColumns": ("additionalPrinterColumns", _columns),
+    "selectableFields": ("selectableFields", _selectable),
+}
+
+
+def _conversion(given: Mapping[str, Any], path: Path) -> Errors:
+    strategy = given.get("strategy") or ""
+    errors: Errors = []
+    if not strategy:
+        errors.append(field.required(path / "strategy"))
+    elif strategy not in STRATEGIES:
+        errors.append(field.not_supported(path / "strategy", strategy, STRATEGIES))
+    webhook = given.get("webhook") or {}
+    config, reviews = webhook.get("clientConfig"), webhook.get("conversionReviewVersions") or []
+    client_at, versions_at = path / "webhookClientConfig", path / "conversionReviewVersions"
+    if strategy != "Webhook":
+        why = "should not be set when strategy is not set to Webhook"
+        errors += [field.forbidden(client_at, why)] if config is not None else []
+        return errors + ([field.forbidden(versions_at, why)] if reviews else [])
+    if config is None:
+        errors.append(field.required(client_at, "required when strategy is set to Webhook"))
+    else:
+        errors += webhooks.client(client_at, config)
+    return errors + _review_versions(versions_at, reviews)
+
+
+def _review_versions(path: Path, versions: Sequence[str]) -> Errors:
+    if not versions:
+        return [field.required(path)]
+    errors: Errors = []
+    for index, version in enumerate(versions):
+        if version in versions[:index]:
+            errors.append(field.invalid(path / index, version, "duplicate version"))
+        elif why := dns1035_label_errors(version):
+            errors.append(field.invalid(path / index, version, ",".join(why)))
+    if not {"v1", "v1beta1"} & set(versions):
+        errors.append(field.invalid(path, list(versions), "must include at least one of v1, v1beta1"))
+    return errors
+
+
+# --- warnings ----------------------------------------------------------------------------------
+
+
+def warnings(crd: Object) -> list[str]:
+    """Formats that nobody knows, and rules that this server does not enforce."""
+    found: dict[str, None] = {}
+    for version in crd["spec"].get("versions") or ():
+        for schema in _all((version.get("schema") or {}).get("openAPIV3Schema") or {}):
+            found.update(dict.fromkeys(_odd(schema)))
+    return list(found)
+
+
+_NUMERIC_FORMATS = ("int32", "int64", "float", "double", "password")
+
+
+def _odd(schema: Mapping[str, Any]) -> Iterable[str]:
+    form = schema.get("format") or ""
+    if form and form not in formats.CHECKS and form not in _NUMERIC_FORMATS:
+        yield f'unrecognized format "{form}"'
+    for rule in schema.get(schemarules.VALIDATIONS) or ():
+        if not validations.enforced(rule, schema):
+            yield f"a rule of x-kubernetes-validations is not enforced by this server: {rule.get('rule', '').strip()}"
+    try:
+        regexp.compiled(schema.get("pattern") or "")
+    except (regexp.Unsupported, regexp.RegexpError) as error:
+        yield f"a pattern is not enforced by this server: {error}"
+
+
+def _all(schema: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    yield schema
+    below = [schema.get("items"), schema.get("additionalProperties"), schema.get("not")]
+    below += (schema.get("properties") or {}).values()
+    below += [one for word in schemarules.BRANCHES for one in schema.get(word) or ()]
+    for one in below:
+        if isinstance(one, Mapping):
+            yield from _all(one)

@@ -1,0 +1,130 @@
+"""The formats of strings that are checked (upstream: kube-openapi/pkg/validation/strfmt); others are not."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable
+from datetime import date
+from urllib.parse import urlsplit
+
+from pybernetes.api import times
+from pybernetes.api.names import dns1123_label_errors, dns1123_subdomain_errors
+
+_HOSTNAME = re.compile(
+    r"([a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?\.?"
+)
+_EMAIL = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
+_MAC = re.compile(r"([0-9a-fA-F]{2}[:-]){5}([0-9a-fA-F]{2})|([0-9a-fA-F]{4}\.){2}[0-9a-fA-F]{4}")
+_HEX_COLOR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
+_RGB = r"(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])"
+_RGB_COLOR = re.compile(rf"rgb\(\s*{_RGB}\s*,\s*{_RGB}\s*,\s*{_RGB}\s*\)")
+_SSN = re.compile(r"\d{3}[- ]?\d{2}[- ]?\d{4}")
+_OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
+_CARD = re.compile(r"\d{13,19}")
+_DURATION = re.compile(
+    r"[-+]?(\d+(\.\d*)?|\.\d+)\s*(ns|us|µs|μs|ms|s|m|h|d|w|hour|minute|second|day|week)s?(\s*(\d+(\.\d*)?|\.\d+)\s*(ns|us|µs|ms|s|m|h|d|w))*|0"
+)
+_UUID = r"[0-9a-f]{8}-?[0-9a-f]{4}-?%s[0-9a-f]{3}-?%s[0-9a-f]{3}-?[0-9a-f]{12}"
+
+
+def _uuid(version: str = "[0-9a-f]", variant: str = "[0-9a-f]") -> Callable[[str], bool]:
+    pattern = re.compile(_UUID % (version, variant), re.IGNORECASE)
+    return lambda text: pattern.fullmatch(text) is not None
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[str], bool]:
+    return lambda text: pattern.fullmatch(text) is not None
+
+
+def _parses(parse: Callable[[str], object]) -> Callable[[str], bool]:
+    def check(text: str) -> bool:
+        try:
+            parse(text)
+        except (ValueError, binascii.Error):
+            return False
+        return True
+
+    return check
+
+
+def _uri(text: str) -> bool:
+    """With a scheme, or a path from the root (url.ParseRequestURI)."""
+    if text.startswith("/"):
+        return True
+    parts = urlsplit(text)
+    return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", parts.scheme)) and bool(parts.netloc or parts.path)
+
+
+def _byte(text: str) -> object:
+    return base64.b64decode(text, validate=True)
+
+
+def _date(text: str) -> object:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise ValueError(text)
+    return date.fromisoformat(text)
+
+
+def _isbn(digits: int) -> Callable[[str], bool]:
+    def check(text: str) -> bool:
+        plain = text.replace("-", "").replace(" ", "")
+        if digits == 13:
+            odd = sum(int(c) * (3 if i % 2 else 1) for i, c in enumerate(plain) if c.isdigit())
+            return re.fullmatch(r"\d{13}", plain) is not None and odd % 10 == 0
+        if not re.fullmatch(r"\d{9}[\dX]", plain):
+            return False
+        return sum((10 - i) * (10 if c == "X" else int(c)) for i, c in enumerate(plain)) % 11 == 0
+
+    return check
+
+
+def _card(text: str) -> bool:
+    """A number that passes Luhn's test."""
+    plain = text.replace("-", "").replace(" ", "")
+    if not _CARD.fullmatch(plain):
+        return False
+    doubled = [int(c) * 2 if i % 2 else int(c) for i, c in enumerate(reversed(plain))]
+    return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
+
+
+def _hostname(text: str) -> bool:
+    return len(text) <= 255 and _HOSTNAME.fullmatch(text) is not None
+
+
+def _cidr(text: str) -> object:
+    if "/" not in text or "%" in text:
+        raise ValueError(text)
+    return ipaddress.ip_interface(text)
+
+
+CHECKS: dict[str, Callable[[str], bool]] = {
+    "bsonobjectid": _matches(_OBJECT_ID),
+    "byte": _parses(_byte),
+    "cidr": _parses(_cidr),
+    "creditcard": _card,
+    "date": _parses(_date),
+    "date-time": _parses(times.parse_time),
+    "datetime": _parses(times.parse_time),
+    "duration": _matches(_DURATION),
+    "email": _matches(_EMAIL),
+    "hexcolor": _matches(_HEX_COLOR),
+    "hostname": _hostname,
+    "ipv4": _parses(ipaddress.IPv4Address),
+    "ipv6": _parses(ipaddress.IPv6Address),
+    "isbn": lambda text: _isbn(10)(text) or _isbn(13)(text),
+    "isbn10": _isbn(10),
+    "isbn13": _isbn(13),
+    "k8s-long-name": lambda text: not dns1123_subdomain_errors(text),
+    "k8s-short-name": lambda text: not dns1123_label_errors(text),
+    "mac": _matches(_MAC),
+    "rgbcolor": _matches(_RGB_COLOR),
+    "ssn": _matches(_SSN),
+    "uri": _uri,
+    "uuid": _uuid(),
+    "uuid3": _uuid("3"),
+    "uuid4": _uuid("4", "[89ab]"),
+    "uuid5": _uuid("5", "[89ab]"),
+}

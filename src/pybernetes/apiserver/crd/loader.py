@@ -1,0 +1,59 @@
+"""Waits for the first CustomResourceDefinition: nothing of custom resources is loaded before there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..generic.cache import WatchCache
+
+if TYPE_CHECKING:
+    from .controller import CustomResources
+
+_log = logging.getLogger(__name__)
+
+PREFIX = "/registry/apiextensions.k8s.io/customresourcedefinitions/"
+NAP_SECONDS = 3600.0
+
+
+class Loader:
+    """`make` gives the controller; it is not asked before there is a definition."""
+
+    def __init__(self, cache: WatchCache, make: Callable[[], CustomResources]) -> None:
+        self._cache, self._make = cache, make
+        self._waiting: asyncio.Task[None] | None = None
+        self._running: CustomResources | None = None
+
+    async def start(self) -> None:
+        """Returns when the resources of all established definitions are served."""
+        if self._cache.resource(PREFIX).items:
+            await self._load()
+        else:
+            self._waiting = asyncio.get_running_loop().create_task(self._wait())
+
+    async def stop(self) -> None:
+        """Ends whatever runs."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.gather(self._waiting, return_exceptions=True)
+        if self._running is not None:
+            await self._running.stop()
+
+    async def _load(self) -> None:
+        self._running = self._make()
+        await self._running.start()
+
+    async def _wait(self) -> None:
+        watcher = self._cache.resource(PREFIX).watch(self._cache.revision)
+        try:
+            while not await watcher.batch(NAP_SECONDS):
+                if watcher.ended:
+                    return
+        finally:
+            watcher.end()
+        try:
+            await self._load()
+        except Exception:
+            _log.exception("custom resources are not served")

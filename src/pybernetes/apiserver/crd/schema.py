@@ -1,0 +1,116 @@
+"""How bodies of a custom resource are read: cleaned metadata, pruning, defaults (upstream: pkg/apiserver/customresource_handler.go,
+schemaCoercingDecoder).
+
+Takes the place of `..schema.CompiledSchema`, with the same methods.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pybernetes.api import errors
+from pybernetes.api.field import Path, invalid
+
+from ..apply.schema import Node, Schemas
+from ..resource import Object
+from ..schema import MAX_UNKNOWN, Validation, compiled_type, definitions, duplicates
+from . import objectmeta, structural
+from .structural import Structural
+from .values import Rules
+
+TYPE_META = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
+METADATA = {"$ref": f"#/definitions/{objectmeta.NAME}"}
+
+
+class CustomSchema:
+    """One version of a custom resource's schema."""
+
+    merge_schema: Any = None  # strategic merge patches are refused
+
+    def __init__(self, group: str, version: str, kind: str, schema: Mapping[str, Any]) -> None:
+        self._group, self._version, self._kind = group, version, kind
+        self._api_version = f"{group}/{version}"
+        self.source = schema
+        self.structural = Structural(schema, root=True)
+        self.rules = Rules(schema)
+        self.zero: Object = {"apiVersion": self._api_version, "kind": kind}
+        self.top_fields = ("apiVersion", "kind", "metadata", "status", *(schema.get("properties") or {"spec": {}}))
+
+    @functools.cached_property
+    def apply_node(self) -> Node:
+        """How its fields merge."""
+        return Schemas(definitions()).of(with_metadata(self.source, root=True))
+
+    def decode(self, body: bytes, validation: Validation = "Warn") -> tuple[Object, list[str]]:
+        """The object and warnings. StatusError 400 for what cannot be read, 422 for another kind."""
+        try:
+            document = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._refused(str(error)) from None
+        if not isinstance(document, dict) or not document.get("kind"):
+            raise self._refused(f"Object 'Kind' is missing in '{body.decode(errors='replace')}'")
+        given = document.get("apiVersion") or ""
+        if given != self._api_version:
+            text = (
+                f"the API version in the data ({given}) does not match the expected API version ({self._api_version})"
+            )
+            raise errors.bad_request(text)
+        twice = [] if validation == "Ignore" else duplicates(body)
+        return self._accepted(document, validation, twice)
+
+    def normalize(self, document: Any, validation: Validation = "Ignore") -> tuple[Object, list[str]]:
+        """As decode, for what is decoded already (a patched object)."""
+        return self._accepted(document, validation, [])
+
+    def _accepted(self, document: Object, validation: Validation, twice: list[str]) -> tuple[Object, list[str]]:
+        self._check_kind(document)
+        unknown = [*twice, *(f'unknown field "{path}"' for path in self._clean(document))]
+        if unknown and validation == "Strict":
+            raise self._refused(f"strict decoding error: {', '.join(unknown[:MAX_UNKNOWN])}")
+        structural.prepare(document, self.structural)
+        return document, unknown if validation == "Warn" else []
+
+    def _check_kind(self, document: Object) -> None:
+        kind = document.setdefault("kind", self._kind)
+        if kind != self._kind:
+            metadata = document.get("metadata")
+            name = metadata.get("name") if isinstance(metadata, dict) else ""
+            problem = invalid(Path("kind"), kind, f"must be {self._kind}")
+            raise errors.invalid(self._group, str(kind), str(name or ""), [problem])
+        document.setdefault("apiVersion", self._api_version)
+
+    def _clean(self, document: Object) -> list[str]:
+        """Rewrites metadata and prunes, in place; the paths of what is gone."""
+        structural.whole_numbers(document)
+        document["metadata"], names = self._clean_metadata(document.get("metadata") or {})
+        unknown = [f"metadata.{name}" for name in names]
+        unknown += objectmeta.clean_embedded(document, self.structural, self._clean_metadata)
+        return unknown + structural.prune(document, self.structural, root=True)
+
+    def _clean_metadata(self, metadata: Any) -> tuple[Object, list[str]]:
+        compiled = compiled_type(objectmeta.NAME, self._api_version, self._kind)
+        plain, unknown = compiled.normalize(metadata, "Warn")
+        plain.pop("creationTimestamp", None) if plain.get("creationTimestamp") is None else None
+        return plain, [text.removeprefix('unknown field "').removesuffix('"') for text in unknown]
+
+    def _refused(self, why: str) -> errors.StatusError:
+        named = f'{self._kind} in version "{self._version}" cannot be handled as a {self._kind}'
+        return errors.bad_request(f"{named}: {why}")
+
+
+def with_metadata(schema: Mapping[str, Any], root: bool = False) -> dict[str, Any]:
+    """The schema with what every resource has, and every embedded one, declared in it."""
+    made = dict(schema)
+    for name in ("items", "additionalProperties"):
+        if isinstance(made.get(name), Mapping):
+            made[name] = with_metadata(made[name])
+    properties = {name: with_metadata(below) for name, below in (made.get("properties") or {}).items()}
+    if root or made.get("x-kubernetes-embedded-resource"):
+        properties = {**TYPE_META, "metadata": METADATA, **{k: v for k, v in properties.items() if k != "metadata"}}
+    if properties:
+        made["properties"] = properties
+    return made

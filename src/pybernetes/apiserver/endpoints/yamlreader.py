@@ -1,0 +1,70 @@
+"""YAML of clients as JSON-like data, with bounds on what a small document may grow to (upstream: sigs.k8s.io/yaml over go-yaml)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+import yaml
+
+EXPANDED_BYTES = 16 << 20  # a body has 3 MiB at most: only aliases of aliases make more than this of it
+MERGED_KEYS = 10_000  # that one mapping may get by `<<`
+MERGED_MAPPINGS = 100  # that one mapping may name behind `<<`
+AROUND = 8  # bytes of punctuation that a value has in JSON, about
+EXCESSIVE = "document contains excessive aliasing"
+MERGE = "tag:yaml.org,2002:merge"
+TIMESTAMP = "tag:yaml.org,2002:timestamp"
+LOADER: Any = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # libyaml's words are those of go-yaml, which was made of it
+
+
+class Excessive(ValueError):
+    """The document would fill the memory."""
+
+    def __init__(self) -> None:
+        super().__init__(f"yaml: {EXCESSIVE}")
+
+
+class Loader(LOADER):  # type: ignore[misc]  # which base depends on how PyYAML was built
+    """Times stay text: JSON has none."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+        first: [pair for pair in pairs if pair[0] != TIMESTAMP]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def flatten_mapping(self, node: Any) -> None:
+        """What PyYAML does for `<<`, bounded."""
+        before = len(node.value)
+        merged = [value for key, value in node.value if key.tag == MERGE]
+        if sum(len(value.value) for value in merged if isinstance(value, yaml.SequenceNode)) > MERGED_MAPPINGS:
+            raise Excessive
+        super().flatten_mapping(node)
+        if len(node.value) > before + MERGED_KEYS:
+            raise Excessive
+
+
+def read(body: bytes) -> Any:
+    """One document. YAMLError, TypeError, ValueError (also for loops and what JSON cannot say), RecursionError."""
+    found = yaml.load(body, Loader=Loader)
+    if expanded_bytes(found) > EXPANDED_BYTES:
+        raise Excessive
+    return msgspec.json.decode(msgspec.json.encode(found))
+
+
+def expanded_bytes(value: Any) -> int:
+    """About how long it is as JSON, where what is shared counts each time. RecursionError where it holds itself."""
+    known: dict[int, int] = {}
+
+    def measure(part: Any) -> int:
+        if isinstance(part, str):
+            return len(part) + AROUND
+        if not isinstance(part, dict | list):
+            return AROUND
+        if id(part) not in known:
+            inside = [*part, *part.values()] if isinstance(part, dict) else part
+            known[id(part)] = AROUND + sum(map(measure, inside))
+        return known[id(part)]
+
+    return measure(value)

@@ -1,0 +1,241 @@
+"""Which definitions are valid, what names they get, and how a webhook's answer is read."""
+
+from typing import Any
+
+import pytest
+
+from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.crd import conditions, conversion, definition, names
+from pybernetes.apiserver.crd.props import DefinitionSchema
+from pybernetes.apiserver.kinds.apiextensions import customresourcedefinition as kind
+
+from ....api.customresources import definition as made
+from ....api.customresources import version
+
+NOW = "2026-01-01T00:00:00Z"
+
+
+def valid(crd: dict[str, Any]) -> list[str]:
+    kind.default(crd)
+    return [str(e) for e in definition.validate(crd)]
+
+
+def test_the_usual_one_is_valid() -> None:
+    assert valid(made()) == []
+
+
+AT = "spec.validation.openAPIV3Schema.properties[spec].properties[a]"
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        (
+            {"type": "string", "default": 1},
+            ['.default: Invalid value: "integer":  in body must be of type string: "integer"'],
+        ),
+        ({}, [".type: Required value: must not be empty for specified object fields"]),
+        ({"type": "array"}, [".items: Required value: must be specified"]),
+        ({"type": "null"}, [".type: Forbidden: type cannot be set to null, use nullable as an alternative"]),
+        ({"type": "string", "$ref": "x"}, [".$ref: Forbidden: $ref is not supported"]),
+        ({"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}, []),
+        (
+            {"type": "string", "anyOf": [{"type": "string"}]},
+            [".anyOf[0].type: Forbidden: must be empty to be structural"],
+        ),
+        (
+            {"type": "object", "x-kubernetes-preserve-unknown-fields": False},
+            [".x-kubernetes-preserve-unknown-fields: Invalid value: false: must be true or undefined"],
+        ),
+        (
+            {"type": "object", "anyOf": [{"properties": {"x": {"minimum": 1}}}]},
+            [".properties[x]: Required value: because it is defined in AT.anyOf[0].properties[x]"],
+        ),
+        (
+            {"type": "object", "default": {"x": 1}, "properties": {"y": {"type": "string"}}},
+            ['.default: Invalid value: {"x":1}: must not have unknown fields'],
+        ),
+        (
+            {
+                "type": "array",
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["k"],
+                "items": {"type": "object", "properties": {"k": {"type": "string"}}},
+            },
+            [
+                ".items.properties[k].default: Required value: this property is in x-kubernetes-list-map-keys, so it must have a default "
+                "or be a required property"
+            ],
+        ),
+    ],
+)
+def test_schemas(schema: Any, found: list[str]) -> None:
+    texts = valid(made(version(properties={"a": schema})))
+    assert [text.removeprefix(AT).replace(AT, "AT") for text in texts] == found
+
+
+def test_what_versions_do_not_share_is_blamed_where_it_is() -> None:
+    column = {"name": "", "type": "string", "jsonPath": ".a"}
+    found = valid(made(version("v1"), version("v2", storage=False, additionalPrinterColumns=[column])))
+    assert found == ["spec.versions[1].additionalPrinterColumns[0].name: Required value"]
+
+
+def test_selectable_fields_lead_somewhere() -> None:
+    fields = [{"jsonPath": path} for path in (".spec.x", ".spec.y", ".metadata.name", ".spec")]
+    found = valid(made(version(selectableFields=fields)))
+    assert [text.partition(":")[0] for text in found] == [f"spec.selectableFields[{i}].jsonPath" for i in (1, 2, 3)]
+
+
+def test_updates_keep_names_and_stored_versions() -> None:
+    old = made(version("v1"))
+    kind.default(old)
+    kind.prepare_create(old)
+    conditions.put(old, "Established", "True", "", "", NOW)
+    new = made(version("v2"), scope="Cluster")
+    kind.default(new)
+    new["status"] = old["status"]
+    kind.prepare_update(new, old)
+    assert new["status"]["storedVersions"] == ["v1", "v2"]
+    found = [str(e) for e in definition.validate_update(new, old)]
+    assert found[0] == 'spec.scope: Invalid value: "Cluster": field is immutable'
+    assert found[1].startswith('status.storedVersions[0]: Invalid value: "v1": missing from spec.versions; v1 was')
+
+
+@pytest.mark.parametrize(
+    ("annotation", "reasons"),
+    [
+        (None, ["FieldValueRequired"]),
+        ("x", ["FieldValueInvalid"]),
+        ("unapproved, a test", []),
+        ("https://github.com/kubernetes/kubernetes/pull/1", []),
+    ],
+)
+def test_groups_of_the_community_need_approval(annotation: str | None, reasons: list[str]) -> None:
+    crd = made()
+    crd["spec"]["group"], crd["metadata"]["name"] = "test.k8s.io", "things.test.k8s.io"
+    if annotation is not None:
+        crd["metadata"]["annotations"] = {names.APPROVAL: annotation}
+    kind.default(crd)
+    assert [e.reason for e in definition.validate(crd)] == reasons
+
+
+def test_warnings_tell_what_is_not_enforced() -> None:
+    odd = {"type": "string", "format": "odd", "pattern": r"\p{L}"}
+    found = definition.warnings(made(version(properties={"a": odd})))
+    assert found[0] == 'unrecognized format "odd"' and "pattern" in found[1]
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+
+def test_schemas_are_read_at_any_depth() -> None:
+    deep = {
+        "type": "array",
+        "items": {"type": "object", "nullable": False, "odd": 1, "minItems": 1.0, "description": ""},
+    }
+    obj, warnings = DefinitionSchema.made().normalize(made(version(properties={"a": deep})), "Warn")
+    at = "spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.a.items"
+    assert warnings == [f'unknown field "{at}.odd"']
+    schema = obj["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert schema["properties"]["spec"]["properties"]["a"]["items"] == {"type": "object", "minItems": 1}
+
+
+def test_a_mistyped_keyword_is_400() -> None:
+    with pytest.raises(StatusError) as caught:
+        DefinitionSchema.made().normalize(made(version(properties={"a": {"type": "integer", "minimum": "1"}})))
+    assert caught.value.code == 400 and "of type float64" in str(caught.value)
+
+
+# --- names -------------------------------------------------------------------------------------
+
+
+def named(plural: str, name: str, others: list[dict[str, Any]]) -> dict[str, Any]:
+    crd = made(plural=plural, kind=name)
+    kind.default(crd)
+    kind.prepare_create(crd)
+    return names.decided(crd, others, NOW)
+
+
+def conditions_of(crd: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(c["type"], c["status"], c["reason"]) for c in crd["status"]["conditions"]]
+
+
+def test_free_names_are_accepted() -> None:
+    crd = named("things", "Thing", [])
+    assert crd["status"]["acceptedNames"] == {
+        "plural": "things",
+        "singular": "thing",
+        "kind": "Thing",
+        "listKind": "ThingList",
+    }
+    assert conditions_of(crd) == [
+        ("NamesAccepted", "True", "NoConflicts"),
+        ("Established", "True", "InitialNamesAccepted"),
+    ]
+    assert names.decided(crd, [crd], "2027-01-01T00:00:00Z")["status"] == crd["status"]
+
+
+def test_a_name_that_is_taken_waits_until_it_is_free() -> None:
+    first = named("things", "Thing", [])
+    second = named("others", "Thing", [first])
+    assert second["status"]["acceptedNames"] == {"plural": "others", "kind": ""}
+    assert conditions_of(second) == [
+        ("NamesAccepted", "False", "ListKindConflict"),
+        ("Established", "False", "NotAccepted"),
+    ]
+    free = names.decided(second, [second], NOW)
+    assert conditions_of(free)[1] == ("Established", "True", "InitialNamesAccepted")
+
+
+def test_a_served_definition_stays_so_when_a_new_name_is_refused() -> None:
+    first, second = named("things", "Thing", []), named("others", "Other", [])
+    second["spec"]["names"]["shortNames"] = ["thing"]
+    now = names.decided(second, [first, second], NOW)
+    assert conditions_of(now) == [
+        ("NamesAccepted", "False", "ShortNamesConflict"),
+        ("Established", "True", "InitialNamesAccepted"),
+    ]
+    assert now["status"]["acceptedNames"] == second["status"]["acceptedNames"]
+
+
+# --- conversion --------------------------------------------------------------------------------
+
+ASKED = [
+    {"apiVersion": "g/v1", "kind": "K", "metadata": {"name": "n", "uid": "u", "generation": 2, "labels": {"a": "b"}}}
+]
+
+
+def answered(*objects: Any, **response: Any) -> dict[str, Any]:
+    return {"response": {"uid": "1", "result": {"status": "Success"}, "convertedObjects": list(objects), **response}}
+
+
+def test_a_webhook_may_change_labels_but_not_who_it_is() -> None:
+    obj = {
+        "apiVersion": "g/v2",
+        "kind": "K",
+        "metadata": {"name": "n", "uid": "u", "generation": 9, "labels": {"c": "d"}},
+        "spec": {},
+    }
+    (read,) = conversion.read(answered(obj), "1", ASKED, "g/v2")
+    assert read["metadata"] == {"name": "n", "uid": "u", "generation": 2, "labels": {"c": "d"}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({}, "no response provided"),
+        (answered(uid="2"), 'expected response.uid="1", got "2"'),
+        (answered(result={"status": "Failed", "message": "no"}), "no"),
+        (answered(), "returned 0 objects, expected 1"),
+        (answered({"apiVersion": "g/v1"}), "invalid groupVersion g/v1 at index 0, expected g/v2"),
+        (answered({"apiVersion": "g/v2", "kind": "J"}), "invalid kind J at index 0, expected K"),
+        (
+            answered({"apiVersion": "g/v2", "kind": "K", "metadata": {"name": "m"}}),
+            "invalid metadata of object at index 0: must have the same name",
+        ),
+    ],
+)
+def test_answers_that_are_none(answer: Any, why: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        conversion.read(answer, "1", ASKED, "g/v2")
+    assert str(caught.value) == why

@@ -1,0 +1,150 @@
+"""Values against schemas: upstream's words, formats, patterns, what an update is not blamed for."""
+
+from typing import Any
+
+import pytest
+
+from pybernetes.apiserver.crd import formats, regexp
+from pybernetes.apiserver.crd.values import Rules
+
+INT_OR_STRING = {"x-kubernetes-int-or-string": True}
+INTEGER, TEXT = {"type": "integer"}, {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "found"),
+    [
+        (INTEGER, "x", ['a: Invalid value: "string": a in body must be of type integer: "string"']),
+        (INTEGER, 1.0, []),
+        (INTEGER, True, ['a: Invalid value: "boolean": a in body must be of type integer: "boolean"']),
+        ({"type": "number"}, 1, []),
+        (TEXT, None, ['a: Invalid value: "null": a in body must be of type string: "null"']),
+        ({**TEXT, "nullable": True}, None, []),
+        (INT_OR_STRING, 1, []),
+        (INT_OR_STRING, "80%", []),
+        (INT_OR_STRING, 1.5, ['a: Invalid value: "number": a in body must be of type integer,string: "number"']),
+        ({**TEXT, "enum": ["x", "y"]}, "z", ['a: Unsupported value: "z": supported values: "x", "y"']),
+        ({**INTEGER, "enum": [1]}, 1, []),
+        ({**TEXT, "maxLength": 2}, "üü", []),
+        ({**TEXT, "maxLength": 2}, "xxx", ["a: Too long: may not be more than 2 bytes"]),
+        ({**TEXT, "pattern": "^a$"}, "a\n", ["a: Invalid value: \"a\\n\": a in body should match '^a$'"]),
+        ({**INTEGER, "multipleOf": 5}, 7, ["a: Invalid value: 7: a in body should be a multiple of 5"]),
+        ({"type": "number", "multipleOf": 0.1}, 0.3, []),
+        ({"type": "number", "maximum": 1.5}, 2, ["a: Invalid value: 2: a in body should be less than or equal to 1.5"]),
+        (
+            {"type": "array", "items": INTEGER},
+            [1, "x"],
+            ['a[1]: Invalid value: "string": a[1] in body must be of type integer: "string"'],
+        ),
+        ({"type": "array", "maxItems": 1}, [1, 2], ["a: Too many: 2: must have at most 1 items"]),
+        ({"type": "object", "required": ["x"], "properties": {"x": TEXT}}, {}, ["a.x: Required value"]),
+        (
+            {"type": "object", "additionalProperties": INTEGER},
+            {"k": ""},
+            ['a.k: Invalid value: "string": a.k in body must be of type integer: "string"'],
+        ),
+        ({**INTEGER, "not": {"enum": [1]}}, 1, ['<nil>: Invalid value: "": "a" must not validate the schema (not)']),
+        (
+            {**INTEGER, "oneOf": [{"minimum": 3}, {"maximum": 1}]},
+            2,
+            [
+                '<nil>: Invalid value: "": "a" must validate one and only one schema (oneOf). Found none valid',
+                "a: Invalid value: 2: a in body should be greater than or equal to 3",
+            ],
+        ),
+        (
+            {**INTEGER, "allOf": [{"minimum": 3}, {"minimum": 4}]},
+            2,
+            [
+                "a: Invalid value: 2: a in body should be greater than or equal to 3",
+                "a: Invalid value: 2: a in body should be greater than or equal to 4",
+                '<nil>: Invalid value: "": "a" must validate all the schemas (allOf). None validated',
+            ],
+        ),
+    ],
+)
+def test_words(schema: Any, value: Any, found: list[str]) -> None:
+    assert [str(e) for e in Rules(schema).check(value, "a")] == found
+
+
+KEYED = {
+    "type": "array",
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["k"],
+    "items": {"type": "object", "properties": {"k": TEXT, "n": {**INTEGER, "maximum": 1}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "old", "new", "fields"),
+    [
+        ({**INTEGER, "maximum": 1}, 5, 5, []),
+        ({**INTEGER, "maximum": 1}, 5, 6, ["a"]),
+        (
+            {"type": "object", "properties": {"x": {**INTEGER, "maximum": 1}, "y": TEXT}},
+            {"x": 5},
+            {"x": 5, "y": ""},
+            [],
+        ),
+        (KEYED, [{"k": "p", "n": 5}], [{"k": "q"}, {"k": "p", "n": 5}], []),
+        (KEYED, [{"k": "p", "n": 5}], [{"k": "q", "n": 5}], ["a[0].n"]),
+        ({"type": "array", "items": {**INTEGER, "maximum": 1}}, [5], [5, 0], ["a[0]"]),
+    ],
+)
+def test_what_did_not_change_is_not_blamed(schema: Any, old: Any, new: Any, fields: list[str]) -> None:
+    assert [e.field for e in Rules(schema).check(new, "a", old)] == fields
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("byte", "AAAA", "?"),
+        ("cidr", "10.0.0.0/8", "10.0.0.0"),
+        ("date", "2020-01-01", "2020-1-1"),
+        ("date-time", "2020-01-01T00:00:00Z", "2020-13-01"),
+        ("duration", "1h30m", "soon"),
+        ("email", "a@b.c", "ab"),
+        ("hostname", "a.example.com", "-a"),
+        ("ipv4", "1.2.3.4", "::1"),
+        ("ipv6", "::1", "1.2.3.4"),
+        ("isbn13", "978-3-16-148410-0", "978-3-16-148410-1"),
+        ("mac", "00:11:22:33:44:55", "00:11"),
+        ("uri", "http://a/b", "::"),
+        ("uuid4", "00000000-0000-4000-8000-000000000000", "00000000-0000-1000-8000-000000000000"),
+    ],
+)
+def test_formats(name: str, good: str, bad: str) -> None:
+    assert formats.CHECKS[name](good) and not formats.CHECKS[name](bad)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches", "misses"),
+    [
+        ("^a+$", "aa", "aa\n"),
+        (r"^[[:alpha:]]+\z", "ab", "a1"),
+        (r"^[]a]$", "]", "["),
+        (r"^\x{41}$", "A", "B"),
+        (r"^\Qa.b\E$", "a.b", "axb"),
+        (r"^\d$", "1", "٣"),
+    ],
+)
+def test_patterns_are_gos(pattern: str, matches: str, misses: str) -> None:
+    compiled = regexp.compiled(pattern)
+    assert compiled.search(matches) and not compiled.search(misses)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("(", "missing closing ): `(`"),
+        ("a)", "unexpected ): `a)`"),
+        ("[a", "missing closing ]: `[a`"),
+        ("*", "missing argument to repetition operator: `*`"),
+        ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
+        (r"(a)\1", r"invalid escape sequence: `\1`"),
+    ],
+)
+def test_patterns_that_go_refuses(pattern: str, why: str) -> None:
+    with pytest.raises(regexp.RegexpError) as caught:
+        regexp.compiled(pattern)
+    assert str(caught.value) == f"error parsing regexp: {why}"

@@ -1,0 +1,59 @@
+"""Documents that are small and would grow, and those that only look so."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import yaml
+
+from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.endpoints import negotiate, yamlreader
+
+LAUGHS = "a: &a [lol, lol]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghi"))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a: &x [1, two]\nb: *x", {"a": [1, "two"], "b": [1, "two"]}),
+        ("base: &b {x: 1}\nmore: {<<: *b, y: 2}", {"base": {"x": 1}, "more": {"x": 1, "y": 2}}),
+        ("at: 2020-01-02T03:04:05Z", {"at": "2020-01-02T03:04:05Z"}),
+        ("", None),
+    ],
+)
+def test_documents(text: str, found: object) -> None:
+    assert yamlreader.read(text.encode()) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [LAUGHS, f"a: &a {'x' * 100_000}\nb: [{'*a, ' * 1000}]", f"a: &a {{x: 1}}\nb: {{<<: [{'*a, ' * 1000}]}}"],
+)
+def test_what_would_fill_the_memory_is_refused(text: str) -> None:
+    with pytest.raises(yamlreader.Excessive, match="excessive aliasing"):
+        yamlreader.read(text.encode())
+
+
+def test_many_values_without_aliases_are_read() -> None:
+    assert len(yamlreader.read(f"a: [{'1,' * 20_000}]".encode())["a"]) == 20_000
+    assert len(yamlreader.read("".join(f"k{n}: v\n" for n in range(20_000)).encode())) == 20_000
+
+
+@pytest.mark.parametrize("text", ["&a [*a]", "[" * 50_000, "- " * 50_000, "a: &m {x: *m}"])
+def test_loops_and_depth_are_refused(text: str) -> None:
+    with pytest.raises((yaml.YAMLError, RecursionError, ValueError)):
+        yamlreader.read(text.encode())
+
+
+def test_refusals_are_told_as_upstream_does() -> None:
+    with pytest.raises(StatusError, match="error converting YAML to JSON: yaml: document contains excessive aliasing"):
+        negotiate.yaml_document(LAUGHS.encode())
+    for text, words in (
+        (b"a: [1", "yaml: line 1: did not find expected ',' or ']'"),
+        (b"a: 1\nb: c: d", "yaml: line 2: mapping values are not allowed in this context"),
+        (b"a: b: c", "yaml: mapping values are not allowed in this context"),
+    ):
+        with pytest.raises(StatusError) as refused:
+            negotiate.yaml_document(text)
+        assert str(refused.value).endswith(f"error converting YAML to JSON: {words}")
