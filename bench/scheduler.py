@@ -28,8 +28,8 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.kubeconfig import Config
 from pybernetes.client.rest import RESTClient
+from pybernetes.cluster.credentials import kubeconfig
 from pybernetes.testing.certificates import Authority
-from pybernetes.testing.cluster import kubeconfig
 
 from .figures import Figures
 
@@ -125,7 +125,7 @@ class Bench:
             ("ca.crt", authority.pem),
             ("server.crt", serving.certificate),
             ("server.key", serving.key),
-            ("kubeconfig", kubeconfig(self._url, authority.pem, admin).encode()),
+            ("kubeconfig", kubeconfig(self._url, authority.pem, "admin", admin).encode()),
         ):
             (folder / name).write_bytes(data)
         self._config = Config(self._url, ca_data=authority.pem, certificate=admin.certificate, key=admin.key)
