@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybernetes.component import command, flags
@@ -46,7 +48,8 @@ def run(values: Values) -> int:
     code = print_status(up.layout, settings)
     config = up.layout.kubeconfig("admin")
     print(f"\nkubeconfig: {config}\n\nnext:\n  export KUBECONFIG={config}")
-    print("  kubectl get pods -A -o wide\n  pybernetes status        # and: pybernetes logs PART, pybernetes down")
+    command = Path(sys.argv[0]) if Path(sys.argv[0]).name == "pybernetes" else Path(sys.prefix) / "bin" / "pybernetes"
+    print(f"  kubectl get pods -A -o wide\n  {command} status        # and: logs PART, down")
     return code
 
 

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ START_SECONDS = 60.0  # for the API server, on a machine that is busy
 NODE_SECONDS = 60.0
 WORKLOAD_SECONDS = 180.0
 POLL_SECONDS = 0.05
+DNS_SECONDS = 1.0  # for an answer; then it is asked again
 HOLLOW_NODES = 3  # where there can be no containers and no number was asked for
 
 
@@ -89,6 +91,7 @@ class Up:
 
     def __init__(self, asked: Asked, progress: Progress) -> None:
         self._asked, self._progress = asked, progress
+        self._since: datetime | None = None  # when the parts were started, if by this run
         self.layout = Layout(asked.data_dir)
 
     def run(self) -> Settings:
@@ -200,6 +203,7 @@ class Up:
             clean_host(self.layout, stored, self._progress)  # no kubelet would end these containers
         credentials.write(self.layout.settings, msgspec.json.format(msgspec.json.encode(settings)))
         self.layout.logs.mkdir(exist_ok=True)
+        self._since = datetime.now(UTC).replace(microsecond=0)
         with self.layout.log("supervisor").open("ab") as log:
             subprocess.Popen(
                 [sys.executable, "-m", "pybernetes", "supervise", f"--data-dir={self.layout.root}"],
@@ -220,7 +224,7 @@ class Up:
             if not settings.hollow:  # only now: packing takes a core, which the parts' start had more need of
                 image = asyncio.ensure_future(asyncio.to_thread(addons.pack, self.layout))
             with self._progress.step(f"node {settings.node_name} Ready" if not settings.hollow else "nodes Ready"):
-                await self._until("a node is Ready", lambda: _node_ready(client, settings), NODE_SECONDS)
+                await self._until("a node is Ready", lambda: _node_ready(client, settings, self._since), NODE_SECONDS)
             if image is not None:
                 with self._progress.step("image of the add-ons"):
                     packed = await image
@@ -237,6 +241,7 @@ class Up:
                         lambda: _available(client, "coredns", "kube-system"),
                         WORKLOAD_SECONDS,
                     )
+                    await self._until("cluster DNS answers", lambda: _dns_answers(settings), WORKLOAD_SECONDS)
         finally:
             if image is not None and not image.done():
                 image.cancel()
@@ -327,16 +332,37 @@ async def _ready(client: RESTClient) -> bool | None:
     return True if await client.raw("GET", "/readyz") == b"ok" else None
 
 
-async def _node_ready(client: RESTClient, settings: Settings) -> bool | None:
+async def _node_ready(client: RESTClient, settings: Settings, since: datetime | None) -> bool | None:
     if settings.hollow:
         nodes = (await client.list(core.Node)).items
-        ready = [node for node in nodes if _is_ready(node)]
-        return True if len(ready) >= settings.hollow_nodes else None
-    return True if _is_ready(await client.get(core.Node, settings.node_name)) else None
+        return True if sum(is_ready(node, since) for node in nodes) >= settings.hollow_nodes else None
+    return True if is_ready(await client.get(core.Node, settings.node_name), since) else None
 
 
-def _is_ready(node: core.Node) -> bool:
-    return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
+def is_ready(node: core.Node, since: datetime | None) -> bool:
+    """Whether the kubelet says so, and (`since`) has said so after the parts were started: an older word is of another run."""
+    ready = next((c for c in node.status.conditions if c.type == "Ready" and c.status == "True"), None)
+    if ready is None or since is None:
+        return ready is not None
+    return ready.last_heartbeat_time is not None and ready.last_heartbeat_time >= since
+
+
+async def _dns_answers(settings: Settings) -> bool | None:
+    """Whether the Service kube-dns knows the Service kubernetes."""
+    return await asyncio.to_thread(_ask_dns, settings.dns_ip, f"kubernetes.default.svc.{settings.domain}.") or None
+
+
+def _ask_dns(server: str, name: str) -> bool:
+    from pybernetes.dns import wire
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(DNS_SECONDS)
+        asking.sendto(wire.encode_query(1, name, wire.A), (server, 53))
+        try:
+            reply = wire.decode_reply(asking.recv(4096))
+        except wire.WireError:
+            return False
+    return bool(reply.answer.answer)
 
 
 async def _available(client: RESTClient, name: str, namespace: str) -> bool | None:

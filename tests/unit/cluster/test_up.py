@@ -1,12 +1,14 @@
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from pybernetes.api.types import core_v1 as core
 from pybernetes.cluster import parts
 from pybernetes.cluster.layout import Layout
 from pybernetes.cluster.settings import Settings
 from pybernetes.cluster.state import PartState, SupervisorState
-from pybernetes.cluster.up import Means, failing, hollow_because, last_line, node_address
+from pybernetes.cluster.up import Means, failing, hollow_because, is_ready, last_line, node_address
 
 SETTINGS = Settings(node_name="a", addresses=["192.0.2.2"])
 
@@ -64,3 +66,15 @@ def test_which_parts_run(settings: Settings, names: list[str]) -> None:
 )
 def test_the_node_keeps_its_address_while_the_host_has_it(before: list[str], present: list[str], address: str) -> None:
     assert node_address(before, present, "10.244.0.0/16") == address
+
+
+def test_a_node_is_ready_when_its_kubelet_says_so_now() -> None:
+    start = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    node = core.Node()
+    assert not is_ready(node, None)
+    before = start - timedelta(seconds=1)
+    node.status.conditions = [core.NodeCondition(type="Ready", status="True", last_heartbeat_time=before)]
+    assert is_ready(node, None)
+    assert not is_ready(node, start)
+    node.status.conditions[0].last_heartbeat_time = start
+    assert is_ready(node, start)
