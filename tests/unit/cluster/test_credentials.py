@@ -75,3 +75,22 @@ def test_kubeconfigs_load_and_name_their_users(tmp_path: Path) -> None:
     content = yaml.safe_load(layout.kubeconfig("kubelet").read_text())
     assert content["current-context"] == "system:node:node1@pybernetes"
     assert base64.b64decode(content["users"][0]["user"]["client-key-data"]).startswith(b"-----BEGIN PRIVATE KEY")
+
+
+def test_a_key_of_another_certificate_is_made_anew(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    credentials.ensure(layout, ENDPOINT, NOW)
+    layout.key("kubelet").write_bytes(layout.key("apiserver").read_bytes())
+    assert credentials.ensure(layout, ENDPOINT, NOW) == ["kubelet"]
+
+
+def test_the_key_of_tokens_is_never_replaced_silently(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    credentials.ensure(layout, ENDPOINT, NOW)
+    key, public = layout.key("sa").read_bytes(), (layout.pki / "sa.pub").read_bytes()
+    (layout.pki / "sa.pub").unlink()
+    assert credentials.ensure(layout, ENDPOINT, NOW) == ["sa"]
+    assert (layout.key("sa").read_bytes(), (layout.pki / "sa.pub").read_bytes()) == (key, public)
+    layout.key("sa").write_text("cut short")
+    with pytest.raises(CredentialsError, match="all service-account tokens end with it"):
+        credentials.ensure(layout, ENDPOINT, NOW)

@@ -49,3 +49,27 @@ def test_sigterm_ends_the_work_and_is_no_error() -> None:
         return cleaned[0]
 
     assert asyncio.run(main()) == "yes"
+
+
+def test_failures_of_a_task_group_are_lines_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    async def run(values: Values) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(failing("the port is in use"))
+
+    async def failing(text: str) -> None:
+        raise Failure(text)
+
+    assert command.main("part", FLAGS, run, []) == 1
+    assert capsys.readouterr().err == "part: the port is in use\n"
+
+
+def test_other_errors_of_a_task_group_are_not_hidden() -> None:
+    async def run(values: Values) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(failing())
+
+    async def failing() -> None:
+        raise KeyError("a mistake")
+
+    with pytest.raises(ExceptionGroup):
+        command.main("part", FLAGS, run, [])
