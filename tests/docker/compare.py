@@ -48,7 +48,7 @@ def matches(want: Any, got: Any) -> bool:
 def settled(text: str, where: str) -> str:
     """Without dates; mounts in the order of their names (Docker's is by chance) and without a size (set since 1.22)."""
     text = LS_DATE.sub("<date>", text.rstrip("\n"))
-    if where.endswith(".log"):
+    if where.endswith(".log") or ";" in where:  # a log, or what several commands said
         text = "\n".join(sorted(text.splitlines()))  # Docker reads stdout and stderr in the order that comes about
     if where.endswith("/proc/mounts"):
         text = "\n".join(sorted(re.sub(r",size=\d+k", "", text).splitlines()))
