@@ -181,5 +181,6 @@ def kube_proxy(layout: Layout, settings: Settings) -> Part:
             f"--hostname-override={settings.node_name}",
             f"--cluster-cidr={settings.pod_cidr}",
             "--proxy-mode=iptables",
+            "--iptables-min-sync-period=100ms",  # a sync is cheap: a Service works as soon as its pods are ready
         ),
     )
