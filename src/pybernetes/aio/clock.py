@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 # Deadlines this close to the target of an advance count as reached, so that float rounding never strands a sleeper.
@@ -14,7 +17,11 @@ _SETTLE_TURNS = 32
 
 
 class Clock(Protocol):
-    """Source of monotonic time and of sleeps (k8s.io/utils/clock.Clock)."""
+    """The one source of time of a part (k8s.io/utils/clock.Clock): handed to it, never looked up."""
+
+    def now(self) -> datetime:
+        """Return the time of day in UTC; it may jump, so durations are measured with `monotonic`."""
+        ...
 
     def monotonic(self) -> float:
         """Return seconds since an arbitrary fixed point."""
@@ -24,9 +31,17 @@ class Clock(Protocol):
         """Return once the given seconds have passed on this clock."""
         ...
 
+    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        """A block that is cancelled after the seconds and then raises TimeoutError, as asyncio.timeout; None: never."""
+        ...
+
 
 class RealClock:
     """The system's clock (k8s.io/utils/clock.RealClock)."""
+
+    def now(self) -> datetime:
+        """Return the system's time of day."""
+        return datetime.now(UTC)
 
     def monotonic(self) -> float:
         """Return the system's monotonic time in seconds."""
@@ -36,14 +51,23 @@ class RealClock:
         """Sleep on the running event loop."""
         await asyncio.sleep(max(seconds, 0.0))
 
+    def timeout(self, seconds: float | None) -> asyncio.Timeout:
+        """A time-out on the running event loop."""
+        return asyncio.timeout(seconds)
+
 
 class VirtualClock:
-    """A clock that moves only when told to (k8s.io/utils/clock/testing.FakeClock)."""
+    """A clock that moves only when told to (k8s.io/utils/clock/testing.FakeClock); `epoch` is its time of day at 0."""
 
-    def __init__(self, start: float = 0.0) -> None:
+    def __init__(self, start: float = 0.0, epoch: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = start
+        self._epoch = epoch
         self._sequence = 0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        """Return the epoch and the virtual time since."""
+        return self._epoch + timedelta(seconds=self._now)
 
     def monotonic(self) -> float:
         """Return the virtual time in seconds."""
@@ -59,10 +83,32 @@ class VirtualClock:
         if seconds <= 0:
             await asyncio.sleep(0)
             return
+        await self._alarm(seconds)
+
+    @asynccontextmanager
+    async def timeout(self, seconds: float | None) -> AsyncIterator[None]:
+        """A time-out that an advance of the clock can reach."""
+        async with asyncio.timeout(None) as scope:
+            if seconds is None:
+                yield
+                return
+            alarm = self._alarm(max(seconds, 0.0))
+
+            def ring(done: asyncio.Future[None]) -> None:
+                if not done.cancelled():
+                    scope.reschedule(asyncio.get_running_loop().time())
+
+            alarm.add_done_callback(ring)
+            try:
+                yield
+            finally:
+                alarm.cancel()
+
+    def _alarm(self, seconds: float) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sequence += 1
         heapq.heappush(self._sleepers, (self._now + seconds, self._sequence, future))
-        await future
+        return future
 
     async def advance(self, seconds: float) -> None:
         """Move time forward, waking sleepers one by one by deadline, then by the order in which they went to sleep.

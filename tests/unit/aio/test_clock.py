@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -82,5 +83,50 @@ def test_advance_rejects_going_back() -> None:
     async def main() -> None:
         with pytest.raises(ValueError, match="backwards"):
             await VirtualClock().advance(-1)
+
+    asyncio.run(main())
+
+
+def test_time_of_day_follows_the_virtual_clock() -> None:
+    async def main() -> None:
+        clock = VirtualClock(epoch=datetime(2026, 1, 1, tzinfo=UTC))
+        await clock.advance(90)
+        assert clock.now() == datetime(2026, 1, 1, 0, 1, 30, tzinfo=UTC)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("work", "advance", "ended"), [(5, 10, "done"), (10, 5, ""), (20, 10, "timed out")])
+def test_a_timeout_is_reached_by_an_advance_alone(work: float, advance: float, ended: str) -> None:
+    async def main() -> None:
+        clock, result = VirtualClock(), ""
+
+        async def worker() -> None:
+            nonlocal result
+            try:
+                async with clock.timeout(10):
+                    await clock.sleep(work)
+                result = "done"
+            except TimeoutError:
+                result = "timed out"
+
+        task = asyncio.create_task(worker())
+        await asyncio.sleep(0)
+        await clock.advance(advance)
+        assert result == ended
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_no_timeout_and_a_left_timeout_leave_no_sleeper() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        async with clock.timeout(None):
+            pass
+        async with clock.timeout(3):
+            pass
+        assert clock.sleepers == 0
 
     asyncio.run(main())
