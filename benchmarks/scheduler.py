@@ -1,6 +1,6 @@
 """How many pods a second are placed: 5,000 pods on 1,000 and on 5,000 nodes that are objects only.
 
-bench/run scheduler
+./bench scheduler
 
 API server (SQLite in a file, TLS) and scheduler are processes of their own, with upstream's flags; pods come through the API. Two
 figures for each number of nodes: `waiting` (the pods are there before the scheduler is; from its first binding to its last) and `arriving`
@@ -195,7 +195,7 @@ async def answers(client: RESTClient, server: subprocess.Popen[bytes]) -> None:
 
 
 def figures(nodes: Sequence[int]) -> Figures:
-    """For `bench/run`: name -> value, unit."""
+    """For `./bench`: name -> value, unit."""
     found: Figures = {}
     for number in nodes:
         for arriving in (False, True):

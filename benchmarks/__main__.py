@@ -1,28 +1,32 @@
-"""Measures: `bench/run [apiserver] [scheduler] [cluster]`; all of them without a name."""
+"""Measures: `./bench [apiserver] [scheduler] [cluster]`; all of them without a name."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import sys
 
-from .figures import report
+from .figures import load_average, report
 
 SUITES = ("apiserver", "scheduler", "cluster")
 
 
 def main(names: list[str]) -> int:
-    """Prints the figures of each suite as it ends."""
+    """Prints the figures of each suite as it ends, and what differs from the release before."""
     unknown = [name for name in names if name not in SUITES]
     if unknown:
         print(f"bench: there is no suite {unknown[0]!r}; there are {', '.join(SUITES)}", file=sys.stderr)
         return 2
+    version = importlib.metadata.version("pybernetes")
     for name in names or SUITES:
+        load = load_average()
         try:
-            report(importlib.import_module(f"bench.{name}").main())
+            report(version, importlib.import_module(f"benchmarks.{name}").main(), load)
         except RuntimeError as error:
             print(f"bench: {name}: {error}", file=sys.stderr)
             return 1
     return 0
 
 
-sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

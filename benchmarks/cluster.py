@@ -1,6 +1,6 @@
 """Figures of a whole cluster: start, memory and CPU when idle, pods to Ready on Docker. Needs root and Docker.
 
-bench/run cluster
+./bench cluster
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Figures of the API server. Needs wrk.
 
-bench/run apiserver
+./bench apiserver
 """
 
 from __future__ import annotations
