@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A controller by upstream's name; `module:class` is imported only where it runs."""
+    """A controller by upstream's name; the class of `room:class` is imported only where it runs."""
 
     name: str
     where: str
@@ -23,12 +23,12 @@ class Entry:
 
     def load(self) -> Any:
         """The class."""
-        module, _, name = self.where.partition(":")
-        return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+        room, _, name = self.where.partition(":")
+        return getattr(importlib.import_module(f"{__name__}.{room}.controller"), name)
 
 
 CONTROLLERS: tuple[Entry, ...] = (
-    Entry("endpoints-controller", "endpoints:EndpointsController", ("endpoint",)),
+    Entry("endpoints-controller", "endpoint:EndpointsController", ("endpoint",)),
     Entry("endpointslice-controller", "endpointslice:EndpointSliceController", ("endpointslice",)),
     Entry("replicationcontroller-controller", "replication:ReplicationController", ("replicationcontroller",)),
     Entry(
@@ -36,7 +36,7 @@ CONTROLLERS: tuple[Entry, ...] = (
         "endpointslicemirroring:EndpointSliceMirroringController",
         ("endpointslicemirroring",),
     ),
-    Entry("daemonset-controller", "daemonset:DaemonSetsController", ("daemonset",)),
+    Entry("daemonset-controller", "daemon:DaemonSetsController", ("daemonset",)),
     Entry("job-controller", "job:JobController", ("job",)),
     Entry("deployment-controller", "deployment:DeploymentController", ("deployment",)),
     Entry("replicaset-controller", "replicaset:ReplicaSetController", ("replicaset",)),
@@ -49,18 +49,22 @@ CONTROLLERS: tuple[Entry, ...] = (
     ),
     Entry("statefulset-controller", "statefulset:StatefulSetController", ("statefulset",)),
     Entry("namespace-controller", "namespace:NamespaceController", ("namespace",)),
-    Entry("serviceaccount-controller", "serviceaccounts:ServiceAccountsController", ("serviceaccount",)),
+    Entry("serviceaccount-controller", "serviceaccount.accounts:ServiceAccountsController", ("serviceaccount",)),
     Entry(
         "root-ca-certificate-publisher-controller",
-        "rootcacertpublisher:RootCACertPublisher",
+        "certificates.rootcacertpublisher:RootCACertPublisher",
         ("root-ca-cert-publisher",),
     ),
     Entry("garbage-collector-controller", "garbagecollector:GarbageCollector", ("garbagecollector",)),
     Entry("pod-garbage-collector-controller", "podgc:PodGCController", ("podgc",)),
     Entry("ttl-after-finished-controller", "ttlafterfinished:TTLAfterFinishedController", ("ttl-after-finished",)),
-    Entry("certificatesigningrequest-signing-controller", "csrsigning:CSRSigningController", ("csrsigning",)),
-    Entry("certificatesigningrequest-approving-controller", "csrapproving:CSRApprovingController", ("csrapproving",)),
-    Entry("certificatesigningrequest-cleaner-controller", "csrcleaner:CSRCleanerController", ("csrcleaner",)),
+    Entry("certificatesigningrequest-signing-controller", "certificates.signer:CSRSigningController", ("csrsigning",)),
+    Entry(
+        "certificatesigningrequest-approving-controller",
+        "certificates.approver:CSRApprovingController",
+        ("csrapproving",),
+    ),
+    Entry("certificatesigningrequest-cleaner-controller", "certificates.cleaner:CSRCleanerController", ("csrcleaner",)),
     Entry("ttl-controller", "ttl:TTLController", ("ttl",)),
     Entry("node-ipam-controller", "nodeipam:NodeIPAMController", ("nodeipam",)),
     Entry("node-lifecycle-controller", "nodelifecycle:NodeLifecycleController", ("nodelifecycle",)),
@@ -68,34 +72,34 @@ CONTROLLERS: tuple[Entry, ...] = (
     Entry("resourcequota-controller", "resourcequota:ResourceQuotaController", ("resourcequota",)),
     Entry(
         "serviceaccount-token-controller",
-        "serviceaccounttoken:ServiceAccountTokenController",
+        "serviceaccount.tokens:ServiceAccountTokenController",
         ("serviceaccount-token",),
     ),
-    Entry("bootstrap-signer-controller", "bootstrapsigner:BootstrapSigner", ("bootstrapsigner",), default=False),
-    Entry("token-cleaner-controller", "tokencleaner:TokenCleaner", ("tokencleaner",), default=False),
+    Entry("bootstrap-signer-controller", "bootstrap.signer:BootstrapSigner", ("bootstrapsigner",), default=False),
+    Entry("token-cleaner-controller", "bootstrap.tokencleaner:TokenCleaner", ("tokencleaner",), default=False),
     Entry(
         "persistentvolume-binder-controller",
-        "persistentvolume:PersistentVolumeController",
+        "volume.persistentvolume:PersistentVolumeController",
         ("persistentvolume-binder",),
     ),
     Entry(
-        "persistentvolumeclaim-protection-controller", "volumeprotection:PVCProtectionController", ("pvc-protection",)
+        "persistentvolumeclaim-protection-controller", "volume.protection:PVCProtectionController", ("pvc-protection",)
     ),
-    Entry("persistentvolume-protection-controller", "volumeprotection:PVProtectionController", ("pv-protection",)),
+    Entry("persistentvolume-protection-controller", "volume.protection:PVProtectionController", ("pv-protection",)),
     Entry(
         "clusterrole-aggregation-controller",
         "clusterroleaggregation:ClusterRoleAggregationController",
         ("clusterrole-aggregation",),
     ),
-    Entry("ephemeral-volume-controller", "ephemeralvolume:EphemeralVolumeController", ("ephemeral-volume",)),
-    Entry("persistentvolume-attach-detach-controller", "attachdetach:AttachDetachController", ("attachdetach",)),
+    Entry("ephemeral-volume-controller", "volume.ephemeral:EphemeralVolumeController", ("ephemeral-volume",)),
+    Entry("persistentvolume-attach-detach-controller", "volume.attachdetach:AttachDetachController", ("attachdetach",)),
     Entry(
         "persistentvolume-expander-controller",
-        "persistentvolumeexpander:PersistentVolumeExpander",
+        "volume.expand:PersistentVolumeExpander",
         ("persistentvolume-expander",),
     ),
     Entry("service-cidr-controller", "servicecidrs:ServiceCIDRsController"),
-    Entry("volumeattributesclass-protection-controller", "volumeprotection:VACProtectionController"),
+    Entry("volumeattributesclass-protection-controller", "volume.protection:VACProtectionController"),
 )
 
 

@@ -1,0 +1,52 @@
+"""Deletes bootstrap tokens that have expired (upstream: pkg/controller/bootstrap/tokencleaner.go)."""
+
+from __future__ import annotations
+
+import logging
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import core_v1 as core
+
+from ...common import Key
+from ...framework import Context, Controller
+from ..tokens import NAMESPACE, TYPE, expiration
+
+_log = logging.getLogger(__name__)
+
+
+class TokenCleaner(Controller):
+    """One queue of token secrets."""
+
+    name = "token-cleaner-controller"
+    account = "token-cleaner"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, workers=10)
+        self._secrets = self.informer(core.Secret, namespace=NAMESPACE, field_selector=f"type={TYPE}")
+        self._secrets.add_handler(self._on_secret)
+
+    def _on_secret(self, old: core.Secret | None, new: core.Secret | None) -> None:
+        if new is not None:
+            self.enqueue(new)
+
+    async def sync(self, key: Key) -> None:
+        """Deletes it when it is time, or comes back."""
+        secret = self._secrets.get(key[1], key[0])
+        if secret is None:
+            return
+        try:
+            end = expiration(secret)
+        except ValueError as error:
+            _log.warning("bootstrap token %s: %s", key[1], error)
+            return
+        if end is None:
+            return
+        left = (end - self.now()).total_seconds()
+        if left > 0:
+            self.queue.add_after(key, left)
+            return
+        try:
+            await self.client.delete(core.Secret, key[1], key[0], uid=secret.metadata.uid)
+        except StatusError as error:
+            if error.code != 404:
+                raise

@@ -1,0 +1,180 @@
+"""What the controllers of certificate signing requests share: parsed requests, the rules of signers (upstream: pkg/apis/certificates)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pybernetes.api.types import certificates_v1 as certificates
+
+from ..common import Key, condition, is_true
+from ..framework import Again, Context, Controller
+
+if TYPE_CHECKING:
+    from cryptography.x509 import CertificateSigningRequest
+
+KUBELET_SERVING = "kubernetes.io/kubelet-serving"
+KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
+API_SERVER_CLIENT = "kubernetes.io/kube-apiserver-client"
+LEGACY_UNKNOWN = "kubernetes.io/legacy-unknown"
+
+DIGITAL_SIGNATURE, KEY_ENCIPHERMENT = "digital signature", "key encipherment"
+CLIENT_AUTH, SERVER_AUTH = "client auth", "server auth"
+
+_PEM = re.compile(rb"-----BEGIN ([^-]+)-----(.*?)-----END \1-----", re.S)
+
+
+class Refused(ValueError):
+    """A request that its signer does not sign; the text goes into the condition Failed."""
+
+
+class Unparsable(ValueError):
+    """No PKCS#10 request."""
+
+
+class Waits(Again):
+    """Recognized, but the requester may not have it without a person: asked again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a PKCS#10 request asks for."""
+
+    common_name: str = ""
+    organizations: Sequence[str] = ()
+    dns_names: Sequence[str] = ()
+    ip_addresses: Sequence[str] = ()
+    emails: Sequence[str] = ()
+    uris: Sequence[str] = ()
+    parsed: CertificateSigningRequest | None = None
+
+
+def parse(pem: bytes) -> Request:
+    """Unparsable where it is none."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    block = _PEM.search(pem)
+    if block is None or block[1] != b"CERTIFICATE REQUEST":
+        raise Unparsable("PEM block type must be CERTIFICATE REQUEST")
+    try:
+        found = x509.load_der_x509_csr(base64.b64decode(b"".join(block[2].split()), validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise Unparsable(str(error)) from error
+
+    def subject(oid: Any) -> list[str]:
+        return [str(attribute.value) for attribute in found.subject.get_attributes_for_oid(oid)]
+
+    try:
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        names = x509.SubjectAlternativeName([])
+    return Request(
+        common_name=(subject(NameOID.COMMON_NAME) or [""])[-1],
+        organizations=subject(NameOID.ORGANIZATION_NAME),
+        dns_names=names.get_values_for_type(x509.DNSName),
+        ip_addresses=[str(address) for address in names.get_values_for_type(x509.IPAddress)],
+        emails=names.get_values_for_type(x509.RFC822Name),
+        uris=names.get_values_for_type(x509.UniformResourceIdentifier),
+        parsed=found,
+    )
+
+
+def check(signer: str, request: Request, usages: Collection[str]) -> None:
+    """Refused where the signer's rules are not kept; the texts and their order are upstream's."""
+    if signer == KUBELET_SERVING:
+        _check_serving(request, set(usages))
+    elif signer == KUBELET_CLIENT:
+        _check_kubelet_client(request, set(usages))
+    elif signer == API_SERVER_CLIENT:
+        _check_client(usages)
+
+
+def _check_serving(request: Request, usages: set[str]) -> None:
+    _check_organization(request)
+    if not request.dns_names and not request.ip_addresses:
+        raise Refused("DNS or IP subjectAltName is required")
+    if request.emails:
+        raise Refused("Email subjectAltNames are not allowed")
+    if request.uris:
+        raise Refused("URI subjectAltNames are not allowed")
+    _check_usages(usages, SERVER_AUTH)
+    _check_common_name(request)
+
+
+def _check_kubelet_client(request: Request, usages: set[str]) -> None:
+    _check_organization(request)
+    kinds = {"DNS": request.dns_names, "Email": request.emails, "IP": request.ip_addresses, "URI": request.uris}
+    for kind, names in kinds.items():
+        if names:
+            raise Refused(f"{kind} subjectAltNames are not allowed")
+    _check_common_name(request)
+    _check_usages(usages, CLIENT_AUTH)
+
+
+def _check_client(usages: Collection[str]) -> None:
+    for usage in usages:
+        if usage not in (DIGITAL_SIGNATURE, KEY_ENCIPHERMENT, CLIENT_AUTH):
+            raise Refused(f"invalid usage for client certificate: {usage}")
+    if CLIENT_AUTH not in usages:
+        raise Refused(f"missing required usage for client certificate: {CLIENT_AUTH}")
+
+
+def _check_organization(request: Request) -> None:
+    if list(request.organizations) != ["system:nodes"]:
+        raise Refused("subject organization is not system:nodes")
+
+
+def _check_common_name(request: Request) -> None:
+    if not request.common_name.startswith("system:node:"):
+        raise Refused("subject common name does not begin with system:node:")
+
+
+def _check_usages(usages: set[str], auth: str) -> None:
+    if usages - {KEY_ENCIPHERMENT} != {DIGITAL_SIGNATURE, auth}:
+        wanted = sorted((auth, DIGITAL_SIGNATURE, KEY_ENCIPHERMENT))
+        raise Refused(f"usages did not match [{' '.join(wanted)}]")
+
+
+def is_decided(csr: certificates.CertificateSigningRequest) -> bool:
+    """Whether somebody has approved or denied it."""
+    return any(condition(csr.status.conditions, type_) is not None for type_ in ("Approved", "Denied"))
+
+
+def is_approved(csr: certificates.CertificateSigningRequest) -> bool:
+    """Approved and not denied."""
+    found = csr.status.conditions
+    return condition(found, "Approved") is not None and condition(found, "Denied") is None
+
+
+def has_failed(csr: certificates.CertificateSigningRequest) -> bool:
+    return is_true(csr.status.conditions, "Failed")
+
+
+class CertificateController(Controller):
+    """One queue of requests without a certificate."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, workers=5)
+        self._requests = self.informer(certificates.CertificateSigningRequest)
+        self._requests.add_handler(self.on_change)
+
+    async def sync(self, key: Key) -> None:
+        """Handles one that has no certificate yet."""
+        csr = self._requests.get(key[1])
+        if csr is not None and not csr.status.certificate:
+            await self.handle(csr)
+
+    async def handle(self, csr: certificates.CertificateSigningRequest) -> None:
+        """The controller's part."""
+        raise NotImplementedError
+
+    def _failed(self, key: Any, error: Exception) -> None:
+        if isinstance(error, Waits):
+            self.queue.add_rate_limited(key)
+        else:
+            super()._failed(key, error)

@@ -1,0 +1,83 @@
+"""Keeps the config map kube-root-ca.crt in each namespace (upstream: pkg/controller/certificates/rootcacertpublisher)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import meta_v1 as meta
+
+from ...common import Key, clone, namespace_terminating
+from ...framework import Context, Controller
+from ...options import Options
+
+NAME = "kube-root-ca.crt"
+DESCRIPTION = "kubernetes.io/description"
+DESCRIBED = (
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the "
+    "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes "
+    "clusters."
+)
+
+
+def plan(known: core.ConfigMap | None, namespace: str, data: Mapping[str, str]) -> core.ConfigMap | None:
+    """The config map to create (without a known one) or to update to; None if it is as it should be."""
+    if known is None:
+        metadata = meta.ObjectMeta(name=NAME, namespace=namespace, annotations={DESCRIPTION: DESCRIBED})
+        return core.ConfigMap(metadata=metadata, data=dict(data))
+    if known.data == data and known.metadata.annotations.get(DESCRIPTION):
+        return None
+    wanted = clone(known)
+    wanted.data = dict(data)
+    wanted.metadata.annotations[DESCRIPTION] = DESCRIBED
+    return wanted
+
+
+class RootCACertPublisher(Controller):
+    """One queue of namespaces; only the config maps of its name are watched."""
+
+    name = "root-ca-certificate-publisher-controller"
+    account = "root-ca-cert-publisher"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, workers=5)
+        self._data = {"ca.crt": context.options.root_ca.decode()}
+        self._namespaces = self.informer(core.Namespace)
+        self._maps = self.informer(core.ConfigMap, field_selector=f"metadata.name={NAME}")
+        self._namespaces.add_handler(self._on_namespace)
+        self._maps.add_handler(self._on_map)
+
+    @classmethod
+    def lacks(cls, options: Options) -> str:
+        """The certificate."""
+        return "" if options.root_ca else "--root-ca-file is not set"
+
+    def _on_namespace(self, old: core.Namespace | None, new: core.Namespace | None) -> None:
+        if new is not None:
+            self.enqueue(new)
+
+    def _on_map(self, old: core.ConfigMap | None, new: core.ConfigMap | None) -> None:
+        changed = new if new is not None else old
+        if old is not None and changed is not None:
+            self.queue.add(("", changed.metadata.namespace))
+
+    async def sync(self, key: Key) -> None:
+        """Makes it or puts it right."""
+        namespace = self._namespaces.get(key[1])
+        if namespace is None or namespace.status.phase != "Active":
+            return
+        known = self._maps.get(NAME, key[1])
+        wanted = plan(known, key[1], self._data)
+        if wanted is None:
+            return
+        try:
+            if known is None:
+                await self.client.create(wanted)
+            else:
+                await self.client.update(wanted)
+        except StatusError as error:
+            # Made by another, or the namespace is gone or going: there is news of it to come.
+            if known is None and (error.code in (404, 409) or namespace_terminating(error)):
+                return
+            raise

@@ -1,0 +1,270 @@
+"""Empties a namespace that is being deleted and lets it go (upstream: pkg/controller/namespace/deletion)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import core_v1 as core
+from pybernetes.client.metadata import MetadataClient, Partial, Resource, discover, having
+
+from ..common import Key, clone
+from ..framework import Again, Context, Controller
+
+FINALIZER = "kubernetes"
+# Upstream waits 5 s before the first deletion, so that every API server has seen the namespace terminate; one second
+# is still many times what a watch takes, and a person waits for it.
+GRACE_SECONDS = 1.0
+FINALIZER_ESTIMATE = 15  # seconds that objects with finalizers are given
+FIRST_LOOK = 1.0  # seconds until what remains is looked at again, doubled up to half of what upstream estimates
+CONFLICT_RETRIES = 5
+
+# type -> (reason, message) while all is well, in upstream's order
+CONDITIONS = {
+    "NamespaceDeletionDiscoveryFailure": ("ResourcesDiscovered", "All resources successfully discovered"),
+    "NamespaceDeletionGroupVersionParsingFailure": (
+        "ParsedGroupVersions",
+        "All legacy kube types successfully parsed",
+    ),
+    "NamespaceDeletionContentFailure": (
+        "ContentDeleted",
+        "All content successfully deleted, may be waiting on finalization",
+    ),
+    "NamespaceContentRemaining": ("ContentRemoved", "All content successfully removed"),
+    "NamespaceFinalizersRemaining": ("ContentHasNoFinalizers", "All content-preserving finalizers finished"),
+}
+
+
+@dataclass(slots=True)
+class Emptied:
+    """What one go at a namespace came to; `remaining` by group and resource, `estimate` in seconds."""
+
+    undiscovered: Mapping[str, str] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    remaining: dict[str, int] = field(default_factory=dict)
+    finalizers: Counter[str] = field(default_factory=Counter)
+    estimate: int = 0
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.errors or self.undiscovered)
+
+
+def failures(emptied: Emptied) -> dict[str, tuple[str, str]]:
+    """type -> (reason, message) of the conditions that are True."""
+    found: dict[str, tuple[str, str]] = {}
+    if emptied.undiscovered:
+        groups = ", ".join(f"{name}: {why}" for name, why in sorted(emptied.undiscovered.items()))
+        why = f"unable to retrieve the complete list of server APIs: {groups}"
+        message = f"Discovery failed for some groups, {len(emptied.undiscovered)} failing: {why}"
+        found["NamespaceDeletionDiscoveryFailure"] = ("DiscoveryFailed", message)
+    if emptied.errors:
+        message = f"Failed to delete all resource types, {len(emptied.errors)} remaining: {_aggregate(emptied.errors)}"
+        found["NamespaceDeletionContentFailure"] = ("ContentDeletionFailed", message)
+    if emptied.remaining:
+        texts = sorted(f"{name} has {count} resource instances" for name, count in emptied.remaining.items())
+        message = f"Some resources are remaining: {', '.join(texts)}"
+        found["NamespaceContentRemaining"] = ("SomeResourcesRemain", message)
+    if emptied.finalizers:
+        texts = sorted(f"{name} in {count} resource instances" for name, count in emptied.finalizers.items())
+        message = f"Some content in the namespace has finalizers remaining: {', '.join(texts)}"
+        found["NamespaceFinalizersRemaining"] = ("SomeFinalizersRemain", message)
+    return found
+
+
+def _aggregate(texts: Sequence[str]) -> str:
+    unique = list(dict.fromkeys(texts))
+    return unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]"
+
+
+def conditions_of(
+    known: Sequence[core.NamespaceCondition], failing: Mapping[str, tuple[str, str]], now: datetime
+) -> list[core.NamespaceCondition]:
+    """All of upstream's conditions; a time changes only with the status."""
+    result = [c for c in known if c.type not in CONDITIONS]
+    before = {c.type: c for c in known}
+    made: list[core.NamespaceCondition] = []
+    for type_, well in CONDITIONS.items():
+        status = "True" if type_ in failing else "False"
+        reason, message = failing.get(type_, well)
+        old = before.get(type_)
+        since = old.last_transition_time if old is not None and old.status == status else now.replace(microsecond=0)
+        made.append(
+            core.NamespaceCondition(
+                type=type_, status=status, reason=reason, message=message, last_transition_time=since
+            )
+        )
+    return [*result, *made]
+
+
+def graceful_estimate(pods: Sequence[core.Pod], deleted_at: datetime, now: datetime) -> int:
+    """Seconds that the pods may still take by their grace periods; 0 once these have passed."""
+    running = [pod for pod in pods if pod.status.phase not in ("Succeeded", "Failed")]
+    estimate = max((pod.spec.termination_grace_period_seconds or 0 for pod in running), default=0)
+    return 0 if (now - deleted_at).total_seconds() >= estimate else estimate
+
+
+def next_look(estimate: int, looks: int) -> float:
+    """Seconds until the next go after so many."""
+    return min(FIRST_LOOK * 2.0**looks, estimate // 2 + 1)
+
+
+class NamespaceController(Controller):
+    """One queue of namespaces that are being deleted."""
+
+    name = "namespace-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, context.options.concurrent_namespace_syncs)
+        self._metadata = MetadataClient(self.client)
+        self._looks: Counter[Key] = Counter()
+        self._whole: set[str] = set()  # resources without deletecollection, found out by asking
+        self._namespaces = self.informer(core.Namespace)
+        self._namespaces.add_handler(self._on_namespace)
+
+    def _on_namespace(self, old: core.Namespace | None, new: core.Namespace | None) -> None:
+        if new is None:
+            assert old is not None
+            self._looks.pop(("", old.metadata.name), None)
+        elif new.metadata.deletion_timestamp is not None and (old is None or old.metadata.deletion_timestamp is None):
+            self.queue.add_after(("", new.metadata.name), GRACE_SECONDS)
+
+    async def sync(self, key: Key) -> None:
+        """One go; comes back while something remains."""
+        namespace = await self._live(key[1])
+        if namespace is None or namespace.metadata.deletion_timestamp is None:
+            return
+        if namespace.status.phase != "Terminating":
+            namespace = await self._update(namespace, _terminating, "status")
+        if namespace is None or FINALIZER not in namespace.spec.finalizers:
+            return
+        emptied = await self._empty(namespace)
+        await self._tell(namespace, emptied)
+        if emptied.failed:
+            texts = [*emptied.errors, *(f"{name}: {why}" for name, why in emptied.undiscovered.items())]
+            raise Again(f"namespace is not empty: {_aggregate(texts)}")
+        if emptied.estimate > 0:
+            self.queue.add_after(key, next_look(emptied.estimate, self._looks[key]))
+            self._looks[key] += 1
+            return
+        await self._update(namespace, _finalized, "finalize")
+
+    async def _live(self, name: str) -> core.Namespace | None:
+        try:
+            return await self.client.get(core.Namespace, name)
+        except StatusError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    async def _update(self, namespace: core.Namespace, change: Any, subresource: str) -> core.Namespace | None:
+        """Tried again on conflicts; None where it is gone or another one."""
+        current: core.Namespace | None = namespace
+        for attempt in range(CONFLICT_RETRIES):
+            if current is None or current.metadata.uid != namespace.metadata.uid:
+                return None
+            wanted = clone(current)
+            change(wanted)
+            try:
+                return await self.client.update(wanted, subresource)
+            except StatusError as error:
+                if error.code == 404:
+                    return None
+                if error.code != 409 or attempt == CONFLICT_RETRIES - 1:
+                    raise
+            current = await self._live(namespace.metadata.name)
+        return None
+
+    async def _tell(self, namespace: core.Namespace, emptied: Emptied) -> None:
+        def change(wanted: core.Namespace) -> None:
+            wanted.status.conditions = conditions_of(wanted.status.conditions, failures(emptied), self.now())
+
+        wanted = clone(namespace)
+        change(wanted)
+        stays = emptied.failed or emptied.estimate > 0
+        if stays and wanted.status.conditions != namespace.status.conditions:
+            await self._update(namespace, change, "status")
+
+    # --- emptying
+
+    async def _empty(self, namespace: core.Namespace) -> Emptied:
+        """Pods first, all other resources once these are gone, as upstream since 1.33."""
+        found = await discover(self.client)
+        emptied = Emptied(undiscovered=found.failed)
+        resources = [r for r in having(found.preferred(), "delete") if r.namespaced]
+        pods = [r for r in resources if (r.group, r.name) == ("", "pods")]
+        for resource in pods:
+            await self._empty_of(resource, namespace, emptied)
+        if not emptied.remaining:
+            for resource in resources:
+                if resource not in pods:
+                    await self._empty_of(resource, namespace, emptied)
+        return emptied
+
+    async def _empty_of(self, resource: Resource, namespace: core.Namespace, emptied: Emptied) -> None:
+        name = namespace.metadata.name
+        try:
+            estimate = await self._graceful(resource, namespace)
+            await self._delete_all(resource, name)
+            remaining = await self._remaining(resource, name)
+        except StatusError as error:
+            emptied.errors.append(str(error))
+            return
+        if not remaining:
+            return
+        emptied.remaining[f"{resource.name}.{resource.group}"] = len(remaining)  # with the dot even of the core group
+        counted = Counter(finalizer for item in remaining for finalizer in item.metadata.finalizers or ())
+        emptied.finalizers.update(counted)
+        if estimate:
+            emptied.estimate = max(emptied.estimate, estimate)
+        elif counted:
+            emptied.estimate = max(emptied.estimate, FINALIZER_ESTIMATE)
+        else:
+            where = f"{resource.group}/{resource.version}, Resource={resource.name}"
+            emptied.errors.append(f"unexpected items still remain in namespace: {name} for gvr: {where}")
+
+    async def _graceful(self, resource: Resource, namespace: core.Namespace) -> int:
+        if (resource.group, resource.name) != ("", "pods"):
+            return 0
+        pods = await self.client.list(core.Pod, namespace.metadata.name)
+        deleted_at = namespace.metadata.deletion_timestamp
+        assert deleted_at is not None
+        return graceful_estimate(pods.items, deleted_at, self.now())
+
+    async def _delete_all(self, resource: Resource, namespace: str) -> None:
+        if "deletecollection" in resource.verbs and resource.group_resource not in self._whole:
+            try:
+                await self._metadata.delete_collection(resource, namespace)
+                return
+            except StatusError as error:
+                if error.code not in (404, 405):
+                    raise
+                self._whole.add(resource.group_resource)
+        for item in await self._remaining(resource, namespace):
+            try:
+                await self._metadata.delete(resource, item.metadata.name, namespace)
+            except StatusError as error:
+                if error.code not in (404, 405):
+                    raise
+
+    async def _remaining(self, resource: Resource, namespace: str) -> list[Partial]:
+        if "list" not in resource.verbs:
+            return []
+        try:
+            return (await self._metadata.list(resource, namespace)).items
+        except StatusError as error:
+            if error.code in (404, 405):
+                return []
+            raise
+
+
+def _terminating(namespace: core.Namespace) -> None:
+    namespace.status.phase = "Terminating"
+
+
+def _finalized(namespace: core.Namespace) -> None:
+    namespace.spec.finalizers = [name for name in namespace.spec.finalizers if name != FINALIZER]

@@ -1,0 +1,320 @@
+"""Keeps the number of pods that a ReplicaSet or a ReplicationController asks for (upstream: pkg/controller/replicaset).
+
+A ReplicationController is looked at as a ReplicaSet, as upstream does; only its status is written in its own type.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cmp_to_key
+from typing import Any, ClassVar
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import apps_v1 as apps
+from pybernetes.api.types import core_v1 as core
+
+from ..common import (
+    Key,
+    as_selector,
+    clone,
+    condition,
+    controller_of,
+    deletion_order,
+    is_active,
+    is_available,
+    is_ready,
+    is_terminating,
+    key_of,
+    namespace_terminating,
+    next_availability,
+    without_condition,
+)
+from ..framework import (
+    BY_CONTROLLER,
+    Claims,
+    Context,
+    Controller,
+    Expectations,
+    bounded,
+    index_by_controller,
+    owned_and_orphans,
+    resolve,
+    slow_start,
+)
+
+BURST_REPLICAS = 500  # one sync creates or deletes no more, so that a typo floods nothing
+SECONDS_PER_POD = 2e-5  # a set of 5,000 pods that change is looked at ten times a second, not for each of them
+STATUS_RETRIES = 1  # a conflict is tried again once in place; after that the queue comes back to it
+
+
+@dataclass(frozen=True)
+class Create:
+    """So many pods of the template."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Delete:
+    """These pods, the least valuable first."""
+
+    pods: Sequence[core.Pod]
+
+
+def plan(
+    rs: apps.ReplicaSet, pods: Sequence[core.Pod], related: Sequence[core.Pod], now: datetime
+) -> Create | Delete | None:
+    """What is missing or too much; `pods` are its active ones, `related` those of all replica sets of the same owner."""
+    surplus = len(pods) - (rs.spec.replicas or 0)
+    if surplus < 0:
+        return Create(min(-surplus, BURST_REPLICAS))
+    if surplus > 0:
+        return Delete(pods_to_delete(pods, related, min(surplus, BURST_REPLICAS), now))
+    return None
+
+
+def pods_to_delete(pods: Sequence[core.Pod], related: Sequence[core.Pod], count: int, now: datetime) -> list[core.Pod]:
+    """The first `count` in upstream's order; nodes with many related pods give theirs first."""
+    if count >= len(pods):
+        return list(pods)
+    on_node = Counter(pod.spec.node_name for pod in related if is_active(pod))
+
+    def compare(a: core.Pod, b: core.Pod) -> int:
+        return deletion_order(a, b, (on_node[a.spec.node_name], on_node[b.spec.node_name]), now)
+
+    return sorted(pods, key=cmp_to_key(compare))[:count]
+
+
+def status_of(
+    rs: apps.ReplicaSet, pods: Sequence[core.Pod], terminating: int, failure: tuple[str, str] | None, now: datetime
+) -> apps.ReplicaSetStatus:
+    """The status that the pods amount to; `failure` is reason and message of what could not be done in this sync."""
+    template = rs.spec.template.metadata.labels.items()
+    conditions = list(rs.status.conditions)
+    known = condition(conditions, "ReplicaFailure")
+    if failure is not None and known is None:
+        conditions.append(
+            apps.ReplicaSetCondition(
+                type="ReplicaFailure",
+                status="True",
+                reason=failure[0],
+                message=failure[1],
+                last_transition_time=now.replace(microsecond=0),
+            )
+        )
+    elif failure is None and known is not None:
+        conditions = without_condition(conditions, "ReplicaFailure")
+    return apps.ReplicaSetStatus(
+        replicas=len(pods),
+        fully_labeled_replicas=sum(template <= pod.metadata.labels.items() for pod in pods),
+        ready_replicas=sum(map(is_ready, pods)),
+        available_replicas=sum(is_available(pod, rs.spec.min_ready_seconds, now) for pod in pods),
+        terminating_replicas=terminating,
+        observed_generation=rs.metadata.generation,
+        conditions=conditions,
+    )
+
+
+class ReplicaSetController(Controller):
+    """One queue of replica sets; pods lead to theirs."""
+
+    name = "replicaset-controller"
+    queue_name = "replicaset"
+    kind: ClassVar[Any] = apps.ReplicaSet
+
+    def __init__(self, context: Context, workers: int = 0) -> None:
+        super().__init__(context, workers or context.options.concurrent_replicaset_syncs)
+        self._expected = Expectations(context.clock)
+        self._sizes: dict[Key, int] = {}  # pods at the last sync
+        self._sets = self.informer(self.kind)
+        self._pods = self.informer(core.Pod)
+        self._sets.add_index(BY_CONTROLLER, index_by_controller)
+        self._pods.add_index(BY_CONTROLLER, index_by_controller)
+        self._sets.add_handler(self._on_set)
+        self._pods.add_handler(self._on_pod)
+
+    # --- differences of the ReplicationController, see replication.py
+
+    def view(self, obj: Any) -> apps.ReplicaSet:
+        """The object as a ReplicaSet."""
+        result: apps.ReplicaSet = obj
+        return result
+
+    def with_status(self, obj: Any, status: apps.ReplicaSetStatus) -> Any:
+        """A copy of the object with the status."""
+        copy = clone(obj)
+        copy.status = status
+        return copy
+
+    # --- what happens
+
+    def _on_set(self, old: Any | None, new: Any | None) -> None:
+        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self._expected.forget(key_of(old))
+        self.on_change(old, new)
+
+    def _on_pod(self, old: core.Pod | None, new: core.Pod | None) -> None:
+        if new is None or (new.metadata.deletion_timestamp is not None and old is None):
+            pod = new or old
+            assert pod is not None
+            self._gone(pod)
+        elif old is None:
+            self._added(new)
+        else:
+            self._updated(old, new)
+
+    def _owner(self, pod: core.Pod) -> Any | None:
+        return resolve(self._sets, controller_of(pod), pod.metadata.namespace, self.kind().kind)
+
+    def _gone(self, pod: core.Pod) -> None:
+        owner = self._owner(pod)
+        if owner is not None:
+            self._expected.deleted(key_of(owner), pod.metadata.uid)
+            self.enqueue(owner)
+
+    def _added(self, pod: core.Pod) -> None:
+        if controller_of(pod) is None:
+            self._tell_matching(pod)
+            return
+        owner = self._owner(pod)
+        if owner is not None:
+            key = key_of(owner)
+            self._expected.created(key)
+            if self._expected.satisfied(key):
+                self.queue.add(key)
+            else:
+                self._later(owner)
+
+    def _updated(self, old: core.Pod, new: core.Pod) -> None:
+        relabelled = old.metadata.labels != new.metadata.labels
+        if new.metadata.deletion_timestamp is not None:
+            # A graceful deletion shows as an update first: a replacement must not wait for its end.
+            self._gone(new)
+            if relabelled:
+                self._gone(old)
+            return
+        reowned = controller_of(old) != controller_of(new)
+        if reowned:
+            former = self._owner(old)
+            if former is not None:
+                self.enqueue(former)
+        if controller_of(new) is not None:
+            owner = self._owner(new)
+            if owner is not None:
+                self._later(owner)
+        elif relabelled or reowned:
+            self._tell_matching(new)
+
+    def _later(self, owner: Any) -> None:
+        key = key_of(owner)
+        self.queue.add_after(key, self._sizes.get(key, 0) * SECONDS_PER_POD)
+
+    def _tell_matching(self, pod: core.Pod) -> None:
+        for obj in self._sets.list(pod.metadata.namespace):
+            if as_selector(self.view(obj).spec.selector).matches(pod.metadata.labels):
+                self.enqueue(obj)
+
+    # --- what is done
+
+    async def sync(self, key: Key) -> None:
+        """Claims pods, creates or deletes, writes the status."""
+        obj = self._sets.get(key[1], key[0])
+        if obj is None:
+            self._expected.forget(key)
+            self._sizes.pop(key, None)
+            return
+        ready = self._expected.satisfied(key)
+        rs = self.view(obj)
+        selector = as_selector(rs.spec.selector)
+        candidates = owned_and_orphans(self._pods, obj)
+        claims = Claims(self.client, core.Pod, obj, selector)
+        pods = await claims.claim([pod for pod in candidates if is_active(pod)])
+        self._sizes[key] = len(pods)
+        error: Exception | None = None
+        if ready and rs.metadata.deletion_timestamp is None:
+            error = await self._act(obj, plan(rs, pods, self._related(rs, pods), self.now()))
+        terminating = sum(
+            is_terminating(pod) and controller_of(pod) is not None and selector.matches(pod.metadata.labels)
+            for pod in candidates
+        )
+        failure = None
+        if error is not None:
+            failure = ("FailedCreate" if len(pods) < (rs.spec.replicas or 0) else "FailedDelete", str(error))
+        now = self.now()
+        updated = await self._write_status(obj, status_of(rs, pods, terminating, failure, now))
+        if error is not None:
+            raise error
+        if updated is not None and rs.spec.min_ready_seconds > 0:
+            wait = next_availability(pods, rs.spec.min_ready_seconds, now)
+            if wait is not None:
+                self.queue.add_after(key, wait)
+
+    def _related(self, rs: apps.ReplicaSet, pods: Sequence[core.Pod]) -> Sequence[core.Pod]:
+        ref = controller_of(rs)
+        if ref is None or len(pods) <= (rs.spec.replicas or 0):
+            return pods
+        return [
+            pod
+            for sibling in self._sets.by_index(BY_CONTROLLER, ref.uid)
+            for pod in self._pods.by_index(BY_CONTROLLER, sibling.metadata.uid)
+        ]
+
+    async def _act(self, obj: Any, action: Create | Delete | None) -> Exception | None:
+        if isinstance(action, Create):
+            return await self._create(obj, action.count)
+        if isinstance(action, Delete):
+            return await self._delete(obj, action.pods)
+        return None
+
+    async def _create(self, obj: Any, count: int) -> Exception | None:
+        key, template = key_of(obj), self.view(obj).spec.template
+        self._expected.expect(key, additions=count)
+        attempted = 0
+
+        async def create(_: int) -> None:
+            nonlocal attempted
+            attempted += 1
+            try:
+                await self.pods_control.create_from(template, obj)
+            except BaseException as error:
+                self._expected.created(key)
+                if isinstance(error, StatusError) and namespace_terminating(error):
+                    return  # nothing can be made here any more
+                raise
+
+        _, error = await slow_start(count, create)
+        self._expected.created(key, count - attempted)
+        return error
+
+    async def _delete(self, obj: Any, pods: Sequence[core.Pod]) -> Exception | None:
+        key = key_of(obj)
+        self._expected.expect(key, deletions=[pod.metadata.uid for pod in pods])
+        errors: list[Exception] = []
+
+        async def delete(pod: core.Pod) -> None:
+            try:
+                await self.pods_control.delete(pod, obj)
+            except Exception as error:
+                self._expected.deleted(key, pod.metadata.uid)
+                if not isinstance(error, StatusError) or error.code != 404:
+                    errors.append(error)
+
+        await bounded(pods, delete)
+        return errors[0] if errors else None
+
+    async def _write_status(self, obj: Any, status: apps.ReplicaSetStatus) -> Any | None:
+        """The object as written, None where nothing had to be."""
+        for attempt in range(STATUS_RETRIES + 1):
+            wanted = self.with_status(obj, status)
+            if wanted.status == obj.status:
+                return obj
+            try:
+                return await self.client.update(wanted, "status")
+            except StatusError as error:
+                if error.code != 409 or attempt == STATUS_RETRIES:
+                    raise
+                obj = await self.client.get(self.kind, obj.metadata.name, obj.metadata.namespace)
+        return None

@@ -1,0 +1,179 @@
+"""Fills secrets of type service-account-token, and deletes them with their account (upstream: pkg/controller/serviceaccount/tokens_controller.go).
+
+Such secrets are made by hand since 1.24; pods get their tokens by TokenRequest.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import core_v1 as core
+
+from ...common import Key, clone
+from ...framework import Context, Controller
+from ...options import Options
+
+TYPE = "kubernetes.io/service-account-token"
+ACCOUNT_NAME = "kubernetes.io/service-account.name"
+ACCOUNT_UID = "kubernetes.io/service-account.uid"
+ISSUER = "kubernetes/serviceaccount"
+BY_ACCOUNT = "serviceAccount"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a token secret must hold."""
+
+    root_ca: bytes = b""
+    token: bytes = b""
+
+
+def account_of(secret: core.Secret) -> str:
+    """The name of the account it is for."""
+    return secret.metadata.annotations.get(ACCOUNT_NAME, "")
+
+
+def belongs_to(secret: core.Secret, account: core.ServiceAccount) -> bool:
+    """By name, and by uid where it has one."""
+    uid = secret.metadata.annotations.get(ACCOUNT_UID, "")
+    return account_of(secret) == account.metadata.name and uid in ("", account.metadata.uid)
+
+
+def claims_of(secret: core.Secret, account: core.ServiceAccount) -> dict[str, str]:
+    """The claims of a token that is kept in a secret; it does not expire."""
+    namespace, name = account.metadata.namespace, account.metadata.name
+    return {
+        "iss": ISSUER,
+        "kubernetes.io/serviceaccount/namespace": namespace,
+        "kubernetes.io/serviceaccount/secret.name": secret.metadata.name,
+        "kubernetes.io/serviceaccount/service-account.name": name,
+        "kubernetes.io/serviceaccount/service-account.uid": account.metadata.uid,
+        "sub": f"system:serviceaccount:{namespace}:{name}",
+    }
+
+
+def needs_token(secret: core.Secret) -> bool:
+    return not secret.data.get("token")
+
+
+def filled(secret: core.Secret, account: core.ServiceAccount, content: Content) -> core.Secret | None:
+    """The secret as it should be; None if it is so. `content.token` is used where there is none yet."""
+    wanted = clone(secret)
+    if content.root_ca:
+        wanted.data["ca.crt"] = content.root_ca
+    if not wanted.data.get("namespace"):
+        wanted.data["namespace"] = secret.metadata.namespace.encode()
+    if needs_token(secret):
+        wanted.data["token"] = content.token
+    wanted.metadata.annotations[ACCOUNT_NAME] = account.metadata.name
+    wanted.metadata.annotations[ACCOUNT_UID] = account.metadata.uid
+    return wanted if wanted != secret else None
+
+
+class Signer:
+    """Signs tokens with an RSA or EC key."""
+
+    def __init__(self, pem: bytes) -> None:
+        from cryptography.hazmat.primitives.asymmetric import ec, rsa
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+        self._key: Any = load_pem_private_key(pem, None)
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            self._algorithm = "RS256"
+        elif isinstance(self._key, ec.EllipticCurvePrivateKey):
+            self._algorithm = {256: "ES256", 384: "ES384", 521: "ES512"}[self._key.curve.key_size]
+        else:
+            raise ValueError("the key of service accounts must be RSA or EC")
+        public = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self._id = base64.urlsafe_b64encode(hashlib.sha256(public).digest()).decode().rstrip("=")
+
+    def sign(self, claims: dict[str, str]) -> bytes:
+        """The token."""
+        import jwt
+
+        return jwt.encode(claims, self._key, self._algorithm, {"kid": self._id}).encode()
+
+
+class ServiceAccountTokenController(Controller):
+    """One queue of token secrets."""
+
+    name = "serviceaccount-token-controller"
+    account = None  # secrets of every namespace: the manager has that right, and nobody else shall
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, context.options.concurrent_serviceaccount_token_syncs)
+        self._signer = Signer(context.options.service_account_private_key)
+        self._accounts = self.informer(core.ServiceAccount)
+        self._secrets = self.informer(core.Secret, field_selector=f"type={TYPE}")
+        self._secrets.add_index(BY_ACCOUNT, lambda s: [f"{s.metadata.namespace}/{account_of(s)}"])
+        self._accounts.add_handler(self._on_account)
+        self._secrets.add_handler(self._on_secret)
+
+    @classmethod
+    def lacks(cls, options: Options) -> str:
+        """The key."""
+        return "" if options.service_account_private_key else "--service-account-private-key-file is not set"
+
+    def _on_account(self, old: core.ServiceAccount | None, new: core.ServiceAccount | None) -> None:
+        if old is not None and new is not None and old.metadata.uid == new.metadata.uid:
+            return
+        account = new if new is not None else old
+        assert account is not None
+        for secret in self._secrets.by_index(BY_ACCOUNT, f"{account.metadata.namespace}/{account.metadata.name}"):
+            self.enqueue(secret)
+
+    def _on_secret(self, old: core.Secret | None, new: core.Secret | None) -> None:
+        if new is not None:
+            self.enqueue(new)
+        elif old is not None and account_of(old):
+            self.queue.add((old.metadata.namespace, old.metadata.name, account_of(old)))
+
+    async def sync(self, key: Key | tuple[str, str, str]) -> None:
+        """Fills or deletes a secret; takes a deleted one from its account's list."""
+        if len(key) == 3:
+            await self._forget(*key)
+            return
+        secret = self._secrets.get(key[1], key[0])
+        if secret is None or not account_of(secret):
+            return
+        account = await self._account(key[0], account_of(secret))
+        if account is None or not belongs_to(secret, account):
+            meta = secret.metadata
+            await self._unless_gone(
+                self.client.delete(core.Secret, key[1], key[0], uid=meta.uid, resource_version=meta.resource_version)
+            )
+            return
+        token = self._signer.sign(claims_of(secret, account)) if needs_token(secret) else b""
+        wanted = filled(secret, account, Content(self.context.options.root_ca, token))
+        if wanted is not None:
+            await self._unless_gone(self.client.update(wanted))
+
+    async def _account(self, namespace: str, name: str) -> core.ServiceAccount | None:
+        """The live one where the informer has none: it may just have been made."""
+        found: core.ServiceAccount | None = self._accounts.get(name, namespace)
+        if found is None:
+            found = await self._unless_gone(self.client.get(core.ServiceAccount, name, namespace))
+        return found
+
+    async def _forget(self, namespace: str, secret: str, name: str) -> None:
+        account = self._accounts.get(name, namespace)
+        if account is None or self._secrets.get(secret, namespace) is not None:
+            return
+        kept = [ref for ref in account.secrets if ref.name != secret]
+        if len(kept) != len(account.secrets):
+            wanted = clone(account)
+            wanted.secrets = kept
+            await self._unless_gone(self.client.update(wanted))
+
+    @staticmethod
+    async def _unless_gone(request: Any) -> Any:
+        try:
+            return await request
+        except StatusError as error:
+            if error.code == 404:
+                return None
+            raise

@@ -1,0 +1,140 @@
+"""Keeps ranges of service addresses until no address needs them (upstream: pkg/controller/servicecidrs)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import meta_v1 as meta
+from pybernetes.api.types import networking_v1 as networking
+
+from ..common import Key, condition, is_true
+from ..framework import Context, Controller
+
+FINALIZER = "networking.k8s.io/service-cidr-finalizer"
+GRACE = timedelta(seconds=10)  # for allocators to learn that a range is going, so that they take no address from it
+READY = "Kubernetes Service CIDR is ready"
+REFERENCED = "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def networks_of(cidr: networking.ServiceCIDR) -> list[Network]:
+    return [ipaddress.ip_network(text) for text in cidr.spec.cidrs]
+
+
+def is_serving(cidr: networking.ServiceCIDR) -> bool:
+    """Whether addresses may be taken from it."""
+    found = condition(cidr.status.conditions, "Ready")
+    return cidr.metadata.deletion_timestamp is None and (found is None or found.status == "True")
+
+
+def contains(network: Network, part: Network) -> bool:
+    return network.version == part.version and part.subnet_of(network)  # type: ignore[arg-type]  # of one version
+
+
+def may_go(
+    cidr: networking.ServiceCIDR, others: Iterable[networking.ServiceCIDR], addresses: Iterable[Address]
+) -> bool:
+    """Whether each of its addresses lies in another range as well."""
+    rest = [network for other in others if is_serving(other) for network in networks_of(other)]
+    own = [network for network in networks_of(cidr) if not any(contains(other, network) for other in rest)]
+    if not own:
+        return True
+    return not any(
+        any(address in network for network in own) and not any(address in network for network in rest)
+        for address in addresses
+    )
+
+
+def with_ready(
+    conditions: Sequence[meta.Condition], status: str, reason: str, message: str, now: datetime
+) -> list[meta.Condition] | None:
+    """The conditions with Ready so; None if it is."""
+    known = condition(conditions, "Ready")
+    if known is not None and (known.status, known.reason, known.message) == (status, reason, message):
+        return None
+    moved = known is None or known.status != status
+    since = now.replace(microsecond=0) if moved or known is None else known.last_transition_time
+    ready = meta.Condition(type="Ready", status=status, reason=reason, message=message, last_transition_time=since)
+    return [*(c for c in conditions if c.type != "Ready"), ready]
+
+
+class ServiceCIDRsController(Controller):
+    """One queue of ranges."""
+
+    name = "service-cidr-controller"
+    account = "service-cidrs-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, workers=5)
+        self._cidrs = self.informer(networking.ServiceCIDR)
+        self._addresses = self.informer(networking.IPAddress)
+        self._cidrs.add_handler(self._on_cidr)
+        self._addresses.add_handler(self._on_address)
+
+    def _on_cidr(self, old: networking.ServiceCIDR | None, new: networking.ServiceCIDR | None) -> None:
+        changed = new if new is not None else old
+        assert changed is not None
+        self.enqueue(changed)
+        if old is None or new is None or is_serving(old) != is_serving(new):
+            self._look_at_leaving()  # another range may take over the addresses of one that goes
+
+    def _on_address(self, old: networking.IPAddress | None, new: networking.IPAddress | None) -> None:
+        if new is None:
+            self._look_at_leaving()
+
+    def _look_at_leaving(self) -> None:
+        for cidr in self._cidrs.list():
+            if cidr.metadata.deletion_timestamp is not None:
+                self.enqueue(cidr)
+
+    async def sync(self, key: Key) -> None:
+        """Finalizer and condition; lets a deleted range go when nothing needs it."""
+        cidr = self._cidrs.get(key[1])
+        if cidr is None:
+            return
+        deleted = cidr.metadata.deletion_timestamp
+        if deleted is None:
+            await self._finalizers(cidr, add=True)
+            if not is_true(cidr.status.conditions, "Ready"):
+                await self._ready(cidr, "True", "", READY)
+            return
+        if FINALIZER not in cidr.metadata.finalizers:
+            return
+        others = [other for other in self._cidrs.list() if other.metadata.name != key[1]]
+        addresses = [ipaddress.ip_address(address.metadata.name) for address in self._addresses.list()]
+        if not may_go(cidr, others, addresses):
+            await self._ready(cidr, "False", "Terminating", REFERENCED)
+            return
+        left = (deleted + GRACE - self.now()).total_seconds()
+        if left > 0:
+            self.queue.add_after(key, left)
+        else:
+            await self._finalizers(cidr, add=False)
+
+    async def _finalizers(self, cidr: networking.ServiceCIDR, add: bool) -> None:
+        if (FINALIZER in cidr.metadata.finalizers) == add:
+            return
+        kept = [name for name in cidr.metadata.finalizers if name != FINALIZER]
+        change = {
+            "finalizers": [*kept, FINALIZER] if add else kept,
+            "resourceVersion": cidr.metadata.resource_version,
+        }
+        await self._patch(cidr, {"metadata": change})
+
+    async def _ready(self, cidr: networking.ServiceCIDR, status: str, reason: str, message: str) -> None:
+        conditions = with_ready(cidr.status.conditions, status, reason, message, self.now())
+        if conditions is not None:
+            await self._patch(cidr, {"status": {"conditions": conditions}}, "status")
+
+    async def _patch(self, cidr: networking.ServiceCIDR, patch: dict[str, Any], subresource: str = "") -> None:
+        try:
+            await self.client.patch(networking.ServiceCIDR, cidr.metadata.name, "", patch, subresource=subresource)
+        except StatusError as error:
+            if error.code != 404:
+                raise

@@ -1,0 +1,143 @@
+"""Deletes pods from nodes with NoExecute taints that they do not tolerate (upstream: pkg/controller/tainteviction)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.nodes import tolerates
+from pybernetes.api.times import format_time
+from pybernetes.api.types import core_v1 as core
+
+from ..common import Key, key_of
+from ..framework import Context, Controller
+from ..nodelifecycle.controller import BY_NODE, by_node
+
+WORKERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """A deletion that is to come."""
+
+    decided: datetime
+    at: datetime
+
+
+def tolerated_for(taints: Sequence[core.Taint], tolerations: Sequence[core.Toleration]) -> float | None:
+    """Seconds that all the taints are tolerated: 0 if one is not at all, None if all are for ever."""
+    seconds: list[int] = []
+    for taint in taints:
+        used = next((t for t in tolerations if tolerates(t, taint)), None)
+        if used is None:
+            return 0
+        if used.toleration_seconds is not None:
+            seconds.append(max(used.toleration_seconds, 0))
+    return min(seconds, default=None)
+
+
+def plan(
+    taints: Sequence[core.Taint], tolerations: Sequence[core.Toleration], known: Eviction | None, now: datetime
+) -> Eviction | None:
+    """When the pod goes; None: it stays. What was decided before stands while it is tolerated for a time."""
+    seconds = tolerated_for(taints, tolerations) if taints else None
+    if seconds is None:
+        return None
+    if seconds == 0:
+        return Eviction(now, now)
+    return known if known is not None else Eviction(now, now + timedelta(seconds=seconds))
+
+
+def no_execute(node: core.Node | None) -> list[core.Taint]:
+    """The taints that count here."""
+    return [taint for taint in node.spec.taints if taint.effect == "NoExecute"] if node is not None else []
+
+
+def disruption(pod: core.Pod, now: datetime) -> dict[str, Any]:
+    """The status patch that tells why."""
+    target = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "DeletionByTaintManager",
+        "message": "Taint manager: deleting due to NoExecute taint",
+        "lastTransitionTime": format_time(now),
+    }
+    return {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [target]}}
+
+
+class TaintEvictionController(Controller):
+    """One queue of pods that are on tainted nodes or were to go."""
+
+    name = "taint-eviction-controller"
+    account = "node-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, WORKERS)
+        self._coming: dict[Key, Eviction] = {}
+        self._told: set[Key] = set()  # pods whose deletion was announced and is being tried
+        self._nodes = self.informer(core.Node)
+        self._pods = self.informer(core.Pod)
+        self._pods.add_index(BY_NODE, by_node)
+        self._nodes.add_handler(self._on_node)
+        self._pods.add_handler(self._on_pod)
+
+    def _on_node(self, old: core.Node | None, new: core.Node | None) -> None:
+        if new is not None and no_execute(old) != no_execute(new):
+            for pod in self._pods.by_index(BY_NODE, new.metadata.name):
+                self.enqueue(pod)
+
+    def _on_pod(self, old: core.Pod | None, new: core.Pod | None) -> None:
+        pod = new if new is not None else old
+        assert pod is not None
+        if key_of(pod) not in self._coming and not no_execute(self._nodes.get(pod.spec.node_name)):
+            return  # nearly always
+        if old is None or new is None or old.spec != new.spec:
+            self.enqueue(pod)
+
+    async def sync(self, key: Key) -> None:
+        """Decides anew; deletes when it is time."""
+        pod = self._pods.get(key[1], key[0])
+        if pod is None:
+            self._cancel(key)
+            self._told.discard(key)
+            return
+        if not pod.spec.node_name or pod.metadata.deletion_timestamp is not None:
+            self._coming.pop(key, None)
+            return
+        known, now = self._coming.get(key), self.now()
+        eviction = plan(no_execute(self._nodes.get(pod.spec.node_name)), pod.spec.tolerations, known, now)
+        if eviction is None:
+            self._cancel(key)
+        elif eviction.at > now:
+            self._coming[key] = eviction
+            self.queue.add_after(key, (eviction.at - now).total_seconds())
+        else:
+            if known is not None and known.at > now:
+                self._cancel(key)  # sooner than was announced
+            self._coming.pop(key, None)
+            await self._evict(pod)
+
+    def _cancel(self, key: Key) -> None:
+        if self._coming.pop(key, None) is not None:
+            self._event(key, f"Cancelling deletion of Pod {key[0]}/{key[1]}")
+
+    def _event(self, key: Key, message: str) -> None:
+        about = core.ObjectReference(api_version="v1", kind="Pod", namespace=key[0], name=key[1])
+        self.recorder.normal(about, "TaintManagerEviction", message)
+
+    async def _evict(self, pod: core.Pod) -> None:
+        key = key_of(pod)
+        if key not in self._told:
+            self._event(key, f"Marking for deletion Pod {key[0]}/{key[1]}")
+            self._told.add(key)
+        try:
+            patch = disruption(pod, self.now())
+            await self.client.patch(core.Pod, key[1], key[0], patch, type="strategic", subresource="status")
+            await self.client.delete(core.Pod, key[1], key[0], uid=pod.metadata.uid)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+        self._told.discard(key)

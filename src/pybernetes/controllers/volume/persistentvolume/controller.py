@@ -1,0 +1,378 @@
+"""Binds claims and volumes, and releases volumes (upstream: pkg/controller/volume/persistentvolume).
+
+Volumes are made and deleted by outside provisioners; of upstream's own plugins none is here, so that a volume of policy
+Delete that nobody made, and every volume of policy Recycle, becomes Failed when its claim is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import storage_v1 as storage
+from pybernetes.client.events import reference_to
+
+from ...common import Key, clone, key_of
+from ...framework import Again, Context, Controller
+from .plan import (
+    BIND_COMPLETED,
+    BOUND_BY_CONTROLLER,
+    IN_TREE,
+    NO_VOLUME,
+    PROVISIONER,
+    SELECTED_NODE,
+    AssignClass,
+    Bind,
+    ClaimAction,
+    Event,
+    Lost,
+    Pending,
+    Provision,
+    VolumeAction,
+    Wrong,
+    best_match,
+    class_of,
+    default_class,
+    delays,
+    has_class,
+    is_bound_to,
+    plan_bound,
+    plan_named,
+    plan_volume,
+    reclaim,
+    waiting_event,
+)
+
+MATCH, BY_CLAIM = "match", "claim"
+EXTERNAL = (
+    "Waiting for a volume to be created either by the external provisioner '{}' or manually by the system administrator. "
+    "If volume creation is delayed, please verify that the provisioner is running and correctly registered."
+)
+
+
+def match_keys(volume: core.PersistentVolume) -> list[str]:
+    """Index: free volumes by class, others by the claim that they are for."""
+    ref = volume.spec.claim_ref
+    return [f"class/{class_of(volume)}"] if ref is None else [f"claim/{ref.namespace}/{ref.name}"]
+
+
+def claims_of(pod: core.Pod) -> list[str]:
+    """Index of pods: the claims that they use."""
+    names: list[str] = []
+    for volume in pod.spec.volumes:
+        if volume.persistent_volume_claim is not None:
+            names.append(volume.persistent_volume_claim.claim_name)
+        elif volume.ephemeral is not None:
+            names.append(f"{pod.metadata.name}-{volume.name}")
+    return [f"{pod.metadata.namespace}/{name}" for name in names]
+
+
+class PersistentVolumeController(Controller):
+    """One queue of claims and volumes with one worker: two at a time could bind one volume twice.
+
+    What was written counts at once, before the informers show it: binding is four writes.
+    """
+
+    name = "persistentvolume-binder-controller"
+    account = "persistent-volume-binder"
+    component = "persistentvolume-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, workers=1)
+        self._written: dict[tuple[type[Any], Key], Any] = {}
+        self._volumes = self.informer(core.PersistentVolume)
+        self._claims = self.informer(core.PersistentVolumeClaim)
+        self._classes = self.informer(storage.StorageClass)
+        self._pods = self.informer(core.Pod)
+        self._volumes.add_index(MATCH, match_keys)
+        self._pods.add_index(BY_CLAIM, claims_of)
+        self._volumes.add_handler(self._on_volume)
+        self._claims.add_handler(self._on_claim)
+        self._classes.add_handler(self._on_class)
+
+    # --- what happens
+
+    def _on_volume(self, old: core.PersistentVolume | None, new: core.PersistentVolume | None) -> None:
+        volume = new if new is not None else old
+        assert volume is not None
+        self._seen(volume, new is None)
+        if new is not None:
+            self.queue.add(("volume", "", volume.metadata.name))
+        if volume.spec.claim_ref is not None:
+            self.queue.add(("claim", volume.spec.claim_ref.namespace, volume.spec.claim_ref.name))
+        elif old is None:
+            # Upstream has claims find a new volume with the next resync only.
+            for claim in self._claims.list():
+                if not claim.spec.volume_name and class_of(claim) == class_of(volume):
+                    self.queue.add(("claim", *key_of(claim)))
+
+    def _on_claim(self, old: core.PersistentVolumeClaim | None, new: core.PersistentVolumeClaim | None) -> None:
+        claim = new if new is not None else old
+        assert claim is not None
+        self._seen(claim, new is None)
+        if new is not None:
+            self.queue.add(("claim", *key_of(claim)))
+        elif claim.spec.volume_name:
+            self.queue.add(("volume", "", claim.spec.volume_name))
+
+    def _on_class(self, old: storage.StorageClass | None, new: storage.StorageClass | None) -> None:
+        if new is None or (old is not None and old.metadata.annotations == new.metadata.annotations):
+            return
+        for claim in self._claims.list():
+            if not claim.spec.volume_name and (not has_class(claim) or class_of(claim) == new.metadata.name):
+                self.queue.add(("claim", *key_of(claim)))
+
+    def background(self) -> Iterable[Awaitable[None]]:
+        return (self._resync(),)
+
+    async def _resync(self) -> None:
+        """Looks again at what is not settled."""
+        while True:
+            await self.context.clock.sleep(self.context.options.pvclaimbinder_sync_period)
+            for claim in self._claims.list():
+                if claim.status.phase != "Bound":
+                    self.queue.add(("claim", *key_of(claim)))
+            for volume in self._volumes.list():
+                if volume.status.phase not in ("Bound", "Available"):
+                    self.queue.add(("volume", "", volume.metadata.name))
+
+    # --- what is known
+
+    def _seen(self, obj: Any, gone: bool) -> None:
+        key = (type(obj), key_of(obj))
+        known = self._written.get(key)
+        if known is not None and (gone or _version(obj) >= _version(known)):
+            del self._written[key]
+
+    def _newest(self, obj: Any) -> Any:
+        known = self._written.get((type(obj), key_of(obj)))
+        same = known is not None and known.metadata.uid == obj.metadata.uid
+        return known if same and _version(known) > _version(obj) else obj
+
+    def _volume(self, name: str) -> core.PersistentVolume | None:
+        found = self._volumes.get(name)
+        return self._newest(found) if found is not None else None
+
+    def _claim(self, namespace: str, name: str) -> core.PersistentVolumeClaim | None:
+        found = self._claims.get(name, namespace)
+        return self._newest(found) if found is not None else None
+
+    async def _write(self, obj: Any, subresource: str = "") -> Any:
+        new = await self.client.update(obj, subresource)
+        self._written[type(new), key_of(new)] = new
+        return new
+
+    # --- deciding
+
+    async def sync(self, key: tuple[str, str, str]) -> None:
+        """A claim or a volume."""
+        kind, namespace, name = key
+        try:
+            if kind == "claim":
+                claim = self._claim(namespace, name)
+                if claim is not None:
+                    await self._sync_claim(claim)
+            else:
+                volume = self._volume(name)
+                if volume is not None:
+                    await self._sync_volume(volume)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+
+    async def _sync_claim(self, claim: core.PersistentVolumeClaim) -> None:
+        action = self._plan(claim)
+        if isinstance(action, Bind):
+            await self._bind(action.volume, claim)
+        elif isinstance(action, Provision):
+            await self._provision(claim)
+        elif isinstance(action, AssignClass):
+            wanted = clone(claim)
+            wanted.spec.storage_class_name = action.name
+            await self._write(wanted)
+        elif isinstance(action, Wrong):
+            raise Again(action.text)
+        elif isinstance(action, Lost):
+            if claim.status.phase != "Lost":
+                claim = await self._claim_status(claim, "Lost", None)
+                self._tell(claim, action.event)
+        else:
+            self._tell(claim, action.event)
+            await self._claim_status(claim, "Pending", None)
+
+    def _plan(self, claim: core.PersistentVolumeClaim) -> ClaimAction:
+        named = self._volume(claim.spec.volume_name) if claim.spec.volume_name else None
+        if BIND_COMPLETED in claim.metadata.annotations:
+            return plan_bound(claim, named)
+        if claim.spec.volume_name:
+            return plan_named(claim, named)
+        classes = {found.metadata.name: found for found in self._classes.list()}
+        delayed = delays(claim, classes)
+        found = best_match(claim, self._candidates(claim), delayed)
+        if found is not None:
+            return Bind(found)
+        default = default_class(classes.values()) if not has_class(claim) else ""
+        if default:
+            return AssignClass(default)
+        if delayed and SELECTED_NODE not in claim.metadata.annotations:
+            return Pending(waiting_event(self._unscheduled(claim)))
+        return Provision() if class_of(claim) else Pending(NO_VOLUME)
+
+    def _candidates(self, claim: core.PersistentVolumeClaim) -> list[core.PersistentVolume]:
+        keys = (f"class/{class_of(claim)}", f"claim/{claim.metadata.namespace}/{claim.metadata.name}")
+        return [self._newest(volume) for key in keys for volume in self._volumes.by_index(MATCH, key)]
+
+    def _unscheduled(self, claim: core.PersistentVolumeClaim) -> list[str]:
+        pods = self._pods.by_index(BY_CLAIM, f"{claim.metadata.namespace}/{claim.metadata.name}")
+        return sorted(
+            pod.metadata.name
+            for pod in pods
+            if not pod.spec.node_name and pod.status.phase not in ("Succeeded", "Failed")
+        )
+
+    def _tell(self, about: Any, event: Event | None) -> None:
+        if event is not None:
+            self.recorder.event(about, event.type, event.reason, event.message)
+
+    # --- claims
+
+    async def _bind(self, volume: core.PersistentVolume, claim: core.PersistentVolumeClaim) -> None:
+        """Volume, its status, claim, its status: whoever dies in between, the next one goes on."""
+        volume = await self._volume_to_claim(volume, claim)
+        volume = await self._volume_phase(volume, "Bound")
+        claim = await self._claim_to_volume(claim, volume)
+        await self._claim_status(claim, "Bound", volume)
+
+    async def _volume_to_claim(
+        self, volume: core.PersistentVolume, claim: core.PersistentVolumeClaim
+    ) -> core.PersistentVolume:
+        ref = volume.spec.claim_ref
+        if ref is not None and is_bound_to(volume, claim) and ref.uid == claim.metadata.uid:
+            return volume
+        wanted = clone(volume)
+        if not is_bound_to(volume, claim):
+            wanted.metadata.annotations.setdefault(BOUND_BY_CONTROLLER, "yes")
+        wanted.spec.claim_ref = reference_to(claim)
+        written: core.PersistentVolume = await self._write(wanted)
+        return written
+
+    async def _claim_to_volume(
+        self, claim: core.PersistentVolumeClaim, volume: core.PersistentVolume
+    ) -> core.PersistentVolumeClaim:
+        wanted = clone(claim)
+        if claim.spec.volume_name != volume.metadata.name:
+            wanted.spec.volume_name = volume.metadata.name
+            wanted.metadata.annotations.setdefault(BOUND_BY_CONTROLLER, "yes")
+        wanted.metadata.annotations.setdefault(BIND_COMPLETED, "yes")
+        return await self._write(wanted) if wanted != claim else claim
+
+    async def _claim_status(
+        self, claim: core.PersistentVolumeClaim, phase: str, volume: core.PersistentVolume | None
+    ) -> core.PersistentVolumeClaim:
+        wanted = clone(claim)
+        status = wanted.status
+        if volume is None:
+            status.access_modes, status.capacity = [], {}
+        else:
+            status.access_modes = list(volume.spec.access_modes)
+            if status.phase != phase:  # later it may be less than the volume's, while the file system is to grow
+                status.capacity = dict(volume.spec.capacity)
+                attributes = volume.spec.volume_attributes_class_name
+                status.current_volume_attributes_class_name = attributes or None
+        status.phase = phase
+        return await self._write(wanted, "status") if wanted != claim else claim
+
+    async def _provision(self, claim: core.PersistentVolumeClaim) -> None:
+        name = class_of(claim)
+        found = self._classes.get(name)
+        if found is None:
+            text = f'storageclass.storage.k8s.io "{name}" not found'
+            self._tell(claim, Event("Warning", "ProvisioningFailed", text))
+            return
+        if found.provisioner.startswith(IN_TREE):
+            text = f"no volume plugin matched name: {found.provisioner}"
+            self._tell(claim, Event("Warning", "ProvisioningFailed", text))
+            return
+        wanted = clone(claim)
+        for key in PROVISIONER:
+            wanted.metadata.annotations[key] = found.provisioner
+        if wanted != claim:
+            claim = await self._write(wanted)
+        self._tell(claim, Event("Normal", "ExternalProvisioning", EXTERNAL.format(found.provisioner)))
+
+    # --- volumes
+
+    async def _sync_volume(self, volume: core.PersistentVolume) -> None:
+        claim = await self._claim_of(volume)
+        match plan_volume(volume, claim):
+            case VolumeAction.AVAILABLE:
+                await self._volume_phase(volume, "Available")
+            case VolumeAction.BOUND:
+                await self._volume_phase(volume, "Bound")
+            case VolumeAction.CLAIM:
+                assert claim is not None
+                self.queue.add(("claim", *key_of(claim)))
+            case VolumeAction.MISMATCH:
+                assert claim is not None
+                self._tell_mismatch(volume, claim)
+            case VolumeAction.UNBIND:
+                await self._unbind(volume)
+            case VolumeAction.RECLAIM:
+                if volume.status.phase not in ("Released", "Failed"):
+                    volume = await self._volume_phase(volume, "Released")
+                event = reclaim(volume)
+                if event is not None and volume.status.phase != "Failed":
+                    volume = await self._volume_phase(volume, "Failed", event.message)
+                    self._tell(volume, event)
+
+    async def _claim_of(self, volume: core.PersistentVolume) -> core.PersistentVolumeClaim | None:
+        """The claim that is meant; asked of the server before a volume is given up."""
+        ref = volume.spec.claim_ref
+        if ref is None or not ref.uid:
+            return None
+        claim = self._claim(ref.namespace, ref.name)
+        if claim is not None and claim.metadata.uid == ref.uid:
+            return claim
+        if volume.status.phase in ("Released", "Failed"):
+            return None
+        try:
+            claim = await self.client.get(core.PersistentVolumeClaim, ref.name, ref.namespace)
+        except StatusError as error:
+            if error.code == 404:
+                return None
+            raise
+        return claim if claim.metadata.uid == ref.uid else None
+
+    def _tell_mismatch(self, volume: core.PersistentVolume, claim: core.PersistentVolumeClaim) -> None:
+        why = "due to incompatible volumeMode."
+        of_volume = f'Cannot bind PersistentVolume to requested PersistentVolumeClaim "{claim.metadata.name}" {why}'
+        of_claim = f'Cannot bind PersistentVolume "{volume.metadata.name}" to requested PersistentVolumeClaim {why}'
+        self._tell(volume, Event("Warning", "VolumeMismatch", of_volume))
+        self._tell(claim, Event("Warning", "VolumeMismatch", of_claim))
+
+    async def _unbind(self, volume: core.PersistentVolume) -> None:
+        wanted = clone(volume)
+        if BOUND_BY_CONTROLLER in wanted.metadata.annotations:
+            wanted.spec.claim_ref = None
+            del wanted.metadata.annotations[BOUND_BY_CONTROLLER]
+        elif wanted.spec.claim_ref is not None:
+            wanted.spec.claim_ref.uid = ""
+        await self._volume_phase(await self._write(wanted), "Available")
+
+    async def _volume_phase(
+        self, volume: core.PersistentVolume, phase: str, message: str = ""
+    ) -> core.PersistentVolume:
+        if volume.status.phase == phase:
+            return volume
+        wanted = clone(volume)
+        wanted.status.phase, wanted.status.message = phase, message
+        written: core.PersistentVolume = await self._write(wanted, "status")
+        return written
+
+
+def _version(obj: Any) -> int:
+    """Resource versions of one resource are numbers that grow (KEP-5504)."""
+    text = obj.metadata.resource_version
+    return int(text) if text.isdigit() else 0

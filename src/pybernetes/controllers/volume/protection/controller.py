@@ -1,0 +1,153 @@
+"""Keeps claims that pods use, volumes that are bound, and attribute classes that either names, from being deleted.
+
+Upstream: pkg/controller/volume/pvcprotection, pvprotection, vacprotection.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import storage_v1 as storage
+
+from ...common import Key, clone
+from ...framework import Context, Controller
+from ..persistentvolume.controller import BY_CLAIM, claims_of
+
+CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
+VOLUME_FINALIZER = "kubernetes.io/pv-protection"
+CLASS_FINALIZER = "kubernetes.io/vac-protection"
+BY_CLASS = "volumeAttributesClass"
+
+
+def uses(pod: core.Pod, claim: Key) -> bool:
+    """Whether a pod that has a node uses the claim; the kubelet starts none whose claim is being deleted."""
+    return bool(pod.spec.node_name) and f"{claim[0]}/{claim[1]}" in claims_of(pod)
+
+
+def finalizers_with(obj: Any, finalizer: str, used: bool) -> list[str] | None:
+    """The finalizers that an object should have; None if these are its own."""
+    there = finalizer in obj.metadata.finalizers
+    if obj.metadata.deletion_timestamp is None:
+        return None if there else [*obj.metadata.finalizers, finalizer]
+    return [name for name in obj.metadata.finalizers if name != finalizer] if there and not used else None
+
+
+def classes_of(obj: Any) -> list[str]:
+    """Index of claims and volumes: the attribute classes that they name or have."""
+    names = {obj.spec.volume_attributes_class_name}
+    if isinstance(obj, core.PersistentVolumeClaim):
+        names.add(obj.status.current_volume_attributes_class_name)
+        change = obj.status.modify_volume_status
+        names.add(change.target_volume_attributes_class_name if change is not None else None)
+    return sorted(name for name in names if name)
+
+
+class _Protection(Controller):
+    async def _set(self, obj: Any, finalizers: list[str] | None) -> None:
+        if finalizers is None:
+            return
+        wanted = clone(obj)
+        wanted.metadata.finalizers = finalizers
+        try:
+            await self.client.update(wanted)
+        except StatusError as error:
+            if error.code != 404:
+                raise
+
+
+class PVCProtectionController(_Protection):
+    """One queue of claims."""
+
+    name = "persistentvolumeclaim-protection-controller"
+    account = "pvc-protection-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, workers=5)
+        self._claims = self.informer(core.PersistentVolumeClaim)
+        self._pods = self.informer(core.Pod)
+        self._pods.add_index(BY_CLAIM, claims_of)
+        self._claims.add_handler(self._on_claim)
+        self._pods.add_handler(self._on_pod)
+
+    def _on_claim(self, old: core.PersistentVolumeClaim | None, new: core.PersistentVolumeClaim | None) -> None:
+        if new is not None and finalizers_with(new, CLAIM_FINALIZER, used=False) is not None:
+            self.enqueue(new)
+
+    def _on_pod(self, old: core.Pod | None, new: core.Pod | None) -> None:
+        if (new is None and old is not None) or (
+            old is not None and new is not None and old.metadata.uid != new.metadata.uid
+        ):
+            self._look_at(old)
+
+    def _look_at(self, pod: core.Pod) -> None:
+        for key in claims_of(pod):
+            namespace, _, name = key.partition("/")
+            self.queue.add((namespace, name))
+
+    async def sync(self, key: Key) -> None:
+        """Adds the finalizer, or takes it from a claim that is being deleted and that no pod uses."""
+        claim = self._claims.get(key[1], key[0])
+        if claim is not None:
+            used = claim.metadata.deletion_timestamp is not None and await self._used(key)
+            await self._set(claim, finalizers_with(claim, CLAIM_FINALIZER, used))
+
+    async def _used(self, key: Key) -> bool:
+        if any(uses(pod, key) for pod in self._pods.by_index(BY_CLAIM, f"{key[0]}/{key[1]}")):
+            return True
+        found = await self.client.list(core.Pod, key[0])  # the informer may be behind
+        return any(uses(pod, key) for pod in found.items)
+
+
+class PVProtectionController(_Protection):
+    """One queue of volumes."""
+
+    name = "persistentvolume-protection-controller"
+    account = "pv-protection-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, workers=1)
+        self._volumes = self.informer(core.PersistentVolume)
+        self._volumes.add_handler(self._on_volume)
+
+    def _on_volume(self, old: core.PersistentVolume | None, new: core.PersistentVolume | None) -> None:
+        if new is not None and finalizers_with(new, VOLUME_FINALIZER, used=False) is not None:
+            self.enqueue(new)
+
+    async def sync(self, key: Key) -> None:
+        """Adds the finalizer, or takes it from a volume that is being deleted and not bound."""
+        volume = self._volumes.get(key[1])
+        if volume is not None:
+            await self._set(volume, finalizers_with(volume, VOLUME_FINALIZER, volume.status.phase == "Bound"))
+
+
+class VACProtectionController(_Protection):
+    """One queue of attribute classes."""
+
+    name = "volumeattributesclass-protection-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, workers=1)
+        self._classes = self.informer(storage.VolumeAttributesClass)
+        self._users = (self.informer(core.PersistentVolumeClaim), self.informer(core.PersistentVolume))
+        self._classes.add_handler(self._on_class)
+        for users in self._users:
+            users.add_index(BY_CLASS, classes_of)
+            users.add_handler(self._on_user)
+
+    def _on_class(self, old: storage.VolumeAttributesClass | None, new: storage.VolumeAttributesClass | None) -> None:
+        if new is not None and finalizers_with(new, CLASS_FINALIZER, used=False) is not None:
+            self.enqueue(new)
+
+    def _on_user(self, old: Any | None, new: Any | None) -> None:
+        if old is not None:
+            for name in set(classes_of(old)) - set(classes_of(new) if new is not None else ()):
+                self.queue.add(("", name))
+
+    async def sync(self, key: Key) -> None:
+        """Adds the finalizer, or takes it from a class that is being deleted and that nothing names."""
+        found = self._classes.get(key[1])
+        if found is not None:
+            used = any(users.by_index(BY_CLASS, key[1]) for users in self._users)
+            await self._set(found, finalizers_with(found, CLASS_FINALIZER, used))

@@ -1,0 +1,54 @@
+"""When a pod has to leave a tainted node."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pybernetes.api.types import core_v1 as core
+from pybernetes.controllers.tainteviction.controller import Eviction, plan, tolerated_for, tolerates
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TAINT = core.Taint(key="k", value="v", effect="NoExecute")
+
+
+@pytest.mark.parametrize(
+    ("toleration", "expected"),
+    [
+        ({"key": "k", "operator": "Equal", "value": "v"}, True),
+        ({"key": "k", "value": "v"}, True),
+        ({"key": "k", "value": "w"}, False),
+        ({"key": "k", "operator": "Exists"}, True),
+        ({"operator": "Exists"}, True),
+        ({"key": "other", "operator": "Exists"}, False),
+        ({"key": "k", "operator": "Exists", "effect": "NoSchedule"}, False),
+        ({"key": "k", "operator": "Exists", "effect": "NoExecute"}, True),
+    ],
+)
+def test_tolerates(toleration: dict[str, str], expected: bool) -> None:
+    assert tolerates(core.Toleration(**toleration), TAINT) is expected
+
+
+def exists(key: str, seconds: int | None = None) -> core.Toleration:
+    return core.Toleration(key=key, operator="Exists", toleration_seconds=seconds)
+
+
+def test_the_shortest_toleration_counts() -> None:
+    taints = [TAINT, core.Taint(key="l", effect="NoExecute")]
+    assert tolerated_for(taints, [exists("k", 30), exists("l", 10)]) == 10
+    assert tolerated_for(taints, [exists("k", 30), exists("l")]) == 30
+    assert tolerated_for(taints, [exists("k"), exists("l")]) is None
+    assert tolerated_for(taints, [exists("k")]) == 0
+    assert tolerated_for(taints, [exists("k", -5), exists("l")]) == 0
+    assert tolerated_for([TAINT], [exists("k", 30), exists("k")]) == 30  # the first that matches
+
+
+def test_plan() -> None:
+    soon = NOW + timedelta(seconds=30)
+    assert plan([], [], Eviction(NOW, soon), NOW) is None
+    assert plan([TAINT], [], None, NOW) == Eviction(NOW, NOW)
+    assert plan([TAINT], [exists("k")], Eviction(NOW, soon), NOW) is None
+    decided = plan([TAINT], [exists("k", 30)], None, NOW)
+    assert decided == Eviction(NOW, soon)
+    assert plan([TAINT], [exists("k", 30)], decided, NOW + timedelta(seconds=10)) == decided
