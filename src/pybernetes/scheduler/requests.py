@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from pybernetes.api import pods
+from pybernetes.api.computeresources import CPU, EPHEMERAL_STORAGE, MEMORY
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
-CPU, MEMORY, EPHEMERAL = "cpu", "memory", "ephemeral-storage"
 NONZERO = {CPU: 100, MEMORY: 200 * 1024 * 1024}  # what a container that says nothing counts for when nodes are scored
 
 Amounts = dict[str, int]  # cpu in thousandths, all else in whole units
@@ -71,22 +71,17 @@ def nonzero_requests(spec: core.PodSpec) -> tuple[int, int]:
     return wants.get(CPU, 0), wants.get(MEMORY, 0)
 
 
-def is_extended(name: str) -> bool:
-    """A resource that is the cluster's own: it has a domain, and not Kubernetes'."""
-    return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
-
-
 def is_scalar(name: str) -> bool:
     """Everything that nodes count besides cpu, memory, storage and pods."""
-    return name not in (CPU, MEMORY, EPHEMERAL, "pods", "storage")
+    return name not in (CPU, MEMORY, EPHEMERAL_STORAGE, "pods", "storage")
 
 
 def names(resources: Iterable[str]) -> list[str]:
     """In the order in which a lack of them is told."""
-    known = [CPU, MEMORY, EPHEMERAL]
+    known = [CPU, MEMORY, EPHEMERAL_STORAGE]
     return [n for n in known if n in resources] + sorted(n for n in resources if is_scalar(n))
 
 
-def _of(container: core.Container, missing: Mapping[str, int] | None) -> Amounts:
+def _of(container: pods.Container, missing: Mapping[str, int] | None) -> Amounts:
     found = amounts(container.resources.requests)
     return {**missing, **found} if missing else found

@@ -13,12 +13,13 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pybernetes.api.computeresources import CPU, EPHEMERAL_STORAGE, MEMORY
 from pybernetes.api.types import core_v1 as core
 
 from .labelcolumns import Bools, Ints, LabelColumn, LabelColumns
 from .podcounts import PodCounts
 from .pods import PodInfo
-from .requests import CPU, EPHEMERAL, MEMORY, amounts
+from .requests import amounts
 
 C = TypeVar("C", bound=np.generic)
 Rows = slice | npt.NDArray[np.int64]
@@ -65,7 +66,7 @@ class NodeTable:
         self.taint_sets: dict[tuple[Taint, ...], int] = {(): 0}
         self.allocatable: dict[str, Ints] = {}
         self.requested: dict[str, Ints] = {}
-        for name in (CPU, MEMORY, EPHEMERAL):
+        for name in (CPU, MEMORY, EPHEMERAL_STORAGE):
             self._add_resource(name)
         self.nonzero: dict[str, Ints] = {name: np.zeros(self.capacity, np.int64) for name in (CPU, MEMORY)}
         self.pod_count: Ints = np.zeros(self.capacity, np.int64)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pybernetes.scheduler.requests import granted, is_extended, is_scalar, nonzero_requests, pod_requests
+from pybernetes.api.computeresources import is_extended
+from pybernetes.scheduler.requests import granted, is_scalar, nonzero_requests, pod_requests
 
 from .make import pod
 

@@ -15,7 +15,7 @@ import msgspec
 from ._kinds import KINDS
 from ._support import decode_hook, encode_hook
 
-__all__ = ["KINDS", "decode", "encode", "type_of"]
+__all__ = ["KINDS", "decode", "encode", "from_json", "type_of"]
 
 T = TypeVar("T")
 
@@ -46,8 +46,16 @@ def decode(data: bytes | str, cls: type[T]) -> T:
         result: T = decoder.decode(data)
     except msgspec.ValidationError:
         # Go writes nil slices of required fields as null: rare enough to be found out by failing first.
-        result = msgspec.convert(_without_nulls(msgspec.json.decode(data)), cls, dec_hook=decode_hook, builtin_types=())
+        result = from_json(_without_nulls(msgspec.json.decode(data)), cls)
     return result
+
+
+def from_json(value: Any, cls: type[T]) -> T:
+    """What JSON's objects, lists and strings say, typed; null stands for the zero value; raises msgspec.ValidationError."""
+    try:
+        return msgspec.convert(value, cls, dec_hook=decode_hook, builtin_types=())
+    except msgspec.ValidationError:
+        return msgspec.convert(_without_nulls(value), cls, dec_hook=decode_hook, builtin_types=())
 
 
 def _without_nulls(value: Any) -> Any:

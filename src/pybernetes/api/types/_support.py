@@ -1,6 +1,7 @@
 """What the generated types share."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -28,10 +29,16 @@ def _epoch() -> datetime:
     return datetime(1, 1, 1, tzinfo=UTC)
 
 
+# Objects say the same few amounts ("100m", "64Mi") over and over; a quantity is immutable, so that one serves them all.
+_quantity = lru_cache(4096)(Quantity.parse)
+CACHED_CHARACTERS = 32  # longer ones are nobody's habit and would make the cache large
+
+
 def decode_hook(kind: type, value: Any) -> Any:
     """Quantities come as strings or numbers."""
     if kind is Quantity:
-        return Quantity.parse(value if isinstance(value, str) else str(value))
+        text = value if isinstance(value, str) else str(value)
+        return _quantity(text) if len(text) <= CACHED_CHARACTERS else Quantity.parse(text)
     raise NotImplementedError(kind)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.component.metrics import Registry
 
 from ..authorization.modes import Authorizers
@@ -48,6 +49,7 @@ class Services:
     write_quota: WriteStatus
     allow_privileged: bool = True
     served: Callable[[], Iterable[Resource]] = tuple  # all resources, for webhooks that know another version
+    clock: Clock = field(default_factory=RealClock)
     registry: Registry | None = None  # for the metrics of webhooks
 
     @functools.cached_property
@@ -83,7 +85,7 @@ ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
     "PodTopologyLabels": lambda s: PodTopologyLabels(s.reader),
     "MutatingAdmissionWebhook": lambda s: MutatingAdmissionWebhook(s.webhooks),
     "ValidatingAdmissionWebhook": lambda s: ValidatingAdmissionWebhook(s.webhooks),
-    "ResourceQuota": lambda s: ResourceQuota(s.reader, s.write_quota),
+    "ResourceQuota": lambda s: ResourceQuota(s.reader, s.write_quota, s.clock),
     "AlwaysDeny": lambda s: AlwaysDeny(),
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..kinds.core.resources import is_extended
+from pybernetes.api.computeresources import is_extended
+
 from ..types import Attributes
 
 

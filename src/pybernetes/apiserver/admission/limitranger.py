@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pybernetes.api import errors
+from pybernetes.api import errors, pods
 from pybernetes.api.quantity import Quantity, parse_quantity
 
 from ..types import Attributes, Reader
-from .podresources import pod_total
 
 ANNOTATION = "kubernetes.io/limit-ranger"
 
@@ -91,7 +90,9 @@ def pod_problems(pod: Object, limit: Object) -> list[str]:
             requests, limits = amounts(resources.get("requests")), amounts(resources.get("limits"))
             found += _checked(limit, _POD_CHECKS, requests, limits)
     elif limit.get("type") == "Pod":
-        found += _checked(limit, _POD_CHECKS, pod_total(spec, "requests"), pod_total(spec, "limits"))
+        whole = pods.resources_of(spec)
+        requests, limits = pods.requests(whole, overhead=False), pods.limits(whole, overhead=False)
+        found += _checked(limit, _POD_CHECKS, requests, limits)
     return found
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
+from pybernetes.aio.clock import Clock
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.api.quantity import Quantity, parse_quantity
+from pybernetes.api.quota import Usage, scopes_of
+from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import from_json
 
 from ..types import Attributes, Reader
-from .podresources import Amounts, add
-from .quotausage import evaluator, in_scope, selectors, subtract, unstated
+from .quotausage import evaluator, status_counts, subtract, unstated
 
 MAX_TRIES = 10  # of a write that others come before
 
@@ -26,7 +30,15 @@ Object = dict[str, Any]
 WriteStatus = Callable[[Object], Awaitable[Object]]
 
 
-def parsed(given: Mapping[str, str] | None) -> Amounts:
+def add(one: Mapping[str, Quantity], other: Mapping[str, Quantity]) -> Usage:
+    """The sum of both."""
+    total = dict(one)
+    for name, amount in other.items():
+        total[name] = total[name] + amount if name in total else amount
+    return total
+
+
+def parsed(given: Mapping[str, str] | None) -> Usage:
     """A ResourceList."""
     return {name: parse_quantity(text) for name, text in (given or {}).items()}
 
@@ -41,13 +53,15 @@ class Ledger:
     """A quota as counted so far."""
 
     quota: Object
-    hard: Amounts = field(init=False)
-    used: Amounts = field(init=False)
+    hard: Usage = field(init=False)
+    used: Usage = field(init=False)
+    scopes: list[core.ScopedResourceSelectorRequirement] = field(init=False)
     changed: bool = False
 
     def __post_init__(self) -> None:
         status = self.quota.get("status") or {}
         self.hard, self.used = parsed(status.get("hard")), parsed(status.get("used"))
+        self.scopes = scopes_of(from_json({"spec": self.quota.get("spec") or {}}, core.ResourceQuota))
 
     def written(self) -> Object:
         """The quota with what is used now."""
@@ -56,7 +70,7 @@ class Ledger:
         return {**self.quota, "status": {**status, "used": used}}
 
 
-def charge(attributes: Attributes, ledgers: Sequence[Ledger]) -> list[tuple[Ledger, Amounts]]:
+def charge(attributes: Attributes, ledgers: Sequence[Ledger], now: datetime) -> list[tuple[Ledger, Usage]]:
     """What a request adds to which quotas, nothing counted yet. StatusError 403 where one does not allow it."""
     obj, resource = attributes.object, attributes.resource
     assert obj is not None
@@ -64,13 +78,13 @@ def charge(attributes: Attributes, ledgers: Sequence[Ledger]) -> list[tuple[Ledg
     concerned: list[tuple[Ledger, list[str]]] = []
     for ledger in ledgers:
         names = [name for name in ledger.hard if known.matches(name)]
-        if not names or not all(in_scope(resource, obj, selector) for selector in selectors(ledger.quota)):
+        if not names or not known.in_scopes(obj, ledger.scopes):
             continue
         _constrain(attributes, ledger, names)
         concerned.append((ledger, names))
-    delta = known.usage(obj)
+    delta = known.usage(obj, now)
     if attributes.operation == "UPDATE" and attributes.old_object is not None:
-        delta = subtract(delta, known.usage(attributes.old_object))
+        delta = subtract(delta, known.usage(attributes.old_object, now))
     if all(amount.is_zero() for amount in delta.values()):
         return []
     found = []
@@ -99,7 +113,7 @@ def _constrain(attributes: Attributes, ledger: Ledger, names: Sequence[str]) -> 
         raise _refused(attributes, why)
 
 
-def _compare(attributes: Attributes, ledger: Ledger, requested: Amounts) -> None:
+def _compare(attributes: Attributes, ledger: Ledger, requested: Usage) -> None:
     total = add(ledger.used, requested)
     exceeded = [name for name in requested if total[name] > ledger.hard[name]]
     if exceeded:
@@ -112,7 +126,7 @@ def _compare(attributes: Attributes, ledger: Ledger, requested: Amounts) -> None
 
 
 def counts(attributes: Attributes) -> bool:
-    """Whether a write can change what is used: of pods that are there, a resize alone."""
+    """Whether a write can change what is used: of pods that are there, a resize alone; of claims, what was granted."""
     resource = attributes.resource
     match attributes.operation, attributes.subresource:
         case "CREATE", "":
@@ -121,12 +135,14 @@ def counts(attributes: Attributes) -> bool:
             return evaluator(resource).updates
         case "UPDATE", "resize":
             return (resource.group, resource.name) == ("", "pods")
+        case "UPDATE", "status" if (resource.group, resource.name) == ("", "persistentvolumeclaims"):
+            return status_counts(attributes.object or {}, attributes.old_object or {})
     return False
 
 
-def count(attributes: Attributes, ledgers: Sequence[Ledger]) -> None:
+def count(attributes: Attributes, ledgers: Sequence[Ledger], now: datetime) -> None:
     """Counts a request in; StatusError 403, and nothing is counted."""
-    for ledger, requested in charge(attributes, ledgers):
+    for ledger, requested in charge(attributes, ledgers, now):
         nonzero = {name: amount for name, amount in requested.items() if not amount.is_zero()}
         if nonzero and not attributes.dry_run:
             ledger.used = add(ledger.used, nonzero)
@@ -141,8 +157,8 @@ class ResourceQuota:
 
     name = "ResourceQuota"
 
-    def __init__(self, reader: Reader, write: WriteStatus) -> None:
-        self._reader, self._write = reader, write
+    def __init__(self, reader: Reader, write: WriteStatus, clock: Clock) -> None:
+        self._reader, self._write, self._clock = reader, write, clock
         self._waiting: dict[str, list[Waiting]] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
 
@@ -183,7 +199,7 @@ class ResourceQuota:
     async def _settle(self, namespace: str, batch: list[Waiting]) -> None:
         for _ in range(MAX_TRIES):
             ledgers = [Ledger(quota) for quota in self._reader.list("", "resourcequotas", namespace)]
-            results = [_attempt(attributes, ledgers) for attributes, _ in batch]
+            results = [_attempt(attributes, ledgers, self._clock.now()) for attributes, _ in batch]
             if await self._written(ledgers):
                 break
         else:
@@ -216,9 +232,9 @@ class ResourceQuota:
         return True
 
 
-def _attempt(attributes: Attributes, ledgers: Sequence[Ledger]) -> StatusError | None:
+def _attempt(attributes: Attributes, ledgers: Sequence[Ledger], now: datetime) -> StatusError | None:
     try:
-        count(attributes, ledgers)
+        count(attributes, ledgers, now)
     except StatusError as error:
         return error
     return None

@@ -12,13 +12,7 @@ from typing import Any
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.quantity import Quantity
-from pybernetes.api.types import core_v1 as core
-from pybernetes.client.metadata import MetadataClient, MetadataInformer, Resource, discover
-from pybernetes.client.types import WatchEvent
-
-from ..common import Key, clone
-from ..framework import Context, Controller
-from .usage import (
+from pybernetes.api.quota import (
     SERVICE_NAMES,
     Usage,
     claim_in_scope,
@@ -35,6 +29,12 @@ from .usage import (
     status_of,
     total,
 )
+from pybernetes.api.types import core_v1 as core
+from pybernetes.client.metadata import MetadataClient, MetadataInformer, Resource, discover
+from pybernetes.client.types import WatchEvent
+
+from ..common import Key, clone
+from ..framework import Context, Controller
 
 _log = logging.getLogger(__name__)
 

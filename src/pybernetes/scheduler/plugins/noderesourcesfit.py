@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from pybernetes.api.computeresources import CPU, MEMORY, is_extended
+
 from ..clusterevents import Event
 from ..interface import MAX_SCORE, Cycle, Depends, Handle, Plugin, Verdict
 from ..labelcolumns import Bools, Ints
 from ..pods import PodInfo
-from ..requests import CPU, MEMORY, amounts, granted, is_extended, is_scalar, names, pod_requests
+from ..requests import amounts, granted, is_scalar, names, pod_requests
 from ..table import NodeTable, Rows
 
 TOO_MANY = "Too many pods"

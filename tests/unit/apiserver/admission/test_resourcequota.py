@@ -2,13 +2,18 @@
 
 import asyncio
 import copy
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from pybernetes.aio.clock import VirtualClock
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
-from pybernetes.apiserver.admission.quotausage import claim_usage, in_scope, pod_usage, service_usage
+from pybernetes.api.quantity import Quantity
+from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import from_json
+from pybernetes.apiserver.admission.quotausage import evaluator
 from pybernetes.apiserver.admission.resourcequota import ResourceQuota
 from pybernetes.apiserver.kinds.apps import deployment
 from pybernetes.apiserver.kinds.core import persistentvolumeclaim, pod, service
@@ -19,6 +24,23 @@ from pybernetes.apiserver.user import LOOPBACK
 from ..fakes import Objects, meta
 
 Object = dict[str, Any]
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def pod_usage(obj: Object) -> dict[str, Quantity]:
+    return evaluator(pod.RESOURCE).usage(obj, NOW)
+
+
+def service_usage(obj: Object) -> dict[str, Quantity]:
+    return evaluator(service.RESOURCE).usage(obj, NOW)
+
+
+def claim_usage(obj: Object) -> dict[str, Quantity]:
+    return evaluator(persistentvolumeclaim.RESOURCE).usage(obj, NOW)
+
+
+def in_scope(resource: Resource, obj: Object, scope: Object) -> bool:
+    return evaluator(resource).in_scopes(obj, [from_json(scope, core.ScopedResourceSelectorRequirement)])
 
 
 def a_pod(requests: dict[str, str] | None = None, limits: dict[str, str] | None = None, **spec: Any) -> Object:
@@ -42,7 +64,7 @@ class Quotas:
         self.objects = Objects(*(("", "resourcequotas", one) for one in quotas))
         self.writes = 0
         self.meanwhile: Object | None = None  # what another server writes before the next write
-        self.plugin = ResourceQuota(self.objects, self.write)
+        self.plugin = ResourceQuota(self.objects, self.write, VirtualClock(epoch=NOW))
 
     async def write(self, new: Object) -> Object:
         await asyncio.sleep(0)

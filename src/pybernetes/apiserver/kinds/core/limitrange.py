@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pybernetes.api import field
+from pybernetes.api.computeresources import overcommit_allowed
 from pybernetes.api.field import Path
 from pybernetes.api.names import label_key_errors
 
 from ...resource import Errors, Object, Resource
 from ..validation import each, quantity
 from .poddefaults import rounded
-from .resources import container_resource_name, overcommit_allowed, resource_name
+from .resources import container_resource_name, resource_name
 
 TYPES = ("Pod", "Container", "PersistentVolumeClaim")
 _LISTS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pybernetes.api import field
+from pybernetes.api.computeresources import is_native
 from pybernetes.api.field import Path
 from pybernetes.api.names import label_key_errors
 
@@ -16,7 +17,7 @@ from ..strategy import keep_spec, keep_status
 from ..validation import difference, each, immutable, quantity, same
 from .claims import claim_spec
 from .poddefaults import rounded
-from .resources import is_native, quantity_value
+from .resources import quantity_value
 
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 SHORT_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}

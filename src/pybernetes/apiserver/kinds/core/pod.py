@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pybernetes.api import pods
 from pybernetes.api.times import format_time
 
 from ...resource import Object, Resource, Stamp
 from ..strategy import keep, keep_spec_and, keep_status
 from . import podparts, podtable, podupdate, podwarnings, profiles
 from .poddefaults import default_pod
-from .resources import qos_class
 
 _STATUS_KEEPS = keep_spec_and("ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds")
 GATED = {
@@ -27,7 +27,7 @@ GATED = {
 def prepare_create(pod: Object) -> None:
     """Pending, in its class of service; label keys of affinity terms become selectors."""
     spec = pod["spec"]
-    pod["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
+    pod["status"] = {"phase": "Pending", "qosClass": pods.qos_class(pods.resources_of(spec))}
     if spec.get("schedulingGates"):
         pod["status"]["conditions"] = [dict(GATED)]
     labels = (pod.get("metadata") or {}).get("labels") or {}

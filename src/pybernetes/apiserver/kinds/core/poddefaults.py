@@ -6,10 +6,11 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from pybernetes.api import pods
+from pybernetes.api.computeresources import is_huge_page, overcommit_allowed
 from pybernetes.api.quantity import Quantity
 
 from ..validation import quantity
-from .resources import container_total, is_huge_page, overcommit_allowed
 
 Object = dict[str, Any]
 
@@ -214,7 +215,7 @@ def _pod_level(spec: Object) -> None:
     if not limits:
         return
     requests = dict(resources.get("requests") or {})
-    for name, amount in container_total(spec).items():
+    for name, amount in pods.container_requests(pods.resources_of(spec)).items():
         if name in ("cpu", "memory") and overcommit_allowed(name):
             requests.setdefault(name, str(amount))
     for name, text in limits.items():
@@ -229,7 +230,7 @@ def _huge_page_limits(spec: Object, resources: Object) -> None:
     limits, requests = dict(resources.get("limits") or {}), resources.get("requests") or {}
     if not limits and not requests:
         return
-    for name, amount in container_total(spec, "limits").items():
+    for name, amount in pods.container_limits(pods.resources_of(spec)).items():
         if is_huge_page(name) and name not in requests:
             limits.setdefault(name, str(amount))
     if limits:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pybernetes.api import field
+from pybernetes.api import field, pods
+from pybernetes.api.computeresources import is_huge_page
 from pybernetes.api.field import Path
 
 from ..validation import WHOLE_OBJECT, Errors, dns_label, dns_subdomain, quantity
-from .resources import container_total, is_huge_page, pod_resource_name, requirements
+from .resources import pod_resource_name, requirements
 
 Object = Mapping[str, Any]
 
@@ -23,11 +24,12 @@ def pod_resources(path: Path, resources: Object, spec: Object) -> Errors:
         errors.append(field.forbidden(path / "claims", "claims may not be set for Resources at pod-level"))
     errors += requirements(path, resources, (), pod_resource_name)
     requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
-    for name, amount in container_total(spec).items():
+    whole = pods.resources_of(spec)
+    for name, amount in pods.container_requests(whole).items():
         if name in requests and amount > quantity(requests[name]):
             why = f"must be greater than or equal to aggregate container requests of {amount}"
             errors.append(field.invalid((path / "requests").key(name), requests[name], why))
-    for name, amount in container_total(spec, "limits").items():
+    for name, amount in pods.container_limits(whole).items():
         if is_huge_page(name) and name in limits and amount > quantity(limits[name]):
             why = f"must be greater than or equal to aggregate container limits of {amount}"
             errors.append(field.invalid((path / "limits").key(name), limits[name], why))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from pybernetes.api import field
+from pybernetes.api import field, pods
 from pybernetes.api.field import Path
 
 from ..validation import (
@@ -26,7 +26,6 @@ from .affinity import tolerations
 from .containers import image_without_spaces
 from .podspec import MIRROR, condition_types, pod_annotations, pod_spec
 from .profiles import APPARMOR, fields_match
-from .resources import qos_class
 
 Object = Mapping[str, Any]
 SPEC, META, STATUS = Path("spec"), Path("metadata"), Path("status")
@@ -334,8 +333,8 @@ def validate_resize(new: Object, old: Object) -> Errors:
     if (before.get("os") or {}).get("name") == "windows":
         return [field.forbidden(WHOLE_OBJECT, "windows pods cannot be resized")]
     errors = whole_pod(new)
-    was = (old.get("status") or {}).get("qosClass") or qos_class(before)
-    if was != qos_class(spec):
+    was = (old.get("status") or {}).get("qosClass") or pods.qos_class(pods.resources_of(before))
+    if was != pods.qos_class(pods.resources_of(spec)):
         errors.append(field.invalid(SPEC, was, "Pod QOS Class may not change as a result of resizing"))
     running = [
         c for c in (old.get("status") or {}).get("containerStatuses") or () if (c.get("state") or {}).get("running")

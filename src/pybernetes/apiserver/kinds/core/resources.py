@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache
 from typing import Any
 
 from pybernetes.api import field
+from pybernetes.api.computeresources import (
+    COMPUTE,
+    HUGE_PAGES,
+    is_extended,
+    is_huge_page,
+    is_native,
+    overcommit_allowed,
+)
 from pybernetes.api.field import Path
 from pybernetes.api.names import label_key_errors
-from pybernetes.api.quantity import Quantity
 
 from ..validation import Errors, dns_label, each, quantity
 
-HUGE_PAGES = "hugepages-"
 QUOTA_COUNTS = frozenset(
     {
         "pods",
@@ -27,41 +32,19 @@ QUOTA_COUNTS = frozenset(
         "services.loadbalancers",
     }
 )
-_COMPUTE = ("cpu", "memory", "ephemeral-storage")
-CONTAINER_RESOURCES = frozenset(_COMPUTE)
+CONTAINER_RESOURCES = frozenset(COMPUTE)
 STANDARD_QUOTA = QUOTA_COUNTS | {
-    *_COMPUTE,
-    *(f"requests.{name}" for name in (*_COMPUTE, "storage")),
-    *(f"limits.{name}" for name in _COMPUTE),
+    *COMPUTE,
+    *(f"requests.{name}" for name in (*COMPUTE, "storage")),
+    *(f"limits.{name}" for name in COMPUTE),
 }
 STANDARD = STANDARD_QUOTA | {"storage"}
 POD_LEVEL = ("cpu", "hugepages-", "memory")
 
 
-def is_huge_page(name: str) -> bool:
-    """`hugepages-2Mi`."""
-    return name.startswith(HUGE_PAGES)
-
-
 def is_quota_huge_page(name: str) -> bool:
     """`hugepages-2Mi`, `requests.hugepages-2Mi`."""
     return name.startswith((HUGE_PAGES, "requests.hugepages-"))
-
-
-def is_native(name: str) -> bool:
-    """A resource of Kubernetes itself: without a domain, or of kubernetes.io."""
-    return "/" not in name or "kubernetes.io/" in name
-
-
-@lru_cache(maxsize=1024)
-def is_extended(name: str) -> bool:
-    """A resource that someone else defines, whole numbers of which are given to containers."""
-    return not is_native(name) and not name.startswith("requests.") and not label_key_errors(f"requests.{name}")
-
-
-def overcommit_allowed(name: str) -> bool:
-    """Requests may stay below limits."""
-    return is_native(name) and not is_huge_page(name)
 
 
 def is_integer(name: str) -> bool:
@@ -208,59 +191,3 @@ def _claims(path: Path, claims: list[Mapping[str, Any]], known: Collection[str])
             body = f"{error.body}: must be one of the names in pod.spec.resourceClaims{rest}"
             errors.append(field.FieldError(error.reason, error.field, body))
     return errors
-
-
-# --- sums and classes ---------------------------------------------------------------------------
-
-
-def total(lists: list[Mapping[str, str]]) -> dict[str, Quantity]:
-    """The sum of several ResourceLists."""
-    sums: dict[str, Quantity] = {}
-    for amounts in lists:
-        for name, text in amounts.items():
-            sums[name] = sums[name] + quantity(text) if name in sums else quantity(text)
-    return sums
-
-
-def container_total(spec: Mapping[str, Any], kind: str = "requests") -> dict[str, Quantity]:
-    """Requests or limits of all containers together: init containers run one by one, but sidecars stay (upstream:
-    component-helpers/resource, AggregateContainerRequests and AggregateContainerLimits)."""
-    sidecars: list[Mapping[str, str]] = []
-    highest: dict[str, Quantity] = {}
-    for container in spec.get("initContainers") or ():
-        requests = (container.get("resources") or {}).get(kind) or {}
-        if container.get("restartPolicy") == "Always":
-            sidecars.append(requests)
-            current = total(sidecars)
-        else:
-            current = total([*sidecars, requests])
-        for name, amount in current.items():
-            highest[name] = max(highest.get(name, amount), amount)
-    regular = [(c.get("resources") or {}).get(kind) or {} for c in spec.get("containers") or ()]
-    sums = total([*regular, *sidecars])
-    for name, amount in highest.items():
-        sums[name] = max(sums.get(name, amount), amount)
-    return sums
-
-
-def _positive(amounts: Mapping[str, str] | None) -> dict[str, str]:
-    return {n: t for n, t in (amounts or {}).items() if n in ("cpu", "memory") and quantity(t).nanos > 0}
-
-
-def qos_class(spec: Mapping[str, Any]) -> str:
-    """BestEffort, Burstable or Guaranteed (pkg/apis/core/helper/qos)."""
-    whole = spec.get("resources") or {}
-    parts: list[Mapping[str, Any]] = (
-        [whole]
-        if whole.get("requests") or whole.get("limits")
-        else [c.get("resources") or {} for c in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))]
-    )
-    if not any(parts):
-        return "BestEffort"
-    requests = [_positive(part.get("requests")) for part in parts]
-    limits = [_positive(part.get("limits")) for part in parts]
-    if not any(requests) and not any(limits):
-        return "BestEffort"
-    if all(len(limit) == 2 for limit in limits) and total([*requests]) == total([*limits]):
-        return "Guaranteed"
-    return "Burstable"

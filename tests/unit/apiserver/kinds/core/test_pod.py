@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.api.pods import qos_class, resources_of
 from pybernetes.apiserver.kinds.core.pod import (
     RESOURCE,
     graceful,
@@ -17,7 +18,6 @@ from pybernetes.apiserver.kinds.core.pod import (
 from pybernetes.apiserver.kinds.core.poddefaults import default_pod, pull_policy
 from pybernetes.apiserver.kinds.core.podtable import row, row_conditions
 from pybernetes.apiserver.kinds.core.podupdate import validate_ephemeral_containers, validate_resize
-from pybernetes.apiserver.kinds.core.resources import qos_class
 
 NOW = datetime(2026, 1, 1, 1, tzinfo=UTC)
 
@@ -64,7 +64,7 @@ def test_pull_policy(image: str, policy: str) -> None:
     ],
 )
 def test_class_of_service(resources: dict[str, Any], expected: str) -> None:
-    assert qos_class({"containers": [{"resources": resources}]}) == expected
+    assert qos_class(resources_of({"containers": [{"resources": resources}]})) == expected
 
 
 def test_match_label_keys_become_requirements() -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from pybernetes.api import types
 from pybernetes.api.quantity import Quantity
-from pybernetes.api.types import core_v1 as core
-from pybernetes.controllers.resourcequota.usage import (
+from pybernetes.api.quota import (
     claim_in_scope,
     claim_usage,
     counted_resource,
@@ -23,9 +22,11 @@ from pybernetes.controllers.resourcequota.usage import (
     pod_usage,
     scopes_of,
     service_usage,
+    status_changes_usage,
     status_of,
     total,
 )
+from pybernetes.api.types import core_v1 as core
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -185,7 +186,13 @@ def test_best_effort_by_the_server_or_by_the_spec() -> None:
     ],
 )
 def test_service_usage(spec: dict[str, Any], expected: dict[str, str]) -> None:
-    assert text(service_usage(decoded(core.Service, spec=spec))) == {"services": "1", "count/services": "1", **expected}
+    assert text(service_usage(decoded(core.Service, spec=spec))) == {
+        "services": "1",
+        "count/services": "1",
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+        **expected,
+    }
 
 
 def claim(**spec: Any) -> core.PersistentVolumeClaim:
@@ -237,3 +244,57 @@ def test_status_is_written_once() -> None:
     given.spec.hard = {"pods": Quantity.from_int(6)}
     changed = status_of(given, {})
     assert changed is not None and text(changed.hard) == {"pods": "6"} and text(changed.used) == {"pods": "2"}
+
+
+@pytest.mark.parametrize(
+    ("name", "of_pods", "of_claims"),
+    [
+        ("requests.example.com/gpu", True, False),
+        ("requests.my-kubernetes.io/gpu", False, False),  # native by upstream's substring
+        ("requests.kubernetes.io/gpu", False, False),
+        ("example.com/gpu", False, False),  # of extended resources only requests count
+        ("requests.hugepages-2Mi", True, False),
+        ("gold.storageclass.storage.k8s.io/requests.storage", False, True),
+        ("gold.storageclass.storage.k8s.io/persistentvolumeclaims", False, True),
+        ("gold.storageclass.storage.k8s.io/count/persistentvolumeclaims", False, False),
+        ("gold.volumeattributesclass.storage.k8s.io/requests.storage", False, False),  # a scope, not a name
+    ],
+)
+def test_what_pods_and_claims_count_for(name: str, of_pods: bool, of_claims: bool) -> None:
+    assert (is_pod_name(name), is_claim_name(name)) == (of_pods, of_claims)
+
+
+def test_a_resource_counts_for_pods_just_where_a_quota_can_name_it() -> None:
+    for name in ("example.com/gpu", "my-kubernetes.io/gpu", "kubernetes.io/gpu"):
+        pod = decoded(core.Pod, spec={"containers": [container({name: "1"}, {name: "1"})]})
+        assert is_pod_name(f"requests.{name}") == (f"requests.{name}" in pod_usage(pod, NOW)), name
+
+
+@pytest.mark.parametrize(
+    ("requested", "allocated", "expected"),
+    [("1Gi", None, "1Gi"), ("1Gi", "2Gi", "2Gi"), ("2Gi", "1Gi", "2Gi"), ("100m", None, "1"), ("1", "1500m", "2")],
+)
+def test_storage_counts_in_whole_bytes_and_by_what_was_granted(
+    requested: str, allocated: str | None, expected: str
+) -> None:
+    claim = decoded(
+        core.PersistentVolumeClaim,
+        spec={"resources": {"requests": {"storage": requested}}},
+        status={"allocatedResources": {"storage": allocated}} if allocated else {},
+    )
+    assert str(claim_usage(claim)["requests.storage"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "changes"),
+    [
+        ({}, False),
+        ({"phase": "Bound"}, False),
+        ({"allocatedResources": {"storage": "2Gi"}}, True),
+        ({"currentVolumeAttributesClassName": "gold"}, True),
+        ({"modifyVolumeStatus": {"targetVolumeAttributesClassName": "gold", "status": "Pending"}}, True),
+    ],
+)
+def test_which_writes_of_a_claims_status_count(status: dict[str, Any], changes: bool) -> None:
+    old = decoded(core.PersistentVolumeClaim, spec={})
+    assert status_changes_usage(decoded(core.PersistentVolumeClaim, spec={}, status=status), old) is changes
