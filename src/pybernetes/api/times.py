@@ -1,6 +1,6 @@
 """metav1.Time and metav1.MicroTime as text."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def format_time(moment: datetime) -> str:
@@ -26,3 +26,14 @@ def parse_time(text: str) -> datetime:
 def truncated(moment: datetime) -> datetime:
     """The same moment in whole seconds, as typed objects must carry it."""
     return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def shifted(moment: datetime, seconds: float) -> datetime:
+    """So many seconds later, earlier where negative; the first or last moment there is where that lies outside of time.
+
+    Seconds of objects are int64: activeDeadlineSeconds of 2^63-1 is somebody's "never".
+    """
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return (datetime.max if seconds > 0 else datetime.min).replace(tzinfo=moment.tzinfo)

@@ -31,6 +31,7 @@ from ..framework import (
 )
 from . import pods as jobpods
 from . import util
+from .backoff import Backoff
 from .plan import Round, Wanted
 
 BATCH_SECONDS = 0.1  # changes of pods and of the status are gathered before a sync (upstream: 1 s)
@@ -47,7 +48,7 @@ class JobController(Controller):
         super().__init__(context, context.options.concurrent_job_syncs)
         self._expected = Expectations(context.clock)
         self._released: dict[Key, set[str]] = {}  # uids whose finalizer was removed and is still in the cache
-        self._backoffs: dict[Key, util.Backoff] = {}
+        self._backoffs: dict[Key, Backoff] = {}
         self._jobs = self.informer(batch.Job)
         self._pods = self.informer(core.Pod)
         self._pods.add_index(BY_CONTROLLER, index_by_controller)
@@ -166,7 +167,7 @@ class JobController(Controller):
         claims = Claims(self.client, core.Pod, job, as_selector(job.spec.selector))
         pods = await claims.claim(owned_and_orphans(self._pods, job), finalizer=util.TRACKING_FINALIZER)
         released = frozenset(self._released.get(key, ()))
-        current = Round(job, pods, released, self._backoffs.get(key, util.Backoff()), self.now())
+        current = Round(job, pods, released, self._backoffs.get(key, Backoff()), self.now())
         wanted = current.decide(satisfied)
         error = await self._act(key, current, wanted)
         changed = current.conclude(wanted, satisfied)

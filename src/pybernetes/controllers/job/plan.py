@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from pybernetes.api.times import shifted
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.api.types import core_v1 as core
 
 from ..common import clone, condition, is_active, is_ready, is_terminating, ready_since
 from . import util
+from .backoff import Backoff, finish_time, remaining
+from .indexes import Indexes
+from .policies import judge, met_success_rule
 
 BURST = 500  # pods that one sync creates or deletes at most
 MAX_UNCOUNTED = 500  # uids in the status: more would make the object too large
@@ -40,7 +44,7 @@ class Round:
         job: batch.Job,
         pods: Sequence[core.Pod],
         released: Collection[str],
-        backoff: util.Backoff,
+        backoff: Backoff,
         now: datetime,
     ) -> None:
         self.job = clone(job)
@@ -60,10 +64,11 @@ class Round:
         policy = self.job.spec.pod_failure_policy
         self.succeeded = status.succeeded + len(succeeded) + len(self.uncounted.succeeded)
         self.failed = status.failed + len(self.uncounted.failed)
-        self.failed += sum(util.judge(policy, pod).counts for pod in failed)
+        self.failed += sum(judge(policy, pod).counts for pod in failed)
         self.backoff = backoff.after(succeeded, failed, self.now)
-        self.succeeded_indexes: set[int] = set()
-        self.failed_indexes: set[int] | None = None
+        self.former_indexes = Indexes()  # those that the status has as completed
+        self.succeeded_indexes = Indexes()
+        self.failed_indexes: Indexes | None = None  # None where indexes have no back-off limit of their own
         self.delayed: dict[int, core.Pod] = {}  # the last failed pod of an index that has no successor yet
         self.verdict: batch.JobCondition | None = None
         self.events: list[tuple[str, str, str]] = []
@@ -117,7 +122,7 @@ class Round:
         job, spec = self.job, self.job.spec
         if spec.pod_failure_policy is not None:
             for pod in self.pods:
-                verdict = util.judge(spec.pod_failure_policy, pod) if util.is_failed(pod, job) else None
+                verdict = judge(spec.pod_failure_policy, pod) if util.is_failed(pod, job) else None
                 if verdict is not None and verdict.message:
                     return self.condition("FailureTarget", "PodFailurePolicy", verdict.message)
         if self.failed > (spec.backoff_limit or 0) or self._restarted_too_often():
@@ -125,7 +130,7 @@ class Round:
             return self.condition("FailureTarget", "BackoffLimitExceeded", text)
         if spec.active_deadline_seconds is None or util.is_suspended(job) or job.status.start_time is None:
             return None
-        end = job.status.start_time + timedelta(seconds=spec.active_deadline_seconds)
+        end = shifted(job.status.start_time, spec.active_deadline_seconds)
         if self.now >= end:
             text = "Job was active longer than specified deadline"
             return self.condition("FailureTarget", "DeadlineExceeded", text)
@@ -146,32 +151,30 @@ class Round:
 
     def _count_indexes(self) -> None:
         job, completions = self.job, self.job.spec.completions or 0
-        self.former_indexes = util.parse_indexes(job.status.completed_indexes, completions)
-        done = {util.valid_index(p, job) for p in self.pods if p.status.phase == "Succeeded" and util.has_finalizer(p)}
-        self.succeeded_indexes = self.former_indexes | {index for index in done if index is not None}
+        self.former_indexes = Indexes.parse(job.status.completed_indexes, completions)
+        done = [pod for pod in self.pods if pod.status.phase == "Succeeded" and util.has_finalizer(pod)]
+        self.succeeded_indexes = self.former_indexes | Indexes.of(util.valid_index(pod, job) for pod in done)
         self.succeeded = len(self.succeeded_indexes)
         if util.per_index(job):
             self._count_failed_indexes(completions)
         if self.verdict is None:
-            rule = util.met_success_rule(job, self.succeeded_indexes)
+            rule = met_success_rule(job, self.succeeded_indexes)
             if rule is not None:
                 text = f"Matched rules at index {rule}"
                 self.verdict = self.condition("SuccessCriteriaMet", "SuccessPolicy", text)
 
     def _count_failed_indexes(self, completions: int) -> None:
         job = self.job
-        failed = util.parse_indexes(job.status.failed_indexes or "", completions)
-        for pod in self.tracked():
-            index = util.valid_index(pod, job)
-            if index is not None and index not in failed and util.index_has_failed(pod, job):
-                failed.add(index)
+        failed = Indexes.parse(job.status.failed_indexes or "", completions)
+        ended = [pod for pod in self.tracked() if util.valid_index(pod, job) is not None]
+        failed |= Indexes.of(util.index_of(pod) for pod in ended if util.index_has_failed(pod, job))
         self.failed_indexes = failed - self.succeeded_indexes
         most = job.spec.max_failed_indexes
         if self.verdict is None and most is not None and len(self.failed_indexes) > most:
             text = "Job has exceeded the specified maximal number of failed indexes"
             self.verdict = self.condition("FailureTarget", "MaxFailedIndexesExceeded", text)
-        ended = len(self.failed_indexes) + self.succeeded
-        if self.verdict is None and self.failed_indexes and ended >= completions:
+        count = len(self.failed_indexes) + self.succeeded
+        if self.verdict is None and self.failed_indexes and count >= completions:
             self.verdict = self.condition("FailureTarget", "FailedIndexes", "Job has failed indexes")
         active = {util.index_of(pod) for pod in self.active_pods}
         for pod in self.tracked():
@@ -186,7 +189,7 @@ class Round:
 
     def _is_later(self, pod: core.Pod, last: core.Pod) -> bool:
         counts = util.absolute_failure_count(last) <= util.absolute_failure_count(pod)
-        return counts and util.finish_time(pod, self.now) >= util.finish_time(last, self.now)
+        return counts and finish_time(pod, self.now) >= finish_time(last, self.now)
 
     # --- how many pods?
 
@@ -237,33 +240,34 @@ class Round:
             else:
                 wanted.create = count
             return
-        pending = self._pending_indexes()
+        taken = self._taken_indexes()
         if util.per_index(job):
-            waits = {index: self._index_wait(index) for index in pending}
-            ready = [index for index in pending if waits[index] <= 0][:count]
-            if len(ready) < count and any(wait > 0 for wait in waits.values()):
-                wanted.again = _sooner(wanted.again, min(wait for wait in waits.values() if wait > 0))
+            waits = {index: self._index_wait(index) for index in self.delayed if index not in taken}
+            waits = {index: wait for index, wait in waits.items() if wait > 0}
+            indexes = (taken | Indexes.of(waits)).first_missing(count, job.spec.completions or 0)
+            if len(indexes) < count and waits:
+                wanted.again = _sooner(wanted.again, min(waits.values()))
         else:
             wait = self.backoff.remaining(self.now)
             if wait > 0:
                 wanted.again = _sooner(wanted.again, wait)
                 return
-            ready = pending[:count]
-        wanted.indexes, wanted.create = ready, len(ready)
+            indexes = taken.first_missing(count, job.spec.completions or 0)
+        wanted.indexes, wanted.create = indexes, len(indexes)
 
-    def _pending_indexes(self) -> list[int]:
-        taken = (
-            {util.index_of(pod) for pod in self.active_pods} | self.succeeded_indexes | (self.failed_indexes or set())
-        )
+    def _taken_indexes(self) -> Indexes:
+        """Those that are over, or have a pod that runs or must end first."""
+        pods = [*self.active_pods]
         if util.only_replaces_failed(self.job):
-            taken |= {util.index_of(pod) for pod in self.pods if is_terminating(pod)}
-        return [index for index in range(self.job.spec.completions or 0) if index not in taken]
+            pods += [pod for pod in self.pods if is_terminating(pod)]
+        over = self.succeeded_indexes | (self.failed_indexes or Indexes())
+        return over | Indexes.of(map(util.index_of, pods))
 
     def _index_wait(self, index: int) -> float:
         pod = self.delayed.get(index)
         if pod is None:
             return 0.0
-        return util.remaining(util.absolute_failure_count(pod) + 1, util.finish_time(pod, self.now), self.now)
+        return remaining(util.absolute_failure_count(pod) + 1, finish_time(pod, self.now), self.now)
 
     # --- after the doing
 
@@ -365,7 +369,7 @@ class Round:
         over = self.verdict is not None and self.verdict.type == "SuccessCriteriaMet"
         if not (failed or over) or uid in before or (indexed and index is None):
             return False
-        if not util.judge(self.job.spec.pod_failure_policy, pod).counts:
+        if not judge(self.job.spec.pod_failure_policy, pod).counts:
             return False
         self.uncounted.failed.append(uid)
         return True
@@ -375,11 +379,11 @@ class Round:
             return False
         status = self.job.status
         former = (status.completed_indexes, status.failed_indexes)
-        succeeded = self.former_indexes | new
+        succeeded = self.former_indexes | Indexes.of(new)
         status.succeeded = len(succeeded)
-        status.completed_indexes = util.format_indexes(succeeded)
+        status.completed_indexes = str(succeeded)
         if self.failed_indexes is not None:
-            status.failed_indexes = util.format_indexes(self.failed_indexes)
+            status.failed_indexes = str(self.failed_indexes)
         return former != (status.completed_indexes, status.failed_indexes)
 
     def _note_verdict(self) -> bool:

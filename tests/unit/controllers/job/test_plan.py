@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.api.types import core_v1 as core
 from pybernetes.controllers.job import util
+from pybernetes.controllers.job.backoff import Backoff
+from pybernetes.controllers.job.indexes import Indexes
 from pybernetes.controllers.job.plan import Round
 from pybernetes.controllers.job.pods import name_prefix, pod_template, template_of_index
+from pybernetes.controllers.job.policies import Verdict, judge
 
 from ..objects import NOW, ago, meta, pod, template
 
@@ -32,10 +36,8 @@ def task(
     return found
 
 
-def sync(
-    j: batch.Job, *pods: core.Pod, satisfied: bool = True, backoff: util.Backoff | None = None
-) -> tuple[Round, Any]:
-    current = Round(j, pods, (), backoff or util.Backoff(), NOW)
+def sync(j: batch.Job, *pods: core.Pod, satisfied: bool = True, backoff: Backoff | None = None) -> tuple[Round, Any]:
+    current = Round(j, pods, (), backoff or Backoff(), NOW)
     return current, current.decide(satisfied)
 
 
@@ -124,7 +126,7 @@ def test_a_failed_pod_is_replaced_after_the_backoff() -> None:
     failed.status.container_statuses[0].state.terminated.finished_at = ago(3)
     current, wanted = sync(job(parallelism=1), failed)
     assert (wanted.create, wanted.again) == (0, 7.0)
-    assert current.backoff == util.Backoff(1, ago(3))
+    assert current.backoff == Backoff(1, ago(3))
 
 
 def test_the_deadline() -> None:
@@ -157,12 +159,12 @@ RULES = batch.PodFailurePolicy(
 def test_the_failure_policy() -> None:
     disrupted = task("d", "Failed", code=42)
     disrupted.status.conditions.append(core.PodCondition(type="DisruptionTarget", status="True"))
-    assert util.judge(RULES, disrupted) == util.Verdict(False, "Ignore")
+    assert judge(RULES, disrupted) == Verdict(False, "Ignore")
     fatal = task("f", "Failed", code=42)
     text = "Container c for pod ns/f failed with exit code 42 matching FailJob rule at index 1"
-    assert util.judge(RULES, fatal) == util.Verdict(True, "FailJob", text)
-    assert util.judge(RULES, task("c", "Failed", code=1)) == util.Verdict(True, "Count")
-    assert util.judge(RULES, task("n", "Failed", code=7)) == util.Verdict()
+    assert judge(RULES, fatal) == Verdict(True, "FailJob", text)
+    assert judge(RULES, task("c", "Failed", code=1)) == Verdict(True, "Count")
+    assert judge(RULES, task("n", "Failed", code=7)) == Verdict()
     current, wanted = sync(job(pod_failure_policy=RULES), fatal, task("b"))
     assert wanted.end
     assert [c.reason for c in finish(current, wanted).conditions] == ["PodFailurePolicy"] * 2
@@ -194,11 +196,11 @@ def test_an_index_fails_for_itself() -> None:
     )
     first = task("a", "Failed", index=0, code=1)
     current, wanted = sync(given, first, task("b", index=1))
-    assert (current.failed_indexes, wanted.indexes) == (set(), [0])
+    assert (current.failed_indexes, wanted.indexes) == (Indexes(), [0])
     assert util.next_failure_counts(given, current.delayed[0]) == (1, 0)
     last = task("a", "Failed", index=0, code=1, annotations={util.FAILURE_COUNT: "1"})
     current, wanted = sync(given, last, task("b", "Succeeded", index=1))
-    assert current.failed_indexes == {0}
+    assert current.failed_indexes == Indexes.of([0])
     status = finish(current, wanted)
     assert (status.failed_indexes, status.completed_indexes) == ("0", "1")
     assert status.conditions[-1].reason == "FailedIndexes"
@@ -217,17 +219,66 @@ def test_the_success_policy() -> None:
     assert status.conditions[0].message == "Matched rules at index 0"
 
 
+MANY = 2**31 - 1
+
+
+def few(peak: int) -> bool:
+    """Whether a sync took memory for its pods, not for its completions: a byte each would be two gigabytes."""
+    return peak < 5_000_000
+
+
+@pytest.mark.parametrize("per_index", [False, True])
 @pytest.mark.parametrize(
-    ("indexes", "text"), [([], ""), ([1], "1"), ([1, 2], "1,2"), ([1, 2, 3], "1-3"), ([0, 2, 3, 4, 7, 8], "0,2-4,7,8")]
+    ("completed", "created"),
+    [
+        ("", [0, 1]),
+        ("0-2147483644", [2147483645, 2147483646]),
+        ("1-2147483645", [0, 2147483646]),
+        ("0-2147483647", []),
+        ("5", [0, 1]),
+    ],
 )
-def test_indexes_as_text(indexes: list[int], text: str) -> None:
-    assert util.format_indexes(indexes) == text
-    assert util.parse_indexes(text) == set(indexes)
+def test_completions_without_number_cost_nothing(completed: str, created: list[int], per_index: bool) -> None:
+    limits = {"backoff_limit_per_index": 1, "max_failed_indexes": 10} if per_index else {}
+    given = job(MANY, 2, completion_mode="Indexed", **limits)
+    given.status.completed_indexes = completed
+    tracemalloc.start()
+    try:
+        current, wanted = sync(given)
+        status = finish(current, wanted)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert wanted.indexes == created and few(peak)
+    expected = completed if completed != "0-2147483647" else "0-2147483646"
+    assert (status.completed_indexes, status.succeeded) == (expected, len(Indexes.parse(completed, MANY)))
 
 
-def test_indexes_that_are_no_longer_there() -> None:
-    assert util.parse_indexes("0-9", 3) == {0, 1, 2}
-    assert util.parse_indexes("x,1-,2") == {2}
+def test_failures_and_policies_of_completions_without_number() -> None:
+    rule = batch.SuccessPolicyRule(succeeded_indexes="0-2147483646", succeeded_count=MANY)
+    policy = batch.SuccessPolicy(rules=[rule])
+    given = job(MANY, 3, completion_mode="Indexed", backoff_limit_per_index=0, success_policy=policy)
+    given.status.completed_indexes, given.status.failed_indexes = "10-2147483646", "0-7"
+    tracemalloc.start()
+    try:
+        current, wanted = sync(given, task("a", "Failed", index=8, code=1))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (str(current.failed_indexes), wanted.indexes) == ("0-8", [9])
+    assert current.verdict is None and few(peak)
+
+
+def test_a_time_limit_beyond_all_times_is_none() -> None:
+    given = job(active_deadline_seconds=2**63 - 1)
+    given.status.start_time = ago(10)
+    assert sync(given, task("a"), task("b"))[1].again > 10**9
+
+
+@pytest.mark.parametrize("text", ["²", "9" * 5000, "-1", "", " 1"])
+def test_an_annotation_that_is_no_number_is_no_index(text: str) -> None:
+    assert util.index_of(task("a", annotations={util.INDEX: text})) is None
+    assert util.failure_count(task("a", annotations={util.FAILURE_COUNT: text})) == 0
 
 
 def test_templates() -> None:

@@ -186,11 +186,13 @@ def _exit_codes(path: Path, rule: Object, names: set[Any]) -> Errors:
         errors.append(field.invalid(at, values, "at least one value is required"))
     elif len(values) > EXIT_CODES:
         errors.append(field.too_many(at, len(values), EXIT_CODES))
+    seen: set[int] = set()
     for index, value in enumerate(values):
         if operator == "In" and value == 0:
             errors.append(field.invalid(at / index, value, "must not be 0 for the In operator"))
-        if value in values[:index]:
+        if value in seen:
             errors.append(field.duplicate(at / index, value))
+        seen.add(value)
     if values != sorted(values):
         errors.append(field.invalid(at, values, "must be ordered"))
     return errors

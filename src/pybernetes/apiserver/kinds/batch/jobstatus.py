@@ -170,11 +170,17 @@ def _format(path: Path, name: str, text: str, completions: int | None) -> Errors
 
 
 def _overlap(completed: str, failed: str, completions: int) -> Errors:
-    for low, high in intervals(completed, completions):
-        for first, last in intervals(failed, completions):
-            if low <= last and first <= high:
-                why = f"failedIndexes and completedIndexes overlap at index: {max(low, first)}"
-                return [field.invalid(STATUS / "failedIndexes", failed, why)]
+    """One pass over both: a status may be megabytes of intervals."""
+    done, lost = intervals(completed, completions), intervals(failed, completions)
+    i = j = 0
+    while i < len(done) and j < len(lost):
+        if max(done[i][0], lost[j][0]) <= min(done[i][1], lost[j][1]):
+            why = f"failedIndexes and completedIndexes overlap at index: {max(done[i][0], lost[j][0])}"
+            return [field.invalid(STATUS / "failedIndexes", failed, why)]
+        if done[i][1] < lost[j][1]:
+            i += 1
+        else:
+            j += 1
     return []
 
 
