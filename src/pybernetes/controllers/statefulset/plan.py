@@ -14,12 +14,14 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 
 from ..common import clone, controller_ref, is_available, is_ready, pod_from_template, scaled
+from ..job.indexes import Indexes
 
 HASH_LABEL = "controller.kubernetes.io/hash"  # of revisions
 REVISION_LABEL = "controller-revision-hash"  # of pods: the revision's name
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
 _NAME = re.compile(r"(.*)-([0-9]+)")
+BURST = 500  # pods that one sync of a parallel set creates at most, as replica sets do: replicas may be 2^31-1
 
 # --- identity
 
@@ -40,7 +42,7 @@ def ordinal(pod: core.Pod) -> int:
 
 
 def ordinals(ss: apps.StatefulSet) -> range:
-    """Those that should be there."""
+    """Those that should be there; too many to be listed, maybe."""
     start = ss.spec.ordinals.start if ss.spec.ordinals is not None else 0
     return range(start, start + (ss.spec.replicas or 0))
 
@@ -244,9 +246,13 @@ class Sync:
         self.claims_match, self.stale = claims_match, stale
         self.monotonic = ss.spec.pod_management_policy != "Parallel"
         self.range = ordinals(ss)
-        here = {ordinal(pod): pod for pod in pods}
-        self.replicas = [here.get(number) or self._versioned(number) for number in self.range]
-        leaving = [pod for number, pod in here.items() if number >= 0 and number not in self.range]
+        by_ordinal = {ordinal(pod): pod for pod in pods}
+        present = [number for number in by_ordinal if number in self.range]
+        burst = 1 if self.monotonic else BURST
+        first = Indexes.of(present).first_missing(burst, self.range.stop, self.range.start)
+        self.replicas = [by_ordinal.get(number) or self._versioned(number) for number in sorted((*present, *first))]
+        self.left_out = len(self.range) - len(self.replicas)  # missing ones that are for later syncs
+        leaving = [pod for number, pod in by_ordinal.items() if number >= 0 and number not in self.range]
         self.condemned = sorted(leaving, key=ordinal, reverse=True)
         self.plan = Plan(self._status())
 
@@ -281,8 +287,8 @@ class Sync:
         return status
 
     def run(self) -> Plan:
-        """The plan; where a pod blocks the others it ends there."""
-        if self.ss.metadata.deletion_timestamp is None and self._replicas() and self._condemned():
+        """The plan; where a pod blocks the others it ends there. None is replaced before all have been created."""
+        if self.ss.metadata.deletion_timestamp is None and self._replicas() and self._condemned() and not self.left_out:
             self._roll()
         self._complete()
         return self.plan
@@ -333,6 +339,7 @@ class Sync:
         if strategy.type == "OnDelete":
             return
         rolling = strategy.rolling_update or apps.RollingUpdateStatefulSetStrategy()
+        # Here each ordinal of the range has a pod: places in the list are ordinals from the start.
         targets = list(reversed(self.replicas[rolling.partition or 0 :]))
         if rolling.max_unavailable is not None:
             self._roll_several(targets, max(1, scaled(rolling.max_unavailable, len(self.range), False)))

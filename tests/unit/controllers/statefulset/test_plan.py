@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -201,3 +202,22 @@ def test_revisions() -> None:
     many = [revision(f"r{n}", n) for n in range(1, 6)]
     doomed = plan.surplus_revisions(ss, many, [member(0, "r2")], ["r5"])
     assert [r.metadata.name for r in doomed] == ["r1", "r3"]
+
+
+@pytest.mark.parametrize("policy", ["OrderedReady", "Parallel"])
+@pytest.mark.parametrize("start", [0, 2**31 - 1])
+def test_replicas_without_number_cost_what_there_is(policy: str, start: int) -> None:
+    ss = stateful(2**31 - 1, policy, ordinals=apps.StatefulSetOrdinals(start=start))
+    tracemalloc.start()
+    try:
+        first = run(ss)
+        later = run(ss, *(member(start + number) for number in (0, 1, 5)), update=UPDATE)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000
+    created = [start + number for number in range(plan.BURST if policy == "Parallel" else 1)]
+    assert steps(first) == [("CreatePod", f"web-{number}") for number in created]
+    assert steps(later)[0] == ("CreatePod", f"web-{start + 2}")
+    assert {type(action) for action in later.actions} == {plan.CreatePod}  # none is replaced before all are there
+    assert (later.status.replicas, later.status.ready_replicas) == (3, 3)
