@@ -11,6 +11,7 @@ import logging
 import platform
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -25,14 +26,14 @@ from .binder import Binder, BindingFailed, Bound
 from .cluster import SELECTED_PODS, watch_cluster
 from .clusterevents import Event, node_events
 from .conditions import ERROR, UNSCHEDULABLE, condition_patch, with_nomination
-from .config import Built, Options, build
+from .config import Built, Options, build, queue_order
 from .diagnosis import Diagnosis
 from .evictions import Evictions
 from .framework import Placement
-from .interface import Pick, Verdict
+from .interface import Failure, Nomination, NoNomination, Pick, Rejection, Verdict
 from .metrics import Metrics
 from .nominator import Nominator
-from .plugins.defaultpreemption import Candidate, DefaultPreemption
+from .permits import WaitingPods
 from .pods import DEFAULT_SCHEDULER, PodInfo, Shapes, responsible
 from .queue import Queue, QueuedPod
 from .recorder import Recorder
@@ -65,11 +66,19 @@ class Scheduler:
         self.table = NodeTable()
         self.cluster = watch_cluster(informers, self._on_change)
         self._shapes = Shapes()
-        self._profiles: dict[str, Built] = {p.name: build(p, self.table, self.cluster) for p in options.profiles}
+        self._profiles: dict[str, Built] = {}
+        self.waiting = WaitingPods(self._decided)
+        for profile in options.profiles:
+            built = build(profile, self.table, self.cluster, self.waiting, options.registry)
+            self._profiles[profile.name] = built
         hints = {name: plugin.events for built in self._profiles.values() for name, plugin in built.plugins.items()}
-        self.queue = Queue(hints, options.initial_backoff, options.max_backoff)
+        self.queue = Queue(
+            hints, queue_order(list(self._profiles.values())), options.initial_backoff, options.max_backoff
+        )
         self.nominator = Nominator()
         self._assumed: set[str] = set()
+        self._held: dict[str, Bound] = {}  # decided, but a plug-in's permit is still to come
+        self._allowed: deque[Bound] = deque()  # of those, what may be bound now
         self._statuses = StatusPatches(client)
         self._binder = Binder(client, self._statuses, options.concurrent_bindings, self._is_bound, self._unbound)
         self._evictions = Evictions(client, now, self._recorder, self._evicted)
@@ -131,6 +140,10 @@ class Scheduler:
         uid = pod.metadata.uid
         self.queue.delete(uid)
         self.nominator.remove(uid)
+        if (held := self._held.pop(uid, None)) is not None:
+            self.waiting.remove(uid)
+            for plugin in held.plugins:
+                plugin.release(held.queued.info)
         self._assumed.discard(uid)
         if pod.spec.node_name or self.table.place(uid) is not None:
             self.table.remove_pod(uid)
@@ -196,17 +209,66 @@ class Scheduler:
                 turn = time.perf_counter()
                 continue
             bound = self._try(queued)
-            if bound is not None:
+            if bound is not None and self._permitted(bound):
                 await self._binder.put(bound)
+            while self._allowed:
+                await self._binder.put(self._allowed.popleft())
             if time.perf_counter() - turn > SLICE_SECONDS:
+                self.waiting.expire(self._clock.monotonic())
                 await asyncio.sleep(0)
                 turn = time.perf_counter()
 
+    def _permitted(self, bound: Bound) -> bool:
+        """Whether it may be bound now; else it waits, or is rejected."""
+        permits = self._built(bound.queued.info).permits
+        if not permits:
+            return True
+        answer = self.waiting.ask(permits, bound.queued.info, bound.node, self._clock.monotonic())
+        if answer is None:
+            return True
+        if isinstance(answer, Rejection):
+            self._rejected(bound, answer)
+        else:
+            self._held[bound.queued.info.uid] = bound
+        return False
+
+    def _decided(self) -> None:
+        """A plug-in has allowed or rejected a pod that waited."""
+        for waiting in self.waiting:
+            if waiting.decided and (bound := self._held.pop(waiting.info.uid, None)) is not None:
+                self.waiting.remove(waiting.info.uid)
+                if waiting.rejection is not None:
+                    self._rejected(bound, waiting.rejection)
+                else:
+                    self._allowed.append(bound)
+        self._wake.set()
+
+    def _rejected(self, bound: Bound, rejection: Rejection) -> None:
+        queued, info = bound.queued, bound.queued.info
+        for plugin in bound.plugins:
+            plugin.release(info)
+        self._give_back(info)
+        self.queue.unschedulable(queued, {rejection.plugin}, self._clock.monotonic())
+        self._tell(info.pod, "Warning", "FailedScheduling", "Scheduling", rejection.text)
+        self._set_condition(info.pod, UNSCHEDULABLE, rejection.text)
+        self._observe("unschedulable", self._built(info), bound.began)
+
+    def _give_back(self, info: PodInfo) -> None:
+        if info.uid in self._assumed:
+            self._assumed.discard(info.uid)
+            self.table.remove_pod(info.uid)
+            self._move(Event.ASSIGNED_POD_DELETE, info.pod, None)
+
     async def _idle(self) -> None:
+        self.waiting.expire(self._clock.monotonic())
+        if self._allowed:
+            await self._binder.put(self._allowed.popleft())
+            return
         self._wake.clear()
-        due = self.queue.next_due()
+        dues = (self.queue.next_due(), self.waiting.next_deadline())
+        due = min((moment for moment in dues if moment is not None), default=None)
         try:
-            async with asyncio.timeout(None if due is None else max(due - self._clock.monotonic(), 0.0)):
+            async with self._clock.timeout(None if due is None else max(due - self._clock.monotonic(), 0.0)):
                 await self._wake.wait()
         except TimeoutError:
             pass  # a back-off has ended
@@ -253,23 +315,33 @@ class Scheduler:
     def _unschedulable(self, queued: QueuedPod, built: Built, diagnosis: Diagnosis, began: float) -> None:
         info = queued.info
         after, node = "", None
-        preemption = built.plugins.get("DefaultPreemption")
-        if built.preempts and isinstance(preemption, DefaultPreemption) and diagnosis.total:
-            self.metrics.preemption_attempts.inc()
-            found = preemption.preempt(built.profile, info, diagnosis, self.nominator.by_node, self._pick)
-            if isinstance(found, Candidate):
-                node = found.node
-                self._preempt(info, found)
-            else:
-                after = found.text
-                if found.hopeless and info.pod.status.nominated_node_name:
-                    node = ""
-                    self.nominator.remove(info.uid)
+        failure = Failure(info, diagnosis, self.nominator.by_node, built.profile, self._pick)
+        found = self._post_filter(built, failure)
+        if isinstance(found, Nomination):
+            node = found.node
+            self._preempt(info, found)
+        elif found is not None:
+            after = found.text
+            if found.hopeless and info.pod.status.nominated_node_name:
+                node = ""
+                self.nominator.remove(info.uid)
         message = diagnosis.text(after)
         self.queue.unschedulable(queued, diagnosis.plugins, self._clock.monotonic())
         self._tell(info.pod, "Warning", "FailedScheduling", "Scheduling", message)
         self._set_condition(info.pod, UNSCHEDULABLE, message, node)
         self._observe("unschedulable", built, began)
+
+    def _post_filter(self, built: Built, failure: Failure) -> Nomination | NoNomination | None:
+        """The first nomination; without one what was said last (RunPostFilterPlugins)."""
+        said: NoNomination | None = None
+        for plugin in built.post_filters:
+            answer = plugin.post_filter(failure)
+            if answer is not None:
+                self.metrics.preemption_attempts.inc()
+            if isinstance(answer, Nomination):
+                return answer
+            said = answer or said
+        return said
 
     def _failed(self, queued: QueuedPod, message: str, began: float) -> None:
         """An error: the pod is tried again after its back-off."""
@@ -295,9 +367,7 @@ class Scheduler:
     def _unbound(self, bound: Bound, error: BindingFailed) -> None:
         info = bound.queued.info
         if info.uid in self._assumed:
-            self._assumed.discard(info.uid)
-            self.table.remove_pod(info.uid)
-            self._move(Event.ASSIGNED_POD_DELETE, info.pod, None)
+            self._give_back(info)
         elif self.table.place(info.uid) is not None:
             return  # it has got its node all the same
         if isinstance(error.cause, StatusError) and error.cause.code == 404:
@@ -308,7 +378,7 @@ class Scheduler:
 
     # Preemption.
 
-    def _preempt(self, info: PodInfo, candidate: Candidate) -> None:
+    def _preempt(self, info: PodInfo, candidate: Nomination) -> None:
         self.metrics.preemption_victims.observe(len(candidate.victims))
         for other in self.nominator.less_important(info, candidate.node):
             self.nominator.remove(other.uid)

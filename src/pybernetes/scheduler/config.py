@@ -5,14 +5,15 @@ Extenders are refused: they are not there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .framework import Profile
-from .interface import Cluster, Handle, Plugin
+from .interface import Cluster, Handle, Plugin, SortKey
+from .permits import WaitingPods
 from .plugins import PLUGINS
-from .pods import DEFAULT_SCHEDULER
+from .pods import DEFAULT_SCHEDULER, PodInfo
 from .queue import FIRST_BACKOFF, MAX_BACKOFF
 from .table import NodeTable
 
@@ -33,6 +34,9 @@ POINTS = (
     "bind",
     "postBind",
 )
+
+
+Registry = Sequence[type[Plugin]]
 
 
 class ConfigError(ValueError):
@@ -58,16 +62,20 @@ class Options:
     leader_election: Mapping[str, Any] = field(default_factory=dict)
     client_connection: Mapping[str, Any] = field(default_factory=dict)
     concurrent_bindings: int = 32
+    registry: Registry = PLUGINS  # what there is to choose from: upstream's plug-ins and one's own
 
 
-def parse(document: Any) -> Options:
-    """ConfigError where the document is none of these, or names what is not there."""
+def parse(document: Any, registry: Registry = PLUGINS) -> Options:
+    """`registry`: the plug-ins that the document may name, one's own after `PLUGINS`.
+
+    ConfigError where the document is none of these, or names what is not there.
+    """
     if not isinstance(document, dict) or document.get("kind") != KIND or document.get("apiVersion") not in VERSIONS:
         kind = f"{document.get('apiVersion')}, {document.get('kind')}" if isinstance(document, dict) else "no object"
         raise ConfigError(f"want {KIND} of {VERSIONS[0]}, not {kind}")
     if document.get("extenders"):
         raise ConfigError("extenders: not supported")
-    profiles = [_profile(index, raw) for index, raw in enumerate(document.get("profiles") or [{}])]
+    profiles = [_profile(index, raw, registry) for index, raw in enumerate(document.get("profiles") or [{}])]
     names = [profile.name for profile in profiles]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -86,12 +94,13 @@ def parse(document: Any) -> Options:
         float(longest),
         document.get("leaderElection") or {},
         document.get("clientConnection") or {},
+        registry=registry,
     )
 
 
-def _profile(index: int, raw: Mapping[str, Any]) -> ProfileOptions:
+def _profile(index: int, raw: Mapping[str, Any], registry: Registry) -> ProfileOptions:
     place = f"profiles[{index}]"
-    known = {plugin.name for plugin in PLUGINS}
+    known = {plugin.name for plugin in registry}
     arguments: dict[str, Mapping[str, Any]] = {}
     for number, item in enumerate(raw.get("pluginConfig") or ()):
         if item.get("name") not in known:
@@ -130,21 +139,49 @@ class Built:
     profile: Profile
     plugins: Mapping[str, Plugin]
     binders: Sequence[Plugin]
-    preempts: bool
+    post_filters: Sequence[Plugin]
+    permits: Sequence[Plugin]
+    queue_sort: Plugin
 
 
-def build(options: ProfileOptions, table: NodeTable, cluster: Cluster) -> Built:
-    """Makes the plug-ins of a profile."""
-    handle = Handle(table, cluster)
+def build(
+    options: ProfileOptions,
+    table: NodeTable,
+    cluster: Cluster,
+    waiting: WaitingPods | None = None,
+    registry: Registry = PLUGINS,
+) -> Built:
+    """Makes the plug-ins of a profile. ConfigError where it has no order of the queue, or two."""
+    handle = Handle(table, cluster, waiting or WaitingPods())
     chosen = {point: enabled(options.plugins, point) for point in POINTS}
     wanted = {name for pairs in chosen.values() for name, _ in pairs}
-    made = {p.name: p(options.arguments.get(p.name, {}), handle) for p in PLUGINS if p.name in wanted}
+    made = {p.name: p(options.arguments.get(p.name, {}), handle) for p in registry if p.name in wanted}
     filters = [made[name] for name, _ in chosen["filter"] if made[name].filters is not None]
     scorers = [
         (made[name], weight or made[name].weight) for name, weight in chosen["score"] if made[name].scores is not None
     ]
-    gates = [made[name] for name, _ in chosen["preEnqueue"] if type(made[name]).pre_enqueue is not Plugin.pre_enqueue]
+
+    def defining(point: str, method: str) -> list[Plugin]:
+        own = (made[name] for name, _ in chosen[point])
+        return [plugin for plugin in own if getattr(type(plugin), method) is not getattr(Plugin, method)]
+
+    gates = defining("preEnqueue", "pre_enqueue")
     profile = Profile(options.name, filters, scorers, gates, table, cluster)
-    preempts = any(name == "DefaultPreemption" for name, _ in chosen["postFilter"])
+    orders = defining("queueSort", "sort_key")
+    if len(orders) != 1:
+        names = ", ".join(plugin.name for plugin in orders) or "none"
+        raise ConfigError(f"{options.name}: exactly one queue sort plugin must be enabled, not {names}")
     binders = [plugin for plugin in made.values() if type(plugin).reserve is not Plugin.reserve]
-    return Built(profile, made, binders, preempts)
+    post_filters, permits = defining("postFilter", "post_filter"), defining("permit", "permit")
+    return Built(profile, made, binders, post_filters, permits, orders[0])
+
+
+def queue_order(profiles: Sequence[Built]) -> Callable[[PodInfo, float], SortKey]:
+    """The order of the one queue that all profiles share. ConfigError where they differ in it."""
+    first = profiles[0].queue_sort
+    for built in profiles[1:]:
+        if built.queue_sort.name != first.name:
+            raise ConfigError(
+                f"{built.profile.name}: different queue sort plugins: {built.queue_sort.name}, {first.name}"
+            )
+    return first.sort_key

@@ -13,15 +13,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .diagnosis import Diagnosis, Refusals
-from .interface import Cluster, Cycle, Depends, Pick, Plugin, Verdict
+from .interface import Cluster, Cycle, Depends, Nominated, Pick, Plugin, Verdict
 from .labelcolumns import Bools, Ints
 from .pods import PodInfo, Shape
 from .table import NodeTable, Rows
 
 SHAPES = 64  # of how many shapes the answers are kept
 FEW = 4  # rows are worked out one by one as long as at most one in so many has changed
-
-Nominated = Mapping[str, Sequence[PodInfo]]  # pods that wait for room on a node, by its name
 
 
 @dataclass(frozen=True, slots=True)

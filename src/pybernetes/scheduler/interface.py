@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pybernetes.client.types import Lister
 
@@ -20,6 +20,10 @@ from .labelcolumns import Bools, Ints
 from .pods import PodInfo
 from .selectors import Labels
 from .table import NodeTable, Rows
+
+if TYPE_CHECKING:
+    from .diagnosis import Diagnosis
+    from .permits import WaitingPods
 
 MAX_SCORE = 100
 
@@ -86,6 +90,7 @@ class Handle:
 
     table: NodeTable
     cluster: Cluster
+    waiting: WaitingPods  # pods that `permit` holds back: a plug-in may allow or reject them at any time
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,66 @@ class Update:
     """An object to be written as it is here; a conflict means that the pod must be tried anew."""
 
     obj: Any
+
+
+Pick = Callable[[int], int]  # of so many equal nodes, which (upstream: a random one)
+Nominated = Mapping[str, Sequence[PodInfo]]  # pods that wait for room on a node, by its name
+
+
+class Judge(Protocol):
+    """What a plug-in may ask when it looks for room: would the pod fit, were some pods gone?"""
+
+    table: NodeTable
+
+    def refusal(self, info: PodInfo, row: int, beside: Sequence[PodInfo] = ()) -> tuple[str, Verdict] | None:
+        """The plug-in that refuses the pod on a row, and why; also with those counted that wait for room there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A pod that no node takes, for `post_filter`."""
+
+    info: PodInfo
+    diagnosis: Diagnosis
+    nominated: Nominated
+    judge: Judge
+    pick: Pick
+
+
+@dataclass(frozen=True, slots=True)
+class Nomination:
+    """A node that would take the pod once the victims are gone, the most important of them first."""
+
+    node: str
+    victims: tuple[PodInfo, ...]
+    violations: int = 0  # of disruption budgets
+
+
+@dataclass(frozen=True, slots=True)
+class NoNomination:
+    """Why there is none, for the event; `hopeless`: the pod waits in vain for a node that it was promised."""
+
+    text: str
+    hopeless: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The pod must not be bound before the plug-in allows it; rejected after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A pod that gives its node back; `text` is the event's."""
+
+    plugin: str
+    text: str
+
+
+SortKey = tuple[Any, ...]
 
 
 class Plugin:
@@ -113,6 +178,13 @@ class Plugin:
         """Why the pod must not be tried yet."""
         return None
 
+    def sort_key(self, info: PodInfo, since: float) -> SortKey:
+        """QueueSort's Less as a key, since a heap compares often: smaller goes first; `since` is when the pod came, in seconds.
+
+        Every key of a profile must compare with every other one; equal keys keep the order in which they came.
+        """
+        return (since,)
+
     def pre_filter(self, cycle: Cycle) -> PreFilter | None:
         """Looks at the pod once, before the nodes."""
         return None
@@ -124,6 +196,10 @@ class Plugin:
     def verdicts(self, cycle: Cycle, rows: Ints) -> list[tuple[Verdict, Ints]]:
         """Why rows that `filter` refused are refused; each row once."""
         return [(self.verdict, rows)]
+
+    def post_filter(self, failure: Failure) -> Nomination | NoNomination | None:
+        """Makes room for a pod that no node takes. The first plug-in that nominates a node has the word; None: nothing to say."""
+        return None
 
     def pre_score(self, cycle: Cycle) -> bool:
         """Whether `score` has anything to say of the pod; asked only where that depends on the cluster."""
@@ -141,15 +217,16 @@ class Plugin:
         """The pod goes to the node: what must be written, and seen (`waits`), before it is bound."""
         return ()
 
+    def permit(self, info: PodInfo, node: str) -> Wait | str | None:
+        """Asked once the pod has its node, before it is bound: None: go on; a text: why it may not; Wait: not yet."""
+        return None
+
     def waits(self, info: PodInfo) -> bool:
         """Whether what `reserve` began is not there yet."""
         return False
 
     def release(self, info: PodInfo) -> None:
         """The pod is bound, or will not be: what was reserved is the cluster's word now, or nobody's."""
-
-
-Pick = Callable[[int], int]  # of so many equal nodes, which (upstream: a random one)
 
 
 def default_normalize(scores: Ints, reverse: bool) -> Ints:

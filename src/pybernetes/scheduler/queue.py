@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .clusterevents import Event, Hint
-from .plugins.prioritysort import sort_key
+from .interface import SortKey
 from .pods import PodInfo
 
 FIRST_BACKOFF = 1.0  # upstream's podInitialBackoffSeconds and podMaxBackoffSeconds
@@ -47,6 +47,7 @@ class Queue:
     """Pods by uid; one is in one place at a time, or out with the caller between `pop` and what follows."""
 
     hints: Hints
+    sort_key: Callable[[PodInfo, float], SortKey]  # of a pod and when it came: the smallest is next
     first_backoff: float = FIRST_BACKOFF
     max_backoff: float = MAX_BACKOFF
     incoming: Counter[tuple[str, str]] = field(default_factory=Counter)  # (queue, event): for the metric
@@ -56,7 +57,7 @@ class Queue:
     _unschedulable: dict[str, QueuedPod] = field(default_factory=dict)
     _groups: dict[frozenset[str], dict[str, QueuedPod]] = field(default_factory=dict)  # unschedulable ones by plug-ins
     # Heaps whose entries count only while the pod is in the place that they mean.
-    _order: list[tuple[tuple[int, float, int], str]] = field(default_factory=list)
+    _order: list[tuple[SortKey, int, str]] = field(default_factory=list)
     _timer: list[tuple[float, int, str]] = field(default_factory=list)
     _errors: list[tuple[float, int, str]] = field(default_factory=list)  # those that failed by an error
     _number: int = 0
@@ -106,7 +107,7 @@ class Queue:
 
     def _first_active(self) -> QueuedPod | None:
         while self._order:
-            _, uid = heapq.heappop(self._order)
+            _, _, uid = heapq.heappop(self._order)
             queued = self._active.pop(uid, None)
             if queued is not None:
                 return queued
@@ -194,7 +195,7 @@ class Queue:
     def _activate(self, queued: QueuedPod, event: str) -> None:
         self._number += 1
         self._active[queued.info.uid] = queued
-        heapq.heappush(self._order, (sort_key(queued.info, queued.since, self._number), queued.info.uid))
+        heapq.heappush(self._order, (self.sort_key(queued.info, queued.since), self._number, queued.info.uid))
         self.incoming["active", event] += 1
 
     def _back_off(self, queued: QueuedPod, event: str) -> None:

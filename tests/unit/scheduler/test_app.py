@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api import errors
@@ -13,7 +13,11 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
 from pybernetes.component.metrics import Registry
 from pybernetes.scheduler.app import Scheduler
+from pybernetes.scheduler.clusterevents import Event
 from pybernetes.scheduler.config import Options, ProfileOptions
+from pybernetes.scheduler.interface import Plugin, Wait
+from pybernetes.scheduler.plugins import PLUGINS
+from pybernetes.scheduler.pods import PodInfo
 
 from .fakes import FakeClient, FakeInformers
 from .make import NOW, node, pod, typed
@@ -292,3 +296,63 @@ async def test_repeated_refusals_become_a_series() -> None:
         await cluster.show(node("a", "1", labels={"x": "y"}, example="1"))
         await cluster.show(pod("p", {"cpu": "2"}, nodeSelector={}, labels={"new": "label"}))
         assert [(name, body["series"]["count"]) for name, body in patched if "series" in body] == [(first, 2)]
+
+
+class Gang(Plugin):
+    """Pods with the label `gang` are bound when there are as many as `size` says; a text plays a plug-in that refuses."""
+
+    name = "Gang"
+    events: ClassVar[dict[Event, None]] = {Event.UNSCHEDULED_POD_UPDATE: None}
+
+    def permit(self, info: PodInfo, node: str) -> Wait | str | None:
+        size = int(info.labels.get("gang", "1"))
+        if size < 1:
+            return "no gang is that small"
+        mates = [one for one in self.handle.waiting if one.info.labels.get("gang") == info.labels.get("gang")]
+        if len(mates) + 1 < size:
+            return Wait(10)
+        for mate in mates:
+            self.handle.waiting.allow(mate.info.uid, self.name)
+        return None
+
+
+GANG = Options(
+    registry=(*PLUGINS, Gang), profiles=(ProfileOptions(plugins={"permit": {"enabled": [{"name": "Gang"}]}}),)
+)
+
+
+@scenario
+async def test_permit_holds_pods_back_until_the_last_of_a_gang_has_come() -> None:
+    async with running(GANG) as cluster:
+        await cluster.show(node("a"), pod("x", labels={"gang": "3"}), pod("alone"), pod("y", labels={"gang": "3"}))
+        assert cluster.bindings() == [("alone", "a")]
+        await cluster.show(pod("z", labels={"gang": "3"}))
+        assert sorted(cluster.bindings()) == [("alone", "a"), ("x", "a"), ("y", "a"), ("z", "a")]
+        assert not list(cluster.scheduler.waiting)
+
+
+@scenario
+async def test_a_pod_that_waits_too_long_gives_its_room_back() -> None:
+    async with running(GANG) as cluster:
+        await cluster.show(node("a", cpu="1"), pod("x", {"cpu": "1"}, labels={"gang": "2"}))
+        await cluster.clock.advance(11)
+        await cluster.settle()
+        assert cluster.told("FailedScheduling") == [
+            'pod "x" rejected while waiting on permit: rejected due to timeout after waiting 10s at plugin Gang'
+        ]
+        await cluster.show(pod("other", {"cpu": "1"}))
+        assert cluster.bindings() == [("other", "a")]
+
+
+@scenario
+async def test_a_plugin_may_refuse_for_good_and_a_pod_may_go_while_it_waits() -> None:
+    async with running(GANG) as cluster:
+        await cluster.show(node("a", cpu="1"), pod("x", labels={"gang": "0"}))
+        assert cluster.told("FailedScheduling") == ["no gang is that small"]
+        waiting = pod("y", {"cpu": "1"}, labels={"gang": "2"})
+        await cluster.show(waiting)
+        cluster.informers.drop(waiting)
+        await cluster.settle()
+        assert not list(cluster.scheduler.waiting)
+        await cluster.show(pod("other", {"cpu": "1"}))
+        assert cluster.bindings() == [("other", "a")]

@@ -17,11 +17,17 @@ def info(name: str, priority: int = 0) -> PodInfo:
     return SHAPES.info(pod(name, priority=priority))
 
 
+def by_priority(info: PodInfo, since: float) -> tuple[int, float]:
+    return -info.priority, since
+
+
 def queue() -> Queue:
     def fits(waiting: PodInfo, old: Any, new: Any) -> bool:
         return bool(new == waiting.pod.metadata.name)
 
-    return Queue({"A": {Event.NODE_ADD: None, Event.NODE_LABELS: fits}, "B": {Event.ASSIGNED_POD_DELETE: None}})
+    return Queue(
+        {"A": {Event.NODE_ADD: None, Event.NODE_LABELS: fits}, "B": {Event.ASSIGNED_POD_DELETE: None}}, by_priority
+    )
 
 
 def names(found: Queue, now: float) -> list[str]:

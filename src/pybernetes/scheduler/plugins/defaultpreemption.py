@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pybernetes.api.types import policy_v1 as policy
 
 from ..diagnosis import Diagnosis, histogram
-from ..interface import Pick, Plugin, Verdict
+from ..interface import Failure, Judge, Nominated, Nomination, NoNomination, Plugin, Verdict
 from ..pods import PodInfo
 from ..selectors import label_selector
-
-if TYPE_CHECKING:
-    from ..framework import Nominated, Profile
 
 PERCENTAGE = 10  # of the nodes that might do are tried ...
 ABSOLUTE = 100  # ... but no fewer than these
@@ -30,46 +26,30 @@ TERMINATING = "not eligible due to a terminating pod on the nominated node."
 _LAST = datetime.max.replace(tzinfo=UTC)  # for pods that have not started
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A node and the pods that would have to go, the most important first."""
-
-    node: str
-    victims: tuple[PodInfo, ...]
-    violations: int  # of disruption budgets
-
-
-@dataclass(frozen=True, slots=True)
-class NoCandidate:
-    """Why there is none, for the event; `hopeless`: the pod waits in vain for a node that it was promised."""
-
-    text: str
-    hopeless: bool
-
-
 class DefaultPreemption(Plugin):
-    """`preempt` decides; `app` deletes the victims."""
+    """Decides; the scheduler nominates the node and deletes the victims."""
 
     name = "DefaultPreemption"
 
-    def preempt(
-        self, profile: Profile, info: PodInfo, diagnosis: Diagnosis, nominated: Nominated, pick: Pick
-    ) -> Candidate | NoCandidate:
+    def post_filter(self, failure: Failure) -> Nomination | NoNomination | None:
         """The best node to make room on, or why there is none."""
+        info, diagnosis = failure.info, failure.diagnosis
+        if not diagnosis.total:
+            return None
         ineligible = self._ineligible(info, diagnosis)
         if ineligible:
-            return NoCandidate(f"preemption: {ineligible}", False)
+            return NoNomination(f"preemption: {ineligible}", False)
         rows = diagnosis.resolvable()
-        offset = pick(len(rows)) if rows else 0
+        offset = failure.pick(len(rows)) if rows else 0
         budgets = list(self.handle.cluster.disruption_budgets.list())
-        found: list[Candidate] = []
+        found: list[Nomination] = []
         verdicts: Counter[str] = Counter()
         tried = 0
         for row in rows[offset:] + rows[:offset]:
             if len(found) >= self._enough(len(rows)) and any(not c.violations for c in found):
                 break
-            candidate = select_victims(profile, info, row, nominated, budgets)
-            if isinstance(candidate, Candidate):
+            candidate = select_victims(failure.judge, info, row, failure.nominated, budgets)
+            if isinstance(candidate, Nomination):
                 found.append(candidate)
             else:
                 tried += 1
@@ -77,7 +57,7 @@ class DefaultPreemption(Plugin):
         if not found:
             verdicts[NOT_HELPFUL] += diagnosis.total - tried
             told = histogram(+verdicts)
-            return NoCandidate(f"preemption: 0/{diagnosis.total} nodes are available:{told}", True)
+            return NoNomination(f"preemption: 0/{diagnosis.total} nodes are available:{told}", True)
         return best(found)
 
     def _enough(self, nodes: int) -> int:
@@ -105,14 +85,14 @@ def _preempted(info: PodInfo) -> bool:
 
 
 def select_victims(
-    profile: Profile,
+    judge: Judge,
     info: PodInfo,
     row: int,
     nominated: Nominated,
     budgets: Sequence[policy.PodDisruptionBudget],
-) -> Candidate | Verdict:
+) -> Nomination | Verdict:
     """All less important pods go; then as many as possible stay, the most important first, those under a budget before others."""
-    table = profile.table
+    table = judge.table
     node = table.names[row]
     potential = sorted((p for p in table.pods[row].values() if p.priority < info.priority), key=importance)
     if not potential:
@@ -122,14 +102,14 @@ def select_victims(
         table.remove_pod(victim.uid)
     gone = {victim.uid: victim for victim in potential}
     try:
-        refused = profile.refusal(info, row, beside)
+        refused = judge.refusal(info, row, beside)
         if refused is not None:
             return refused[1]
         violating, others = by_budget(potential, budgets)
         violations = 0
         for victim in (*violating, *others):
             table.add_pod(victim, node)
-            if profile.refusal(info, row, beside) is None:
+            if judge.refusal(info, row, beside) is None:
                 del gone[victim.uid]
             else:
                 table.remove_pod(victim.uid)
@@ -138,7 +118,7 @@ def select_victims(
     finally:
         for victim in gone.values():
             table.add_pod(victim, node)
-    return Candidate(node, victims, violations) if victims else NO_VICTIMS
+    return Nomination(node, victims, violations) if victims else NO_VICTIMS
 
 
 def importance(info: PodInfo) -> tuple[int, datetime]:
@@ -171,13 +151,13 @@ def _covers(budget: policy.PodDisruptionBudget, info: PodInfo) -> bool:
     return not selector.empty() and selector.matches(info.labels) and info.pod.metadata.name not in gone
 
 
-def best(candidates: Sequence[Candidate]) -> Candidate:
+def best(nominations: Sequence[Nomination]) -> Nomination:
     """Fewest violations, least important highest victim, smallest sum of priorities, fewest victims, latest start; then the first."""
 
-    def rank(candidate: Candidate) -> tuple[int, int, int, int, float]:
+    def rank(candidate: Nomination) -> tuple[int, int, int, int, float]:
         priorities = [victim.priority for victim in candidate.victims]
         highest = [v.pod.status.start_time or _LAST for v in candidate.victims if v.priority == priorities[0]]
         shifted = sum(priority + (1 << 31) for priority in priorities)
         return candidate.violations, priorities[0], shifted, len(priorities), -min(highest).timestamp()
 
-    return min(candidates, key=rank)
+    return min(nominations, key=rank)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from ..interface import Plugin
+from ..interface import Plugin, SortKey
 from ..pods import PodInfo
 
 
 class PrioritySort(Plugin):
-    """The only order there is; `queue` uses `sort_key`."""
+    """The default order of the queue."""
 
     name = "PrioritySort"
 
-
-def sort_key(info: PodInfo, since: float, number: int) -> tuple[int, float, int]:
-    """Smaller goes first; `since` is when the pod came, `number` breaks ties."""
-    return -info.priority, since, number
+    def sort_key(self, info: PodInfo, since: float) -> SortKey:
+        """The more important first, then who came first."""
+        return -info.priority, since

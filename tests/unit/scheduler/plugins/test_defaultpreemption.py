@@ -9,7 +9,8 @@ import pytest
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import policy_v1 as policy
 from pybernetes.scheduler.diagnosis import Diagnosis
-from pybernetes.scheduler.plugins.defaultpreemption import Candidate, DefaultPreemption, NoCandidate
+from pybernetes.scheduler.interface import Failure, Nomination, NoNomination
+from pybernetes.scheduler.plugins.defaultpreemption import DefaultPreemption
 
 from ..make import World, node, pod, typed
 
@@ -18,21 +19,23 @@ def old(name: str, on: str, cpu: str, priority: int, start: str = "2026-01-01T00
     return pod(name, {"cpu": cpu}, node=on, priority=priority, status={"startTime": start}, **more)
 
 
-def preempt(world: World, wanted: core.Pod) -> Candidate | NoCandidate:
+def preempt(world: World, wanted: core.Pod) -> Nomination | NoNomination:
     diagnosis = world.decide(wanted)
     assert isinstance(diagnosis, Diagnosis)
     plugin = world.built.plugins["DefaultPreemption"]
     assert isinstance(plugin, DefaultPreemption)
     before = {uid: world.table.node_of(uid) for pods in world.table.pods for uid in pods}
     requested = world.table.requested["cpu"].copy()
-    found = plugin.preempt(world.built.profile, world.shapes.info(wanted), diagnosis, world.nominated, lambda n: 0)
+    failure = Failure(world.shapes.info(wanted), diagnosis, world.nominated, world.built.profile, lambda n: 0)
+    found = plugin.post_filter(failure)
+    assert found is not None
     assert {uid: world.table.node_of(uid) for pods in world.table.pods for uid in pods} == before
     assert (world.table.requested["cpu"] == requested).all()  # trying leaves no trace
     return found
 
 
-def names(found: Candidate | NoCandidate) -> tuple[str, list[str]]:
-    assert isinstance(found, Candidate), found
+def names(found: Nomination | NoNomination) -> tuple[str, list[str]]:
+    assert isinstance(found, Nomination), found
     return found.node, [victim.pod.metadata.name for victim in found.victims]
 
 
@@ -69,7 +72,7 @@ def test_a_budget_is_kept_where_another_node_will_do() -> None:
     assert names(preempt(world, pod(requests={"cpu": "3"}, priority=10))) == ("y", ["b"])
     world.table.remove_node("y")
     found = preempt(world, pod(requests={"cpu": "3"}, priority=10))
-    assert isinstance(found, Candidate) and found.violations == 1
+    assert isinstance(found, Nomination) and found.violations == 1
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,7 @@ def test_a_budget_is_kept_where_another_node_will_do() -> None:
 def test_nobody_goes(wanted: core.Pod, message: str) -> None:
     there = [old("a", "x", "4", 3), old("b", "y", "4", 3)]
     world = World([node("x"), node("y"), node("z", taints=["a=b:NoSchedule"])], there)
-    assert preempt(world, wanted) == NoCandidate(message, hopeless="not eligible" not in message)
+    assert preempt(world, wanted) == NoNomination(message, hopeless="not eligible" not in message)
 
 
 def test_the_event_has_both_parts() -> None:
@@ -101,7 +104,7 @@ def test_the_event_has_both_parts() -> None:
     wanted = pod(requests={"cpu": "3"})
     diagnosis = world.decide(wanted)
     found = preempt(world, wanted)
-    assert isinstance(found, NoCandidate)
+    assert isinstance(found, NoNomination)
     assert diagnosis.text(found.text) == (
         "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available:"
         " 1 No preemption victims found for incoming pod."
@@ -120,7 +123,7 @@ def test_who_waits_for_victims_that_are_on_their_way_out_takes_no_others() -> No
     world = World([node("x")], [gone, old("b", "x", "2", 0)])
     wanted = pod(requests={"cpu": "2"}, priority=10, status={"nominatedNodeName": "x"})
     expected = "preemption: not eligible due to a terminating pod on the nominated node."
-    assert preempt(world, wanted) == NoCandidate(expected, hopeless=False)
+    assert preempt(world, wanted) == NoNomination(expected, hopeless=False)
 
 
 def test_room_that_is_promised_is_not_given_to_the_less_important() -> None:
