@@ -28,6 +28,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.kubeconfig import Config
 from pybernetes.client.rest import RESTClient
+from pybernetes.client.types import WatchEvent
 from pybernetes.cluster.credentials import kubeconfig
 from pybernetes.testing.certificates import Authority
 
@@ -105,7 +106,7 @@ async def bound_times(client: RESTClient, version: str) -> list[float]:
     async with asyncio.timeout(PATIENCE):
         # Only the metadata would do, but then the node's name would be missing; the selector leaves out pods that wait.
         async for event in client.watch(core.Pod, resource_version=version, field_selector="spec.nodeName!="):
-            if event.type == "ADDED":
+            if isinstance(event, WatchEvent) and event.type == "ADDED":
                 times.append(time.perf_counter())
                 if len(times) == PODS:
                     return times

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
+from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.errors import StatusError
 
-from .types import Handler, ObjectList, WatchEvent
+from .types import Bookmark, Client, Handler, Identified, Object, ObjectList, WatchEvent
 
 _log = logging.getLogger(__name__)
 
@@ -20,66 +21,104 @@ MAX_BACKOFF = 30.0
 WATCH_SECONDS = (300, 600)  # a watch is asked to end somewhere between, so that load balancers stay balanced
 
 Key = tuple[str, str]  # (namespace, name)
+Item = TypeVar("Item", bound=Identified)
+Item_co = TypeVar("Item_co", bound=Identified, covariant=True)
+Item_contra = TypeVar("Item_contra", bound=Identified, contravariant=True)
+Obj = TypeVar("Obj", bound=Object)
 
 
-class ListerWatcher(Protocol):
-    """What a reflector needs of a client; RESTClient has it."""
+class ListWatch(Protocol[Item_co]):
+    """Where a reflector's objects come from: one resource, in one namespace or all, under selectors."""
 
-    async def list(
-        self,
-        kind: type[Any],
-        namespace: str = "",
-        *,
-        label_selector: str = "",
-        field_selector: str = "",
-        resource_version: str = "",
-    ) -> ObjectList: ...
+    @property
+    def title(self) -> str:
+        """What the log calls it."""
+        ...
 
-    def watch(
-        self,
-        kind: type[Any],
-        namespace: str = "",
-        *,
-        resource_version: str,
-        label_selector: str = "",
-        field_selector: str = "",
-        timeout_seconds: int = 0,
-    ) -> AsyncIterator[WatchEvent]: ...
+    async def list(self, resource_version: str) -> ObjectList[Item_co]:
+        """All objects; of any version for "0", of the newest for ""."""
+        ...
+
+    def watch(self, resource_version: str, timeout_seconds: int) -> AsyncIterator[WatchEvent[Item_co] | Bookmark]:
+        """What happened after the resource version; StatusError 410 where the server has forgotten."""
+        ...
 
 
-class Cache:
+class KindListWatch(Generic[Obj]):
+    """The objects of a built-in kind."""
+
+    def __init__(
+        self, client: Client, kind: type[Obj], namespace: str = "", field_selector: str = "", label_selector: str = ""
+    ) -> None:
+        self._client, self._kind, self._namespace = client, kind, namespace
+        self._field_selector, self._label_selector = field_selector, label_selector
+        self.title = kind.__name__
+
+    async def list(self, resource_version: str) -> ObjectList[Obj]:
+        return await self._client.list(
+            self._kind,
+            self._namespace,
+            resource_version=resource_version,
+            field_selector=self._field_selector,
+            label_selector=self._label_selector,
+        )
+
+    def watch(self, resource_version: str, timeout_seconds: int) -> AsyncIterator[WatchEvent[Obj] | Bookmark]:
+        return self._client.watch(
+            self._kind,
+            self._namespace,
+            resource_version=resource_version,
+            field_selector=self._field_selector,
+            label_selector=self._label_selector,
+            timeout_seconds=timeout_seconds,
+        )
+
+
+class Store(Protocol[Item_contra]):
+    """What a reflector fills."""
+
+    def replace(self, objects: Sequence[Item_contra], /) -> None:
+        """What a list says is all there is."""
+        ...
+
+    def apply(self, event: WatchEvent[Item_contra], /) -> None:
+        """One change after that."""
+        ...
+
+
+class Cache(Generic[Item]):
     """Objects by key and by indexes; tells handlers of every change."""
 
     def __init__(self) -> None:
-        self._objects: dict[Key, Any] = {}
-        self._namespaces: dict[str, dict[str, Any]] = {}
-        self._indexers: dict[str, Callable[[Any], Iterable[str]]] = {}
-        self._indexes: dict[str, dict[str, dict[Key, Any]]] = {}
-        self._handlers: list[Handler] = []
+        self._objects: dict[Key, Item] = {}
+        self._namespaces: dict[str, dict[str, Item]] = {}
+        self._indexers: dict[str, Callable[[Item], Iterable[str]]] = {}
+        self._indexes: dict[str, dict[str, dict[Key, Item]]] = {}
+        self._handlers: list[Handler[Item]] = []
         self.synced = False
 
     def __len__(self) -> int:
         return len(self._objects)
 
-    def get(self, name: str, namespace: str = "") -> Any | None:
+    def get(self, name: str, namespace: str = "") -> Item | None:
         """One object."""
         return self._objects.get((namespace, name))
 
-    def list(self, namespace: str = "") -> Iterable[Any]:
+    def list(self, namespace: str = "") -> Sequence[Item]:
         """All, or those of a namespace."""
         return list(self._namespaces.get(namespace, {}).values()) if namespace else list(self._objects.values())
 
-    def by_index(self, index: str, key: str) -> Iterable[Any]:
+    def by_index(self, index: str, key: str) -> Sequence[Item]:
         """Objects that the index's function gave the key."""
         return list(self._indexes[index].get(key, {}).values())
 
-    def add_handler(self, handler: Handler) -> None:
+    def add_handler(self, handler: Handler[Item]) -> None:
         """Existing objects are told at once as additions."""
         self._handlers.append(handler)
         for obj in list(self._objects.values()):
             self._call(handler, None, obj)
 
-    def add_index(self, index: str, keys: Callable[[Any], Iterable[str]]) -> None:
+    def add_index(self, index: str, keys: Callable[[Item], Iterable[str]]) -> None:
         """A second index of the same name must be the same function: the first one stays."""
         if index in self._indexers:
             return
@@ -88,7 +127,7 @@ class Cache:
         for key, obj in self._objects.items():
             self._index(index, key, None, obj)
 
-    def replace(self, objects: Iterable[Any]) -> None:
+    def replace(self, objects: Iterable[Item]) -> None:
         """What a list says is all there is: differences are told as if they had been watched."""
         fresh = {(o.metadata.namespace, o.metadata.name): o for o in objects}
         for key in [k for k in self._objects if k not in fresh]:
@@ -101,7 +140,7 @@ class Cache:
                 self.change(key, obj)
         self.synced = True
 
-    def change(self, key: Key, new: Any | None) -> None:
+    def change(self, key: Key, new: Item | None) -> None:
         """Stores or removes one object and tells it."""
         old = self._objects.pop(key, None) if new is None else self._objects.get(key)
         if old is None and new is None:
@@ -120,7 +159,7 @@ class Cache:
         for handler in self._handlers:
             self._call(handler, old, new)
 
-    def _index(self, index: str, key: Key, old: Any | None, new: Any | None) -> None:
+    def _index(self, index: str, key: Key, old: Item | None, new: Item | None) -> None:
         keys, table = self._indexers[index], self._indexes[index]
         for value in keys(old) if old is not None else ():
             bucket = table.get(value)
@@ -128,11 +167,18 @@ class Cache:
                 bucket.pop(key, None)
                 if not bucket:
                     del table[value]
-        for value in keys(new) if new is not None else ():
+        if new is None:
+            return
+        for value in keys(new):
             table.setdefault(value, {})[key] = new
 
+    def apply(self, event: WatchEvent[Item]) -> None:
+        """What a watch says."""
+        meta = event.object.metadata
+        self.change((meta.namespace, meta.name), None if event.type == "DELETED" else event.object)
+
     @staticmethod
-    def _call(handler: Handler, old: Any | None, new: Any | None) -> None:
+    def _call(handler: Handler[Item], old: Item | None, new: Item | None) -> None:
         try:
             handler(old, new)
         except Exception:
@@ -140,24 +186,18 @@ class Cache:
             _log.exception("an event handler failed")
 
 
-class SharedInformer(Cache):
-    """See `client.types.Informer`; `run` keeps it."""
+class Reflector(Generic[Item]):
+    """Keeps a store as the server's objects are."""
 
-    def __init__(
-        self,
-        client: ListerWatcher,
-        kind: type[Any],
-        namespace: str = "",
-        field_selector: str = "",
-        label_selector: str = "",
-        sleep: Callable[[float], Any] = asyncio.sleep,
-    ) -> None:
-        super().__init__()
-        self._client, self._kind, self._namespace = client, kind, namespace
-        self._selectors = {"field_selector": field_selector, "label_selector": label_selector}
-        self._sleep = sleep
-        self._changed = asyncio.Event()
-        self.title = kind.__name__  # what the log calls it
+    def __init__(self, source: ListWatch[Item], store: Store[Item], clock: Clock | None = None) -> None:
+        self.title = source.title
+        self._source, self._store, self._clock = source, store, clock or RealClock()
+        self._listed = asyncio.Event()
+
+    @property
+    def synced(self) -> bool:
+        """Whether the store has been given a list."""
+        return self._listed.is_set()
 
     async def run(self) -> None:
         """Lists, watches, resumes, lists again where the server has forgotten; until cancelled."""
@@ -167,20 +207,12 @@ class SharedInformer(Cache):
         while True:
             try:
                 if version is None:
-                    found = await self._client.list(
-                        self._kind, self._namespace, resource_version=first, **self._selectors
-                    )
-                    self.replace(found.items)
-                    self._changed.set()
-                    version = found.resource_version
+                    listed = await self._source.list(first)
+                    self._store.replace(listed.items)
+                    self._listed.set()
+                    version = listed.resource_version
                     backoff = FIRST_BACKOFF
-                async for event in self._client.watch(
-                    self._kind,
-                    self._namespace,
-                    resource_version=version,
-                    timeout_seconds=random.randint(*WATCH_SECONDS),
-                    **self._selectors,
-                ):
+                async for event in self._source.watch(version, random.randint(*WATCH_SECONDS)):
                     version = self._receive(event)
                     backoff = FIRST_BACKOFF
                 continue
@@ -191,38 +223,54 @@ class SharedInformer(Cache):
                 _log.warning("list or watch of %s failed: %s", self.title, error)
             except (ConnectionError, TimeoutError) as error:
                 _log.warning("list or watch of %s was cut off: %s", self.title, error)
-            await self._sleep(backoff * (1 + random.random()))
+            await self._clock.sleep(backoff * (1 + random.random()))
             backoff = min(backoff * 2, MAX_BACKOFF)
 
-    def _receive(self, event: WatchEvent) -> str:
-        meta = event.object.metadata
-        if event.type != "BOOKMARK":
-            self.change((meta.namespace, meta.name), None if event.type == "DELETED" else event.object)
-        return str(meta.resource_version)
+    def _receive(self, event: WatchEvent[Item] | Bookmark) -> str:
+        if isinstance(event, Bookmark):
+            return event.resource_version
+        self._store.apply(event)
+        return event.object.metadata.resource_version
 
     async def wait_synced(self) -> None:
         """Returns after the first list."""
-        while not self.synced:
-            await self._changed.wait()
+        await self._listed.wait()
+
+
+class SharedInformer(Cache[Item]):
+    """See `client.types.Informer`; `run` keeps it."""
+
+    def __init__(self, source: ListWatch[Item], clock: Clock | None = None) -> None:
+        super().__init__()
+        self._reflector = Reflector(source, self, clock)
+
+    async def run(self) -> None:
+        """See `Reflector.run`."""
+        await self._reflector.run()
+
+    async def wait_synced(self) -> None:
+        """Returns after the first list."""
+        await self._reflector.wait_synced()
 
 
 class InformerFactory:
     """See `client.types.Informers`."""
 
-    def __init__(self, client: ListerWatcher) -> None:
-        self._client = client
-        self._informers: dict[tuple[Any, ...], SharedInformer] = {}
+    def __init__(self, client: Client, clock: Clock | None = None) -> None:
+        self._client, self._clock = client, clock
+        self._informers: dict[tuple[Any, ...], SharedInformer[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
         self._failed: asyncio.Future[None] | None = None
 
     def informer(
-        self, kind: type[Any], namespace: str = "", *, field_selector: str = "", label_selector: str = ""
-    ) -> SharedInformer:
+        self, kind: type[Obj], namespace: str = "", *, field_selector: str = "", label_selector: str = ""
+    ) -> SharedInformer[Obj]:
         key = (kind, namespace, field_selector, label_selector)
         known = self._informers.get(key)
         if known is None:
-            known = self._informers[key] = SharedInformer(self._client, kind, namespace, field_selector, label_selector)
+            source = KindListWatch(self._client, kind, namespace, field_selector, label_selector)
+            known = self._informers[key] = SharedInformer(source, self._clock)
             if self._running:
                 self._start(known)
         return known
@@ -240,7 +288,7 @@ class InformerFactory:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _start(self, informer: SharedInformer) -> None:
+    def _start(self, informer: SharedInformer[Any]) -> None:
         task = asyncio.get_running_loop().create_task(informer.run())
         self._tasks.add(task)
         task.add_done_callback(self._ended)

@@ -15,8 +15,7 @@ import msgspec
 
 from pybernetes.api.errors import StatusError
 
-from .informer import SharedInformer
-from .types import Client, ObjectList, WatchEvent
+from .types import Bookmark, Client, ObjectList, WatchEvent
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 PARTIAL = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
@@ -209,7 +208,7 @@ class MetadataClient:
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Partial:
         return _partial.decode(await self._client.raw("GET", resource.path(namespace, name), None, PARTIAL))
 
-    async def list(self, resource: Resource, namespace: str = "", *, resource_version: str = "") -> ObjectList:
+    async def list(self, resource: Resource, namespace: str = "", *, resource_version: str = "") -> ObjectList[Partial]:
         """All; the items are `Partial`."""
         query = f"?resourceVersion={resource_version}" if resource_version else ""
         body = await self._client.raw("GET", resource.path(namespace) + query, None, PARTIAL_LIST)
@@ -224,14 +223,18 @@ class MetadataClient:
 
     async def watch(
         self, resource: Resource, namespace: str = "", *, resource_version: str, timeout_seconds: int = 0
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncIterator[WatchEvent[Partial] | Bookmark]:
         """Events after the resource version; their objects are `Partial`."""
         query: dict[str, str] = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
         if timeout_seconds:
             query["timeoutSeconds"] = str(timeout_seconds)
         path = f"{resource.path(namespace)}?{urlencode(query)}"
         async for kind, body in self._client.watch_raw(path, PARTIAL):
-            yield WatchEvent(kind, _partial.decode(body))  # type: ignore[arg-type]  # the server's word
+            partial = _partial.decode(body)
+            if kind == "BOOKMARK":
+                yield Bookmark(partial.metadata.resource_version)
+            else:
+                yield WatchEvent(kind, partial)  # type: ignore[arg-type]  # the server's word
 
     async def delete(
         self,
@@ -268,45 +271,18 @@ class MetadataClient:
         return _partial.decode(body)
 
 
-class _OneResource:
-    """A MetadataClient as the list-watcher of one resource."""
+class MetadataListWatch:
+    """The metadata of one resource's objects, for a reflector."""
 
     def __init__(self, client: MetadataClient, resource: Resource) -> None:
         self._client, self._resource = client, resource
-
-    async def list(
-        self,
-        kind: type[Any],
-        namespace: str = "",
-        *,
-        label_selector: str = "",
-        field_selector: str = "",
-        resource_version: str = "",
-    ) -> ObjectList:
-        return await self._client.list(self._resource, namespace, resource_version=resource_version)
-
-    def watch(
-        self,
-        kind: type[Any],
-        namespace: str = "",
-        *,
-        resource_version: str,
-        label_selector: str = "",
-        field_selector: str = "",
-        timeout_seconds: int = 0,
-    ) -> AsyncIterator[WatchEvent]:
-        return self._client.watch(
-            self._resource, namespace, resource_version=resource_version, timeout_seconds=timeout_seconds
-        )
-
-
-class MetadataInformer(SharedInformer):
-    """A local copy of one resource's metadata; the objects are `Partial`. A subclass may keep them elsewhere."""
-
-    def __init__(self, client: MetadataClient, resource: Resource) -> None:
-        super().__init__(_OneResource(client, resource), Partial)
-        self.resource = resource
         self.title = resource.group_resource
+
+    async def list(self, resource_version: str) -> ObjectList[Partial]:
+        return await self._client.list(self._resource, resource_version=resource_version)
+
+    def watch(self, resource_version: str, timeout_seconds: int) -> AsyncIterator[WatchEvent[Partial] | Bookmark]:
+        return self._client.watch(self._resource, resource_version=resource_version, timeout_seconds=timeout_seconds)
 
 
 def having(resources: Iterable[Resource], *verbs: str) -> list[Resource]:

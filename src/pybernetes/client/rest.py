@@ -19,11 +19,12 @@ from pybernetes.api.resources import CLUSTER_SCOPED, collection_path
 
 from .http import Answer, Duplex, HTTPClient
 from .kubeconfig import Config, utc_now
-from .types import ObjectList, WatchEvent
+from .types import Bookmark, Object, ObjectList, WatchEvent
 
 _log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Object)
+R = TypeVar("R")
 
 PATCH_TYPES = {
     "merge": "application/merge-patch+json",
@@ -54,7 +55,7 @@ _bookmarks = msgspec.json.Decoder(_Bookmark)
 _identities: dict[type, tuple[str, str]] = {}
 
 
-def identity(kind: type) -> tuple[str, str]:
+def identity(kind: type[Object]) -> tuple[str, str]:
     """(apiVersion, kind) of a typed object's class."""
     known = _identities.get(kind)
     if known is None:
@@ -96,7 +97,7 @@ class RESTClient:
         label_selector: str = "",
         field_selector: str = "",
         resource_version: str = "",
-    ) -> ObjectList:
+    ) -> ObjectList[T]:
         query = _query(labelSelector=label_selector, fieldSelector=field_selector, resourceVersion=resource_version)
         body = await self.raw("GET", self._path(kind, namespace) + query)
         version, name = identity(kind)
@@ -112,7 +113,7 @@ class RESTClient:
         label_selector: str = "",
         field_selector: str = "",
         timeout_seconds: int = 0,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncIterator[WatchEvent[T] | Bookmark]:
         query = _query(
             watch="true",
             allowWatchBookmarks="true",
@@ -125,13 +126,11 @@ class RESTClient:
             yield _event(frame, kind)
 
     async def create(self, obj: T) -> T:
-        item: Any = obj
-        body = await self.raw("POST", self._path(type(obj), item.metadata.namespace), types.encode(obj))
+        body = await self.raw("POST", self._path(type(obj), obj.metadata.namespace), types.encode(obj))
         return types.decode(body, type(obj))
 
     async def update(self, obj: T, subresource: str = "") -> T:
-        item: Any = obj
-        path = self._path(type(obj), item.metadata.namespace, item.metadata.name, subresource)
+        path = self._path(type(obj), obj.metadata.namespace, obj.metadata.name, subresource)
         return types.decode(await self.raw("PUT", path, types.encode(obj)), type(obj))
 
     async def patch(
@@ -170,8 +169,8 @@ class RESTClient:
         await self.raw("DELETE", self._path(kind, namespace, name), types.encode(options))
 
     async def create_subresource(
-        self, kind: type[Any], name: str, namespace: str, subresource: str, body: Any, result: type[T]
-    ) -> T:
+        self, kind: type[Object], name: str, namespace: str, subresource: str, body: Any, result: type[R]
+    ) -> R:
         path = self._path(kind, namespace, name, subresource)
         return types.decode(await self.raw("POST", path, types.encode(body)), result)
 
@@ -242,7 +241,7 @@ class RESTClient:
         return [*{**sent, **(headers or {})}.items(), *_impersonation(self.config.impersonate)]
 
     @staticmethod
-    def _path(kind: type, namespace: str, name: str = "", subresource: str = "") -> str:
+    def _path(kind: type[Object], namespace: str, name: str = "", subresource: str = "") -> str:
         version, kind_name = identity(kind)
         if name and not namespace and kind_name not in CLUSTER_SCOPED:
             raise ValueError(f"{kind_name} {name!r} needs a namespace")
@@ -257,11 +256,11 @@ def _query(**options: str) -> str:
     return f"?{urlencode(given)}" if given else ""
 
 
-def _event(frame: _Frame, kind: type) -> WatchEvent:
+def _event(frame: _Frame, kind: type[T]) -> WatchEvent[T] | Bookmark:
     if frame.type == "ERROR":
         raise StatusError(msgspec.json.decode(frame.object))
     if frame.type == "BOOKMARK":
-        return WatchEvent("BOOKMARK", _bookmarks.decode(frame.object))
+        return Bookmark(_bookmarks.decode(frame.object).metadata.resource_version)
     return WatchEvent(frame.type, types.decode(frame.object, kind))  # type: ignore[arg-type]  # the server's word
 
 

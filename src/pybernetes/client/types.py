@@ -6,26 +6,70 @@ Objects are the typed ones of `pybernetes.api.types`; a class (core_v1.Pod) name
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
-T = TypeVar("T")
+from pybernetes.api.types import meta_v1
+
+
+class Meta(Protocol):
+    """The part of metadata by which a cache knows an object."""
+
+    @property
+    def namespace(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def uid(self) -> str: ...
+
+    @property
+    def resource_version(self) -> str: ...
+
+
+class Identified(Protocol):
+    """What an informer can keep: a whole object, or what a transform has left of one."""
+
+    @property
+    def metadata(self) -> Meta: ...
+
+
+class Object(Protocol):
+    """A typed object of a built-in kind."""
+
+    api_version: str
+    kind: str
+    metadata: meta_v1.ObjectMeta
+
+
+T = TypeVar("T", bound=Object)
+R = TypeVar("R")
+T_co = TypeVar("T_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class WatchEvent:
-    """One event; `object` is typed, but for BOOKMARK where only metadata.resource_version counts."""
+class WatchEvent(Generic[T_co]):
+    """One change; a DELETED event holds the object's last state."""
 
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
-    object: Any
+    type: Literal["ADDED", "MODIFIED", "DELETED"]
+    object: T_co
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectList:
+class Bookmark:
+    """How far a watch has come without there being anything to tell."""
+
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList(Generic[T_co]):
     """The items of a list and the resource version to watch from."""
 
-    items: list[Any]
+    items: Sequence[T_co]
     resource_version: str
 
 
@@ -37,8 +81,14 @@ class Client(Protocol):
         ...
 
     async def list(
-        self, kind: type[T], namespace: str = "", *, label_selector: str = "", field_selector: str = ""
-    ) -> ObjectList:
+        self,
+        kind: type[T],
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str = "",
+    ) -> ObjectList[T]:
         """All objects, in pages where they are many."""
         ...
 
@@ -50,7 +100,8 @@ class Client(Protocol):
         resource_version: str,
         label_selector: str = "",
         field_selector: str = "",
-    ) -> AsyncIterator[WatchEvent]:
+        timeout_seconds: int = 0,
+    ) -> AsyncIterator[WatchEvent[T] | Bookmark]:
         """Events after the resource version, bookmarks included, until the server ends the stream. StatusError 410: list again."""
         ...
 
@@ -90,8 +141,8 @@ class Client(Protocol):
         ...
 
     async def create_subresource(
-        self, kind: type[Any], name: str, namespace: str, subresource: str, body: Any, result: type[T]
-    ) -> T:
+        self, kind: type[Object], name: str, namespace: str, subresource: str, body: Any, result: type[R]
+    ) -> R:
         """POST to pods/binding, serviceaccounts/token, pods/eviction; `body` and the answer are typed."""
         ...
 
@@ -110,31 +161,35 @@ class Client(Protocol):
         ...
 
 
-class Handler(Protocol):
+class Handler(Protocol[T_contra]):
     """Told of every change, on the event loop, in order; must not block. `old` is None for an addition, `new` None for a deletion."""
 
-    def __call__(self, old: Any | None, new: Any | None) -> None: ...
+    def __call__(self, old: T_contra | None, new: T_contra | None, /) -> None: ...
 
 
-class Lister(Protocol):
+def present(old: R | None, new: R | None) -> R:
+    """What a handler was told of: the object as it is now, or as it last was."""
+    found = new if new is not None else old
+    if found is None:
+        raise ValueError("a handler is told of an object")
+    return found
+
+
+class Lister(Protocol[T_co]):
     """What an informer knows now. Objects are shared: never change them, copy first (msgspec.structs.replace, copy.deepcopy)."""
 
-    def get(self, name: str, namespace: str = "") -> Any | None: ...
+    def get(self, name: str, namespace: str = "") -> T_co | None: ...
 
-    def list(self, namespace: str = "") -> Iterable[Any]: ...
+    def list(self, namespace: str = "") -> Sequence[T_co]: ...
 
-    def by_index(self, index: str, key: str) -> Iterable[Any]: ...
+    def by_index(self, index: str, key: str) -> Sequence[T_co]: ...
 
 
-class Informer(Lister, Protocol):
-    """A local copy of one resource, kept by list and watch."""
+class Notifier(Protocol[T_co]):
+    """Who tells of objects and their changes."""
 
-    def add_handler(self, handler: Handler) -> None:
+    def add_handler(self, handler: Handler[T_co]) -> None:
         """Existing objects are told at once as additions."""
-        ...
-
-    def add_index(self, index: str, keys: Callable[[Any], Iterable[str]]) -> None:
-        """Objects by the keys that a function gives: pods by node name, by owner's uid."""
         ...
 
     @property
@@ -143,12 +198,20 @@ class Informer(Lister, Protocol):
         ...
 
 
+class Informer(Lister[T_co], Notifier[T_co], Protocol[T_co]):
+    """A local copy of one resource, kept by list and watch."""
+
+    def add_index(self, index: str, keys: Callable[[T_co], Iterable[str]]) -> None:
+        """Objects by the keys that a function gives: pods by node name, by owner's uid."""
+        ...
+
+
 class Informers(Protocol):
     """One shared informer for each (kind, namespace, selectors)."""
 
     def informer(
-        self, kind: type[Any], namespace: str = "", *, field_selector: str = "", label_selector: str = ""
-    ) -> Informer:
+        self, kind: type[T], namespace: str = "", *, field_selector: str = "", label_selector: str = ""
+    ) -> Informer[T]:
         """Made at the first call; starts when `run` runs."""
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
@@ -14,8 +14,10 @@ from pybernetes.api import labels, types
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.client.types import Object
 
 T = TypeVar("T")
+Obj = TypeVar("Obj", bound=Object)
 Key = tuple[str, str]  # (namespace, name)
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -42,7 +44,7 @@ def clone(obj: T) -> T:
     return types.decode(types.encode(obj), type(obj))
 
 
-def key_of(obj: Any) -> Key:
+def key_of(obj: Object) -> Key:
     return obj.metadata.namespace, obj.metadata.name
 
 
@@ -87,18 +89,18 @@ def _selector(
     return labels.selector_from_dict({"matchLabels": dict(match_labels), "matchExpressions": found})
 
 
-def controller_of(obj: Any) -> meta.OwnerReference | None:
+def controller_of(obj: Object) -> meta.OwnerReference | None:
     """metav1.GetControllerOf."""
     return next((ref for ref in obj.metadata.owner_references if ref.controller), None)
 
 
-def controlled_by(obj: Any, owner: Any) -> bool:
+def controlled_by(obj: Object, owner: Object) -> bool:
     """metav1.IsControlledBy."""
     ref = controller_of(obj)
     return ref is not None and ref.uid == owner.metadata.uid
 
 
-def controller_ref(owner: Any) -> meta.OwnerReference:
+def controller_ref(owner: Object) -> meta.OwnerReference:
     """metav1.NewControllerRef."""
     return meta.OwnerReference(
         api_version=owner.api_version,
@@ -227,7 +229,7 @@ def deletion_order(a: core.Pod, b: core.Pod, ranks: tuple[int, int], now: dateti
     return _age_order(a.metadata.creation_timestamp, b.metadata.creation_timestamp, uids, now)
 
 
-def pod_from_template(template: core.PodTemplateSpec, owner: Any, generate_name: str = "") -> core.Pod:
+def pod_from_template(template: core.PodTemplateSpec, owner: Object, generate_name: str = "") -> core.Pod:
     """controller.GetPodFromTemplate, with the controller reference."""
     source = template.metadata
     return core.Pod(
@@ -274,11 +276,11 @@ def template_hash(template: core.PodTemplateSpec, collision_count: int | None) -
     return stable_hash(template, b"" if collision_count is None else collision_count.to_bytes(8, "little"))
 
 
-def by_creation(objects: Sequence[T]) -> list[T]:
+def by_creation(objects: Iterable[Obj]) -> list[Obj]:
     """Oldest first, ties by name."""
     return sorted(objects, key=creation_order)
 
 
-def creation_order(obj: Any) -> tuple[float, str]:
+def creation_order(obj: Object) -> tuple[float, str]:
     created = obj.metadata.creation_timestamp
     return (created.timestamp() if created is not None else 0.0, obj.metadata.name)

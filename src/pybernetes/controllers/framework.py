@@ -10,15 +10,17 @@ import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.aio.workqueue import WorkQueue, WorkQueueShutDown
 from pybernetes.api import labels
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import meta_v1
 from pybernetes.client.events import EventBroadcaster, EventRecorder
-from pybernetes.client.types import Client, Informer, Informers
+from pybernetes.client.retry import AT_ONCE, retry_on_conflict
+from pybernetes.client.types import Client, Informer, Informers, Object, present
 from pybernetes.component.metrics import Registry
 from pybernetes.component.queuemetrics import MeteredWorkQueue, QueueMetrics
 
@@ -30,9 +32,17 @@ log = logging.getLogger(__name__)
 EXPECTATIONS_SECONDS = 300.0  # after which a creation or deletion that was never seen is no longer waited for
 SYNC_POLL = 0.1  # seconds between looks at informers that have not listed yet, as upstream's WaitForCacheSync
 BY_CONTROLLER = "controllerUID"
-AT_ONCE = 24  # requests of one sync: enough to keep the server busy; each costs a connection with its TLS buffers
+IN_FLIGHT = 24  # requests of one sync: enough to keep the server busy; each costs a connection with its TLS buffers
 
 T = TypeVar("T")
+Obj = TypeVar("Obj", bound=Object)
+S = TypeVar("S")
+
+
+class HasStatus(Object, Protocol[S]):
+    """An object of a kind with a status."""
+
+    status: S
 
 
 @dataclass(slots=True)
@@ -76,7 +86,7 @@ class Controller:
         self.queue: WorkQueue[Any] = self.make_queue(self.queue_name or self.name)
         self.recorder: EventRecorder = context.events.recorder(self.component or self.name)
         self.pods_control = PodControl(self.client, self.recorder)
-        self._informers: list[Informer] = []
+        self._informers: list[Informer[Object]] = []
 
     @classmethod
     def lacks(cls, options: Options) -> str:
@@ -87,9 +97,9 @@ class Controller:
         """A queue with metrics under this name; the constructor makes the first."""
         return MeteredWorkQueue(name, self.context.queue_metrics, self.context.clock)
 
-    def informer(self, kind: type[Any], **options: str) -> Informer:
+    def informer(self, kind: type[Obj], namespace: str = "", *, field_selector: str = "") -> Informer[Obj]:
         """A shared informer that has synced before the first call of `sync`."""
-        informer = self.context.informers.informer(kind, **options)
+        informer = self.context.informers.informer(kind, namespace, field_selector=field_selector)
         self._informers.append(informer)
         return informer
 
@@ -118,28 +128,26 @@ class Controller:
         finally:
             self.queue.shut_down()
 
-    def enqueue(self, obj: Any) -> None:
+    def enqueue(self, obj: Object) -> None:
         """Queues an object's key."""
         self.queue.add(key_of(obj))
 
-    def on_change(self, old: Any | None, new: Any | None) -> None:
+    def on_change(self, old: Object | None, new: Object | None) -> None:
         """The usual handler: whatever happens, look at the object."""
-        self.enqueue(new if new is not None else old)
+        self.enqueue(present(old, new))
 
-    async def write_status(self, obj: Any, status: Any) -> None:
+    async def write_status(self, obj: HasStatus[S], status: S) -> None:
         """Where it is another; over the newest object where somebody else has written meanwhile."""
         if status == obj.status:
             return
-        copy = clone(obj)
-        copy.status = status
-        try:
+        kind, meta = type(obj), obj.metadata
+
+        async def write(newest: HasStatus[S]) -> None:
+            copy = clone(newest)
+            copy.status = status
             await self.client.update(copy, "status")
-        except StatusError as error:
-            if error.code != 409:
-                raise
-            fresh = await self.client.get(type(obj), obj.metadata.name, obj.metadata.namespace)
-            fresh.status = status
-            await self.client.update(fresh, "status")
+
+        await retry_on_conflict(write, obj, lambda: self.client.get(kind, meta.name, meta.namespace), AT_ONCE)
 
     async def every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         """Does the work now and again after each pause; what the server refuses is logged and tried next time."""
@@ -264,7 +272,7 @@ async def slow_start(count: int, work: Callable[[int], Awaitable[None]]) -> tupl
 
 
 async def bounded(items: Sequence[T], work: Callable[[T], Awaitable[None]]) -> list[Exception | None]:
-    """Calls work for each item, at most AT_ONCE at a time; what each raised, in the order of the items."""
+    """Calls work for each item, at most IN_FLIGHT at a time; what each raised, in the order of the items."""
     results: list[Exception | None] = [None] * len(items)
     numbers = iter(range(len(items)))
 
@@ -275,7 +283,7 @@ async def bounded(items: Sequence[T], work: Callable[[T], Awaitable[None]]) -> l
             except Exception as error:
                 results[number] = error
 
-    await asyncio.gather(*(worker() for _ in range(min(AT_ONCE, len(items)))))
+    await asyncio.gather(*(worker() for _ in range(min(IN_FLIGHT, len(items)))))
     return results
 
 
@@ -285,7 +293,7 @@ class PodControl:
     def __init__(self, client: Client, recorder: EventRecorder) -> None:
         self._client, self._recorder = client, recorder
 
-    async def create(self, pod: core.Pod, owner: Any) -> core.Pod:
+    async def create(self, pod: core.Pod, owner: Object) -> core.Pod:
         """StatusError as the server gives it, after the event FailedCreate."""
         try:
             made = await self._client.create(pod)
@@ -296,11 +304,11 @@ class PodControl:
         self._recorder.normal(owner, "SuccessfulCreate", f"Created pod: {made.metadata.name}")
         return made
 
-    async def create_from(self, template: core.PodTemplateSpec, owner: Any) -> core.Pod:
+    async def create_from(self, template: core.PodTemplateSpec, owner: Object) -> core.Pod:
         """A pod of the template, owned."""
         return await self.create(pod_from_template(template, owner), owner)
 
-    async def delete(self, pod: core.Pod, owner: Any) -> None:
+    async def delete(self, pod: core.Pod, owner: Object) -> None:
         """StatusError 404 if it was gone; otherwise after an event."""
         if pod.metadata.deletion_timestamp is not None:
             return
@@ -313,36 +321,36 @@ class PodControl:
         self._recorder.normal(owner, "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
 
 
-def index_by_controller(obj: Any) -> list[str]:
+def index_by_controller(obj: Object) -> list[str]:
     """The uid of the controller, or orphan/NAMESPACE."""
     ref = controller_of(obj)
     return [ref.uid if ref is not None else f"orphan/{obj.metadata.namespace}"]
 
 
-def owned_and_orphans(informer: Informer, owner: Any) -> list[Any]:
+def owned_and_orphans(informer: Informer[Obj], owner: Object) -> list[Obj]:
     """What an owner may claim: its own and what nobody owns in its namespace."""
     orphans = informer.by_index(BY_CONTROLLER, f"orphan/{owner.metadata.namespace}")
     return [*informer.by_index(BY_CONTROLLER, owner.metadata.uid), *orphans]
 
 
-class Claims:
+class Claims(Generic[Obj]):
     """Adopts what matches and has no controller, releases what no longer matches (controller.BaseControllerRefManager)."""
 
-    def __init__(self, client: Client, kind: type[Any], owner: Any, selector: labels.Selector) -> None:
+    def __init__(self, client: Client, kind: type[Obj], owner: Object, selector: labels.Selector) -> None:
         self._client, self._kind, self._owner, self._selector = client, kind, owner, selector
         self._adoptable: bool | None = None
 
     async def claim(
-        self, objects: Sequence[T], matches: Callable[[T], bool] = lambda _: True, finalizer: str = ""
-    ) -> list[T]:
+        self, objects: Iterable[Obj], matches: Callable[[Obj], bool] = lambda _: True, finalizer: str = ""
+    ) -> list[Obj]:
         """Those that are the owner's now. StatusError, or Again where the owner must not adopt."""
-        mine: list[T] = []
+        mine: list[Obj] = []
         for obj in objects:
             if await self._claim(obj, matches, finalizer):
                 mine.append(obj)
         return mine
 
-    async def _claim(self, obj: Any, matches: Callable[[Any], bool], finalizer: str) -> bool:
+    async def _claim(self, obj: Obj, matches: Callable[[Obj], bool], finalizer: str) -> bool:
         ref = controller_of(obj)
         matching = self._selector.matches(obj.metadata.labels) and matches(obj)
         if ref is not None:
@@ -359,19 +367,19 @@ class Claims:
             return False
         return await self._adopt(obj, finalizer)
 
-    async def _adopt(self, obj: Any, finalizer: str) -> bool:
+    async def _adopt(self, obj: Obj, finalizer: str) -> bool:
         await self._check_owner()
         change: dict[str, Any] = {"ownerReferences": [controller_ref(self._owner)], "uid": obj.metadata.uid}
         if finalizer:
             change["finalizers"] = [*obj.metadata.finalizers, finalizer]
         return await self._patch(obj, {"metadata": change}, (404,))
 
-    async def _release(self, obj: Any) -> None:
+    async def _release(self, obj: Obj) -> None:
         removal = [{"$patch": "delete", "uid": self._owner.metadata.uid}]
         # 422: the uid is another's, so this object is gone.
         await self._patch(obj, {"metadata": {"ownerReferences": removal, "uid": obj.metadata.uid}}, (404, 422))
 
-    async def _patch(self, obj: Any, patch: Any, gone: tuple[int, ...]) -> bool:
+    async def _patch(self, obj: Obj, patch: Any, gone: tuple[int, ...]) -> bool:
         meta = obj.metadata
         try:
             await self._client.patch(self._kind, meta.name, meta.namespace, patch, type="strategic")
@@ -386,7 +394,7 @@ class Claims:
         if self._adoptable:
             return
         meta = self._owner.metadata
-        fresh: Any = await self._client.get(type(self._owner), meta.name, meta.namespace)
+        fresh = await self._client.get(type(self._owner), meta.name, meta.namespace)
         if fresh.metadata.uid != meta.uid:
             raise Again(
                 f"original {self._owner.kind} {meta.namespace}/{meta.name} is gone: "
@@ -397,7 +405,7 @@ class Claims:
         self._adoptable = True
 
 
-def resolve(informer: Informer, ref: Any, namespace: str, kind: str) -> Any | None:
+def resolve(informer: Informer[Obj], ref: meta_v1.OwnerReference | None, namespace: str, kind: str) -> Obj | None:
     """The owner that a controller reference means, None if it is another's or has another uid."""
     if ref is None or ref.kind != kind:
         return None

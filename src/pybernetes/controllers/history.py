@@ -12,6 +12,7 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.client.retry import retry_on_conflict
 from pybernetes.client.types import Client
 
 from .common import controlled_by, controller_ref, template_hash
@@ -40,7 +41,7 @@ def holds(revision: apps.ControllerRevision, template: core.PodTemplateSpec) -> 
     return template_in(revision) == template
 
 
-def new_revision(owner: Any, label: str, number: int) -> apps.ControllerRevision:
+def new_revision(owner: apps.DaemonSet | apps.StatefulSet, label: str, number: int) -> apps.ControllerRevision:
     """The revision of the owner's template; its hash stands in the name and under the label."""
     template = owner.spec.template
     hashed = template_hash(template, owner.status.collision_count)
@@ -71,7 +72,9 @@ class Collision(Exception):
     """The name is taken by a revision of another template: the collision count must be raised."""
 
 
-async def create(client: Client, wanted: apps.ControllerRevision, owner: Any) -> apps.ControllerRevision:
+async def create(
+    client: Client, wanted: apps.ControllerRevision, owner: apps.DaemonSet | apps.StatefulSet
+) -> apps.ControllerRevision:
     """Creates, or finds what an earlier sync created. Collision, StatusError."""
     try:
         return await client.create(wanted)
@@ -86,13 +89,13 @@ async def create(client: Client, wanted: apps.ControllerRevision, owner: Any) ->
 
 async def renumber(client: Client, revision: apps.ControllerRevision, number: int) -> apps.ControllerRevision:
     """With another number; tried again on a conflict."""
-    current = revision
-    while True:
+
+    async def write(current: apps.ControllerRevision) -> apps.ControllerRevision:
         if current.revision == number:
             return current
-        try:
-            return await client.update(msgspec.structs.replace(current, revision=number))
-        except StatusError as error:
-            if error.code != 409:
-                raise
-        current = await client.get(apps.ControllerRevision, revision.metadata.name, revision.metadata.namespace)
+        return await client.update(msgspec.structs.replace(current, revision=number))
+
+    meta = revision.metadata
+    return await retry_on_conflict(
+        write, revision, lambda: client.get(apps.ControllerRevision, meta.name, meta.namespace)
+    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from pybernetes.api.types import core_v1, discovery_v1
-from pybernetes.client.types import Handler
+from pybernetes.client.types import Handler, Object
 
 from .informers import Kept
 from .records import NO_PORT, Address, Endpoints, Port, Service
@@ -15,6 +15,7 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 
 Key = tuple[str, str]  # name, namespace
 T = TypeVar("T")
+Obj = TypeVar("Obj", bound=Object)
 
 
 def slim_service(service: core_v1.Service) -> Service:
@@ -49,22 +50,16 @@ def pod_ip(pod: core_v1.Pod) -> str:
     return pod.status.pod_ip if pod.status.phase not in ("Succeeded", "Failed") else ""
 
 
-def nothing(obj: Any) -> None:
+def nothing(namespace: core_v1.Namespace) -> None:
     """That it exists is enough."""
-
-
-TRANSFORMS: Mapping[type[Any], Callable[[Any], Any]] = {
-    core_v1.Namespace: nothing,
-    core_v1.Service: slim_service,
-    core_v1.Pod: pod_ip,
-    discovery_v1.EndpointSlice: slim_slice,
-}
 
 
 class Watcher(Protocol):
     """What the directory needs of `SlimInformers`."""
 
-    def watch(self, kind: type[Any], handler: Handler, label_selector: str = "") -> None: ...
+    def watch(
+        self, kind: type[Obj], transform: Callable[[Obj], T], handler: Handler[Kept[T]], label_selector: str = ""
+    ) -> None: ...
 
 
 class _Index:
@@ -104,11 +99,11 @@ class ClusterDirectory:
         self._namespaces: set[str] = set()
         self._pod_ips: dict[tuple[str, str], int] = {}
         self._service_ips, self._slice_ips = _Index(), _Index()
-        informers.watch(core_v1.Namespace, self._on_namespace, namespace_labels)
-        informers.watch(core_v1.Service, self._on_service, labels)
-        informers.watch(discovery_v1.EndpointSlice, self._on_slice, labels)
+        informers.watch(core_v1.Namespace, nothing, self._on_namespace, namespace_labels)
+        informers.watch(core_v1.Service, slim_service, self._on_service, labels)
+        informers.watch(discovery_v1.EndpointSlice, slim_slice, self._on_slice, labels)
         if pods:
-            informers.watch(core_v1.Pod, self._on_pod)
+            informers.watch(core_v1.Pod, pod_ip, self._on_pod)
 
     def namespace(self, name: str) -> bool:
         return name in self._namespaces

@@ -7,7 +7,7 @@ page is ever there as a whole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -16,9 +16,11 @@ from pybernetes.api import types
 from pybernetes.api.resources import collection_path
 from pybernetes.client.informer import SharedInformer
 from pybernetes.client.rest import RESTClient, identity
-from pybernetes.client.types import Handler, ObjectList, WatchEvent
+from pybernetes.client.types import Bookmark, Handler, Identified, Object, ObjectList, WatchEvent
 
 T = TypeVar("T")
+Obj = TypeVar("Obj", bound=Object)
+Item = TypeVar("Item", bound=Identified)
 
 PAGE = 500  # objects; client-go's
 
@@ -41,75 +43,61 @@ class Kept(Generic[T]):
     value: T
 
 
-def keep(obj: Any, transform: Callable[[Any], T]) -> Kept[T]:
+def keep(obj: Item, transform: Callable[[Item], T]) -> Kept[T]:
     """The object's identity and what the function takes from it."""
     meta = obj.metadata
     return Kept(Identity(meta.namespace, meta.name, meta.uid, meta.resource_version), transform(obj))
 
 
-class SlimClient:
-    """Lists and watches give `Kept`s (see `client.informer.ListerWatcher`)."""
+class SlimListWatch(Generic[Obj, T]):
+    """Lists and watches that give `Kept`s (see `client.informer.ListWatch`)."""
 
-    def __init__(self, client: RESTClient, transforms: Mapping[type[Any], Callable[[Any], Any]]) -> None:
-        self._client, self._transforms = client, transforms
+    def __init__(
+        self, client: RESTClient, kind: type[Obj], transform: Callable[[Obj], T], label_selector: str = ""
+    ) -> None:
+        self._client, self._kind, self._transform, self._label_selector = client, kind, transform, label_selector
+        self.title = kind.__name__
 
-    async def list(
-        self,
-        kind: type[Any],
-        namespace: str = "",
-        *,
-        label_selector: str = "",
-        field_selector: str = "",
-        resource_version: str = "",
-    ) -> ObjectList:
+    async def list(self, resource_version: str) -> ObjectList[Kept[T]]:
         """All objects of the newest version: pages of an older one are what servers do not give."""
-        version, name = identity(kind)
-        path, listed = collection_path(version, name, namespace), types.type_of(version, f"{name}List")
-        options = {"limit": str(PAGE), "labelSelector": label_selector, "fieldSelector": field_selector}
-        kept: list[Kept[Any]] = []
+        version, name = identity(self._kind)
+        path, listed = collection_path(version, name, ""), types.type_of(version, f"{name}List")
+        options = {"limit": str(PAGE), "labelSelector": self._label_selector}
+        kept: list[Kept[T]] = []
         while True:
             query = urlencode({key: value for key, value in options.items() if value})
             page: Any = types.decode(await self._client.raw("GET", f"{path}?{query}"), listed)
-            kept += [keep(obj, self._transforms[kind]) for obj in page.items]
+            kept += [keep(obj, self._transform) for obj in page.items]
             options["continue"] = page.metadata.continue_
             if not page.metadata.continue_:
                 return ObjectList(kept, page.metadata.resource_version)
 
-    async def watch(
-        self,
-        kind: type[Any],
-        namespace: str = "",
-        *,
-        resource_version: str,
-        label_selector: str = "",
-        field_selector: str = "",
-        timeout_seconds: int = 0,
-    ) -> AsyncIterator[WatchEvent]:
+    async def watch(self, resource_version: str, timeout_seconds: int) -> AsyncIterator[WatchEvent[Kept[T]] | Bookmark]:
         """Bookmarks pass as they are."""
         async for event in self._client.watch(
-            kind,
-            namespace,
+            self._kind,
             resource_version=resource_version,
-            label_selector=label_selector,
-            field_selector=field_selector,
+            label_selector=self._label_selector,
             timeout_seconds=timeout_seconds,
         ):
-            if event.type == "BOOKMARK":
+            if isinstance(event, Bookmark):
                 yield event
             else:
-                yield WatchEvent(event.type, keep(event.object, self._transforms[kind]))
+                yield WatchEvent(event.type, keep(event.object, self._transform))
 
 
 class SlimInformers:
     """One informer a kind, all asked for before `run`."""
 
-    def __init__(self, client: RESTClient, transforms: Mapping[type[Any], Callable[[Any], Any]]) -> None:
-        self._client = SlimClient(client, transforms)
-        self._made: list[SharedInformer] = []
+    def __init__(self, client: RESTClient) -> None:
+        self._client = client
+        self._made: list[SharedInformer[Any]] = []
 
-    def watch(self, kind: type[Any], handler: Handler, label_selector: str = "") -> None:
-        """The handler is told a `Kept` of every object, from the time that `run` runs."""
-        informer = SharedInformer(self._client, kind, label_selector=label_selector)
+    def watch(
+        self, kind: type[Obj], transform: Callable[[Obj], T], handler: Handler[Kept[T]], label_selector: str = ""
+    ) -> None:
+        """The handler is told what the transform takes from every object, from the time that `run` runs."""
+        informer = SharedInformer(SlimListWatch(self._client, kind, transform, label_selector))
         informer.add_handler(handler)
         self._made.append(informer)
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
-from pybernetes.client.types import Client, Informer, Informers
+from pybernetes.client.types import Client, Handler, Informer, Informers, Notifier, present
 
 from . import admission, dns, pod, static
 from . import node as n
@@ -69,9 +69,9 @@ def system_now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def by_node(pod: object) -> list[str]:
+def by_node(pod: core.Pod) -> list[str]:
     """Index of pods by the node that they are bound to."""
-    return [pod.spec.node_name] if isinstance(pod, core.Pod) and pod.spec.node_name else []
+    return [pod.spec.node_name] if pod.spec.node_name else []
 
 
 class Kubelet:
@@ -81,8 +81,8 @@ class Kubelet:
         self,
         options: KubeletOptions,
         client: Client,
-        pods: Informer,
-        services: Informer | None,
+        pods: Notifier[core.Pod],
+        services: Informer[core.Service] | None,
         *,
         machinery: Machinery,
         cluster: APICluster | None = None,
@@ -435,34 +435,21 @@ def _deleted(spec: core.Pod, now: datetime) -> core.Pod:
     return gone
 
 
-def pod_informer(informers: Informers, node_name: str) -> Informer:
+def pod_informer(informers: Informers, node_name: str) -> Informer[core.Pod]:
     """The pods of one node."""
     return informers.informer(core.Pod, field_selector=f"spec.nodeName={node_name}")
 
 
 class _Share:
-    """An informer of one node's pods over the shared one of all."""
+    """One node's pods out of an informer of all nodes' that has the index `node`."""
 
-    def __init__(self, pods: Informer, name: str, handlers: dict[str, Callable[..., None]]) -> None:
+    def __init__(self, pods: Informer[core.Pod], name: str, handlers: dict[str, list[Handler[core.Pod]]]) -> None:
         self._pods, self._name, self._handlers = pods, name, handlers
 
-    def add_handler(self, handler: Callable[..., None]) -> None:
-        self._handlers[self._name] = handler
-        for pod_ in self.list():
+    def add_handler(self, handler: Handler[core.Pod]) -> None:
+        self._handlers.setdefault(self._name, []).append(handler)
+        for pod_ in self._pods.by_index("node", self._name):
             handler(None, pod_)
-
-    def add_index(self, index: str, keys: object) -> None:
-        raise NotImplementedError("a share of an informer has no indexes of its own")
-
-    def get(self, name: str, namespace: str = "") -> core.Pod | None:
-        return next((p for p in self.list(namespace) if p.metadata.name == name), None)
-
-    def list(self, namespace: str = "") -> list[core.Pod]:
-        found = self._pods.by_index("node", self._name)
-        return [p for p in found if not namespace or p.metadata.namespace == namespace]
-
-    def by_index(self, index: str, key: str) -> Sequence[core.Pod]:
-        raise NotImplementedError("a share of an informer has no indexes of its own")
 
     @property
     def synced(self) -> bool:
@@ -493,12 +480,10 @@ async def run_hollow(
     """Nodes without processes, until cancelled: one watch for all their pods. The caller runs the informers."""
     pods = informers.informer(core.Pod, field_selector="spec.nodeName!=")
     pods.add_index("node", by_node)
-    handlers: dict[str, Callable[..., None]] = {}
+    handlers: dict[str, list[Handler[core.Pod]]] = {}
 
     def dispatch(old: core.Pod | None, new: core.Pod | None) -> None:
-        present = new if new is not None else old
-        handler = handlers.get(present.spec.node_name) if present is not None else None
-        if handler is not None:
+        for handler in handlers.get(present(old, new).spec.node_name, ()):
             handler(old, new)
 
     pods.add_handler(dispatch)

@@ -25,7 +25,7 @@ CONFLICT_TRIES = 5
 class APICluster:
     """Implements worker.Cluster on a client."""
 
-    def __init__(self, client: Client, recorder: Recorder, services: Informer | None) -> None:
+    def __init__(self, client: Client, recorder: Recorder, services: Informer[core.Service] | None) -> None:
         self._client, self._recorder, self._services = client, recorder, services
         self._versions: dict[str, str] = {}  # the newest resource version by uid that a write of ours made
 

@@ -14,12 +14,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
-from pybernetes.client.types import Client, Informers
+from pybernetes.client.types import Client, Informer, Informers, Object
 from pybernetes.component.metrics import Registry
 
 from .binder import Binder, BindingFailed, Bound
@@ -85,13 +84,11 @@ class Scheduler:
         self._wake = asyncio.Event()
         self.recorders = {name: Recorder(client, name, host, now, clock) for name in self._profiles}
         self.metrics = Metrics(registry, self.queue.sizes, self._sizes, lambda: self.queue.incoming, self.queue.refused)
-        self._informers = [
-            informers.informer(core.Node),
-            informers.informer(core.Pod, field_selector=SELECTED_PODS),
-            *self.cluster.informers,
-        ]
-        self._informers[0].add_handler(self._on_node)
-        self._informers[1].add_handler(self._on_pod)
+        nodes = informers.informer(core.Node)
+        pods = informers.informer(core.Pod, field_selector=SELECTED_PODS)
+        self._informers: list[Informer[Object]] = [nodes, pods, *self.cluster.informers]
+        nodes.add_handler(self._on_node)
+        pods.add_handler(self._on_pod)
 
     async def run(self) -> None:
         """Schedules, once the informers have told what there is."""
@@ -119,7 +116,7 @@ class Scheduler:
 
     # News.
 
-    def _on_node(self, old: Any | None, new: Any | None) -> None:
+    def _on_node(self, old: core.Node | None, new: core.Node | None) -> None:
         if new is None:
             self.table.remove_node(old.metadata.name if old is not None else "")
         else:
@@ -127,7 +124,7 @@ class Scheduler:
         for event in node_events(old, new):
             self._move(event, old, new)
 
-    def _on_pod(self, old: Any | None, new: Any | None) -> None:
+    def _on_pod(self, old: core.Pod | None, new: core.Pod | None) -> None:
         if new is None:
             if old is not None:
                 self._gone(old)
@@ -187,14 +184,14 @@ class Scheduler:
                 return found
         return None
 
-    def _on_change(self, event: Event, old: Any | None, new: Any | None) -> None:
+    def _on_change(self, event: Event, old: Object | None, new: Object | None) -> None:
         if event is Event.NAMESPACE_CHANGE:
             self.table.counts.forget()
         elif event in (Event.CLAIM_ADD, Event.CLAIM_UPDATE):
             self._binder.claims_changed()
         self._move(event, old, new)
 
-    def _move(self, event: Event, old: Any | None, new: Any | None) -> None:
+    def _move(self, event: Event, old: Object | None, new: Object | None) -> None:
         self.queue.move(event, old, new, self._clock.monotonic())
         self._wake.set()
 

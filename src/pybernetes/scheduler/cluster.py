@@ -4,34 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import policy_v1 as policy
 from pybernetes.api.types import storage_v1 as storage
-from pybernetes.client.types import Informer, Informers
+from pybernetes.client.types import Informer, Informers, Object
 
 from .clusterevents import Event
 from .interface import Cluster
 
 SELECTED_PODS = "status.phase!=Succeeded,status.phase!=Failed"  # those that have ended take nothing any more
 
-Told = Callable[[Event, Any | None, Any | None], None]
+Told = Callable[[Event, Object | None, Object | None], None]
+Obj = TypeVar("Obj", bound=Object)
 
 
 @dataclass(slots=True)
 class WatchedCluster(Cluster):
     """A Cluster whose listers are informers."""
 
-    informers: list[Informer] = field(default_factory=list)
+    informers: list[Informer[Object]] = field(default_factory=list)
 
 
 def watch_cluster(informers: Informers, told: Told) -> WatchedCluster:
     """`told` hears of each change that may help a waiting pod."""
-    made: list[Informer] = []
+    made: list[Informer[Object]] = []
 
-    def watch(kind: type[Any], added: Event | None = None, updated: Event | None = None) -> Informer:
+    def watch(kind: type[Obj], added: Event | None = None, updated: Event | None = None) -> Informer[Obj]:
         informer = informers.informer(kind)
         made.append(informer)
         if added is not None:
@@ -63,7 +64,7 @@ class _Teller:
     added: Event
     updated: Event
 
-    def __call__(self, old: Any | None, new: Any | None) -> None:
+    def __call__(self, old: Object | None, new: Object | None) -> None:
         if new is not None:
             self.told(self.added if old is None else self.updated, old, new)
 
@@ -74,7 +75,7 @@ class _Namespaces:
 
     told: Told
 
-    def __call__(self, old: Any | None, new: Any | None) -> None:
+    def __call__(self, old: core.Namespace | None, new: core.Namespace | None) -> None:
         before = old.metadata.labels if old is not None else {}
         after = new.metadata.labels if new is not None else {}
         if before != after:

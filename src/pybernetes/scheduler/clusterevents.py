@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from pybernetes.api.types import core_v1 as core
+
 if TYPE_CHECKING:
     from .pods import PodInfo
 
@@ -43,7 +45,7 @@ def on(*events: Event, hint: Hint | None = None) -> Mapping[Event, Hint | None]:
     return dict.fromkeys(events, hint)
 
 
-def node_events(old: Any | None, new: Any | None) -> list[Event]:
+def node_events(old: core.Node | None, new: core.Node | None) -> list[Event]:
     """What happened to a node."""
     if old is None:
         return [Event.NODE_ADD]

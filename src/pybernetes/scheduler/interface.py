@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pybernetes.api.types import apps_v1 as apps
+from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import policy_v1 as policy
+from pybernetes.api.types import storage_v1 as storage
 from pybernetes.client.types import Lister
 
 from .clusterevents import Event, Hint
@@ -48,16 +52,16 @@ class Verdict:
 class Cluster:
     """What there is besides nodes and pods; an absent lister is an empty one."""
 
-    namespaces: Lister
-    services: Lister
-    replication_controllers: Lister
-    replica_sets: Lister
-    stateful_sets: Lister
-    claims: Lister
-    volumes: Lister
-    storage_classes: Lister
-    csi_nodes: Lister
-    disruption_budgets: Lister
+    namespaces: Lister[core.Namespace]
+    services: Lister[core.Service]
+    replication_controllers: Lister[core.ReplicationController]
+    replica_sets: Lister[apps.ReplicaSet]
+    stateful_sets: Lister[apps.StatefulSet]
+    claims: Lister[core.PersistentVolumeClaim]
+    volumes: Lister[core.PersistentVolume]
+    storage_classes: Lister[storage.StorageClass]
+    csi_nodes: Lister[storage.CSINode]
+    disruption_budgets: Lister[policy.PodDisruptionBudget]
 
     def namespace_labels(self, name: str) -> Labels:
         """{} for a namespace that is not known."""

@@ -10,7 +10,8 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from pybernetes.client.types import Object
 
 from .clusterevents import Event, Hint
 from .interface import SortKey
@@ -138,7 +139,7 @@ class Queue:
 
     # Events.
 
-    def move(self, event: Event, old: Any, new: Any, now: float) -> None:
+    def move(self, event: Event, old: Object | None, new: Object | None, now: float) -> None:
         """Something has changed: pods that it may help are tried again."""
         for plugins, members in list(self._groups.items()):
             hints = self._asked(plugins, event)

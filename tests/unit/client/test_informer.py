@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from pybernetes.aio.clock import VirtualClock
 from pybernetes.api import errors
 from pybernetes.api.types import core_v1, meta_v1
 from pybernetes.client.informer import Cache, SharedInformer
-from pybernetes.client.types import ObjectList, WatchEvent
+from pybernetes.client.types import Bookmark, ObjectList, WatchEvent
 
 
 def pod(name: str, version: str, uid: str = "", node: str = "") -> core_v1.Pod:
@@ -16,17 +17,21 @@ def pod(name: str, version: str, uid: str = "", node: str = "") -> core_v1.Pod:
 
 
 class Script:
-    """A list-watcher that plays: each list takes the next answer, each watch the next batch of events or error."""
+    """A source that plays: each list takes the next answer, each watch the next batch of events or error."""
 
-    def __init__(self, lists: list[ObjectList], watches: list[list[Any]]) -> None:
+    title = "pods"
+
+    def __init__(self, lists: list[ObjectList[core_v1.Pod]], watches: list[list[Any]]) -> None:
         self.lists, self.watches, self.asked = lists, watches, list[str]()
 
-    async def list(self, kind: type[Any], namespace: str = "", **options: str) -> ObjectList:
-        self.asked.append(f"list {options['resource_version']}")
+    async def list(self, resource_version: str) -> ObjectList[core_v1.Pod]:
+        self.asked.append(f"list {resource_version}")
         return self.lists.pop(0)
 
-    async def watch(self, kind: type[Any], namespace: str = "", **options: Any) -> AsyncIterator[WatchEvent]:
-        self.asked.append(f"watch {options['resource_version']}")
+    async def watch(
+        self, resource_version: str, timeout_seconds: int
+    ) -> AsyncIterator[WatchEvent[core_v1.Pod] | Bookmark]:
+        self.asked.append(f"watch {resource_version}")
         if not self.watches:
             await asyncio.Event().wait()
         for step in self.watches.pop(0):
@@ -35,22 +40,20 @@ class Script:
             yield step
 
 
-def play(script: Script) -> tuple[SharedInformer, list[str]]:
+def play(script: Script) -> tuple[SharedInformer[core_v1.Pod], list[str]]:
     news: list[str] = []
+    clock = VirtualClock()
 
     def heard(old: Any, new: Any) -> None:
         news.append(("+" if old is None else "-" if new is None else "~") + (new or old).metadata.name)
 
-    async def no_sleep(seconds: float) -> None:
-        await asyncio.sleep(0)
-
-    async def main() -> SharedInformer:
-        informer = SharedInformer(script, core_v1.Pod, sleep=no_sleep)
+    async def main() -> SharedInformer[core_v1.Pod]:
+        informer = SharedInformer(script, clock)
         informer.add_handler(heard)
         task = asyncio.ensure_future(informer.run())
         await informer.wait_synced()
         while script.watches or script.lists:
-            await asyncio.sleep(0)
+            await clock.advance(60.0)
         for _ in range(5):
             await asyncio.sleep(0)
         task.cancel()
@@ -62,13 +65,14 @@ def play(script: Script) -> tuple[SharedInformer, list[str]]:
 def test_resumes_after_a_cut_where_it_was() -> None:
     events = [
         [WatchEvent("ADDED", pod("y", "2")), WatchEvent("MODIFIED", pod("x", "3")), ConnectionResetError("cut")],
-        [WatchEvent("BOOKMARK", pod("", "9"))],
+        [Bookmark("9")],
     ]
     script = Script([ObjectList([pod("x", "1")], "1")], events)
     informer, news = play(script)
     assert news == ["+x", "+y", "~x"]
     assert script.asked == ["list 0", "watch 1", "watch 3", "watch 9"]
-    assert informer.get("x", "a").metadata.resource_version == "3"
+    found = informer.get("x", "a")
+    assert found is not None and found.metadata.resource_version == "3"
 
 
 def test_lists_again_when_the_server_has_forgotten() -> None:
@@ -83,7 +87,7 @@ def test_lists_again_when_the_server_has_forgotten() -> None:
 
 
 def test_indexes_follow_changes() -> None:
-    cache = Cache()
+    cache = Cache[core_v1.Pod]()
     cache.add_index("node", lambda p: [p.spec.node_name] if p.spec.node_name else [])
     cache.replace([pod("x", "1"), pod("y", "1", node="n1")])
     cache.change(("a", "x"), pod("x", "2", node="n1"))
@@ -95,7 +99,7 @@ def test_indexes_follow_changes() -> None:
 
 
 def test_one_failing_handler_does_not_stop_the_others() -> None:
-    cache, heard = Cache(), list[str]()
+    cache, heard = Cache[Any](), list[str]()
     cache.add_handler(lambda old, new: heard.append(new.metadata.missing))
     cache.add_handler(lambda old, new: heard.append(new.metadata.name))
     cache.change(("a", "x"), pod("x", "1"))

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from pybernetes.api import errors
+from pybernetes.client.informer import SharedInformer
 from pybernetes.client.metadata import (
     Discovered,
     MetadataClient,
-    MetadataInformer,
+    MetadataListWatch,
     Partial,
     Resource,
     discover,
@@ -146,7 +147,7 @@ def test_informer_keeps_metadata() -> None:
     server = Server({"/api/v1/pods?resourceVersion=0": listed}, events)
 
     async def main() -> list[str]:
-        informer = MetadataInformer(MetadataClient(server), PODS)  # type: ignore[arg-type]  # as above
+        informer = SharedInformer(MetadataListWatch(MetadataClient(server), PODS))  # type: ignore[arg-type]  # as above
         task = asyncio.ensure_future(informer.run())
         await informer.wait_synced()
         while server.events:

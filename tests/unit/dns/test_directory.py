@@ -6,7 +6,7 @@ from typing import Any
 
 from pybernetes.api import types
 from pybernetes.api.types import core_v1, discovery_v1
-from pybernetes.dns.directory import TRANSFORMS, ClusterDirectory
+from pybernetes.dns.directory import ClusterDirectory
 from pybernetes.dns.informers import keep
 from pybernetes.dns.records import NO_PORT, Address, Endpoints, Port, Service
 
@@ -14,8 +14,8 @@ from pybernetes.dns.records import NO_PORT, Address, Endpoints, Port, Service
 class Informer:
     """Tells what it is told."""
 
-    def __init__(self, kind: type, handler: Any) -> None:
-        self._transform, self._handler = TRANSFORMS[kind], handler
+    def __init__(self, transform: Any, handler: Any) -> None:
+        self._transform, self._handler = transform, handler
 
     def tell(self, old: Any, new: Any) -> None:
         self._handler(*(keep(obj, self._transform) if obj is not None else None for obj in (old, new)))
@@ -28,9 +28,9 @@ class Informers:
         self.made: dict[type, Informer] = {}
         self.selectors: dict[type, str] = {}
 
-    def watch(self, kind: type, handler: Any, label_selector: str = "") -> None:
+    def watch(self, kind: type, transform: Any, handler: Any, label_selector: str = "") -> None:
         self.selectors[kind] = label_selector
-        self.made[kind] = Informer(kind, handler)
+        self.made[kind] = Informer(transform, handler)
 
 
 def service(**spec: Any) -> core_v1.Service:

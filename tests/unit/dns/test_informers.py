@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pybernetes.api.types import core_v1
-from pybernetes.client.types import WatchEvent
-from pybernetes.dns.informers import Identity, Kept, SlimClient
+from pybernetes.client.types import Bookmark, WatchEvent
+from pybernetes.dns.informers import Identity, Kept, SlimListWatch
 
 
 class Client:
@@ -26,9 +26,9 @@ class Client:
         items = [{"metadata": {"name": n, "namespace": "x", "uid": f"u{n}", "resourceVersion": "7"}} for n in names]
         return json.dumps({"metadata": {"resourceVersion": "9", "continue": rest}, "items": items}).encode()
 
-    async def watch(self, kind: type, namespace: str = "", **options: Any) -> AsyncIterator[WatchEvent]:
+    async def watch(self, kind: type, namespace: str = "", **options: Any) -> AsyncIterator[Any]:
         yield WatchEvent("ADDED", core_v1.Service())
-        yield WatchEvent("BOOKMARK", "as it is")
+        yield Bookmark("8")
 
 
 def name_of(service: core_v1.Service) -> str:
@@ -37,7 +37,7 @@ def name_of(service: core_v1.Service) -> str:
 
 def test_pages() -> None:
     client: Any = Client()
-    found = asyncio.run(SlimClient(client, {core_v1.Service: name_of}).list(core_v1.Service, label_selector="a=b"))
+    found = asyncio.run(SlimListWatch(client, core_v1.Service, name_of, "a=b").list("0"))
     assert found.resource_version == "9"
     assert [kept.value for kept in found.items] == ["A", "B", "C"]
     assert found.items[0] == Kept(Identity("x", "a", "ua", "7"), "A")
@@ -50,10 +50,10 @@ def test_pages() -> None:
 def test_events() -> None:
     client: Any = Client()
 
-    async def events() -> list[WatchEvent]:
-        slim = SlimClient(client, {core_v1.Service: name_of})
-        return [event async for event in slim.watch(core_v1.Service, resource_version="9")]
+    async def events() -> list[Any]:
+        slim = SlimListWatch(client, core_v1.Service, name_of)
+        return [event async for event in slim.watch("9", 300)]
 
     added, bookmark = asyncio.run(events())
     assert (added.type, added.object.value) == ("ADDED", "")
-    assert bookmark.object == "as it is"
+    assert bookmark == Bookmark("8")

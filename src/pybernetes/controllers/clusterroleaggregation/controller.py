@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import rbac_v1 as rbac
@@ -35,7 +34,7 @@ class ClusterRoleAggregationController(Controller):
         self._roles = self.informer(rbac.ClusterRole)
         self._roles.add_handler(self._on_role)
 
-    def _on_role(self, old: Any | None, new: Any | None) -> None:
+    def _on_role(self, old: rbac.ClusterRole | None, new: rbac.ClusterRole | None) -> None:
         for role in self._roles.list():
             if role.aggregation_rule is not None:
                 self.enqueue(role)

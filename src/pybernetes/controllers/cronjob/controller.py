@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.client.events import reference_to
+from pybernetes.client.retry import retry_on_conflict
 
 from ..common import Key, clone, controlled_by, controller_of, namespace_terminating
 from ..framework import BY_CONTROLLER, Context, Controller, index_by_controller, resolve
@@ -124,14 +125,13 @@ class CronJobController(Controller):
     async def _write_status(self, cj: batch.CronJob, decision: plan.Decision) -> None:
         if decision.status == cj.status:
             return
-        copy = clone(cj)
-        copy.status = decision.status
-        try:
-            await self.client.update(copy, "status")
-        except StatusError as error:
-            if error.code != 409:
-                raise
-            fresh = await self._fresh(cj)  # a job was started already: that must not be forgotten
-            if fresh is not None and fresh.metadata.uid == cj.metadata.uid:
-                fresh.status = decision.status
-                await self.client.update(fresh, "status")
+
+        async def write(newest: batch.CronJob | None) -> None:
+            if newest is not None and newest.metadata.uid == cj.metadata.uid:
+                copy = clone(newest)
+                copy.status = decision.status
+                await self.client.update(copy, "status")
+
+        # On a conflict, too: a job was started already, and that must not be forgotten.
+        known: batch.CronJob | None = cj
+        await retry_on_conflict(write, known, lambda: self._fresh(cj))

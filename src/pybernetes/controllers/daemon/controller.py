@@ -180,13 +180,16 @@ class DaemonSetsController(Controller):
         async def create(number: int) -> None:
             nonlocal attempted
             attempted += 1
+            made = False
             try:
                 await self.pods_control.create(pod_from_template(plan.for_node(template, nodes[number]), ds), ds)
-            except BaseException as error:
-                self._expected.created(key)
-                if isinstance(error, StatusError) and namespace_terminating(error):
-                    return
-                raise
+                made = True
+            except StatusError as error:
+                if not namespace_terminating(error):
+                    raise
+            finally:
+                if not made:
+                    self._expected.created(key)
 
         _, error = await slow_start(len(nodes), create)
         self._expected.created(key, len(nodes) - attempted)

@@ -15,6 +15,7 @@ from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import policy_v1 as policy
+from pybernetes.client.types import Informer
 
 from ..common import as_selector, clone, condition, controller_of, is_finished, is_ready, key_of, scaled
 from ..endpointslice.endpoints import BY_LABEL, index_by_label
@@ -240,7 +241,11 @@ class DisruptionController(Controller):
     async def _size(self, pod: core.Pod, reference: meta.OwnerReference) -> dict[str, int]:
         """The size by uid: several replica sets of a deployment count once, the others as nothing."""
         namespace = pod.metadata.namespace
-        sources = {"ReplicationController": self._rcs, "ReplicaSet": self._rss, "StatefulSet": self._statefuls}
+        sources: dict[str, Informer[core.ReplicationController | apps.ReplicaSet | apps.StatefulSet]] = {
+            "ReplicationController": self._rcs,
+            "ReplicaSet": self._rss,
+            "StatefulSet": self._statefuls,
+        }
         informer = sources.get(reference.kind)
         found = resolve(informer, reference, namespace, reference.kind) if informer is not None else None
         if found is None:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.client.types import Informer
+from pybernetes.client.types import Informer, Object
 
 from ..common import Key, is_finished, is_ready, ready_since
 
@@ -27,7 +27,7 @@ PAUSE = 10.0  # times what the last sync took: many pods that start one by one c
 # --- which pods, which services
 
 
-def index_by_label(obj: Any) -> list[str]:
+def index_by_label(obj: Object) -> list[str]:
     """NAMESPACE/KEY=VALUE of each label: the way from a selector to its pods without a look at all of them."""
     namespace = obj.metadata.namespace
     return [f"{namespace}/{key}={value}" for key, value in obj.metadata.labels.items()]
@@ -41,7 +41,7 @@ def index_by_selector(service: core.Service) -> list[str]:
     return [f"{service.metadata.namespace}/{key}={value}"]
 
 
-def services_of(services: Informer, pod: core.Pod) -> list[core.Service]:
+def services_of(services: Informer[core.Service], pod: core.Pod) -> list[core.Service]:
     """The services that select a pod."""
     labels = pod.metadata.labels.items()
     return [
@@ -52,7 +52,7 @@ def services_of(services: Informer, pod: core.Pod) -> list[core.Service]:
     ]
 
 
-def pods_of(pods: Informer, service: core.Service) -> list[core.Pod]:
+def pods_of(pods: Informer[core.Pod], service: core.Service) -> list[core.Pod]:
     """The pods that a service selects."""
     namespace, selector = service.metadata.namespace, service.spec.selector
     found = min((list(pods.by_index(BY_LABEL, f"{namespace}/{k}={v}")) for k, v in selector.items()), key=len)
@@ -90,7 +90,7 @@ def _facts(pod: core.Pod) -> tuple[Any, ...]:
     )
 
 
-def services_to_tell(services: Informer, old: core.Pod | None, new: core.Pod | None) -> set[Key]:
+def services_to_tell(services: Informer[core.Service], old: core.Pod | None, new: core.Pod | None) -> set[Key]:
     """Keys of the services that a change of a pod concerns (GetServicesToUpdateOnPodChange)."""
     present = [pod for pod in (old, new) if pod is not None]
     if not any(pod.status.pod_ip or pod.status.pod_ips for pod in present):

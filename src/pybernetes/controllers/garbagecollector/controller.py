@@ -22,6 +22,7 @@ from pybernetes.client.metadata import (
     Propagation,
     Resource,
 )
+from pybernetes.client.retry import retry_on_conflict
 from pybernetes.client.types import WatchEvent
 
 from ..framework import Again, Context, Controller
@@ -30,8 +31,6 @@ from .graph import Action, Attempt, Graph, Identity, Node, Orphan, invalid_messa
 from .monitors import Monitors, Unknown
 
 _log = logging.getLogger(__name__)
-
-FINALIZER_RETRIES = 5  # of a finalizer's removal that conflicts
 
 
 class NotSeen(Again):
@@ -122,7 +121,7 @@ class GarbageCollector(Controller):
         for obj in objects:
             self._do(self.graph.observe(resource, obj))
 
-    def seen(self, resource: Resource, event: WatchEvent) -> None:
+    def seen(self, resource: Resource, event: WatchEvent[Partial]) -> None:
         """One event of a resource."""
         if event.type == "DELETED":
             self._do(self.graph.remove(event.object.metadata.uid))
@@ -301,16 +300,17 @@ class GarbageCollector(Controller):
         await self._metadata.patch(resource, meta.name, meta.namespace, patch)
 
     async def _remove_finalizer(self, resource: Resource, node: Node, finalizer: str) -> None:
-        for attempt in range(FINALIZER_RETRIES):
-            latest = await self._live(resource, node.name, node.namespace)
+        async def write(latest: Partial | None) -> None:
             if latest is None or latest.metadata.uid != node.uid or not latest.finalized_by(finalizer):
                 return
             kept = [name for name in latest.metadata.finalizers or () if name != finalizer]
-            try:
-                await self._merge(resource, latest, {"finalizers": kept})
-                return
-            except StatusError as error:
-                if error.code == 404:
-                    return
-                if error.code != 409 or attempt == FINALIZER_RETRIES - 1:
-                    raise
+            await self._merge(resource, latest, {"finalizers": kept})
+
+        async def read() -> Partial | None:
+            return await self._live(resource, node.name, node.namespace)
+
+        try:
+            await retry_on_conflict(write, await read(), read)
+        except StatusError as error:
+            if error.code != 404:
+                raise

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
+from pybernetes.client.informer import Reflector
 from pybernetes.client.metadata import (
     Discovered,
     MetadataClient,
-    MetadataInformer,
+    MetadataListWatch,
     Partial,
     Resource,
     having,
@@ -43,27 +44,22 @@ class Listener(Protocol):
         """All objects of a resource: others are gone."""
         ...
 
-    def seen(self, resource: Resource, event: WatchEvent) -> None:
+    def seen(self, resource: Resource, event: WatchEvent[Partial]) -> None:
         """One change."""
         ...
 
 
-class _Monitor(MetadataInformer):
-    """Tells; keeps no objects of its own."""
+class _Told:
+    """The store of a reflector that keeps no objects of its own."""
 
-    def __init__(self, client: MetadataClient, resource: Resource, monitors: Monitors) -> None:
-        super().__init__(client, resource)
-        self._monitors = monitors
+    def __init__(self, resource: Resource, monitors: Monitors) -> None:
+        self._resource, self._monitors = resource, monitors
 
-    def replace(self, objects: Iterable[Any]) -> None:
-        """What a list says is all there is."""
-        self._monitors.listener.listed(self.resource, list(objects))
-        self.synced = True
+    def replace(self, objects: Sequence[Partial]) -> None:
+        self._monitors.listener.listed(self._resource, objects)
 
-    def _receive(self, event: WatchEvent) -> str:
-        if event.type != "BOOKMARK":
-            self._monitors.seen(self.resource, event)
-        return str(event.object.metadata.resource_version)
+    def apply(self, event: WatchEvent[Partial]) -> None:
+        self._monitors.seen(self._resource, event)
 
 
 class Monitors:
@@ -74,7 +70,7 @@ class Monitors:
         self.settled = asyncio.Event()
         self._client, self._clock = client, clock
         self._kinds: dict[tuple[str, str], Resource] = {}
-        self._running: dict[Resource, tuple[_Monitor, asyncio.Task[None]]] = {}
+        self._running: dict[Resource, tuple[Reflector[Partial], asyncio.Task[None]]] = {}
         self._look = asyncio.Event()
 
     def resource(self, api_version: str, kind: str) -> Resource:
@@ -84,7 +80,7 @@ class Monitors:
             raise Unknown(f'no matches for kind "{kind}" in version "{api_version}"')
         return found
 
-    def seen(self, resource: Resource, event: WatchEvent) -> None:
+    def seen(self, resource: Resource, event: WatchEvent[Partial]) -> None:
         """Tells a change; one that may bring resources is a reason to look for them."""
         self.listener.seen(resource, event)
         if resource.name in ADDS_RESOURCES:
@@ -126,7 +122,7 @@ class Monitors:
             self._running.pop(resource)[1].cancel()
         new = sorted(wanted - self._running.keys(), key=lambda r: r.group_resource)
         for resource in new:
-            monitor = _Monitor(self._client, resource, self)
+            monitor = Reflector(MetadataListWatch(self._client, resource), _Told(resource, self), self._clock)
             self._running[resource] = (monitor, group.create_task(monitor.run(), name=f"monitor of {resource.name}"))
         if new:
             self.settled.clear()

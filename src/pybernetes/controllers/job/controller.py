@@ -233,13 +233,16 @@ class JobController(Controller):
         async def create(number: int) -> None:
             nonlocal attempted
             attempted += 1
+            made = False
             try:
                 await self.pods_control.create(pod(number), job)
-            except BaseException as error:
-                self._expected.created(key)
-                if isinstance(error, StatusError) and namespace_terminating(error):
-                    return
-                raise
+                made = True
+            except StatusError as error:
+                if not namespace_terminating(error):
+                    raise
+            finally:
+                if not made:
+                    self._expected.created(key)
 
         made, error = await slow_start(wanted.create, create)
         self._expected.created(key, wanted.create - attempted)

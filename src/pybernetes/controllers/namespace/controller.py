@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.metadata import MetadataClient, Partial, Resource, discover, having
+from pybernetes.client.retry import retry_on_conflict
 
 from ..common import Key, clone
 from ..framework import Again, Context, Controller
@@ -21,7 +21,6 @@ FINALIZER = "kubernetes"
 GRACE_SECONDS = 1.0
 FINALIZER_ESTIMATE = 15  # seconds that objects with finalizers are given
 FIRST_LOOK = 1.0  # seconds until what remains is looked at again, doubled up to half of what upstream estimates
-CONFLICT_RETRIES = 5
 
 # type -> (reason, message) while all is well, in upstream's order
 CONDITIONS = {
@@ -161,22 +160,25 @@ class NamespaceController(Controller):
                 return None
             raise
 
-    async def _update(self, namespace: core.Namespace, change: Any, subresource: str) -> core.Namespace | None:
+    async def _update(
+        self, namespace: core.Namespace, change: Callable[[core.Namespace], None], subresource: str
+    ) -> core.Namespace | None:
         """Tried again on conflicts; None where it is gone or another one."""
-        current: core.Namespace | None = namespace
-        for attempt in range(CONFLICT_RETRIES):
-            if current is None or current.metadata.uid != namespace.metadata.uid:
+
+        async def write(current: core.Namespace) -> core.Namespace | None:
+            if current.metadata.uid != namespace.metadata.uid:
                 return None
             wanted = clone(current)
             change(wanted)
-            try:
-                return await self.client.update(wanted, subresource)
-            except StatusError as error:
-                if error.code == 404:
-                    return None
-                if error.code != 409 or attempt == CONFLICT_RETRIES - 1:
-                    raise
-            current = await self._live(namespace.metadata.name)
+            return await self.client.update(wanted, subresource)
+
+        try:
+            return await retry_on_conflict(
+                write, namespace, lambda: self.client.get(core.Namespace, namespace.metadata.name)
+            )
+        except StatusError as error:
+            if error.code != 404:
+                raise
         return None
 
     async def _tell(self, namespace: core.Namespace, emptied: Emptied) -> None:
@@ -251,7 +253,7 @@ class NamespaceController(Controller):
                 if error.code not in (404, 405):
                     raise
 
-    async def _remaining(self, resource: Resource, namespace: str) -> list[Partial]:
+    async def _remaining(self, resource: Resource, namespace: str) -> Sequence[Partial]:
         if "list" not in resource.verbs:
             return []
         try:

@@ -11,6 +11,7 @@ from typing import Any
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import coordination_v1 as coordination
 from pybernetes.api.types import core_v1 as core
+from pybernetes.client.retry import retry_on_conflict
 
 from ..common import Key, clone, condition
 from ..framework import Context, Controller
@@ -31,7 +32,7 @@ from .health import (
     zone_of,
     zone_state,
 )
-from .taints import RETRIES, SlowTainter, live_node, set_taints
+from .taints import SlowTainter, set_taints
 
 _log = logging.getLogger(__name__)
 
@@ -220,26 +221,25 @@ class NodeLifecycleController(Controller):
 
     async def _look_at(self, node: core.Node) -> Verdict | None:
         """None where its status could not be written: then nothing is concluded this time."""
-        verdict = self._examine(node, self.now())
-        for attempt in range(RETRIES):
-            if verdict.conditions is None:
-                break
-            wanted = clone(node)
-            wanted.status.conditions = list(verdict.conditions)
-            try:
-                await self.client.update(wanted, "status")
-                break
-            except StatusError as error:
-                fresh = await live_node(self.client, node.metadata.name) if error.code == 409 else None
-                if fresh is None or attempt == RETRIES - 1:
-                    _log.warning("node lifecycle: status of %s: %s", node.metadata.name, error)
-                    return None
-            node = fresh
-            verdict = self._examine(node, self.now())
+        name = node.metadata.name
+        try:
+            node, verdict = await retry_on_conflict(self._judge, node, lambda: self.client.get(core.Node, name))
+        except StatusError as error:
+            _log.warning("node lifecycle: status of %s: %s", name, error)
+            return None
         self._health[node.metadata.name] = verdict.health
         if verdict.current is not None:
             await self._conclude(node, verdict)
         return verdict
+
+    async def _judge(self, node: core.Node) -> tuple[core.Node, Verdict]:
+        """The verdict on this version of the node; written where it changes the status."""
+        verdict = self._examine(node, self.now())
+        if verdict.conditions is not None:
+            wanted = clone(node)
+            wanted.status.conditions = list(verdict.conditions)
+            await self.client.update(wanted, "status")
+        return node, verdict
 
     async def _conclude(self, node: core.Node, verdict: Verdict) -> None:
         await self._taint_by(node, verdict.observed)

@@ -9,44 +9,33 @@ from collections.abc import Awaitable, Callable
 from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
+from pybernetes.client.retry import retry_on_conflict
 from pybernetes.client.types import Client
 
 from .health import Bucket
 
 _log = logging.getLogger(__name__)
 
-RETRIES = 5  # of a write that conflicts
 
 Change = Callable[[core.Node], list[core.Taint] | None]
 
 
-async def live_node(client: Client, name: str) -> core.Node | None:
-    """As the server has it; None if it is gone."""
-    try:
-        return await client.get(core.Node, name)
-    except StatusError as error:
-        if error.code == 404:
-            return None
-        raise
-
-
 async def set_taints(client: Client, node: core.Node, change: Change) -> None:
     """Writes what `change` makes of the taints (None: they are right); of the live node where the known one is old."""
-    current: core.Node | None = node
-    for attempt in range(RETRIES):
-        taints = change(current) if current is not None else None
-        if current is None or taints is None:
-            return
-        patch = {"metadata": {"resourceVersion": current.metadata.resource_version}, "spec": {"taints": taints or None}}
-        try:
-            await client.patch(core.Node, node.metadata.name, "", patch)
-            return
-        except StatusError as error:
-            if error.code == 404:
-                return
-            if error.code != 409 or attempt == RETRIES - 1:
-                raise
-        current = await live_node(client, node.metadata.name)
+    name = node.metadata.name
+
+    async def write(current: core.Node) -> None:
+        taints = change(current)
+        if taints is not None:
+            version = current.metadata.resource_version
+            patch = {"metadata": {"resourceVersion": version}, "spec": {"taints": taints or None}}
+            await client.patch(core.Node, name, "", patch)
+
+    try:
+        await retry_on_conflict(write, node, lambda: client.get(core.Node, name))
+    except StatusError as error:
+        if error.code != 404:
+            raise
 
 
 class SlowTainter:

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cmp_to_key
-from typing import Any, ClassVar
+from typing import Generic, TypeVar
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
+from pybernetes.client.retry import AT_ONCE, retry_on_conflict
 
 from ..common import (
     Key,
@@ -47,7 +48,8 @@ from ..framework import (
 
 BURST_REPLICAS = 500  # one sync creates or deletes no more, so that a typo floods nothing
 SECONDS_PER_POD = 2e-5  # a set of 5,000 pods that change is looked at ten times a second, not for each of them
-STATUS_RETRIES = 1  # a conflict is tried again once in place; after that the queue comes back to it
+
+W = TypeVar("W", bound=apps.ReplicaSet | core.ReplicationController)
 
 
 @dataclass(frozen=True)
@@ -118,15 +120,12 @@ def status_of(
     )
 
 
-class ReplicaSetController(Controller):
-    """One queue of replica sets; pods lead to theirs."""
+class SetController(Controller, Generic[W]):
+    """One queue of workloads that are a number of pods alike; pods lead to theirs."""
 
-    name = "replicaset-controller"
-    queue_name = "replicaset"
-    kind: ClassVar[Any] = apps.ReplicaSet
-
-    def __init__(self, context: Context, workers: int = 0) -> None:
-        super().__init__(context, workers or context.options.concurrent_replicaset_syncs)
+    def __init__(self, context: Context, kind: type[W], workers: int) -> None:
+        super().__init__(context, workers)
+        self.kind: type[W] = kind
         self._expected = Expectations(context.clock)
         self._sizes: dict[Key, int] = {}  # pods at the last sync
         self._sets = self.informer(self.kind)
@@ -136,22 +135,19 @@ class ReplicaSetController(Controller):
         self._sets.add_handler(self._on_set)
         self._pods.add_handler(self._on_pod)
 
-    # --- differences of the ReplicationController, see replication.py
+    # --- differences of the two kinds
 
-    def view(self, obj: Any) -> apps.ReplicaSet:
+    def view(self, obj: W) -> apps.ReplicaSet:
         """The object as a ReplicaSet."""
-        result: apps.ReplicaSet = obj
-        return result
+        raise NotImplementedError(f"{type(self).__name__} has no view")
 
-    def with_status(self, obj: Any, status: apps.ReplicaSetStatus) -> Any:
-        """A copy of the object with the status."""
-        copy = clone(obj)
-        copy.status = status
-        return copy
+    def with_status(self, obj: W, status: apps.ReplicaSetStatus) -> W | None:
+        """A copy of the object with the status; None if it has it."""
+        raise NotImplementedError(f"{type(self).__name__} has no status")
 
     # --- what happens
 
-    def _on_set(self, old: Any | None, new: Any | None) -> None:
+    def _on_set(self, old: W | None, new: W | None) -> None:
         if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
             self._expected.forget(key_of(old))
         self.on_change(old, new)
@@ -166,7 +162,7 @@ class ReplicaSetController(Controller):
         else:
             self._updated(old, new)
 
-    def _owner(self, pod: core.Pod) -> Any | None:
+    def _owner(self, pod: core.Pod) -> W | None:
         return resolve(self._sets, controller_of(pod), pod.metadata.namespace, self.kind().kind)
 
     def _gone(self, pod: core.Pod) -> None:
@@ -208,7 +204,7 @@ class ReplicaSetController(Controller):
         elif relabelled or reowned:
             self._tell_matching(new)
 
-    def _later(self, owner: Any) -> None:
+    def _later(self, owner: W) -> None:
         key = key_of(owner)
         self.queue.add_after(key, self._sizes.get(key, 0) * SECONDS_PER_POD)
 
@@ -244,10 +240,10 @@ class ReplicaSetController(Controller):
         if error is not None:
             failure = ("FailedCreate" if len(pods) < (rs.spec.replicas or 0) else "FailedDelete", str(error))
         now = self.now()
-        updated = await self._write_status(obj, status_of(rs, pods, terminating, failure, now))
+        await self._write_status(obj, status_of(rs, pods, terminating, failure, now))
         if error is not None:
             raise error
-        if updated is not None and rs.spec.min_ready_seconds > 0:
+        if rs.spec.min_ready_seconds > 0:
             wait = next_availability(pods, rs.spec.min_ready_seconds, now)
             if wait is not None:
                 self.queue.add_after(key, wait)
@@ -262,14 +258,14 @@ class ReplicaSetController(Controller):
             for pod in self._pods.by_index(BY_CONTROLLER, sibling.metadata.uid)
         ]
 
-    async def _act(self, obj: Any, action: Create | Delete | None) -> Exception | None:
+    async def _act(self, obj: W, action: Create | Delete | None) -> Exception | None:
         if isinstance(action, Create):
             return await self._create(obj, action.count)
         if isinstance(action, Delete):
             return await self._delete(obj, action.pods)
         return None
 
-    async def _create(self, obj: Any, count: int) -> Exception | None:
+    async def _create(self, obj: W, count: int) -> Exception | None:
         key, template = key_of(obj), self.view(obj).spec.template
         self._expected.expect(key, additions=count)
         attempted = 0
@@ -277,19 +273,22 @@ class ReplicaSetController(Controller):
         async def create(_: int) -> None:
             nonlocal attempted
             attempted += 1
+            made = False
             try:
                 await self.pods_control.create_from(template, obj)
-            except BaseException as error:
-                self._expected.created(key)
-                if isinstance(error, StatusError) and namespace_terminating(error):
-                    return  # nothing can be made here any more
-                raise
+                made = True
+            except StatusError as error:
+                if not namespace_terminating(error):  # nothing can be made there any more
+                    raise
+            finally:
+                if not made:
+                    self._expected.created(key)
 
         _, error = await slow_start(count, create)
         self._expected.created(key, count - attempted)
         return error
 
-    async def _delete(self, obj: Any, pods: Sequence[core.Pod]) -> Exception | None:
+    async def _delete(self, obj: W, pods: Sequence[core.Pod]) -> Exception | None:
         key = key_of(obj)
         self._expected.expect(key, deletions=[pod.metadata.uid for pod in pods])
         errors: list[Exception] = []
@@ -305,16 +304,34 @@ class ReplicaSetController(Controller):
         await bounded(pods, delete)
         return errors[0] if errors else None
 
-    async def _write_status(self, obj: Any, status: apps.ReplicaSetStatus) -> Any | None:
-        """The object as written, None where nothing had to be."""
-        for attempt in range(STATUS_RETRIES + 1):
-            wanted = self.with_status(obj, status)
-            if wanted.status == obj.status:
-                return obj
-            try:
-                return await self.client.update(wanted, "status")
-            except StatusError as error:
-                if error.code != 409 or attempt == STATUS_RETRIES:
-                    raise
-                obj = await self.client.get(self.kind, obj.metadata.name, obj.metadata.namespace)
-        return None
+    async def _write_status(self, obj: W, status: apps.ReplicaSetStatus) -> None:
+
+        async def write(current: W) -> None:
+            wanted = self.with_status(current, status)
+            if wanted is not None:
+                await self.client.update(wanted, "status")
+
+        meta = obj.metadata
+        await retry_on_conflict(write, obj, lambda: self.client.get(self.kind, meta.name, meta.namespace), AT_ONCE)
+
+
+class ReplicaSetController(SetController[apps.ReplicaSet]):
+    """Replica sets."""
+
+    name = "replicaset-controller"
+    queue_name = "replicaset"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, apps.ReplicaSet, context.options.concurrent_replicaset_syncs)
+
+    def view(self, obj: apps.ReplicaSet) -> apps.ReplicaSet:
+        """The object itself."""
+        return obj
+
+    def with_status(self, obj: apps.ReplicaSet, status: apps.ReplicaSetStatus) -> apps.ReplicaSet | None:
+        """A copy of the object with the status; None if it has it."""
+        if obj.status == status:
+            return None
+        copy = clone(obj)
+        copy.status = status
+        return copy

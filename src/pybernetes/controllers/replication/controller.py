@@ -12,21 +12,20 @@ from pybernetes.api.types import meta_v1 as meta
 
 from ..common import clone
 from ..framework import Context
-from ..replicaset.controller import ReplicaSetController
+from ..replicaset.controller import SetController
 
 
-class ReplicationController(ReplicaSetController):
+class ReplicationController(SetController[core.ReplicationController]):
     """Looks at each as a ReplicaSet."""
 
     name = "replicationcontroller-controller"
     component = account = "replication-controller"
     queue_name = "replicationmanager"
-    kind = core.ReplicationController
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context, context.options.concurrent_rc_syncs)
+        super().__init__(context, core.ReplicationController, context.options.concurrent_rc_syncs)
 
-    def view(self, obj: Any) -> apps.ReplicaSet:
+    def view(self, obj: core.ReplicationController) -> apps.ReplicaSet:
         """The object as a ReplicaSet; its identity stays its own."""
         spec = obj.spec
         return apps.ReplicaSet(
@@ -42,10 +41,15 @@ class ReplicationController(ReplicaSetController):
             status=_convert(obj.status, apps.ReplicaSetStatus, apps.ReplicaSetCondition),
         )
 
-    def with_status(self, obj: Any, status: apps.ReplicaSetStatus) -> Any:
-        """A copy of the object with the status."""
+    def with_status(
+        self, obj: core.ReplicationController, status: apps.ReplicaSetStatus
+    ) -> core.ReplicationController | None:
+        """A copy of the object with the status; None if it has it."""
+        converted = _convert(status, core.ReplicationControllerStatus, core.ReplicationControllerCondition)
+        if obj.status == converted:
+            return None
         copy = clone(obj)
-        copy.status = _convert(status, core.ReplicationControllerStatus, core.ReplicationControllerCondition)
+        copy.status = converted
         return copy
 
 

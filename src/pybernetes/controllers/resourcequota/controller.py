@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Iterable, Sequence
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.quantity import Quantity
@@ -30,7 +29,8 @@ from pybernetes.api.quota import (
     total,
 )
 from pybernetes.api.types import core_v1 as core
-from pybernetes.client.metadata import MetadataClient, MetadataInformer, Resource, discover
+from pybernetes.client.informer import Reflector
+from pybernetes.client.metadata import MetadataClient, MetadataListWatch, Partial, Resource, discover
 from pybernetes.client.types import WatchEvent
 
 from ..common import Key, clone
@@ -41,23 +41,22 @@ _log = logging.getLogger(__name__)
 DEBOUNCE = 0.2  # seconds that deletions are gathered: a recount costs as much for one as for all
 
 
-class _Deletions(MetadataInformer):
-    """Tells the namespaces in which an object of the resource went away; keeps none."""
+class _Deletions:
+    """The store of a reflector that keeps nothing: tells the namespaces in which an object went away."""
 
-    def __init__(self, client: MetadataClient, resource: Resource, controller: ResourceQuotaController) -> None:
-        super().__init__(client, resource)
+    def __init__(self, controller: ResourceQuotaController) -> None:
         self._controller = controller
+        self._listed = False
 
-    def replace(self, objects: Iterable[Any]) -> None:
+    def replace(self, objects: Sequence[Partial]) -> None:
         """After a gap anything may have gone."""
-        if self.synced:
+        if self._listed:
             self._controller.recount_all()
-        self.synced = True
+        self._listed = True
 
-    def _receive(self, event: WatchEvent) -> str:
+    def apply(self, event: WatchEvent[Partial]) -> None:
         if event.type == "DELETED":
             self._controller.replenish(event.object.metadata.namespace)
-        return str(event.object.metadata.resource_version)
 
 
 class ResourceQuotaController(Controller):
@@ -94,7 +93,11 @@ class ResourceQuotaController(Controller):
         if new is None or finished or old.spec != new.spec:
             self.replenish(old.metadata.namespace)
 
-    def _on_other(self, old: Any | None, new: Any | None) -> None:
+    def _on_other(
+        self,
+        old: core.Service | core.PersistentVolumeClaim | None,
+        new: core.Service | core.PersistentVolumeClaim | None,
+    ) -> None:
         if old is not None and (new is None or old.spec != new.spec):
             self.replenish(old.metadata.namespace)
 
@@ -124,7 +127,9 @@ class ResourceQuotaController(Controller):
                 self._look.clear()
                 for name, resource in self._resources.items():
                     if name not in self._watched and {"list", "watch"} <= resource.verbs:
-                        self._watched[name] = group.create_task(_Deletions(self._metadata, resource, self).run())
+                        source = MetadataListWatch(self._metadata, resource)
+                        reflector = Reflector(source, _Deletions(self), self.context.clock)
+                        self._watched[name] = group.create_task(reflector.run())
 
     # --- counting
 

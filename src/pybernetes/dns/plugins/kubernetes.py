@@ -14,7 +14,7 @@ from pybernetes.client.kubeconfig import Config, ConfigError, in_cluster, load
 from pybernetes.client.rest import RESTClient
 
 from ..corefile import Directive
-from ..directory import TRANSFORMS, ClusterDirectory
+from ..directory import ClusterDirectory
 from ..informers import SlimInformers
 from ..plugin import BlockContext, Fall, Plugin, ServeError, fall_of, matching, zones_of
 from ..records import Directory, Options, PodMode, found, is_reverse
@@ -79,7 +79,7 @@ class Kubernetes(Plugin):
         """ConfigError where there is no way to the API."""
         parsed = self._parsed
         self._client = RESTClient(parsed.access.config(), "coredns")
-        informers = SlimInformers(self._client, TRANSFORMS)
+        informers = SlimInformers(self._client)
         verified = self._options.pods is PodMode.VERIFIED
         self._directory = ClusterDirectory(informers, time.time, verified, parsed.labels, parsed.namespace_labels)
         self._options = replace(self._options, local_ips=tuple(local_addresses(parsed.access.endpoint)))

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pybernetes.api.types import core_v1 as core
+
 from ..clusterevents import Event
 from ..interface import MAX_SCORE, Cluster, Cycle, Depends, Handle, Plugin, Verdict
 from ..labelcolumns import ABSENT, Bools, Ints
@@ -87,7 +89,7 @@ class InterPodAffinity(Plugin):
 
     # Hints.
 
-    def _after_pod(self, info: PodInfo, old: Any, new: Any) -> bool:
+    def _after_pod(self, info: PodInfo, old: core.Pod | None, new: core.Pod) -> bool:
         """A pod helps that the required affinity means, or that anti-affinity does not mean any more."""
         labels = self.handle.cluster.namespace_labels
         shape = info.shape
@@ -98,7 +100,7 @@ class InterPodAffinity(Plugin):
         # Its labels have changed: whom it kept out before may come in now.
         return _means(shape.anti_affinity, old, labels) and not _means(shape.anti_affinity, new, labels)
 
-    def _after_deletion(self, info: PodInfo, old: Any, new: Any) -> bool:
+    def _after_deletion(self, info: PodInfo, old: core.Pod, new: core.Pod | None) -> bool:
         """A pod that is gone helps if it was in the way, by the one's anti-affinity or the other's."""
         if _means(info.shape.anti_affinity, old, self.handle.cluster.namespace_labels):
             return True

@@ -23,7 +23,7 @@ from ..table import Rows
 ENFORCED = Verdict(("node(s) didn't match scheduler-enforced node affinity",), True)
 
 
-def _hint(info: PodInfo, old: Any, new: Any) -> bool:
+def _hint(info: PodInfo, old: core.Node | None, new: core.Node) -> bool:
     labels = new.metadata.labels
     if any(labels.get(key) != value for key, value in info.shape.spec.node_selector.items()):
         return False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
+
+from pybernetes.api.types import core_v1 as core
 
 from ..clusterevents import Event
 from ..interface import Cycle, Depends, Plugin, Verdict
@@ -16,7 +17,7 @@ from ..table import Rows
 ANY = "0.0.0.0"
 
 
-def _hint(info: PodInfo, old: Any, new: Any) -> bool:
+def _hint(info: PodInfo, old: core.Pod, new: core.Pod | None) -> bool:
     freed = {(protocol, port) for _, protocol, port in host_ports(old.spec)}
     return any((protocol, port) in freed for _, protocol, port in info.shape.ports)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pybernetes.api.computeresources import CPU, MEMORY, is_extended
+from pybernetes.api.types import core_v1 as core
 
 from ..clusterevents import Event
 from ..interface import MAX_SCORE, Cycle, Depends, Handle, Plugin, Verdict
@@ -78,19 +79,19 @@ def broken_line(shape: Any) -> Ints:
     return np.array(found, np.int64)
 
 
-def _freed(info: PodInfo, old: Any, new: Any) -> bool:
+def _freed(info: PodInfo, old: core.Pod, new: core.Pod | None) -> bool:
     """A pod that went away helps if it gave back something that the waiting one wants, or a place."""
     gone = pod_requests(granted(old))
     return not info.shape.requests or any(gone.get(name) for name in info.shape.requests)
 
 
-def _shrunk(info: PodInfo, old: Any, new: Any) -> bool:
+def _shrunk(info: PodInfo, old: core.Pod, new: core.Pod) -> bool:
     """A pod that was resized helps if it gave back something that the waiting one wants."""
     before, after = pod_requests(granted(old)), pod_requests(granted(new))
     return any(after.get(name, 0) < before.get(name, 0) for name in info.shape.requests)
 
 
-def _room(info: PodInfo, old: Any, new: Any) -> bool:
+def _room(info: PodInfo, old: core.Node | None, new: core.Node) -> bool:
     """A node helps if it could take the pod when empty."""
     has = amounts(new.status.allocatable)
     return has.get("pods", 0) > 0 and all(has.get(name, 0) >= amount for name, amount in info.shape.requests.items())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any
 
 from pybernetes.api.nodes import tolerated
+from pybernetes.api.types import core_v1 as core
 
 from ..clusterevents import Event
 from ..interface import Cycle, Depends, Plugin, Verdict
@@ -15,7 +15,7 @@ from ..pods import PodInfo
 from ..table import Rows
 
 
-def _hint(info: PodInfo, old: Any, new: Any) -> bool:
+def _hint(info: PodInfo, old: core.Node | None, new: core.Node) -> bool:
     return not new.spec.unschedulable or tolerated(info.pod.spec.tolerations, UNSCHEDULABLE)
 
 

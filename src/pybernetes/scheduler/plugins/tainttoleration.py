@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from pybernetes.api.nodes import untolerated
+from pybernetes.api.types import core_v1 as core
 
 from ..clusterevents import Event
 from ..interface import Cycle, Depends, Plugin, Verdict, default_normalize
@@ -17,7 +17,7 @@ from ..pods import PodInfo
 from ..table import Rows
 
 
-def _hint(info: PodInfo, old: Any, new: Any) -> bool:
+def _hint(info: PodInfo, old: core.Node | None, new: core.Node) -> bool:
     return untolerated(info.pod.spec.tolerations, new.spec.taints) is None
 
 

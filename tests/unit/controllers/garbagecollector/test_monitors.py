@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, *resources: Resource) -> None:
         self.found: Discovered | Exception = Discovered(resources)
-        self.events: dict[str, asyncio.Queue[WatchEvent]] = {}
+        self.events: dict[str, asyncio.Queue[WatchEvent[Partial]]] = {}
         self.watched: set[str] = set()
 
     async def discover(self) -> Discovered:
@@ -36,10 +36,10 @@ class Server:
             raise self.found
         return self.found
 
-    async def list(self, resource: Resource, namespace: str = "", *, resource_version: str = "") -> ObjectList:
+    async def list(self, resource: Resource, namespace: str = "", *, resource_version: str = "") -> ObjectList[Partial]:
         return ObjectList([], "1")
 
-    async def watch(self, resource: Resource, namespace: str = "", **_: Any) -> AsyncIterator[WatchEvent]:
+    async def watch(self, resource: Resource, namespace: str = "", **_: Any) -> AsyncIterator[WatchEvent[Partial]]:
         self.watched.add(resource.name)
         queue = self.events.setdefault(resource.name, asyncio.Queue())
         try:
@@ -58,7 +58,7 @@ class Told:
     def listed(self, resource: Resource, objects: Sequence[Partial]) -> None:
         self.news.append(f"listed {resource.name}")
 
-    def seen(self, resource: Resource, event: WatchEvent) -> None:
+    def seen(self, resource: Resource, event: WatchEvent[Partial]) -> None:
         self.news.append(f"{event.type} {resource.name} {event.object.metadata.name}")
 
 

@@ -12,7 +12,8 @@ from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
-from pybernetes.controllers.nodelifecycle.taints import RETRIES, SlowTainter, set_taints
+from pybernetes.client.retry import DEFAULT_RETRY
+from pybernetes.controllers.nodelifecycle.taints import SlowTainter, set_taints
 
 TAINT = core.Taint(key="k", effect="NoExecute")
 
@@ -83,7 +84,7 @@ def test_endless_conflicts_are_an_error() -> None:
     server = Busy(node("1"))
     with pytest.raises(StatusError):
         written(server, node("1"))
-    assert server.tries == RETRIES
+    assert server.tries == DEFAULT_RETRY.steps
 
 
 def test_zones_go_at_their_rates() -> None:

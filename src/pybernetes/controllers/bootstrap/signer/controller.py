@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
+from pybernetes.client.types import Object
 
 from ...common import clone
 from ...framework import Context, Controller
@@ -29,7 +28,7 @@ class BootstrapSigner(Controller):
         self._maps.add_handler(self._changed)
         self._secrets.add_handler(self._changed)
 
-    def _changed(self, old: Any | None, new: Any | None) -> None:
+    def _changed(self, old: Object | None, new: Object | None) -> None:
         self.queue.add(INFO_NAME)
 
     async def sync(self, key: str) -> None:

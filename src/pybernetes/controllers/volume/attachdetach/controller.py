@@ -14,10 +14,10 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import storage_v1 as storage
+from pybernetes.client.retry import retry_on_conflict
 
 from ...framework import Context, Controller
 from ...nodelifecycle.controller import BY_NODE, by_node
-from ...nodelifecycle.taints import RETRIES, live_node
 from ..persistentvolume.controller import BY_CLAIM, claims_of
 from .plan import (
     Attach,
@@ -224,24 +224,24 @@ class AttachDetachController(Controller):
 
     async def _show(self, name: str) -> None:
         """volumesAttached in the node's status."""
-        node: core.Node | None = self._nodes.get(name)
-        for attempt in range(RETRIES):
-            attached = self._attached(node) if node is not None else None
-            if node is None or attached is None:
-                return
-            patch: dict[str, Any] = {
-                "metadata": {"resourceVersion": node.metadata.resource_version},
-                "status": {"volumesAttached": attached or None},
-            }
-            try:
+        known = self._nodes.get(name)
+        if known is None:
+            return
+
+        async def write(node: core.Node) -> None:
+            attached = self._attached(node)
+            if attached is not None:
+                patch: dict[str, Any] = {
+                    "metadata": {"resourceVersion": node.metadata.resource_version},
+                    "status": {"volumesAttached": attached or None},
+                }
                 await self.client.patch(core.Node, name, "", patch, subresource="status")
-                return
-            except StatusError as error:
-                if error.code == 404:
-                    return
-                if error.code != 409 or attempt == RETRIES - 1:
-                    raise
-            node = await live_node(self.client, name)
+
+        try:
+            await retry_on_conflict(write, known, lambda: self.client.get(core.Node, name))
+        except StatusError as error:
+            if error.code != 404:
+                raise
 
     def _attached(self, node: core.Node) -> list[core.AttachedVolume] | None:
         attachments = list(self._attachments.by_index(BY_ATTACHED_NODE, node.metadata.name))

@@ -7,12 +7,13 @@ Delete that nobody made, and every volume of policy Recycle, becomes Failed when
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
-from typing import Any
+from typing import TypeVar
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
 from pybernetes.client.events import reference_to
+from pybernetes.client.types import Object, present
 
 from ...common import Key, clone, key_of
 from ...framework import Again, Context, Controller
@@ -44,6 +45,8 @@ from .plan import (
     reclaim,
     waiting_event,
 )
+
+V = TypeVar("V", core.PersistentVolume, core.PersistentVolumeClaim)
 
 MATCH, BY_CLAIM = "match", "claim"
 EXTERNAL = (
@@ -81,7 +84,7 @@ class PersistentVolumeController(Controller):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, workers=1)
-        self._written: dict[tuple[type[Any], Key], Any] = {}
+        self._written: dict[tuple[type[Object], Key], Object] = {}
         self._volumes = self.informer(core.PersistentVolume)
         self._claims = self.informer(core.PersistentVolumeClaim)
         self._classes = self.informer(storage.StorageClass)
@@ -95,8 +98,7 @@ class PersistentVolumeController(Controller):
     # --- what happens
 
     def _on_volume(self, old: core.PersistentVolume | None, new: core.PersistentVolume | None) -> None:
-        volume = new if new is not None else old
-        assert volume is not None
+        volume = present(old, new)
         self._seen(volume, new is None)
         if new is not None:
             self.queue.add(("volume", "", volume.metadata.name))
@@ -109,8 +111,7 @@ class PersistentVolumeController(Controller):
                     self.queue.add(("claim", *key_of(claim)))
 
     def _on_claim(self, old: core.PersistentVolumeClaim | None, new: core.PersistentVolumeClaim | None) -> None:
-        claim = new if new is not None else old
-        assert claim is not None
+        claim = present(old, new)
         self._seen(claim, new is None)
         if new is not None:
             self.queue.add(("claim", *key_of(claim)))
@@ -140,16 +141,17 @@ class PersistentVolumeController(Controller):
 
     # --- what is known
 
-    def _seen(self, obj: Any, gone: bool) -> None:
+    def _seen(self, obj: Object, gone: bool) -> None:
         key = (type(obj), key_of(obj))
         known = self._written.get(key)
         if known is not None and (gone or _version(obj) >= _version(known)):
             del self._written[key]
 
-    def _newest(self, obj: Any) -> Any:
+    def _newest(self, obj: V) -> V:
         known = self._written.get((type(obj), key_of(obj)))
-        same = known is not None and known.metadata.uid == obj.metadata.uid
-        return known if same and _version(known) > _version(obj) else obj
+        if not isinstance(known, type(obj)) or known.metadata.uid != obj.metadata.uid:
+            return obj
+        return known if _version(known) > _version(obj) else obj
 
     def _volume(self, name: str) -> core.PersistentVolume | None:
         found = self._volumes.get(name)
@@ -159,7 +161,7 @@ class PersistentVolumeController(Controller):
         found = self._claims.get(name, namespace)
         return self._newest(found) if found is not None else None
 
-    async def _write(self, obj: Any, subresource: str = "") -> Any:
+    async def _write(self, obj: V, subresource: str = "") -> V:
         new = await self.client.update(obj, subresource)
         self._written[type(new), key_of(new)] = new
         return new
@@ -232,7 +234,7 @@ class PersistentVolumeController(Controller):
             if not pod.spec.node_name and pod.status.phase not in ("Succeeded", "Failed")
         )
 
-    def _tell(self, about: Any, event: Event | None) -> None:
+    def _tell(self, about: Object, event: Event | None) -> None:
         if event is not None:
             self.recorder.event(about, event.type, event.reason, event.message)
 
@@ -255,7 +257,7 @@ class PersistentVolumeController(Controller):
         if not is_bound_to(volume, claim):
             wanted.metadata.annotations.setdefault(BOUND_BY_CONTROLLER, "yes")
         wanted.spec.claim_ref = reference_to(claim)
-        written: core.PersistentVolume = await self._write(wanted)
+        written = await self._write(wanted)
         return written
 
     async def _claim_to_volume(
@@ -368,11 +370,11 @@ class PersistentVolumeController(Controller):
             return volume
         wanted = clone(volume)
         wanted.status.phase, wanted.status.message = phase, message
-        written: core.PersistentVolume = await self._write(wanted, "status")
+        written = await self._write(wanted, "status")
         return written
 
 
-def _version(obj: Any) -> int:
+def _version(obj: Object) -> int:
     """Resource versions of one resource are numbers that grow (KEP-5504)."""
     text = obj.metadata.resource_version
     return int(text) if text.isdigit() else 0

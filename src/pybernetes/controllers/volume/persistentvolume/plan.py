@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
@@ -37,7 +36,7 @@ class Event:
 # --- facts -------------------------------------------------------------------------------------
 
 
-def class_of(obj: Any) -> str:
+def class_of(obj: core.PersistentVolumeClaim | core.PersistentVolume) -> str:
     """Of a claim or a volume; the old annotation goes before the field."""
     annotated: str | None = obj.metadata.annotations.get(CLASS_ANNOTATION)
     return annotated if annotated is not None else obj.spec.storage_class_name or ""
@@ -64,7 +63,7 @@ def capacity(volume: core.PersistentVolume) -> Quantity:
     return volume.spec.capacity.get("storage", ZERO)
 
 
-def mode(obj: Any) -> str:
+def mode(obj: core.PersistentVolumeClaim | core.PersistentVolume) -> str:
     """Filesystem or Block."""
     return obj.spec.volume_mode or "Filesystem"
 

@@ -5,11 +5,10 @@ Upstream: pkg/controller/volume/pvcprotection, pvprotection, vacprotection.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
+from pybernetes.client.types import Object
 
 from ...common import Key, clone
 from ...framework import Context, Controller
@@ -20,13 +19,15 @@ VOLUME_FINALIZER = "kubernetes.io/pv-protection"
 CLASS_FINALIZER = "kubernetes.io/vac-protection"
 BY_CLASS = "volumeAttributesClass"
 
+User = core.PersistentVolumeClaim | core.PersistentVolume  # of an attribute class
+
 
 def uses(pod: core.Pod, claim: Key) -> bool:
     """Whether a pod that has a node uses the claim; the kubelet starts none whose claim is being deleted."""
     return bool(pod.spec.node_name) and f"{claim[0]}/{claim[1]}" in claims_of(pod)
 
 
-def finalizers_with(obj: Any, finalizer: str, used: bool) -> list[str] | None:
+def finalizers_with(obj: Object, finalizer: str, used: bool) -> list[str] | None:
     """The finalizers that an object should have; None if these are its own."""
     there = finalizer in obj.metadata.finalizers
     if obj.metadata.deletion_timestamp is None:
@@ -34,7 +35,7 @@ def finalizers_with(obj: Any, finalizer: str, used: bool) -> list[str] | None:
     return [name for name in obj.metadata.finalizers if name != finalizer] if there and not used else None
 
 
-def classes_of(obj: Any) -> list[str]:
+def classes_of(obj: User) -> list[str]:
     """Index of claims and volumes: the attribute classes that they name or have."""
     names = {obj.spec.volume_attributes_class_name}
     if isinstance(obj, core.PersistentVolumeClaim):
@@ -45,7 +46,7 @@ def classes_of(obj: Any) -> list[str]:
 
 
 class _Protection(Controller):
-    async def _set(self, obj: Any, finalizers: list[str] | None) -> None:
+    async def _set(self, obj: Object, finalizers: list[str] | None) -> None:
         if finalizers is None:
             return
         wanted = clone(obj)
@@ -140,7 +141,11 @@ class VACProtectionController(_Protection):
         if new is not None and finalizers_with(new, CLASS_FINALIZER, used=False) is not None:
             self.enqueue(new)
 
-    def _on_user(self, old: Any | None, new: Any | None) -> None:
+    def _on_user(
+        self,
+        old: User | None,
+        new: User | None,
+    ) -> None:
         if old is not None:
             for name in set(classes_of(old)) - set(classes_of(new) if new is not None else ()):
                 self.queue.add(("", name))
