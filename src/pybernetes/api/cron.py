@@ -9,6 +9,8 @@ from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 YEARS_AHEAD = 5  # a date that does not come in so long never comes: 31 February
+LAST_YEAR = 9998  # datetime ends a year later; a status may hold any time
+MAX_DURATION = 2**63 / 1e9  # seconds: Go's durations are int64 of nanoseconds
 _DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -46,6 +48,10 @@ class Schedule(Protocol):
         """The first time after the given one, in UTC; None if there is none in the next five years."""
         ...
 
+    def last(self, after: datetime, until: datetime) -> datetime | None:
+        """The last time after `after` and not after `until`, in UTC; takes no longer for a year than for a day."""
+        ...
+
 
 @dataclass(frozen=True)
 class Every:
@@ -54,7 +60,15 @@ class Every:
     delay: timedelta
 
     def next(self, after: datetime) -> datetime | None:
+        if after.year > LAST_YEAR:
+            return None
         return (after + self.delay).replace(microsecond=0).astimezone(UTC)
+
+    def last(self, after: datetime, until: datetime) -> datetime | None:
+        first = self.next(after)
+        if first is None or first > until:
+            return None
+        return first + (until - first) // self.delay * self.delay
 
 
 @dataclass(frozen=True)
@@ -75,8 +89,10 @@ class Spec:
     zone: tzinfo
 
     def next(self, after: datetime) -> datetime | None:
+        if after.year > LAST_YEAR:
+            return None
         moment = after.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
-        last_year = moment.year + YEARS_AHEAD
+        last_year = min(moment.year + YEARS_AHEAD, LAST_YEAR)
         while moment.year <= last_year:
             local = moment.astimezone(self.zone)
             if local.month not in self.month.values:
@@ -93,6 +109,21 @@ class Spec:
             else:
                 return moment
         return None
+
+    def last(self, after: datetime, until: datetime) -> datetime | None:
+        """Halves the time in which it must be: there may be half a million minutes in it."""
+        latest: datetime | None = None
+        low, high = after, until
+        while high - low > timedelta(0):
+            middle = low + (high - low) / 2 if latest is not None else low
+            found = self.next(middle)
+            if found is not None and found <= until:
+                low = latest = found
+            elif latest is None:
+                return None
+            else:
+                high = middle.replace(second=0, microsecond=0)
+        return latest
 
     @staticmethod
     def _start_of_day(start: datetime, former: datetime) -> datetime:
@@ -144,9 +175,10 @@ def schedule_error(text: str) -> str:
 
 def _duration(text: str) -> float:
     duration = text.removeprefix("@every ")
-    if _DURATION.sub("", duration) or not duration:
+    seconds = sum(float(amount) * _UNITS[unit] for amount, unit in _DURATION.findall(duration))
+    if _DURATION.sub("", duration) or not duration or seconds >= MAX_DURATION:
         raise ScheduleError(f'failed to parse duration {text}: time: invalid duration "{duration}"')
-    return sum(float(amount) * _UNITS[unit] for amount, unit in _DURATION.findall(duration))
+    return seconds
 
 
 def _field(part: str, bounds: _Bounds) -> _Field:

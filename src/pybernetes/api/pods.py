@@ -6,13 +6,14 @@ Pure, on typed objects; the API server, whose objects are dicts, asks with what 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from .computeresources import CPU, HUGE_PAGES, MEMORY
 from .quantity import Quantity
+from .times import shifted
 from .types import core_v1 as core
 from .types import from_json
 
@@ -153,7 +154,7 @@ def is_finished(pod: core.Pod) -> bool:
 def is_past_grace(pod: core.Pod, now: datetime) -> bool:
     """Whether its grace period is over: a node that is gone may leave it so for long."""
     deleted, grace = pod.metadata.deletion_timestamp, pod.metadata.deletion_grace_period_seconds
-    return deleted is not None and grace is not None and now > deleted + timedelta(seconds=grace)
+    return deleted is not None and grace is not None and now > shifted(deleted, grace)
 
 
 def qos_class(spec: Spec) -> str:

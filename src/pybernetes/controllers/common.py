@@ -12,6 +12,7 @@ import msgspec
 
 from pybernetes.api import labels, types
 from pybernetes.api.errors import StatusError
+from pybernetes.api.times import shifted
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.types import Object
@@ -152,7 +153,7 @@ def available_in(pod: core.Pod, min_ready_seconds: int, now: datetime) -> timede
     if min_ready_seconds == 0:
         return timedelta(0)
     since = ready_since(pod)
-    return None if since is None else since + timedelta(seconds=min_ready_seconds) - now
+    return None if since is None else shifted(since, min_ready_seconds) - now
 
 
 def is_available(pod: core.Pod, min_ready_seconds: int, now: datetime) -> bool:

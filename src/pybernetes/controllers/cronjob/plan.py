@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from pybernetes.api import cron
+from pybernetes.api.times import shifted
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
@@ -49,7 +50,7 @@ def most_recent(
     earliest = cj.status.last_schedule_time or cj.metadata.creation_timestamp or now
     deadline = cj.spec.starting_deadline_seconds
     if with_deadline and deadline is not None:
-        earliest = max(earliest, now - timedelta(seconds=deadline))
+        earliest = max(earliest, shifted(now, -deadline))
     first = schedule.next(earliest)
     second = schedule.next(first) if first is not None else None
     if first is None or second is None:
@@ -61,10 +62,7 @@ def most_recent(
     step = round((second - first).total_seconds())
     missed = int((now - first).total_seconds()) // step + 1
     # One step further back, and from there by the schedule: steps need not be equal.
-    found, candidate = None, schedule.next(first + timedelta(seconds=(missed - 2) * step))
-    while candidate is not None and candidate <= now:
-        found, candidate = candidate, schedule.next(candidate)
-    return found, missed
+    return schedule.last(shifted(first, (missed - 2) * step), now), missed
 
 
 def next_time(cj: batch.CronJob, schedule: cron.Schedule, now: datetime) -> datetime | None:
@@ -175,7 +173,7 @@ def _due(cj: batch.CronJob, schedule: cron.Schedule, now: datetime, decision: De
 
 def _may_start(cj: batch.CronJob, scheduled: datetime, now: datetime, decision: Decision) -> bool:
     deadline = cj.spec.starting_deadline_seconds
-    if deadline is not None and scheduled + timedelta(seconds=deadline) < now:
+    if deadline is not None and shifted(scheduled, deadline) < now:
         text = f"Missed scheduled time to start a job: {scheduled:%a, %d %b %Y %H:%M:%S +0000}"
         decision.events.append(("Warning", "MissSchedule", text))
         return False

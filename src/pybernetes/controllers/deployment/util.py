@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
+from pybernetes.api.times import shifted
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
@@ -306,8 +307,8 @@ def is_timed_out(d: apps.Deployment, status: apps.DeploymentStatus, now: datetim
         return False
     if known.reason == "ProgressDeadlineExceeded":
         return True
-    deadline = timedelta(seconds=d.spec.progress_deadline_seconds or 0)
-    return known.last_update_time is not None and known.last_update_time + deadline < now
+    updated = known.last_update_time
+    return updated is not None and shifted(updated, d.spec.progress_deadline_seconds or 0) < now
 
 
 def rollout_status(
@@ -365,5 +366,5 @@ def deadline_in(d: apps.Deployment, now: datetime) -> float | None:
         return None
     if is_complete(d, d.status) or known.reason == "ProgressDeadlineExceeded":
         return None
-    deadline = known.last_update_time + timedelta(seconds=d.spec.progress_deadline_seconds or 0)
+    deadline = shifted(known.last_update_time, d.spec.progress_deadline_seconds or 0)
     return max(0.0, (deadline - now).total_seconds()) + 1.0

@@ -20,6 +20,7 @@ FINALIZER = "kubernetes"
 # is still many times what a watch takes, and a person waits for it.
 GRACE_SECONDS = 1.0
 FINALIZER_ESTIMATE = 15  # seconds that objects with finalizers are given
+MOST_DOUBLINGS = 30  # 34 years; a float ends at 1023
 FIRST_LOOK = 1.0  # seconds until what remains is looked at again, doubled up to half of what upstream estimates
 
 # type -> (reason, message) while all is well, in upstream's order
@@ -109,7 +110,7 @@ def graceful_estimate(pods: Sequence[core.Pod], deleted_at: datetime, now: datet
 
 def next_look(estimate: int, looks: int) -> float:
     """Seconds until the next go after so many."""
-    return min(FIRST_LOOK * 2.0**looks, estimate // 2 + 1)
+    return min(FIRST_LOOK * 2.0 ** min(looks, MOST_DOUBLINGS), estimate // 2 + 1)
 
 
 class NamespaceController(Controller):

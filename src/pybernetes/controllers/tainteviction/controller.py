@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.nodes import tolerates
-from pybernetes.api.times import format_time
+from pybernetes.api.times import format_time, shifted
 from pybernetes.api.types import core_v1 as core
 
 from ..common import Key, key_of
@@ -48,7 +48,7 @@ def plan(
         return None
     if seconds == 0:
         return Eviction(now, now)
-    return known if known is not None else Eviction(now, now + timedelta(seconds=seconds))
+    return known if known is not None else Eviction(now, shifted(now, seconds))
 
 
 def no_execute(node: core.Node | None) -> list[core.Taint]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.times import shifted
 from pybernetes.api.types import batch_v1 as batch
 
 from ..common import Key
@@ -24,7 +25,7 @@ def time_left(job: batch.Job, now: datetime) -> float | None:
     end = finished_at(job)
     if end is None:
         return None
-    return (end + timedelta(seconds=job.spec.ttl_seconds_after_finished or 0) - now).total_seconds()
+    return (shifted(end, job.spec.ttl_seconds_after_finished or 0) - now).total_seconds()
 
 
 class TTLAfterFinishedController(Controller):

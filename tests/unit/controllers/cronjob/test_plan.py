@@ -7,6 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pybernetes.api import cron
 from pybernetes.api.types import batch_v1 as batch
@@ -56,6 +58,78 @@ def test_daylight_saving(text: str, start: str, expected: list[str]) -> None:
         moment = schedule.next(moment)
         found.append(f"{moment:%Y-%m-%d %H:%M}")
     assert found == expected
+
+
+SCHEDULES = [
+    "* * * * *",
+    "*/7 * * * *",
+    "0 3 * * *",
+    "* * * 1,2 *",
+    "59 23 31 12 *",
+    "30 2 8 3 *",
+    "@every 61m",
+    "@every 90s",
+]
+hours = st.integers(0, 24 * 60)
+
+
+@given(st.sampled_from(SCHEDULES), hours, hours, st.integers(0, 59))
+def test_the_last_time_is_the_last_of_the_next(text: str, back: int, span: int, second: int) -> None:
+    schedule = cron.parse(text, ZoneInfo("America/New_York"))
+    after = START.replace(second=second) - timedelta(minutes=back)
+    until = after + timedelta(minutes=span)
+    last, following = None, schedule.next(after)
+    while following is not None and following <= until:
+        last, following = following, schedule.next(following)
+    assert schedule.last(after, until) == last
+
+
+@pytest.mark.parametrize(
+    ("text", "created"),
+    [
+        ("* * * * *", "1026-03-07 03:04"),
+        ("@every 1s", "1026-03-07 03:04"),
+        ("0 0 29 2 *", "1026-03-07 03:04"),
+        ("* * * 2,3 *", "1025-03-31 23:58"),  # from here on by steps of ten months, each of 86,400 minutes
+        ("* * * 2,3 *", "2025-03-31 23:58"),
+    ],
+)
+def test_a_thousand_years_of_missed_starts_are_found_in_few_steps(
+    text: str, created: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = cron.parse(text)
+    steps = 0
+    real = type(schedule).next
+
+    def counted(self: Any, after: datetime) -> datetime | None:
+        nonlocal steps
+        steps += 1
+        return real(self, after)
+
+    monkeypatch.setattr(type(schedule), "next", counted)
+    given = cronjob(text)
+    given.metadata.creation_timestamp = datetime.fromisoformat(created).replace(tzinfo=UTC)
+    found = cronplan.plan(given, (), (), START)
+    assert found.scheduled is not None and found.scheduled <= START < (schedule.next(found.scheduled) or START)
+    assert steps < 100
+
+
+@pytest.mark.parametrize("text", ["* * * * *", "@every 1h", "0 0 1 1 *"])
+def test_times_at_the_end_of_time_start_nothing(text: str) -> None:
+    given = cronjob(text)
+    given.status.last_schedule_time = datetime.max.replace(tzinfo=UTC)
+    found = cronplan.plan(given, (), (), NOW)
+    assert found.create is None
+
+
+def test_a_deadline_beyond_all_times_is_none() -> None:
+    found = cronplan.plan(cronjob(created=90, starting_deadline_seconds=2**63 - 1), (), (), NOW)
+    assert found.create is not None
+
+
+def test_durations_end_where_those_of_go_do() -> None:
+    assert "invalid duration" in cron.schedule_error("@every 99999999999999h")
+    assert cron.schedule_error("@every 2562047h") == ""
 
 
 def cronjob(schedule: str = "* * * * *", created: float = 30, **spec: Any) -> batch.CronJob:

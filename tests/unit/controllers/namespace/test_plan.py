@@ -82,3 +82,8 @@ def test_graceful_estimate() -> None:
 def test_looks_get_rarer_up_to_half_the_estimate() -> None:
     assert [next_look(15, n) for n in range(6)] == [1, 2, 4, 8, 8, 8]
     assert [next_look(1, n) for n in range(2)] == [1, 1]
+
+
+def test_a_namespace_that_never_empties_is_looked_at_for_ever() -> None:
+    assert next_look(30, 5000) == 16
+    assert next_look(2**63 - 1, 5000) == 2.0**30

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.controllers.nodeipam.cidrset import CIDRSet, Exhausted
@@ -72,3 +74,33 @@ def test_it_says_what_it_lacks() -> None:
     assert NodeIPAMController.lacks(Options()) == "--allocate-node-cidrs is false"
     assert NodeIPAMController.lacks(Options(allocate_node_cidrs=True)) == "--cluster-cidr is not set"
     assert NodeIPAMController.lacks(Options(allocate_node_cidrs=True, cluster_cidr="10.0.0.0/8")) == ""
+
+
+@given(st.lists(st.integers(0, 15), max_size=40))
+def test_parts_are_given_round_and_never_twice(steps: list[int]) -> None:
+    """Against a plain list: below 8 a part is given, from 8 on one is given back."""
+    cidrs, free, following = CIDRSet(ip_network("10.0.0.0/24"), 27), set(range(8)), 0
+    for step in steps:
+        if step >= 8:
+            free.add(step - 8)
+            cidrs.release(ip_network(f"10.0.0.{(step - 8) * 32}/27"))
+            continue
+        order = [(following + offset) % 8 for offset in range(8)]
+        expected = next((number for number in order if number in free), None)
+        if expected is None:
+            with pytest.raises(Exhausted):
+                cidrs.allocate()
+            continue
+        assert cidrs.allocate() == ip_network(f"10.0.0.{expected * 32}/27")
+        free.discard(expected)
+        following = (expected + 1) % 8
+
+
+def test_parts_of_large_networks() -> None:
+    cidrs = CIDRSet(ip_network("fd00::/48"), 64)
+    assert [str(cidrs.allocate()) for _ in range(2)] == ["fd00::/64", "fd00:0:0:1::/64"]
+    cidrs.occupy(ip_network("fd00::/16"))  # all of it, and what lies around
+    with pytest.raises(Exhausted):
+        cidrs.allocate()
+    with pytest.raises(ValueError, match="too big"):
+        CIDRSet(ip_network("fd00::/16"), 64)
