@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pybernetes.aio.clock import Clock, RealClock
@@ -52,7 +51,6 @@ class Context:
     client: Client
     informers: Informers
     events: EventBroadcaster
-    now: Callable[[], datetime]
     clock: Clock = field(default_factory=RealClock)
     options: Options = field(default_factory=Options)
     registry: Registry = field(default_factory=Registry)
@@ -81,7 +79,7 @@ class Controller:
     def __init__(self, context: Context, workers: int = 5) -> None:
         self.context = context
         self.client = context.client_of(self.account or self.name if self.account is not None else None)
-        self.now = context.now
+        self.now = context.clock.now
         self.workers = workers
         self.queue: WorkQueue[Any] = self.make_queue(self.queue_name or self.name)
         self.recorder: EventRecorder = context.events.recorder(self.component or self.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.client.events import EventBroadcaster
@@ -17,11 +16,6 @@ from .framework import Context, Controller
 from .options import Options
 
 _log = logging.getLogger(__name__)
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 def controllers(context: Context) -> list[Controller]:
@@ -41,14 +35,14 @@ async def run(
     client: Client,
     informers: Informers,
     options: Options,
-    now: Callable[[], datetime] = utc_now,
     clock: Clock | None = None,
     registry: Registry | None = None,
     client_for: Callable[[str], Client] | None = None,
 ) -> None:
     """Runs controllers and informers until cancelled; raises if one of them ends by itself."""
-    events = EventBroadcaster(client, now)
-    context = Context(client, informers, events, now, clock or RealClock(), options, registry or Registry(), client_for)
+    clock = clock or RealClock()
+    events = EventBroadcaster(client, clock.now)
+    context = Context(client, informers, events, clock, options, registry or Registry(), client_for)
     running = controllers(context)
     async with asyncio.TaskGroup() as group:
         group.create_task(events.run(), name="events")

@@ -41,6 +41,7 @@ def build(block: Block, port: int, metrics: Metrics, instance: Instance) -> Serv
             if directive.name == name and module is not None:
                 plugin = module.setup(directive, context)
                 if plugin is not None:
+                    plugin.clock = context.clock
                     context.plugins.append(plugin)
     handler: Handler = nothing_left
     for plugin in reversed(context.plugins):

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pybernetes.aio.clock import Clock, RealClock
+
 from .corefile import Directive, normalized
 from .wire import Answer, Query, within
 
@@ -35,6 +37,7 @@ class BlockContext:
     reload: Callable[[], None]  # asks for the file to be looked at, and returns at once
     fail: Callable[[str], None]  # ends the server with a message
     corefile: str = ""
+    clock: Clock = field(default_factory=RealClock)
     plugins: list[Plugin] = field(default_factory=list)
 
     @property
@@ -50,6 +53,7 @@ class Plugin:
 
     def __init__(self) -> None:
         self.next: Handler = nothing_left
+        self.clock: Clock = RealClock()  # the chain gives both
 
     @property
     def handles(self) -> bool:

@@ -10,10 +10,8 @@ import asyncio
 import logging
 import platform
 import random
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.errors import StatusError
@@ -55,12 +53,11 @@ class Scheduler:
         informers: Informers,
         options: Options,
         registry: Registry,
-        now: Callable[[], datetime],
         clock: Clock,
         pick: Pick,
         host: str,
     ) -> None:
-        self._client, self._now, self._clock, self._pick = client, now, clock, pick
+        self._client, self._clock, self._pick = client, clock, pick
         self._options = options
         self.table = NodeTable()
         self.cluster = watch_cluster(informers, self._on_change)
@@ -79,10 +76,10 @@ class Scheduler:
         self._held: dict[str, Bound] = {}  # decided, but a plug-in's permit is still to come
         self._allowed: deque[Bound] = deque()  # of those, what may be bound now
         self._statuses = StatusPatches(client)
-        self._binder = Binder(client, self._statuses, options.concurrent_bindings, self._is_bound, self._unbound)
-        self._evictions = Evictions(client, now, self._recorder, self._evicted)
+        self._binder = Binder(client, self._statuses, options.concurrent_bindings, self._is_bound, self._unbound, clock)
+        self._evictions = Evictions(client, clock.now, self._recorder, self._evicted)
         self._wake = asyncio.Event()
-        self.recorders = {name: Recorder(client, name, host, now, clock) for name in self._profiles}
+        self.recorders = {name: Recorder(client, name, host, clock.now, clock) for name in self._profiles}
         self.metrics = Metrics(registry, self.queue.sizes, self._sizes, lambda: self.queue.incoming, self.queue.refused)
         nodes = informers.informer(core.Node)
         pods = informers.informer(core.Pod, field_selector=SELECTED_PODS)
@@ -198,22 +195,22 @@ class Scheduler:
     # Trying.
 
     async def _schedule(self) -> None:
-        turn = time.perf_counter()
+        turn = self._clock.monotonic()
         while True:
             queued = self.queue.pop(self._clock.monotonic())
             if queued is None:
                 await self._idle()
-                turn = time.perf_counter()
+                turn = self._clock.monotonic()
                 continue
             bound = self._try(queued)
             if bound is not None and self._permitted(bound):
                 await self._binder.put(bound)
             while self._allowed:
                 await self._binder.put(self._allowed.popleft())
-            if time.perf_counter() - turn > SLICE_SECONDS:
+            if self._clock.monotonic() - turn > SLICE_SECONDS:
                 self.waiting.expire(self._clock.monotonic())
                 await asyncio.sleep(0)
-                turn = time.perf_counter()
+                turn = self._clock.monotonic()
 
     def _permitted(self, bound: Bound) -> bool:
         """Whether it may be bound now; else it waits, or is rejected."""
@@ -287,7 +284,7 @@ class Scheduler:
         if info.uid in self._evictions.under_way:
             self.queue.unschedulable(queued, queued.plugins, self._clock.monotonic())
             return None
-        began = time.perf_counter()
+        began = self._clock.monotonic()
         built = self._built(info)
         try:
             decision = built.profile.decide(info, self.nominator.by_node, self._pick)
@@ -305,7 +302,7 @@ class Scheduler:
         updates = [u for plugin in built.binders for u in plugin.reserve(info, placement.node)]
         self.table.add_pod(info, placement.node)
         self._assumed.add(info.uid)
-        self.metrics.algorithm_seconds.observe(time.perf_counter() - began)
+        self.metrics.algorithm_seconds.observe(self._clock.monotonic() - began)
         self.metrics.evaluated.inc(by=placement.evaluated)
         return Bound(queued, placement.node, updates, built.binders, began)
 
@@ -394,7 +391,7 @@ class Scheduler:
     # Telling.
 
     def _set_condition(self, pod: core.Pod, reason: str, message: str, node: str | None = None) -> None:
-        patch = condition_patch(pod, "PodScheduled", "False", reason, message, self._now())
+        patch = condition_patch(pod, "PodScheduled", "False", reason, message, self._clock.now())
         patch = with_nomination(patch, pod, node)
         if patch is not None:
             self._statuses.put(pod, patch)
@@ -410,16 +407,11 @@ class Scheduler:
 
     def _observe(self, result: str, built: Built, began: float) -> None:
         self.metrics.attempts.inc(built.profile.name, result)
-        self.metrics.attempt_seconds.observe(time.perf_counter() - began, built.profile.name, result)
+        self.metrics.attempt_seconds.observe(self._clock.monotonic() - began, built.profile.name, result)
 
 
 def _name(info: PodInfo) -> str:
     return f"{info.namespace}/{info.pod.metadata.name}"
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 async def run(
@@ -428,7 +420,6 @@ async def run(
     options: Options | None = None,
     *,
     registry: Registry | None = None,
-    now: Callable[[], datetime] = utc_now,
     clock: Clock | None = None,
     pick: Pick = random.randrange,
 ) -> None:
@@ -438,7 +429,6 @@ async def run(
         informers,
         options or Options(),
         registry if registry is not None else Registry(),
-        now,
         clock or RealClock(),
         pick,
         platform.node(),

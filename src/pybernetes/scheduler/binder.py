@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pybernetes.aio.clock import Clock
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.types import Client
@@ -48,7 +49,9 @@ class Binder:
         senders: int,
         bound: Callable[[Bound], None],
         failed: Callable[[Bound, BindingFailed], None],
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._client, self._statuses, self._senders = client, statuses, senders
         self._bound, self._failed = bound, failed
         self._queue: asyncio.Queue[Bound] = asyncio.Queue(WAITING * senders)
@@ -101,7 +104,7 @@ class Binder:
 
     async def _bind_volumes(self, decision: Bound) -> None:
         try:
-            async with asyncio.timeout(BIND_VOLUMES_SECONDS):
+            async with self._clock.timeout(BIND_VOLUMES_SECONDS):
                 for update in decision.updates:
                     await self._client.update(update.obj)
                 while any(plugin.waits(decision.queued.info) for plugin in decision.plugins):

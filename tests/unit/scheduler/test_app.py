@@ -29,14 +29,13 @@ class Cluster:
     """What a test sees."""
 
     def __init__(self, options: Options | None = None) -> None:
-        self.informers, self.clock, self.registry = FakeInformers(), VirtualClock(), Registry()
+        self.informers, self.clock, self.registry = FakeInformers(), VirtualClock(epoch=NOW), Registry()
         self.client = FakeClient(self.informers)
         self.scheduler = Scheduler(
             self.client,  # type: ignore[arg-type]  # only the verbs that are used
             self.informers,
             options or Options(),
             self.registry,
-            lambda: NOW,
             self.clock,
             lambda n: 0,
             "host",

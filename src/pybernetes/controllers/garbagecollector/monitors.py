@@ -131,7 +131,7 @@ class Monitors:
 
     async def _wait(self, new: Iterable[Resource]) -> None:
         try:
-            async with asyncio.timeout(SETTLE_SECONDS):
+            async with self._clock.timeout(SETTLE_SECONDS):
                 for resource in new:
                     await self._running[resource][0].wait_synced()
         except TimeoutError:

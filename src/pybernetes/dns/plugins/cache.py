@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from pybernetes.aio.clock import Clock
 from pybernetes.component import flags
 
 from ..corefile import Directive, normalized
@@ -58,9 +57,10 @@ class Cache(Plugin):
 
     name = NAME
 
-    def __init__(self, settings: Settings, block: BlockContext, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Settings, block: BlockContext, clock: Clock | None = None) -> None:
         super().__init__()
-        self._settings, self._now, self._metrics = settings, now, block.metrics
+        self._settings, self._metrics = settings, block.metrics
+        self.clock = clock or block.clock
         self._shelves = (("success", settings.success), ("denial", settings.denial))
         self._labels = (block.server, ",".join(settings.zones), "")
         block.metrics.cache_sizes[self._labels] = self.entries
@@ -78,7 +78,7 @@ class Cache(Plugin):
         if not matching(query.key, self._settings.zones):
             return await self.next(query)
         key = (query.key, query.type, query.dnssec)
-        now = self._now()
+        now = self.clock.monotonic()
         self._metrics.cache_requests.inc(*self._labels)
         for kind, shelf in self._shelves:
             item = shelf.items.get(key)
@@ -116,7 +116,7 @@ class Cache(Plugin):
             shelf.items.pop(next(iter(shelf.items)))
             server, zones, view = self._labels
             self._metrics.cache_evictions.inc(server, kind, zones, view)
-        shelf.items[key] = Item(replace(answer), self._now(), ttl)
+        shelf.items[key] = Item(replace(answer), self.clock.monotonic(), ttl)
 
 
 def kind_of(answer: Answer) -> str | None:

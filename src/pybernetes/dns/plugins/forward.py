@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -101,20 +100,19 @@ class Forward(Plugin):
         return await self.next(query) if answer.rcode in settings.next_codes else answer
 
     async def _try_all(self, query: Query) -> Answer:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + TOTAL_SECONDS
+        deadline = self.clock.monotonic() + TOTAL_SECONDS
         problem, last = "no healthy proxies", None
         for upstream in self._candidates():
-            if loop.time() >= deadline:
+            if self.clock.monotonic() >= deadline:
                 break
-            started = loop.time()
+            started = self.clock.monotonic()
             try:
                 last = await self._ask(upstream, query)
             except NoAnswer as error:
                 problem = str(error)
                 continue
             rcode = RCODES.get(last.rcode) or str(last.rcode)
-            self._metrics.forward_duration.observe(loop.time() - started, "forward", str(upstream), rcode)
+            self._metrics.forward_duration.observe(self.clock.monotonic() - started, "forward", str(upstream), rcode)
             if last.rcode not in self._settings.failover:
                 break
         if last is None:

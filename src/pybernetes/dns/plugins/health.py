@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from pybernetes.component import flags, serving
@@ -39,7 +38,7 @@ class Health(Plugin):
         """The lame-duck time, before the end of the process."""
         if self.lameduck:
             _log.info("plugin/health: Going into lameduck mode for %gs", self.lameduck)
-            await asyncio.sleep(self.lameduck)
+            await self.clock.sleep(self.lameduck)
 
     async def _answer(self, request: Request) -> Response:
         return serving.text(200, "OK")

@@ -78,7 +78,7 @@ class Hosts(Plugin):
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.reload)
+            await self.clock.sleep(self._settings.reload)
             self.read()
 
     async def stop(self) -> None:

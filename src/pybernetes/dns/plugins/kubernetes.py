@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -81,13 +80,16 @@ class Kubernetes(Plugin):
         self._client = RESTClient(parsed.access.config(), "coredns")
         informers = SlimInformers(self._client)
         verified = self._options.pods is PodMode.VERIFIED
-        self._directory = ClusterDirectory(informers, time.time, verified, parsed.labels, parsed.namespace_labels)
+        self._directory = ClusterDirectory(informers, self._seconds, verified, parsed.labels, parsed.namespace_labels)
         self._options = replace(self._options, local_ips=tuple(local_addresses(parsed.access.endpoint)))
         self._tasks = [asyncio.ensure_future(informers.run()), asyncio.ensure_future(self._sync(informers))]
         self._tasks[0].add_done_callback(self._ended)
         done, _ = await asyncio.wait(self._tasks[1:], timeout=SYNC_SECONDS)
         if not done:
             _log.warning("plugin/kubernetes: starting server with unsynced Kubernetes API")
+
+    def _seconds(self) -> float:
+        return self.clock.now().timestamp()
 
     async def _sync(self, informers: SlimInformers) -> None:
         await informers.wait_synced()

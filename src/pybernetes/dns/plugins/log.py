@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 
 from ..corefile import Directive, normalized
 from ..plugin import BlockContext, Plugin, matching
@@ -46,10 +45,10 @@ class Log(Plugin):
         self._zones, self._format, self._classes = zones, format, classes
 
     async def serve(self, query: Query) -> Answer:
-        started = time.perf_counter()
+        started = self.clock.monotonic()
         answer = await self.next(query)
         if matching(query.key, self._zones) and {"all", class_of(answer)} & self._classes:
-            _log.info("%s", line(self._format, query, answer, time.perf_counter() - started))
+            _log.info("%s", line(self._format, query, answer, self.clock.monotonic() - started))
         return answer
 
 

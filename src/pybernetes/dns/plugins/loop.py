@@ -45,12 +45,12 @@ class Loop(Plugin):
                 )
                 try:
                     transport.sendto(encode_query(random.getrandbits(16), self.probe, HINFO))
-                    await asyncio.sleep(1)
+                    await self.clock.sleep(1)
                 finally:
                     transport.close()
             if self._seen:
                 break
-        await asyncio.sleep(WATCH_SECONDS)
+        await self.clock.sleep(WATCH_SECONDS)
         self._watching = False
 
     async def stop(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from pybernetes.component.metrics import CONTENT_TYPE
 from pybernetes.wire.http import Request, Response, Server, serve
 
@@ -45,7 +43,7 @@ class Prometheus(Plugin):
             await self._server.stop(0)
 
     async def serve(self, query: Query) -> Answer:
-        started = time.perf_counter()
+        started = self.clock.monotonic()
         rcode, plugin = SERVFAIL, ""
         zone = matching(query.key, self._zones)
         query.answered = lambda length: self._metrics.response_size.observe(
@@ -56,7 +54,7 @@ class Prometheus(Plugin):
             rcode, plugin = answer.rcode, answer.plugin
             return answer
         finally:
-            self._count(query, zone, rcode, plugin, time.perf_counter() - started)
+            self._count(query, zone, rcode, plugin, self.clock.monotonic() - started)
 
     def _count(self, query: Query, zone: str, rcode: int, plugin: str, seconds: float) -> None:
         metrics, server = self._metrics, self._server_label

@@ -33,7 +33,7 @@ class Reload(Plugin):
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(self._interval + self._jitter * self._chance())
+            await self.clock.sleep(self._interval + self._jitter * self._chance())
             self._block.reload()
 
     async def stop(self) -> None:

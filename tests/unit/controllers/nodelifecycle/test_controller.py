@@ -37,14 +37,12 @@ class World:
     """Client and clock of a controller; writes go straight into the informers."""
 
     def __init__(self, options: Options) -> None:
-        self.clock, self.informers = VirtualClock(), Informers()
+        self.clock, self.informers = VirtualClock(epoch=START), Informers()
         self.told: list[str] = []
         given: Any = self
         events = EventBroadcaster(given, self.now)
         events.enqueue = lambda event: self.told.append(f"{event.reason} {event.involved_object.name}")  # type: ignore[method-assign]  # heard, not sent
-        self.controller = NodeLifecycleController(
-            Context(given, given.informers, events, self.now, self.clock, options)
-        )
+        self.controller = NodeLifecycleController(Context(given, given.informers, events, self.clock, options))
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.clock.monotonic())
