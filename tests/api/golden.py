@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pybernetes.apiserver.admission.chain import DEFAULT
 from pybernetes.apiserver.authentication import keys
 from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.server import APIServer, Options
-from pybernetes.apiserver.user import User
 from pybernetes.client.http import Answer, HTTPClient
 from pybernetes.store.sqlite import SQLiteStore
 from pybernetes.wire.http import Request

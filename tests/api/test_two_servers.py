@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 
 from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.generic.options import WriteOptions
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.apiserver.types import RequestInfo
-from pybernetes.apiserver.user import User
 from pybernetes.store.sqlite import SQLiteStore
 
 JANE = User("jane", ("system:authenticated",))

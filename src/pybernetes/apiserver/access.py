@@ -19,6 +19,7 @@ from .authentication.bootstraptoken import BootstrapToken
 from .authentication.chain import Authenticators
 from .authentication.serviceaccount import ServiceAccountTokens, TokenOptions
 from .authentication.tokenfile import TokenFile
+from .authentication.user import User
 from .authorization import bootstrappolicy, reconcile
 from .authorization.modes import AlwaysAllow, AlwaysDeny, Authorizers, refusal
 from .authorization.node import NodeAuthorizer
@@ -29,11 +30,10 @@ from .endpoints.reviews import Reviews
 from .endpoints.routes import Special
 from .generic.cache import WatchCache
 from .generic.options import DeleteOptions, WriteOptions
+from .generic.reader import CacheReader
 from .generic.store import GenericStore
-from .reader import CacheReader
 from .resource import Object, Resource
 from .types import Authenticator, Authorizer, Decision, RequestInfo
-from .user import User
 
 
 class AccessMetrics:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pybernetes.api.field import FieldError
 
-from .user import User
+from .authentication.user import User
 
 Object = dict[str, Any]
 Errors = list[FieldError]

@@ -19,35 +19,35 @@ from pybernetes.api.errors import StatusError
 from pybernetes.store.types import Closed, Store
 from pybernetes.wire.http import Request, Response, Server, serve
 
-from . import bootstrap
 from .access import Access, AccessOptions
 from .admission.chain import ADMISSION, EMBEDDED, Services, admission_chain, admit
 from .authentication.serviceaccount import TokenOptions
+from .authentication.user import User
+from .bootstrap import objects as bootstrap
 from .crd.loader import Loader
-from .discovery import Discovery
+from .documents.discovery import Discovery
+from .documents.openapi import OpenAPI
 from .endpoints import binding, negotiate
 from .endpoints.componentstatuses import ComponentStatuses, ComponentStore
 from .endpoints.connect.handlers import Connect
 from .endpoints.connect.kubelet import KubeletConfig
 from .endpoints.eviction import Eviction
 from .endpoints.handlers import ResourceHandler, answer
+from .endpoints.metrics import APIServerMetrics
 from .endpoints.negotiate import Accepted
 from .endpoints.nonresource import Check, NonResource
 from .endpoints.routes import Answer, Routes, Special
-from .expiry import EventExpiry
-from .filters import Asked, Filters, Limits
+from .filters.inflight import Asked, Filters, Limits
 from .generic.cache import WatchCache
+from .generic.expiry import EventExpiry
 from .generic.options import WriteOptions
+from .generic.reader import CacheReader
 from .generic.store import GenericStore
 from .kinds import RESOURCES
-from .metrics import APIServerMetrics
-from .openapi import OpenAPI
-from .reader import CacheReader
 from .resource import Object, Resource
 from .services.keeper import ServiceKeeper
 from .services.options import ServiceOptions
 from .types import Attributes, Authenticator
-from .user import User
 
 if TYPE_CHECKING:
     from .crd.controller import CustomResources

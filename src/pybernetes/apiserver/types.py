@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 from pybernetes.wire.http import Request
 
+from .authentication.user import User
 from .resource import Object, Resource
-from .user import User
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ FLAGS = (
 
 def options(values: Values) -> dict[str, Any]:
     """For apiserver.server.Options; UsageError for what cannot be."""
-    from pybernetes.apiserver.filters import Limits
+    from pybernetes.apiserver.filters.inflight import Limits
 
     return {
         "kubelet": _kubelet(values),

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.types import RequestInfo
-from pybernetes.apiserver.user import User
 
 Object = dict[str, Any]
 

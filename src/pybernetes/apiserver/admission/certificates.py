@@ -9,9 +9,9 @@ from typing import Any
 
 from pybernetes.api import errors
 
+from ..authentication.user import User
 from ..authorization.modes import Authorizers
 from ..types import Attributes, RequestInfo
-from ..user import User
 
 GROUP = "certificates.k8s.io"
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"

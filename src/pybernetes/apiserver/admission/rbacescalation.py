@@ -9,10 +9,10 @@ from typing import Any
 
 from pybernetes.api import errors
 
+from ..authentication.user import User
 from ..authorization.modes import MASTERS, Authorizers
 from ..authorization.rules import GROUP, Rule, compact, described, missing, quoted
 from ..types import Attributes, RequestInfo
-from ..user import User
 
 ROLES = ("roles", "clusterroles")
 BINDINGS = ("rolebindings", "clusterrolebindings")

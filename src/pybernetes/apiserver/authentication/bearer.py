@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pybernetes.wire.http import Request
 
-from ..user import User
+from .user import User
 
 SCHEME = "bearer "
 PROTOCOL = "base64url.bearer.authorization.k8s.io."

@@ -13,8 +13,8 @@ from typing import Any
 from pybernetes.api import times
 
 from ..types import Reader
-from ..user import User
 from .bearer import TokenError
+from .user import User
 
 NAMESPACE = "kube-system"
 PREFIX = "bootstrap-token-"

@@ -13,8 +13,8 @@ from pybernetes.api.errors import StatusError
 from pybernetes.wire.http import Request
 
 from ..types import Authenticator
-from ..user import ANONYMOUS, User
 from .bearer import TokenAuthenticator, TokenError, bearer_token
+from .user import ANONYMOUS, User
 
 INVALID = "invalid bearer token"
 

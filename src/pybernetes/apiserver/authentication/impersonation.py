@@ -9,7 +9,7 @@ from pybernetes.api import errors
 from pybernetes.wire.http import Request
 
 from ..types import RequestInfo
-from ..user import User
+from .user import User
 
 ACCOUNT = "system:serviceaccount:"
 AUTHENTICATED = "system:authenticated"

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from pybernetes.wire.http import Request
 
-from ..user import User
+from .user import User
 
 
 @dataclass(frozen=True, slots=True)

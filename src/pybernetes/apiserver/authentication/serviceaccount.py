@@ -17,9 +17,9 @@ import msgspec
 from pybernetes.api import times
 
 from ..types import Reader
-from ..user import User
 from .bearer import TokenError
 from .keys import Signer, Verifier
+from .user import User
 
 if TYPE_CHECKING:
     from jwt.types import Options

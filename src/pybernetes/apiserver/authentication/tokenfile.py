@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pybernetes.wire.http import Request
 
-from ..user import User
 from .bearer import bearer_token
+from .user import User
 
 
 class TokenFileError(ValueError):

@@ -8,7 +8,7 @@ from datetime import datetime
 from pybernetes.api import errors
 from pybernetes.wire.http import Request
 
-from ..user import User
+from .user import User
 
 CACHED = 4096  # certificates whose user is remembered
 

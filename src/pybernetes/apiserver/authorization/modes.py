@@ -9,8 +9,8 @@ from pybernetes.api import errors
 from pybernetes.api.fieldselectors import parse_field_selector
 from pybernetes.api.labels import SelectorError
 
+from ..authentication.user import User
 from ..types import Authorizer, Decision, RequestInfo
-from ..user import User
 from .rbac import RBAC
 
 MODES = ("AlwaysAllow", "AlwaysDeny", "Node", "RBAC")

@@ -11,9 +11,9 @@ from typing import Any
 from pybernetes.api.fieldselectors import parse_field_selector
 from pybernetes.api.labels import SelectorError
 
+from ..authentication.user import User
 from ..generic.cache import ResourceCache, Stored
 from ..types import Decision, Reader, RequestInfo
-from ..user import User
 from .podrefs import references, volume_secrets
 from .rules import Rule, allows_path, allows_resource
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..authentication.user import User
 from ..types import Decision, Reader, RequestInfo
-from ..user import User
 from .rules import GROUP, Rule, allows_path, allows_resource
 
 ACCOUNT = "system:serviceaccount:"

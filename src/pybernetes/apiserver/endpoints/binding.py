@@ -8,13 +8,13 @@ from pybernetes.api import errors
 from pybernetes.api.jsoncopy import json_copy
 from pybernetes.wire.http import Request, Response
 
+from ..authentication.user import User
 from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..kinds.core import binding as kind
 from ..resource import Object
 from ..schema import compiled
 from ..types import RequestInfo
-from ..user import User
 from . import negotiate
 from .handlers import answer
 

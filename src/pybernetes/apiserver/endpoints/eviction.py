@@ -12,12 +12,12 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.labels import SelectorError, selector_from_dict
 from pybernetes.wire.http import Request, Response
 
+from ..authentication.user import User
 from ..generic.options import DeleteOptions, WriteOptions
 from ..generic.store import GenericStore
 from ..resource import Object
 from ..schema import compiled_type
 from ..types import RequestInfo
-from ..user import User
 from . import negotiate
 from .handlers import answer, write_options
 

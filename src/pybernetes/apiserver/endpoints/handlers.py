@@ -15,6 +15,7 @@ from pybernetes.api.field import FieldError, Path, invalid
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse
 
 from ..apply.managed import is_reset, manager_of
+from ..authentication.user import User
 from ..generic.cache import Lagging, TooOld
 from ..generic.options import DeleteOptions, ListOptions, WriteOptions
 from ..generic.selection import selector_predicate
@@ -22,7 +23,6 @@ from ..generic.store import GenericStore
 from ..kinds import meta
 from ..resource import Object
 from ..types import RequestInfo
-from ..user import User
 from . import negotiate, scale, tables
 from .negotiate import Accepted
 from .watch import Frames

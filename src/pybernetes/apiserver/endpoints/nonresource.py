@@ -12,8 +12,8 @@ import pybernetes
 from pybernetes.component.metrics import CONTENT_TYPE
 from pybernetes.wire.http import Request, Response
 
-from ..discovery import Discovery
-from ..openapi import OpenAPI
+from ..documents.discovery import Discovery
+from ..documents.openapi import OpenAPI
 from ..types import RequestInfo
 from . import negotiate
 from .handlers import answer

@@ -12,13 +12,13 @@ from pybernetes.wire.http import Request, Response
 from ..authentication.bearer import TokenError
 from ..authentication.chain import Authenticators
 from ..authentication.serviceaccount import ServiceAccountTokens
+from ..authentication.user import User
 from ..authorization.modes import Authorizers
 from ..authorization.node import identity
 from ..kinds import authentication, authorization
 from ..resource import Object, Resource
 from ..schema import compiled
 from ..types import RequestInfo
-from ..user import User
 from . import negotiate
 from .handlers import answer
 from .routes import Special, not_allowed

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pybernetes.api import errors
 from pybernetes.wire.http import Request, Response, StreamingResponse, UpgradeResponse
 
+from ..authentication.user import User
 from ..resource import Resource
 from ..types import RequestInfo
-from ..user import User
 from .handlers import ResourceHandler
 
 NOT_ALLOWED = "the server does not allow this method on the requested resource"

@@ -19,12 +19,12 @@ from ..authentication.serviceaccount import (
     claims,
     sign,
 )
+from ..authentication.user import User
 from ..kinds.authentication import tokenrequest as kind
 from ..kinds.core.serviceaccount import RESOURCE as ACCOUNTS
 from ..resource import Object
 from ..schema import compiled
 from ..types import Attributes, Reader, RequestInfo
-from ..user import User
 from . import negotiate
 from .handlers import answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..user import LOOPBACK, User
+from ..authentication.user import LOOPBACK, User
 from .cache import Stored
 
 

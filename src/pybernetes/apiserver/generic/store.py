@@ -21,11 +21,11 @@ from pybernetes.store.types import Conflict
 
 from ..admission.chain import mutate
 from ..apply.managed import is_reset
+from ..authentication.user import User
 from ..kinds import meta
 from ..resource import Errors, Object, Resource, Stamp
 from ..schema import CompiledSchema, compiled
 from ..types import AdmissionPlugin, Attributes
-from ..user import User
 from . import deletion
 from .allocation import NOTHING, Allocator
 from .cache import Stored, WatchCache, Watcher

@@ -6,9 +6,9 @@ import pytest
 
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.admission.limitranger import ANNOTATION, LimitRanger
+from pybernetes.apiserver.authentication.user import LOOPBACK
 from pybernetes.apiserver.kinds.core import persistentvolumeclaim, pod
 from pybernetes.apiserver.types import Attributes
-from pybernetes.apiserver.user import LOOPBACK
 
 from ..fakes import Objects, meta
 

@@ -6,13 +6,13 @@ import pytest
 
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.admission.noderestriction import NodeRestriction, forbidden_labels
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.authorization.modes import Authorizers
 from pybernetes.apiserver.authorization.rbac import RBAC
 from pybernetes.apiserver.kinds.core import node as node_kind
 from pybernetes.apiserver.kinds.core import persistentvolumeclaim, pod, serviceaccount
 from pybernetes.apiserver.resource import Resource
 from pybernetes.apiserver.types import Attributes
-from pybernetes.apiserver.user import User
 
 from ..fakes import Objects, meta, user
 

@@ -9,11 +9,11 @@ from pybernetes.apiserver.admission.chain import ADMISSION, Services, admission_
 from pybernetes.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from pybernetes.apiserver.admission.priority import Priority
 from pybernetes.apiserver.admission.serviceaccount import ServiceAccount
+from pybernetes.apiserver.authentication.user import LOOPBACK
 from pybernetes.apiserver.authorization.modes import AlwaysAllow, Authorizers
 from pybernetes.apiserver.kinds.core.namespace import RESOURCE as NAMESPACE
 from pybernetes.apiserver.kinds.core.pod import RESOURCE as POD
 from pybernetes.apiserver.types import Attributes
-from pybernetes.apiserver.user import LOOPBACK
 
 from ..fakes import Objects, awaited
 

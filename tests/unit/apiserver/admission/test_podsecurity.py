@@ -7,11 +7,11 @@ import pytest
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.admission.podsecurity import PodSecurity
 from pybernetes.apiserver.admission.podsecuritystandards import violations
+from pybernetes.apiserver.authentication.user import LOOPBACK
 from pybernetes.apiserver.kinds.apps import deployment
 from pybernetes.apiserver.kinds.core import namespace, pod
 from pybernetes.apiserver.resource import Resource
 from pybernetes.apiserver.types import Attributes
-from pybernetes.apiserver.user import LOOPBACK
 
 from ..fakes import Objects, meta
 

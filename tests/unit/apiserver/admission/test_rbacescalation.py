@@ -6,12 +6,12 @@ import pytest
 
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.admission.rbacescalation import RBACEscalation
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.authorization.modes import Authorizers
 from pybernetes.apiserver.authorization.rbac import RBAC
 from pybernetes.apiserver.kinds.rbac import clusterrole, role, rolebinding
 from pybernetes.apiserver.resource import Resource
 from pybernetes.apiserver.types import Attributes
-from pybernetes.apiserver.user import User
 
 from ..fakes import Objects, meta, user
 

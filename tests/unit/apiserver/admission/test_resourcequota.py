@@ -15,11 +15,11 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import from_json
 from pybernetes.apiserver.admission.quotausage import evaluator
 from pybernetes.apiserver.admission.resourcequota import ResourceQuota
+from pybernetes.apiserver.authentication.user import LOOPBACK
 from pybernetes.apiserver.kinds.apps import deployment
 from pybernetes.apiserver.kinds.core import persistentvolumeclaim, pod, service
 from pybernetes.apiserver.resource import Resource
 from pybernetes.apiserver.types import Attributes
-from pybernetes.apiserver.user import LOOPBACK
 
 from ..fakes import Objects, meta
 

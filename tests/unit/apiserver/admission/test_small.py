@@ -28,11 +28,11 @@ from pybernetes.apiserver.admission.persistentvolumeclaimresize import Persisten
 from pybernetes.apiserver.admission.podnodeselector import PodNodeSelector
 from pybernetes.apiserver.admission.podtopologylabels import PodTopologyLabels
 from pybernetes.apiserver.admission.runtimeclass import RuntimeClass
+from pybernetes.apiserver.authentication.user import LOOPBACK, User
 from pybernetes.apiserver.authorization.modes import Authorizers
 from pybernetes.apiserver.authorization.rbac import RBAC
 from pybernetes.apiserver.kinds import RESOURCES
 from pybernetes.apiserver.types import Attributes
-from pybernetes.apiserver.user import LOOPBACK, User
 
 from ..fakes import Objects, awaited, meta, user
 

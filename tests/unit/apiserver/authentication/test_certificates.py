@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.authentication.requestheader import RequestHeader
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.authentication.x509 import ClientCertificate, issued_by
-from pybernetes.apiserver.user import User
 from pybernetes.testing.certificates import Authority
 from pybernetes.wire.http import Request
 

@@ -4,7 +4,7 @@ import pytest
 
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.authentication import impersonation
-from pybernetes.apiserver.user import User
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.wire.http import Request
 
 

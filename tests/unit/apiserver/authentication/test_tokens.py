@@ -23,7 +23,7 @@ from pybernetes.apiserver.authentication.serviceaccount import (
     claims,
     sign,
 )
-from pybernetes.apiserver.user import User
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.wire.http import Request
 
 from ..fakes import Objects, meta

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.authorization.modes import AlwaysAllow, AlwaysDeny, Authorizers, refusal
 from pybernetes.apiserver.authorization.rbac import RBAC
 from pybernetes.apiserver.types import RequestInfo
-from pybernetes.apiserver.user import User
 
 from ..fakes import Objects, ask, meta, user
 

@@ -8,7 +8,7 @@ import pytest
 
 from pybernetes.api import types
 from pybernetes.api.names import dns1123_label_errors
-from pybernetes.apiserver.discovery import SUBRESOURCES
+from pybernetes.apiserver.documents.discovery import SUBRESOURCES
 from pybernetes.apiserver.kinds import RESOURCES
 from pybernetes.apiserver.resource import Resource
 from pybernetes.apiserver.schema import definitions

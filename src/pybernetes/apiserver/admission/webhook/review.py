@@ -12,9 +12,9 @@ import msgspec
 
 from pybernetes.api.errors import StatusError
 
+from ...authentication.user import User
 from ...resource import Object, Resource
 from ...types import Attributes
-from ...user import User
 from . import subject
 
 GROUP = "admission.k8s.io"

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 from pybernetes.api import errors
 from pybernetes.wire.http import Request, Response
 
+from ...authentication.user import User
 from ...resource import Object
 from ...types import Reader, RequestInfo
-from ...user import User
 from ..routes import Answer, Special
 from . import forward, location
 from .forward import Forwarder

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pybernetes.apiserver import bootstrap
+from pybernetes.apiserver.bootstrap import objects as bootstrap
 from pybernetes.apiserver.kinds import RESOURCES
 from pybernetes.apiserver.kinds.apiregistration import apiservice
 

@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.kinds.certificates import certificatesigningrequest as csr
 from pybernetes.apiserver.kinds.certificates import clustertrustbundle, pem, podcertificaterequest
 from pybernetes.apiserver.resource import Stamp
-from pybernetes.apiserver.user import User
 
 from ..tables import fields, refusals
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.kinds.core import profiles
 from pybernetes.apiserver.kinds.core.containerstatus import restarts
 from pybernetes.apiserver.kinds.core.pod import RESOURCE, prepare_create, prepare_status, stamp
 from pybernetes.apiserver.kinds.core.poddefaults import default_pod
 from pybernetes.apiserver.resource import Stamp
-from pybernetes.apiserver.user import User
 
 CONTAINER = {"name": "c", "image": "x"}
 ANNOTATION = f"{profiles.APPARMOR}c"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.kinds.resource import devicetaintrule, resourceclaim, resourceclaimtemplate, resourceslice
 from pybernetes.apiserver.resource import Stamp
-from pybernetes.apiserver.user import User
 
 from ..tables import fields, refusals
 

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from pybernetes.api.errors import StatusError
-from pybernetes.apiserver import gnostic, openapi
+from pybernetes.apiserver.documents import gnostic, openapi
+from pybernetes.apiserver.documents.openapi import OpenAPI
 from pybernetes.apiserver.kinds import RESOURCES
-from pybernetes.apiserver.openapi import OpenAPI
 from pybernetes.wire.http import Request, Response
 
 SERVED = [r for r in RESOURCES if r.name in ("configmaps", "pods")]

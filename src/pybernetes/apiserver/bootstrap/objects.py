@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 
 from pybernetes.api.errors import StatusError
 
-from .discovery import GROUPS
-from .generic.options import WriteOptions
-from .generic.store import GenericStore
-from .kinds.apiregistration import apiservice
-from .kinds.flowcontrol import flowschema, prioritylevelconfiguration
-from .kinds.scheduling import priorityclass
-from .resource import Object, Resource
+from ..documents.discovery import GROUPS
+from ..generic.options import WriteOptions
+from ..generic.store import GenericStore
+from ..kinds.apiregistration import apiservice
+from ..kinds.flowcontrol import flowschema, prioritylevelconfiguration
+from ..kinds.scheduling import priorityclass
+from ..resource import Object, Resource
 
 Stores = Callable[[str, str, str], GenericStore]
 

@@ -20,8 +20,8 @@ import msgspec
 from pybernetes.api import errors
 from pybernetes.wire.http import Request, Response
 
-from .resource import Resource
-from .schema import definitions
+from ..resource import Resource
+from ..schema import definitions
 
 JSON = "application/json"
 PROTOBUF_ASKED = (
@@ -211,7 +211,7 @@ def _definitions(served: Iterable[Resource], prefix: str, v3: bool) -> dict[str,
     wanted = []
     for resource in served:
         if resource.custom:
-            from .crd import openapi as custom  # with the first definition only
+            from ..crd import openapi as custom  # with the first definition only
 
             found |= custom.definitions(resource, resource.compile().source if resource.compile else {}, prefix, v3)
             wanted += [custom.OBJECT_META, custom.LIST_META]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .generic.cache import WatchCache
-from .resource import Object
+from ..resource import Object
+from .cache import WatchCache
 
 
 class CacheReader:

@@ -14,10 +14,10 @@ from urllib.parse import parse_qsl
 from pybernetes.api import errors
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse, Upgraded, UpgradeResponse
 
-from .endpoints import requestinfo
-from .endpoints.routes import Answer
-from .metrics import MUTATING, OTHER, APIServerMetrics, labels, long_running
-from .types import RequestInfo
+from ..endpoints import requestinfo
+from ..endpoints.metrics import MUTATING, OTHER, APIServerMetrics, labels, long_running
+from ..endpoints.routes import Answer
+from ..types import RequestInfo
 
 GZIP_BYTES = 128 << 10  # smaller answers are not worth it (upstream's defaultGzipThresholdBytes)
 GZIP_LEVEL = 1

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from pybernetes.api.errors import StatusError
-from pybernetes.apiserver import filters as filters_module
+from pybernetes.apiserver.endpoints.metrics import APIServerMetrics
 from pybernetes.apiserver.endpoints.routes import Answer
-from pybernetes.apiserver.filters import Asked, Filters, Limits
-from pybernetes.apiserver.metrics import APIServerMetrics
+from pybernetes.apiserver.filters import inflight as filters_module
+from pybernetes.apiserver.filters.inflight import Asked, Filters, Limits
 from pybernetes.wire.http import Request, Response, StreamingResponse
 
 PODS = "/api/v1/namespaces/default/pods"

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from .resource import Resource
+from ..resource import Resource
 
 # Upstream's order of groups (GroupPriorityMinimum of its APIServices).
 GROUPS = (

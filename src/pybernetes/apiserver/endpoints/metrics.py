@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from pybernetes.component.metrics import Gauge, Labels, Registry, process_metrics
 
-from .types import RequestInfo
+from ..types import RequestInfo
 
 # Upstream's buckets of seconds and of bytes.
 SECONDS = (

@@ -16,7 +16,7 @@ import msgspec
 from pybernetes.api.times import parse_time
 from pybernetes.store.types import Closed, Conflict
 
-from .generic.cache import WatchCache
+from .cache import WatchCache
 
 _log = logging.getLogger(__name__)
 

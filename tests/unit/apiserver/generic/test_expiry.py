@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pybernetes.apiserver.expiry import EVENTS, EventExpiry, last_news
 from pybernetes.apiserver.generic.cache import WatchCache
+from pybernetes.apiserver.generic.expiry import EVENTS, EventExpiry, last_news
 from pybernetes.store.sqlite import SQLiteStore
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
