@@ -20,9 +20,9 @@ from typing import Any
 
 import uvloop
 
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.generic.options import DeleteOptions, ListOptions, WriteOptions
 from pybernetes.apiserver.server import APIServer, Options
-from pybernetes.apiserver.authentication.user import User
 from pybernetes.client.http import HTTPClient
 from pybernetes.store.sqlite import SQLiteStore
 from pybernetes.testing.certificates import Authority
