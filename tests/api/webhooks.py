@@ -16,7 +16,7 @@ import msgspec
 
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.http import HTTPClient
-from pybernetes.cluster.pki import Authority, Subject
+from pybernetes.pki.certificates import Authority, Subject
 from pybernetes.store.sqlite import SQLiteStore
 from pybernetes.wire.http import Request, Response, serve
 

@@ -17,9 +17,9 @@ import yaml
 from pybernetes.client.http import Answer, Duplex, HTTPClient
 from pybernetes.component.delegated import Ask, UserInfo
 from pybernetes.component.metrics import Registry
-from pybernetes.component.serving import server_context
 from pybernetes.kubelet.certificates import serving_files
 from pybernetes.kubelet.server.handlers import KubeletServer
+from pybernetes.pki.contexts import ServerContext
 from pybernetes.wire.http import Request
 
 from .compare import Differs, same_text
@@ -82,7 +82,7 @@ async def port() -> AsyncIterator[HTTPClient]:
             guard=Known(),
             now=lambda: datetime.now(UTC),
         )
-        listening = await server.start("127.0.0.1", 0, server_context(*serving_files(node.folder, NODE, [], now)))
+        listening = await server.start("127.0.0.1", 0, ServerContext(*serving_files(node.folder, NODE, [], now)))
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         client = HTTPClient(f"https://127.0.0.1:{listening.port}", context)

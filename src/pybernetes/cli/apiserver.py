@@ -10,6 +10,7 @@ from pathlib import Path
 from pybernetes.component import command, flags
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Flag, Values
+from pybernetes.pki.contexts import ServerContext
 from pybernetes.store.types import Compacted, Store, StoreError
 
 from . import accessflags, requestflags, serviceflags
@@ -100,23 +101,17 @@ async def _compact(store: Store, interval: float) -> None:
             _log.error("compaction failed, it will be tried again: %s", error)
 
 
-def _tls(values: Values) -> ssl.SSLContext:
+def _tls(values: Values) -> ServerContext:
     certificate, key = values["tls-cert-file"], values["tls-private-key-file"]
     if not certificate or not key:
         raise UsageError("--tls-cert-file and --tls-private-key-file are needed")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(certificate, key)
-        for authority in accessflags.authorities(values):
-            context.load_verify_locations(authority)
-            context.verify_mode = ssl.CERT_OPTIONAL
+        return ServerContext(Path(certificate), Path(key), [Path(path) for path in accessflags.authorities(values)])
     except (OSError, ssl.SSLError) as error:
         raise UsageError(
             f"the files of --tls-cert-file, --tls-private-key-file, --client-ca-file or "
             f"--requestheader-client-ca-file cannot be used: {error}"
         ) from error
-    return context
 
 
 def main(arguments: list[str]) -> int:

@@ -78,6 +78,11 @@ def _cert_dir(chosen: Settings) -> Path:
     return Path(chosen["cert-dir"] or f"{chosen.options.root_dir}/pki")
 
 
+def _client_pair(chosen: Settings) -> Path:
+    """Certificate and key in one file, so that both change at once."""
+    return _cert_dir(chosen) / "kubelet-client-current.pem"
+
+
 async def _config(chosen: Settings) -> Config:
     """How the API server is reached; by TLS bootstrap where there is no kubeconfig yet."""
     from pybernetes.client.kubeconfig import ConfigError, load
@@ -94,18 +99,22 @@ async def _bootstrap(chosen: Settings, config: Config) -> None:
     from pybernetes.api.errors import StatusError
     from pybernetes.client.rest import RESTClient
     from pybernetes.kubelet import certificates
+    from pybernetes.pki.files import write
 
     client = RESTClient(config, "kubelet-bootstrap")
     try:
-        certificate, key = await certificates.client_certificate(client, chosen.options.hostname_override)
+        issued = await certificates.client_certificate(client, chosen.options.hostname_override)
     except (StatusError, ConnectionError, TimeoutError) as error:
         raise Failure(f"TLS bootstrap: {error}") from error
     finally:
         await client.close()
-    pair = _cert_dir(chosen) / "kubelet-client-current.pem"
-    certificates.write_private(pair, certificate + key)
-    text = certificates.kubeconfig(config.server, config.ca_data, pair)
-    certificates.write_private(Path(chosen["kubeconfig"]), text.encode())
+    pair, kubeconfig = _client_pair(chosen), Path(chosen["kubeconfig"])
+    for path, data in (
+        (pair, issued.certificate + issued.key),
+        (kubeconfig, certificates.kubeconfig(config.server, config.ca_data, pair).encode()),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, data)
 
 
 async def _run_hollow(chosen: Settings, client: RESTClient) -> None:
@@ -158,20 +167,22 @@ async def _run_docker(chosen: Settings, client: RESTClient) -> None:
 
 
 async def _rotate(chosen: Settings, client: RESTClient) -> None:
-    """Renews the client certificate; the process that starts next uses it, and a supervisor is asked for that by ending."""
+    """Renews the client certificate in its file, which the client looks at as it connects."""
     from pybernetes.api.errors import StatusError
     from pybernetes.kubelet import certificates
+    from pybernetes.pki.certificates import renew_at
+    from pybernetes.pki.files import write
 
-    pair = _cert_dir(chosen) / "kubelet-client-current.pem"
+    pair = _client_pair(chosen)
     while pair.exists():
-        if datetime.now(UTC) >= certificates.renew_at(pair.read_bytes()):
+        if datetime.now(UTC) >= renew_at(pair.read_bytes()):
             try:
-                certificate, key = await certificates.client_certificate(client, chosen.options.hostname_override)
+                issued = await certificates.client_certificate(client, chosen.options.hostname_override)
             except (StatusError, ConnectionError, TimeoutError) as error:
                 _log.warning("renewing the client certificate: %s", error)
             else:
-                certificates.write_private(pair, certificate + key)
-                raise Failure("the client certificate was renewed; start again to use it")
+                write(pair, issued.certificate + issued.key)
+                _log.info("the client certificate was renewed")
         await asyncio.sleep(ROTATION_CHECK_SECONDS)
 
 
@@ -191,23 +202,24 @@ async def _serve_health(chosen: Settings, stack: AsyncExitStack) -> None:
 async def _serve(
     chosen: Settings, client: RESTClient, kubelet: Kubelet, runtime: DockerRuntime, stack: AsyncExitStack
 ) -> None:
-    from pybernetes.component import serving
     from pybernetes.component.metrics import Registry, process_metrics
     from pybernetes.kubelet import node
     from pybernetes.kubelet import settings as kubelet_settings
     from pybernetes.kubelet.certificates import serving_files
     from pybernetes.kubelet.server.handlers import KubeletServer
+    from pybernetes.pki.contexts import ServerContext
 
     if not chosen.options.port:
         return
     options, now = chosen.options, datetime.now(UTC)
-    certificate, key = chosen["tls-cert-file"], chosen["tls-private-key-file"]
+    certificate, key = Path(chosen["tls-cert-file"]), Path(chosen["tls-private-key-file"])
     registry = Registry()
     process_metrics(registry)
     try:
-        if not certificate:
+        if not chosen["tls-cert-file"]:
             certificate, key = serving_files(_cert_dir(chosen), options.hostname_override, options.node_ip, now)
-        context = serving.server_context(certificate, key, chosen["client-ca-file"])
+        authorities = [Path(chosen["client-ca-file"])] if chosen["client-ca-file"] else []
+        context = ServerContext(certificate, key, authorities)
         server = KubeletServer(
             kubelet,
             runtime,

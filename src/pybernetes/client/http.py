@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import time
 from collections import deque
@@ -14,9 +15,14 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from pybernetes.pki.contexts import ReloadingContext
+
 Headers = Iterable[tuple[str, str]]
 
 IDLE_SECONDS = 60.0  # shorter than what servers allow, so that a pooled connection is seldom found closed
+FILES_SECONDS = (
+    60.0  # how often a busy client looks whether its certificate's file changed; client-go's takes 5 minutes
+)
 CONNECT_SECONDS = 10.0
 # Each has a connection: thousands of tasks must not mean thousands of handshakes. Streams do not count.
 REQUESTS_AT_ONCE = 64
@@ -280,6 +286,10 @@ class HTTPClient:
         self._address = address or (self.host, self.port)
         authority = f"[{self.host}]" if ":" in self.host else self.host
         self._authority = f"{authority}:{self.port}"
+        # Connections made with files that have changed since are not reused, as of client-go's cert_rotation.
+        self._reloading = self._ssl if isinstance(self._ssl, ReloadingContext) else None
+        self._files_used = self._reloading.current() if self._reloading is not None else None
+        self._look_at = 0.0 if self._reloading is not None else math.inf
         self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._idle: list[_Connection] = []
         self._open: set[_Connection] = set()
@@ -370,7 +380,11 @@ class HTTPClient:
             self._release(connection)
 
     def _pooled(self) -> _Connection | None:
-        oldest = time.monotonic() - IDLE_SECONDS
+        now = time.monotonic()
+        if now > self._look_at:
+            self._look_at = now + FILES_SECONDS
+            self._drop_outdated()
+        oldest = now - IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
             if not connection.closed and not connection.transport.is_closing() and connection.idle_since > oldest:
@@ -378,6 +392,11 @@ class HTTPClient:
             connection.transport.abort()
             self._open.discard(connection)
         return None
+
+    def _drop_outdated(self) -> None:
+        if self._reloading is not None and self._reloading.current() is not self._files_used:
+            self._files_used = self._reloading.current()
+            self.drop_idle()
 
     def _release(self, connection: _Connection) -> None:
         if connection.reusable:

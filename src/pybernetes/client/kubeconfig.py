@@ -8,13 +8,14 @@ import contextlib
 import json
 import os
 import ssl
-import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pybernetes.api.times import parse_time
+from pybernetes.pki.contexts import ReloadingContext, load_pair
+from pybernetes.pki.files import Pair
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_RELOAD = timedelta(minutes=1)  # projected tokens are rotated in place; client-go reads them again as often
@@ -26,7 +27,11 @@ class ConfigError(ValueError):
 
 @dataclass(slots=True)
 class Config:
-    """Where the server is and who we are there. Files are read when a connection is made."""
+    """Where the server is and who we are there.
+
+    Where `ca_file`, `certificate_file` or `key_file` is given, the bytes beside it are what it held at first: new connections use what it holds
+    by then.
+    """
 
     server: str
     namespace: str = "default"
@@ -35,6 +40,9 @@ class Config:
     tls_server_name: str = ""
     certificate: bytes | None = None
     key: bytes | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
     token: str = ""
     token_file: Path | None = None
     username: str = ""
@@ -44,20 +52,27 @@ class Config:
     _cached: tuple[str, datetime] | None = None
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """None for plain HTTP."""
+        """None for plain HTTP. ConfigError where certificate or key cannot be used."""
         if not self.server.startswith("https://"):
             return None
+        files = [file for file in (self.ca_file, self.certificate_file, self.key_file) if file is not None]
         try:
-            context = ssl.create_default_context(cadata=self.ca_data.decode() if self.ca_data else None)
-            if self.insecure_skip_tls_verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            if self.certificate and self.key:
-                _load_pair(context, self.certificate, self.key)
-        except ssl.SSLError as error:
+            return ReloadingContext(self._context, files) if files else self._context()
+        except OSError as error:  # ssl.SSLError is one
             raise ConfigError(
                 f"certificate or key of the kubeconfig for {self.server} cannot be used: {error}"
             ) from error
+
+    def _context(self) -> ssl.SSLContext:
+        authority = self.ca_file.read_bytes() if self.ca_file is not None else self.ca_data
+        context = ssl.create_default_context(cadata=authority.decode() if authority else None)
+        if self.insecure_skip_tls_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        certificate = self.certificate_file.read_bytes() if self.certificate_file is not None else self.certificate
+        key = self.key_file.read_bytes() if self.key_file is not None else self.key
+        if certificate and key:
+            load_pair(context, Pair(certificate, key))
         return context
 
     async def authorization(self, now: datetime) -> str:
@@ -80,15 +95,6 @@ class Config:
                 raise ConfigError(f"token file {str(self.token_file)!r} cannot be read: {error.strerror}") from error
         assert self.exec_plugin is not None
         return await _run_plugin(self.exec_plugin, now)
-
-
-def _load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    """The ssl module takes files only: a private one for the blink of an eye."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "pair.pem")
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-            file.write(key.rstrip() + b"\n" + certificate)
-        context.load_cert_chain(path)
 
 
 async def _run_plugin(plugin: dict[str, Any], now: datetime) -> tuple[str, datetime]:
@@ -170,6 +176,9 @@ def _config(merged: dict[str, Any], context: str, where: str) -> Config:
         tls_server_name=cluster.get("tls-server-name", ""),
         certificate=_data(user, "client-certificate"),
         key=_data(user, "client-key"),
+        ca_file=_file(cluster, "certificate-authority"),
+        certificate_file=_file(user, "client-certificate"),
+        key_file=_file(user, "client-key"),
         token=user.get("token", ""),
         token_file=user["_folder"] / user["tokenFile"] if user.get("tokenFile") and not user.get("token") else None,
         username=user.get("username", ""),
@@ -185,14 +194,21 @@ def _data(section: dict[str, Any], name: str) -> bytes | None:
         with contextlib.suppress(ValueError):
             return base64.b64decode(section[f"{name}-data"], validate=True)
         raise ConfigError(f"{name}-data of the kubeconfig is not base64")
-    if section.get(name):
-        path = section["_folder"] / section[name]
-        try:
-            content: bytes = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{name} {str(path)!r} cannot be read: {error.strerror}") from error
-        return content
-    return None
+    path = _file(section, name)
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{name} {str(path)!r} cannot be read: {error.strerror}") from error
+
+
+def _file(section: dict[str, Any], name: str) -> Path | None:
+    """The file `name`, relative to the kubeconfig; None where there is none, or `name-data` is there, which wins."""
+    if section.get(f"{name}-data") or not section.get(name):
+        return None
+    folder: Path = section["_folder"]
+    return folder / str(section[name])
 
 
 def in_cluster() -> Config:
@@ -208,6 +224,7 @@ def in_cluster() -> Config:
         server=f"https://{authority}:{port}",
         namespace=namespace.read_text().strip() if namespace.exists() else "default",
         ca_data=(SERVICE_ACCOUNT / "ca.crt").read_bytes(),
+        ca_file=SERVICE_ACCOUNT / "ca.crt",
         token_file=SERVICE_ACCOUNT / "token",
     )
 

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import yaml
 
-from . import pki
+from pybernetes.pki import keys
+from pybernetes.pki.certificates import Authority, Subject
+from pybernetes.pki.files import Pair, write
+
 from .layout import Layout
-from .pki import Authority, Pair, Subject
 
 # The names of files, without their endings.
 CERTIFICATES = (
@@ -136,9 +138,9 @@ def _ensure_signing_key(layout: Layout) -> bool:
     key, public = layout.key("sa"), layout.pki / "sa.pub"
     fresh = not key.exists()
     if fresh:
-        write(key, pki.signing_key()[0])
+        write(key, keys.signing_key()[0])
     try:
-        wanted = pki.public_key(key.read_bytes())
+        wanted = keys.public_of(key.read_bytes())
     except ValueError as error:
         text = f"{key} cannot be used ({error}); restore it, or delete it for a new one: all service-account tokens end with it"
         raise CredentialsError(text) from error
@@ -152,7 +154,7 @@ def _ensure_certificate(layout: Layout, name: str, authority: Authority, subject
     certificate, key = layout.certificate(name), layout.key(name)
     if certificate.exists() and key.exists():
         present = Pair(certificate.read_bytes(), key.read_bytes())
-        if pki.match(present) and not authority.problem(present.certificate, subject, now):
+        if keys.match(present) and not authority.problem(present.certificate, subject, now):
             return False
     pair = authority.issue(subject, now)
     write(key, pair.key)
@@ -182,7 +184,7 @@ def _fits(path: Path, authority: Authority, subject: Subject, endpoint: Endpoint
         )
     except (yaml.YAMLError, LookupError, TypeError, ValueError):
         return False  # cut short or not ours: it is made anew
-    return known and pki.match(pair) and not authority.problem(pair.certificate, subject, now)
+    return known and keys.match(pair) and not authority.problem(pair.certificate, subject, now)
 
 
 def kubeconfig(url: str, ca: bytes, user: str, pair: Pair, cluster: str = "pybernetes") -> str:
@@ -206,15 +208,3 @@ def kubeconfig(url: str, ca: bytes, user: str, pair: Pair, cluster: str = "pyber
         "current-context": context,
     }
     return yaml.safe_dump(content, sort_keys=False)
-
-
-def write(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replaces a file in one step; what is on disk is whole."""
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(file, "wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(path)

@@ -14,8 +14,9 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.client.http import HTTPClient
 from pybernetes.client.kubeconfig import ConfigError, load
 from pybernetes.client.rest import RESTClient
+from pybernetes.pki.certificates import RENEW_BEFORE, ends_at
 
-from . import pki, state
+from . import state
 from .layout import Layout
 from .ports import PROXY_HEALTH
 from .settings import Settings
@@ -128,7 +129,7 @@ def certificates(layout: Layout, now: datetime) -> list[Line]:
     found = []
     for path in sorted(layout.pki.glob("*.crt")):
         try:
-            found.append((pki.ends_at(path.read_bytes()), path.stem))
+            found.append((ends_at(path.read_bytes()), path.stem))
         except (OSError, ValueError) as error:
             return [Line("certificate", path.stem, False, f"cannot be read: {error}")]
     return [certificate_line(name, end, now) for end, name in sorted(found)]
@@ -138,7 +139,7 @@ def certificate_line(name: str, end: datetime, now: datetime) -> Line:
     days = (end - now).days
     if end <= now:
         return Line("certificate", name, False, f"ended on {end:%Y-%m-%d}; `pybernetes up` renews it")
-    hint = "; the next `pybernetes up` renews it" if end - now < pki.RENEW_BEFORE else ""
+    hint = "; the next `pybernetes up` renews it" if end - now < RENEW_BEFORE else ""
     return Line("certificate", name, True, f"ends in {days} days, on {end:%Y-%m-%d}{hint}")
 
 

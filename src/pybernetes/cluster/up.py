@@ -24,6 +24,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
 from pybernetes.component.command import Failure
+from pybernetes.pki import files
 
 from . import addons, apply, credentials, hello, host, ports, state
 from .host import HostError
@@ -201,7 +202,7 @@ class Up:
             from .down import clean_host
 
             clean_host(self.layout, stored, self._progress)  # no kubelet would end these containers
-        credentials.write(self.layout.settings, msgspec.json.format(msgspec.json.encode(settings)))
+        files.write(self.layout.settings, msgspec.json.format(msgspec.json.encode(settings)))
         self.layout.logs.mkdir(exist_ok=True)
         self._since = datetime.now(UTC).replace(microsecond=0)
         with self.layout.log("supervisor").open("ab") as log:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 
 from pybernetes.wire.http import Request, Response, Server, StreamingResponse, UpgradeResponse, serve
 
@@ -71,17 +70,6 @@ def find(routes: Mapping[str, Route], path: str) -> Route | None:
         return routes[path]
     prefixes = [key for key in routes if key.endswith("/") and path.startswith(key)]
     return routes[max(prefixes, key=len)] if prefixes else None
-
-
-def server_context(certificate: str, key: str, client_ca: str = "") -> ssl.SSLContext:
-    """TLS for a port. OSError or ssl.SSLError where the files cannot be used."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    if client_ca:
-        context.load_verify_locations(cadata=Path(client_ca).read_text())
-        context.verify_mode = ssl.CERT_OPTIONAL
-    return context
 
 
 async def start(

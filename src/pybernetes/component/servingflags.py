@@ -19,6 +19,7 @@ from .flags import Flag, Values
 
 if TYPE_CHECKING:
     from pybernetes.client.leaderelection import LeaderElector
+    from pybernetes.pki.contexts import ServerContext
 
     from .clientflags import Clients
     from .delegated import Guard
@@ -80,13 +81,13 @@ async def serve(
         raise Failure(f"{error.strerror or error}: is {ports} in use?") from error
 
 
-def _guard(stack: AsyncExitStack, values: Values, context: ssl.SSLContext, clients: Clients) -> Guard:
+def _guard(stack: AsyncExitStack, values: Values, context: ServerContext, clients: Clients) -> Guard:
     from .delegated import DelegatedGuard, certificate_user
 
     reviews = clients.unlimited(flag="authentication-kubeconfig")
     authority = read_file(values, "client-ca-file").decode()
     if authority:
-        _take_certificates(context, authority)
+        context.trust(authority)
     elif not values["authentication-skip-lookup"]:
         lookup = asyncio.ensure_future(_look_up(reviews, context))
         stack.callback(lookup.cancel)
@@ -103,13 +104,7 @@ class _Split:
         self.authenticate, self.authorize = who.authenticate, may.authorize
 
 
-def _take_certificates(context: ssl.SSLContext, authority: str) -> None:
-    """From the next connection on."""
-    context.load_verify_locations(cadata=authority)
-    context.verify_mode = ssl.CERT_OPTIONAL
-
-
-async def _look_up(client: PartClient, context: ssl.SSLContext) -> None:
+async def _look_up(client: PartClient, context: ServerContext) -> None:
     """Takes the CA that the API server publishes of its --client-ca-file, as soon as it can be read.
 
     Where it is not published, certificates are not taken. The part may well be up before the API server is.
@@ -129,5 +124,5 @@ async def _look_up(client: PartClient, context: ssl.SSLContext) -> None:
             continue
         authority = found.data.get("client-ca-file", "")
         if authority:
-            _take_certificates(context, authority)
+            context.trust(authority)
         return

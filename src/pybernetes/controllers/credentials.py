@@ -83,6 +83,7 @@ class Accounts:
             own = AccountConfig(
                 server,
                 ca_data=config.ca_data,
+                ca_file=config.ca_file,
                 insecure_skip_tls_verify=config.insecure_skip_tls_verify,
                 tls_server_name=config.tls_server_name,
                 root=self._root,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pybernetes.cluster import pki
-from pybernetes.cluster.pki import Pair, Subject
+from pybernetes.pki import certificates
+from pybernetes.pki.certificates import Subject
+from pybernetes.pki.files import Pair
 
 LIFETIME = timedelta(days=1)
 
@@ -14,7 +15,7 @@ class Authority:
     """A certificate authority; `pem` is its certificate."""
 
     def __init__(self, name: str, now: datetime) -> None:
-        self._signer, self._now = pki.Authority.create(name, now, LIFETIME), now
+        self._signer, self._now = certificates.Authority.create(name, now, LIFETIME), now
         self.pem = self._signer.pem
 
     def serving(self, names: list[str], addresses: list[str]) -> Pair:

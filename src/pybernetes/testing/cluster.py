@@ -20,7 +20,8 @@ from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
 from pybernetes.apiserver.authentication.x509 import ClientCertificate
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.kubeconfig import Config
-from pybernetes.cluster.credentials import kubeconfig, write
+from pybernetes.cluster.credentials import kubeconfig
+from pybernetes.pki.files import write
 from pybernetes.store.sqlite import SQLiteStore
 
 from .certificates import Authority

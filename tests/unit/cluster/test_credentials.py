@@ -74,7 +74,7 @@ def test_kubeconfigs_load_and_name_their_users(tmp_path: Path) -> None:
         assert isinstance(config.ssl_context(), ssl.SSLContext)
     content = yaml.safe_load(layout.kubeconfig("kubelet").read_text())
     assert content["current-context"] == "system:node:node1@pybernetes"
-    assert base64.b64decode(content["users"][0]["user"]["client-key-data"]).startswith(b"-----BEGIN PRIVATE KEY")
+    assert base64.b64decode(content["users"][0]["user"]["client-key-data"]).startswith(b"-----BEGIN EC PRIVATE KEY")
 
 
 def test_a_key_of_another_certificate_is_made_anew(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_certificate_is_its_common_name_until_it_ends() -> None:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from pybernetes.cluster.pki import Authority, Subject
+    from pybernetes.pki.certificates import Authority, Subject
 
     now = datetime(2026, 1, 1, tzinfo=UTC)
     pair = Authority.create("ca", now).issue(Subject("u", ("g",)), now, timedelta(days=1))

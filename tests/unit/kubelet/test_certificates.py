@@ -12,23 +12,23 @@ from cryptography import x509
 
 from pybernetes.api.types import certificates_v1
 from pybernetes.client.kubeconfig import load
-from pybernetes.component.serving import server_context
 from pybernetes.kubelet import certificates
+from pybernetes.pki.contexts import ServerContext
 
 NOW = datetime.now(UTC)
 
 
 def test_the_serving_certificate_is_made_once(tmp_path: Path) -> None:
     files = certificates.serving_files(tmp_path, "n", ["192.0.2.1"], NOW)
-    first = Path(files[0]).read_bytes()
+    first = files[0].read_bytes()
     assert certificates.serving_files(tmp_path, "n", ["192.0.2.1"], NOW) == files
-    assert Path(files[0]).read_bytes() == first
-    server_context(*files)
+    assert files[0].read_bytes() == first
+    ServerContext(*files)
     names = x509.load_pem_x509_certificate(first).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["n"]
     certificates.serving_files(tmp_path, "n", [], NOW + timedelta(days=365))
-    assert Path(files[0]).read_bytes() != first
-    assert Path(files[1]).stat().st_mode & 0o777 == 0o600
+    assert files[0].read_bytes() != first
+    assert files[1].stat().st_mode & 0o777 == 0o600
 
 
 class Signer:
@@ -54,8 +54,8 @@ class Signer:
 
 def test_bootstrap_asks_for_the_nodes_certificate() -> None:
     signer = Signer()
-    certificate, key = asyncio.run(certificates.client_certificate(signer, "n1"))  # type: ignore[arg-type]  # two verbs
-    assert certificate == b"signed" and b"PRIVATE KEY" in key
+    pair = asyncio.run(certificates.client_certificate(signer, "n1"))  # type: ignore[arg-type]  # two verbs
+    assert pair.certificate == b"signed" and b"PRIVATE KEY" in pair.key
     request = x509.load_pem_x509_csr(signer.request.spec.request)
     assert request.subject.rfc4514_string() == "CN=system:node:n1,O=system:nodes"
     assert signer.request.spec.signer_name == "kubernetes.io/kube-apiserver-client-kubelet"

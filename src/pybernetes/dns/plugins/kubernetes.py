@@ -44,10 +44,19 @@ class Access:
         if self.tls is None:
             return Config(self.endpoint)
         try:
-            certificate, key, authority = (Path(path).read_bytes() for path in self.tls)
+            files = [Path(path) for path in self.tls]
+            certificate, key, authority = (path.read_bytes() for path in files)
         except OSError as error:
             raise ConfigError(f"tls: {error.filename!r}: {error.strerror}") from error
-        return Config(self.endpoint, certificate=certificate, key=key, ca_data=authority)
+        return Config(
+            self.endpoint,
+            certificate=certificate,
+            key=key,
+            ca_data=authority,
+            certificate_file=files[0],
+            key_file=files[1],
+            ca_file=files[2],
+        )
 
 
 @dataclass(slots=True)

@@ -26,7 +26,10 @@ from pybernetes.controllers.certificates.requests import (
     check,
     parse,
 )
-from pybernetes.controllers.certificates.signer.controller import Authority, SigningError, lifetime, usages_of, validity
+from pybernetes.controllers.certificates.signer.controller import lifetime
+from pybernetes.pki.certificates import Authority
+from pybernetes.pki.files import Pair
+from pybernetes.pki.requests import SigningError, sign, usages_of, validity
 from tests.api import controloptions
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -171,9 +174,10 @@ def test_usages() -> None:
 
 def test_a_certificate_is_what_was_asked_for_and_no_ca() -> None:
     private = controloptions.key()
-    authority = Authority.load(controloptions.authority(private), controloptions.pem(private))
+    authority = Authority.load(Pair(controloptions.authority(private), controloptions.pem(private)))
     request = parse(pem("system:node:n", ["system:nodes"], NAMES))
-    made = x509.load_pem_x509_certificate(authority.sign(request, SERVING, timedelta(days=30), NOW))
+    assert request.parsed is not None
+    made = x509.load_pem_x509_certificate(sign(authority, request.parsed, SERVING, timedelta(days=30), NOW))
     made.verify_directly_issued_by(authority.certificate)
     assert made.subject.rfc4514_string() == "CN=system:node:n,O=system:nodes"
     assert made.public_key() == KEY.public_key()

@@ -6,6 +6,9 @@ import functools
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from pybernetes.pki.contexts import ReloadingContext
 
 from .location import ADDRESS_TYPES
 
@@ -21,7 +24,11 @@ class KubeletConfig:
 
     @functools.cached_property
     def context(self) -> ssl.SSLContext:
-        """Made at the first use; OSError or ssl.SSLError where the files cannot be used."""
+        """Made at the first use, and anew as the files change; OSError or ssl.SSLError where they cannot be used."""
+        files = [Path(file) for file in (self.certificate, self.key, self.authority) if file]
+        return ReloadingContext(self._context, files) if files else unverified()
+
+    def _context(self) -> ssl.SSLContext:
         context = unverified()
         if self.authority:
             context.verify_mode = ssl.CERT_REQUIRED

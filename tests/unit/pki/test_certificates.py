@@ -3,8 +3,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pybernetes.cluster import pki
-from pybernetes.cluster.pki import Authority, Pair, Subject
+from pybernetes.pki import certificates
+from pybernetes.pki.certificates import Authority, Subject
+from pybernetes.pki.files import Pair
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SERVER = Subject(
@@ -52,4 +53,4 @@ def test_an_authority_survives_being_stored(authority: Authority) -> None:
 
 def test_no_certificate_outlives_its_authority() -> None:
     short = Authority.create("kubernetes", NOW, timedelta(days=60))
-    assert pki.ends_at(short.issue(USER, NOW).certificate) == NOW + timedelta(days=60)
+    assert certificates.ends_at(short.issue(USER, NOW).certificate) == NOW + timedelta(days=60)

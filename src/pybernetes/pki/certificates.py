@@ -1,7 +1,6 @@
 """Certificates as kubeadm makes them: who signs whom, under which names, and what must be made anew.
 
-Keys are ECDSA P-256 (kubeadm's encryptionAlgorithm ECDSA-P256): made in a millisecond, and cheaper in every TLS handshake than RSA.
-Upstream: cmd/kubeadm/app/phases/certs/certlist.go.
+Upstream: cmd/kubeadm/app/phases/certs/certlist.go, client-go/util/cert.
 """
 
 from __future__ import annotations
@@ -13,22 +12,27 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from . import keys
+from .files import Pair
+
+SigningKey = (
+    ec.EllipticCurvePrivateKey
+    | rsa.RSAPrivateKey
+    | dsa.DSAPrivateKey
+    | ed25519.Ed25519PrivateKey
+    | ed448.Ed448PrivateKey
+)
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
 CERTIFICATE_LIFETIME = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=30)  # `up` renews what would end sooner
+SELF_SIGNED_LIFETIME = timedelta(days=365)
 SKEW = timedelta(minutes=5)  # clocks of other hosts may be behind
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A certificate and its key, PEM."""
-
-    certificate: bytes
-    key: bytes
+SELF_SIGNED_SKEW = timedelta(hours=1)
+COMMON_NAME_LIMIT = 64  # X.520's upper bound, which the library enforces
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +48,16 @@ class Subject:
 
 
 class Authority:
-    """Signs certificates."""
+    """Signs certificates. `pair` is what is stored of it (its key is secret), `pem` the certificate that others trust."""
 
-    def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-        self._certificate, self._key = certificate, key
-        self.pem = certificate.public_bytes(serialization.Encoding.PEM)
+    def __init__(self, certificate: x509.Certificate, key: SigningKey, pair: Pair) -> None:
+        self.certificate, self.key, self.pair = certificate, key, pair
+        self.pem = pair.certificate
 
     @classmethod
     def create(cls, name: str, now: datetime, lifetime: timedelta = AUTHORITY_LIFETIME) -> Authority:
-        """A new one, self-signed."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        """A new one, signed by itself, with an EC key."""
+        key = keys.generate()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = _usage(digital_signature=True, key_cert_sign=True)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
@@ -63,45 +67,48 @@ class Authority:
             .add_extension(usage, critical=True)
             .add_extension(identifier, critical=False)
         )
-        return cls(builder.sign(key, hashes.SHA256()), key)
+        certificate = builder.sign(key, hashes.SHA256())
+        return cls(certificate, key, Pair(_pem(certificate), keys.private_pem(key)))
 
     @classmethod
     def load(cls, pair: Pair) -> Authority:
-        """ValueError if these are no certificate and EC key."""
-        key = serialization.load_pem_private_key(pair.key, None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise ValueError("the authority's key is not an EC key")
-        return cls(x509.load_pem_x509_certificate(pair.certificate), key)
-
-    @property
-    def pair(self) -> Pair:
-        """To be stored; the key is secret."""
-        return Pair(self.pem, _private(self._key))
+        """From what is stored. ValueError if these are no certificate and a key that can sign certificates."""
+        try:
+            key = serialization.load_pem_private_key(pair.key, None)
+        except TypeError as error:  # it has a password
+            raise ValueError(str(error)) from error
+        if not isinstance(key, SigningKey):
+            raise ValueError(f"a key of the kind {type(key).__name__} signs no certificates")
+        return cls(x509.load_pem_x509_certificate(pair.certificate), key, pair)
 
     def issue(self, subject: Subject, now: datetime, lifetime: timedelta = CERTIFICATE_LIFETIME) -> Pair:
-        """A certificate with a key of its own."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        """A certificate and a key for it, never beyond the authority's own end."""
+        key = keys.generate()
         organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in subject.organizations]
         name = x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])
-        lifetime = min(lifetime, self._certificate.not_valid_after_utc - now)
+        lifetime = min(lifetime, self.certificate.not_valid_after_utc - now)
         usages = [ExtendedKeyUsageOID.SERVER_AUTH] * subject.server + [ExtendedKeyUsageOID.CLIENT_AUTH] * subject.client
         builder = (
-            _builder(name, self._certificate.subject, key, now, lifetime)
+            _builder(name, self.certificate.subject, key, now, lifetime)
             .add_extension(_usage(digital_signature=True, key_encipherment=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
         others = _alternative_names(subject)
         if others:
             builder = builder.add_extension(x509.SubjectAlternativeName(others), critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        return Pair(certificate.public_bytes(serialization.Encoding.PEM), _private(key))
+        return Pair(_pem(self.sign(builder)), keys.private_pem(key))
+
+    def sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+        """Signs what a builder holds, with the hash of the key's kind."""
+        hashes_itself = isinstance(self.key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+        return builder.sign(self.key, None if hashes_itself else hashes.SHA256())
 
     def problem(self, certificate: bytes, subject: Subject, now: datetime) -> str:
         """Why a certificate cannot stay as it is, "" if it can: unreadable, of another authority, for others, or soon to end."""
         try:
             found = x509.load_pem_x509_certificate(certificate)
-            found.verify_directly_issued_by(self._certificate)
+            found.verify_directly_issued_by(self.certificate)
         except Exception as error:  # cryptography raises InvalidSignature, ValueError, TypeError
             return f"it is not one of this authority ({type(error).__name__})"
         if found.not_valid_after_utc - RENEW_BEFORE < now:
@@ -121,36 +128,35 @@ class Authority:
         return f"it lacks {', '.join(map(str, missing))}" if missing else ""
 
 
+def self_signed(name: str, names: Sequence[str], addresses: Sequence[str], now: datetime) -> Pair:
+    """A server's certificate that nobody vouches for, for these DNS names and addresses; its CN is the name and the time, as upstream's."""
+    key = keys.generate()
+    common_name = f"{name}@{int(now.timestamp())}"[:COMMON_NAME_LIMIT]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    others = _alternative_names(Subject(common_name, names=names, addresses=addresses))
+    builder = (
+        _builder(subject, subject, key, now, SELF_SIGNED_LIFETIME, SELF_SIGNED_SKEW)
+        .add_extension(x509.SubjectAlternativeName(others), critical=False)
+        .add_extension(x509.BasicConstraints(True, None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    )
+    return Pair(_pem(builder.sign(key, hashes.SHA256())), keys.private_pem(key))
+
+
 def ends_at(certificate: bytes) -> datetime:
-    """When a certificate ends. ValueError if it is none."""
+    """When a certificate (PEM; the first of several) ends. ValueError if it is none."""
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
-def match(pair: Pair) -> bool:
-    """Whether this is a readable key, and the certificate's."""
-    try:
-        key = serialization.load_pem_private_key(pair.key, None)
-        return key.public_key() == x509.load_pem_x509_certificate(pair.certificate).public_key()
-    except (ValueError, TypeError):
-        return False
+def renew_at(certificate: bytes) -> datetime:
+    """When four fifths of its life are over; upstream takes a random point between seven and nine tenths. ValueError as above."""
+    found = x509.load_pem_x509_certificate(certificate)
+    begins, ends = found.not_valid_before_utc, found.not_valid_after_utc
+    return begins + (ends - begins) * 0.8
 
 
-def public_key(private: bytes) -> bytes:
-    """Of a private key, both PEM. ValueError if it is none."""
-    try:
-        return _public(serialization.load_pem_private_key(private, None).public_key())
-    except TypeError as error:  # it has a password
-        raise ValueError(str(error)) from error
-
-
-def signing_key() -> tuple[bytes, bytes]:
-    """A key for service-account tokens: (private, public), PEM. RSA as kubeadm's: verifiers of OpenID tokens everywhere know RS256."""
-    key = rsa.generate_private_key(65537, 2048)
-    return _private(key), _public(key.public_key())
-
-
-def _public(key: PublicKeyTypes) -> bytes:
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _alternative_names(subject: Subject) -> list[x509.GeneralName]:
@@ -159,7 +165,12 @@ def _alternative_names(subject: Subject) -> list[x509.GeneralName]:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, lifetime: timedelta
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    now: datetime,
+    lifetime: timedelta,
+    skew: timedelta = SKEW,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -167,7 +178,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - SKEW)
+        .not_valid_before(now - skew)
         .not_valid_after(now + lifetime)
     )
 
@@ -185,10 +196,4 @@ def _usage(
         crl_sign=False,
         encipher_only=False,
         decipher_only=False,
-    )
-
-
-def _private(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -1,0 +1,122 @@
+"""TLS contexts that follow their files: whoever connects next is met with what is on disk now, and no part ends for a new certificate.
+
+Upstream: apiserver/pkg/server/dynamiccertificates, client-go/transport/cert_rotation.go.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .files import Pair, write
+
+_log = logging.getLogger(__name__)
+
+_Stamp = tuple[tuple[int, int, int] | None, ...]
+
+
+class ReloadingContext(ssl.SSLContext):
+    """An SSLContext for servers and clients that is built anew when one of its files has changed.
+
+    Handed to asyncio or uvloop as any other. Files are looked at (one stat each) as a connection begins; connections that stand keep what
+    they began with. Files that do not fit, as between the writing of a certificate and of its key, leave the old ones in use: it is
+    logged once, and tried again when they change again. Settings of this object itself are never used: `build` makes them all.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> ReloadingContext:
+        return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+
+    def __init__(self, build: Callable[[], ssl.SSLContext], files: Sequence[Path]) -> None:
+        """What `build` raises for the first time (OSError, ssl.SSLError) is the caller's."""
+        self._build, self._files = build, tuple(files)
+        self._stamp = _stamp(self._files)
+        self._current = build()
+
+    def current(self) -> ssl.SSLContext:
+        """Of the files as they are now, or of the last ones that fitted."""
+        stamp = _stamp(self._files)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._current = self._build()
+            except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+                _log.warning("%s cannot be used, the ones before stay: %s", " and ".join(map(str, self._files)), error)
+            else:
+                _log.info("%s changed: new connections use them", " or ".join(map(str, self._files)))
+        return self._current
+
+    def rebuild(self) -> None:
+        """For what is in no file. Raises what `build` does, and then all stays as it was."""
+        self._current = self._build()
+
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        """As of SSLContext; this is what event loops call."""
+        return self.current().wrap_bio(*arguments, **options)
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        """As of SSLContext."""
+        return self.current().wrap_socket(*arguments, **options)
+
+
+class ServerContext(ReloadingContext):
+    """TLS 1.2 and later for a port. OSError or ssl.SSLError where a file cannot be used.
+
+    Clients' certificates are asked for, and need not be shown, where there are authorities.
+    """
+
+    def __init__(self, certificate: Path | Pair, key: Path | None = None, authorities: Sequence[Path] = ()) -> None:
+        """A pair in memory, or the files of certificate (chain) and key; without the second the first holds both."""
+        self._certificate, self._key, self._authorities = certificate, key, authorities
+        self._trusted = ""
+        files = [path for path in (certificate, key) if isinstance(path, Path)]
+        super().__init__(self._make, [*files, *authorities])
+
+    def trust(self, authority: str) -> None:
+        """From the next connection on, certificates of these authorities (PEM) are taken too. ssl.SSLError if they are none."""
+        before, self._trusted = self._trusted, authority
+        try:
+            self.rebuild()
+        except ssl.SSLError:
+            self._trusted = before
+            raise
+
+    def _make(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if isinstance(self._certificate, Pair):
+            load_pair(context, self._certificate)
+        else:
+            context.load_cert_chain(self._certificate, self._key)
+        for authority in self._authorities:
+            context.load_verify_locations(authority)
+        if self._trusted:
+            context.load_verify_locations(cadata=self._trusted)
+        if self._authorities or self._trusted:
+            context.verify_mode = ssl.CERT_OPTIONAL
+        return context
+
+
+def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
+    """A certificate and key from memory. ssl.SSLError. The ssl module takes files only: a private one for the blink of an eye."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "pair.pem")
+        write(path, pair.key.rstrip() + b"\n" + pair.certificate)
+        context.load_cert_chain(path)
+
+
+def _stamp(files: Sequence[Path]) -> _Stamp:
+    """What tells a file that was replaced or written to from the one before; None where there is none."""
+
+    def of(path: Path) -> tuple[int, int, int] | None:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+    return tuple(of(path) for path in files)
