@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import shlex
-import shutil
 from pathlib import Path
 
-from . import cgroups
+from . import cgroups, safepath
 from .network import links, rules
 from .network.bridge import DEFAULT_BRIDGE, LOCK_SECONDS, run_iptables
 from .runtime.docker import DockerRuntime
@@ -41,7 +40,10 @@ async def _clean(docker_endpoint: str, root: Path, bridge: str) -> None:
     await _remove_network(bridge)
     mount.unmount_below(root)
     for name in ("pods", "network"):
-        shutil.rmtree(root / name, ignore_errors=True)
+        try:
+            safepath.remove_tree(root, (name,))
+        except OSError as error:
+            logger.warning("%s is left: %s", root / name, error)
     if driver == "cgroupfs":
         cgroups.remove_tree(cgroups.PodCgroups(driver).paths("kubepods"))
 

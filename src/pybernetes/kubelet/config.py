@@ -326,7 +326,12 @@ def port_mappings(pod: core.Pod) -> tuple[PortMapping, ...]:
 
 
 def sandbox_config(
-    pod: core.Pod, attempt: int, cluster_domain: str = "", resolv_conf: str = "", seen: str = ""
+    pod: core.Pod,
+    attempt: int,
+    cluster_domain: str = "",
+    resolv_conf: str = "",
+    seen: str = "",
+    pod_logs_dir: str = "/var/log/pods",
 ) -> SandboxConfig:
     """`seen`: when the kubelet first saw the pod. RuntimeFailure where its hostname is too long."""
     spec, meta = pod.spec, pod.metadata
@@ -349,6 +354,7 @@ def sandbox_config(
         resolv_conf,
         port_mappings(pod),
         _sandbox_user(context),
+        log_directory(pod, pod_logs_dir),
     )
 
 
@@ -381,7 +387,6 @@ def container_config(
     variables: Mapping[str, str],
     mounts: Sequence[Mount],
     memory_capacity: int,
-    pod_logs_dir: str = "/var/log/pods",
     profiles: str = "",
 ) -> ContainerConfig:
     """Everything that the runtime needs to make the container."""
@@ -414,5 +419,5 @@ def container_config(
         container.stdin,
         container.stdin_once,
         container.tty,
-        log_path=f"{log_directory(pod, pod_logs_dir)}/{container.name}/{attempt}.log",
+        log_path=f"{container.name}/{attempt}.log",
     )

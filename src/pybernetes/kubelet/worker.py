@@ -272,7 +272,12 @@ class PodWorker:
         node, spec = self._parts.node, self.machine.pod
         lines, _ = dns.limited(dns.resolver(spec, node.cluster_dns, node.resolver))
         return config.sandbox_config(
-            spec, attempt, node.cluster_dns.domain, dns.render(lines), f"{self._seen:%Y-%m-%dT%H:%M:%S.000000000Z}"
+            spec,
+            attempt,
+            node.cluster_dns.domain,
+            dns.render(lines),
+            f"{self._seen:%Y-%m-%dT%H:%M:%S.000000000Z}",
+            node.pod_logs_dir,
         )
 
     async def _create_sandbox(self, attempt: int) -> None:
@@ -376,7 +381,6 @@ class PodWorker:
             variables,
             mounts,
             parts.node.memory,
-            parts.node.pod_logs_dir,
             parts.node.seccomp_dir,
         )
         target = self.machine.slots.get(self.machine.slots[name].target)

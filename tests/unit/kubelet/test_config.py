@@ -60,7 +60,7 @@ def test_labels_of_a_container() -> None:
     made = config.container_config(pod, pod.spec.containers[0], 2, IMAGE, {}, [], 1 << 30)
     assert made.labels["annotation.io.kubernetes.container.ports"] == '[{"containerPort":80,"protocol":"TCP"}]'
     assert made.labels["annotation.io.kubernetes.container.preStopHandler"] == '{"exec":{"command":["a"]}}'
-    assert made.log_path == "/var/log/pods/ns_p_u/c/2.log"
+    assert d.log_path(made, config.sandbox_config(pod, 0)) == "/var/log/pods/ns_p_u/c/2.log"
 
 
 def test_hostnames() -> None:

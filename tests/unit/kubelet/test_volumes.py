@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pybernetes.api.types import core_v1 as core
+from pybernetes.kubelet import safepath
 from pybernetes.kubelet.runtime.types import RuntimeFailure
-from pybernetes.kubelet.volumes import atomicwriter, hostpath, mount, ownership, payload, subpath
+from pybernetes.kubelet.volumes import atomicwriter, hostpath, mount, ownership, payload
 from pybernetes.kubelet.volumes.payload import Facts, File
 
 FACTS = Facts(("10.0.0.2",), ("192.0.2.1",), {})
@@ -70,22 +71,28 @@ def test_files_change_all_at_once(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["..data", "..three", "a"]
 
 
-def test_paths_stay_in_the_volume(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["../a", "a/../b", "/etc/a", "", "..a/b", "a" * 256, "a/" * 2048 + "a"])
+def test_paths_stay_in_the_volume(tmp_path: Path, path: str) -> None:
     with pytest.raises(OSError, match="invalid path"):
-        atomicwriter.write(tmp_path, {"../a": File(b"")}, "one")
+        atomicwriter.write(tmp_path, {path: File(b"")}, "one")
+    assert os.listdir(tmp_path) == []
 
 
-def test_sub_paths(tmp_path: Path) -> None:
-    volume = tmp_path / "v"
+def test_files_do_not_follow_links_of_the_volume(tmp_path: Path) -> None:
+    volume, outside = tmp_path / "v", tmp_path / "outside"
     volume.mkdir()
-    os.chmod(volume, 0o777)
-    subpath.make(volume, "x/y")
-    assert (volume / "x/y").stat().st_mode & 0o777 == 0o777
-    (volume / "out").symlink_to("/etc")
-    (volume / "in").symlink_to("x")
-    assert subpath.resolve(volume, "in/y") == "x/y"
-    with pytest.raises(subpath.Escapes):
-        subpath.make(volume, "out")
+    outside.mkdir()
+    (volume / "..data").symlink_to(outside)
+    with pytest.raises(safepath.Escapes):
+        atomicwriter.write(volume, {"a": File(b"1")}, "one")
+    assert os.listdir(outside) == []
+
+
+def test_a_link_that_is_gone_comes_again(tmp_path: Path) -> None:
+    atomicwriter.write(tmp_path, {"a": File(b"1")}, "one")
+    (tmp_path / "a").unlink()
+    assert atomicwriter.write(tmp_path, {"a": File(b"1")}, "two")
+    assert (tmp_path / "a").read_bytes() == b"1"
 
 
 @pytest.mark.parametrize(
@@ -101,8 +108,23 @@ def test_host_paths_that_are_made(tmp_path: Path) -> None:
     hostpath.check(str(tmp_path / "a/b"), "DirectoryOrCreate")
     hostpath.check(str(tmp_path / "a/f"), "FileOrCreate")
     assert (tmp_path / "a/b").is_dir() and (tmp_path / "a/f").is_file()
-    with pytest.raises(RuntimeFailure, match="no such file or directory"):
+    assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o755 and (tmp_path / "a/f").stat().st_mode & 0o777 == 0o644
+    with pytest.raises(RuntimeFailure, match=r"open .*/x/y: no such file or directory"):
         hostpath.check(str(tmp_path / "x/y"), "FileOrCreate")
+    with pytest.raises(RuntimeFailure, match=r"mkdir .*/a/f/d: not a directory"):
+        hostpath.check(str(tmp_path / "a/f/d"), "DirectoryOrCreate")
+
+
+def test_host_paths_through_links_of_the_host(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "var").symlink_to(tmp_path / "run")
+    hostpath.check(str(tmp_path / "var/d"), "DirectoryOrCreate")
+    assert (tmp_path / "run/d").is_dir()
+    (tmp_path / "dangling").symlink_to(tmp_path / "elsewhere")
+    for kind in ("DirectoryOrCreate", "FileOrCreate"):
+        with pytest.raises(RuntimeFailure):
+            hostpath.check(str(tmp_path / "dangling"), kind)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import Any
 from pybernetes.client.http import Duplex
 from pybernetes.wire.remotecommand import CommandStreams
 
+from .. import safepath
 from . import dockerconfig as d
 from . import pause
 from .dockerapi import DEFAULT_ENDPOINT, STDERR, DockerAPI, DockerError, DockerGone, Frames
@@ -155,7 +156,7 @@ class DockerRuntime:
         parent = await self._parent(sandbox.cgroup_parent)
         body = d.container_create(config, sandbox, sandbox_id, parent, score, self._full_rights)
         uid = await self._create(d.container_name(config.name, sandbox, config.attempt), body)
-        self._links[uid] = config.log_path
+        self._links[uid] = d.log_path(config, sandbox)
         return uid
 
     async def start_container(self, container_id: str) -> None:
@@ -164,9 +165,10 @@ class DockerRuntime:
         link = self._links.pop(container_id, "")
         if link:
             log = f"{(await self._info())['DockerRootDir']}/containers/{container_id}/{container_id}-json.log"
-            with contextlib.suppress(FileExistsError):
-                Path(link).parent.mkdir(parents=True, exist_ok=True)
-                os.symlink(log, link)
+            try:
+                await asyncio.to_thread(_link_log, log, Path(link))
+            except OSError as error:
+                raise RuntimeFailure(f"making the log link {link}: {error}") from error
 
     async def stop_container(self, container_id: str, grace: float) -> None:
         query = {"t": max(int(grace + 0.5), 0)}
@@ -427,10 +429,18 @@ def _unix(when: datetime | None) -> str | None:
     return None if when is None else f"{when.timestamp():.9f}"
 
 
+def _link_log(log: str, link: Path) -> None:
+    """LOGS/POD/CONTAINER/ATTEMPT.log; pods that collect logs may write below LOGS, which the administrator has made."""
+    root = link.parents[2]
+    root.mkdir(parents=True, exist_ok=True)
+    with safepath.directory(root, link.relative_to(root).parts[:-1]) as folder, contextlib.suppress(FileExistsError):
+        os.symlink(log, link.name, dir_fd=folder)
+
+
 def _tail(path: str, limit: int) -> str:
     """The last bytes of a file, "" where there is none."""
     try:
-        with open(path, "rb") as file:
+        with open(safepath.open_regular(path), "rb") as file:
             file.seek(max(os.fstat(file.fileno()).st_size - limit, 0))
             return file.read(limit).decode(errors="replace")
     except OSError as error:

@@ -127,6 +127,11 @@ def bind(mount: Mount) -> str:
     return f"{mount.host_path}:{mount.container_path}{':' + ','.join(modes) if modes else ''}"
 
 
+def log_path(config: ContainerConfig, pod: SandboxConfig) -> str:
+    """The absolute path of a container's log, "" where none is wanted."""
+    return f"{pod.log_directory}/{config.log_path}" if pod.log_directory and config.log_path else ""
+
+
 def _pid_mode(config: ContainerConfig, pod: SandboxConfig, shared: str) -> str:
     if pod.host_pid:
         return "host"
@@ -189,7 +194,7 @@ def container_create(
             CONTAINER_NAME: config.name,
             CONTAINER_TYPE: CONTAINER,
             SANDBOX_ID: sandbox_id,
-            LOG_PATH: config.log_path,
+            LOG_PATH: log_path(config, pod),
         },
         "HostConfig": host,
     }

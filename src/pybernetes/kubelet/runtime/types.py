@@ -89,6 +89,7 @@ class SandboxConfig:
     resolv_conf: str = ""  # the file's text; "" leaves the runtime's
     ports: tuple[PortMapping, ...] = ()
     user: str = ""  # Docker's "uid[:gid]", "" the image's
+    log_directory: str = ""  # where the node's log collectors look; the containers' log paths are relative to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class ContainerConfig:
     tty: bool = False
     init: bool = False
     target_id: str = ""  # a container whose processes this one sees
-    log_path: str = ""  # where the node's log collectors look: a link to the runtime's own file
+    log_path: str = ""  # NAME/ATTEMPT.log below the sandbox's log directory: the log, or a link to it
 
 
 @dataclass(frozen=True, slots=True)

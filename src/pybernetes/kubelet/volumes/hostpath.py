@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from pathlib import Path
 
+from .. import safepath
 from ..runtime.types import RuntimeFailure
 
 CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
@@ -18,24 +18,54 @@ CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
     "CharDevice": (stat.S_ISCHR, "a character device"),
     "BlockDevice": (stat.S_ISBLK, "a block device"),
 }
+MAKES = {"DirectoryOrCreate": "mkdir", "FileOrCreate": "open"}  # and what Go calls the failing call
+FILE_MODE = 0o644
 
 
 def check(path: str, kind: str) -> None:
-    """Makes what is to be made; RuntimeFailure where the path is not of the kind."""
+    """Makes what is to be made; RuntimeFailure where the path is not of the kind.
+
+    Links that the host has on the way are followed, such as /var/run. Nothing is made behind a link in a directory that
+    others than root may write into, nor through one that appears meanwhile.
+    """
     if not kind:
         return
     is_kind, words = CHECKS[kind]
-    if not os.path.exists(path):
-        if kind == "DirectoryOrCreate":
-            Path(path).mkdir(parents=True, mode=0o755)
-        elif kind == "FileOrCreate":
-            try:
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-            except OSError as error:
-                raise RuntimeFailure(f"open {path}: {(error.strerror or str(error)).lower()}") from error
     try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        mode = 0
-    if not is_kind(mode):
+        names = safepath.components(path.lstrip("/"))
+        real, missing = safepath.resolve("/", names)
+        if missing and kind in MAKES:
+            real, missing = safepath.resolve("/", names, trusted=True)
+            _make(real, missing, kind)
+            real, missing = os.path.join(real, *missing), ()
+    except OSError as error:
+        if kind in MAKES:
+            raise RuntimeFailure(f"{MAKES[kind]} {path}: {(error.strerror or str(error)).lower()}") from error
+        missing = (path,)  # something on the way is no directory: it is not there
+    if missing or not is_kind(_mode(real)):
         raise RuntimeFailure(f"hostPath type check failed: {path} is not {words}")
+
+
+def _make(real: str, missing: tuple[str, ...], kind: str) -> None:
+    existing = safepath.open_path(real)
+    try:
+        if kind == "DirectoryOrCreate":
+            os.close(safepath.make_directories(existing, missing))
+        elif len(missing) > 1:
+            raise FileNotFoundError(2, "No such file or directory")  # a file's directory is never made
+        else:
+            safepath.write_file(existing, missing[0], b"", FILE_MODE, exclusive=True)
+    finally:
+        os.close(existing)
+
+
+def _mode(real: str) -> int:
+    """0 where it has gone, or become a link, since it was looked up."""
+    try:
+        opened = safepath.open_path(real)
+    except OSError:
+        return 0
+    try:
+        return os.fstat(opened).st_mode
+    finally:
+        os.close(opened)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Protocol
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
-from .. import config
+from .. import config, safepath
 from ..hosts import hosts_file
 from ..runtime.types import Mount, RuntimeFailure
 from . import atomicwriter, hostpath, mount, ownership, payload, subpath
@@ -32,6 +32,9 @@ DIRECTORIES = {  # as upstream's plugins are called, with / as ~
 IN_MEMORY = ("secret", "downward_api", "projected")
 PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 TERMINATION_FILE_MODE = 0o666  # whatever user the container runs as
+HOSTS_FILE_MODE = 0o644
+POD_MODE = 0o750  # of a pod's directory: what is in it may be open to all
+VOLUME_MODE = 0o777
 REFRESH_PART = 0.8  # of a token's life, after which a new one is asked for
 CONFIG_ERROR = config.CONFIG_ERROR
 
@@ -69,7 +72,8 @@ class VolumeManager:
         cluster_domain: str = "cluster.local",
         allocatable: Callable[[], Mapping[str, Quantity]] = dict,
     ) -> None:
-        self._pods = Path(root_dir) / "pods"
+        self._root = Path(root_dir)
+        self._pods = self._root / "pods"
         self._source, self._now = source, now
         self._host_ips, self._domain, self._allocatable = host_ips, cluster_domain, allocatable
         self._tokens: dict[tuple[str, str, str, int], _Token] = {}
@@ -85,7 +89,7 @@ class VolumeManager:
 
     async def prepare(self, pod: core.Pod) -> None:
         """Makes every volume; RuntimeFailure with FailedMount's text."""
-        self.pod_directory(pod.metadata.uid).mkdir(parents=True, exist_ok=True, mode=0o750)
+        await asyncio.to_thread(self._make_pod_directory, pod.metadata.uid)
         for volume in pod.spec.volumes:
             kind = _kind(volume)
             if kind is None:
@@ -99,15 +103,20 @@ class VolumeManager:
             except (RuntimeFailure, OSError) as error:
                 raise RuntimeFailure(f'MountVolume.SetUp failed for volume "{volume.name}" : {error}') from error
 
+    def _make_pod_directory(self, uid: str) -> None:
+        self._pods.mkdir(parents=True, exist_ok=True)
+        with safepath.directory(self._pods, (uid,), POD_MODE):
+            pass
+
     async def _set_up(self, pod: core.Pod, volume: core.Volume, kind: str) -> None:
         if kind == "host_path":
             assert volume.host_path is not None
-            hostpath.check(volume.host_path.path, volume.host_path.type or "")
+            await asyncio.to_thread(hostpath.check, volume.host_path.path, volume.host_path.type or "")
         elif kind == "persistent_volume_claim":
             assert volume.persistent_volume_claim is not None
             name = volume.persistent_volume_claim.claim_name
             found = await self._source.claim(name, pod.metadata.namespace)
-            self._hosts[f"{pod.metadata.uid}/{volume.name}"] = _persistent_path(found)
+            self._hosts[f"{pod.metadata.uid}/{volume.name}"] = await asyncio.to_thread(_persistent_path, found)
         elif kind == "empty_dir":
             await asyncio.to_thread(self._empty_directory, pod, volume)
         else:
@@ -118,13 +127,16 @@ class VolumeManager:
         path = self.directory(pod, volume)
         if path.is_dir() and (volume.empty_dir.medium != "Memory" or str(path) in mount.mounted_below(path)):
             return  # a restarted kubelet finds it
-        path.mkdir(parents=True, exist_ok=True)
-        if volume.empty_dir.medium == "Memory":
-            limit = volume.empty_dir.size_limit
-            mount.tmpfs(path, limit.value() if limit is not None else 0)
-        else:
-            os.chmod(path, 0o777)
+        with self._volume_directory(pod, volume) as opened:
+            if volume.empty_dir.medium == "Memory":
+                limit = volume.empty_dir.size_limit
+                mount.tmpfs(path, limit.value() if limit is not None else 0)
+            else:
+                os.fchmod(opened, VOLUME_MODE)
         self._own(pod, path)
+
+    def _volume_directory(self, pod: core.Pod, volume: core.Volume) -> AbstractContextManager[int]:
+        return safepath.directory(self._root, self.directory(pod, volume).relative_to(self._root).parts)
 
     def _own(self, pod: core.Pod, path: Path) -> None:
         group = payload.fs_group(pod)
@@ -150,15 +162,14 @@ class VolumeManager:
     def _write(self, pod: core.Pod, volume: core.Volume, files: payload.Payload) -> bool:
         path = self.directory(pod, volume)
         fresh = not path.is_dir()
-        path.mkdir(parents=True, exist_ok=True)
-        if _kind(volume) in IN_MEMORY and str(path) not in mount.mounted_below(path):
-            mount.tmpfs(path)
-        elif fresh:
-            os.chmod(path, 0o777)
+        with self._volume_directory(pod, volume) as opened:
+            if _kind(volume) in IN_MEMORY and str(path) not in mount.mounted_below(path):
+                mount.tmpfs(path)
+            elif fresh:
+                os.fchmod(opened, VOLUME_MODE)
         group = payload.fs_group(pod)
-        if group is not None and path.stat().st_gid != group:
-            os.chown(path, -1, group)
-            os.chmod(path, ownership.wanted_mode(path.stat().st_mode & 0o7777, True))
+        if group is not None:
+            ownership.set_group_of_top(path, group)
         self._writes += 1
         stamp = f"{self._now():%Y_%m_%d_%H_%M_%S}.{self._writes:09d}"
         while (path / f"..{stamp}").exists():  # of a kubelet before this one, within the same second
@@ -211,6 +222,16 @@ class VolumeManager:
         variables: Mapping[str, str],
     ) -> list[Mount]:
         """Everything that the container mounts. RuntimeFailure with CreateContainerConfigError where a sub-path is refused."""
+        return await asyncio.to_thread(self._mounts, pod, container, attempt, ips, variables)
+
+    def _mounts(
+        self,
+        pod: core.Pod,
+        container: core.Container,
+        attempt: int,
+        ips: Sequence[str],
+        variables: Mapping[str, str],
+    ) -> list[Mount]:
         result = [
             self._mount(pod, container, index, wanted, variables)
             for index, wanted in enumerate(container.volume_mounts)
@@ -240,22 +261,8 @@ class VolumeManager:
             inner = _expanded(wanted.sub_path_expr, variables)
         host_path = str(base)
         if inner:
-            if os.path.isabs(inner) or ".." in Path(inner).parts:
-                raise RuntimeFailure(
-                    f"error SubPath `{inner}` must not be an absolute path or contain '..'", CONFIG_ERROR
-                )
-            place = self.pod_directory(pod.metadata.uid) / "volume-subpaths" / wanted.name / container.name / str(index)
-            try:
-                if _kind(volume) != "host_path" or base.is_dir():
-                    subpath.make(base, inner)
-                subpath.bind(base, inner, place)
-            except OSError as error:
-                logger.warning("sub-path %s of volume %s: %s", inner, wanted.name, error)
-                raise RuntimeFailure(
-                    f'failed to prepare subPath for volumeMount "{wanted.name}" of container "{container.name}"',
-                    CONFIG_ERROR,
-                ) from error
-            host_path = str(place)
+            place = (pod.metadata.uid, "volume-subpaths", wanted.name, container.name, str(index))
+            host_path = self._sub_path(volume, base, inner, place)
         always = _kind(volume) in DIRECTORIES and _kind(volume) != "empty_dir"
         return Mount(
             host_path,
@@ -264,20 +271,35 @@ class VolumeManager:
             PROPAGATION.get(wanted.mount_propagation or "", ""),
         )
 
+    def _sub_path(self, volume: core.Volume, base: Path, inner: str, place: Sequence[str]) -> str:
+        """Where a part of a volume is shown for one mount. Errors tell the pod nothing of the host; the log has the rest."""
+        if os.path.isabs(inner) or ".." in Path(inner).parts:
+            raise RuntimeFailure(f"error SubPath `{inner}` must not be an absolute path or contain '..'", CONFIG_ERROR)
+        what = "create subPath directory"
+        try:
+            if _kind(volume) != "host_path" or base.is_dir():
+                subpath.make(base, inner)
+            what = "prepare subPath"
+            return str(subpath.bind(base, inner, self._pods, place))
+        except OSError as error:
+            logger.warning("sub-path %s of volume %s: %s", inner, volume.name, error)
+            where = f'for volumeMount "{volume.name}" of container "{place[-2]}"'
+            raise RuntimeFailure(f"failed to {what} {where}", CONFIG_ERROR) from error
+
     def _hosts_file(self, pod: core.Pod, ips: Sequence[str]) -> str:
         path = self.pod_directory(pod.metadata.uid) / "etc-hosts"
         host = Path("/etc/hosts").read_text() if pod.spec.host_network else ""
-        path.write_text(hosts_file(pod, ips, self._domain, host))
-        os.chmod(path, 0o644)
+        text = hosts_file(pod, ips, self._domain, host)
+        with safepath.directory(self._pods, (pod.metadata.uid,)) as opened:
+            safepath.write_file(opened, path.name, text.encode(), HOSTS_FILE_MODE)
         return str(path)
 
     def _termination_file(self, pod: core.Pod, container: core.Container, attempt: int) -> str:
         # Upstream gives each run's file a random name; the attempt says as much, and is found again after a crash.
-        path = self.pod_directory(pod.metadata.uid) / "containers" / container.name / f"{attempt:08x}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-        os.chmod(path, TERMINATION_FILE_MODE)
-        return str(path)
+        names, file = (pod.metadata.uid, "containers", container.name), f"{attempt:08x}"
+        with safepath.directory(self._pods, names) as opened:
+            safepath.write_file(opened, file, b"", TERMINATION_FILE_MODE)
+        return str(self._pods.joinpath(*names, file))
 
     async def cleanup(self, pod: core.Pod) -> None:
         """Takes the volumes away; messages of ended containers stay until `remove`."""
@@ -291,26 +313,13 @@ class VolumeManager:
 
     def _clean(self, uid: str, parts: Sequence[str]) -> None:
         for part in parts:
-            path = self.pod_directory(uid) / part
-            mount.unmount_below(path)
-            if path.is_dir():
-                shutil.rmtree(path)
+            names = (uid, part) if part else (uid,)
+            mount.unmount_below(self._pods.joinpath(*names))
+            safepath.remove_tree(self._pods, names)
 
     def used_bytes(self, pod: core.Pod, volume: core.Volume) -> int:
         """What an emptyDir holds on disk."""
-        return disk_usage(self.directory(pod, volume))
-
-
-def disk_usage(path: Path) -> int:
-    """The bytes that a directory's files occupy, as du counts them."""
-    total = 0
-    for folder, names, files in os.walk(path):
-        for name in [*names, *files]:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
-            except FileNotFoundError:
-                continue  # somebody is writing there
-    return total
+        return safepath.disk_usage(self.directory(pod, volume))
 
 
 def _kind(volume: core.Volume) -> str | None:

@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from .. import safepath
+
 READ_WRITE, EXECUTE = 0o660, 0o110
 
 
@@ -16,17 +18,27 @@ def wanted_mode(mode: int, directory: bool, mask: int = READ_WRITE) -> int:
 
 def set_group(root: Path, group: int, only_on_mismatch: bool = False) -> None:
     """Gives a directory and all in it to a group; with `only_on_mismatch` not where its top is the group's already."""
-    top = root.stat()
-    if only_on_mismatch and top.st_gid == group and top.st_mode & 0o7777 == wanted_mode(top.st_mode & 0o7777, True):
-        return
-    for path, names, files in os.walk(root):
-        _give(path, group)
-        for name in [*files, *(name for name in names if os.path.islink(os.path.join(path, name)))]:
-            _give(os.path.join(path, name), group)
+    with safepath.directory(root) as top:
+        status = os.fstat(top)
+        mode = wanted_mode(stat.S_IMODE(status.st_mode), True)
+        if only_on_mismatch and status.st_gid == group and stat.S_IMODE(status.st_mode) == mode:
+            return
+        for folder, name, found in safepath.walk(top):
+            safepath.change(folder, name, gid=group, mode=_mode_of(found))
+        os.fchown(top, -1, group)
+        os.fchmod(top, mode)
 
 
-def _give(path: str, group: int) -> None:
-    os.lchown(path, -1, group)
-    mode = os.lstat(path).st_mode
-    if not stat.S_ISLNK(mode):
-        os.chmod(path, wanted_mode(stat.S_IMODE(mode), stat.S_ISDIR(mode)))
+def set_group_of_top(root: Path, group: int) -> None:
+    """Gives a directory to a group, where it is not yet; not what is in it."""
+    with safepath.directory(root) as top:
+        status = os.fstat(top)
+        if status.st_gid != group:
+            os.fchown(top, -1, group)
+            os.fchmod(top, wanted_mode(stat.S_IMODE(status.st_mode), True))
+
+
+def _mode_of(found: os.stat_result) -> int | None:
+    if stat.S_ISLNK(found.st_mode):
+        return None
+    return wanted_mode(stat.S_IMODE(found.st_mode), stat.S_ISDIR(found.st_mode))

@@ -4,62 +4,83 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
+from .. import safepath
 from . import mount
 
-
-class Escapes(OSError):
-    """The path leads out of the volume."""
-
-
-def _open_inside(volume: Path, path: str) -> int:
-    """The path's O_PATH descriptor. Every component is opened for itself, so that a link put in meanwhile is not followed."""
-    descriptor = os.open(volume, os.O_PATH | os.O_DIRECTORY)
-    for part in Path(path).parts:
-        try:
-            inner = os.open(part, os.O_PATH | os.O_NOFOLLOW, dir_fd=descriptor)
-        finally:
-            os.close(descriptor)
-        if stat.S_ISLNK(os.fstat(inner).st_mode):
-            os.close(inner)
-            raise Escapes(f"{path}: a symbolic link appeared in it")
-        descriptor = inner
-    return descriptor
-
-
-def resolve(volume: Path, sub_path: str) -> str:
-    """The path in the volume with its links followed; Escapes where they lead out."""
-    base = os.path.realpath(volume)
-    full = os.path.realpath(os.path.join(base, sub_path))
-    if full != base and not full.startswith(base + "/"):
-        raise Escapes(f"subpath {sub_path!r} not within volume path {base!r}")
-    return os.path.relpath(full, base)
+PLACE_MODE, PLACE_FILE_MODE = 0o750, 0o640
 
 
 def make(volume: Path, sub_path: str) -> None:
-    """Makes the directories that are not there; the last gets the volume's own permissions."""
-    inner = resolve(volume, sub_path)
-    full = volume / inner
-    if full.exists():
-        return
-    permissions = stat.S_IMODE(os.stat(volume).st_mode) & 0o777
-    full.mkdir(parents=True, mode=0o755)
-    os.chmod(full, permissions)
+    """Makes the directories that are not there, each with the volume's own permissions.
 
-
-def bind(volume: Path, sub_path: str, place: Path) -> None:
-    """Shows the part of the volume at `place`, once."""
-    if os.path.ismount(place) or str(place) in mount.mounted_below(place):
+    Escapes where one would have to be made outside; whether what is there lies inside, `bind` judges.
+    """
+    names = safepath.components(sub_path)
+    if not safepath.resolve(volume, names)[1]:
         return
-    inner = resolve(volume, sub_path)
-    descriptor = _open_inside(Path(os.path.realpath(volume)), "" if inner == "." else inner)
+    real, missing = safepath.resolve_within(volume, names)
+    existing = safepath.open_path(real)
     try:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            place.mkdir(parents=True, exist_ok=True)
-        else:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch(exist_ok=True)
-        mount.bind(f"/proc/self/fd/{descriptor}", place)
+        os.close(safepath.make_directories(existing, missing, _mode(volume)))
     finally:
-        os.close(descriptor)
+        os.close(existing)
+
+
+def _mode(volume: Path) -> int:
+    opened = safepath.open_path(os.path.realpath(volume))
+    try:
+        return stat.S_IMODE(os.fstat(opened).st_mode)
+    finally:
+        os.close(opened)
+
+
+def bind(volume: Path, sub_path: str, root: Path, place: Sequence[str]) -> Path:
+    """Shows the part of the volume at `place` below the kubelet's `root`: the source to give to a runtime.
+
+    What is mounted is the file or directory that was opened, so that nothing put in its place later reaches the container.
+    A mount of a former run of the container stays if it still shows the same.
+    """
+    real, missing = safepath.resolve_within(volume, safepath.components(sub_path))
+    if missing:
+        raise FileNotFoundError(f"{missing[0]!r} in subpath {sub_path!r} is not there")
+    source = safepath.open_path(real)
+    try:
+        _show(source, root, place)
+    finally:
+        os.close(source)
+    return root.joinpath(*place)
+
+
+def _show(source: int, root: Path, place: Sequence[str]) -> None:
+    path = root.joinpath(*place)
+    status = os.fstat(source)
+    if str(path) in mount.mounted_below(path):
+        if os.path.samestat(os.lstat(path), status):
+            return
+        mount.unmount(str(path))
+    with safepath.directory(root, place[:-1], PLACE_MODE) as parent:
+        _make_place(parent, place[-1], stat.S_ISDIR(status.st_mode))
+        target = os.open(place[-1], safepath.PATH, dir_fd=parent)
+        try:
+            mount.bind(safepath.through(source), Path(safepath.through(target)))
+        finally:
+            os.close(target)
+
+
+def _make_place(parent: int, name: str, is_directory: bool) -> None:
+    """What a mount hides must be a directory for a directory, and may be a file for all else."""
+    try:
+        present = os.lstat(name, dir_fd=parent)
+    except FileNotFoundError:
+        pass
+    else:
+        if stat.S_ISDIR(present.st_mode) == is_directory:
+            return
+        (os.rmdir if stat.S_ISDIR(present.st_mode) else os.unlink)(name, dir_fd=parent)
+    if is_directory:
+        os.mkdir(name, PLACE_MODE, dir_fd=parent)
+    else:
+        safepath.write_file(parent, name, b"", PLACE_FILE_MODE, exclusive=True)
