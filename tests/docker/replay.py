@@ -23,7 +23,7 @@ import yaml
 from pybernetes.kubelet.runtime.types import RuntimeFailure
 
 from .compare import Differs, same_events, same_history, same_inspect, same_status, same_text
-from .differences import DIFFERENCES
+from .differences import CHANGED, DIFFERENCES
 from .engine import socket_path
 from .node import NODE, TestNode, ensure_images, running_node
 from .observe import Observer, history_entry
@@ -61,6 +61,9 @@ class Player:
         self._node = node
         text = (CASES / f"{name}.yaml").read_text().replace("/run/docker.sock", socket_path())
         text = STATIC_UID.sub("pod<uid>", text)
+        for recorded, today in CHANGED.get(name, {}).items():
+            assert recorded in text, f"{name}: {recorded!r} was not recorded"
+            text = text.replace(recorded, today)
         self._case: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
         word = "".join(random.choice(string.ascii_lowercase) for _ in range(8))
         self._saved = {"ns": f"g-{word}", "run": word}
