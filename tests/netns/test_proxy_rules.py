@@ -15,16 +15,27 @@ import uvloop
 import yaml
 
 from pybernetes.component import serving
-from pybernetes.proxy.app import Proxier
+from pybernetes.proxy.backends import Change, Options
+from pybernetes.proxy.backends.iptables import rules
+from pybernetes.proxy.backends.iptables.backend import IPTablesBackend
+from pybernetes.proxy.backends.iptables.rules import desired
+from pybernetes.proxy.backends.iptables.tables import IPTables, parse, plan
 from pybernetes.proxy.cleanup import clean, remove
 from pybernetes.proxy.health import ProxyHealth, ServiceHealth, routes
-from pybernetes.proxy.iptables import IPTables, parse, plan
 from pybernetes.proxy.metrics import Metrics
-from pybernetes.proxy.model import service_ports
-from pybernetes.proxy.rules import Options, desired
-from tests.unit.proxy.test_rules import CASES, KUBERNETES, NODE_ADDRESS, lines, options, typed
+from pybernetes.proxy.model import ServiceKey, ServicePort, health_ports, service_ports
+from tests.unit.proxy.backends.iptables.test_rules import CASES, KUBERNETES, NODE_ADDRESS, lines, options, typed
 
 from .namespaces import Namespace
+
+
+async def sync(backend: IPTablesBackend, ports: list[ServicePort], options: Options) -> bool:
+    """As at the start: everything is new, and the kernel is read."""
+    services: dict[ServiceKey, list[ServicePort]] = {}
+    for port in ports:
+        services.setdefault((port.namespace, port.service), []).append(port)
+    changes = {key: Change([], own) for key, own in services.items()}
+    return await backend.sync(changes, services, options, reread=True)
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
@@ -35,8 +46,7 @@ def test_same_rules_in_the_kernel(path: Path, node: Namespace) -> None:
     chosen = options(case.get("proxy_flags", ["--cluster-cidr=10.244.0.0/16"]))
 
     async def apply() -> str:
-        proxier = Proxier("IPv4", IPTables(), Metrics())
-        assert await proxier.sync(ports, chosen, reread=True) is not None
+        assert await sync(IPTablesBackend("IPv4", IPTables(), Metrics()), ports, chosen)
         return await IPTables().save()
 
     saved = parse(node.inside(lambda: uvloop.run(apply())))
@@ -60,7 +70,7 @@ def test_same_health(path: Path, node: Namespace) -> None:
     """Today's answers say one thing more: serviceProxyHealthy, nodeEligible."""
     case = yaml.safe_load(path.read_text())
     services, slices = typed(KUBERNETES + case["objects"], path.stem)
-    wanted = desired(service_ports(services, slices, "node1"), options(case.get("proxy_flags", [])))
+    ports = health_ports(service_ports(services, slices, "node1"))
     node.run(f"ip addr add {NODE_ADDRESS}/32 dev lo")
 
     async def scenario() -> dict[str, tuple[int, Any, dict[str, Any]]]:
@@ -69,7 +79,7 @@ def test_same_health(path: Path, node: Namespace) -> None:
         pages = routes(proxy, lambda: now, metrics.healthz, metrics.livez)
         server = await serving.start(pages, "0.0.0.0", 10256)
         health = ServiceHealth(["0.0.0.0"], lambda: proxy.healthy(now))
-        assert await health.sync(wanted.health) == []
+        assert await health.sync(ports) == []
         try:
             return {url: await asyncio.to_thread(asked, url) for url in case["expect"]["http"]}
         finally:
@@ -102,11 +112,11 @@ def test_foreign_changes_are_repaired_and_everything_can_be_removed(node: Namesp
     async def scenario() -> tuple[str, str, str]:
         tables = IPTables()
         await tables.restore("*nat\n:MINE - [0:0]\n-A MINE -j RETURN\n-A PREROUTING -j MINE\nCOMMIT\n")
-        proxier = Proxier("IPv4", tables, Metrics())
-        await proxier.sync(ports, Options("10.244.0.0/16"), reread=True)
+        backend = IPTablesBackend("IPv4", tables, Metrics())
+        assert await sync(backend, ports, Options("10.244.0.0/16"))
         whole = await tables.save()
         await tables.restore("*nat\n:KUBE-SERVICES - [0:0]\n-D PREROUTING 1\n:KUBE-SVC-STALE - [0:0]\nCOMMIT\n")
-        await proxier.sync(ports, Options("10.244.0.0/16"), reread=True)
+        assert await sync(backend, ports, Options("10.244.0.0/16"))
         repaired = await tables.save()
         await remove()
         return whole, repaired, await tables.save()
@@ -152,11 +162,12 @@ def test_ipv6_rules_are_as_the_kernel_prints_them(node: Namespace) -> None:
         item.node_name = f"node{number}"
     ports = service_ports(services, slices, "node1", "IPv6")
 
-    async def apply(chosen: Options) -> str:
-        await Proxier("IPv6", IPTables("IPv6"), Metrics()).sync(ports, chosen, reread=True)
+    async def apply(chosen: rules.Options) -> str:
+        assert await sync(IPTablesBackend("IPv6", IPTables("IPv6"), Metrics()), ports, chosen)
         return await IPTables("IPv6").save()
 
-    by_cidr, by_interface = Options("fd00:244::/64", family="IPv6"), Options(pod_interface="cni0", family="IPv6")
+    by_cidr = rules.Options("fd00:244::/64", family="IPv6", localhost_node_ports=False)
+    by_interface = rules.Options(pod_interface="cni0", family="IPv6", localhost_node_ports=False)
     saved = parse(node.inside(lambda: uvloop.run(apply(by_cidr))))
     assert plan(saved, desired(ports, by_cidr).tables) == ""
     assert any(chain.startswith("KUBE-SVL-") for chain in saved["nat"])

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import os
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pybernetes.aio.clock import RealClock
 from pybernetes.component import command
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Values
@@ -17,7 +17,7 @@ from pybernetes.proxy.config import FLAGS, Settings, settings, with_file
 
 if TYPE_CHECKING:
     from pybernetes.component.serving import Route
-    from pybernetes.proxy.app import Proxier
+    from pybernetes.proxy.backends import Backend, Mode
     from pybernetes.proxy.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -66,12 +66,12 @@ def _document(path: str) -> Any:
 
 
 async def _clean() -> None:
+    from pybernetes.proxy.backends import BackendError
     from pybernetes.proxy.cleanup import remove
-    from pybernetes.proxy.iptables import IPTablesError
 
     try:
         await remove()
-    except IPTablesError as error:
+    except BackendError as error:
         raise Failure(f"not everything could be cleaned up: {error}") from error
 
 
@@ -79,47 +79,40 @@ async def _serve(chosen: Settings, client: Any) -> None:
     from pybernetes.client.events import EventBroadcaster
     from pybernetes.client.informer import InformerFactory
     from pybernetes.component import serving
-    from pybernetes.proxy import health, sysctl
+    from pybernetes.proxy import backends, health, sysctl
     from pybernetes.proxy.app import ProxyServer, local_addresses
     from pybernetes.proxy.metrics import Metrics
 
-    metrics = Metrics()
-    proxiers, random_fully = await _proxiers(metrics)
+    metrics, clock = Metrics(), RealClock()
+    mode = backends.mode(chosen.mode)
+    own = await _backends(mode, metrics)
     _prepare(chosen, sysctl)
     state = health.ProxyHealth(UNHEALTHY_PERIODS * chosen.sync_period)
     informers = InformerFactory(client)
-    events = EventBroadcaster(client, _now, chosen.node)
+    events = EventBroadcaster(client, clock.now, chosen.node)
     recorder = events.recorder("kube-proxy")
-    proxy = ProxyServer(chosen, informers, proxiers, metrics, state, _now, local_addresses, random_fully, recorder)
+    proxy = ProxyServer(chosen, informers, own, metrics, state, clock, local_addresses, recorder)
     async with AsyncExitStack() as stack:
-        pages: dict[str, Route] = {**health.routes(state, _now, metrics.healthz, metrics.livez)}
+        pages: dict[str, Route] = {**health.routes(state, clock.now, metrics.healthz, metrics.livez)}
         await _listen(stack, "healthz-bind-address", chosen.healthz, pages, chosen.bind_hard_fail)
-        mode = {"/proxyMode": _mode, **serving.standard(metrics.registry)}
-        await _listen(stack, "metrics-bind-address", chosen.metrics, mode, chosen.bind_hard_fail)
+        pages = {"/proxyMode": _page(mode.name), **serving.standard(metrics.registry)}
+        await _listen(stack, "metrics-bind-address", chosen.metrics, pages, chosen.bind_hard_fail)
         async with asyncio.TaskGroup() as group:
             group.create_task(events.run())
             group.create_task(informers.run())
             group.create_task(proxy.run())
 
 
-async def _proxiers(metrics: Metrics) -> tuple[list[Proxier], bool]:
-    from pybernetes.proxy.app import Proxier
-    from pybernetes.proxy.iptables import IPTables, IPTablesError
+async def _backends(mode: Mode, metrics: Metrics) -> list[Backend]:
+    from pybernetes.proxy.backends import BackendError
 
-    four, six = IPTables("IPv4"), IPTables("IPv6")
-    if not four.present:
-        raise Failure("iptables-restore is not installed: install the package iptables")
+    lack = await mode.lacks()
+    if lack:
+        raise Failure(lack)
     try:
-        random_fully = await four.has_random_fully()
-        await four.save()
-    except IPTablesError as error:
-        raise Failure(f"{error}: kube-proxy needs root (CAP_NET_ADMIN)") from error
-    proxiers = [Proxier("IPv4", four, metrics)]
-    if six.present:
-        proxiers.append(Proxier("IPv6", six, metrics))
-    else:
-        _log.info("No IPv6 services: kernel or ip6tables has no support for IPv6")
-    return proxiers, random_fully
+        return await mode.backends(metrics)
+    except BackendError as error:
+        raise Failure(str(error)) from error
 
 
 def _prepare(chosen: Settings, sysctl: Any) -> None:
@@ -163,11 +156,10 @@ async def _listen(
         await first
 
 
-async def _mode(request: Any) -> Any:
+def _page(content: str) -> Route:
     from pybernetes.component import serving
 
-    return serving.text(200, "iptables")
+    async def answer(request: Any) -> Any:
+        return serving.text(200, content)
 
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    return answer

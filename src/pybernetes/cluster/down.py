@@ -66,14 +66,14 @@ def clean_host(layout: Layout, settings: Settings, progress: Progress) -> None:
     """Containers, volumes' mounts, interfaces and rules of a node whose parts have stopped."""
     from pybernetes.kubelet import cleanup as node
     from pybernetes.proxy import cleanup as proxy
-    from pybernetes.proxy.iptables import IPTablesError
+    from pybernetes.proxy.backends import BackendError
 
     with progress.step("containers, mounts, interfaces"), docker(settings):
         node.clean(settings.docker, str(layout.kubelet))
     with progress.step("iptables chains"):
         try:
             proxy.clean()
-        except IPTablesError as error:
+        except BackendError as error:
             raise UpError(f"iptables chains are left: {error}") from error
 
 

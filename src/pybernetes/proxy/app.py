@@ -5,24 +5,32 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pybernetes.aio.clock import Clock
 from pybernetes.api.times import parse_time
 from pybernetes.api.types import core_v1, discovery_v1
 from pybernetes.client.events import EventRecorder
 from pybernetes.client.types import Informers
 
-from . import conntrack
+from .backends import Backend, Change, Options
 from .config import Settings
 from .health import Problem, ProxyHealth, ServiceHealth
-from .iptables import IPTablesError, State, Tables, has_own, outcome, parse, plan
 from .metrics import Metrics
-from .model import HEADLESS_LABEL, PROXY_NAME_LABEL, SERVICE_LABEL, ServicePort, Where, service_ports, sort_key
-from .rules import Desired, Options, desired
+from .model import (
+    HEADLESS_LABEL,
+    PROXY_NAME_LABEL,
+    SERVICE_LABEL,
+    HealthPorts,
+    ServiceKey,
+    ServicePort,
+    Where,
+    health_ports,
+    service_ports,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +38,6 @@ BURST = 2  # upstream's BoundedFrequencyRunner: a service and its endpoints are 
 SELECTOR = f"!{PROXY_NAME_LABEL},!{HEADLESS_LABEL}"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
-
-Key = tuple[str, str]  # namespace, name of a service
 
 
 @dataclass(slots=True)
@@ -54,56 +60,6 @@ class Pace:
         return (1 - self.tokens) * self.period
 
 
-class Proxier:
-    """Rules of one family in the kernel. What the kernel has is remembered, and read again when asked."""
-
-    def __init__(self, family: str, tables: Tables, metrics: Metrics) -> None:
-        self.family = family
-        self._tables, self._metrics = tables, metrics
-        self._current: State | None = None
-        self._served: dict[Key, ServicePort] = {}
-        self._used = family == "IPv4"  # a cluster without IPv6 services pays nothing for it
-
-    async def sync(self, ports: list[ServicePort], options: Options, reread: bool) -> Desired | None:
-        """What is in the kernel afterwards; None where iptables refused (all is read again at the next call)."""
-        full = reread or self._current is None
-        started = time.monotonic()
-        wanted = desired(ports, options)
-        try:
-            if not self._used and not ports and self._current is not None:
-                return wanted
-            current = parse(await self._tables.save()) if full or self._current is None else self._current
-            self._used = self._used or bool(ports) or has_own(current)
-            if not self._used:
-                self._current = current
-                return wanted
-            text = plan(current, wanted.tables)
-            if text:
-                _log.debug("%s: %d lines of changes", self.family, text.count("\n"))
-                await self._tables.restore(text)
-        except IPTablesError as error:
-            self._current = None
-            self._metrics.failures.inc(self.family)
-            _log.error("Failed to sync %s rules: %s", self.family, error)
-            return None
-        self._current = outcome(current, wanted.tables) if text else current
-        served = {sort_key(port): port for port in ports}
-        await conntrack.forget(conntrack.stale_flows(self._served, served))
-        self._served = served
-        self._observe(ports, wanted, full, time.monotonic() - started)
-        return wanted
-
-    def _observe(self, ports: list[ServicePort], wanted: Desired, full: bool, seconds: float) -> None:
-        metrics = self._metrics
-        metrics.duration.observe(seconds, self.family)
-        (metrics.full if full else metrics.partial).observe(seconds, self.family)
-        for table, chains in wanted.tables.items():
-            metrics.rules.set(sum(map(len, chains.values())), table, self.family)
-        stranded = [p for p in ports if p.endpoints and not p.local_endpoints]
-        metrics.no_local.set(sum(p.internal_local for p in stranded), "internal", self.family)
-        metrics.no_local.set(sum(p.local_only for p in stranded), "external", self.family)
-
-
 class ProxyServer:
     """Keeps the rules of all families as Services and EndpointSlices say."""
 
@@ -111,27 +67,27 @@ class ProxyServer:
         self,
         settings: Settings,
         informers: Informers,
-        proxiers: list[Proxier],
+        backends: Sequence[Backend],
         metrics: Metrics,
         health: ProxyHealth,
-        now: Callable[[], datetime],
+        clock: Clock,
         local_addresses: Callable[[], Iterable[str]],
-        random_fully: bool = True,
         recorder: EventRecorder | None = None,
     ) -> None:
         self._recorder = recorder
-        self._settings, self._proxiers, self._metrics, self.health = settings, proxiers, metrics, health
-        self._now, self._local_addresses, self._random_fully = now, local_addresses, random_fully
+        self._settings, self._backends, self._metrics, self.health = settings, backends, metrics, health
+        self._clock, self._local_addresses = clock, local_addresses
         self._informers = informers
         self._services = informers.informer(core_v1.Service, label_selector=SELECTOR)
         self._slices = informers.informer(discovery_v1.EndpointSlice, label_selector=SELECTOR)
         self._nodes = informers.informer(core_v1.Node, field_selector=f"metadata.name={settings.node}")
         self._slices.add_index("service", _service_of)
-        self._dirty: set[Key] = set()
-        self._ports: dict[str, dict[Key, list[ServicePort]]] = {p.family: {} for p in proxiers}
+        self._dirty: set[ServiceKey] = set()
+        self._services_of: dict[str, dict[ServiceKey, list[ServicePort]]] = {b.family: {} for b in backends}
+        self._changes: dict[str, dict[ServiceKey, Change]] = {b.family: {} for b in backends}
         self._changed = asyncio.Event()
         self._triggers: list[datetime] = []
-        self._started = now()
+        self._started = clock.now()
         self._where = Where(settings.node)
         self._services.add_handler(self._on_service)
         self._slices.add_handler(self._on_slice)
@@ -139,7 +95,7 @@ class ProxyServer:
         addresses = ["0.0.0.0"]
         if settings.node_port_addresses and settings.node_port_addresses != ("primary",):
             addresses = self._node_port_addresses("IPv4") or addresses
-        self._service_health = ServiceHealth(addresses, lambda: health.healthy(now()))
+        self._service_health = ServiceHealth(addresses, lambda: health.healthy(clock.now()))
 
     def _on_service(self, old: core_v1.Service | None, new: core_v1.Service | None) -> None:
         meta = (new or old).metadata  # type: ignore[union-attr]  # one of them is there
@@ -159,9 +115,9 @@ class ProxyServer:
         self._count(self._metrics.endpoints_total.inc, self._metrics.endpoints_pending.inc)
 
     def _count(self, *counters: Callable[[str], None]) -> None:
-        for proxier in self._proxiers:
+        for backend in self._backends:
             for count in counters:
-                count(proxier.family)
+                count(backend.family)
 
     def _on_node(self, old: core_v1.Node | None, new: core_v1.Node | None) -> None:
         self.health.sync_node(new)
@@ -172,16 +128,16 @@ class ProxyServer:
         where = Where(self._settings.node, (new.metadata.labels.get(ZONE_LABEL) or "") if new else "")
         if where != self._where:
             self._where = where
-            for key in {key for ports in self._ports.values() for key in ports}:
+            for key in {key for services in self._services_of.values() for key in services}:
                 self._dirty.add(key)
         self._changed.set()
 
-    def _touch(self, key: Key) -> None:
+    def _touch(self, key: ServiceKey) -> None:
         self._dirty.add(key)
-        now = self._now()
-        for proxier in self._proxiers:
-            self.health.queue(proxier.family, now)
-            self._metrics.queued.set(now.timestamp(), proxier.family)
+        now = self._clock.now()
+        for backend in self._backends:
+            self.health.queue(backend.family, now)
+            self._metrics.queued.set(now.timestamp(), backend.family)
         self._changed.set()
 
     async def run(self) -> None:
@@ -193,9 +149,9 @@ class ProxyServer:
         reread = True
         try:
             while True:
-                delay = pace.delay(time.monotonic())
+                delay = pace.delay(self._clock.monotonic())
                 if delay:
-                    await asyncio.sleep(delay)
+                    await self._clock.sleep(delay)
                     continue
                 self._changed.clear()
                 good = await self.sync(reread)
@@ -206,7 +162,7 @@ class ProxyServer:
     async def _idle(self, good: bool) -> bool:
         """Waits for a change or the end of the sync period; whether the kernel's rules are to be read again."""
         try:
-            async with asyncio.timeout(self._settings.sync_period):
+            async with self._clock.timeout(self._settings.sync_period):
                 await self._changed.wait()
         except TimeoutError:
             return True
@@ -216,16 +172,15 @@ class ProxyServer:
         """One round over all families."""
         self._refresh()
         good = True
-        ports_of_health: dict[int, tuple[str, str, int]] = {}
-        for proxier in self._proxiers:
-            ports = sorted((p for own in self._ports[proxier.family].values() for p in own), key=sort_key)
-            wanted = await proxier.sync(ports, self._options(proxier.family), reread)
-            if wanted is None:
-                good = False
-                continue
-            ports_of_health.update(wanted.health)
-            self._done(proxier.family)
-        for problem in await self._service_health.sync(ports_of_health):
+        for backend in self._backends:
+            family = backend.family
+            changes, services = self._changes[family], self._services_of[family]
+            if await backend.sync(changes, services, self._options(family), reread=reread):
+                self._changes[family] = {}
+                self._done(family)
+            else:
+                good = False  # its changes are kept, and told again with what comes
+        for problem in await self._service_health.sync(self._all_health_ports()):
             self._tell(problem)
         if good:
             self._triggers.clear()
@@ -246,15 +201,28 @@ class ProxyServer:
             namespace, name = key
             service = self._services.get(name, namespace)
             slices = list(self._slices.by_index("service", f"{namespace}/{name}"))
-            for family, ports in self._ports.items():
+            for family, services in self._services_of.items():
                 own = service_ports([service], slices, self._where, family) if service is not None else []
+                self._change(family, key, services.get(key, []), own)
                 if own:
-                    ports[key] = own
+                    services[key] = own
                 else:
-                    ports.pop(key, None)
+                    services.pop(key, None)
+
+    def _change(self, family: str, key: ServiceKey, before: list[ServicePort], after: list[ServicePort]) -> None:
+        """Kept until the backend has taken it; what changes back meanwhile is none."""
+        pending = self._changes[family]
+        earlier = pending.pop(key, None)
+        first = earlier.before if earlier is not None else before
+        if list(first) != after:
+            pending[key] = Change(first, after)
+
+    def _all_health_ports(self) -> HealthPorts:
+        services = (services for of_family in self._services_of.values() for services in of_family.values())
+        return health_ports(port for ports in services for port in ports)
 
     def _done(self, family: str) -> None:
-        now = self._now()
+        now = self._clock.now()
         self.health.update(family, now)
         self._metrics.last.set(now.timestamp(), family)
         self._metrics.services_pending.set(0, family)
@@ -273,10 +241,8 @@ class ProxyServer:
             masquerade_all=settings.masquerade_all,
             masquerade_bit=settings.masquerade_bit,
             node_port_addresses=tuple(self._node_port_addresses(family)),
-            random_fully=self._random_fully,
-            family=family,
             pod_interface=settings.pod_interface,
-            localhost_node_ports=settings.localhost_node_ports and family == "IPv4",
+            localhost_node_ports=settings.localhost_node_ports,
         )
 
     def _node_port_addresses(self, family: str) -> list[str]:

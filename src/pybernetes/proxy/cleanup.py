@@ -1,32 +1,24 @@
-"""`kube-proxy --cleanup`: takes everything out of the kernel that a proxy has put there."""
+"""`kube-proxy --cleanup`: takes everything out of the kernel that a proxy of any mode has put there."""
 
 from __future__ import annotations
 
 import asyncio
 
-from .iptables import IPTables, IPTablesError, parse, removal
+from .backends import MODES, BackendError, mode
 
 
 def clean(shared: bool = True) -> None:
-    """`remove` for callers without an event loop. IPTablesError where something was refused."""
+    """`remove` for callers without an event loop. BackendError where something was refused."""
     asyncio.run(remove(shared))
 
 
 async def remove(shared: bool = True) -> None:
-    """Removes chains and jumps of both families; with `shared` also the chains that a kubelet uses too. IPTablesError.
-
-    Families are independent: what is refused in one does not keep the other.
-    """
+    """What any mode has left; with `shared` also what a kubelet uses too. BackendError, after all that could be removed has been."""
     problems = []
-    for family in ("IPv4", "IPv6"):
-        tables = IPTables(family)
-        if not tables.present:
-            continue
+    for name in MODES:
         try:
-            text = removal(parse(await tables.save()), shared)
-            if text:
-                await tables.restore(text)
-        except IPTablesError as error:
+            await mode(name).remove(shared)
+        except BackendError as error:
             problems.append(str(error))
     if problems:
-        raise IPTablesError("; ".join(problems))
+        raise BackendError("; ".join(problems))

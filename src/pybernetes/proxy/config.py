@@ -16,6 +16,7 @@ from pybernetes.component import flags
 from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.flags import Flag, Values
 
+from .backends import DEFAULT_MODE, MODES
 from .sysctl import Conntrack
 
 _log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ FLAGS = (
     Flag("pod-bridge-interface", flags.string, "", "For --detect-local-mode=BridgeInterface."),
     Flag("pod-interface-name-prefix", flags.string, "", "For --detect-local-mode=InterfaceNamePrefix."),
     Flag("profiling", flags.boolean, False, "Taken for compatibility."),
-    Flag("proxy-mode", flags.string, "", "iptables."),
+    Flag("proxy-mode", flags.string, "", f"{', '.join(MODES)}; {DEFAULT_MODE} if empty."),
     VERBOSITY,
 )
 
@@ -112,6 +113,7 @@ class Settings:
     kubeconfig: str
     master: str
     cluster_cidrs: tuple[str, ...]
+    mode: str  # one of backends.MODES
     detect_local_mode: str
     pod_interface: str
     masquerade_all: bool
@@ -189,8 +191,8 @@ def _converted(flag: Flag, path: str, value: Any) -> Any:
 
 def settings(values: Values) -> Settings:
     """Checked values. UsageError with the flag's name."""
-    if values["proxy-mode"] not in ("", "iptables"):
-        raise UsageError(f"--proxy-mode={values['proxy-mode']}: only iptables is there")
+    if values["proxy-mode"] not in ("", *MODES):
+        raise UsageError(f"--proxy-mode={values['proxy-mode']}: only {', '.join(MODES)} is there")
     if values["detect-local-mode"] not in DETECT_MODES:
         raise UsageError(
             f"--detect-local-mode={values['detect-local-mode']}: choose one of {', '.join(DETECT_MODES[1:])}"
@@ -212,6 +214,7 @@ def settings(values: Values) -> Settings:
         kubeconfig=values["kubeconfig"],
         master=values["master"],
         cluster_cidrs=tuple(_networks("cluster-cidr", values)),
+        mode=values["proxy-mode"] or DEFAULT_MODE,
         detect_local_mode=mode,
         pod_interface=interface.get(mode, ""),
         masquerade_all=values["masquerade-all"],

@@ -8,17 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
-from .model import ServicePort
+from .model import ServiceKey, ServicePort, sort_key
 
 _log = logging.getLogger(__name__)
 
-Key = tuple[str, str]  # full name, protocol
+PortKey = tuple[str, str]  # full name, protocol
 
 
-def stale_flows(old: Mapping[Key, ServicePort], new: Mapping[Key, ServicePort]) -> list[tuple[str, ...]]:
+class Change(Protocol):
+    """See `backends.Change`."""
+
+    @property
+    def before(self) -> Sequence[ServicePort]: ...
+
+    @property
+    def after(self) -> Sequence[ServicePort]: ...
+
+
+def stale_flows(changes: Mapping[ServiceKey, Change]) -> list[tuple[str, ...]]:
     """Arguments of `conntrack -D`, one tuple a deletion."""
+    flows: dict[tuple[str, ...], None] = {}
+    for change in changes.values():
+        old, new = ({sort_key(port): port for port in ports} for ports in (change.before, change.after))
+        flows.update(dict.fromkeys(_stale(old, new)))
+    return list(flows)
+
+
+def _stale(old: Mapping[PortKey, ServicePort], new: Mapping[PortKey, ServicePort]) -> list[tuple[str, ...]]:
     flows: dict[tuple[str, ...], None] = {}
     for key, before in old.items():
         if before.protocol == "udp":

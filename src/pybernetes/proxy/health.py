@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,9 +11,10 @@ from pybernetes.api.types import core_v1
 from pybernetes.component.metrics import Counter
 from pybernetes.wire.http import Request, Response, Server, serve
 
+from .model import HealthPorts
+
 TO_BE_DELETED = "ToBeDeletedByClusterAutoscaler"  # the autoscaler's taint: load balancers should leave the node
 HEADERS = [("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff")]
-Services = Mapping[int, tuple[str, str, int]]  # health-check port -> namespace, service, local endpoints
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ class ServiceHealth:
         self._services: dict[int, tuple[str, str, int]] = {}
         self._servers: dict[int, list[Server]] = {}
 
-    async def sync(self, services: Services) -> list[Problem]:
+    async def sync(self, services: HealthPorts) -> list[Problem]:
         """Opens and closes ports; a port that cannot be opened is tried again at the next call."""
         self._services = dict(services)
         for port in [p for p in self._servers if p not in services]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pybernetes.api.types import core_v1, discovery_v1
@@ -11,6 +11,10 @@ PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 SERVICE_LABEL = "kubernetes.io/service-name"
 DEFAULT_AFFINITY_SECONDS = 10800
+
+
+ServiceKey = tuple[str, str]  # namespace, name
+HealthPorts = Mapping[int, tuple[str, str, int]]  # health-check port -> namespace, service, local endpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,15 @@ def service_ports(
 def sort_key(port: ServicePort) -> tuple[str, str]:
     """The order of services in the shared chains."""
     return (port.full_name, port.protocol)
+
+
+def health_ports(ports: Iterable[ServicePort]) -> HealthPorts:
+    """The health-check ports of services with externalTrafficPolicy Local."""
+    return {
+        port.health_port: (port.namespace, port.service, len(port.local_endpoints))
+        for port in ports
+        if port.health_port and port.local_only
+    }
 
 
 def cluster_ip(service: core_v1.Service, family: str) -> str:

@@ -7,19 +7,28 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from pybernetes.aio.clock import RealClock
 from pybernetes.api import types
 from pybernetes.api.types import core_v1
 from pybernetes.client.informer import Cache
 from pybernetes.component import flags
-from pybernetes.proxy.app import Pace, Proxier, ProxyServer
+from pybernetes.proxy.app import Pace, ProxyServer
+from pybernetes.proxy.backends import BackendError, Changes, Options, Services
+from pybernetes.proxy.backends.iptables.backend import IPTablesBackend
 from pybernetes.proxy.config import FLAGS, settings
 from pybernetes.proxy.health import ProxyHealth
-from pybernetes.proxy.iptables import IPTablesError
 from pybernetes.proxy.metrics import Metrics
 
 from .objects import at, service, slice_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+class Now(RealClock):
+    """The time of day stands still."""
+
+    def now(self) -> datetime:
+        return NOW
 
 
 class Informers:
@@ -52,7 +61,7 @@ class Kernel:
 
     async def restore(self, text: str) -> None:
         if self.broken:
-            raise IPTablesError("iptables-restore failed")
+            raise BackendError("iptables-restore failed")
         self.restored.append(text)
 
 
@@ -65,9 +74,12 @@ class Setting:
         values = flags.parse(
             "kube-proxy", FLAGS, ["--hostname-override=node1", "--cluster-cidr=10.244.0.0/16", *arguments]
         )
-        proxiers = [Proxier("IPv4", self.four, self.metrics), Proxier("IPv6", self.six, self.metrics)]
+        backends = [
+            IPTablesBackend("IPv4", self.four, self.metrics),
+            IPTablesBackend("IPv6", self.six, self.metrics),
+        ]
         self.proxy = ProxyServer(
-            settings(values), self.informers, proxiers, self.metrics, self.health, lambda: NOW, lambda: addresses or []
+            settings(values), self.informers, backends, self.metrics, self.health, Now(), lambda: addresses or []
         )
 
     def sync(self, reread: bool = False) -> bool:
@@ -212,3 +224,39 @@ def test_it_goes_on_after_changes_until_it_is_cancelled() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(scenario(Setting("--iptables-min-sync-period=0s")))
+
+
+class Listening:
+    """A backend that keeps what it is told, and fails when asked to."""
+
+    family = "IPv4"
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, tuple[int, int]]] = []
+        self.broken = False
+
+    async def sync(self, changes: Changes, services: Services, options: Options, *, reread: bool) -> bool:
+        self.told.append({name: (len(c.before), len(c.after)) for (_, name), c in changes.items()})
+        return not self.broken
+
+
+def test_a_backend_is_fed_changes_and_those_it_could_not_make_come_again() -> None:
+    setting, backend = Setting(), Listening()
+    setting.proxy = ProxyServer(
+        setting.proxy._settings, setting.informers, [backend], setting.metrics, setting.health, Now(), list
+    )
+    web, db = service("web", clusterIP="10.96.20.1"), service("db", clusterIP="10.96.20.2")
+    for each in (web, db):
+        setting.informers.put(each)
+    assert setting.sync()
+    setting.sync()
+    backend.broken = True
+    setting.informers.put(web, gone=True)
+    assert not setting.sync()
+    backend.broken = False
+    setting.informers.put(db, gone=True)
+    assert setting.sync()
+    setting.informers.put(web)
+    setting.informers.put(web, gone=True)
+    setting.sync()
+    assert backend.told == [{"web": (0, 1), "db": (0, 1)}, {}, {"web": (1, 0)}, {"web": (1, 0), "db": (1, 0)}, {}]

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from pybernetes.proxy.backends import Change
 from pybernetes.proxy.conntrack import stale_flows
-from pybernetes.proxy.model import ServicePort, sort_key
+from pybernetes.proxy.model import ServicePort
 
 from .objects import port
 
@@ -38,5 +39,5 @@ def udp(*ips: str, **fields: Any) -> ServicePort:
     ],
 )
 def test_flows(old: list[ServicePort], new: list[ServicePort], flows: list[str]) -> None:
-    found = stale_flows({sort_key(p): p for p in old}, {sort_key(p): p for p in new})
-    assert [" ".join(flow) for flow in found] == flows
+    change = Change(old, new)
+    assert [" ".join(flow) for flow in stale_flows({("default", "dns"): change})] == flows

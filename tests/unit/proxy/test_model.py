@@ -2,8 +2,8 @@
 
 import pytest
 
+from pybernetes.proxy.backends.iptables.rules import Options, desired
 from pybernetes.proxy.model import Where, service_ports
-from pybernetes.proxy.rules import Options, desired
 
 from .objects import at, port, service, slice_of
 

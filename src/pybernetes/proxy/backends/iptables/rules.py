@@ -11,7 +11,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .model import Endpoint, ServicePort
+from ... import backends
+from ...model import Endpoint, ServicePort
 
 Chains = dict[str, list[str]]  # rules of each chain, without "-A CHAIN "
 Jump = tuple[str, str, str]  # table, built-in chain, rule
@@ -30,17 +31,11 @@ LAST_RULE = "kubernetes service nodeports; NOTE: this must be the last rule in t
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """kube-proxy's flags that shape rules."""
+class Options(backends.Options):
+    """What shapes rules: the flags, the family, and what this machine's iptables can do."""
 
-    cluster_cidr: str = ""
-    masquerade_all: bool = False
-    masquerade_bit: int = 14
-    node_port_addresses: tuple[str, ...] = ()  # this node's addresses in --nodeport-addresses; empty: all
-    random_fully: bool = True
     family: str = "IPv4"
-    pod_interface: str = ""  # instead of the CIDR: pods' traffic comes in here ("cni0", or with a prefix "veth+")
-    localhost_node_ports: bool = True
+    random_fully: bool = True
 
     def host(self, address: str) -> str:
         """The CIDR of one address."""
@@ -68,12 +63,11 @@ class Options:
 
 @dataclass(slots=True)
 class Desired:
-    """Own chains of the tables, and health-check ports."""
+    """Own chains of the tables."""
 
     nat: Chains = field(default_factory=dict)
     filter: Chains = field(default_factory=dict)
     mangle: Chains = field(default_factory=lambda: {CANARY: []})
-    health: dict[int, tuple[str, str, int]] = field(default_factory=dict)  # port -> namespace, service, local endpoints
 
     @property
     def tables(self) -> dict[str, Chains]:
@@ -126,8 +120,6 @@ def desired(ports: Iterable[ServicePort], options: Options) -> Desired:
             _add_served(result, port, options)
         else:
             _add_refused(result.filter, port, options)
-        if port.health_port and port.local_only:
-            result.health[port.health_port] = (port.namespace, port.service, len(port.local_endpoints))
     _add_last(result.nat, options)
     return result
 

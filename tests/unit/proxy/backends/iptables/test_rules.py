@@ -8,10 +8,10 @@ import yaml
 
 from pybernetes.api import types
 from pybernetes.api.types import core_v1, discovery_v1
+from pybernetes.proxy.backends.iptables.rules import FIREWALL, JUMPS, MARK_DROP, Chains, Options, desired
 from pybernetes.proxy.model import service_ports
-from pybernetes.proxy.rules import FIREWALL, JUMPS, MARK_DROP, Chains, Options, desired
 
-CASES = sorted((Path(__file__).parents[2] / "golden" / "node" / "proxy").glob("*.yaml"))
+CASES = sorted((Path(__file__).parents[4] / "golden" / "node" / "proxy").glob("*.yaml"))
 NODE_ADDRESS = "10.78.0.2"
 API = {"name": "kubernetes", "namespace": "default"}
 API_SPEC = {"clusterIP": "10.96.0.1", "ports": [{"name": "https", "port": 443}]}

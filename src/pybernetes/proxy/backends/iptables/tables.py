@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from .. import BackendError
 from .rules import CANARY, EXTERNAL, FORWARD, JUMPS, MARK_MASQ, NODEPORTS, POSTROUTING, SERVICES, Chains, Jump
 
 State = dict[str, Chains]  # chains of each table
@@ -21,10 +22,6 @@ OWN_PREFIXES = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-FW-", "KUBE-XLB-", 
 # Chains that only the proxy fills; KUBE-FIREWALL and KUBE-MARK-DROP are the kubelet's too and stay at clean-up.
 OWN_CHAINS = frozenset({SERVICES, EXTERNAL, NODEPORTS, POSTROUTING, FORWARD, MARK_MASQ, CANARY, "KUBE-PROXY-FIREWALL"})
 SHARED_CHAINS = frozenset({"KUBE-FIREWALL", "KUBE-MARK-DROP"})
-
-
-class IPTablesError(Exception):
-    """A binary is missing, or refused; the text is its own."""
 
 
 def parse(text: str) -> State:
@@ -112,11 +109,11 @@ class Tables(Protocol):
     """What the proxy needs of one family's iptables."""
 
     async def save(self) -> str:
-        """iptables-save's output. IPTablesError."""
+        """iptables-save's output. BackendError."""
         ...
 
     async def restore(self, text: str) -> None:
-        """Applies all of a table's changes, or none. IPTablesError."""
+        """Applies all of a table's changes, or none. BackendError."""
         ...
 
 
@@ -150,7 +147,7 @@ def version_of(text: str) -> tuple[int, ...]:
 
 
 async def run(command: Sequence[str], text: str = "") -> str:
-    """The output of a program that succeeds. IPTablesError otherwise."""
+    """The output of a program that succeeds. BackendError otherwise."""
     pipe = asyncio.subprocess.PIPE
     # Input comes from a file in memory: a program that ends early cannot break the writing of it.
     given = os.memfd_create("iptables-input") if text else asyncio.subprocess.DEVNULL
@@ -161,11 +158,11 @@ async def run(command: Sequence[str], text: str = "") -> str:
                 file.seek(0)
         process = await asyncio.create_subprocess_exec(*command, stdin=given, stdout=pipe, stderr=pipe)
     except OSError as error:
-        raise IPTablesError(f"{command[0]} cannot be run: {error.strerror}: is its package installed?") from error
+        raise BackendError(f"{command[0]} cannot be run: {error.strerror}: is its package installed?") from error
     finally:
         if text:
             os.close(given)
     output, problems = await process.communicate()
     if process.returncode:
-        raise IPTablesError(f"{' '.join(command)} failed ({process.returncode}): {problems.decode().strip()}")
+        raise BackendError(f"{' '.join(command)} failed ({process.returncode}): {problems.decode().strip()}")
     return output.decode()
