@@ -18,8 +18,9 @@ from pybernetes.client.kubeconfig import Config
 from pybernetes.client.rest import RESTClient
 from pybernetes.kubelet import cleanup
 from pybernetes.kubelet.app import Kubelet
+from pybernetes.kubelet.network.bridge import BridgeNetwork
 from pybernetes.kubelet.options import KubeletOptions
-from pybernetes.kubelet.process import docker_kubelet, host_addresses
+from pybernetes.kubelet.process import assemble, host_addresses
 from pybernetes.kubelet.runtime.docker import DockerRuntime
 from pybernetes.store.sqlite import SQLiteStore
 from pybernetes.wire.http import serve
@@ -92,18 +93,20 @@ async def running_node(static_pods: bool = True) -> AsyncIterator[TestNode]:
     await server.start()
     url = f"http://127.0.0.1:{server.port}"
     http, client, runtime = HTTPClient(url), RESTClient(Config(url), "kubelet"), DockerRuntime(endpoint())
+    network = BridgeNetwork(options.root_dir, runtime.sandbox_pid, bridge=BRIDGE)
     registry = await serve(Registry().handle, "127.0.0.1", REGISTRY_PORT)
     informers = InformerFactory(client)
     try:
-        async with docker_kubelet(options, client, informers, runtime, bridge=BRIDGE) as kubelet:
-            tasks = [asyncio.ensure_future(kubelet.run()), asyncio.ensure_future(informers.run())]
-            try:
-                yield TestNode(http, client, runtime, kubelet, folder, addresses[0], url)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+        kubelet = await assemble(runtime, options, client, informers, network)
+        tasks = [asyncio.ensure_future(kubelet.run()), asyncio.ensure_future(informers.run())]
+        try:
+            yield TestNode(http, client, runtime, kubelet, folder, addresses[0], url)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
     finally:
+        network.close()
         await registry.stop(0)
         await runtime.close()
         await client.close()

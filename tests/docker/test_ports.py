@@ -74,7 +74,6 @@ async def port() -> AsyncIterator[HTTPClient]:
         server = KubeletServer(
             node.kubelet,
             node.runtime,
-            sandbox_pid=node.runtime.sandbox_pid,
             memory=1 << 30,
             configz=b"{}",
             registry=Registry(),

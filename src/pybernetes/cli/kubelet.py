@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pybernetes.client.kubeconfig import Config
     from pybernetes.client.rest import RESTClient
     from pybernetes.kubelet.app import Kubelet
-    from pybernetes.kubelet.runtime.docker import DockerRuntime
+    from pybernetes.kubelet.interfaces import PodNetwork, Runtime
 
 _log = logging.getLogger(__name__)
 
@@ -119,22 +119,22 @@ async def _bootstrap(chosen: Settings, config: Config) -> None:
 
 async def _run_hollow(chosen: Settings, client: RESTClient) -> None:
     from pybernetes.client.informer import InformerFactory
-    from pybernetes.kubelet.app import run_hollow
+    from pybernetes.kubelet.app import hollow_kubelets, run_all
 
     informers = InformerFactory(client)
     name, count = chosen.options.hostname_override, chosen["hollow-nodes"]
     names = [name] if count == 1 else [f"{name}-{number}" for number in range(count)]
     async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
-        await _serve_health(chosen, stack)
+        kubelets = hollow_kubelets(client, informers, names, max_pods=chosen.options.max_pods)
+        await _serve_health(chosen, kubelets, stack)
         group.create_task(informers.run())
-        await run_hollow(client, informers, names, max_pods=chosen.options.max_pods)
+        await run_all(kubelets)
 
 
 async def _run_docker(chosen: Settings, client: RESTClient) -> None:
     import os
 
-    from pybernetes.client.informer import InformerFactory
-    from pybernetes.kubelet.process import docker_kubelet
+    from pybernetes.kubelet.network.bridge import BridgeNetwork
     from pybernetes.kubelet.runtime.docker import DockerRuntime
 
     if os.geteuid() != 0:
@@ -144,20 +144,30 @@ async def _run_docker(chosen: Settings, client: RESTClient) -> None:
         runtime = DockerRuntime(endpoint, chosen["pod-infra-container-image"])
     except ValueError as error:
         raise UsageError(str(error)) from error
+    network = BridgeNetwork(
+        chosen.options.root_dir,
+        runtime.sandbox_pid,
+        bridge=chosen["pod-bridge"],
+        cluster_cidr=chosen["non-masquerade-cidr"],
+    )
+    try:
+        await _run_host(chosen, client, runtime, network)
+    finally:
+        network.close()
+        await runtime.close()
+
+
+async def _run_host(chosen: Settings, client: RESTClient, runtime: Runtime, network: PodNetwork) -> None:
+    """A node of this machine on whatever runtime."""
+    from pybernetes.client.informer import InformerFactory
+    from pybernetes.kubelet.process import assemble
+
     informers = InformerFactory(client)
+    kubelets: list[Kubelet] = []
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(runtime.close)
-        await _serve_health(chosen, stack)
-        kubelet = await stack.enter_async_context(
-            docker_kubelet(
-                chosen.options,
-                client,
-                informers,
-                runtime,
-                bridge=chosen["pod-bridge"],
-                cluster_cidr=chosen["non-masquerade-cidr"],
-            )
-        )
+        await _serve_health(chosen, kubelets, stack)
+        kubelet = await assemble(runtime, chosen.options, client, informers, network)
+        kubelets.append(kubelet)
         await _serve(chosen, client, kubelet, runtime, stack)
         async with asyncio.TaskGroup() as group:
             group.create_task(informers.run())
@@ -186,21 +196,26 @@ async def _rotate(chosen: Settings, client: RESTClient) -> None:
         await asyncio.sleep(ROTATION_CHECK_SECONDS)
 
 
-async def _serve_health(chosen: Settings, stack: AsyncExitStack) -> None:
+async def _serve_health(chosen: Settings, kubelets: list[Kubelet], stack: AsyncExitStack) -> None:
+    """The plain port; `kubelets` may get longer later."""
     from pybernetes.kubelet.server.handlers import loopback_health
 
     host, port = chosen["healthz-bind-address"], chosen["healthz-port"]
     if not port:
         return
+
+    def sync_loop() -> str:
+        return next(filter(None, (kubelet.sync_loop.check() for kubelet in kubelets)), "")
+
     try:
-        server = await loopback_health(host, port)
+        server = await loopback_health(host, port, sync_loop)
     except OSError as error:
         raise Failure(f"--healthz-port={port}: {error.strerror or error}") from error
     stack.push_async_callback(server.stop, 0)
 
 
 async def _serve(
-    chosen: Settings, client: RESTClient, kubelet: Kubelet, runtime: DockerRuntime, stack: AsyncExitStack
+    chosen: Settings, client: RESTClient, kubelet: Kubelet, runtime: Runtime, stack: AsyncExitStack
 ) -> None:
     from pybernetes.component.metrics import Registry, process_metrics
     from pybernetes.kubelet import node
@@ -223,7 +238,6 @@ async def _serve(
         server = KubeletServer(
             kubelet,
             runtime,
-            sandbox_pid=runtime.sandbox_pid,
             memory=node.read_machine(options.root_dir).memory_bytes,
             configz=kubelet_settings.configz(chosen, await runtime.cgroup_driver()),
             registry=registry,

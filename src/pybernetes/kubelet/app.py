@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.quantity import Quantity
@@ -20,34 +20,23 @@ from . import admission, dns, pod, static
 from . import node as n
 from .cluster import APICluster
 from .events import Event
+from .health import SyncLoopMonitor
 from .hollow import HollowCgroups, HollowNetwork, HollowProber, HollowVolumes
 from .images import ImagePuller
+from .interfaces import Cgroups, PodNetwork, Prober, Runtime, Volumes
 from .nodekeeper import NodeKeeper
 from .options import KubeletOptions
 from .recorder import Recorder
-from .resourcekeeper import ImageStore, ResourceKeeper, VolumeUse
+from .resourcekeeper import ResourceKeeper
 from .runtime.hollow import HollowRuntime
-from .runtime.types import Container, Runtime, RuntimeFailure, Sandbox
-from .worker import Cgroups, Node, Parts, PodNetwork, PodWorker, Prober, Volumes
+from .runtime.types import Container, RuntimeFailure, Sandbox
+from .worker import Node, Parts, PodWorker
 
 logger = logging.getLogger(__name__)
 
 RELIST_SECONDS = 10.0  # the back-stop of pushed changes
 RECONNECT_SECONDS = 1.0
 KEPT_RUNS = 2  # dead containers that are kept beyond the newest run, for kubectl logs --previous
-
-
-class NodeNetwork(Protocol):
-    """What the node itself needs of its pods' network."""
-
-    @property
-    def problem(self) -> str:
-        """Why pods cannot have a network yet, "" where they can."""
-        ...
-
-    def set_range(self, cidr: str) -> None: ...
-
-    async def keep_only(self, sandbox_ids: Collection[str], busy: Collection[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +48,8 @@ class Machinery:
     volumes: Volumes
     prober: Prober
     cgroups: Cgroups
-    node_network: NodeNetwork | None = None
-    known_pods: Callable[[], Sequence[str]] = list  # uids that the disk knows of
-    image_store: ImageStore | None = None
-    volume_use: VolumeUse | None = None
+    runtime_name: str
+    on_host: bool = True  # False: memory, disk, files of this machine are not the node's, as with hollow ones
 
 
 def system_now() -> datetime:
@@ -104,8 +91,17 @@ class Kubelet:
         self._workers: dict[str, PodWorker] = {}
         self._done: set[str] = set()  # uids whose object was let go: late updates of them start nothing
         self._closing: set[asyncio.Task[None]] = set()
-        self._runtime_problem = ""
-        self.pressure: tuple[str, ...] = ()
+        self.sync_loop = SyncLoopMonitor(self._clock, options.sync_seconds)
+        self._resources = ResourceKeeper(
+            options,
+            machinery.runtime,
+            machinery.volumes,
+            lambda: self._workers,
+            self.keeper.check_soon,
+            self._clock,
+            now,
+        )
+        self._parts = self._make_parts()
 
     # What the kubelet's ports tell.
 
@@ -117,6 +113,11 @@ class Kubelet:
     def worker(self, namespace: str, name: str) -> PodWorker | None:
         found = (w for w in self._workers.values() if w.machine.pod.metadata.name == name)
         return next((w for w in found if w.machine.pod.metadata.namespace == namespace), None)
+
+    @property
+    def pressure(self) -> tuple[str, ...]:
+        """MemoryPressure, DiskPressure, PIDPressure: those that the node has."""
+        return self._resources.pressure
 
     @property
     def allocatable(self) -> Mapping[str, Quantity]:
@@ -140,12 +141,9 @@ class Kubelet:
 
     async def _facts(self) -> n.NodeFacts:
         facts = self._node_facts()
-        problems = [self._machinery.node_network.problem] if self._machinery.node_network is not None else []
-        problems = [
-            f"container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:{text}"
-            for text in problems
-            if text
-        ]
+        text = self._machinery.network.problem
+        reason = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:"
+        problems = [reason + text] if text else []
         try:
             name, version = await self._runtime.version()
             facts = replace(facts, runtime=f"{name}://{version}", images=await self._runtime.images())
@@ -155,7 +153,7 @@ class Kubelet:
 
     async def run(self) -> None:
         """Registers, then keeps the node's pods as the API wants them."""
-        self._parts = self._make_parts(await self._facts())
+        self.sync_loop.entered()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._recorder.run())
@@ -164,12 +162,10 @@ class Kubelet:
                     group.create_task(self._keep_node())
                 group.create_task(self._watch_runtime())
                 group.create_task(self._relist())
-                if self._machinery.node_network is not None:
-                    group.create_task(self._keep_range(self._machinery.node_network))
+                if self._machinery.on_host:
+                    group.create_task(self._keep_range(self._machinery.network))
                     group.create_task(self._refresh())
-                if self._machinery.image_store is not None and self._machinery.volume_use is not None:
-                    keeper = self._resource_keeper(self._machinery.image_store, self._machinery.volume_use)
-                    group.create_task(keeper.run())
+                    group.create_task(self._resources.run())
                 if self.options.pod_manifest_path:
                     group.create_task(self._watch_files())
                 self._pods.add_handler(self.on_pod)
@@ -181,28 +177,21 @@ class Kubelet:
         about.metadata.name = self.options.hostname_override
         self._recorder.record(about, Event("Normal", "Starting", "Starting kubelet."))
         await self.keeper.register()
-        if self._machinery.node_network is not None:
+        if self._machinery.on_host:
             text = "Updated Node Allocatable limit across pods"
             self._recorder.record(self.keeper.node, Event("Normal", "NodeAllocatableEnforced", text))
         async with asyncio.TaskGroup() as group:
             group.create_task(self.keeper.keep_status())
             group.create_task(self.keeper.keep_lease())
 
-    def _resource_keeper(self, store: ImageStore, volumes: VolumeUse) -> ResourceKeeper:
-        def changed(pressure: tuple[str, ...]) -> None:
-            self.pressure = pressure
-            self.keeper.check_soon()
-
-        return ResourceKeeper(self.options, store, volumes, lambda: self._workers, changed, self._clock, self._now)
-
-    def _make_parts(self, facts: n.NodeFacts) -> Parts:
+    def _make_parts(self) -> Parts:
         options, machinery = self.options, self._machinery
         node = Node(
             options.hostname_override,
             options.node_ip,
+            machinery.runtime_name,
             self._machine.memory_bytes,
-            n.allocatable(facts),
-            facts.runtime.partition(":")[0] or "docker",
+            n.allocatable(self._node_facts()),
             dns.Cluster(options.cluster_dns, options.cluster_domain),
             _host_resolver(options.resolv_conf),
             options.pod_logs_dir,
@@ -221,7 +210,7 @@ class Kubelet:
             self._now,
         )
 
-    async def _keep_range(self, network: NodeNetwork) -> None:
+    async def _keep_range(self, network: PodNetwork) -> None:
         """The range for the pods' addresses, as soon as the node has one."""
         cidr = ""
         while True:
@@ -366,6 +355,7 @@ class Kubelet:
                         mine = [c for c in containers if c.pod_uid == uid]
                         worker.observe(epoch, [s for s in sandboxes if s.uid == uid], mine)
                 await self._collect_garbage(sandboxes, containers)
+                self.sync_loop.entered()
             except (RuntimeFailure, OSError) as error:
                 logger.warning("relisting containers: %s", error)
 
@@ -391,11 +381,10 @@ class Kubelet:
                 await self._runtime.remove_sandbox(sandbox.id)
             elif not sandbox.ready and sandbox.attempt < newest[sandbox.uid]:
                 await self._runtime.remove_sandbox(sandbox.id)
-        if self._machinery.node_network is not None:
-            kept = {s.id for s in sandboxes} | self._young_sandboxes()
-            busy = {uid for uid, w in self._workers.items() if w.machine.sandbox_step == "create"}
-            await self._machinery.node_network.keep_only(kept, busy)
-        for uid in self._machinery.known_pods():
+        kept = {s.id for s in sandboxes} | self._young_sandboxes()
+        busy = {uid for uid, w in self._workers.items() if w.machine.creates_sandbox}
+        await self._machinery.network.keep_only(kept, busy)
+        for uid in self._machinery.volumes.known():
             if uid not in self._workers:
                 await self._machinery.volumes.remove(uid)
         self._machinery.cgroups.keep_only(self._workers)
@@ -409,7 +398,7 @@ class Kubelet:
         while True:
             await self._clock.sleep(self.options.sync_seconds)
             for worker in list(self._workers.values()):
-                if worker.machine.volumes == "ready" and not worker.machine.finished:
+                if worker.machine.volumes_ready and not worker.machine.finished:
                     await self._machinery.volumes.refresh(worker.pod_with_ips())
 
 
@@ -463,11 +452,17 @@ def hollow_machine(cpus: int = 32, memory_bytes: int = 256 << 30) -> n.Machine:
 def hollow_machinery(pod_cidr: str = "10.244.0.0/14", network: PodNetwork | None = None) -> Machinery:
     """Parts without processes; nodes of one process share a network so that their pods' addresses differ."""
     return Machinery(
-        HollowRuntime(), network or HollowNetwork(pod_cidr), HollowVolumes(), HollowProber(), HollowCgroups()
+        HollowRuntime(),
+        network or HollowNetwork(pod_cidr),
+        HollowVolumes(),
+        HollowProber(),
+        HollowCgroups(),
+        "hollow",
+        on_host=False,
     )
 
 
-async def run_hollow(
+def hollow_kubelets(
     client: Client,
     informers: Informers,
     names: Sequence[str],
@@ -476,8 +471,8 @@ async def run_hollow(
     pod_cidr: str = "10.244.0.0/14",
     max_pods: int = 110,
     clock: Clock | None = None,
-) -> None:
-    """Nodes without processes, until cancelled: one watch for all their pods. The caller runs the informers."""
+) -> list[Kubelet]:
+    """Nodes without processes, to be run: one watch for all their pods. The caller runs the informers."""
     pods = informers.informer(core.Pod, field_selector="spec.nodeName!=")
     pods.add_index("node", by_node)
     handlers: dict[str, list[Handler[core.Pod]]] = {}
@@ -488,15 +483,22 @@ async def run_hollow(
 
     pods.add_handler(dispatch)
     network, shape = HollowNetwork(pod_cidr), machine or hollow_machine()
+    return [
+        Kubelet(
+            KubeletOptions(name, max_pods=max_pods, resolv_conf=""),
+            client,
+            _Share(pods, name, handlers),
+            None,
+            machinery=hollow_machinery(network=network),
+            machine=shape,
+            clock=clock,
+        )
+        for name in names
+    ]
+
+
+async def run_all(kubelets: Sequence[Kubelet]) -> None:
+    """Until cancelled."""
     async with asyncio.TaskGroup() as group:
-        for name in names:
-            kubelet = Kubelet(
-                KubeletOptions(name, max_pods=max_pods, resolv_conf=""),
-                client,
-                _Share(pods, name, handlers),
-                None,
-                machinery=hollow_machinery(network=network),
-                machine=shape,
-                clock=clock,
-            )
+        for kubelet in kubelets:
             group.create_task(kubelet.run())

@@ -82,7 +82,7 @@ def settings(limits: PodLimits, unified: bool) -> dict[str, str]:
 
 
 class PodCgroups:
-    """Implements worker.Cgroups with the cgroupfs driver. With systemd's the slices are Docker's to make, without pod limits."""
+    """Implements interfaces.Cgroups with the cgroupfs driver. With systemd's the slices are Docker's to make, without pod limits."""
 
     def __init__(self, driver: str, root: Path = ROOT) -> None:
         self._root = root

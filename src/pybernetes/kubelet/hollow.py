@@ -18,6 +18,16 @@ class HollowNetwork:
         self._network = ipaddress.ip_network(cidr)
         self._next = itertools.cycle(range(2, self._network.num_addresses - 1))
 
+    @property
+    def problem(self) -> str:
+        return ""
+
+    def set_range(self, cidr: str) -> None:
+        pass
+
+    async def keep_only(self, sandbox_ids: Collection[str], busy: Collection[str]) -> None:
+        pass
+
     async def setup(self, sandbox: Sandbox, pod: core.Pod) -> tuple[str, ...]:
         return (str(self._network[next(self._next)]),)
 
@@ -47,6 +57,12 @@ class HollowVolumes:
 
     async def refresh(self, pod: core.Pod) -> None:
         pass
+
+    def used_bytes(self, pod: core.Pod, volume: core.Volume) -> int:
+        return 0
+
+    def known(self) -> Collection[str]:
+        return ()
 
 
 class HollowProber:

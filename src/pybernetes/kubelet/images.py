@@ -14,7 +14,8 @@ from typing import Any
 
 from pybernetes.api.types import core_v1 as core
 
-from .runtime.types import Image, Runtime, RuntimeFailure
+from .interfaces import ImageService
+from .runtime.types import Image, RuntimeFailure
 
 logger = logging.getLogger(__name__)
 
@@ -100,9 +101,9 @@ def encoded(auth: Mapping[str, str]) -> str:
 
 
 class ImagePuller:
-    """Implements worker.Images."""
+    """Implements interfaces.Images."""
 
-    def __init__(self, runtime: Runtime, get_secret: GetSecret) -> None:
+    def __init__(self, runtime: ImageService, get_secret: GetSecret) -> None:
         self._runtime, self._get_secret = runtime, get_secret
 
     async def pull(self, pod: core.Pod, image: str) -> Image:

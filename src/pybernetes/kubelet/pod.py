@@ -316,7 +316,7 @@ class PodMachine:
         self,
         pod: core.Pod,
         host_ips: Sequence[str],
-        runtime_name: str = "docker",
+        runtime_name: str,
         rejected: tuple[str, str] | None = None,
     ) -> None:
         self.pod = pod
@@ -354,6 +354,16 @@ class PodMachine:
     @property
     def terminating(self) -> bool:
         return self.pod.metadata.deletion_timestamp is not None or self.failed is not None
+
+    @property
+    def volumes_ready(self) -> bool:
+        """Its volumes are made, and not yet being taken down."""
+        return self.volumes == "ready"
+
+    @property
+    def creates_sandbox(self) -> bool:
+        """A sandbox is being made, of which nobody knows the id yet."""
+        return self.sandbox_step == "create"
 
     @property
     def finished(self) -> bool:

@@ -14,7 +14,8 @@ from pybernetes.client.http import Answer, HTTPClient
 
 from . import grpcprobe
 from .events import pod_text
-from .runtime.types import Runtime, RuntimeFailure
+from .interfaces import RuntimeService
+from .runtime.types import RuntimeFailure
 
 USER_AGENT = "kube-probe/1.37"
 LIFECYCLE_AGENT = "kube-lifecycle/1.37"
@@ -119,9 +120,9 @@ async def _get(url: str, headers: Sequence[tuple[str, str]]) -> Answer:
 
 
 class RuntimeProber:
-    """Implements worker.Prober on a runtime and the pods' network."""
+    """Implements interfaces.Prober on a runtime and the pods' network."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: RuntimeService) -> None:
         self._runtime = runtime
 
     async def probe(

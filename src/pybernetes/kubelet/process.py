@@ -1,12 +1,10 @@
-"""One kubelet on the Docker engine, put together (upstream: cmd/kubelet/app/server.go)."""
+"""One kubelet on this machine, put together (upstream: cmd/kubelet/app/server.go)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from pybernetes.aio.clock import RealClock
@@ -17,31 +15,32 @@ from . import cgroups
 from . import node as n
 from .app import Kubelet, Machinery, pod_informer, system_now
 from .cluster import APICluster
-from .network.bridge import BridgeNetwork
+from .interfaces import PodNetwork, Runtime
+from .network.delegated import RuntimeNetwork
 from .options import KubeletOptions
 from .prober import RuntimeProber
 from .recorder import Recorder
-from .runtime.docker import DockerRuntime
 from .runtime.types import RuntimeFailure
 from .volumes.manager import VolumeManager
 
 logger = logging.getLogger(__name__)
 
 
-@asynccontextmanager
-async def docker_kubelet(
+async def assemble(
+    runtime: Runtime,
     options: KubeletOptions,
     client: Client,
     informers: Informers,
-    runtime: DockerRuntime,
-    *,
-    bridge: str,
-    cluster_cidr: str = "",
-) -> AsyncIterator[Kubelet]:
-    """A kubelet to be run; the caller runs the informers. What it made stays when this ends, so that the next takes it over."""
+    network: PodNetwork | None = None,
+) -> Kubelet:
+    """A kubelet of this machine, to be run; waits for a runtime that does not answer yet. The caller runs the informers.
+
+    Without a network of the kubelet's own the runtime makes the pods'. What a kubelet has made stays when it ends, so that
+    the next takes it over; runtime and network are the caller's to close.
+    """
     machine = n.read_machine(options.root_dir)
     Path(options.root_dir).mkdir(parents=True, exist_ok=True)
-    driver = await _driver(runtime)
+    runtime_name, driver = await _answered(runtime)
     if runtime.restrictions():
         logger.warning(runtime.restrictions())
     recorder = Recorder(client, options.hostname_override, system_now)
@@ -55,35 +54,30 @@ async def docker_kubelet(
         cluster_domain=options.cluster_domain,
         allocatable=lambda: allocatable,
     )
-    network = BridgeNetwork(options.root_dir, runtime.sandbox_pid, bridge=bridge, cluster_cidr=cluster_cidr)
     pod_cgroups = cgroups.PodCgroups(driver)
-    top = cgroups.kubepods_settings(machine.cpus, allocatable["memory"].value(), pod_cgroups.unified)
-    pod_cgroups.prepare(top)
-    machinery = Machinery(
-        runtime, network, volumes, RuntimeProber(runtime), pod_cgroups, network, volumes.known, runtime, volumes
-    )
-    kubelet = Kubelet(
+    pod_cgroups.prepare(cgroups.kubepods_settings(machine.cpus, allocatable["memory"].value(), pod_cgroups.unified))
+    return Kubelet(
         options,
         client,
         pod_informer(informers, options.hostname_override),
         None,
-        machinery=machinery,
+        machinery=Machinery(
+            runtime, network or RuntimeNetwork(), volumes, RuntimeProber(runtime), pod_cgroups, runtime_name
+        ),
         cluster=cluster,
         recorder=recorder,
         machine=machine,
         clock=RealClock(),
     )
-    async with AsyncExitStack() as stack:
-        stack.callback(network.close)
-        yield kubelet
 
 
-async def _driver(runtime: DockerRuntime) -> str:
-    """Docker's cgroup driver; waits for a daemon that does not answer yet."""
+async def _answered(runtime: Runtime) -> tuple[str, str]:
+    """The runtime's name and cgroup driver, once it answers."""
     said = ""
     while True:
         try:
-            return await runtime.cgroup_driver()
+            name, _ = await runtime.version()
+            return name, await runtime.cgroup_driver()
         except RuntimeFailure as error:
             if str(error) != said:
                 logger.warning("%s; waiting for it", error)

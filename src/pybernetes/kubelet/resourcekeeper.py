@@ -5,45 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 from pybernetes.aio.clock import Clock
-from pybernetes.api.types import core_v1 as core
 
 from . import eviction, pod
 from .config import cgroup_parent
 from .eviction import Amount, Candidate
 from .images import ImageRecord, to_free, to_remove
+from .interfaces import ImageService, Volumes
 from .options import KubeletOptions
-from .runtime.types import Image, RuntimeFailure
-from .server.stats import usage
+from .runtime.types import RuntimeFailure
+from .usage import usage
 from .worker import PodWorker
 
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 10.0  # as upstream's monitoring interval
 IMAGE_SECONDS = 300.0  # as upstream's ImageGCPeriod
-
-
-class ImageStore(Protocol):
-    """The runtime's images."""
-
-    async def images(self) -> Sequence[Image]: ...
-
-    async def remove_image(self, image: str) -> None: ...
-
-    async def image_ids_in_use(self) -> set[str]: ...
-
-    async def image_root(self) -> str:
-        """The directory that images lie in."""
-        ...
-
-
-class VolumeUse(Protocol):
-    def used_bytes(self, pod: core.Pod, volume: core.Volume) -> int: ...
 
 
 def meminfo(text: str) -> Amount:
@@ -71,22 +52,22 @@ def amounts(root_dir: str, image_root: str) -> dict[str, Amount]:
 
 
 class ResourceKeeper:
-    """`changed` is told of the node's pressure whenever it is another."""
+    """`pressure` holds the node's conditions that are true now; `changed` is called whenever they are others."""
 
     def __init__(
         self,
         options: KubeletOptions,
-        store: ImageStore,
-        volumes: VolumeUse,
+        images: ImageService,
+        volumes: Volumes,
         workers: Callable[[], Mapping[str, PodWorker]],
-        changed: Callable[[tuple[str, ...]], None],
+        changed: Callable[[], None],
         clock: Clock,
         now: Callable[[], datetime],
     ) -> None:
-        self._options, self._store, self._volumes = options, store, volumes
+        self._options, self._images, self._volumes = options, images, volumes
         self._workers, self._changed, self._clock, self._now = workers, changed, clock, now
         self._last_short: dict[str, datetime] = {}
-        self._pressure: tuple[str, ...] = ()
+        self.pressure: tuple[str, ...] = ()  # MemoryPressure, DiskPressure, PIDPressure
         self._seen: dict[str, ImageRecord] = {}
 
     async def run(self) -> None:
@@ -95,7 +76,7 @@ class ResourceKeeper:
         while True:
             try:
                 await self._check()
-                if since_images >= IMAGE_SECONDS or "DiskPressure" in self._pressure:
+                if since_images >= IMAGE_SECONDS or "DiskPressure" in self.pressure:
                     since_images = 0.0
                     await self._free_images()
             except (RuntimeFailure, OSError) as error:
@@ -105,13 +86,13 @@ class ResourceKeeper:
 
     async def _check(self) -> None:
         now = self._now()
-        present = amounts(self._options.root_dir, await self._store.image_root())
+        present = amounts(self._options.root_dir, await self._images.image_root())
         lacking = eviction.short(self._options.eviction_hard, present)
         self._last_short |= {signal: now for signal in lacking}
         fresh = eviction.pressure(self._last_short, now)
-        if fresh != self._pressure:
-            self._pressure = fresh
-            self._changed(fresh)
+        if fresh != self.pressure:
+            self.pressure = fresh
+            self._changed()
         if lacking:
             self._evict_one(lacking[0], present[lacking[0]])
         await self._evict_over_limit()
@@ -131,7 +112,7 @@ class ResourceKeeper:
         for worker in list(self._workers().values()):
             owner = worker.machine.pod
             limited = [v for v in owner.spec.volumes if v.empty_dir is not None and v.empty_dir.size_limit is not None]
-            if not limited or worker.machine.volumes != "ready" or worker.machine.finished:
+            if not limited or not worker.machine.volumes_ready or worker.machine.finished:
                 continue
             used = {v.name: await asyncio.to_thread(self._volumes.used_bytes, owner, v) for v in limited}
             message = eviction.over_limit(owner, used)
@@ -140,15 +121,15 @@ class ResourceKeeper:
 
     async def _free_images(self) -> None:
         now, policy = self._now(), self._options.image_gc
-        in_use = await self._store.image_ids_in_use()
+        in_use = set(await self._images.image_ids_in_use())
         records = {}
-        for image in await self._store.images():
+        for image in await self._images.images():
             known = self._seen.get(image.id) or ImageRecord(image, now, datetime.min.replace(tzinfo=now.tzinfo))
             last = now if image.id in in_use else known.last_used
             records[image.id] = ImageRecord(image, known.first_seen, last)
         self._seen = records
-        disk = os.statvfs(await self._store.image_root())
+        disk = os.statvfs(await self._images.image_root())
         wanted = to_free(policy, disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize)
         for image in to_remove(list(records.values()), in_use, wanted, policy, now) if wanted > 0 else ():
             logger.info("removing image %s to free %d bytes", image.names[0] if image.names else image.id, image.size)
-            await self._store.remove_image(image.id)
+            await self._images.remove_image(image.id)

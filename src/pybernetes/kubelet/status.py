@@ -33,7 +33,7 @@ class PodView:
     """What is known of a pod on this node."""
 
     containers: Mapping[str, ContainerView]
-    runtime_name: str = "docker"
+    runtime_name: str  # the scheme of container ids
     sandbox_ready: bool = False
     ips: Sequence[str] = ()
     host_ips: Sequence[str] = ()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
 import msgspec
 
@@ -20,92 +19,12 @@ from pybernetes.api.types import core_v1 as core
 from . import config, dns, pod
 from .events import ERR_IMAGE_NEVER_PULL, ERR_IMAGE_PULL, POST_START_HOOK_ERROR, RUN_CONTAINER_ERROR, Event
 from .eviction import EVICTED
-from .runtime.types import Container, ContainerConfig, Image, Mount, Runtime, RuntimeFailure, Sandbox, SandboxConfig
+from .interfaces import Cgroups, Cluster, Images, PodNetwork, Prober, Runtime, Volumes
+from .runtime.types import Container, ContainerConfig, Image, RuntimeFailure, Sandbox, SandboxConfig
 
 logger = logging.getLogger(__name__)
 
 STATUS_RETRY = 1.0
-
-
-class PodNetwork(Protocol):
-    """Gives a sandbox its addresses. `setup` is repeatable: it answers what the sandbox already has."""
-
-    async def setup(self, sandbox: Sandbox, pod: core.Pod) -> tuple[str, ...]: ...
-
-    async def teardown(self, sandbox_id: str, pod: core.Pod) -> None: ...
-
-
-class Volumes(Protocol):
-    """A pod's directories on the host. RuntimeFailure with FailedMount's text."""
-
-    async def prepare(self, pod: core.Pod) -> None: ...
-
-    async def mounts(
-        self,
-        pod: core.Pod,
-        container: core.Container,
-        attempt: int,
-        ips: Sequence[str],
-        variables: Mapping[str, str],
-    ) -> list[Mount]: ...
-
-    async def cleanup(self, pod: core.Pod) -> None:
-        """Nothing runs any more: the volumes go."""
-        ...
-
-    async def remove(self, uid: str) -> None:
-        """The pod is no more: everything of it goes."""
-        ...
-
-    async def refresh(self, pod: core.Pod) -> None:
-        """Brings changed config maps, secrets and tokens in."""
-        ...
-
-
-class Prober(Protocol):
-    async def probe(
-        self, pod: core.Pod, container: core.Container, container_id: str, probe: core.Probe, ip: str
-    ) -> tuple[bool, str]: ...
-
-    async def hook(
-        self, pod: core.Pod, container: core.Container, container_id: str, handler: core.LifecycleHandler, ip: str
-    ) -> None:
-        """RuntimeFailure where it fails."""
-        ...
-
-
-class Images(Protocol):
-    """Pulls images, with the credentials that the pod has for them."""
-
-    async def pull(self, pod: core.Pod, image: str) -> Image: ...
-
-
-class Cgroups(Protocol):
-    """The pod's own cgroup, around its containers'."""
-
-    async def ensure(self, pod: core.Pod) -> None: ...
-
-    async def remove(self, pod: core.Pod) -> None: ...
-
-    def keep_only(self, uids: Collection[str]) -> None:
-        """What belongs to other pods goes."""
-        ...
-
-
-class Cluster(Protocol):
-    """The API as a pod's worker needs it."""
-
-    async def set_status(self, pod: core.Pod, status: core.PodStatus) -> None: ...
-
-    async def delete(self, pod: core.Pod) -> None: ...
-
-    def record(self, pod: core.Pod, event: Event) -> None: ...
-
-    async def lookup(self, pod: core.Pod) -> config.Lookup:
-        """The config maps and secrets that the pod's containers name, fetched."""
-        ...
-
-    def services(self, pod: core.Pod) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +33,9 @@ class Node:
 
     name: str
     ips: tuple[str, ...]
+    runtime_name: str  # the scheme of container ids in a status
     memory: int = 0
     allocatable: Mapping[str, Quantity] | None = None
-    runtime_name: str = "docker"
     cluster_dns: dns.Cluster = field(default_factory=dns.Cluster)
     resolver: dns.Resolver = field(default_factory=dns.Resolver)  # the host's
     pod_logs_dir: str = "/var/log/pods"

@@ -133,13 +133,13 @@ class TestCluster:
         from pybernetes.api.types import core_v1
         from pybernetes.client.informer import InformerFactory
         from pybernetes.client.rest import RESTClient
-        from pybernetes.kubelet.app import run_hollow
+        from pybernetes.kubelet.app import hollow_kubelets, run_all
 
         client = RESTClient(config, "hollow-node")
         self._clients.append(client)
         informers = InformerFactory(client)
         names = [f"hollow-{number}" for number in range(self._hollow_nodes)]
-        for work in (run_hollow(client, informers, names), informers.run()):
+        for work in (run_all(hollow_kubelets(client, informers, names)), informers.run()):
             task = asyncio.ensure_future(work)
             self._tasks.add(task)
             task.add_done_callback(_report)

@@ -81,7 +81,7 @@ def test_docker_create_of_a_container() -> None:
     limits = {"cpu": Quantity.parse("500m"), "memory": Quantity.parse("64Mi")}
     pod = make(resources=core.ResourceRequirements(limits=limits, requests=limits))
     made = config.container_config(
-        pod, pod.spec.containers[0], 0, IMAGE, {"A": "1"}, [Mount("/h", "/c", True, "rslave")], 1
+        pod, pod.spec.containers[0], 0, IMAGE, {"A": "1"}, [Mount("/h", "/c", True, "HostToContainer")], 1
     )
     sandbox = config.sandbox_config(pod, 0)
     body = d.container_create(made, sandbox, "s", "/parent", 5, may_privilege=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pybernetes.api.types import coordination_v1
 from pybernetes.api.types import core_v1 as core
-from pybernetes.kubelet.app import run_hollow
+from pybernetes.kubelet.app import hollow_kubelets, run_all
 
 from .fake import FakeAPI
 
@@ -29,7 +29,7 @@ def phases(api: FakeAPI) -> list[str]:
 def run(body: Any, names: list[str]) -> None:
     async def main() -> None:
         api = FakeAPI()
-        task = asyncio.ensure_future(run_hollow(api, api, names))  # type: ignore[arg-type]
+        task = asyncio.ensure_future(run_all(hollow_kubelets(api, api, names)))  # type: ignore[arg-type]
         try:
             await asyncio.wait_for(body(api), 30)
         finally:

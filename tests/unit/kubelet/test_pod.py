@@ -27,7 +27,7 @@ class Driver:
     """Feeds a machine and answers its instructions as a runtime that always works."""
 
     def __init__(self, pod: core.Pod) -> None:
-        self.machine = m.PodMachine(pod, ["192.0.2.1"])
+        self.machine = m.PodMachine(pod, ["192.0.2.1"], "docker")
         self.now = T0
         self.log: list[m.Instruction] = []
         self.wake: datetime | None = None
@@ -141,7 +141,7 @@ def waiting_reason(machine: m.PodMachine) -> str:
 
 
 def test_image_errors_back_off() -> None:
-    machine = m.PodMachine(make(), ["192.0.2.1"])
+    machine = m.PodMachine(make(), ["192.0.2.1"], "docker")
     for event in (m.Observed((), ()), m.VolumesReady(), m.SandboxReady(Sandbox("s", "p", "ns", "u", 0, True, T0), ())):
         machine.handle(event, T0)
     out = machine.handle(m.ImageFailed("c", "ErrImagePull", "no"), T0)
@@ -196,7 +196,7 @@ def test_deadline() -> None:
 
 
 def test_a_restarted_kubelet_takes_running_containers_over() -> None:
-    machine = m.PodMachine(make(), ["192.0.2.1"])
+    machine = m.PodMachine(make(), ["192.0.2.1"], "docker")
     sandbox = Sandbox("s", "p", "ns", "u", 0, True, T0)
     run = Container("x", "c", "u", 3, "running", "i", "i@1", started_at=T0)
     out = machine.handle(m.Observed([sandbox], [run]), T0) + machine.handle(m.VolumesReady(), T0)
@@ -213,7 +213,7 @@ def exited(name: str, attempt: int, code: int, reason: str = "", hash_: str = ""
 
 def started(pod: core.Pod) -> m.PodMachine:
     """A machine whose pod has its sandbox."""
-    machine = m.PodMachine(pod, ["192.0.2.1"])
+    machine = m.PodMachine(pod, ["192.0.2.1"], "docker")
     for event in (m.Observed((), ()), m.VolumesReady(), m.SandboxReady(SANDBOX, ("10.0.0.2",))):
         machine.handle(event, T0)
     return machine
@@ -304,7 +304,7 @@ def test_an_evicted_pod_is_failed_when_it_has_ended() -> None:
 
 
 def test_a_refused_pod_begins_nothing_and_goes_when_deleted() -> None:
-    machine = m.PodMachine(make(), ["192.0.2.1"], rejected=("NodeAffinity", "no"))
+    machine = m.PodMachine(make(), ["192.0.2.1"], "docker", rejected=("NodeAffinity", "no"))
     out = machine.handle(m.Observed((), ()), T0)
     assert not any(isinstance(i, m.PrepareVolumes | m.CreateSandbox) for i in out)
     status = machine.status(T0)
@@ -344,7 +344,7 @@ def test_what_ended_stays_told_when_the_runtime_has_forgotten_it() -> None:
     pod.status.phase = "Succeeded"
     pod.status.init_container_statuses = [core.ContainerStatus(name="i0", state=ended)]
     pod.status.container_statuses = [core.ContainerStatus(name="c", state=ended)]
-    machine = m.PodMachine(pod, ["192.0.2.1"])
+    machine = m.PodMachine(pod, ["192.0.2.1"], "docker")
     out = machine.handle(m.Observed((), ()), T0)
     assert not any(isinstance(i, m.PrepareVolumes | m.CreateSandbox) for i in out)
     status = machine.status(T0)

@@ -17,7 +17,7 @@ from pybernetes.kubelet.runtime import pause
 from pybernetes.kubelet.runtime.docker import image_name, may_raise_priority
 from pybernetes.kubelet.runtime.dockerapi import Frames, socket_path, target
 from pybernetes.kubelet.server import routes
-from pybernetes.kubelet.server.stats import Rates
+from pybernetes.kubelet.usage import Rates
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

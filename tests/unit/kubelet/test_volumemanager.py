@@ -97,7 +97,7 @@ def test_mounts_of_a_container(tmp_path: Path) -> None:
     pods = tmp_path / "pods/u"
     assert found == [
         Mount(str(pods / "volumes/kubernetes.io~configmap/v"), "/v", read_only=True),
-        Mount(str(tmp_path / "data"), "/d", read_only=True, propagation="rslave"),
+        Mount(str(tmp_path / "data"), "/d", read_only=True, propagation="HostToContainer"),
         Mount(str(pods / "etc-hosts"), "/etc/hosts"),
         Mount(str(pods / "containers/c/00000000"), "/dev/termination-log"),
     ]

@@ -47,7 +47,7 @@ async def run_iptables(command: str, *arguments: str, text: str = "", may_fail: 
 
 
 class BridgeNetwork:
-    """Implements worker.PodNetwork. Pods wait until `set_range` has told the node's range."""
+    """Implements interfaces.PodNetwork. Pods wait until `set_range` has told the node's range."""
 
     def __init__(
         self,

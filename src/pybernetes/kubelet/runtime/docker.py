@@ -18,7 +18,7 @@ from pybernetes.wire.remotecommand import CommandStreams
 
 from .. import safepath
 from . import dockerconfig as d
-from . import pause
+from . import netns, pause
 from .dockerapi import DEFAULT_ENDPOINT, STDERR, DockerAPI, DockerError, DockerGone, Frames
 from .types import (
     Container,
@@ -49,7 +49,7 @@ def may_raise_priority(status: str) -> bool:
 
 
 class DockerRuntime:
-    """See Runtime. `sandbox_image` "" is the package's own, which is loaded where it is not there."""
+    """Implements interfaces.Runtime. `sandbox_image` "" is the package's own, which is loaded where it is not there."""
 
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT, sandbox_image: str = "") -> None:
         self.api = DockerAPI(endpoint)
@@ -154,6 +154,10 @@ class DockerRuntime:
     async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
         score = self._oom_score(config.resources.oom_score_adj)
         parent = await self._parent(sandbox.cgroup_parent)
+        profile = d.seccomp_profile(config)
+        if profile:
+            text = await asyncio.to_thread(_seccomp, profile)
+            config = replace(config, security=replace(config.security, seccomp=text))
         body = d.container_create(config, sandbox, sandbox_id, parent, score, self._full_rights)
         uid = await self._create(d.container_name(config.name, sandbox, config.attempt), body)
         self._links[uid] = d.log_path(config, sandbox)
@@ -255,6 +259,12 @@ class DockerRuntime:
         if not pid:
             raise RuntimeFailure(f"sandbox {sandbox_id[:12]} does not run")
         return pid
+
+    async def port_forward(self, sandbox_id: str, port: int) -> netns.SocketDuplex:
+        try:
+            return await netns.connect(await self.sandbox_pid(sandbox_id), port)
+        except RuntimeFailure as error:
+            raise ConnectionError(str(error)) from error
 
     async def changes(self) -> AsyncIterator[str]:
         filters = {"type": ["container"], "event": list(EVENTS), "label": [d.POD_UID]}
@@ -427,6 +437,15 @@ def image_name(image: str) -> tuple[str, str]:
 
 def _unix(when: datetime | None) -> str | None:
     return None if when is None else f"{when.timestamp():.9f}"
+
+
+def _seccomp(path: str) -> str:
+    """A profile's text; RuntimeFailure, which stops the container, where it is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.dumps(json.load(file))
+    except (OSError, ValueError) as error:
+        raise RuntimeFailure(f"cannot load seccomp profile {path!r}: {error}", "CreateContainerError") from error
 
 
 def _link_log(log: str, link: Path) -> None:

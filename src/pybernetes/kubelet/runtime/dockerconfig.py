@@ -27,6 +27,8 @@ SANDBOX_NAME = "POD"
 SANDBOX_SHARES = 2
 SANDBOX_OOM_SCORE = -998
 NAME = re.compile(r"/?k8s_([^_]+)_([^_]+)_([^_]+)_([^_]+)_([0-9]+)")
+PROPAGATION = {"": "", "HostToContainer": "rslave", "Bidirectional": "rshared"}
+LOCALHOST = "localhost/"  # what a seccomp profile on the node begins with
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
 # What a container must not see or change of the host (upstream: pkg/securitycontext/util.go).
@@ -108,7 +110,14 @@ def sandbox_create(pod: SandboxConfig, image: str, parent: str, oom_score: int) 
     }
 
 
+def seccomp_profile(config: ContainerConfig) -> str:
+    """The path of the profile on the node, "" where none is to be read."""
+    seccomp = config.security.seccomp
+    return seccomp.removeprefix(LOCALHOST) if seccomp.startswith(LOCALHOST) and not config.security.privileged else ""
+
+
 def security_options(config: ContainerConfig) -> list[str]:
+    """Docker's words for it; a seccomp profile stands there as its JSON (`seccomp_profile` says which file has it)."""
     security = config.security
     options = ["no-new-privileges"] if security.no_new_privileges else []
     options += [f"label={option}" for option in security.selinux]
@@ -123,7 +132,7 @@ def security_options(config: ContainerConfig) -> list[str]:
 
 def bind(mount: Mount) -> str:
     """HOST:CONTAINER[:MODE,...] as Docker's Binds have it."""
-    modes = [mode for mode in ("ro" if mount.read_only else "", mount.propagation) if mode]
+    modes = [mode for mode in ("ro" if mount.read_only else "", PROPAGATION[mount.propagation]) if mode]
     return f"{mount.host_path}:{mount.container_path}{':' + ','.join(modes) if modes else ''}"
 
 

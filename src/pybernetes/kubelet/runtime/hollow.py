@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from pybernetes.wire.duplex import Duplex
 from pybernetes.wire.remotecommand import CommandStreams
 
 from .types import Container, ContainerConfig, ExecResult, Image, LogOptions, RuntimeFailure, Sandbox, SandboxConfig
@@ -18,7 +19,7 @@ def system_now() -> datetime:
 
 
 class HollowRuntime:
-    """Every image is present, every command runs until stopped, every exec succeeds."""
+    """Implements interfaces.Runtime: every image is present, every command runs until stopped, every exec succeeds."""
 
     def __init__(self, now: Callable[[], datetime] = system_now) -> None:
         self._now = now
@@ -97,6 +98,27 @@ class HollowRuntime:
 
     async def images(self) -> Sequence[Image]:
         return ()
+
+    async def cgroup_driver(self) -> str:
+        return "cgroupfs"
+
+    def restrictions(self) -> str:
+        return ""
+
+    async def sandbox_pid(self, sandbox_id: str) -> int:
+        raise RuntimeFailure("a hollow sandbox has no process")
+
+    async def port_forward(self, sandbox_id: str, port: int) -> Duplex:
+        raise ConnectionRefusedError("nothing listens in a hollow pod")
+
+    async def remove_image(self, image: str) -> None:
+        pass
+
+    async def image_ids_in_use(self) -> set[str]:
+        return set()
+
+    async def image_root(self) -> str:
+        raise RuntimeFailure("hollow images lie nowhere")
 
     async def exec(
         self, container_id: str, command: Sequence[str], streams: CommandStreams, *, stdin: bool, tty: bool

@@ -1,14 +1,13 @@
-"""What the kubelet asks of a container runtime: CRI's verbs and words (upstream: cri-api runtime/v1/api.proto)."""
+"""CRI's words: what is said to a container runtime and by it (upstream: cri-api runtime/v1/api.proto)."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 
-from pybernetes.wire.remotecommand import CommandStreams
-
+Propagation = Literal["", "HostToContainer", "Bidirectional"]
 State = Literal["created", "running", "exited"]
 
 
@@ -22,12 +21,12 @@ class RuntimeFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A directory or file of the host in a container; `propagation` is Docker's word ("", rslave, rshared)."""
+    """A directory or file of the host in a container; `propagation` is the API's word, "" for None."""
 
     host_path: str
     container_path: str
     read_only: bool = False
-    propagation: str = ""
+    propagation: Propagation = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """CRI's LinuxContainerSecurityContext; `user` is Docker's "uid[:gid]", "" the image's."""
+    """CRI's LinuxContainerSecurityContext; `user` is a name or number, ":GROUP" behind it where one is given; "" the image's."""
 
     user: str = ""
     privileged: bool = False
@@ -52,7 +51,7 @@ class Security:
     add_capabilities: tuple[str, ...] = ()
     drop_capabilities: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()
-    seccomp: str = "unconfined"  # "runtime/default", "unconfined", or a profile's JSON
+    seccomp: str = "unconfined"  # "runtime/default", "unconfined", or "localhost/PATH" of a profile on the node
     apparmor: str = ""  # "" the runtime's default
     proc_mount: str = "Default"
     selinux: tuple[str, ...] = ()  # user:U, role:R, type:T, level:L
@@ -88,7 +87,7 @@ class SandboxConfig:
     annotations: Mapping[str, str] = field(default_factory=dict)
     resolv_conf: str = ""  # the file's text; "" leaves the runtime's
     ports: tuple[PortMapping, ...] = ()
-    user: str = ""  # Docker's "uid[:gid]", "" the image's
+    user: str = ""  # as Security's
     log_directory: str = ""  # where the node's log collectors look; the containers' log paths are relative to it
 
 
@@ -117,7 +116,10 @@ class ContainerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """What the runtime knows of a sandbox; `pid` is its first process (0 where it has none)."""
+    """What the runtime knows of a sandbox.
+
+    `pid` is its first process, 0 where that is not known; `ips` its addresses where the runtime has made its network.
+    """
 
     id: str
     pod_name: str
@@ -127,6 +129,7 @@ class Sandbox:
     ready: bool
     created_at: datetime
     pid: int = 0
+    ips: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,64 +180,3 @@ class LogOptions:
     tail: int | None = None
     since: datetime | None = None
     timestamps: bool = False
-
-
-class Runtime(Protocol):
-    """One node's runtime. Every verb may raise RuntimeFailure; stop and remove of what is gone succeed."""
-
-    async def version(self) -> tuple[str, str]:
-        """Name and version: ("docker", "20.10.24")."""
-        ...
-
-    async def run_sandbox(self, config: SandboxConfig) -> Sandbox: ...
-
-    async def stop_sandbox(self, sandbox_id: str) -> None: ...
-
-    async def remove_sandbox(self, sandbox_id: str) -> None: ...
-
-    async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str: ...
-
-    async def start_container(self, container_id: str) -> None: ...
-
-    async def stop_container(self, container_id: str, grace: float) -> None:
-        """Its stop signal, then SIGKILL after `grace` seconds."""
-        ...
-
-    async def remove_container(self, container_id: str) -> None: ...
-
-    async def list(self, pod_uid: str = "") -> tuple[Sequence[Sandbox], Sequence[Container]]:
-        """All that carry the kubelet's labels, dead ones included; of one pod, or of all."""
-        ...
-
-    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> ExecResult:
-        """Both outputs, in order; `timeout` in seconds, 0 for none."""
-        ...
-
-    async def exec(
-        self, container_id: str, command: Sequence[str], streams: CommandStreams, *, stdin: bool, tty: bool
-    ) -> int:
-        """A command with somebody at its streams; its exit code."""
-        ...
-
-    async def attach(self, container_id: str, streams: CommandStreams, *, stdin: bool, tty: bool) -> None:
-        """Somebody at the streams of the container's own process; returns when that has ended."""
-        ...
-
-    async def image_status(self, image: str) -> Image | None: ...
-
-    async def pull_image(self, image: str, auth: str = "") -> Image: ...
-
-    async def images(self) -> Sequence[Image]: ...
-
-    def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """Both streams, in order; with `follow` until the container has ended."""
-        ...
-
-    def changes(self) -> AsyncIterator[str]:
-        """The uid of a pod whenever one of its containers changed; ends with RuntimeFailure when the runtime is lost.
-
-        "" comes first: from here on nothing is missed, but everything may have changed before.
-        """
-        ...
-
-    async def close(self) -> None: ...

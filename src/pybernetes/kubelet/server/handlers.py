@@ -6,7 +6,7 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs
 
@@ -18,6 +18,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.component.delegated import Guard
 from pybernetes.component.metrics import CONTENT_TYPE, Registry
 from pybernetes.component.serving import Answer, health, refused, text
+from pybernetes.wire.duplex import Duplex
 from pybernetes.wire.http import BodyWriter, Request, Response, Server, StreamingResponse, serve
 from pybernetes.wire.remotecommand import (
     SUCCESS,
@@ -31,10 +32,11 @@ from pybernetes.wire.remotecommand import (
 )
 
 from ..app import Kubelet
+from ..interfaces import RuntimeService
 from ..pod import Slot
-from ..runtime.types import Container, LogOptions, Runtime, RuntimeFailure
+from ..runtime.types import Container, LogOptions, RuntimeFailure
 from ..worker import PodWorker
-from . import metrics, netns, routes
+from . import metrics, routes
 from .stats import Summary
 
 logger = logging.getLogger(__name__)
@@ -63,9 +65,8 @@ class KubeletServer:
     def __init__(
         self,
         kubelet: Kubelet,
-        runtime: Runtime,
+        runtime: RuntimeService,
         *,
-        sandbox_pid: Callable[[str], Awaitable[int]],
         memory: int,
         configz: bytes,
         registry: Registry,
@@ -73,12 +74,13 @@ class KubeletServer:
         guard: Guard | None,
         now: Callable[[], datetime],
     ) -> None:
-        self._kubelet, self._runtime, self._sandbox_pid = kubelet, runtime, sandbox_pid
+        self._kubelet, self._runtime = kubelet, runtime
         self._memory, self._configz, self._registry, self._guard, self._now = memory, configz, registry, guard, now
         options = kubelet.options
         self._node = options.hostname_override
         self._summary = Summary(self._node, options.root_dir, started)
-        checks = {"ping": lambda: "", "log": lambda: "", "syncloop": lambda: ""}
+        # "log" is upstream's check of its log's buffers; standard error has none that could stick.
+        checks = {"ping": lambda: "", "log": lambda: "", "syncloop": kubelet.sync_loop.check}
         self._health = health("healthz", checks)
 
     async def start(self, host: str, port: int, context: ssl.SSLContext) -> Server:
@@ -294,11 +296,8 @@ class KubeletServer:
         query = parse_qs(request.query.decode("latin-1"))
         ports = [int(port) for value in query.get("port", []) for port in value.split(",") if port.isdigit()]
 
-        async def connect(port: int) -> netns.SocketDuplex:
-            try:
-                return await netns.connect(await self._sandbox_pid(sandbox.id), port)
-            except RuntimeFailure as error:
-                raise ConnectionError(str(error)) from error
+        async def connect(port: int) -> Duplex:
+            return await self._runtime.port_forward(sandbox.id, port)
 
         return self._upgraded(lambda: accept_port_forward(request, ports, connect))
 
@@ -330,9 +329,9 @@ async def _copy(pieces: AsyncIterator[bytes], body: BodyWriter, limit: int | Non
         logger.warning("a log was cut off: %s", error)
 
 
-async def loopback_health(host: str, port: int) -> Server:
-    """The plain port of /healthz."""
-    route = health("healthz", {"ping": lambda: "", "syncloop": lambda: ""})
+async def loopback_health(host: str, port: int, sync_loop: Callable[[], str]) -> Server:
+    """The plain port of /healthz; it answers before there is a kubelet, which may wait for its runtime."""
+    route = health("healthz", {"ping": lambda: "", "syncloop": sync_loop})
 
     async def handle(request: Request) -> Answer:
         return await route(request) if request.raw_path.startswith(b"/healthz") else text(404, "404 page not found\n")

@@ -10,8 +10,8 @@ from pathlib import Path
 from pybernetes.api.types import core_v1 as core
 
 from ..config import cgroup_parent
+from ..usage import NANOS, Usage, container_cgroup, interfaces, usage
 from ..worker import PodWorker
-from .stats import NANOS, Usage, container_cgroup, interfaces, usage
 
 Workers = Mapping[str, PodWorker]
 

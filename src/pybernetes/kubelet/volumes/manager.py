@@ -17,7 +17,7 @@ from pybernetes.api.types import core_v1 as core
 
 from .. import config, safepath
 from ..hosts import hosts_file
-from ..runtime.types import Mount, RuntimeFailure
+from ..runtime.types import Mount, Propagation, RuntimeFailure
 from . import atomicwriter, hostpath, mount, ownership, payload, subpath
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,10 @@ DIRECTORIES = {  # as upstream's plugins are called, with / as ~
     "empty_dir": "kubernetes.io~empty-dir",
 }
 IN_MEMORY = ("secret", "downward_api", "projected")
-PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+PROPAGATION: dict[str | None, Propagation] = {
+    "HostToContainer": "HostToContainer",
+    "Bidirectional": "Bidirectional",
+}
 TERMINATION_FILE_MODE = 0o666  # whatever user the container runs as
 HOSTS_FILE_MODE = 0o644
 POD_MODE = 0o750  # of a pod's directory: what is in it may be open to all
@@ -60,7 +63,7 @@ class _Token:
 
 
 class VolumeManager:
-    """Implements worker.Volumes under `root_dir`/pods/UID."""
+    """Implements interfaces.Volumes under `root_dir`/pods/UID."""
 
     def __init__(
         self,
@@ -268,7 +271,7 @@ class VolumeManager:
             host_path,
             wanted.mount_path if wanted.mount_path.startswith("/") else f"/{wanted.mount_path}",
             wanted.read_only or always or _claim_read_only(volume),
-            PROPAGATION.get(wanted.mount_propagation or "", ""),
+            PROPAGATION.get(wanted.mount_propagation, ""),
         )
 
     def _sub_path(self, volume: core.Volume, base: Path, inner: str, place: Sequence[str]) -> str:
