@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 import ssl
 import time
 from collections import deque
@@ -24,6 +25,8 @@ FILES_SECONDS = (
     60.0  # how often a busy client looks whether its certificate's file changed; client-go's takes 5 minutes
 )
 CONNECT_SECONDS = 10.0
+# Seconds of silence before the first probe, between probes, probes without an answer; milliseconds that sent bytes may go unanswered.
+KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 45_000}
 # Each has a connection: thousands of tasks must not mean thousands of handshakes. Streams do not count.
 REQUESTS_AT_ONCE = 64
 BUFFERED_BYTES = 1 << 20  # a stream's reader that is behind by more pauses the connection
@@ -259,6 +262,18 @@ class Duplex:
             self._connection.transport.close()
 
 
+def _keep_alive(transport: asyncio.Transport) -> None:
+    """Has the kernel notice where the network to the server is cut, also while a watch has nothing to tell.
+
+    After as long as client-go takes to, whose HTTP/2 connections are asked after 30 s of silence and given up 15 s later.
+    """
+    peer = transport.get_extra_info("socket")
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEP_ALIVE.items():
+        if hasattr(socket, option):  # Linux has all of them
+            peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
 class HTTPClient:
     """Requests to one server. Safe for many tasks at once; `close` when done.
 
@@ -302,21 +317,27 @@ class HTTPClient:
         body: bytes = b"",
         timeout: float | None = None,
         repeatable: bool = False,
+        answer_timeout: float | None = None,
     ) -> Answer:
         """One request; ConnectionError where no whole answer came, TimeoutError after `timeout` seconds.
 
+        `answer_timeout` leaves out the time that the request waits here because so many others are under way.
         `repeatable`: it may be sent again where a pooled connection turns out to be closed, as is always done for GET and the like.
         """
-        async with asyncio.timeout(timeout), self._slots:
+        async with asyncio.timeout(timeout), self._slots, asyncio.timeout(answer_timeout):
             repeatable = repeatable or method in REPEATABLE
             async with self._begun(method, target, headers, body, False, repeatable) as connection:
                 content = await connection.body()
                 return Answer(connection.status, connection.headers, content)
 
     @asynccontextmanager
-    async def stream(self, method: str, target: str, headers: Headers = (), body: bytes = b"") -> AsyncIterator[Stream]:
-        """As request, but the body is read as it comes."""
-        async with self._begun(method, target, headers, body, True, method in REPEATABLE) as connection:
+    async def stream(
+        self, method: str, target: str, headers: Headers = (), body: bytes = b"", head_timeout: float | None = None
+    ) -> AsyncIterator[Stream]:
+        """As request, but the body is read as it comes; TimeoutError where it has not begun after `head_timeout` seconds."""
+        async with self._begun(
+            method, target, headers, body, True, method in REPEATABLE, head_timeout=head_timeout
+        ) as connection:
             yield Stream(connection)
 
     async def upgrade(
@@ -359,22 +380,30 @@ class HTTPClient:
 
     @asynccontextmanager
     async def _begun(
-        self, method: str, target: str, headers: Headers, body: bytes, streaming: bool, repeatable: bool
+        self,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes,
+        streaming: bool,
+        repeatable: bool,
+        head_timeout: float | None = None,
     ) -> AsyncIterator[_Connection]:
         data = self._encode(method, target, headers, body)
         connection = self._pooled() or await self._connect()
         try:
-            connection.begin(data, streaming)
-            try:
-                await connection.head()
-            except ConnectionError:
-                # A pooled connection that the server closed meanwhile; what may be repeated is, once.
-                if connection.used == 1 or connection.received or not repeatable:
-                    raise
-                self._open.discard(connection)
-                connection = await self._connect()
+            async with asyncio.timeout(head_timeout):
                 connection.begin(data, streaming)
-                await connection.head()
+                try:
+                    await connection.head()
+                except ConnectionError:
+                    # A pooled connection that the server closed meanwhile; what may be repeated is, once.
+                    if connection.used == 1 or connection.received or not repeatable:
+                        raise
+                    self._open.discard(connection)
+                    connection = await self._connect()
+                    connection.begin(data, streaming)
+                    await connection.head()
             yield connection
         finally:
             self._release(connection)
@@ -421,6 +450,8 @@ class HTTPClient:
             raise ConnectFailed(f"no answer from {where} in {CONNECT_SECONDS:.0f} s") from error
         except OSError as error:
             raise ConnectFailed(f"cannot connect to {self._unix_socket or self._authority}: {error}") from error
+        if not self._unix_socket:
+            _keep_alive(connection.transport)
         self._open.add(connection)
         return connection
 

@@ -9,7 +9,7 @@ import json
 import os
 import ssl
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,12 @@ class Config:
                 self._cached = await self._fresh(now)
             token = self._cached[0]
         return f"Bearer {token}" if token else ""
+
+    def rejected(self, authorization: str) -> bool:
+        """Told that the server does not take this header any more (401): a token that was kept is dropped. Whether another may come."""
+        if self._cached is not None and authorization == f"Bearer {self._cached[0]}":
+            self._cached = None
+        return not self.username and (self.token_file is not None or self.exec_plugin is not None)
 
     async def _fresh(self, now: datetime) -> tuple[str, datetime]:
         if self.token_file is not None:
@@ -227,8 +233,3 @@ def in_cluster() -> Config:
         ca_file=SERVICE_ACCOUNT / "ca.crt",
         token_file=SERVICE_ACCOUNT / "token",
     )
-
-
-def utc_now() -> datetime:
-    """The wall clock, for `Config.authorization`."""
-    return datetime.now(UTC)

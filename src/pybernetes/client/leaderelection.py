@@ -75,7 +75,7 @@ class LeaderElector:
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Waits for the lease, leads, gives the lease up when cancelled; raises what `lead` raises."""
         first = FIRST_CONTACT_SECONDS
-        while not await self._try():
+        while not await self._try(self._options.renew_deadline):
             if self._answered:
                 await self._clock.sleep(self._options.retry_period * (1 + random.random() * 1.2))
             else:
@@ -116,9 +116,13 @@ class LeaderElector:
     async def _renew(self) -> None:
         """Returns when the lease could not be renewed for the renew deadline."""
         last = self._clock.monotonic()
-        while self._clock.monotonic() - last < self._options.renew_deadline:
+        while True:
             await self._clock.sleep(self._options.retry_period)
-            if await self._try():
+            left = last + self._options.renew_deadline - self._clock.monotonic()
+            if left <= 0:
+                break
+            # No longer: others take an unrenewed lease soon after the deadline.
+            if await self._try(left):
                 last = self._clock.monotonic()
         _log.error(
             "failed to renew lease %s/%s: timed out waiting for the condition",
@@ -126,10 +130,10 @@ class LeaderElector:
             self._options.name,
         )
 
-    async def _try(self) -> bool:
+    async def _try(self, seconds: float) -> bool:
         options = self._options
         try:
-            async with asyncio.timeout(options.renew_deadline):
+            async with self._clock.timeout(seconds):
                 held = await self._acquire_or_renew()
             self._answered = True
             return held
@@ -173,11 +177,16 @@ class LeaderElector:
         """Lets the next one take over at once (ReleaseOnCancel)."""
         options = self._options
         try:
-            lease = await self._client.get(coordination_v1.Lease, options.name, options.namespace)
-            if lease.spec.holder_identity == options.identity:
-                lease.spec.holder_identity = ""
-                lease.spec.lease_duration_seconds = 1
-                lease.spec.renew_time = format_micro_time(self._now())
-                await self._client.update(lease)
-        except (StatusError, ConnectionError) as error:
+            async with self._clock.timeout(options.renew_deadline):
+                await self._give_up()
+        except (StatusError, ConnectionError, TimeoutError) as error:
             _log.warning("lease %s/%s could not be released: %s", options.namespace, options.name, error)
+
+    async def _give_up(self) -> None:
+        options = self._options
+        lease = await self._client.get(coordination_v1.Lease, options.name, options.namespace)
+        if lease.spec.holder_identity == options.identity:
+            lease.spec.holder_identity = ""
+            lease.spec.lease_duration_seconds = 1
+            lease.spec.renew_time = format_micro_time(self._now())
+            await self._client.update(lease)

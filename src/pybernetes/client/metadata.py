@@ -15,7 +15,8 @@ import msgspec
 
 from pybernetes.api.errors import StatusError
 
-from .types import Bookmark, Client, ObjectList, WatchEvent
+from .pager import in_pages
+from .types import Bookmark, Client, ObjectList, Page, WatchEvent
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 PARTIAL = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
@@ -209,11 +210,16 @@ class MetadataClient:
         return _partial.decode(await self._client.raw("GET", resource.path(namespace, name), None, PARTIAL))
 
     async def list(self, resource: Resource, namespace: str = "", *, resource_version: str = "") -> ObjectList[Partial]:
-        """All; the items are `Partial`."""
-        query = f"?resourceVersion={resource_version}" if resource_version else ""
-        body = await self._client.raw("GET", resource.path(namespace) + query, None, PARTIAL_LIST)
-        found = _partials.decode(body)
-        return ObjectList(list(found.items or ()), found.metadata.resource_version)
+        """All; in pages where they are many."""
+
+        async def fetch(page: Page) -> ObjectList[Partial]:
+            options = {"resourceVersion": page.resource_version, "limit": page.limit, "continue": page.continue_}
+            query = urlencode({key: value for key, value in options.items() if value})
+            path = resource.path(namespace) + (f"?{query}" if query else "")
+            found = _partials.decode(await self._client.raw("GET", path, None, PARTIAL_LIST))
+            return ObjectList(found.items or (), found.metadata.resource_version, found.metadata.continue_)
+
+        return await in_pages(fetch, resource_version)
 
     async def count(self, resource: Resource, namespace: str = "") -> int:
         """How many there are, without having them all sent."""
@@ -229,7 +235,7 @@ class MetadataClient:
         if timeout_seconds:
             query["timeoutSeconds"] = str(timeout_seconds)
         path = f"{resource.path(namespace)}?{urlencode(query)}"
-        async for kind, body in self._client.watch_raw(path, PARTIAL):
+        async for kind, body in self._client.watch_raw(path, PARTIAL, timeout_seconds):
             partial = _partial.decode(body)
             if kind == "BOOKMARK":
                 yield Bookmark(partial.metadata.resource_version)

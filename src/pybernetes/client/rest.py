@@ -6,20 +6,21 @@ import asyncio
 import base64
 import logging
 import os
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api import errors, types
 from pybernetes.api.errors import StatusError
 from pybernetes.api.resources import CLUSTER_SCOPED, collection_path
 
 from .http import Answer, Duplex, HTTPClient
-from .kubeconfig import Config, utc_now
-from .types import Bookmark, Object, ObjectList, WatchEvent
+from .kubeconfig import Config
+from .pager import in_pages
+from .types import Bookmark, Object, ObjectList, Page, WatchEvent
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ PATCH_TYPES = {
 }
 READY_POLL, READY_POLL_MAX = 0.05, 2.0  # seconds
 READY_QUIET_SECONDS = 5.0  # so long a server that does not answer is nothing to tell
+# For an answer: a little more than upstream's server takes before it says 504 itself (--request-timeout). client-go has no time-out of
+# its own, but gives up a connection on which nothing comes for 45 s (see http.KEEP_ALIVE), as is done here where the network is cut.
+REQUEST_SECONDS = 65.0
+ENDING_SECONDS = 30.0  # after the time at which a server was asked to end a watch: it hangs
 MAX_RETRIES = 10  # of answers 429 and 503 with Retry-After, as client-go does
 
 
@@ -79,10 +84,17 @@ def raise_for(answer: Answer, method: str, path: str) -> None:
 
 
 class RESTClient:
-    """See `client.types.Client`."""
+    """See `client.types.Client`. `timeout`: seconds for each answer, and for a watch to begin."""
 
-    def __init__(self, config: Config, user_agent: str = "pybernetes") -> None:
+    def __init__(
+        self,
+        config: Config,
+        user_agent: str = "pybernetes",
+        timeout: float = REQUEST_SECONDS,
+        clock: Clock | None = None,
+    ) -> None:
         self.config = config
+        self._timeout, self._clock = timeout, clock or RealClock()
         self._http = HTTPClient(config.server, config.ssl_context(), config.tls_server_name)
         self._user_agent = user_agent
 
@@ -98,11 +110,25 @@ class RESTClient:
         field_selector: str = "",
         resource_version: str = "",
     ) -> ObjectList[T]:
-        query = _query(labelSelector=label_selector, fieldSelector=field_selector, resourceVersion=resource_version)
+        def fetch(page: Page) -> Awaitable[ObjectList[T]]:
+            return self.list_page(kind, namespace, page, label_selector=label_selector, field_selector=field_selector)
+
+        return await in_pages(fetch, resource_version)
+
+    async def list_page(
+        self, kind: type[T], namespace: str, page: Page, *, label_selector: str = "", field_selector: str = ""
+    ) -> ObjectList[T]:
+        query = _query(
+            labelSelector=label_selector,
+            fieldSelector=field_selector,
+            resourceVersion=page.resource_version,
+            limit=str(page.limit or ""),
+            **{"continue": page.continue_},
+        )
         body = await self.raw("GET", self._path(kind, namespace) + query)
         version, name = identity(kind)
         found: Any = types.decode(body, types.type_of(version, f"{name}List"))
-        return ObjectList(found.items, found.metadata.resource_version)
+        return ObjectList(found.items, found.metadata.resource_version, found.metadata.continue_)
 
     async def watch(
         self,
@@ -122,7 +148,7 @@ class RESTClient:
             fieldSelector=field_selector,
             timeoutSeconds=str(timeout_seconds or ""),
         )
-        async for frame in self._frames(self._path(kind, namespace) + query):
+        async for frame in self._frames(self._path(kind, namespace) + query, None, timeout_seconds):
             yield _event(frame, kind)
 
     async def create(self, obj: T) -> T:
@@ -177,19 +203,31 @@ class RESTClient:
     async def raw(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
-        sent = await self._headers(headers, body)
-        for attempt in range(MAX_RETRIES + 1):
-            answer = await self._http.request(method, path, sent, body or b"")
-            wait = answer.headers.get("retry-after", "")
-            if answer.status not in (429, 503) or not wait.isdigit() or attempt == MAX_RETRIES:
-                break
-            await asyncio.sleep(int(wait))
+        authorization = await self._authorization()
+        answer = await self._answer(method, path, self._headers(headers, body, authorization), body)
+        if answer.status == 401 and self.config.rejected(authorization):
+            fresh = await self._authorization()
+            if fresh != authorization:  # the token was replaced; what was refused was not done
+                answer = await self._answer(method, path, self._headers(headers, body, fresh), body)
         raise_for(answer, method, path)
         return answer.body
 
-    async def watch_raw(self, path: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[tuple[str, bytes]]:
-        """(type, object's JSON) of each event of a watch path, for what has no type here."""
-        async for frame in self._frames(path, headers):
+    async def _answer(self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes | None) -> Answer:
+        for attempt in range(MAX_RETRIES + 1):
+            try:
+                answer = await self._http.request(method, path, headers, body or b"", answer_timeout=self._timeout)
+            except TimeoutError as error:
+                raise TimeoutError(f"no answer to {method} {path} within {self._timeout:g} s") from error
+            wait = answer.headers.get("retry-after", "")
+            if answer.status not in (429, 503) or not wait.isdigit() or attempt == MAX_RETRIES:
+                break
+            await self._clock.sleep(int(wait))
+        return answer
+
+    async def watch_raw(
+        self, path: str, headers: Mapping[str, str] | None = None, timeout_seconds: int = 0
+    ) -> AsyncIterator[tuple[str, bytes]]:
+        async for frame in self._frames(path, headers, timeout_seconds):
             if frame.type == "ERROR":
                 raise StatusError(msgspec.json.decode(frame.object))
             yield frame.type, bytes(frame.object)
@@ -198,11 +236,13 @@ class RESTClient:
         """Asks for a WebSocket with this subprotocol; an Answer where the server refuses. The caller closes it."""
         key = base64.b64encode(os.urandom(16)).decode()
         headers = [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key), ("Sec-WebSocket-Protocol", protocol)]
-        return await self._http.upgrade("GET", path, [*await self._headers(None, None), *headers], "websocket")
+        sent = self._headers(None, None, await self._authorization())
+        async with asyncio.timeout(self._timeout):
+            return await self._http.upgrade("GET", path, [*sent, *headers], "websocket")
 
     async def wait_ready(self) -> None:
         """Returns when /readyz says ok, however long that takes; asks often at first, since parts start together."""
-        delay, begun, told = READY_POLL, time.monotonic(), False
+        delay, begun, told = READY_POLL, self._clock.monotonic(), False
         while True:
             try:
                 await self.raw("GET", "/readyz")
@@ -210,32 +250,49 @@ class RESTClient:
             except (StatusError, ConnectionError, TimeoutError) as error:
                 if isinstance(error, StatusError) and error.code in (401, 403):
                     return  # it serves; what this user lacks will be said where it is needed
-                if not told and time.monotonic() - begun > READY_QUIET_SECONDS:
+                if not told and self._clock.monotonic() - begun > READY_QUIET_SECONDS:
                     _log.warning("waiting for the API server at %s: %s", self.config.server, error)
                     told = True
-            await asyncio.sleep(delay)
+            await self._clock.sleep(delay)
             delay = min(delay * 1.3, READY_POLL_MAX)
 
     async def close(self) -> None:
         await self._http.close()
 
-    async def _frames(self, path: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[_Frame]:
-        sent = await self._headers(headers, None)
-        async with self._http.stream("GET", path, sent) as stream:
+    async def _frames(
+        self, path: str, headers: Mapping[str, str] | None = None, timeout_seconds: int = 0
+    ) -> AsyncIterator[_Frame]:
+        """The lines of a watch; TimeoutError where the server neither begins nor, asked for an end after some seconds, ends it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds + ENDING_SECONDS if timeout_seconds else None
+        authorization = await self._authorization()
+        sent = self._headers(headers, None, authorization)
+        async with self._http.stream("GET", path, sent, head_timeout=self._timeout) as stream:
             if stream.status >= 400:
-                raise_for(Answer(stream.status, stream.headers, await stream.read()), "GET", path)
-            rest = b""
-            async for piece in stream:
+                if stream.status == 401:
+                    self.config.rejected(authorization)  # whoever watches asks again, then with another token
+                async with asyncio.timeout(self._timeout):
+                    raise_for(Answer(stream.status, stream.headers, await stream.read()), "GET", path)
+            rest, pieces = b"", aiter(stream)
+            while True:
+                async with asyncio.timeout_at(deadline):
+                    piece = await anext(pieces, b"")
+                if not piece:
+                    return
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
                     if line:
                         yield _frames.decode(line)
 
-    async def _headers(self, headers: Mapping[str, str] | None, body: bytes | None) -> Sequence[tuple[str, str]]:
+    async def _authorization(self) -> str:
+        return await self.config.authorization(self._clock.now())
+
+    def _headers(
+        self, headers: Mapping[str, str] | None, body: bytes | None, authorization: str
+    ) -> Sequence[tuple[str, str]]:
         sent = {"Accept": "application/json", "User-Agent": self._user_agent}
         if body is not None:
             sent["Content-Type"] = "application/json"
-        authorization = await self.config.authorization(utc_now())
         if authorization:
             sent["Authorization"] = authorization
         return [*{**sent, **(headers or {})}.items(), *_impersonation(self.config.impersonate)]

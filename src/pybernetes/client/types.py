@@ -1,7 +1,8 @@
-"""The interfaces that parts use; `rest` and `informer` implement them over HTTP, `testing` in memory.
+"""The interfaces that parts use; `rest` and `informer` implement them over HTTP, `memory` without a server.
 
 Objects are the typed ones of `pybernetes.api.types`; a class (core_v1.Pod) names its resource. Errors are
-`api.errors.StatusError` (the server refused) and `ConnectionError` (no answer).
+`api.errors.StatusError` (the server refused), `ConnectionError` (no answer) and `TimeoutError` (none in time: whether the server has
+done what was asked is not known).
 """
 
 from __future__ import annotations
@@ -71,6 +72,16 @@ class ObjectList(Generic[T_co]):
 
     items: Sequence[T_co]
     resource_version: str
+    continue_: str = ""  # where the next page begins; only what gives single pages has it
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which page of a list: at most `limit` objects (0: all) after `continue_`; of a resource version as lists take it."""
+
+    resource_version: str = ""
+    limit: int = 0
+    continue_: str = ""
 
 
 class Client(Protocol):
@@ -89,7 +100,13 @@ class Client(Protocol):
         field_selector: str = "",
         resource_version: str = "",
     ) -> ObjectList[T]:
-        """All objects, in pages where they are many."""
+        """All objects, fetched in pages where they are many; with `resource_version` "0" as the server's cache has them."""
+        ...
+
+    async def list_page(
+        self, kind: type[T], namespace: str, page: Page, *, label_selector: str = "", field_selector: str = ""
+    ) -> ObjectList[T]:
+        """One page of a list, for who need not have all of it at once. StatusError 410: its version is forgotten."""
         ...
 
     def watch(
@@ -102,7 +119,10 @@ class Client(Protocol):
         field_selector: str = "",
         timeout_seconds: int = 0,
     ) -> AsyncIterator[WatchEvent[T] | Bookmark]:
-        """Events after the resource version, bookmarks included, until the server ends the stream. StatusError 410: list again."""
+        """Events after the resource version, bookmarks included, until the server ends the stream. StatusError 410: list again.
+
+        There is no time-out between events; `timeout_seconds` asks the server for an end.
+        """
         ...
 
     async def create(self, obj: T) -> T:
@@ -152,8 +172,10 @@ class Client(Protocol):
         """Any request, for what has no type here; StatusError on codes of 400 and more."""
         ...
 
-    def watch_raw(self, path: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[tuple[str, bytes]]:
-        """(type, object's JSON) of each event of a watch path, for what has no type here."""
+    def watch_raw(
+        self, path: str, headers: Mapping[str, str] | None = None, timeout_seconds: int = 0
+    ) -> AsyncIterator[tuple[str, bytes]]:
+        """(type, object's JSON) of each event of a watch path, for what has no type here; the seconds are those of the path."""
         ...
 
     async def close(self) -> None:

@@ -101,7 +101,15 @@ class Up:
             return self._run()
         except BrokenPipeError:
             raise  # nobody reads our output on
-        except (HostError, PortTaken, credentials.CredentialsError, ValueError, StatusError, ConnectionError) as error:
+        except (
+            HostError,
+            PortTaken,
+            credentials.CredentialsError,
+            ValueError,
+            StatusError,
+            ConnectionError,
+            TimeoutError,
+        ) as error:
             raise UpError(str(error)) from error
         except OSError as error:
             raise UpError(f"{error.filename or self.layout.root}: {error.strerror or error}") from error

@@ -10,19 +10,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode
 
-from pybernetes.api import types
-from pybernetes.api.resources import collection_path
 from pybernetes.client.informer import SharedInformer
-from pybernetes.client.rest import RESTClient, identity
-from pybernetes.client.types import Bookmark, Handler, Identified, Object, ObjectList, WatchEvent
+from pybernetes.client.pager import in_pages
+from pybernetes.client.types import Bookmark, Client, Handler, Identified, Object, ObjectList, Page, WatchEvent
 
 T = TypeVar("T")
 Obj = TypeVar("Obj", bound=Object)
 Item = TypeVar("Item", bound=Identified)
-
-PAGE = 500  # objects; client-go's
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +48,20 @@ class SlimListWatch(Generic[Obj, T]):
     """Lists and watches that give `Kept`s (see `client.informer.ListWatch`)."""
 
     def __init__(
-        self, client: RESTClient, kind: type[Obj], transform: Callable[[Obj], T], label_selector: str = ""
+        self, client: Client, kind: type[Obj], transform: Callable[[Obj], T], label_selector: str = ""
     ) -> None:
         self._client, self._kind, self._transform, self._label_selector = client, kind, transform, label_selector
         self.title = kind.__name__
 
     async def list(self, resource_version: str) -> ObjectList[Kept[T]]:
         """All objects of the newest version: pages of an older one are what servers do not give."""
-        version, name = identity(self._kind)
-        path, listed = collection_path(version, name, ""), types.type_of(version, f"{name}List")
-        options = {"limit": str(PAGE), "labelSelector": self._label_selector}
-        kept: list[Kept[T]] = []
-        while True:
-            query = urlencode({key: value for key, value in options.items() if value})
-            page: Any = types.decode(await self._client.raw("GET", f"{path}?{query}"), listed)
-            kept += [keep(obj, self._transform) for obj in page.items]
-            options["continue"] = page.metadata.continue_
-            if not page.metadata.continue_:
-                return ObjectList(kept, page.metadata.resource_version)
+
+        async def fetch(page: Page) -> ObjectList[Kept[T]]:
+            found = await self._client.list_page(self._kind, "", page, label_selector=self._label_selector)
+            kept = [keep(obj, self._transform) for obj in found.items]
+            return ObjectList(kept, found.resource_version, found.continue_)
+
+        return await in_pages(fetch)
 
     async def watch(self, resource_version: str, timeout_seconds: int) -> AsyncIterator[WatchEvent[Kept[T]] | Bookmark]:
         """Bookmarks pass as they are."""
@@ -89,7 +80,7 @@ class SlimListWatch(Generic[Obj, T]):
 class SlimInformers:
     """One informer a kind, all asked for before `run`."""
 
-    def __init__(self, client: RESTClient) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
         self._made: list[SharedInformer[Any]] = []
 

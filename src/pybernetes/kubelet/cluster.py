@@ -10,6 +10,7 @@ import msgspec
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import authentication_v1 as authentication
 from pybernetes.api.types import core_v1 as core
+from pybernetes.client.retry import retry_on_conflict
 from pybernetes.client.types import Client, Informer
 
 from . import config
@@ -19,7 +20,6 @@ from .runtime.types import RuntimeFailure
 from .status import OWNED
 
 MASTER_SERVICE = "kubernetes"  # its variables reach pods of every namespace
-CONFLICT_TRIES = 5
 
 
 class APICluster:
@@ -31,37 +31,35 @@ class APICluster:
 
     async def set_status(self, pod: core.Pod, status: core.PodStatus) -> None:
         """Writes the status; a pod that is gone or another by now is left alone."""
-        for _ in range(CONFLICT_TRIES):
-            others = [c for c in pod.status.conditions if c.type not in OWNED]
-            status = msgspec.structs.replace(
-                status, conditions=[*(c for c in status.conditions if c.type in OWNED), *others]
-            )
-            meta = pod.metadata
-            known = self._versions.get(meta.uid)
-            if known is not None:
-                meta = msgspec.structs.replace(meta, resource_version=known)
-            try:
-                written = await self._client.update(
-                    msgspec.structs.replace(pod, metadata=meta, status=status), "status"
-                )
-                self._versions[pod.metadata.uid] = written.metadata.resource_version
-                return
-            except StatusError as error:
-                if error.code == 404:
-                    return
-                if error.code != 409:
-                    raise
-            try:
-                fresh = await self._client.get(core.Pod, pod.metadata.name, pod.metadata.namespace)
-            except StatusError as error:
-                if error.code == 404:
-                    return
+        uid, name, namespace = pod.metadata.uid, pod.metadata.name, pod.metadata.namespace
+
+        async def write(current: core.Pod) -> None:
+            if current.metadata.uid == uid:
+                written = await self._client.update(self._with_status(current, status), "status")
+                self._versions[uid] = written.metadata.resource_version
+
+        async def read() -> core.Pod:
+            fresh = await self._client.get(core.Pod, name, namespace)
+            if fresh.metadata.uid == uid:
+                self._versions[uid] = fresh.metadata.resource_version
+            return fresh
+
+        try:
+            await retry_on_conflict(write, pod, read)
+        except StatusError as error:
+            if error.code != 404:
                 raise
-            if fresh.metadata.uid != pod.metadata.uid:
-                return
-            self._versions[pod.metadata.uid] = fresh.metadata.resource_version
-            pod = fresh
-        raise ConnectionError(f"the status of pod {pod.metadata.name!r} conflicted {CONFLICT_TRIES} times")
+
+    def _with_status(self, pod: core.Pod, status: core.PodStatus) -> core.Pod:
+        """The pod of the newest version that is known, with the status; conditions of others stay."""
+        others = [c for c in pod.status.conditions if c.type not in OWNED]
+        own = [c for c in status.conditions if c.type in OWNED]
+        version = self._versions.get(pod.metadata.uid, pod.metadata.resource_version)
+        return msgspec.structs.replace(
+            pod,
+            metadata=msgspec.structs.replace(pod.metadata, resource_version=version),
+            status=msgspec.structs.replace(status, conditions=[*own, *others]),
+        )
 
     async def delete(self, pod: core.Pod) -> None:
         """Lets the object go; it may be gone already."""
@@ -92,7 +90,7 @@ class APICluster:
             if error.code != 404:
                 raise RuntimeFailure(str(error), config.CONFIG_ERROR) from error
             return None
-        except ConnectionError as error:
+        except (ConnectionError, TimeoutError) as error:
             raise RuntimeFailure(str(error), config.CONFIG_ERROR) from error
 
     async def secret(self, name: str, namespace: str) -> core.Secret | None:
@@ -114,7 +112,7 @@ class APICluster:
             answer = await self._client.create_subresource(
                 core.ServiceAccount, account, meta.namespace, "token", request, authentication.TokenRequest
             )
-        except (StatusError, ConnectionError) as error:
+        except (StatusError, ConnectionError, TimeoutError) as error:
             raise RuntimeFailure(f"failed to fetch token: {error}") from error
         assert answer.status.expiration_timestamp is not None
         return answer.status.token, answer.status.expiration_timestamp
@@ -127,7 +125,7 @@ class APICluster:
             if claim.status.phase != "Bound" or not claim.spec.volume_name:
                 raise RuntimeFailure(f"{what}PVC is not bound")
             return await self._client.get(core.PersistentVolume, claim.spec.volume_name)
-        except (StatusError, ConnectionError) as error:
+        except (StatusError, ConnectionError, TimeoutError) as error:
             raise RuntimeFailure(f"{what}failed to fetch PVC from API server: {error}") from error
 
     def services(self, pod: core.Pod) -> Mapping[str, str]:

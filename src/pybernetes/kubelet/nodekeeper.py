@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -25,8 +26,10 @@ logger = logging.getLogger(__name__)
 LEASE_RENEW_SECONDS = 10.0
 STATUS_CHECK_SECONDS = 10.0
 STATUS_REPORT_SECONDS = 300.0
+HEARTBEAT_SECONDS = 10.0  # upstream's time-out of the client for lease and status
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 7.0  # of the registration, doubling as upstream's
 
+R = TypeVar("R")
 Facts = Callable[[], Awaitable[n.NodeFacts]]
 
 
@@ -50,7 +53,7 @@ class NodeKeeper:
         while True:
             try:
                 self.node = await self._register(facts)
-            except (ConnectionError, StatusError) as error:
+            except (ConnectionError, TimeoutError, StatusError) as error:
                 logger.warning('Unable to register node with API server: node "%s": %s', facts.name, error)
                 await self._clock.sleep(delay)
                 delay = min(delay * 2, MAX_RETRY_SECONDS)
@@ -83,7 +86,7 @@ class NodeKeeper:
             return
         try:
             self.node = await self._client.get(core.Node, self.node.metadata.name)
-        except (ConnectionError, StatusError) as error:
+        except (ConnectionError, TimeoutError, StatusError) as error:
             logger.warning("reading node %s: %s", self.node.metadata.name, error)
 
     def check_soon(self) -> None:
@@ -95,7 +98,7 @@ class NodeKeeper:
         while True:
             try:
                 await self._check()
-            except (ConnectionError, StatusError) as error:
+            except (ConnectionError, TimeoutError, StatusError) as error:
                 logger.warning("Error updating node status, will retry: %s", error)
             await self._pause()
 
@@ -125,20 +128,28 @@ class NodeKeeper:
         )
         if current == self._last and now - self._reported < STATUS_REPORT_SECONDS:
             return
-        present = await self._client.get(core.Node, facts.name)
+        present = await self._in_time(self._client.get(core.Node, facts.name))
         was_ready = any(c.type == "Ready" and c.status == "True" for c in present.status.conditions)
-        self.node = await self._write(present, facts)
+        self.node = await self._in_time(self._write(present, facts))
         self._last, self._reported = current, now
         if was_ready == bool(facts.problems):
             reason = "NodeNotReady" if facts.problems else "NodeReady"
             self._recorder.record(self.node, normal(reason, f"Node {facts.name} status is now: {reason}"))
 
+    async def _in_time(self, answer: Awaitable[R]) -> R:
+        """A heartbeat that takes longer is worth less than the next one."""
+        try:
+            async with self._clock.timeout(HEARTBEAT_SECONDS):
+                return await answer
+        except TimeoutError as error:
+            raise TimeoutError(f"no answer within {HEARTBEAT_SECONDS:g} s") from error
+
     async def keep_lease(self) -> None:
         """Renews every ten seconds, until cancelled."""
         while True:
             try:
-                await self._renew()
-            except (ConnectionError, StatusError) as error:
+                await self._in_time(self._renew())
+            except (ConnectionError, TimeoutError, StatusError) as error:
                 logger.warning("Failed to update lease: %s", error)
                 self._lease = None
             await self._clock.sleep(LEASE_RENEW_SECONDS)

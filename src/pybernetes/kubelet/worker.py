@@ -174,7 +174,7 @@ class PodWorker:
             assert status is not None
             try:
                 await self._parts.cluster.set_status(self.machine.pod, status)
-            except (ConnectionError, StatusError) as error:
+            except (ConnectionError, TimeoutError, StatusError) as error:
                 logger.warning("status of pod %s: %s", self.machine.pod.metadata.name, error)
                 await self._parts.clock.sleep(STATUS_RETRY)
                 self._status_changed.set()
@@ -400,7 +400,7 @@ class PodWorker:
                     await self._parts.cluster.set_status(spec, self._status)
                 await self._parts.cluster.delete(spec)
                 break
-            except (ConnectionError, RuntimeFailure, OSError) as error:
+            except (StatusError, RuntimeFailure, OSError) as error:
                 logger.warning("deleting pod %s: %s", spec.metadata.name, error)
                 await self._parts.clock.sleep(1.0)
         self._on_gone(spec.metadata.uid)

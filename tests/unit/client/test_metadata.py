@@ -43,7 +43,9 @@ class Server:
             raise answer
         return json.dumps(answer).encode()
 
-    async def watch_raw(self, path: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[tuple[str, bytes]]:
+    async def watch_raw(
+        self, path: str, headers: Mapping[str, str] | None = None, timeout_seconds: int = 0
+    ) -> AsyncIterator[tuple[str, bytes]]:
         self.asked.append(("WATCH", path, None))
         while self.events:
             kind, found = self.events.pop(0)

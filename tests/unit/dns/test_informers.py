@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-from pybernetes.api.types import core_v1
-from pybernetes.client.types import Bookmark, WatchEvent
+from pybernetes.api.types import core_v1, meta_v1
+from pybernetes.client.types import Bookmark, ObjectList, Page, WatchEvent
 from pybernetes.dns.informers import Identity, Kept, SlimListWatch
 
 
@@ -17,14 +15,13 @@ class Client:
     """Three services on two pages."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.asked: list[tuple[Page, dict[str, str]]] = []
 
-    async def raw(self, method: str, path: str) -> bytes:
-        self.asked.append(path)
-        query = parse_qs(urlsplit(path).query)
-        names, rest = (["c"], "") if "continue" in query else (["a", "b"], "more&more")
-        items = [{"metadata": {"name": n, "namespace": "x", "uid": f"u{n}", "resourceVersion": "7"}} for n in names]
-        return json.dumps({"metadata": {"resourceVersion": "9", "continue": rest}, "items": items}).encode()
+    async def list_page(self, kind: type, namespace: str, page: Page, **selectors: str) -> ObjectList[core_v1.Service]:
+        self.asked.append((page, selectors))
+        names, rest = ("c", "") if page.continue_ else ("ab", "more")
+        metas = [meta_v1.ObjectMeta(name=n, namespace="x", uid=f"u{n}", resource_version="7") for n in names]
+        return ObjectList([core_v1.Service(metadata=meta) for meta in metas], "9", rest)
 
     async def watch(self, kind: type, namespace: str = "", **options: Any) -> AsyncIterator[Any]:
         yield WatchEvent("ADDED", core_v1.Service())
@@ -41,10 +38,8 @@ def test_pages() -> None:
     assert found.resource_version == "9"
     assert [kept.value for kept in found.items] == ["A", "B", "C"]
     assert found.items[0] == Kept(Identity("x", "a", "ua", "7"), "A")
-    assert client.asked == [
-        "/api/v1/services?limit=500&labelSelector=a%3Db",
-        "/api/v1/services?limit=500&labelSelector=a%3Db&continue=more%26more",
-    ]
+    selectors = {"label_selector": "a=b"}
+    assert client.asked == [(Page("", 500), selectors), (Page("", 500, "more"), selectors)]
 
 
 def test_events() -> None:
