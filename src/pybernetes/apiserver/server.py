@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import random
@@ -247,6 +248,11 @@ class APIServer:
         if self._server is not None:
             await self._server.stop(grace)
         await self._webhooks.close()
+
+    def connect(self, client: asyncio.Protocol, certificate: bytes | None = None) -> None:
+        """Joins a client of the same process without a socket; `certificate` (DER) says who it is."""
+        assert self._server is not None, "not started"
+        self._server.connect(client, certificate)
 
     @property
     def port(self) -> int:

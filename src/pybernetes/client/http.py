@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -278,7 +278,7 @@ class HTTPClient:
     """Requests to one server. Safe for many tasks at once; `close` when done.
 
     With `unix_socket` (a path) or `address` (host, port) the connections are made there, and the URL gives only the Host header and the
-    name that the certificate must have.
+    name that the certificate must have. With `dial` they are made by calling it with a protocol, without a socket.
     """
 
     def __init__(
@@ -288,7 +288,9 @@ class HTTPClient:
         server_name: str = "",
         unix_socket: str = "",
         address: tuple[str, int] | None = None,
+        dial: Callable[[asyncio.Protocol], object] | None = None,
     ) -> None:
+        self._dial = dial
         self._unix_socket = unix_socket
         url = urlsplit(base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
@@ -436,6 +438,11 @@ class HTTPClient:
             self._open.discard(connection)
 
     async def _connect(self) -> _Connection:
+        if self._dial is not None:
+            connection = _Connection()
+            self._dial(connection)
+            self._open.add(connection)
+            return connection
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):

@@ -92,10 +92,12 @@ class RESTClient:
         user_agent: str = "pybernetes",
         timeout: float = REQUEST_SECONDS,
         clock: Clock | None = None,
+        http: HTTPClient | None = None,
     ) -> None:
+        """`http` in place of one for the configuration's server, such as one without a socket."""
         self.config = config
         self._timeout, self._clock = timeout, clock or RealClock()
-        self._http = HTTPClient(config.server, config.ssl_context(), config.tls_server_name)
+        self._http = http or HTTPClient(config.server, config.ssl_context(), config.tls_server_name)
         self._user_agent = user_agent
 
     async def get(self, kind: type[T], name: str, namespace: str = "") -> T:

@@ -17,9 +17,14 @@ from typing import cast
 
 import httptools
 
+from pybernetes.aio.memorytransport import join
+
 _log = logging.getLogger(__name__)
 
 Headers = tuple[tuple[str, str], ...]
+
+PEER_CERTIFICATE = "peer_certificate"  # extra info of a transport without TLS whose peer is known all the same
+IN_PROCESS = ("127.0.0.1", 0)  # the address of a client in the same process
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_VALUE = re.compile(r"[\x00\r\n]")
@@ -247,6 +252,8 @@ class _Connection(asyncio.Protocol):
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         if tls is not None:
             self._peer_certificate = tls.getpeercert(binary_form=True)
+        else:
+            self._peer_certificate = transport.get_extra_info(PEER_CERTIFICATE)
         self._server.connections.add(self)
         self._server.empty.clear()
         if self._server.stopping:
@@ -677,6 +684,12 @@ class Server:
     def port(self) -> int:
         """The bound port."""
         return self._port
+
+    def connect(self, client: asyncio.Protocol, certificate: bytes | None = None) -> asyncio.Transport:
+        """A connection within the process, without a socket or TLS; `certificate` (DER) is who the client is."""
+        seen = {"peername": IN_PROCESS, PEER_CERTIFICATE: certificate}
+        transport, _ = join(client, _Connection(self), other_sees=seen)
+        return transport
 
     async def stop(self, grace: float | None = None) -> None:
         """Stop listening, let requests finish for `grace` seconds, then cancel what is left."""

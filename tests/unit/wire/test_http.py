@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pybernetes.client.http import HTTPClient
 from pybernetes.wire.http import BodyWriter, Handler, Limits, Request, Response, Server, StreamingResponse, serve
 
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -397,5 +398,23 @@ def test_peer_certificate(tmp_path: Path) -> None:
             writer.close()
             await writer.wait_closed()
         await server.stop()
+
+    asyncio.run(main())
+
+
+def test_a_client_of_the_same_process_needs_no_socket() -> None:
+    async def main() -> None:
+        async def handler(request: Request) -> Response:
+            return Response(200, [("X-Who", str(request.peer_certificate))], request.body[::-1])
+
+        server = await serve(handler)
+        client = HTTPClient("http://in.process", dial=lambda protocol: server.connect(protocol, b"der"))
+        first = await client.request("POST", "/", body=b"x" * 200_000 + b"end")
+        second = await client.request("GET", "/")
+        assert (first.status, first.body[:4], len(first.body)) == (200, b"dnex", 200_003)
+        assert second.headers["x-who"] == "b'der'"
+        assert len(server.connections) == 1, "it is kept for the next request"
+        await client.close()
+        await server.stop(0)
 
     asyncio.run(main())
