@@ -1,4 +1,4 @@
-"""What the controllers of certificate signing requests share: parsed requests, the rules of signers (upstream: pkg/apis/certificates)."""
+"""Certificate signing requests as parsed, and the rules of their signers; pure (upstream: pkg/apis/certificates)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pybernetes.api.types import certificates_v1 as certificates
 
-from ..common import Key, condition, is_true
-from ..framework import Again, Context, Controller
+from ..common import condition, is_true
 
 if TYPE_CHECKING:
     from cryptography.x509 import CertificateSigningRequest
@@ -34,10 +33,6 @@ class Refused(ValueError):
 
 class Unparsable(ValueError):
     """No PKCS#10 request."""
-
-
-class Waits(Again):
-    """Recognized, but the requester may not have it without a person: asked again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,28 +148,3 @@ def is_approved(csr: certificates.CertificateSigningRequest) -> bool:
 
 def has_failed(csr: certificates.CertificateSigningRequest) -> bool:
     return is_true(csr.status.conditions, "Failed")
-
-
-class CertificateController(Controller):
-    """One queue of requests without a certificate."""
-
-    def __init__(self, context: Context) -> None:
-        super().__init__(context, workers=5)
-        self._requests = self.informer(certificates.CertificateSigningRequest)
-        self._requests.add_handler(self.on_change)
-
-    async def sync(self, key: Key) -> None:
-        """Handles one that has no certificate yet."""
-        csr = self._requests.get(key[1])
-        if csr is not None and not csr.status.certificate:
-            await self.handle(csr)
-
-    async def handle(self, csr: certificates.CertificateSigningRequest) -> None:
-        """The controller's part."""
-        raise NotImplementedError
-
-    def _failed(self, key: Any, error: Exception) -> None:
-        if isinstance(error, Waits):
-            self.queue.add_rate_limited(key)
-        else:
-            super()._failed(key, error)

@@ -9,18 +9,17 @@ from datetime import datetime, timedelta
 from pybernetes.api import labels, types
 from pybernetes.api.errors import StatusError
 from pybernetes.api.quantity import Quantity
-from pybernetes.api.resources import collection_path
 from pybernetes.api.types import autoscaling_v1, core_v1
 from pybernetes.api.types import autoscaling_v2 as autoscaling
 
-from ..common import Key, clone, condition, key_of
+from ..common import Key, clone, key_of
 from ..endpointslice.endpoints import BY_LABEL, index_by_label
 from ..framework import Context, Controller
 from . import calculator as calc
 from . import limits
 from .metrics import MetricsClient
+from .plan import HPA, scale_path, set_condition
 
-HPA = autoscaling.HorizontalPodAutoscaler
 Found = tuple[calc.Proposal, autoscaling.MetricStatus, str]  # replicas, what the status shows, the metric's name
 
 REASONS = {
@@ -30,24 +29,6 @@ REASONS = {
     "Object": "FailedGetObjectMetric",
     "External": "FailedGetExternalMetric",
 }
-
-
-def set_condition(hpa: HPA, type: str, status: str, reason: str, message: str, now: datetime) -> None:
-    """Adds or replaces in place; the time moves only where the status changes."""
-    conditions = hpa.status.conditions
-    known = condition(conditions, type)
-    if known is None:
-        known = autoscaling.HorizontalPodAutoscalerCondition(type=type)
-        conditions.append(known)
-    if known.status != status:
-        known.status, known.last_transition_time = status, now.replace(microsecond=0)
-    known.reason, known.message = reason, message
-
-
-def scale_path(hpa: HPA) -> str:
-    """The scale subresource of the target."""
-    target = hpa.spec.scale_target_ref
-    return f"{collection_path(target.api_version, target.kind, hpa.metadata.namespace)}/{target.name}/scale"
 
 
 class HorizontalController(Controller):

@@ -3,65 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from pybernetes.api.errors import StatusError
-from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import networking_v1 as networking
 
-from ..common import Key, condition, is_true
+from ..common import Key, is_true
 from ..framework import Context, Controller
+from .plan import is_serving, may_go, with_ready
 
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"
 GRACE = timedelta(seconds=10)  # for allocators to learn that a range is going, so that they take no address from it
 READY = "Kubernetes Service CIDR is ready"
 REFERENCED = "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR"
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def networks_of(cidr: networking.ServiceCIDR) -> list[Network]:
-    return [ipaddress.ip_network(text) for text in cidr.spec.cidrs]
-
-
-def is_serving(cidr: networking.ServiceCIDR) -> bool:
-    """Whether addresses may be taken from it."""
-    found = condition(cidr.status.conditions, "Ready")
-    return cidr.metadata.deletion_timestamp is None and (found is None or found.status == "True")
-
-
-def contains(network: Network, part: Network) -> bool:
-    return network.version == part.version and part.subnet_of(network)  # type: ignore[arg-type]  # of one version
-
-
-def may_go(
-    cidr: networking.ServiceCIDR, others: Iterable[networking.ServiceCIDR], addresses: Iterable[Address]
-) -> bool:
-    """Whether each of its addresses lies in another range as well."""
-    rest = [network for other in others if is_serving(other) for network in networks_of(other)]
-    own = [network for network in networks_of(cidr) if not any(contains(other, network) for other in rest)]
-    if not own:
-        return True
-    return not any(
-        any(address in network for network in own) and not any(address in network for network in rest)
-        for address in addresses
-    )
-
-
-def with_ready(
-    conditions: Sequence[meta.Condition], status: str, reason: str, message: str, now: datetime
-) -> list[meta.Condition] | None:
-    """The conditions with Ready so; None if it is."""
-    known = condition(conditions, "Ready")
-    if known is not None and (known.status, known.reason, known.message) == (status, reason, message):
-        return None
-    moved = known is None or known.status != status
-    since = now.replace(microsecond=0) if moved or known is None else known.last_transition_time
-    ready = meta.Condition(type="Ready", status=status, reason=reason, message=message, last_transition_time=since)
-    return [*(c for c in conditions if c.type != "Ready"), ready]
 
 
 class ServiceCIDRsController(Controller):

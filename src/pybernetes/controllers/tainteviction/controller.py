@@ -2,70 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
-
 from pybernetes.api.errors import StatusError
-from pybernetes.api.nodes import tolerates
-from pybernetes.api.times import format_time, shifted
 from pybernetes.api.types import core_v1 as core
 
 from ..common import Key, key_of
 from ..framework import Context, Controller
 from ..nodelifecycle.controller import BY_NODE, by_node
+from .plan import Eviction, disruption, no_execute, plan
 
 WORKERS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Eviction:
-    """A deletion that is to come."""
-
-    decided: datetime
-    at: datetime
-
-
-def tolerated_for(taints: Sequence[core.Taint], tolerations: Sequence[core.Toleration]) -> float | None:
-    """Seconds that all the taints are tolerated: 0 if one is not at all, None if all are for ever."""
-    seconds: list[int] = []
-    for taint in taints:
-        used = next((t for t in tolerations if tolerates(t, taint)), None)
-        if used is None:
-            return 0
-        if used.toleration_seconds is not None:
-            seconds.append(max(used.toleration_seconds, 0))
-    return min(seconds, default=None)
-
-
-def plan(
-    taints: Sequence[core.Taint], tolerations: Sequence[core.Toleration], known: Eviction | None, now: datetime
-) -> Eviction | None:
-    """When the pod goes; None: it stays. What was decided before stands while it is tolerated for a time."""
-    seconds = tolerated_for(taints, tolerations) if taints else None
-    if seconds is None:
-        return None
-    if seconds == 0:
-        return Eviction(now, now)
-    return known if known is not None else Eviction(now, shifted(now, seconds))
-
-
-def no_execute(node: core.Node | None) -> list[core.Taint]:
-    """The taints that count here."""
-    return [taint for taint in node.spec.taints if taint.effect == "NoExecute"] if node is not None else []
-
-
-def disruption(pod: core.Pod, now: datetime) -> dict[str, Any]:
-    """The status patch that tells why."""
-    target = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": "DeletionByTaintManager",
-        "message": "Taint manager: deleting due to NoExecute taint",
-        "lastTransitionTime": format_time(now),
-    }
-    return {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [target]}}
 
 
 class TaintEvictionController(Controller):

@@ -13,8 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pybernetes.api.types import certificates_v1 as certificates
 from pybernetes.api.types import meta_v1 as meta
-from pybernetes.controllers.certificates.approver.controller import NODE, SELF, recognized, review_of
-from pybernetes.controllers.certificates.cleaner.controller import is_old
+from pybernetes.controllers.certificates.approver.plan import NODE, SELF, recognized, review_of
+from pybernetes.controllers.certificates.cleaner.plan import is_old
 from pybernetes.controllers.certificates.requests import (
     API_SERVER_CLIENT,
     KUBELET_CLIENT,
@@ -26,7 +26,7 @@ from pybernetes.controllers.certificates.requests import (
     check,
     parse,
 )
-from pybernetes.controllers.certificates.signer.controller import lifetime
+from pybernetes.controllers.certificates.signer.plan import lifetime
 from pybernetes.pki.certificates import Authority
 from pybernetes.pki.files import Pair
 from pybernetes.pki.requests import SigningError, sign, usages_of, validity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import rbac_v1 as rbac
-from pybernetes.controllers.clusterroleaggregation.controller import rules_of
+from pybernetes.controllers.clusterroleaggregation.plan import rules_of
 
 
 def role(name: str, label: str = "", *verbs: str, selects: tuple[str, ...] = ()) -> rbac.ClusterRole:

@@ -8,7 +8,7 @@ import pytest
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.controllers.common import condition
 from pybernetes.controllers.deployment import util
-from pybernetes.controllers.deployment.controller import (
+from pybernetes.controllers.deployment.plan import (
     CreateReplicaSet,
     DeleteReplicaSet,
     UpdateReplicaSet,

@@ -8,7 +8,7 @@ import pytest
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import policy_v1 as policy
-from pybernetes.controllers.disruption import controller as disruption
+from pybernetes.controllers.disruption import plan as disruption
 
 from ..objects import NOW, ago, meta, pod, selector
 

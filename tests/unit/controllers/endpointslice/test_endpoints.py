@@ -9,11 +9,11 @@ import pytest
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
 from pybernetes.client.informer import Cache
-from pybernetes.controllers.endpoint import controller as endpoints
-from pybernetes.controllers.endpointslice import controller as endpointslice
+from pybernetes.controllers.endpoint import plan as endpoints
 from pybernetes.controllers.endpointslice import endpoints as util
+from pybernetes.controllers.endpointslice import plan as endpointslice
 from pybernetes.controllers.endpointslice import slices
-from pybernetes.controllers.endpointslicemirroring import controller as endpointslicemirroring
+from pybernetes.controllers.endpointslicemirroring import plan as endpointslicemirroring
 
 from ..objects import LABELS, NOW, ago, meta, pod
 

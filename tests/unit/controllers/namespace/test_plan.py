@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.controllers.namespace.controller import (
+from pybernetes.controllers.namespace.plan import (
     CONDITIONS,
     Emptied,
     conditions_of,

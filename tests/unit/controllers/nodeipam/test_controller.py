@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.controllers.nodeipam.cidrset import CIDRSet, Exhausted
-from pybernetes.controllers.nodeipam.controller import NodeIPAMController, cidrs_of, mask_of, sets_of
+from pybernetes.controllers.nodeipam.controller import NodeIPAMController
+from pybernetes.controllers.nodeipam.plan import cidrs_of, mask_of, sets_of
 from pybernetes.controllers.options import Options
 
 

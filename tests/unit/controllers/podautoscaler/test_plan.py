@@ -11,7 +11,7 @@ from pybernetes.api.types import autoscaling_v2 as autoscaling
 from pybernetes.api.types import core_v1 as core
 from pybernetes.controllers.podautoscaler import calculator as calc
 from pybernetes.controllers.podautoscaler import limits
-from pybernetes.controllers.podautoscaler.controller import scale_path, set_condition
+from pybernetes.controllers.podautoscaler.plan import scale_path, set_condition
 
 from ..objects import NOW, ago, meta, pod
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
-from pybernetes.controllers.podgc.controller import Quarantine, failed_status, out_of_service, surplus, unscheduled
+from pybernetes.controllers.podgc.plan import Quarantine, failed_status, out_of_service, surplus, unscheduled
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

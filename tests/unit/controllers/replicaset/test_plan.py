@@ -3,7 +3,7 @@
 import pytest
 
 from pybernetes.api.types import apps_v1 as apps
-from pybernetes.controllers.replicaset.controller import BURST_REPLICAS, Create, Delete, plan, pods_to_delete, status_of
+from pybernetes.controllers.replicaset.plan import BURST_REPLICAS, Create, Delete, plan, pods_to_delete, status_of
 
 from ..objects import NOW, ago, pod, replica_set
 

@@ -9,15 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
-from pybernetes.controllers.certificates.rootcacertpublisher.controller import plan
-from pybernetes.controllers.serviceaccount.tokens.controller import (
-    Content,
-    ServiceAccountTokenController,
-    Signer,
-    belongs_to,
-    claims_of,
-    filled,
-)
+from pybernetes.controllers.certificates.rootcacertpublisher.plan import plan
+from pybernetes.controllers.serviceaccount.tokens.controller import ServiceAccountTokenController
+from pybernetes.controllers.serviceaccount.tokens.plan import Content, Signer, belongs_to, claims_of, filled
 from tests.api import controloptions
 
 ACCOUNT = core.ServiceAccount(metadata=meta.ObjectMeta(name="sa", namespace="ns", uid="u"))

@@ -11,8 +11,8 @@ from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import networking_v1 as networking
-from pybernetes.controllers.servicecidrs.controller import may_go, with_ready
-from pybernetes.controllers.volume.expand.controller import grows
+from pybernetes.controllers.servicecidrs.plan import may_go, with_ready
+from pybernetes.controllers.volume.expand.plan import grows
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pybernetes.api.nodes import tolerates
 from pybernetes.api.types import core_v1 as core
-from pybernetes.controllers.tainteviction.controller import Eviction, plan, tolerated_for, tolerates
+from pybernetes.controllers.tainteviction.plan import Eviction, plan, tolerated_for
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TAINT = core.Taint(key="k", value="v", effect="NoExecute")

@@ -8,8 +8,8 @@ import pytest
 
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.api.types import meta_v1 as meta
-from pybernetes.controllers.ttl.controller import BOUNDARIES, step_after
-from pybernetes.controllers.ttlafterfinished.controller import time_left
+from pybernetes.controllers.ttl.plan import BOUNDARIES, step_after
+from pybernetes.controllers.ttlafterfinished.plan import time_left
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from pybernetes.api.types import certificates_v1 as certificates
@@ -11,18 +11,19 @@ from pybernetes.pki.files import Pair
 from ...common import clone
 from ...framework import Context
 from ...options import Options
+from ..controller import CertificateController
 from ..requests import (
     API_SERVER_CLIENT,
     KUBELET_CLIENT,
     KUBELET_SERVING,
     LEGACY_UNKNOWN,
-    CertificateController,
     Refused,
     check,
     has_failed,
     is_approved,
     parse,
 )
+from .plan import lifetime
 
 if TYPE_CHECKING:
     from pybernetes.pki.certificates import Authority
@@ -33,16 +34,6 @@ SIGNERS = {  # signer -> its name in the flags
     API_SERVER_CLIENT: "kube-apiserver-client",
     LEGACY_UNKNOWN: "legacy-unknown",
 }
-SHORTEST = timedelta(minutes=10)
-
-
-def lifetime(asked: int | None, longest: float) -> timedelta:
-    """What a certificate gets of the seconds that were asked for."""
-    limit = timedelta(seconds=longest)
-    if asked is None:
-        return limit
-    wanted = timedelta(seconds=asked)
-    return limit if wanted > limit else max(wanted, SHORTEST)
 
 
 class CSRSigningController(CertificateController):

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
-from pybernetes.api.types import meta_v1 as meta
 
-from ...common import Key, clone, controlled_by, controller_ref
+from ...common import Key, controlled_by
 from ...framework import Again, Context, Controller
 from ..persistentvolume.controller import BY_CLAIM, claims_of
-
-
-def wanted_claims(pod: core.Pod) -> Iterator[tuple[str, core.PersistentVolumeClaim]]:
-    """(volume, its claim) of each ephemeral volume; the pod owns it, so that it goes with the pod."""
-    for volume in pod.spec.volumes:
-        if volume.ephemeral is None or volume.ephemeral.volume_claim_template is None:
-            continue
-        template = clone(volume.ephemeral.volume_claim_template)
-        yield (
-            volume.name,
-            core.PersistentVolumeClaim(
-                metadata=meta.ObjectMeta(
-                    name=f"{pod.metadata.name}-{volume.name}",
-                    namespace=pod.metadata.namespace,
-                    labels=template.metadata.labels,
-                    annotations=template.metadata.annotations,
-                    owner_references=[controller_ref(pod)],
-                ),
-                spec=template.spec,
-            ),
-        )
+from .plan import wanted_claims
 
 
 class EphemeralVolumeController(Controller):

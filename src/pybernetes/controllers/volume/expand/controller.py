@@ -9,14 +9,10 @@ from pybernetes.api.types import core_v1 as core
 
 from ...common import Key
 from ...framework import Context, Controller
-from ..persistentvolume.plan import ZERO, requested
+from ..persistentvolume.plan import requested
+from .plan import grows
 
 MESSAGE = "waiting for an external controller to expand this PVC"
-
-
-def grows(claim: core.PersistentVolumeClaim) -> bool:
-    """Whether a bound claim asks for more than it has."""
-    return claim.status.phase == "Bound" and requested(claim) > claim.status.capacity.get("storage", ZERO)
 
 
 class PersistentVolumeExpander(Controller):

@@ -13,36 +13,17 @@ from pybernetes.client.types import Object
 from ...common import Key, clone
 from ...framework import Context, Controller
 from ..persistentvolume.controller import BY_CLAIM, claims_of
+from .plan import User, classes_of, finalizers_with
 
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
 CLASS_FINALIZER = "kubernetes.io/vac-protection"
 BY_CLASS = "volumeAttributesClass"
 
-User = core.PersistentVolumeClaim | core.PersistentVolume  # of an attribute class
-
 
 def uses(pod: core.Pod, claim: Key) -> bool:
     """Whether a pod that has a node uses the claim; the kubelet starts none whose claim is being deleted."""
     return bool(pod.spec.node_name) and f"{claim[0]}/{claim[1]}" in claims_of(pod)
-
-
-def finalizers_with(obj: Object, finalizer: str, used: bool) -> list[str] | None:
-    """The finalizers that an object should have; None if these are its own."""
-    there = finalizer in obj.metadata.finalizers
-    if obj.metadata.deletion_timestamp is None:
-        return None if there else [*obj.metadata.finalizers, finalizer]
-    return [name for name in obj.metadata.finalizers if name != finalizer] if there and not used else None
-
-
-def classes_of(obj: User) -> list[str]:
-    """Index of claims and volumes: the attribute classes that they name or have."""
-    names = {obj.spec.volume_attributes_class_name}
-    if isinstance(obj, core.PersistentVolumeClaim):
-        names.add(obj.status.current_volume_attributes_class_name)
-        change = obj.status.modify_volume_status
-        names.add(change.target_volume_attributes_class_name if change is not None else None)
-    return sorted(name for name in names if name)
 
 
 class _Protection(Controller):

@@ -27,7 +27,7 @@ from pybernetes.controllers.volume.attachdetach.plan import (
     needs_volumes,
     plan,
 )
-from pybernetes.controllers.volume.ephemeral.controller import wanted_claims
+from pybernetes.controllers.volume.ephemeral.plan import wanted_claims
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ONE = Volume("pv", "d", "h", exclusive=True)

@@ -34,7 +34,8 @@ from pybernetes.controllers.volume.persistentvolume.plan import (
     reclaim,
     waiting_event,
 )
-from pybernetes.controllers.volume.protection.controller import classes_of, finalizers_with, uses
+from pybernetes.controllers.volume.protection.controller import uses
+from pybernetes.controllers.volume.protection.plan import classes_of, finalizers_with
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

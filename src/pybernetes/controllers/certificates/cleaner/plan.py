@@ -1,0 +1,39 @@
+"""Which certificate signing requests are old; pure (upstream: pkg/controller/certificates/cleaner)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pybernetes.api.types import certificates_v1 as certificates
+
+DECIDED = timedelta(hours=1)  # an issued, denied or failed request stays so long
+PENDING = timedelta(hours=24)
+
+
+def certificate_end(pem: bytes) -> datetime | None:
+    """Not-after of the first certificate; None where it cannot be read."""
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+    except ValueError:
+        return None
+
+
+def is_old(csr: certificates.CertificateSigningRequest, now: datetime) -> bool:
+    """Whether nobody will miss it."""
+
+    def older(moment: datetime | None, age: timedelta) -> bool:
+        return moment is not None and now - moment > age
+
+    if not csr.status.conditions:
+        return older(csr.metadata.creation_timestamp, PENDING)
+    for found in csr.status.conditions:
+        over = found.type in ("Denied", "Failed") or (found.type == "Approved" and bool(csr.status.certificate))
+        if over and older(found.last_update_time, DECIDED):
+            return True
+        if found.type == "Approved" and csr.status.certificate:
+            end = certificate_end(csr.status.certificate)
+            if end is not None and now > end:
+                return True
+    return False

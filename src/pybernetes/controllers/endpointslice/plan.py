@@ -1,0 +1,152 @@
+"""Which endpoint slices a service should have; pure (upstream: pkg/controller/endpointslice, k8s.io/endpointslice)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import discovery_v1 as discovery
+from pybernetes.api.types import meta_v1 as meta
+
+from ..common import controller_ref, is_ready
+from . import endpoints as util
+from .slices import MANAGED_BY, SERVICE_NAME, Changes, PortKey, pack, port_key, recycled
+
+MANAGER = "endpointslice-controller.k8s.io"
+ZONE = "topology.kubernetes.io/zone"
+RESERVED = {SERVICE_NAME, MANAGED_BY, util.HEADLESS}
+Nodes = Callable[[str], core.Node | None]
+
+
+def labels_of(service: core.Service) -> dict[str, str]:
+    """The service's labels, and those that say whose slice it is."""
+    own = {key: value for key, value in service.metadata.labels.items() if key not in RESERVED}
+    own |= {SERVICE_NAME: service.metadata.name, MANAGED_BY: MANAGER}
+    return util.with_headless(own, util.is_headless(service))
+
+
+def blank(service: core.Service, address_type: str, ports: list[discovery.EndpointPort]) -> discovery.EndpointSlice:
+    """A new slice."""
+    return discovery.EndpointSlice(
+        metadata=meta.ObjectMeta(
+            generate_name=f"{service.metadata.name}-",
+            namespace=service.metadata.namespace,
+            labels=labels_of(service),
+            owner_references=[controller_ref(service)],
+        ),
+        address_type=address_type,
+        ports=ports,
+    )
+
+
+def endpoint_of(pod: core.Pod, node: core.Node | None, service: core.Service, address_type: str) -> discovery.Endpoint:
+    """A pod as an endpoint; without addresses of the type it has none."""
+    serving, terminating = is_ready(pod), pod.metadata.deletion_timestamp is not None
+    ready = service.spec.publish_not_ready_addresses or (serving and not terminating)
+    return discovery.Endpoint(
+        addresses=util.addresses_of(pod, address_type),
+        conditions=discovery.EndpointConditions(ready=ready, serving=serving, terminating=terminating),
+        target_ref=util.pod_reference(pod),
+        node_name=pod.spec.node_name or None,
+        zone=(node.metadata.labels.get(ZONE) if node is not None else None) or None,
+        hostname=pod.spec.hostname if util.has_hostname(pod, service) else None,
+    )
+
+
+def ports_of(service: core.Service, pod: core.Pod) -> list[discovery.EndpointPort]:
+    """The service's ports that the pod has."""
+    if util.is_headless(service) and not service.spec.ports:
+        return []
+    numbers = ((port, util.find_port(pod, port)) for port in service.spec.ports)
+    return [
+        discovery.EndpointPort(name=port.name, port=number, protocol=port.protocol, app_protocol=port.app_protocol)
+        for port, number in numbers
+        if number is not None
+    ]
+
+
+def plan(
+    service: core.Service,
+    pods: Sequence[core.Pod],
+    node: Nodes,
+    existing: Sequence[discovery.EndpointSlice],
+    most: int,
+) -> tuple[Changes, list[str]]:
+    """What to write, and the pods that were left out because their node is not there."""
+    kinds = util.families(service, pods)
+    changes = Changes(delete=[known for known in existing if known.address_type not in kinds])
+    missing: list[str] = []
+    for kind in kinds:
+        slices = [known for known in existing if known.address_type == kind]
+        changes.add(_plan_type(service, pods, node, slices, kind, most, missing))
+    return changes, missing
+
+
+def _plan_type(
+    service: core.Service,
+    pods: Sequence[core.Pod],
+    node: Nodes,
+    existing: Sequence[discovery.EndpointSlice],
+    kind: str,
+    most: int,
+    missing: list[str],
+) -> Changes:
+    by_ports: dict[PortKey, list[discovery.EndpointSlice]] = {}
+    changes = Changes()
+    for known in existing:
+        if owned(known, service):
+            by_ports.setdefault(port_key(known.ports), []).append(known)
+        else:
+            changes.delete.append(known)
+    for key, (ports, endpoints) in _wanted(service, pods, node, kind, missing).items():
+        slices = by_ports.pop(key, [])
+        changes.add(pack(slices, endpoints, blank(service, kind, ports), lambda _: labels_of(service), most))
+    for rest in by_ports.values():
+        changes.delete += rest
+    if len(existing) == len(changes.delete) and not changes.create:
+        _keep_placeholder(service, kind, changes)
+    return recycled(changes, lambda known: owned(known, service))
+
+
+def _wanted(
+    service: core.Service, pods: Sequence[core.Pod], node: Nodes, kind: str, missing: list[str]
+) -> dict[PortKey, tuple[list[discovery.EndpointPort], list[discovery.Endpoint]]]:
+    wanted: dict[PortKey, tuple[list[discovery.EndpointPort], list[discovery.Endpoint]]] = {}
+    for pod in pods:
+        if not util.belongs(pod, include_terminating=True):
+            continue
+        ports = ports_of(service, pod)
+        _, endpoints = wanted.setdefault(port_key(ports), (ports, []))
+        where = node(pod.spec.node_name)
+        if where is None and not service.spec.publish_not_ready_addresses:
+            missing.append(pod.metadata.name)
+            continue
+        endpoint = endpoint_of(pod, where, service, kind)
+        if endpoint.addresses:
+            endpoints.append(endpoint)
+    return wanted
+
+
+def _keep_placeholder(service: core.Service, kind: str, changes: Changes) -> None:
+    """A service without endpoints has one empty slice, so that clients see that there are none."""
+    empty = blank(service, kind, [])
+    if len(changes.delete) == 1:
+        known = changes.delete[0]
+        same_labels = known.metadata.labels == empty.metadata.labels
+        if same_labels and not known.endpoints and not known.ports and owned(known, service):
+            changes.delete.clear()
+            return
+    changes.create.append(empty)
+
+
+def owned(known: discovery.EndpointSlice, service: core.Service) -> bool:
+    """Whether a slice is this service's, and not one of a former service of its name."""
+    return any(ref.kind == "Service" and ref.uid == service.metadata.uid for ref in known.metadata.owner_references)
+
+
+def index_by_service(known: discovery.EndpointSlice) -> list[str]:
+    """NAMESPACE/SERVICE for slices of this controller."""
+    labels = known.metadata.labels
+    if labels.get(MANAGED_BY) != MANAGER or SERVICE_NAME not in labels:
+        return []
+    return [f"{known.metadata.namespace}/{labels[SERVICE_NAME]}"]

@@ -1,0 +1,93 @@
+"""What a service account's token secret should hold, and the token's signature; pure.
+
+Upstream: pkg/controller/serviceaccount/tokens_controller.go.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from pybernetes.api.types import core_v1 as core
+
+from ...common import clone
+
+ACCOUNT_NAME = "kubernetes.io/service-account.name"
+ACCOUNT_UID = "kubernetes.io/service-account.uid"
+ISSUER = "kubernetes/serviceaccount"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a token secret must hold."""
+
+    root_ca: bytes = b""
+    token: bytes = b""
+
+
+def account_of(secret: core.Secret) -> str:
+    """The name of the account it is for."""
+    return secret.metadata.annotations.get(ACCOUNT_NAME, "")
+
+
+def belongs_to(secret: core.Secret, account: core.ServiceAccount) -> bool:
+    """By name, and by uid where it has one."""
+    uid = secret.metadata.annotations.get(ACCOUNT_UID, "")
+    return account_of(secret) == account.metadata.name and uid in ("", account.metadata.uid)
+
+
+def claims_of(secret: core.Secret, account: core.ServiceAccount) -> dict[str, str]:
+    """The claims of a token that is kept in a secret; it does not expire."""
+    namespace, name = account.metadata.namespace, account.metadata.name
+    return {
+        "iss": ISSUER,
+        "kubernetes.io/serviceaccount/namespace": namespace,
+        "kubernetes.io/serviceaccount/secret.name": secret.metadata.name,
+        "kubernetes.io/serviceaccount/service-account.name": name,
+        "kubernetes.io/serviceaccount/service-account.uid": account.metadata.uid,
+        "sub": f"system:serviceaccount:{namespace}:{name}",
+    }
+
+
+def needs_token(secret: core.Secret) -> bool:
+    return not secret.data.get("token")
+
+
+def filled(secret: core.Secret, account: core.ServiceAccount, content: Content) -> core.Secret | None:
+    """The secret as it should be; None if it is so. `content.token` is used where there is none yet."""
+    wanted = clone(secret)
+    if content.root_ca:
+        wanted.data["ca.crt"] = content.root_ca
+    if not wanted.data.get("namespace"):
+        wanted.data["namespace"] = secret.metadata.namespace.encode()
+    if needs_token(secret):
+        wanted.data["token"] = content.token
+    wanted.metadata.annotations[ACCOUNT_NAME] = account.metadata.name
+    wanted.metadata.annotations[ACCOUNT_UID] = account.metadata.uid
+    return wanted if wanted != secret else None
+
+
+class Signer:
+    """Signs tokens with an RSA or EC key."""
+
+    def __init__(self, pem: bytes) -> None:
+        from cryptography.hazmat.primitives.asymmetric import ec, rsa
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+        self._key: Any = load_pem_private_key(pem, None)
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            self._algorithm = "RS256"
+        elif isinstance(self._key, ec.EllipticCurvePrivateKey):
+            self._algorithm = {256: "ES256", 384: "ES384", 521: "ES512"}[self._key.curve.key_size]
+        else:
+            raise ValueError("the key of service accounts must be RSA or EC")
+        public = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self._id = base64.urlsafe_b64encode(hashlib.sha256(public).digest()).decode().rstrip("=")
+
+    def sign(self, claims: dict[str, str]) -> bytes:
+        """The token."""
+        import jwt
+
+        return jwt.encode(claims, self._key, self._algorithm, {"kid": self._id}).encode()
