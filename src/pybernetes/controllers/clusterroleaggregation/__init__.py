@@ -1,0 +1,1 @@
+"""Cluster roles that are made of others: `plan` collects the rules."""

@@ -17,8 +17,8 @@ from pybernetes.api.types import policy_v1 as policy
 from pybernetes.client.types import Informer
 
 from ..common import as_selector, clone, condition, controller_of, key_of
-from ..endpointslice.endpoints import BY_LABEL, index_by_label
 from ..framework import Context, Controller, resolve
+from ..indexers import BY_LABEL, index_by_label
 from .plan import (
     NoScale,
     count_healthy,

@@ -1,0 +1,1 @@
+"""Endpoints of services: `plan` makes the subsets of a service's pods."""

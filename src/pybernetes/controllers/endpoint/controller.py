@@ -8,6 +8,7 @@ from pybernetes.api.types import core_v1 as core
 from ..common import Key, namespace_terminating
 from ..endpointslice import endpoints as util
 from ..framework import Context, Controller
+from ..indexers import BY_LABEL, index_by_label
 from .plan import desired
 
 ORPHAN_SECONDS = 1.0  # services and endpoints come over two watches: one that seems missing may just be late
@@ -30,7 +31,7 @@ class EndpointsController(Controller):
         self._pods = self.informer(core.Pod)
         self._endpoints = self.informer(core.Endpoints)
         self._services.add_index(util.BY_SELECTOR, util.index_by_selector)
-        self._pods.add_index(util.BY_LABEL, util.index_by_label)
+        self._pods.add_index(BY_LABEL, index_by_label)
         self._times = util.TriggerTimes()
         self._costs: dict[Key, float] = {}  # seconds that the last decision took
         self._delay = context.options.endpoint_updates_batch_period

@@ -16,6 +16,7 @@ from pybernetes.api.types import discovery_v1 as discovery
 
 from ..common import Key, namespace_terminating
 from ..framework import Again, Context, Controller
+from ..indexers import BY_LABEL, index_by_label
 from . import endpoints as util
 from .plan import ZONE, index_by_service, plan
 from .slices import Changes, Tracker
@@ -40,7 +41,7 @@ class EndpointSliceController(Controller):
         self._nodes = self.informer(core.Node)
         self._slices = self.informer(discovery.EndpointSlice)
         self._services.add_index(util.BY_SELECTOR, util.index_by_selector)
-        self._pods.add_index(util.BY_LABEL, util.index_by_label)
+        self._pods.add_index(BY_LABEL, index_by_label)
         self._slices.add_index(BY_SERVICE, index_by_service)
         self._times = util.TriggerTimes()
         self._costs: dict[Key, float] = {}  # seconds that the last decision took

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.client.types import Informer, Object
+from pybernetes.client.types import Informer
 
 from ..common import Key, is_finished, is_ready, ready_since
+from ..indexers import BY_LABEL, index_by_label
 
 HEADLESS = "service.kubernetes.io/headless"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
-BY_LABEL = "label"
 BY_SELECTOR = "selector"
 
 
@@ -25,12 +25,6 @@ PAUSE = 10.0  # times what the last sync took: many pods that start one by one c
 
 
 # --- which pods, which services
-
-
-def index_by_label(obj: Object) -> list[str]:
-    """NAMESPACE/KEY=VALUE of each label: the way from a selector to its pods without a look at all of them."""
-    namespace = obj.metadata.namespace
-    return [f"{namespace}/{key}={value}" for key, value in obj.metadata.labels.items()]
 
 
 def index_by_selector(service: core.Service) -> list[str]:

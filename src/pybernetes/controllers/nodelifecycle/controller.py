@@ -15,6 +15,7 @@ from pybernetes.client.retry import retry_on_conflict
 
 from ..common import Key, clone, condition
 from ..framework import Context, Controller
+from ..indexers import BY_NODE, by_node
 from .health import (
     EXCLUDED,
     NOT_READY,
@@ -37,15 +38,9 @@ from .taints import SlowTainter, set_taints
 _log = logging.getLogger(__name__)
 
 LEASES = "kube-node-lease"
-BY_NODE = "spec.nodeName"
 SOON = 0.3  # seconds between a new or changed node and the look at all that it is a reason for
 WORKERS = 8
 TOLD_AT_ONCE = 500  # nodes registered before their events are sent: those that wait are limited, and more are dropped
-
-
-def by_node(pod: core.Pod) -> list[str]:
-    """Index of pods."""
-    return [pod.spec.node_name] if pod.spec.node_name else []
 
 
 class NodeLifecycleController(Controller):

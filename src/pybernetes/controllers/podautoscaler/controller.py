@@ -13,8 +13,8 @@ from pybernetes.api.types import autoscaling_v1, core_v1
 from pybernetes.api.types import autoscaling_v2 as autoscaling
 
 from ..common import Key, clone, key_of
-from ..endpointslice.endpoints import BY_LABEL, index_by_label
 from ..framework import Context, Controller
+from ..indexers import BY_LABEL, index_by_label
 from . import calculator as calc
 from . import limits
 from .metrics import MetricsClient

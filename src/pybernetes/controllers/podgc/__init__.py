@@ -1,0 +1,1 @@
+"""Deletes pods that nobody else will: `plan` knows which."""

@@ -1,0 +1,1 @@
+"""ReplicationControllers: a `controller` that reads them as replica sets."""

@@ -1,0 +1,1 @@
+"""Counts quotas anew; what counts is in `pybernetes.api.quota`, which admission asks, too."""

@@ -1,0 +1,1 @@
+"""Service accounts (upstream: pkg/controller/serviceaccount): `accounts` keeps `default`, `tokens` fills secrets."""

@@ -1,0 +1,1 @@
+"""Ranges of service addresses: `plan` says whether one may go."""

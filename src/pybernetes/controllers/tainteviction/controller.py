@@ -7,7 +7,7 @@ from pybernetes.api.types import core_v1 as core
 
 from ..common import Key, key_of
 from ..framework import Context, Controller
-from ..nodelifecycle.controller import BY_NODE, by_node
+from ..indexers import BY_NODE, by_node
 from .plan import Eviction, disruption, no_execute, plan
 
 WORKERS = 8

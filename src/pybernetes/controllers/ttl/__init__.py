@@ -1,0 +1,1 @@
+"""Tells kubelets how long to keep what they have read: `plan` has the steps."""

@@ -1,0 +1,1 @@
+"""Deletes finished jobs: `plan` says when."""

@@ -1,0 +1,1 @@
+"""Volumes and claims (upstream: pkg/controller/volume): a room for each controller."""

@@ -1,0 +1,1 @@
+"""Deletes old requests: `plan` knows which are."""

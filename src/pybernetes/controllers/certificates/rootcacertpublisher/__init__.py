@@ -1,0 +1,1 @@
+"""Keeps kube-root-ca.crt in each namespace: `plan` compares."""

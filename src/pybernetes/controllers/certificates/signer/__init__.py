@@ -1,0 +1,1 @@
+"""Signs approved requests: `authority` is the CA, `controller` its four signers."""

@@ -1,0 +1,1 @@
+"""Keeps the service account `default` in each namespace."""

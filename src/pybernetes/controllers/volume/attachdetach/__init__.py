@@ -1,0 +1,1 @@
+"""Attachments for CSI drivers: `plan` compares what pods need with what is attached."""

@@ -17,8 +17,7 @@ from pybernetes.api.types import storage_v1 as storage
 from pybernetes.client.retry import retry_on_conflict
 
 from ...framework import Context, Controller
-from ...nodelifecycle.controller import BY_NODE, by_node
-from ..persistentvolume.controller import BY_CLAIM, claims_of
+from ...indexers import BY_CLAIM, BY_NODE, by_node, claims_of
 from .plan import (
     Attach,
     Detach,

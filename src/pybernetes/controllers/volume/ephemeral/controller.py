@@ -7,7 +7,7 @@ from pybernetes.api.types import core_v1 as core
 
 from ...common import Key, controlled_by
 from ...framework import Again, Context, Controller
-from ..persistentvolume.controller import BY_CLAIM, claims_of
+from ...indexers import BY_CLAIM, claims_of
 from .plan import wanted_claims
 
 

@@ -1,0 +1,1 @@
+"""Claims and volumes: `plan` finds which go together, `controller` binds, releases and asks for new ones."""

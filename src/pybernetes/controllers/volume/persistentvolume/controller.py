@@ -17,6 +17,7 @@ from pybernetes.client.types import Object, present
 
 from ...common import Key, clone, key_of
 from ...framework import Again, Context, Controller
+from ...indexers import BY_CLAIM, claims_of
 from .plan import (
     BIND_COMPLETED,
     BOUND_BY_CONTROLLER,
@@ -39,6 +40,7 @@ from .plan import (
     delays,
     has_class,
     is_bound_to,
+    match_keys,
     plan_bound,
     plan_named,
     plan_volume,
@@ -48,28 +50,11 @@ from .plan import (
 
 V = TypeVar("V", core.PersistentVolume, core.PersistentVolumeClaim)
 
-MATCH, BY_CLAIM = "match", "claim"
+MATCH = "match"
 EXTERNAL = (
     "Waiting for a volume to be created either by the external provisioner '{}' or manually by the system administrator. "
     "If volume creation is delayed, please verify that the provisioner is running and correctly registered."
 )
-
-
-def match_keys(volume: core.PersistentVolume) -> list[str]:
-    """Index: free volumes by class, others by the claim that they are for."""
-    ref = volume.spec.claim_ref
-    return [f"class/{class_of(volume)}"] if ref is None else [f"claim/{ref.namespace}/{ref.name}"]
-
-
-def claims_of(pod: core.Pod) -> list[str]:
-    """Index of pods: the claims that they use."""
-    names: list[str] = []
-    for volume in pod.spec.volumes:
-        if volume.persistent_volume_claim is not None:
-            names.append(volume.persistent_volume_claim.claim_name)
-        elif volume.ephemeral is not None:
-            names.append(f"{pod.metadata.name}-{volume.name}")
-    return [f"{pod.metadata.namespace}/{name}" for name in names]
 
 
 class PersistentVolumeController(Controller):

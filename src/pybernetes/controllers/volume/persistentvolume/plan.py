@@ -289,3 +289,9 @@ def reclaim(volume: core.PersistentVolume) -> Event | None:
         return Event("Warning", "VolumeFailedRecycle", "No recycler plugin found for the volume!")
     text = "Volume has unrecognized PersistentVolumeReclaimPolicy"
     return Event("Warning", "VolumeUnknownReclaimPolicy", text)
+
+
+def match_keys(volume: core.PersistentVolume) -> list[str]:
+    """Index: free volumes by class, others by the claim that they are for."""
+    ref = volume.spec.claim_ref
+    return [f"class/{class_of(volume)}"] if ref is None else [f"claim/{ref.namespace}/{ref.name}"]

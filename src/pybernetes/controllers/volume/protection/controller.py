@@ -12,7 +12,7 @@ from pybernetes.client.types import Object
 
 from ...common import Key, clone
 from ...framework import Context, Controller
-from ..persistentvolume.controller import BY_CLAIM, claims_of
+from ...indexers import BY_CLAIM, claims_of
 from .plan import User, classes_of, finalizers_with
 
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"

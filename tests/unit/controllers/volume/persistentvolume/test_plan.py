@@ -12,7 +12,7 @@ from pybernetes.api import types
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import storage_v1 as storage
-from pybernetes.controllers.volume.persistentvolume.controller import claims_of, match_keys
+from pybernetes.controllers.indexers import claims_of
 from pybernetes.controllers.volume.persistentvolume.plan import (
     BIND_COMPLETED,
     BOUND_BY_CONTROLLER,
@@ -28,6 +28,7 @@ from pybernetes.controllers.volume.persistentvolume.plan import (
     default_class,
     delays,
     is_bound_to,
+    match_keys,
     plan_bound,
     plan_named,
     plan_volume,
