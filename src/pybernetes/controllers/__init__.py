@@ -1,7 +1,10 @@
-"""kube-controller-manager: one module a controller, all of one shape; `CONTROLLERS` is the list of them.
+"""kube-controller-manager: a room a controller, named as upstream's folder; `CONTROLLERS` is the list of them.
 
-A module has constants with their reason, pure functions (`plan` and its kin), and a `Controller` that reads informers
-and does what they say. Modules know nothing of each other, and the cluster only through `pybernetes.client`.
+In a room `controller.py` does: a `Controller` that reads informers and applies. All else decides, as functions of objects and of `now`,
+`plan.py` first; an import contract sees to it. Rooms know no other's controller, and the cluster only through `pybernetes.client`.
+
+What rooms share lies beside them: `framework` (what a controller is made of), `common` (pure: pods, selectors, conditions, hashes),
+`indexers` (pure), `history` (revisions of templates). `manager`, `options` and `credentials` run them.
 """
 
 from __future__ import annotations

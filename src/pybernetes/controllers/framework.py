@@ -1,6 +1,6 @@
 """What every controller is made of: queue and workers, expectations, pod control, adoption (upstream: pkg/controller).
 
-A controller is a module with a pure `plan` and a `Controller` that reads informers, calls it and does what it says.
+A controller is a room with a pure `plan` and a `Controller` that reads informers, calls it and does what it says.
 """
 
 from __future__ import annotations

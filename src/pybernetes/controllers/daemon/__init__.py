@@ -1,1 +1,1 @@
-"""One pod on each node that wants it: `plan` says which pods come and go, revisions are `controllers/history`."""
+"""One pod on each node that wants it: `plan` says which come and go; revisions are in `controllers/history`."""

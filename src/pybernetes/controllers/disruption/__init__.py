@@ -1,1 +1,4 @@
-"""Budgets of disruption: `plan` counts, `controller` finds out for whom and writes what the API server's eviction obeys."""
+"""Budgets of disruption (upstream: pkg/controller/disruption).
+
+`plan` counts; `controller` finds out whose pods they are, and writes what the API server's eviction obeys.
+"""

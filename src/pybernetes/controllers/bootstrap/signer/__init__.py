@@ -1,0 +1,1 @@
+"""Signs kube-public/cluster-info for those who join with a token; what is signed is in `bootstrap/tokens`."""

@@ -1,1 +1,1 @@
-"""Approves client certificates of nodes: `plan` recognizes who asks, `controller` asks whether he may."""
+"""Approves client certificates of nodes: `plan` recognizes who asks, `controller` asks whether they may."""

@@ -1,1 +1,4 @@
-"""Claims and volumes: `plan` finds which go together, `controller` binds, releases and asks for new ones."""
+"""Claims and volumes (upstream: pkg/controller/volume/persistentvolume).
+
+`plan` finds which go together; `controller` binds, releases and asks for new ones.
+"""
