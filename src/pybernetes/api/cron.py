@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from .durations import parse_duration
+
 YEARS_AHEAD = 5  # a date that does not come in so long never comes: 31 February
 LAST_YEAR = 9998  # datetime ends a year later; a status may hold any time
-MAX_DURATION = 2**63 / 1e9  # seconds: Go's durations are int64 of nanoseconds
 _DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -20,8 +21,6 @@ _DESCRIPTORS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
@@ -174,11 +173,10 @@ def schedule_error(text: str) -> str:
 
 
 def _duration(text: str) -> float:
-    duration = text.removeprefix("@every ")
-    seconds = sum(float(amount) * _UNITS[unit] for amount, unit in _DURATION.findall(duration))
-    if _DURATION.sub("", duration) or not duration or seconds >= MAX_DURATION:
-        raise ScheduleError(f'failed to parse duration {text}: time: invalid duration "{duration}"')
-    return seconds
+    try:
+        return parse_duration(text.removeprefix("@every "))
+    except ValueError as error:
+        raise ScheduleError(f"failed to parse duration {text}: {error}") from None
 
 
 def _field(part: str, bounds: _Bounds) -> _Field:

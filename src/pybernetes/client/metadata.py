@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from pybernetes.api import mediatypes
 from pybernetes.api.errors import StatusError
 
 from .pager import in_pages
@@ -21,7 +22,6 @@ from .types import Bookmark, Client, ObjectList, Page, WatchEvent
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 PARTIAL = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
 PARTIAL_LIST = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
-PATCH_TYPES = {"merge": "application/merge-patch+json", "strategic": "application/strategic-merge-patch+json"}
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"  # the finalizers of the two ways of deletion that take time
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -272,7 +272,7 @@ class MetadataClient:
         *,
         type: Literal["merge", "strategic"] = "merge",
     ) -> Partial:
-        headers = {**PARTIAL, "Content-Type": PATCH_TYPES[type]}
+        headers = {**PARTIAL, "Content-Type": mediatypes.PATCHES[type]}
         body = await self._client.raw("PATCH", resource.path(namespace, name), msgspec.json.encode(patch), headers)
         return _partial.decode(body)
 

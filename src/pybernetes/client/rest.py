@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from pybernetes.aio.clock import Clock, RealClock
-from pybernetes.api import errors, types
+from pybernetes.api import errors, mediatypes, types
 from pybernetes.api.errors import StatusError
 from pybernetes.api.resources import CLUSTER_SCOPED, collection_path
 
@@ -27,11 +27,6 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Object)
 R = TypeVar("R")
 
-PATCH_TYPES = {
-    "merge": "application/merge-patch+json",
-    "strategic": "application/strategic-merge-patch+json",
-    "json": "application/json-patch+json",
-}
 READY_POLL, READY_POLL_MAX = 0.05, 2.0  # seconds
 READY_QUIET_SECONDS = 5.0  # so long a server that does not answer is nothing to tell
 # For an answer: a little more than upstream's server takes before it says 504 itself (--request-timeout). client-go has no time-out of
@@ -172,7 +167,7 @@ class RESTClient:
         subresource: str = "",
     ) -> T:
         path = self._path(kind, namespace, name, subresource)
-        body = await self.raw("PATCH", path, types.encode(patch), {"Content-Type": PATCH_TYPES[type]})
+        body = await self.raw("PATCH", path, types.encode(patch), {"Content-Type": mediatypes.PATCHES[type]})
         return types.decode(body, kind)
 
     async def delete(

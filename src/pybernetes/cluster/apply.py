@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from pybernetes.api.mediatypes import APPLY_PATCH
 from pybernetes.api.resources import collection_path
 from pybernetes.client.rest import RESTClient
 
@@ -27,6 +28,4 @@ async def apply(client: RESTClient, manifests: Iterable[Manifest], namespace: st
         meta = manifest["metadata"]
         path = collection_path(manifest["apiVersion"], manifest["kind"], meta.get("namespace", namespace))
         target = f"{path}/{meta['name']}?fieldManager={MANAGER}&force=true"
-        await client.raw(
-            "PATCH", target, msgspec.json.encode(manifest), {"Content-Type": "application/apply-patch+yaml"}
-        )
+        await client.raw("PATCH", target, msgspec.json.encode(manifest), {"Content-Type": APPLY_PATCH})

@@ -5,15 +5,14 @@ A part declares a tuple of `Flag`s; `parse` gives a dict by flag name with every
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pybernetes.api.durations import format_duration, parse_duration
+
 Values = dict[str, Any]
 
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BOOLS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 
 
@@ -61,14 +60,7 @@ def boolean(text: str) -> bool:
 
 def duration(text: str) -> float:
     """Seconds of a Go duration: 300ms, 1m30s, 2h."""
-    body = text.removeprefix("-").removeprefix("+")
-    if body == "0":
-        return 0.0
-    parts = _DURATION.findall(body)
-    if not parts or "".join(a + b for a, b in parts) != body:
-        raise ValueError(f"time: invalid duration {text!r}")
-    seconds = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
-    return -seconds if text.startswith("-") else seconds
+    return parse_duration(text)
 
 
 def strings(text: str) -> list[str]:
@@ -152,5 +144,5 @@ def _shown(flag: Flag) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if flag.type is duration:
-        return f"{value:g}s"
+        return format_duration(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pybernetes.api.durations import format_duration
 from pybernetes.api.types import core_v1 as core
 
 ERR_IMAGE_PULL = "ErrImagePull"
@@ -45,11 +46,5 @@ def pod_text(pod: core.Pod) -> str:
     return f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
 
 
-def duration(seconds: float) -> str:
-    """Whole seconds as Go prints a duration: 10s, 1m20s, 5m0s."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
-
-
 def back_off_text(delay: float, container: str, pod: core.Pod) -> str:
-    return f"back-off {duration(delay)} restarting failed container={container} pod={pod_text(pod)}"
+    return f"back-off {format_duration(delay)} restarting failed container={container} pod={pod_text(pod)}"

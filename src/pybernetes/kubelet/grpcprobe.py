@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import struct
 
+from pybernetes.api import version
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0x0, 0x1, 0x3, 0x4, 0x6, 0x7
 END_STREAM, ACK, END_HEADERS = 0x1, 0x1, 0x4
@@ -35,7 +37,7 @@ def request(authority: str, service: str) -> bytes:
         (b":authority", authority.encode()),
         (b"content-type", b"application/grpc"),
         (b"te", b"trailers"),
-        (b"user-agent", b"kube-probe/1.37"),
+        (b"user-agent", f"kube-probe/{version.MINOR}".encode()),
     )
     headers = b"".join(literal(name, value) for name, value in fields)
     text = service.encode()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from pybernetes.api import version
 from pybernetes.api.quantity import Format, Quantity
 from pybernetes.api.times import format_micro_time
 from pybernetes.api.types import coordination_v1
@@ -20,7 +21,6 @@ LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 MAX_IMAGES = 50  # as --node-status-max-images
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-VERSION = "v1.37.0+pybernetes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def node_status(facts: NodeFacts, present: core.NodeStatus, now: datetime) -> co
             boot_id=machine.boot_id,
             container_runtime_version=facts.runtime,
             kernel_version=machine.kernel,
-            kubelet_version=VERSION,
+            kubelet_version=version.KUBELET,
             machine_id=machine.machine_id,
             operating_system="linux",
             os_image=machine.os_image,

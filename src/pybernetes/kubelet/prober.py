@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
+from pybernetes.api import version
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.http import Answer, HTTPClient
 
@@ -17,8 +18,8 @@ from .events import pod_text
 from .interfaces import RuntimeService
 from .runtime.types import RuntimeFailure
 
-USER_AGENT = "kube-probe/1.37"
-LIFECYCLE_AGENT = "kube-lifecycle/1.37"
+USER_AGENT = f"kube-probe/{version.MINOR}"
+LIFECYCLE_AGENT = f"kube-lifecycle/{version.MINOR}"
 MESSAGE_BYTES = 10 * 1024  # what is kept of an answer or an output
 REDIRECTS = 10
 HOOK_SECONDS = 30.0  # for an HTTP hook; an exec hook has the pod's whole grace

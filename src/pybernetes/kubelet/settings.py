@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pybernetes.api.durations import format_duration
 from pybernetes.api.types import core_v1 as core
 from pybernetes.component import flags
 from pybernetes.component.command import VERBOSITY
@@ -202,23 +203,14 @@ def settings(values: Values, name: str, addresses: Sequence[str]) -> Settings:
     return Settings(options, values)
 
 
-def _duration(seconds: float) -> str:
-    """As Go writes it: 1m0s, 20s, 2h0m0s."""
-    whole = int(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    if whole != seconds:
-        return f"{seconds:g}s"
-    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest}s"
-
-
 def configz(chosen: Settings, driver: str) -> bytes:
     """What /configz shows: KubeletConfiguration, of the fields that mean something here."""
     options, values = chosen.options, chosen.values
     shown: Mapping[str, Any] = {
         "enableServer": bool(values["port"]),
         "staticPodPath": options.pod_manifest_path,
-        "syncFrequency": _duration(options.sync_seconds),
-        "fileCheckFrequency": _duration(options.file_check_seconds),
+        "syncFrequency": format_duration(options.sync_seconds),
+        "fileCheckFrequency": format_duration(options.file_check_seconds),
         "address": values["address"],
         "port": options.port,
         "tlsCertFile": values["tls-cert-file"],
@@ -241,7 +233,7 @@ def configz(chosen: Settings, driver: str) -> bytes:
         "nodeStatusUpdateFrequency": "10s",
         "nodeStatusReportFrequency": "5m0s",
         "nodeLeaseDurationSeconds": 40,
-        "imageMinimumGCAge": _duration(options.image_gc.minimum_age.total_seconds()),
+        "imageMinimumGCAge": format_duration(options.image_gc.minimum_age.total_seconds()),
         "imageGCHighThresholdPercent": options.image_gc.high_percent,
         "imageGCLowThresholdPercent": options.image_gc.low_percent,
         "cgroupsPerQOS": True,

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from pybernetes.api import errors
+from pybernetes.api import errors, version
 from pybernetes.wire.http import Request, Response
 
 from ..resource import Resource
@@ -186,7 +186,7 @@ def negotiated(request: Request) -> str:
     raise errors.not_acceptable(f"only the following media types are accepted: {JSON}, {PROTOBUF_ASKED[0]}")
 
 
-_INFO = {"title": "Kubernetes", "version": "v1.37.0"}
+_INFO = {"title": "Kubernetes", "version": f"v{version.KUBERNETES}"}
 
 
 def _digest(body: bytes) -> str:

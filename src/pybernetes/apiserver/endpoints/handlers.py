@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pybernetes.api import errors
+from pybernetes.api import errors, mediatypes
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import FieldError, Path, invalid
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse
@@ -28,12 +28,8 @@ from .negotiate import Accepted
 from .watch import Frames
 from .watch import produce as events
 
-PATCH_TYPES = {
-    "application/json-patch+json": "json",
-    "application/merge-patch+json": "merge",
-    "application/strategic-merge-patch+json": "strategic",
-}
-APPLY_TYPES = ("application/apply-patch+yaml",)
+PATCH_TYPES = {media: kind for kind, media in mediatypes.PATCHES.items()}
+APPLY_TYPES = (mediatypes.APPLY_PATCH,)
 DELETE_OPTIONS = ("gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy")
 # Resources whose deletion is answered with the object, not a Status (upstream: ReturnDeletedObject of their storage).
 RETURNED = frozenset(

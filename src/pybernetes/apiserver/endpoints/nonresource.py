@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
-import pybernetes
+from pybernetes.api import version
 from pybernetes.component.metrics import CONTENT_TYPE
 from pybernetes.wire.http import Request, Response
 
@@ -20,7 +20,6 @@ from .handlers import answer
 from .negotiate import Accepted
 from .routes import not_allowed, not_found
 
-KUBERNETES_VERSION = "1.37.0"
 HEALTH = ("healthz", "livez", "readyz")
 TEXT = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -145,15 +144,15 @@ def health(
 @functools.cache
 def version_info() -> dict[str, Any]:
     """/version."""
-    major, minor, _ = KUBERNETES_VERSION.split(".")
+    major, minor = version.MINOR.split(".")
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return {
         "major": major,
         "minor": minor,
-        "gitVersion": f"v{KUBERNETES_VERSION}+pybernetes.{pybernetes.__version__}",
-        "gitCommit": "",
+        "gitVersion": version.GIT_VERSION,
+        "gitCommit": version.commit(),
         "gitTreeState": "clean",
-        "buildDate": "1970-01-01T00:00:00Z",
+        "buildDate": version.build_date(),
         "goVersion": "none",
         "compiler": f"python{platform.python_version()}",
         "platform": f"linux/{machine}",

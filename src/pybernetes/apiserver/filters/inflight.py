@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from pybernetes.api import errors
+from pybernetes.api.durations import parse_duration
+from pybernetes.api.mediatypes import APPLY_PATCH
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse, Upgraded, UpgradeResponse
 
 from ..endpoints import requestinfo
@@ -23,7 +25,6 @@ GZIP_BYTES = 128 << 10  # smaller answers are not worth it (upstream's defaultGz
 GZIP_LEVEL = 1
 WAITING = 5_000  # requests of a kind that wait for their turn; upstream's queues hold as many
 TOO_MANY = b"Too many requests, please try again later.\n"
-APPLY = "application/apply-patch+yaml"
 KNOWN_BYTES = 1024  # longer ones are not: they could fill the memory
 KNOWN_REQUESTS = 4096  # paths and queries whose meaning is remembered: most requests repeat one
 
@@ -110,7 +111,7 @@ class Filters:
     @staticmethod
     def asked(request: Request) -> Asked:
         """What the request is about."""
-        applying = request.method == "PATCH" and (request.header("content-type") or "").startswith(APPLY)
+        applying = request.method == "PATCH" and (request.header("content-type") or "").startswith(APPLY_PATCH)
         short = len(request.raw_path) + len(request.query) < KNOWN_BYTES
         ask = asked if short else asked.__wrapped__
         return ask(request.method, request.raw_path, request.query, applying)
@@ -209,13 +210,10 @@ class Filters:
 
 def _seconds(text: str) -> float:
     """A Go duration; StatusError 400."""
-    from pybernetes.component import flags
-
     try:
-        seconds = flags.duration(text)
+        return parse_duration(text)
     except ValueError:
         raise errors.bad_request("invalid timeout specified in the request URL") from None
-    return float(seconds)
 
 
 async def compressed(request: Request, answered: Response) -> Response:

@@ -8,13 +8,13 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from pybernetes.api.durations import parse_duration
 from pybernetes.api.errors import StatusError
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.resources import plural
 from pybernetes.api.times import parse_time
 from pybernetes.api.types import autoscaling_v2 as autoscaling
 from pybernetes.client.types import Client
-from pybernetes.component.flags import duration
 
 from ..common import as_selector
 from .calculator import Sample, Unknown
@@ -48,7 +48,7 @@ class MetricsClient:
         for item in found["items"]:
             value = _use(item, name, container)
             if value is not None:
-                window = timedelta(seconds=duration(item.get("window") or "1m"))
+                window = timedelta(seconds=parse_duration(item.get("window") or "1m"))
                 samples[item["metadata"]["name"]] = Sample(value, parse_time(item["timestamp"]), window)
         return samples
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from pybernetes.aio.clock import Clock
-from pybernetes.component import flags
+from pybernetes.api.durations import parse_duration
 
 from ..corefile import Directive, normalized
 from ..plugin import BlockContext, Plugin, matching, zones_of
@@ -191,7 +191,7 @@ def _property(prop: Directive, settings: Settings) -> None:
 
 def _servfail(prop: Directive) -> int:
     try:
-        seconds = flags.duration(prop.one())
+        seconds = parse_duration(prop.one())
     except ValueError as error:
         raise prop.error(f"plugin/cache: {error}") from None
     if not 0 <= seconds <= LONGEST_SERVFAIL:

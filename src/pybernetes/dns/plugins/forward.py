@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from pybernetes.component import flags
+from pybernetes.api.durations import parse_duration
 
 from ..corefile import Directive, normalized
 from ..plugin import BlockContext, Plugin, ServeError, matching
@@ -229,7 +229,7 @@ def _property(prop: Directive, settings: Settings) -> None:
 
 def _seconds(prop: Directive, text: str) -> float:
     try:
-        return flags.duration(text)
+        return parse_duration(text)
     except ValueError as error:
         raise prop.error(f"plugin/forward: {prop.name}: {error}") from None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from pybernetes.component import flags, serving
+from pybernetes.api.durations import parse_duration
+from pybernetes.component import serving
 from pybernetes.wire.http import Request, Response, Server
 
 from ..corefile import Directive
@@ -52,7 +53,7 @@ def setup(directive: Directive, block: BlockContext) -> Plugin:
         if prop.name != "lameduck":
             raise prop.error(f"plugin/health: unknown property '{prop.name}'")
         try:
-            lameduck = flags.duration(prop.one())
+            lameduck = parse_duration(prop.one())
         except ValueError as error:
             raise prop.error(f"plugin/health: unable to parse lameduck duration value: {error}") from None
     return Health(host, port, lameduck)

@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pybernetes.component import flags
+from pybernetes.api.durations import parse_duration
 
 from ..corefile import Directive
 from ..plugin import BlockContext, Fall, Plugin, fall_of, matching, zones_of
@@ -148,7 +148,7 @@ def parse(directive: Directive, block: BlockContext) -> Settings:
             settings.ttl = int(text)
         elif prop.name == "reload":
             try:
-                settings.reload = flags.duration(prop.one())
+                settings.reload = parse_duration(prop.one())
             except ValueError as error:
                 raise prop.error(f"plugin/hosts: invalid duration for reload: {error}") from None
         elif prop.arguments:

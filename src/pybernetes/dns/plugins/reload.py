@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from pybernetes.component import flags
+from pybernetes.api.durations import parse_duration
 
 from ..corefile import Directive
 from ..plugin import BlockContext, Plugin
@@ -49,8 +49,8 @@ def setup(directive: Directive, block: BlockContext) -> Plugin | None:
     if arguments and arguments[0] in ("off", "0", "0s"):
         return None
     try:
-        interval = flags.duration(arguments[0]) if arguments else INTERVAL
-        jitter = flags.duration(arguments[1]) if len(arguments) > 1 else min(JITTER, interval / 2)
+        interval = parse_duration(arguments[0]) if arguments else INTERVAL
+        jitter = parse_duration(arguments[1]) if len(arguments) > 1 else min(JITTER, interval / 2)
     except ValueError as error:
         raise directive.error(f"plugin/reload: {error}") from None
     if interval < SHORTEST_INTERVAL or jitter < SHORTEST_JITTER:
