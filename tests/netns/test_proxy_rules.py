@@ -15,11 +15,12 @@ import uvloop
 import yaml
 
 from pybernetes.component import serving
+from pybernetes.net.iptables import IPTables
 from pybernetes.proxy.backends import Change, Options
 from pybernetes.proxy.backends.iptables import rules
 from pybernetes.proxy.backends.iptables.backend import IPTablesBackend
 from pybernetes.proxy.backends.iptables.rules import desired
-from pybernetes.proxy.backends.iptables.tables import IPTables, parse, plan
+from pybernetes.proxy.backends.iptables.tables import parse, plan
 from pybernetes.proxy.cleanup import clean, remove
 from pybernetes.proxy.health import ProxyHealth, ServiceHealth, routes
 from pybernetes.proxy.metrics import Metrics

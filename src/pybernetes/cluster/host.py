@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pybernetes.net.addresses import outward_address
+
 DOCKER_SECONDS = 2.0  # for an answer of the daemon
 
 
@@ -62,13 +64,8 @@ def install(needs: Sequence[Need]) -> None:
 
 def addresses() -> list[str]:
     """IPv4 addresses of the host: first the one that the default route would use, loopback only if there is no other."""
-    found: list[str] = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing; only the route is looked up
-            found.append(probe.getsockname()[0])
-        except OSError:
-            pass  # no default route: the addresses of the interfaces follow
+    outward = outward_address()
+    found = [outward] if outward else []
     for address in _interface_addresses():
         if address not in found:
             found.append(address)

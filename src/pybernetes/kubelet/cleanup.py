@@ -7,9 +7,12 @@ import logging
 import shlex
 from pathlib import Path
 
+from pybernetes.net.iptables import IPTables
+from pybernetes.net.programs import ProgramError
+
 from . import cgroups, safepath
 from .network import links, rules
-from .network.bridge import DEFAULT_BRIDGE, LOCK_SECONDS, run_iptables
+from .network.bridge import DEFAULT_BRIDGE
 from .runtime.docker import DockerRuntime
 from .runtime.types import RuntimeFailure
 from .volumes import mount
@@ -72,12 +75,11 @@ async def _remove_network(bridge: str) -> None:
             host.close()
 
     await asyncio.to_thread(remove_links)
-    lock = ["-w", str(LOCK_SECONDS)]
+    iptables = IPTables()
     try:
         for table, chain, rule in rules.JUMPS:
-            await run_iptables("iptables", *lock, "-t", table, "-D", chain, *shlex.split(rule))
+            await iptables.delete(table, chain, shlex.split(rule))
         for table, chain in rules.CHAINS:
-            for action in ("-F", "-X"):
-                await run_iptables("iptables", *lock, "-t", table, action, chain, may_fail=True)
-    except RuntimeFailure as error:
+            await iptables.delete_chain(table, chain)
+    except ProgramError as error:
         logger.warning("iptables rules are left: %s", error)

@@ -10,6 +10,7 @@ from pathlib import Path
 from pybernetes.aio.clock import RealClock
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.types import Client, Informers
+from pybernetes.net.addresses import outward_address
 
 from . import cgroups
 from . import node as n
@@ -91,11 +92,4 @@ def host_name() -> str:
 
 def host_addresses() -> tuple[str, ...]:
     """The address that the default route leaves with; the loopback's where there is none."""
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: the kernel just chooses
-        except OSError:
-            return ("127.0.0.1",)
-        return (str(probe.getsockname()[0]),)
+    return (outward_address() or "127.0.0.1",)

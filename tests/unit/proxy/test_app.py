@@ -12,8 +12,9 @@ from pybernetes.api import types
 from pybernetes.api.types import core_v1
 from pybernetes.client.informer import Cache
 from pybernetes.component import flags
+from pybernetes.net.programs import ProgramError
 from pybernetes.proxy.app import Pace, ProxyServer
-from pybernetes.proxy.backends import BackendError, Changes, Options, Services
+from pybernetes.proxy.backends import Changes, Options, Services
 from pybernetes.proxy.backends.iptables.backend import IPTablesBackend
 from pybernetes.proxy.config import FLAGS, settings
 from pybernetes.proxy.health import ProxyHealth
@@ -61,7 +62,7 @@ class Kernel:
 
     async def restore(self, text: str) -> None:
         if self.broken:
-            raise BackendError("iptables-restore failed")
+            raise ProgramError("iptables-restore failed")
         self.restored.append(text)
 
 

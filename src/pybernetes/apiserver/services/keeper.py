@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import socket
 from collections.abc import Callable
 from datetime import datetime
 
@@ -18,6 +17,7 @@ import msgspec
 from pybernetes.api.errors import StatusError
 from pybernetes.api.times import format_time
 from pybernetes.component.metrics import Registry
+from pybernetes.net.addresses import outward_address
 from pybernetes.store.types import Closed
 
 from ..generic.cache import WatchCache
@@ -37,22 +37,6 @@ RENEW_SECONDS = 10.0  # upstream's interval of the endpoints' reconciler; a leas
 REPAIR_SECONDS = 180.0
 SETTLE_SECONDS = 2.0  # that servers which start together need to agree on who makes the Service kubernetes
 SERVICES = "/registry/core/services/"
-
-
-# Documentation addresses: nothing is sent, only the route is asked for.
-_ELSEWHERE = {4: (socket.AF_INET, "192.0.2.1"), 6: (socket.AF_INET6, "2001:db8::1")}
-
-
-def outward_address(version: int = 4) -> str:
-    """The address by which this host is reached from outside, "" where it has none: of the route that packets to the world take."""
-    family, elsewhere = _ELSEWHERE[version]
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((elsewhere, 9))
-            found: str = probe.getsockname()[0]
-    except OSError:
-        return ""
-    return "" if ipaddress.ip_address(found).is_loopback else found
 
 
 class ServiceKeeper:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pybernetes.client.kubeconfig import Config, ConfigError, in_cluster, load
 from pybernetes.client.rest import RESTClient
+from pybernetes.net.addresses import source_address
 
 from ..corefile import Directive
 from ..directory import ClusterDirectory
@@ -154,13 +154,7 @@ def _identity(record: Record) -> tuple[str, int, bytes]:
 def local_addresses(endpoint: str) -> list[str]:
     """The address by which this host is seen in the cluster (upstream: the bound addresses)."""
     host = endpoint.rpartition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]") or "192.0.2.1"
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((host, 9))  # sends nothing: the kernel chooses the source address
-            return [probe.getsockname()[0]]
-    except OSError:
-        return ["127.0.0.1"]
+    return [source_address(host) or "127.0.0.1"]
 
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:

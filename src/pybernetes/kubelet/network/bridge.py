@@ -6,13 +6,16 @@ import asyncio
 import hashlib
 import ipaddress
 import logging
-import subprocess
+import shlex
 from collections.abc import Awaitable, Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from pybernetes.api.types import core_v1 as core
+from pybernetes.net.iptables import IPTables
+from pybernetes.net.links import LinkError
+from pybernetes.net.programs import ProgramError
 
 from .. import config
 from ..runtime.types import RuntimeFailure, Sandbox
@@ -23,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_BRIDGE = "pyb0"
 INTERFACE_PREFIX = "pyb"  # of the host's ends, so that the clean-up knows them
-LOCK_SECONDS = 10
 
 
 def host_interface(sandbox_id: str) -> str:
@@ -31,19 +33,11 @@ def host_interface(sandbox_id: str) -> str:
     return INTERFACE_PREFIX + hashlib.sha256(sandbox_id.encode()).hexdigest()[:11]
 
 
-async def run_iptables(command: str, *arguments: str, text: str = "", may_fail: bool = False) -> int:
-    """The exit code of -C and -D and of what may fail; RuntimeFailure where another command fails."""
+async def _iptables(work: Awaitable[None]) -> None:
     try:
-        # On a thread: iptables may end before it has read its input, which an event loop takes for a broken pipe.
-        done = await asyncio.to_thread(
-            subprocess.run, [command, *arguments], input=text.encode(), capture_output=True, check=False
-        )
-    except FileNotFoundError as error:
-        raise RuntimeFailure(f"{command} is not installed: pods need it for masquerade and host ports") from error
-    code, errors = done.returncode, done.stderr
-    if code and not may_fail and "-C" not in arguments and "-D" not in arguments:
-        raise RuntimeFailure(f"{command} {' '.join(arguments)}: {errors.decode(errors='replace').strip()}")
-    return code
+        await work
+    except ProgramError as error:
+        raise RuntimeFailure(f"pods need iptables for masquerade and host ports: {error}") from error
 
 
 class BridgeNetwork:
@@ -61,7 +55,7 @@ class BridgeNetwork:
         self._book = AddressBook(Path(state_dir) / "network")
         self._sandbox_pid = sandbox_pid
         self._cluster_cidr, self._mtu = cluster_cidr, mtu
-        self._links = links.Links(bridge)
+        self._links, self._iptables = links.Links(bridge), IPTables()
         # One thread: netlink's answers are waited for, and a namespace is entered by a thread.
         self._thread = ThreadPoolExecutor(1, "netlink")
         self._lock = asyncio.Lock()
@@ -69,12 +63,10 @@ class BridgeNetwork:
         self.cidr = ""
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        from pyroute2 import NetlinkError
-
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
-        except NetlinkError as error:
-            raise RuntimeFailure(f"netlink: {error}") from error
+        except LinkError as error:
+            raise RuntimeFailure(str(error)) from error
 
     def set_range(self, cidr: str) -> None:
         """The node's podCIDR. Another one than before makes the bridge's address anew."""
@@ -99,12 +91,12 @@ class BridgeNetwork:
             await self._in_thread(self._links.ensure_bridge, gateway(self.cidr), prefix, self._mtu)
             await self._write_rules()
             for table, chain, rule in rules.JUMPS:
-                await _ensure_jump(table, chain, rule)
+                await _iptables(self._iptables.ensure_first(table, chain, shlex.split(rule)))
             self._ready = True
 
     async def _write_rules(self) -> None:
         text = rules.restore_input(self.cidr, self._cluster_cidr, list(self._book.leases.values()))
-        await run_iptables("iptables-restore", "--noflush", "--wait", str(LOCK_SECONDS), text=text)
+        await _iptables(self._iptables.restore(text))
 
     async def setup(self, sandbox: Sandbox, pod: core.Pod) -> tuple[str, ...]:
         await self._prepare()
@@ -158,11 +150,3 @@ class BridgeNetwork:
         """Pods keep their network."""
         self._thread.submit(self._links.close)
         self._thread.shutdown(wait=True)
-
-
-async def _ensure_jump(table: str, chain: str, rule: str) -> None:
-    import shlex
-
-    words = ["-w", str(LOCK_SECONDS), "-t", table]
-    if await run_iptables("iptables", *words, "-C", chain, *shlex.split(rule)):
-        await run_iptables("iptables", *words, "-I", chain, "1", *shlex.split(rule))

@@ -7,7 +7,8 @@ import errno
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
-from ..network.links import inside
+from pybernetes.net.links import inside
+
 from ..prober import GO_ERRORS
 
 CONNECT_SECONDS = 30.0

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from pybernetes.apiserver.services import keeper
 from pybernetes.cli import serviceflags
 from pybernetes.component import flags
 from pybernetes.component.command import UsageError
@@ -38,7 +37,3 @@ def test_given() -> None:
 def test_refused(argument: str) -> None:
     with pytest.raises(UsageError, match=argument.split("=")[0]):
         parsed(argument)
-
-
-def test_an_outward_address_is_no_loopback() -> None:
-    assert not keeper.outward_address().startswith("127.")

@@ -6,6 +6,8 @@ import logging
 from dataclasses import fields
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.net.iptables import IPTables
+from pybernetes.net.programs import ProgramError
 
 from ... import conntrack
 from ...metrics import Metrics
@@ -13,7 +15,7 @@ from ...model import ServicePort, sort_key
 from .. import Backend, BackendError, Changes, Options, Services
 from . import rules
 from .rules import Desired, desired
-from .tables import IPTables, State, Tables, has_own, outcome, parse, plan, removal
+from .tables import State, Tables, has_own, outcome, parse, plan, removal
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class IPTablesBackend:
         wanted = desired(ports, self._rule_options(options))
         try:
             await self._apply(wanted, bool(ports), full)
-        except BackendError as error:
+        except ProgramError as error:
             self._current = None
             self._metrics.failures.inc(self.family)
             _log.error("Failed to sync %s rules: %s", self.family, error)
@@ -94,14 +96,17 @@ class IPTablesMode:
             return "iptables-restore is not installed: install the package iptables"
         try:
             await four.save()
-        except BackendError as error:
+        except ProgramError as error:
             return f"{error}: kube-proxy needs root (CAP_NET_ADMIN)"
         return ""
 
     async def backends(self, metrics: Metrics) -> list[Backend]:
         """IPv6 only where kernel and programs have it."""
         four, six = IPTables("IPv4"), IPTables("IPv6")
-        random_fully = await four.has_random_fully()
+        try:
+            random_fully = await four.has_random_fully()
+        except ProgramError as error:
+            raise BackendError(str(error)) from error
         made: list[Backend] = [IPTablesBackend("IPv4", four, metrics, random_fully=random_fully)]
         if six.present:
             made.append(IPTablesBackend("IPv6", six, metrics, random_fully=random_fully))
@@ -120,7 +125,7 @@ class IPTablesMode:
                 text = removal(parse(await tables.save()), shared)
                 if text:
                     await tables.restore(text)
-            except BackendError as error:
+            except ProgramError as error:
                 problems.append(str(error))
         if problems:
             raise BackendError("; ".join(problems))

@@ -1,23 +1,17 @@
 """Brings the kernel's iptables to what is desired by changing only the chains that differ (upstream: pkg/util/iptables).
 
-`parse` and `plan` are pure; `IPTables` runs the binaries.
+All of it is pure; `net.iptables` runs the binaries.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
-from .. import BackendError
 from .rules import CANARY, EXTERNAL, FORWARD, JUMPS, MARK_MASQ, NODEPORTS, POSTROUTING, SERVICES, Chains, Jump
 
 State = dict[str, Chains]  # chains of each table
 
-LOCK_SECONDS = 5  # upstream's -w: how long to wait for another writer
 OWN_PREFIXES = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-FW-", "KUBE-XLB-", "KUBE-EXT-")
 # Chains that only the proxy fills; KUBE-FIREWALL and KUBE-MARK-DROP are the kubelet's too and stay at clean-up.
 OWN_CHAINS = frozenset({SERVICES, EXTERNAL, NODEPORTS, POSTROUTING, FORWARD, MARK_MASQ, CANARY, "KUBE-PROXY-FIREWALL"})
@@ -106,63 +100,12 @@ def _jump_of(rule: str) -> str:
 
 
 class Tables(Protocol):
-    """What the proxy needs of one family's iptables."""
+    """What the proxy needs of one family's `net.iptables.IPTables`."""
 
     async def save(self) -> str:
-        """iptables-save's output. BackendError."""
+        """iptables-save's output. ProgramError."""
         ...
 
     async def restore(self, text: str) -> None:
-        """Applies all of a table's changes, or none. BackendError."""
+        """Applies all of a table's changes, or none. ProgramError."""
         ...
-
-
-class IPTables:
-    """See `Tables`; family is IPv4 or IPv6."""
-
-    def __init__(self, family: str = "IPv4") -> None:
-        self._family, self._program = family, "ip6tables" if family == "IPv6" else "iptables"
-
-    @property
-    def present(self) -> bool:
-        """Whether the binaries are installed, and the kernel has the family."""
-        has_family = self._family == "IPv4" or Path("/proc/sys/net/ipv6").exists()
-        return has_family and shutil.which(f"{self._program}-restore") is not None
-
-    async def save(self) -> str:
-        return await run([f"{self._program}-save"])
-
-    async def restore(self, text: str) -> None:
-        await run([f"{self._program}-restore", "-w", str(LOCK_SECONDS), "--noflush"], text)
-
-    async def has_random_fully(self) -> bool:
-        """From 1.6.2 on MASQUERADE takes --random-fully."""
-        return version_of(await run([self._program, "--version"])) >= (1, 6, 2)
-
-
-def version_of(text: str) -> tuple[int, ...]:
-    """(1, 8, 9) of "iptables v1.8.9 (nf_tables)"."""
-    word = next((w for w in text.split() if w.startswith("v") and w[1:2].isdigit()), "v0")
-    return tuple(int(part) for part in word[1:].split(".") if part.isdigit())
-
-
-async def run(command: Sequence[str], text: str = "") -> str:
-    """The output of a program that succeeds. BackendError otherwise."""
-    pipe = asyncio.subprocess.PIPE
-    # Input comes from a file in memory: a program that ends early cannot break the writing of it.
-    given = os.memfd_create("iptables-input") if text else asyncio.subprocess.DEVNULL
-    try:
-        if text:
-            with os.fdopen(os.dup(given), "wb") as file:
-                file.write(text.encode())
-                file.seek(0)
-        process = await asyncio.create_subprocess_exec(*command, stdin=given, stdout=pipe, stderr=pipe)
-    except OSError as error:
-        raise BackendError(f"{command[0]} cannot be run: {error.strerror}: is its package installed?") from error
-    finally:
-        if text:
-            os.close(given)
-    output, problems = await process.communicate()
-    if process.returncode:
-        raise BackendError(f"{' '.join(command)} failed ({process.returncode}): {problems.decode().strip()}")
-    return output.decode()
