@@ -32,7 +32,9 @@ GetSecret = Callable[[str, str], Awaitable["core.Secret | None"]]  # (name, name
 
 def check_reference(image: str) -> None:
     """RuntimeFailure with InvalidImageName where it is no image's name."""
-    if not REFERENCE.fullmatch(image):
+    first, slash, _ = image.partition("/")
+    is_host = "." in first or ":" in first or first == "localhost"
+    if not REFERENCE.fullmatch(image) or (slash and not is_host and first.lower() != first):
         reason = "repository name must be lowercase" if image.lower() != image else "invalid reference format"
         text = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": {reason}'
         raise RuntimeFailure(text, "InvalidImageName")

@@ -70,6 +70,20 @@ class SandboxFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that changes nothing but is to be told of, such as lines that a resolver takes no more of."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Pulling:
+    """The image is not there, or is to be asked for anew."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageReady:
     """`message` is the event's text."""
 
@@ -110,8 +124,24 @@ class ContainerFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class HookFailed:
+    """A container that fails its PostStart is stopped for it; one that fails its PreStop is being stopped anyway."""
+
+    container: str
+    hook: Literal["PostStart", "PreStop"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     container: Container
+
+
+@dataclass(frozen=True, slots=True)
+class TeardownFailed:
+    """Sandbox, network or volumes could not be taken down; it is tried again."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +179,16 @@ Stimulus = (
     | VolumesFailed
     | SandboxReady
     | SandboxFailed
+    | Noticed
+    | Pulling
     | ImageReady
     | ImageFailed
     | ContainerMade
     | ContainerRuns
     | ContainerFailed
+    | HookFailed
     | Stopped
+    | TeardownFailed
     | SandboxStopped
     | ProbeResult
     | Evicted
@@ -422,6 +456,11 @@ class PodMachine:
                 self._later(now, events.warning("FailedCreatePodSandBox", f"Failed to create pod sandbox: {message}"))
             case SandboxStopped():
                 self.sandbox, self.sandbox_step = None, "stopped"
+            case Noticed(told):
+                self._record(told)
+            case Pulling(name):
+                slot = self.slots[name]
+                self._record(events.normal("Pulling", f'Pulling image "{slot.spec.image}"', slot.path))
             case ImageReady(name, message):
                 slot = self.slots[name]
                 slot.step, slot.image_ready, slot.pull = "", True, BackOff()
@@ -435,6 +474,12 @@ class PodMachine:
                 self._runs(container, now)
             case ContainerFailed(name, reason, message):
                 self._container_failed(self.slots[name], reason, message, now)
+            case HookFailed(name, hook, message):
+                self._record(events.warning(f"Failed{hook}Hook", message, self.slots[name].path))
+                if hook == "PostStart":
+                    self._record(events.normal("Killing", "FailedPostStartHook", self.slots[name].path))
+            case TeardownFailed(message):
+                self._record(events.warning("FailedKillPod", f"error killing pod: {message}"))
             case Stopped(container):
                 self._exited(container, now)
             case ProbeResult(container_id, kind, ok, message):

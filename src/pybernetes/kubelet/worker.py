@@ -17,14 +17,20 @@ from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
 from . import config, dns, pod
-from .events import ERR_IMAGE_NEVER_PULL, ERR_IMAGE_PULL, POST_START_HOOK_ERROR, RUN_CONTAINER_ERROR, Event
+from .events import ERR_IMAGE_NEVER_PULL, ERR_IMAGE_PULL, POST_START_HOOK_ERROR, RUN_CONTAINER_ERROR
 from .eviction import EVICTED
+from .images import check_reference
 from .interfaces import Cgroups, Cluster, Images, PodNetwork, Prober, Runtime, Volumes
 from .runtime.types import Container, ContainerConfig, Image, RuntimeFailure, Sandbox, SandboxConfig
 
 logger = logging.getLogger(__name__)
 
 STATUS_RETRY = 1.0
+CREATE_CONTAINER_ERROR = "CreateContainerError"
+# A hook's own failures, and what its author's URL may cause: a container must be stopped whatever its hook does.
+HOOK_ERRORS = (RuntimeFailure, TimeoutError, OSError, ValueError)
+# What tells nothing new of sandbox and containers, so that a list that was begun before still holds.
+STALE_NOTHING = (pod.Observed, pod.Tick, pod.ProbeResult, pod.SpecChanged, pod.Noticed, pod.Pulling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +83,16 @@ class PodWorker:
         self._status: core.PodStatus | None = None
         self._epoch = 0  # counts what happened to sandbox and containers: a list from before it is stale
         self._seen = parts.now()
+        # What decides about it never changes while a pod lives.
+        node = parts.node
+        self._resolver, self._cut_lines = dns.limited(dns.resolver(spec, node.cluster_dns, node.resolver))
         self.probe_results: Counter[tuple[str, str, str]] = Counter()  # (container, kind, result)
         self._status_changed = asyncio.Event()
         self._spawn(self._write_status())
 
     def handle(self, event: pod.Stimulus) -> None:
         """Tells the machine and starts what it asks for."""
-        if not isinstance(event, pod.Observed | pod.Tick | pod.ProbeResult | pod.SpecChanged):
+        if not isinstance(event, STALE_NOTHING):
             self._epoch += 1
         for instruction in self.machine.handle(event, self._parts.now()):
             self._start(instruction)
@@ -95,16 +104,19 @@ class PodWorker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def _spawn(self, work: Awaitable[None], failed: Callable[[str], pod.Stimulus] | None = None) -> None:
+        """`failed` makes the outcome of work that broke in a way nobody thought of: the machine must not wait for ever."""
+
         async def guarded() -> None:
+            meta = self.machine.pod.metadata
             try:
                 await work
             except RuntimeFailure as error:
-                logger.warning(
-                    "pod %s/%s: %s", self.machine.pod.metadata.namespace, self.machine.pod.metadata.name, error
-                )
-            except Exception:
-                logger.exception("pod %s/%s", self.machine.pod.metadata.namespace, self.machine.pod.metadata.name)
+                logger.warning("pod %s/%s: %s", meta.namespace, meta.name, error)
+            except Exception as error:
+                logger.exception("pod %s/%s", meta.namespace, meta.name)
+                if failed is not None:
+                    self.handle(failed(f"{type(error).__name__}: {error}"))
 
         task = asyncio.ensure_future(guarded())
         self._tasks.add(task)
@@ -122,19 +134,24 @@ class PodWorker:
                     self._timer.cancel()
                 self._timer = asyncio.ensure_future(self._wake(when))
             case pod.PrepareVolumes():
-                self._spawn(self._prepare())
+                self._spawn(self._prepare(), pod.VolumesFailed)
             case pod.CreateSandbox(attempt):
-                self._spawn(self._create_sandbox(attempt))
+                self._spawn(self._create_sandbox(attempt), pod.SandboxFailed)
             case pod.EnsureImage(name):
-                self._spawn(self._ensure_image(name))
+                self._spawn(self._ensure_image(name), lambda text: pod.ImageFailed(name, ERR_IMAGE_PULL, text))
             case pod.StartContainer(name, attempt, sandbox_id):
-                self._spawn(self._start_container(name, attempt, sandbox_id))
+                self._spawn(
+                    self._start_container(name, attempt, sandbox_id),
+                    lambda text: pod.ContainerFailed(name, CREATE_CONTAINER_ERROR, text),
+                )
             case pod.StopContainer(container, grace):
                 self._spawn(self._stop_container(container, grace))
             case pod.StopSandbox(sandbox_id):
                 self._spawn(self._stop_sandbox(sandbox_id))
             case pod.Probe(name, container_id, kind):
-                self._spawn(self._probe(name, container_id, kind))
+                self._spawn(
+                    self._probe(name, container_id, kind), lambda text: pod.ProbeResult(container_id, kind, None, text)
+                )
             case pod.DeletePod():
                 self._spawn(self._delete())
 
@@ -188,21 +205,20 @@ class PodWorker:
             self.handle(pod.VolumesReady())
 
     def _sandbox_config(self, attempt: int) -> SandboxConfig:
-        node, spec = self._parts.node, self.machine.pod
-        lines, _ = dns.limited(dns.resolver(spec, node.cluster_dns, node.resolver))
+        node = self._parts.node
         return config.sandbox_config(
-            spec,
+            self.machine.pod,
             attempt,
             node.cluster_dns.domain,
-            dns.render(lines),
+            dns.render(self._resolver),
             f"{self._seen:%Y-%m-%dT%H:%M:%S.000000000Z}",
             node.pod_logs_dir,
         )
 
     async def _create_sandbox(self, attempt: int) -> None:
         spec, node = self.machine.pod, self._parts.node
-        for event in dns.limited(dns.resolver(spec, node.cluster_dns, node.resolver))[1]:
-            self._parts.cluster.record(spec, event)
+        for event in self._cut_lines:
+            self.handle(pod.Noticed(event))
         try:
             await self._parts.cgroups.ensure(spec)
             sandbox = await self._parts.runtime.run_sandbox(self._sandbox_config(attempt))
@@ -222,6 +238,11 @@ class PodWorker:
         spec = self._spec(name)
         policy = spec.image_pull_policy or "IfNotPresent"
         try:
+            check_reference(spec.image)
+        except RuntimeFailure as error:
+            self.handle(pod.ImageFailed(name, error.reason, str(error)))
+            return
+        try:
             image = await self._parts.runtime.image_status(spec.image)
         except RuntimeFailure as error:
             text = f'Failed to inspect image "{spec.image}": {error}'
@@ -234,10 +255,7 @@ class PodWorker:
             self.handle(pod.ImageFailed(name, ERR_IMAGE_NEVER_PULL, text))
             return
         else:
-            path = self.machine.slots[name].path
-            self._parts.cluster.record(
-                self.machine.pod, Event("Normal", "Pulling", f'Pulling image "{spec.image}"', path)
-            )
+            self.handle(pod.Pulling(name))
             begun = self._parts.clock.monotonic()
             try:
                 image = await self._parts.images.pull(self.machine.pod, spec.image)
@@ -255,7 +273,7 @@ class PodWorker:
         reason = config.CONFIG_ERROR
         try:
             made = await self._container_config(name, attempt)
-            reason = "CreateContainerError"
+            reason = CREATE_CONTAINER_ERROR
             sandbox = self._sandbox_config(max(self.machine.attempts - 1, 0))
             container_id = await self._parts.runtime.create_container(sandbox_id, made, sandbox)
             self.handle(pod.ContainerMade(name, started=False))
@@ -314,10 +332,8 @@ class PodWorker:
         if handler is not None:
             try:
                 await self._parts.prober.hook(owner, spec, container.id, handler, self._ip())
-            except RuntimeFailure as error:
-                path = self.machine.slots[container.name].path
-                self._parts.cluster.record(owner, Event("Warning", "FailedPostStartHook", str(error), path))
-                self._parts.cluster.record(owner, Event("Normal", "Killing", "FailedPostStartHook", path))
+            except HOOK_ERRORS as error:
+                self.handle(pod.HookFailed(container.name, "PostStart", str(error)))
                 await self._end(container, config_grace(owner))
                 self.handle(pod.ContainerFailed(container.name, POST_START_HOOK_ERROR, str(error)))
                 await self.relist()
@@ -334,11 +350,8 @@ class PodWorker:
                 await asyncio.wait_for(
                     self._parts.prober.hook(self.machine.pod, spec, container.id, handler, self._ip()), left
                 )
-            except (RuntimeFailure, TimeoutError) as error:
-                path = self.machine.slots[container.name].path
-                self._parts.cluster.record(
-                    self.machine.pod, Event("Warning", "FailedPreStopHook", str(error) or "timed out", path)
-                )
+            except HOOK_ERRORS as error:
+                self.handle(pod.HookFailed(container.name, "PreStop", str(error) or "timed out"))
             left = max(left - (self._parts.clock.monotonic() - begun), pod.MINIMUM_GRACE)
         self.handle(pod.Stopped(await self._end(container, left)))
 
@@ -348,7 +361,7 @@ class PodWorker:
             try:
                 await self._parts.runtime.stop_container(container.id, grace)
                 _, containers = await self._parts.runtime.list(self.machine.pod.metadata.uid)
-            except RuntimeFailure as error:
+            except (RuntimeFailure, OSError) as error:
                 logger.warning("stopping container %s: %s", container.name, error)
                 await self._parts.clock.sleep(pod.SETUP_RETRY)
                 continue
@@ -369,7 +382,7 @@ class PodWorker:
                 await self._parts.cgroups.remove(spec)
                 break
             except (RuntimeFailure, OSError) as error:
-                self._parts.cluster.record(spec, Event("Warning", "FailedKillPod", f"error killing pod: {error}"))
+                self.handle(pod.TeardownFailed(str(error)))
                 await self._parts.clock.sleep(pod.SETUP_RETRY)
         if self.machine.failed is not None and self.machine.failed[0] == EVICTED:
             await self._forget_containers()  # what was evicted for want of room leaves nothing behind
