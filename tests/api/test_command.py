@@ -51,7 +51,7 @@ class Running:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *self.flags]
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, umask=0)
         for _ in range(500):
             try:
                 with socket.create_connection(("127.0.0.1", self.port), 1):
@@ -92,6 +92,21 @@ def test_acknowledged_writes_survive_a_kill(running: Running) -> None:
     found = running.ask("GET", CONFIG_MAPS)["items"]
     assert {item["metadata"]["uid"] for item in found} == {obj["metadata"]["uid"] for obj in made}
     assert running.kill(signal.SIGTERM) == 0
+
+
+def test_the_data_is_its_owners_alone_whatever_the_umask(running: Running, tmp_path: Path) -> None:
+    def modes() -> dict[str, int]:
+        running.ask("POST", CONFIG_MAPS, {"metadata": {"generateName": "a-"}})
+        return {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
+
+    closed = {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert modes() == closed
+    running.kill()
+    for path in (tmp_path / "data").iterdir():
+        path.chmod(0o644)  # as older releases left them
+    running.start()
+    assert modes() == closed
 
 
 def test_wrong_token_is_unauthorized(running: Running) -> None:

@@ -7,6 +7,7 @@ import logging
 import ssl
 from pathlib import Path
 
+from pybernetes import files
 from pybernetes.component import command, flags
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Flag, Values
@@ -81,7 +82,7 @@ async def _store(text: str) -> Store:
     if kind == "memory" and not place:
         return await SQLiteStore.open(":memory:")
     if kind == "sqlite" and place:
-        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        files.make_private_directory(Path(place).parent)
         return await SQLiteStore.open(place)
     raise UsageError(f"--store={text}: want sqlite:PATH or memory:")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 from pybernetes.component import command, flags
 from pybernetes.component.command import Failure
@@ -18,7 +19,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run(values: Values) -> None:
-    from pybernetes.cluster import parts, state
+    from pybernetes.cluster import contents, parts, state
     from pybernetes.cluster.supervisor import Supervisor
 
     signal.signal(
@@ -29,4 +30,7 @@ def run(values: Values) -> None:
         state.hold(place.lock)
     except state.AlreadyRunning:
         raise Failure(f"the cluster in {place.root} has a supervisor already") from None
+    closed = contents.close_to_others(place)
+    if closed:
+        print(closed, file=sys.stderr, flush=True)
     Supervisor(parts.parts(place, settings), place.logs, place.state, parts.PRELOAD).run()

@@ -7,7 +7,6 @@ so that a kill leaves the old one or the new one. Upstream: kubeadm's phases cer
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from pybernetes.files import make_private_directory
 from pybernetes.pki import keys
 from pybernetes.pki.certificates import Authority, Subject
 from pybernetes.pki.files import Pair, write
@@ -100,8 +100,7 @@ def users(endpoint: Endpoint) -> dict[str, Subject]:
 
 def ensure(layout: Layout, endpoint: Endpoint, now: datetime) -> list[str]:
     """Makes and renews what is needed; the names of what was made. CredentialsError, OSError."""
-    layout.pki.mkdir(parents=True, exist_ok=True)
-    os.chmod(layout.root, 0o711)  # containers' mounts below are reached by users other than root
+    make_private_directory(layout.pki)
     authorities = {
         "ca": _authority(layout, "ca", "kubernetes", now),
         "front-proxy-ca": _authority(layout, "front-proxy-ca", "front-proxy-ca", now),

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import state
-from .credentials import CERTIFICATES, USERS
+from .contents import OWN, OWN_FILES
 from .host import docker_version, find
 from .layout import Layout
 from .parts import DOCKERD
@@ -20,24 +20,6 @@ from .settings import Settings
 from .up import UpError, stop_supervisor
 
 DOCKER_SECONDS = 30.0  # for the daemon to start, or to end
-# What `up` puts into the data directory: a purge removes nothing else, whatever --data-dir was given.
-OWN = ("kubelet", "images")  # whole folders
-OWN_FILES = (
-    *(f"{user}.conf" for user in USERS),
-    "state.db",
-    "state.db-wal",
-    "state.db-shm",
-    "supervisor.json",
-    "supervisor.lock",
-    "up.lock",
-    "*.new",
-    "logs/*.log",
-    "logs/*.log.1",
-    *(f"pki/{name}.{kind}" for name in CERTIFICATES for kind in ("crt", "key")),
-    "pki/sa.key",
-    "pki/sa.pub",
-    "pki/*.new",
-)
 
 
 def down(data_dir: Path, purge: bool, progress: Progress) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from pybernetes import files
 from pybernetes.component.command import Failure
 
 from . import layout as layouts
@@ -38,7 +39,7 @@ class AlreadyRunning(Exception):
 
 def hold(lock: Path) -> int:
     """Takes the lock until the process ends; the file descriptor, which forks must not keep. AlreadyRunning."""
-    file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = files.open_private(lock, os.O_RDWR | os.O_CREAT)
     end = time.monotonic() + GLANCE_SECONDS
     while True:
         try:

@@ -20,6 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pybernetes import files
+
 FIRST_DELAY = 0.5  # seconds before the first restart, doubling
 MAX_DELAY = 30.0
 STEADY_SECONDS = 60.0  # a part that ran so long has recovered: its failures are forgotten
@@ -75,7 +77,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Blocks."""
-        self._logs.mkdir(parents=True, exist_ok=True)
+        files.make_private_directory(self._logs)
         for module in self._preload:
             importlib.import_module(module)
         gc.collect()
@@ -192,7 +194,7 @@ class Supervisor:
         """Copies and cuts: the part goes on writing to the same file (opened for appending)."""
         try:
             if log.stat().st_size > LOG_BYTES:
-                log.with_suffix(".log.1").write_bytes(log.read_bytes())
+                files.write_private(log.with_suffix(".log.1"), log.read_bytes())
                 os.truncate(log, 0)
         except OSError as error:
             _say(f"log {log} cannot be rotated: {error.strerror}")
@@ -205,7 +207,7 @@ class Supervisor:
         text = json.dumps({"pid": os.getpid(), "parts": parts})
         fresh = self._state.with_suffix(".new")
         try:
-            fresh.write_text(text)
+            files.write_private(fresh, text.encode())
             fresh.replace(self._state)
             self._saved = True
         except OSError as error:
@@ -227,7 +229,7 @@ def _become_part(log: Path, parent: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:  # the parent died before the line above
         os._exit(1)
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    file = files.open_private(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
     null = os.open(os.devnull, os.O_RDONLY)

@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from pybernetes import files
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
 from pybernetes.component.command import Failure
-from pybernetes.pki import files
+from pybernetes.pki.files import write
 
-from . import addons, apply, credentials, hello, host, ports, state
+from . import addons, apply, contents, credentials, hello, host, ports, state
 from .host import HostError
 from .layout import Layout
 from .ports import PortTaken
@@ -116,11 +117,14 @@ class Up:
 
     def _run(self) -> Settings:
         try:
-            self.layout.root.mkdir(parents=True, exist_ok=True)
+            contents.make(self.layout)
         except OSError as error:
             text = f"{self.layout.root} cannot be made ({error.strerror}): choose a directory of yours with --data-dir"
             raise UpError(text) from error
         with self._only_one():
+            closed = contents.close_to_others(self.layout)
+            if closed:
+                self._progress.note(closed)
             stored = state.existing(str(self.layout.root))[1] if self.layout.settings.exists() else None
             settings = self._settings(stored)
             fresh = self._credentials(settings)
@@ -210,10 +214,11 @@ class Up:
             from .down import clean_host
 
             clean_host(self.layout, stored, self._progress)  # no kubelet would end these containers
-        files.write(self.layout.settings, msgspec.json.format(msgspec.json.encode(settings)))
-        self.layout.logs.mkdir(exist_ok=True)
+        write(self.layout.settings, msgspec.json.format(msgspec.json.encode(settings)))
+        files.make_private_directory(self.layout.logs)
         self._since = datetime.now(UTC).replace(microsecond=0)
-        with self.layout.log("supervisor").open("ab") as log:
+        log_file = files.open_private(self.layout.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        with os.fdopen(log_file, "ab") as log:
             subprocess.Popen(
                 [sys.executable, "-m", "pybernetes", "supervise", f"--data-dir={self.layout.root}"],
                 stdin=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ from pathlib import Path
 from pybernetes.aio.clock import RealClock
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.types import Client, Informers
+from pybernetes.files import close_to_others, is_our_own, make_private_directory
 from pybernetes.net.addresses import outward_address
 
 from . import cgroups
@@ -26,6 +27,9 @@ from .volumes.manager import VolumeManager
 
 logger = logging.getLogger(__name__)
 
+ROOT_MODE = 0o750
+ROOT_DIRECTORIES = ("pods", "network", "pki", "seccomp", "plugins", "plugins_registry", "device-plugins", "checkpoints")
+
 
 async def assemble(
     runtime: Runtime,
@@ -40,7 +44,7 @@ async def assemble(
     the next takes it over; runtime and network are the caller's to close.
     """
     machine = n.read_machine(options.root_dir)
-    Path(options.root_dir).mkdir(parents=True, exist_ok=True)
+    make_root_directory(Path(options.root_dir))
     runtime_name, driver = await _answered(runtime)
     if runtime.restrictions():
         logger.warning(runtime.restrictions())
@@ -84,6 +88,13 @@ async def _answered(runtime: Runtime) -> tuple[str, str]:
                 logger.warning("%s; waiting for it", error)
             said = str(error)
             await asyncio.sleep(1.0)
+
+
+def make_root_directory(root: Path) -> None:
+    """--root-dir, with mode 0750 as upstream: pods' Secrets lie below. One that is there is closed to others if it is ours."""
+    make_private_directory(root, ROOT_MODE)
+    if is_our_own(root, ROOT_DIRECTORIES) and close_to_others([root], 0o777 & ~ROOT_MODE):
+        logger.warning("%s was open to other users of this machine and is no longer", root)
 
 
 def host_name() -> str:

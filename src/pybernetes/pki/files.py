@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pybernetes.files import make_private_directory
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -33,5 +35,5 @@ def write(path: Path, data: bytes, mode: int = 0o600) -> None:
 def write_pair(certificate: Path, key: Path, pair: Pair) -> None:
     """Both files, and their folders where missing; the key is its owner's alone."""
     for path, data, mode in ((key, pair.key, 0o600), (certificate, pair.certificate, 0o644)):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_directory(path.parent)
         write(path, data, mode)

@@ -7,14 +7,21 @@ path ":memory:" gives the same log without a disk.
 
 import asyncio
 import contextlib
+import logging
+import os
 import queue
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
+from pybernetes import files
 from pybernetes.store.types import Closed, Compacted, Conflict, Event, FutureRevision, KeyValue, Page, StoreError
 
+_log = logging.getLogger(__name__)
+
+IN_MEMORY = ":memory:"
 BATCH = 256  # requests in one commit: bounds the time that the first of them waits
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -49,6 +56,8 @@ class SQLiteStore:
         store._thread.start()
         try:
             await store._ask(_prepare)
+            if path != IN_MEMORY:  # only now, since a file that is no store of ours is not ours to close
+                _close_to_others(path)
         except BaseException:
             await store.close()
             raise
@@ -116,8 +125,10 @@ class SQLiteStore:
                 batch.append(following)
             try:
                 if db is None:
+                    if self._path != IN_MEMORY:
+                        _make_file(self._path)
                     db = sqlite3.connect(self._path, isolation_level=None)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 results: list[Any] = [StoreError(f"cannot open {self._path!r}: {error}")] * len(batch)
             else:
                 results = _run(db, [request.action for request in batch])
@@ -135,6 +146,20 @@ class SQLiteStore:
                 request.future.set_result(result)
         if any(request.writes for request in batch):
             self._wake()
+
+
+def _make_file(path: str) -> None:
+    """A new file is mode 0600 before SQLite opens it, and SQLite gives its -wal and -shm the same mode."""
+    with contextlib.suppress(FileExistsError):
+        os.close(files.open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+
+
+def _close_to_others(path: str) -> None:
+    """Every Secret is in the file, and older releases left it to the umask."""
+    changed = files.close_to_others(Path(path + suffix) for suffix in ("", "-wal", "-shm"))
+    if changed:
+        shown = ", ".join(map(str, changed))
+        _log.warning("%s: readable by other users of this machine until now, and no longer", shown)
 
 
 class _Request:

@@ -73,12 +73,20 @@ def alive(pid: int) -> bool:
 def supervisor(tmp_path: Path) -> Any:
     (tmp_path / "toy_part.py").write_text(PARTS)
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
-    process = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)], env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(tmp_path)], env=environment, stderr=subprocess.DEVNULL, umask=0
+    )
     logs = [tmp_path / "logs" / f"{name}.log" for name in ("one", "two")]
     until(lambda: all(log.exists() and "hello" in log.read_text() for log in logs))
     yield process
     process.kill()
     process.wait()
+
+
+def test_logs_and_state_are_their_owners_alone(supervisor: Any, tmp_path: Path) -> None:
+    until(lambda: pids(tmp_path))
+    paths = [tmp_path / "logs", *(tmp_path / "logs").iterdir(), tmp_path / "state.json"]
+    assert [path.stat().st_mode & 0o777 for path in paths] == [0o700, 0o600, 0o600, 0o600]
 
 
 def test_killed_part_is_restarted_and_stop_is_in_reverse_order(supervisor: Any, tmp_path: Path) -> None:

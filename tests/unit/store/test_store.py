@@ -1,6 +1,7 @@
 """The rules of the Store interface, played on every backend."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -150,6 +151,54 @@ def test_a_bad_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "junk").write_bytes(b"not a database" * 100)
     with pytest.raises(StoreError, match="not a database"):
         asyncio.run(open_it(tmp_path / "junk"))
+
+
+def test_a_file_that_is_no_store_keeps_its_mode(tmp_path: Path) -> None:
+    junk = tmp_path / "passwd"
+    junk.write_bytes(b"not a database" * 100)
+    junk.chmod(0o644)
+    with pytest.raises(StoreError):
+        asyncio.run(SQLiteStore.open(str(junk)))
+    assert modes(tmp_path)["passwd"] == 0o644
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_the_files_are_their_owners_alone(tmp_path: Path, umask: int, caplog: pytest.LogCaptureFixture) -> None:
+    file, before = tmp_path / "state.db", os.umask(umask)
+
+    async def scenario(store: Store) -> None:
+        await store.put("/secret", b"s")
+        assert modes(tmp_path) == {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
+
+    try:
+        play(str(file), scenario)
+    finally:
+        os.umask(before)
+    assert not caplog.records
+
+
+def test_files_that_an_older_release_left_open_are_closed_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "state.db"
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(file)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()  # the log and its index stay
+    for path in tmp_path.iterdir():
+        path.chmod(0o644)
+
+    async def scenario(store: Store) -> None:
+        await store.put("/secret", b"s")
+        assert modes(tmp_path) == {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
+
+    play(str(file), scenario)
+    [record] = caplog.records
+    assert f"{file}, {file}-wal, {file}-shm: readable by other users" in record.getMessage()
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
 
 
 WRITER = """
