@@ -99,7 +99,7 @@ def test_the_data_is_its_owners_alone_whatever_the_umask(running: Running, tmp_p
         running.ask("POST", CONFIG_MAPS, {"metadata": {"generateName": "a-"}})
         return {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
 
-    closed = {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
+    closed = dict.fromkeys(("state.db", "state.db-wal", "state.db-shm", "state.db-lock"), 0o600)
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     assert modes() == closed
     running.kill()
@@ -156,6 +156,9 @@ def test_used_port_and_foreign_data_are_one_line(running: Running, tmp_path: Pat
     command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *running.flags]
     done = subprocess.run([*command, "--store=memory:"], capture_output=True, text=True, timeout=30)
     assert (done.returncode, "--secure-port" in done.stderr) == (1, True)
+    done = subprocess.run([*command, f"--secure-port={free_port()}"], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert f"state.db' is in use by process {running.process.pid}: stop that one first" in done.stderr
     (tmp_path / "foreign.db").write_text("no database at all, but long enough to be looked at as one" * 20)
     done = subprocess.run(
         [*command, f"--store=sqlite:{tmp_path}/foreign.db"], capture_output=True, text=True, timeout=30

@@ -63,3 +63,16 @@ def test_a_directory_where_others_live_is_not_ours_alone(tmp_path: Path) -> None
     assert not files.is_our_own(tmp_path, ("pki",))
     tmp_path.chmod(0o1777)  # as /tmp
     assert not files.is_our_own(tmp_path, ("logs",))
+
+
+def test_a_lock_is_held_by_one_and_says_by_whom(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    held = files.hold(lock)
+    with pytest.raises(files.Held, match=f"process {os.getpid()}") as refused:
+        files.hold(lock, wait_seconds=0.02)
+    assert refused.value.pid == os.getpid()
+    lock.write_bytes(b"")  # as between taking it and saying so
+    with pytest.raises(files.Held, match="another process"):
+        files.hold(lock)
+    os.close(held)
+    os.close(files.hold(lock))

@@ -16,6 +16,7 @@ OWN_FILES = (
     "state.db",
     "state.db-wal",
     "state.db-shm",
+    "state.db-lock",
     "supervisor.json",
     "supervisor.lock",
     "up.lock",

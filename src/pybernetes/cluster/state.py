@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from pathlib import Path
 
 import msgspec
@@ -39,20 +38,10 @@ class AlreadyRunning(Exception):
 
 def hold(lock: Path) -> int:
     """Takes the lock until the process ends; the file descriptor, which forks must not keep. AlreadyRunning."""
-    file = files.open_private(lock, os.O_RDWR | os.O_CREAT)
-    end = time.monotonic() + GLANCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() > end:
-                os.close(file)
-                raise AlreadyRunning(str(lock)) from None
-            time.sleep(0.01)
-    os.ftruncate(file, 0)
-    os.write(file, f"{os.getpid()}\n".encode())
-    return file
+    try:
+        return files.hold(lock, GLANCE_SECONDS)
+    except files.Held as held:
+        raise AlreadyRunning(str(lock)) from held
 
 
 def supervisor_pid(layout: Layout) -> int:

@@ -45,14 +45,17 @@ class SQLiteStore:
         self._path = path
         self._loop = loop
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._lock = -1  # descriptor; held from before the file is opened until after it is closed
         self._closed = False
         self._written = asyncio.Event()  # set, and replaced, after each commit that wrote: wakes watches
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
 
     @classmethod
     async def open(cls, path: str) -> "SQLiteStore":
-        """Opens or makes the file. Raises StoreError if it is damaged or of a newer version."""
+        """Opens or makes the file. Raises StoreError if it is damaged, of a newer version, or open elsewhere."""
         store = cls(path, asyncio.get_running_loop())
+        if path != IN_MEMORY:
+            store._lock = _hold(path)
         store._thread.start()
         try:
             await store._ask(_prepare)
@@ -100,6 +103,9 @@ class SQLiteStore:
             self._wake()
         while self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     async def _ask(self, action: "Callable[[sqlite3.Connection], T]", writes: bool = False) -> T:
         if self._closed:
@@ -146,6 +152,20 @@ class SQLiteStore:
                 request.future.set_result(result)
         if any(request.writes for request in batch):
             self._wake()
+
+
+def _hold(path: str) -> int:
+    """A second writer would see the first one's writes only after one of its own: watches are woken by this process' commits.
+
+    The lock has a file of its own: closing any descriptor of the database would end the locks that SQLite has on it.
+    """
+    try:
+        return files.hold(Path(os.path.realpath(path) + "-lock"))
+    except files.Held as held:
+        who = f"process {held.pid}" if held.pid else "another process"
+        raise StoreError(f"{path!r} is in use by {who}: stop that one first, or choose another file") from held
+    except OSError as error:
+        raise StoreError(f"cannot open {path!r}: {error.strerror or error}") from error
 
 
 def _make_file(path: str) -> None:

@@ -13,7 +13,8 @@ import pytest
 from pybernetes.store.sqlite import SQLiteStore
 from pybernetes.store.types import Closed, Compacted, Conflict, FutureRevision, Store, StoreError
 
-Scenario = Callable[[Store], Awaitable[None]]
+FILES = ("state.db", "state.db-wal", "state.db-shm", "state.db-lock")
+Scenario = Callable[[Store], Awaitable[object]]
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -168,7 +169,7 @@ def test_the_files_are_their_owners_alone(tmp_path: Path, umask: int, caplog: py
 
     async def scenario(store: Store) -> None:
         await store.put("/secret", b"s")
-        assert modes(tmp_path) == {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
+        assert modes(tmp_path) == dict.fromkeys(FILES, 0o600)
 
     try:
         play(str(file), scenario)
@@ -190,11 +191,37 @@ def test_files_that_an_older_release_left_open_are_closed_with_a_word(
 
     async def scenario(store: Store) -> None:
         await store.put("/secret", b"s")
-        assert modes(tmp_path) == {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
+        assert modes(tmp_path) == dict.fromkeys(FILES, 0o600)
 
     play(str(file), scenario)
     [record] = caplog.records
     assert f"{file}, {file}-wal, {file}-shm: readable by other users" in record.getMessage()
+
+
+def test_a_file_has_one_writer(tmp_path: Path) -> None:
+    """Also by another name, and until it is closed."""
+    file, other_name = tmp_path / "state.db", tmp_path / "link.db"
+    other_name.symlink_to(file)
+
+    async def scenario(store: Store) -> None:
+        for name in (file, other_name):
+            with pytest.raises(StoreError, match=f"'{name}' is in use by process {os.getpid()}: stop that one"):
+                await SQLiteStore.open(str(name))
+        await store.put("/a", b"goes on")
+
+    play(str(file), scenario)
+    play(str(other_name), lambda store: store.put("/b", b""))
+
+
+def test_the_lock_of_a_killed_process_is_gone(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(file)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(StoreError, match=f"is in use by process {process.pid}:"):
+            asyncio.run(SQLiteStore.open(str(file)))
+        process.kill()
+    play(str(file), lambda store: store.put("/a", b""))
 
 
 def modes(folder: Path) -> dict[str, int]:
