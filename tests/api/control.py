@@ -60,6 +60,10 @@ class Flying:
         """On this clock."""
         await asyncio.sleep(max(0.0, seconds) / self._speed)
 
+    def timeout(self, seconds: float | None) -> asyncio.Timeout:
+        """On this clock."""
+        return asyncio.timeout(None if seconds is None else seconds / self._speed)
+
     def now(self) -> datetime:
         """The time of day."""
         return self._wall + timedelta(seconds=self.monotonic() - self._start)
@@ -76,19 +80,22 @@ async def controlled(speed: float = 1.0, options: Options | None = None) -> Asyn
     client, rest = HTTPClient(url), RESTClient(Config(url), "kube-controller-manager")
     scheduling = RESTClient(Config(url), "kube-scheduler")
     work = asyncio.gather(
-        run(rest, InformerFactory(rest), options or controloptions.options(), clock.now, clock),
+        run(rest, InformerFactory(rest), options or controloptions.options(), clock),
         schedule(scheduling, InformerFactory(scheduling)),
     )
     try:
         yield client
     finally:
         work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+        ended = await asyncio.gather(work, return_exceptions=True)
         await rest.close()
         await scheduling.close()
         await client.close()
         await server.stop(0)
         await store.close()
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error  # what was looked at without controllers says nothing
 
 
 async def outcomes(names: list[str], patience: float = PATIENCE) -> dict[str, str]:
