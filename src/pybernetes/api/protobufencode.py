@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from .gojson import escaped
 from .protobuf import CUSTOM_JSON, MAGIC, MAX_DEPTH, META, SLICE, ProtobufError, fields_of, message_of
 from .quantity import Quantity
 
@@ -130,7 +131,9 @@ def _special(value: Any, kind: str, depth: int) -> bytes:
                 text = value if isinstance(value, str) else ""
                 number = 0 if isinstance(value, str) else _number(value, int)
                 return b"\x08" + bytes([isinstance(value, str)]) + b"\x10" + _varint(number) + _chunk(3, text.encode())
-            case "RawExtension" | "FieldsV1":
+            case "RawExtension":  # upstream's controllers compare the bytes of revisions with what Go writes
+                return b"" if value is None else _chunk(1, escaped(_raw(value)))
+            case "FieldsV1":
                 return b"" if value is None else _chunk(1, _raw(value))
     if kind in (f"{META}Time", f"{META}MicroTime"):
         return _time(value, short == "MicroTime")

@@ -1,71 +1,16 @@
-"""Templates kept as ControllerRevisions (upstream: pkg/controller/history, pkg/controller/daemon/update.go); the first half is pure."""
+"""Writes ControllerRevisions (upstream: pkg/controller/history). What they hold is in `revisions`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import msgspec
 
-from pybernetes.api import types
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import apps_v1 as apps
-from pybernetes.api.types import core_v1 as core
-from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.retry import retry_on_conflict
 from pybernetes.client.types import Client
 
-from .common import controlled_by, controller_ref, template_hash
-
-NAME_LENGTH = 223  # of the owner in the name of a revision
-
-
-def data_of(template: core.PodTemplateSpec) -> dict[str, Any]:
-    """The patch that brings an object back to the template."""
-    content: dict[str, Any] = msgspec.json.decode(types.encode(template))
-    return {"spec": {"template": {**content, "$patch": "replace"}}}
-
-
-def template_in(revision: apps.ControllerRevision) -> core.PodTemplateSpec | None:
-    """The template that a revision holds, None if it holds something else."""
-    try:
-        content = dict(revision.data["spec"]["template"])
-    except (KeyError, TypeError):
-        return None
-    content.pop("$patch", None)
-    return types.decode(msgspec.json.encode(content), core.PodTemplateSpec)
-
-
-def holds(revision: apps.ControllerRevision, template: core.PodTemplateSpec) -> bool:
-    """Whether a revision is of this template."""
-    return template_in(revision) == template
-
-
-def new_revision(owner: apps.DaemonSet | apps.StatefulSet, label: str, number: int) -> apps.ControllerRevision:
-    """The revision of the owner's template; its hash stands in the name and under the label."""
-    template = owner.spec.template
-    hashed = template_hash(template, owner.status.collision_count)
-    return apps.ControllerRevision(
-        metadata=meta.ObjectMeta(
-            name=f"{owner.metadata.name[:NAME_LENGTH]}-{hashed}",
-            namespace=owner.metadata.namespace,
-            labels={**template.metadata.labels, label: hashed},
-            annotations=dict(owner.metadata.annotations),
-            owner_references=[controller_ref(owner)],
-        ),
-        data=data_of(template),
-        revision=number,
-    )
-
-
-def by_number(revisions: Sequence[apps.ControllerRevision]) -> list[apps.ControllerRevision]:
-    """Oldest first; of the same number the older object, then by name."""
-
-    def key(revision: apps.ControllerRevision) -> tuple[int, float, str]:
-        created = revision.metadata.creation_timestamp
-        return revision.revision, created.timestamp() if created is not None else 0.0, revision.metadata.name
-
-    return sorted(revisions, key=key)
+from .common import controlled_by
+from .revisions import holds
 
 
 class Collision(Exception):

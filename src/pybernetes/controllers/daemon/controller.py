@@ -9,8 +9,16 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 
-from .. import history
-from ..common import Key, as_selector, controller_of, key_of, namespace_terminating, pod_from_template
+from .. import history, revisions
+from ..common import (
+    Key,
+    as_selector,
+    controller_of,
+    key_of,
+    namespace_terminating,
+    pod_from_template,
+    template_hash,
+)
 from ..framework import (
     BY_CONTROLLER,
     Again,
@@ -208,9 +216,9 @@ class DaemonSetsController(Controller):
     async def _history(self, ds: apps.DaemonSet) -> tuple[apps.ControllerRevision, list[apps.ControllerRevision]]:
         """The revision of the present template, made where there is none, and all others."""
         claims = Claims(self.client, apps.ControllerRevision, ds, as_selector(ds.spec.selector))
-        found = history.by_number(await claims.claim(owned_and_orphans(self._revisions, ds)))
+        found = revisions.by_number(await claims.claim(owned_and_orphans(self._revisions, ds)))
         labelled = [revision for revision in found if plan.HASH_LABEL in revision.metadata.labels]
-        same = [revision for revision in labelled if history.holds(revision, ds.spec.template)]
+        same = [revision for revision in labelled if revisions.holds(revision, ds.spec.template)]
         old = [revision for revision in labelled if revision not in same]
         number = max((revision.revision for revision in old), default=0) + 1
         if not same:
@@ -221,7 +229,8 @@ class DaemonSetsController(Controller):
         return current, old
 
     async def _make_revision(self, ds: apps.DaemonSet, number: int) -> apps.ControllerRevision:
-        wanted = history.new_revision(ds, plan.HASH_LABEL, number)
+        hashed = template_hash(ds.spec.template, ds.status.collision_count)
+        wanted = revisions.new_revision(ds, plan.HASH_LABEL, hashed, number)
         try:
             return await history.create(self.client, wanted, ds)
         except history.Collision as collision:

@@ -21,6 +21,7 @@ from ..framework import (
     resolve,
     slow_start,
 )
+from ..revisions import by_number, data_of, holds, new_revision, revision_hash, template_in
 from . import plan
 
 
@@ -194,16 +195,17 @@ class StatefulSetController(Controller):
 
     async def _claimed_revisions(self, ss: apps.StatefulSet) -> list[apps.ControllerRevision]:
         claims = Claims(self.client, apps.ControllerRevision, ss, as_selector(ss.spec.selector))
-        return history.by_number(await claims.claim(owned_and_orphans(self._revisions, ss)))
+        return by_number(await claims.claim(owned_and_orphans(self._revisions, ss)))
 
     async def _update_revision(
         self, ss: apps.StatefulSet, revisions: Sequence[apps.ControllerRevision]
     ) -> apps.ControllerRevision:
-        found, number = plan.choose_revisions(ss, revisions, lambda r: history.holds(r, ss.spec.template))
+        found, number = plan.choose_revisions(ss, revisions, lambda r: holds(r, ss.spec.template))
         if found is not None:
             return await history.renumber(self.client, found, number) if found.revision != number else found
+        hashed = revision_hash(data_of(ss.spec.template), ss.status.collision_count)
         try:
-            return await history.create(self.client, history.new_revision(ss, plan.HASH_LABEL, number), ss)
+            return await history.create(self.client, new_revision(ss, plan.HASH_LABEL, hashed, number), ss)
         except history.Collision as collision:
             copy = clone(ss)
             copy.status.collision_count = (copy.status.collision_count or 0) + 1
@@ -222,4 +224,4 @@ class StatefulSetController(Controller):
 
 
 def _revision(ss: apps.StatefulSet, revision: apps.ControllerRevision) -> plan.Revision:
-    return plan.Revision(revision.metadata.name, history.template_in(revision) or ss.spec.template)
+    return plan.Revision(revision.metadata.name, template_in(revision) or ss.spec.template)

@@ -1,1 +1,1 @@
-"""Signs approved requests: `authority` is the CA, `controller` its four signers."""
+"""Signs approved requests: `controller` is four signers, `plan` says how long what they sign holds; the CA is in `pybernetes.pki`."""
