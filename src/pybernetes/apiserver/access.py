@@ -179,9 +179,7 @@ def authorizers(modes: Sequence[str], cache: WatchCache, reader: CacheReader) ->
             case "AlwaysDeny":
                 chain.append(AlwaysDeny())
             case "Node":
-                chain.append(
-                    NodeAuthorizer(reader, cache.resource("/registry/core/pods/"), bootstrappolicy.node_rules())
-                )
+                chain.append(NodeAuthorizer(reader, cache.of("", "pods"), bootstrappolicy.node_rules()))
             case "RBAC":
                 rbac = RBAC(reader)
                 chain.append(rbac)

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pybernetes.aio.clock import RealClock
 from pybernetes.api import errors, times
 from pybernetes.api.errors import StatusError
+from pybernetes.store.compaction import DEFAULT_SECONDS, Compactor
 from pybernetes.store.types import Closed, Store
 from pybernetes.wire.http import Request, Response, Server, serve
 
@@ -41,6 +43,7 @@ from .endpoints.routes import Answer, Routes, Special
 from .filters.inflight import Asked, Filters, Limits
 from .generic.cache import WatchCache
 from .generic.expiry import EventExpiry
+from .generic.keys import DEFAULT_PREFIX, Keys
 from .generic.options import WriteOptions
 from .generic.reader import CacheReader
 from .generic.store import GenericStore
@@ -81,6 +84,8 @@ class Options:
     services: ServiceOptions = field(default_factory=ServiceOptions)
     event_ttl: float = 3600.0  # seconds
     limits: Limits = field(default_factory=Limits)
+    key_prefix: str = DEFAULT_PREFIX
+    compaction_interval: float = DEFAULT_SECONDS  # 0: never
 
 
 class APIServer:
@@ -88,7 +93,8 @@ class APIServer:
 
     def __init__(self, store: Store, options: Options) -> None:
         self.options = options
-        self.cache = WatchCache(store)
+        self.cache = WatchCache(store, Keys(options.key_prefix))
+        self._compactor = Compactor(store, options.compaction_interval, RealClock())
         self.reader = CacheReader(self.cache)
         self.metrics = APIServerMetrics(self._counts, self.cache.watchers)
         self.access = self._access()
@@ -235,6 +241,7 @@ class APIServer:
         self._server = await serve(self.handle, options.host, options.port, options.ssl_context)
         await self._services.start(self.port)
         self._events.start()
+        self._compactor.start()
         self._done.add("start-service-ip-repair-controllers")
         self._ready = True
 
@@ -242,6 +249,7 @@ class APIServer:
         """Refuses new requests, ends watches, waits for the rest."""
         self._ready = False
         await self._custom.stop()
+        await self._compactor.stop()
         await self._events.stop()
         await self._services.stop()
         await self.cache.stop()

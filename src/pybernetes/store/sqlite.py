@@ -17,7 +17,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pybernetes import files
-from pybernetes.store.types import Closed, Compacted, Conflict, Event, FutureRevision, KeyValue, Page, StoreError
+from pybernetes.store.backends import Location, LocationError
+from pybernetes.store.types import (
+    Closed,
+    Compacted,
+    Conflict,
+    Event,
+    FutureRevision,
+    KeyValue,
+    Page,
+    Progress,
+    StoreError,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +47,28 @@ PRAGMA user_version = 1;
 LAST_CHARACTER = "\U0010ffff"  # sorts after every continuation of a prefix
 
 T = TypeVar("T")
+
+
+async def open_memory(location: Location) -> "SQLiteStore":
+    """`memory:`, a log without a disk. LocationError."""
+    if location.urls != ("memory:",):
+        raise LocationError("want memory: alone")
+    return await SQLiteStore.open(IN_MEMORY)
+
+
+async def open_file(location: Location) -> "SQLiteStore":
+    """`sqlite:PATH` or `sqlite:///PATH`; the directory is made where it is missing. LocationError, StoreError."""
+    [url, *others] = location.urls
+    path = url.partition(":")[2]
+    if path.startswith("//"):
+        path = path[2:] if path.startswith("///") else ""
+    if others or not path:
+        raise LocationError("want sqlite:PATH or sqlite:///PATH, one file")
+    try:
+        files.make_private_directory(Path(path).parent)
+    except OSError as error:
+        raise StoreError(f"{error.filename}: {error.strerror}") from error
+    return await SQLiteStore.open(path)
 
 
 class SQLiteStore:
@@ -69,9 +102,6 @@ class SQLiteStore:
     async def revision(self) -> int:
         return await self._ask(_newest)
 
-    async def get(self, key: str) -> KeyValue | None:
-        return await self._ask(lambda db: _current(db, key))
-
     async def list(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
         return await self._ask(lambda db: _list(db, prefix, after, limit, revision))
 
@@ -81,17 +111,18 @@ class SQLiteStore:
     async def delete(self, key: str, expected: int | None = None) -> Event | None:
         return await self._ask(lambda db: _delete(db, key, expected), writes=True)
 
-    async def watch(self, prefix: str, after: int) -> AsyncIterator[Event]:
+    async def watch(self, prefix: str, after: int) -> AsyncIterator[Event | Progress]:
         while True:
             written = self._written  # taken before the read, so that no commit falls between the two
             start = after
             events, after = await self._ask(lambda db, start=start: _events(db, prefix, start))  # type: ignore[misc]
             for event in events:
                 yield event
+            if after > (events[-1].revision if events else start):
+                yield Progress(after)
             if self._closed:
                 return
-            if not events:
-                await written.wait()
+            await written.wait()
 
     async def compact(self, revision: int) -> None:
         await self._ask(lambda db: _compact(db, revision))
@@ -264,33 +295,36 @@ def _current(db: sqlite3.Connection, key: str) -> KeyValue | None:
     return None if row is None or row[0] is None else KeyValue(key, *row)
 
 
-def _append(db: sqlite3.Connection, key: str, value: bytes | None, previous: KeyValue | None) -> int:
+def _checked(db: sqlite3.Connection, key: str, expected: int | None) -> tuple[int, int]:
+    """(create revision, revision) of the key's present value, (0, 0) where it has none; Conflict.
+
+    The value itself, which may be large, is read only for who is refused.
+    """
+    row = db.execute(
+        "SELECT create_revision, revision, value IS NULL FROM log WHERE key = ? ORDER BY revision DESC LIMIT 1", (key,)
+    ).fetchone()
+    created, revision = (0, 0) if row is None or row[2] else row[:2]
+    if expected is not None and expected != revision:
+        raise Conflict(key, expected, _current(db, key))
+    return created, revision
+
+
+def _append(db: sqlite3.Connection, key: str, value: bytes | None, created: int, previous: int) -> tuple[int, int]:
+    """(create revision, revision) of the row."""
     revision = _newest(db) + 1
-    created = previous.create_revision if previous else revision
-    db.execute(
-        "INSERT INTO log VALUES (?, ?, ?, ?, ?)",
-        (revision, key, value, created, previous.mod_revision if previous else 0),
-    )
+    row = (revision, key, value, created or revision, previous)
+    db.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?)", row)
     db.execute("UPDATE meta SET newest = ?", (revision,))
-    return revision
+    return row[3], revision
 
 
 def _put(db: sqlite3.Connection, key: str, value: bytes, expected: int | None) -> KeyValue:
-    previous = _checked(db, key, expected)
-    revision = _append(db, key, value, previous)
-    return KeyValue(key, value, previous.create_revision if previous else revision, revision)
+    return KeyValue(key, value, *_append(db, key, value, *_checked(db, key, expected)))
 
 
 def _delete(db: sqlite3.Connection, key: str, expected: int | None) -> Event | None:
-    previous = _checked(db, key, expected)
-    return Event(_append(db, key, None, previous), key, None, previous) if previous else None
-
-
-def _checked(db: sqlite3.Connection, key: str, expected: int | None) -> KeyValue | None:
-    current = _current(db, key)
-    if expected is not None and expected != (current.mod_revision if current else 0):
-        raise Conflict(key, expected, current)
-    return current
+    created, previous = _checked(db, key, expected)
+    return Event(_append(db, key, None, created, previous)[1], key, None) if previous else None
 
 
 def _list(db: sqlite3.Connection, prefix: str, after: str, limit: int, revision: int) -> Page:
@@ -315,15 +349,13 @@ def _events(db: sqlite3.Connection, prefix: str, after: int) -> tuple[list[Event
     if after < (oldest := _compacted(db)):
         raise Compacted(after, oldest)
     rows = db.execute(
-        "SELECT e.revision, e.key, e.value, e.create_revision, p.value, p.create_revision, p.revision"
-        " FROM log e LEFT JOIN log p ON p.revision = e.previous"
-        " WHERE e.revision > ? AND e.key >= ? AND e.key < ? ORDER BY e.revision",
+        "SELECT revision, key, value, create_revision FROM log"
+        " WHERE revision > ? AND key >= ? AND key < ? ORDER BY revision",
         (after, prefix, prefix + LAST_CHARACTER),
     ).fetchall()
     events = []
-    for revision, key, value, created, *before in rows:
-        current = None if value is None else KeyValue(key, value, created, revision)
-        events.append(Event(revision, key, current, None if before[0] is None else KeyValue(key, *before)))
+    for revision, key, value, created in rows:
+        events.append(Event(revision, key, None if value is None else KeyValue(key, value, created, revision)))
     return events, max(after, _newest(db))
 
 

@@ -26,7 +26,13 @@ class Event:
     revision: int
     key: str
     current: KeyValue | None
-    previous: KeyValue | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of a watch: all its events up to this revision, and of this one, have been told (etcd's progress notification)."""
+
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,6 @@ class Store(Protocol):
     async def revision(self) -> int:
         """The newest revision; 0 before the first write."""
 
-    async def get(self, key: str) -> KeyValue | None:
-        """The newest value of the key."""
-
     async def list(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
         """Keys with the prefix that sort after `after`; at most `limit` (0: all), as of `revision` (0: newest)."""
 
@@ -91,8 +94,13 @@ class Store(Protocol):
     async def delete(self, key: str, expected: int | None = None) -> Event | None:
         """Deletes and returns the event, None if there was nothing and nothing was expected; raises Conflict."""
 
-    def watch(self, prefix: str, after: int) -> AsyncIterator[Event]:
-        """Each write to the prefix after the revision, in order, without end; raises Compacted at the first step."""
+    def watch(self, prefix: str, after: int) -> AsyncIterator[Event | Progress]:
+        """Each write to the prefix after the revision, in order; ends when the store is closed.
+
+        Whoever waits for a revision is never left waiting: where the newest one is another prefix's, Progress tells it
+        soon. Raises Compacted where the log does not reach back so far: at the first step, or later where the watch
+        was cut off for long. Revisions never go back, nor does one come twice as an event.
+        """
 
     async def compact(self, revision: int) -> None:
         """Forgets what only revisions before this one can see. Current values always stay."""

@@ -36,7 +36,7 @@ async def write(path: str, seed: int) -> None:
     async def writer(number: int) -> None:
         for count in range(1_000_000):
             key = f"/registry/core/things/{number}-{chance.randrange(KEYS)}"
-            current = await store.get(key)
+            current = next(iter((await store.list(key, limit=1)).items), None)
             if current is not None and chance.random() < 0.2:
                 tell("want", key, GONE)
                 event = await store.delete(key, current.mod_revision)

@@ -1,120 +1,196 @@
-"""The rules of the Store interface, played on every backend."""
+"""The rules of the Store interface, played on every backend (factories.py)."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from pybernetes.store.sqlite import SQLiteStore
-from pybernetes.store.types import Closed, Compacted, Conflict, FutureRevision, Store, StoreError
+from pybernetes.store.types import Closed, Compacted, Conflict, Event, FutureRevision, KeyValue, Progress, Store
 
-FILES = ("state.db", "state.db-wal", "state.db-shm", "state.db-lock")
-Scenario = Callable[[Store], Awaitable[object]]
+from .factories import FACTORIES, Factory, Open
 
-
-@pytest.fixture(params=["memory", "file"])
-def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return ":memory:" if request.param == "memory" else str(tmp_path / "state.db")
+Told = AsyncIterator[Event | Progress]
 
 
-def play(path: str, scenario: Scenario) -> None:
-    async def run() -> None:
-        store = await SQLiteStore.open(path)
-        try:
-            await asyncio.wait_for(scenario(store), 20)
-        finally:
-            await store.close()
+class Place:
+    """Of one test: `play` with one handle, `play_two` with two of what would be two processes."""
 
-    asyncio.run(run())
+    def __init__(self, factory: Factory, folder: Path) -> None:
+        self.factory, self._folder = factory, folder
+
+    def play(self, *scenarios: Callable[[Store], Awaitable[object]]) -> None:
+        """One after the other, each with a handle of its own."""
+
+        async def run(opened: Open) -> None:
+            for scenario in scenarios:
+                store = await opened()
+                try:
+                    await scenario(store)
+                finally:
+                    await store.close()
+
+        self._run(run)
+
+    def play_two(self, scenario: Callable[[Store, Store], Awaitable[object]]) -> None:
+        """Where a place has one handle only, both are that one: two API servers of one process."""
+
+        async def run(opened: Open) -> None:
+            one = await opened()
+            other = await opened() if self.factory.shared else one
+            try:
+                await scenario(one, other)
+            finally:
+                await one.close()
+                await other.close()
+
+        self._run(run)
+
+    def _run(self, action: Callable[[Open], Awaitable[None]]) -> None:
+        async def run() -> None:
+            async with asyncio.timeout(20), self.factory.data(self._folder) as opened:
+                await action(opened)
+
+        asyncio.run(run())
 
 
-def test_revisions_count_writes_only(path: str) -> None:
+@pytest.fixture(params=FACTORIES, ids=lambda factory: factory.name)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return Place(request.param, tmp_path)
+
+
+async def get(store: Store, key: str) -> KeyValue | None:
+    return next((item for item in (await store.list(key)).items if item.key == key), None)
+
+
+async def next_event(told: Told) -> Event:
+    while not isinstance(one := await anext(told), Event):
+        pass
+    return one
+
+
+async def told_until(told: Told, revision: int) -> list[Event | Progress]:
+    """What a watch tells until it has told of the revision."""
+    found = [await anext(told)]
+    while found[-1].revision < revision:
+        found.append(await anext(told))
+    return found
+
+
+def test_revisions_count_writes_only(place: Place) -> None:
     async def scenario(store: Store) -> None:
-        assert await store.revision() == 0
+        before = await store.revision()
         first = await store.put("/a", b"1", expected=0)
         second = await store.put("/a", b"2", expected=first.mod_revision)
-        assert (second.create_revision, second.mod_revision) == (1, 2)
-        for expected in (0, 1, 7):
+        assert (second.create_revision, second.mod_revision) == (before + 1, before + 2)
+        for expected in (0, first.mod_revision, before + 7):
             with pytest.raises(Conflict) as refused:
                 await store.put("/a", b"x", expected=expected)
             assert refused.value.current == second
-        assert await store.get("/a") == second
+        assert await get(store, "/a") == second
         assert await store.delete("/none") is None
-        with pytest.raises(Conflict):
+        with pytest.raises(Conflict) as refused:
             await store.delete("/none", expected=3)
-        gone = await store.delete("/a", expected=2)
-        assert gone is not None and (gone.revision, gone.previous) == (3, second)
-        assert await store.get("/a") is None
-        assert (await store.put("/a", b"3", expected=0)).create_revision == 4
-        assert await store.revision() == 4
+        assert refused.value.current is None
+        assert await store.delete("/a", expected=second.mod_revision) == Event(before + 3, "/a", None)
+        assert await get(store, "/a") is None
+        assert (await store.put("/a", b"3", expected=0)).create_revision == before + 4
+        assert await store.revision() == before + 4
 
-    play(path, scenario)
+    place.play(scenario)
 
 
-def test_lists_in_pages_at_one_revision(path: str) -> None:
+def test_lists_in_pages_at_one_revision(place: Place) -> None:
     async def scenario(store: Store) -> None:
         for name in ("c", "a", "b", "d"):
             await store.put(f"/pods/{name}", name.encode())
-        await store.put("/podsother", b"")
+        last = await store.put("/podsother", b"")
         page = await store.list("/pods/", limit=2)
-        assert ([item.key for item in page.items], page.revision, page.more) == (["/pods/a", "/pods/b"], 5, True)
+        assert [item.key for item in page.items] == ["/pods/a", "/pods/b"]
+        assert (page.revision, page.more) == (last.mod_revision, True)
         await store.delete("/pods/c")
         rest = await store.list("/pods/", after="/pods/b", limit=2, revision=page.revision)
         assert ([item.key for item in rest.items], rest.more) == (["/pods/c", "/pods/d"], False)
         assert [item.key for item in (await store.list("/pods/")).items] == ["/pods/a", "/pods/b", "/pods/d"]
         with pytest.raises(FutureRevision):
-            await store.list("/pods/", revision=99)
+            await store.list("/pods/", revision=last.mod_revision + 100)
 
-    play(path, scenario)
+    place.play(scenario)
 
 
-def test_watch_resumes_and_follows(path: str) -> None:
+def test_watch_resumes_and_follows(place: Place) -> None:
     async def scenario(store: Store) -> None:
-        await store.put("/a/1", b"old")
+        old = await store.put("/a/1", b"old")
         await store.put("/b/1", b"other prefix")
         await store.put("/a/1", b"new")
-        events = store.watch("/a/", after=1)
-        seen = await anext(events)
-        assert seen.current is not None and seen.previous is not None
-        assert (seen.revision, seen.current.value, seen.previous.value) == (3, b"new", b"old")
-        following = asyncio.ensure_future(anext(events))
+        told = store.watch("/a/", after=old.mod_revision)
+        seen = await next_event(told)
+        assert seen.current == await get(store, "/a/1")
+        following = asyncio.ensure_future(next_event(told))
         await store.put("/b/2", b"")
-        await store.delete("/a/1")
-        deleted = await following
-        assert (deleted.revision, deleted.current, deleted.previous) == (5, None, seen.current)
+        gone = await store.delete("/a/1")
+        assert await following == gone == Event(old.mod_revision + 4, "/a/1", None)
 
-    play(path, scenario)
+    place.play(scenario)
 
 
-def test_compaction_keeps_the_present(path: str) -> None:
-    async def scenario(store: Store) -> None:
-        for value in (b"1", b"2", b"3"):
-            await store.put("/a", value)
-        await store.put("/gone", b"")
-        await store.delete("/gone")
-        await store.compact(5)
-        current = await store.get("/a")
-        assert current is not None and (current.value, current.create_revision) == (b"3", 1)
+def test_a_revision_of_another_prefix_reaches_every_watch(place: Place) -> None:
+    async def scenario(store: Store, other: Store) -> None:
+        own = await store.put("/a/1", b"")
+        elsewhere = await other.put("/b/1", b"")
+        told = store.watch("/a/", after=own.mod_revision - 1)
+        before = await told_until(told, elsewhere.mod_revision)
+        assert before[0] == Event(own.mod_revision, "/a/1", own)
+        assert [type(one) for one in before[1:]] == [Progress] * (len(before) - 1)
+        following = asyncio.ensure_future(told_until(told, elsewhere.mod_revision + 2))
+        await other.put("/b/2", b"")
+        last = await other.put("/b/3", b"")
+        assert {type(one) for one in await following} == {Progress}
+        assert (await store.revision(), (await store.list("/a/")).revision) == (last.mod_revision, last.mod_revision)
+
+    place.play_two(scenario)
+
+
+def test_a_watch_tells_revisions_in_order_and_none_twice(place: Place) -> None:
+    async def scenario(store: Store, other: Store) -> None:
+        start = await store.revision()
+        told = asyncio.ensure_future(told_until(store.watch("/a/", after=start), start + 60))
+        writers = [(one, prefix) for one in (store, other) for prefix in ("/a/", "/b/", "/a/")]
+        await asyncio.gather(*(one.put(f"{prefix}{n}", b"") for n in range(10) for one, prefix in writers))
+        found = await told
+        revisions = [one.revision for one in found]
+        assert revisions == sorted(revisions)
+        events = [one for one in found if isinstance(one, Event)]
+        assert len({one.revision for one in events}) == len(events) == 40
+
+    place.play_two(scenario)
+
+
+def test_what_one_handle_writes_another_reads_at_once(place: Place) -> None:
+    async def scenario(one: Store, other: Store) -> None:
+        watch = other.watch("/", after=await other.revision())
+        following = asyncio.ensure_future(next_event(watch))
+        written = await one.put("/a", b"1", expected=0)
+        assert await get(other, "/a") == written
+        assert (await following).current == written
+        with pytest.raises(Conflict) as refused:
+            await other.put("/a", b"2", expected=0)
+        assert refused.value.current == written
+        await one.compact(written.mod_revision)
         with pytest.raises(Compacted):
-            await store.list("/", revision=4)
-        with pytest.raises(Compacted):
-            await anext(store.watch("/", after=4))
-        assert (await store.put("/b", b"")).mod_revision == 6
-        with pytest.raises(FutureRevision):
-            await store.compact(99)
+            await other.list("/", revision=written.mod_revision - 1 or 1)
 
-    play(path, scenario)
+    async def seeded(one: Store, other: Store) -> None:
+        await one.put("/before", b"")  # so that there is a revision before the first to be compacted
+        await scenario(one, other)
+
+    place.play_two(seeded)
 
 
-def test_many_writers_of_one_key_each_win_once(path: str) -> None:
+def test_many_writers_of_one_key_each_win_once(place: Place) -> None:
     async def add_one(store: Store) -> None:
         while True:
-            current = await store.get("/n")
+            current = await get(store, "/n")
             value, expected = (int(current.value), current.mod_revision) if current else (0, 0)
             try:
                 await store.put("/n", b"%d" % (value + 1), expected)
@@ -122,143 +198,60 @@ def test_many_writers_of_one_key_each_win_once(path: str) -> None:
             except Conflict:
                 continue
 
+    async def scenario(one: Store, other: Store) -> None:
+        before = await one.revision()
+        await asyncio.gather(*(add_one(store) for _ in range(15) for store in (one, other)))
+        current = await get(one, "/n")
+        assert current is not None and (current.value, current.mod_revision) == (b"30", before + 30)
+
+    place.play_two(scenario)
+
+
+def test_compaction_keeps_the_present(place: Place) -> None:
     async def scenario(store: Store) -> None:
-        await asyncio.gather(*(add_one(store) for _ in range(30)))
-        current = await store.get("/n")
-        assert current is not None and current.value == b"30" and current.mod_revision == 30
+        first = await store.put("/a", b"1")
+        await store.put("/a", b"2")
+        last = await store.put("/a", b"3")
+        await store.put("/gone", b"")
+        gone = await store.delete("/gone")
+        assert gone is not None
+        await store.compact(gone.revision)
+        current = await get(store, "/a")
+        assert current == last and current.create_revision == first.mod_revision
+        with pytest.raises(Compacted):
+            await store.list("/", revision=gone.revision - 1)
+        with pytest.raises(Compacted) as refused:
+            await anext(store.watch("/", after=gone.revision - 2))
+        assert refused.value.oldest <= gone.revision
+        assert (await store.put("/b", b"")).mod_revision == gone.revision + 1
+        with pytest.raises(FutureRevision):
+            await store.compact(gone.revision + 100)
 
-    play(path, scenario)
+    place.play(scenario)
 
 
-def test_closing_ends_watches_and_refuses(path: str) -> None:
+def test_closing_ends_watches_and_refuses(place: Place) -> None:
     async def scenario(store: Store) -> None:
-        waiting = asyncio.ensure_future(anext(store.watch("/", after=0)))
+        waiting = asyncio.ensure_future(anext(store.watch("/", after=await store.revision())))
         await store.revision()
         await store.close()
-        with pytest.raises((Closed, StopAsyncIteration)):
+        with pytest.raises(StopAsyncIteration):
             await waiting
         with pytest.raises(Closed):
             await store.put("/a", b"")
 
-    play(path, scenario)
+    place.play(scenario)
 
 
-def test_a_bad_file_is_refused_by_name(tmp_path: Path) -> None:
-    async def open_it(path: Path) -> None:
-        await SQLiteStore.open(str(path))
+@pytest.mark.parametrize("factory", [one for one in FACTORIES if one.keeps], ids=lambda factory: factory.name)
+def test_what_was_written_is_there_when_it_is_opened_again(factory: Factory, tmp_path: Path) -> None:
+    written: list[KeyValue] = []
 
-    with pytest.raises(StoreError, match="cannot open"):
-        asyncio.run(open_it(tmp_path / "no" / "such" / "folder"))
-    (tmp_path / "junk").write_bytes(b"not a database" * 100)
-    with pytest.raises(StoreError, match="not a database"):
-        asyncio.run(open_it(tmp_path / "junk"))
+    async def write(store: Store) -> None:
+        written.append(await store.put("/a", b"1"))
 
+    async def read(store: Store) -> None:
+        assert (await store.list("/")).items == written
+        assert await store.revision() == written[0].mod_revision
 
-def test_a_file_that_is_no_store_keeps_its_mode(tmp_path: Path) -> None:
-    junk = tmp_path / "passwd"
-    junk.write_bytes(b"not a database" * 100)
-    junk.chmod(0o644)
-    with pytest.raises(StoreError):
-        asyncio.run(SQLiteStore.open(str(junk)))
-    assert modes(tmp_path)["passwd"] == 0o644
-
-
-@pytest.mark.parametrize("umask", [0o000, 0o022])
-def test_the_files_are_their_owners_alone(tmp_path: Path, umask: int, caplog: pytest.LogCaptureFixture) -> None:
-    file, before = tmp_path / "state.db", os.umask(umask)
-
-    async def scenario(store: Store) -> None:
-        await store.put("/secret", b"s")
-        assert modes(tmp_path) == dict.fromkeys(FILES, 0o600)
-
-    try:
-        play(str(file), scenario)
-    finally:
-        os.umask(before)
-    assert not caplog.records
-
-
-def test_files_that_an_older_release_left_open_are_closed_with_a_word(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    file = tmp_path / "state.db"
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(file)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.kill()  # the log and its index stay
-    for path in tmp_path.iterdir():
-        path.chmod(0o644)
-
-    async def scenario(store: Store) -> None:
-        await store.put("/secret", b"s")
-        assert modes(tmp_path) == dict.fromkeys(FILES, 0o600)
-
-    play(str(file), scenario)
-    [record] = caplog.records
-    assert f"{file}, {file}-wal, {file}-shm: readable by other users" in record.getMessage()
-
-
-def test_a_file_has_one_writer(tmp_path: Path) -> None:
-    """Also by another name, and until it is closed."""
-    file, other_name = tmp_path / "state.db", tmp_path / "link.db"
-    other_name.symlink_to(file)
-
-    async def scenario(store: Store) -> None:
-        for name in (file, other_name):
-            with pytest.raises(StoreError, match=f"'{name}' is in use by process {os.getpid()}: stop that one"):
-                await SQLiteStore.open(str(name))
-        await store.put("/a", b"goes on")
-
-    play(str(file), scenario)
-    play(str(other_name), lambda store: store.put("/b", b""))
-
-
-def test_the_lock_of_a_killed_process_is_gone(tmp_path: Path) -> None:
-    file = tmp_path / "state.db"
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(file)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        with pytest.raises(StoreError, match=f"is in use by process {process.pid}:"):
-            asyncio.run(SQLiteStore.open(str(file)))
-        process.kill()
-    play(str(file), lambda store: store.put("/a", b""))
-
-
-def modes(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
-
-
-WRITER = """
-import asyncio, sys
-from pybernetes.store.sqlite import SQLiteStore
-async def main():
-    store = await SQLiteStore.open(sys.argv[1])
-    async def write(worker):
-        n = 0
-        while True:
-            kv = await store.put(f"/{worker}", b"%d" % n)
-            print(worker, n, kv.mod_revision, flush=True)
-            n += 1
-    await asyncio.gather(*(write(worker) for worker in range(4)))
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("lines", [1, 20, 150])
-def test_a_killed_process_loses_no_acknowledged_write(tmp_path: Path, lines: int) -> None:
-    file = tmp_path / "state.db"
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(file)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = [process.stdout.readline() for _ in range(lines)]
-        process.send_signal(signal.SIGKILL)
-        said += [line for line in process.stdout if line.endswith("\n")]
-    acknowledged: dict[str, int] = {}
-    for worker, n, _ in (line.split() for line in said):
-        acknowledged[worker] = int(n)
-
-    async def scenario(store: Store) -> None:
-        for worker, n in acknowledged.items():
-            current = await store.get(f"/{worker}")
-            assert current is not None and int(current.value) >= n
-
-    play(str(file), scenario)
+    Place(factory, tmp_path).play(write, read)

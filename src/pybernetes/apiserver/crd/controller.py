@@ -24,7 +24,7 @@ from ..resource import Object, Resource
 from ..types import AdmissionPlugin
 from . import conditions, names, resources
 from .conversion import Call, WebhookForms
-from .loader import PREFIX
+from .loader import DEFINITIONS
 from .store import CustomStore
 
 _log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class CustomResources:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._definitions = host.cache.of(*DEFINITIONS)
         self._served: dict[str, _Served] = {}
         self._watcher: Watcher | None = None
         self._task: asyncio.Task[None] | None = None
@@ -73,9 +74,8 @@ class CustomResources:
 
     async def start(self) -> None:
         """Serves what is established; then follows."""
-        cache = self._host.cache
-        self._watcher = cache.resource(PREFIX).watch(cache.revision)
-        await self._sync_some({_name(key) for key in cache.resource(PREFIX).items})
+        self._watcher = self._definitions.watch(self._host.cache.revision)
+        await self._sync_some({_name(key) for key in self._definitions.items})
         self._task = asyncio.get_running_loop().create_task(self._follow())
 
     async def stop(self) -> None:
@@ -101,21 +101,20 @@ class CustomResources:
     async def _changes(self, seconds: float) -> set[str] | None:
         """Names of what changed; None at the end."""
         assert self._watcher is not None, "started"
-        cache = self._host.cache
         try:
             changes = await self._watcher.batch(seconds)
         except Lagging:
-            self._watcher = cache.resource(PREFIX).watch(cache.revision)
-            return {_name(key) for key in cache.resource(PREFIX).items} | self._served.keys()
+            self._watcher = self._definitions.watch(self._host.cache.revision)
+            return {_name(key) for key in self._definitions.items} | self._served.keys()
         if self._watcher.ended and not changes:
             return None
         return {_name(one.key) for change in changes if (one := change.current or change.previous) is not None}
 
     def _all(self) -> list[Object]:
-        return [stored.obj for stored in self._host.cache.resource(PREFIX).values]
+        return [stored.obj for stored in self._definitions.values]
 
     def _get(self, name: str) -> Object | None:
-        stored = self._host.cache.resource(PREFIX).items.get(PREFIX + name)
+        stored = self._definitions.items.get(self._definitions.prefix + name)
         return stored.obj if stored else None
 
     async def _sync_some(self, changed: set[str]) -> set[str]:
@@ -214,7 +213,7 @@ class CustomResources:
         self._host.serve([handler.resource for served in listed for handler in served.handlers.values()])
         if resource is None or not watched:
             return
-        cache = self._host.cache.resource(f"/registry/{resource.group}/{resource.name}/")
+        cache = self._host.cache.of(resource.group, resource.name)
         for stored in cache.values:
             stored.forget()
         cache.frames.forget()
@@ -303,7 +302,7 @@ def _age(crd: Object) -> tuple[bool, int]:
 
 
 def _name(key: str) -> str:
-    return key[len(PREFIX) :]
+    return key.rpartition("/")[2]
 
 
 def _refused(crd: Object) -> bool:

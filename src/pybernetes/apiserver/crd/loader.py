@@ -7,14 +7,14 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..generic.cache import WatchCache
+from ..generic.cache import Lagging, WatchCache
 
 if TYPE_CHECKING:
     from .controller import CustomResources
 
 _log = logging.getLogger(__name__)
 
-PREFIX = "/registry/apiextensions.k8s.io/customresourcedefinitions/"
+DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 NAP_SECONDS = 3600.0
 
 
@@ -23,12 +23,13 @@ class Loader:
 
     def __init__(self, cache: WatchCache, make: Callable[[], CustomResources]) -> None:
         self._cache, self._make = cache, make
+        self._definitions = cache.of(*DEFINITIONS)
         self._waiting: asyncio.Task[None] | None = None
         self._running: CustomResources | None = None
 
     async def start(self) -> None:
         """Returns when the resources of all established definitions are served."""
-        if self._cache.resource(PREFIX).items:
+        if self._definitions.items:
             await self._load()
         else:
             self._waiting = asyncio.get_running_loop().create_task(self._wait())
@@ -46,13 +47,16 @@ class Loader:
         await self._running.start()
 
     async def _wait(self) -> None:
-        watcher = self._cache.resource(PREFIX).watch(self._cache.revision)
-        try:
-            while not await watcher.batch(NAP_SECONDS):
+        while not self._definitions.items:
+            watcher = self._definitions.watch(self._cache.revision)
+            try:
+                await watcher.batch(NAP_SECONDS)
                 if watcher.ended:
                     return
-        finally:
-            watcher.end()
+            except Lagging:
+                continue  # everything was listed anew, perhaps with a definition
+            finally:
+                watcher.end()
         try:
             await self._load()
         except Exception:

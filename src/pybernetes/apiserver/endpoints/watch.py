@@ -44,13 +44,15 @@ async def produce(
     else:
         await writer.write(b"")
     bookmark_due = loop.time() + BOOKMARK_SECONDS
+    seen = revision  # as of the last batch: what comes while that is written waits behind it, and no bookmark may say it was told
     while not watcher.ended:
         now = loop.time()
         if now >= end:
             if options.allow_bookmarks:
-                await writer.write(frames.bookmark(cache.revision))
+                await writer.write(frames.bookmark(seen))
             return
         batch = await watcher.batch(min(end, bookmark_due) - now)
+        seen = cache.revision
         if frames.store.converts:
             await frames.store.convert([one for change in batch for one in frames.needed(change)])
         data = b"".join([frames.of(change) for change in batch])
@@ -59,7 +61,7 @@ async def produce(
         if loop.time() >= bookmark_due:
             bookmark_due = loop.time() + BOOKMARK_SECONDS
             if options.allow_bookmarks:
-                await writer.write(frames.bookmark(cache.revision))
+                await writer.write(frames.bookmark(seen))
 
 
 class Frames:

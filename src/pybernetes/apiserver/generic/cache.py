@@ -10,18 +10,21 @@ import asyncio
 import bisect
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 import msgspec
 
-from pybernetes.store.types import Compacted, KeyValue, Store
+from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.store.types import Closed, Compacted, Event, KeyValue, Store, StoreError
 
 from ..resource import Object
+from .keys import Keys
 
 _log = logging.getLogger(__name__)
 
-PREFIX = "/registry/"
+RETRY_SECONDS = 0.1  # before the first attempt to reach the store again, doubling
+MAX_RETRY_SECONDS = 5.0
 RING = 10_000  # events of one resource that a watch can still start behind
 FRAMES = 256  # encoded events that are kept for the next watcher
 WATCHER_QUEUE = 10_000  # events that a watcher may be behind before it is cut off
@@ -117,11 +120,15 @@ class Watcher:
     def push(self, change: Change) -> None:
         """Called by the cache."""
         if len(self._queue) >= WATCHER_QUEUE:
-            self._lagging = True
-            self.end()
+            self.cut_off()
             return
         self._queue.append(change)
         self._wake()
+
+    def cut_off(self) -> None:
+        """It has missed something: whoever reads it gets Lagging, and starts anew."""
+        self._lagging = True
+        self.end()
 
     def end(self) -> None:
         """No more changes."""
@@ -191,7 +198,7 @@ class ResourceCache:
         self._untriggered: set[Watcher] = set()
         self._triggered: dict[str, _Triggered] = {}  # by field
         self.frames = KeptFrames()
-        self.changed = 0  # revision of the last change
+        self.changed = 0  # revision of the last change, or of the first list: what was before is the store's to say
 
     def apply(self, revision: int, key: str, current: KeyValue | None) -> None:
         """One event of the store."""
@@ -223,6 +230,21 @@ class ResourceCache:
             for value in values:
                 for watcher in tuple(triggered.watchers.get(value, ())):
                     watcher.push(change)
+
+    def replace(self, items: Iterable[KeyValue], revision: int) -> None:
+        """Everything, as it is at the revision. What happened since the last change is not known: watchers are cut off."""
+        before = self.items.copy()
+        self.items.clear()
+        for item in items:
+            known = before.get(item.key)
+            same = known is not None and known.revision == item.mod_revision
+            self.items[item.key] = known if known and same else Stored(item.key, item.value, item.mod_revision)
+        self.keys[:] = sorted(self.items)
+        self.values[:] = [self.items[key] for key in self.keys]
+        self.ring.clear()
+        self.ring_start = self.changed = revision
+        for watcher in tuple(self.watchers):
+            watcher.cut_off()
 
     def forget(self, watcher: Watcher) -> None:
         """It gets no more changes."""
@@ -273,28 +295,26 @@ class ResourceCache:
 class WatchCache:
     """The caches of all resources, fed by one watch of the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, keys: Keys | None = None, clock: Clock | None = None) -> None:
         self.store = store
+        self.keys = keys or Keys()
         self.revision = 0
+        self._clock = clock or RealClock()
         self._caches: dict[str, ResourceCache] = {}
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._connected = False  # the store answers, as far as is known
+        self._ended = False  # there will be no news any more
 
     async def start(self) -> None:
         """Reads everything, then follows."""
-        page = await self.store.list(PREFIX)
-        for item in page.items:
-            cache = self._of_key(item.key)
-            stored = cache.items[item.key] = Stored(item.key, item.value, item.mod_revision)
-            cache.keys.append(item.key)
-            cache.values.append(stored)
-        for cache in self._caches.values():
-            cache.ring_start = page.revision
-        self.revision = page.revision
+        await self._list()
+        self._connected = True
         self._task = asyncio.get_running_loop().create_task(self._follow())
+        self._task.add_done_callback(self._done)
 
     async def stop(self) -> None:
-        """Ends all watchers."""
+        """Ends all watchers, and refuses who waits for a revision."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -302,33 +322,80 @@ class WatchCache:
             for watcher in tuple(cache.watchers):
                 watcher.end()
 
+    # Following the store.
+
+    async def _list(self) -> None:
+        """Replaces what is known by what the store has. StoreError where that is older: revisions never go back."""
+        page = await self.store.list(self.keys.root)
+        if page.revision < self.revision:
+            raise StoreError(
+                f"the store is back at revision {page.revision}, after {self.revision}: start the server anew"
+            )
+        items: dict[str, list[KeyValue]] = {prefix: [] for prefix in self._caches}
+        for item in page.items:
+            prefix = self.keys.resource_of(item.key)
+            if prefix:
+                items.setdefault(prefix, []).append(item)
+        for prefix, found in items.items():
+            self.resource(prefix).replace(found, page.revision)
+        self.revision = page.revision
+        self._wake()
+
     async def _follow(self) -> None:
         while True:
             try:
-                async for event in self.store.watch(PREFIX, self.revision):
-                    cache = self._of_key(event.key)
-                    cache.apply(event.revision, event.key, event.current)
-                    self.revision = event.revision
-                    self._wake()
+                await self._watch()
                 return
             except Compacted:
-                raise
+                _log.warning(
+                    "the store has forgotten what came after revision %d: everything is listed anew", self.revision
+                )
+                await self._retried(self._list)
+            except Closed:
+                return
             except Exception:
                 _log.exception("the watch of the store was cut off; it goes on from revision %d", self.revision)
-                await asyncio.sleep(0.1)
+                await self._retried(self.store.revision)
 
-    def counts(self) -> dict[tuple[str, str], int]:
-        """How many objects there are, by (group, resource)."""
-        return {_named(prefix): len(cache.items) for prefix, cache in self._caches.items()}
+    async def _watch(self) -> None:
+        """Until the store is closed."""
+        async for told in self.store.watch(self.keys.root, self.revision):
+            if type(told) is Event:
+                prefix = self.keys.resource_of(told.key)
+                if prefix:
+                    self.resource(prefix).apply(told.revision, told.key, told.current)
+            self.revision = told.revision
+            self._wake()
 
-    def watchers(self) -> dict[tuple[str, str], int]:
-        """How many watch, by (group, resource)."""
-        return {_named(prefix): len(cache.watchers) for prefix, cache in self._caches.items() if cache.watchers}
+    async def _retried(self, action: Callable[[], Awaitable[object]]) -> None:
+        """Until it is done; meanwhile nothing new is heard, and `following` says so. Closed."""
+        self._connected = False
+        delay = RETRY_SECONDS
+        while not self._connected:
+            await self._clock.sleep(delay)
+            delay = min(2 * delay, MAX_RETRY_SECONDS)
+            try:
+                await action()
+                self._connected = True
+            except Closed:
+                raise
+            except Exception:
+                _log.exception("the store does not answer; it is asked again in %g s", delay)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """The follower has ended, as it should at a stop only: nobody may go on waiting for what it would have brought."""
+        self._ended, self._connected = True, False
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.critical("the watch cache gets no more news from the store", exc_info=error)
+        for _, waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(_no_news())
+        self._waiters.clear()
 
     @property
     def following(self) -> bool:
         """Whether news from the store arrive."""
-        return self._task is not None and not self._task.done()
+        return self._connected and not self._ended
 
     def _wake(self) -> None:
         if not self._waiters:
@@ -341,25 +408,36 @@ class WatchCache:
                     waiter.set_result(None)
 
     async def wait(self, revision: int) -> None:
-        """Returns when the cache has seen the revision."""
+        """Returns when the cache has seen the revision; Closed where it never will."""
         if self.revision < revision:
+            if self._ended:
+                raise _no_news()
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((revision, waiter))
             await waiter
 
-    def _of_key(self, key: str) -> ResourceCache:
-        return self.resource(key[: key.index("/", key.index("/", len(PREFIX)) + 1) + 1])
+    # What is known.
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many objects there are, by (group, resource)."""
+        return {self.keys.named(prefix): len(cache.items) for prefix, cache in self._caches.items()}
+
+    def watchers(self) -> dict[tuple[str, str], int]:
+        """How many watch, by (group, resource)."""
+        return {self.keys.named(prefix): len(c.watchers) for prefix, c in self._caches.items() if c.watchers}
+
+    def of(self, group: str, resource: str) -> ResourceCache:
+        """The cache of a stored resource; its `prefix` is what the keys begin with."""
+        return self.resource(self.keys.resource(group, resource))
 
     def resource(self, prefix: str) -> ResourceCache:
-        """The cache of `/registry/GROUP/RESOURCE/`."""
+        """As `of`, by the prefix of the keys."""
         cache = self._caches.get(prefix)
         if cache is None:
             cache = self._caches[prefix] = ResourceCache(prefix)
-            cache.ring_start = self.revision
+            cache.ring_start = cache.changed = self.revision
         return cache
 
 
-def _named(prefix: str) -> tuple[str, str]:
-    """(group, resource) of `/registry/GROUP/RESOURCE/`."""
-    group, resource = prefix.strip("/").split("/")[1:3]
-    return "" if group == "core" else group, resource
+def _no_news() -> Closed:
+    return Closed("the watch of the store has ended: what was written is in the store, this server does not hear of it")

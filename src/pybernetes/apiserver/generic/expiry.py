@@ -20,7 +20,6 @@ from .cache import WatchCache
 
 _log = logging.getLogger(__name__)
 
-EVENTS = "/registry/core/events/"
 SWEEP_SECONDS = 60.0
 AT_ONCE = 200  # deletions under way: few enough that writes of others do not wait for a whole sweep
 
@@ -87,7 +86,7 @@ class EventExpiry:
 
     def expired(self) -> list[tuple[str, int]]:
         """(key, revision) of the events that are too old. Each event is read once."""
-        items, limit = self._cache.resource(EVENTS).items, self._now() - self._ttl
+        items, limit = self._cache.of("", "events").items, self._now() - self._ttl
         known = self._known
         self._known = {}
         for key, stored in items.items():

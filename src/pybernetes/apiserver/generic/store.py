@@ -70,7 +70,7 @@ class GenericStore:
         # (user, resource, namespace, name) -> StatusError where a PUT or apply would make what its user may not create.
         self.authorize_create: Callable[[User, Resource, str, str], None] | None = None
         group, name, version = resource.stored_at
-        self.prefix = f"/registry/{group or 'core'}/{name}/"
+        self.prefix = cache.keys.resource(group, name)
         self._foreign = resource.custom or (group, version) != (resource.group, resource.version)
         self.converts = False  # objects must be made ready before they are read in this version
         self._name_errors = meta.name_errors(resource.name_check)

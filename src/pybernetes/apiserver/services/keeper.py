@@ -32,12 +32,10 @@ from .records import ADDRESSES, PORTS
 
 _log = logging.getLogger(__name__)
 
-LEASES = "/registry/masterleases/endpoints/"
+LEASES = ("masterleases", "endpoints")  # of the servers; no kind: keys are addresses
 RENEW_SECONDS = 10.0  # upstream's interval of the endpoints' reconciler; a lease holds for kubernetes.LEASE_SECONDS
 REPAIR_SECONDS = 180.0
 SETTLE_SECONDS = 2.0  # that servers which start together need to agree on who makes the Service kubernetes
-SERVICES = "/registry/core/services/"
-
 
 class ServiceKeeper:
     """Between `start` and `stop` one task of its own. A host without an outward address keeps no endpoints."""
@@ -50,6 +48,7 @@ class ServiceKeeper:
         now: Callable[[], datetime],
     ) -> None:
         self._cache, self._options, self._now = cache, options, now
+        self._leases = cache.of(*LEASES)
         addresses = store("networking.k8s.io", "v1", "ipaddresses")
         self._pool = Pool(cache, addresses, options.networks, options.ports)
         self._services = store("", "v1", "services")
@@ -92,7 +91,7 @@ class ServiceKeeper:
         if not self._address:
             return
         try:
-            event = await self._cache.store.delete(LEASES + self._address)
+            event = await self._cache.store.delete(self._leases.prefix + self._address)
             if event is not None:
                 await self._cache.wait(event.revision)
             await self._publish()
@@ -147,13 +146,13 @@ class ServiceKeeper:
 
     async def _renew(self) -> None:
         value = {"metadata": {"name": self._address, "renewTime": format_time(self._now())}}
-        written = await self._cache.store.put(LEASES + self._address, msgspec.json.encode(value))
+        written = await self._cache.store.put(self._leases.prefix + self._address, msgspec.json.encode(value))
         await self._cache.wait(written.mod_revision)
         await self._publish()
 
     async def _publish(self) -> None:
         """The endpoints of all servers whose lease holds; those of the last one stay, as upstream leaves them."""
-        leases = [stored.obj["metadata"] for stored in self._cache.resource(LEASES).items.values()]
+        leases = [stored.obj["metadata"] for stored in self._leases.items.values()]
         addresses = kubernetes.alive(leases, self._now())
         if addresses:
             await _ensure(self._endpoints, "default", kubernetes.endpoints(addresses, self._port))
@@ -163,12 +162,12 @@ class ServiceKeeper:
 
     async def repair(self) -> None:
         """Does what `repair.plan` says."""
-        addresses, ports = self._cache.resource(ADDRESSES).items, self._cache.resource(PORTS).items
-        services = [stored.obj for stored in self._cache.resource(SERVICES).items.values()]
-        found = repair.plan(services, [s.obj for s in addresses.values()], [s.obj for s in ports.values()], self._now())
+        addresses, ports = self._cache.of(*ADDRESSES), self._cache.of(*PORTS)
+        services = [stored.obj for stored in self._cache.of("", "services").values]
+        found = repair.plan(services, [s.obj for s in addresses.values], [s.obj for s in ports.values], self._now())
         for stored in (
-            *(addresses.get(ADDRESSES + name) for name in found.stale_addresses),
-            *(ports.get(f"{PORTS}{number}") for number in found.stale_ports),
+            *(addresses.items.get(addresses.prefix + name) for name in found.stale_addresses),
+            *(ports.items.get(f"{ports.prefix}{number}") for number in found.stale_ports),
         ):
             if stored is not None:
                 _log.info("%s belongs to no service: it is free again", stored.key.rsplit("/", 1)[1])

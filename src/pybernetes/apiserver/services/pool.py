@@ -2,7 +2,7 @@
 
 Whoever makes the key has the address or the port: both are written with "must not exist" as precondition, so several API servers may
 share one store, and nothing is kept in memory beside the watch cache. An address is an IPAddress object, as upstream's; a port is a key
-of `/registry/ranges/servicenodeports/` whose value names its service. What a crash leaves behind is put right by `repair`.
+below `ranges/servicenodeports/` whose value names its service. What a crash leaves behind is put right by `repair`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Pool:
         chooser: random.Random | None = None,
     ) -> None:
         self._cache, self._addresses, self._default = cache, addresses, tuple(default)
+        self._ranges = cache.of("networking.k8s.io", "servicecidrs")
+        self._given, self._given_ports = cache.of(*ADDRESSES), cache.of(*PORTS)
         self.ports = ports
         self._random = chooser or random.Random()
         self.metrics: AllocatorMetrics | None = None
@@ -54,8 +56,8 @@ class Pool:
         self.metrics = AllocatorMetrics(
             registry,
             networks,
-            lambda: [key.removeprefix(ADDRESSES) for key in self._cache.resource(ADDRESSES).items],
-            lambda: len(self._cache.resource(PORTS).items),
+            lambda: [key.removeprefix(self._given.prefix) for key in self._given.items],
+            lambda: len(self._given_ports.items),
             self.ports,
         )
 
@@ -69,7 +71,7 @@ class Pool:
     def networks(self, family: str) -> list[Network]:
         """Of one family: the default first, then those of ready ServiceCIDRs."""
         found = [network for network in self._default if f"IPv{network.version}" == family]
-        for stored in self._cache.resource("/registry/networking.k8s.io/servicecidrs/").items.values():
+        for stored in self._ranges.items.values():
             if usable(stored.obj):
                 parsed = [ipaddress.ip_network(text) for text in stored.obj["spec"].get("cidrs") or ()]
                 found += [n for n in parsed if f"IPv{n.version}" == family and n not in found]
@@ -81,11 +83,11 @@ class Pool:
 
     def free_addresses(self, network: Network) -> Iterator[str]:
         """Those that nobody is known to have."""
-        taken = self._cache.resource(ADDRESSES).items
+        taken, prefix = self._given.items, self._given.prefix
         make: Callable[[int], Any] = ipaddress.IPv4Address if network.version == 4 else ipaddress.IPv6Address
         for number in ranges.addresses(network).candidates(self._random):
             text = str(make(number))
-            if ADDRESSES + text not in taken:
+            if prefix + text not in taken:
                 yield text
 
     def free_ports(self) -> Iterator[int]:
@@ -94,7 +96,7 @@ class Pool:
 
     def port_taken(self, number: int) -> bool:
         """As far as the cache knows."""
-        return f"{PORTS}{number}" in self._cache.resource(PORTS).items
+        return f"{self._given_ports.prefix}{number}" in self._given_ports.items
 
     # Taking and giving back.
 
@@ -118,7 +120,7 @@ class Pool:
         metadata = {"name": str(number), "creationTimestamp": self._addresses.now_text()}
         value = msgspec.json.encode({"metadata": metadata, "service": owner(service)})
         try:
-            written = await self._cache.store.put(f"{PORTS}{number}", value, 0)
+            written = await self._cache.store.put(f"{self._given_ports.prefix}{number}", value, 0)
         except Conflict:
             return False
         await self._cache.wait(written.mod_revision)
@@ -128,11 +130,11 @@ class Pool:
         """Gives back what is the service's own; what belongs to another meanwhile stays."""
         for text in addresses:
             parsed = parse_ip(text)
-            stored = self._cache.resource(ADDRESSES).items.get(f"{ADDRESSES}{parsed}")
+            stored = self._given.items.get(f"{self._given.prefix}{parsed}")
             if stored is not None and stored.obj["spec"].get("parentRef") == reference(service):
                 await self.forget(stored)
         for number in ports:
-            stored = self._cache.resource(PORTS).items.get(f"{PORTS}{number}")
+            stored = self._given_ports.items.get(f"{self._given_ports.prefix}{number}")
             if stored is not None and stored.obj.get("service") == owner(service):
                 await self.forget(stored)
 

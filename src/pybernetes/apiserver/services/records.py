@@ -5,8 +5,9 @@ from __future__ import annotations
 from ..kinds.core.servicerules import HEADLESS, needs_health_port
 from ..resource import Object
 
-ADDRESSES = "/registry/networking.k8s.io/ipaddresses/"
-PORTS = "/registry/ranges/servicenodeports/"
+# Stored resources, (group, resource); the second is no kind: its keys alone say which port belongs to whom.
+ADDRESSES = ("networking.k8s.io", "ipaddresses")
+PORTS = ("ranges", "servicenodeports")
 MANAGED_BY = "ipallocator.k8s.io"
 
 

@@ -1,0 +1,36 @@
+"""The backends that the suite of test_store.py is played on: add a factory here for a new one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybernetes.store.backends import Location, open_store
+from pybernetes.store.types import Store
+
+Open = Callable[[], Awaitable[Store]]
+
+
+@dataclass(frozen=True)
+class Factory:
+    """`data` gives an empty place, and what opens a handle on it. Without `shared` a place has one handle at a time."""
+
+    name: str
+    data: Callable[[Path], AbstractAsyncContextManager[Open]]
+    keeps: bool = True  # what was written, until the place is opened the next time
+    shared: bool = False  # by handles of several processes at once
+
+
+@asynccontextmanager
+async def _memory(_folder: Path) -> AsyncIterator[Open]:
+    yield lambda: open_store(Location(("memory:",)))
+
+
+@asynccontextmanager
+async def _sqlite(folder: Path) -> AsyncIterator[Open]:
+    yield lambda: open_store(Location((f"sqlite://{folder}/state.db",)))
+
+
+FACTORIES = (Factory("memory", _memory, keeps=False), Factory("sqlite", _sqlite))
