@@ -12,8 +12,10 @@ from typing import Protocol
 
 # Deadlines this close to the target of an advance count as reached, so that float rounding never strands a sleeper.
 _TOLERANCE = 1e-9
-# How many turns the event loop gets after each wake-up, so that woken tasks run until they block again.
-_SETTLE_TURNS = 32
+# After so many turns of the event loop without rest, tasks are taken to wait for each other by spinning.
+_RESTLESS_TURNS = 1_000_000
+# Turns that a loop gets of which nobody can say whether it is at rest (uvloop).
+_BLIND_TURNS = 32
 
 
 class Clock(Protocol):
@@ -119,16 +121,27 @@ class VirtualClock:
         if seconds < 0:
             raise ValueError("a clock cannot be moved backwards")
         target = self._now + seconds
-        await self._settle()
+        await self.settle()
         while self._sleepers and self._sleepers[0][0] <= target + _TOLERANCE:
             deadline, _, future = heapq.heappop(self._sleepers)
             if future.done():
                 continue
             self._now = max(self._now, deadline)
             future.set_result(None)
-            await self._settle()
+            await self.settle()
         self._now = max(self._now, target)
 
-    async def _settle(self) -> None:
-        for _ in range(_SETTLE_TURNS):
+    async def settle(self) -> None:
+        """Lets every task run until all wait for this clock, for each other or for the outside world.
+
+        RuntimeError where they never come to rest. Sockets and threads are the outside world: what they bring comes later.
+        """
+        ready = getattr(
+            asyncio.get_running_loop(), "_ready", None
+        )  # of asyncio's own loops: what is to run in this turn
+        for _ in range(_BLIND_TURNS if ready is None else _RESTLESS_TURNS):
             await asyncio.sleep(0)
+            if ready is not None and not ready:
+                return
+        if ready is not None:
+            raise RuntimeError("tasks keep the event loop busy without end: time cannot go on")

@@ -43,7 +43,7 @@ class Backend:
 
 BACKENDS = (
     Backend(("sqlite",), "sqlite:PATH", "sqlite:open_file"),
-    Backend(("memory",), "memory:", "sqlite:open_memory"),
+    Backend(("memory",), "memory:", "memory:open_memory"),
 )
 
 

@@ -49,13 +49,6 @@ LAST_CHARACTER = "\U0010ffff"  # sorts after every continuation of a prefix
 T = TypeVar("T")
 
 
-async def open_memory(location: Location) -> "SQLiteStore":
-    """`memory:`, a log without a disk. LocationError."""
-    if location.urls != ("memory:",):
-        raise LocationError("want memory: alone")
-    return await SQLiteStore.open(IN_MEMORY)
-
-
 async def open_file(location: Location) -> "SQLiteStore":
     """`sqlite:PATH` or `sqlite:///PATH`; the directory is made where it is missing. LocationError, StoreError."""
     [url, *others] = location.urls

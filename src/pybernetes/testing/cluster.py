@@ -22,7 +22,7 @@ from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.kubeconfig import Config
 from pybernetes.cluster.credentials import kubeconfig
 from pybernetes.pki.files import write
-from pybernetes.store.sqlite import SQLiteStore
+from pybernetes.store.backends import Location, open_store
 
 from .certificates import Authority
 
@@ -67,7 +67,7 @@ class TestCluster:
         """Returns when it answers."""
         authority = Authority("pybernetes-test-ca", _now())
         context = self._tls(authority)
-        self._store = await SQLiteStore.open(":memory:")
+        self._store = await open_store(Location(("memory:",)))
         options = Options(
             port=port,
             ssl_context=context,

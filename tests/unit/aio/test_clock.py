@@ -130,3 +130,22 @@ def test_no_timeout_and_a_left_timeout_leave_no_sleeper() -> None:
         assert clock.sleepers == 0
 
     asyncio.run(main())
+
+
+def test_tasks_run_until_all_of_them_wait() -> None:
+    async def main() -> None:
+        clock, queue, passed = VirtualClock(), asyncio.Queue[int](), 0
+
+        async def relay() -> None:
+            nonlocal passed
+            while (number := await queue.get()) > 0:
+                passed += 1
+                await queue.put(number - 1)
+
+        task = asyncio.create_task(relay())
+        await queue.put(5_000)
+        await clock.settle()
+        assert passed == 5_000
+        await task
+
+    asyncio.run(main())

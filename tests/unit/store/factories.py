@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pybernetes.store.backends import Location, open_store
+from pybernetes.store.sqlite import IN_MEMORY, SQLiteStore
 from pybernetes.store.types import Store
 
 Open = Callable[[], Awaitable[Store]]
@@ -33,4 +34,13 @@ async def _sqlite(folder: Path) -> AsyncIterator[Open]:
     yield lambda: open_store(Location((f"sqlite://{folder}/state.db",)))
 
 
-FACTORIES = (Factory("memory", _memory, keeps=False), Factory("sqlite", _sqlite))
+@asynccontextmanager
+async def _sqlite_memory(_folder: Path) -> AsyncIterator[Open]:
+    yield lambda: SQLiteStore.open(IN_MEMORY)
+
+
+FACTORIES = (
+    Factory("memory", _memory, keeps=False),
+    Factory("sqlite", _sqlite),
+    Factory("sqlite in memory", _sqlite_memory, keeps=False),
+)

@@ -37,6 +37,7 @@ RENEW_SECONDS = 10.0  # upstream's interval of the endpoints' reconciler; a leas
 REPAIR_SECONDS = 180.0
 SETTLE_SECONDS = 2.0  # that servers which start together need to agree on who makes the Service kubernetes
 
+
 class ServiceKeeper:
     """Between `start` and `stop` one task of its own. A host without an outward address keeps no endpoints."""
 
