@@ -101,6 +101,47 @@ def test_unknown_fields_are_warned_of_refused_or_dropped(tmp_path: Path) -> None
     run(tmp_path, story)
 
 
+def test_a_patch_makes_no_other_kind(tmp_path: Path) -> None:
+    """The fault: what a patch said of apiVersion and kind was stored. Groups and versions are refused as the patch is read,
+    kinds by the checks of the object; the status says nothing of either."""
+
+    async def story(b: Bench) -> None:
+        crd = definition(version(subresources={"status": {}}), version("v2", storage=False))
+        await defined(b, crd)
+        await b.ask("POST", THINGS, thing("a", spec={"x": "1"}))
+
+        async def patched(body: Object, path: str = "", media: str = "application/merge-patch+json") -> Answered:
+            return await b.ask("PATCH", f"{THINGS}/a{path}", body, media)
+
+        other = await patched({"kind": "Other"})
+        assert (other.code, other.message) == (
+            422,
+            'Other.example.com "a" is invalid: kind: Invalid value: "Other": must be Thing',
+        )
+        for body, why in (
+            (
+                {"apiVersion": "v1"},
+                '/v1, Kind=Thing is unstructured and is not suitable for converting to "example.com/v1"',
+            ),
+            ({"apiVersion": "example.com/v9"}, "request to convert CR from an invalid group/version: example.com/v9"),
+            ({"kind": None}, "Object 'Kind' is missing in '"),
+        ):
+            for path in ("", "/status"):
+                refused = await patched(body, path)
+                assert refused.code == 422 and why in refused.message, refused.message
+        assert (await patched({"apiVersion": "example.com/v2", "spec": {"x": "2"}})).body[
+            "apiVersion"
+        ] == "example.com/v1"
+        assert (await patched({"kind": "Other", "status": {}}, "/status")).code == 200
+        applied = thing("a", kind="Other", spec={"x": "3"})
+        refused = await patched(applied, "?fieldManager=m", "application/apply-patch+yaml")
+        assert refused.code == 500 and refused.message.endswith("no corresponding type for example.com/v1, Kind=Other")
+        now = (await b.ask("GET", f"{THINGS}/a")).body
+        assert (now["apiVersion"], now["kind"], now["spec"]) == ("example.com/v1", "Thing", {"x": "2"})
+
+    run(tmp_path, story)
+
+
 def test_an_update_blames_only_what_it_changes(tmp_path: Path) -> None:
     async def story(b: Bench) -> None:
         await defined(b, definition(version(properties={"x": {"type": "string"}, "n": {"type": "integer"}})))

@@ -103,6 +103,7 @@ class Resource:
     # Made by a CustomResourceDefinition: answered as upstream answers what it has no type for.
     custom: bool = False
     compile: Callable[[], Any] | None = None  # makes what takes the place of `schema.CompiledSchema`
+    read_versions: Sequence[str] = ()  # of a custom resource: further versions in which the result of a patch is taken
     list_kind_name: str = ""  # default: kind and List
     known_finalizers: bool = True  # finalizers without a domain must be the garbage collector's
     # Where objects are kept: (group, resource, version) of the stored form; same as this one unless two versions share it.

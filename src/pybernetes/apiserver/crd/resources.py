@@ -60,6 +60,8 @@ def _record(crd: Object, version: Object, schema: CustomSchema, forms: Forms) ->
         custom=True,
         known_finalizers=False,
         compile=lambda: schema,
+        # Where versions differ by their name alone; else a webhook would have to be asked in the midst of a patch.
+        read_versions=tuple(one["name"] for one in spec["versions"]) if type(forms) is Forms else (),
         group=spec["group"],
         version=version["name"],
         name=names["plural"],

@@ -20,6 +20,7 @@ from ..generic.cache import Lagging, TooOld
 from ..generic.options import DeleteOptions, ListOptions, WriteOptions
 from ..generic.selection import selector_predicate
 from ..generic.store import GenericStore
+from ..generic.typemeta import Kind
 from ..kinds import meta
 from ..resource import Object
 from ..types import RequestInfo
@@ -35,6 +36,8 @@ DELETE_OPTIONS = ("gracePeriodSeconds", "preconditions", "orphanDependents", "pr
 RETURNED = frozenset(
     {"persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts"}
 )
+
+Warnings = list[str]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -175,6 +178,7 @@ class ResourceHandler:
     def __init__(self, store: GenericStore, now: Callable[[], datetime]) -> None:
         self.store = store
         self.resource = store.resource
+        self._kind = Kind.of(self.resource)
         self._now = now
 
     @property
@@ -240,8 +244,7 @@ class ResourceHandler:
     async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         form = negotiate.accepted(request, query)
         options = write_options(query, user, request)
-        obj, warnings = self.store.schema.decode(negotiate.json_body(request), options.validation)
-        self._check_kind(obj)
+        obj, warnings = self._decoded(request, options)
         made = await self.store.create(obj, info.namespace, options)
         return answer(201, self._shape(made, form, query), form, warnings + options.warnings)
 
@@ -251,24 +254,31 @@ class ResourceHandler:
         if info.subresource == "scale":
             body = negotiate.document(request)
             return answer(200, await scale.update(self.store, info, body, options), form)
-        obj, warnings = self.store.schema.decode(negotiate.json_body(request), options.validation)
-        self._check_kind(obj)
+        obj, warnings = self._decoded(request, options)
         if b'"managedFields"' in request.body:  # decoding does not tell an empty list from none
             body = negotiate.document(request)
             options.reset_managed = is_reset((body.get("metadata") or {}).get("managedFields"))
         made, created = await self.store.update(info.namespace, info.name, obj, options, info.subresource)
         return answer(201 if created else 200, self._shape(made, form, query), form, warnings + options.warnings)
 
-    def _check_kind(self, obj: Object) -> None:
-        for name, wanted in (("apiVersion", self.resource.api_version), ("kind", self.resource.kind)):
-            given = obj.get(name)
-            if given and given != wanted:
-                if name == "apiVersion":
-                    text = f"the API version in the data ({given}) does not match the expected API version ({wanted})"
-                else:
-                    version = self.resource.version
-                    text = f'{given} in version "{version}" cannot be handled as a {wanted}: converting ({given}) to ({wanted}): unknown conversion'
-                raise errors.bad_request(text)
+    def _decoded(self, request: Request, options: WriteOptions) -> tuple[Object, Warnings]:
+        """The body, and what is to be warned of. StatusError 400 for another kind's, or what fits none."""
+        body = negotiate.json_body(request)
+        try:
+            obj, warnings = self.store.schema.decode(body, options.validation)
+        except StatusError:
+            if not self.resource.custom:
+                self._require_kind(negotiate.document(request))  # may say it better
+            raise
+        self._require_kind(obj)
+        return obj, warnings
+
+    def _require_kind(self, obj: Any) -> None:
+        resource, own = self.resource, self._kind
+        if type(obj) is dict and obj.get("kind") == own.kind and obj.get("apiVersion") == resource.api_version:
+            return
+        if not resource.custom:
+            negotiate.require_kind(own, obj)
 
     async def patch(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         form = negotiate.accepted(request, query)
@@ -288,7 +298,7 @@ class ResourceHandler:
             raise errors.bad_request(f"error decoding patch: {error}") from None
         if info.subresource == "scale":
             return answer(200, await scale.patch(self.store, info, kind, body, options), form)
-        made = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)  # type: ignore[arg-type]  # one of PATCH_TYPES' values
+        made = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)
         return answer(200, self._shape(made, form, query), form, options.warnings)
 
     async def _apply(

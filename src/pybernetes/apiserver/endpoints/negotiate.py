@@ -10,9 +10,13 @@ import msgspec
 from pybernetes.api import errors
 from pybernetes.wire.http import Request
 
+from ..generic import typemeta
+from ..generic.typemeta import Kind, OtherVersion, TypeMismatch
+
 JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 SUPPORTED = (JSON, YAML, PROTOBUF)
+SUMMARY = 30  # characters of a body that is not understood, in the message
 KINDS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
 
@@ -121,6 +125,30 @@ def json_body(request: Request) -> bytes:
     raise errors.unsupported_media_type(
         f"the body of the request was in an unknown format - accepted media types include: {accepted_types}"
     )
+
+
+def require_kind(own: Kind, body: Any) -> None:
+    """StatusError 400 where a posted or put body says that it is another kind's; what it does not say it is.
+
+    Upstream: handlers/rest.go transformDecodeError.
+    """
+    try:
+        api_version, kind = typemeta.interpreted(body)
+    except TypeMismatch as mismatch:
+        text = msgspec.json.encode(body).decode()
+        shown = text if len(text) <= SUMMARY else f"{text[:SUMMARY]} ..."
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {own.kind}): {mismatch} ({shown})"
+        ) from None
+    api_version, kind = api_version or own.api_version, kind or own.kind
+    try:
+        typemeta.check(own, api_version, kind)
+    except OtherVersion as mismatch:
+        raise errors.bad_request(str(mismatch)) from None
+    except TypeMismatch as mismatch:
+        version = api_version.rsplit("/", 1)[-1]
+        text = f'{kind} in version "{version}" cannot be handled as a {own.kind}: {mismatch}'
+        raise errors.bad_request(text) from None
 
 
 def encode(value: Any, form: Accepted) -> tuple[str, bytes]:

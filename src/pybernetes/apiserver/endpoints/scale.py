@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 from pybernetes.api import errors
-from pybernetes.api import patch as patches
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import FieldError
+from pybernetes.api.mediatypes import PatchKind
 
-from ..generic import scaled
+from ..generic import patching, scaled
 from ..generic.options import WriteOptions
-from ..generic.store import GenericStore, patch_invalid
+from ..generic.store import GenericStore
+from ..generic.typemeta import Kind
 from ..resource import Object
 from ..schema import CompiledSchema, compiled_type
 from ..types import RequestInfo
+from .negotiate import require_kind
 
-PatchKind = Literal["json", "merge", "strategic"]
+SCALE = Kind("autoscaling", "v1", "Scale")
 
 
 def get(store: GenericStore, info: RequestInfo) -> Object:
@@ -33,24 +36,18 @@ def get(store: GenericStore, info: RequestInfo) -> Object:
 
 async def update(store: GenericStore, info: RequestInfo, body: Any, options: WriteOptions) -> Object:
     """PUT of a Scale."""
-    kind = body.get("kind") if isinstance(body, dict) else ""
-    if kind not in (None, "", "Scale"):
-        version = str(body.get("apiVersion") or "").rsplit("/", 1)[-1]
-        why = f"converting ({version}.{kind}) to (autoscaling.Scale): unknown conversion"
-        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a Scale: {why}')
-    return await _changed(store, info, lambda old: body, options)
+    require_kind(SCALE, body)
+    wanted = _normalized(body, options)
+    return await _changed(store, info, lambda old: wanted, options, (wanted.get("metadata") or {}).get("uid", ""))
 
 
-async def patch(store: GenericStore, info: RequestInfo, kind: str, body: Any, options: WriteOptions) -> Object:
-    """PATCH of a Scale; it has no lists, so strategic and merge patches are the same."""
-
+async def patch(store: GenericStore, info: RequestInfo, kind: PatchKind, body: Any, options: WriteOptions) -> Object:
+    """PATCH of a Scale."""
     options.patching = True
 
-    def patched(old: Object) -> Any:
-        try:
-            return patches.json_patch(old, body) if kind == "json" else patches.merge_patch(old, body)
-        except patches.PatchError as error:
-            raise errors.bad_request(f"error decoding patch: {error.reason}") from None
+    def patched(old: Object) -> Object:
+        made = patching.patched(kind, old, body, _schema(), options.validation)
+        return _normalized(patching.of_kind(kind, SCALE, made, info.name), options)
 
     return await _changed(store, info, patched, options)
 
@@ -63,14 +60,16 @@ def _normalized(made: Any, options: WriteOptions) -> Object:
     try:
         return _schema().normalize(made)[0]
     except StatusError as error:
-        raise patch_invalid(made, error) if options.patching else error from None
+        raise patching.invalid(made, error) if options.patching else error from None
 
 
-async def _changed(store: GenericStore, info: RequestInfo, make: Any, options: WriteOptions) -> Object:
+async def _changed(
+    store: GenericStore, info: RequestInfo, make: Callable[[Object], Object], options: WriteOptions, uid: str = ""
+) -> Object:
     resource = store.resource
 
     async def mutate(old: Object) -> Object:
-        wanted = _normalized(make(scaled.of(resource, old)), options)
+        wanted = make(scaled.of(resource, old))
         replicas = wanted["spec"].get("replicas", 0)
         if replicas < 0:
             problem = FieldError(
@@ -85,11 +84,10 @@ async def _changed(store: GenericStore, info: RequestInfo, make: Any, options: W
             )
         new: Object = copy.deepcopy(old)
         scaled.set_replicas(resource, new, replicas)
-        for name in ("uid", "resourceVersion"):
-            if metadata.get(name):
-                new["metadata"][name] = metadata[name]
+        if metadata.get("resourceVersion"):
+            new["metadata"]["resourceVersion"] = metadata["resourceVersion"]
         return new
 
     options.managed_subresource = "scale"
-    made = await store.change(info.namespace, info.name, mutate, options, patching=True)
+    made = await store.change(info.namespace, info.name, mutate, options, patching=True, uid=uid)
     return scaled.of(resource, made)

@@ -14,6 +14,7 @@ from ..apply.fieldmanager import Conflicts, Context
 from ..resource import Object, Resource
 from ..schema import CompiledSchema
 from .options import WriteOptions
+from .typemeta import definition_of
 
 _log = logging.getLogger(__name__)
 
@@ -70,12 +71,15 @@ class FieldTracker:
     ) -> Object:
         """The object as an apply wants it, with its managedFields. StatusError 409 for what others manage, 500 for what does not fit."""
         context = self._context(subresource)
+        kind = config.get("kind") or ""
+        metadata = config.get("metadata") or {}
+        where = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+        what = f"{self._resource.api_version}, Kind={kind}"
+        what = what if self._resource.group else f"/{what}"
+        if kind != self._resource.kind:
+            raise self._another_kind(kind, where, what)
         problems = typed.check(config, context.node)
         if problems:
-            metadata = config.get("metadata") or {}
-            where = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
-            what = f"{self._resource.api_version}, Kind={self._resource.kind}"
-            what = what if self._resource.group else f"/{what}"
             found = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {p}" for p in problems)
             text = f"failed to create typed patch object ({where}; {what}): {found}"
             raise errors.generic(500, "", "", "", "", text)
@@ -89,6 +93,16 @@ class FieldTracker:
             raise errors.generic(500, "", "", "", "", f"failed to compare objects: {error}") from None
         options.managed = entries
         return new if new is not None else dict(live or context.zero)
+
+    def _another_kind(self, kind: str, where: str, what: str) -> errors.StatusError:
+        """500, as upstream's merge finds it: late, and without a reason."""
+        own = self._resource
+        other = "" if own.custom else definition_of(own.api_version, kind)
+        if other:
+            types = f"expected objects of the same type, but got {own.schema} and {other}"
+            return errors.generic(500, "", "", "", "", f"failed to merge config: {types}")
+        text = f"failed to create typed patch object ({where}; {what}): no corresponding type for {what}"
+        return errors.generic(500, "", "", "", "", text)
 
 
 def _refused(conflicts: Conflicts) -> errors.StatusError:

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import msgspec
 
 from pybernetes.api import errors, field, times
-from pybernetes.api import patch as patches
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
+from pybernetes.api.mediatypes import PatchKind
 from pybernetes.store.types import Conflict
 
 from ..admission.chain import mutate
@@ -26,13 +26,14 @@ from ..kinds import meta
 from ..resource import Errors, Object, Resource, Stamp
 from ..schema import CompiledSchema, compiled
 from ..types import AdmissionPlugin, Attributes
-from . import deletion
+from . import deletion, patching, typemeta
 from .allocation import NOTHING, Allocator
 from .cache import Stored, WatchCache, Watcher
 from .fields import FieldTracker
 from .options import DeleteOptions, ListOptions, ListResult, WriteOptions
 from .paging import continued, expired, revision_of, token, too_large
 from .selection import Selection, selector_predicate
+from .typemeta import Kind
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # what generated names end with: no vowels, no look-alikes
@@ -72,6 +73,7 @@ class GenericStore:
         group, name, version = resource.stored_at
         self.prefix = cache.keys.resource(group, name)
         self._foreign = resource.custom or (group, version) != (resource.group, resource.version)
+        self._head = _encode({"apiVersion": resource.api_version, "kind": resource.kind})[:-1] + b","
         self.converts = False  # objects must be made ready before they are read in this version
         self._name_errors = meta.name_errors(resource.name_check)
         self._fields = FieldTracker(resource, lambda: self.schema, now)
@@ -93,9 +95,13 @@ class GenericStore:
     def in_version(self, stored: Stored) -> Stored:
         """Another version's object as this resource's."""
         if not self._foreign:
-            return stored
+            return stored if stored.head == self._head else self._renamed(stored)
         obj = self.resource.from_storage(stored.copy())
         return Stored(stored.key, encode(obj), stored.revision)
+
+    def _renamed(self, stored: Stored) -> Stored:
+        """One that was stored as another kind once, when patches could."""
+        return Stored(stored.key, encode(typemeta.renamed(Kind.of(self.resource), stored.copy())), stored.revision)
 
     async def convert(self, stored: Iterable[Stored]) -> None:
         """Makes ready what `in_version` gives, where `converts` says that it takes time."""
@@ -267,9 +273,7 @@ class GenericStore:
         obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
         given = metadata.get("name", "")
         if not given:
-            raise errors.bad_request(
-                "the name of the object (based on its metadata) could not be determined: name must be provided"
-            )
+            raise patching.unnamed(name)
         if given != name:
             raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
         self._set_namespace(metadata, namespace)
@@ -282,13 +286,14 @@ class GenericStore:
         async def replaced(old: Object) -> Object:
             return msgspec.json.decode(_encode(obj))  # type: ignore[no-any-return]  # a private copy for each try
 
-        return await self.change(namespace, name, replaced, options, subresource), False
+        uid = metadata.get("uid") or ""
+        return await self.change(namespace, name, replaced, options, subresource, uid=uid), False
 
     async def patch(
         self,
         namespace: str,
         name: str,
-        kind: Literal["json", "merge", "strategic"],
+        kind: PatchKind,
         body: Any,
         options: WriteOptions,
         subresource: str = "",
@@ -296,31 +301,27 @@ class GenericStore:
         """The patched object as written; tried again where another write came between."""
 
         async def patched(old: Object) -> Object:
-            try:
-                if kind == "json":
-                    if isinstance(body, list) and len(body) > patches.MAX_OPERATIONS:
-                        raise errors.request_entity_too_large(
-                            f"The allowed maximum operations in a JSON patch is {patches.MAX_OPERATIONS}, got {len(body)}"
-                        )
-                    new = patches.json_patch(old, body)
-                elif kind == "merge":
-                    new = patches.merge_patch(old, body)
-                else:
-                    new = patches.strategic_merge_patch(old, body, self.schema.merge_schema)
-            except patches.PatchError as error:
-                raise _patch_refused(kind, error) from None
-            if not isinstance(new, dict):
-                raise errors.bad_request("the patched object is no JSON object")
+            made = patching.patched(kind, old, body, self.schema, options.validation)
+            new = self._of_kind(kind, made, name, subresource)
             options.reset_managed = is_reset(_metadata(new).get("managedFields"))
             try:
                 plain, warnings = self.schema.normalize(new, options.validation)
             except StatusError as error:
-                raise patch_invalid(body if kind == "strategic" else new, error) from None
+                if error.code != 400:  # of a custom resource's kind, which is refused by itself
+                    raise
+                raise patching.invalid(body if kind == "strategic" else new, error) from None
             options.warnings.extend(warnings)
             self._check_identity(plain, old)
             return plain
 
         return await self.change(namespace, name, patched, options, subresource, patching=True)
+
+    def _of_kind(self, kind: PatchKind, made: Any, name: str, subresource: str) -> Object:
+        resource = self.resource
+        if not resource.custom:
+            return patching.of_kind(kind, Kind.of(resource), made, name)
+        new = patching.of_custom_kind(resource, made)
+        return {**new, "kind": resource.kind} if subresource == "status" else new
 
     async def apply(
         self, namespace: str, name: str, config: Object, options: WriteOptions, subresource: str, force: bool
@@ -351,10 +352,11 @@ class GenericStore:
             self.authorize_create(options.user, self.resource, namespace, name)
 
     def _check_identity(self, new: Object, old: Object) -> None:
-        metadata = new.setdefault("metadata", {})
-        new.setdefault("apiVersion", self.resource.api_version)
-        new.setdefault("kind", self.resource.kind)
-        name, was = metadata.get("name", ""), old["metadata"]["name"]
+        metadata, was = new.setdefault("metadata", {}), old["metadata"]["name"]
+        self._set_namespace(metadata, old["metadata"].get("namespace", ""))
+        name = metadata.get("name", "")
+        if not name:
+            raise patching.unnamed(was)
         if name != was:
             raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({was})")
 
@@ -366,10 +368,12 @@ class GenericStore:
         options: WriteOptions,
         subresource: str = "",
         patching: bool = False,
+        uid: str = "",
     ) -> Object:
         """Reads, lets `mutate` make the new object, checks and writes it; again while others write between.
 
         Where `mutate`'s object carries another resource version than the one read, that is a conflict at once.
+        So is another `uid` than the one given; an object that carries another is invalid.
         """
         key = self.key(namespace, name)
         for attempt in range(MAX_PATCH_RETRIES + 1):
@@ -380,6 +384,7 @@ class GenericStore:
                 await self.convert([stored])
             old = self.in_version(stored).copy()
             self.resource.default(old)
+            self._require_uid(old, uid)
             new = await mutate(old)
             conditional = not patching and bool(new["metadata"].get("resourceVersion"))
             try:
@@ -456,12 +461,15 @@ class GenericStore:
             return resource.validate_status
         return resource.parts[subresource].validate if subresource in resource.parts else resource.validate_update
 
+    def _require_uid(self, old: Object, uid: str) -> None:
+        metadata = old["metadata"]
+        if uid and uid != metadata["uid"]:
+            text = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
+            raise errors.conflict(self.resource.group, self.resource.name, metadata["name"], text)
+
     def _preconditions(self, old: Object, new: Object, options: WriteOptions) -> None:
         metadata, was = new["metadata"], old["metadata"]
         resource = self.resource
-        if metadata.get("uid") and metadata["uid"] != was["uid"]:
-            text = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {was['uid']}"
-            raise errors.conflict(resource.group, resource.name, was["name"], text)
         version = metadata.get("resourceVersion", "")
         if version and version != "0" and version != was["resourceVersion"]:
             if not version.isdigit():
@@ -482,7 +490,8 @@ class GenericStore:
     def _keep_system_fields(new: Object, old: Object) -> None:
         metadata, was = new["metadata"], old["metadata"]
         metadata["resourceVersion"] = was["resourceVersion"]
-        for name in ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        metadata["uid"] = metadata.get("uid") or was["uid"]  # another one is refused, not ignored
+        for name in ("creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"):
             if name in was:
                 metadata[name] = was[name]
             else:
@@ -512,7 +521,7 @@ class GenericStore:
             metadata = new["metadata"]
             new.clear()
             new.update(msgspec.json.decode(_encode(old)))
-            new["metadata"]["resourceVersion"] = metadata["resourceVersion"]
+            new["metadata"] |= {name: metadata[name] for name in ("resourceVersion", "uid")}
             for name in ("labels", "annotations", "finalizers"):
                 if name in metadata:
                     new["metadata"][name] = metadata[name]
@@ -628,17 +637,6 @@ class GenericStore:
         return False
 
 
-def _patch_refused(kind: str, error: patches.PatchError) -> StatusError:
-    if kind == "json" and error.op:
-        status = errors.invalid("", "", "", []).status
-        status["message"] = "the server rejected our request due to an error in our request"
-        status["details"] = {}
-        return StatusError(status)
-    if error.text:
-        return errors.bad_request(error.text) if error.malformed else errors.unclassified(error.text)
-    return errors.bad_request(f"error decoding patch: {error.reason}")
-
-
 _random_bytes = bytearray()
 
 
@@ -654,10 +652,3 @@ def new_uid() -> str:
 def _metadata(obj: Object) -> Object:
     found = obj.get("metadata")
     return found if isinstance(found, dict) else {}
-
-
-def patch_invalid(document: Any, error: StatusError) -> StatusError:
-    """422: what a patch made does not fit the schema, as `error` says."""
-    why = str(error).partition("cannot be handled as a ")[2].partition(": ")[2] or str(error)
-    text = _encode(document).decode()
-    return errors.invalid("", "", "", [field.invalid(Path("patch"), text, why)])

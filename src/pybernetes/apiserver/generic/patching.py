@@ -1,0 +1,146 @@
+"""What a patch makes of an object, and the words for one that makes nothing (upstream: endpoints/handlers/patch.go). Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pybernetes.api import errors, field
+from pybernetes.api import patch as patches
+from pybernetes.api.errors import StatusError
+from pybernetes.api.field import Path
+from pybernetes.api.mediatypes import PatchKind
+
+from ..resource import Object, Resource
+from ..schema import CompiledSchema, Validation, compiled_type
+from . import typemeta
+from .typemeta import Kind, TypeMismatch, go_type
+
+_encode = msgspec.json.Encoder().encode
+
+
+def patched(kind: PatchKind, old: Object, body: Any, schema: CompiledSchema, validation: Validation) -> Any:
+    """The document that the patch makes; of any kind, and perhaps no object. StatusError 400, 413, 422, 500."""
+    body = _checked(kind, body, validation)
+    try:
+        if kind == "json":
+            return patches.json_patch(old, body)
+        if kind == "merge":
+            return patches.merge_patch(old, body)
+        return patches.strategic_merge_patch(old, body, schema.merge_schema)
+    except patches.PatchError as error:
+        raise _refused(kind, error) from None
+
+
+def _checked(kind: PatchKind, body: Any, validation: Validation) -> Any:
+    """The patch. StatusError 400 for what is none, in the words of Go's decoders."""
+    if kind == "json":
+        return _operations(body, validation)
+    if body is None:
+        if kind == "merge":
+            raise errors.bad_request("Invalid JSON Patch")
+        return {}
+    if not isinstance(body, dict):
+        before = "error decoding patch: " if kind == "merge" else ""
+        text = f"json: cannot unmarshal {go_type(body)} into Go value of type map[string]interface {{}}"
+        raise errors.bad_request(before + text)
+    return body
+
+
+def _operations(body: Any, validation: Validation) -> list[Any]:
+    """Of a JSON patch; null has none. Upstream reads them a first time, as a type of its own, unless nobody wants to be warned."""
+    if validation == "Ignore":
+        before, whole, one = "json: cannot unmarshal", "jsonpatch.Patch", "jsonpatch.Operation"
+    else:
+        before = "error decoding patch: json: cannot unmarshal"
+        whole, one = "[]handlers.jsonPatchOp", "handlers.jsonPatchOp"
+    if body is None:
+        return []
+    if not isinstance(body, list):
+        raise errors.bad_request(f"{before} {go_type(body)} into Go value of type {whole}")
+    for operation in body:
+        if operation is None:
+            continue
+        if not isinstance(operation, dict):
+            raise errors.bad_request(f"{before} {go_type(operation)} into Go value of type {one}")
+        for name in ("op", "path", "from") if validation != "Ignore" else ():
+            value = operation.get(name)
+            if value is not None and not isinstance(value, str):
+                text = f"{before} {go_type(value)} into Go struct field jsonPatchOp.{name} of type string"
+                raise errors.bad_request(text)
+    if len(body) > patches.MAX_OPERATIONS:
+        text = f"The allowed maximum operations in a JSON patch is {patches.MAX_OPERATIONS}, got {len(body)}"
+        raise errors.request_entity_too_large(text)
+    return body
+
+
+def _refused(kind: PatchKind, error: patches.PatchError) -> StatusError:
+    if kind == "json" and error.op:
+        status = errors.invalid("", "", "", []).status
+        status["message"] = "the server rejected our request due to an error in our request"
+        status["details"] = {}
+        return StatusError(status)
+    if error.text:
+        return errors.bad_request(error.text) if error.malformed else errors.unclassified(error.text)
+    return errors.bad_request(f"error decoding patch: {error.reason}")
+
+
+def of_kind(kind: PatchKind, own: Kind, made: Any, name: str) -> Object:
+    """What a patch of a built-in object made, as one of its kind. StatusError 400, 422 where it says that it is another's.
+
+    A strategic patch is merged into a typed object, which has its kind from its type: what it says of it is not read.
+    """
+    if kind != "strategic":
+        _require_kind(own, made, name)
+    return typemeta.renamed(own, made or {})
+
+
+def _require_kind(own: Kind, made: Any, name: str) -> None:
+    try:
+        api_version, named = typemeta.interpreted(made)
+        if not api_version:
+            # Read as upstream's type in memory, which has no field "metadata": the object has no name.
+            raise unnamed(name)
+        typemeta.check(own, api_version, named or own.kind)
+    except TypeMismatch as mismatch:
+        raise _mismatched(made, mismatch) from None
+
+
+def _mismatched(made: Any, mismatch: TypeMismatch) -> StatusError:
+    """What is another known kind's is read as one first, and may be refused for that."""
+    definition = typemeta.definition_of(*mismatch.named) if mismatch.named else ""
+    if definition and mismatch.named:
+        try:
+            compiled_type(definition, *mismatch.named).normalize(made)
+        except StatusError as error:
+            return invalid(made, error)
+    return _invalid(made, str(mismatch))
+
+
+def unnamed(name: str) -> StatusError:
+    """400: an object without a name; `name` is the one on the URL (upstream: handlers/rest.go checkName)."""
+    return errors.bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+
+
+def of_custom_kind(resource: Resource, made: Any) -> Object:
+    """As `of_kind` for a custom resource; another kind of its group passes, and is refused by its checks."""
+    own = Kind.of(resource)
+    try:
+        api_version, named = typemeta.interpreted(made)
+        typemeta.check_custom(own, api_version, named, _encode(made).decode(), resource.read_versions)
+    except TypeMismatch as mismatch:
+        raise _invalid(made, str(mismatch)) from None
+    assert isinstance(made, dict), "interpreted refuses all else that has a kind"
+    return {**made, "apiVersion": own.api_version}
+
+
+def _invalid(document: Any, why: str) -> StatusError:
+    text = _encode(document).decode()
+    return errors.invalid("", "", "", [field.invalid(Path("patch"), text, why)])
+
+
+def invalid(document: Any, error: StatusError) -> StatusError:
+    """422: what a patch made does not fit the schema, as `error` says."""
+    why = str(error).partition("cannot be handled as a ")[2].partition(": ")[2] or str(error)
+    return _invalid(document, why)
