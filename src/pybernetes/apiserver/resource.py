@@ -62,6 +62,10 @@ def _nothing_against(obj: Object) -> str:
     return ""
 
 
+def _never(obj: Object) -> bool:
+    return False
+
+
 def _same(obj: Object) -> Object:
     return obj
 
@@ -158,6 +162,11 @@ class Resource:
     refuse_delete: Callable[[Object], str] = _nothing_against  # why it may never be deleted; "": it may
     # (object, now as metav1.Time) when its deletion is first asked for: finalizers and conditions that it gets then.
     deleting: Callable[[Object, str], None] | None = None
+    # Whether more than metadata's finalizers holds an object whose deletion is asked for.
+    held: Callable[[Object], bool] = _never
+    returns_deleted: bool = (
+        False  # a deletion is answered with the object, not a Status (upstream: ReturnDeletedObject)
+    )
     default_propagation: Literal["background", "orphan"] = "background"
     answer: Callable[..., Any] | None = (
         None  # for create-only reviews: given the server's services at assembly; see apiserver/reviews

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC
 from importlib import resources
@@ -234,8 +235,8 @@ class _Pairs(dict[str, Any]):
 def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
     made = _Pairs(pairs)
     if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        made.twice = tuple(dict.fromkeys(name for i, name in enumerate(names) if name in names[:i]))
+        counted = Counter(name for name, _ in pairs)
+        made.twice = tuple(name for name in made if counted[name] > 1)
     return made
 
 
@@ -243,7 +244,8 @@ def duplicates(body: bytes) -> list[str]:
     """`duplicate field "a.b"` for each field that a JSON body sets twice.
 
     Decoding keeps the last and does not tell. So the body is decoded and encoded again in C: where that has as many colons
-    after quotes as the body, nothing was there twice. Only else the slow way is gone.
+    after quotes as the body, nothing was there twice. Only else the slow way is gone. (That costs 1 µs for a small object;
+    to decode once, untyped, and convert that was tried, and is slower.)
     """
     if msgspec.json.encode(msgspec.json.decode(body)).count(b'":') == body.count(b'":'):
         return []

@@ -1,5 +1,7 @@
 """Bodies are decoded strictly; what is refused is explained as upstream does."""
 
+import time
+
 import pytest
 
 from pybernetes.api.errors import StatusError
@@ -93,6 +95,21 @@ def test_no_object_is_a_bad_request(body: bytes) -> None:
 )
 def test_duplicates(body: bytes, found: list[str]) -> None:
     assert duplicates(body) == found
+
+
+def test_duplicates_are_found_in_linear_time() -> None:
+    """The fault: each name was looked for among all before it, so that a body of a megabyte took seconds. Many names of which
+    one is there twice, one name many times, and many objects of which each has one twice."""
+    many = ",".join(f'"k{n}":1' for n in range(200_000))
+    for text, count in (
+        (f'{{{many},"k0":2}}', 1),
+        ("{" + ",".join(['"a":1'] * 200_000) + "}", 1),
+        ("[" + ",".join(['{"a":1,"a":2}'] * 50_000) + "]", 50_000),
+    ):
+        body = text.encode()
+        start = time.process_time()
+        assert len(duplicates(body)) == count
+        assert time.process_time() - start < 5.0  # it was minutes
 
 
 def test_duplicate_fields_are_refused_or_warned_of() -> None:

@@ -32,10 +32,6 @@ from .watch import produce as events
 PATCH_TYPES = {media: kind for kind, media in mediatypes.PATCHES.items()}
 APPLY_TYPES = (mediatypes.APPLY_PATCH,)
 DELETE_OPTIONS = ("gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy")
-# Resources whose deletion is answered with the object, not a Status (upstream: ReturnDeletedObject of their storage).
-RETURNED = frozenset(
-    {"persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts"}
-)
 
 Warnings = list[str]
 
@@ -346,7 +342,7 @@ class ResourceHandler:
         form = negotiate.accepted(request, query)
         options = self._delete_options(request, query, user)
         last, gone = await self.store.delete(info.namespace, info.name, options)
-        if not gone or (self.resource.group == "" and self.resource.name in RETURNED):
+        if not gone or self.resource.returns_deleted:
             return answer(200, self._shape(last, form, query), form, options.warnings)
         details = {
             "name": info.name,

@@ -27,13 +27,10 @@ def check(resource: Resource, old: Object, options: DeleteOptions) -> None:
             raise errors.conflict(resource.group, resource.kind, metadata["name"], why)
 
 
-def deletable(obj: Object) -> bool:
+def deletable(resource: Resource, obj: Object) -> bool:
     """Whether nothing holds an object that is marked."""
     metadata = obj["metadata"]
-    finalizers = metadata.get("finalizers") or (
-        obj.get("kind") == "Namespace" and (obj.get("spec") or {}).get("finalizers")
-    )
-    return not finalizers and not metadata.get("deletionGracePeriodSeconds")
+    return not (metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds") or resource.held(obj))
 
 
 def marked(resource: Resource, old: Object, options: DeleteOptions, now: datetime) -> tuple[Object, bool]:
@@ -53,15 +50,13 @@ def marked(resource: Resource, old: Object, options: DeleteOptions, now: datetim
         metadata["deletionGracePeriodSeconds"] = grace
         if resource.generation and "generation" in metadata:
             metadata["generation"] += 1
-        if resource.kind == "Namespace":
-            new.setdefault("status", {})["phase"] = "Terminating"
-        return new, deletable(new)
+        return new, deletable(resource, new)
     known = metadata.get("deletionGracePeriodSeconds")
     if known is not None and grace < known:  # the period only ever gets shorter
         start = times.parse_time(metadata["deletionTimestamp"]) - timedelta(seconds=known)
         metadata["deletionTimestamp"] = times.format_time(start + timedelta(seconds=grace))
         metadata["deletionGracePeriodSeconds"] = grace
-    return new, deletable(new)
+    return new, deletable(resource, new)
 
 
 def _finalizers(resource: Resource, present: list[str], propagation: str) -> list[str]:

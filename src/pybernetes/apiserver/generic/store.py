@@ -448,7 +448,7 @@ class GenericStore:
         await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=False)
         if new == old or options.dry_run:
             return new
-        if old["metadata"].get("deletionTimestamp") and deletion.deletable(new):
+        if old["metadata"].get("deletionTimestamp") and deletion.deletable(resource, new):
             await self._remove(key, stored.revision)
             if self.allocator:
                 await self.allocator.deleted(old)

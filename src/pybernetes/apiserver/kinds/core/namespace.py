@@ -83,6 +83,16 @@ def validate_finalize(new: Object, old: Object) -> Errors:
     return [error for index, name in enumerate(names) for error in finalizer_name(at / index, name)]
 
 
+def held(namespace: Object) -> bool:
+    """By finalizers of its own kind, which go when its content is gone."""
+    return bool((namespace.get("spec") or {}).get("finalizers"))
+
+
+def deleting(namespace: Object, now: str) -> None:
+    """It takes nothing in any longer."""
+    namespace.setdefault("status", {})["phase"] = "Terminating"
+
+
 def selectable(namespace: Object) -> Mapping[str, str]:
     """The phase."""
     return {"status.phase": (namespace.get("status") or {}).get("phase") or ""}
@@ -115,6 +125,8 @@ RESOURCE = Resource(
     prepare_status=keep_spec,
     validate=validate,
     validate_status=validate_status,
+    held=held,
+    deleting=deleting,
     selectable=selectable,
     selectable_fields=("status.phase",),
     columns=(NAME, Column("Status", description="The status of the namespace"), AGE),

@@ -301,6 +301,7 @@ RESOURCE = Resource(
     name="persistentvolumes",
     kind="PersistentVolume",
     schema="io.k8s.api.core.v1.PersistentVolume",
+    returns_deleted=True,
     meta_again=1,
     short_names=("pv",),
     namespaced=False,

@@ -193,6 +193,7 @@ RESOURCE = Resource(
     name="persistentvolumeclaims",
     kind="PersistentVolumeClaim",
     schema="io.k8s.api.core.v1.PersistentVolumeClaim",
+    returns_deleted=True,
     meta_again=2,
     short_names=("pvc",),
     status=True,

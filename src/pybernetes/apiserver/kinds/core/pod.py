@@ -139,6 +139,7 @@ RESOURCE = Resource(
     name="pods",
     kind="Pod",
     schema="io.k8s.api.core.v1.Pod",
+    returns_deleted=True,
     meta_again=1,
     short_names=("po",),
     categories=("all",),

@@ -42,6 +42,7 @@ RESOURCE = Resource(
     name="podtemplates",
     kind="PodTemplate",
     schema="io.k8s.api.core.v1.PodTemplate",
+    returns_deleted=True,
     default=default,
     validate=validate,
     validate_update=validate_update,

@@ -151,6 +151,7 @@ RESOURCE = Resource(
     name="resourcequotas",
     kind="ResourceQuota",
     schema="io.k8s.api.core.v1.ResourceQuota",
+    returns_deleted=True,
     short_names=("quota",),
     status=True,
     generation=False,

@@ -202,6 +202,7 @@ RESOURCE = Resource(
     name="services",
     kind="Service",
     schema="io.k8s.api.core.v1.Service",
+    returns_deleted=True,
     short_names=("svc",),
     categories=("all",),
     name_check="label",  # relaxed in 1.36

@@ -31,6 +31,7 @@ RESOURCE = Resource(
     name="serviceaccounts",
     kind="ServiceAccount",
     schema="io.k8s.api.core.v1.ServiceAccount",
+    returns_deleted=True,
     meta_again=1,
     short_names=("sa",),
     subresources=("token",),

@@ -38,6 +38,7 @@ RESOURCE = Resource(
     name="deviceclasses",
     kind="DeviceClass",
     schema="io.k8s.api.resource.v1.DeviceClass",
+    returns_deleted=True,
     namespaced=False,
     validate=validate,
     validate_update=validate_update,

@@ -68,6 +68,7 @@ RESOURCE = Resource(
     name="devicetaintrules",
     kind="DeviceTaintRule",
     schema="io.k8s.api.resource.v1.DeviceTaintRule",
+    returns_deleted=True,
     namespaced=False,
     status=True,
     prepare_create=prepare_create,

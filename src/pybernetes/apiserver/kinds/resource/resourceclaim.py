@@ -84,6 +84,7 @@ RESOURCE = Resource(
     name="resourceclaims",
     kind="ResourceClaim",
     schema="io.k8s.api.resource.v1.ResourceClaim",
+    returns_deleted=True,
     status=True,
     generation=False,
     default=default,

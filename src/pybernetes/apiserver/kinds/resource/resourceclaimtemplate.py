@@ -42,6 +42,7 @@ RESOURCE = Resource(
     name="resourceclaimtemplates",
     kind="ResourceClaimTemplate",
     schema="io.k8s.api.resource.v1.ResourceClaimTemplate",
+    returns_deleted=True,
     generation=False,
     default=default,
     validate=validate,

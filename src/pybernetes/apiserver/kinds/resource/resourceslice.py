@@ -99,6 +99,7 @@ RESOURCE = Resource(
     name="resourceslices",
     kind="ResourceSlice",
     schema="io.k8s.api.resource.v1.ResourceSlice",
+    returns_deleted=True,
     namespaced=False,
     validate=validate,
     validate_update=validate_update,

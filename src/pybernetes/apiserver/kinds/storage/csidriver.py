@@ -107,6 +107,7 @@ RESOURCE = Resource(
     name="csidrivers",
     kind="CSIDriver",
     schema="io.k8s.api.storage.v1.CSIDriver",
+    returns_deleted=True,
     namespaced=False,
     generation=False,
     default=default,

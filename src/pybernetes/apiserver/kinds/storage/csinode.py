@@ -80,6 +80,7 @@ RESOURCE = Resource(
     name="csinodes",
     kind="CSINode",
     schema="io.k8s.api.storage.v1.CSINode",
+    returns_deleted=True,
     namespaced=False,
     generation=False,
     validate=validate,

@@ -44,6 +44,7 @@ RESOURCE = Resource(
     name="csistoragecapacities",
     kind="CSIStorageCapacity",
     schema="io.k8s.api.storage.v1.CSIStorageCapacity",
+    returns_deleted=True,
     generation=False,
     validate=validate,
     validate_update=validate_update,

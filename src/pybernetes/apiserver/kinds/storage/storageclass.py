@@ -93,6 +93,7 @@ RESOURCE = Resource(
     name="storageclasses",
     kind="StorageClass",
     schema="io.k8s.api.storage.v1.StorageClass",
+    returns_deleted=True,
     namespaced=False,
     short_names=("sc",),
     generation=False,

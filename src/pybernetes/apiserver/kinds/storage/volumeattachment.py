@@ -90,6 +90,7 @@ RESOURCE = Resource(
     name="volumeattachments",
     kind="VolumeAttachment",
     schema="io.k8s.api.storage.v1.VolumeAttachment",
+    returns_deleted=True,
     namespaced=False,
     status=True,
     generation=False,

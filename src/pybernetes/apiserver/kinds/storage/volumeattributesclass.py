@@ -40,6 +40,7 @@ RESOURCE = Resource(
     name="volumeattributesclasses",
     kind="VolumeAttributesClass",
     schema="io.k8s.api.storage.v1.VolumeAttributesClass",
+    returns_deleted=True,
     namespaced=False,
     short_names=("vac",),
     generation=False,
