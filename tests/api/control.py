@@ -23,7 +23,7 @@ from pybernetes.scheduler.app import run as schedule
 from pybernetes.store.sqlite import SQLiteStore
 
 from . import controloptions
-from .golden import cases, outcome
+from .golden import Outcome, cases, line, outcome, totals
 from .golden import options as server_options
 
 AT_ONCE = 24  # cases
@@ -98,9 +98,9 @@ async def controlled(speed: float = 1.0, options: Options | None = None) -> Asyn
                 raise error  # what was looked at without controllers says nothing
 
 
-async def outcomes(names: list[str], patience: float = PATIENCE) -> dict[str, str]:
-    """The difference of each case, "" for the same; cases have namespaces of their own, so that many can wait at once."""
-    results: dict[str, str] = {}
+async def outcomes(names: list[str], patience: float = PATIENCE) -> dict[str, Outcome]:
+    """Of each case; cases have namespaces of their own, so that many can wait at once."""
+    results: dict[str, Outcome] = {}
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(client: HTTPClient, name: str) -> None:
@@ -121,10 +121,11 @@ async def main(folders: list[str]) -> int:
     names = list(cases(*folders))
     found = await outcomes(names)
     for name in names:
-        print(f"{name}: {found[name] or 'same'}", flush=True)
-    same = sum(not difference for difference in found.values())
-    print(f"{same} of {len(names)} the same")
-    return 0 if same == len(names) else 1
+        print(line(name, found[name]), flush=True)
+        if found[name].inexact:
+            print(f"        {found[name].inexact[:300]}")
+    print(*totals(found), sep="\n")
+    return 0 if not any(result.difference for result in found.values()) else 1
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Reads known_failures.txt: the name of a case a line."""
+"""Reads the lists of cases that are not the same yet, or not exact: the name of a case a line."""
 
 from pathlib import Path
 
 PATH = Path(__file__).with_name("known_failures.txt")
 CONTROL = Path(__file__).with_name("known_failures_control.txt")
+INEXACT = Path(__file__).with_name("inexact.txt")
 
 
 def known_failures(path: Path = PATH) -> set[str]:
