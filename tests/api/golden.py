@@ -360,7 +360,7 @@ def totals(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
     folders: dict[str, list[Outcome]] = {}
     for name, result in outcomes.items():
         folders.setdefault("/".join(name.split("/")[:2]), []).append(result)
-    for folder, results in (*folders.items(), ("all", list(outcomes.values()))):
+    for folder, results in (*sorted(folders.items()), ("all", list(outcomes.values()))):
         same = [result for result in results if not result.difference]
         exact = sum(not result.inexact for result in same)
         yield f"{folder}: {len(same)} of {len(results)} the same, {exact} exact"
