@@ -218,9 +218,9 @@ async def _serve(
     chosen: Settings, client: RESTClient, kubelet: Kubelet, runtime: Runtime, stack: AsyncExitStack
 ) -> None:
     from pybernetes.component.metrics import Registry, process_metrics
-    from pybernetes.kubelet import node
     from pybernetes.kubelet import settings as kubelet_settings
     from pybernetes.kubelet.certificates import serving_files
+    from pybernetes.kubelet.machine import node
     from pybernetes.kubelet.server.handlers import KubeletServer
     from pybernetes.pki.contexts import ServerContext
 

@@ -1,6 +1,7 @@
 """The node agent (upstream: pkg/kubelet).
 
-`pod` decides what one pod needs next, `status` what the API shows of it, `config` what a container is made of: all pure.
-`worker` carries the instructions out on a runtime (`runtime.types`: CRI's verbs) and a pod network; `app` is the process.
+`machine` decides, and is pure. `worker` carries out what it says of a pod, on what implements `interfaces`: a `runtime` (CRI's
+words), the pods' `network`, `volumes`, `prober`. `node` looks after the machine, `server` has the ports; `app` is one kubelet,
+`process` puts one together.
 Nothing here imports another part: the cluster is known through `client` only.
 """

@@ -16,19 +16,20 @@ from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.types import Client, Handler, Informer, Informers, Notifier, present
 
-from . import admission, dns, pod, static
-from . import node as n
+from . import static
 from .cluster import APICluster
-from .events import Event
-from .health import SyncLoopMonitor
 from .hollow import HollowCgroups, HollowNetwork, HollowProber, HollowVolumes
-from .images import ImagePuller
 from .interfaces import Cgroups, PodNetwork, Prober, Runtime, Volumes
-from .nodekeeper import NodeKeeper
+from .machine import admission, dns, pod
+from .machine import node as n
+from .machine.events import Event
+from .node.health import SyncLoopMonitor
+from .node.keeper import NodeKeeper
+from .node.resources import ResourceKeeper
 from .options import KubeletOptions
 from .recorder import Recorder
-from .resourcekeeper import ResourceKeeper
 from .runtime.hollow import HollowRuntime
+from .runtime.images import ImagePuller
 from .runtime.types import Container, RuntimeFailure, Sandbox
 from .worker import Node, Parts, PodWorker
 

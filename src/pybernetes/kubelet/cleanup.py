@@ -10,9 +10,10 @@ from pathlib import Path
 from pybernetes.net.iptables import IPTables
 from pybernetes.net.programs import ProgramError
 
-from . import cgroups, safepath
+from . import safepath
 from .network import links, rules
 from .network.bridge import DEFAULT_BRIDGE
+from .node import cgroups
 from .runtime.docker import DockerRuntime
 from .runtime.types import RuntimeFailure
 from .volumes import mount

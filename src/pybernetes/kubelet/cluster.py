@@ -13,11 +13,11 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.client.retry import retry_on_conflict
 from pybernetes.client.types import Client, Informer
 
-from . import config
-from .events import Event
+from .machine import config
+from .machine.events import Event
+from .machine.status import OWNED
 from .recorder import Recorder
 from .runtime.types import RuntimeFailure
-from .status import OWNED
 
 MASTER_SERVICE = "kubernetes"  # its variables reach pods of every namespace
 

@@ -14,8 +14,8 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.wire.duplex import Duplex
 from pybernetes.wire.remotecommand import CommandStreams
 
-from .config import Lookup
-from .events import Event
+from .machine.config import Lookup
+from .machine.events import Event
 from .runtime.types import Container, ContainerConfig, ExecResult, Image, LogOptions, Mount, Sandbox, SandboxConfig
 
 

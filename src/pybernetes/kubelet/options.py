@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pybernetes.api.types import core_v1 as core
 
-from .images import CollectionPolicy
+from .runtime.images import CollectionPolicy
 
 EVICTION_HARD = {
     "memory.available": "100Mi",

@@ -14,8 +14,8 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.client.http import Answer, HTTPClient
 
 from . import grpcprobe
-from .events import pod_text
 from .interfaces import RuntimeService
+from .machine.events import pod_text
 from .runtime.types import RuntimeFailure
 
 USER_AGENT = f"kube-probe/{version.MINOR}"

@@ -13,12 +13,12 @@ from pybernetes.client.types import Client, Informers
 from pybernetes.files import close_to_others, is_our_own, make_private_directory
 from pybernetes.net.addresses import outward_address
 
-from . import cgroups
-from . import node as n
 from .app import Kubelet, Machinery, pod_informer, system_now
 from .cluster import APICluster
 from .interfaces import PodNetwork, Runtime
+from .machine import node as n
 from .network.delegated import RuntimeNetwork
+from .node import cgroups
 from .options import KubeletOptions
 from .prober import RuntimeProber
 from .recorder import Recorder

@@ -14,7 +14,7 @@ from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.types import Client
 
-from .events import Event
+from .machine.events import Event
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from pybernetes.component import flags
 from pybernetes.component.command import VERBOSITY
 from pybernetes.component.flags import Flag, Values
 
-from .images import CollectionPolicy
 from .options import EVICTION_HARD, KubeletOptions
 from .runtime.dockerapi import DEFAULT_ENDPOINT
+from .runtime.images import CollectionPolicy
 
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 EVICTION_SIGNALS = ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "pid.available")

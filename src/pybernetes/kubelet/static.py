@@ -19,9 +19,9 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1
 from pybernetes.client.types import Client
 
-from . import config
 from .cluster import APICluster
-from .events import Event
+from .machine import config
+from .machine.events import Event
 
 logger = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
-from . import config, dns, pod
-from .events import ERR_IMAGE_NEVER_PULL, ERR_IMAGE_PULL, POST_START_HOOK_ERROR, RUN_CONTAINER_ERROR
-from .eviction import EVICTED
-from .images import check_reference
 from .interfaces import Cgroups, Cluster, Images, PodNetwork, Prober, Runtime, Volumes
+from .machine import config, dns, pod
+from .machine.events import ERR_IMAGE_NEVER_PULL, ERR_IMAGE_PULL, POST_START_HOOK_ERROR, RUN_CONTAINER_ERROR
+from .machine.eviction import EVICTED
+from .runtime.images import check_reference
 from .runtime.types import Container, ContainerConfig, Image, RuntimeFailure, Sandbox, SandboxConfig
 
 logger = logging.getLogger(__name__)

@@ -8,9 +8,10 @@ import pytest
 
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
-from pybernetes.kubelet import admission, eviction, images
-from pybernetes.kubelet.admission import NodeView
-from pybernetes.kubelet.cgroups import PodLimits, kubepods_settings, pod_limits, settings
+from pybernetes.kubelet.machine import admission, eviction
+from pybernetes.kubelet.machine.admission import NodeView
+from pybernetes.kubelet.node.cgroups import PodLimits, kubepods_settings, pod_limits, settings
+from pybernetes.kubelet.runtime import images
 from pybernetes.kubelet.runtime.types import Image, RuntimeFailure
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

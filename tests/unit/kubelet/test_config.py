@@ -6,7 +6,7 @@ import pytest
 
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
-from pybernetes.kubelet import config, hosts
+from pybernetes.kubelet.machine import config, hosts
 from pybernetes.kubelet.runtime import dockerconfig as d
 from pybernetes.kubelet.runtime.types import Image, Mount, RuntimeFailure
 

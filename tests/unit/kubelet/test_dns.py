@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.kubelet import dns
+from pybernetes.kubelet.machine import dns
 
 HOST = dns.Resolver(("192.0.2.53",), ("example.org",))
 CLUSTER = dns.Cluster(("10.96.0.10",))

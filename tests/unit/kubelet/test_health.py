@@ -11,8 +11,8 @@ import pytest
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet.app import Kubelet, Machinery, hollow_machine, hollow_machinery
-from pybernetes.kubelet.health import SyncLoopMonitor
 from pybernetes.kubelet.network.delegated import RuntimeNetwork
+from pybernetes.kubelet.node.health import SyncLoopMonitor
 from pybernetes.kubelet.options import KubeletOptions
 from pybernetes.kubelet.runtime.hollow import HollowRuntime
 from pybernetes.kubelet.runtime.types import Container, RuntimeFailure, Sandbox, SandboxConfig

@@ -9,8 +9,8 @@ import pytest
 from pybernetes.kubelet.network import rules
 from pybernetes.kubelet.network.addresses import AddressBook, Lease, gateway, next_free
 from pybernetes.kubelet.network.bridge import host_interface
+from pybernetes.kubelet.node.usage import interfaces
 from pybernetes.kubelet.runtime.types import PortMapping, RuntimeFailure
-from pybernetes.kubelet.usage import interfaces
 
 CIDR = "10.0.0.0/29"
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.kubelet import pod as m
+from pybernetes.kubelet.machine import pod as m
 from pybernetes.kubelet.runtime.types import Container, Sandbox
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -269,7 +269,7 @@ def test_a_changed_image_restarts_the_container() -> None:
     driver = Driver(make())
     current = driver.machine.slots["c"].current
     assert current is not None
-    from pybernetes.kubelet.config import container_hash
+    from pybernetes.kubelet.machine.config import container_hash
 
     driver.machine.slots["c"].current = replace(current, hash=container_hash(current_spec(driver)))
     changed = make()

@@ -13,11 +13,11 @@ import pytest
 from pybernetes.api.types import core_v1 as core
 from pybernetes.component import flags
 from pybernetes.kubelet import grpcprobe, prober, settings, static
+from pybernetes.kubelet.node.usage import Rates
 from pybernetes.kubelet.runtime import pause
 from pybernetes.kubelet.runtime.docker import image_name, may_raise_priority
 from pybernetes.kubelet.runtime.dockerapi import Frames, socket_path, target
 from pybernetes.kubelet.server import routes
-from pybernetes.kubelet.usage import Rates
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

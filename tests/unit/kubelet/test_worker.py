@@ -12,9 +12,9 @@ import pytest
 
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.types import core_v1 as core
-from pybernetes.kubelet import config, dns
-from pybernetes.kubelet.events import Event
 from pybernetes.kubelet.hollow import HollowCgroups, HollowNetwork, HollowProber, HollowVolumes
+from pybernetes.kubelet.machine import config, dns
+from pybernetes.kubelet.machine.events import Event
 from pybernetes.kubelet.runtime.hollow import HollowRuntime
 from pybernetes.kubelet.runtime.types import Container, ContainerConfig, Image, RuntimeFailure, Sandbox, SandboxConfig
 from pybernetes.kubelet.worker import Node, Parts, PodWorker
@@ -165,7 +165,7 @@ class World:
         return [event.reason for event in self.api.events]
 
     async def delete(self) -> None:
-        from pybernetes.kubelet.pod import SpecChanged
+        from pybernetes.kubelet.machine.pod import SpecChanged
 
         gone = core.Pod(metadata=self.pod.metadata, spec=self.pod.spec)
         gone.metadata.deletion_timestamp, gone.metadata.deletion_grace_period_seconds = T0, 2

@@ -17,7 +17,7 @@ from pybernetes.net.iptables import IPTables
 from pybernetes.net.links import LinkError
 from pybernetes.net.programs import ProgramError
 
-from .. import config
+from ..machine import config
 from ..runtime.types import RuntimeFailure, Sandbox
 from . import links, rules
 from .addresses import AddressBook, Lease, gateway

@@ -20,16 +20,7 @@ from .. import safepath
 from . import dockerconfig as d
 from . import netns, pause
 from .dockerapi import DEFAULT_ENDPOINT, STDERR, DockerAPI, DockerError, DockerGone, Frames
-from .types import (
-    Container,
-    ContainerConfig,
-    ExecResult,
-    Image,
-    LogOptions,
-    RuntimeFailure,
-    Sandbox,
-    SandboxConfig,
-)
+from .types import Container, ContainerConfig, ExecResult, Image, LogOptions, RuntimeFailure, Sandbox, SandboxConfig
 
 logger = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from pybernetes.wire.remotecommand import (
 
 from ..app import Kubelet
 from ..interfaces import RuntimeService
-from ..pod import Slot
+from ..machine.pod import Slot
 from ..runtime.types import Container, LogOptions, RuntimeFailure
 from ..worker import PodWorker
 from . import metrics, routes

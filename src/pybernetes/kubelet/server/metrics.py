@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pybernetes.api.types import core_v1 as core
 
-from ..config import cgroup_parent
-from ..usage import NANOS, Usage, container_cgroup, interfaces, usage
+from ..machine.config import cgroup_parent
+from ..node.usage import NANOS, Usage, container_cgroup, interfaces, usage
 from ..worker import PodWorker
 
 Workers = Mapping[str, PodWorker]

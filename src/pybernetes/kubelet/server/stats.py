@@ -9,8 +9,8 @@ from typing import Any
 
 from pybernetes.api.times import format_time
 
-from ..config import cgroup_parent
-from ..usage import Interface, Rates, Usage, container_cgroup, file_system, interfaces, number, read, usage
+from ..machine.config import cgroup_parent
+from ..node.usage import Interface, Rates, Usage, container_cgroup, file_system, interfaces, number, read, usage
 from ..worker import PodWorker
 
 

@@ -15,8 +15,9 @@ from typing import Protocol
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
-from .. import config, safepath
-from ..hosts import hosts_file
+from .. import safepath
+from ..machine import config
+from ..machine.hosts import hosts_file
 from ..runtime.types import Mount, Propagation, RuntimeFailure
 from . import atomicwriter, hostpath, mount, ownership, payload, subpath
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
-from ..config import field_value, resource_value
+from ..machine.config import field_value, resource_value
 from ..runtime.types import RuntimeFailure
 
 DEFAULT_MODE = 0o644

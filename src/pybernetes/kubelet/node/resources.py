@@ -11,15 +11,15 @@ from pathlib import Path
 
 from pybernetes.aio.clock import Clock
 
-from . import eviction, pod
-from .config import cgroup_parent
-from .eviction import Amount, Candidate
-from .images import ImageRecord, to_free, to_remove
-from .interfaces import ImageService, Volumes
-from .options import KubeletOptions
-from .runtime.types import RuntimeFailure
+from ..interfaces import ImageService, Volumes
+from ..machine import eviction, pod
+from ..machine.config import cgroup_parent
+from ..machine.eviction import Amount, Candidate
+from ..options import KubeletOptions
+from ..runtime.images import ImageRecord, to_free, to_remove
+from ..runtime.types import RuntimeFailure
+from ..worker import PodWorker
 from .usage import usage
-from .worker import PodWorker
 
 logger = logging.getLogger(__name__)
 

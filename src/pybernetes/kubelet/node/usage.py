@@ -9,8 +9,8 @@ from typing import Any
 
 from pybernetes.api.types import core_v1 as core
 
+from ..machine.config import cgroup_parent
 from .cgroups import ROOT
-from .config import cgroup_parent
 
 NANOS = 1_000_000_000
 UNLIMITED = 1 << 60  # cgroup v1 says "no limit" with a number near the greatest

@@ -13,8 +13,7 @@ from pybernetes.api.pods import ZERO, qos_class
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
-from .hosts import sandbox_hostname
-from .runtime.types import (
+from ..runtime.types import (
     ContainerConfig,
     Image,
     Mount,
@@ -24,6 +23,7 @@ from .runtime.types import (
     SandboxConfig,
     Security,
 )
+from .hosts import sandbox_hostname
 
 CONFIG_ERROR = "CreateContainerConfigError"
 CPU_PERIOD = 100_000

@@ -14,10 +14,10 @@ from typing import Literal
 from pybernetes.api.pods import is_sidecar, qos_class
 from pybernetes.api.types import core_v1 as core
 
+from ..runtime.types import Container, Sandbox
 from . import events
 from .config import container_hash
 from .events import Event
-from .runtime.types import Container, Sandbox
 from .status import OWNED, ContainerView, PodView, pod_status
 
 BACK_OFF_INITIAL = 10.0

@@ -17,9 +17,9 @@ from pybernetes.api.types import coordination_v1
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.types import Client
 
-from . import node as n
-from .events import normal
-from .recorder import Recorder
+from ..machine import node as n
+from ..machine.events import normal
+from ..recorder import Recorder
 
 logger = logging.getLogger(__name__)
 

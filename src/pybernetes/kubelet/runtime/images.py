@@ -14,8 +14,8 @@ from typing import Any
 
 from pybernetes.api.types import core_v1 as core
 
-from .interfaces import ImageService
-from .runtime.types import Image, RuntimeFailure
+from ..interfaces import ImageService
+from .types import Image, RuntimeFailure
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pybernetes.api.types import core_v1 as core
 
-from .runtime.types import RuntimeFailure
+from ..runtime.types import RuntimeFailure
 
 MAX_HOSTNAME = 63
 MAX_FQDN = 64

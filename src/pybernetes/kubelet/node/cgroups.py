@@ -10,7 +10,7 @@ from pathlib import Path
 from pybernetes.api.pods import ZERO, is_sidecar
 from pybernetes.api.types import core_v1 as core
 
-from .config import CPU_PERIOD, MIN_QUOTA, cgroup_parent, cpu_shares
+from ..machine.config import CPU_PERIOD, MIN_QUOTA, cgroup_parent, cpu_shares
 
 logger = logging.getLogger(__name__)
 

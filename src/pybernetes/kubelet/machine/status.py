@@ -11,7 +11,7 @@ import msgspec
 from pybernetes.api.pods import is_sidecar, qos_class
 from pybernetes.api.types import core_v1 as core
 
-from .runtime.types import Container
+from ..runtime.types import Container
 
 CONTAINER_CREATING = "ContainerCreating"
 POD_INITIALIZING = "PodInitializing"

@@ -15,7 +15,7 @@ from pybernetes.api.times import format_micro_time
 from pybernetes.api.types import coordination_v1
 from pybernetes.api.types import core_v1 as core
 
-from .runtime.types import Image
+from ..runtime.types import Image
 
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
