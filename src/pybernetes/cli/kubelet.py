@@ -220,7 +220,7 @@ async def _serve(
     from pybernetes.component.metrics import Registry, process_metrics
     from pybernetes.kubelet import settings as kubelet_settings
     from pybernetes.kubelet.certificates import serving_files
-    from pybernetes.kubelet.machine import node
+    from pybernetes.kubelet.node.host import read_machine
     from pybernetes.kubelet.server.handlers import KubeletServer
     from pybernetes.pki.contexts import ServerContext
 
@@ -238,7 +238,7 @@ async def _serve(
         server = KubeletServer(
             kubelet,
             runtime,
-            memory=node.read_machine(options.root_dir).memory_bytes,
+            memory=read_machine(options.root_dir).memory_bytes,
             configz=kubelet_settings.configz(chosen, await runtime.cgroup_driver()),
             registry=registry,
             started=now,

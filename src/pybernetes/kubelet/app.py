@@ -24,6 +24,7 @@ from .machine import admission, dns, pod
 from .machine import node as n
 from .machine.events import Event
 from .node.health import SyncLoopMonitor
+from .node.host import read_machine
 from .node.keeper import NodeKeeper
 from .node.resources import ResourceKeeper
 from .options import KubeletOptions
@@ -83,7 +84,7 @@ class Kubelet:
         self._pods, self._runtime, self._machinery = pods, machinery.runtime, machinery
         self._clock: Clock = clock or RealClock()
         self._now = now
-        self._machine = machine or n.read_machine(options.root_dir)
+        self._machine = machine or read_machine(options.root_dir)
         self._recorder = recorder or Recorder(client, options.hostname_override, now)
         self._cluster = cluster or APICluster(client, self._recorder, services)
         self._mirrors = static.MirrorCluster(client, self._cluster, lambda: self.keeper.node)

@@ -11,6 +11,7 @@ from pybernetes.net.iptables import IPTables
 from pybernetes.net.programs import ProgramError
 
 from . import safepath
+from .interfaces import RuntimeService
 from .network import links, rules
 from .network.bridge import DEFAULT_BRIDGE
 from .node import cgroups
@@ -52,7 +53,7 @@ async def _clean(docker_endpoint: str, root: Path, bridge: str) -> None:
         cgroups.remove_tree(cgroups.PodCgroups(driver).paths("kubepods"))
 
 
-async def _remove_containers(runtime: DockerRuntime) -> None:
+async def _remove_containers(runtime: RuntimeService) -> None:
     """Containers first: a sandbox holds their network."""
     sandboxes, containers = await runtime.list()
     gate = asyncio.Semaphore(AT_ONCE)

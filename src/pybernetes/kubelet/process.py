@@ -19,6 +19,7 @@ from .interfaces import PodNetwork, Runtime
 from .machine import node as n
 from .network.delegated import RuntimeNetwork
 from .node import cgroups
+from .node.host import read_machine
 from .options import KubeletOptions
 from .prober import RuntimeProber
 from .recorder import Recorder
@@ -43,7 +44,7 @@ async def assemble(
     Without a network of the kubelet's own the runtime makes the pods'. What a kubelet has made stays when it ends, so that
     the next takes it over; runtime and network are the caller's to close.
     """
-    machine = n.read_machine(options.root_dir)
+    machine = read_machine(options.root_dir)
     make_root_directory(Path(options.root_dir))
     runtime_name, driver = await _answered(runtime)
     if runtime.restrictions():

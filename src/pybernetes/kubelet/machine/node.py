@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from pybernetes.api import version
 from pybernetes.api.quantity import Format, Quantity
@@ -20,7 +17,6 @@ from ..runtime.types import Image
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 MAX_IMAGES = 50  # as --node-status-max-images
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,37 +50,6 @@ class NodeFacts:
     problems: tuple[str, ...] = ()  # why the node is not ready
     pressure: tuple[str, ...] = ()  # MemoryPressure, DiskPressure, PIDPressure
     pod_cidr: str = ""  # --pod-cidr, where no controller gives one
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""
-
-
-def read_machine(root_dir: str) -> Machine:
-    """The machine's facts from /proc, /sys and /etc; what cannot be read is ""."""
-    memory = next(
-        (int(line.split()[1]) * 1024 for line in _text("/proc/meminfo").splitlines() if "MemTotal" in line), 0
-    )
-    where = Path(root_dir)
-    while not where.exists():
-        where = where.parent
-    disk = os.statvfs(where)
-    release = dict(line.split("=", 1) for line in _text("/etc/os-release").splitlines() if "=" in line)
-    machine_id = _text("/etc/machine-id")
-    return Machine(
-        os.cpu_count() or 1,
-        memory,
-        disk.f_blocks * disk.f_frsize,
-        machine_id,
-        _text("/sys/class/dmi/id/product_uuid") or machine_id,
-        _text("/proc/sys/kernel/random/boot_id"),
-        platform.release(),
-        release.get("PRETTY_NAME", "").strip('"'),
-        ARCHITECTURES.get(platform.machine(), platform.machine()),
-    )
 
 
 def _ki(count: int) -> Quantity:
