@@ -428,7 +428,7 @@ class PodMachine:
             assert not (slot.running and slot.step in ("image", "start")), f"{slot.spec.name} is started while it runs"
             assert not (slot.ready and not slot.running), f"{slot.spec.name} is ready but does not run"
             if slot.step == "start":
-                assert self.sandbox is not None, f"{slot.spec.name} is started without a sandbox"
+                assert self.sandbox_step != "create", f"{slot.spec.name} is started in a sandbox that is lost"
         if self.gone:
             assert not any(slot.running for slot in self.slots.values()), "the pod is gone but a container runs"
 
@@ -509,7 +509,7 @@ class PodMachine:
             if slot.step == "start":
                 continue  # what is being made is not yet to be judged
             if not runs:
-                if slot.running:
+                if slot.running and slot.step != "stop":
                     # Removed behind the kubelet's back: it is made anew, and upstream does not count that as a restart.
                     slot.current, slot.step, slot.image_ready = None, "", False
                     slot.forget_probes()
@@ -521,7 +521,10 @@ class PodMachine:
                 else:
                     slot.current = runs[-1]
             elif runs[-1].state == "exited" and _newer_end(slot.current, runs[-1]):
+                # One that is being stopped has a hook or a stop in flight yet: nothing follows before that has ended.
+                stopping = slot.step == "stop"
                 self._exited(runs[-1], now)
+                slot.step = "stop" if stopping else slot.step
 
     def _runs(self, container: Container, now: datetime) -> None:
         slot = self.slots[container.name]
@@ -653,7 +656,8 @@ class PodMachine:
                 self._out.append(PrepareVolumes())
             return
         if self.sandbox is None:
-            if not self.sandbox_step:
+            # What is just being started belongs to the lost one: its outcome is waited for, so that it is stopped, too.
+            if not self.sandbox_step and not any(slot.step == "start" for slot in self.slots.values()):
                 # Containers of a lost sandbox have lost their network: they end with it.
                 for slot in self.slots.values():
                     self._stop(slot, f"Stopping container {slot.spec.name}")
