@@ -15,6 +15,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0x0, 0x1, 0x3, 0x4, 0x6, 0x7
 END_STREAM, ACK, END_HEADERS = 0x1, 0x1, 0x4
 STREAM = 1
+MAX_FRAME = 16 << 10  # HTTP/2's without a setting that asks for more; a health answer has seven bytes
 UNKNOWN, SERVING = 0, 1
 NAMES = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 
@@ -70,6 +71,8 @@ async def check(host: str, port: int, service: str = "") -> int:
         while True:
             head = await reader.readexactly(9)
             length, kind, flags = int.from_bytes(head[:3]), head[3], head[4]
+            if length > MAX_FRAME or len(body) > MAX_FRAME:
+                raise ConnectionResetError("the answer is too large for the grpc health protocol")
             payload = await reader.readexactly(length)
             if kind == DATA:
                 body += payload

@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from pybernetes.api import version
 from pybernetes.api.types import core_v1 as core
-from pybernetes.client.http import Answer, HTTPClient
+from pybernetes.client.http import Answer, HTTPClient, Stream
 
 from . import grpcprobe
 from .interfaces import RuntimeService
@@ -112,12 +112,23 @@ async def _get(url: str, headers: Sequence[tuple[str, str]]) -> Answer:
     client = HTTPClient(f"{parts.scheme}://{parts.netloc}", context)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (f"?{parts.query}" if parts.query else "")
     try:
-        return await client.request("GET", path, [*headers, ("Connection", "close")])
+        async with client.stream("GET", path, [*headers, ("Connection", "close")]) as answer:
+            return Answer(answer.status, answer.headers, await _beginning(answer))
     except (ConnectionError, ssl.SSLError) as error:
         text = dial_text(error, parts.hostname or "", client.port) if isinstance(error.__cause__, OSError) else "EOF"
         raise ProbeFailure(f'Get "{url}": {text}') from error
     finally:
         await client.close()
+
+
+async def _beginning(answer: Stream) -> bytes:
+    """What is read of a body: a pod may send without end (upstream's maxRespBodyLength)."""
+    kept = bytearray()
+    async for piece in answer:
+        kept += piece
+        if len(kept) >= MESSAGE_BYTES:
+            break
+    return bytes(kept[:MESSAGE_BYTES])
 
 
 class RuntimeProber:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,9 +12,17 @@ from typing import Any
 
 import pytest
 
+from pybernetes.kubelet.runtime import docker
 from pybernetes.kubelet.runtime.docker import DockerRuntime
 from pybernetes.kubelet.runtime.dockerapi import DockerError, DockerGone
-from pybernetes.kubelet.runtime.types import LogOptions, RuntimeFailure
+from pybernetes.kubelet.runtime.types import (
+    ContainerConfig,
+    ExecResult,
+    LogOptions,
+    RuntimeFailure,
+    SandboxConfig,
+    Security,
+)
 
 
 class Engine:
@@ -116,6 +125,83 @@ def test_commands_and_their_output(tmp_path: Path) -> None:
     run(tmp_path, answers, body)
 
 
+def test_an_endless_output_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "MAX_EXEC_OUTPUT", 10)
+    answers = {
+        ("POST", "/containers/c/exec"): (201, b'{"Id": "e"}'),
+        ("POST", "/exec/e/start"): (200, frame(1, b"1234567") * 3),
+        ("GET", "/exec/e/json"): (200, b'{"ExitCode": 0}'),
+    }
+
+    async def body(runtime: DockerRuntime, engine: Engine) -> None:
+        assert await runtime.exec_sync("c", ["yes"], 5) == ExecResult(0, b"1234567123")
+
+    run(tmp_path, answers, body)
+
+
+def container(**more: Any) -> ContainerConfig:
+    return ContainerConfig("c", 2, "i", log_path="c/2.log", **more)
+
+
+def sandbox(logs: Path) -> SandboxConfig:
+    return SandboxConfig("p", "ns", "u", 0, "p", log_directory=f"{logs}/ns_p_u")
+
+
+STARTED = {
+    ("POST", "/containers/create"): (201, b'{"Id": "x"}'),
+    ("POST", "/containers/x/start"): (204, b""),
+    ("GET", "/info"): (200, b'{"DockerRootDir": "/var/lib/docker", "CgroupDriver": "cgroupfs"}'),
+}
+
+
+def test_a_log_is_linked_where_collectors_look(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+
+    async def body(runtime: DockerRuntime, engine: Engine) -> None:
+        uid = await runtime.create_container("s", container(), sandbox(logs))
+        await runtime.start_container(uid)
+        assert os.readlink(logs / "ns_p_u/c/2.log") == "/var/lib/docker/containers/x/x-json.log"
+        created = json.loads(next(b for _, target, b in engine.asked if "create" in target))
+        assert created["Labels"]["io.kubernetes.container.logpath"] == f"{logs}/ns_p_u/c/2.log"
+
+    run(tmp_path, STARTED, body)
+
+
+def test_a_log_collector_leads_the_kubelet_nowhere(tmp_path: Path) -> None:
+    """A pod that mounts the logs' directory puts a link in the place of another's."""
+    logs, outside = tmp_path / "logs", tmp_path / "outside"
+    logs.mkdir()
+    outside.mkdir()
+    (logs / "ns_p_u").symlink_to(outside)
+
+    async def body(runtime: DockerRuntime, engine: Engine) -> None:
+        uid = await runtime.create_container("s", container(), sandbox(logs))
+        with pytest.raises(RuntimeFailure, match="log link"):
+            await runtime.start_container(uid)
+        assert os.listdir(outside) == []
+
+    run(tmp_path, STARTED, body)
+
+
+def test_a_seccomp_profile_of_the_node(tmp_path: Path) -> None:
+    profile = tmp_path / "p.json"
+    profile.write_text('{ "defaultAction": "SCMP_ACT_ALLOW" }')
+
+    async def body(runtime: DockerRuntime, engine: Engine) -> None:
+        await runtime.create_container(
+            "s", container(security=Security(seccomp=f"localhost/{profile}")), sandbox(tmp_path)
+        )
+        created = json.loads(engine.asked[-1][2])
+        assert created["HostConfig"]["SecurityOpt"] == ['seccomp={"defaultAction": "SCMP_ACT_ALLOW"}']
+        with pytest.raises(RuntimeFailure, match="cannot load seccomp profile") as caught:
+            await runtime.create_container(
+                "s", container(security=Security(seccomp=f"localhost/{tmp_path}/none")), sandbox(tmp_path)
+            )
+        assert caught.value.reason == "CreateContainerError"
+
+    run(tmp_path, STARTED, body)
+
+
 def test_logs_without_frames_of_a_terminal(tmp_path: Path) -> None:
     async def read(runtime: DockerRuntime) -> bytes:
         return b"".join([piece async for piece in runtime.logs("c", LogOptions(tail=2))])
@@ -139,6 +225,21 @@ def entry(state: str) -> dict[str, Any]:
         "annotation.io.kubernetes.container.terminationMessagePath": "/dev/termination-log",
     }
     return {"Id": "x", "Names": ["/k8s_c_p_ns_u_1"], "Labels": labels, "State": state, "Created": 0}
+
+
+@pytest.mark.parametrize("put", ["link", "fifo", "directory", "nothing"])
+def test_a_message_is_read_of_a_file_alone(tmp_path: Path, put: str) -> None:
+    """What lies at the place of the termination message is read for anybody who sees the pod."""
+    secret, place = tmp_path / "secret", tmp_path / "message"
+    secret.write_text("s")
+    match put:
+        case "link":
+            place.symlink_to(secret)
+        case "fifo":
+            os.mkfifo(place)
+        case "directory":
+            place.mkdir()
+    assert docker._tail(str(place), 10) == ""
 
 
 def test_an_ended_container_tells_its_message(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ TERMINATION_LOG_BYTES, TERMINATION_LOG_LINES = 2048, 80
 CAP_SYS_RESOURCE = 24
 STOP_SLACK = 30.0  # the daemon's own time on top of a container's grace
 PULL_SECONDS: float | None = None  # a big image may take long; the stream shows that it goes on
+MAX_EXEC_OUTPUT = 16 << 20  # containerd's: a probe's command may write without end; what is over is read and dropped
 EXEC_GONE = 126  # what a command that could not be run ends with in Docker
 
 
@@ -346,7 +347,7 @@ class DockerRuntime:
                 async with self.api.stream("POST", f"/exec/{exec_id}/start", body=body) as answer:
                     async for piece in answer:
                         for _, data in frames.feed(piece):
-                            output += data
+                            output += data[: MAX_EXEC_OUTPUT - len(output)]
         except TimeoutError:
             return ExecResult(-1, bytes(output))
         return ExecResult(await self._exit_code(exec_id), bytes(output))
