@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import random
@@ -9,14 +10,17 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet import safepath
 from pybernetes.kubelet.runtime.types import RuntimeFailure
 from pybernetes.kubelet.volumes import hostpath, mount, ownership, subpath
+from pybernetes.kubelet.volumes.manager import VolumeManager
 
 ROUNDS = 300
 MAY_MOUNT = (
@@ -290,3 +294,45 @@ def test_depth_costs_neither_stack_nor_descriptors(volume: Path) -> None:
     assert safepath.disk_usage(volume) >= 0
     safepath.remove_tree(volume.parent, (volume.name,))
     assert not volume.exists()
+
+
+@needs_mounts
+def test_a_kubelet_that_was_killed_leaves_no_mount_behind(tmp_path: Path) -> None:
+    """Its successor knows of a mount by the kernel's table alone."""
+
+    async def main() -> None:
+        pod = core.Pod()
+        pod.metadata.name, pod.metadata.namespace, pod.metadata.uid = "p", "ns", "u"
+        pod.spec.volumes = [core.Volume(name="e", empty_dir=core.EmptyDirVolumeSource())]
+        pod.spec.containers = [
+            core.Container(
+                name="c", volume_mounts=[core.VolumeMount(name="e", mount_path="/v", sub_path_expr="$(NAME)/d")]
+            )
+        ]
+        killed = VolumeManager(str(tmp_path), NoObjects(), lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        await killed.prepare(pod)
+        (mounted,) = await killed.mounts(pod, pod.spec.containers[0], 0, [], {"NAME": "x"})
+        assert mounted.host_path == f"{tmp_path}/pods/u/volume-subpaths/e/c/0"
+        volume = killed.directory(pod, pod.spec.volumes[0])
+        assert os.path.samefile(mounted.host_path, volume / "x/d")
+        successor = VolumeManager(str(tmp_path), NoObjects(), lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        assert list(successor.known()) == ["u"]
+        (volume / "x/d/f").write_text("1")
+        await successor.remove("u")
+        assert mount.mounted_below(tmp_path) == []
+        assert os.listdir(tmp_path / "pods") == []
+
+    asyncio.run(main())
+
+
+class NoObjects:
+    """Implements volumes.manager.Source for pods that name none."""
+
+    async def get(self, kind: str, name: str, namespace: str) -> core.ConfigMap | core.Secret | None:
+        return None
+
+    async def token(self, pod: core.Pod, audience: str, seconds: int) -> tuple[str, datetime]:
+        raise NotImplementedError
+
+    async def claim(self, name: str, namespace: str) -> core.PersistentVolume:
+        raise NotImplementedError

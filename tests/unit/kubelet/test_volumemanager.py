@@ -12,6 +12,7 @@ import pytest
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet.runtime.types import Mount, RuntimeFailure
+from pybernetes.kubelet.volumes import mount
 from pybernetes.kubelet.volumes.manager import VolumeManager
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -125,3 +126,139 @@ def test_used_bytes(tmp_path: Path) -> None:
     before = manager.used_bytes(pod, volume)
     (manager.directory(pod, volume) / "f").write_bytes(b"x" * 100_000)
     assert 100_000 <= manager.used_bytes(pod, volume) - before < 200_000
+
+
+def test_tokens_are_asked_for_again_before_they_end(tmp_path: Path) -> None:
+    async def main() -> None:
+        objects, now = Tokens(), [NOW]
+        part = core.ServiceAccountTokenProjection(path="token", audience="a", expiration_seconds=1000)
+        source = core.ProjectedVolumeSource(sources=[core.VolumeProjection(service_account_token=part)])
+        manager = VolumeManager(str(tmp_path), objects, lambda: now[0])
+        pod = make(core.Volume(name="t", projected=source))
+        path = manager.directory(pod, pod.spec.volumes[0])
+        path.mkdir(parents=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mount, "tmpfs", lambda *_: None)
+            await manager.prepare(pod)
+            assert (path / "token").read_text() == "t1"
+            for seconds, text in ((799, "t1"), (801, "t2"), (802, "t2")):
+                now[0] = NOW + timedelta(seconds=seconds)
+                await manager.refresh(pod)
+                assert (path / "token").read_text() == text
+            await manager.remove("u")
+            await manager.prepare(pod)
+            assert (path / "token").read_text() == "t3", "a pod that is gone leaves no token"
+
+    asyncio.run(main())
+
+
+class Tokens(Objects):
+    """A new token for each question."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    async def token(self, pod: core.Pod, audience: str, seconds: int) -> tuple[str, datetime]:
+        self.count += 1
+        return f"t{self.count}", NOW + timedelta(seconds=seconds * self.count)
+
+
+def test_a_volume_that_cannot_be_refreshed_stays(tmp_path: Path) -> None:
+    async def main() -> None:
+        volume = config_map()
+        manager, pod = VolumeManager(str(tmp_path), Objects(), lambda: NOW), make(volume)
+        await manager.prepare(pod)
+        assert volume.config_map is not None
+        volume.config_map.items = [core.KeyToPath(key="missing", path="x")]
+        await manager.refresh(pod)
+        assert (manager.directory(pod, volume) / "a").read_text() == "1"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("inner", ["/etc", "../x", "a/../../x"])
+def test_sub_paths_that_are_none(tmp_path: Path, inner: str) -> None:
+    error = refused(tmp_path, inner)
+    assert str(error) == f"error SubPath `{inner}` must not be an absolute path or contain '..'"
+
+
+def test_a_sub_path_that_leads_out(tmp_path: Path) -> None:
+    """What the pod is told says nothing of the host: neither what is there nor why it is refused."""
+    (tmp_path / "outside").mkdir()
+    there = refused(tmp_path, "there", {"there": tmp_path / "outside"})
+    assert str(there) == 'failed to prepare subPath for volumeMount "e" of container "c"'
+    missing = refused(tmp_path, "gone/x", {"gone": tmp_path / "outside"})
+    assert str(missing) == 'failed to create subPath directory for volumeMount "e" of container "c"'
+    assert os.listdir(tmp_path / "outside") == []
+
+
+def refused(tmp_path: Path, inner: str, links: dict[str, Path] | None = None) -> RuntimeFailure:
+    async def main() -> RuntimeFailure:
+        volume = core.Volume(name="e", empty_dir=core.EmptyDirVolumeSource())
+        wanted = [core.VolumeMount(name="e", mount_path="/v", sub_path=inner)]
+        manager, pod = VolumeManager(str(tmp_path), Objects(), lambda: NOW), make(volume, mounts=wanted)
+        await manager.prepare(pod)
+        for name, target in (links or {}).items():
+            (manager.directory(pod, volume) / name).symlink_to(target)
+        with pytest.raises(RuntimeFailure) as caught:
+            await manager.mounts(pod, pod.spec.containers[0], 0, [], {})
+        assert caught.value.reason == "CreateContainerConfigError"
+        return caught.value
+
+    return asyncio.run(main())
+
+
+def test_a_kubelet_that_starts_anew_leaves_what_is_there(tmp_path: Path) -> None:
+    async def main() -> None:
+        volume = core.Volume(name="e", empty_dir=core.EmptyDirVolumeSource())
+        pod = make(volume, config_map())
+        for _ in range(2):
+            manager = VolumeManager(str(tmp_path), Objects(), lambda: NOW)
+            await manager.prepare(pod)
+            (manager.directory(pod, volume) / "kept").touch()
+        assert os.listdir(manager.directory(pod, volume)) == ["kept"]
+        assert len([n for n in os.listdir(manager.directory(pod, pod.spec.volumes[1])) if n.startswith("..2")]) == 1
+
+    asyncio.run(main())
+
+
+def test_whose_files_they_are(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: files are given to another group")
+
+    async def main() -> None:
+        empty = core.Volume(name="e", empty_dir=core.EmptyDirVolumeSource())
+        pod = make(empty, config_map())
+        pod.spec.security_context = core.PodSecurityContext(fs_group=4242)
+        manager = VolumeManager(str(tmp_path), Objects(), lambda: NOW)
+        await manager.prepare(pod)
+        made = manager.directory(pod, empty).stat()
+        assert (made.st_gid, made.st_mode & 0o7777) == (4242, 0o2777)
+        file = (manager.directory(pod, pod.spec.volumes[1]) / "a").stat()
+        assert (file.st_gid, file.st_mode & 0o777) == (4242, 0o644)
+
+    asyncio.run(main())
+
+
+def test_files_of_the_kubelet_itself_follow_no_link(tmp_path: Path) -> None:
+    """/etc/hosts and the termination message are written in place: running containers see the former."""
+
+    async def main() -> None:
+        manager, pod = VolumeManager(str(tmp_path), Objects(), lambda: NOW), make()
+        await manager.prepare(pod)
+        secret = tmp_path / "secret"
+        secret.write_text("s")
+        await manager.mounts(pod, pod.spec.containers[0], 0, ["10.0.0.2"], {})
+        hosts = tmp_path / "pods/u/etc-hosts"
+        inode = hosts.stat().st_ino
+        await manager.mounts(pod, pod.spec.containers[0], 1, ["10.0.0.3"], {})
+        assert hosts.stat().st_ino == inode and "10.0.0.3" in hosts.read_text() and "10.0.0.2" not in hosts.read_text()
+        assert (tmp_path / "pods/u/containers/c/00000001").stat().st_mode & 0o777 == 0o666
+        hosts.unlink()
+        hosts.symlink_to(secret)
+        with pytest.raises(OSError):
+            await manager.mounts(pod, pod.spec.containers[0], 2, ["10.0.0.2"], {})
+        assert secret.read_text() == "s"
+
+    asyncio.run(main())
