@@ -22,7 +22,7 @@ from pybernetes.cli import proxy
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
 from pybernetes.component import flags
-from pybernetes.proxy.config import FLAGS
+from pybernetes.proxy.options import FLAGS
 from pybernetes.testing.cluster import TestCluster
 
 from .namespaces import Namespace, created

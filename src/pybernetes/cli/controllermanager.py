@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,6 @@ from pybernetes.controllers.options import Options
 
 if TYPE_CHECKING:
     from pybernetes.component.metrics import Registry
-
-_log = logging.getLogger(__name__)
 
 PROGRAM = "pybernetes kube-controller-manager"
 NAME = "kube-controller-manager"
@@ -90,11 +87,7 @@ WITHOUT_EFFECT: dict[Callable[[str], Any], str] = {
     "http2-max-streams-per-connection",
     flags.switches: "feature-gates",
 }
-IGNORED = tuple(
-    Flag(name, kind, None, "Accepted, and without effect here.", "Ignored")
-    for kind, names in WITHOUT_EFFECT.items()
-    for name in names.split()
-)
+IGNORED = tuple(flags.ignored(name, kind) for kind, names in WITHOUT_EFFECT.items() for name in names.split())
 FLAGS = (*GENERIC, *leader_flags(NAME), *serving_flags(10257), *FILES, *OPTIONS, *IGNORED)
 
 
@@ -135,9 +128,6 @@ async def run(values: Values) -> None:
     from pybernetes.component.metrics import Registry, process_metrics
 
     options = options_from(values)
-    for flag in IGNORED:
-        if values[flag.name] is not None:
-            _log.warning("--%s has no effect here", flag.name)
     leaderflags.check(values)
     registry = Registry()
     process_metrics(registry)

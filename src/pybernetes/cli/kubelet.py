@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pybernetes.component import command
+from pybernetes.component import command, configfile
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Values
-from pybernetes.kubelet.settings import FLAGS, Settings, from_file, settings
+from pybernetes.kubelet.settings import CONFIGURATION, FLAGS, Settings, settings
 
 if TYPE_CHECKING:
     from pybernetes.client.kubeconfig import Config
@@ -50,17 +50,9 @@ async def run(values: Values) -> None:
 
 
 def _with_file(values: Values) -> Values:
-    """Flags that were given win over the file; those at their default do not."""
     if not values["config"]:
         return values
-    import yaml
-
-    try:
-        of_file = from_file(yaml.safe_load(Path(values["config"]).read_text()))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UsageError(f"--config={values['config']}: {error}") from error
-    defaults = {flag.name: flag.default for flag in FLAGS}
-    return {**values, **{name: value for name, value in of_file.items() if values[name] == defaults[name]}}
+    return configfile.merged(CONFIGURATION, FLAGS, values, configfile.load(values["config"]))
 
 
 def _check(chosen: Settings) -> None:

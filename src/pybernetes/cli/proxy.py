@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pybernetes.aio.clock import RealClock
-from pybernetes.component import command
-from pybernetes.component.command import Failure, UsageError
+from pybernetes.component import command, configfile
+from pybernetes.component.command import Failure
 from pybernetes.component.flags import Values
-from pybernetes.proxy.config import FLAGS, Settings, settings, with_file
+from pybernetes.proxy.options import FLAGS, Settings, settings, with_file
 
 if TYPE_CHECKING:
+    from pybernetes.component.restclient import PartClient
     from pybernetes.component.serving import Route
     from pybernetes.proxy.backends import Backend, Mode
     from pybernetes.proxy.metrics import Metrics
@@ -34,35 +35,18 @@ def main(arguments: list[str]) -> int:
 
 async def run(values: Values) -> None:
     """Serves until cancelled; with --cleanup it returns when nothing is left."""
-    from pybernetes.client.kubeconfig import ConfigError, load
-    from pybernetes.client.rest import RESTClient
+    from pybernetes.component.clientflags import Clients
+    from pybernetes.proxy.metrics import Metrics
 
     if values["config"]:
-        values = with_file(values, _document(values["config"]))
+        values = with_file(values, configfile.load(values["config"]))
     if values["cleanup"]:
         return await _clean()
-    chosen = settings(values)
-    try:
-        config = load(chosen.kubeconfig or None)
-    except ConfigError as error:
-        raise UsageError(str(error)) from error
-    if chosen.master:
-        config.server = chosen.master
-    client = RESTClient(config, "kube-proxy")
-    try:
+    chosen, metrics = settings(values), Metrics()
+    async with AsyncExitStack() as stack:
+        client = Clients(stack, values, "kube-proxy", metrics.registry).client()
         await client.wait_ready()
-        await _serve(chosen, client)
-    finally:
-        await client.close()
-
-
-def _document(path: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"--config={path}: {error}") from error
+        await _serve(chosen, client, metrics)
 
 
 async def _clean() -> None:
@@ -75,15 +59,14 @@ async def _clean() -> None:
         raise Failure(f"not everything could be cleaned up: {error}") from error
 
 
-async def _serve(chosen: Settings, client: Any) -> None:
+async def _serve(chosen: Settings, client: PartClient, metrics: Metrics) -> None:
     from pybernetes.client.events import EventBroadcaster
     from pybernetes.client.informer import InformerFactory
     from pybernetes.component import serving
     from pybernetes.proxy import backends, health, sysctl
     from pybernetes.proxy.app import ProxyServer, local_addresses
-    from pybernetes.proxy.metrics import Metrics
 
-    metrics, clock = Metrics(), RealClock()
+    clock = RealClock()
     mode = backends.mode(chosen.mode)
     own = await _backends(mode, metrics)
     _prepare(chosen, sysctl)

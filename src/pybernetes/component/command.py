@@ -7,6 +7,7 @@ is `command.main(PROGRAM, FLAGS, run, arguments)`. Since `run` touches neither s
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from . import flags, logs
 from .flags import Flag, FlagError, HelpAsked, Values
+
+_log = logging.getLogger(__name__)
 
 VERBOSITY = Flag("v", flags.integer, 0, "Verbosity of the log; 4 and more show debug messages.")
 
@@ -34,6 +37,8 @@ def main(
     try:
         values = flags.parse(program, declared, arguments)
         logs.setup(values.get("v", 0))
+        for line in flags.warnings(declared, values):
+            _log.warning("%s", line)
         import uvloop
 
         uvloop.run(until_signalled(run(values)))

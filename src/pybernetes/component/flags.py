@@ -1,17 +1,15 @@
 """Command-line flags as upstream's parts take them (spf13/pflag): `--name=value`, `--name value`, bare booleans, repeated lists.
 
-A part declares a tuple of `Flag`s; `parse` gives a dict by flag name with every default filled in.
+A part declares a tuple of `Flag`s; `parse` gives `Values` by flag name with every default filled in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pybernetes.api.durations import format_duration, parse_duration
-
-Values = dict[str, Any]
 
 _BOOLS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 
@@ -20,19 +18,42 @@ class FlagError(ValueError):
     """A command line that cannot be used; one line for the user."""
 
 
+class Values(dict[str, Any]):
+    """By flag name; `given` are the names that were on the command line, also where they say what the default is."""
+
+    def __init__(self, values: Mapping[str, Any], given: Collection[str] = ()) -> None:
+        super().__init__(values)
+        self.given = frozenset(given)
+
+
 class HelpAsked(Exception):
     """--help or -h was given; the text is the usage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """`type` is one of the parsers below; `default` is the parsed value; `group` is the heading in --help."""
+    """`type` is one of the parsers below; `default` is the parsed value; `group` is the heading in --help.
+
+    One without effect is there so that upstream's command lines start; `command.main` warns where it is given.
+    """
 
     name: str
     type: Callable[[str], Any]
     default: Any
     help: str
     group: str = ""
+    effect: bool = True
+
+
+def ignored(name: str, type: Callable[[str], Any], why: str = "", default: Any = None) -> Flag:
+    """A flag of upstream's that is taken and does nothing here; `why` says what makes it needless, if anything does."""
+    text = f"Accepted, and without effect here{f': {why}' if why else ''}."
+    return Flag(name, type, default, text, "Ignored", effect=False)
+
+
+def warnings(flags: Sequence[Flag], values: Values) -> list[str]:
+    """A line for each flag that was given and does nothing."""
+    return [f"--{flag.name} has no effect here" for flag in flags if not flag.effect and flag.name in values.given]
 
 
 def string(text: str) -> str:
@@ -85,7 +106,7 @@ def switches(text: str) -> dict[str, bool]:
 def parse(program: str, flags: Sequence[Flag], arguments: Sequence[str]) -> Values:
     """Values by flag name. FlagError for unknown flags and bad values, HelpAsked for --help."""
     known = {flag.name: flag for flag in flags}
-    values: Values = {flag.name: flag.default for flag in flags}
+    values: dict[str, Any] = {flag.name: flag.default for flag in flags}
     given: set[str] = set()
     rest = list(arguments)
     while rest:
@@ -105,10 +126,10 @@ def parse(program: str, flags: Sequence[Flag], arguments: Sequence[str]) -> Valu
                 raise FlagError(f"flag needs an argument: --{name}")
             text = rest.pop(0)
         _store(flag, text, values, given)
-    return values
+    return Values(values, given)
 
 
-def _store(flag: Flag, text: str, values: Values, given: set[str]) -> None:
+def _store(flag: Flag, text: str, values: dict[str, Any], given: set[str]) -> None:
     try:
         value = flag.type(text)
     except ValueError as error:

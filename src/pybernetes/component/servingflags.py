@@ -45,10 +45,10 @@ def serving_flags(port: int) -> tuple[Flag, ...]:
         Flag("cert-dir", flags.string, "", "Where a certificate made at the start is kept; empty: in memory.", SERVING),
         Flag("authentication-kubeconfig", flags.string, "", "Who asks for reviews of tokens.", WHO),
         Flag("authentication-skip-lookup", flags.boolean, False, "Do not read the cluster's CA of clients.", WHO),
-        Flag("authentication-tolerate-lookup-failure", flags.boolean, True, "Always so: start without.", WHO),
         Flag("client-ca-file", flags.string, "", "Who shows a certificate signed by one of these is its CN.", WHO),
-        Flag("requestheader-client-ca-file", flags.string, "", "Accepted; front proxies are not trusted.", WHO),
         Flag("authorization-kubeconfig", flags.string, "", "Who asks what a user may.", MAY),
+        flags.ignored("authentication-tolerate-lookup-failure", flags.boolean, "it starts without, and tries again"),
+        flags.ignored("requestheader-client-ca-file", flags.string, "front proxies are not trusted"),
     )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ class Kubelet:
         self._cluster = cluster or APICluster(client, self._recorder, services)
         self._mirrors = static.MirrorCluster(client, self._cluster, lambda: self.keeper.node)
         self._files = static.PodFiles(options.pod_manifest_path, options.hostname_override, now)
-        self.keeper = NodeKeeper(client, self._recorder, self._facts, self._clock, now)
+        self.keeper = NodeKeeper(client, self._recorder, self._facts, self._clock, now, options.status_seconds)
         self._workers: dict[str, PodWorker] = {}
         self._done: set[str] = set()  # uids whose object was let go: late updates of them start nothing
         self._closing: set[asyncio.Task[None]] = set()

@@ -34,6 +34,7 @@ class KubeletOptions:
     cluster_domain: str = "cluster.local"
     resolv_conf: str = "/etc/resolv.conf"
     pod_manifest_path: str = ""
+    status_seconds: float = 10.0  # between two looks at what the node's status tells of
     file_check_seconds: float = 1.0  # upstream watches the directory; a look at its times costs next to nothing
     sync_seconds: float = 60.0
     allowed_unsafe_sysctls: tuple[str, ...] = ()

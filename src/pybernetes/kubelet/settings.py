@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from pybernetes.api.durations import format_duration
 from pybernetes.api.types import core_v1 as core
 from pybernetes.component import flags
 from pybernetes.component.command import VERBOSITY
+from pybernetes.component.configfile import Kind
 from pybernetes.component.flags import Flag, Values
 
 from .options import EVICTION_HARD, KubeletOptions
@@ -61,12 +62,11 @@ FLAGS: tuple[Flag, ...] = (
     Flag("root-dir", flags.string, "/var/lib/kubelet", "Where volumes and state lie.", NODE),
     Flag("cert-dir", flags.string, "", "Where certificates lie; default: ROOT-DIR/pki.", NODE),
     Flag("pod-logs-dir", flags.string, "/var/log/pods", "Where links to containers' logs are made (podLogsDir).", NODE),
-    Flag("node-status-update-frequency", flags.duration, 10.0, "Accepted; the status is looked at every ten seconds.", NODE),
+    Flag("node-status-update-frequency", flags.duration, 10.0, "How often the node's status is worked out.", NODE),
     Flag("eviction-hard", signals, dict(EVICTION_HARD), "Under which amounts the node is under pressure.", NODE),
     Flag("image-gc-high-threshold", flags.integer, 85, "Percent of disk use at which unused images go.", NODE),
     Flag("image-gc-low-threshold", flags.integer, 80, "Percent of disk use to which images are freed.", NODE),
     Flag("minimum-image-ttl-duration", flags.duration, 120.0, "How old an unused image must be to go.", NODE),
-    Flag("fail-swap-on", flags.boolean, False, "Accepted: swap is never a reason to fail here.", NODE),
     Flag("pod-cidr", flags.string, "", "The pods' addresses where no controller gives the node a range.", NET),
     Flag("non-masquerade-cidr", flags.string, "", "Where pods go with their own addresses; default: the node's pods.", NET),
     Flag("pod-bridge", flags.string, "pyb0", "The bridge that pods are connected to (ours).", NET),
@@ -92,7 +92,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("docker-endpoint", flags.string, DEFAULT_ENDPOINT, "Docker's socket.", RUN),
     Flag("container-runtime-endpoint", flags.string, "", "Docker's socket, as newer kubelets call the flag.", RUN),
     Flag("pod-infra-container-image", flags.string, "", "The sandbox's image; default: one made here.", RUN),
-    Flag("cgroup-driver", flags.string, "", "Accepted: Docker is asked.", RUN),
+    flags.ignored("cgroup-driver", flags.string, "Docker is asked"),
+    flags.ignored("fail-swap-on", flags.boolean, "swap is never a reason to fail"),
 )  # fmt: skip
 
 # KubeletConfiguration's field, by path, and the flag that means the same.
@@ -117,12 +118,10 @@ FIELDS = {
     "imageMinimumGCAge": "minimum-image-ttl-duration",
     "imageGCHighThresholdPercent": "image-gc-high-threshold",
     "imageGCLowThresholdPercent": "image-gc-low-threshold",
-    "cgroupDriver": "cgroup-driver",
     "maxPods": "max-pods",
     "podCIDR": "pod-cidr",
     "resolvConf": "resolv-conf",
     "evictionHard": "eviction-hard",
-    "failSwapOn": "fail-swap-on",
     "allowedUnsafeSysctls": "allowed-unsafe-sysctls",
     "registerNode": "register-node",
     "registerWithTaints": "register-with-taints",
@@ -131,35 +130,44 @@ FIELDS = {
 }
 
 
-def from_file(document: Any) -> dict[str, Any]:
-    """Flags' values that a KubeletConfiguration gives. ValueError for what it is not; fields unknown here are passed over."""
-    if not isinstance(document, dict) or document.get("kind") != "KubeletConfiguration":
-        raise ValueError("it is no KubeletConfiguration")
-    known = {flag.name: flag for flag in FLAGS}
-    result: dict[str, Any] = {}
-    for path, name in FIELDS.items():
-        value: Any = document
-        for part in path.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if value is None:
-            continue
-        result[name] = _converted(path, value, known[name].type)
-    return result
+def _taints(items: list[dict[str, str]]) -> list[core.Taint]:
+    return [core.Taint(key=item["key"], value=item.get("value", ""), effect=item["effect"]) for item in items]
 
 
-def _converted(path: str, value: Any, parse: Callable[[str], Any]) -> Any:
-    if path == "registerWithTaints":
-        return [core.Taint(key=t["key"], value=t.get("value", ""), effect=t["effect"]) for t in value]
-    if path == "evictionHard":
-        return {str(key): str(amount) for key, amount in value.items()}
-    if isinstance(value, list):
-        return [str(item) for item in value]
-    if isinstance(value, bool | int) and parse in (flags.boolean, flags.integer):
-        return value
-    try:
-        return parse(str(value))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+def _amounts(by_signal: dict[str, Any]) -> dict[str, str]:
+    return signals(",".join(f"{name}<{amount}" for name, amount in by_signal.items()))
+
+
+_WITHOUT_EFFECT = (
+    "authentication.webhook.cacheTTL authorization.webhook cgroupDriver cgroupRoot cgroupsPerQOS "
+    "configMapAndSecretChangeDetectionStrategy containerLogMaxFiles containerLogMaxSize containerLogMaxWorkers "
+    "containerLogMonitorInterval contentType cpuCFSQuota cpuCFSQuotaPeriod cpuManagerPolicy cpuManagerPolicyOptions "
+    "cpuManagerReconcilePeriod crashLoopBackOff defaultPodSysctls enableContentionProfiling "
+    "enableControllerAttachDetach enableDebugFlagsHandler enableDebuggingHandlers enableProfilingHandler "
+    "enableServer enableSystemLogHandler enableSystemLogQuery enforceNodeAllocatable eventBurst eventRecordQPS "
+    "evictionMaxPodGracePeriod evictionMinimumReclaim evictionPressureTransitionPeriod evictionSoft "
+    "evictionSoftGracePeriod failCgroupV1 failSwapOn featureGates hairpinMode httpCheckFrequency imageMaximumGCAge "
+    "imagePullCredentialsVerificationPolicy imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit "
+    "kernelMemcgNotification kubeAPIBurst kubeAPIQPS kubeReserved kubeReservedCgroup kubeletCgroups "
+    "localStorageCapacityIsolation logging makeIPTablesUtilChains maxOpenFiles maxParallelImagePulls "
+    "memoryManagerPolicy memoryReservationPolicy memorySwap memoryThrottlingFactor mergeDefaultEvictionSettings "
+    "nodeLeaseDurationSeconds nodeStatusMaxImages nodeStatusReportFrequency oomScoreAdj podPidsLimit podsPerCore "
+    "preloadedImagesVerificationAllowlist protectKernelDefaults providerID qosReserved readOnlyPort registryBurst "
+    "registryPullQPS reservedMemory reservedSystemCPUs runOnce runtimeRequestTimeout seccompDefault "
+    "serializeImagePulls serverTLSBootstrap showHiddenMetricsForVersion shutdownGracePeriod "
+    "shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill staticPodURL "
+    "staticPodURLHeader streamingConnectionIdleTimeout systemCgroups systemReserved systemReservedCgroup "
+    "tlsCipherSuites tlsCurvePreferences tlsMinVersion topologyManagerPolicy topologyManagerPolicyOptions "
+    "topologyManagerScope tracing userNamespaces volumePluginDir volumeStatsAggPeriod "
+)
+CONFIGURATION = Kind(
+    "kubelet.config.k8s.io/v1beta1",
+    "KubeletConfiguration",
+    FIELDS,
+    pointers=("healthzPort", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "resolvConf"),
+    converters={"registerWithTaints": _taints, "evictionHard": _amounts},
+    without_effect=_WITHOUT_EFFECT.split(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +175,7 @@ class Settings:
     """All that the process is told besides the node's own options."""
 
     options: KubeletOptions
-    values: Values = field(default_factory=dict)
+    values: Values
 
     def __getitem__(self, flag: str) -> Any:
         return self.values[flag]
@@ -190,6 +198,7 @@ def settings(values: Values, name: str, addresses: Sequence[str]) -> Settings:
         cluster_domain=values["cluster-domain"],
         resolv_conf=values["resolv-conf"],
         pod_manifest_path=values["pod-manifest-path"],
+        status_seconds=values["node-status-update-frequency"],
         file_check_seconds=values["file-check-frequency"],
         sync_seconds=values["sync-frequency"],
         allowed_unsafe_sysctls=tuple(values["allowed-unsafe-sysctls"]),
@@ -230,7 +239,7 @@ def configz(chosen: Settings, driver: str) -> bytes:
         "healthzBindAddress": values["healthz-bind-address"],
         "clusterDomain": options.cluster_domain,
         "clusterDNS": list(options.cluster_dns),
-        "nodeStatusUpdateFrequency": "10s",
+        "nodeStatusUpdateFrequency": format_duration(options.status_seconds),
         "nodeStatusReportFrequency": "5m0s",
         "nodeLeaseDurationSeconds": 40,
         "imageMinimumGCAge": format_duration(options.image_gc.minimum_age.total_seconds()),
@@ -246,7 +255,7 @@ def configz(chosen: Settings, driver: str) -> bytes:
         "nodeStatusMaxImages": 50,
         "serializeImagePulls": False,
         "evictionHard": options.eviction_hard,
-        "failSwapOn": values["fail-swap-on"],
+        "failSwapOn": False,
         "configMapAndSecretChangeDetectionStrategy": "Get",
         "enforceNodeAllocatable": ["pods"],
         "allowedUnsafeSysctls": list(options.allowed_unsafe_sysctls),

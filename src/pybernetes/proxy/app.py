@@ -17,7 +17,6 @@ from pybernetes.client.events import EventRecorder
 from pybernetes.client.types import Informers
 
 from .backends import Backend, Change, Options
-from .config import Settings
 from .health import Problem, ProxyHealth, ServiceHealth
 from .metrics import Metrics
 from .model import (
@@ -31,6 +30,7 @@ from .model import (
     health_ports,
     service_ports,
 )
+from .options import Settings
 
 _log = logging.getLogger(__name__)
 

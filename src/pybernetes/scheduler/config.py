@@ -11,14 +11,13 @@ from typing import Any
 
 from .framework import Profile
 from .interface import Cluster, Handle, Plugin, SortKey
+from .options import API_VERSION, KIND
 from .permits import WaitingPods
 from .plugins import PLUGINS
 from .pods import DEFAULT_SCHEDULER, PodInfo
 from .queue import FIRST_BACKOFF, MAX_BACKOFF
 from .table import NodeTable
 
-VERSIONS = ("kubescheduler.config.k8s.io/v1",)
-KIND = "KubeSchedulerConfiguration"
 MULTI = "multiPoint"
 POINTS = (
     "preEnqueue",
@@ -54,13 +53,11 @@ class ProfileOptions:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the scheduler is told at its start. `leader_election` and `client_connection` are the file's sections."""
+    """What the scheduler is told at its start."""
 
     profiles: Sequence[ProfileOptions] = (ProfileOptions(),)
     initial_backoff: float = FIRST_BACKOFF
     max_backoff: float = MAX_BACKOFF
-    leader_election: Mapping[str, Any] = field(default_factory=dict)
-    client_connection: Mapping[str, Any] = field(default_factory=dict)
     concurrent_bindings: int = 32
     registry: Registry = PLUGINS  # what there is to choose from: upstream's plug-ins and one's own
 
@@ -70,9 +67,9 @@ def parse(document: Any, registry: Registry = PLUGINS) -> Options:
 
     ConfigError where the document is none of these, or names what is not there.
     """
-    if not isinstance(document, dict) or document.get("kind") != KIND or document.get("apiVersion") not in VERSIONS:
+    if not isinstance(document, dict) or document.get("kind") != KIND or document.get("apiVersion") != API_VERSION:
         kind = f"{document.get('apiVersion')}, {document.get('kind')}" if isinstance(document, dict) else "no object"
-        raise ConfigError(f"want {KIND} of {VERSIONS[0]}, not {kind}")
+        raise ConfigError(f"want {KIND} of {API_VERSION}, not {kind}")
     if document.get("extenders"):
         raise ConfigError("extenders: not supported")
     profiles = [_profile(index, raw, registry) for index, raw in enumerate(document.get("profiles") or [{}])]
@@ -92,8 +89,6 @@ def parse(document: Any, registry: Registry = PLUGINS) -> Options:
         profiles,
         float(first),
         float(longest),
-        document.get("leaderElection") or {},
-        document.get("clientConnection") or {},
         registry=registry,
     )
 

@@ -56,3 +56,19 @@ def test_refusals(arguments: list[str], message: str) -> None:
 def test_help_shows_defaults() -> None:
     with pytest.raises(HelpAsked, match=r"(?s)--secure-port integer.*\(default 6443\)"):
         flags.parse("kube-x", FLAGS, ["--help"])
+
+
+def test_what_was_given_is_known_also_at_its_default() -> None:
+    values = flags.parse("kube-x", FLAGS, ["--secure-port=6443", "--leader-elect"])
+    assert values.given == {"secure-port", "leader-elect"}
+
+
+def test_a_flag_without_effect_says_so() -> None:
+    declared = (*FLAGS, flags.ignored("profiling", flags.boolean, "there is no profiler"))
+    with pytest.raises(
+        HelpAsked, match="Ignored flags:\n  --profiling\n        Accepted, and without effect here: there is"
+    ):
+        flags.parse("kube-x", declared, ["--help"])
+    assert flags.warnings(declared, flags.parse("kube-x", declared, [])) == []
+    given = flags.parse("kube-x", declared, ["--profiling=false", "--secure-port=1"])
+    assert flags.warnings(declared, given) == ["--profiling has no effect here"]

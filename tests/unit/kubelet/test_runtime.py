@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.component import flags
+from pybernetes.component import configfile, flags
 from pybernetes.kubelet import grpcprobe, prober, settings, static
 from pybernetes.kubelet.node.usage import Rates
 from pybernetes.kubelet.runtime import pause
@@ -157,22 +157,25 @@ def test_grpc_answers(body: bytes, status: int) -> None:
 
 def test_flags_and_configuration_file() -> None:
     document = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "clusterDNS": ["10.96.0.10"],
         "syncFrequency": "1m30s",
-        "authentication": {"anonymous": {"enabled": True}},
+        "fileCheckFrequency": "0s",  # as kubeadm writes what it leaves to the kubelet
+        "healthzPort": 0,
+        "authentication": {"anonymous": {"enabled": True}, "webhook": {"cacheTTL": "0s"}},
         "evictionHard": {"memory.available": "5%"},
-        "unknownField": 1,
+        "registerWithTaints": [{"key": "k", "effect": "NoSchedule"}],
     }
-    found = settings.from_file(document)
+    found = configfile.values_of(settings.CONFIGURATION, settings.FLAGS, document)
     assert found == {
         "cluster-dns": ["10.96.0.10"],
         "sync-frequency": 90.0,
+        "healthz-port": 0,
         "anonymous-auth": True,
         "eviction-hard": {"memory.available": "5%"},
+        "register-with-taints": [core.Taint(key="k", effect="NoSchedule")],
     }
-    with pytest.raises(ValueError, match="no KubeletConfiguration"):
-        settings.from_file({"kind": "Pod"})
 
 
 def test_flags() -> None:

@@ -16,9 +16,9 @@ from pybernetes.net.programs import ProgramError
 from pybernetes.proxy.app import Pace, ProxyServer
 from pybernetes.proxy.backends import Changes, Options, Services
 from pybernetes.proxy.backends.iptables.backend import IPTablesBackend
-from pybernetes.proxy.config import FLAGS, settings
 from pybernetes.proxy.health import ProxyHealth
 from pybernetes.proxy.metrics import Metrics
+from pybernetes.proxy.options import FLAGS, settings
 
 from .objects import at, service, slice_of
 

@@ -24,7 +24,6 @@ from ..recorder import Recorder
 logger = logging.getLogger(__name__)
 
 LEASE_RENEW_SECONDS = 10.0
-STATUS_CHECK_SECONDS = 10.0
 STATUS_REPORT_SECONDS = 300.0
 HEARTBEAT_SECONDS = 10.0  # upstream's time-out of the client for lease and status
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 7.0  # of the registration, doubling as upstream's
@@ -37,8 +36,16 @@ class NodeKeeper:
     """`facts` is asked at every check; a changed status is written at once, an unchanged one every five minutes."""
 
     def __init__(
-        self, client: Client, recorder: Recorder, facts: Facts, clock: Clock, now: Callable[[], datetime]
+        self,
+        client: Client,
+        recorder: Recorder,
+        facts: Facts,
+        clock: Clock,
+        now: Callable[[], datetime],
+        check_seconds: float = 10.0,
     ) -> None:
+        """`check_seconds`: --node-status-update-frequency."""
+        self._check_seconds = check_seconds
         self._client, self._recorder, self._facts, self._clock, self._now = client, recorder, facts, clock, now
         self._lease: coordination_v1.Lease | None = None
         self._reported = float("-inf")
@@ -94,7 +101,7 @@ class NodeKeeper:
         self._wanted.set()
 
     async def keep_status(self) -> None:
-        """Checks every ten seconds and when told to, until cancelled."""
+        """Checks every so often and when told to, until cancelled."""
         while True:
             try:
                 await self._check()
@@ -104,7 +111,7 @@ class NodeKeeper:
 
     async def _pause(self) -> None:
         waits = [
-            asyncio.ensure_future(self._clock.sleep(STATUS_CHECK_SECONDS)),
+            asyncio.ensure_future(self._clock.sleep(self._check_seconds)),
             asyncio.ensure_future(self._wanted.wait()),
         ]
         try:

@@ -6,7 +6,7 @@ import pytest
 
 from pybernetes.component import flags
 from pybernetes.component.command import UsageError
-from pybernetes.proxy.config import FLAGS, Settings, settings, with_file
+from pybernetes.proxy.options import FLAGS, Settings, settings, with_file
 
 # What kubeadm writes into the ConfigMap kube-proxy.
 KUBEADM: dict[str, Any] = {
@@ -56,7 +56,9 @@ def test_defaults_are_upstreams() -> None:
 
 def test_kubeadms_file() -> None:
     made = parsed("--config=x", file=KUBEADM)
-    assert (made.node, made.kubeconfig, made.cluster_cidrs) == ("node-a", "/k.conf", ("10.244.0.0/16",))
+    assert (made.node, made.cluster_cidrs) == ("node-a", ("10.244.0.0/16",))
+    values = with_file(flags.parse("kube-proxy", FLAGS, ["--config=x"]), KUBEADM)
+    assert (values["kubeconfig"], values["kube-api-qps"], values["kube-api-burst"]) == ("/k.conf", -1.0, 10)
     assert (made.masquerade_all, made.masquerade_bit, made.min_sync_period, made.sync_period) == (True, 14, 1.0, 30.0)
     assert made.metrics == ("0.0.0.0", 10249)
     assert made.healthz == ("0.0.0.0", 10256)
@@ -92,9 +94,11 @@ def test_mistakes(argument: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ({}, "kubeproxy.config.k8s.io/v1alpha1, KubeProxyConfiguration is wanted"),
+        ({}, "want KubeProxyConfiguration of kubeproxy.config.k8s.io/v1alpha1, not None, None"),
         ({**KUBEADM, "mode": "nftables"}, "--proxy-mode=nftables"),
         ({**KUBEADM, "iptables": {"masqueradeBit": "x"}}, "iptables.masqueradeBit"),
+        ({**KUBEADM, "typo": 1}, 'strict decoding error: unknown field "typo"'),
+        ({**KUBEADM, "iptables": {"typo": 1}}, 'strict decoding error: unknown field "iptables.typo"'),
     ],
 )
 def test_mistakes_in_the_file(file: dict[str, Any], message: str) -> None:
@@ -103,9 +107,11 @@ def test_mistakes_in_the_file(file: dict[str, Any], message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_unknown_fields_are_said(caplog: pytest.LogCaptureFixture) -> None:
-    parsed("--config=x", file={**KUBEADM, "typo": 1})
-    assert "unknown field 'typo'" in caplog.text
+def test_what_has_no_effect_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    parsed("--config=x", "--masquerade-all", file={**KUBEADM, "nftables": {"syncPeriod": "10s"}})
+    assert "KubeProxyConfiguration: nftables has no effect here" in caplog.text
+    assert "ipvs" not in caplog.text  # all of it zero
+    assert "--masquerade-all has no effect together with --config" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -6,35 +6,28 @@ As upstream: with --config all other flags but --hostname-override and --master 
 from __future__ import annotations
 
 import ipaddress
-import logging
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pybernetes.component import flags
+from pybernetes.component import configfile, flags
+from pybernetes.component.clientflags import client_flags
 from pybernetes.component.command import VERBOSITY, UsageError
+from pybernetes.component.configfile import Kind
 from pybernetes.component.flags import Flag, Values
 
 from .backends import DEFAULT_MODE, MODES
 from .sysctl import Conntrack
 
-_log = logging.getLogger(__name__)
-
-API_VERSION, KIND = "kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"
 DETECT_MODES = ("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")
 
 FLAGS = (
-    Flag(
-        "bind-address", flags.string, "0.0.0.0", "Overrides the idea of the node's primary IP; nothing is bound to it."
-    ),
     Flag("bind-address-hard-fail", flags.boolean, False, "Treat failure to bind to a port as fatal."),
     Flag("cleanup", flags.boolean, False, "Remove all rules of the proxy and exit."),
     Flag(
         "cluster-cidr", flags.strings, [], "The range of pods, for --detect-local-mode=ClusterCIDR; two for dual stack."
     ),
     Flag("config", flags.string, "", "A KubeProxyConfiguration; the other flags are ignored then."),
-    Flag("config-sync-period", flags.duration, 900.0, "Taken for compatibility: informers need no refresh."),
     Flag(
         "conntrack-max-per-core", flags.integer, 32768, "Tracked connections for each core; 0 leaves the limit alone."
     ),
@@ -45,39 +38,34 @@ FLAGS = (
     Flag("conntrack-udp-timeout", flags.duration, 0.0, "Idle timeout of unreplied UDP flows; 0 leaves it."),
     Flag("conntrack-udp-timeout-stream", flags.duration, 0.0, "Idle timeout of assured UDP flows; 0 leaves it."),
     Flag("detect-local-mode", flags.string, "", "ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix."),
-    Flag("feature-gates", flags.switches, {}, "Taken for compatibility."),
     Flag("healthz-bind-address", flags.string, "0.0.0.0:10256", "Where health is served; empty: nowhere."),
     Flag("hostname-override", flags.string, "", "The node's name, if it is not the host's."),
     Flag("iptables-localhost-nodeports", flags.boolean, True, "Whether node ports answer on 127.0.0.1 (IPv4)."),
     Flag("iptables-masquerade-bit", flags.integer, 14, "The fwmark bit for packets that need SNAT, 0 to 31."),
     Flag("iptables-min-sync-period", flags.duration, 1.0, "Shortest time between changes of rules."),
     Flag("iptables-sync-period", flags.duration, 30.0, "How often rules are compared with the kernel's and repaired."),
-    Flag("kube-api-burst", flags.integer, 10, "Taken for compatibility."),
-    Flag("kube-api-content-type", flags.string, "application/json", "Taken for compatibility: JSON is spoken."),
-    Flag("kube-api-qps", flags.number, 5.0, "Taken for compatibility."),
-    Flag("kubeconfig", flags.string, "", "How to reach the API server; without it the pod's service account."),
     Flag("masquerade-all", flags.boolean, False, "SNAT everything that is sent to cluster IPs."),
-    Flag("master", flags.string, "", "The API server's address, instead of the kubeconfig's."),
     Flag("metrics-bind-address", flags.string, "127.0.0.1:10249", "Where metrics are served; empty: nowhere."),
     Flag("nodeport-addresses", flags.strings, [], "CIDRs of the node's addresses for node ports, or primary."),
     Flag("oom-score-adj", flags.integer, -999, "The process's OOM score adjustment."),
     Flag("pod-bridge-interface", flags.string, "", "For --detect-local-mode=BridgeInterface."),
     Flag("pod-interface-name-prefix", flags.string, "", "For --detect-local-mode=InterfaceNamePrefix."),
-    Flag("profiling", flags.boolean, False, "Taken for compatibility."),
     Flag("proxy-mode", flags.string, "", f"{', '.join(MODES)}; {DEFAULT_MODE} if empty."),
+    *client_flags(burst=10),
     VERBOSITY,
+    flags.ignored("bind-address", flags.string, "nothing is bound to it"),
+    flags.ignored("config-sync-period", flags.duration, "informers need no refresh"),
+    flags.ignored("feature-gates", flags.switches),
+    flags.ignored("kube-api-content-type", flags.string, "JSON is spoken"),
+    flags.ignored("profiling", flags.boolean),
 )
 
-# Field of the configuration -> flag of the same meaning; a field that is absent, null or "" keeps the flag's default.
 FIELDS = {
-    "bindAddress": "bind-address",
     "bindAddressHardFail": "bind-address-hard-fail",
     "clientConnection.kubeconfig": "kubeconfig",
     "clientConnection.burst": "kube-api-burst",
     "clientConnection.qps": "kube-api-qps",
-    "clientConnection.contentType": "kube-api-content-type",
     "clusterCIDR": "cluster-cidr",
-    "configSyncPeriod": "config-sync-period",
     "conntrack.maxPerCore": "conntrack-max-per-core",
     "conntrack.min": "conntrack-min",
     "conntrack.tcpBeLiberal": "conntrack-tcp-be-liberal",
@@ -88,7 +76,6 @@ FIELDS = {
     "detectLocal.bridgeInterface": "pod-bridge-interface",
     "detectLocal.interfaceNamePrefix": "pod-interface-name-prefix",
     "detectLocalMode": "detect-local-mode",
-    "enableProfiling": "profiling",
     "healthzBindAddress": "healthz-bind-address",
     "hostnameOverride": "hostname-override",
     "iptables.localhostNodePorts": "iptables-localhost-nodeports",
@@ -101,8 +88,37 @@ FIELDS = {
     "nodePortAddresses": "nodeport-addresses",
     "oomScoreAdj": "oom-score-adj",
 }
-IGNORED_SECTIONS = ("ipvs", "nftables", "logging", "winkernel", "featureGates", "portRange", "udpIdleTimeout")
-ZERO_MEANS_DEFAULT = ("0s", "0", 0)  # kubeadm writes every duration as 0s
+CONFIGURATION = Kind(
+    "kubeproxy.config.k8s.io/v1alpha1",
+    "KubeProxyConfiguration",
+    FIELDS,
+    pointers=(
+        "conntrack.maxPerCore",
+        "conntrack.min",
+        "conntrack.tcpCloseWaitTimeout",
+        "conntrack.tcpEstablishedTimeout",
+        "iptables.localhostNodePorts",
+        "iptables.masqueradeBit",
+        "oomScoreAdj",
+    ),
+    without_effect=(
+        "bindAddress",
+        "clientConnection.acceptContentTypes",
+        "clientConnection.contentType",
+        "configSyncPeriod",
+        "enableProfiling",
+        "featureGates",
+        "ipvs",
+        "logging",
+        "nftables",
+        "portRange",
+        "showHiddenMetricsForVersion",
+        "udpIdleTimeout",  # until 1.28
+        "windowsRunAsService",
+        "winkernel",
+    ),
+)
+OBEYED_BESIDE_A_FILE = ("config", "cleanup", "hostname-override", "master", "v")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +126,6 @@ class Settings:
     """What the proxy does; times in seconds, addresses (host, port), None for a server that is switched off."""
 
     node: str
-    kubeconfig: str
-    master: str
     cluster_cidrs: tuple[str, ...]
     mode: str  # one of backends.MODES
     detect_local_mode: str
@@ -135,58 +149,7 @@ class Settings:
 
 def with_file(values: Values, document: Any) -> Values:
     """The values that a configuration file asks for. UsageError where it cannot be used."""
-    if not isinstance(document, dict):
-        raise UsageError(f"--config={values['config']}: it is no {KIND}")
-    if (document.get("apiVersion"), document.get("kind")) != (API_VERSION, KIND):
-        given = f"{document.get('apiVersion')}, {document.get('kind')}"
-        raise UsageError(f"--config={values['config']}: {API_VERSION}, {KIND} is wanted, not {given}")
-    merged = {flag.name: flag.default for flag in FLAGS}
-    kept = ("config", "cleanup", "master", "v")
-    merged.update({name: values[name] for name in kept})
-    known = {flag.name: flag for flag in FLAGS}
-    for path, value in _leaves(document):
-        name = FIELDS.get(path)
-        if name is None:
-            _log.warning("%s: unknown field %r is ignored", KIND, path)
-        elif not _means_default(name, value):
-            merged[name] = _converted(known[name], path, value)
-    merged["hostname-override"] = values["hostname-override"] or merged["hostname-override"]
-    return merged
-
-
-def _leaves(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    found = []
-    for key, value in document.items():
-        if key in ("apiVersion", "kind", *IGNORED_SECTIONS):
-            continue
-        if isinstance(value, dict):
-            inside = [(f"{key}.{name}", inner) for name, inner in value.items()]
-            found += [(path, inner) for path, inner in inside if path != "clientConnection.acceptContentTypes"]
-        else:
-            found.append((key, value))
-    return [(path, value) for path, value in found if value is not None and path != "showHiddenMetricsForVersion"]
-
-
-def _means_default(name: str, value: Any) -> bool:
-    zero = (
-        name in ("iptables-min-sync-period", "iptables-sync-period", "config-sync-period")
-        and value in ZERO_MEANS_DEFAULT
-    )
-    return value == "" or zero
-
-
-def _converted(flag: Flag, path: str, value: Any) -> Any:
-    text = (
-        ",".join(map(str, value))
-        if isinstance(value, list)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
-    try:
-        return flag.type(text)
-    except ValueError as error:
-        raise UsageError(f"{KIND}: {path}: {value!r}: {error}") from None
+    return configfile.merged(CONFIGURATION, FLAGS, values, document, OBEYED_BESIDE_A_FILE)
 
 
 def settings(values: Values) -> Settings:
@@ -211,8 +174,6 @@ def settings(values: Values) -> Settings:
         raise UsageError(f"--detect-local-mode={mode} needs --{flag}")
     return Settings(
         node=(values["hostname-override"] or socket.gethostname()).strip().lower(),
-        kubeconfig=values["kubeconfig"],
-        master=values["master"],
         cluster_cidrs=tuple(_networks("cluster-cidr", values)),
         mode=values["proxy-mode"] or DEFAULT_MODE,
         detect_local_mode=mode,
