@@ -83,9 +83,10 @@ class WorkQueue(Generic[T]):
 
     def done(self, item: T) -> None:
         """Mark the item as processed; it is queued again if it was added in the meantime."""
+        processed = item in self._processing
         self._processing.discard(item)
         if item in self._dirty:
-            if item not in self._queue:
+            if processed:  # else it is queued already
                 self._push(item)
         elif self._drained():
             self._wake_drainers()
