@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pybernetes.aio.clock import VirtualClock
@@ -20,6 +20,7 @@ STEPS = st.lists(
         st.tuples(st.just("done"), ITEMS),
         st.tuples(st.just("advance"), SECONDS),
     ),
+    min_size=10,
     max_size=60,
 )
 
@@ -70,6 +71,7 @@ class Model:
                 self.add(item)
 
 
+@settings(max_examples=300)
 @given(STEPS)
 def test_the_queue_is_its_model(steps: list[tuple[str, ...]]) -> None:
     async def main() -> None:
