@@ -47,6 +47,13 @@ class FieldError:
         return f"{self.field}: {self.body}"
 
 
+# Go's %q of what JSON writes as \u00xx.
+_GO_ESCAPES = {
+    **{code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)},
+    **{ord(char): f"\\{letter}" for char, letter in zip('\a\b\t\n\v\f\r"\\', 'abtnvfr"\\', strict=True)},
+}
+
+
 def quote(value: Any) -> str:
     """A value as Go's %q or %v prints it in such messages; maps and lists as JSON."""
     if isinstance(value, bool):
@@ -54,7 +61,7 @@ def quote(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return f'"{value.translate(_GO_ESCAPES)}"'
     return (
         json.dumps(value, separators=(",", ":"), ensure_ascii=False) if isinstance(value, dict | list) else str(value)
     )

@@ -89,14 +89,11 @@ def _intersection(a: FieldSet, b: FieldSet) -> FieldSet | None:
 
 
 def paths(fields: FieldSet, above: Path = ()) -> Iterator[Path]:
-    """Every path of the set, parents before what is below."""
-    for key, node in sorted(fields.items()):
-        if key == ".":
-            continue
-        path = (*above, key)
-        if is_member(node):
-            yield path
-        yield from paths(node, path)
+    """Every path of the set: at each level first its members, then what is below (upstream: fieldpath/set.go, Iterate)."""
+    children = [(key, node) for key, node in sorted(fields.items()) if key != "."]
+    yield from ((*above, key) for key, node in children if is_member(node))
+    for key, node in children:
+        yield from paths(node, (*above, key))
 
 
 def text(path: Path) -> str:

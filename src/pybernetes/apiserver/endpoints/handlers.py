@@ -11,7 +11,7 @@ import msgspec
 
 from pybernetes.api import errors, mediatypes
 from pybernetes.api.errors import StatusError
-from pybernetes.api.field import FieldError, Path, invalid
+from pybernetes.api.field import FieldError, Path, invalid, quote
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse
 
 from ..apply.managed import is_reset, manager_of
@@ -141,7 +141,8 @@ def _include(query: dict[str, str]) -> str:
     """TableOptions.includeObject."""
     include = query.get("includeObject", "") or "Metadata"
     if include not in ("None", "Metadata", "Object"):
-        raise errors.bad_request(f"Invalid value: {_encode(include).decode()}: must be one of None, Metadata, Object")
+        problem = invalid(Path("includeObject"), include, "must be 'Metadata', 'Object', 'None', or empty")
+        raise errors.bad_request(f"Unable to convert to Table as requested: {problem}")
     return include
 
 
@@ -389,7 +390,7 @@ class ResourceHandler:
         try:
             seconds = None if grace is None else int(grace)
         except (TypeError, ValueError):
-            raise errors.bad_request(f"gracePeriodSeconds {grace!r} is no number") from None
+            raise errors.bad_request(f"strconv.ParseInt: parsing {quote(str(grace))}: invalid syntax") from None
         return DeleteOptions(
             user=user,
             dry_run=bool(given.get("dryRun")),

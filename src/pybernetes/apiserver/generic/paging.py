@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import msgspec
 
@@ -14,7 +15,18 @@ from .options import ListOptions
 
 NOW_REVISION = -1  # in a token: the rest as it is now, not as it was
 
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9_-]")
+_JSON_BEGINS = ("", *'{["-0123456789tfn')
+
 _encode = msgspec.json.Encoder().encode
+
+
+class _Token(msgspec.Struct):
+    """A continue token, unpacked."""
+
+    v: str = ""
+    rv: int = 0
+    start: str = ""
 
 
 def revision_of(text: str) -> int:
@@ -52,19 +64,40 @@ def continued(options: ListOptions, prefix: str) -> tuple[int, str]:
     """(revision, key after which to go on) of a continue token."""
     if not options.continue_:
         return 0, ""
+    try:
+        revision, start = _decoded(options.continue_)
+    except ValueError as error:
+        raise errors.bad_request(f"invalid continue token: continue key is not valid: {error}") from None
     if options.resource_version not in ("", "0"):
         raise errors.bad_request("specifying resource version is not allowed when using continue")
-    try:
-        padded = options.continue_ + "=" * (-len(options.continue_) % 4)
-        content = msgspec.json.decode(base64.urlsafe_b64decode(padded))
-        revision, start, version = int(content["rv"]), str(content["start"]), content["v"]
-    except (ValueError, KeyError, TypeError, msgspec.DecodeError):
-        raise errors.bad_request(
-            "continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)"
-        ) from None
-    if version != "meta.k8s.io/v1" or ".." in start:
-        raise errors.bad_request("continue key is not valid: server does not recognize this encoded version")
     return max(revision, 0), prefix + start.removesuffix("\0")
+
+
+def _decoded(continue_: str) -> tuple[int, str]:
+    """(revision, key). ValueError for what is no token (upstream: storage/continue.go)."""
+    if wrong := _NOT_BASE64.search(continue_):
+        raise ValueError(f"illegal base64 data at input byte {wrong.start()}")
+    try:
+        data = base64.urlsafe_b64decode(continue_ + "=" * (-len(continue_) % 4))
+    except ValueError:
+        raise ValueError(f"illegal base64 data at input byte {len(continue_) - 1}") from None
+    try:
+        token = msgspec.json.decode(data, type=_Token)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+    except msgspec.DecodeError as error:
+        first = data.decode(errors="replace").lstrip()[:1]
+        text = f"invalid character '{first}' looking for beginning of value"
+        raise ValueError(text if first not in _JSON_BEGINS else str(error)) from None
+    if token.v != "meta.k8s.io/v1":
+        raise ValueError(f"server does not recognize this encoded version {token.v}")
+    if not token.rv:
+        raise ValueError("incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    if not token.start:
+        raise ValueError("encoded start key empty (version meta.k8s.io/v1)")
+    if ".." in token.start.split("/"):
+        raise ValueError(token.start)
+    return token.rv, token.start
 
 
 def too_large(wanted: int, current: int) -> StatusError:

@@ -49,8 +49,7 @@ def selector_predicate(resource: Resource, options: ListOptions) -> Selection | 
         labels = parse_selector(options.label_selector) if options.label_selector else None
         fields = parse_field_selector(options.field_selector) if options.field_selector else None
     except SelectorError as error:
-        text = str(error)
-        raise errors.bad_request(text if "nable to parse" in text else f"unable to parse requirement: {text}") from None
+        raise errors.bad_request(str(error)) from None
     known = {"metadata.name", "metadata.namespace", *resource.selectable_fields}
     for requirement in fields.requirements if fields else ():
         if requirement.field not in known:

@@ -239,6 +239,9 @@ class GenericStore:
             return await self._put(key, obj, 0)
         except Conflict:
             refused = errors.already_exists(resource.group, resource.name, name)
+            present = self.cache.resource(self.prefix).items.get(key)
+            if present is not None and present.peek()["metadata"].get("deletionTimestamp"):
+                refused.status["message"] = f"object is being deleted: {refused.status['message']}"
             raise refused from None
 
     def _set_namespace(self, metadata: Object, namespace: str) -> None:

@@ -65,3 +65,8 @@ def test_operations_are_those_of_sets_of_paths(a: set[tuple[str, ...]], b: set[t
 )
 def test_text(path: tuple[str, ...], text: str) -> None:
     assert fieldset.text(path) == text
+
+
+def test_members_come_before_what_is_below() -> None:
+    fields = tree({("f:a", "f:b"), ("f:c",), ("f:z", "f:b"), ("f:z",)})
+    assert list(fieldset.paths(fields)) == [("f:c",), ("f:z",), ("f:a", "f:b"), ("f:z", "f:b")]
