@@ -16,6 +16,7 @@ import msgspec
 from pybernetes.api import errors, field, times
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
+from pybernetes.api.gojson import escaped
 from pybernetes.api.mediatypes import PatchKind
 from pybernetes.store.types import Conflict
 
@@ -48,7 +49,7 @@ def encode(obj: Object) -> bytes:
     """As stored: type and metadata first, no resource version."""
     metadata = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
     head = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata}
-    return _encode({**head, **{k: v for k, v in obj.items() if k not in head}})
+    return escaped(_encode({**head, **{k: v for k, v in obj.items() if k not in head}}))
 
 
 class GenericStore:
