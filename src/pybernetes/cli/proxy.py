@@ -72,7 +72,7 @@ async def _serve(chosen: Settings, client: PartClient, metrics: Metrics) -> None
     _prepare(chosen, sysctl)
     state = health.ProxyHealth(UNHEALTHY_PERIODS * chosen.sync_period)
     informers = InformerFactory(client)
-    events = EventBroadcaster(client, clock.now, chosen.node)
+    events = EventBroadcaster(client, clock, chosen.node)
     recorder = events.recorder("kube-proxy")
     proxy = ProxyServer(chosen, informers, own, metrics, state, clock, local_addresses, recorder)
     async with AsyncExitStack() as stack:

@@ -7,7 +7,6 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 from pybernetes.aio.clock import Clock, RealClock
@@ -62,11 +61,9 @@ def decide(
 class LeaderElector:
     """Runs `lead` while the lease is held; returns when it is lost (client-go's OnStoppedLeading)."""
 
-    def __init__(
-        self, client: Client, options: Options, now: Callable[[], datetime], clock: Clock | None = None
-    ) -> None:
-        self._client, self._options, self._now = client, options, now
-        self._clock = clock or RealClock()
+    def __init__(self, client: Client, options: Options, clock: Clock | None = None) -> None:
+        self._client, self._options = client, options
+        self._clock: Clock = clock or RealClock()
         self._observed = Observed()
         self._lease = coordination_v1.Lease()
         self.is_leader = False
@@ -85,7 +82,7 @@ class LeaderElector:
                 first = min(first * 1.5, self._options.retry_period)
         self.is_leader = True
         _log.info("successfully acquired lease %s/%s", self._options.namespace, self._options.name)
-        events = EventBroadcaster(self._client, self._now)
+        events = EventBroadcaster(self._client, self._clock)
         self._tell(events, "became leader")
         telling = asyncio.ensure_future(events.run())
         work = asyncio.ensure_future(lead())
@@ -154,7 +151,7 @@ class LeaderElector:
         decision = decide(lease, self._observed, options.identity, options.lease_duration, self._clock.monotonic())
         if decision == "wait":
             return False
-        moment = format_micro_time(self._now())
+        moment = format_micro_time(self._clock.now())
         if lease is None:
             meta = meta_v1.ObjectMeta(name=options.name, namespace=options.namespace)
             lease = coordination_v1.Lease(metadata=meta)
@@ -188,5 +185,5 @@ class LeaderElector:
         if lease.spec.holder_identity == options.identity:
             lease.spec.holder_identity = ""
             lease.spec.lease_duration_seconds = 1
-            lease.spec.renew_time = format_micro_time(self._now())
+            lease.spec.renew_time = format_micro_time(self._clock.now())
             await self._client.update(lease)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import flags
@@ -56,7 +55,7 @@ def elector(values: Values, clients: Clients, registry: Registry) -> LeaderElect
         values["leader-elect-renew-deadline"],
         values["leader-elect-retry-period"],
     )
-    made = LeaderElector(clients.unlimited("leader-election"), options, lambda: datetime.now(UTC))
+    made = LeaderElector(clients.unlimited("leader-election"), options)
     registry.gauge(
         "leader_election_master_status",
         "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master.",

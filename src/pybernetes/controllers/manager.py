@@ -41,7 +41,7 @@ async def run(
 ) -> None:
     """Runs controllers and informers until cancelled; raises if one of them ends by itself."""
     clock = clock or RealClock()
-    events = EventBroadcaster(client, clock.now)
+    events = EventBroadcaster(client, clock)
     context = Context(client, informers, events, clock, options, registry or Registry(), client_for)
     running = controllers(context)
     async with asyncio.TaskGroup() as group:

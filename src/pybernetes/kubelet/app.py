@@ -85,7 +85,7 @@ class Kubelet:
         self._clock: Clock = clock or RealClock()
         self._now = now
         self._machine = machine or read_machine(options.root_dir)
-        self._recorder = recorder or Recorder(client, options.hostname_override, now)
+        self._recorder = recorder or Recorder(client, options.hostname_override, self._clock)
         self._cluster = cluster or APICluster(client, self._recorder, services)
         self._mirrors = static.MirrorCluster(client, self._cluster, lambda: self.keeper.node)
         self._files = static.PodFiles(options.pod_manifest_path, options.hostname_override, now)

@@ -49,7 +49,7 @@ async def assemble(
     runtime_name, driver = await _answered(runtime)
     if runtime.restrictions():
         logger.warning(runtime.restrictions())
-    recorder = Recorder(client, options.hostname_override, system_now)
+    recorder = Recorder(client, options.hostname_override)
     cluster = APICluster(client, recorder, informers.informer(core.Service))
     allocatable = n.allocatable(n.NodeFacts(options.hostname_override, options.node_ip, machine))
     volumes = VolumeManager(

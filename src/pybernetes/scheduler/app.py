@@ -12,10 +12,12 @@ import platform
 import random
 from collections import deque
 from collections.abc import Sequence
+from typing import Literal
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
+from pybernetes.client.eventseries import SeriesBroadcaster, SeriesRecorder
 from pybernetes.client.types import Client, Informer, Informers, Object
 from pybernetes.component.metrics import Registry
 
@@ -33,7 +35,6 @@ from .nominator import Nominator
 from .permits import WaitingPods
 from .pods import DEFAULT_SCHEDULER, PodInfo, Shapes, responsible
 from .queue import Queue, QueuedPod
-from .recorder import Recorder
 from .statuspatches import StatusPatches
 from .table import NodeTable
 
@@ -79,7 +80,8 @@ class Scheduler:
         self._binder = Binder(client, self._statuses, options.concurrent_bindings, self._is_bound, self._unbound, clock)
         self._evictions = Evictions(client, clock.now, self._recorder, self._evicted)
         self._wake = asyncio.Event()
-        self.recorders = {name: Recorder(client, name, host, clock.now, clock) for name in self._profiles}
+        self._events = SeriesBroadcaster(client, clock, host)
+        self.recorders = {name: self._events.recorder(name) for name in self._profiles}
         self.metrics = Metrics(registry, self.queue.sizes, self._sizes, lambda: self.queue.incoming, self.queue.refused)
         nodes = informers.informer(core.Node)
         pods = informers.informer(core.Pod, field_selector=SELECTED_PODS)
@@ -96,8 +98,7 @@ class Scheduler:
         )
         try:
             async with asyncio.TaskGroup() as group:
-                for recorder in self.recorders.values():
-                    group.create_task(recorder.run())
+                group.create_task(self._events.run())
                 group.create_task(self._binder.run())
                 group.create_task(self._statuses.run())
                 group.create_task(self._flush())
@@ -396,10 +397,10 @@ class Scheduler:
         if patch is not None:
             self._statuses.put(pod, patch)
 
-    def _tell(self, pod: core.Pod, kind: str, reason: str, action: str, message: str) -> None:
+    def _tell(self, pod: core.Pod, kind: Literal["Normal", "Warning"], reason: str, action: str, message: str) -> None:
         self._recorder(pod).event(pod, None, kind, reason, action, message)
 
-    def _recorder(self, pod: core.Pod) -> Recorder:
+    def _recorder(self, pod: core.Pod) -> SeriesRecorder:
         return self.recorders[pod.spec.scheduler_name or DEFAULT_SCHEDULER]
 
     def _built(self, info: PodInfo) -> Built:

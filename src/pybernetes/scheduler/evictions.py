@@ -9,11 +9,11 @@ from datetime import datetime
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
+from pybernetes.client.eventseries import SeriesRecorder
 from pybernetes.client.types import Client
 
 from .conditions import DISRUPTION, PREEMPTED, condition_patch
 from .pods import PodInfo
-from .recorder import Recorder
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Evictions:
         self,
         client: Client,
         now: Callable[[], datetime],
-        recorder: Callable[[core.Pod], Recorder],
+        recorder: Callable[[core.Pod], SeriesRecorder],
         done: Callable[[PodInfo, Sequence[PodInfo], bool], None],
     ) -> None:
         self._client, self._now, self._recorder, self._done = client, now, recorder, done

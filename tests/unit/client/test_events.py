@@ -8,13 +8,27 @@ from typing import Any
 
 import pytest
 
+from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.errors import StatusError, not_found
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
-from pybernetes.client import events
-from pybernetes.client.events import Correlator, EventBroadcaster
+from pybernetes.client import eventoutbox
+from pybernetes.client.eventcorrelator import BURST, Correlator
+from pybernetes.client.eventoutbox import RETRY_SECONDS, TRIES
+from pybernetes.client.events import EventBroadcaster
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Clock(VirtualClock):
+    """Its sleeps are over at once, and remembered."""
+
+    def __init__(self) -> None:
+        super().__init__(epoch=NOW)
+        self.pauses: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
 
 class FakeServer:
@@ -43,14 +57,11 @@ def about(name: str = "a") -> core.Pod:
 
 def record(server: FakeServer, *messages: str, reason: str = "R") -> list[float]:
     """Sends an event a message; the pauses that were made."""
-    pauses: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
+    clock = Clock()
 
     async def main() -> None:
         client: Any = server
-        broadcaster = EventBroadcaster(client, lambda: NOW, sleep=sleep)
+        broadcaster = EventBroadcaster(client, clock)
         task = asyncio.ensure_future(broadcaster.run())
         recorder = broadcaster.recorder("test-controller")
         for message in messages:
@@ -60,7 +71,7 @@ def record(server: FakeServer, *messages: str, reason: str = "R") -> list[float]
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(main())
-    return pauses
+    return clock.pauses
 
 
 def test_an_event() -> None:
@@ -100,7 +111,7 @@ def test_a_flood_is_held_back() -> None:
         event = core.Event(involved_object=reference, reason=f"R{number}", message="m", count=1)
         return correlator.correlate(event, moment) is not None
 
-    assert [send(number, NOW) for number in range(30)] == [True] * events.BURST + [False] * 5
+    assert [send(number, NOW) for number in range(30)] == [True] * BURST + [False] * 5
     assert not send(100, NOW + timedelta(seconds=200))
     assert send(101, NOW + timedelta(seconds=301))
 
@@ -125,9 +136,9 @@ def test_an_event_that_was_deleted_is_made_again() -> None:
 @pytest.mark.parametrize(
     ("troubles", "created", "pauses"),
     [
-        ([ConnectionError("no")], 1, [events.RETRY_SECONDS]),
+        ([ConnectionError("no")], 1, [RETRY_SECONDS]),
         ([StatusError({"code": 422, "message": "no"})], 0, []),
-        ([TimeoutError()] * 99, 0, [events.RETRY_SECONDS] * (events.TRIES - 1)),
+        ([TimeoutError()] * 99, 0, [RETRY_SECONDS] * (TRIES - 1)),
     ],
 )
 def test_trouble(troubles: list[Exception], created: int, pauses: list[float]) -> None:
@@ -137,8 +148,8 @@ def test_trouble(troubles: list[Exception], created: int, pauses: list[float]) -
 
 
 def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(events, "QUEUED", 4)
-    broadcaster = EventBroadcaster(FakeServer(), lambda: NOW)  # type: ignore[arg-type]  # only create and patch are used
+    monkeypatch.setattr(eventoutbox.Outbox.__init__, "__defaults__", (4, 1))
+    broadcaster = EventBroadcaster(FakeServer(), Clock())  # type: ignore[arg-type]  # only create and patch are used
     recorder = broadcaster.recorder("test")
 
     async def main() -> None:

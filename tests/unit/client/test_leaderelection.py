@@ -1,7 +1,6 @@
 """Who takes the lease."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -63,7 +62,7 @@ def test_leading_ends_with_the_lease() -> None:
     async def main() -> FakeServer:
         clock, server = VirtualClock(), FakeServer()
         client: Any = server
-        elector = LeaderElector(client, Options("part", "me"), lambda: datetime(2026, 1, 1, tzinfo=UTC), clock)
+        elector = LeaderElector(client, Options("part", "me"), clock)
 
         async def lead() -> None:
             await asyncio.Event().wait()
@@ -88,7 +87,7 @@ def test_the_lease_is_given_back() -> None:
     async def main() -> FakeServer:
         server = FakeServer()
         client: Any = server
-        elector = LeaderElector(client, Options("part", "me"), lambda: datetime(2026, 1, 1, tzinfo=UTC), VirtualClock())
+        elector = LeaderElector(client, Options("part", "me"), VirtualClock())
 
         async def lead() -> None:
             raise RuntimeError("broken")

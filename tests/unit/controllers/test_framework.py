@@ -169,7 +169,7 @@ def test_a_key_is_tried_again_with_back_off(failures: int, calls: int) -> None:
     async def main() -> int:
         clock = VirtualClock()
         client: Any = FakeClient()
-        context = Context(client, Informers(), EventBroadcaster(client, lambda: NOW), clock)  # type: ignore[arg-type]  # unused
+        context = Context(client, Informers(), EventBroadcaster(client, clock), clock)  # type: ignore[arg-type]  # unused
         controller = Stubborn(context, failures)
         controller.queue.add(("ns", "a"))
         task = asyncio.ensure_future(controller.run())

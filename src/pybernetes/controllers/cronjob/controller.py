@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import batch_v1 as batch
-from pybernetes.client.events import reference_to
+from pybernetes.client.eventoutbox import reference_to
 from pybernetes.client.retry import retry_on_conflict
 
 from ..common import Key, clone, controlled_by, controller_of, namespace_terminating

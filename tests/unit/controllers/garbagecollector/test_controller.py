@@ -65,7 +65,7 @@ def now() -> datetime:
 def collector(server: Server) -> GarbageCollector:
     """With all of the server's things seen."""
     client: Any = server
-    made = GarbageCollector(Context(client, InformerFactory(client), EventBroadcaster(client, now), options=Options()))
+    made = GarbageCollector(Context(client, InformerFactory(client), EventBroadcaster(client), options=Options()))
     made._monitors._kinds = Discovered((THINGS,)).by_kind()
     made._monitors.settled.set()
     made.listed(THINGS, [partial(one) for one in server.things.values()])

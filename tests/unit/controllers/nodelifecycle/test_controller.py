@@ -40,8 +40,8 @@ class World:
         self.clock, self.informers = VirtualClock(epoch=START), Informers()
         self.told: list[str] = []
         given: Any = self
-        events = EventBroadcaster(given, self.now)
-        events.enqueue = lambda event: self.told.append(f"{event.reason} {event.involved_object.name}")  # type: ignore[method-assign]  # heard, not sent
+        events = EventBroadcaster(given)
+        events._outbox.put = lambda event: self.told.append(f"{event.reason} {event.involved_object.name}")  # type: ignore[method-assign]  # heard, not sent
         self.controller = NodeLifecycleController(Context(given, given.informers, events, self.clock, options))
 
     def now(self) -> datetime:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
-from pybernetes.client.events import reference_to
+from pybernetes.client.eventoutbox import reference_to
 from pybernetes.client.types import Object, present
 
 from ...common import Key, clone, key_of

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
+from pybernetes.aio.clock import VirtualClock
 from pybernetes.api import errors
-from pybernetes.scheduler.recorder import NOTE_LIMIT, SERIES_SECONDS, Recorder, note
+from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import meta_v1 as meta
+from pybernetes.client.eventseries import NOTE_LIMIT, SERIES_SECONDS, SeriesBroadcaster, note
 
-from .make import NOW, pod
+POD = core.Pod(metadata=meta.ObjectMeta(name="p", namespace="default", uid="p"))
 
 
 class Server:
@@ -30,21 +32,23 @@ class Server:
         self.patched.append((name, patch))
 
 
-def play(*moments: float, gone: bool = False, kind: str = "Warning", messages: str = "m") -> Server:
+def play(
+    *moments: float, gone: bool = False, kind: Literal["Normal", "Warning"] = "Warning", messages: str = "m"
+) -> Server:
     """The same event at these seconds."""
 
     async def main() -> Server:
-        server, now = Server(), [NOW]
-        recorder = Recorder(server, "default-scheduler", "h", lambda: now[0])  # type: ignore[arg-type]  # two verbs
-        work = asyncio.ensure_future(recorder.run())
+        server, clock = Server(), VirtualClock()
+        broadcaster = SeriesBroadcaster(server, clock, "h")  # type: ignore[arg-type]  # two verbs
+        recorder = broadcaster.recorder("default-scheduler")
+        work = asyncio.ensure_future(broadcaster.run())
         for index, seconds in enumerate(moments):
-            now[0] = NOW + timedelta(seconds=seconds)
+            await clock.advance(seconds - clock.monotonic())
             server.gone = gone and index > 0
-            recorder.event(pod("p"), None, kind, "R", "A", messages[index % len(messages)])
+            recorder.event(POD, None, kind, "R", "A", messages[index % len(messages)])
             for _ in range(20):
                 await asyncio.sleep(0)
-        now[0] += timedelta(seconds=SERIES_SECONDS)
-        await recorder.finish()
+        await clock.advance(2 * SERIES_SECONDS)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         return server
