@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from pybernetes.apiserver.generic.cache import WatchCache
-from pybernetes.apiserver.generic.expiry import EVENTS, EventExpiry, last_news
+from pybernetes.apiserver.generic.expiry import EventExpiry, last_news
 from pybernetes.store.sqlite import SQLiteStore
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 MADE = "2026-01-01T12:00:00Z"
+EVENTS = "/registry/core/events/"
 
 
 def event(**fields: Any) -> bytes:
@@ -50,7 +51,7 @@ def test_a_sweep() -> None:
         assert [key for key, _ in expiry.expired()] == [f"{EVENTS}a/old"]
         again = await store.put(f"{EVENTS}a/old", event())  # the cache has not seen it: the deletion misses
         await expiry.sweep()
-        assert await store.get(f"{EVENTS}a/old") is not None
+        assert [item.key for item in (await store.list(f"{EVENTS}a/old")).items] == [f"{EVENTS}a/old"]
         await cache.wait(again.mod_revision)
         await expiry.sweep()
         assert [item.key for item in (await store.list(EVENTS)).items] == [f"{EVENTS}a/new"]
