@@ -20,6 +20,7 @@ from typing import Any
 
 import uvloop
 
+from pybernetes.apiserver.authentication.options import AuthenticationOptions
 from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.generic.options import DeleteOptions, ListOptions, WriteOptions
 from pybernetes.apiserver.server import APIServer, Options
@@ -59,7 +60,7 @@ BINDING = {
 class Everyone:
     """wrk has no client certificate."""
 
-    def authenticate(self, request: Any) -> User:
+    async def authenticate(self, request: Any) -> User:
         """Everyone is the administrator."""
         return User("admin", ("administrators", "system:authenticated"))
 
@@ -165,7 +166,9 @@ async def measure(folder: Path) -> Figures:
     store = await SQLiteStore.open(str(folder / "state.db"))
     context = TestCluster(folder)._tls(Authority("bench", datetime.now(UTC)))
     context.verify_mode = ssl.CERT_NONE
-    options = Options(ssl_context=context, authenticators=[Everyone()], authorization_modes=("Node", "RBAC"))
+    options = Options(
+        ssl_context=context, authentication=AuthenticationOptions([Everyone()]), authorization_modes=("Node", "RBAC")
+    )
     server = APIServer(store, options)
     await server.start()
     bindings = server.store("rbac.authorization.k8s.io", "v1", "clusterrolebindings")

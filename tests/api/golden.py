@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pybernetes.apiserver.admission.chain import DEFAULT
 from pybernetes.apiserver.authentication import keys
+from pybernetes.apiserver.authentication.options import AuthenticationOptions
 from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
 from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.server import APIServer, Options
@@ -83,7 +84,7 @@ class Differs(Exception):
 class Administrator:
     """Everyone is the administrator."""
 
-    def authenticate(self, request: Request) -> User:
+    async def authenticate(self, request: Request) -> User:
         return User("golden", ("system:masters", "system:authenticated"))
 
 
@@ -96,9 +97,8 @@ def tokens() -> TokenOptions:
 def options() -> Options:
     """As real clusters have them: Node and RBAC decide, service accounts have tokens."""
     return Options(
-        authenticators=[Administrator()],
+        authentication=AuthenticationOptions([Administrator()], service_accounts=tokens()),
         authorization_modes=("Node", "RBAC"),
-        service_accounts=tokens(),
         enable_admission_plugins=PLUGINS,
     )
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from pybernetes.apiserver.authentication.options import AuthenticationOptions
 from pybernetes.apiserver.endpoints.connect.kubelet import KubeletConfig
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.http import Answer, Duplex, HTTPClient
@@ -96,7 +97,7 @@ async def cluster(folder: Path) -> AsyncIterator[tuple[HTTPClient, Kubelet, int]
         key=str(folder / "own.key"),
         authority=str(folder / "ca"),
     )
-    server = APIServer(store, Options(authenticators=[Administrator()], kubelet=config))
+    server = APIServer(store, Options(authentication=AuthenticationOptions([Administrator()]), kubelet=config))
     await server.start()
     client = HTTPClient(f"http://127.0.0.1:{server.port}")
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pybernetes.apiserver.authentication.options import AuthenticationOptions
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.http import HTTPClient
 from pybernetes.controllers.options import Options as Controllers
@@ -272,7 +273,7 @@ def test_a_server_that_starts_serves_what_is_established() -> None:
     async def main() -> None:
         store = await SQLiteStore.open(":memory:")
         for round_ in range(2):
-            server = APIServer(store, Options(authenticators=[Administrator()]))
+            server = APIServer(store, Options(authentication=AuthenticationOptions([Administrator()])))
             await server.start()
             client = HTTPClient(f"http://127.0.0.1:{server.port}")
             b = Bench(server, client, hooks=None)  # type: ignore[arg-type]  # this story has no webhooks

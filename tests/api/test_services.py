@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.apiserver.authentication.options import AuthenticationOptions
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.apiserver.services import ranges
 from pybernetes.apiserver.services.options import ServiceOptions
@@ -65,7 +66,7 @@ async def running(store: Store, networks: str = "10.0.0.0/24", ports: str = "300
     services = ServiceOptions(
         networks=ranges.parse_networks(networks), ports=ranges.parse_ports(ports), advertise="192.0.2.10"
     )
-    server = APIServer(store, Options(authenticators=[Administrator()], services=services))
+    server = APIServer(store, Options(authentication=AuthenticationOptions([Administrator()]), services=services))
     await server.start()
     client = Client(server.port)
     try:

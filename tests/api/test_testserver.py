@@ -80,17 +80,25 @@ def test_unknown_flag_is_refused() -> None:
     )
 
 
-def test_without_certificate_is_unauthorized(running: RunningCluster) -> None:
+def test_what_is_open_to_everybody(running: RunningCluster) -> None:
     import ssl
     import urllib.error
     import urllib.request
 
     context = ssl.create_default_context(cadata=running.ca.decode())
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{running.url}/api/v1/namespaces", context=context, timeout=10)
-    assert refused.value.code == 401
-    assert json.loads(refused.value.read())["reason"] == "Unauthorized"
-    refused.value.close()
+
+    def get(path: str, **headers: str) -> int:
+        asked = urllib.request.Request(running.url + path, headers=headers)
+        try:
+            with urllib.request.urlopen(asked, context=context, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code
+
+    assert [get(path) for path in ("/readyz", "/livez", "/healthz", "/version")] == [200] * 4
+    assert get("/api/v1/namespaces") == 403
+    assert get("/readyz", Authorization="Bearer wrong") == 401
 
 
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kubectl"}, "data": {"a": "1"}}

@@ -67,10 +67,10 @@ def test_rights_are_the_same_on_both() -> None:
         store, both = await servers()
         question = RequestInfo("get", "", is_resource=True, resource="pods", namespace="default", version="v1")
 
-        def may() -> bool:
-            return both[1].access.authorizers.authorize(JANE, question).allowed
+        async def may() -> bool:
+            return (await both[1].authorizers.authorize(JANE, question)).allowed
 
-        seen = [may()]
+        seen = [await may()]
         subject = {"kind": "User", "name": "jane"}
         binding = {
             "metadata": {"name": "b"},
@@ -80,7 +80,7 @@ def test_rights_are_the_same_on_both() -> None:
         bindings = both[0].store("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
         await bindings.create(binding, "", WriteOptions())
         await both[1].reader.fresh("rbac.authorization.k8s.io", "clusterrolebindings", "", "b")
-        seen.append(may())
+        seen.append(await may())
         await stop(store, both)
         return seen
 

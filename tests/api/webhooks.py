@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from pybernetes.apiserver.authentication.options import AuthenticationOptions
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.http import HTTPClient
 from pybernetes.pki.certificates import Authority, Subject
@@ -151,7 +152,7 @@ async def bench(folder: Path, names: tuple[str, ...] = ()) -> AsyncIterator[Benc
     listener = await serve(hooks.handle, "127.0.0.1", 0, context)
     hooks.port = listener.port
     store = await SQLiteStore.open(":memory:")
-    server = APIServer(store, Options(authenticators=[Administrator()]))
+    server = APIServer(store, Options(authentication=AuthenticationOptions([Administrator()])))
     await server.start()
     client = HTTPClient(f"http://127.0.0.1:{server.port}")
     try:

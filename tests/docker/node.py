@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pybernetes.apiserver.admission.chain import ADMISSION
+from pybernetes.apiserver.authentication.options import AuthenticationOptions
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.http import HTTPClient
 from pybernetes.client.informer import InformerFactory
@@ -88,7 +89,10 @@ async def running_node(static_pods: bool = True) -> AsyncIterator[TestNode]:
     store = await SQLiteStore.open(":memory:")
     server = APIServer(
         store,
-        Options(authenticators=[Administrator()], service_accounts=tokens(), enable_admission_plugins=PLUGINS),
+        Options(
+            authentication=AuthenticationOptions([Administrator()], service_accounts=tokens()),
+            enable_admission_plugins=PLUGINS,
+        ),
     )
     await server.start()
     url = f"http://127.0.0.1:{server.port}"

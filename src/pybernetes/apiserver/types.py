@@ -65,9 +65,10 @@ class Writer(Protocol):
 
 
 class Authenticator(Protocol):
-    """Says who asks."""
+    """Says who asks, by a whole request (upstream: authenticator.Request). Asynchronous, for some ask another server; the
+    others answer without giving way to other tasks."""
 
-    def authenticate(self, request: Request) -> User | None:
+    async def authenticate(self, request: Request) -> User | None:
         """None: nothing presented that this one knows. Raises StatusError unauthorized for a credential that is wrong."""
         ...
 
@@ -82,9 +83,11 @@ class Decision:
 
 
 class Authorizer(Protocol):
-    """Says whether one may."""
+    """Says whether one may (upstream: authorizer.Authorizer). Asynchronous as `Authenticator` is."""
 
-    def authorize(self, user: User, info: RequestInfo) -> Decision: ...
+    async def authorize(self, user: User, info: RequestInfo) -> Decision:
+        """Never raises: who cannot tell has no opinion, and says in the reason why."""
+        ...
 
 
 @dataclass(slots=True)

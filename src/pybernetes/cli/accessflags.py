@@ -15,6 +15,7 @@ from pybernetes.component.command import UsageError
 from pybernetes.component.flags import Flag, Values
 
 if TYPE_CHECKING:
+    from pybernetes.apiserver.authentication.bearer import TokenAuthenticator
     from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
     from pybernetes.apiserver.types import Authenticator
 
@@ -136,12 +137,14 @@ FLAGS = (
 
 def options(values: Values) -> dict[str, Any]:
     """Keywords for `server.Options`. UsageError."""
+    from pybernetes.apiserver.authentication.options import AuthenticationOptions
+
     modes = _modes(values["authorization-mode"])
     anonymous = values["anonymous-auth"]
     _proxy_client(values)
     tokens = _service_accounts(values)
-    authenticators = _authenticators(values)
-    if not authenticators and tokens is None and not values["enable-bootstrap-token-auth"]:
+    requests, static = _requests(values), _static_tokens(values)
+    if not requests and not static and tokens is None and not values["enable-bootstrap-token-auth"]:
         raise UsageError("nobody could log in: give --client-ca-file or --token-auth-file")
     plugins = _plugins(values)
     if anonymous and "AlwaysAllow" in modes:
@@ -150,12 +153,15 @@ def options(values: Values) -> dict[str, Any]:
         )
         anonymous = False
     return {
-        "authenticators": authenticators,
+        "authentication": AuthenticationOptions(
+            requests=requests,
+            tokens=static,
+            service_accounts=tokens,
+            bootstrap_tokens=values["enable-bootstrap-token-auth"],
+            anonymous=anonymous,
+            published=_published(values),
+        ),
         "authorization_modes": modes,
-        "anonymous": anonymous,
-        "service_accounts": tokens,
-        "bootstrap_tokens": values["enable-bootstrap-token-auth"],
-        "published_authentication": _published(values),
         "enable_admission_plugins": plugins,
         "allow_privileged": values["allow-privileged"],
     }
@@ -224,8 +230,8 @@ def _read(flag: str, path: str) -> bytes:
         raise UsageError(f"--{flag}: {path!r} cannot be read: {error.strerror}") from error
 
 
-def _authenticators(values: Values) -> list[Authenticator]:
-    from pybernetes.apiserver.authentication import tokenfile
+def _requests(values: Values) -> list[Authenticator]:
+    """The front proxy before certificates, as upstream."""
     from pybernetes.apiserver.authentication.x509 import ClientCertificate, issued_by
 
     chain: list[Authenticator] = []
@@ -239,12 +245,18 @@ def _authenticators(values: Values) -> list[Authenticator]:
         except ValueError as error:
             raise UsageError(f"--client-ca-file: {error}") from error
         chain.append(ClientCertificate(lambda: datetime.now(UTC), issued))
-    if values["token-auth-file"]:
-        try:
-            chain.append(tokenfile.TokenFile(tokenfile.read(Path(values["token-auth-file"]))))
-        except tokenfile.TokenFileError as error:
-            raise UsageError(f"--token-auth-file: {error}") from error
     return chain
+
+
+def _static_tokens(values: Values) -> list[TokenAuthenticator]:
+    from pybernetes.apiserver.authentication import tokenfile
+
+    if not values["token-auth-file"]:
+        return []
+    try:
+        return [tokenfile.TokenFile(tokenfile.read(Path(values["token-auth-file"])))]
+    except tokenfile.TokenFileError as error:
+        raise UsageError(f"--token-auth-file: {error}") from error
 
 
 def _front_proxy(values: Values, authority: bytes) -> Authenticator:

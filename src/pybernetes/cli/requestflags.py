@@ -31,13 +31,12 @@ FLAGS = (
 
 def options(values: Values) -> dict[str, Any]:
     """For apiserver.server.Options; UsageError for what cannot be."""
-    from pybernetes.apiserver.filters.inflight import Limits
+    from pybernetes.apiserver.filters.maxinflight import Limits
 
     return {
         "kubelet": _kubelet(values),
-        "limits": Limits(
-            values["max-requests-inflight"], values["max-mutating-requests-inflight"], values["request-timeout"]
-        ),
+        "limits": Limits(values["max-requests-inflight"], values["max-mutating-requests-inflight"]),
+        "request_timeout": values["request-timeout"],
     }
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pybernetes.apiserver.admission.chain import DEFAULT, EMBEDDED
 from pybernetes.apiserver.authentication import keys
+from pybernetes.apiserver.authentication.options import AuthenticationOptions
 from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
 from pybernetes.apiserver.authentication.x509 import ClientCertificate
 from pybernetes.apiserver.server import APIServer, Options
@@ -71,10 +72,13 @@ class TestCluster:
         options = Options(
             port=port,
             ssl_context=context,
-            authenticators=[ClientCertificate(_now)],
+            authentication=AuthenticationOptions(
+                requests=[ClientCertificate(_now)],
+                service_accounts=_tokens(),
+                bootstrap_tokens=True,
+                anonymous=True,  # as upstream's default: RBAC lets them see health and version
+            ),
             authorization_modes=("Node", "RBAC"),
-            service_accounts=_tokens(),
-            bootstrap_tokens=True,
             enable_admission_plugins=self._plugins(),
         )
         self._server = APIServer(self._store, options)

@@ -1,12 +1,13 @@
 """A `types.Reader` over a dict, and users, for tests of what reads objects."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Coroutine, Iterable, Iterator
+from typing import Any, TypeVar
 
 from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.types import RequestInfo
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 
 class Objects:
@@ -67,6 +68,16 @@ def ask(verb: str, resource: str, namespace: str = "", name: str = "", group: st
         name=name,
         **more,
     )
+
+
+def answered(asked: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that never waits; AssertionError for one that does."""
+    try:
+        asked.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # it is what the coroutine returns
+    asked.close()
+    raise AssertionError("it waits")
 
 
 def awaited(result: Any) -> None:

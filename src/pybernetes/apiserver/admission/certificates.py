@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Awaitable
 from typing import Any
 
 from pybernetes.api import errors
@@ -20,15 +21,14 @@ MASTERS = "system:masters"
 Object = dict[str, Any]
 
 
-def signer_allowed(authorizers: Authorizers, user: User, verb: str, signer: str) -> bool:
+async def signer_allowed(authorizers: Authorizers, user: User, verb: str, signer: str) -> bool:
     """By the signer's whole name, or by DOMAIN/*."""
     wildcard = signer.partition("/")[0] + "/*"
-    return any(
-        authorizers.authorize(
-            user, RequestInfo(verb, "", is_resource=True, group=GROUP, version="*", resource="signers", name=name)
-        ).allowed
-        for name in (signer, wildcard)
-    )
+    for name in (signer, wildcard):
+        info = RequestInfo(verb, "", is_resource=True, group=GROUP, version="*", resource="signers", name=name)
+        if (await authorizers.authorize(user, info)).allowed:
+            return True
+    return False
 
 
 def _concerns(attributes: Attributes, *subresources: str) -> bool:
@@ -51,12 +51,13 @@ class CertificateApproval:
     def admit(self, attributes: Attributes) -> None:
         """Nothing is filled in."""
 
-    def validate(self, attributes: Attributes) -> None:
+    def validate(self, attributes: Attributes) -> Awaitable[None] | None:
         """403 without the right."""
-        if not _concerns(attributes, "approval"):
-            return
+        return self._check(attributes) if _concerns(attributes, "approval") else None
+
+    async def _check(self, attributes: Attributes) -> None:
         signer = ((attributes.old_object or {}).get("spec") or {}).get("signerName", "")
-        if not signer_allowed(self._authorizers, attributes.user, "approve", signer):
+        if not await signer_allowed(self._authorizers, attributes.user, "approve", signer):
             why = f'user not permitted to approve requests with signerName "{signer}"'
             raise errors.forbidden(GROUP, attributes.resource.name, attributes.name, why)
 
@@ -72,15 +73,16 @@ class CertificateSigning:
     def admit(self, attributes: Attributes) -> None:
         """Nothing is filled in."""
 
-    def validate(self, attributes: Attributes) -> None:
+    def validate(self, attributes: Attributes) -> Awaitable[None] | None:
         """403 without the right."""
-        if not _concerns(attributes, "status"):
-            return
+        return self._check(attributes) if _concerns(attributes, "status") else None
+
+    async def _check(self, attributes: Attributes) -> None:
         new, old = attributes.object or {}, attributes.old_object or {}
         if _signed(new) == _signed(old):
             return  # it is neither signed nor failed by this
         signer = (old.get("spec") or {}).get("signerName", "")
-        if not signer_allowed(self._authorizers, attributes.user, "sign", signer):
+        if not await signer_allowed(self._authorizers, attributes.user, "sign", signer):
             why = f'user not permitted to sign requests with signerName "{signer}"'
             raise errors.forbidden(GROUP, attributes.resource.name, attributes.name, why)
 

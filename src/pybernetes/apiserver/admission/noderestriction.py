@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from pybernetes.api import errors
@@ -106,11 +106,11 @@ class NodeRestriction:
     def __init__(self, reader: Reader, authorizers: Authorizers) -> None:
         self._reader, self._authorizers = reader, authorizers
 
-    def admit(self, attributes: Attributes) -> None:
+    def admit(self, attributes: Attributes) -> Awaitable[None] | None:
         """Nothing is filled in; it is asked before validation, as upstream's."""
         node = identity(attributes.user)
         if node is None:
-            return
+            return None
         if not node:
             raise refused(attributes, f'could not determine node from user "{attributes.user.name}"')
         match attributes.resource.group, attributes.resource.name:
@@ -121,7 +121,7 @@ class NodeRestriction:
             case "", "persistentvolumeclaims":
                 self._claim(node, attributes)
             case "", "serviceaccounts":
-                self._token(node, attributes)
+                return self._token(node, attributes)
             case "coordination.k8s.io", "leases":
                 self._lease(node, attributes)
             case "storage.k8s.io", "csinodes":
@@ -130,6 +130,7 @@ class NodeRestriction:
                     raise refused(attributes, why)
             case "certificates.k8s.io", "certificatesigningrequests":
                 self._request(attributes)
+        return None
 
     def validate(self, attributes: Attributes) -> None:
         """Nothing more."""
@@ -234,7 +235,7 @@ class NodeRestriction:
         if {**new, "metadata": _meta(new)} != {**old, "metadata": _meta(old)}:
             raise refused(attributes, f'node "{node}" is not allowed to update fields other than status')
 
-    def _token(self, node: str, attributes: Attributes) -> None:
+    async def _token(self, node: str, attributes: Attributes) -> None:
         """Tokens are for pods of the node alone."""
         if attributes.operation != "CREATE" or attributes.subresource != "token":
             return
@@ -255,9 +256,9 @@ class NodeRestriction:
             raise refused(attributes, why)
         if (pod.get("spec") or {}).get("nodeName") != node:
             raise refused(attributes, "node requested token bound to a pod scheduled on a different node")
-        self._audience(attributes, pod, ((attributes.object or {}).get("spec") or {}).get("audiences") or [])
+        await self._audience(attributes, pod, ((attributes.object or {}).get("spec") or {}).get("audiences") or [])
 
-    def _audience(self, attributes: Attributes, pod: Object, asked: list[str]) -> None:
+    async def _audience(self, attributes: Attributes, pod: Object, asked: list[str]) -> None:
         """For whom the pod's volumes want tokens, or whom RBAC lets nodes ask for."""
         if len(asked) > 1:
             raise refused(attributes, "node may only request 0 or 1 audiences")
@@ -273,7 +274,7 @@ class NodeRestriction:
             namespace=attributes.namespace,
             name=attributes.name,
         )
-        if not self._authorizers.authorize(attributes.user, info).allowed:
+        if not (await self._authorizers.authorize(attributes.user, info)).allowed:
             raise refused(attributes, f'audience "{audience}" not found in pod spec volume')
 
     def _lease(self, node: str, attributes: Attributes) -> None:

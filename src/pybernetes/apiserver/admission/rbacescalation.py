@@ -5,6 +5,7 @@ Upstream does this in the storage of the kinds, between mutating admission and v
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from pybernetes.api import errors
@@ -34,47 +35,46 @@ class RBACEscalation:
     def __init__(self, authorizers: Authorizers) -> None:
         self._authorizers = authorizers
 
-    def admit(self, attributes: Attributes) -> None:
+    def admit(self, attributes: Attributes) -> Awaitable[None] | None:
         """403 for rights that the user lacks, 404 for a binding to a role that is not there."""
         obj, resource = attributes.object, attributes.resource
         if obj is None or resource.group != GROUP or MASTERS in attributes.user.groups or self._authorizers.everyone:
-            return
+            return None
         if attributes.old_object is not None and only_gc_fields(obj, attributes.old_object):
-            return
+            return None
         if resource.name in ROLES:
-            self._role(attributes, obj)
-        elif resource.name in BINDINGS:
-            self._binding(attributes, obj)
+            return self._role(attributes, obj)
+        return self._binding(attributes, obj) if resource.name in BINDINGS else None
 
     def validate(self, attributes: Attributes) -> None:
         """Nothing more."""
 
-    def _may(self, user: User, verb: str, resource: str, name: str, namespace: str) -> bool:
+    async def _may(self, user: User, verb: str, resource: str, name: str, namespace: str) -> bool:
         info = RequestInfo(
             verb, "", is_resource=True, group=GROUP, version="v1", resource=resource, name=name, namespace=namespace
         )
-        return self._authorizers.authorize(user, info).allowed
+        return (await self._authorizers.authorize(user, info)).allowed
 
-    def _role(self, attributes: Attributes, role: Object) -> None:
+    async def _role(self, attributes: Attributes, role: Object) -> None:
         old = attributes.old_object or {}
         rules, aggregation = role.get("rules") or [], role.get("aggregationRule")
         aggregates = aggregation is not None and aggregation != old.get("aggregationRule")
         if attributes.old_object is not None and rules == (old.get("rules") or []) and not aggregates:
             return
         name = role["metadata"].get("name", "")
-        if self._may(attributes.user, "escalate", attributes.resource.name, name, attributes.namespace):
+        if await self._may(attributes.user, "escalate", attributes.resource.name, name, attributes.namespace):
             return
         self._confirm(attributes, name, rules)
         if aggregates:  # it may gather anything
             self._confirm(attributes, name, FULL)
 
-    def _binding(self, attributes: Attributes, binding: Object) -> None:
+    async def _binding(self, attributes: Attributes, binding: Object) -> None:
         ref, namespace = binding.get("roleRef") or {}, attributes.namespace
         kind, role = ref.get("kind", ""), ref.get("name", "")
         resource = {"Role": "roles", "ClusterRole": "clusterroles"}.get(kind)
         if resource is None or ref.get("apiGroup", "") != GROUP:
             return  # validation refuses it
-        if self._may(attributes.user, "bind", resource, role, namespace):
+        if await self._may(attributes.user, "bind", resource, role, namespace):
             return
         rbac = self._authorizers.rbac
         rules, problem = rbac.role_rules(kind, role, namespace) if rbac else (FULL, "")

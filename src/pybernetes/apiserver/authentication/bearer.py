@@ -21,7 +21,7 @@ class TokenError(Exception):
 class TokenAuthenticator(Protocol):
     """Says whose a token is."""
 
-    def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
+    async def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
         """None: not one of these tokens. TokenError for a bad one. `audiences`: for one of whom it must be; (): this server."""
         ...
 

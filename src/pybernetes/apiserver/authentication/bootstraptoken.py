@@ -50,7 +50,7 @@ class BootstrapToken:
     def __init__(self, reader: Reader, now: Callable[[], datetime]) -> None:
         self._reader, self._now = reader, now
 
-    def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
+    async def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
         """ID.SECRET, as long as its secret says so."""
         match = _TOKEN.fullmatch(token)
         secret = self._reader.get("", "secrets", NAMESPACE, PREFIX + match[1]) if match else None

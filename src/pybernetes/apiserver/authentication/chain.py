@@ -6,33 +6,45 @@ that is allowed; whoever comes with something wrong is refused, even there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.wire.http import Request
 
-from ..types import Authenticator
+from ..types import Authenticator, Reader
 from .bearer import TokenAuthenticator, TokenError, bearer_token
+from .bootstraptoken import BootstrapToken
+from .options import AuthenticationOptions
+from .serviceaccount import ServiceAccountTokens
 from .user import ANONYMOUS, User
 
 INVALID = "invalid bearer token"
 
 
 class Authenticators:
-    """`requests` look at a whole request, `tokens` at its bearer token."""
+    """`requests` look at a whole request, `tokens` at its bearer token.
+
+    `service_accounts` is the one among `tokens` that also issues; None where there is none such.
+    """
 
     def __init__(
-        self, requests: Sequence[Authenticator], tokens: Sequence[TokenAuthenticator] = (), anonymous: bool = False
+        self,
+        requests: Sequence[Authenticator] = (),
+        tokens: Sequence[TokenAuthenticator] = (),
+        anonymous: bool = False,
+        service_accounts: ServiceAccountTokens | None = None,
     ) -> None:
         self._requests, self._tokens, self._anonymous = requests, tokens, anonymous
+        self.service_accounts = service_accounts
 
-    def authenticate(self, request: Request) -> User:
+    async def authenticate(self, request: Request) -> User:
         """StatusError 401."""
         refusal: StatusError | None = None
         for authenticator in self._requests:
             try:
-                user = authenticator.authenticate(request)
+                user = await authenticator.authenticate(request)
             except StatusError as error:
                 refusal = error
                 continue
@@ -41,7 +53,7 @@ class Authenticators:
         token = bearer_token(request)
         if token:
             try:
-                return self.token(token)
+                return await self.token(token)
             except TokenError:
                 raise errors.unauthorized() from None
         if refusal is not None:
@@ -50,15 +62,26 @@ class Authenticators:
             raise errors.unauthorized()
         return ANONYMOUS
 
-    def token(self, token: str, audiences: tuple[str, ...] = ()) -> User:
+    async def token(self, token: str, audiences: tuple[str, ...] = ()) -> User:
         """Whose token it is; TokenError."""
         problems = [INVALID]
         for authenticator in self._tokens:
             try:
-                user = authenticator.token(token, audiences)
+                user = await authenticator.token(token, audiences)
             except TokenError as error:
                 problems.append(str(error))
                 continue
             if user is not None:
                 return user
         raise TokenError(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
+
+
+def authenticators(options: AuthenticationOptions, reader: Reader, now: Callable[[], datetime]) -> Authenticators:
+    """Those of the options. `reader` is where accounts, pods, nodes and secrets behind tokens are looked up."""
+    accounts = ServiceAccountTokens(options.service_accounts, reader, now) if options.service_accounts else None
+    tokens: list[TokenAuthenticator] = list(options.tokens)
+    if accounts is not None:
+        tokens.append(accounts)
+    if options.bootstrap_tokens:
+        tokens.append(BootstrapToken(reader, now))
+    return Authenticators(options.requests, tokens, options.anonymous, accounts)

@@ -1,4 +1,7 @@
-"""Acting as somebody else by request headers (upstream: apiserver/pkg/endpoints/filters/impersonation.go). Pure."""
+"""Acting as somebody else by request headers (upstream: apiserver/pkg/endpoints/filters/impersonation.go). Pure.
+
+Headers are read before anybody is asked whether one may: in one pass, whatever is in them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from pybernetes.api import errors
-from pybernetes.wire.http import Request
+from pybernetes.wire.http import Headers
 
 from ..types import RequestInfo
 from .user import User
@@ -14,34 +17,47 @@ from .user import User
 ACCOUNT = "system:serviceaccount:"
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
+_PREFIX = "impersonate-"
 _EXTRA = "impersonate-extra-"
 
 
-def asked(request: Request) -> User | None:
+def requested(headers: Headers) -> User | None:
     """Who is asked for, with the groups as given; None without such headers. StatusError 400 for groups without a user."""
-    name = request.header("impersonate-user") or ""
-    groups = tuple(request.header_values("impersonate-group"))
-    uid = request.header("impersonate-uid") or ""
-    extra: dict[str, tuple[str, ...]] = {}
-    for header, value in request.headers:
-        if header.startswith(_EXTRA):
-            key = unquote(header[len(_EXTRA) :])
-            extra[key] = (*extra.get(key, ()), value)
-    if not name:
-        if groups or uid or extra:
-            raise errors.bad_request("requested impersonation of groups, uid or extra without impersonating a user")
-        return None
-    return User(name, groups, uid, extra)
+    for header, _ in headers:
+        if header.startswith(_PREFIX):
+            return _read(headers)
+    return None
 
 
-def questions(wanted: User) -> Iterator[RequestInfo]:
+def _read(headers: Headers) -> User | None:
+    name: str | None = None
+    uid: str | None = None
+    groups: list[str] = []
+    extra: dict[str, list[str]] = {}
+    for header, value in headers:
+        if header == "impersonate-user":
+            name = value if name is None else name  # of several the first counts, as everywhere
+        elif header == "impersonate-group":
+            groups.append(value)
+        elif header == "impersonate-uid":
+            uid = value if uid is None else uid
+        elif header.startswith(_EXTRA):
+            extra.setdefault(unquote(header[len(_EXTRA) :]), []).append(value)
+    if name:
+        return User(name, tuple(groups), uid or "", {key: tuple(values) for key, values in extra.items()})
+    if groups or uid or extra:
+        raise errors.bad_request("requested impersonation of groups, uid or extra without impersonating a user")
+    return None
+
+
+def questions(target: User) -> Iterator[RequestInfo]:
     """What the real user must be allowed: the verb impersonate on each part."""
-    yield _question("", "users", wanted.name) if not wanted.name.startswith(ACCOUNT) else _account(wanted.name)
-    for group in wanted.groups:
+    yield _question("", "users", target.name) if not target.name.startswith(ACCOUNT) else _account(target.name)
+    for group in target.groups:
         yield _question("", "groups", group)
-    if wanted.uid:
-        yield _question("authentication.k8s.io", "uids", wanted.uid)
-    for key, values in wanted.extra.items():
+    if target.uid:
+        yield _question("authentication.k8s.io", "uids", target.uid)
+    for key, values in target.extra.items():
         for value in values:
             yield _question("authentication.k8s.io", "userextras", value, subresource=key)
 
@@ -65,13 +81,13 @@ def _account(name: str) -> RequestInfo:
     return _question("", "serviceaccounts", account, namespace)
 
 
-def resolved(wanted: User) -> User:
+def resolved(target: User) -> User:
     """The user with the groups that come by themselves."""
-    groups = wanted.groups
-    if wanted.name.startswith(ACCOUNT) and not groups:
-        namespace = wanted.name[len(ACCOUNT) :].partition(":")[0]
+    groups = target.groups
+    if target.name.startswith(ACCOUNT) and not groups:
+        namespace = target.name[len(ACCOUNT) :].partition(":")[0]
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
-    implied = UNAUTHENTICATED if wanted.name == "system:anonymous" else AUTHENTICATED
+    implied = UNAUTHENTICATED if target.name == "system:anonymous" else AUTHENTICATED
     if implied not in groups and UNAUTHENTICATED not in groups:
         groups = (*groups, implied)
-    return User(wanted.name, groups, wanted.uid, wanted.extra)
+    return User(target.name, groups, target.uid, target.extra)

@@ -21,7 +21,7 @@ class RequestHeader:
     group_headers: Sequence[str] = ("x-remote-group",)
     extra_prefixes: Sequence[str] = ("x-remote-extra-",)
 
-    def authenticate(self, request: Request) -> User | None:
+    async def authenticate(self, request: Request) -> User | None:
         """None without the proxy's certificate, or without a user in the headers."""
         if not request.peer_certificate or not any(request.header(name) for name in self.username_headers):
             return None
@@ -35,10 +35,9 @@ class RequestHeader:
         return User(name, groups, uid, self._extra(request))
 
     def _extra(self, request: Request) -> dict[str, tuple[str, ...]]:
-        extra: dict[str, tuple[str, ...]] = {}
+        extra: dict[str, list[str]] = {}
         for header, value in request.headers:
             for prefix in self.extra_prefixes:
                 if header.startswith(prefix):
-                    key = unquote(header[len(prefix) :])
-                    extra[key] = (*extra.get(key, ()), value)
-        return extra
+                    extra.setdefault(unquote(header[len(prefix) :]), []).append(value)
+        return {key: tuple(values) for key, values in extra.items()}

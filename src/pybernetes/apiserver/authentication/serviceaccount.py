@@ -165,7 +165,7 @@ class ServiceAccountTokens:
     now: Callable[[], datetime]
     _verified: dict[str, Claims] = field(default_factory=dict)
 
-    def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
+    async def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
         """None for tokens of other issuers."""
         payload = self._verified.get(token)
         if payload is None:

@@ -6,9 +6,6 @@ import csv
 import hmac
 from pathlib import Path
 
-from pybernetes.wire.http import Request
-
-from .bearer import bearer_token
 from .user import User
 
 
@@ -34,18 +31,13 @@ def read(path: Path) -> dict[str, User]:
 
 
 class TokenFile:
-    """Authorization: Bearer TOKEN."""
+    """Users by token; see `bearer.TokenAuthenticator`."""
 
     def __init__(self, users: dict[str, User]) -> None:
         self._users = users
 
-    def authenticate(self, request: Request) -> User | None:
-        """None without a bearer token of the file."""
-        token = bearer_token(request)
-        return self.token(token, ()) if token else None
-
-    def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
-        """See `bearer.TokenAuthenticator`; static tokens are for this server alone."""
+    async def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
+        """None for a token that is not of the file; static tokens are for this server alone."""
         given = token.encode()
         found = None
         for known, user in self._users.items():

@@ -23,7 +23,7 @@ class ClientCertificate:
         self._now, self._issued = now, issued
         self._known: dict[bytes, tuple[User | None, datetime]] = {}
 
-    def authenticate(self, request: Request) -> User | None:
+    async def authenticate(self, request: Request) -> User | None:
         """None without a certificate; StatusError 401 with one that has expired."""
         data = request.peer_certificate
         if not data:

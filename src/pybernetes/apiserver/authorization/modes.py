@@ -10,7 +10,11 @@ from pybernetes.api.fieldselectors import parse_field_selector
 from pybernetes.api.labels import SelectorError
 
 from ..authentication.user import User
-from ..types import Authorizer, Decision, RequestInfo
+from ..generic.cache import WatchCache
+from ..resource import Resource
+from ..types import Authorizer, Decision, Reader, RequestInfo
+from . import bootstrappolicy
+from .node import NodeAuthorizer
 from .rbac import RBAC
 
 MODES = ("AlwaysAllow", "AlwaysDeny", "Node", "RBAC")
@@ -22,14 +26,14 @@ COLLECTION_VERBS = ("list", "watch", "deletecollection")
 class AlwaysAllow:
     """Everyone who is authenticated may do everything."""
 
-    def authorize(self, user: User, info: RequestInfo) -> Decision:
+    async def authorize(self, user: User, info: RequestInfo) -> Decision:
         return ALLOWED
 
 
 class AlwaysDeny:
     """Nobody may do anything (but system:masters)."""
 
-    def authorize(self, user: User, info: RequestInfo) -> Decision:
+    async def authorize(self, user: User, info: RequestInfo) -> Decision:
         return Decision(reason="Everything is forbidden.")
 
 
@@ -45,7 +49,7 @@ class Authorizers:
         self.node = node
         self.everyone = bool(chain) and isinstance(chain[0], AlwaysAllow)
 
-    def authorize(self, user: User, info: RequestInfo) -> Decision:
+    async def authorize(self, user: User, info: RequestInfo) -> Decision:
         """See `types.Authorizer`; the reasons of all who did not allow it, one a line."""
         if self.everyone or MASTERS in user.groups:
             return ALLOWED
@@ -53,18 +57,54 @@ class Authorizers:
             info = replace(info, name=selected_name(info.field_selector))
         reasons = []
         for authorizer in self._chain:
-            decision = authorizer.authorize(user, info)
+            decision = await authorizer.authorize(user, info)
             if decision.allowed or decision.denied:
                 return decision
             if decision.reason:
                 reasons.append(decision.reason)
         return Decision(reason="\n".join(reasons))
 
-    def require(self, user: User, info: RequestInfo) -> None:
+    async def require(self, user: User, info: RequestInfo) -> None:
         """StatusError 403 unless allowed."""
-        decision = self.authorize(user, info)
+        decision = await self.authorize(user, info)
         if not decision.allowed:
             raise refusal(user, info, decision.reason)
+
+    async def require_create(self, user: User, resource: Resource, namespace: str, name: str) -> None:
+        """StatusError 403 for a PUT or apply that would make what the user may not create (upstream: handlers/update.go)."""
+        info = RequestInfo(
+            "create",
+            "",
+            is_resource=True,
+            group=resource.group,
+            version=resource.version,
+            resource=resource.name,
+            namespace=namespace,
+            name=name,
+        )
+        decision = await self.authorize(user, info)
+        if not decision.allowed:
+            raise errors.forbidden(resource.group, resource.name, name, decision.reason)
+
+
+def authorizers(modes: Sequence[str], cache: WatchCache, reader: Reader) -> Authorizers:
+    """Those of --authorization-mode; ValueError for a mode that there is not."""
+    chain: list[Authorizer] = []
+    rbac: RBAC | None = None
+    for mode in modes:
+        match mode:
+            case "AlwaysAllow":
+                chain.append(AlwaysAllow())
+            case "AlwaysDeny":
+                chain.append(AlwaysDeny())
+            case "Node":
+                chain.append(NodeAuthorizer(reader, cache.of("", "pods"), bootstrappolicy.node_rules()))
+            case "RBAC":
+                rbac = RBAC(reader)
+                chain.append(rbac)
+            case _:
+                raise ValueError(f'"{mode}" is not a valid mode')
+    return Authorizers(chain, rbac, "Node" in modes)
 
 
 def selected_name(selector: str) -> str:

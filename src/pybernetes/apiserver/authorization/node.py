@@ -111,7 +111,7 @@ class NodeAuthorizer:
         self._rules = rules
         self._known: dict[tuple[str, str, str, str], Decision] = {}
 
-    def authorize(self, user: User, info: RequestInfo) -> Decision:
+    async def authorize(self, user: User, info: RequestInfo) -> Decision:
         node = identity(user)
         if node is None:
             return NO_OPINION

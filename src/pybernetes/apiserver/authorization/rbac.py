@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ..authentication.user import User
 from ..types import Decision, Reader, RequestInfo
@@ -25,14 +25,6 @@ Object = dict[str, Any]
 Subject = tuple[str, str]  # (kind, name); an account's name is NAMESPACE/NAME
 # Alternatives in order: for which names (None: all), with which decision.
 Matches = list[tuple[frozenset[str] | None, Decision]]
-
-
-class Versioned(Reader, Protocol):
-    """A reader that also says when a resource has changed."""
-
-    def changed(self, group: str, resource: str) -> int:
-        """The revision of the last change of a resource."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +77,13 @@ def subjects_of(user: User) -> list[Subject]:
 class RBAC:
     """See `types.Authorizer`."""
 
-    def __init__(self, reader: Versioned) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._versions: tuple[int, ...] = ()
         self._index: dict[Subject, list[tuple[int, Grant]]] = {}
         self._users: dict[tuple[str, tuple[str, ...]], _Rights] = {}
 
-    def authorize(self, user: User, info: RequestInfo) -> Decision:
+    async def authorize(self, user: User, info: RequestInfo) -> Decision:
         rights = self._rights(user)
         if not info.is_resource:
             return self._path(rights, info.verb, info.path)

@@ -1,7 +1,7 @@
 """What is there before anyone makes it: system priority classes, the mandatory objects of flow control, local APIServices.
 
 Upstream: pkg/registry/scheduling/rest, apis/flowcontrol/bootstrap, kube-aggregator's autoregister controller. Namespaces, the Service
-`kubernetes` and RBAC's roles have places of their own (`server.py`, `services`, `access.py`).
+`kubernetes` and RBAC's roles have places of their own (`namespaces.py`, `services`, `authorization/reconcile.py`).
 """
 
 from __future__ import annotations

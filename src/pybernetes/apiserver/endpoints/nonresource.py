@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs
 
 from pybernetes.api import version
 from pybernetes.component.metrics import CONTENT_TYPE
@@ -17,11 +16,10 @@ from ..documents.openapi import OpenAPI
 from ..types import RequestInfo
 from . import negotiate
 from .handlers import answer
+from .health import HEALTH, TEXT, Health
 from .negotiate import Accepted
 from .routes import not_allowed, not_found
 
-HEALTH = ("healthz", "livez", "readyz")
-TEXT = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 PATHS = (
     "/api",
@@ -36,27 +34,29 @@ PATHS = (
     "/version",
 )
 
-Check = Callable[[], bool]
-
 
 class NonResource:
-    """`checks` by health path: name -> whether it is well."""
+    """`pages` are of paths that are always answered alike; `metrics` gives the text of /metrics."""
 
     def __init__(
         self,
         discovery: Discovery,
         openapi: OpenAPI,
-        checks: Mapping[str, Mapping[str, Check]],
-        metrics: Callable[[], str] = lambda: "",
+        health: Health,
+        metrics: Callable[[], str],
+        pages: Mapping[str, Response],
     ) -> None:
-        self._discovery, self._openapi, self._checks, self._metrics = discovery, openapi, checks, metrics
+        self._discovery, self._openapi, self._health, self._metrics = discovery, openapi, health, metrics
+        self._pages = pages
 
     def answer(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
         """StatusError for what there is not."""
+        if info.path in self._pages and request.method in ("GET", "HEAD"):
+            return self._pages[info.path]
         path = info.path.rstrip("/") or "/"
         parts = path.strip("/").split("/")
         if parts[0] in HEALTH:
-            return health(parts[0], "/".join(parts[1:]), self._checks[parts[0]], query, excluded(request))
+            return self._health.answer(parts[0], "/".join(parts[1:]), request, query)
         if request.method not in ("GET", "HEAD"):
             known = path == "/" or parts[0] in ("api", "apis", "version", "openapi", "metrics")
             raise not_allowed() if known else not_found()
@@ -105,40 +105,6 @@ class NonResource:
             paths.append(f"/apis/{group}")
             paths.extend(f"/apis/{group}/{version}" for version in self._discovery.versions(group))
         return sorted(paths)
-
-
-def excluded(request: Request) -> list[str]:
-    """Names of checks that ?exclude= leaves out; it may be given several times."""
-    return parse_qs(request.query.decode("latin-1")).get("exclude", [])
-
-
-def health(
-    name: str, single: str, checks: Mapping[str, Check], query: Mapping[str, str], skip: Sequence[str]
-) -> Response:
-    """One check or all, as upstream words it (apiserver/pkg/server/healthz)."""
-    if single:
-        if single not in checks:
-            return Response(404, TEXT[:1], b"404 page not found\n")
-        if checks[single]():
-            return Response(200, TEXT, b"ok")
-        return Response(500, TEXT, f"internal server error: check {single} failed\n".encode())
-    lines, failed = [], False
-    for check, run in checks.items():
-        if check in skip:
-            lines.append(f"[+]{check} excluded: ok")
-        elif run():
-            lines.append(f"[+]{check} ok")
-        else:
-            failed = True
-            lines.append(f"[-]{check} failed: reason withheld")
-    unknown = [f'"{check}"' for check in skip if check not in checks]
-    if unknown:
-        lines.append(f"warn: some health checks cannot be excluded: no matches for {','.join(unknown)}")
-    if failed:
-        return Response(500, TEXT, ("\n".join(lines) + f"\n{name} check failed\n").encode())
-    if "verbose" in query:
-        return Response(200, TEXT, ("\n".join(lines) + f"\n{name} check passed\n").encode())
-    return Response(200, TEXT, b"ok")
 
 
 @functools.cache

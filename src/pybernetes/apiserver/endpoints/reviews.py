@@ -108,7 +108,7 @@ class Reviews:
             raise errors.bad_request("token is required for TokenReview in authentication")
         status: Object
         try:
-            found = self._authenticators.token(token, audiences)
+            found = await self._authenticators.token(token, audiences)
             status = {"authenticated": True, "user": user_info(found)}
             granted = self._granted(token, audiences)
             if granted:
@@ -132,8 +132,8 @@ class Reviews:
         review = _decoded(request, authentication.selfsubjectreview.RESOURCE)
         return _answered(request, query, {**review, "status": {"userInfo": user_info(user)}})
 
-    def _access(self, user: User, review: Object) -> Object:
-        decision = self._authorizers.authorize(user, attributes(review["spec"]))
+    async def _access(self, user: User, review: Object) -> Object:
+        decision = await self._authorizers.authorize(user, attributes(review["spec"]))
         status: Object = {"allowed": decision.allowed}
         if decision.denied:
             status["denied"] = True
@@ -146,7 +146,7 @@ class Reviews:
     ) -> Response:
         """Whether somebody may."""
         review = _decoded(request, authorization.subjectaccessreview.RESOURCE)
-        return _answered(request, query, self._access(asked_user(review["spec"]), review))
+        return _answered(request, query, await self._access(asked_user(review["spec"]), review))
 
     async def local_subject_access_review(
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
@@ -155,14 +155,14 @@ class Reviews:
         if not info.namespace:
             raise not_allowed()
         review = _decoded(request, authorization.localsubjectaccessreview.RESOURCE, info.namespace)
-        return _answered(request, query, self._access(asked_user(review["spec"]), review))
+        return _answered(request, query, await self._access(asked_user(review["spec"]), review))
 
     async def self_subject_access_review(
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
     ) -> Response:
         """Whether who asks may."""
         review = _decoded(request, authorization.selfsubjectaccessreview.RESOURCE)
-        return _answered(request, query, self._access(user, review))
+        return _answered(request, query, await self._access(user, review))
 
     async def self_subject_rules_review(
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User

@@ -70,7 +70,7 @@ class GenericStore:
         self._random = chooser or random.Random()
         self.allocator: Allocator | None = None  # of addresses and ports, for Services
         # (user, resource, namespace, name) -> StatusError where a PUT or apply would make what its user may not create.
-        self.authorize_create: Callable[[User, Resource, str, str], None] | None = None
+        self.authorize_create: Callable[[User, Resource, str, str], Awaitable[None]] | None = None
         group, name, version = resource.stored_at
         self.prefix = cache.keys.resource(group, name)
         self._foreign = resource.custom or (group, version) != (resource.group, resource.version)
@@ -284,7 +284,7 @@ class GenericStore:
         exists = self.key(namespace, name) in self.cache.resource(self.prefix).items
         if not exists and resource.allow_create_on_update and not subresource:
             metadata.pop("resourceVersion", None)
-            self._may_create(namespace, name, options)
+            await self._may_create(namespace, name, options)
             return await self.create(obj, namespace, options), True
 
         async def replaced(old: Object) -> Object:
@@ -348,12 +348,12 @@ class GenericStore:
             raise errors.conflict(self.resource.group, self.resource.name, name, text)
         obj, _ = self.schema.normalize(self._fields.applied(None, config, options, "", force), "Ignore")
         obj["metadata"].pop("resourceVersion", None)
-        self._may_create(namespace, name, options)
+        await self._may_create(namespace, name, options)
         return await self.create(obj, namespace, options), True
 
-    def _may_create(self, namespace: str, name: str, options: WriteOptions) -> None:
+    async def _may_create(self, namespace: str, name: str, options: WriteOptions) -> None:
         if self.authorize_create is not None and options.admission:
-            self.authorize_create(options.user, self.resource, namespace, name)
+            await self.authorize_create(options.user, self.resource, namespace, name)
 
     def _check_identity(self, new: Object, old: Object) -> None:
         metadata, was = new.setdefault("metadata", {}), old["metadata"]["name"]

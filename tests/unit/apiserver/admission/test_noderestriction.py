@@ -14,7 +14,7 @@ from pybernetes.apiserver.kinds.core import persistentvolumeclaim, pod, servicea
 from pybernetes.apiserver.resource import Resource
 from pybernetes.apiserver.types import Attributes
 
-from ..fakes import Objects, meta, user
+from ..fakes import Objects, awaited, meta, user
 
 NODE = user("system:node:n", "system:nodes")
 Object = dict[str, Any]
@@ -82,7 +82,7 @@ CLAIM = {"metadata": meta("c", "a"), "spec": {"x": 1}, "status": {}}
     ],
 )
 def test_allowed(asked: Attributes) -> None:
-    NodeRestriction(OBJECTS, NOBODY).admit(asked)
+    awaited(NodeRestriction(OBJECTS, NOBODY).admit(asked))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_allowed(asked: Attributes) -> None:
 )
 def test_refused(asked: Attributes, words: str) -> None:
     with pytest.raises(StatusError) as refused:
-        NodeRestriction(OBJECTS, NOBODY).admit(asked)
+        awaited(NodeRestriction(OBJECTS, NOBODY).admit(asked))
     assert refused.value.code == 403
     assert words in str(refused.value)
 

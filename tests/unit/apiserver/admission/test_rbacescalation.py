@@ -13,7 +13,7 @@ from pybernetes.apiserver.kinds.rbac import clusterrole, role, rolebinding
 from pybernetes.apiserver.resource import Resource
 from pybernetes.apiserver.types import Attributes
 
-from ..fakes import Objects, meta, user
+from ..fakes import Objects, awaited, meta, user
 
 GROUP = "rbac.authorization.k8s.io"
 Object = dict[str, Any]
@@ -65,7 +65,7 @@ ALLOWED = [
 
 @pytest.mark.parametrize(("asked", "attributes"), ALLOWED)
 def test_allowed(asked: RBACEscalation, attributes: Attributes) -> None:
-    asked.admit(attributes)
+    awaited(asked.admit(attributes))
 
 
 REFUSED = [
@@ -86,7 +86,7 @@ REFUSED = [
 @pytest.mark.parametrize(("asked", "attributes", "code", "words"), REFUSED)
 def test_refused(asked: RBACEscalation, attributes: Attributes, code: int, words: str) -> None:
     with pytest.raises(StatusError) as refused:
-        asked.admit(attributes)
+        awaited(asked.admit(attributes))
     assert refused.value.code == code
     assert words in str(refused.value)
 
@@ -94,4 +94,4 @@ def test_refused(asked: RBACEscalation, attributes: Attributes, code: int, words
 def test_owners_are_the_garbage_collector_s() -> None:
     old = a_binding()
     new = {**old, "metadata": {**old["metadata"], "finalizers": ["x/y"]}}
-    plugin().admit(attributes(rolebinding.RESOURCE, new, old))
+    awaited(plugin().admit(attributes(rolebinding.RESOURCE, new, old)))

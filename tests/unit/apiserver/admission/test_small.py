@@ -189,10 +189,10 @@ def test_approval_and_signing(names: tuple[str, ...], allowed: bool) -> None:
         ),
     ):
         if allowed:
-            plugin.validate(asked)
+            awaited(plugin.validate(asked))
             continue
         with pytest.raises(StatusError, match=r'requests with signerName "example\.com/s"'):
-            plugin.validate(asked)
+            awaited(plugin.validate(asked))
 
 
 def encoded(organization: str) -> str:

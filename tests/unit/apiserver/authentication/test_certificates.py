@@ -13,6 +13,8 @@ from pybernetes.apiserver.authentication.x509 import ClientCertificate, issued_b
 from pybernetes.testing.certificates import Authority
 from pybernetes.wire.http import Request
 
+from ..fakes import answered
+
 NOW = datetime.now(UTC)
 CLIENTS, PROXIES = Authority("clients", NOW), Authority("proxies", NOW)
 
@@ -30,19 +32,19 @@ def request(certificate: bytes | None, *headers: tuple[str, str]) -> Request:
 
 
 def test_names_and_groups() -> None:
-    found = ClientCertificate(lambda: NOW).authenticate(request(JANE))
+    found = answered(ClientCertificate(lambda: NOW).authenticate(request(JANE)))
     assert found == User("jane", ("devs", "system:authenticated"))
-    assert ClientCertificate(lambda: NOW).authenticate(request(None)) is None
+    assert answered(ClientCertificate(lambda: NOW).authenticate(request(None))) is None
 
 
 def test_expired() -> None:
     with pytest.raises(StatusError):
-        ClientCertificate(lambda: NOW + timedelta(days=10_000)).authenticate(request(JANE))
+        answered(ClientCertificate(lambda: NOW + timedelta(days=10_000)).authenticate(request(JANE)))
 
 
 def test_a_front_proxy_s_certificate_is_no_client_s() -> None:
     chain = ClientCertificate(lambda: NOW, issued_by(CLIENTS.pem))
-    assert [chain.authenticate(request(c)) is not None for c in (JANE, WRONG)] == [True, False]
+    assert [answered(chain.authenticate(request(c))) is not None for c in (JANE, WRONG)] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -63,8 +65,8 @@ HEADERS = (
 
 def test_front_proxy() -> None:
     proxy = RequestHeader(issued_by(PROXIES.pem, ("proxy",)))
-    found = proxy.authenticate(request(PROXY, *HEADERS))
+    found = answered(proxy.authenticate(request(PROXY, *HEADERS)))
     assert found == User("bob", ("a", "b", "system:authenticated"), "", {"example.com/scope": ("s",)})
-    assert proxy.authenticate(request(PROXY)) is None
-    assert proxy.authenticate(request(JANE, *HEADERS)) is None
-    assert proxy.authenticate(request(None, *HEADERS)) is None
+    assert answered(proxy.authenticate(request(PROXY))) is None
+    assert answered(proxy.authenticate(request(JANE, *HEADERS))) is None
+    assert answered(proxy.authenticate(request(None, *HEADERS))) is None

@@ -26,7 +26,7 @@ from pybernetes.apiserver.authentication.serviceaccount import (
 from pybernetes.apiserver.authentication.user import User
 from pybernetes.wire.http import Request
 
-from ..fakes import Objects, meta
+from ..fakes import Objects, answered, meta
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ISSUER = "https://issuer"
@@ -64,7 +64,7 @@ HERE = (("", "serviceaccounts", ACCOUNT), ("", "pods", POD))
 
 
 def test_a_token_tells_account_pod_and_node() -> None:
-    user = known(*HERE).token(issued(BOUND), ())
+    user = answered(known(*HERE).token(issued(BOUND), ()))
     assert user is not None
     assert (user.name, user.uid, user.groups) == ("system:serviceaccount:a:s", "u1", GROUPS)
     prefix = "authentication.kubernetes.io/"
@@ -92,19 +92,19 @@ def test_a_token_tells_account_pod_and_node() -> None:
 )
 def test_bad_tokens(objects: Any, token: str, message: str) -> None:
     with pytest.raises(TokenError) as refused:
-        known(*objects).token(token, ())
+        answered(known(*objects).token(token, ()))
     assert message in str(refused.value)
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", issued(iss="https://somebody-else")])
 def test_tokens_of_others_are_not_looked_at(token: str) -> None:
-    assert known(*HERE).token(token, ()) is None
+    assert answered(known(*HERE).token(token, ())) is None
 
 
 def test_other_audiences_on_request_and_other_issuers() -> None:
     tokens = known(*HERE)
-    assert tokens.token(issued(audiences=("vault",)), ("vault", "x")) is not None
-    assert tokens.token(issued(audiences=("https://old",), iss="https://old"), ()) is not None
+    assert answered(tokens.token(issued(audiences=("vault",)), ("vault", "x"))) is not None
+    assert answered(tokens.token(issued(audiences=("https://old",), iss="https://old"), ())) is not None
 
 
 def test_what_was_good_once_is_looked_at_again() -> None:
@@ -112,13 +112,13 @@ def test_what_was_good_once_is_looked_at_again() -> None:
     tokens = known(clock=clock)
     tokens.reader = objects
     token = issued(BOUND)
-    assert tokens.token(token, ()) is not None
+    assert answered(tokens.token(token, ())) is not None
     objects.put("", "pods", {"metadata": {**POD["metadata"], "deletionTimestamp": "2030-01-01T00:00:00Z"}})
     clock.now = NOW + timedelta(seconds=30)
-    assert tokens.token(token, ()) is not None  # a pod that is going needs its token a while
+    assert answered(tokens.token(token, ())) is not None  # a pod that is going needs its token a while
     clock.now = NOW + timedelta(seconds=90)
     with pytest.raises(TokenError):
-        tokens.token(token, ())
+        answered(tokens.token(token, ()))
 
 
 def legacy(**changes: Any) -> str:
@@ -130,14 +130,14 @@ def legacy(**changes: Any) -> str:
 def test_a_token_in_a_secret_is_good_while_it_is_there() -> None:
     token = legacy()
     secret = {"metadata": meta("t", "a"), "data": {"token": base64.b64encode(token.encode()).decode()}}
-    user = known(HERE[0], ("", "secrets", secret)).token(token, ())
+    user = answered(known(HERE[0], ("", "secrets", secret)).token(token, ()))
     assert user == User("system:serviceaccount:a:s", GROUPS, "u1")
     with pytest.raises(TokenError, match="Token has been invalidated"):
-        known(HERE[0]).token(token, ())
-    assert known(HERE[0], lookup=False).token(token, ()) is not None
+        answered(known(HERE[0]).token(token, ()))
+    assert answered(known(HERE[0], lookup=False).token(token, ())) is not None
     other = {"metadata": meta("t", "a"), "data": {"token": base64.b64encode(b"x").decode()}}
     with pytest.raises(TokenError, match="does not match server's copy"):
-        known(HERE[0], ("", "secrets", other)).token(token, ())
+        answered(known(HERE[0], ("", "secrets", other)).token(token, ()))
 
 
 def pem(key: Any, public: bool = False) -> bytes:
@@ -191,7 +191,7 @@ TOKEN = "abcdef.0123456789abcdef"
 
 
 def test_bootstrap_token() -> None:
-    user = bootstrap(**{"auth-extra-groups": "system:bootstrappers:x"}).token(TOKEN, ())
+    user = answered(bootstrap(**{"auth-extra-groups": "system:bootstrappers:x"}).token(TOKEN, ()))
     groups = ("system:bootstrappers", "system:bootstrappers:x", "system:authenticated")
     assert user == User("system:bootstrap:abcdef", groups)
 
@@ -208,12 +208,12 @@ def test_bootstrap_token() -> None:
     ],
 )
 def test_bootstrap_tokens_that_are_none(changes: dict[str, str], token: str) -> None:
-    assert bootstrap(**changes).token(token, ()) is None
+    assert answered(bootstrap(**changes).token(token, ())) is None
 
 
 def test_bootstrap_tokens_give_no_other_groups() -> None:
     with pytest.raises(TokenError, match="is invalid"):
-        bootstrap(**{"auth-extra-groups": "system:masters"}).token(TOKEN, ())
+        answered(bootstrap(**{"auth-extra-groups": "system:masters"}).token(TOKEN, ()))
 
 
 def request(token: str = "", certificate: bytes | None = None) -> Request:
@@ -224,7 +224,7 @@ def request(token: str = "", certificate: bytes | None = None) -> Request:
 class Certificate:
     """A certificate that says who one is, or has expired."""
 
-    def authenticate(self, request: Request) -> User | None:
+    async def authenticate(self, request: Request) -> User | None:
         from pybernetes.api import errors
 
         if request.peer_certificate == b"expired":
@@ -249,13 +249,13 @@ STATIC = tokenfile.TokenFile({"t": User("static")})
     ],
 )
 def test_chain(asked: Request, anonymous: bool, name: str | None) -> None:
-    chain = Authenticators([Certificate(), STATIC], [STATIC, bootstrap()], anonymous)
+    chain = Authenticators([Certificate()], [STATIC, bootstrap()], anonymous)
     if name is None:
         with pytest.raises(StatusError) as refused:
-            chain.authenticate(asked)
+            answered(chain.authenticate(asked))
         assert refused.value.code == 401
     else:
-        assert chain.authenticate(asked).name == name
+        assert answered(chain.authenticate(asked)).name == name
 
 
 def test_token_files(tmp_path: Path) -> None:

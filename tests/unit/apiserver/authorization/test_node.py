@@ -12,7 +12,7 @@ from pybernetes.apiserver.generic.cache import RING, ResourceCache
 from pybernetes.apiserver.types import RequestInfo
 from pybernetes.store.types import KeyValue
 
-from ..fakes import Objects, ask, meta, user
+from ..fakes import Objects, answered, ask, meta, user
 
 NODE = user("system:node:n", "system:nodes")
 OTHER = user("system:node:m", "system:nodes")
@@ -47,35 +47,35 @@ def authorizer(pods: Pods | None = None, *objects: tuple[str, str, dict[str, Any
 def test_secrets_of_its_pods_alone() -> None:
     pods = Pods()
     node, question = authorizer(pods), ask("get", "secrets", "a", "s")
-    seen = [node.authorize(NODE, question).allowed]
+    seen = [answered(node.authorize(NODE, question)).allowed]
     pods.put("p", None)
-    seen.append(node.authorize(NODE, question).allowed)
+    seen.append(answered(node.authorize(NODE, question)).allowed)
     pods.put("p", "n")
     pods.put("q", "n")
-    seen.append(node.authorize(NODE, question).allowed)
-    seen.append(node.authorize(OTHER, question).allowed)
+    seen.append(answered(node.authorize(NODE, question)).allowed)
+    seen.append(answered(node.authorize(OTHER, question)).allowed)
     pods.drop("p")
-    seen.append(node.authorize(NODE, question).allowed)
+    seen.append(answered(node.authorize(NODE, question)).allowed)
     pods.drop("q")
-    seen.append(node.authorize(NODE, question).allowed)
+    seen.append(answered(node.authorize(NODE, question)).allowed)
     assert seen == [False, False, True, False, True, False]
 
 
 def test_more_changes_than_are_remembered() -> None:
     pods = Pods()
     node = authorizer(pods)
-    assert not node.authorize(NODE, ask("get", "secrets", "a", "s")).allowed
+    assert not answered(node.authorize(NODE, ask("get", "secrets", "a", "s"))).allowed
     pods.put("p", "n")
     for _ in range(RING + 1):
         pods.put("busy", "m", "other")
-    assert node.authorize(NODE, ask("get", "secrets", "a", "s")).allowed
-    assert node.authorize(OTHER, ask("get", "secrets", "a", "other")).allowed
+    assert answered(node.authorize(NODE, ask("get", "secrets", "a", "s"))).allowed
+    assert answered(node.authorize(OTHER, ask("get", "secrets", "a", "other"))).allowed
 
 
 def test_mirror_pods_give_nothing() -> None:
     pods = Pods()
     pods.put("p", "n", mirror=True)
-    assert not authorizer(pods).authorize(NODE, ask("get", "secrets", "a", "s")).allowed
+    assert not answered(authorizer(pods).authorize(NODE, ask("get", "secrets", "a", "s"))).allowed
 
 
 def test_volumes_lead_on_to_secrets() -> None:
@@ -91,7 +91,7 @@ def test_volumes_lead_on_to_secrets() -> None:
     node = authorizer(pods, ("", "persistentvolumes", volume))
     asked = [ask("get", "persistentvolumes", "", "pv"), ask("get", "secrets", "b", "deep")]
     asked += [ask("get", "persistentvolumeclaims", "a", "c"), ask("get", "secrets", "a", "deep")]
-    assert [node.authorize(NODE, q).allowed for q in asked] == [True, True, True, False]
+    assert [answered(node.authorize(NODE, q)).allowed for q in asked] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_volumes_lead_on_to_secrets() -> None:
     ],
 )
 def test_refusals(question: RequestInfo, reason: str) -> None:
-    decision = authorizer().authorize(NODE, question)
+    decision = answered(authorizer().authorize(NODE, question))
     assert (decision.allowed, decision.reason) == (False, reason)
 
 
@@ -136,8 +136,8 @@ def test_refusals(question: RequestInfo, reason: str) -> None:
     ],
 )
 def test_what_every_node_may(question: RequestInfo) -> None:
-    assert authorizer().authorize(NODE, question).allowed
-    assert not authorizer().authorize(user("n", "system:nodes"), question).allowed
+    assert answered(authorizer().authorize(NODE, question)).allowed
+    assert not answered(authorizer().authorize(user("n", "system:nodes"), question)).allowed
 
 
 def test_references() -> None:

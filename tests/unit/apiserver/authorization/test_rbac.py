@@ -9,7 +9,7 @@ from pybernetes.apiserver.authorization.modes import AlwaysAllow, AlwaysDeny, Au
 from pybernetes.apiserver.authorization.rbac import RBAC
 from pybernetes.apiserver.types import RequestInfo
 
-from ..fakes import Objects, ask, meta, user
+from ..fakes import Objects, answered, ask, meta, user
 
 GROUP = "rbac.authorization.k8s.io"
 Object = dict[str, Any]
@@ -58,8 +58,8 @@ JANE = {"kind": "User", "name": "jane"}
 )
 def test_rules(rules: list[Object], question: RequestInfo, allowed: bool) -> None:
     rbac = RBAC(Objects(cluster_role("r", *rules), binding("b", "r", JANE)))
-    assert rbac.authorize(user("jane"), question).allowed is allowed
-    assert not rbac.authorize(user("bob"), question).allowed
+    assert answered(rbac.authorize(user("jane"), question)).allowed is allowed
+    assert not answered(rbac.authorize(user("bob"), question)).allowed
 
 
 ACCOUNT = {"kind": "ServiceAccount", "name": "s", "namespace": "a"}
@@ -83,13 +83,13 @@ ACCOUNT = {"kind": "ServiceAccount", "name": "s", "namespace": "a"}
 )
 def test_reasons(bound: tuple[str, str, Object], who: User, reason: str) -> None:
     objects = Objects(cluster_role("r", rule("get", "pods")), role("own", rule("get", "pods")), bound)
-    decision = RBAC(objects).authorize(who, ask("get", "pods", "a"))
+    decision = answered(RBAC(objects).authorize(who, ask("get", "pods", "a")))
     assert (decision.allowed, decision.reason) == (True, f"RBAC: allowed by {reason}")
 
 
 def test_a_role_binding_stays_in_its_namespace() -> None:
     rbac = RBAC(Objects(cluster_role("r", rule("get", "pods")), binding("b", "r", JANE, "a", "ClusterRole")))
-    assert [rbac.authorize(user("jane"), ask("get", "pods", where)).allowed for where in ("a", "b", "")] == [
+    assert [answered(rbac.authorize(user("jane"), ask("get", "pods", where))).allowed for where in ("a", "b", "")] == [
         True,
         False,
         False,
@@ -98,23 +98,23 @@ def test_a_role_binding_stays_in_its_namespace() -> None:
 
 def test_a_missing_role_is_told_of() -> None:
     rbac = RBAC(Objects(binding("b", "gone", JANE)))
-    reason = rbac.authorize(user("jane"), ask("get", "pods", "a")).reason
+    reason = answered(rbac.authorize(user("jane"), ask("get", "pods", "a"))).reason
     assert reason == f'RBAC: clusterrole.{GROUP} "gone" not found'
 
 
 def test_changes_are_seen() -> None:
     objects = Objects()
     rbac, question = RBAC(objects), ask("get", "pods", "a")
-    seen = [rbac.authorize(user("jane"), question).allowed]
+    seen = [answered(rbac.authorize(user("jane"), question)).allowed]
     for step in (
         cluster_role("r", rule("list", "pods")),
         binding("b", "r", JANE),
         cluster_role("r", rule("get", "pods")),
     ):
         objects.put(*step)
-        seen.append(rbac.authorize(user("jane"), question).allowed)
+        seen.append(answered(rbac.authorize(user("jane"), question)).allowed)
     objects.drop(GROUP, "clusterrolebindings", "", "b")
-    seen.append(rbac.authorize(user("jane"), question).allowed)
+    seen.append(answered(rbac.authorize(user("jane"), question)).allowed)
     assert seen == [False, False, False, True, False]
 
 
@@ -130,17 +130,17 @@ def test_rules_of_a_user() -> None:
 class TestModes:
     def test_masters_are_never_locked_out(self) -> None:
         chain = Authorizers([AlwaysDeny()])
-        assert chain.authorize(user("root", "system:masters"), ask("get", "pods")).allowed
-        assert chain.authorize(user("x"), ask("get", "pods")).reason == "Everything is forbidden."
+        assert answered(chain.authorize(user("root", "system:masters"), ask("get", "pods"))).allowed
+        assert answered(chain.authorize(user("x"), ask("get", "pods"))).reason == "Everything is forbidden."
 
     def test_everyone_may_with_always_allow(self) -> None:
-        assert Authorizers([AlwaysAllow()]).authorize(user("x"), ask("get", "pods")).allowed
+        assert answered(Authorizers([AlwaysAllow()]).authorize(user("x"), ask("get", "pods"))).allowed
 
     def test_a_list_of_one_name_is_asked_for_by_name(self) -> None:
         named = rule("list", "secrets", resourceNames=["s"])
         chain = Authorizers([RBAC(Objects(cluster_role("r", named), binding("b", "r", JANE)))])
         asked = [ask("list", "secrets", "a", field_selector=f) for f in ("metadata.name=s", "metadata.name=t", "")]
-        assert [chain.authorize(user("jane"), question).allowed for question in asked] == [True, False, False]
+        assert [answered(chain.authorize(user("jane"), question)).allowed for question in asked] == [True, False, False]
 
     @pytest.mark.parametrize(
         ("question", "message"),

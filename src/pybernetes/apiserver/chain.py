@@ -1,0 +1,85 @@
+"""The way of a request through the server: an ordered list of links, and at its end the verbs.
+
+The order is that of upstream's DefaultBuildHandlerChain (apiserver/pkg/server/config.go); what a request is about
+(WithRequestInfo) and when it came (WithRequestReceivedTimestamp) is known before the first link is asked.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Container, Sequence
+
+from pybernetes.aio.clock import Clock
+from pybernetes.wire.http import Request
+
+from .authentication.chain import Authenticators
+from .authorization.modes import Authorizers
+from .endpoints.metrics import APIServerMetrics
+from .endpoints.routes import Answer
+from .filters.authentication import Authentication
+from .filters.authorization import Authorization
+from .filters.compression import Compression
+from .filters.deadline import Deadline
+from .filters.exchange import AuditEvent, Exchange, Handler, Link, describe
+from .filters.impersonation import Impersonation
+from .filters.maxinflight import Limits, MaxInFlight
+from .filters.metrics import Metrics
+from .filters.recovery import Recovery
+
+
+def links(
+    *,
+    authenticators: Authenticators,
+    authorizers: Authorizers,
+    limits: Limits,
+    request_timeout: float,
+    metrics: APIServerMetrics,
+    served: Container[tuple[str, str, str]],
+    clock: Clock,
+) -> tuple[Link, ...]:
+    """From the outermost to the innermost. `served` has the (group, version, resource) that there are, also those to come."""
+    return (
+        Recovery(),  # the answer's Audit-Id; a failure of any link becomes a Status
+        Compression(),
+        Metrics(metrics, served, clock),
+        Deadline(request_timeout, clock),
+        Authentication(authenticators, metrics.registry),
+        # Audit goes here: it knows who asked, and hears what everything below has answered. `Exchange.event` is its record.
+        Impersonation(authorizers),
+        MaxInFlight(limits, metrics),  # knows for whom: priority and fairness sorts by user
+        Authorization(authorizers, metrics.registry),
+        # Aggregation goes here: group-versions of an APIService with a service are led through to it, the rest to the routes.
+    )
+
+
+class Chain:
+    """`links`, then `end`."""
+
+    def __init__(self, links: Sequence[Link], end: Handler, clock: Clock) -> None:
+        self._now, self._monotonic = clock.now, clock.monotonic
+        self._first = end
+        for link in reversed(links):
+            self._first = _before(link, self._first)
+
+    def handle(self, request: Request) -> Awaitable[Answer]:
+        """Every answer, also to what fails."""
+        description = describe(request)
+        event = AuditEvent(request.header("audit-id") or audit_id(), self._now())
+        return self._first(
+            Exchange(request, description, description.info, description.query, event, self._monotonic())
+        )
+
+
+def _before(link: Link, next: Handler) -> Handler:
+    step = link.__call__  # bound once: calling the object itself would look it up for each request
+
+    def handle(exchange: Exchange) -> Awaitable[Answer]:
+        return step(exchange, next)
+
+    return handle
+
+
+def audit_id() -> str:
+    """Random, as uuid.uuid4() but without a system call: it tells requests apart and keeps no secret."""
+    text = f"{random.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"

@@ -1,0 +1,79 @@
+"""/healthz, /livez and /readyz: what is looked at, and upstream's words for it (upstream: apiserver/pkg/server/healthz)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from urllib.parse import parse_qs
+
+from pybernetes.wire.http import Request, Response
+
+from ..generic.cache import WatchCache
+
+HEALTH = ("healthz", "livez", "readyz")
+TEXT = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
+
+Check = Callable[[], bool]
+
+
+class Health:
+    """How far the start is, and whether the watch cache follows the store. `hooks` are what is done at the start, by name."""
+
+    def __init__(self, cache: WatchCache, hooks: Iterable[str]) -> None:
+        self._cache = cache
+        self._waiting = list(hooks)
+        self._done = dict.fromkeys(hooks, False)
+        self.serving = False  # false before the start is over, and from the moment that the server stops
+        self._checks = self._all()
+
+    def done(self, hook: str) -> None:
+        """A part of the start is over."""
+        self._done[hook] = True
+
+    def answer(self, kind: str, single: str, request: Request, query: Mapping[str, str]) -> Response:
+        """`kind` is one of HEALTH, `single` the one check that is asked for, "": all."""
+        return health(kind, single, self._checks[kind], query, excluded(request))
+
+    def _all(self) -> dict[str, dict[str, Check]]:
+        def over(hook: str) -> Check:
+            return lambda: self._done[hook]
+
+        cache = self._cache
+        hooks = {f"poststarthook/{hook}": over(hook) for hook in self._done}
+        common: dict[str, Check] = {"ping": lambda: True, "log": lambda: True, "etcd": lambda: cache.following}
+        ready: dict[str, Check] = {"etcd-readiness": common["etcd"], "informer-sync": lambda: cache.revision > 0}
+        shutdown: dict[str, Check] = {"shutdown": lambda: self.serving}
+        return {"healthz": common | hooks, "livez": common | hooks, "readyz": common | ready | hooks | shutdown}
+
+
+def excluded(request: Request) -> list[str]:
+    """Names of checks that ?exclude= leaves out; it may be given several times."""
+    return parse_qs(request.query.decode("latin-1")).get("exclude", [])
+
+
+def health(
+    name: str, single: str, checks: Mapping[str, Check], query: Mapping[str, str], skip: Sequence[str]
+) -> Response:
+    """One check or all, as upstream words it (apiserver/pkg/server/healthz)."""
+    if single:
+        if single not in checks:
+            return Response(404, TEXT[:1], b"404 page not found\n")
+        if checks[single]():
+            return Response(200, TEXT, b"ok")
+        return Response(500, TEXT, f"internal server error: check {single} failed\n".encode())
+    lines, failed = [], False
+    for check, run in checks.items():
+        if check in skip:
+            lines.append(f"[+]{check} excluded: ok")
+        elif run():
+            lines.append(f"[+]{check} ok")
+        else:
+            failed = True
+            lines.append(f"[-]{check} failed: reason withheld")
+    unknown = [f'"{check}"' for check in skip if check not in checks]
+    if unknown:
+        lines.append(f"warn: some health checks cannot be excluded: no matches for {','.join(unknown)}")
+    if failed:
+        return Response(500, TEXT, ("\n".join(lines) + f"\n{name} check failed\n").encode())
+    if "verbose" in query:
+        return Response(200, TEXT, ("\n".join(lines) + f"\n{name} check passed\n").encode())
+    return Response(200, TEXT, b"ok")

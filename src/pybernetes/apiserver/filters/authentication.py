@@ -1,0 +1,41 @@
+"""Finds out who asks (upstream: apiserver/pkg/endpoints/filters/authentication.go)."""
+
+from __future__ import annotations
+
+from pybernetes.api.errors import StatusError
+from pybernetes.component.metrics import Registry
+
+from ..authentication.chain import Authenticators
+from ..authentication.user import User
+from ..endpoints.routes import Answer
+from .exchange import Exchange, Handler
+
+# Upstream counts these by name (authenticated_user_requests); others together, lest made-up names make samples.
+COUNTED_USERS = frozenset({"admin", "client", "kube_proxy", "kubelet", "system:serviceaccount:kube-system:default"})
+
+
+class Authentication:
+    """StatusError 401 where nobody is known."""
+
+    def __init__(self, authenticators: Authenticators, registry: Registry) -> None:
+        self._authenticate = authenticators.authenticate
+        self._users = registry.counter(
+            "authenticated_user_requests", "Counter of authenticated requests broken out by username.", ("username",)
+        )
+        self._attempts = registry.counter("authentication_attempts", "Counter of authenticated attempts.", ("result",))
+
+    async def __call__(self, exchange: Exchange, next: Handler) -> Answer:
+        try:
+            user = await self._authenticate(exchange.request)
+        except StatusError:
+            self._attempts.inc("failure")
+            raise
+        self._users.inc(_counted(user))
+        self._attempts.inc("success")
+        exchange.user = exchange.event.user = user
+        return await next(exchange)
+
+
+def _counted(user: User) -> str:
+    name = user.name
+    return name if name in COUNTED_USERS else "email_id" if "@" in name else "other"

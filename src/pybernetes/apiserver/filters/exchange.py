@@ -1,0 +1,84 @@
+"""What is known of a request on its way through the chain, and the shape of a link."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from pybernetes.api.mediatypes import APPLY_PATCH
+from pybernetes.wire.http import Request
+
+from ..authentication.user import ANONYMOUS, User
+from ..endpoints import requestinfo
+from ..endpoints.metrics import MUTATING, labels, long_running
+from ..endpoints.routes import Answer
+from ..types import Decision, RequestInfo
+
+DESCRIBED_BYTES = 1024  # longer ones are not remembered: they could fill the memory
+DESCRIBED_REQUESTS = 4096  # paths and queries whose meaning is remembered: most requests repeat one
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a request's first line says; shared by all that say the same: never change it."""
+
+    info: RequestInfo
+    query: dict[str, str]  # of a name given several times, the last value
+    long_running: bool  # not bounded in time: watches, logs, streams
+    mutating: bool
+    labels: tuple[str, ...]  # values of `metrics.REQUEST`
+
+
+def describe(request: Request) -> Description:
+    """What the request is about."""
+    applying = request.method == "PATCH" and (request.header("content-type") or "").startswith(APPLY_PATCH)
+    short = len(request.raw_path) + len(request.query) < DESCRIBED_BYTES
+    described = _describe if short else _describe.__wrapped__
+    return described(request.method, request.raw_path, request.query, applying)
+
+
+@functools.lru_cache(DESCRIBED_REQUESTS)
+def _describe(method: str, path: bytes, query: bytes, applying: bool) -> Description:
+    values = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
+    info = requestinfo.parse(method, path.decode("latin-1"), values)
+    mutating = info.verb in MUTATING if info.is_resource else method not in ("GET", "HEAD")
+    return Description(info, values, long_running(info), mutating, labels(info, applying))
+
+
+@dataclass(slots=True, eq=False)
+class AuditEvent:
+    """What is to be remembered of a request (audit.k8s.io Event), filled by the links that find it out. The object that the
+    request is about is the exchange's `info`."""
+
+    id: str  # also the answer's header Audit-Id
+    received: datetime
+    user: User | None = None  # who asks; None until authentication knows
+    impersonated: User | None = None  # as whom
+    decision: Decision | None = None  # with its reason; None for what was never asked
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """A request, and what the links have found out about it."""
+
+    request: Request
+    description: Description
+    info: RequestInfo
+    query: dict[str, str]
+    event: AuditEvent
+    started: float  # on the clock of the chain, as `deadline`
+    user: User = ANONYMOUS  # in whose name it is answered: who asks, or who is impersonated
+    deadline: float | None = None  # when nobody waits for the answer any more; None: somebody always does
+
+
+Handler = Callable[[Exchange], Awaitable[Answer]]
+
+
+class Link(Protocol):
+    """One step of the chain; StatusError, or any other exception, where it fails."""
+
+    def __call__(self, exchange: Exchange, next: Handler, /) -> Awaitable[Answer]: ...

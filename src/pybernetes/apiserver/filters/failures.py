@@ -1,0 +1,34 @@
+"""What a client is told of a failure (upstream: apiserver/pkg/endpoints/handlers/responsewriters/errors.go)."""
+
+from __future__ import annotations
+
+from pybernetes.api import errors
+from pybernetes.api.errors import StatusError
+from pybernetes.store.types import Closed
+from pybernetes.wire.http import Request, Response
+
+from ..endpoints import negotiate
+from ..endpoints.handlers import answer
+from ..endpoints.negotiate import Accepted
+
+
+def status_error(error: Exception) -> StatusError:
+    """The failure itself, 503 for a store that is closed already, 500 for what nobody has foreseen."""
+    if isinstance(error, StatusError):
+        return error
+    if isinstance(error, Closed):
+        return errors.service_unavailable("the server is shutting down")
+    return errors.internal_error(str(error))
+
+
+def response(request: Request, error: StatusError) -> Response:
+    """The Status in the form that the client accepts, or as JSON where it accepts none."""
+    try:
+        form = negotiate.accepted(request, {})
+    except StatusError:
+        form = Accepted()
+    answered = answer(error.code, error.status, Accepted(form.media, pretty=form.pretty))
+    seconds = (error.status.get("details") or {}).get("retryAfterSeconds")
+    if not seconds:
+        return answered
+    return Response(answered.status, (*answered.headers, ("Retry-After", str(seconds))), answered.body)

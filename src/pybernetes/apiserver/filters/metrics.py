@@ -1,0 +1,81 @@
+"""Counts requests and their times (upstream: apiserver/pkg/endpoints/metrics, InstrumentHandlerFunc)."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import replace
+
+from pybernetes.aio.clock import Clock
+from pybernetes.wire.http import BodyWriter, Response, StreamingResponse, Upgraded, UpgradeResponse
+
+from ..endpoints.metrics import OTHER, APIServerMetrics
+from ..endpoints.routes import Answer
+from . import failures
+from .exchange import Exchange, Handler
+
+
+class Metrics:
+    """`served` has the (group, version, resource) that there are: made-up ones must not make samples."""
+
+    def __init__(self, metrics: APIServerMetrics, served: Container[tuple[str, str, str]], clock: Clock) -> None:
+        self._metrics, self._served, self._monotonic = metrics, served, clock.monotonic
+
+    async def __call__(self, exchange: Exchange, next: Handler) -> Answer:
+        try:
+            answered = await next(exchange)
+        except Exception as error:
+            self._observe(exchange, failures.status_error(error).code, 0)
+            raise
+        if not isinstance(answered, Response):
+            return self._followed(exchange, answered)
+        self._observe(exchange, answered.status, len(answered.body))
+        return answered
+
+    def _observe(self, exchange: Exchange, code: int, size: int) -> None:
+        labels = exchange.description.labels
+        if code in (404, 405) and not self._known(exchange):
+            labels = OTHER
+        dry_run = "All" if exchange.query.get("dryRun") == "All" else ""
+        self._metrics.observe(labels, dry_run, code, self._monotonic() - exchange.started, size)
+
+    def _known(self, exchange: Exchange) -> bool:
+        info = exchange.info
+        if not info.is_resource:
+            return True  # whose labels are of a few paths anyway
+        return not info.subresource and (info.group, info.version, info.resource) in self._served
+
+    def _followed(self, exchange: Exchange, answered: StreamingResponse | UpgradeResponse) -> Answer:
+        """A long answer is counted while it lasts, and observed at its end."""
+        gauge, labels = self._metrics.long_running, exchange.description.labels
+        gauge.inc(*labels)
+
+        def ended() -> None:
+            gauge.inc(*labels, by=-1)
+            self._observe(exchange, answered.status, 0)
+
+        abandon = answered.abandoned
+
+        def abandoned() -> None:
+            ended()
+            if abandon is not None:
+                abandon()
+
+        if isinstance(answered, UpgradeResponse):
+            run = answered.run
+
+            async def counted_run(stream: Upgraded) -> None:
+                try:
+                    await run(stream)
+                finally:
+                    ended()
+
+            return replace(answered, run=counted_run, abandoned=abandoned)
+        produce = answered.producer
+
+        async def counted(writer: BodyWriter) -> None:
+            try:
+                await produce(writer)
+            finally:
+                ended()
+
+        return StreamingResponse(counted, answered.status, answered.headers, abandoned)

@@ -1,0 +1,46 @@
+"""Who asks."""
+
+import pytest
+
+from pybernetes.api import errors
+from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.authentication.chain import Authenticators
+from pybernetes.apiserver.authentication.user import User
+from pybernetes.apiserver.filters.authentication import Authentication
+from pybernetes.component.metrics import Registry
+from pybernetes.wire.http import Request
+
+from .links import OK, Next, exchange, run
+
+
+class Known:
+    """Everyone is one user; nobody without one."""
+
+    def __init__(self, user: User | None) -> None:
+        self._user = user
+
+    async def authenticate(self, request: Request) -> User | None:
+        if self._user is None:
+            raise errors.unauthorized()
+        return self._user
+
+
+@pytest.mark.parametrize(("name", "counted"), [("admin", "admin"), ("jane", "other"), ("jane@example.com", "email_id")])
+def test_the_user_is_known_from_here(name: str, counted: str) -> None:
+    user, registry, rest = User(name), Registry(), Next()
+    one = exchange()
+    assert run(Authentication(Authenticators([Known(user)]), registry), one, rest) is OK
+    assert rest.seen == [one]
+    assert (one.user, one.event.user) == (user, user)
+    text = registry.text()
+    assert f'authenticated_user_requests{{username="{counted}"}} 1' in text
+    assert 'authentication_attempts{result="success"} 1' in text
+
+
+def test_nobody_goes_on() -> None:
+    registry, rest = Registry(), Next()
+    one = exchange()
+    with pytest.raises(StatusError) as refused:
+        run(Authentication(Authenticators([Known(None)], anonymous=True), registry), one, rest)
+    assert (refused.value.code, rest.seen, one.event.user) == (401, [], None)
+    assert 'authentication_attempts{result="failure"} 1' in registry.text()

@@ -1,0 +1,67 @@
+"""What one may."""
+
+import pytest
+
+from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.authentication.user import User
+from pybernetes.apiserver.authorization.modes import Authorizers
+from pybernetes.apiserver.filters.authorization import Authorization
+from pybernetes.apiserver.types import Decision, RequestInfo
+from pybernetes.component.metrics import Registry
+from pybernetes.wire.http import Request
+
+from .links import OK, PODS, Next, exchange, request, run
+
+EXEC = f"{PODS}/a/exec"
+
+
+class Verbs:
+    """Allows these verbs."""
+
+    def __init__(self, *verbs: str, denied: bool = False) -> None:
+        self._verbs, self._denied = verbs, denied
+
+    async def authorize(self, user: User, info: RequestInfo) -> Decision:
+        allowed = info.verb in self._verbs
+        return Decision(allowed=allowed, denied=self._denied and not allowed, reason=f"verbs {self._verbs}")
+
+
+@pytest.mark.parametrize(
+    ("verbs", "asked"),
+    [
+        (("list",), request("GET", PODS)),
+        (("get", "create"), request("GET", EXEC, upgrade="WebSocket")),
+        (("get",), request("GET", EXEC, upgrade="SPDY/3.1")),
+        (("create",), request("POST", EXEC, upgrade="websocket")),
+    ],
+)
+def test_allowed(verbs: tuple[str, ...], asked: Request) -> None:
+    registry, rest, one = Registry(), Next(), exchange(asked)
+    assert run(Authorization(Authorizers([Verbs(*verbs)]), registry), one, rest) is OK
+    assert rest.seen == [one]
+    assert one.event.decision == Decision(allowed=True, reason=f"verbs {verbs}")
+    assert 'authorization_attempts_total{result="allowed"} 1' in registry.text()
+
+
+@pytest.mark.parametrize(
+    ("verbs", "asked"),
+    [
+        ((), request("GET", PODS)),
+        (("get",), request("GET", EXEC, upgrade="websocket")),
+    ],
+)
+def test_refused(verbs: tuple[str, ...], asked: Request) -> None:
+    rest = Next()
+    with pytest.raises(StatusError, match=r'User "system:anonymous" cannot (list|create) resource') as refused:
+        run(Authorization(Authorizers([Verbs(*verbs)]), Registry()), exchange(asked), rest)
+    assert (refused.value.code, rest.seen) == (403, [])
+
+
+@pytest.mark.parametrize(("denied", "result"), [(True, "denied"), (False, "no-opinion")])
+def test_a_refusal_is_counted_and_kept(denied: bool, result: str) -> None:
+    registry, one = Registry(), exchange()
+    with pytest.raises(StatusError):
+        run(Authorization(Authorizers([Verbs(denied=denied)]), registry), one, Next())
+    assert one.event.decision is not None
+    assert not one.event.decision.allowed
+    assert f'authorization_attempts_total{{result="{result}"}} 1' in registry.text()

@@ -1,0 +1,36 @@
+"""Large answers are compressed where that is wanted."""
+
+import gzip
+
+import pytest
+
+from pybernetes.apiserver.filters.compression import Compression
+from pybernetes.wire.http import Response
+
+from .links import OK, PODS, Next, exchange, request, run
+
+JSON = ("Content-Type", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("accepts", "size", "compressed"),
+    [("gzip, deflate", 200_000, True), ("gzip", 1000, False), ("br", 200_000, False)],
+)
+def test_by_size_and_by_what_the_client_takes(accepts: str, size: int, compressed: bool) -> None:
+    large = Response(200, [JSON], b"x" * size)
+    answered = run(Compression(), exchange(request("GET", PODS, accept_encoding=accepts)), Next(large))
+    assert isinstance(answered, Response)
+    assert (("Content-Encoding", "gzip") in answered.headers) is compressed
+    assert (gzip.decompress(answered.body) if compressed else answered.body) == b"x" * size
+
+
+def test_what_is_encoded_stays() -> None:
+    encoded = Response(200, [JSON, ("content-encoding", "x")], b"x" * 200_000)
+    assert run(Compression(), exchange(request("GET", PODS, accept_encoding="gzip")), Next(encoded)) is encoded
+
+
+def test_long_running_requests_pass() -> None:
+    rest = Next(OK)
+    asked = exchange(request("GET", PODS, "watch=1"))
+    assert run(Compression(), asked, rest) is OK
+    assert rest.seen == [asked]
