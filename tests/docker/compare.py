@@ -36,6 +36,10 @@ class Differs(Exception):
     """The first difference of a case."""
 
 
+class MissingEvent(Differs):
+    """An event that may be still to come."""
+
+
 def matches(want: Any, got: Any) -> bool:
     if want == got:
         return True
@@ -189,7 +193,7 @@ def same_events(want: list[dict[str, Any]], got: list[dict[str, Any]], saved: di
         ours, theirs = seen.get(place, []), wanted.get(place, [])
         for index, event in enumerate(theirs):
             if index >= len(ours):
-                raise Differs(f"events of {place}: no {event}; there are {ours}")
+                raise MissingEvent(f"events of {place}: no {event}; there are {ours}")
             same(list(event), list(ours[index]), f"event {index} of {place}")
         if len(ours) > len(theirs):
             raise Differs(f"events of {place}: {ours[len(theirs)]} is too much")

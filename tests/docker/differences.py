@@ -17,7 +17,7 @@ def _refused(reason: str, message: str) -> tuple[Difference, ...]:
             _REFUSED,
             (
                 Change(0, "observed.pods.p.status.message", f"Pod was rejected: {message}"),
-                Change(0, "events", [event]),
+                Change(0, "observed.events", [event]),
             ),
         ),
     )
@@ -56,7 +56,7 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
                     + " ".join(f"s{number}.example.com" for number in range(6))
                     + "\noptions ndots:5\n",
                 ),
-                Change(0, "events[2]", how="gone"),
+                Change(0, "observed.events[2]", how="gone"),
             ),
         ),
     ),

@@ -23,7 +23,7 @@ import yaml
 from pybernetes.kubelet.runtime.types import RuntimeFailure
 
 from ..recorded import Change, amended
-from .compare import Differs, same_events, same_history, same_inspect, same_status, same_text
+from .compare import Differs, MissingEvent, same_events, same_history, same_inspect, same_status, same_text
 from .differences import CHANGED, DIFFERENCES
 from .engine import socket_path
 from .node import NODE, TestNode, ensure_images, running_node
@@ -33,6 +33,7 @@ CASES = Path(__file__).resolve().parents[1] / "golden" / "node" / "pods"
 AT_ONCE = 6
 WITHIN_SECONDS = 45.0
 POLL_SECONDS = 0.1
+EVENTS_SECONDS = 3.0
 SETTLE_SECONDS = 0.3  # for what follows a condition at once: the next event, the next status
 PATHS = {
     "Pod": "/api/v1/namespaces/{ns}/pods",
@@ -113,7 +114,16 @@ class Player:
 
     async def _look(self, step: int) -> None:
         """Compares what is there after a step (0: at first) with what upstream shows today. Differs, also for a change that is not needed."""
-        await self._compare(self._expected(step), first=not step)
+        end = asyncio.get_running_loop().time() + EVENTS_SECONDS
+        while True:
+            try:
+                await self._compare(self._expected(step), first=not step)
+                break
+            except MissingEvent:
+                # The next event of a back-off or a kill may be a moment later than the status that is waited for.
+                if asyncio.get_running_loop().time() > end:
+                    raise
+            await asyncio.sleep(POLL_SECONDS)
         for change in self._changes:
             if change.step != step:
                 continue
@@ -214,10 +224,9 @@ class Player:
     async def _compare(self, expect: dict[str, Any] | None, first: bool) -> None:
         if expect is None:
             return
-        whole = self._fill(expect)
-        wanted = whole["observed"]["pods"] if first else whole.get("pods")
+        whole = self._fill(expect["observed"] if first else expect)
         pods = {pod["metadata"]["name"]: pod for pod in await self._pods()}
-        for name, of_pod in (wanted or {}).items():
+        for name, of_pod in (whole.get("pods") or {}).items():
             if name not in pods:
                 raise Differs(f"pod {name} is not there")
             await self._compare_pod(name, of_pod, pods[name])

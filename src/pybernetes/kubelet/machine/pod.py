@@ -617,12 +617,20 @@ class PodMachine:
             slot.ready = ok and slot.running and slot.started
         elif not ok:
             probe.failures = 0
-            text = f"Container {slot.spec.name} failed {kind} probe, will be restarted"
-            self._stop(slot, text, probe.spec.termination_grace_period_seconds)
+            self._stop(slot, self._failed_probe(slot, kind), probe.spec.termination_grace_period_seconds)
         elif kind == "startup":
             del slot.probes["startup"]
             slot.started = True
             slot.ready = "readiness" not in slot.probes
+
+    def _failed_probe(self, slot: Slot, kind: str) -> str:
+        """Why a container is stopped (upstream: kuberuntime_manager.go, computePodActions)."""
+        text = f"Container {slot.spec.name} failed {kind} probe"
+        if self.pod.spec.restart_policy != "Never" or is_sidecar(slot.spec):
+            return f"{text}, will be restarted"
+        if any(other.running for other in self.slots.values() if other is not slot and not other.init):
+            return text
+        return f"Stopping container {slot.spec.name}"  # with the last one the whole pod is stopped
 
     # Decisions.
 
