@@ -177,6 +177,23 @@ def test_liveness_kills_after_its_threshold_and_readiness_follows_its_probe() ->
     assert driver.count(m.StartContainer) == 2
 
 
+@pytest.mark.parametrize(
+    ("policy", "others", "text"),
+    [
+        ("Always", 0, "Container c failed liveness probe, will be restarted"),
+        ("OnFailure", 1, "Container c failed liveness probe, will be restarted"),
+        ("Never", 0, "Stopping container c"),
+        ("Never", 1, "Container c failed liveness probe"),
+    ],
+)
+def test_why_a_container_with_a_failed_probe_is_stopped(policy: str, others: int, text: str) -> None:
+    pod = make(policy, liveness_probe=core.Probe(period_seconds=5, failure_threshold=1))
+    pod.spec.containers += [core.Container(name=f"d{n}", image="i") for n in range(others)]
+    driver = Driver(pod)
+    driver.send(m.ProbeResult("c-0", "liveness", False, "x"))
+    assert next(i.event.message for i in driver.log if isinstance(i, m.Record) and i.event.reason == "Killing") == text
+
+
 def test_startup_probe_holds_the_others_back() -> None:
     probe = core.Probe(period_seconds=5, failure_threshold=2, success_threshold=1)
     driver = Driver(make(startup_probe=probe, liveness_probe=probe))
