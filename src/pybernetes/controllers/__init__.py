@@ -25,7 +25,7 @@ class Entry:
     default: bool = True
 
     def load(self) -> Any:
-        """The class."""
+        """The class of the controller; ImportError, AttributeError where `where` is wrong."""
         room, _, name = self.where.partition(":")
         return getattr(importlib.import_module(f"{__name__}.{room}.controller"), name)
 

@@ -86,23 +86,23 @@ def as_selector(selector: meta.LabelSelector | None) -> labels.Selector:
 def _selector(
     match_labels: tuple[tuple[str, str], ...], expressions: tuple[tuple[str, str, tuple[str, ...]], ...]
 ) -> labels.Selector:
-    found = [{"key": key, "operator": operator, "values": list(values)} for key, operator, values in expressions]
-    return labels.selector_from_dict({"matchLabels": dict(match_labels), "matchExpressions": found})
+    requirements = [{"key": key, "operator": operator, "values": list(values)} for key, operator, values in expressions]
+    return labels.selector_from_dict({"matchLabels": dict(match_labels), "matchExpressions": requirements})
 
 
 def controller_of(obj: Object) -> meta.OwnerReference | None:
-    """metav1.GetControllerOf."""
+    """The owner that manages the object, if it has one (metav1.GetControllerOf)."""
     return next((ref for ref in obj.metadata.owner_references if ref.controller), None)
 
 
 def controlled_by(obj: Object, owner: Object) -> bool:
-    """metav1.IsControlledBy."""
+    """Whether this owner, by its uid, manages the object (metav1.IsControlledBy)."""
     ref = controller_of(obj)
     return ref is not None and ref.uid == owner.metadata.uid
 
 
 def controller_ref(owner: Object) -> meta.OwnerReference:
-    """metav1.NewControllerRef."""
+    """The reference that makes an object the owner's (metav1.NewControllerRef)."""
     return meta.OwnerReference(
         api_version=owner.api_version,
         kind=owner.kind,
@@ -123,12 +123,12 @@ def namespace_terminating(error: StatusError) -> bool:
 
 
 def is_active(pod: core.Pod) -> bool:
-    """controller.IsPodActive."""
+    """Neither finished nor being deleted (controller.IsPodActive)."""
     return pod.status.phase not in ("Succeeded", "Failed") and pod.metadata.deletion_timestamp is None
 
 
 def is_terminating(pod: core.Pod) -> bool:
-    """controller.IsPodTerminating."""
+    """Being deleted, and not finished yet (controller.IsPodTerminating)."""
     return pod.status.phase not in ("Succeeded", "Failed") and pod.metadata.deletion_timestamp is not None
 
 
@@ -142,8 +142,8 @@ def is_ready(pod: core.Pod) -> bool:
 
 def ready_since(pod: core.Pod) -> datetime | None:
     """When a ready pod became so."""
-    found = condition(pod.status.conditions, "Ready")
-    return found.last_transition_time if found is not None and found.status == "True" else None
+    ready = condition(pod.status.conditions, "Ready")
+    return ready.last_transition_time if ready is not None and ready.status == "True" else None
 
 
 def available_in(pod: core.Pod, min_ready_seconds: int, now: datetime) -> timedelta | None:
@@ -250,7 +250,7 @@ def pod_from_template(template: core.PodTemplateSpec, owner: Object, generate_na
 
 
 def safe_encode(text: str) -> str:
-    """rand.SafeEncodeString."""
+    """Digits and letters as letters that make no words (rand.SafeEncodeString)."""
     return "".join(_SAFE[ord(char) % len(_SAFE)] for char in text)
 
 

@@ -93,6 +93,6 @@ class Accounts:
         return known
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Ends the connections of all clients that were given out."""
         for client in self._clients.values():
             await client.close()

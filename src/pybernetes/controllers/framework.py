@@ -127,7 +127,7 @@ class Controller:
             self.queue.shut_down()
 
     def enqueue(self, obj: Object) -> None:
-        """Queues an object's key."""
+        """Queues an object by its namespace and name."""
         self.queue.add(key_of(obj))
 
     def on_change(self, old: Object | None, new: Object | None) -> None:
@@ -225,7 +225,7 @@ class Expectations:
         self._entries[key] = _Expected(additions, set(deletions), self._clock.monotonic())
 
     def raise_by(self, key: Hashable, additions: int = 0, deletions: Iterable[str] = ()) -> None:
-        """Expects more."""
+        """Expects so much more than before; deletions are uids."""
         entry = self._entries.setdefault(key, _Expected(0, set(), self._clock.monotonic()))
         entry.additions += additions
         entry.deletions.update(deletions)

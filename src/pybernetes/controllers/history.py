@@ -18,18 +18,18 @@ class Collision(Exception):
 
 
 async def create(
-    client: Client, wanted: apps.ControllerRevision, owner: apps.DaemonSet | apps.StatefulSet
+    client: Client, revision: apps.ControllerRevision, owner: apps.DaemonSet | apps.StatefulSet
 ) -> apps.ControllerRevision:
     """Creates, or finds what an earlier sync created. Collision, StatusError."""
     try:
-        return await client.create(wanted)
+        return await client.create(revision)
     except StatusError as error:
         if error.reason != "AlreadyExists":
             raise
-    found = await client.get(apps.ControllerRevision, wanted.metadata.name, wanted.metadata.namespace)
-    if holds(found, owner.spec.template) and controlled_by(found, owner):
-        return found
-    raise Collision(wanted.metadata.name)
+    existing = await client.get(apps.ControllerRevision, revision.metadata.name, revision.metadata.namespace)
+    if holds(existing, owner.spec.template) and controlled_by(existing, owner):
+        return existing
+    raise Collision(revision.metadata.name)
 
 
 async def renumber(client: Client, revision: apps.ControllerRevision, number: int) -> apps.ControllerRevision:

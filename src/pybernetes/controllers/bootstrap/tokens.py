@@ -59,10 +59,10 @@ def _encode(data: bytes) -> str:
 
 def signed_data(data: Mapping[str, str], secrets: Iterable[core.Secret], now: datetime) -> dict[str, str]:
     """The data of cluster-info with just the signatures of today's tokens."""
-    wanted = {key: value for key, value in data.items() if not key.startswith(SIGNATURE)}
+    result = {key: value for key, value in data.items() if not key.startswith(SIGNATURE)}
     content = data.get(KUBECONFIG)
     if content is None:
-        return wanted
+        return result
     for token_id, token_secret in filter(None, (signing_token(secret, now) for secret in secrets)):
-        wanted[SIGNATURE + token_id] = detached_signature(content, token_id, token_secret)
-    return wanted
+        result[SIGNATURE + token_id] = detached_signature(content, token_id, token_secret)
+    return result

@@ -29,7 +29,7 @@ class CertificateController(Controller):
             await self.handle(csr)
 
     async def handle(self, csr: certificates.CertificateSigningRequest) -> None:
-        """The controller's part."""
+        """What the subclass does with a request that has no certificate yet; whatever it raises, it is called again later."""
         raise NotImplementedError
 
     def _failed(self, key: Any, error: Exception) -> None:

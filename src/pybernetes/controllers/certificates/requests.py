@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ LEGACY_UNKNOWN = "kubernetes.io/legacy-unknown"
 DIGITAL_SIGNATURE, KEY_ENCIPHERMENT = "digital signature", "key encipherment"
 CLIENT_AUTH, SERVER_AUTH = "client auth", "server auth"
 
-_PEM = re.compile(rb"-----BEGIN ([^-]+)-----(.*?)-----END \1-----", re.S)
+_BEGIN, _END = b"-----BEGIN CERTIFICATE REQUEST-----", b"-----END CERTIFICATE REQUEST-----"
 
 
 class Refused(ValueError):
@@ -32,7 +31,7 @@ class Refused(ValueError):
 
 
 class Unparsable(ValueError):
-    """No PKCS#10 request."""
+    """The text holds no PKCS#10 request; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +52,21 @@ def parse(pem: bytes) -> Request:
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 
-    block = _PEM.search(pem)
-    if block is None or block[1] != b"CERTIFICATE REQUEST":
+    # Found by search, not by a pattern: this text is anybody's, and may be of nothing but beginnings.
+    before, begin, rest = pem.partition(_BEGIN)
+    body, end, _ = rest.partition(_END)
+    if not begin or not end or b"-----END " in before:
         raise Unparsable("PEM block type must be CERTIFICATE REQUEST")
     try:
-        found = x509.load_der_x509_csr(base64.b64decode(b"".join(block[2].split()), validate=True))
+        csr = x509.load_der_x509_csr(base64.b64decode(b"".join(body.split()), validate=True))
     except (binascii.Error, ValueError) as error:
         raise Unparsable(str(error)) from error
 
     def subject(oid: Any) -> list[str]:
-        return [str(attribute.value) for attribute in found.subject.get_attributes_for_oid(oid)]
+        return [str(attribute.value) for attribute in csr.subject.get_attributes_for_oid(oid)]
 
     try:
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         names = x509.SubjectAlternativeName([])
     return Request(
@@ -75,7 +76,7 @@ def parse(pem: bytes) -> Request:
         ip_addresses=[str(address) for address in names.get_values_for_type(x509.IPAddress)],
         emails=names.get_values_for_type(x509.RFC822Name),
         uris=names.get_values_for_type(x509.UniformResourceIdentifier),
-        parsed=found,
+        parsed=csr,
     )
 
 
@@ -131,8 +132,8 @@ def _check_common_name(request: Request) -> None:
 
 def _check_usages(usages: set[str], auth: str) -> None:
     if usages - {KEY_ENCIPHERMENT} != {DIGITAL_SIGNATURE, auth}:
-        wanted = sorted((auth, DIGITAL_SIGNATURE, KEY_ENCIPHERMENT))
-        raise Refused(f"usages did not match [{' '.join(wanted)}]")
+        expected = sorted((auth, DIGITAL_SIGNATURE, KEY_ENCIPHERMENT))
+        raise Refused(f"usages did not match [{' '.join(expected)}]")
 
 
 def is_decided(csr: certificates.CertificateSigningRequest) -> bool:
@@ -141,9 +142,9 @@ def is_decided(csr: certificates.CertificateSigningRequest) -> bool:
 
 
 def is_approved(csr: certificates.CertificateSigningRequest) -> bool:
-    """Approved and not denied."""
-    found = csr.status.conditions
-    return condition(found, "Approved") is not None and condition(found, "Denied") is None
+    """Whether somebody approved it and nobody denied it (IsCertificateRequestApproved)."""
+    conditions = csr.status.conditions
+    return condition(conditions, "Approved") is not None and condition(conditions, "Denied") is None
 
 
 def has_failed(csr: certificates.CertificateSigningRequest) -> bool:

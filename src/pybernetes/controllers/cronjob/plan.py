@@ -66,7 +66,7 @@ def most_recent(
 
 
 def next_time(cj: batch.CronJob, schedule: cron.Schedule, now: datetime) -> datetime | None:
-    """When to look again."""
+    """When to look again: a little after the next start; None where there is none in the next years."""
     try:
         last, _ = most_recent(cj, schedule, now, with_deadline=False)
     except ValueError:
@@ -122,7 +122,7 @@ def observe(cj: batch.CronJob, jobs: Sequence[batch.Job], gone: Collection[str])
 
 
 def plan(cj: batch.CronJob, jobs: Sequence[batch.Job], gone: Collection[str], now: datetime) -> Decision:
-    """One sync."""
+    """One sync: what the jobs came to, and what is due now."""
     decision = observe(cj, jobs, gone)
     if cj.metadata.deletion_timestamp is not None or cj.spec.suspend:
         return decision
@@ -192,7 +192,7 @@ def surplus_jobs(cj: batch.CronJob, jobs: Sequence[batch.Job]) -> list[batch.Job
     result: list[batch.Job] = []
     limits = (("Complete", cj.spec.successful_jobs_history_limit), ("Failed", cj.spec.failed_jobs_history_limit))
     for type, limit in limits:
-        ended = [job for job in jobs if (found := finished_condition(job)) is not None and found.type == type]
+        ended = [job for job in jobs if (end := finished_condition(job)) is not None and end.type == type]
         if limit is not None and len(ended) > limit:
             ended.sort(key=lambda job: (_started(job), job.metadata.name))
             result += ended[: len(ended) - limit]

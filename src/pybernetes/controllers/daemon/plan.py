@@ -259,9 +259,9 @@ def _pair(pods: Sequence[core.Pod], ds: apps.DaemonSet, hashed: str) -> tuple[co
 
 def roll(ds: apps.DaemonSet, verdicts: Verdicts, pods: Pods, hashed: str, now: datetime) -> Step:
     """Replaces old pods, as many at once as the strategy allows."""
-    wanted = {node: pods.get(node, ()) for node, (should, _) in verdicts.items() if should}
-    surge, unavailable = limits(ds, len(wanted))
-    everywhere = {**pods, **wanted}
+    targets = {node: pods.get(node, ()) for node, (should, _) in verdicts.items() if should}
+    surge, unavailable = limits(ds, len(targets))
+    everywhere = {**pods, **targets}
     pairs = {node: _pair(members, ds, hashed) for node, members in everywhere.items()}
     if surge:
         return _roll_surging(ds, pairs, surge, now)

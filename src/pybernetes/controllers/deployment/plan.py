@@ -105,10 +105,10 @@ class Rollout:
     def _mark_paused(self) -> None:
         if not util.has_deadline(self.d):
             return
-        known = condition(self.d.status.conditions, "Progressing")
-        if known is not None and known.reason == "ProgressDeadlineExceeded":
+        progressing = condition(self.d.status.conditions, "Progressing")
+        if progressing is not None and progressing.reason == "ProgressDeadlineExceeded":
             return
-        paused = known is not None and known.reason == "DeploymentPaused"
+        paused = progressing is not None and progressing.reason == "DeploymentPaused"
         if self.d.spec.paused and not paused:
             self._set("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused")
         elif not self.d.spec.paused and paused:
@@ -130,11 +130,11 @@ class Rollout:
         elif create:
             self._create_new(str(revision))
 
-    def _sync_existing(self, found: apps.ReplicaSet, revision: str) -> None:
-        rs = clone(found)
+    def _sync_existing(self, existing: apps.ReplicaSet, revision: str) -> None:
+        rs = clone(existing)
         util.annotate_new(self.d, rs, revision, exists=True)
         rs.spec.min_ready_seconds = self.d.spec.min_ready_seconds
-        if rs != found:
+        if rs != existing:
             self._update(rs)
         self.d.metadata.annotations[util.REVISION] = rs.metadata.annotations[util.REVISION]
         if util.has_deadline(self.d) and condition(self.d.status.conditions, "Progressing") is None:
@@ -163,15 +163,15 @@ class Rollout:
             self.actions.append(UpdateReplicaSet(rs, event))
         if self.new is not None and self.new.metadata.name == name:
             self.new = rs
-        self.old = [rs if known.metadata.name == name else known for known in self.old]
+        self.old = [rs if other.metadata.name == name else other for other in self.old]
 
-    def _scale(self, found: apps.ReplicaSet, count: int) -> bool:
+    def _scale(self, existing: apps.ReplicaSet, count: int) -> bool:
         """Sets the size and what the annotations say of the deployment's; whether the size changed."""
-        current = found.spec.replicas or 0
-        rs = clone(found)
+        current = existing.spec.replicas or 0
+        rs = clone(existing)
         util.annotate_sizes(rs, self.replicas, self.replicas + util.max_surge(self.d))
         rs.spec.replicas = count
-        if rs == found:
+        if rs == existing:
             return False
         event = ""
         if current != count:
@@ -283,5 +283,5 @@ class Rollout:
 
 
 def plan(deployment: apps.Deployment, sets: Sequence[apps.ReplicaSet], pods: Pods, now: datetime) -> list[Action]:
-    """What one sync does."""
+    """What one sync does, in the order in which it must be done; `pods` are needed for Recreate alone."""
     return Rollout(deployment, sets, pods, now).run()

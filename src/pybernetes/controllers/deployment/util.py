@@ -84,7 +84,7 @@ def active(sets: Iterable[apps.ReplicaSet]) -> list[apps.ReplicaSet]:
 
 
 def by_age(sets: Sequence[apps.ReplicaSet]) -> list[apps.ReplicaSet]:
-    """Oldest first."""
+    """The replica sets, oldest first; of one age by name."""
     return by_creation(sets)
 
 
@@ -115,13 +115,13 @@ def annotate_sizes(rs: apps.ReplicaSet, desired: int, most: int) -> None:
     rs.metadata.annotations.update({DESIRED: str(desired), MAX: str(most)})
 
 
-def annotate_new(d: apps.Deployment, rs: apps.ReplicaSet, wanted: str, exists: bool) -> None:
+def annotate_new(d: apps.Deployment, rs: apps.ReplicaSet, current: str, exists: bool) -> None:
     """The deployment's annotations and the revision, with those that it had before (SetNewReplicaSetAnnotations)."""
     notes = rs.metadata.annotations
     notes.update({key: value for key, value in d.metadata.annotations.items() if key not in NOT_COPIED})
     former = notes.get(REVISION)
-    if revision(rs) < int(wanted):
-        notes[REVISION] = wanted
+    if revision(rs) < int(current):
+        notes[REVISION] = current
         if former is not None:
             past = [item for item in notes.get(HISTORY, "").split(",") if item]
             while past and len(",".join([*past, former])) > HISTORY_LENGTH:
@@ -239,14 +239,14 @@ def new_condition(type: str, status: str, reason: str, message: str, now: dateti
     )
 
 
-def set_condition(status: apps.DeploymentStatus, wanted: apps.DeploymentCondition) -> None:
+def set_condition(status: apps.DeploymentStatus, new: apps.DeploymentCondition) -> None:
     """Adds or replaces; nothing where status and reason are the same, the time of transition only where status changes."""
-    known = condition(status.conditions, wanted.type)
-    if known is not None and known.status == wanted.status:
-        if known.reason == wanted.reason:
+    present = condition(status.conditions, new.type)
+    if present is not None and present.status == new.status:
+        if present.reason == new.reason:
             return
-        wanted.last_transition_time = known.last_transition_time
-    status.conditions = [*without_condition(status.conditions, wanted.type), wanted]
+        new.last_transition_time = present.last_transition_time
+    status.conditions = [*without_condition(status.conditions, new.type), new]
 
 
 def has_deadline(d: apps.Deployment) -> bool:
@@ -259,7 +259,7 @@ def status_of(
     """What the replica sets amount to (calculateStatus)."""
     available = sum(rs.status.available_replicas for rs in sets)
     terminating = [rs.status.terminating_replicas for rs in sets]
-    known = [count for count in terminating if count is not None]
+    counts = [count for count in terminating if count is not None]
     status = apps.DeploymentStatus(
         observed_generation=d.metadata.generation,
         replicas=sum(rs.status.replicas for rs in sets),
@@ -267,7 +267,7 @@ def status_of(
         ready_replicas=sum(rs.status.ready_replicas for rs in sets),
         available_replicas=available,
         unavailable_replicas=max(0, size(sets) - available),
-        terminating_replicas=sum(known) if len(known) == len(terminating) else None,
+        terminating_replicas=sum(counts) if len(counts) == len(terminating) else None,
         collision_count=d.status.collision_count,
         conditions=[clone(c) for c in d.status.conditions],
     )
@@ -302,12 +302,12 @@ def is_progressing(d: apps.Deployment, status: apps.DeploymentStatus) -> bool:
 
 def is_timed_out(d: apps.Deployment, status: apps.DeploymentStatus, now: datetime) -> bool:
     """Whether nothing moved for the progress deadline."""
-    known = condition(status.conditions, "Progressing")
-    if not has_deadline(d) or known is None or known.reason == "NewReplicaSetAvailable":
+    progressing = condition(status.conditions, "Progressing")
+    if not has_deadline(d) or progressing is None or progressing.reason == "NewReplicaSetAvailable":
         return False
-    if known.reason == "ProgressDeadlineExceeded":
+    if progressing.reason == "ProgressDeadlineExceeded":
         return True
-    updated = known.last_update_time
+    updated = progressing.last_update_time
     return updated is not None and shifted(updated, d.spec.progress_deadline_seconds or 0) < now
 
 
@@ -316,14 +316,16 @@ def rollout_status(
 ) -> apps.DeploymentStatus:
     """The status with what is to say about progress (syncRolloutStatus)."""
     status = status_of(d, sets, new, now)
-    known = condition(d.status.conditions, "Progressing")
+    progressing = condition(d.status.conditions, "Progressing")
     if not has_deadline(d):
         status.conditions = without_condition(status.conditions, "Progressing")
     done_before = (
-        status.replicas == status.updated_replicas and known is not None and known.reason == "NewReplicaSetAvailable"
+        status.replicas == status.updated_replicas
+        and progressing is not None
+        and progressing.reason == "NewReplicaSetAvailable"
     )
     if has_deadline(d) and not done_before:
-        _set_progress(d, status, new, known, now)
+        _set_progress(d, status, new, progressing, now)
     failures = [c for rs in ([new] if new is not None else []) for c in rs.status.conditions]
     failures += [c for rs in sets for c in rs.status.conditions]
     failure = condition(failures, "ReplicaFailure")
@@ -340,7 +342,7 @@ def _set_progress(
     d: apps.Deployment,
     status: apps.DeploymentStatus,
     new: apps.ReplicaSet | None,
-    known: apps.DeploymentCondition | None,
+    progressing: apps.DeploymentCondition | None,
     now: datetime,
 ) -> None:
     what = f'ReplicaSet "{new.metadata.name}"' if new is not None else f'Deployment "{d.metadata.name}"'
@@ -349,8 +351,8 @@ def _set_progress(
         set_condition(status, new_condition("Progressing", "True", "NewReplicaSetAvailable", text, now))
     elif is_progressing(d, status):
         moved = new_condition("Progressing", "True", "ReplicaSetUpdated", f"{what} is progressing.", now)
-        if known is not None and known.status == "True":
-            moved.last_transition_time = known.last_transition_time
+        if progressing is not None and progressing.status == "True":
+            moved.last_transition_time = progressing.last_transition_time
         # Removed first: the time of update must move even where status and reason stay.
         status.conditions = without_condition(status.conditions, "Progressing")
         set_condition(status, moved)
@@ -361,10 +363,10 @@ def _set_progress(
 
 def deadline_in(d: apps.Deployment, now: datetime) -> float | None:
     """Seconds until it must be looked at again for its deadline (requeueStuckDeployment)."""
-    known = condition(d.status.conditions, "Progressing")
-    if not has_deadline(d) or known is None or known.last_update_time is None:
+    progressing = condition(d.status.conditions, "Progressing")
+    if not has_deadline(d) or progressing is None or progressing.last_update_time is None:
         return None
-    if is_complete(d, d.status) or known.reason == "ProgressDeadlineExceeded":
+    if is_complete(d, d.status) or progressing.reason == "ProgressDeadlineExceeded":
         return None
-    deadline = shifted(known.last_update_time, d.spec.progress_deadline_seconds or 0)
+    deadline = shifted(progressing.last_update_time, d.spec.progress_deadline_seconds or 0)
     return max(0.0, (deadline - now).total_seconds()) + 1.0

@@ -24,7 +24,7 @@ def subsets_of(service: core.Service, pods: Sequence[core.Pod]) -> list[core.End
     """The addresses of the pods under the ports that each of them really has."""
     unready = service.spec.publish_not_ready_addresses
     family = util.families(service, pods)[0]
-    found: list[core.EndpointSubset] = []
+    subsets: list[core.EndpointSubset] = []
     for pod in pods:
         if not util.belongs(pod, unready):
             continue
@@ -42,8 +42,8 @@ def subsets_of(service: core.Service, pods: Sequence[core.Pod]) -> list[core.End
         )
         subset = core.EndpointSubset(ports=ports)
         (subset.addresses if unready or is_ready(pod) else subset.not_ready_addresses).append(address)
-        found.append(subset)
-    return util.repack(found)
+        subsets.append(subset)
+    return util.repack(subsets)
 
 
 def _ports_of(service: core.Service, pod: core.Pod) -> list[core.EndpointPort]:

@@ -54,7 +54,7 @@ def pods_of(pods: Informer[core.Pod], service: core.Service) -> list[core.Pod]:
 
 
 def belongs(pod: core.Pod, include_terminating: bool) -> bool:
-    """ShouldPodBeInEndpoints."""
+    """Whether a pod may be an endpoint at all, ready or not (ShouldPodBeInEndpoints)."""
     if is_finished(pod) or not (pod.status.pod_ip or pod.status.pod_ips):
         return False
     return include_terminating or pod.metadata.deletion_timestamp is None
@@ -253,7 +253,7 @@ class TriggerTimes:
         return min(fresh, default=None)
 
     def forget(self, key: Key) -> None:
-        """The service is gone."""
+        """Drops what is remembered of a service that is gone."""
         self._seen.pop(key, None)
 
 

@@ -26,7 +26,7 @@ def labels_of(service: core.Service) -> dict[str, str]:
 
 
 def blank(service: core.Service, address_type: str, ports: list[discovery.EndpointPort]) -> discovery.EndpointSlice:
-    """A new slice."""
+    """A slice of the service without endpoints, not created yet."""
     return discovery.EndpointSlice(
         metadata=meta.ObjectMeta(
             generate_name=f"{service.metadata.name}-",

@@ -19,14 +19,14 @@ PortKey = frozenset[tuple[Any, ...]]
 
 @dataclass
 class Changes:
-    """What to write."""
+    """Slices to create, update and delete, in objects that may be sent as they are."""
 
     create: list[discovery.EndpointSlice] = field(default_factory=list)
     update: list[discovery.EndpointSlice] = field(default_factory=list)
     delete: list[discovery.EndpointSlice] = field(default_factory=list)
 
     def add(self, other: Changes) -> None:
-        """Takes another's in."""
+        """Adds what another says to these."""
         self.create += other.create
         self.update += other.update
         self.delete += other.delete
@@ -177,5 +177,5 @@ class Tracker:
         return False
 
     def forget(self, service: tuple[str, str]) -> None:
-        """The service is gone."""
+        """Drops what is remembered of a service that is gone."""
         self._generations.pop(service, None)

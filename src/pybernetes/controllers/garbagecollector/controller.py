@@ -146,7 +146,7 @@ class GarbageCollector(Controller):
     # --- what is done
 
     async def sync(self, key: tuple[Literal["delete", "orphan"], Node]) -> None:
-        """One node."""
+        """Looks at one node of the graph: deletes it, releases it, or leaves it alone."""
         await self._monitors.settled.wait()
         action, node = key
         if action == "orphan":

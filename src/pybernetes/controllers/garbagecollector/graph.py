@@ -98,7 +98,7 @@ Action = Attempt | Orphan | Invalid
 
 
 def invalid_message(node: Node, owner_uid: str) -> str:
-    """The text of OwnerRefInvalidNamespace."""
+    """The text of the event OwnerRefInvalidNamespace."""
     owner = next(owner for owner in node.owners if owner.uid == owner_uid)
     named = Identity(owner.api_version, owner.kind, node.namespace, owner.name, owner.uid)
     return f'ownerRef {named} does not exist in namespace "{node.namespace}"'
@@ -122,7 +122,7 @@ class AbsentOwners:
 
 
 class Graph:
-    """All nodes by uid."""
+    """All nodes by uid: objects that were seen, and owners that were only named so far."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}

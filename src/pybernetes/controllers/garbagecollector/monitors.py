@@ -38,14 +38,14 @@ class Unknown(Again):
 
 
 class Listener(Protocol):
-    """Who is told."""
+    """Who is told of each change: the graph."""
 
     def listed(self, resource: Resource, objects: Sequence[Partial]) -> None:
         """All objects of a resource: others are gone."""
         ...
 
     def seen(self, resource: Resource, event: WatchEvent[Partial]) -> None:
-        """One change."""
+        """One change of an object of the resource, in the order in which the server made them."""
         ...
 
 
@@ -87,7 +87,7 @@ class Monitors:
             self._look.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Watches, and looks for new and gone resources, until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 try:

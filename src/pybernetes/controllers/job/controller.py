@@ -32,7 +32,7 @@ from ..framework import (
 from . import pods as jobpods
 from . import util
 from .backoff import Backoff
-from .plan import Round, Wanted
+from .plan import Changes, Round
 
 BATCH_SECONDS = 0.1  # changes of pods and of the status are gathered before a sync (upstream: 1 s)
 ORPHAN = "orphan"  # first part of the keys of pods that may have to lose the finalizer
@@ -168,11 +168,11 @@ class JobController(Controller):
         pods = await claims.claim(owned_and_orphans(self._pods, job), finalizer=util.TRACKING_FINALIZER)
         released = frozenset(self._released.get(key, ()))
         current = Round(job, pods, released, self._backoffs.get(key, Backoff()), self.now())
-        wanted = current.decide(satisfied)
-        error = await self._act(key, current, wanted)
-        changed = current.conclude(wanted, satisfied)
-        if wanted.again is not None:
-            self.queue.add_after(key, wanted.again)
+        changes = current.decide(satisfied)
+        error = await self._act(key, current, changes)
+        changed = current.conclude(changes, satisfied)
+        if changes.again is not None:
+            self.queue.add_after(key, changes.again)
         try:
             await self._track(key, current, changed)
         except StatusError as conflict:
@@ -183,27 +183,27 @@ class JobController(Controller):
         if error is not None:
             raise error
 
-    async def _act(self, key: Key, current: Round, wanted: Wanted) -> Exception | None:
-        if wanted.delete:
-            done, error = await self._delete(key, current.job, wanted)
+    async def _act(self, key: Key, current: Round, changes: Changes) -> Exception | None:
+        if changes.delete:
+            done, error = await self._delete(key, current.job, changes)
             current.deleted(done)
             return error
-        if wanted.create:
-            made, error = await self._create(key, current, wanted)
+        if changes.create:
+            made, error = await self._create(key, current, changes)
             current.active += made
             return error
         return None
 
-    async def _delete(self, key: Key, job: batch.Job, wanted: Wanted) -> tuple[list[core.Pod], Exception | None]:
+    async def _delete(self, key: Key, job: batch.Job, changes: Changes) -> tuple[list[core.Pod], Exception | None]:
         """A pod of a failed job keeps its finalizer, to be counted; one too many is let go."""
-        if not wanted.end:
-            self._expected.expect(key, deletions=[pod.metadata.uid for pod in wanted.delete])
+        if not changes.end:
+            self._expected.expect(key, deletions=[pod.metadata.uid for pod in changes.delete])
         done: list[core.Pod] = []
         errors: list[Exception] = []
 
         async def delete(pod: core.Pod) -> None:
             try:
-                if not wanted.end and util.has_finalizer(pod):
+                if not changes.end and util.has_finalizer(pod):
                     await self._remove_finalizer(pod)
                 await self.pods_control.delete(pod, job)
                 done.append(pod)
@@ -214,19 +214,19 @@ class JobController(Controller):
                 else:
                     errors.append(error)
 
-        await bounded(wanted.delete, delete)
+        await bounded(changes.delete, delete)
         return done, errors[0] if errors else None
 
-    async def _create(self, key: Key, current: Round, wanted: Wanted) -> tuple[int, Exception | None]:
+    async def _create(self, key: Key, current: Round, changes: Changes) -> tuple[int, Exception | None]:
         job = current.job
         template = jobpods.pod_template(job)
-        self._expected.expect(key, additions=wanted.create)
+        self._expected.expect(key, additions=changes.create)
         attempted = 0
 
         def pod(number: int) -> core.Pod:
-            if not wanted.indexes:
+            if not changes.indexes:
                 return pod_from_template(template, job)
-            index = wanted.indexes[number]
+            index = changes.indexes[number]
             of_index = jobpods.template_of_index(template, job, index, current.delayed.get(index))
             return pod_from_template(of_index, job, jobpods.name_prefix(job, index))
 
@@ -244,8 +244,8 @@ class JobController(Controller):
                 if not made:
                     self._expected.created(key)
 
-        made, error = await slow_start(wanted.create, create)
-        self._expected.created(key, wanted.create - attempted)
+        made, error = await slow_start(changes.create, create)
+        self._expected.created(key, changes.create - attempted)
         return made, error
 
     async def _track(self, key: Key, current: Round, changed: bool) -> None:

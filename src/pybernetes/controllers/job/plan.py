@@ -22,7 +22,7 @@ MAX_UNCOUNTED = 500  # uids in the status: more would make the object too large
 
 
 @dataclass
-class Wanted:
+class Changes:
     """What a sync does to pods. `delete` holds active ones; `end` says that the job is over for them."""
 
     delete: list[core.Pod] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Wanted:
 
 
 class Round:
-    """One sync: counts, then verdict, then `wanted`; after the doing `status` tells what is to be written.
+    """One sync: counts, then verdict, then `decide`; after the doing `status` tells what is to be written.
 
     `released` are uids of pods whose finalizer was removed already, which the cache has not shown yet.
     """
@@ -93,20 +93,20 @@ class Round:
 
     # --- is it over?
 
-    def decide(self, satisfied: bool) -> Wanted:
+    def decide(self, satisfied: bool) -> Changes:
         """What to do about the pods; `satisfied`: the cache has seen all earlier creations and deletions."""
         job = self.job
         if job.status.start_time is None and not util.is_suspended(job):
             job.status.start_time = self.now
-        wanted = Wanted()
-        self.verdict = self._earlier_verdict() or self._failure(wanted)
+        changes = Changes()
+        self.verdict = self._earlier_verdict() or self._failure(changes)
         if util.is_indexed(job):
             self._count_indexes()
         if self.verdict is not None:
-            wanted.delete, wanted.end = list(self.active_pods), True
+            changes.delete, changes.end = list(self.active_pods), True
         elif satisfied and job.metadata.deletion_timestamp is None:
-            self._manage(wanted)
-        return wanted
+            self._manage(changes)
+        return changes
 
     def _earlier_verdict(self) -> batch.JobCondition | None:
         conditions = self.job.status.conditions
@@ -118,7 +118,7 @@ class Round:
             return self.condition("Failed", target.reason, target.message)
         return None
 
-    def _failure(self, wanted: Wanted) -> batch.JobCondition | None:
+    def _failure(self, changes: Changes) -> batch.JobCondition | None:
         job, spec = self.job, self.job.spec
         if spec.pod_failure_policy is not None:
             for pod in self.pods:
@@ -134,7 +134,7 @@ class Round:
         if self.now >= end:
             text = "Job was active longer than specified deadline"
             return self.condition("FailureTarget", "DeadlineExceeded", text)
-        wanted.again = (end - self.now).total_seconds()
+        changes.again = (end - self.now).total_seconds()
         return None
 
     def _restarted_too_often(self) -> bool:
@@ -193,20 +193,20 @@ class Round:
 
     # --- how many pods?
 
-    def _manage(self, wanted: Wanted) -> None:
-        wanted.managed = True
+    def _manage(self, changes: Changes) -> None:
+        changes.managed = True
         job = self.job
         if util.is_suspended(job):
-            wanted.delete = list(self.active_pods)
+            changes.delete = list(self.active_pods)
             return
         target = self._target()
         surplus = self._surplus(max(0, self.active - target))[:BURST]
         if surplus:
-            wanted.delete = surplus
+            changes.delete = surplus
             return
         missing = target - self.active - (self.terminating if util.only_replaces_failed(job) else 0)
         if missing > 0:
-            self._create(min(missing, BURST), wanted)
+            self._create(min(missing, BURST), changes)
 
     def _target(self) -> int:
         spec = self.job.spec
@@ -219,26 +219,26 @@ class Round:
         """At least so many: pods of one index twice or of no index first."""
         rest, doomed = list(self.active_pods), []
         if util.is_indexed(self.job):
-            kept: dict[int, core.Pod] = {}
+            by_index: dict[int, core.Pod] = {}
             for pod in sorted(rest, key=_deletion_key, reverse=True):
                 index = util.valid_index(pod, self.job)
-                if index is None or index in kept:
+                if index is None or index in by_index:
                     doomed.append(pod)
                 else:
-                    kept[index] = pod
-            rest = list(kept.values())
+                    by_index[index] = pod
+            rest = list(by_index.values())
         if len(doomed) < least:
             doomed += sorted(rest, key=_deletion_key)[: least - len(doomed)]
         return doomed
 
-    def _create(self, count: int, wanted: Wanted) -> None:
+    def _create(self, count: int, changes: Changes) -> None:
         job = self.job
         if not util.is_indexed(job):
             wait = self.backoff.remaining(self.now)
             if wait > 0:
-                wanted.again = _sooner(wanted.again, wait)
+                changes.again = _sooner(changes.again, wait)
             else:
-                wanted.create = count
+                changes.create = count
             return
         taken = self._taken_indexes()
         if util.per_index(job):
@@ -246,14 +246,14 @@ class Round:
             waits = {index: wait for index, wait in waits.items() if wait > 0}
             indexes = (taken | Indexes.of(waits)).first_missing(count, job.spec.completions or 0)
             if len(indexes) < count and waits:
-                wanted.again = _sooner(wanted.again, min(waits.values()))
+                changes.again = _sooner(changes.again, min(waits.values()))
         else:
             wait = self.backoff.remaining(self.now)
             if wait > 0:
-                wanted.again = _sooner(wanted.again, wait)
+                changes.again = _sooner(changes.again, wait)
                 return
             indexes = taken.first_missing(count, job.spec.completions or 0)
-        wanted.indexes, wanted.create = indexes, len(indexes)
+        changes.indexes, changes.create = indexes, len(indexes)
 
     def _taken_indexes(self) -> Indexes:
         """Those that are over, or have a pod that runs or must end first."""
@@ -277,16 +277,16 @@ class Round:
         self.terminating += len(pods)
         self.ready -= sum(map(is_ready, pods))
 
-    def conclude(self, wanted: Wanted, satisfied: bool) -> bool:
+    def conclude(self, changes: Changes, satisfied: bool) -> bool:
         """Conditions from what was done; whether the status must be written. Before `track`."""
         status = self.job.status
-        if wanted.end:
+        if changes.end:
             if self.active > 0 or not satisfied:
                 self.verdict = None  # not over while pods are left, or may be there unseen
         elif self._complete():
             text = "Reached expected number of succeeded pods"
             self.verdict = self.condition("SuccessCriteriaMet", "CompletionsReached", text)
-        changed = self._suspension() if wanted.managed and self.verdict is None else False
+        changed = self._suspension() if changes.managed and self.verdict is None else False
         counts = (self.active, self.ready, self.terminating)
         changed = changed or counts != (status.active, status.ready, status.terminating)
         status.active, status.ready, status.terminating = counts
@@ -310,18 +310,18 @@ class Round:
             self.job.status.start_time = self.now
         return changed
 
-    def ensure(self, wanted: batch.JobCondition) -> bool:
+    def ensure(self, new: batch.JobCondition) -> bool:
         """Sets a condition; one that is not there is not added as False."""
         conditions = self.job.status.conditions
-        known = condition(conditions, wanted.type)
-        if known is not None:
-            if (known.status, known.reason, known.message) == (wanted.status, wanted.reason, wanted.message):
+        present = condition(conditions, new.type)
+        if present is not None:
+            if (present.status, present.reason, present.message) == (new.status, new.reason, new.message):
                 return False
-            conditions[conditions.index(known)] = wanted
+            conditions[conditions.index(present)] = new
             return True
-        if wanted.status == "False":
+        if new.status == "False":
             return False
-        conditions.append(wanted)
+        conditions.append(new)
         return True
 
     # --- tracking: the status first says which pods it counts, then their finalizers go
@@ -329,10 +329,10 @@ class Round:
     def track(self) -> tuple[list[core.Pod], bool, bool]:
         """Pods whose finalizer goes, whether the status must be written before, whether all could be taken."""
         status = self.job.status
-        kept = {pod.metadata.uid for pod in self.tracked()}
+        uids = {pod.metadata.uid for pod in self.tracked()}
         self.uncounted = clone(self.uncounted)
         status.uncounted_terminated_pods = self.uncounted
-        flush = self.settle(kept)
+        flush = self.settle(uids)
         before = {*self.uncounted.succeeded, *self.uncounted.failed}
         release: list[core.Pod] = []
         new_indexes: set[int] = set()
@@ -398,11 +398,11 @@ class Round:
         conditions.append(verdict)
         return True
 
-    def settle(self, kept: Collection[str]) -> bool:
+    def settle(self, uids: Collection[str]) -> bool:
         """Uncounted pods whose finalizer is gone become numbers; whether there were some."""
         status, uncounted = self.job.status, self.uncounted
-        succeeded = [uid for uid in uncounted.succeeded if uid in kept]
-        failed = [uid for uid in uncounted.failed if uid in kept]
+        succeeded = [uid for uid in uncounted.succeeded if uid in uids]
+        failed = [uid for uid in uncounted.failed if uid in uids]
         changed = (succeeded, failed) != (uncounted.succeeded, uncounted.failed)
         status.succeeded += len(uncounted.succeeded) - len(succeeded)
         status.failed += len(uncounted.failed) - len(failed)

@@ -46,24 +46,24 @@ class Emptied:
 
 def failures(emptied: Emptied) -> dict[str, tuple[str, str]]:
     """type -> (reason, message) of the conditions that are True."""
-    found: dict[str, tuple[str, str]] = {}
+    failing: dict[str, tuple[str, str]] = {}
     if emptied.undiscovered:
         groups = ", ".join(f"{name}: {why}" for name, why in sorted(emptied.undiscovered.items()))
         why = f"unable to retrieve the complete list of server APIs: {groups}"
         message = f"Discovery failed for some groups, {len(emptied.undiscovered)} failing: {why}"
-        found["NamespaceDeletionDiscoveryFailure"] = ("DiscoveryFailed", message)
+        failing["NamespaceDeletionDiscoveryFailure"] = ("DiscoveryFailed", message)
     if emptied.errors:
         message = f"Failed to delete all resource types, {len(emptied.errors)} remaining: {aggregate(emptied.errors)}"
-        found["NamespaceDeletionContentFailure"] = ("ContentDeletionFailed", message)
+        failing["NamespaceDeletionContentFailure"] = ("ContentDeletionFailed", message)
     if emptied.remaining:
         texts = sorted(f"{name} has {count} resource instances" for name, count in emptied.remaining.items())
         message = f"Some resources are remaining: {', '.join(texts)}"
-        found["NamespaceContentRemaining"] = ("SomeResourcesRemain", message)
+        failing["NamespaceContentRemaining"] = ("SomeResourcesRemain", message)
     if emptied.finalizers:
         texts = sorted(f"{name} in {count} resource instances" for name, count in emptied.finalizers.items())
         message = f"Some content in the namespace has finalizers remaining: {', '.join(texts)}"
-        found["NamespaceFinalizersRemaining"] = ("SomeFinalizersRemain", message)
-    return found
+        failing["NamespaceFinalizersRemaining"] = ("SomeFinalizersRemain", message)
+    return failing
 
 
 def aggregate(texts: Sequence[str]) -> str:
@@ -73,23 +73,23 @@ def aggregate(texts: Sequence[str]) -> str:
 
 
 def conditions_of(
-    known: Sequence[core.NamespaceCondition], failing: Mapping[str, tuple[str, str]], now: datetime
+    current: Sequence[core.NamespaceCondition], failing: Mapping[str, tuple[str, str]], now: datetime
 ) -> list[core.NamespaceCondition]:
     """All of upstream's conditions; a time changes only with the status."""
-    result = [c for c in known if c.type not in CONDITIONS]
-    before = {c.type: c for c in known}
-    made: list[core.NamespaceCondition] = []
+    result = [c for c in current if c.type not in CONDITIONS]
+    before = {c.type: c for c in current}
+    conditions: list[core.NamespaceCondition] = []
     for type_, well in CONDITIONS.items():
         status = "True" if type_ in failing else "False"
         reason, message = failing.get(type_, well)
         old = before.get(type_)
         since = old.last_transition_time if old is not None and old.status == status else now.replace(microsecond=0)
-        made.append(
+        conditions.append(
             core.NamespaceCondition(
                 type=type_, status=status, reason=reason, message=message, last_transition_time=since
             )
         )
-    return [*result, *made]
+    return [*result, *conditions]
 
 
 def graceful_estimate(pods: Sequence[core.Pod], deleted_at: datetime, now: datetime) -> int:

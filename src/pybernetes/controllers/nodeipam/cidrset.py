@@ -50,7 +50,7 @@ class CIDRSet:
         self._used |= self._bits(part)
 
     def release(self, part: Network) -> None:
-        """They are free again."""
+        """All parts that this network touches are free again; ValueError where it lies outside."""
         self._used &= ~self._bits(part)
 
     def _part(self, index: int) -> Network:

@@ -23,7 +23,7 @@ def sets_of(options: Options) -> list[CIDRSet]:
 
 
 def networks(text: str) -> list[Network]:
-    """Of a comma-separated flag."""
+    """The networks of a comma-separated flag; ValueError where one cannot be read."""
     return [ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 

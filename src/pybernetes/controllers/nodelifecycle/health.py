@@ -53,7 +53,7 @@ class Verdict:
 
 
 def examine(
-    node: core.Node, renewed: str, known: Health | None, now: datetime, grace: timedelta, startup: timedelta
+    node: core.Node, renewed: str, before: Health | None, now: datetime, grace: timedelta, startup: timedelta
 ) -> Verdict:
     """One look; `renewed` is the lease's renewTime, `known` what the last look left.
 
@@ -62,13 +62,13 @@ def examine(
     ready = condition(node.status.conditions, "Ready")
     created = node.metadata.creation_timestamp
     heartbeat = ready.last_heartbeat_time if ready is not None else None
-    if known is None:
+    if before is None:
         fresh = ready is None and created is not None
         health = Health(created if fresh and created is not None else now, heartbeat)
-    elif known.heartbeat != heartbeat:
-        health = replace(known, heard=now, heartbeat=heartbeat)
+    elif before.heartbeat != heartbeat:
+        health = replace(before, heard=now, heartbeat=heartbeat)
     else:
-        health = known
+        health = before
     if renewed and renewed > health.renewed:
         health = replace(health, heard=now, renewed=renewed)
     observed = ready.status if ready is not None else "Unknown"
@@ -83,21 +83,21 @@ def unknown_conditions(node: core.Node, now: datetime) -> list[core.NodeConditio
     """The node's conditions with all that the kubelet reports Unknown."""
     now = now.replace(microsecond=0)
     result: list[core.NodeCondition] = []
-    for found in node.status.conditions:
-        if found.type not in KUBELET_CONDITIONS or found.status == "Unknown":
-            result.append(found)
+    for current in node.status.conditions:
+        if current.type not in KUBELET_CONDITIONS or current.status == "Unknown":
+            result.append(current)
             continue
         result.append(
             core.NodeCondition(
-                type=found.type,
+                type=current.type,
                 status="Unknown",
                 reason="NodeStatusUnknown",
                 message="Kubelet stopped posting node status.",
-                last_heartbeat_time=found.last_heartbeat_time,
+                last_heartbeat_time=current.last_heartbeat_time,
                 last_transition_time=now,
             )
         )
-    there = {found.type for found in node.status.conditions}
+    there = {current.type for current in node.status.conditions}
     result.extend(
         core.NodeCondition(
             type=type_,
@@ -115,27 +115,27 @@ def unknown_conditions(node: core.Node, now: datetime) -> list[core.NodeConditio
 
 def no_schedule_taints(node: core.Node, now: datetime) -> list[core.Taint] | None:
     """The node's taints with those NoSchedule ones that its conditions ask for; None if they are right."""
-    wanted = [
-        TAINTS[found.type][found.status]
-        for found in node.status.conditions
-        if found.status in TAINTS.get(found.type, ())
+    keys = [
+        TAINTS[condition.type][condition.status]
+        for condition in node.status.conditions
+        if condition.status in TAINTS.get(condition.type, ())
     ]
     if node.spec.unschedulable:
-        wanted.append(UNSCHEDULABLE)
+        keys.append(UNSCHEDULABLE)
     there = {t.key for t in node.spec.taints if t.effect == "NoSchedule" and t.key in OWN_TAINTS}
-    if there == set(wanted):
+    if there == set(keys):
         return None
-    kept = [t for t in node.spec.taints if t.effect != "NoSchedule" or t.key not in OWN_TAINTS or t.key in wanted]
-    return [*kept, *(taint(key, "NoSchedule", now) for key in wanted if key not in there)]
+    taints = [t for t in node.spec.taints if t.effect != "NoSchedule" or t.key not in OWN_TAINTS or t.key in keys]
+    return [*taints, *(taint(key, "NoSchedule", now) for key in keys if key not in there)]
 
 
 def no_execute_taints(node: core.Node, key: str, now: datetime) -> list[core.Taint] | None:
     """The node's taints with the NoExecute one of its state (not-ready, unreachable, "": neither); None if right."""
     others = {NOT_READY, UNREACHABLE} - {key}
-    kept = [t for t in node.spec.taints if t.effect != "NoExecute" or t.key not in others]
+    taints = [t for t in node.spec.taints if t.effect != "NoExecute" or t.key not in others]
     if key and not has_taint(node, key):
-        kept.append(taint(key, "NoExecute", now))
-    return kept if kept != node.spec.taints else None
+        taints.append(taint(key, "NoExecute", now))
+    return taints if taints != node.spec.taints else None
 
 
 def taint(key: str, effect: str, now: datetime) -> core.Taint:

@@ -70,7 +70,7 @@ class SlowTainter:
             waiting.pop(name, None)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Writes what is due, zone by zone at its rate, until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()

@@ -101,12 +101,12 @@ def requests_of(pods: Sequence[core.Pod], resource: str, container: str = "") ->
 
 def utilization(metrics: Mapping[str, Sample], requests: Mapping[str, int]) -> tuple[int, int]:
     """Percent of the requests, and the average value."""
-    known = {name: sample.value for name, sample in metrics.items() if name in requests}
-    asked = sum(requests[name] for name in known)
+    values = {name: sample.value for name, sample in metrics.items() if name in requests}
+    asked = sum(requests[name] for name in values)
     if asked == 0:
         raise Unknown("no metrics returned matched known pods")
-    used = sum(known.values())
-    return used * 100 // asked, used // len(known)
+    used = sum(values.values())
+    return used * 100 // asked, used // len(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ def by_ratio(current: int, ratio: float, pods: Sequence[core.Pod], settings: Set
 
 def per_pod(replicas: int, value: int, target: int, settings: Settings) -> tuple[int, int]:
     """Replicas for a value that all pods share, and the share of each."""
-    wanted = replicas
+    proposed = replicas
     if replicas == 0 or not settings.small(value / (target * replicas)):
-        wanted = math.ceil(value / target)
-    return wanted, math.ceil(value / replicas) if replicas else value
+        proposed = math.ceil(value / target)
+    return proposed, math.ceil(value / replicas) if replicas else value

@@ -41,11 +41,11 @@ class MetricsClient:
     async def resource(self, name: str, namespace: str, selector: str, container: str = "") -> dict[str, Sample]:
         """A resource's use by pod; of one container where it is named."""
         path = f"{RESOURCE}/namespaces/{namespace}/pods?{urlencode({'labelSelector': selector})}"
-        found = await self._get(path, "pods.metrics.k8s.io", "resource")
-        if not found.get("items"):
+        answer = await self._get(path, "pods.metrics.k8s.io", "resource")
+        if not answer.get("items"):
             raise Unknown("no metrics returned from resource metrics API")
         samples = {}
-        for item in found["items"]:
+        for item in answer["items"]:
             value = _use(item, name, container)
             if value is not None:
                 window = timedelta(seconds=parse_duration(item.get("window") or "1m"))
@@ -56,8 +56,8 @@ class MetricsClient:
         """A custom metric by pod."""
         query = {"labelSelector": selector, "metricLabelSelector": selector_text(metric)}
         path = f"{CUSTOM}/namespaces/{namespace}/pods/*/{quote(metric.name, safe='')}?{urlencode(query)}"
-        found = await self._get(path, "pods.custom.metrics.k8s.io", "custom")
-        if not found.get("items"):
+        answer = await self._get(path, "pods.custom.metrics.k8s.io", "custom")
+        if not answer.get("items"):
             raise Unknown("no metrics returned from custom metrics API")
         return {
             item["describedObject"]["name"]: Sample(
@@ -65,7 +65,7 @@ class MetricsClient:
                 parse_time(item["timestamp"]),
                 timedelta(seconds=item.get("windowSeconds") or WINDOW.total_seconds()),
             )
-            for item in found["items"]
+            for item in answer["items"]
         }
 
     async def object(
@@ -80,21 +80,21 @@ class MetricsClient:
         group = about.api_version.partition("/")[0] if "/" in about.api_version else ""
         kind = f"{plural(about.kind)}.{group}" if group else plural(about.kind)
         place = f"{kind}/{about.name}" if about.kind != "Namespace" else "metrics"
-        found = await self._get(
+        answer = await self._get(
             f"{CUSTOM}/namespaces/{namespace}/{place}/{name}?{query}", f"{kind}.custom.metrics.k8s.io", "custom"
         )
-        if not found.get("items"):
+        if not answer.get("items"):
             raise Unknown("no metrics returned from custom metrics API")
-        return Quantity.parse(found["items"][0]["value"]).milli_value()
+        return Quantity.parse(answer["items"][0]["value"]).milli_value()
 
     async def external(self, metric: autoscaling.MetricIdentifier, namespace: str) -> int:
         """The sum of an external metric."""
         query = urlencode({"labelSelector": selector_text(metric)})
         path = f"{EXTERNAL}/namespaces/{namespace}/{quote(metric.name, safe='')}?{query}"
-        found = await self._get(path, f"{metric.name}.external.metrics.k8s.io", "external")
-        if not found.get("items"):
+        answer = await self._get(path, f"{metric.name}.external.metrics.k8s.io", "external")
+        if not answer.get("items"):
             raise Unknown("no metrics returned from external metrics API")
-        return sum(Quantity.parse(item["value"]).milli_value() for item in found["items"])
+        return sum(Quantity.parse(item["value"]).milli_value() for item in answer["items"])
 
 
 def _use(item: Any, resource: str, container: str) -> int | None:

@@ -15,13 +15,13 @@ HPA = autoscaling.HorizontalPodAutoscaler
 def set_condition(hpa: HPA, type: str, status: str, reason: str, message: str, now: datetime) -> None:
     """Adds or replaces in place; the time moves only where the status changes."""
     conditions = hpa.status.conditions
-    known = condition(conditions, type)
-    if known is None:
-        known = autoscaling.HorizontalPodAutoscalerCondition(type=type)
-        conditions.append(known)
-    if known.status != status:
-        known.status, known.last_transition_time = status, now.replace(microsecond=0)
-    known.reason, known.message = reason, message
+    present = condition(conditions, type)
+    if present is None:
+        present = autoscaling.HorizontalPodAutoscalerCondition(type=type)
+        conditions.append(present)
+    if present.status != status:
+        present.status, present.last_transition_time = status, now.replace(microsecond=0)
+    present.reason, present.message = reason, message
 
 
 def scale_path(hpa: HPA) -> str:

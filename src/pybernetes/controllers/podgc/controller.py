@@ -30,7 +30,7 @@ class PodGCController(Controller):
         return (self.every(CHECK_SECONDS, self.collect),)
 
     async def collect(self) -> None:
-        """Once."""
+        """Looks at all pods once. StatusError where one cannot be deleted; the next look tries again."""
         pods = list(self._pods.list())
         nodes = {node.metadata.name: node for node in self._nodes.list()}
         threshold = self.context.options.terminated_pod_gc_threshold

@@ -38,13 +38,13 @@ def surplus(pods: Iterable[core.Pod], threshold: int) -> list[Deletion]:
 
 def out_of_service(pods: Iterable[core.Pod], nodes: Mapping[str, core.Node]) -> list[Deletion]:
     """Terminating pods of nodes that are not ready and tainted as out of service."""
-    found: list[Deletion] = []
+    deletions: list[Deletion] = []
     for pod in pods:
         node = nodes.get(pod.spec.node_name)
         if pod.metadata.deletion_timestamp is None or node is None or not _out_of_service(node):
             continue
-        found.append(Deletion(pod, "PodGC: node is out-of-service"))
-    return found
+        deletions.append(Deletion(pod, "PodGC: node is out-of-service"))
+    return deletions
 
 
 def _out_of_service(node: core.Node) -> bool:

@@ -239,7 +239,7 @@ class SetController(Controller, Generic[W]):
 
 
 class ReplicaSetController(SetController[apps.ReplicaSet]):
-    """Replica sets."""
+    """Replica sets as they are: `view` is the object itself."""
 
     name = "replicaset-controller"
     queue_name = "replicaset"

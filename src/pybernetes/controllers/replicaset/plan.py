@@ -67,8 +67,8 @@ def status_of(
     """The status that the pods amount to; `failure` is reason and message of what could not be done in this sync."""
     template = rs.spec.template.metadata.labels.items()
     conditions = list(rs.status.conditions)
-    known = condition(conditions, "ReplicaFailure")
-    if failure is not None and known is None:
+    present = condition(conditions, "ReplicaFailure")
+    if failure is not None and present is None:
         conditions.append(
             apps.ReplicaSetCondition(
                 type="ReplicaFailure",
@@ -78,7 +78,7 @@ def status_of(
                 last_transition_time=now.replace(microsecond=0),
             )
         )
-    elif failure is None and known is not None:
+    elif failure is None and present is not None:
         conditions = without_condition(conditions, "ReplicaFailure")
     return apps.ReplicaSetStatus(
         replicas=len(pods),

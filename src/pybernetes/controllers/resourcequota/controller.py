@@ -60,7 +60,7 @@ class _Deletions:
 
 
 class ResourceQuotaController(Controller):
-    """One queue of quotas."""
+    """One queue of quotas; namespaces in which something went away wait a little, for more to go."""
 
     name = "resourcequota-controller"
 
@@ -102,7 +102,7 @@ class ResourceQuotaController(Controller):
             self.replenish(old.metadata.namespace)
 
     def replenish(self, namespace: str) -> None:
-        """Something went away there."""
+        """Counts the quotas of a namespace anew soon: something that they count went away there."""
         for quota in self._quotas.list(namespace) if namespace else ():
             self.queue.add_after((quota.metadata.namespace, quota.metadata.name), DEBOUNCE)
 

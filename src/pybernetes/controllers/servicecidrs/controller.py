@@ -20,7 +20,7 @@ REFERENCED = "There are still IPAddresses referencing the ServiceCIDR, please re
 
 
 class ServiceCIDRsController(Controller):
-    """One queue of ranges."""
+    """One queue of ranges; an address that goes may let a leaving range go."""
 
     name = "service-cidr-controller"
     account = "service-cidrs-controller"

@@ -21,8 +21,8 @@ def networks_of(cidr: networking.ServiceCIDR) -> list[Network]:
 
 def is_serving(cidr: networking.ServiceCIDR) -> bool:
     """Whether addresses may be taken from it."""
-    found = condition(cidr.status.conditions, "Ready")
-    return cidr.metadata.deletion_timestamp is None and (found is None or found.status == "True")
+    ready = condition(cidr.status.conditions, "Ready")
+    return cidr.metadata.deletion_timestamp is None and (ready is None or ready.status == "True")
 
 
 def contains(network: Network, part: Network) -> bool:
@@ -47,10 +47,10 @@ def with_ready(
     conditions: Sequence[meta.Condition], status: str, reason: str, message: str, now: datetime
 ) -> list[meta.Condition] | None:
     """The conditions with Ready so; None if it is."""
-    known = condition(conditions, "Ready")
-    if known is not None and (known.status, known.reason, known.message) == (status, reason, message):
+    ready = condition(conditions, "Ready")
+    if ready is not None and (ready.status, ready.reason, ready.message) == (status, reason, message):
         return None
-    moved = known is None or known.status != status
-    since = now.replace(microsecond=0) if moved or known is None else known.last_transition_time
-    ready = meta.Condition(type="Ready", status=status, reason=reason, message=message, last_transition_time=since)
-    return [*(c for c in conditions if c.type != "Ready"), ready]
+    moved = ready is None or ready.status != status
+    since = now.replace(microsecond=0) if moved or ready is None else ready.last_transition_time
+    new = meta.Condition(type="Ready", status=status, reason=reason, message=message, last_transition_time=since)
+    return [*(c for c in conditions if c.type != "Ready"), new]

@@ -156,11 +156,11 @@ def claim_owners(ss: apps.StatefulSet, pod: core.Pod, claim: core.PersistentVolu
     rest = [ref for ref in claim.metadata.owner_references if ref.uid not in (ss.metadata.uid, pod.metadata.uid)]
     if any(ref.controller for ref in rest):
         return list(claim.metadata.owner_references)  # another controller's: hands off
-    kept = {ref.uid: ref for ref in claim.metadata.owner_references}
+    present = {ref.uid: ref for ref in claim.metadata.owner_references}
     if wants_set:
-        rest.append(kept.get(ss.metadata.uid) or controller_ref(ss))
+        rest.append(present.get(ss.metadata.uid) or controller_ref(ss))
     if wants_pod:
-        rest.append(kept.get(pod.metadata.uid) or controller_ref(pod))
+        rest.append(present.get(pod.metadata.uid) or controller_ref(pod))
     return rest
 
 
@@ -177,7 +177,7 @@ def claim_is_stale(pod: core.Pod, claim: core.PersistentVolumeClaim) -> bool:
 
 @dataclass(frozen=True)
 class CreatePod:
-    """With its claims."""
+    """The pod is missing; those of its claims that are missing, too, are created before it."""
 
     pod: core.Pod
 

@@ -35,7 +35,7 @@ class TTLController(Controller):
         return str(BOUNDARIES[self._step][2])
 
     async def sync(self, key: Key) -> None:
-        """Writes the annotation."""
+        """Writes the annotation of one node, where it has another."""
         node = self._nodes.get(key[1])
         if node is None or node.metadata.annotations.get(ANNOTATION) == self._wanted:
             return

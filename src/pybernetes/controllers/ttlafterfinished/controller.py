@@ -11,7 +11,7 @@ from .plan import finished_at, time_left
 
 
 class TTLAfterFinishedController(Controller):
-    """One queue of jobs."""
+    """One queue of jobs; a finished one comes back when its time is over."""
 
     name = "ttl-after-finished-controller"
 

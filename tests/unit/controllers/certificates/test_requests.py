@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -224,3 +225,11 @@ def test_old_requests(given: certificates.CertificateSigningRequest, old: bool) 
 def test_a_request_whose_certificate_has_ended_is_old() -> None:
     ended = controloptions.authority(controloptions.key(), timedelta(hours=-1))
     assert is_old(decided("Approved", HOUR / 2, ended), NOW) is True
+
+
+@pytest.mark.parametrize("text", [b"-----BEGIN ", b"-----BEGIN A-----\n", b"-----BEGIN CERTIFICATE REQUEST-----\n"])
+def test_many_beginnings_are_read_in_one_pass(text: bytes) -> None:
+    start = time.process_time()
+    with pytest.raises(Unparsable):
+        parse(text * 100_000)
+    assert time.process_time() - start < 1

@@ -15,7 +15,7 @@ from .plan import recognized, review_of
 
 
 class CSRApprovingController(CertificateController):
-    """See the module."""
+    """One queue of requests; only those of kubelets are recognized, all others wait for a person."""
 
     name = "certificatesigningrequest-approving-controller"
     account = "certificate-controller"

@@ -27,7 +27,7 @@ class CSRCleanerController(Controller):
         return (self.every(CHECK_SECONDS, self.clean),)
 
     async def clean(self) -> None:
-        """Once."""
+        """Looks at all requests once, and deletes the old ones."""
         for csr in self._requests.list():
             if not is_old(csr, self.now()):
                 continue

@@ -28,11 +28,11 @@ def is_old(csr: certificates.CertificateSigningRequest, now: datetime) -> bool:
 
     if not csr.status.conditions:
         return older(csr.metadata.creation_timestamp, PENDING)
-    for found in csr.status.conditions:
-        over = found.type in ("Denied", "Failed") or (found.type == "Approved" and bool(csr.status.certificate))
-        if over and older(found.last_update_time, DECIDED):
+    for entry in csr.status.conditions:
+        over = entry.type in ("Denied", "Failed") or (entry.type == "Approved" and bool(csr.status.certificate))
+        if over and older(entry.last_update_time, DECIDED):
             return True
-        if found.type == "Approved" and csr.status.certificate:
+        if entry.type == "Approved" and csr.status.certificate:
             end = certificate_end(csr.status.certificate)
             if end is not None and now > end:
                 return True

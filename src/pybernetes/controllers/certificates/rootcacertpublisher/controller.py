@@ -27,7 +27,7 @@ class RootCACertPublisher(Controller):
 
     @classmethod
     def lacks(cls, options: Options) -> str:
-        """The certificate."""
+        """Nothing can be published without the CA's certificate."""
         return "" if options.root_ca else "--root-ca-file is not set"
 
     def _on_namespace(self, old: core.Namespace | None, new: core.Namespace | None) -> None:

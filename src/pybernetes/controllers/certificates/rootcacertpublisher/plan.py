@@ -18,14 +18,14 @@ DESCRIBED = (
 )
 
 
-def plan(known: core.ConfigMap | None, namespace: str, data: Mapping[str, str]) -> core.ConfigMap | None:
+def plan(present: core.ConfigMap | None, namespace: str, data: Mapping[str, str]) -> core.ConfigMap | None:
     """The config map to create (without a known one) or to update to; None if it is as it should be."""
-    if known is None:
+    if present is None:
         metadata = meta.ObjectMeta(name=NAME, namespace=namespace, annotations={DESCRIPTION: DESCRIBED})
         return core.ConfigMap(metadata=metadata, data=dict(data))
-    if known.data == data and known.metadata.annotations.get(DESCRIPTION):
+    if present.data == data and present.metadata.annotations.get(DESCRIPTION):
         return None
-    wanted = clone(known)
-    wanted.data = dict(data)
-    wanted.metadata.annotations[DESCRIPTION] = DESCRIBED
-    return wanted
+    result = clone(present)
+    result.data = dict(data)
+    result.metadata.annotations[DESCRIPTION] = DESCRIBED
+    return result

@@ -48,7 +48,7 @@ class CSRSigningController(CertificateController):
 
     @classmethod
     def lacks(cls, options: Options) -> str:
-        """A CA."""
+        """Nothing can be signed without a CA, one for all signers or one for each."""
         if options.signers or (options.cluster_signing_cert and options.cluster_signing_key):
             return ""
         return "--cluster-signing-cert-file and --cluster-signing-key-file are not set"

@@ -12,5 +12,5 @@ def lifetime(asked: int | None, longest: float) -> timedelta:
     limit = timedelta(seconds=longest)
     if asked is None:
         return limit
-    wanted = timedelta(seconds=asked)
-    return limit if wanted > limit else max(wanted, SHORTEST)
+    requested = timedelta(seconds=asked)
+    return limit if requested > limit else max(requested, SHORTEST)

@@ -13,7 +13,7 @@ ACCOUNTS = ("default",)
 
 
 class ServiceAccountsController(Controller):
-    """One queue of namespaces."""
+    """One queue of namespaces; an account that goes away queues its own."""
 
     name = "serviceaccount-controller"
     account = "service-account-controller"

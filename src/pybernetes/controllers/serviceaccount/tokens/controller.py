@@ -36,7 +36,7 @@ class ServiceAccountTokenController(Controller):
 
     @classmethod
     def lacks(cls, options: Options) -> str:
-        """The key."""
+        """No token can be signed without the private key."""
         return "" if options.service_account_private_key else "--service-account-private-key-file is not set"
 
     def _on_account(self, old: core.ServiceAccount | None, new: core.ServiceAccount | None) -> None:

@@ -57,16 +57,16 @@ def needs_token(secret: core.Secret) -> bool:
 
 def filled(secret: core.Secret, account: core.ServiceAccount, content: Content) -> core.Secret | None:
     """The secret as it should be; None if it is so. `content.token` is used where there is none yet."""
-    wanted = clone(secret)
+    result = clone(secret)
     if content.root_ca:
-        wanted.data["ca.crt"] = content.root_ca
-    if not wanted.data.get("namespace"):
-        wanted.data["namespace"] = secret.metadata.namespace.encode()
+        result.data["ca.crt"] = content.root_ca
+    if not result.data.get("namespace"):
+        result.data["namespace"] = secret.metadata.namespace.encode()
     if needs_token(secret):
-        wanted.data["token"] = content.token
-    wanted.metadata.annotations[ACCOUNT_NAME] = account.metadata.name
-    wanted.metadata.annotations[ACCOUNT_UID] = account.metadata.uid
-    return wanted if wanted != secret else None
+        result.data["token"] = content.token
+    result.metadata.annotations[ACCOUNT_NAME] = account.metadata.name
+    result.metadata.annotations[ACCOUNT_UID] = account.metadata.uid
+    return result if result != secret else None
 
 
 class Signer:
@@ -87,7 +87,7 @@ class Signer:
         self._id = base64.urlsafe_b64encode(hashlib.sha256(public).digest()).decode().rstrip("=")
 
     def sign(self, claims: dict[str, str]) -> bytes:
-        """The token."""
+        """The claims as a JWT, signed with the key that was given."""
         import jwt
 
         return jwt.encode(claims, self._key, self._algorithm, {"kid": self._id}).encode()

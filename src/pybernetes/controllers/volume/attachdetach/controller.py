@@ -22,9 +22,9 @@ from .plan import (
     Attach,
     Detach,
     MultiAttach,
+    Need,
     Volume,
     Wait,
-    Wanted,
     attachable,
     attached_of,
     means,
@@ -182,9 +182,9 @@ class AttachDetachController(Controller):
         bound = claim is not None and claim.spec.volume_name == volume and claim.metadata.uid == ref.uid
         return self._pods.by_index(BY_CLAIM, f"{ref.namespace}/{ref.name}") if bound else ()
 
-    def _wanted(self, name: str) -> Wanted:
+    def _wanted(self, name: str) -> Need:
         drivers = {driver.metadata.name: driver for driver in self._drivers.list()}
-        wanted = Wanted(attachable(self._volumes.get(name), drivers))
+        wanted = Need(attachable(self._volumes.get(name), drivers))
         if wanted.volume is None:
             return wanted
         for pod in self._pods_of(name):

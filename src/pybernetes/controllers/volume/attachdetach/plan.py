@@ -58,7 +58,7 @@ def needs_volumes(pod: core.Pod, node: core.Node | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Make the VolumeAttachment."""
+    """A VolumeAttachment has to be created; the driver's attacher does the rest."""
 
     volume: Volume
     node: str
@@ -92,7 +92,7 @@ Action = Attach | Detach | Wait | MultiAttach
 
 
 @dataclass(slots=True)
-class Wanted:
+class Need:
     """A volume's nodes, and the pods there that use it (namespace/name)."""
 
     volume: Volume | None
@@ -100,7 +100,7 @@ class Wanted:
 
 
 def plan(
-    wanted: Wanted,
+    need: Need,
     attachments: Sequence[storage.VolumeAttachment],
     nodes: Mapping[str, core.Node],
     since: Mapping[str, datetime],
@@ -113,14 +113,14 @@ def plan(
         node = attachment.spec.node_name
         held.append(node)
         going = attachment.metadata.deletion_timestamp is not None  # the driver is still detaching
-        if not going and node not in wanted.pods:
+        if not going and node not in need.pods:
             actions.append(_release(attachment, nodes.get(node), since.get(attachment.metadata.name, now), now))
-    volume = wanted.volume
-    for node in sorted(wanted.pods.keys() - set(held)) if volume is not None else ():
+    volume = need.volume
+    for node in sorted(need.pods.keys() - set(held)) if volume is not None else ():
         assert volume is not None
         others = [name for name in held if name != node]
         if volume.exclusive and others:
-            actions.append(MultiAttach(volume, node, _multi_attach(volume, wanted, others)))
+            actions.append(MultiAttach(volume, node, _multi_attach(volume, need, others)))
             continue
         actions.append(Attach(volume, node))
         held.append(node)
@@ -143,12 +143,12 @@ def means(attachment: storage.VolumeAttachment, unique_name: str) -> bool:
     if not unique_name.startswith(prefix):
         return False
     handle = unique_name.removeprefix(prefix)
-    found = Volume("", attachment.spec.attacher, handle, False)
-    return found.attachment_name(attachment.spec.node_name) == attachment.metadata.name
+    expected = Volume("", attachment.spec.attacher, handle, False)
+    return expected.attachment_name(attachment.spec.node_name) == attachment.metadata.name
 
 
-def _multi_attach(volume: Volume, wanted: Wanted, others: Iterable[str]) -> str:
-    users = sorted(pod for node in others for pod in wanted.pods.get(node, ()))
+def _multi_attach(volume: Volume, need: Need, others: Iterable[str]) -> str:
+    users = sorted(pod for node in others for pod in need.pods.get(node, ()))
     start = f'Multi-Attach error for volume "{volume.name}"'
     if not users:
         return f"{start} Volume is already exclusively attached to one node and can't be attached to another"

@@ -16,7 +16,7 @@ MESSAGE = "waiting for an external controller to expand this PVC"
 
 
 class PersistentVolumeExpander(Controller):
-    """One queue of claims."""
+    """One queue of claims; it enlarges nothing, but says who has to."""
 
     name = "persistentvolume-expander-controller"
     component = "volume_expand"

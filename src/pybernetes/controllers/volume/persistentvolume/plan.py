@@ -26,7 +26,7 @@ ZERO = Quantity.from_int(0)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event to record."""
+    """An event to record about the claim or the volume that was looked at."""
 
     type: str
     reason: str
@@ -246,7 +246,7 @@ def plan_bound(claim: core.PersistentVolumeClaim, volume: core.PersistentVolume 
 
 
 class VolumeAction(Enum):
-    """What a volume needs."""
+    """What has to be done about a volume."""
 
     AVAILABLE = 1  # it is free, or kept for a claim that has not come
     RECLAIM = 2  # its claim is gone

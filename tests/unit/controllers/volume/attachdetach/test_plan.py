@@ -18,9 +18,9 @@ from pybernetes.controllers.volume.attachdetach.plan import (
     Attach,
     Detach,
     MultiAttach,
+    Need,
     Volume,
     Wait,
-    Wanted,
     attachable,
     attached_of,
     means,
@@ -81,20 +81,20 @@ def test_needs_volumes() -> None:
 
 
 def test_attach_where_pods_are() -> None:
-    assert plan(Wanted(ONE, {"n": ["a/p"]}), [], {}, {}, NOW) == [Attach(ONE, "n")]
-    assert plan(Wanted(ONE, {"n": ["a/p"]}), [attachment("n")], {}, {}, NOW) == []
-    assert plan(Wanted(MANY, {"n": ["a/p"], "m": ["a/q"]}), [], {}, {}, NOW) == [Attach(MANY, "m"), Attach(MANY, "n")]
-    assert plan(Wanted(None, {"n": ["a/p"]}), [], {}, {}, NOW) == []
+    assert plan(Need(ONE, {"n": ["a/p"]}), [], {}, {}, NOW) == [Attach(ONE, "n")]
+    assert plan(Need(ONE, {"n": ["a/p"]}), [attachment("n")], {}, {}, NOW) == []
+    assert plan(Need(MANY, {"n": ["a/p"], "m": ["a/q"]}), [], {}, {}, NOW) == [Attach(MANY, "m"), Attach(MANY, "n")]
+    assert plan(Need(None, {"n": ["a/p"]}), [], {}, {}, NOW) == []
 
 
 def test_one_node_at_a_time() -> None:
-    wanted = Wanted(ONE, {"n": ["a/p"], "m": ["a/q"]})
+    wanted = Need(ONE, {"n": ["a/p"], "m": ["a/q"]})
     text = 'Multi-Attach error for volume "pv" Volume is already used by pod(s) q'
     assert plan(wanted, [attachment("m")], {}, {}, NOW) == [MultiAttach(ONE, "n", text)]
     assert plan(wanted, [], {}, {}, NOW) == [Attach(ONE, "m"), MultiAttach(ONE, "n", text)]
     held = attachment("m", deleting=True)
     text = 'Multi-Attach error for volume "pv" Volume is already exclusively attached to one node and can\'t be attached to another'
-    assert plan(Wanted(ONE, {"n": ["a/p"]}), [held], {}, {}, NOW) == [MultiAttach(ONE, "n", text)]
+    assert plan(Need(ONE, {"n": ["a/p"]}), [held], {}, {}, NOW) == [MultiAttach(ONE, "n", text)]
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_detach_once_unmounted_or_after_a_while(given: core.Node | None, waited:
     unneeded = attachment("n")
     since = {unneeded.metadata.name: NOW - timedelta(seconds=waited)}
     nodes = {"n": given} if given is not None else {}
-    actions = plan(Wanted(ONE), [unneeded], nodes, since, NOW)
+    actions = plan(Need(ONE), [unneeded], nodes, since, NOW)
     assert actions == [Detach(unneeded) if expected == "detach" else Wait(unneeded, float(expected))]
 
 
 def test_what_is_being_detached_is_left_alone() -> None:
-    assert plan(Wanted(ONE), [attachment("n", deleting=True)], {}, {}, NOW) == []
+    assert plan(Need(ONE), [attachment("n", deleting=True)], {}, {}, NOW) == []
 
 
 def test_nodes_show_what_is_attached_and_stays() -> None:
