@@ -146,6 +146,7 @@ class Resource:
     status: bool = False  # has the subresource status
     scale: ScalePaths | None = None
     parts: Mapping[str, Part] = field(default_factory=dict)  # further parts of the object, written as status is
+    unchecked: Sequence[str] = ()  # subresources whose handlers check and write as nobody's, e.g. a pod's binding
     # Names of all but status and scale, for discovery; routes.py answers those that are no part.
     subresources: Sequence[str] = ()
 
@@ -188,6 +189,11 @@ class Resource:
     def list_kind(self) -> str:
         """`PodList`."""
         return self.list_kind_name or f"{self.kind}List"
+
+    @property
+    def uncounted(self) -> tuple[str, ...]:
+        """Fields whose changes make no new generation; a custom resource without a subresource has its status like others."""
+        return ("metadata",) if self.custom and not self.status else ("metadata", "status")
 
     @property
     def stored_at(self) -> tuple[str, str, str]:

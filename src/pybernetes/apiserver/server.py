@@ -18,7 +18,7 @@ from pybernetes.store.compaction import DEFAULT_SECONDS, Compactor
 from pybernetes.store.types import Store
 from pybernetes.wire.http import Server, serve
 
-from .admission.chain import EMBEDDED, Services, admission_chain, admit
+from .admission.chain import EMBEDDED, AdmissionChain, Services, admission_chain
 from .authentication import openid
 from .authentication.chain import authenticators
 from .authentication.options import AuthenticationOptions
@@ -52,8 +52,10 @@ from .generic.options import WriteOptions
 from .generic.reader import CacheReader
 from .kinds import RESOURCES
 from .resource import Object, Resource
+from .services.allocator import ServiceAllocator
 from .services.keeper import ServiceKeeper
 from .services.options import ServiceOptions
+from .services.pool import Pool
 from .types import Attributes
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ NAMESPACES_MADE, ROLES_MADE, SERVICES_REPAIRED = HOOKS = (
     "rbac/bootstrap-roles",
     "start-service-ip-repair-controllers",
 )
+ADDRESSES, SERVICES = ("networking.k8s.io", "v1", "ipaddresses"), ("", "services")
 INTERNAL = ("ranges", "masterleases")  # kept beside the resources, and none
 
 
@@ -109,9 +112,9 @@ class APIServer:
         self.store = self._handlers.store
         services = self._admission_services()
         self._webhooks = services.webhooks
-        self._admission = admission_chain(services, options.enable_admission_plugins)
-        self._handlers.install(options.resources, self._admission)
-        self._services = ServiceKeeper(self.cache, self.store, options.services, now)
+        self._admission = AdmissionChain(admission_chain(services, options.enable_admission_plugins))
+        pool = self._install()
+        self._services = ServiceKeeper(self.cache, self.store, pool, options.services, now)
         self._services.measure(self.metrics.registry)
         self._events = EventExpiry(self.cache, options.event_ttl, now)
         self._discovery, self._documents = Discovery(options.resources), OpenAPI(options.resources)
@@ -119,6 +122,17 @@ class APIServer:
         self._health = Health(self.cache, HOOKS)
         self.handle = self._chain().handle
         self._server: Server | None = None
+
+    def _install(self) -> Pool:
+        """The handlers of all built-in resources. Services are the last: they take their addresses from the pool, it keeps
+        IPAddresses."""
+        services = [r for r in self.options.resources if (r.group, r.name) == SERVICES]
+        others = [r for r in self.options.resources if (r.group, r.name) != SERVICES]
+        self._handlers.install(others, self._admission)
+        options = self.options.services
+        pool = Pool(self.cache, self.store(*ADDRESSES), options.networks, options.ports)
+        self._handlers.install(services, self._admission, ServiceAllocator(pool))
+        return pool
 
     def _admission_services(self) -> Services:
         return Services(
@@ -187,10 +201,10 @@ class APIServer:
                 cache=self.cache,
                 definitions=self.store("apiextensions.k8s.io", "v1", "customresourcedefinitions"),
                 handlers=self._handlers.by_key,
-                admission=functools.partial(tuple, self._admission),
+                admission=self._admission,
+                authorize_create=self.authorizers.require_create,
                 now=self.options.clock.now,
                 serve=serve_too,
-                prepare=self._handlers.finish,
                 register=register,
                 call=webhook.call,
                 close=webhook.close,
@@ -200,7 +214,7 @@ class APIServer:
     # What parts ask of each other.
 
     async def _admit(self, attributes: Attributes) -> None:
-        await admit(self._admission, attributes)
+        await self._admission.admit(attributes)
 
     async def _write_quota(self, quota: Object) -> Object:
         store, metadata = self.store("", "v1", "resourcequotas"), quota["metadata"]

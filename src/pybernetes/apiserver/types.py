@@ -124,4 +124,13 @@ class AdmissionPlugin(Protocol):
         ...
 
 
-JSON = dict[str, Any]
+class Admission(Protocol):
+    """All plug-ins in their order, asked as one."""
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Lets all change the object; a second time where a webhook has. StatusError where one objects."""
+        ...
+
+    async def validate(self, attributes: Attributes) -> None:
+        """StatusError where one objects."""
+        ...

@@ -120,22 +120,31 @@ def admission_chain(services: Services, enabled: Sequence[str]) -> list[Admissio
     return [*(plugin for plugin in chosen if plugin not in last), *always, *last]
 
 
-async def admit(chain: Sequence[AdmissionPlugin], attributes: Attributes) -> None:
-    """Asks all of what is no write of an object; StatusError where one objects."""
-    await mutate(chain, attributes)
-    for plugin in chain:
-        waiting = plugin.validate(attributes)
-        if waiting is not None:
-            await waiting
+class AdmissionChain:
+    """See `types.Admission`."""
 
+    def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
+        self._plugins = tuple(plugins)
 
-async def mutate(chain: Sequence[AdmissionPlugin], attributes: Attributes) -> None:
-    """Lets all change the object; a second time where a webhook has (upstream: admission/reinvocation.go)."""
-    for again in (False, True):
-        attributes.again = again
-        for plugin in chain:
-            waiting = plugin.admit(attributes)
+    async def mutate(self, attributes: Attributes) -> None:
+        """Upstream: admission/reinvocation.go."""
+        for again in (False, True):
+            attributes.again = again
+            for plugin in self._plugins:
+                waiting = plugin.admit(attributes)
+                if waiting is not None:
+                    await waiting
+            if not attributes.mutated:
+                return
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Changes nothing."""
+        for plugin in self._plugins:
+            waiting = plugin.validate(attributes)
             if waiting is not None:
                 await waiting
-        if not attributes.mutated:
-            return
+
+    async def admit(self, attributes: Attributes) -> None:
+        """Asks all of what is no write of an object."""
+        await self.mutate(attributes)
+        await self.validate(attributes)

@@ -8,7 +8,7 @@ import asyncio
 import copy
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,9 +19,9 @@ from pybernetes.api.errors import StatusError
 from ..endpoints.handlers import ResourceHandler
 from ..generic.cache import Lagging, WatchCache, Watcher
 from ..generic.options import DeleteOptions, WriteOptions
-from ..generic.store import GenericStore
+from ..generic.store import AuthorizeCreate, GenericStore
 from ..resource import Object, Resource
-from ..types import AdmissionPlugin
+from ..types import Admission
 from . import conditions, names, resources
 from .conversion import Call, WebhookForms
 from .loader import DEFINITIONS
@@ -44,10 +44,10 @@ class Host:
     cache: WatchCache
     definitions: GenericStore
     handlers: MutableMapping[Key, ResourceHandler]
-    admission: Callable[[], Sequence[AdmissionPlugin]]
+    admission: Admission
+    authorize_create: AuthorizeCreate
     now: Callable[[], datetime]
     serve: Callable[[Iterable[Resource]], None]  # tells discovery and OpenAPI what there is beside built-in kinds
-    prepare: Callable[[ResourceHandler], None]  # finishes a handler as those of built-in kinds are
     register: Callable[[str, str, bool], Coroutine[None, None, None]]  # (group, version, served): its APIService
     call: Call  # asks a conversion webhook
     close: Callable[[], Awaitable[None]]  # ends the connections to them
@@ -193,11 +193,10 @@ class CustomResources:
     def _handler(self, resource: Resource, forms: resources.Forms, terminating: bool) -> ResourceHandler:
         host = self._host
         webhook = forms if isinstance(forms, WebhookForms) else None
-        store = CustomStore(resource, host.cache, host.admission(), host.cache.revision, webhook)
+        since = host.cache.revision
+        store = CustomStore(resource, host.cache, host.admission, host.authorize_create, since, webhook)
         store.terminating = terminating
-        handler = ResourceHandler(store, host.now)
-        host.prepare(handler)
-        return handler
+        return ResourceHandler(store, host.now)
 
     def _uninstall(self, name: str) -> None:
         served = self._served.pop(name)

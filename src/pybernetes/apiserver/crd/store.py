@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -10,12 +10,10 @@ from pybernetes.api import errors
 
 from ..generic.cache import Stored, WatchCache
 from ..generic.options import WriteOptions
-from ..generic.store import GenericStore, encode
+from ..generic.store import AuthorizeCreate, GenericStore
 from ..resource import Object, Resource
-from ..types import AdmissionPlugin
+from ..types import Admission
 from .conversion import WebhookForms
-
-_HEAD_SIZE = 4096  # of what is remembered beyond the number of objects, before all is forgotten
 
 
 class CustomStore(GenericStore):
@@ -25,31 +23,25 @@ class CustomStore(GenericStore):
         self,
         resource: Resource,
         cache: WatchCache,
-        admission: Sequence[AdmissionPlugin],
+        admission: Admission | None,
+        authorize_create: AuthorizeCreate | None,
         since: int,
         webhook: WebhookForms | None = None,
     ) -> None:
         """`since`: objects written after this revision were written under this definition."""
-        super().__init__(resource, cache, admission)
+        super().__init__(resource, cache, admission, authorize_create=authorize_create)
         self._webhook = webhook
-        self.converts = webhook is not None
         self.terminating = False
         self._since = since
         self._own_head = msgspec.json.encode({"apiVersion": resource.api_version})[:-1] + b","
         self._same_version = resource.stored_at[2] == resource.version
-        self._read: dict[str, tuple[Stored, Stored]] = {}  # key -> (as stored, as this version reads it)
 
-    def in_version(self, stored: Stored) -> Stored:
-        if self._same_version and stored.revision > self._since and stored.head.startswith(self._own_head):
-            return stored
-        known = self._read.get(stored.key)
-        if known is not None and known[0] is stored:
-            return known[1]
-        if len(self._read) > len(self.cache.resource(self.prefix).items) + _HEAD_SIZE:
-            self._read.clear()
-        read = Stored(stored.key, encode(self.resource.from_storage(stored.copy())), stored.revision)
-        self._read[stored.key] = stored, read
-        return read
+    @property
+    def converts(self) -> bool:
+        return self._webhook is not None
+
+    def _is_own(self, stored: Stored) -> bool:
+        return self._same_version and stored.revision > self._since and stored.head.startswith(self._own_head)
 
     async def convert(self, stored: Iterable[Stored]) -> None:
         if self._webhook is not None:

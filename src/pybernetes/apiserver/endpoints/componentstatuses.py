@@ -15,8 +15,9 @@ from pybernetes.wire.http import Request, Response
 
 from ..generic.cache import Stored, WatchCache
 from ..generic.options import ListOptions, ListResult
+from ..generic.reading import encode
 from ..generic.selection import selector_predicate
-from ..generic.store import GenericStore, encode
+from ..generic.store import GenericStore
 from ..resource import Object, Resource
 from ..types import RequestInfo
 from .handlers import ResourceHandler

@@ -16,7 +16,7 @@ from pybernetes.wire.http import BodyWriter
 
 from ..generic.cache import Change, Stored, Watcher
 from ..generic.options import ListOptions
-from ..generic.store import GenericStore, encode
+from ..generic.reading import ReadStore, encode
 from ..resource import Object
 from . import tables
 from .negotiate import Accepted
@@ -69,7 +69,7 @@ class Frames:
 
     def __init__(
         self,
-        store: GenericStore,
+        store: ReadStore,
         form: Accepted,
         include: str,
         predicate: Callable[[Stored], bool] | None,

@@ -18,8 +18,6 @@ from .typemeta import definition_of
 
 _log = logging.getLogger(__name__)
 
-UNTRACKED = ("binding",)  # subresources whose writes are nobody's
-
 
 class FieldTracker:
     """Of one resource."""
@@ -55,7 +53,7 @@ class FieldTracker:
         before: list[dict[str, Any]] = old["metadata"].get("managedFields") or []
         if options.managed is not None:
             return options.managed
-        if subresource in UNTRACKED:
+        if subresource in self._resource.unchecked:
             return before
         tracked = options.managed_subresource or subresource
         try:

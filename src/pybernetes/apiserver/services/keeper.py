@@ -25,7 +25,6 @@ from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..resource import Object
 from . import kubernetes, repair
-from .allocator import ServiceAllocator
 from .options import ServiceOptions
 from .pool import Pool
 from .records import ADDRESSES, PORTS
@@ -45,15 +44,15 @@ class ServiceKeeper:
         self,
         cache: WatchCache,
         store: Callable[[str, str, str], GenericStore],
+        pool: Pool,
         options: ServiceOptions,
         now: Callable[[], datetime],
     ) -> None:
+        """`pool`: from which the store of Services allocates."""
         self._cache, self._options, self._now = cache, options, now
         self._leases = cache.of(*LEASES)
-        addresses = store("networking.k8s.io", "v1", "ipaddresses")
-        self._pool = Pool(cache, addresses, options.networks, options.ports)
+        self._pool = pool
         self._services = store("", "v1", "services")
-        self._services.allocator = ServiceAllocator(self._pool)
         self._endpoints = store("", "v1", "endpoints")
         self._slices = store("discovery.k8s.io", "v1", "endpointslices")
         self._cidrs = store("networking.k8s.io", "v1", "servicecidrs")

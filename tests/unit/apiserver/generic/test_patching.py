@@ -166,7 +166,7 @@ def test_json_patches_that_are_none_are_told_in_the_words_of_go(body: Any, text:
 def test_no_patch_changes_nothing_but_a_merge_patch_must_be_an_object() -> None:
     before = asyncio.run(patched("json", []))
     for kind in ("json", "strategic"):
-        after = asyncio.run(patched(kind, None))  # type: ignore[arg-type]  # a literal of the tuple above
+        after = asyncio.run(patched(kind, None))
         assert (after["metadata"]["name"], after["metadata"]["resourceVersion"]) == ("a", "1")
     assert before["metadata"]["resourceVersion"] == "1"
     assert refusal("merge", None) == (400, "Invalid JSON Patch")

@@ -140,6 +140,7 @@ RESOURCE = Resource(
     kind="Pod",
     schema="io.k8s.api.core.v1.Pod",
     returns_deleted=True,
+    unchecked=("binding",),
     meta_again=1,
     short_names=("po",),
     categories=("all",),

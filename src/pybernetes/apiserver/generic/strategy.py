@@ -1,0 +1,141 @@
+"""What a write makes of an object before it is checked: identity, system fields, what this way may not touch, generation. Pure.
+
+Upstream: registry/rest/{create,update,meta}.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pybernetes.api import errors, field
+from pybernetes.api.field import Path
+from pybernetes.api.jsoncopy import json_copy
+
+from ..resource import Errors, Object, Resource
+from . import patching
+
+MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+def set_namespace(resource: Resource, metadata: Object, namespace: str) -> None:
+    """Fills in the namespace of the URL, or clears it where there is none. StatusError 400 for another one."""
+    if not resource.namespaced:
+        metadata.pop("namespace", None)
+        return
+    given = metadata.get("namespace") or namespace
+    if given != namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    metadata["namespace"] = namespace
+
+
+def check_identity(resource: Resource, new: Object, old: Object) -> None:
+    """Of what a patch or an apply has made. StatusError 400 where it has another name or namespace than the object."""
+    metadata, was = new.setdefault("metadata", {}), old["metadata"]["name"]
+    set_namespace(resource, metadata, old["metadata"].get("namespace", ""))
+    name = metadata.get("name", "")
+    if not name:
+        raise patching.unnamed(was)
+    if name != was:
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({was})")
+
+
+def no_checks(new: Object, old: Object) -> Errors:
+    """Of what its handler has checked, and which sets what an update may not."""
+    return []
+
+
+def checks(resource: Resource, subresource: str) -> Callable[[Object, Object], Errors]:
+    """The kind's checks (new, old) of a write through the subresource, "" for the object itself."""
+    if subresource == "status":
+        return resource.validate_status
+    if subresource in resource.unchecked:
+        return no_checks
+    return resource.parts[subresource].validate if subresource in resource.parts else resource.validate_update
+
+
+def require_uid(resource: Resource, old: Object, uid: str) -> None:
+    """StatusError 409 where the object that is there is not the one that a PUT means; "" means any."""
+    metadata = old["metadata"]
+    if uid and uid != metadata["uid"]:
+        text = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
+        raise errors.conflict(resource.group, resource.name, metadata["name"], text)
+
+
+def preconditions(resource: Resource, old: Object, new: Object) -> None:
+    """Of the resource version that the new object carries. StatusError 409, 422."""
+    metadata, was = new["metadata"], old["metadata"]
+    version = metadata.get("resourceVersion", "")
+    if version and version != "0" and version != was["resourceVersion"]:
+        if not version.isdigit():
+            cause = field.invalid(
+                Path("metadata") / "resourceVersion",
+                version,
+                f'strconv.ParseUint: parsing "{version}": invalid syntax',
+            )
+            raise errors.invalid(resource.invalid_group, resource.kind, was["name"], [cause])
+        raise errors.conflict(resource.group, resource.name, was["name"], MODIFIED)
+    if not version and not resource.allow_unconditional_update:
+        cause = field.FieldError(
+            "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update"
+        )
+        raise errors.invalid(resource.invalid_group, resource.name, was["name"], [cause])
+
+
+def keep_system_fields(new: Object, old: Object) -> None:
+    """What nobody sets comes from the old object; another uid stays, and is found by the checks of metadata."""
+    metadata, was = new["metadata"], old["metadata"]
+    metadata["resourceVersion"] = was["resourceVersion"]
+    metadata["uid"] = metadata.get("uid") or was["uid"]  # another one is refused, not ignored
+    for name in ("creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        if name in was:
+            metadata[name] = was[name]
+        else:
+            metadata.pop(name, None)
+    metadata.pop("selfLink", None)
+    if "namespace" in was:
+        metadata.setdefault("namespace", was["namespace"])
+
+
+def keep_again(resource: Resource, new: Object, old: Object, subresource: str) -> None:
+    """What nobody may change, a webhook may not either."""
+    managed = new.setdefault("metadata", {}).get("managedFields")
+    keep_system_fields(new, old)
+    prepare(resource, new, old, subresource)
+    if managed:
+        new["metadata"]["managedFields"] = managed
+
+
+def prepare(resource: Resource, new: Object, old: Object, subresource: str) -> None:
+    """What this write may not touch comes from the old object."""
+    if subresource in resource.parts:
+        resource.parts[subresource].prepare(new, old)
+    elif subresource == "status":
+        if resource.prepare_status:
+            resource.prepare_status(new, old)
+            return
+        status = new.get("status")
+        metadata = new["metadata"]
+        new.clear()
+        new.update(json_copy(old))
+        new["metadata"] |= {name: metadata[name] for name in ("resourceVersion", "uid")}
+        for name in ("labels", "annotations", "finalizers"):
+            if name in metadata:
+                new["metadata"][name] = metadata[name]
+        if status is not None:
+            new["status"] = status
+    elif not subresource:
+        if resource.status:
+            if "status" in old:
+                new["status"] = old["status"]
+            else:
+                new.pop("status", None)
+        resource.prepare_update(new, old)
+
+
+def bump_generation(resource: Resource, new: Object, old: Object) -> None:
+    """One more where anything has changed that the generation counts."""
+    ignored = resource.uncounted
+    if {k: v for k, v in new.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
