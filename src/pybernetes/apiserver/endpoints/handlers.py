@@ -117,10 +117,13 @@ def write_options(query: dict[str, str], user: User, request: Request) -> WriteO
     if problems:
         kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
         raise errors.invalid("meta.k8s.io", kind, "", problems)
-    made = WriteOptions(user, bool(dry_run), validation)  # type: ignore[arg-type]  # checked above
-    made.manager = manager_of(manager, request.header("user-agent") or "")
-    made.given = {name: query[name] for name in ("fieldManager", "fieldValidation") if query.get(name)}
-    return made
+    return WriteOptions(
+        user,
+        bool(dry_run),
+        validation,  # type: ignore[arg-type]  # checked above
+        manager=manager_of(manager, request.header("user-agent") or ""),
+        given={name: query[name] for name in ("fieldManager", "fieldValidation") if query.get(name)},
+    )
 
 
 def _patch_problems(query: dict[str, str], applying: bool) -> list[FieldError]:
@@ -254,7 +257,7 @@ class ResourceHandler:
         obj, warnings = self._decoded(request, options)
         if b'"managedFields"' in request.body:  # decoding does not tell an empty list from none
             body = negotiate.document(request)
-            options.reset_managed = is_reset((body.get("metadata") or {}).get("managedFields"))
+            options.learned.reset_managed = is_reset((body.get("metadata") or {}).get("managedFields"))
         made, created = await self.store.update(info.namespace, info.name, obj, options, info.subresource)
         return answer(201 if created else 200, self._shape(made, form, query), form, warnings + options.warnings)
 

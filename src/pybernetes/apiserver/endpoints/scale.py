@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pybernetes.api import errors
@@ -37,30 +38,26 @@ def get(store: GenericStore, info: RequestInfo) -> Object:
 async def update(store: GenericStore, info: RequestInfo, body: Any, options: WriteOptions) -> Object:
     """PUT of a Scale."""
     require_kind(SCALE, body)
-    wanted = _normalized(body, options)
+    wanted, _ = _schema().normalize(body)
     return await _changed(store, info, lambda old: wanted, options, (wanted.get("metadata") or {}).get("uid", ""))
 
 
 async def patch(store: GenericStore, info: RequestInfo, kind: PatchKind, body: Any, options: WriteOptions) -> Object:
     """PATCH of a Scale."""
-    options.patching = True
 
     def patched(old: Object) -> Object:
         made = patching.patched(kind, old, body, _schema(), options.validation)
-        return _normalized(patching.of_kind(kind, SCALE, made, info.name), options)
+        made = patching.of_kind(kind, SCALE, made, info.name)
+        try:
+            return _schema().normalize(made)[0]
+        except StatusError as error:
+            raise patching.invalid(made, error) from None
 
     return await _changed(store, info, patched, options)
 
 
 def _schema() -> CompiledSchema:
     return compiled_type("io.k8s.api.autoscaling.v1.Scale", "autoscaling/v1", "Scale")
-
-
-def _normalized(made: Any, options: WriteOptions) -> Object:
-    try:
-        return _schema().normalize(made)[0]
-    except StatusError as error:
-        raise patching.invalid(made, error) if options.patching else error from None
 
 
 async def _changed(
@@ -88,6 +85,6 @@ async def _changed(
             new["metadata"]["resourceVersion"] = metadata["resourceVersion"]
         return new
 
-    options.managed_subresource = "scale"
+    options = replace(options, managed_subresource="scale")
     made = await store.change(info.namespace, info.name, mutate, options, patching=True, uid=uid)
     return scaled.of(resource, made)

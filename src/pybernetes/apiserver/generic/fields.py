@@ -37,7 +37,7 @@ class FieldTracker:
     def created(self, obj: Object, options: WriteOptions) -> None:
         """Notes who made the object, in it."""
         metadata = obj["metadata"]
-        entries = options.managed
+        entries = options.learned.managed
         if entries is None:
             try:
                 entries = fieldmanager.created(self._context(""), obj, options.manager)
@@ -51,14 +51,14 @@ class FieldTracker:
     def updated(self, old: Object, new: Object, options: WriteOptions, subresource: str) -> list[dict[str, Any]]:
         """What managedFields shall be after the write."""
         before: list[dict[str, Any]] = old["metadata"].get("managedFields") or []
-        if options.managed is not None:
-            return options.managed
+        if options.learned.managed is not None:
+            return options.learned.managed
         if subresource in self._resource.unchecked:
             return before
         tracked = options.managed_subresource or subresource
         try:
             return fieldmanager.updated(
-                self._context(subresource), old, new, options.manager, tracked, options.reset_managed
+                self._context(subresource), old, new, options.manager, tracked, options.learned.reset_managed
             )
         except typed.TypedError as error:
             _log.debug("fields of a changed %s are not tracked: %s", self._resource.kind, error)
@@ -89,7 +89,7 @@ class FieldTracker:
             raise _refused(conflicts) from None
         except typed.TypedError as error:
             raise errors.generic(500, "", "", "", "", f"failed to compare objects: {error}") from None
-        options.managed = entries
+        options.learned.managed = entries
         return new if new is not None else dict(live or context.zero)
 
     def _another_kind(self, kind: str, where: str, what: str) -> errors.StatusError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,20 +26,31 @@ class ListOptions:
 
 
 @dataclass(slots=True)
+class Learned:
+    """What a write learns on its way, for the steps after and for the answer. A record of its own for each request."""
+
+    warnings: list[str] = field(default_factory=list)  # what the client is to be told
+    reset_managed: bool = False  # the body says that nobody manages anything
+    managed: list[dict[str, Any]] | None = None  # managedFields as an apply has worked them out
+
+
+@dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """Of create, update and patch."""
+    """Of create, update and patch: what was asked for."""
 
     user: User = LOOPBACK
     dry_run: bool = False
     validation: Literal["Strict", "Warn", "Ignore"] = "Warn"
-    warnings: list[str] = field(default_factory=list)
     admission: bool = True
     manager: str = "kube-apiserver"  # who manages the fields that are written
     managed_subresource: str = ""  # the subresource that the manager wrote through, where the store is not told of it
-    reset_managed: bool = False  # the write says that nobody manages anything
-    patching: bool = False  # what does not fit the schema is the patch's fault
-    managed: list[dict[str, Any]] | None = None  # managedFields as an apply has worked them out
-    given: dict[str, Any] = field(default_factory=dict)  # as the request has them, for admission
+    given: Mapping[str, Any] = field(default_factory=dict)  # as the request has them, for admission
+    learned: Learned = field(default_factory=Learned)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the client is to be told; grows."""
+        return self.learned.warnings
 
 
 @dataclass(slots=True)

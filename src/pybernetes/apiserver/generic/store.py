@@ -193,7 +193,7 @@ class GenericStore(ReadStore):
         async def patched(old: Object) -> Object:
             made = patching.patched(kind, old, body, self.schema, options.validation)
             new = self._of_kind(kind, made, name, subresource)
-            options.reset_managed = is_reset(_metadata(new).get("managedFields"))
+            options.learned.reset_managed = is_reset(_metadata(new).get("managedFields"))
             try:
                 plain, warnings = self.schema.normalize(new, options.validation)
             except StatusError as error:
@@ -418,7 +418,7 @@ class GenericStore(ReadStore):
         attributes = Attributes(
             options.user, operation, self.resource, subresource, namespace, name, obj, old, options.dry_run
         )
-        attributes.warnings, attributes.options = options.warnings, options.given
+        attributes.warnings, attributes.options = options.warnings, dict(options.given)
         if isinstance(options, WriteOptions) and options.managed_subresource:
             attributes.subresource = options.managed_subresource
         if mutating:
