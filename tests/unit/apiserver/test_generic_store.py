@@ -1,6 +1,7 @@
 """The verbs on a resource, over a store in memory."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -79,5 +80,52 @@ def test_no_write_where_nothing_changes() -> None:
             assert not made
             assert again["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
             assert again["metadata"]["managedFields"] == before["metadata"]["managedFields"]
+
+    asyncio.run(main())
+
+
+class Repeating(random.Random):
+    """Chooses the same letter again and again, `stuck` times five, and then another."""
+
+    def __init__(self, stuck: int) -> None:
+        super().__init__(0)
+        self._left = stuck * 5
+
+    def choice(self, seq: Any) -> Any:
+        self._left -= 1
+        return seq[0] if self._left >= 0 else seq[1]
+
+
+@pytest.mark.parametrize(("stuck", "made"), [(1, True), (2, True), (7, True), (8, False), (9, False)])
+def test_generated_names_are_tried_eight_times(stuck: int, made: bool) -> None:
+    """The fault: they were tried once, so that many objects of one prefix refused each other now and then."""
+
+    async def main() -> None:
+        async with config_maps("g-bbbbb") as kept:
+            store = GenericStore(RESOURCE, kept.cache, chooser=Repeating(stuck))
+            body = {"metadata": {"generateName": "g-"}, "data": {"a": "b"}}
+            if made:
+                got = await store.create(body, "default", WriteOptions(manager="test"))
+                assert (got["metadata"]["name"], got["data"]) == ("g-ccccc", {"a": "b"})
+                return
+            with pytest.raises(StatusError) as error:
+                await store.create(body, "default", WriteOptions(manager="test"))
+            assert error.value.code == 409 and "not able to generate a unique name" in error.value.status["message"]
+
+    asyncio.run(main())
+
+
+def test_the_answer_to_a_write_is_what_a_read_gives() -> None:
+    async def main() -> None:
+        async with config_maps() as store:
+            options = WriteOptions(manager="test")
+            made = await store.create({"metadata": {"name": "a"}, "data": {"a": "<b>"}}, "default", options)
+            assert store.written(made, options) == store.get("default", "a").data
+            later = await store.patch("default", "a", "merge", {"data": {"a": "c"}}, options)
+            assert store.written(made, options) is made  # another write came between
+            assert store.written(later, options) == store.get("default", "a").data
+            dry = WriteOptions(manager="test", dry_run=True)
+            unwritten = await store.patch("default", "a", "merge", {"data": {"a": "d"}}, dry)
+            assert store.written(unwritten, dry) is unwritten
 
     asyncio.run(main())

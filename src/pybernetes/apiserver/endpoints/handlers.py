@@ -205,6 +205,12 @@ class ResourceHandler:
             return tables.table(self.resource, [plain], list_meta, include, form.version, self._now())
         return tables.partial(plain, form.version)
 
+    def _made(self, obj: Object, form: Accepted, query: dict[str, str], options: WriteOptions) -> Any:
+        """What a write gave, as asked."""
+        if form.kind or form.pretty:
+            return self._shape(obj, form, query)
+        return self.store.written(obj, options)
+
     async def get(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
         form = self._single(negotiate.accepted(request, query))
         if self.store.converts:
@@ -246,7 +252,7 @@ class ResourceHandler:
         options = write_options(query, user, request)
         obj, warnings = self._decoded(request, options)
         made = await self.store.create(obj, info.namespace, options)
-        return answer(201, self._shape(made, form, query), form, warnings + options.warnings)
+        return answer(201, self._made(made, form, query, options), form, warnings + options.warnings)
 
     async def update(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         form = negotiate.accepted(request, query)
@@ -259,7 +265,9 @@ class ResourceHandler:
             body = negotiate.document(request)
             options.learned.reset_managed = is_reset((body.get("metadata") or {}).get("managedFields"))
         made, created = await self.store.update(info.namespace, info.name, obj, options, info.subresource)
-        return answer(201 if created else 200, self._shape(made, form, query), form, warnings + options.warnings)
+        return answer(
+            201 if created else 200, self._made(made, form, query, options), form, warnings + options.warnings
+        )
 
     def _decoded(self, request: Request, options: WriteOptions) -> tuple[Object, Warnings]:
         """The body, and what is to be warned of. StatusError 400 for another kind's, or what fits none."""
@@ -299,7 +307,7 @@ class ResourceHandler:
         if info.subresource == "scale":
             return answer(200, await scale.patch(self.store, info, kind, body, options), form)
         made = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)
-        return answer(200, self._shape(made, form, query), form, options.warnings)
+        return answer(200, self._made(made, form, query, options), form, options.warnings)
 
     async def _apply(
         self, request: Request, info: RequestInfo, query: dict[str, str], form: Accepted, options: WriteOptions
@@ -310,7 +318,7 @@ class ResourceHandler:
             body = negotiate.encode(await scale.patch(self.store, info, "merge", config, options), form)
             return Response(200, [("Content-Type", body[0])], body[1])
         made, created = await self.store.apply(info.namespace, info.name, config, options, info.subresource, force)
-        return answer(201 if created else 200, self._shape(made, form, query), form, options.warnings)
+        return answer(201 if created else 200, self._made(made, form, query, options), form, options.warnings)
 
     def _applied(self, request: Request, info: RequestInfo) -> Object:
         """The applied configuration; StatusError 400 for what is none, or of another object."""

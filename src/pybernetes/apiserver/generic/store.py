@@ -33,6 +33,7 @@ from .typemeta import Kind
 
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # what generated names end with: no vowels, no look-alikes
 MAX_GENERATED_PREFIX = 58
+GENERATED_NAMES = 8  # that are tried (upstream: maxNameGenerationCreateAttempts)
 MAX_PATCH_RETRIES = 5
 
 # (user, resource, namespace, name): StatusError where a PUT or apply would make what its user may not create.
@@ -79,10 +80,30 @@ class GenericStore(ReadStore):
         if await self._admit(options, "CREATE", "", namespace, metadata.get("name", ""), obj, None, mutating=True):
             metadata = obj.setdefault("metadata", {})
             strategy.set_namespace(self.resource, metadata, namespace)
-        prefix = metadata.get("generateName")
-        if prefix and not metadata.get("name"):
+        if metadata.get("generateName") and not metadata.get("name"):
+            return await self._create_generated(obj, namespace, options)
+        return await self._create_named(obj, namespace, options)
+
+    async def _create_generated(self, obj: Object, namespace: str, options: WriteOptions) -> Object:
+        """With a name that nobody has: another is tried where somebody does (upstream: createWithGenerateNameRetry)."""
+        resource, spare, tried = self.resource, _encode(obj), obj
+        for _ in range(GENERATED_NAMES):
+            metadata = tried["metadata"]
             suffix = "".join(self._random.choice(ALPHABET) for _ in range(5))
-            metadata["name"] = prefix[:MAX_GENERATED_PREFIX] + suffix
+            metadata["name"] = metadata["generateName"][:MAX_GENERATED_PREFIX] + suffix
+            try:
+                return await self._create_named(tried, namespace, options)
+            except StatusError as error:
+                if error.reason != "AlreadyExists":
+                    raise
+            name, tried = metadata["name"], msgspec.json.decode(spare)
+        refused = errors.already_exists(resource.group, resource.name, name)
+        refused.status["message"] += ", the server was not able to generate a unique name for the object"
+        refused.status["details"]["retryAfterSeconds"] = 1
+        raise refused
+
+    async def _create_named(self, obj: Object, namespace: str, options: WriteOptions) -> Object:
+        resource, metadata = self.resource, obj["metadata"]
         metadata["uid"] = new_uid()
         metadata["creationTimestamp"] = times.format_time(self._now())
         resource.prepare_create(obj)
@@ -140,6 +161,17 @@ class GenericStore(ReadStore):
         await self.cache.wait(written.mod_revision)
         obj["metadata"]["resourceVersion"] = str(written.mod_revision)
         return obj
+
+    def written(self, obj: Object, options: WriteOptions) -> Object | bytes:
+        """What a write gave, as the bytes that the cache has of it, where it still has them and in this version."""
+        if options.dry_run:
+            return obj
+        metadata = obj["metadata"]
+        key = self.key(metadata.get("namespace", ""), metadata["name"])
+        stored = self.cache.resource(self.prefix).items.get(key)
+        if stored is None or str(stored.revision) != metadata["resourceVersion"] or not self._is_own(stored):
+            return obj
+        return stored.data
 
     def now_text(self) -> str:
         """The present time as metav1.Time."""
