@@ -4,50 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
-from pathlib import Path
 
-from pybernetes.component import command, flags
-from pybernetes.component.command import Failure, UsageError
-from pybernetes.component.flags import Flag, Values
-from pybernetes.pki.contexts import ServerContext
-
-from . import accessflags, requestflags, serviceflags, storeflags
+from pybernetes.apiserver.options import FLAGS, options
+from pybernetes.apiserver.options import store as store_options
+from pybernetes.component import command
+from pybernetes.component.command import Failure
+from pybernetes.component.flags import Values
 
 _log = logging.getLogger(__name__)
 
-FLAGS = (
-    Flag("bind-address", flags.string, "0.0.0.0", "The address to listen on."),
-    Flag("secure-port", flags.integer, 6443, "The port for HTTPS."),
-    Flag("tls-cert-file", flags.string, "", "The serving certificate, PEM."),
-    Flag("tls-private-key-file", flags.string, "", "Its key, PEM."),
-    *storeflags.FLAGS,
-    *accessflags.FLAGS,
-    Flag("event-ttl", flags.duration, 3600.0, "How long events are kept after their last news."),
-    *serviceflags.FLAGS,
-    *requestflags.FLAGS,
-    command.VERBOSITY,
-)
 PROGRAM = "pybernetes kube-apiserver"
 
 
 async def run(values: Values) -> None:
     """Serves until cancelled."""
-    from pybernetes.apiserver.server import APIServer, Options
+    from pybernetes.apiserver.server import APIServer
 
-    options = Options(
-        host=values["bind-address"],
-        port=values["secure-port"],
-        ssl_context=_tls(values),
-        services=serviceflags.options(values),
-        event_ttl=values["event-ttl"],
-        **accessflags.options(values),
-        **requestflags.options(values),
-        **storeflags.options(values),
-    )
-    store = await storeflags.opened(values)
+    chosen = options(values)
+    store = await store_options.opened(values)
     try:
-        server = APIServer(store, options)
+        server = APIServer(store, chosen)
         try:
             await server.start()
         except OSError as error:
@@ -60,19 +36,6 @@ async def run(values: Values) -> None:
             await server.stop()
     finally:
         await store.close()
-
-
-def _tls(values: Values) -> ServerContext:
-    certificate, key = values["tls-cert-file"], values["tls-private-key-file"]
-    if not certificate or not key:
-        raise UsageError("--tls-cert-file and --tls-private-key-file are needed")
-    try:
-        return ServerContext(Path(certificate), Path(key), [Path(path) for path in accessflags.authorities(values)])
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(
-            f"the files of --tls-cert-file, --tls-private-key-file, --client-ca-file or "
-            f"--requestheader-client-ca-file cannot be used: {error}"
-        ) from error
 
 
 def main(arguments: list[str]) -> int:

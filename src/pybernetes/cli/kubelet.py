@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pybernetes.component import command, configfile
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Values
-from pybernetes.kubelet.settings import CONFIGURATION, FLAGS, Settings, settings
+from pybernetes.kubelet.options import CONFIGURATION, FLAGS, Settings, settings
 
 if TYPE_CHECKING:
     from pybernetes.client.kubeconfig import Config
@@ -210,8 +210,8 @@ async def _serve(
     chosen: Settings, client: RESTClient, kubelet: Kubelet, runtime: Runtime, stack: AsyncExitStack
 ) -> None:
     from pybernetes.component.metrics import Registry, process_metrics
-    from pybernetes.kubelet import settings as kubelet_settings
     from pybernetes.kubelet.certificates import serving_files
+    from pybernetes.kubelet.configz import configz
     from pybernetes.kubelet.node.host import read_machine
     from pybernetes.kubelet.server.handlers import KubeletServer
     from pybernetes.pki.contexts import ServerContext
@@ -231,7 +231,7 @@ async def _serve(
             kubelet,
             runtime,
             memory=read_machine(options.root_dir).memory_bytes,
-            configz=kubelet_settings.configz(chosen, await runtime.cgroup_driver()),
+            configz=configz(chosen, await runtime.cgroup_driver()),
             registry=registry,
             started=now,
             guard=_guard(chosen, client),

@@ -43,7 +43,7 @@ def main(
 
         uvloop.run(until_signalled(run(values)))
     except HelpAsked as asked:
-        print(asked)
+        return _show(asked)
     except (FlagError, UsageError) as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
@@ -58,6 +58,20 @@ def main(
             print(f"{program}: {leaf}", file=sys.stderr)
         return 1
     return 0
+
+
+def _show(text: HelpAsked) -> int:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        return _unread()
+    return 0
+
+
+def _unread() -> int:
+    """Nobody reads on, as after `| head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -102,8 +116,7 @@ def once(program: str, declared: Sequence[Flag], work: Callable[[Values], int | 
     try:
         return work(flags.parse(program, declared, arguments)) or 0
     except HelpAsked as asked:
-        print(asked)
-        return 0
+        return _show(asked)
     except (FlagError, UsageError) as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
@@ -111,8 +124,7 @@ def once(program: str, declared: Sequence[Flag], work: Callable[[Values], int | 
         print(f"{program}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on, as after `| head`
-        return 141
+        return _unread()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"{program}: {where}{error.strerror or error}", file=sys.stderr)

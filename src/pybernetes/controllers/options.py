@@ -1,9 +1,23 @@
-"""What the controllers are told at their start; names and defaults are those of kube-controller-manager's flags."""
+"""What the controllers are told at their start, and kube-controller-manager's flags (upstream: cmd/kube-controller-manager/app/options).
+
+A plain field of `Options` is a line of `TABLE`: the flag has its name, with dashes, and its default.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from pybernetes.component import command, flags
+from pybernetes.component.clientflags import client_flags
+from pybernetes.component.command import UsageError, read_file
+from pybernetes.component.flags import Flag, Values, boolean, duration, integer, number, string
+from pybernetes.component.leaderflags import leader_flags
+from pybernetes.component.servingflags import serving_flags
+
+NAME = "kube-controller-manager"
+SIGNERS = ("kubelet-serving", "kubelet-client", "kube-apiserver-client", "legacy-unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +25,6 @@ class Options:
     """Times in seconds; certificates and keys in PEM."""
 
     controllers: tuple[str, ...] = ("*",)
-    cluster_name: str = "kubernetes"
     # node IPAM
     allocate_node_cidrs: bool = False
     cidr_allocator_type: str = "RangeAllocator"
@@ -38,7 +51,6 @@ class Options:
     cluster_signing_duration: float = 365 * 24 * 3600.0
     # by "kubelet-serving", "kubelet-client", "kube-apiserver-client", "legacy-unknown": certificate and key of that signer alone
     signers: Mapping[str, tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
-    legacy_service_account_token_clean_up_period: float = 365 * 24 * 3600.0
     # workers
     concurrent_deployment_syncs: int = 5
     concurrent_endpoint_syncs: int = 5
@@ -70,9 +82,127 @@ class Options:
     horizontal_pod_autoscaler_cpu_initialization_period: float = 300.0
     horizontal_pod_autoscaler_initial_readiness_delay: float = 30.0
     # others
-    namespace_sync_period: float = 300.0
     resource_quota_sync_period: float = 300.0
     enable_garbage_collector: bool = True
     pvclaimbinder_sync_period: float = 15.0
     attach_detach_reconcile_sync_period: float = 60.0
-    disable_attach_detach_reconcile_sync: bool = False
+
+
+_WORKERS = "How many are synced at a time."
+TABLE: tuple[tuple[str, Callable[[str], Any], str], ...] = (
+    ("allocate_node_cidrs", boolean, "Give nodes ranges of --cluster-cidr for their pods."),
+    ("cidr_allocator_type", string, "Only RangeAllocator."),
+    ("cluster_cidr", string, "The pods' range; one of each family with a comma between."),
+    ("service_cluster_ip_range", string, "The services' range, which nodes are given no part of."),
+    ("node_cidr_mask_size", integer, "The prefix of a node's range; 0: that of its family."),
+    ("node_cidr_mask_size_ipv4", integer, "The prefix of a node's IPv4 range."),
+    ("node_cidr_mask_size_ipv6", integer, "The prefix of a node's IPv6 range."),
+    ("node_monitor_period", duration, "How often nodes are looked at."),
+    ("node_monitor_grace_period", duration, "How long a node may be silent before it is not ready."),
+    ("node_startup_grace_period", duration, "How long a node may be silent that has just started."),
+    ("node_eviction_rate", number, "Nodes a second whose pods are evicted in a healthy zone."),
+    ("secondary_node_eviction_rate", number, "The same in an unhealthy zone that is large."),
+    ("large_cluster_size_threshold", integer, "Of how many nodes on a zone is large."),
+    ("unhealthy_zone_threshold", number, "Which part of a zone's nodes must be not ready for it to be unhealthy."),
+    ("terminated_pod_gc_threshold", integer, "How many pods that have ended are kept; 0: all."),
+    ("cluster_signing_duration", duration, "The longest life of a certificate that is signed."),
+    ("concurrent_deployment_syncs", integer, _WORKERS),
+    ("concurrent_endpoint_syncs", integer, _WORKERS),
+    ("concurrent_service_endpoint_syncs", integer, _WORKERS),
+    ("concurrent_ephemeralvolume_syncs", integer, _WORKERS),
+    ("concurrent_gc_syncs", integer, _WORKERS),
+    ("concurrent_horizontal_pod_autoscaler_syncs", integer, _WORKERS),
+    ("concurrent_namespace_syncs", integer, _WORKERS),
+    ("concurrent_replicaset_syncs", integer, _WORKERS),
+    ("concurrent_rc_syncs", integer, _WORKERS),
+    ("concurrent_statefulset_syncs", integer, _WORKERS),
+    ("concurrent_daemonset_syncs", integer, _WORKERS),
+    ("concurrent_job_syncs", integer, _WORKERS),
+    ("concurrent_cron_job_syncs", integer, _WORKERS),
+    ("concurrent_resource_quota_syncs", integer, _WORKERS),
+    ("concurrent_serviceaccount_token_syncs", integer, _WORKERS),
+    ("concurrent_ttl_after_finished_syncs", integer, _WORKERS),
+    ("mirroring_concurrent_service_endpoint_syncs", integer, _WORKERS),
+    ("max_endpoints_per_slice", integer, "How many endpoints an EndpointSlice holds."),
+    ("mirroring_max_endpoints_per_subset", integer, "How many endpoints of a subset are mirrored."),
+    ("endpoint_updates_batch_period", duration, "How long changes of pods are gathered for Endpoints."),
+    ("endpointslice_updates_batch_period", duration, "How long changes of pods are gathered for EndpointSlices."),
+    ("mirroring_endpointslice_updates_batch_period", duration, "How long changes of Endpoints are gathered."),
+    ("horizontal_pod_autoscaler_sync_period", duration, "How often metrics are looked at."),
+    ("horizontal_pod_autoscaler_downscale_stabilization", duration, "How long the highest count of before holds."),
+    ("horizontal_pod_autoscaler_tolerance", number, "Up to which part a metric may be off without a change."),
+    ("horizontal_pod_autoscaler_cpu_initialization_period", duration, "How long the CPU of a new pod says little."),
+    ("horizontal_pod_autoscaler_initial_readiness_delay", duration, "How long a new pod is not yet unready."),
+    ("resource_quota_sync_period", duration, "How often quotas are worked out anew."),
+    ("enable_garbage_collector", boolean, "Delete what has lost its owners."),
+    ("pvclaimbinder_sync_period", duration, "How often volumes and claims are looked at again."),
+    ("attach_detach_reconcile_sync_period", duration, "How often attached volumes are compared with the nodes'."),
+)
+_CERTIFICATES = "Certificates"
+GENERIC = (
+    *client_flags(burst=30),
+    Flag("controllers", flags.strings, ["*"], "'*' all that are on by default, 'foo' that one, '-foo' not that one."),
+    Flag("use-service-account-credentials", boolean, False, "Each controller with its own service account."),
+    command.VERBOSITY,
+)
+FILES = (
+    Flag("root-ca-file", string, "", "The CA that pods get to know the API server by.", _CERTIFICATES),
+    Flag("service-account-private-key-file", string, "", "Signs tokens of service accounts.", _CERTIFICATES),
+    Flag("cluster-signing-cert-file", string, "", "The CA that signs certificate requests.", _CERTIFICATES),
+    Flag("cluster-signing-key-file", string, "", "Its key.", _CERTIFICATES),
+    *(
+        Flag(f"cluster-signing-{signer}-{part}-file", string, "", f"For kubernetes.io/{signer} alone.", _CERTIFICATES)
+        for signer in SIGNERS
+        for part in ("cert", "key")
+    ),
+)
+_DEFAULTS = {option.name: option.default for option in fields(Options)}
+PLAIN = tuple(
+    Flag(name.replace("_", "-"), parser, _DEFAULTS[name], help, "Controllers") for name, parser, help in TABLE
+)
+# Of upstream's command line, now or once: unit files that have them should start, and be told.
+WITHOUT_EFFECT: dict[Callable[[str], Any], str] = {
+    boolean: "alsologtostderr configure-cloud-routes contention-profiling disable-attach-detach-reconcile-sync "
+    "enable-dynamic-provisioning enable-hostpath-provisioner enable-leader-migration external-cloud-volume-plugin "
+    "horizontal-pod-autoscaler-use-rest-clients logtostderr permit-address-sharing permit-port-sharing profiling",
+    string: "authorization-always-allow-paths cloud-config cloud-provider cluster-name emulated-version "
+    "flex-volume-plugin-dir kube-api-content-type log-dir log-file logging-format requestheader-allowed-names "
+    "requestheader-extra-headers-prefix requestheader-group-headers requestheader-uid-headers "
+    "requestheader-username-headers show-hidden-metrics-for-version tls-cipher-suites tls-min-version vmodule",
+    duration: "authentication-token-webhook-cache-ttl authorization-webhook-cache-authorized-ttl "
+    "authorization-webhook-cache-unauthorized-ttl deployment-controller-sync-period "
+    "legacy-service-account-token-clean-up-period log-flush-frequency "
+    "min-resync-period namespace-sync-period node-sync-period pod-eviction-timeout route-reconciliation-period",
+    integer: "concurrent-service-syncs concurrent-validating-admission-policy-status-syncs "
+    "http2-max-streams-per-connection",
+    flags.switches: "feature-gates",
+}
+IGNORED = tuple(flags.ignored(name, kind) for kind, names in WITHOUT_EFFECT.items() for name in names.split())
+FLAGS = (*GENERIC, *leader_flags(NAME), *serving_flags(10257), *FILES, *PLAIN, *IGNORED)
+
+
+def options_from(values: Values) -> Options:
+    """UsageError where a file cannot be read or a controller is not known."""
+    from . import selected
+
+    try:
+        selected(values["controllers"])
+    except ValueError as error:
+        raise UsageError(f"--controllers: {error}") from error
+    given = {flag.name.replace("-", "_"): values[flag.name] for flag in PLAIN}
+    signers = {
+        signer: (
+            read_file(values, f"cluster-signing-{signer}-cert-file"),
+            read_file(values, f"cluster-signing-{signer}-key-file"),
+        )
+        for signer in SIGNERS
+    }
+    return Options(
+        controllers=tuple(values["controllers"]),
+        root_ca=read_file(values, "root-ca-file"),
+        service_account_private_key=read_file(values, "service-account-private-key-file"),
+        cluster_signing_cert=read_file(values, "cluster-signing-cert-file"),
+        cluster_signing_key=read_file(values, "cluster-signing-key-file"),
+        signers={signer: pair for signer, pair in signers.items() if all(pair)},
+        **given,
+    )

@@ -1,11 +1,22 @@
-"""What one kubelet is told, named as upstream's flags and KubeletConfiguration fields."""
+"""What one kubelet is told: the node's options, the flags, and their fields in KubeletConfiguration.
+
+Upstream: cmd/kubelet/app/options, kubelet.config.k8s.io/v1beta1.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 from pybernetes.api.types import core_v1 as core
+from pybernetes.component import flags
+from pybernetes.component.command import VERBOSITY
+from pybernetes.component.configfile import Kind
+from pybernetes.component.flags import Flag, Values
 
+from .runtime.dockerapi import DEFAULT_ENDPOINT
 from .runtime.images import CollectionPolicy
 
 EVICTION_HARD = {
@@ -40,3 +51,196 @@ class KubeletOptions:
     allowed_unsafe_sysctls: tuple[str, ...] = ()
     eviction_hard: dict[str, str] = field(default_factory=lambda: dict(EVICTION_HARD))
     image_gc: CollectionPolicy = field(default_factory=CollectionPolicy)
+
+
+TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+EVICTION_SIGNALS = ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "pid.available")
+
+
+def signals(text: str) -> dict[str, str]:
+    """memory.available<100Mi,nodefs.available<10%"""
+    result = {}
+    for part in flags.strings(text):
+        name, less, value = part.partition("<")
+        if not less or not value or name not in EVICTION_SIGNALS:
+            raise ValueError(f"invalid eviction threshold {part!r}: it looks like memory.available<100Mi")
+        result[name] = value
+    return result
+
+
+def taints(text: str) -> list[core.Taint]:
+    """key=value:Effect,key:Effect"""
+    result = []
+    for part in flags.strings(text):
+        pair, _, effect = part.rpartition(":")
+        key, _, value = pair.partition("=")
+        if not key or effect not in TAINT_EFFECTS:
+            raise ValueError(f"invalid taint spec: {part}")
+        result.append(core.Taint(key=key, value=value, effect=effect))
+    return result
+
+
+NODE, NET, PORT, POD, RUN = "Node", "Network", "Serving", "Pods", "Runtime"
+FLAGS: tuple[Flag, ...] = (
+    VERBOSITY,
+    Flag("config", flags.string, "", "A KubeletConfiguration file; flags given as well win."),
+    Flag("kubeconfig", flags.string, "", "How the API server is reached."),
+    Flag("bootstrap-kubeconfig", flags.string, "", "Used to get a client certificate when --kubeconfig is not there yet."),
+    Flag("rotate-certificates", flags.boolean, True, "Renew the client certificate before it ends."),
+    Flag("hostname-override", flags.string, "", "The node's name instead of the host's.", NODE),
+    Flag("node-ip", flags.strings, [], "The node's addresses; default: that of the default route.", NODE),
+    Flag("node-labels", flags.mapping, {}, "Labels to register the node with.", NODE),
+    Flag("register-node", flags.boolean, True, "Make the Node object.", NODE),
+    Flag("register-with-taints", taints, [], "Taints to register the node with.", NODE),
+    Flag("max-pods", flags.integer, 110, "How many pods the node takes.", NODE),
+    Flag("root-dir", flags.string, "/var/lib/kubelet", "Where volumes and state lie.", NODE),
+    Flag("cert-dir", flags.string, "", "Where certificates lie; default: ROOT-DIR/pki.", NODE),
+    Flag("pod-logs-dir", flags.string, "/var/log/pods", "Where links to containers' logs are made (podLogsDir).", NODE),
+    Flag("node-status-update-frequency", flags.duration, 10.0, "How often the node's status is worked out.", NODE),
+    Flag("eviction-hard", signals, dict(EVICTION_HARD), "Under which amounts the node is under pressure.", NODE),
+    Flag("image-gc-high-threshold", flags.integer, 85, "Percent of disk use at which unused images go.", NODE),
+    Flag("image-gc-low-threshold", flags.integer, 80, "Percent of disk use to which images are freed.", NODE),
+    Flag("minimum-image-ttl-duration", flags.duration, 120.0, "How old an unused image must be to go.", NODE),
+    Flag("pod-cidr", flags.string, "", "The pods' addresses where no controller gives the node a range.", NET),
+    Flag("non-masquerade-cidr", flags.string, "", "Where pods go with their own addresses; default: the node's pods.", NET),
+    Flag("pod-bridge", flags.string, "pyb0", "The bridge that pods are connected to (ours).", NET),
+    Flag("cluster-dns", flags.strings, [], "Addresses of the cluster's DNS service.", NET),
+    Flag("cluster-domain", flags.string, "cluster.local", "The cluster's DNS domain.", NET),
+    Flag("resolv-conf", flags.string, "/etc/resolv.conf", "The resolver's file that pods' are made from.", NET),
+    Flag("address", flags.string, "0.0.0.0", "Where the HTTPS port listens.", PORT),
+    Flag("port", flags.integer, 10250, "The HTTPS port; 0: none.", PORT),
+    Flag("healthz-bind-address", flags.string, "127.0.0.1", "Where /healthz listens.", PORT),
+    Flag("healthz-port", flags.integer, 10248, "The port of /healthz; 0: none.", PORT),
+    Flag("tls-cert-file", flags.string, "", "The HTTPS port's certificate; default: one made here.", PORT),
+    Flag("tls-private-key-file", flags.string, "", "The key of --tls-cert-file.", PORT),
+    Flag("client-ca-file", flags.string, "", "Who signs client certificates.", PORT),
+    Flag("anonymous-auth", flags.boolean, False, "Let requests without credentials in.", PORT),
+    Flag("authentication-token-webhook", flags.boolean, True, "Ask the API server about bearer tokens.", PORT),
+    Flag("authorization-mode", flags.string, "Webhook", "Webhook or AlwaysAllow.", PORT),
+    Flag("pod-manifest-path", flags.string, "", "A directory of static pods, or a single file.", POD),
+    Flag("file-check-frequency", flags.duration, 1.0, "How often --pod-manifest-path is looked at.", POD),
+    Flag("sync-frequency", flags.duration, 60.0, "How often config maps and secrets are brought into volumes.", POD),
+    Flag("allowed-unsafe-sysctls", flags.strings, [], "Sysctls that pods may set besides the safe ones.", POD),
+    Flag("runtime", flags.string, "docker", "docker, or hollow: pods without containers (ours).", RUN),
+    Flag("hollow-nodes", flags.integer, 1, "So many hollow nodes, NAME-0, NAME-1, ... (ours).", RUN),
+    Flag("docker-endpoint", flags.string, DEFAULT_ENDPOINT, "Docker's socket.", RUN),
+    Flag("container-runtime-endpoint", flags.string, "", "Docker's socket, as newer kubelets call the flag.", RUN),
+    Flag("pod-infra-container-image", flags.string, "", "The sandbox's image; default: one made here.", RUN),
+    flags.ignored("cgroup-driver", flags.string, "Docker is asked"),
+    flags.ignored("fail-swap-on", flags.boolean, "swap is never a reason to fail"),
+)  # fmt: skip
+
+# KubeletConfiguration's field, by path, and the flag that means the same.
+FIELDS = {
+    "address": "address",
+    "port": "port",
+    "healthzPort": "healthz-port",
+    "healthzBindAddress": "healthz-bind-address",
+    "staticPodPath": "pod-manifest-path",
+    "fileCheckFrequency": "file-check-frequency",
+    "syncFrequency": "sync-frequency",
+    "tlsCertFile": "tls-cert-file",
+    "tlsPrivateKeyFile": "tls-private-key-file",
+    "rotateCertificates": "rotate-certificates",
+    "authentication.anonymous.enabled": "anonymous-auth",
+    "authentication.webhook.enabled": "authentication-token-webhook",
+    "authentication.x509.clientCAFile": "client-ca-file",
+    "authorization.mode": "authorization-mode",
+    "clusterDomain": "cluster-domain",
+    "clusterDNS": "cluster-dns",
+    "nodeStatusUpdateFrequency": "node-status-update-frequency",
+    "imageMinimumGCAge": "minimum-image-ttl-duration",
+    "imageGCHighThresholdPercent": "image-gc-high-threshold",
+    "imageGCLowThresholdPercent": "image-gc-low-threshold",
+    "maxPods": "max-pods",
+    "podCIDR": "pod-cidr",
+    "resolvConf": "resolv-conf",
+    "evictionHard": "eviction-hard",
+    "allowedUnsafeSysctls": "allowed-unsafe-sysctls",
+    "registerNode": "register-node",
+    "registerWithTaints": "register-with-taints",
+    "podLogsDir": "pod-logs-dir",
+    "containerRuntimeEndpoint": "container-runtime-endpoint",
+}
+
+
+def _taints(items: list[dict[str, str]]) -> list[core.Taint]:
+    return [core.Taint(key=item["key"], value=item.get("value", ""), effect=item["effect"]) for item in items]
+
+
+def _amounts(by_signal: dict[str, Any]) -> dict[str, str]:
+    return signals(",".join(f"{name}<{amount}" for name, amount in by_signal.items()))
+
+
+_WITHOUT_EFFECT = (
+    "authentication.webhook.cacheTTL authorization.webhook cgroupDriver cgroupRoot cgroupsPerQOS "
+    "configMapAndSecretChangeDetectionStrategy containerLogMaxFiles containerLogMaxSize containerLogMaxWorkers "
+    "containerLogMonitorInterval contentType cpuCFSQuota cpuCFSQuotaPeriod cpuManagerPolicy cpuManagerPolicyOptions "
+    "cpuManagerReconcilePeriod crashLoopBackOff defaultPodSysctls enableContentionProfiling "
+    "enableControllerAttachDetach enableDebugFlagsHandler enableDebuggingHandlers enableProfilingHandler "
+    "enableServer enableSystemLogHandler enableSystemLogQuery enforceNodeAllocatable eventBurst eventRecordQPS "
+    "evictionMaxPodGracePeriod evictionMinimumReclaim evictionPressureTransitionPeriod evictionSoft "
+    "evictionSoftGracePeriod failCgroupV1 failSwapOn featureGates hairpinMode httpCheckFrequency imageMaximumGCAge "
+    "imagePullCredentialsVerificationPolicy imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit "
+    "kernelMemcgNotification kubeAPIBurst kubeAPIQPS kubeReserved kubeReservedCgroup kubeletCgroups "
+    "localStorageCapacityIsolation logging makeIPTablesUtilChains maxOpenFiles maxParallelImagePulls "
+    "memoryManagerPolicy memoryReservationPolicy memorySwap memoryThrottlingFactor mergeDefaultEvictionSettings "
+    "nodeLeaseDurationSeconds nodeStatusMaxImages nodeStatusReportFrequency oomScoreAdj podPidsLimit podsPerCore "
+    "preloadedImagesVerificationAllowlist protectKernelDefaults providerID qosReserved readOnlyPort registryBurst "
+    "registryPullQPS reservedMemory reservedSystemCPUs runOnce runtimeRequestTimeout seccompDefault "
+    "serializeImagePulls serverTLSBootstrap showHiddenMetricsForVersion shutdownGracePeriod "
+    "shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill staticPodURL "
+    "staticPodURLHeader streamingConnectionIdleTimeout systemCgroups systemReserved systemReservedCgroup "
+    "tlsCipherSuites tlsCurvePreferences tlsMinVersion topologyManagerPolicy topologyManagerPolicyOptions "
+    "topologyManagerScope tracing userNamespaces volumePluginDir volumeStatsAggPeriod "
+)
+CONFIGURATION = Kind(
+    "kubelet.config.k8s.io/v1beta1",
+    "KubeletConfiguration",
+    FIELDS,
+    pointers=("healthzPort", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "resolvConf"),
+    converters={"registerWithTaints": _taints, "evictionHard": _amounts},
+    without_effect=_WITHOUT_EFFECT.split(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that the process is told besides the node's own options."""
+
+    options: KubeletOptions
+    values: Values
+
+    def __getitem__(self, flag: str) -> Any:
+        return self.values[flag]
+
+
+def settings(values: Values, name: str, addresses: Sequence[str]) -> Settings:
+    """`values`: as parsed; `name` and `addresses`: the host's, where no flag says otherwise."""
+    options = KubeletOptions(
+        hostname_override=values["hostname-override"] or name,
+        node_ip=tuple(values["node-ip"] or addresses),
+        node_labels=values["node-labels"],
+        register_with_taints=tuple(values["register-with-taints"]),
+        register_node=values["register-node"],
+        root_dir=values["root-dir"],
+        pod_logs_dir=values["pod-logs-dir"],
+        max_pods=values["max-pods"],
+        port=values["port"],
+        pod_cidr=values["pod-cidr"],
+        cluster_dns=tuple(values["cluster-dns"]),
+        cluster_domain=values["cluster-domain"],
+        resolv_conf=values["resolv-conf"],
+        pod_manifest_path=values["pod-manifest-path"],
+        status_seconds=values["node-status-update-frequency"],
+        file_check_seconds=values["file-check-frequency"],
+        sync_seconds=values["sync-frequency"],
+        allowed_unsafe_sysctls=tuple(values["allowed-unsafe-sysctls"]),
+        eviction_hard=values["eviction-hard"],
+        image_gc=CollectionPolicy(
+            values["image-gc-high-threshold"],
+            values["image-gc-low-threshold"],
+            timedelta(seconds=values["minimum-image-ttl-duration"]),
+        ),
+    )
+    return Settings(options, values)

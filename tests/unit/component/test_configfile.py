@@ -11,7 +11,7 @@ from pybernetes.component import configfile, flags
 from pybernetes.component.command import UsageError
 from pybernetes.component.configfile import ConfigFileError, Kind
 from pybernetes.component.flags import Flag
-from pybernetes.kubelet import settings as kubelet
+from pybernetes.kubelet import options as kubelet
 from pybernetes.proxy import options as proxy
 from pybernetes.scheduler import options as scheduler
 

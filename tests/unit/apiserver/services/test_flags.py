@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from pybernetes.cli import serviceflags
+from pybernetes.apiserver.options import services
 from pybernetes.component import flags
 from pybernetes.component.command import UsageError
 from pybernetes.component.flags import Flag
 
-FLAGS = (Flag("bind-address", flags.string, "0.0.0.0", ""), *serviceflags.FLAGS)
+FLAGS = (Flag("bind-address", flags.string, "0.0.0.0", ""), *services.FLAGS)
 
 
 def parsed(*arguments: str) -> Any:
-    return serviceflags.options(flags.parse("kube-apiserver", FLAGS, list(arguments)))
+    return services.options(flags.parse("kube-apiserver", FLAGS, list(arguments)))
 
 
 def test_upstreams_defaults() -> None:

@@ -1,0 +1,65 @@
+"""What /configz shows: KubeletConfiguration, of the fields that mean something here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pybernetes.api.durations import format_duration
+
+from .options import Settings
+
+
+def configz(chosen: Settings, driver: str) -> bytes:
+    """What /configz shows: KubeletConfiguration, of the fields that mean something here."""
+    options, values = chosen.options, chosen.values
+    shown: Mapping[str, Any] = {
+        "enableServer": bool(values["port"]),
+        "staticPodPath": options.pod_manifest_path,
+        "syncFrequency": format_duration(options.sync_seconds),
+        "fileCheckFrequency": format_duration(options.file_check_seconds),
+        "address": values["address"],
+        "port": options.port,
+        "tlsCertFile": values["tls-cert-file"],
+        "tlsPrivateKeyFile": values["tls-private-key-file"],
+        "rotateCertificates": values["rotate-certificates"],
+        "authentication": {
+            "x509": {"clientCAFile": values["client-ca-file"]} if values["client-ca-file"] else {},
+            "webhook": {"enabled": values["authentication-token-webhook"], "cacheTTL": "2m0s"},
+            "anonymous": {"enabled": values["anonymous-auth"]},
+        },
+        "authorization": {
+            "mode": values["authorization-mode"],
+            "webhook": {"cacheAuthorizedTTL": "5m0s", "cacheUnauthorizedTTL": "30s"},
+        },
+        "enableDebuggingHandlers": True,
+        "healthzPort": values["healthz-port"],
+        "healthzBindAddress": values["healthz-bind-address"],
+        "clusterDomain": options.cluster_domain,
+        "clusterDNS": list(options.cluster_dns),
+        "nodeStatusUpdateFrequency": format_duration(options.status_seconds),
+        "nodeStatusReportFrequency": "5m0s",
+        "nodeLeaseDurationSeconds": 40,
+        "imageMinimumGCAge": format_duration(options.image_gc.minimum_age.total_seconds()),
+        "imageGCHighThresholdPercent": options.image_gc.high_percent,
+        "imageGCLowThresholdPercent": options.image_gc.low_percent,
+        "cgroupsPerQOS": True,
+        "cgroupDriver": driver,
+        "maxPods": options.max_pods,
+        "podCIDR": options.pod_cidr,
+        "resolvConf": options.resolv_conf,
+        "cpuCFSQuota": True,
+        "cpuCFSQuotaPeriod": "100ms",
+        "nodeStatusMaxImages": 50,
+        "serializeImagePulls": False,
+        "evictionHard": options.eviction_hard,
+        "failSwapOn": False,
+        "configMapAndSecretChangeDetectionStrategy": "Get",
+        "enforceNodeAllocatable": ["pods"],
+        "allowedUnsafeSysctls": list(options.allowed_unsafe_sysctls),
+        "enableSystemLogHandler": False,
+    }
+    absent: tuple[Any, ...] = ("", [], None)
+    kept = {key: value for key, value in shown.items() if value not in absent}
+    return json.dumps({"kubeletconfig": kept}, separators=(",", ":")).encode() + b"\n"
