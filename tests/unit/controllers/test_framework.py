@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from pybernetes.aio.clock import VirtualClock
-from pybernetes.api.errors import StatusError, conflict, not_found
+from pybernetes.api.errors import conflict
+from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.events import EventBroadcaster
+from pybernetes.client.memory import MemoryClient, MemoryInformers
 from pybernetes.controllers import CONTROLLERS, selected
 from pybernetes.controllers.common import as_selector, deletion_cost, is_available, scaled, template_hash
 from pybernetes.controllers.framework import (
@@ -25,25 +27,6 @@ from pybernetes.controllers.framework import (
 )
 
 from .objects import LABELS, NOW, ago, owned, pod, replica_set, selector, template
-
-
-class FakeClient:
-    """Remembers patches and answers with what it holds."""
-
-    def __init__(self, held: Any = None, error: StatusError | None = None) -> None:
-        self.held, self.error = held, error
-        self.patches: list[tuple[str, Any]] = []
-
-    async def get(self, kind: Any, name: str, namespace: str = "") -> Any:
-        if self.held is None:
-            raise not_found("", "pods", name)
-        return self.held
-
-    async def patch(self, kind: Any, name: str, namespace: str, patch: Any, **_: Any) -> Any:
-        if self.error is not None:
-            raise self.error
-        self.patches.append((name, patch))
-
 
 # --- which controllers
 
@@ -104,9 +87,9 @@ def test_slow_start(count: int, refused: int | None, done: int, tried: int) -> N
 # --- claims
 
 
-def claim(client: FakeClient, *pods: core.Pod, owner: Any = None) -> list[str]:
+def claim(client: MemoryClient, *pods: core.Pod, owner: apps.ReplicaSet | None = None) -> list[str]:
     rs = owner or replica_set("web", 1)
-    claims = Claims(client, core.Pod, rs, as_selector(selector()))  # type: ignore[arg-type]  # the fake has what is used
+    claims = Claims(client, core.Pod, rs, as_selector(selector()))
     return [p.metadata.name for p in asyncio.run(claims.claim(pods))]
 
 
@@ -116,36 +99,33 @@ def test_claims() -> None:
     strange = pod("strange", owner_references=owned(other))
     orphan, unlike = pod("orphan"), pod("unlike", labels={})
     lost = pod("lost", labels={}, owner_references=owned(rs))
-    client = FakeClient(rs)
-    assert claim(client, mine, strange, orphan, unlike, lost, pod("going", deleted=True)) == ["mine", "orphan"]
-    assert [name for name, _ in client.patches] == ["orphan", "lost"]
-    adopted, released = (patch["metadata"] for _, patch in client.patches)
-    assert adopted["ownerReferences"][0].uid == "web" and adopted["uid"] == "orphan"
-    assert released["ownerReferences"] == [{"$patch": "delete", "uid": "web"}]
+    pods = (mine, strange, orphan, unlike, lost, pod("going", deleted=True))
+    client = MemoryClient(rs, *pods)
+    assert claim(client, *pods) == ["mine", "orphan"]
+    assert [request.name for request in client.asked("patch")] == ["orphan", "lost"]
+    owners = {p.metadata.name: [ref.uid for ref in p.metadata.owner_references] for p in client.all(core.Pod)}
+    assert owners == {"mine": ["web"], "strange": ["other"], "orphan": ["web"], "unlike": [], "lost": [], "going": []}
 
 
 def test_who_is_leaving_adopts_nothing() -> None:
     gone = replica_set("web", 1)
     gone.metadata.deletion_timestamp = NOW
+    client = MemoryClient(gone, pod("orphan"))
     with pytest.raises(Again):
-        claim(FakeClient(gone), pod("orphan"))
-    client = FakeClient(gone)
-    assert claim(client, pod("orphan"), owner=gone) == [] and client.patches == []
+        claim(client, pod("orphan"))
+    assert claim(client, pod("orphan"), owner=gone) == []
     renewed = replica_set("web", 1)
     renewed.metadata.uid = "another"
     with pytest.raises(Again, match="got uid another"):
-        claim(FakeClient(renewed), pod("orphan"))
+        claim(MemoryClient(renewed), pod("orphan"))
+    assert client.asked("patch") == []
 
 
 def test_an_orphan_that_vanishes_is_nobodys() -> None:
-    assert claim(FakeClient(replica_set("web", 1), not_found("", "pods", "orphan")), pod("orphan")) == []
+    assert claim(MemoryClient(replica_set("web", 1)), pod("orphan")) == []
 
 
 # --- the queue
-
-
-class Informers:
-    """None is needed here."""
 
 
 class Stubborn(Controller):
@@ -168,8 +148,8 @@ class Stubborn(Controller):
 def test_a_key_is_tried_again_with_back_off(failures: int, calls: int) -> None:
     async def main() -> int:
         clock = VirtualClock()
-        client: Any = FakeClient()
-        context = Context(client, Informers(), EventBroadcaster(client, clock), clock)  # type: ignore[arg-type]  # unused
+        client = MemoryClient()
+        context = Context(client, MemoryInformers(client), EventBroadcaster(client, clock), clock)
         controller = Stubborn(context, failures)
         controller.queue.add(("ns", "a"))
         task = asyncio.ensure_future(controller.run())
