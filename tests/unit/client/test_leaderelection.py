@@ -1,14 +1,13 @@
 """Who takes the lease."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from pybernetes.aio.clock import VirtualClock
-from pybernetes.api.errors import not_found
 from pybernetes.api.types import coordination_v1, core_v1
 from pybernetes.client.leaderelection import LeaderElector, Observed, Options, decide
+from pybernetes.client.memory import MemoryClient, T
 
 
 def lease(holder: str | None, renewed: str = "t1") -> coordination_v1.Lease:
@@ -31,46 +30,33 @@ def test_decide(held: coordination_v1.Lease | None, observed: Observed, expected
     assert decide(held, observed, "me", 15, 100) == expected
 
 
-class FakeServer:
-    """Holds one lease; takes events. `silent`: it does not answer."""
+class Server(MemoryClient):
+    """`hangs`: it takes a lease's update and never answers."""
 
-    def __init__(self) -> None:
-        self.lease: coordination_v1.Lease | None = None
-        self.events: list[core_v1.Event] = []
-        self.silent = False
+    hangs = False
 
-    async def get(self, kind: Any, name: str, namespace: str = "") -> Any:
-        if self.silent:
-            raise ConnectionError("silent")
-        if self.lease is None:
-            raise not_found("coordination.k8s.io", "leases", name)
-        return self.lease
+    async def update(self, obj: T, subresource: str = "") -> T:
+        if self.hangs:
+            await asyncio.Event().wait()
+        return await super().update(obj, subresource)
 
-    async def create(self, obj: Any) -> Any:
-        if isinstance(obj, core_v1.Event):
-            self.events.append(obj)
-        else:
-            self.lease = obj
-        return obj
+    def holder(self) -> str | None:
+        (lease,) = self.all(coordination_v1.Lease)
+        return lease.spec.holder_identity
 
-    async def update(self, obj: Any) -> Any:
-        self.lease = obj
-        return obj
+
+async def forever() -> None:
+    await asyncio.Event().wait()
 
 
 def test_leading_ends_with_the_lease() -> None:
-    async def main() -> FakeServer:
-        clock, server = VirtualClock(), FakeServer()
-        client: Any = server
-        elector = LeaderElector(client, Options("part", "me"), clock)
-
-        async def lead() -> None:
-            await asyncio.Event().wait()
-
-        task = asyncio.ensure_future(elector.run(lead))
+    async def main() -> Server:
+        clock, server = VirtualClock(), Server()
+        elector = LeaderElector(server, Options("part", "me"), clock)
+        task = asyncio.ensure_future(elector.run(forever))
         await clock.advance(60)
         assert elector.is_leader and elector.problem() == ""
-        server.silent = True
+        server.fail(ConnectionError("silent"), "get", coordination_v1.Lease, times=99)
         await clock.advance(9)
         assert elector.is_leader  # it tries for the renew deadline
         await clock.advance(5)
@@ -79,15 +65,31 @@ def test_leading_ends_with_the_lease() -> None:
         return server
 
     server = asyncio.run(main())
-    assert [event.message for event in server.events] == ["me became leader"]
-    assert server.lease is not None and server.lease.spec.holder_identity == "me"
+    assert [event.message for event in server.all(core_v1.Event)] == ["me became leader"]
+    assert server.holder() == "me"
+
+
+def test_a_server_that_hangs_ends_it_before_others_may_lead() -> None:
+    async def main() -> None:
+        clock, server, options = VirtualClock(), Server(), Options("part", "me")
+        elector = LeaderElector(server, options, clock)
+        task = asyncio.ensure_future(elector.run(forever))
+        await clock.advance(60.5)
+        server.hangs = True
+        await clock.advance(options.retry_period + options.renew_deadline - 2.5)
+        assert elector.is_leader
+        await clock.advance(2.5)
+        assert not elector.is_leader, "the lease is still its own for a while"
+        await clock.advance(options.renew_deadline)  # nor does giving it back take longer
+        await task
+
+    asyncio.run(main())
 
 
 def test_the_lease_is_given_back() -> None:
-    async def main() -> FakeServer:
-        server = FakeServer()
-        client: Any = server
-        elector = LeaderElector(client, Options("part", "me"), VirtualClock())
+    async def main() -> Server:
+        server = Server()
+        elector = LeaderElector(server, Options("part", "me"), VirtualClock())
 
         async def lead() -> None:
             raise RuntimeError("broken")
@@ -96,5 +98,4 @@ def test_the_lease_is_given_back() -> None:
             await elector.run(lead)
         return server
 
-    server = asyncio.run(main())
-    assert server.lease is not None and server.lease.spec.holder_identity == ""
+    assert asyncio.run(main()).holder() == ""
