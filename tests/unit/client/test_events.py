@@ -16,6 +16,7 @@ from pybernetes.client import eventoutbox
 from pybernetes.client.eventcorrelator import BURST, Correlator
 from pybernetes.client.eventoutbox import RETRY_SECONDS, TRIES
 from pybernetes.client.events import EventBroadcaster
+from pybernetes.client.memory import MemoryClient
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -31,37 +32,24 @@ class Clock(VirtualClock):
         self.pauses.append(seconds)
 
 
-class FakeServer:
-    """Takes events; raises what it is told to, first."""
+def created(server: MemoryClient) -> list[core.Event]:
+    return [request.body for request in server.asked("create")]
 
-    def __init__(self, *troubles: Exception) -> None:
-        self.troubles = list(troubles)
-        self.created: list[core.Event] = []
-        self.patched: list[tuple[str, Any]] = []
 
-    async def create(self, event: core.Event) -> core.Event:
-        if self.troubles:
-            raise self.troubles.pop(0)
-        self.created.append(event)
-        return event
-
-    async def patch(self, kind: Any, name: str, namespace: str, patch: Any, **_: Any) -> None:
-        if self.troubles:
-            raise self.troubles.pop(0)
-        self.patched.append((name, patch))
+def patched(server: MemoryClient) -> list[tuple[str, Any]]:
+    return [(request.name, request.body) for request in server.asked("patch")]
 
 
 def about(name: str = "a") -> core.Pod:
     return core.Pod(metadata=meta.ObjectMeta(name=name, namespace="ns", uid=name))
 
 
-def record(server: FakeServer, *messages: str, reason: str = "R") -> list[float]:
+def record(server: MemoryClient, *messages: str, reason: str = "R") -> list[float]:
     """Sends an event a message; the pauses that were made."""
     clock = Clock()
 
     async def main() -> None:
-        client: Any = server
-        broadcaster = EventBroadcaster(client, clock)
+        broadcaster = EventBroadcaster(server, clock)
         task = asyncio.ensure_future(broadcaster.run())
         recorder = broadcaster.recorder("test-controller")
         for message in messages:
@@ -75,9 +63,9 @@ def record(server: FakeServer, *messages: str, reason: str = "R") -> list[float]
 
 
 def test_an_event() -> None:
-    server = FakeServer()
+    server = MemoryClient()
     record(server, "hello")
-    event = server.created[0]
+    (event,) = created(server)
     assert event.metadata.name == f"a.{int(NOW.timestamp()) * 10**9:x}" and event.metadata.namespace == "ns"
     assert (event.reason, event.message, event.type, event.count) == ("R", "hello", "Normal", 1)
     assert (event.source.component, event.reporting_component) == ("test-controller", "test-controller")
@@ -85,20 +73,20 @@ def test_an_event() -> None:
 
 
 def test_the_same_again_is_counted() -> None:
-    server = FakeServer()
+    server = MemoryClient()
     record(server, "x", "x", "x", "y")
-    assert [e.message for e in server.created] == ["x", "y"]
-    assert [(name, patch["count"]) for name, patch in server.patched] == [
-        (server.created[0].metadata.name, n) for n in (2, 3)
+    assert [e.message for e in created(server)] == ["x", "y"]
+    assert [(name, patch["count"]) for name, patch in patched(server)] == [
+        (created(server)[0].metadata.name, n) for n in (2, 3)
     ]
 
 
 def test_similar_ones_are_combined() -> None:
-    server = FakeServer()
+    server = MemoryClient()
     record(server, *(f"m{number}" for number in range(12)))
-    assert len(server.created) == 10
-    assert server.created[-1].message == "(combined from similar events): m9"
-    assert [patch["message"] for _, patch in server.patched] == [
+    assert len(created(server)) == 10
+    assert created(server)[-1].message == "(combined from similar events): m9"
+    assert [patch["message"] for _, patch in patched(server)] == [
         f"(combined from similar events): m{n}" for n in (10, 11)
     ]
 
@@ -117,39 +105,32 @@ def test_a_flood_is_held_back() -> None:
 
 
 def test_an_event_that_was_deleted_is_made_again() -> None:
-    server = FakeServer()
-    record(server, "x")
-    known = FakeServer()
-    record(known, "x", "x")
-    assert len(known.created) == 1 and len(known.patched) == 1
-
-    class Forgetful(FakeServer):
-        async def patch(self, kind: Any, name: str, namespace: str, patch: Any, **_: Any) -> None:
-            raise not_found("", "events", name)
-
-    forgetful = Forgetful()
-    record(forgetful, "x", "x")
-    assert [e.count for e in forgetful.created] == [1, 2]
-    assert forgetful.created[0].metadata.name != forgetful.created[1].metadata.name
+    server = MemoryClient()
+    server.fail(not_found("", "events", "a"), "patch", core.Event)
+    record(server, "x", "x")
+    assert [e.count for e in created(server)] == [1, 2]
+    assert created(server)[0].metadata.name != created(server)[1].metadata.name
 
 
 @pytest.mark.parametrize(
-    ("troubles", "created", "pauses"),
+    ("troubles", "stored", "pauses"),
     [
         ([ConnectionError("no")], 1, [RETRY_SECONDS]),
         ([StatusError({"code": 422, "message": "no"})], 0, []),
         ([TimeoutError()] * 99, 0, [RETRY_SECONDS] * (TRIES - 1)),
     ],
 )
-def test_trouble(troubles: list[Exception], created: int, pauses: list[float]) -> None:
-    server = FakeServer(*troubles)
+def test_trouble(troubles: list[Exception], stored: int, pauses: list[float]) -> None:
+    server = MemoryClient()
+    for trouble in troubles:
+        server.fail(trouble, "create", core.Event)
     assert record(server, "x") == pauses
-    assert len(server.created) == created
+    assert len(server.all(core.Event)) == stored
 
 
 def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(eventoutbox.Outbox.__init__, "__defaults__", (4, 1))
-    broadcaster = EventBroadcaster(FakeServer(), Clock())  # type: ignore[arg-type]  # only create and patch are used
+    broadcaster = EventBroadcaster(MemoryClient(), Clock())
     recorder = broadcaster.recorder("test")
 
     async def main() -> None:
