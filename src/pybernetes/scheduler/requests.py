@@ -14,11 +14,14 @@ from pybernetes.api.types import core_v1 as core
 NONZERO = {CPU: 100, MEMORY: 200 * 1024 * 1024}  # what a container that says nothing counts for when nodes are scored
 
 Amounts = dict[str, int]  # cpu in thousandths, all else in whole units
+# Any quantity is an object's to name, 1e30 of memory too. More than this no node has, and a thousand such pods on one node
+# are still an int64 of its column.
+MOST = 2**53
 
 
 def amounts(resources: Mapping[str, Quantity]) -> Amounts:
-    """Quantities as integers, rounded up."""
-    return {name: q.milli_value() if name == CPU else q.value() for name, q in resources.items()}
+    """Quantities as integers, rounded up; none is more than MOST."""
+    return {name: min(MOST, q.milli_value() if name == CPU else q.value()) for name, q in resources.items()}
 
 
 def pod_requests(spec: core.PodSpec, missing: Mapping[str, int] | None = None) -> Amounts:
@@ -31,7 +34,7 @@ def pod_requests(spec: core.PodSpec, missing: Mapping[str, int] | None = None) -
         total.update(pods.pod_level(amounts(spec.resources.requests)))
     if spec.overhead:
         pods.add(total, amounts(spec.overhead))
-    return total
+    return {name: min(MOST, amount) for name, amount in total.items()}
 
 
 def granted(pod: core.Pod) -> core.PodSpec:

@@ -160,3 +160,14 @@ def test_ignored_resources() -> None:
     world = World([node("n")], profile=options)
     assert world.place(pod(requests={"a.org/x": "1", "b.org/y": "1"})) == "n"
     assert world.place(pod(requests={"a.org/z": "1"})) == "0/1 nodes are available: 1 Insufficient a.org/z."
+
+
+@pytest.mark.parametrize("name", ["cpu", "memory", "example.org/x"])
+@pytest.mark.parametrize("amount", ["1e30", "9223372036854775807", "8Ei"])
+def test_amounts_that_no_node_has_stop_nothing(name: str, amount: str) -> None:
+    enormous = {name: amount}
+    assert World([node("n")], []).place(pod(requests=enormous)) == f"0/1 nodes are available: 1 Insufficient {name}."
+    # Put onto a node past the scheduler, they take its room, and leave the others' reckoning alone.
+    there = [pod(f"o{number}", enormous, node="n") for number in range(3)]
+    nodes = [node(letter, **({} if name in ("cpu", "memory") else {name: "4"})) for letter in "nm"]
+    assert World(nodes, there).place(pod(requests={name: "1"})) == "m"
