@@ -49,8 +49,8 @@ def services_of(services: Informer[core.Service], pod: core.Pod) -> list[core.Se
 def pods_of(pods: Informer[core.Pod], service: core.Service) -> list[core.Pod]:
     """The pods that a service selects."""
     namespace, selector = service.metadata.namespace, service.spec.selector
-    found = min((list(pods.by_index(BY_LABEL, f"{namespace}/{k}={v}")) for k, v in selector.items()), key=len)
-    return [pod for pod in found if selector.items() <= pod.metadata.labels.items()]
+    candidates = min((list(pods.by_index(BY_LABEL, f"{namespace}/{k}={v}")) for k, v in selector.items()), key=len)
+    return [pod for pod in candidates if selector.items() <= pod.metadata.labels.items()]
 
 
 def belongs(pod: core.Pod, include_terminating: bool) -> bool:
@@ -95,10 +95,10 @@ def services_to_tell(services: Informer[core.Service], old: core.Pod | None, new
             return set()
         if same_labels:
             present = [new]
-    found = [{(s.metadata.namespace, s.metadata.name) for s in services_of(services, pod)} for pod in present]
-    if len(found) == 2 and not (old and new and changed(old, new)):
-        return found[0] ^ found[1]  # labels only: who has it before and after sees no difference
-    return set().union(*found)
+    keys = [{(s.metadata.namespace, s.metadata.name) for s in services_of(services, pod)} for pod in present]
+    if len(keys) == 2 and not (old and new and changed(old, new)):
+        return keys[0] ^ keys[1]  # labels only: who has it before and after sees no difference
+    return set().union(*keys)
 
 
 # --- ports and addresses
@@ -129,8 +129,8 @@ def families(service: core.Service, pods: Sequence[core.Pod]) -> list[str]:
         return list(service.spec.ip_families)
     if service.spec.cluster_ip not in ("", "None"):
         return [family(service.spec.cluster_ip)]
-    found = {family(ip.ip) for pod in pods for ip in pod.status.pod_ips}
-    return sorted(found) or ["IPv4"]
+    versions = {family(ip.ip) for pod in pods for ip in pod.status.pod_ips}
+    return sorted(versions) or ["IPv4"]
 
 
 def family(address: str) -> str:
@@ -138,10 +138,10 @@ def family(address: str) -> str:
     return "IPv6" if ":" in address else "IPv4"
 
 
-def addresses_of(pod: core.Pod, wanted: str) -> list[str]:
+def addresses_of(pod: core.Pod, address_type: str) -> list[str]:
     """The pod's addresses of a family."""
     every = [ip.ip for ip in pod.status.pod_ips] or ([pod.status.pod_ip] if pod.status.pod_ip else [])
-    return [address for address in every if family(address) == wanted]
+    return [address for address in every if family(address) == address_type]
 
 
 def pod_reference(pod: core.Pod) -> core.ObjectReference:

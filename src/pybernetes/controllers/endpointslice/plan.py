@@ -74,10 +74,10 @@ def plan(
 ) -> tuple[Changes, list[str]]:
     """What to write, and the pods that were left out because their node is not there."""
     kinds = util.families(service, pods)
-    changes = Changes(delete=[known for known in existing if known.address_type not in kinds])
+    changes = Changes(delete=[present for present in existing if present.address_type not in kinds])
     missing: list[str] = []
     for kind in kinds:
-        slices = [known for known in existing if known.address_type == kind]
+        slices = [present for present in existing if present.address_type == kind]
         changes.add(_plan_type(service, pods, node, slices, kind, most, missing))
     return changes, missing
 
@@ -93,30 +93,30 @@ def _plan_type(
 ) -> Changes:
     by_ports: dict[PortKey, list[discovery.EndpointSlice]] = {}
     changes = Changes()
-    for known in existing:
-        if owned(known, service):
-            by_ports.setdefault(port_key(known.ports), []).append(known)
+    for present in existing:
+        if owned(present, service):
+            by_ports.setdefault(port_key(present.ports), []).append(present)
         else:
-            changes.delete.append(known)
-    for key, (ports, endpoints) in _wanted(service, pods, node, kind, missing).items():
+            changes.delete.append(present)
+    for key, (ports, endpoints) in _groups(service, pods, node, kind, missing).items():
         slices = by_ports.pop(key, [])
         changes.add(pack(slices, endpoints, blank(service, kind, ports), lambda _: labels_of(service), most))
     for rest in by_ports.values():
         changes.delete += rest
     if len(existing) == len(changes.delete) and not changes.create:
         _keep_placeholder(service, kind, changes)
-    return recycled(changes, lambda known: owned(known, service))
+    return recycled(changes, lambda present: owned(present, service))
 
 
-def _wanted(
+def _groups(
     service: core.Service, pods: Sequence[core.Pod], node: Nodes, kind: str, missing: list[str]
 ) -> dict[PortKey, tuple[list[discovery.EndpointPort], list[discovery.Endpoint]]]:
-    wanted: dict[PortKey, tuple[list[discovery.EndpointPort], list[discovery.Endpoint]]] = {}
+    groups: dict[PortKey, tuple[list[discovery.EndpointPort], list[discovery.Endpoint]]] = {}
     for pod in pods:
         if not util.belongs(pod, include_terminating=True):
             continue
         ports = ports_of(service, pod)
-        _, endpoints = wanted.setdefault(port_key(ports), (ports, []))
+        _, endpoints = groups.setdefault(port_key(ports), (ports, []))
         where = node(pod.spec.node_name)
         if where is None and not service.spec.publish_not_ready_addresses:
             missing.append(pod.metadata.name)
@@ -124,29 +124,29 @@ def _wanted(
         endpoint = endpoint_of(pod, where, service, kind)
         if endpoint.addresses:
             endpoints.append(endpoint)
-    return wanted
+    return groups
 
 
 def _keep_placeholder(service: core.Service, kind: str, changes: Changes) -> None:
     """A service without endpoints has one empty slice, so that clients see that there are none."""
     empty = blank(service, kind, [])
     if len(changes.delete) == 1:
-        known = changes.delete[0]
-        same_labels = known.metadata.labels == empty.metadata.labels
-        if same_labels and not known.endpoints and not known.ports and owned(known, service):
+        present = changes.delete[0]
+        same_labels = present.metadata.labels == empty.metadata.labels
+        if same_labels and not present.endpoints and not present.ports and owned(present, service):
             changes.delete.clear()
             return
     changes.create.append(empty)
 
 
-def owned(known: discovery.EndpointSlice, service: core.Service) -> bool:
+def owned(present: discovery.EndpointSlice, service: core.Service) -> bool:
     """Whether a slice is this service's, and not one of a former service of its name."""
-    return any(ref.kind == "Service" and ref.uid == service.metadata.uid for ref in known.metadata.owner_references)
+    return any(ref.kind == "Service" and ref.uid == service.metadata.uid for ref in present.metadata.owner_references)
 
 
-def index_by_service(known: discovery.EndpointSlice) -> list[str]:
+def index_by_service(present: discovery.EndpointSlice) -> list[str]:
     """NAMESPACE/SERVICE for slices of this controller."""
-    labels = known.metadata.labels
+    labels = present.metadata.labels
     if labels.get(MANAGED_BY) != MANAGER or SERVICE_NAME not in labels:
         return []
-    return [f"{known.metadata.namespace}/{labels[SERVICE_NAME]}"]
+    return [f"{present.metadata.namespace}/{labels[SERVICE_NAME]}"]

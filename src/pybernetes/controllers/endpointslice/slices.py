@@ -57,7 +57,7 @@ def same(a: discovery.Endpoint, b: discovery.Endpoint) -> bool:
 
 def pack(
     existing: Sequence[discovery.EndpointSlice],
-    wanted: Iterable[discovery.Endpoint],
+    endpoints: Iterable[discovery.Endpoint],
     blank: discovery.EndpointSlice,
     labels: Callable[[discovery.EndpointSlice], dict[str, str]],
     most: int,
@@ -66,20 +66,20 @@ def pack(
 
     `blank` is a new slice without endpoints; `labels` says what an existing one should be labelled with.
     """
-    left = {identity(endpoint): endpoint for endpoint in wanted}
+    left = {identity(endpoint): endpoint for endpoint in endpoints}
     changes = Changes()
     untouched: list[discovery.EndpointSlice] = []
-    for known in existing:
-        _refresh(known, left, labels(known), changes, untouched)
-    for known in sorted(changes.update, key=lambda s: -len(s.endpoints)):
-        _fill(known, left, most)
+    for present in existing:
+        _refresh(present, left, labels(present), changes, untouched)
+    for present in sorted(changes.update, key=lambda s: -len(s.endpoints)):
+        _fill(present, left, most)
     while left:
         target = _fitting(untouched, len(left), most)
         if target is None:
             target = msgspec.structs.replace(blank, endpoints=[])
             changes.create.append(target)
         else:
-            untouched = [known for known in untouched if known is not target]
+            untouched = [present for present in untouched if present is not target]
             target = msgspec.structs.replace(target, endpoints=list(target.endpoints))
             changes.update.append(target)
         _fill(target, left, most)
@@ -87,28 +87,28 @@ def pack(
 
 
 def _refresh(
-    known: discovery.EndpointSlice,
+    present: discovery.EndpointSlice,
     left: dict[Identity, discovery.Endpoint],
     labels: dict[str, str],
     changes: Changes,
     untouched: list[discovery.EndpointSlice],
 ) -> None:
     """Keeps what is still wanted, in its newest form."""
-    kept: list[discovery.Endpoint] = []
-    changed = labels != known.metadata.labels
-    for endpoint in known.endpoints:
-        found = left.pop(identity(endpoint), None)
-        if found is not None:
-            kept.append(found)
-            changed = changed or not same(endpoint, found)
-    gone = len(kept) != len(known.endpoints)
-    if gone and not kept:
-        changes.delete.append(known)
+    endpoints: list[discovery.Endpoint] = []
+    changed = labels != present.metadata.labels
+    for endpoint in present.endpoints:
+        newest = left.pop(identity(endpoint), None)
+        if newest is not None:
+            endpoints.append(newest)
+            changed = changed or not same(endpoint, newest)
+    gone = len(endpoints) != len(present.endpoints)
+    if gone and not endpoints:
+        changes.delete.append(present)
     elif changed or gone:
-        metadata = msgspec.structs.replace(known.metadata, labels=labels)
-        changes.update.append(msgspec.structs.replace(known, endpoints=kept, metadata=metadata))
+        metadata = msgspec.structs.replace(present.metadata, labels=labels)
+        changes.update.append(msgspec.structs.replace(present, endpoints=endpoints, metadata=metadata))
     else:
-        untouched.append(known)
+        untouched.append(present)
 
 
 def _fill(target: discovery.EndpointSlice, left: dict[Identity, discovery.Endpoint], most: int) -> None:
@@ -118,25 +118,25 @@ def _fill(target: discovery.EndpointSlice, left: dict[Identity, discovery.Endpoi
 
 def _fitting(slices: Sequence[discovery.EndpointSlice], count: int, most: int) -> discovery.EndpointSlice | None:
     """The fullest that still takes all of them (GetSliceToFill)."""
-    roomy = [known for known in slices if len(known.endpoints) + count <= most]
-    return max(roomy, key=lambda known: len(known.endpoints), default=None) if count < most else None
+    roomy = [present for present in slices if len(present.endpoints) + count <= most]
+    return max(roomy, key=lambda present: len(present.endpoints), default=None) if count < most else None
 
 
 def recycled(changes: Changes, reusable: Callable[[discovery.EndpointSlice], bool]) -> Changes:
     """Deletions and creations of one address type become updates."""
     result = Changes(list(changes.create), list(changes.update), [])
-    for known in changes.delete:
+    for present in changes.delete:
         fresh = result.create[-1] if result.create else None
-        if fresh is not None and known.address_type == fresh.address_type and reusable(known):
+        if fresh is not None and present.address_type == fresh.address_type and reusable(present):
             result.create.pop()
             metadata = msgspec.structs.replace(
-                known.metadata, labels=fresh.metadata.labels, annotations=fresh.metadata.annotations
+                present.metadata, labels=fresh.metadata.labels, annotations=fresh.metadata.annotations
             )
             result.update.append(
-                msgspec.structs.replace(known, metadata=metadata, endpoints=fresh.endpoints, ports=fresh.ports)
+                msgspec.structs.replace(present, metadata=metadata, endpoints=fresh.endpoints, ports=fresh.ports)
             )
         else:
-            result.delete.append(known)
+            result.delete.append(present)
     return result
 
 
@@ -168,7 +168,7 @@ class Tracker:
     def stale(self, service: tuple[str, str], slices: Iterable[discovery.EndpointSlice]) -> bool:
         """Whether the cache is behind what we wrote."""
         written = self._generations.get(service, {})
-        cached = {known.metadata.uid: known.metadata.generation for known in slices}
+        cached = {present.metadata.uid: present.metadata.generation for present in slices}
         for uid, generation in written.items():
             if generation < 0 and uid in cached:
                 return True

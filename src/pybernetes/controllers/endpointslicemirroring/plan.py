@@ -77,8 +77,8 @@ def ports_of(subset: core.EndpointSubset) -> list[discovery.EndpointPort]:
 def plan(endpoints: core.Endpoints, existing: Sequence[discovery.EndpointSlice], most: int) -> tuple[Changes, int]:
     """What to write, and how many addresses of a subset were left out; `most`: addresses of a subset that are mirrored."""
     by_ports: dict[tuple[str, PortKey], list[discovery.EndpointSlice]] = {}
-    for known in existing:
-        by_ports.setdefault((known.address_type, port_key(known.ports)), []).append(known)
+    for present in existing:
+        by_ports.setdefault((present.address_type, port_key(present.ports)), []).append(present)
     changes, skipped = Changes(), 0
     groups: dict[tuple[str, PortKey], tuple[list[discovery.EndpointPort], list[discovery.Endpoint]]] = {}
     for subset in util.repack(endpoints.subsets):
@@ -89,18 +89,18 @@ def plan(endpoints: core.Endpoints, existing: Sequence[discovery.EndpointSlice],
                 kind = util.family(address.ip)
                 groups.setdefault((kind, port_key(ports)), (ports, []))[1].append(endpoint_of(address, ready))
             room -= min(room, len(addresses))
-    for (kind, key), (ports, wanted) in groups.items():
+    for (kind, key), (ports, mirrored) in groups.items():
         slices = by_ports.pop((kind, key), [])
         fresh = _blank(endpoints, kind, ports)
-        changes.add(pack(slices, wanted, fresh, lambda _: labels_of(endpoints), MAX_PER_SLICE))
+        changes.add(pack(slices, mirrored, fresh, lambda _: labels_of(endpoints), MAX_PER_SLICE))
     for rest in by_ports.values():
         changes.delete += rest
-    return recycled(changes, lambda known: True), skipped
+    return recycled(changes, lambda present: True), skipped
 
 
-def index_by_service(known: discovery.EndpointSlice) -> list[str]:
+def index_by_service(present: discovery.EndpointSlice) -> list[str]:
     """NAMESPACE/SERVICE for slices of this controller."""
-    labels = known.metadata.labels
+    labels = present.metadata.labels
     if labels.get(MANAGED_BY) != MANAGER or SERVICE_NAME not in labels:
         return []
-    return [f"{known.metadata.namespace}/{labels[SERVICE_NAME]}"]
+    return [f"{present.metadata.namespace}/{labels[SERVICE_NAME]}"]
