@@ -208,7 +208,7 @@ class Player:
 
     async def _events(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self._send("GET", "/api/v1/namespaces/{ns}/events"))["items"]
-        return sorted(found, key=lambda e: int(e["metadata"]["name"][-4:], 16))
+        return sorted(found, key=lambda e: int(e["metadata"]["name"].rpartition(".")[2], 16))  # when it was made
 
     async def _holds(self, condition: str) -> bool:
         word, _, argument = condition.partition(":")
