@@ -102,7 +102,7 @@ class APIServer:
 
     def __init__(self, store: Store, options: Options) -> None:
         self.options, now = options, options.clock.now
-        self.cache = WatchCache(store, Keys(options.key_prefix))
+        self.cache = WatchCache(store, Keys(options.key_prefix), options.clock)
         self._compactor = Compactor(store, options.compaction_interval, options.clock)
         self.reader = CacheReader(self.cache)
         self.metrics = APIServerMetrics(self._counts, self.cache.watchers)

@@ -79,7 +79,7 @@ async def assemble(
 
 async def _answered(runtime: Runtime) -> tuple[str, str]:
     """The runtime's name and cgroup driver, once it answers."""
-    said = ""
+    said, clock = "", RealClock()
     while True:
         try:
             name, _ = await runtime.version()

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.apiserver.admission.chain import DEFAULT, EMBEDDED
 from pybernetes.apiserver.authentication import keys
 from pybernetes.apiserver.authentication.options import AuthenticationOptions
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
+IN_PROCESS = "http://in.process"  # in place of a server's address
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
@@ -55,8 +57,15 @@ class TestCluster:
     __test__ = False  # not a test, whatever pytest thinks of the name
 
     def __init__(
-        self, folder: Path, hollow_nodes: int = 0, controllers: Sequence[str] = (), scheduler: bool = False
+        self,
+        folder: Path,
+        hollow_nodes: int = 0,
+        controllers: Sequence[str] = (),
+        scheduler: bool = False,
+        clock: Clock | None = None,
     ) -> None:
+        """`clock` is every part's: with a VirtualClock (of an epoch near today, for TLS) time passes when it is advanced."""
+        self._clock = clock or RealClock()
         self._folder = folder
         self._hollow_nodes = hollow_nodes
         self._controllers = tuple(controllers)
@@ -66,20 +75,21 @@ class TestCluster:
 
     async def start(self, port: int = 0) -> RunningCluster:
         """Returns when it answers."""
-        authority = Authority("pybernetes-test-ca", _now())
+        self._authority = authority = Authority("pybernetes-test-ca", _now())
         context = self._tls(authority)
         self._store = await open_store(Location(("memory:",)))
         options = Options(
             port=port,
             ssl_context=context,
             authentication=AuthenticationOptions(
-                requests=[ClientCertificate(_now)],
+                requests=[ClientCertificate(self._clock.now)],
                 service_accounts=_tokens(),
                 bootstrap_tokens=True,
                 anonymous=True,  # as upstream's default: RBAC lets them see health and version
             ),
             authorization_modes=("Node", "RBAC"),
             enable_admission_plugins=self._plugins(),
+            clock=self._clock,
         )
         self._server = APIServer(self._store, options)
         await self._server.start()
@@ -88,15 +98,11 @@ class TestCluster:
         admin = authority.client("kubernetes-admin", ["system:masters"])
         write(path, kubeconfig(url, authority.pem, "kubernetes-admin", admin).encode())
         if self._hollow_nodes:
-            node = authority.client("system:hollow-nodes", ["system:masters"])
-            await self._start_nodes(Config(url, ca_data=authority.pem, certificate=node.certificate, key=node.key))
+            await self._start_nodes()
         if self._controllers:
-            manager = authority.client("system:kube-controller-manager", ["system:masters"])
-            config = Config(url, ca_data=authority.pem, certificate=manager.certificate, key=manager.key)
-            self._start_controllers(config)
+            self._start_controllers(authority.pem)
         if self._scheduler:
-            own = authority.client("system:kube-scheduler", ["system:masters"])
-            self._start_scheduler(Config(url, ca_data=authority.pem, certificate=own.certificate, key=own.key))
+            self._start_scheduler()
         return RunningCluster(url, str(path), authority.pem)
 
     def _plugins(self) -> tuple[str, ...]:
@@ -106,44 +112,50 @@ class TestCluster:
         accounts = any(entry.name == "serviceaccount-controller" for entry in selected(self._controllers))
         return (*(DEFAULT if accounts else EMBEDDED), "NodeRestriction")
 
-    def _start_controllers(self, config: Config) -> None:
+    def client(self, user: str, groups: Sequence[str] = ("system:masters",)) -> RESTClient:
+        """A client of this process, without a socket; closed with the cluster."""
+        from pybernetes.client.http import HTTPClient
+        from pybernetes.client.rest import RESTClient
+
+        certificate = ssl.PEM_cert_to_DER_cert(self._authority.client(user, list(groups)).certificate.decode())
+        http = HTTPClient(IN_PROCESS, dial=lambda protocol: self._server.connect(protocol, certificate))
+        client = RESTClient(Config(IN_PROCESS), user, clock=self._clock, http=http)
+        self._clients.append(client)
+        return client
+
+    def _start_controllers(self, root_ca: bytes) -> None:
         """The controllers of --controllers, without an election: nobody else could be elected."""
         from pybernetes.client.informer import InformerFactory
-        from pybernetes.client.rest import RESTClient
         from pybernetes.controllers import manager
         from pybernetes.controllers.options import Options as ControllerOptions
 
-        client = RESTClient(config, "kube-controller-manager")
-        self._clients.append(client)
-        options = ControllerOptions(controllers=self._controllers, root_ca=config.ca_data or b"")
-        task = asyncio.ensure_future(manager.run(client, InformerFactory(client), options))
+        client = self.client("system:kube-controller-manager")
+        options = ControllerOptions(controllers=self._controllers, root_ca=root_ca)
+        informers = InformerFactory(client, self._clock)
+        task = asyncio.ensure_future(manager.run(client, informers, options, self._clock))
         self._tasks.add(task)
         task.add_done_callback(_report)
 
-    def _start_scheduler(self, config: Config) -> None:
+    def _start_scheduler(self) -> None:
         """Without an election either."""
         from pybernetes.client.informer import InformerFactory
-        from pybernetes.client.rest import RESTClient
         from pybernetes.scheduler import app
 
-        client = RESTClient(config, "kube-scheduler")
-        self._clients.append(client)
-        task = asyncio.ensure_future(app.run(client, InformerFactory(client)))
+        client = self.client("system:kube-scheduler")
+        task = asyncio.ensure_future(app.run(client, InformerFactory(client, self._clock), clock=self._clock))
         self._tasks.add(task)
         task.add_done_callback(_report)
 
-    async def _start_nodes(self, config: Config) -> None:
+    async def _start_nodes(self) -> None:
         """Nodes whose pods run without processes; returns when all are registered."""
         from pybernetes.api.types import core_v1
         from pybernetes.client.informer import InformerFactory
-        from pybernetes.client.rest import RESTClient
         from pybernetes.kubelet.app import hollow_kubelets, run_all
 
-        client = RESTClient(config, "hollow-node")
-        self._clients.append(client)
-        informers = InformerFactory(client)
+        client = self.client("system:hollow-nodes")
+        informers = InformerFactory(client, self._clock)
         names = [f"hollow-{number}" for number in range(self._hollow_nodes)]
-        for work in (run_all(hollow_kubelets(client, informers, names)), informers.run()):
+        for work in (run_all(hollow_kubelets(client, informers, names, clock=self._clock)), informers.run()):
             task = asyncio.ensure_future(work)
             self._tasks.add(task)
             task.add_done_callback(_report)
