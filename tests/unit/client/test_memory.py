@@ -1,0 +1,84 @@
+"""The client without a server keeps the rules of all clients, and those of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from pybernetes.api.errors import StatusError
+from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import meta_v1 as meta
+from pybernetes.client.memory import MemoryClient
+from pybernetes.client.types import Client
+from tests.clientrules import RULES
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_rules(rule: Callable[[Client], Awaitable[None]]) -> None:
+    asyncio.run(rule(MemoryClient()))
+
+
+def pod(name: str, node: str = "") -> core.Pod:
+    return core.Pod(metadata=meta.ObjectMeta(name=name, namespace="ns"), spec=core.PodSpec(node_name=node))
+
+
+def test_pods_end_gracefully_on_their_node() -> None:
+    async def main() -> None:
+        client = MemoryClient(pod("waiting"), pod("running", "n"))
+        await client.delete(core.Pod, "waiting", "ns")
+        await client.delete(core.Pod, "running", "ns")
+        (going,) = client.all(core.Pod)
+        assert going.metadata.deletion_grace_period_seconds == 30 and going.metadata.deletion_timestamp is not None
+        await client.delete(core.Pod, "running", "ns", grace_period_seconds=0)
+        assert client.all(core.Pod) == []
+
+    asyncio.run(main())
+
+
+def test_binding_and_eviction() -> None:
+    async def main() -> None:
+        client = MemoryClient(pod("a"))
+        target = core.Binding(target=core.ObjectReference(kind="Node", name="n"))
+        await client.create_subresource(core.Pod, "a", "ns", "binding", target, meta.Status)
+        assert client.all(core.Pod)[0].spec.node_name == "n"
+        with pytest.raises(StatusError, match="already assigned"):
+            await client.create_subresource(core.Pod, "a", "ns", "binding", target, meta.Status)
+
+    asyncio.run(main())
+
+
+def test_failures_are_given_once_and_requests_kept() -> None:
+    async def main() -> None:
+        client = MemoryClient(pod("a"))
+        client.fail(ConnectionError("cut"), "get", core.Pod)
+        with pytest.raises(ConnectionError, match="cut"):
+            await client.get(core.Pod, "a", "ns")
+        await client.get(core.Pod, "a", "ns")
+        assert [(r.verb, r.name) for r in client.requests] == [("get", "a"), ("get", "a")]
+        assert client.asked("delete") == []
+
+    asyncio.run(main())
+
+
+def test_a_watch_from_what_is_forgotten_ends() -> None:
+    async def main() -> None:
+        client = MemoryClient(pod("a"))
+        client.forget(core.Pod)
+        with pytest.raises(StatusError) as caught:
+            await anext(aiter(client.watch(core.Pod, resource_version="0")))
+        assert caught.value.code == 410
+
+    asyncio.run(main())
+
+
+def test_nothing_is_shared_with_the_caller() -> None:
+    async def main() -> None:
+        mine = pod("a")
+        client = MemoryClient()
+        made = await client.create(mine)
+        mine.spec.node_name = made.spec.node_name = "changed here"
+        assert (await client.get(core.Pod, "a", "ns")).spec.node_name == ""
+
+    asyncio.run(main())
