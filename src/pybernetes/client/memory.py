@@ -20,6 +20,7 @@ from pybernetes.api.patch import FieldMerge, json_patch, merge_patch, strategic_
 from pybernetes.api.resources import plural
 from pybernetes.api.types import core_v1 as core
 
+from .informer import Cache
 from .pager import in_pages
 from .types import Bookmark, Object, ObjectList, Page, WatchEvent, present
 
@@ -82,6 +83,8 @@ class MemoryClient:
         self._version = 0
         self._tables: dict[type[Any], _Table] = {}
         self._failures: list[tuple[Callable[[Request], bool], Exception]] = []
+        self._listeners: list[tuple[type[Any], Callable[[_Change], None]]] = []
+        self._changed = asyncio.Event()
         self.requests: list[Request] = []
         self.answers: dict[tuple[str, str], bytes | Exception] = {}
         for obj in objects:
@@ -103,6 +106,11 @@ class MemoryClient:
     def all(self, kind: type[T]) -> list[T]:
         """Every object, without a request."""
         return [_copy(obj) for obj in self._table(kind).objects.values()]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Returns when the condition holds; it is looked at after every change."""
+        while not condition():
+            await self._changed.wait()
 
     def asked(self, *verbs: Verb) -> list[Request]:
         """The requests of these verbs."""
@@ -332,17 +340,56 @@ class MemoryClient:
         last.metadata.resource_version = str(self._version)
         if new is None:
             del table.objects[key]
-            table.changes.append(_Change(self._version, last, None))
+            change = _Change(self._version, last, None)
         else:
             table.objects[key] = last
-            table.changes.append(_Change(self._version, old, last))
+            change = _Change(self._version, old, last)
+        table.changes.append(change)
         self._wake(table)
+        for kind, listener in self._listeners:
+            if kind is type(there):
+                listener(change)
         return last
 
-    @staticmethod
-    def _wake(table: _Table) -> None:
-        table.changed.set()
-        table.changed = asyncio.Event()
+    def _wake(self, table: _Table) -> None:
+        for event in (table.changed, self._changed):
+            event.set()
+        table.changed, self._changed = asyncio.Event(), asyncio.Event()
+
+    def _listen(self, kind: type[T], cache: Cache[T], matches: Callable[[Any], bool]) -> None:
+        """Keeps a cache as the objects are, from now on and at once."""
+        cache.replace([_copy(obj) for obj in self._table(kind).objects.values() if matches(obj)])
+
+        def tell(change: _Change) -> None:
+            event = _event(change, matches)
+            if event is not None:
+                cache.apply(event)
+
+        self._listeners.append((kind, tell))
+
+
+class MemoryInformers:
+    """See `client.types.Informers`. They show what a MemoryClient has at once, and have always synced."""
+
+    def __init__(self, client: MemoryClient) -> None:
+        self._client = client
+        self._caches: dict[tuple[Any, ...], Cache[Any]] = {}
+
+    def informer(
+        self, kind: type[T], namespace: str = "", *, field_selector: str = "", label_selector: str = ""
+    ) -> Cache[T]:
+        key = (kind, namespace, field_selector, label_selector)
+        if key not in self._caches:
+            self._caches[key] = Cache()
+            self._client._listen(kind, self._caches[key], _selection(namespace, label_selector, field_selector))
+        return self._caches[key]
+
+    async def run(self) -> None:
+        """Nothing has to be done."""
+        await asyncio.Event().wait()
+
+    async def wait_synced(self) -> None:
+        """At once."""
 
 
 def _copy(obj: T) -> T:

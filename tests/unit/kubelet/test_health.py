@@ -10,14 +10,13 @@ import pytest
 
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.types import core_v1 as core
+from pybernetes.client.memory import MemoryClient, MemoryInformers
 from pybernetes.kubelet.app import Kubelet, Machinery, hollow_machine, hollow_machinery
 from pybernetes.kubelet.network.delegated import RuntimeNetwork
 from pybernetes.kubelet.node.health import SyncLoopMonitor
 from pybernetes.kubelet.options import KubeletOptions
 from pybernetes.kubelet.runtime.hollow import HollowRuntime
 from pybernetes.kubelet.runtime.types import Container, RuntimeFailure, Sandbox, SandboxConfig
-
-from .fake import FakeAPI
 
 TOO_LONG = "sync Loop took longer than expected"
 
@@ -57,7 +56,7 @@ def test_twice_the_sync_period_and_five_minutes_at_least(sync_seconds: float, al
 def test_a_runtime_that_is_lost_makes_the_kubelet_unhealthy() -> None:
     async def main() -> None:
         clock, runtime = VirtualClock(), Silent()
-        kubelet = make(FakeAPI(), clock, replace(hollow_machinery(), runtime=runtime))
+        kubelet = make(MemoryClient(), clock, replace(hollow_machinery(), runtime=runtime))
         task = asyncio.ensure_future(kubelet.run())
         await clock.advance(1000)
         assert kubelet.sync_loop.check() == ""
@@ -75,11 +74,11 @@ def test_a_runtime_that_is_lost_makes_the_kubelet_unhealthy() -> None:
     asyncio.run(main())
 
 
-def make(api: FakeAPI, clock: VirtualClock, machinery: Machinery) -> Kubelet:
+def make(api: MemoryClient, clock: VirtualClock, machinery: Machinery) -> Kubelet:
     return Kubelet(
         KubeletOptions("n", resolv_conf=""),
-        api,  # type: ignore[arg-type]
-        api.informer(core.Pod),
+        api,
+        MemoryInformers(api).informer(core.Pod),
         None,
         machinery=machinery,
         machine=hollow_machine(),
@@ -89,16 +88,16 @@ def make(api: FakeAPI, clock: VirtualClock, machinery: Machinery) -> Kubelet:
 
 def test_addresses_that_the_runtime_gave() -> None:
     async def main() -> None:
-        api = FakeAPI()
+        api = MemoryClient()
         machinery = replace(hollow_machinery(), runtime=Silent(), network=RuntimeNetwork(), runtime_name="containerd")
         task = asyncio.ensure_future(make(api, VirtualClock(), machinery).run())
         pod = core.Pod()
         pod.metadata.name, pod.metadata.namespace, pod.spec.node_name = "p", "ns", "n"
         pod.spec.containers = [core.Container(name="c", image="i")]
-        await api.until(lambda: bool(api.of(core.Node)))
+        await api.until(lambda: bool(api.all(core.Node)))
         await api.create(pod)
-        await api.until(lambda: [p.status.phase for p in api.of(core.Pod)] == ["Running"])
-        status = api.of(core.Pod)[0].status
+        await api.until(lambda: [p.status.phase for p in api.all(core.Pod)] == ["Running"])
+        status = api.all(core.Pod)[0].status
         assert status.pod_ip == "192.0.2.7"
         assert status.container_statuses[0].container_id.startswith("containerd://")
         task.cancel()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
 from typing import Any
 
 from pybernetes.api.types import coordination_v1
 from pybernetes.api.types import core_v1 as core
+from pybernetes.client.memory import MemoryClient, MemoryInformers
 from pybernetes.kubelet.app import hollow_kubelets, run_all
-
-from .fake import FakeAPI
 
 
 def make(name: str, node: str) -> core.Pod:
@@ -22,14 +20,14 @@ def make(name: str, node: str) -> core.Pod:
     return pod
 
 
-def phases(api: FakeAPI) -> list[str]:
-    return [pod.status.phase for pod in api.of(core.Pod)]
+def phases(api: MemoryClient) -> list[str]:
+    return [pod.status.phase for pod in api.all(core.Pod)]
 
 
 def run(body: Any, names: list[str]) -> None:
     async def main() -> None:
-        api = FakeAPI()
-        task = asyncio.ensure_future(run_all(hollow_kubelets(api, api, names)))  # type: ignore[arg-type]
+        api = MemoryClient()
+        task = asyncio.ensure_future(run_all(hollow_kubelets(api, MemoryInformers(api), names)))
         try:
             await asyncio.wait_for(body(api), 30)
         finally:
@@ -41,32 +39,30 @@ def run(body: Any, names: list[str]) -> None:
 
 
 def test_pods_run_and_go() -> None:
-    async def body(api: FakeAPI) -> None:
-        await api.until(lambda: len(api.of(core.Node)) == 3)
+    async def body(api: MemoryClient) -> None:
+        await api.until(lambda: len(api.all(core.Node)) == 3)
         for number in range(12):
             await api.create(make(f"p{number}", f"n{number % 3}"))
         await api.until(lambda: phases(api) == ["Running"] * 12)
-        for pod in api.of(core.Pod):
+        for pod in api.all(core.Pod):
             conditions = {c.type: c.status for c in pod.status.conditions}
             assert conditions["Ready"] == conditions["PodReadyToStartContainers"] == "True"
             assert pod.status.pod_ip and pod.status.start_time
-        pod = await api.get(core.Pod, "p0", "ns")
-        pod.metadata.deletion_timestamp, pod.metadata.deletion_grace_period_seconds = datetime.now(UTC), 30
-        await api.update(pod)
-        await api.until(lambda: len(api.of(core.Pod)) == 11)
-        await api.until(lambda: any(e.reason == "Killing" for e in api.of(core.Event)))
+        await api.delete(core.Pod, "p0", "ns")
+        await api.until(lambda: len(api.all(core.Pod)) == 11)
+        await api.until(lambda: any(e.reason == "Killing" for e in api.all(core.Event)))
 
     run(body, ["n0", "n1", "n2"])
 
 
 def test_node_is_registered_with_its_lease() -> None:
-    async def body(api: FakeAPI) -> None:
-        await api.until(lambda: bool(api.of(coordination_v1.Lease)))
+    async def body(api: MemoryClient) -> None:
+        await api.until(lambda: bool(api.all(coordination_v1.Lease)))
         node = await api.get(core.Node, "n0")
         assert node.metadata.labels["kubernetes.io/hostname"] == "n0"
         ready = next(c for c in node.status.conditions if c.type == "Ready")
         assert (ready.status, ready.reason) == ("True", "KubeletReady")
-        lease = api.of(coordination_v1.Lease)[0]
+        lease = api.all(coordination_v1.Lease)[0]
         assert (lease.metadata.namespace, lease.spec.holder_identity) == ("kube-node-lease", "n0")
         assert lease.spec.lease_duration_seconds == 40
 
