@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from pathlib import Path
@@ -88,7 +87,7 @@ async def _answered(runtime: Runtime) -> tuple[str, str]:
             if str(error) != said:
                 logger.warning("%s; waiting for it", error)
             said = str(error)
-            await asyncio.sleep(1.0)
+            await clock.sleep(1.0)
 
 
 def make_root_directory(root: Path) -> None:

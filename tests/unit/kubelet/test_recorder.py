@@ -9,7 +9,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.eventcorrelator import BURST
 from pybernetes.client.memory import MemoryClient
-from pybernetes.kubelet.events import Event, normal, warning
+from pybernetes.kubelet.machine.events import Event, normal, warning
 from pybernetes.kubelet.recorder import Recorder
 
 POD = core.Pod(metadata=meta.ObjectMeta(name="p", namespace="ns", uid="u"))
