@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -37,6 +37,18 @@ class Clock(Protocol):
         """A block that is cancelled after the seconds and then raises TimeoutError, as asyncio.timeout; None: never."""
         ...
 
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Cancellable:
+        """Has the running event loop call it after the seconds; the cheapest way to wait."""
+        ...
+
+
+class Cancellable(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> object:
+        """It does not come; nothing where it has come."""
+        ...
+
 
 class RealClock:
     """The system's clock (k8s.io/utils/clock.RealClock)."""
@@ -56,6 +68,10 @@ class RealClock:
     def timeout(self, seconds: float | None) -> asyncio.Timeout:
         """A time-out on the running event loop."""
         return asyncio.timeout(seconds)
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Cancellable:
+        """On the running event loop's own clock."""
+        return asyncio.get_running_loop().call_later(seconds, callback)
 
 
 class VirtualClock:
@@ -105,6 +121,12 @@ class VirtualClock:
                 yield
             finally:
                 alarm.cancel()
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Cancellable:
+        """When the clock has been advanced by the seconds."""
+        alarm = self._alarm(max(seconds, 0.0))
+        alarm.add_done_callback(lambda done: None if done.cancelled() else callback())
+        return alarm
 
     def _alarm(self, seconds: float) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -7,7 +7,7 @@ import copy
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,9 @@ class Machinery:
     on_host: bool = True  # False: memory, disk, files of this machine are not the node's, as with hollow ones
 
 
-def system_now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
+def whole_seconds(clock: Clock) -> Callable[[], datetime]:
+    """The time of day as statuses have it."""
+    return lambda: clock.now().replace(microsecond=0)
 
 
 def by_node(pod: core.Pod) -> list[str]:
@@ -78,12 +79,12 @@ class Kubelet:
         recorder: Recorder | None = None,
         machine: n.Machine | None = None,
         clock: Clock | None = None,
-        now: Callable[[], datetime] = system_now,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self.options = options
         self._pods, self._runtime, self._machinery = pods, machinery.runtime, machinery
         self._clock: Clock = clock or RealClock()
-        self._now = now
+        self._now = now = now or whole_seconds(self._clock)
         self._machine = machine or read_machine(options.root_dir)
         self._recorder = recorder or Recorder(client, options.hostname_override, self._clock)
         self._cluster = cluster or APICluster(client, self._recorder, services)
@@ -451,10 +452,12 @@ def hollow_machine(cpus: int = 32, memory_bytes: int = 256 << 30) -> n.Machine:
     return n.Machine(cpus, memory_bytes, 1 << 40, kernel="hollow", os_image="hollow")
 
 
-def hollow_machinery(pod_cidr: str = "10.244.0.0/14", network: PodNetwork | None = None) -> Machinery:
+def hollow_machinery(
+    pod_cidr: str = "10.244.0.0/14", network: PodNetwork | None = None, clock: Clock | None = None
+) -> Machinery:
     """Parts without processes; nodes of one process share a network so that their pods' addresses differ."""
     return Machinery(
-        HollowRuntime(),
+        HollowRuntime(whole_seconds(clock or RealClock())),
         network or HollowNetwork(pod_cidr),
         HollowVolumes(),
         HollowProber(),
@@ -491,7 +494,7 @@ def hollow_kubelets(
             client,
             _Share(pods, name, handlers),
             None,
-            machinery=hollow_machinery(network=network),
+            machinery=hollow_machinery(network=network, clock=clock),
             machine=shape,
             clock=clock,
         )

@@ -12,7 +12,7 @@ from pybernetes.client.types import Client, Informers
 from pybernetes.files import close_to_others, is_our_own, make_private_directory
 from pybernetes.net.addresses import outward_address
 
-from .app import Kubelet, Machinery, pod_informer, system_now
+from .app import Kubelet, Machinery, pod_informer, whole_seconds
 from .cluster import APICluster
 from .interfaces import PodNetwork, Runtime
 from .machine import node as n
@@ -54,7 +54,7 @@ async def assemble(
     volumes = VolumeManager(
         options.root_dir,
         cluster,
-        system_now,
+        whole_seconds(RealClock()),
         host_ips=options.node_ip,
         cluster_domain=options.cluster_domain,
         allocatable=lambda: allocatable,

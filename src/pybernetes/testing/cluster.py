@@ -72,6 +72,7 @@ class TestCluster:
         self._scheduler = scheduler
         self._clients: list[RESTClient] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._nodes: dict[str, asyncio.Task[None]] = {}
 
     async def start(self, port: int = 0) -> RunningCluster:
         """Returns when it answers."""
@@ -150,18 +151,27 @@ class TestCluster:
         """Nodes whose pods run without processes; returns when all are registered."""
         from pybernetes.api.types import core_v1
         from pybernetes.client.informer import InformerFactory
-        from pybernetes.kubelet.app import hollow_kubelets, run_all
+        from pybernetes.kubelet.app import hollow_kubelets
 
         client = self.client("system:hollow-nodes")
         informers = InformerFactory(client, self._clock)
         names = [f"hollow-{number}" for number in range(self._hollow_nodes)]
-        for work in (run_all(hollow_kubelets(client, informers, names, clock=self._clock)), informers.run()):
-            task = asyncio.ensure_future(work)
+        kubelets = hollow_kubelets(client, informers, names, clock=self._clock)
+        self._nodes = {
+            name: asyncio.ensure_future(kubelet.run()) for name, kubelet in zip(names, kubelets, strict=True)
+        }
+        for task in (*self._nodes.values(), asyncio.ensure_future(informers.run())):
             self._tasks.add(task)
             task.add_done_callback(_report)
         async with asyncio.timeout(START_SECONDS):
             while len((await client.list(core_v1.Node)).items) < len(names):
                 await asyncio.sleep(0.01)
+
+    async def kill_node(self, name: str) -> None:
+        """A hollow node ends as if its power had gone: nothing is said, its lease runs out. KeyError if there is none."""
+        task = self._nodes.pop(name)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     def _tls(self, authority: Authority) -> ssl.SSLContext:
         serving = authority.serving(

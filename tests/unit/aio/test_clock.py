@@ -149,3 +149,16 @@ def test_tasks_run_until_all_of_them_wait() -> None:
         await task
 
     asyncio.run(main())
+
+
+def test_a_call_comes_when_the_clock_has_been_advanced_so_far() -> None:
+    async def main() -> None:
+        clock, calls = VirtualClock(), list[float]()
+        clock.call_later(5, lambda: calls.append(clock.monotonic()))
+        clock.call_later(7, lambda: calls.append(clock.monotonic())).cancel()
+        await clock.advance(4)
+        assert calls == []
+        await clock.advance(10)
+        assert calls == [5]
+
+    asyncio.run(main())

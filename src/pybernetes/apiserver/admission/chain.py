@@ -64,7 +64,7 @@ ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
     "NamespaceExists": lambda s: NamespaceExists(s.reader),
     "LimitPodHardAntiAffinityTopology": lambda s: LimitPodHardAntiAffinityTopology(),
     "LimitRanger": lambda s: LimitRanger(s.reader),
-    "ServiceAccount": lambda s: ServiceAccount(s.reader),
+    "ServiceAccount": lambda s: ServiceAccount(s.reader, clock=s.clock),
     "NodeRestriction": lambda s: NodeRestriction(s.reader, s.authorizers),
     "TaintNodesByCondition": lambda s: TaintNodesByCondition(),
     "AlwaysPullImages": lambda s: AlwaysPullImages(),

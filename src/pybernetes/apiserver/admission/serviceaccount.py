@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
+from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api import errors
 
 from ..authorization.podrefs import references
@@ -35,11 +35,11 @@ class ServiceAccount:
         self,
         reader: Reader,
         chooser: random.Random | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Clock | None = None,
     ) -> None:
         self._reader = reader
         self._random = chooser or random.Random()
-        self._sleep = sleep
+        self._clock = clock or RealClock()
 
     def admit(self, attributes: Attributes) -> Awaitable[None] | None:
         """Fills in what the pod leaves open; 403 without the account."""
@@ -62,7 +62,7 @@ class ServiceAccount:
                 self._fill(spec, account)
                 return
             if name == DEFAULT:
-                await self._sleep(WAIT_SECONDS)
+                await self._clock.sleep(WAIT_SECONDS)
         raise _missing(attributes, name)
 
     def _fill(self, spec: Object, account: Object) -> None:

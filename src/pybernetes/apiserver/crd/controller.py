@@ -273,7 +273,7 @@ class CustomResources:
         for _ in range(CHECKS_PER_ROUND):
             if not any(self._host.cache.resource(prefix).items for prefix in handlers):
                 return True
-            await asyncio.sleep(CHECK_SECONDS)
+            await self._host.cache.clock.sleep(CHECK_SECONDS)
         return False
 
     @staticmethod

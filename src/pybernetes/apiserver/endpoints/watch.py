@@ -5,7 +5,6 @@ An event is encoded once for each form, whoever many watch.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -32,8 +31,8 @@ async def produce(
     writer: BodyWriter, watcher: Watcher, frames: Frames, options: ListOptions, revision: int, initial: bool
 ) -> None:
     """Writes events until the time is up or the watcher ends. Lagging where the client is too slow."""
-    loop, cache = asyncio.get_running_loop(), frames.store.cache
-    end = loop.time() + (options.timeout_seconds or DEFAULT_WATCH_SECONDS)
+    cache, monotonic = frames.store.cache, frames.store.cache.clock.monotonic
+    end = monotonic() + (options.timeout_seconds or DEFAULT_WATCH_SECONDS)
     if initial:
         present = cache.resource(frames.store.prefix).range(frames.prefix)
         if frames.store.converts:
@@ -43,10 +42,10 @@ async def produce(
             await writer.write(frames.bookmark(revision, {INITIAL_EVENTS_END: "true"}))
     else:
         await writer.write(b"")
-    bookmark_due = loop.time() + BOOKMARK_SECONDS
+    bookmark_due = monotonic() + BOOKMARK_SECONDS
     seen = revision  # as of the last batch: what comes while that is written waits behind it, and no bookmark may say it was told
     while not watcher.ended:
-        now = loop.time()
+        now = monotonic()
         if now >= end:
             if options.allow_bookmarks:
                 await writer.write(frames.bookmark(seen))
@@ -58,8 +57,8 @@ async def produce(
         data = b"".join([frames.of(change) for change in batch])
         if data:
             await writer.write(data)
-        if loop.time() >= bookmark_due:
-            bookmark_due = loop.time() + BOOKMARK_SECONDS
+        if monotonic() >= bookmark_due:
+            bookmark_due = monotonic() + BOOKMARK_SECONDS
             if options.allow_bookmarks:
                 await writer.write(frames.bookmark(seen))
 

@@ -144,7 +144,7 @@ class Watcher:
         """What is there, waiting for some; [] after `timeout` seconds or at the end (see `ended`)."""
         if not self._queue and not self.ended:
             self._waiter = asyncio.get_running_loop().create_future()
-            handle = asyncio.get_running_loop().call_later(timeout, self._wake)
+            handle = self._owner.clock.call_later(timeout, self._wake)
             try:
                 await self._waiter
             finally:
@@ -187,7 +187,8 @@ class _Triggered:
 class ResourceCache:
     """All objects of one stored resource."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, clock: Clock | None = None) -> None:
+        self.clock = clock or RealClock()
         self.prefix = prefix
         self.items: dict[str, Stored] = {}
         self.keys: list[str] = []  # sorted
@@ -299,7 +300,7 @@ class WatchCache:
         self.store = store
         self.keys = keys or Keys()
         self.revision = 0
-        self._clock = clock or RealClock()
+        self.clock = clock or RealClock()  # of all that the server does by time
         self._caches: dict[str, ResourceCache] = {}
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -372,7 +373,7 @@ class WatchCache:
         self._connected = False
         delay = RETRY_SECONDS
         while not self._connected:
-            await self._clock.sleep(delay)
+            await self.clock.sleep(delay)
             delay = min(2 * delay, MAX_RETRY_SECONDS)
             try:
                 await action()
@@ -434,7 +435,7 @@ class WatchCache:
         """As `of`, by the prefix of the keys."""
         cache = self._caches.get(prefix)
         if cache is None:
-            cache = self._caches[prefix] = ResourceCache(prefix)
+            cache = self._caches[prefix] = ResourceCache(prefix, self.clock)
             cache.ring_start = cache.changed = self.revision
         return cache
 

@@ -76,7 +76,7 @@ class EventExpiry:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(min(SWEEP_SECONDS, self._ttl.total_seconds() / 2))
+            await self._cache.clock.sleep(min(SWEEP_SECONDS, self._ttl.total_seconds() / 2))
             try:
                 await self.sweep()
             except Closed:

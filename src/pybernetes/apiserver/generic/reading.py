@@ -5,7 +5,6 @@ Objects that are stored as another group-version are read through its conversion
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 import msgspec
@@ -134,7 +133,7 @@ class ReadStore:
         wanted = revision_of(options.resource_version)
         if wanted > self.cache.revision:
             try:
-                async with asyncio.timeout(READ_SECONDS):
+                async with self.cache.clock.timeout(READ_SECONDS):
                     await self.cache.wait(wanted)
             except TimeoutError:
                 raise too_large(wanted, self.cache.revision) from None

@@ -7,7 +7,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -56,12 +56,12 @@ class GenericStore(ReadStore):
         *,
         authorize_create: AuthorizeCreate | None = None,
         allocator: Allocator | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
         chooser: random.Random | None = None,
     ) -> None:
         super().__init__(resource, cache)
         self._admission, self._authorize_create, self._allocator = admission, authorize_create, allocator
-        self._now = now
+        self._now = now = now or cache.clock.now
         self._random = chooser or random.Random()
         self._name_errors = meta.name_errors(resource.name_check)
         self._fields = FieldTracker(resource, lambda: self.schema, now)

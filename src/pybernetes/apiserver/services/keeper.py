@@ -101,16 +101,16 @@ class ServiceKeeper:
             )
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        repair_at = loop.time() + REPAIR_SECONDS
+        clock = self._cache.clock
+        repair_at = clock.monotonic() + REPAIR_SECONDS
         while True:
-            await asyncio.sleep(RENEW_SECONDS)
+            await clock.sleep(RENEW_SECONDS)
             try:
                 await self._ensure_service()
                 if self._address:
                     await self._renew()
-                if loop.time() >= repair_at:
-                    repair_at = loop.time() + REPAIR_SECONDS
+                if clock.monotonic() >= repair_at:
+                    repair_at = clock.monotonic() + REPAIR_SECONDS
                     await self.repair()
             except Closed:
                 return
@@ -128,7 +128,7 @@ class ServiceKeeper:
     async def _ensure_service(self) -> None:
         """Another server that starts at the same time may have the address already, and not yet written the Service."""
         try:
-            async with asyncio.timeout(SETTLE_SECONDS):
+            async with self._cache.clock.timeout(SETTLE_SECONDS):
                 while not await self._service_is_there():
                     await self._cache.wait(self._cache.revision + 1)
         except TimeoutError:

@@ -6,23 +6,20 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
+from pybernetes.aio.clock import RealClock
 from pybernetes.wire.duplex import Duplex
 from pybernetes.wire.remotecommand import CommandStreams
 
 from .types import Container, ContainerConfig, ExecResult, Image, LogOptions, RuntimeFailure, Sandbox, SandboxConfig
 
 
-def system_now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
-
-
 class HollowRuntime:
     """Implements interfaces.Runtime: every image is present, every command runs until stopped, every exec succeeds."""
 
-    def __init__(self, now: Callable[[], datetime] = system_now) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], datetime] | None = None) -> None:
+        self._now = now or RealClock().now
         self._ids = itertools.count(1)
         self._changed: asyncio.Queue[str] = asyncio.Queue()
         self.sandboxes: dict[str, Sandbox] = {}

@@ -1,9 +1,11 @@
 """Admission plug-ins: what they fill in and refuse."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
 
+from pybernetes.aio.clock import RealClock
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.admission.chain import ADMISSION, Services, admission_chain
 from pybernetes.apiserver.admission.namespacelifecycle import NamespaceLifecycle
@@ -59,24 +61,31 @@ def test_pod_then_account_decide_on_the_token(owner: dict[str, Any], asked: dict
     assert ("volumes" in made["spec"]) == mounted
 
 
-async def no_sleep(seconds: float) -> None:
-    """Virtual."""
+class Meanwhile(RealClock):
+    """A sleep takes no time; something happens in it."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        self._happens = happens
+
+    async def sleep(self, seconds: float) -> None:
+        self._happens()
+
+
+def nothing() -> None:
+    """Happens."""
 
 
 def test_missing_account_is_forbidden() -> None:
     with pytest.raises(
         StatusError, match='error looking up service account a/default: serviceaccount "default" not found'
     ):
-        awaited(ServiceAccount(Objects(), sleep=no_sleep).admit(attributes(pod())))
+        awaited(ServiceAccount(Objects(), clock=Meanwhile(nothing)).admit(attributes(pod())))
 
 
 def test_pod_waits_for_the_default_account() -> None:
     objects, made = Objects(), pod()
 
-    async def created(seconds: float) -> None:
-        objects.put(*account())
-
-    awaited(ServiceAccount(objects, sleep=created).admit(attributes(made)))
+    awaited(ServiceAccount(objects, clock=Meanwhile(lambda: objects.put(*account()))).admit(attributes(made)))
     assert made["spec"]["volumes"]
 
 
