@@ -115,7 +115,8 @@ class SQLiteStore:
                 yield Progress(after)
             if self._closed:
                 return
-            await written.wait()
+            if after == start:  # else one read more at once: under load it shares the batch of the next writes
+                await written.wait()
 
     async def compact(self, revision: int) -> None:
         await self._ask(lambda db: _compact(db, revision))
