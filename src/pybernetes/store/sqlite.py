@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 IN_MEMORY = ":memory:"
 BATCH = 256  # requests in one commit: bounds the time that the first of them waits
+WAL_BYTES = 64 << 20  # what a burst of writes has made of the WAL is given back beyond this
+VACUUM_PAGES = 4096  # of 4 KiB, that one compaction gives back to the file system: bounds how long writers wait for it
 SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE log(
@@ -268,6 +270,7 @@ def _open(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     if version == 0:
         db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
     if (found := db.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
@@ -365,3 +368,7 @@ def _compact(db: sqlite3.Connection, revision: int) -> None:
         (revision,),
     )
     db.execute("UPDATE meta SET compacted = ?", (revision,))
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    # One by one: Python's module takes one step of the statement, whatever its number.
+    for _ in range(min(free, VACUUM_PAGES)):
+        db.execute("PRAGMA incremental_vacuum(1)")

@@ -112,6 +112,23 @@ def modes(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
 
 
+def test_the_file_gets_smaller_again(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+
+    async def fill(store: Store) -> None:
+        await asyncio.gather(*(store.put(f"/{n}", b"x" * 100_000) for n in range(100)))
+
+    async def empty(store: Store) -> None:
+        await asyncio.gather(*(store.delete(f"/{n}") for n in range(100)))
+        await store.compact(await store.revision())
+
+    play(str(file), fill)
+    full = file.stat().st_size
+    play(str(file), empty)
+    assert full > 10_000_000
+    assert file.stat().st_size < full / 10
+
+
 WRITER = """
 import asyncio, sys
 from pybernetes.store.sqlite import SQLiteStore
