@@ -174,6 +174,14 @@ ACTIONS: dict[str, Callable[[Path], object]] = {
 }
 
 
+def rounds(succeeded: Callable[[], int]) -> Iterator[int]:
+    """ROUNDS of them; on a busy machine, where the swapping thread may be in the way each time, more until one got through."""
+    for number in range(50 * ROUNDS):
+        if number >= ROUNDS and succeeded():
+            return
+        yield number
+
+
 @pytest.mark.parametrize("name", ACTIONS)
 def test_nothing_outside_is_opened_or_changed(
     volume: Path, outside: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -182,7 +190,7 @@ def test_nothing_outside_is_opened_or_changed(
     succeeded = 0
     watching = unchanged(outside) if "host path" in name else guarded(outside, monkeypatch)
     with watching, swapping(volume, outside):
-        for _ in range(ROUNDS):
+        for _ in rounds(lambda: succeeded):
             with contextlib.suppress(OSError, RuntimeFailure):
                 ACTIONS[name](volume)
                 succeeded += 1
@@ -193,7 +201,7 @@ def test_nothing_outside_is_opened_or_changed(
 def test_what_a_container_gets_is_of_the_volume(volume: Path, outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     succeeded = 0
     with guarded(outside, monkeypatch), swapping(volume, outside):
-        for _ in range(ROUNDS):
+        for _ in rounds(lambda: succeeded):
             with contextlib.suppress(OSError):
                 show(volume)
                 succeeded += 1
