@@ -87,10 +87,23 @@ class MemoryClient:
         self._changed = asyncio.Event()
         self.requests: list[Request] = []
         self.answers: dict[tuple[str, str], bytes | Exception] = {}
-        for obj in objects:
-            self._put(None, self._born(obj))
+        self.put(*objects)
 
     # --- for tests
+
+    def put(self, *objects: Object) -> None:
+        """The objects are there as they are given, status and all, without a request; in place of those of their names."""
+        for obj in objects:
+            old = self._table(type(obj)).objects.get((obj.metadata.namespace, obj.metadata.name))
+            new = self._born(obj)
+            if old is not None and not obj.metadata.uid:
+                new.metadata.uid = old.metadata.uid
+            self._put(old, new)
+
+    def drop(self, *objects: Object) -> None:
+        """The objects of these names are gone at once, without a request."""
+        for obj in objects:
+            self._put(self._found(type(obj), obj.metadata.name, obj.metadata.namespace), None)
 
     def fail(self, error: Exception, verb: Verb, kind: type[Any], times: int = 1) -> None:
         """The next requests of the verb for the kind raise the error."""

@@ -10,7 +10,7 @@ import pytest
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
-from pybernetes.client.memory import MemoryClient
+from pybernetes.client.memory import MemoryClient, MemoryInformers
 from pybernetes.client.types import Client
 from tests.clientrules import RULES
 
@@ -22,6 +22,10 @@ def test_rules(rule: Callable[[Client], Awaitable[None]]) -> None:
 
 def pod(name: str, node: str = "") -> core.Pod:
     return core.Pod(metadata=meta.ObjectMeta(name=name, namespace="ns"), spec=core.PodSpec(node_name=node))
+
+
+def node_of(pod: core.Pod | None) -> str:
+    return "-" if pod is None else pod.spec.node_name
 
 
 def test_pods_end_gracefully_on_their_node() -> None:
@@ -60,6 +64,21 @@ def test_failures_are_given_once_and_requests_kept() -> None:
         assert client.asked("delete") == []
 
     asyncio.run(main())
+
+
+def test_objects_come_change_and_go_without_requests() -> None:
+    client = MemoryClient()
+    informer, told = MemoryInformers(client).informer(core.Pod), list[tuple[str, str]]()
+    informer.add_handler(lambda old, new: told.append((node_of(old), node_of(new))))
+    client.put(pod("a"))
+    (first,) = client.all(core.Pod)
+    client.put(pod("a", "n"))
+    assert [p.metadata.uid for p in client.all(core.Pod)] == [first.metadata.uid]
+    client.drop(pod("a"))
+    assert told == [("-", ""), ("", "n"), ("n", "-")]
+    assert client.all(core.Pod) == [] and client.requests == []
+    with pytest.raises(StatusError, match="not found"):
+        client.drop(pod("a"))
 
 
 def test_a_watch_from_what_is_forgotten_ends() -> None:
