@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.types import coordination_v1 as coordination
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.events import EventBroadcaster
-from pybernetes.client.informer import Cache
+from pybernetes.client.memory import MemoryClient, MemoryInformers
 from pybernetes.controllers.framework import Context
 from pybernetes.controllers.nodelifecycle.controller import LEASES, NodeLifecycleController
 from pybernetes.controllers.options import Options
@@ -20,47 +19,22 @@ from pybernetes.controllers.options import Options
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Informers:
-    """Caches that only the test fills."""
-
-    def __init__(self) -> None:
-        self.caches: dict[type[Any], Cache] = {}
-
-    def informer(self, kind: type[Any], namespace: str = "", **_: str) -> Cache:
-        return self.caches.setdefault(kind, Cache())
-
-    def put(self, obj: Any) -> None:
-        self.caches[type(obj)].change((obj.metadata.namespace, obj.metadata.name), obj)
-
-
 class World:
-    """Client and clock of a controller; writes go straight into the informers."""
+    """Client and clock of a controller."""
 
     def __init__(self, options: Options) -> None:
-        self.clock, self.informers = VirtualClock(epoch=START), Informers()
+        self.clock = VirtualClock(epoch=START)
+        self.client = MemoryClient(clock=self.clock)
         self.told: list[str] = []
-        given: Any = self
-        events = EventBroadcaster(given)
+        events = EventBroadcaster(self.client, self.clock)
         events._outbox.put = lambda event: self.told.append(f"{event.reason} {event.involved_object.name}")  # type: ignore[method-assign]  # heard, not sent
-        self.controller = NodeLifecycleController(Context(given, given.informers, events, self.clock, options))
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.clock.monotonic())
-
-    async def update(self, obj: Any, subresource: str = "") -> Any:
-        self.informers.put(obj)
-        return obj
-
-    async def patch(self, kind: type[Any], name: str, namespace: str, patch: Any, **_: Any) -> None:
-        known = self.informers.caches[kind].get(name, namespace)
-        assert known is not None
-        spec = core.NodeSpec(taints=patch["spec"]["taints"] or [])
-        self.informers.put(core.Node(metadata=known.metadata, spec=spec, status=known.status))
+        context = Context(self.client, MemoryInformers(self.client), events, self.clock, options)
+        self.controller = NodeLifecycleController(context)
 
     def node(self, name: str, ready: str = "True", zone: str = "") -> None:
         labels = {"topology.kubernetes.io/zone": zone} if zone else {}
-        conditions = [core.NodeCondition(type="Ready", status=ready, last_heartbeat_time=self.now())]
-        self.informers.put(
+        conditions = [core.NodeCondition(type="Ready", status=ready, last_heartbeat_time=self.clock.now())]
+        self.client.put(
             core.Node(
                 metadata=meta.ObjectMeta(name=name, labels=labels, creation_timestamp=START),
                 status=core.NodeStatus(conditions=conditions),
@@ -68,12 +42,11 @@ class World:
         )
 
     def renew(self, name: str) -> None:
-        spec = coordination.LeaseSpec(renew_time=self.now().isoformat())
-        self.informers.put(coordination.Lease(metadata=meta.ObjectMeta(name=name, namespace=LEASES), spec=spec))
+        spec = coordination.LeaseSpec(renew_time=self.clock.now().isoformat())
+        self.client.put(coordination.Lease(metadata=meta.ObjectMeta(name=name, namespace=LEASES), spec=spec))
 
     def taints(self, name: str) -> list[str]:
-        found = self.informers.caches[core.Node].get(name)
-        assert found is not None
+        (found,) = [node for node in self.client.all(core.Node) if node.metadata.name == name]
         return [taint.key.rpartition("/")[2] for taint in found.spec.taints if taint.effect == "NoExecute"]
 
     async def look(self, seconds: float = 0.0, *alive: str) -> None:
@@ -82,7 +55,7 @@ class World:
         for name in alive:
             self.renew(name)
         await self.controller.look()
-        await self.clock.advance(0)
+        await self.clock.settle()
 
 
 def played(scenario: Callable[[World], Awaitable[None]], options: Options | None = None) -> None:
@@ -99,7 +72,7 @@ def test_a_silent_node_is_told_tainted_and_its_pods_are_not_ready() -> None:
     async def scenario(world: World) -> None:
         for name in ("a", "b"):
             world.node(name)
-        world.informers.put(
+        world.client.put(
             core.Pod(
                 metadata=meta.ObjectMeta(name="p", namespace="ns"),
                 spec=core.PodSpec(node_name="a"),
@@ -109,8 +82,8 @@ def test_a_silent_node_is_told_tainted_and_its_pods_are_not_ready() -> None:
         await world.look()
         assert world.told == ["RegisteredNode a", "RegisteredNode b"]
         await world.look(51, "b")
-        pod = world.informers.caches[core.Pod].get("p", "ns")
-        assert pod is not None and pod.status.conditions[0].status == "False"
+        (pod,) = world.client.all(core.Pod)
+        assert pod.status.conditions[0].status == "False"
         assert world.told[2:] == ["NodeNotReady a", "NodeNotReady p"]
         assert world.taints("a") == []  # with the next look, as upstream: what was observed counts
         await world.look(5, "b")
@@ -172,7 +145,7 @@ def test_a_node_that_goes_is_told() -> None:
     async def scenario(world: World) -> None:
         world.node("a")
         await world.look()
-        world.informers.caches[core.Node].change(("", "a"), None)
+        world.client.drop(*world.client.all(core.Node))
         await world.look(5)
         assert world.told == ["RegisteredNode a", "RemovingNode a"]
 

@@ -12,79 +12,70 @@ from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.client.memory import MemoryClient
 from pybernetes.client.retry import DEFAULT_RETRY
 from pybernetes.controllers.nodelifecycle.taints import SlowTainter, set_taints
 
-TAINT = core.Taint(key="k", effect="NoExecute")
+TAINT, OTHER = core.Taint(key="k", effect="NoExecute"), core.Taint(key="other", effect="NoSchedule")
 
 
-def node(version: str, *taints: core.Taint) -> core.Node:
-    return core.Node(
-        metadata=meta.ObjectMeta(name="n", resource_version=version), spec=core.NodeSpec(taints=list(taints))
-    )
-
-
-class Server:
-    """One node; patches against another version conflict."""
-
-    def __init__(self, stored: core.Node | None) -> None:
-        self.stored = stored
-        self.patches: list[Any] = []
-
-    async def get(self, kind: type[Any], name: str, namespace: str = "") -> core.Node:
-        if self.stored is None:
-            raise errors.not_found("", "nodes", name)
-        return self.stored
-
-    async def patch(self, kind: type[Any], name: str, namespace: str, patch: Any, **_: Any) -> None:
-        if self.stored is None:
-            raise errors.not_found("", "nodes", name)
-        if patch["metadata"]["resourceVersion"] != self.stored.metadata.resource_version:
-            raise errors.conflict("", "nodes", name, "changed")
-        self.patches.append(patch["spec"]["taints"])
+def node(*taints: core.Taint) -> core.Node:
+    return core.Node(metadata=meta.ObjectMeta(name="n"), spec=core.NodeSpec(taints=list(taints)))
 
 
 def add(known: core.Node) -> list[core.Taint] | None:
     return None if TAINT in known.spec.taints else [*known.spec.taints, TAINT]
 
 
-def written(server: Server, known: core.Node) -> list[Any]:
-    asyncio.run(set_taints(server, known, add))  # type: ignore[arg-type]  # what it needs of a client is there
-    return server.patches
+def seen(client: MemoryClient) -> core.Node:
+    """The node as an informer shows it now."""
+    (known,) = client.all(core.Node)
+    return known
+
+
+def written(client: MemoryClient) -> list[Any]:
+    """The taints of each patch."""
+    return [request.body["spec"]["taints"] for request in client.asked("patch")]
 
 
 def test_what_is_right_is_not_written() -> None:
-    assert written(Server(node("1")), node("1", TAINT)) == []
+    client = MemoryClient(node(TAINT))
+    asyncio.run(set_taints(client, seen(client), add))
+    assert client.requests == []
 
 
-def test_a_conflict_is_decided_anew() -> None:
-    other = core.Taint(key="other", effect="NoSchedule")
-    assert written(Server(node("2", other)), node("1")) == [[other, TAINT]]
-    assert written(Server(node("2", TAINT)), node("1")) == []
+@pytest.mark.parametrize(("now", "taints", "writes"), [(OTHER, [OTHER, TAINT], 1), (TAINT, [TAINT], 0)])
+def test_a_conflict_is_decided_anew(now: core.Taint, taints: list[core.Taint], writes: int) -> None:
+    client = MemoryClient(node())
+    known = seen(client)
+    client.put(node(now))
+    version = int(seen(client).metadata.resource_version)
+    asyncio.run(set_taints(client, known, add))
+    assert len(written(client)) == 1 + writes  # the first was refused
+    assert seen(client).spec.taints == taints
+    assert int(seen(client).metadata.resource_version) == version + writes
 
 
 def test_a_node_that_is_gone_needs_none() -> None:
-    assert written(Server(None), node("1")) == []
+    client = MemoryClient(node())
+    known = seen(client)
+    client.drop(known)
+    asyncio.run(set_taints(client, known, add))
+    assert client.all(core.Node) == []
 
 
 def test_no_taints_are_written_as_null() -> None:
-    server = Server(node("1", TAINT))
-    asyncio.run(set_taints(server, node("1", TAINT), lambda n: []))  # type: ignore[arg-type]  # as above
-    assert server.patches == [None]
+    client = MemoryClient(node(TAINT))
+    asyncio.run(set_taints(client, seen(client), lambda n: []))
+    assert written(client) == [None] and seen(client).spec.taints == []
 
 
 def test_endless_conflicts_are_an_error() -> None:
-    class Busy(Server):
-        tries = 0
-
-        async def patch(self, *_: Any, **__: Any) -> None:
-            self.tries += 1
-            raise errors.conflict("", "nodes", "n", "changed")
-
-    server = Busy(node("1"))
+    client = MemoryClient(node())
+    client.fail(errors.conflict("", "nodes", "n", "changed"), "patch", core.Node, times=2 * DEFAULT_RETRY.steps)
     with pytest.raises(StatusError):
-        written(server, node("1"))
-    assert server.tries == DEFAULT_RETRY.steps
+        asyncio.run(set_taints(client, seen(client), add))
+    assert len(written(client)) == DEFAULT_RETRY.steps
 
 
 def test_zones_go_at_their_rates() -> None:
