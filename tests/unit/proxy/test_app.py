@@ -1,20 +1,19 @@
-"""The sync loop on informers and tables that are not there."""
+"""The sync loop on objects in memory and tables that are not there."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from pybernetes.aio.clock import RealClock
+from pybernetes.aio.clock import VirtualClock
 from pybernetes.api import types
 from pybernetes.api.types import core_v1
-from pybernetes.client.informer import Cache
+from pybernetes.client.memory import MemoryClient, MemoryInformers
 from pybernetes.component import flags
 from pybernetes.net.programs import ProgramError
 from pybernetes.proxy.app import Pace, ProxyServer
-from pybernetes.proxy.backends import Changes, Options, Services
+from pybernetes.proxy.backends import Backend, Changes, Options, Services
 from pybernetes.proxy.backends.iptables.backend import IPTablesBackend
 from pybernetes.proxy.health import ProxyHealth
 from pybernetes.proxy.metrics import Metrics
@@ -23,31 +22,6 @@ from pybernetes.proxy.options import FLAGS, settings
 from .objects import at, service, slice_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-
-
-class Now(RealClock):
-    """The time of day stands still."""
-
-    def now(self) -> datetime:
-        return NOW
-
-
-class Informers:
-    """Caches that a test changes."""
-
-    def __init__(self) -> None:
-        self.made: dict[type, Cache] = {}
-
-    def informer(self, kind: type, namespace: str = "", *, field_selector: str = "", label_selector: str = "") -> Any:
-        return self.made.setdefault(kind, Cache())
-
-    async def run(self) -> None: ...
-
-    async def wait_synced(self) -> None: ...
-
-    def put(self, obj: Any, gone: bool = False) -> None:
-        meta = obj.metadata
-        self.made[type(obj)].change((meta.namespace, meta.name), None if gone else obj)
 
 
 class Kernel:
@@ -70,7 +44,8 @@ class Setting:
     """A proxy with everything around it."""
 
     def __init__(self, *arguments: str, addresses: list[str] | None = None) -> None:
-        self.informers, self.four, self.six, self.metrics = Informers(), Kernel(), Kernel(), Metrics()
+        self.client, self.clock = MemoryClient(), VirtualClock(epoch=NOW)
+        self.four, self.six, self.metrics = Kernel(), Kernel(), Metrics()
         self.health = ProxyHealth(60)
         values = flags.parse(
             "kube-proxy", FLAGS, ["--hostname-override=node1", "--cluster-cidr=10.244.0.0/16", *arguments]
@@ -79,8 +54,15 @@ class Setting:
             IPTablesBackend("IPv4", self.four, self.metrics),
             IPTablesBackend("IPv6", self.six, self.metrics),
         ]
-        self.proxy = ProxyServer(
-            settings(values), self.informers, backends, self.metrics, self.health, Now(), lambda: addresses or []
+        self.settings = settings(values)
+        self.addresses = addresses or []
+        self.proxy = self.feeding(*backends)
+
+    def feeding(self, *backends: Backend) -> ProxyServer:
+        """A proxy that keeps these."""
+        informers = MemoryInformers(self.client)
+        return ProxyServer(
+            self.settings, informers, backends, self.metrics, self.health, self.clock, lambda: self.addresses
         )
 
     def sync(self, reread: bool = False) -> bool:
@@ -89,20 +71,20 @@ class Setting:
 
 def test_changes_are_written_once() -> None:
     setting = Setting()
-    setting.informers.put(service(clusterIP="10.96.20.1"))
-    setting.informers.put(slice_of("web", at("10.244.0.5")))
+    setting.client.put(service(clusterIP="10.96.20.1"))
+    setting.client.put(slice_of("web", at("10.244.0.5")))
     assert not setting.health.queued.keys() ^ {"IPv4", "IPv6"}
     assert setting.sync()
     assert "10.244.0.5:8080" in setting.four.restored[0]
     assert setting.health.queued == {}
     assert setting.sync() and len(setting.four.restored) == 1, "nothing has changed"
     assert setting.four.reads == 1
-    setting.informers.put(slice_of("web", at("10.244.0.6")))
+    setting.client.put(slice_of("web", at("10.244.0.6")))
     assert setting.sync()
     (text,) = setting.four.restored[1:]
     assert "10.244.0.6:8080" in text and "KUBE-POSTROUTING" not in text
     assert text.count("-X KUBE-SEP-") == 1
-    setting.informers.put(service(clusterIP="10.96.20.1"), gone=True)
+    setting.client.drop(service(clusterIP="10.96.20.1"))
     assert setting.sync()
     assert setting.four.restored[2].count("-X KUBE-") == 2
 
@@ -114,7 +96,7 @@ def test_the_kernel_is_read_again_when_asked_and_after_a_failure() -> None:
     assert setting.four.reads == 2
     assert len(setting.four.restored) == 2, "everything was gone: it is written again"
     setting.four.broken = True
-    setting.informers.put(service(clusterIP="10.96.20.1"))
+    setting.client.put(service(clusterIP="10.96.20.1"))
     assert not setting.sync()
     assert setting.metrics.failures.samples[("IPv4",)] == 1
     assert "IPv4" in setting.health.queued
@@ -128,10 +110,10 @@ def test_ipv6_costs_nothing_until_it_is_used() -> None:
     setting.sync()
     setting.sync(reread=True)
     assert (setting.six.reads, setting.six.restored) == (1, [])
-    setting.informers.put(service(clusterIP="fd00::1"))
+    setting.client.put(service(clusterIP="fd00::1"))
     setting.sync()
     assert "icmp6-port-unreachable" in setting.six.restored[0]
-    setting.informers.put(service(clusterIP="fd00::1"), gone=True)
+    setting.client.drop(service(clusterIP="fd00::1"))
     setting.sync()
     assert "fd00::1" not in setting.six.restored[1]
 
@@ -148,11 +130,11 @@ def node(**fields: Any) -> core_v1.Node:
 
 def test_the_zone_of_the_node_counts() -> None:
     setting = Setting()
-    setting.informers.put(service(clusterIP="10.96.20.1"))
-    setting.informers.put(slice_of("web", at("10.244.0.5", zones="a"), at("10.244.0.6", zones="b")))
+    setting.client.put(service(clusterIP="10.96.20.1"))
+    setting.client.put(slice_of("web", at("10.244.0.5", zones="a"), at("10.244.0.6", zones="b")))
     setting.sync()
     assert "10.244.0.6" in setting.four.restored[0]
-    setting.informers.put(node(labels={"topology.kubernetes.io/zone": "a"}))
+    setting.client.put(node(labels={"topology.kubernetes.io/zone": "a"}))
     setting.sync()
     assert len(setting.four.restored) == 2
     assert "-X KUBE-SEP-" in setting.four.restored[1]
@@ -166,8 +148,8 @@ def test_addresses_for_node_ports() -> None:
         ("0.0.0.0/0", ["--dst-type LOCAL -j KUBE-NODEPORTS"]),
     ):
         setting = Setting(f"--nodeport-addresses={flag}", addresses=["127.0.0.1", "192.0.2.9", "198.51.100.1"])
-        setting.informers.put(node())
-        setting.informers.put(service(clusterIP="10.96.20.1", type="NodePort", ports=ports))
+        setting.client.put(node())
+        setting.client.put(service(clusterIP="10.96.20.1", type="NodePort", ports=ports))
         setting.sync()
         lines = [line for line in setting.four.restored[0].splitlines() if line.endswith("-j KUBE-NODEPORTS")]
         assert len(lines) == len(expected)
@@ -176,9 +158,9 @@ def test_addresses_for_node_ports() -> None:
 
 def test_pods_of_this_node_are_known_by_its_cidr() -> None:
     setting = Setting("--detect-local-mode=NodeCIDR")
-    setting.informers.put(node())
-    setting.informers.put(service(clusterIP="10.96.20.1"))
-    setting.informers.put(slice_of("web", at("10.244.0.5")))
+    setting.client.put(node())
+    setting.client.put(service(clusterIP="10.96.20.1"))
+    setting.client.put(slice_of("web", at("10.244.0.5")))
     setting.sync()
     assert "! -s 10.7.0.0/24 -d 10.96.20.1/32" in setting.four.restored[0]
 
@@ -187,10 +169,10 @@ def test_how_long_a_change_took_is_counted() -> None:
     setting = Setting()
     made = slice_of("web", at("10.244.0.5"))
     made.metadata.annotations["endpoints.kubernetes.io/last-change-trigger-time"] = "2026-01-02T00:00:00Z"
-    setting.informers.put(made)
+    setting.client.put(made)
     old = slice_of("old", at("10.244.0.6"))
     old.metadata.annotations["endpoints.kubernetes.io/last-change-trigger-time"] = "2025-01-02T00:00:00Z"
-    setting.informers.put(old)
+    setting.client.put(old)
     setting.sync()
     assert sum(setting.metrics.programming.counts[("IPv4",)]) == 1
 
@@ -212,15 +194,11 @@ def test_pace() -> None:
 def test_it_goes_on_after_changes_until_it_is_cancelled() -> None:
     async def scenario(setting: Setting) -> None:
         task = asyncio.ensure_future(setting.proxy.run())
-
-        async def until(done: Callable[[], bool]) -> None:
-            async with asyncio.timeout(5):
-                while not done():
-                    await asyncio.sleep(0)
-
-        await until(lambda: len(setting.four.restored) == 1)
-        setting.informers.put(service(clusterIP="10.96.20.1"))
-        await until(lambda: len(setting.four.restored) == 2)
+        await setting.clock.settle()
+        assert len(setting.four.restored) == 1
+        setting.client.put(service(clusterIP="10.96.20.1"))
+        await setting.clock.settle()
+        assert len(setting.four.restored) == 2
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -243,21 +221,19 @@ class Listening:
 
 def test_a_backend_is_fed_changes_and_those_it_could_not_make_come_again() -> None:
     setting, backend = Setting(), Listening()
-    setting.proxy = ProxyServer(
-        setting.proxy._settings, setting.informers, [backend], setting.metrics, setting.health, Now(), list
-    )
+    setting.proxy = setting.feeding(backend)
     web, db = service("web", clusterIP="10.96.20.1"), service("db", clusterIP="10.96.20.2")
     for each in (web, db):
-        setting.informers.put(each)
+        setting.client.put(each)
     assert setting.sync()
     setting.sync()
     backend.broken = True
-    setting.informers.put(web, gone=True)
+    setting.client.drop(web)
     assert not setting.sync()
     backend.broken = False
-    setting.informers.put(db, gone=True)
+    setting.client.drop(db)
     assert setting.sync()
-    setting.informers.put(web)
-    setting.informers.put(web, gone=True)
+    setting.client.put(web)
+    setting.client.drop(web)
     setting.sync()
     assert backend.told == [{"web": (0, 1), "db": (0, 1)}, {}, {"web": (1, 0)}, {"web": (1, 0), "db": (1, 0)}, {}]
