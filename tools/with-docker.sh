@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Runs a command with a Docker engine of its own (DOCKER_HOST), which ends with it: tools/with-docker.sh pytest tests/docker
 set -euo pipefail
+# Mounts that pods share with the host (mountPropagation) need a shared /, as systemd makes it; where there is none, in a namespace of their own.
+if [ "$(findmnt -n -o PROPAGATION /)" = private ] && [ -z "${SHARED_MOUNTS:-}" ]; then
+  SHARED_MOUNTS=1 exec unshare --mount --propagation shared "$0" "$@"
+fi
 folder=$(mktemp -d)
 export DOCKER_HOST=unix://$folder/docker.sock
 dockerd -H "$DOCKER_HOST" --data-root "$folder/data" --exec-root "$folder/exec" -p "$folder/docker.pid" \
