@@ -14,6 +14,7 @@ from . import pods
 from .computeresources import COMPUTE, HUGE_PAGES, REQUESTS, STORAGE, is_extended, is_extended_in_quota, is_huge_page
 from .quantity import NANO, Quantity
 from .types import core_v1 as core
+from .wellknown import BETA_STORAGE_CLASS_ANNOTATION
 
 Usage = dict[str, Quantity]
 Scope = core.ScopedResourceSelectorRequirement
@@ -22,7 +23,6 @@ T = TypeVar("T")
 ONE = Quantity.from_int(1)
 COUNT = "count/"
 CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
-BETA_STORAGE_CLASS = "volume.beta.kubernetes.io/storage-class"
 # Core resources that count by their plain name too, beside count/NAME.
 COUNTED = frozenset(
     {
@@ -175,7 +175,7 @@ def service_usage(service: core.Service) -> Usage:
 
 def claim_class(claim: core.PersistentVolumeClaim) -> str:
     """The storage class; the annotation of old wins, also where it is empty (GetPersistentVolumeClaimClass)."""
-    annotated = claim.metadata.annotations.get(BETA_STORAGE_CLASS)
+    annotated = claim.metadata.annotations.get(BETA_STORAGE_CLASS_ANNOTATION)
     return annotated if annotated is not None else claim.spec.storage_class_name or ""
 
 

@@ -33,7 +33,7 @@ TAINT_NODE_MEMORY_PRESSURE: Final = "node.kubernetes.io/memory-pressure"
 TAINT_NODE_DISK_PRESSURE: Final = "node.kubernetes.io/disk-pressure"
 TAINT_NODE_NETWORK_UNAVAILABLE: Final = "node.kubernetes.io/network-unavailable"
 TAINT_NODE_PID_PRESSURE: Final = "node.kubernetes.io/pid-pressure"
-TAINT_NODE_OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"  # set by people: its pods and volumes are given up
+TAINT_NODE_OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"  # by people: pods and volumes are given up
 
 # --- pods (api/core/v1/annotation_key_constants.go, pkg/kubelet/types/pod_update.go) ---
 
@@ -42,16 +42,18 @@ CONFIG_SOURCE_ANNOTATION: Final = "kubernetes.io/config.source"
 CONFIG_FIRST_SEEN_ANNOTATION: Final = "kubernetes.io/config.seen"
 CONFIG_HASH_ANNOTATION: Final = "kubernetes.io/config.hash"
 POD_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
-APP_ARMOR_CONTAINER_ANNOTATION_PREFIX: Final = "container.apparmor.security.beta.kubernetes.io/"  # + the container's name
+APP_ARMOR_CONTAINER_ANNOTATION_PREFIX: Final = "container.apparmor.security.beta.kubernetes.io/"  # + container's name
 
 # --- all kinds (api/core/v1/annotation_key_constants.go, client-go/tools/leaderelection/resourcelock) ---
 
 LAST_APPLIED_CONFIG_ANNOTATION: Final = "kubectl.kubernetes.io/last-applied-configuration"
-LEADER_ELECTION_RECORD_ANNOTATION: Final = "control-plane.alpha.kubernetes.io/leader"  # marks a lock, not a service
+LEADER_ELECTION_RECORD_ANNOTATION: Final = (
+    "control-plane.alpha.kubernetes.io/leader"  # on locks of old elections, which are no endpoints
+)
 
 # --- workloads (api/apps/v1/types.go, api/batch/v1/types.go) ---
 
-CONTROLLER_REVISION_HASH_LABEL: Final = "controller-revision-hash"
+CONTROLLER_REVISION_HASH_LABEL: Final = "controller-revision-hash"  # of pods: the revision's name, or its hash
 CONTROLLER_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
 JOB_NAME_LABEL: Final = "batch.kubernetes.io/job-name"
 LEGACY_CONTROLLER_UID_LABEL: Final = "controller-uid"  # without a domain, as they were before 1.27
@@ -60,14 +62,14 @@ LEGACY_JOB_NAME_LABEL: Final = "job-name"
 # --- services and endpoints (api/core/v1, api/discovery/v1, api/networking/v1: well_known_labels.go) ---
 
 LABEL_SERVICE_NAME: Final = "kubernetes.io/service-name"  # whose a slice is
-LABEL_SKIP_MIRROR: Final = "endpointslice.kubernetes.io/skip-mirror"
+LABEL_SKIP_MIRROR: Final = "endpointslice.kubernetes.io/skip-mirror"  # with "true" no slices are made of endpoints
 IS_HEADLESS_SERVICE: Final = "service.kubernetes.io/headless"
 LABEL_SERVICE_PROXY_NAME: Final = "service.kubernetes.io/service-proxy-name"
 ANNOTATION_TOPOLOGY_MODE: Final = "service.kubernetes.io/topology-mode"
 ANNOTATION_TOPOLOGY_AWARE_HINTS: Final = "service.kubernetes.io/topology-aware-hints"  # its name before 1.27
 ENDPOINTS_LAST_CHANGE_TRIGGER_TIME: Final = "endpoints.kubernetes.io/last-change-trigger-time"
 ENDPOINTS_OVER_CAPACITY: Final = "endpoints.kubernetes.io/over-capacity"
-ENDPOINTS_LABEL_MANAGED_BY: Final = "endpoints.kubernetes.io/managed-by"
+ENDPOINTS_LABEL_MANAGED_BY: Final = "endpoints.kubernetes.io/managed-by"  # made from a service: no mirror's business
 IP_ADDRESS_LABEL_FAMILY: Final = "ipaddress.kubernetes.io/ip-family"
 IP_ADDRESS_LABEL_MANAGED_BY: Final = "ipaddress.kubernetes.io/managed-by"
 ANNOTATION_INGRESS_CLASS: Final = "kubernetes.io/ingress.class"
@@ -81,7 +83,9 @@ ANN_BIND_COMPLETED: Final = "pv.kubernetes.io/bind-completed"
 ANN_BOUND_BY_CONTROLLER: Final = "pv.kubernetes.io/bound-by-controller"
 ANN_DYNAMICALLY_PROVISIONED: Final = "pv.kubernetes.io/provisioned-by"
 ANN_SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
-CONTROLLER_MANAGED_ATTACH_ANNOTATION: Final = "volumes.kubernetes.io/controller-managed-attach-detach"
+CONTROLLER_MANAGED_ATTACH_ANNOTATION: Final = (
+    "volumes.kubernetes.io/controller-managed-attach-detach"  # not by the node
+)
 PVC_PROTECTION_FINALIZER: Final = "kubernetes.io/pvc-protection"
 PV_PROTECTION_FINALIZER: Final = "kubernetes.io/pv-protection"
 
@@ -107,7 +111,7 @@ SYSTEM_PRIVILEGED_GROUP: Final = "system:masters"  # may do everything, by the a
 NODES_GROUP: Final = "system:nodes"
 ALL_AUTHENTICATED: Final = "system:authenticated"
 ALL_UNAUTHENTICATED: Final = "system:unauthenticated"
-ANONYMOUS: Final = "system:anonymous"
+ANONYMOUS_USER: Final = "system:anonymous"
 KUBE_CONTROLLER_MANAGER: Final = "system:kube-controller-manager"
 KUBE_SCHEDULER: Final = "system:kube-scheduler"
 NODE_USER_PREFIX: Final = "system:node:"  # + the node's name

@@ -14,6 +14,13 @@ from pathlib import Path
 
 import yaml
 
+from pybernetes.api.wellknown import (
+    KUBE_CONTROLLER_MANAGER,
+    KUBE_SCHEDULER,
+    NODE_USER_PREFIX,
+    NODES_GROUP,
+    SYSTEM_PRIVILEGED_GROUP,
+)
 from pybernetes.files import make_private_directory
 from pybernetes.pki import keys
 from pybernetes.pki.certificates import Authority, Subject
@@ -67,8 +74,8 @@ def certificates(endpoint: Endpoint) -> dict[str, tuple[str, Subject]]:
         client=False,
     )
     kubelet = Subject(
-        f"system:node:{endpoint.node_name}",
-        ("system:nodes",),
+        f"{NODE_USER_PREFIX}{endpoint.node_name}",
+        (NODES_GROUP,),
         names=(endpoint.node_name, "localhost"),
         addresses=(*local, *endpoint.addresses),
         server=True,
@@ -90,10 +97,10 @@ def certificates(endpoint: Endpoint) -> dict[str, tuple[str, Subject]]:
 def users(endpoint: Endpoint) -> dict[str, Subject]:
     """Kubeconfig -> its user."""
     return {
-        "admin": Subject("kubernetes-admin", ("system:masters",)),
-        "controller-manager": Subject("system:kube-controller-manager"),
-        "scheduler": Subject("system:kube-scheduler"),
-        "kubelet": Subject(f"system:node:{endpoint.node_name}", ("system:nodes",)),
+        "admin": Subject("kubernetes-admin", (SYSTEM_PRIVILEGED_GROUP,)),
+        "controller-manager": Subject(KUBE_CONTROLLER_MANAGER),
+        "scheduler": Subject(KUBE_SCHEDULER),
+        "kubelet": Subject(f"{NODE_USER_PREFIX}{endpoint.node_name}", (NODES_GROUP,)),
         "kube-proxy": Subject("system:kube-proxy"),
     }
 

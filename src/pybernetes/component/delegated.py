@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import authentication_v1 as authentication
 from pybernetes.api.types import authorization_v1 as authorization
+from pybernetes.api.wellknown import ALL_AUTHENTICATED
 from pybernetes.client.types import Client
 from pybernetes.wire.http import Request
 
@@ -46,7 +47,7 @@ def certificate_user(now: Callable[[], datetime]) -> Callable[[bytes], UserInfo 
         groups = certificate.subject.get_attributes_for_oid(x509.oid.NameOID.ORGANIZATION_NAME)
         if not names or now() > certificate.not_valid_after_utc:
             return None
-        return UserInfo(str(names[0].value), (*(str(group.value) for group in groups), "system:authenticated"))
+        return UserInfo(str(names[0].value), (*(str(group.value) for group in groups), ALL_AUTHENTICATED))
 
     return read
 

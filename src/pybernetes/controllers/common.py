@@ -15,13 +15,13 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.times import shifted
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.api.wellknown import POD_DELETION_COST
 from pybernetes.client.types import Object
 
 T = TypeVar("T")
 Obj = TypeVar("Obj", bound=Object)
 Key = tuple[str, str]  # (namespace, name)
 
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _SAFE = (
     "bcdfghjklmnpqrstvwxz2456789"  # no vowels and no 0, 1, 3: no words by chance (apimachinery rand.SafeEncodeString)
 )
@@ -170,7 +170,7 @@ def next_availability(pods: Iterable[core.Pod], min_ready_seconds: int, now: dat
 
 def deletion_cost(pod: core.Pod) -> int:
     """The annotation's number; 0 where it is absent or not valid."""
-    text = pod.metadata.annotations.get(DELETION_COST, "")
+    text = pod.metadata.annotations.get(POD_DELETION_COST, "")
     try:
         cost = int(text)
     except ValueError:

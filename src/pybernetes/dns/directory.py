@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from pybernetes.api.types import core_v1, discovery_v1
+from pybernetes.api.wellknown import LABEL_SERVICE_NAME
 from pybernetes.client.types import Handler, Object
 
 from .informers import Kept
 from .records import NO_PORT, Address, Endpoints, Port, Service
-
-SERVICE_LABEL = "kubernetes.io/service-name"
 
 Key = tuple[str, str]  # name, namespace
 T = TypeVar("T")
@@ -42,7 +41,7 @@ def slim_slice(item: discovery_v1.EndpointSlice) -> Endpoints:
         for ip in endpoint.addresses
     )
     ports = tuple(Port(p.name or "", (p.protocol or "TCP").lower(), p.port or NO_PORT) for p in item.ports or ())
-    return Endpoints(item.metadata.namespace, item.metadata.labels.get(SERVICE_LABEL, ""), addresses, ports)
+    return Endpoints(item.metadata.namespace, item.metadata.labels.get(LABEL_SERVICE_NAME, ""), addresses, ports)
 
 
 def pod_ip(pod: core_v1.Pod) -> str:

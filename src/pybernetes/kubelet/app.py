@@ -14,6 +14,7 @@ from typing import Any
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import CONFIG_HASH_ANNOTATION
 from pybernetes.client.types import Client, Handler, Informer, Informers, Notifier, present
 
 from . import static
@@ -318,7 +319,7 @@ class Kubelet:
 
     def _on_mirror(self, mirror: core.Pod, gone: bool) -> None:
         """A mirror that somebody deletes comes again while its file is there; one without a file goes."""
-        uid = mirror.metadata.annotations.get(static.HASH, "")
+        uid = mirror.metadata.annotations.get(CONFIG_HASH_ANNOTATION, "")
         worker = self._workers.get(uid)
         if worker is None:
             if not gone and self._pods.synced:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import certificates_v1
+from pybernetes.api.wellknown import KUBE_API_SERVER_CLIENT_KUBELET_SIGNER, NODE_USER_PREFIX, NODES_GROUP
 from pybernetes.client.types import Client
 from pybernetes.pki.files import Pair, write_pair
 
 logger = logging.getLogger(__name__)
 
-CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 CLIENT_USAGES = ("key encipherment", "digital signature", "client auth")
 WAIT_SECONDS = 900.0  # for somebody to approve, as upstream waits
 POLL_SECONDS = 0.5
@@ -43,8 +43,8 @@ async def client_certificate(client: Client, node: str) -> Pair:
     key = keys.generate()
     request = certificates_v1.CertificateSigningRequest()
     request.metadata.generate_name = "csr-"
-    request.spec.request = requests.request(key, Subject(f"system:node:{node}", ["system:nodes"]))
-    request.spec.signer_name = CLIENT_SIGNER
+    request.spec.request = requests.request(key, Subject(f"{NODE_USER_PREFIX}{node}", [NODES_GROUP]))
+    request.spec.signer_name = KUBE_API_SERVER_CLIENT_KUBELET_SIGNER
     request.spec.usages = list(CLIENT_USAGES)
     made = await client.create(request)
     logger.info("waiting for certificate signing request %s to be approved", made.metadata.name)

@@ -17,6 +17,12 @@ from pybernetes.api import types
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1
+from pybernetes.api.wellknown import (
+    CONFIG_FIRST_SEEN_ANNOTATION,
+    CONFIG_HASH_ANNOTATION,
+    CONFIG_SOURCE_ANNOTATION,
+    MIRROR_POD_ANNOTATION,
+)
 from pybernetes.client.types import Client
 
 from .cluster import APICluster
@@ -25,15 +31,11 @@ from .machine.events import Event
 
 logger = logging.getLogger(__name__)
 
-HASH = "kubernetes.io/config.hash"
-SOURCE = "kubernetes.io/config.source"
-SEEN = "kubernetes.io/config.seen"
-MIRROR = "kubernetes.io/config.mirror"
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def is_mirror(pod: core.Pod) -> bool:
-    return MIRROR in pod.metadata.annotations
+    return MIRROR_POD_ANNOTATION in pod.metadata.annotations
 
 
 def read(document: Any, node_name: str, path: str, now: datetime) -> core.Pod:
@@ -56,9 +58,9 @@ def read(document: Any, node_name: str, path: str, now: datetime) -> core.Pod:
     meta.uid = meta.uid or uid
     meta.annotations = {
         **meta.annotations,
-        HASH: uid,
-        SOURCE: "file",
-        SEEN: f"{now:%Y-%m-%dT%H:%M:%S.000000000Z}",
+        CONFIG_HASH_ANNOTATION: uid,
+        CONFIG_SOURCE_ANNOTATION: "file",
+        CONFIG_FIRST_SEEN_ANNOTATION: f"{now:%Y-%m-%dT%H:%M:%S.000000000Z}",
     }
     pod.spec.node_name = node_name
     pod.spec.tolerations = [*pod.spec.tolerations, core.Toleration(operator="Exists", effect="NoExecute")]
@@ -143,7 +145,7 @@ class MirrorCluster:
             if error.code != 404:
                 raise ConnectionError(f"mirror of {meta.name}: {error}") from error
         else:
-            same = present.metadata.annotations.get(MIRROR) == meta.annotations[HASH]
+            same = present.metadata.annotations.get(MIRROR_POD_ANNOTATION) == meta.annotations[CONFIG_HASH_ANNOTATION]
             if same and present.metadata.deletion_timestamp is None:
                 return present
             await self._cluster.delete(present)
@@ -161,7 +163,7 @@ class MirrorCluster:
             if error.code == 404:
                 return
             raise ConnectionError(f"mirror of {pod.metadata.name}: {error}") from error
-        if present.metadata.annotations.get(MIRROR) == pod.metadata.annotations[HASH]:
+        if present.metadata.annotations.get(MIRROR_POD_ANNOTATION) == pod.metadata.annotations[CONFIG_HASH_ANNOTATION]:
             await self._cluster.delete(present)
 
     def record(self, pod: core.Pod, event: Event) -> None:
@@ -179,7 +181,7 @@ def mirror_of(pod: core.Pod, node: core.Node) -> core.Pod:
     meta = pod.metadata
     mirror = core.Pod(spec=pod.spec)
     mirror.metadata.name, mirror.metadata.namespace, mirror.metadata.labels = meta.name, meta.namespace, meta.labels
-    mirror.metadata.annotations = {**meta.annotations, MIRROR: meta.annotations[HASH]}
+    mirror.metadata.annotations = {**meta.annotations, MIRROR_POD_ANNOTATION: meta.annotations[CONFIG_HASH_ANNOTATION]}
     if node.metadata.uid:
         owner = meta_v1.OwnerReference(api_version="v1", kind="Node", name=node.metadata.name, uid=node.metadata.uid)
         owner.controller = True

@@ -13,31 +13,26 @@ from typing import Any
 from pybernetes.aio.clock import Clock
 from pybernetes.api.times import parse_time
 from pybernetes.api.types import core_v1, discovery_v1
+from pybernetes.api.wellknown import (
+    ENDPOINTS_LAST_CHANGE_TRIGGER_TIME,
+    IS_HEADLESS_SERVICE,
+    LABEL_SERVICE_NAME,
+    LABEL_SERVICE_PROXY_NAME,
+    LABEL_TOPOLOGY_ZONE,
+)
 from pybernetes.client.events import EventRecorder
 from pybernetes.client.types import Informers
 
 from .backends import Backend, Change, Options
 from .health import Problem, ProxyHealth, ServiceHealth
 from .metrics import Metrics
-from .model import (
-    HEADLESS_LABEL,
-    PROXY_NAME_LABEL,
-    SERVICE_LABEL,
-    HealthPorts,
-    ServiceKey,
-    ServicePort,
-    Where,
-    health_ports,
-    service_ports,
-)
+from .model import HealthPorts, ServiceKey, ServicePort, Where, health_ports, service_ports
 from .options import Settings
 
 _log = logging.getLogger(__name__)
 
 BURST = 2  # upstream's BoundedFrequencyRunner: a service and its endpoints are both written at once
-SELECTOR = f"!{PROXY_NAME_LABEL},!{HEADLESS_LABEL}"
-ZONE_LABEL = "topology.kubernetes.io/zone"
-TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
+SELECTOR = f"!{LABEL_SERVICE_PROXY_NAME},!{IS_HEADLESS_SERVICE}"
 
 
 @dataclass(slots=True)
@@ -104,10 +99,10 @@ class ProxyServer:
 
     def _on_slice(self, old: discovery_v1.EndpointSlice | None, new: discovery_v1.EndpointSlice | None) -> None:
         for each in (old, new):
-            owner = each.metadata.labels.get(SERVICE_LABEL) if each is not None else None
+            owner = each.metadata.labels.get(LABEL_SERVICE_NAME) if each is not None else None
             if each is not None and owner:
                 self._touch((each.metadata.namespace, owner))
-        trigger = new.metadata.annotations.get(TRIGGER_TIME) if new is not None else None
+        trigger = new.metadata.annotations.get(ENDPOINTS_LAST_CHANGE_TRIGGER_TIME) if new is not None else None
         if trigger:
             moment = parse_time(trigger)
             if moment >= self._started:  # what changed before the proxy ran says nothing about it
@@ -121,11 +116,15 @@ class ProxyServer:
 
     def _on_node(self, old: core_v1.Node | None, new: core_v1.Node | None) -> None:
         self.health.sync_node(new)
-        before = (old.metadata.labels.get(ZONE_LABEL), old.status.addresses, old.spec.pod_cidrs) if old else None
-        after = (new.metadata.labels.get(ZONE_LABEL), new.status.addresses, new.spec.pod_cidrs) if new else None
+        before = (
+            (old.metadata.labels.get(LABEL_TOPOLOGY_ZONE), old.status.addresses, old.spec.pod_cidrs) if old else None
+        )
+        after = (
+            (new.metadata.labels.get(LABEL_TOPOLOGY_ZONE), new.status.addresses, new.spec.pod_cidrs) if new else None
+        )
         if before == after:
             return  # heartbeats
-        where = Where(self._settings.node, (new.metadata.labels.get(ZONE_LABEL) or "") if new else "")
+        where = Where(self._settings.node, (new.metadata.labels.get(LABEL_TOPOLOGY_ZONE) or "") if new else "")
         if where != self._where:
             self._where = where
             for key in {key for services in self._services_of.values() for key in services}:
@@ -262,7 +261,7 @@ class ProxyServer:
 
 
 def _service_of(endpoint_slice: discovery_v1.EndpointSlice) -> list[str]:
-    owner = endpoint_slice.metadata.labels.get(SERVICE_LABEL)
+    owner = endpoint_slice.metadata.labels.get(LABEL_SERVICE_NAME)
     return [f"{endpoint_slice.metadata.namespace}/{owner}"] if owner else []
 
 

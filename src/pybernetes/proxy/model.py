@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pybernetes.api.types import core_v1, discovery_v1
+from pybernetes.api.wellknown import IS_HEADLESS_SERVICE, LABEL_SERVICE_NAME, LABEL_SERVICE_PROXY_NAME
 
-PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
-HEADLESS_LABEL = "service.kubernetes.io/headless"
-SERVICE_LABEL = "kubernetes.io/service-name"
 DEFAULT_AFFINITY_SECONDS = 10800
 
 
@@ -81,7 +79,7 @@ def service_ports(
     place = Where(where) if isinstance(where, str) else where
     by_service: dict[tuple[str, str], list[discovery_v1.EndpointSlice]] = {}
     for endpoint_slice in slices:
-        owner = endpoint_slice.metadata.labels.get(SERVICE_LABEL)
+        owner = endpoint_slice.metadata.labels.get(LABEL_SERVICE_NAME)
         if owner and endpoint_slice.address_type == family:
             by_service.setdefault((endpoint_slice.metadata.namespace, owner), []).append(endpoint_slice)
     ports = []
@@ -121,7 +119,7 @@ def is_served(service: core_v1.Service) -> bool:
     """Not headless, not external, not left to another proxy."""
     if service.spec.cluster_ip in ("", "None") or service.spec.type == "ExternalName":
         return False
-    return not {PROXY_NAME_LABEL, HEADLESS_LABEL} & service.metadata.labels.keys()
+    return not {LABEL_SERVICE_PROXY_NAME, IS_HEADLESS_SERVICE} & service.metadata.labels.keys()
 
 
 def _service_port(

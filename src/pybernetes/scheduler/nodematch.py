@@ -8,12 +8,13 @@ import numpy as np
 
 from pybernetes.api.nodes import tolerated, untolerated
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import TAINT_NODE_UNSCHEDULABLE
 
 from .labelcolumns import Bools, Ints
 from .pods import Shape
 from .table import NodeTable, Rows, Taint
 
-UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
+UNSCHEDULABLE = Taint(TAINT_NODE_UNSCHEDULABLE, "", "NoSchedule")
 
 
 def taints_tolerated(table: NodeTable, tolerations: Sequence[core.Toleration], rows: Rows) -> Bools | None:

@@ -6,27 +6,29 @@ import copy
 from collections.abc import Iterable
 
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import (
+    ANN_BIND_COMPLETED,
+    ANN_BOUND_BY_CONTROLLER,
+    ANN_SELECTED_NODE,
+    BETA_STORAGE_CLASS_ANNOTATION,
+)
 
 from .interface import Cluster
 from .pods import PodInfo, claim_names
 from .selectors import label_selector, node_matches, node_terms
 
-BOUND = "pv.kubernetes.io/bind-completed"
-BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
-LEGACY_CLASS = "volume.beta.kubernetes.io/storage-class"
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 STORAGE = "storage"
 
 
 def storage_class(obj: core.PersistentVolumeClaim | core.PersistentVolume) -> str:
     """The class of a claim or volume; the annotation of old counts first."""
-    return obj.metadata.annotations.get(LEGACY_CLASS) or obj.spec.storage_class_name or ""
+    return obj.metadata.annotations.get(BETA_STORAGE_CLASS_ANNOTATION) or obj.spec.storage_class_name or ""
 
 
 def is_bound(claim: core.PersistentVolumeClaim) -> bool:
     """Whether the claim has its volume for good."""
-    return bool(claim.spec.volume_name) and BOUND in claim.metadata.annotations
+    return bool(claim.spec.volume_name) and ANN_BIND_COMPLETED in claim.metadata.annotations
 
 
 def waits_for_consumer(claim: core.PersistentVolumeClaim, cluster: Cluster) -> bool:
@@ -83,7 +85,7 @@ def with_claim(volume: core.PersistentVolume, claim: core.PersistentVolumeClaim)
     """A copy of the volume that is bound to the claim."""
     bound = copy.deepcopy(volume)
     if bound.spec.claim_ref is None:
-        bound.metadata.annotations[BY_CONTROLLER] = "yes"
+        bound.metadata.annotations[ANN_BOUND_BY_CONTROLLER] = "yes"
     bound.spec.claim_ref = core.ObjectReference(
         kind="PersistentVolumeClaim",
         api_version="v1",
@@ -98,7 +100,7 @@ def with_claim(volume: core.PersistentVolume, claim: core.PersistentVolumeClaim)
 def with_node(claim: core.PersistentVolumeClaim, node: str) -> core.PersistentVolumeClaim:
     """A copy of the claim whose volume is to be made for a node."""
     chosen = copy.deepcopy(claim)
-    chosen.metadata.annotations[SELECTED_NODE] = node
+    chosen.metadata.annotations[ANN_SELECTED_NODE] = node
     return chosen
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.api.wellknown import KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, SYSTEM_PRIVILEGED_GROUP
 from pybernetes.apiserver.admission.chain import DEFAULT, EMBEDDED
 from pybernetes.apiserver.authentication import keys
 from pybernetes.apiserver.authentication.options import AuthenticationOptions
@@ -96,7 +97,7 @@ class TestCluster:
         await self._server.start()
         url = f"https://127.0.0.1:{self._server.port}"
         path = self._folder / "kubeconfig"
-        admin = authority.client("kubernetes-admin", ["system:masters"])
+        admin = authority.client("kubernetes-admin", [SYSTEM_PRIVILEGED_GROUP])
         write(path, kubeconfig(url, authority.pem, "kubernetes-admin", admin).encode())
         if self._hollow_nodes:
             await self._start_nodes()
@@ -113,7 +114,7 @@ class TestCluster:
         accounts = any(entry.name == "serviceaccount-controller" for entry in selected(self._controllers))
         return (*(DEFAULT if accounts else EMBEDDED), "NodeRestriction")
 
-    def client(self, user: str, groups: Sequence[str] = ("system:masters",)) -> RESTClient:
+    def client(self, user: str, groups: Sequence[str] = (SYSTEM_PRIVILEGED_GROUP,)) -> RESTClient:
         """A client of this process, without a socket; closed with the cluster."""
         from pybernetes.client.http import HTTPClient
         from pybernetes.client.rest import RESTClient
@@ -130,7 +131,7 @@ class TestCluster:
         from pybernetes.controllers import manager
         from pybernetes.controllers.options import Options as ControllerOptions
 
-        client = self.client("system:kube-controller-manager")
+        client = self.client(KUBE_CONTROLLER_MANAGER)
         options = ControllerOptions(controllers=self._controllers, root_ca=root_ca)
         informers = InformerFactory(client, self._clock)
         task = asyncio.ensure_future(manager.run(client, informers, options, self._clock))
@@ -142,7 +143,7 @@ class TestCluster:
         from pybernetes.client.informer import InformerFactory
         from pybernetes.scheduler import app
 
-        client = self.client("system:kube-scheduler")
+        client = self.client(KUBE_SCHEDULER)
         task = asyncio.ensure_future(app.run(client, InformerFactory(client, self._clock), clock=self._clock))
         self._tasks.add(task)
         task.add_done_callback(_report)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import MIRROR_POD_ANNOTATION
 from pybernetes.component import configfile, flags
 from pybernetes.kubelet import grpcprobe, options, prober, static
 from pybernetes.kubelet.node.usage import Rates
@@ -78,7 +79,7 @@ def test_static_pods() -> None:
     assert pod.metadata.uid != static.read(document, "n", "/etc/m/other.yaml", NOW).metadata.uid
     assert str(pod.spec.containers[0].resources.requests["memory"]) == "1Mi"
     mirror = static.mirror_of(pod, core.Node())
-    assert static.is_mirror(mirror) and mirror.metadata.annotations[static.MIRROR] == pod.metadata.uid
+    assert static.is_mirror(mirror) and mirror.metadata.annotations[MIRROR_POD_ANNOTATION] == pod.metadata.uid
     with pytest.raises(ValueError, match="is no Pod"):
         static.read({"kind": "Service"}, "n", "f", NOW)
 

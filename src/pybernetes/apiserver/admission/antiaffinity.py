@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pybernetes.api import errors
+from pybernetes.api.wellknown import LABEL_HOSTNAME
 
 from ..types import Attributes
-
-HOSTNAME = "kubernetes.io/hostname"
 
 
 class LimitPodHardAntiAffinityTopology:
@@ -24,9 +23,9 @@ class LimitPodHardAntiAffinityTopology:
             return
         anti = ((pod["spec"].get("affinity") or {}).get("podAntiAffinity")) or {}
         for term in anti.get("requiredDuringSchedulingIgnoredDuringExecution") or ():
-            if term.get("topologyKey") != HOSTNAME:
+            if term.get("topologyKey") != LABEL_HOSTNAME:
                 why = (
                     "affinity.PodAntiAffinity.RequiredDuringScheduling has TopologyKey "
-                    f"{term.get('topologyKey', '')} but only key {HOSTNAME} is allowed"
+                    f"{term.get('topologyKey', '')} but only key {LABEL_HOSTNAME} is allowed"
                 )
                 raise errors.forbidden("", "pods", attributes.name, why)

@@ -9,14 +9,13 @@ from collections.abc import Awaitable
 from typing import Any
 
 from pybernetes.api import errors
+from pybernetes.api.wellknown import KUBE_API_SERVER_CLIENT_SIGNER, SYSTEM_PRIVILEGED_GROUP
 
 from ..authentication.user import User
 from ..authorization.modes import Authorizers
 from ..types import Attributes, RequestInfo
 
 GROUP = "certificates.k8s.io"
-CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
-MASTERS = "system:masters"
 
 Object = dict[str, Any]
 
@@ -106,15 +105,19 @@ class CertificateSubjectRestriction:
         if (resource.group, resource.name) != (GROUP, "certificatesigningrequests") or request is None:
             return
         spec = request.get("spec") or {}
-        if attributes.operation != "CREATE" or attributes.subresource or spec.get("signerName") != CLIENT_SIGNER:
+        if (
+            attributes.operation != "CREATE"
+            or attributes.subresource
+            or spec.get("signerName") != KUBE_API_SERVER_CLIENT_SIGNER
+        ):
             return
         try:
             organizations = subject(spec.get("request", ""))[1]
         except ValueError as error:
             why = f"unable to decode the CSR: {error}"
             raise errors.forbidden(GROUP, resource.name, attributes.name, why) from None
-        if MASTERS in organizations:
-            why = f"use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed"
+        if SYSTEM_PRIVILEGED_GROUP in organizations:
+            why = f"use of {KUBE_API_SERVER_CLIENT_SIGNER} signer with {SYSTEM_PRIVILEGED_GROUP} group is not allowed"
             raise errors.forbidden(GROUP, resource.name, attributes.name, why)
 
 

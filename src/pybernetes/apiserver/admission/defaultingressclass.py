@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pybernetes.api.wellknown import ANNOTATION_INGRESS_CLASS
+
 from ..types import Attributes, Reader
 from .defaultclass import default_class
 
 ANNOTATIONS = ("ingressclass.kubernetes.io/is-default-class",)
-LEGACY = "kubernetes.io/ingress.class"
 
 
 class DefaultIngressClass:
@@ -25,7 +26,7 @@ class DefaultIngressClass:
         if attributes.operation != "CREATE" or attributes.subresource:
             return
         spec = ingress.setdefault("spec", {})
-        if spec.get("ingressClassName") or LEGACY in (ingress["metadata"].get("annotations") or {}):
+        if spec.get("ingressClassName") or ANNOTATION_INGRESS_CLASS in (ingress["metadata"].get("annotations") or {}):
             return
         found = default_class(self._reader.list("networking.k8s.io", "ingressclasses"), ANNOTATIONS)
         if found is not None:

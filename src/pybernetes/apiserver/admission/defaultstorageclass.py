@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pybernetes.api.wellknown import (
+    BETA_IS_DEFAULT_STORAGE_CLASS_ANNOTATION,
+    BETA_STORAGE_CLASS_ANNOTATION,
+    IS_DEFAULT_STORAGE_CLASS_ANNOTATION,
+)
+
 from ..types import Attributes, Reader
 from .defaultclass import default_class
 
 ANNOTATIONS = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
+    IS_DEFAULT_STORAGE_CLASS_ANNOTATION,
+    BETA_IS_DEFAULT_STORAGE_CLASS_ANNOTATION,
 )
-BETA = "volume.beta.kubernetes.io/storage-class"
 
 
 class DefaultStorageClass:
@@ -27,7 +32,9 @@ class DefaultStorageClass:
             return
         if attributes.operation != "CREATE" or attributes.subresource:
             return
-        if "storageClassName" in claim["spec"] or BETA in (claim["metadata"].get("annotations") or {}):
+        if "storageClassName" in claim["spec"] or BETA_STORAGE_CLASS_ANNOTATION in (
+            claim["metadata"].get("annotations") or {}
+        ):
             return
         found = default_class(self._reader.list("storage.k8s.io", "storageclasses"), ANNOTATIONS)
         if found is not None:

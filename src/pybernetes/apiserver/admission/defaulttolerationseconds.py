@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pybernetes.api.wellknown import TAINT_NODE_NOT_READY, TAINT_NODE_UNREACHABLE
+
 from ..types import Attributes, Reader
 
 SECONDS = 300  # upstream's --default-not-ready-toleration-seconds and --default-unreachable-toleration-seconds
-TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+TAINTS = (TAINT_NODE_NOT_READY, TAINT_NODE_UNREACHABLE)
 
 
 class DefaultTolerationSeconds:

@@ -7,9 +7,25 @@ from typing import Any
 
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
+from pybernetes.api.wellknown import (
+    KUBE_API_SERVER_CLIENT_KUBELET_SIGNER,
+    KUBELET_SERVING_SIGNER,
+    LABEL_ARCH,
+    LABEL_ARCH_STABLE,
+    LABEL_FAILURE_DOMAIN_BETA_REGION,
+    LABEL_FAILURE_DOMAIN_BETA_ZONE,
+    LABEL_HOSTNAME,
+    LABEL_INSTANCE_TYPE,
+    LABEL_INSTANCE_TYPE_STABLE,
+    LABEL_OS,
+    LABEL_OS_STABLE,
+    LABEL_TOPOLOGY_REGION,
+    LABEL_TOPOLOGY_ZONE,
+    MIRROR_POD_ANNOTATION,
+)
 
 from ..authorization.modes import Authorizers
-from ..authorization.node import LEASES, MIRROR, identity
+from ..authorization.node import LEASES, identity
 from ..authorization.podrefs import references
 from ..types import Attributes, Reader, RequestInfo
 from .certificates import subject
@@ -18,22 +34,22 @@ RESTRICTED = "node-restriction.kubernetes.io"
 # Labels of kubernetes.io and k8s.io that a node may set on itself (upstream: kubelet/pkg/apis/well_known_labels.go).
 LABELS = frozenset(
     {
-        "kubernetes.io/hostname",
-        "kubernetes.io/os",
-        "kubernetes.io/arch",
-        "beta.kubernetes.io/os",
-        "beta.kubernetes.io/arch",
-        "beta.kubernetes.io/instance-type",
-        "node.kubernetes.io/instance-type",
-        "failure-domain.beta.kubernetes.io/zone",
-        "failure-domain.beta.kubernetes.io/region",
-        "topology.kubernetes.io/zone",
-        "topology.kubernetes.io/region",
+        LABEL_HOSTNAME,
+        LABEL_OS_STABLE,
+        LABEL_ARCH_STABLE,
+        LABEL_OS,
+        LABEL_ARCH,
+        LABEL_INSTANCE_TYPE,
+        LABEL_INSTANCE_TYPE_STABLE,
+        LABEL_FAILURE_DOMAIN_BETA_ZONE,
+        LABEL_FAILURE_DOMAIN_BETA_REGION,
+        LABEL_TOPOLOGY_ZONE,
+        LABEL_TOPOLOGY_REGION,
     }
 )
 LABEL_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 AUDIENCE_VERB = "request-serviceaccounts-token-audience"
-KUBELET_SIGNERS = ("kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving")
+KUBELET_SIGNERS = (KUBE_API_SERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER)
 REFERENCES = {
     "secrets": "reference secrets",
     "configmaps": "reference configmaps",
@@ -164,8 +180,8 @@ class NodeRestriction:
     def _create_pod(self, node: str, attributes: Attributes) -> None:
         pod = attributes.object or {}
         metadata, spec = pod["metadata"], pod.get("spec") or {}
-        if MIRROR not in (metadata.get("annotations") or {}):
-            why = f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'
+        if MIRROR_POD_ANNOTATION not in (metadata.get("annotations") or {}):
+            why = f'pod does not have "{MIRROR_POD_ANNOTATION}" annotation, node "{node}" can only create mirror pods'
             raise refused(attributes, why)
         if spec.get("nodeName") != node:
             raise refused(attributes, f'node "{node}" can only create pods with spec.nodeName set to itself')

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pybernetes.api.wellknown import TAINT_NODE_NOT_READY
+
 from ..types import Attributes
 
-TAINT = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+TAINT = {"key": TAINT_NODE_NOT_READY, "effect": "NoSchedule"}
 
 
 class TaintNodesByCondition:

@@ -6,10 +6,9 @@ from typing import Any
 
 from pybernetes.api import errors
 from pybernetes.api.quantity import Quantity, parse_quantity
+from pybernetes.api.wellknown import BETA_STORAGE_CLASS_ANNOTATION
 
 from ..types import Attributes, Reader
-
-BETA = "volume.beta.kubernetes.io/storage-class"
 
 
 class PersistentVolumeClaimResize:
@@ -56,4 +55,6 @@ def _size(claim: dict[str, Any]) -> Quantity:
 
 def _class(claim: dict[str, Any]) -> str:
     annotations = claim["metadata"].get("annotations") or {}
-    return str(annotations.get(BETA) or (claim.get("spec") or {}).get("storageClassName") or "")
+    return str(
+        annotations.get(BETA_STORAGE_CLASS_ANNOTATION) or (claim.get("spec") or {}).get("storageClassName") or ""
+    )

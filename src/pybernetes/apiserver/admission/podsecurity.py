@@ -6,6 +6,7 @@ from typing import Any
 
 from pybernetes.api import errors, field
 from pybernetes.api.field import Path
+from pybernetes.api.wellknown import APP_ARMOR_CONTAINER_ANNOTATION_PREFIX
 
 from ..types import Attributes, Reader
 from .podsecuritystandards import LEVELS, violations
@@ -107,7 +108,7 @@ def _changes_pod(attributes: Attributes) -> bool:
     if new.get("spec") != old.get("spec"):
         return True
     annotations, before = (((o.get("metadata") or {}).get("annotations")) or {} for o in (new, old))
-    key = "container.apparmor.security.beta.kubernetes.io/"
+    key = APP_ARMOR_CONTAINER_ANNOTATION_PREFIX
     return {k: v for k, v in annotations.items() if k.startswith(key)} != {
         k: v for k, v in before.items() if k.startswith(key)
     }

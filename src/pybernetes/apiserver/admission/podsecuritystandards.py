@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pybernetes.api.sysctls import SAFE_SYSCTLS
+from pybernetes.api.wellknown import APP_ARMOR_CONTAINER_ANNOTATION_PREFIX
 
 Object = dict[str, Any]
 Check = Callable[[Object], str | None]
@@ -84,7 +85,7 @@ def setters(pod: Object, wrong: Callable[[Object], bool]) -> list[str]:
 
 def app_armor(pod: Object) -> str | None:
     """Profiles are the runtime's own, or of the node."""
-    key = "container.apparmor.security.beta.kubernetes.io/"
+    key = APP_ARMOR_CONTAINER_ANNOTATION_PREFIX
     annotations = pod["metadata"].get("annotations") or {}
     bad = [
         f'{name}="{value}"'

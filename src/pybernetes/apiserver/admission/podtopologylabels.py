@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pybernetes.api.wellknown import LABEL_TOPOLOGY_REGION, LABEL_TOPOLOGY_ZONE
+
 from ..types import Attributes, Reader
 
-LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
+LABELS = (LABEL_TOPOLOGY_ZONE, LABEL_TOPOLOGY_REGION)
 
 
 class PodTopologyLabels:

@@ -9,9 +9,10 @@ from collections.abc import Awaitable
 from typing import Any
 
 from pybernetes.api import errors
+from pybernetes.api.wellknown import SYSTEM_PRIVILEGED_GROUP
 
 from ..authentication.user import User
-from ..authorization.modes import MASTERS, Authorizers
+from ..authorization.modes import Authorizers
 from ..authorization.rules import GROUP, Rule, compact, described, missing, quoted
 from ..types import Attributes, RequestInfo
 
@@ -38,7 +39,12 @@ class RBACEscalation:
     def admit(self, attributes: Attributes) -> Awaitable[None] | None:
         """403 for rights that the user lacks, 404 for a binding to a role that is not there."""
         obj, resource = attributes.object, attributes.resource
-        if obj is None or resource.group != GROUP or MASTERS in attributes.user.groups or self._authorizers.everyone:
+        if (
+            obj is None
+            or resource.group != GROUP
+            or SYSTEM_PRIVILEGED_GROUP in attributes.user.groups
+            or self._authorizers.everyone
+        ):
             return None
         if attributes.old_object is not None and only_gc_fields(obj, attributes.old_object):
             return None

@@ -8,6 +8,7 @@ from typing import Any
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api import errors
+from pybernetes.api.wellknown import MIRROR_POD_ANNOTATION
 
 from ..authorization.podrefs import references
 from ..types import Attributes, Reader
@@ -16,7 +17,6 @@ DEFAULT = "default"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 VOLUME_PREFIX = "kube-api-access-"
 TOKEN_SECONDS = 3607  # an hour and a few seconds, by which such tokens are told from asked-for ones
-MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 ENFORCE_ANNOTATION = "kubernetes.io/enforce-mountable-secrets"
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 # The account `default` is made by a controller: a pod that comes with its namespace waits for it a moment.
@@ -111,7 +111,7 @@ def _concerns(attributes: Attributes) -> bool:
 
 
 def _mirror(pod: Object) -> bool:
-    return MIRROR_ANNOTATION in (pod["metadata"].get("annotations") or {})
+    return MIRROR_POD_ANNOTATION in (pod["metadata"].get("annotations") or {})
 
 
 def _missing(attributes: Attributes, name: str) -> errors.StatusError:

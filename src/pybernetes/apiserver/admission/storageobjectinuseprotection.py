@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pybernetes.api.wellknown import PV_PROTECTION_FINALIZER, PVC_PROTECTION_FINALIZER
+
 from ..types import Attributes, Reader
 
 FINALIZERS = {
-    "persistentvolumeclaims": "kubernetes.io/pvc-protection",
-    "persistentvolumes": "kubernetes.io/pv-protection",
+    "persistentvolumeclaims": PVC_PROTECTION_FINALIZER,
+    "persistentvolumes": PV_PROTECTION_FINALIZER,
 }
 
 

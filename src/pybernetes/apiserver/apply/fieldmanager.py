@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.api import times
+from pybernetes.api.wellknown import LAST_APPLIED_CONFIG_ANNOTATION
 
 from . import fieldset, managed, typed
 from .fieldset import FieldSet, Path
@@ -24,7 +25,6 @@ Object = dict[str, Any]
 
 BEFORE_FIRST_APPLY = "before-first-apply"
 KUBECTL = "kubectl"  # the one manager for whom the annotation of client-side apply counts as ownership
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # What the server itself writes, and so nobody manages.
 STRIPPED: FieldSet = {
     "f:apiVersion": {},
@@ -230,7 +230,7 @@ def _left_by_client_side(context: Context, live: Object, conflicts: Conflicts) -
     """Whether everything in conflict was written by client-side apply before, and stands as that wrote it."""
     metadata = live.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    text = (annotations or {}).get(LAST_APPLIED)
+    text = (annotations or {}).get(LAST_APPLIED_CONFIG_ANNOTATION)
     if not text:
         return False
     try:

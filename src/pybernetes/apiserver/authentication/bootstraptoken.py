@@ -11,14 +11,19 @@ from datetime import datetime
 from typing import Any
 
 from pybernetes.api import times
+from pybernetes.api.wellknown import (
+    ALL_AUTHENTICATED,
+    BOOTSTRAP_TOKEN_ID_KEY,
+    BOOTSTRAP_TOKEN_SECRET_KEY,
+    BOOTSTRAP_TOKEN_SECRET_PREFIX,
+    SECRET_TYPE_BOOTSTRAP_TOKEN,
+)
 
 from ..types import Reader
 from .bearer import TokenError
 from .user import User
 
 NAMESPACE = "kube-system"
-PREFIX = "bootstrap-token-"
-TYPE = "bootstrap.kubernetes.io/token"
 GROUP = "system:bootstrappers"
 _TOKEN = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})")
 _EXTRA_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
@@ -53,16 +58,16 @@ class BootstrapToken:
     async def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
         """ID.SECRET, as long as its secret says so."""
         match = _TOKEN.fullmatch(token)
-        secret = self._reader.get("", "secrets", NAMESPACE, PREFIX + match[1]) if match else None
+        secret = self._reader.get("", "secrets", NAMESPACE, BOOTSTRAP_TOKEN_SECRET_PREFIX + match[1]) if match else None
         if match is None or secret is None or secret["metadata"].get("deletionTimestamp"):
             return None
         data = decoded(secret)
-        good = secret.get("type") == TYPE and data.get("token-id") == match[1]
-        if not good or not hmac.compare_digest(data.get("token-secret", "").encode(), match[2].encode()):
+        good = secret.get("type") == SECRET_TYPE_BOOTSTRAP_TOKEN and data.get(BOOTSTRAP_TOKEN_ID_KEY) == match[1]
+        if not good or not hmac.compare_digest(data.get(BOOTSTRAP_TOKEN_SECRET_KEY, "").encode(), match[2].encode()):
             return None
         if self._expired(data.get("expiration", "")) or data.get("usage-bootstrap-authentication") != "true":
             return None
-        return User(f"system:bootstrap:{match[1]}", (*groups_of(data), "system:authenticated"))
+        return User(f"system:bootstrap:{match[1]}", (*groups_of(data), ALL_AUTHENTICATED))
 
     def _expired(self, text: str) -> bool:
         if not text:

@@ -9,14 +9,19 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from pybernetes.api import errors
+from pybernetes.api.wellknown import (
+    ALL_AUTHENTICATED,
+    ALL_SERVICE_ACCOUNTS_GROUP,
+    ALL_UNAUTHENTICATED,
+    ANONYMOUS_USER,
+    SERVICE_ACCOUNT_GROUP_PREFIX,
+    SERVICE_ACCOUNT_USERNAME_PREFIX,
+)
 from pybernetes.wire.http import Headers
 
 from ..types import RequestInfo
 from .user import User
 
-ACCOUNT = "system:serviceaccount:"
-AUTHENTICATED = "system:authenticated"
-UNAUTHENTICATED = "system:unauthenticated"
 _PREFIX = "impersonate-"
 _EXTRA = "impersonate-extra-"
 
@@ -52,7 +57,11 @@ def _read(headers: Headers) -> User | None:
 
 def questions(target: User) -> Iterator[RequestInfo]:
     """What the real user must be allowed: the verb impersonate on each part."""
-    yield _question("", "users", target.name) if not target.name.startswith(ACCOUNT) else _account(target.name)
+    yield (
+        _question("", "users", target.name)
+        if not target.name.startswith(SERVICE_ACCOUNT_USERNAME_PREFIX)
+        else _account(target.name)
+    )
     for group in target.groups:
         yield _question("", "groups", group)
     if target.uid:
@@ -77,17 +86,17 @@ def _question(group: str, resource: str, name: str, namespace: str = "", subreso
 
 
 def _account(name: str) -> RequestInfo:
-    namespace, _, account = name[len(ACCOUNT) :].partition(":")
+    namespace, _, account = name[len(SERVICE_ACCOUNT_USERNAME_PREFIX) :].partition(":")
     return _question("", "serviceaccounts", account, namespace)
 
 
 def resolved(target: User) -> User:
     """The user with the groups that come by themselves."""
     groups = target.groups
-    if target.name.startswith(ACCOUNT) and not groups:
-        namespace = target.name[len(ACCOUNT) :].partition(":")[0]
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
-    implied = UNAUTHENTICATED if target.name == "system:anonymous" else AUTHENTICATED
-    if implied not in groups and UNAUTHENTICATED not in groups:
+    if target.name.startswith(SERVICE_ACCOUNT_USERNAME_PREFIX) and not groups:
+        namespace = target.name[len(SERVICE_ACCOUNT_USERNAME_PREFIX) :].partition(":")[0]
+        groups = (ALL_SERVICE_ACCOUNTS_GROUP, f"{SERVICE_ACCOUNT_GROUP_PREFIX}{namespace}")
+    implied = ALL_UNAUTHENTICATED if target.name == ANONYMOUS_USER else ALL_AUTHENTICATED
+    if implied not in groups and ALL_UNAUTHENTICATED not in groups:
         groups = (*groups, implied)
     return User(target.name, groups, target.uid, target.extra)

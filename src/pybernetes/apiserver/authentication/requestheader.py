@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from pybernetes.api.wellknown import ALL_AUTHENTICATED
 from pybernetes.wire.http import Request
 
 from .user import User
@@ -30,8 +31,8 @@ class RequestHeader:
         name = next(value for header in self.username_headers if (value := request.header(header)))
         uid = next((value for header in self.uid_headers if (value := request.header(header))), "")
         groups = tuple(value for header in self.group_headers for value in request.header_values(header))
-        if "system:authenticated" not in groups:
-            groups = (*groups, "system:authenticated")
+        if ALL_AUTHENTICATED not in groups:
+            groups = (*groups, ALL_AUTHENTICATED)
         return User(name, groups, uid, self._extra(request))
 
     def _extra(self, request: Request) -> dict[str, tuple[str, ...]]:

@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pybernetes.api import times
+from pybernetes.api.wellknown import (
+    ALL_AUTHENTICATED,
+    ALL_SERVICE_ACCOUNTS_GROUP,
+    SERVICE_ACCOUNT_GROUP_PREFIX,
+    SERVICE_ACCOUNT_USERNAME_PREFIX,
+)
 
 from ..types import Reader
 from .bearer import TokenError
@@ -58,12 +64,12 @@ class TokenOptions:
 
 def username(namespace: str, name: str) -> str:
     """system:serviceaccount:NAMESPACE:NAME."""
-    return f"system:serviceaccount:{namespace}:{name}"
+    return f"{SERVICE_ACCOUNT_USERNAME_PREFIX}{namespace}:{name}"
 
 
 def groups(namespace: str) -> tuple[str, ...]:
     """Of every account of the namespace."""
-    return "system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"
+    return ALL_SERVICE_ACCOUNTS_GROUP, f"{SERVICE_ACCOUNT_GROUP_PREFIX}{namespace}", ALL_AUTHENTICATED
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import csv
 import hmac
 from pathlib import Path
 
+from pybernetes.api.wellknown import ALL_AUTHENTICATED
+
 from .user import User
 
 
@@ -24,7 +26,7 @@ def read(path: Path) -> dict[str, User]:
                 if len(record) < 3 or not record[0] or not record[1]:
                     raise TokenFileError(f'{path} line {number}: want token,user,uid[,"groups"]')
                 groups = tuple(g.strip() for g in record[3].split(",") if g.strip()) if len(record) > 3 else ()
-                users[record[0]] = User(record[1], (*groups, "system:authenticated"), record[2])
+                users[record[0]] = User(record[1], (*groups, ALL_AUTHENTICATED), record[2])
     except OSError as error:
         raise TokenFileError(f"token file {str(path)!r} cannot be read: {error.strerror}") from error
     return users

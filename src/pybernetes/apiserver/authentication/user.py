@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pybernetes.api.wellknown import ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS_USER, SYSTEM_PRIVILEGED_GROUP
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -16,5 +18,5 @@ class User:
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
-LOOPBACK = User("system:apiserver", ("system:masters", "system:authenticated"))
+ANONYMOUS = User(ANONYMOUS_USER, (ALL_UNAUTHENTICATED,))
+LOOPBACK = User("system:apiserver", (SYSTEM_PRIVILEGED_GROUP, ALL_AUTHENTICATED))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 from pybernetes.api import errors
+from pybernetes.api.wellknown import ALL_AUTHENTICATED
 from pybernetes.wire.http import Request
 
 from .user import User
@@ -48,7 +49,7 @@ class ClientCertificate:
         name = str(names[0].value) if names else ""
         if not name or (self._issued is not None and not self._issued(data)):
             return None, until
-        return User(name, (*(str(group.value) for group in groups), "system:authenticated")), until
+        return User(name, (*(str(group.value) for group in groups), ALL_AUTHENTICATED)), until
 
 
 def issued_by(authorities: bytes, names: Collection[str] = ()) -> Callable[[bytes], bool]:

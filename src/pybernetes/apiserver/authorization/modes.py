@@ -8,6 +8,7 @@ from dataclasses import replace
 from pybernetes.api import errors
 from pybernetes.api.fieldselectors import parse_field_selector
 from pybernetes.api.labels import SelectorError
+from pybernetes.api.wellknown import SYSTEM_PRIVILEGED_GROUP
 
 from ..authentication.user import User
 from ..generic.cache import WatchCache
@@ -18,7 +19,6 @@ from .node import NodeAuthorizer
 from .rbac import RBAC
 
 MODES = ("AlwaysAllow", "AlwaysDeny", "Node", "RBAC")
-MASTERS = "system:masters"
 ALLOWED = Decision(allowed=True)
 COLLECTION_VERBS = ("list", "watch", "deletecollection")
 
@@ -51,7 +51,7 @@ class Authorizers:
 
     async def authorize(self, user: User, info: RequestInfo) -> Decision:
         """See `types.Authorizer`; the reasons of all who did not allow it, one a line."""
-        if self.everyone or MASTERS in user.groups:
+        if self.everyone or SYSTEM_PRIVILEGED_GROUP in user.groups:
             return ALLOWED
         if info.field_selector and not info.name and info.verb in COLLECTION_VERBS:
             info = replace(info, name=selected_name(info.field_selector))

@@ -10,6 +10,7 @@ from typing import Any
 
 from pybernetes.api.fieldselectors import parse_field_selector
 from pybernetes.api.labels import SelectorError
+from pybernetes.api.wellknown import MIRROR_POD_ANNOTATION, NODE_USER_PREFIX, NODES_GROUP
 
 from ..authentication.user import User
 from ..generic.cache import ResourceCache, Stored
@@ -17,10 +18,7 @@ from ..types import Decision, Reader, RequestInfo
 from .podrefs import references, volume_secrets
 from .rules import Rule, allows_path, allows_resource
 
-PREFIX = "system:node:"
-GROUP = "system:nodes"
 LEASES = "kube-node-lease"
-MIRROR = "kubernetes.io/config.mirror"
 
 ALLOWED = Decision(allowed=True)
 NO_OPINION = Decision()
@@ -32,14 +30,14 @@ Key = tuple[str, str, str]  # (resource, namespace, name)
 
 def identity(user: User) -> str | None:
     """The node that the user is; "" for a node without a name; None for who is no node."""
-    if GROUP not in user.groups or not user.name.startswith(PREFIX):
+    if NODES_GROUP not in user.groups or not user.name.startswith(NODE_USER_PREFIX):
         return None
-    return user.name[len(PREFIX) :]
+    return user.name[len(NODE_USER_PREFIX) :]
 
 
 def edges(pod: Object) -> list[Key]:
     """What the node of a pod may read because of it. Mirror pods, which nodes make themselves, give nothing."""
-    if MIRROR in (pod["metadata"].get("annotations") or {}):
+    if MIRROR_POD_ANNOTATION in (pod["metadata"].get("annotations") or {}):
         return []
     namespace = pod["metadata"].get("namespace", "")
     return [(resource, namespace, name) for resource, name in set(references(pod)) if name]

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pybernetes.api.wellknown import SERVICE_ACCOUNT_USERNAME_PREFIX
+
 from ..authentication.user import User
 from ..types import Decision, Reader, RequestInfo
 from .rules import GROUP, Rule, allows_path, allows_resource
 
-ACCOUNT = "system:serviceaccount:"
 RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 REMEMBERED_USERS = 4096
 REMEMBERED_QUESTIONS = 1024  # of one user
@@ -68,8 +69,8 @@ def subject_key(subject: Object, namespace: str) -> tuple[Subject, str]:
 def subjects_of(user: User) -> list[Subject]:
     """The keys under which a user's bindings are."""
     keys = [("User", user.name), *(("Group", group) for group in user.groups)]
-    if user.name.startswith(ACCOUNT):
-        namespace, _, name = user.name[len(ACCOUNT) :].partition(":")
+    if user.name.startswith(SERVICE_ACCOUNT_USERNAME_PREFIX):
+        namespace, _, name = user.name[len(SERVICE_ACCOUNT_USERNAME_PREFIX) :].partition(":")
         keys.append(("ServiceAccount", f"{name}/{namespace}"))
     return keys
 

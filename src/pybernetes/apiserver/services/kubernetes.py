@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pybernetes.api.times import parse_time
+from pybernetes.api.wellknown import LABEL_SERVICE_NAME, LABEL_SKIP_MIRROR
 
 from ..resource import Object
 from .ranges import Network
@@ -41,14 +42,14 @@ def endpoints(addresses: Sequence[str], port: int) -> Object:
         "addresses": [{"ip": address} for address in addresses],
         "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     }
-    metadata = {"name": NAME, "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}
+    metadata = {"name": NAME, "labels": {LABEL_SKIP_MIRROR: "true"}}
     return {"metadata": metadata, "subsets": [subset] if addresses else []}
 
 
 def endpoint_slice(addresses: Sequence[str], port: int) -> Object:
     """The same as a slice."""
     return {
-        "metadata": {"name": NAME, "labels": {"kubernetes.io/service-name": NAME}},
+        "metadata": {"name": NAME, "labels": {LABEL_SERVICE_NAME: NAME}},
         "addressType": "IPv6" if any(":" in address for address in addresses) else "IPv4",
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
         "ports": [{"name": "https", "port": port, "protocol": "TCP"}],

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.wellknown import IP_ADDRESS_LABEL_FAMILY, IP_ADDRESS_LABEL_MANAGED_BY
 from pybernetes.component.metrics import Registry
 from pybernetes.store.types import Conflict
 
@@ -103,8 +104,8 @@ class Pool:
     async def take_address(self, text: str, service: Object) -> bool:
         """False: another has it."""
         labels = {
-            "ipaddress.kubernetes.io/ip-family": families.family_of(text),
-            "ipaddress.kubernetes.io/managed-by": MANAGED_BY,
+            IP_ADDRESS_LABEL_FAMILY: families.family_of(text),
+            IP_ADDRESS_LABEL_MANAGED_BY: MANAGED_BY,
         }
         made = {"metadata": {"name": text, "labels": labels}, "spec": {"parentRef": reference(service)}}
         try:

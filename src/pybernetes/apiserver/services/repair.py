@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pybernetes.api.times import parse_time
+from pybernetes.api.wellknown import IP_ADDRESS_LABEL_MANAGED_BY
 
 from ..kinds.validation import parse_ip
 from ..resource import Object
@@ -60,7 +61,7 @@ def _owned(port: Object, service: Object | None) -> bool:
 
 def _ours(address: Object) -> bool:
     labels = address["metadata"].get("labels") or {}
-    return labels.get("ipaddress.kubernetes.io/managed-by") == MANAGED_BY
+    return labels.get(IP_ADDRESS_LABEL_MANAGED_BY) == MANAGED_BY
 
 
 def _held(address: Object, service: Object | None) -> bool:

@@ -12,10 +12,14 @@ from datetime import datetime
 
 from pybernetes.api.times import parse_time
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import (
+    BOOTSTRAP_TOKEN_ID_KEY,
+    BOOTSTRAP_TOKEN_SECRET_KEY,
+    BOOTSTRAP_TOKEN_SECRET_PREFIX,
+    SECRET_TYPE_BOOTSTRAP_TOKEN,
+)
 
 NAMESPACE = "kube-system"
-TYPE = "bootstrap.kubernetes.io/token"
-PREFIX = "bootstrap-token-"
 SIGNATURE = "jws-kubeconfig-"
 KUBECONFIG = "kubeconfig"
 _ID = re.compile(r"[a-z0-9]{6}")
@@ -34,10 +38,13 @@ def expiration(secret: core.Secret) -> datetime | None:
 
 def signing_token(secret: core.Secret, now: datetime) -> tuple[str, str] | None:
     """(id, secret) of a token that may sign and has not expired."""
-    token_id, token_secret = text(secret, "token-id"), text(secret, "token-secret")
-    if secret.type != TYPE or not _ID.fullmatch(token_id) or not token_secret:
+    token_id, token_secret = text(secret, BOOTSTRAP_TOKEN_ID_KEY), text(secret, BOOTSTRAP_TOKEN_SECRET_KEY)
+    if secret.type != SECRET_TYPE_BOOTSTRAP_TOKEN or not _ID.fullmatch(token_id) or not token_secret:
         return None
-    if secret.metadata.name != PREFIX + token_id or text(secret, "usage-bootstrap-signing") != "true":
+    if (
+        secret.metadata.name != BOOTSTRAP_TOKEN_SECRET_PREFIX + token_id
+        or text(secret, "usage-bootstrap-signing") != "true"
+    ):
         return None
     try:
         end = expiration(secret)

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pybernetes.api.types import certificates_v1 as certificates
+from pybernetes.api.wellknown import (
+    KUBE_API_SERVER_CLIENT_KUBELET_SIGNER,
+    KUBE_API_SERVER_CLIENT_SIGNER,
+    KUBELET_SERVING_SIGNER,
+    NODE_USER_PREFIX,
+    NODES_GROUP,
+)
 
 from ..common import condition, is_true
 
 if TYPE_CHECKING:
     from cryptography.x509 import CertificateSigningRequest
-
-KUBELET_SERVING = "kubernetes.io/kubelet-serving"
-KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
-API_SERVER_CLIENT = "kubernetes.io/kube-apiserver-client"
-LEGACY_UNKNOWN = "kubernetes.io/legacy-unknown"
 
 DIGITAL_SIGNATURE, KEY_ENCIPHERMENT = "digital signature", "key encipherment"
 CLIENT_AUTH, SERVER_AUTH = "client auth", "server auth"
@@ -82,11 +84,11 @@ def parse(pem: bytes) -> Request:
 
 def check(signer: str, request: Request, usages: Collection[str]) -> None:
     """Refused where the signer's rules are not kept; the texts and their order are upstream's."""
-    if signer == KUBELET_SERVING:
+    if signer == KUBELET_SERVING_SIGNER:
         _check_serving(request, set(usages))
-    elif signer == KUBELET_CLIENT:
+    elif signer == KUBE_API_SERVER_CLIENT_KUBELET_SIGNER:
         _check_kubelet_client(request, set(usages))
-    elif signer == API_SERVER_CLIENT:
+    elif signer == KUBE_API_SERVER_CLIENT_SIGNER:
         _check_client(usages)
 
 
@@ -121,12 +123,12 @@ def _check_client(usages: Collection[str]) -> None:
 
 
 def _check_organization(request: Request) -> None:
-    if list(request.organizations) != ["system:nodes"]:
+    if list(request.organizations) != [NODES_GROUP]:
         raise Refused("subject organization is not system:nodes")
 
 
 def _check_common_name(request: Request) -> None:
-    if not request.common_name.startswith("system:node:"):
+    if not request.common_name.startswith(NODE_USER_PREFIX):
         raise Refused("subject common name does not begin with system:node:")
 
 

@@ -8,6 +8,7 @@ from pybernetes.aio.backoff import Backoff
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import CONTROLLER_REVISION_HASH_LABEL
 
 from .. import history, revisions
 from ..common import (
@@ -127,7 +128,7 @@ class DaemonSetsController(Controller):
         if ds.metadata.deletion_timestamp is not None:
             return
         current, old = await self._history(ds)
-        hashed = current.metadata.labels[plan.HASH_LABEL]
+        hashed = current.metadata.labels[CONTROLLER_REVISION_HASH_LABEL]
         check = plan.runs_on(ds)
         verdicts = {node.metadata.name: check(node) for node in self._nodes.list()}
         self._node_count = len(verdicts)
@@ -217,7 +218,7 @@ class DaemonSetsController(Controller):
         """The revision of the present template, made where there is none, and all others."""
         claims = Claims(self.client, apps.ControllerRevision, ds, as_selector(ds.spec.selector))
         found = revisions.by_number(await claims.claim(owned_and_orphans(self._revisions, ds)))
-        labelled = [revision for revision in found if plan.HASH_LABEL in revision.metadata.labels]
+        labelled = [revision for revision in found if CONTROLLER_REVISION_HASH_LABEL in revision.metadata.labels]
         same = [revision for revision in labelled if revisions.holds(revision, ds.spec.template)]
         old = [revision for revision in labelled if revision not in same]
         number = max((revision.revision for revision in old), default=0) + 1
@@ -230,7 +231,7 @@ class DaemonSetsController(Controller):
 
     async def _make_revision(self, ds: apps.DaemonSet, number: int) -> apps.ControllerRevision:
         hashed = template_hash(ds.spec.template, ds.status.collision_count)
-        wanted = revisions.new_revision(ds, plan.HASH_LABEL, hashed, number)
+        wanted = revisions.new_revision(ds, CONTROLLER_REVISION_HASH_LABEL, hashed, number)
         try:
             return await history.create(self.client, wanted, ds)
         except history.Collision as collision:
@@ -245,7 +246,10 @@ class DaemonSetsController(Controller):
         surplus = len(old) - (limit if limit is not None else 10)
         if surplus <= 0:
             return
-        live = {pod.metadata.labels.get(plan.HASH_LABEL) for pod in self._pods.by_index(BY_CONTROLLER, ds.metadata.uid)}
-        unused = [revision for revision in old if revision.metadata.labels[plan.HASH_LABEL] not in live]
+        live = {
+            pod.metadata.labels.get(CONTROLLER_REVISION_HASH_LABEL)
+            for pod in self._pods.by_index(BY_CONTROLLER, ds.metadata.uid)
+        }
+        unused = [revision for revision in old if revision.metadata.labels[CONTROLLER_REVISION_HASH_LABEL] not in live]
         for revision in unused[:surplus]:
             await self.client.delete(apps.ControllerRevision, revision.metadata.name, revision.metadata.namespace)

@@ -11,10 +11,19 @@ import msgspec
 from pybernetes.api.nodes import fits_affinity, untolerated
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import (
+    CONTROLLER_REVISION_HASH_LABEL,
+    TAINT_NODE_DISK_PRESSURE,
+    TAINT_NODE_MEMORY_PRESSURE,
+    TAINT_NODE_NETWORK_UNAVAILABLE,
+    TAINT_NODE_NOT_READY,
+    TAINT_NODE_PID_PRESSURE,
+    TAINT_NODE_UNREACHABLE,
+    TAINT_NODE_UNSCHEDULABLE,
+)
 
 from ..common import by_creation, clone, is_available, is_finished, is_ready, scaled
 
-HASH_LABEL = "controller-revision-hash"
 GENERATION = "deprecated.daemonset.template.generation"  # annotation
 GENERATION_LABEL = "pod-template-generation"
 NODE_NAME_FIELD = "metadata.name"
@@ -28,14 +37,14 @@ def _toleration(key: str, effect: str) -> core.Toleration:
 
 # A daemon is for nodes in every state, also those that drive other pods out.
 TOLERATIONS = (
-    _toleration("node.kubernetes.io/not-ready", "NoExecute"),
-    _toleration("node.kubernetes.io/unreachable", "NoExecute"),
-    _toleration("node.kubernetes.io/disk-pressure", "NoSchedule"),
-    _toleration("node.kubernetes.io/memory-pressure", "NoSchedule"),
-    _toleration("node.kubernetes.io/pid-pressure", "NoSchedule"),
-    _toleration("node.kubernetes.io/unschedulable", "NoSchedule"),
+    _toleration(TAINT_NODE_NOT_READY, "NoExecute"),
+    _toleration(TAINT_NODE_UNREACHABLE, "NoExecute"),
+    _toleration(TAINT_NODE_DISK_PRESSURE, "NoSchedule"),
+    _toleration(TAINT_NODE_MEMORY_PRESSURE, "NoSchedule"),
+    _toleration(TAINT_NODE_PID_PRESSURE, "NoSchedule"),
+    _toleration(TAINT_NODE_UNSCHEDULABLE, "NoSchedule"),
 )
-HOST_NETWORK_TOLERATION = _toleration("node.kubernetes.io/network-unavailable", "NoSchedule")
+HOST_NETWORK_TOLERATION = _toleration(TAINT_NODE_NETWORK_UNAVAILABLE, "NoSchedule")
 
 
 # --- pods of a daemon set
@@ -66,7 +75,7 @@ def template_of(ds: apps.DaemonSet, hashed: str) -> core.PodTemplateSpec:
     generation = generation_of(ds)
     if generation is not None:
         template.metadata.labels[GENERATION_LABEL] = generation
-    template.metadata.labels[HASH_LABEL] = hashed
+    template.metadata.labels[CONTROLLER_REVISION_HASH_LABEL] = hashed
     return template
 
 
@@ -112,7 +121,9 @@ def by_node(pods: Iterable[core.Pod]) -> dict[str, list[core.Pod]]:
 def is_updated(pod: core.Pod, ds: apps.DaemonSet, hashed: str) -> bool:
     """Whether a pod is of the present template."""
     labels, generation = pod.metadata.labels, generation_of(ds)
-    return labels.get(HASH_LABEL) == hashed or (generation is not None and labels.get(GENERATION_LABEL) == generation)
+    return labels.get(CONTROLLER_REVISION_HASH_LABEL) == hashed or (
+        generation is not None and labels.get(GENERATION_LABEL) == generation
+    )
 
 
 # --- nodes
@@ -216,9 +227,9 @@ def _beyond_surge(ds: apps.DaemonSet, pods: Sequence[core.Pod], hashed: str, now
     old: core.Pod | None = None
     rest: list[core.Pod] = []
     for pod in _oldest_first(pods):
-        if pod.metadata.labels.get(HASH_LABEL) == hashed and new is None:
+        if pod.metadata.labels.get(CONTROLLER_REVISION_HASH_LABEL) == hashed and new is None:
             new = pod
-        elif pod.metadata.labels.get(HASH_LABEL) != hashed and old is None:
+        elif pod.metadata.labels.get(CONTROLLER_REVISION_HASH_LABEL) != hashed and old is None:
             old = pod
         else:
             rest.append(pod)

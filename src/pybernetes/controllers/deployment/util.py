@@ -12,6 +12,7 @@ from pybernetes.api.times import shifted
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.api.wellknown import LAST_APPLIED_CONFIG_ANNOTATION
 
 from ..common import (
     by_creation,
@@ -30,7 +31,7 @@ HISTORY = "deployment.kubernetes.io/revision-history"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAX = "deployment.kubernetes.io/max-replicas"
 NOT_COPIED = {
-    "kubectl.kubernetes.io/last-applied-configuration",
+    LAST_APPLIED_CONFIG_ANNOTATION,
     REVISION,
     HISTORY,
     DESIRED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import LEADER_ELECTION_RECORD_ANNOTATION
 
 from ..common import Key, namespace_terminating
 from ..endpointslice import endpoints as util
@@ -12,9 +13,6 @@ from ..indexers import BY_LABEL, index_by_label
 from .plan import desired
 
 ORPHAN_SECONDS = 1.0  # services and endpoints come over two watches: one that seems missing may just be late
-
-
-LEADER = "control-plane.alpha.kubernetes.io/leader"  # on locks of old leader elections: no service has ever been theirs
 
 
 class EndpointsController(Controller):
@@ -71,7 +69,7 @@ class EndpointsController(Controller):
 
     async def _delete(self, key: Key) -> None:
         known = self._endpoints.get(key[1], key[0])
-        if known is None or LEADER in known.metadata.annotations:
+        if known is None or LEADER_ELECTION_RECORD_ANNOTATION in known.metadata.annotations:
             return
         try:
             await self.client.delete(core.Endpoints, key[1], key[0])

@@ -9,14 +9,13 @@ import msgspec
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.api.wellknown import ENDPOINTS_LABEL_MANAGED_BY, ENDPOINTS_OVER_CAPACITY
 
 from ..common import is_ready
 from ..endpointslice import endpoints as util
 
 MAX_ADDRESSES = 1000  # more would make objects that no client can bear
-OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 TRUNCATED = "truncated"
-MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 MANAGER = "endpoint-controller"
 
 
@@ -91,19 +90,22 @@ def desired(
 ) -> core.Endpoints | None:
     """What to write, None where it is so already; `moment` is the time of the change that is answered."""
     subsets, over = truncate(subsets_of(service, pods))
-    labels = {**util.with_headless(service.metadata.labels, util.is_headless(service)), MANAGED_BY: MANAGER}
+    labels = {
+        **util.with_headless(service.metadata.labels, util.is_headless(service)),
+        ENDPOINTS_LABEL_MANAGED_BY: MANAGER,
+    }
     if current is not None and (
         util.without_versions(current.subsets) == subsets
         and current.metadata.labels == labels
-        and (current.metadata.annotations.get(OVER_CAPACITY) == TRUNCATED) == over
+        and (current.metadata.annotations.get(ENDPOINTS_OVER_CAPACITY) == TRUNCATED) == over
     ):
         return None
     if current is None:
         identity = meta.ObjectMeta(name=service.metadata.name, namespace=service.metadata.namespace)
         current = core.Endpoints(metadata=identity)
     notes = util.annotate(current.metadata.annotations, moment)
-    notes.pop(OVER_CAPACITY, None)
+    notes.pop(ENDPOINTS_OVER_CAPACITY, None)
     if over:
-        notes[OVER_CAPACITY] = TRUNCATED
+        notes[ENDPOINTS_OVER_CAPACITY] = TRUNCATED
     metadata = msgspec.structs.replace(current.metadata, labels=labels, annotations=notes)
     return core.Endpoints(metadata=metadata, subsets=subsets)

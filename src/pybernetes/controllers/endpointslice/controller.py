@@ -13,12 +13,13 @@ import msgspec
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
+from pybernetes.api.wellknown import LABEL_TOPOLOGY_ZONE
 
 from ..common import Key, namespace_terminating
 from ..framework import Again, Context, Controller
 from ..indexers import BY_LABEL, index_by_label
 from . import endpoints as util
-from .plan import ZONE, index_by_service, plan
+from .plan import index_by_service, plan
 from .slices import Changes, Tracker
 
 BY_SERVICE = "service"
@@ -71,7 +72,7 @@ class EndpointSliceController(Controller):
 
     def _on_node(self, old: core.Node | None, new: core.Node | None) -> None:
         """A zone is part of every endpoint on the node, and pods whose node was missing may come back."""
-        zones = [node.metadata.labels.get(ZONE) if node is not None else None for node in (old, new)]
+        zones = [node.metadata.labels.get(LABEL_TOPOLOGY_ZONE) if node is not None else None for node in (old, new)]
         if old is not None and zones[0] == zones[1]:
             return
         if old is None and zones[1] is None:

@@ -11,13 +11,12 @@ from typing import Any
 import msgspec
 
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import ENDPOINTS_LAST_CHANGE_TRIGGER_TIME, IS_HEADLESS_SERVICE
 from pybernetes.client.types import Informer
 
 from ..common import Key, is_finished, is_ready, ready_since
 from ..indexers import BY_LABEL, index_by_label
 
-HEADLESS = "service.kubernetes.io/headless"
-TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 BY_SELECTOR = "selector"
 
 
@@ -152,8 +151,8 @@ def pod_reference(pod: core.Pod) -> core.ObjectReference:
 
 def with_headless(labels: dict[str, str], headless: bool) -> dict[str, str]:
     """Labels with or without the mark of a headless service."""
-    rest = {key: value for key, value in labels.items() if key != HEADLESS}
-    return {**rest, HEADLESS: ""} if headless else rest
+    rest = {key: value for key, value in labels.items() if key != IS_HEADLESS_SERVICE}
+    return {**rest, IS_HEADLESS_SERVICE: ""} if headless else rest
 
 
 # --- the canonical form of subsets
@@ -259,5 +258,7 @@ class TriggerTimes:
 
 def annotate(annotations: dict[str, str], moment: datetime | None) -> dict[str, str]:
     """With the trigger time, or without an old one."""
-    rest = {key: value for key, value in annotations.items() if key != TRIGGER_TIME}
-    return rest if moment is None else {**rest, TRIGGER_TIME: moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    rest = {key: value for key, value in annotations.items() if key != ENDPOINTS_LAST_CHANGE_TRIGGER_TIME}
+    return (
+        rest if moment is None else {**rest, ENDPOINTS_LAST_CHANGE_TRIGGER_TIME: moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    )

@@ -7,21 +7,21 @@ from collections.abc import Callable, Sequence
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.api.wellknown import IS_HEADLESS_SERVICE, LABEL_SERVICE_NAME, LABEL_TOPOLOGY_ZONE
 
 from ..common import controller_ref, is_ready
 from . import endpoints as util
-from .slices import MANAGED_BY, SERVICE_NAME, Changes, PortKey, pack, port_key, recycled
+from .slices import MANAGED_BY, Changes, PortKey, pack, port_key, recycled
 
 MANAGER = "endpointslice-controller.k8s.io"
-ZONE = "topology.kubernetes.io/zone"
-RESERVED = {SERVICE_NAME, MANAGED_BY, util.HEADLESS}
+RESERVED = {LABEL_SERVICE_NAME, MANAGED_BY, IS_HEADLESS_SERVICE}
 Nodes = Callable[[str], core.Node | None]
 
 
 def labels_of(service: core.Service) -> dict[str, str]:
     """The service's labels, and those that say whose slice it is."""
     own = {key: value for key, value in service.metadata.labels.items() if key not in RESERVED}
-    own |= {SERVICE_NAME: service.metadata.name, MANAGED_BY: MANAGER}
+    own |= {LABEL_SERVICE_NAME: service.metadata.name, MANAGED_BY: MANAGER}
     return util.with_headless(own, util.is_headless(service))
 
 
@@ -48,7 +48,7 @@ def endpoint_of(pod: core.Pod, node: core.Node | None, service: core.Service, ad
         conditions=discovery.EndpointConditions(ready=ready, serving=serving, terminating=terminating),
         target_ref=util.pod_reference(pod),
         node_name=pod.spec.node_name or None,
-        zone=(node.metadata.labels.get(ZONE) if node is not None else None) or None,
+        zone=(node.metadata.labels.get(LABEL_TOPOLOGY_ZONE) if node is not None else None) or None,
         hostname=pod.spec.hostname if util.has_hostname(pod, service) else None,
     )
 
@@ -147,6 +147,6 @@ def owned(present: discovery.EndpointSlice, service: core.Service) -> bool:
 def index_by_service(present: discovery.EndpointSlice) -> list[str]:
     """NAMESPACE/SERVICE for slices of this controller."""
     labels = present.metadata.labels
-    if labels.get(MANAGED_BY) != MANAGER or SERVICE_NAME not in labels:
+    if labels.get(MANAGED_BY) != MANAGER or LABEL_SERVICE_NAME not in labels:
         return []
-    return [f"{present.metadata.namespace}/{labels[SERVICE_NAME]}"]
+    return [f"{present.metadata.namespace}/{labels[LABEL_SERVICE_NAME]}"]

@@ -10,7 +10,6 @@ import msgspec
 
 from pybernetes.api.types import discovery_v1 as discovery
 
-SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 
 Identity = tuple[Any, ...]

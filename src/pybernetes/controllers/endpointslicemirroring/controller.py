@@ -9,6 +9,7 @@ import msgspec
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
+from pybernetes.api.wellknown import ENDPOINTS_LAST_CHANGE_TRIGGER_TIME
 
 from ..common import Key, namespace_terminating
 from ..endpointslice import endpoints as util
@@ -93,11 +94,11 @@ class EndpointSliceMirroringController(Controller):
 
 
 def _trigger_time(endpoints: core.Endpoints) -> str:
-    return endpoints.metadata.annotations.get(util.TRIGGER_TIME, "")
+    return endpoints.metadata.annotations.get(ENDPOINTS_LAST_CHANGE_TRIGGER_TIME, "")
 
 
 def _stamped(known: discovery.EndpointSlice, stamp: str) -> discovery.EndpointSlice:
     notes = util.annotate(known.metadata.annotations, None)
     if stamp:
-        notes[util.TRIGGER_TIME] = stamp
+        notes[ENDPOINTS_LAST_CHANGE_TRIGGER_TIME] = stamp
     return msgspec.structs.replace(known, metadata=msgspec.structs.replace(known.metadata, annotations=notes))

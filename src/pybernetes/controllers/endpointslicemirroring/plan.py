@@ -9,23 +9,30 @@ import msgspec
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.api.wellknown import (
+    ENDPOINTS_LABEL_MANAGED_BY,
+    ENDPOINTS_LAST_CHANGE_TRIGGER_TIME,
+    LABEL_SERVICE_NAME,
+    LABEL_SKIP_MIRROR,
+    LAST_APPLIED_CONFIG_ANNOTATION,
+    LEADER_ELECTION_RECORD_ANNOTATION,
+)
 
 from ..common import controller_ref
 from ..endpointslice import endpoints as util
-from ..endpointslice.slices import MANAGED_BY, SERVICE_NAME, Changes, PortKey, pack, port_key, recycled
+from ..endpointslice.slices import MANAGED_BY, Changes, PortKey, pack, port_key, recycled
 
 MANAGER = "endpointslicemirroring-controller.k8s.io"
-SKIP_MIRROR = "endpointslice.kubernetes.io/skip-mirror"  # label: with "true" it is left alone
-MANAGED_ENDPOINTS = "endpoints.kubernetes.io/managed-by"  # label: ours are no mirror's business
-LEADER = "control-plane.alpha.kubernetes.io/leader"  # annotation: locks of old leader elections are no endpoints
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 MAX_PER_SLICE = 1000  # the most that a slice may hold
 
 
 def should_mirror(endpoints: core.Endpoints) -> bool:
     """Neither marked to be left alone nor a lock."""
     labels = endpoints.metadata.labels
-    return labels.get(SKIP_MIRROR) != "true" and LEADER not in endpoints.metadata.annotations
+    return (
+        labels.get(LABEL_SKIP_MIRROR) != "true"
+        and LEADER_ELECTION_RECORD_ANNOTATION not in endpoints.metadata.annotations
+    )
 
 
 def _blank(endpoints: core.Endpoints, kind: str, ports: list[discovery.EndpointPort]) -> discovery.EndpointSlice:
@@ -44,13 +51,13 @@ def _blank(endpoints: core.Endpoints, kind: str, ports: list[discovery.EndpointP
 
 def labels_of(endpoints: core.Endpoints) -> dict[str, str]:
     """Those of the endpoints, and whose slice it is."""
-    own = {key: value for key, value in endpoints.metadata.labels.items() if key != MANAGED_ENDPOINTS}
-    return {**own, SERVICE_NAME: endpoints.metadata.name, MANAGED_BY: MANAGER}
+    own = {key: value for key, value in endpoints.metadata.labels.items() if key != ENDPOINTS_LABEL_MANAGED_BY}
+    return {**own, LABEL_SERVICE_NAME: endpoints.metadata.name, MANAGED_BY: MANAGER}
 
 
 def annotations_of(endpoints: core.Endpoints) -> dict[str, str]:
     """Those of the endpoints that mean something on a slice."""
-    left_out = {LAST_APPLIED, util.TRIGGER_TIME}
+    left_out = {LAST_APPLIED_CONFIG_ANNOTATION, ENDPOINTS_LAST_CHANGE_TRIGGER_TIME}
     return {key: value for key, value in endpoints.metadata.annotations.items() if key not in left_out}
 
 
@@ -101,6 +108,6 @@ def plan(endpoints: core.Endpoints, existing: Sequence[discovery.EndpointSlice],
 def index_by_service(present: discovery.EndpointSlice) -> list[str]:
     """NAMESPACE/SERVICE for slices of this controller."""
     labels = present.metadata.labels
-    if labels.get(MANAGED_BY) != MANAGER or SERVICE_NAME not in labels:
+    if labels.get(MANAGED_BY) != MANAGER or LABEL_SERVICE_NAME not in labels:
         return []
-    return [f"{present.metadata.namespace}/{labels[SERVICE_NAME]}"]
+    return [f"{present.metadata.namespace}/{labels[LABEL_SERVICE_NAME]}"]

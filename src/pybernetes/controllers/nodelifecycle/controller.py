@@ -11,6 +11,7 @@ from typing import Any
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import coordination_v1 as coordination
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import TAINT_NODE_NOT_READY, TAINT_NODE_UNREACHABLE
 from pybernetes.client.retry import retry_on_conflict
 
 from ..common import Key, clone, condition
@@ -18,8 +19,6 @@ from ..framework import Context, Controller
 from ..indexers import BY_NODE, by_node
 from .health import (
     EXCLUDED,
-    NOT_READY,
-    UNREACHABLE,
     Health,
     Rates,
     Verdict,
@@ -175,7 +174,7 @@ class NodeLifecycleController(Controller):
     def _is_clean(self, node: core.Node) -> bool:
         """Nothing to do for a ready node: by far the most, and not worth a task each."""
         name = node.metadata.name
-        tainted = has_taint(node, NOT_READY) or has_taint(node, UNREACHABLE)
+        tainted = has_taint(node, TAINT_NODE_NOT_READY) or has_taint(node, TAINT_NODE_UNREACHABLE)
         return not tainted and name not in self._retry and not self._tainter.waits(name)
 
     async def _register(self, nodes: list[core.Node]) -> None:
@@ -268,7 +267,11 @@ class NodeLifecycleController(Controller):
         if ready == "True":
             await self._reachable(node)
             return
-        key, opposite = (NOT_READY, UNREACHABLE) if ready == "False" else (UNREACHABLE, NOT_READY)
+        key, opposite = (
+            (TAINT_NODE_NOT_READY, TAINT_NODE_UNREACHABLE)
+            if ready == "False"
+            else (TAINT_NODE_UNREACHABLE, TAINT_NODE_NOT_READY)
+        )
         if has_taint(node, opposite):  # no further node is lost: no need to go slowly
             await set_taints(self.client, node, lambda n: no_execute_taints(n, key, self.now()))
         elif not has_taint(node, key):
@@ -280,7 +283,11 @@ class NodeLifecycleController(Controller):
 
     async def _taint_now(self, name: str) -> None:
         node = self._nodes.get(name)
-        key = {"False": NOT_READY, "Unknown": UNREACHABLE}.get(_ready(node) or "") if node is not None else None
+        key = (
+            {"False": TAINT_NODE_NOT_READY, "Unknown": TAINT_NODE_UNREACHABLE}.get(_ready(node) or "")
+            if node is not None
+            else None
+        )
         if node is not None and key is not None:
             await set_taints(self.client, node, lambda n: no_execute_taints(n, key, self.now()))
 

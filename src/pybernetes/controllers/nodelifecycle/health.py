@@ -8,26 +8,40 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import (
+    LABEL_ARCH,
+    LABEL_ARCH_STABLE,
+    LABEL_FAILURE_DOMAIN_BETA_REGION,
+    LABEL_FAILURE_DOMAIN_BETA_ZONE,
+    LABEL_OS,
+    LABEL_OS_STABLE,
+    LABEL_TOPOLOGY_REGION,
+    LABEL_TOPOLOGY_ZONE,
+    TAINT_NODE_DISK_PRESSURE,
+    TAINT_NODE_MEMORY_PRESSURE,
+    TAINT_NODE_NETWORK_UNAVAILABLE,
+    TAINT_NODE_NOT_READY,
+    TAINT_NODE_PID_PRESSURE,
+    TAINT_NODE_UNREACHABLE,
+    TAINT_NODE_UNSCHEDULABLE,
+)
 
 from ..common import condition
 
-NOT_READY = "node.kubernetes.io/not-ready"
-UNREACHABLE = "node.kubernetes.io/unreachable"
-UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 TAINTS = {  # condition -> status -> taint
-    "Ready": {"False": NOT_READY, "Unknown": UNREACHABLE},
-    "MemoryPressure": {"True": "node.kubernetes.io/memory-pressure"},
-    "DiskPressure": {"True": "node.kubernetes.io/disk-pressure"},
-    "NetworkUnavailable": {"True": "node.kubernetes.io/network-unavailable"},
-    "PIDPressure": {"True": "node.kubernetes.io/pid-pressure"},
+    "Ready": {"False": TAINT_NODE_NOT_READY, "Unknown": TAINT_NODE_UNREACHABLE},
+    "MemoryPressure": {"True": TAINT_NODE_MEMORY_PRESSURE},
+    "DiskPressure": {"True": TAINT_NODE_DISK_PRESSURE},
+    "NetworkUnavailable": {"True": TAINT_NODE_NETWORK_UNAVAILABLE},
+    "PIDPressure": {"True": TAINT_NODE_PID_PRESSURE},
 }
-OWN_TAINTS = frozenset(key for taints in TAINTS.values() for key in taints.values()) | {UNSCHEDULABLE}
+OWN_TAINTS = frozenset(key for taints in TAINTS.values() for key in taints.values()) | {TAINT_NODE_UNSCHEDULABLE}
 KUBELET_CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
-LABELS = (("kubernetes.io/os", "beta.kubernetes.io/os"), ("kubernetes.io/arch", "beta.kubernetes.io/arch"))
+LABELS = ((LABEL_OS_STABLE, LABEL_OS), (LABEL_ARCH_STABLE, LABEL_ARCH))
 EXCLUDED = "node.kubernetes.io/exclude-disruption"  # such nodes do not count for the state of their zone
 
-ZONE = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
-REGION = ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")
+ZONE = (LABEL_TOPOLOGY_ZONE, LABEL_FAILURE_DOMAIN_BETA_ZONE)
+REGION = (LABEL_TOPOLOGY_REGION, LABEL_FAILURE_DOMAIN_BETA_REGION)
 
 
 # --- one node ----------------------------------------------------------------------------------
@@ -121,7 +135,7 @@ def no_schedule_taints(node: core.Node, now: datetime) -> list[core.Taint] | Non
         if condition.status in TAINTS.get(condition.type, ())
     ]
     if node.spec.unschedulable:
-        keys.append(UNSCHEDULABLE)
+        keys.append(TAINT_NODE_UNSCHEDULABLE)
     there = {t.key for t in node.spec.taints if t.effect == "NoSchedule" and t.key in OWN_TAINTS}
     if there == set(keys):
         return None
@@ -131,7 +145,7 @@ def no_schedule_taints(node: core.Node, now: datetime) -> list[core.Taint] | Non
 
 def no_execute_taints(node: core.Node, key: str, now: datetime) -> list[core.Taint] | None:
     """The node's taints with the NoExecute one of its state (not-ready, unreachable, "": neither); None if right."""
-    others = {NOT_READY, UNREACHABLE} - {key}
+    others = {TAINT_NODE_NOT_READY, TAINT_NODE_UNREACHABLE} - {key}
     taints = [t for t in node.spec.taints if t.effect != "NoExecute" or t.key not in others]
     if key and not has_taint(node, key):
         taints.append(taint(key, "NoExecute", now))

@@ -9,11 +9,11 @@ from typing import Any
 
 from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import TAINT_NODE_OUT_OF_SERVICE
 
 from ..common import condition, creation_order, is_finished
 
 QUARANTINE_SECONDS = 40.0  # that a node must have been missing, since pods may be seen before their node
-OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 EVICTED = "Evicted"
 
 
@@ -50,7 +50,7 @@ def out_of_service(pods: Iterable[core.Pod], nodes: Mapping[str, core.Node]) -> 
 def _out_of_service(node: core.Node) -> bool:
     ready = condition(node.status.conditions, "Ready")
     healthy = ready is not None and ready.status == "True"
-    return not healthy and any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints)
+    return not healthy and any(taint.key == TAINT_NODE_OUT_OF_SERVICE for taint in node.spec.taints)
 
 
 def unscheduled(pods: Iterable[core.Pod]) -> list[Deletion]:

@@ -12,12 +12,12 @@ import msgspec
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.api.wellknown import CONTROLLER_REVISION_HASH_LABEL
 
 from ..common import clone, controller_ref, is_available, is_ready, pod_from_template, scaled
 from ..job.indexes import Indexes
 
 HASH_LABEL = "controller.kubernetes.io/hash"  # of revisions
-REVISION_LABEL = "controller-revision-hash"  # of pods: the revision's name
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
 _NAME = re.compile(r"(.*)-([0-9]+)")
@@ -84,7 +84,7 @@ def new_pod(ss: apps.StatefulSet, template: core.PodTemplateSpec, revision: str,
     pod.metadata.labels |= {
         POD_NAME_LABEL: pod.metadata.name,
         POD_INDEX_LABEL: str(number),
-        REVISION_LABEL: revision,
+        CONTROLLER_REVISION_HASH_LABEL: revision,
     }
     pod.spec.hostname = pod.metadata.name
     pod.spec.subdomain = ss.spec.service_name
@@ -281,7 +281,7 @@ class Sync:
             status.ready_replicas += is_running_and_ready(pod)
             status.available_replicas += self._available(pod)
             if is_created(pod) and not is_terminating(pod):
-                revision = pod.metadata.labels.get(REVISION_LABEL)
+                revision = pod.metadata.labels.get(CONTROLLER_REVISION_HASH_LABEL)
                 status.current_replicas += revision == self.current.name
                 status.updated_replicas += revision == self.update.name
         return status
@@ -352,7 +352,7 @@ class Sync:
                 return
 
     def _is_old(self, pod: core.Pod) -> bool:
-        return pod.metadata.labels.get(REVISION_LABEL) != self.update.name and not is_terminating(pod)
+        return pod.metadata.labels.get(CONTROLLER_REVISION_HASH_LABEL) != self.update.name and not is_terminating(pod)
 
     def _roll_several(self, targets: Sequence[core.Pod], limit: int) -> None:
         room = limit - sum(not is_healthy(pod) for pod in targets)
@@ -395,7 +395,7 @@ def surplus_revisions(
     live: Sequence[str],
 ) -> list[apps.ControllerRevision]:
     """The oldest beyond the limit that neither a pod nor the status is of."""
-    used = {*live, *(pod.metadata.labels.get(REVISION_LABEL) for pod in pods)}
+    used = {*live, *(pod.metadata.labels.get(CONTROLLER_REVISION_HASH_LABEL) for pod in pods)}
     rest = [revision for revision in revisions if revision.metadata.name not in used]
     limit = ss.spec.revision_history_limit
     return rest[: max(0, len(rest) - (limit if limit is not None else 10))]

@@ -12,6 +12,7 @@ from pybernetes.api.pods import ZERO
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.sysctls import SAFE_SYSCTLS
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import CONFIG_SOURCE_ANNOTATION
 
 SYSTEM_CRITICAL = 2_000_000_000
 
@@ -79,7 +80,7 @@ def is_critical(pod: core.Pod) -> bool:
 
 
 def is_static(pod: core.Pod) -> bool:
-    return pod.metadata.annotations.get("kubernetes.io/config.source", "api") != "api"
+    return pod.metadata.annotations.get(CONFIG_SOURCE_ANNOTATION, "api") != "api"
 
 
 def forbidden_sysctl(pod: core.Pod, allowed: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from pybernetes.api import types
 from pybernetes.api.pods import ZERO, qos_class
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import CONFIG_FIRST_SEEN_ANNOTATION, CONFIG_SOURCE_ANNOTATION
 
 from ..runtime.types import (
     ContainerConfig,
@@ -30,7 +31,6 @@ CPU_PERIOD = 100_000
 MIN_SHARES, MAX_SHARES = 2, 262_144
 MIN_QUOTA = 1000
 KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
-CONFIG_SEEN, CONFIG_SOURCE = "kubernetes.io/config.seen", "kubernetes.io/config.source"
 REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 # What may be a variable's name when it comes from a config map's or secret's key.
 ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
@@ -344,7 +344,7 @@ def sandbox_config(
         {sysctl.name: sysctl.value for sysctl in context.sysctls},
         (*([context.fs_group] if context.fs_group is not None else []), *context.supplemental_groups),
         dict(meta.labels),
-        {CONFIG_SEEN: seen, CONFIG_SOURCE: "api", **meta.annotations},
+        {CONFIG_FIRST_SEEN_ANNOTATION: seen, CONFIG_SOURCE_ANNOTATION: "api", **meta.annotations},
         resolv_conf,
         port_mappings(pod),
         _sandbox_user(context),

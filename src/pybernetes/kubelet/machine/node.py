@@ -11,6 +11,14 @@ from pybernetes.api.quantity import Format, Quantity
 from pybernetes.api.times import format_micro_time
 from pybernetes.api.types import coordination_v1
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import (
+    CONTROLLER_MANAGED_ATTACH_ANNOTATION,
+    LABEL_ARCH,
+    LABEL_ARCH_STABLE,
+    LABEL_HOSTNAME,
+    LABEL_OS,
+    LABEL_OS_STABLE,
+)
 
 from ..runtime.types import Image
 
@@ -147,11 +155,11 @@ def node_status(facts: NodeFacts, present: core.NodeStatus, now: datetime) -> co
 def labels(facts: NodeFacts) -> dict[str, str]:
     architecture = facts.machine.architecture
     return {
-        "beta.kubernetes.io/arch": architecture,
-        "beta.kubernetes.io/os": "linux",
-        "kubernetes.io/arch": architecture,
-        "kubernetes.io/hostname": facts.name,
-        "kubernetes.io/os": "linux",
+        LABEL_ARCH: architecture,
+        LABEL_OS: "linux",
+        LABEL_ARCH_STABLE: architecture,
+        LABEL_HOSTNAME: facts.name,
+        LABEL_OS_STABLE: "linux",
         **facts.labels,
     }
 
@@ -161,7 +169,7 @@ def new_node(facts: NodeFacts, now: datetime) -> core.Node:
     node = core.Node()
     node.metadata.name = facts.name
     node.metadata.labels = labels(facts)
-    node.metadata.annotations = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
+    node.metadata.annotations = {CONTROLLER_MANAGED_ATTACH_ANNOTATION: "true"}
     node.spec.taints = list(facts.taints)
     if facts.pod_cidr:
         node.spec.pod_cidr, node.spec.pod_cidrs = facts.pod_cidr, [facts.pod_cidr]

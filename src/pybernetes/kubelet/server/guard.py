@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pybernetes.api.wellknown import ALL_UNAUTHENTICATED, ANONYMOUS_USER
 from pybernetes.component.delegated import Ask, Guard, UserInfo
 from pybernetes.wire.http import Request
 
-ANONYMOUS = UserInfo("system:anonymous", ("system:unauthenticated",))
+ANONYMOUS = UserInfo(ANONYMOUS_USER, (ALL_UNAUTHENTICATED,))
 
 
 class KubeletGuard:

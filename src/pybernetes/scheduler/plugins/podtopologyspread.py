@@ -13,6 +13,7 @@ import numpy as np
 
 from pybernetes.api.labels import Operator, Requirement, Selector
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import LABEL_HOSTNAME, LABEL_TOPOLOGY_ZONE
 
 from ..clusterevents import Event
 from ..defaultselector import default_selector
@@ -23,12 +24,10 @@ from ..podcounts import PodClass
 from ..selectors import label_selector
 from ..table import NodeTable, Rows
 
-HOSTNAME = "kubernetes.io/hostname"
-ZONE = "topology.kubernetes.io/zone"
 HARD, SOFT = "DoNotSchedule", "ScheduleAnyway"
 SYSTEM_DEFAULTS = (  # upstream's, of pods that say nothing themselves
-    core.TopologySpreadConstraint(topology_key=HOSTNAME, when_unsatisfiable=SOFT, max_skew=3),
-    core.TopologySpreadConstraint(topology_key=ZONE, when_unsatisfiable=SOFT, max_skew=5),
+    core.TopologySpreadConstraint(topology_key=LABEL_HOSTNAME, when_unsatisfiable=SOFT, max_skew=3),
+    core.TopologySpreadConstraint(topology_key=LABEL_TOPOLOGY_ZONE, when_unsatisfiable=SOFT, max_skew=5),
 )
 MISSING_LABEL = Verdict(("node(s) didn't match pod topology spread constraints (missing required label)",), True)
 MISMATCH = Verdict(("node(s) didn't match pod topology spread constraints",))
@@ -199,7 +198,7 @@ class PodTopologySpread(Plugin):
             column = table.column(wanted.key)
             codes = column.codes[rows]
             counts = matching_pods(table, cycle.info.namespace, wanted.selector)
-            if wanted.key == HOSTNAME:
+            if wanted.key == LABEL_HOSTNAME:
                 own, size = counts[rows], int(np.count_nonzero(labelled))
             else:
                 size = len(np.unique(codes[labelled]))

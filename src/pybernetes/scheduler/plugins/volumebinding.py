@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import ANN_SELECTED_NODE
 
 from ..clusterevents import Event, on
 from ..interface import Cycle, Depends, Plugin, PreFilter, Update, Verdict
@@ -22,7 +23,6 @@ from ..selectors import node_terms
 from ..table import NodeTable, Rows
 from ..volumes import (
     NO_PROVISIONER,
-    SELECTED_NODE,
     claims_of,
     could_serve,
     is_bound,
@@ -139,7 +139,7 @@ class VolumeBinding(Plugin):
         for volume, _ in plan.bindings:
             self._given[volume.metadata.name] = info.uid
         updates = [Update(with_claim(volume, claim)) for volume, claim in plan.bindings]
-        marked = [claim for claim in plan.provisions if claim.metadata.annotations.get(SELECTED_NODE) != node]
+        marked = [claim for claim in plan.provisions if claim.metadata.annotations.get(ANN_SELECTED_NODE) != node]
         return [*updates, *(Update(with_node(claim, node)) for claim in marked)]
 
     def waits(self, info: PodInfo) -> bool:
@@ -179,7 +179,7 @@ class VolumeBinding(Plugin):
             fits = [node is not None and self._plan(cycle, state, node) is not None for node in nodes]
             return np.array(fits, np.bool_)
         claim = state.delayed[0]
-        selected = claim.metadata.annotations.get(SELECTED_NODE)
+        selected = claim.metadata.annotations.get(ANN_SELECTED_NODE)
         mask = np.array([self._provisions(cycle, claim, node) for node in table.nodes], np.bool_)
         if selected is not None:
             only = np.zeros(table.used, np.bool_)
@@ -204,7 +204,7 @@ class VolumeBinding(Plugin):
         provisions: list[Claim] = []
         taken: set[str] = set()
         for claim in sorted(state.delayed, key=_size):
-            selected = claim.metadata.annotations.get(SELECTED_NODE)
+            selected = claim.metadata.annotations.get(ANN_SELECTED_NODE)
             if selected is not None and selected != node.metadata.name:
                 return None
             options = state.candidates[claim.metadata.name] if selected is None else []

@@ -5,6 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import (
+    LABEL_FAILURE_DOMAIN_BETA_REGION,
+    LABEL_FAILURE_DOMAIN_BETA_ZONE,
+    LABEL_TOPOLOGY_REGION,
+    LABEL_TOPOLOGY_ZONE,
+)
 
 from ..clusterevents import Event, on
 from ..interface import Cycle, Depends, Plugin, PreFilter, Verdict
@@ -13,10 +19,10 @@ from ..table import NodeTable, Rows
 from ..volumes import storage_class
 
 LABELS = {  # label of a volume -> of nodes, where they lack the first
-    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
-    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
-    "topology.kubernetes.io/zone": "topology.kubernetes.io/zone",
-    "topology.kubernetes.io/region": "topology.kubernetes.io/region",
+    LABEL_FAILURE_DOMAIN_BETA_ZONE: LABEL_TOPOLOGY_ZONE,
+    LABEL_FAILURE_DOMAIN_BETA_REGION: LABEL_TOPOLOGY_REGION,
+    LABEL_TOPOLOGY_ZONE: LABEL_TOPOLOGY_ZONE,
+    LABEL_TOPOLOGY_REGION: LABEL_TOPOLOGY_REGION,
 }
 SEPARATOR = "__"  # between the zones of a volume that is in several
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.api.wellknown import LAST_APPLIED_CONFIG_ANNOTATION
 from pybernetes.apiserver.apply import fieldmanager, managed
 from pybernetes.apiserver.apply.fieldmanager import Conflicts, Context
 from pybernetes.apiserver.schema import compiled_type
@@ -125,7 +126,7 @@ def test_conflict_with_an_update_and_several() -> None:
 
 def test_client_side_apply_hands_over_to_kubectl() -> None:
     last = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"v"}}'
-    annotations = {fieldmanager.LAST_APPLIED: last}
+    annotations = {LAST_APPLIED_CONFIG_ANNOTATION: last}
     entries = fieldmanager.created(
         context(), config_map({"k": "v"}, annotations=annotations), "kubectl-client-side-apply"
     )

@@ -8,12 +8,13 @@ import pytest
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
-from pybernetes.controllers.bootstrap.tokens import TYPE, detached_signature, expiration, signed_data, signing_token
+from pybernetes.api.wellknown import SECRET_TYPE_BOOTSTRAP_TOKEN
+from pybernetes.controllers.bootstrap.tokens import detached_signature, expiration, signed_data, signing_token
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def secret(name: str = "bootstrap-token-abcdef", type_: str = TYPE, **data: str) -> core.Secret:
+def secret(name: str = "bootstrap-token-abcdef", type_: str = SECRET_TYPE_BOOTSTRAP_TOKEN, **data: str) -> core.Secret:
     content = {"token-id": "abcdef", "token-secret": "s", "usage-bootstrap-signing": "true"}
     content |= {key.replace("_", "-"): value for key, value in data.items()}
     metadata = meta.ObjectMeta(name=name, namespace="kube-system")

@@ -14,19 +14,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pybernetes.api.types import certificates_v1 as certificates
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.api.wellknown import (
+    KUBE_API_SERVER_CLIENT_KUBELET_SIGNER,
+    KUBE_API_SERVER_CLIENT_SIGNER,
+    KUBELET_SERVING_SIGNER,
+    LEGACY_UNKNOWN_SIGNER,
+)
 from pybernetes.controllers.certificates.approver.plan import NODE, SELF, recognized, review_of
 from pybernetes.controllers.certificates.cleaner.plan import is_old
-from pybernetes.controllers.certificates.requests import (
-    API_SERVER_CLIENT,
-    KUBELET_CLIENT,
-    KUBELET_SERVING,
-    LEGACY_UNKNOWN,
-    Refused,
-    Request,
-    Unparsable,
-    check,
-    parse,
-)
+from pybernetes.controllers.certificates.requests import Refused, Request, Unparsable, check, parse
 from pybernetes.controllers.certificates.signer.plan import lifetime
 from pybernetes.pki.certificates import Authority
 from pybernetes.pki.files import Pair
@@ -66,52 +62,62 @@ NODES = {"common_name": "system:node:n", "organizations": ["system:nodes"]}
 @pytest.mark.parametrize(
     ("signer", "request_", "usages", "why"),
     [
-        (KUBELET_SERVING, Request(**NODES, dns_names=["n"]), SERVING, ""),
-        (KUBELET_SERVING, Request(**NODES, ip_addresses=["1.1.1.1"]), ["digital signature", "server auth"], ""),
-        (KUBELET_SERVING, Request(**NODES), SERVING, "DNS or IP subjectAltName is required"),
+        (KUBELET_SERVING_SIGNER, Request(**NODES, dns_names=["n"]), SERVING, ""),
+        (KUBELET_SERVING_SIGNER, Request(**NODES, ip_addresses=["1.1.1.1"]), ["digital signature", "server auth"], ""),
+        (KUBELET_SERVING_SIGNER, Request(**NODES), SERVING, "DNS or IP subjectAltName is required"),
         (
-            KUBELET_SERVING,
+            KUBELET_SERVING_SIGNER,
             Request(**NODES, dns_names=["n"], emails=["a@b"]),
             SERVING,
             "Email subjectAltNames are not allowed",
         ),
         (
-            KUBELET_SERVING,
+            KUBELET_SERVING_SIGNER,
             Request(**NODES, dns_names=["n"], uris=["x:y"]),
             SERVING,
             "URI subjectAltNames are not allowed",
         ),
         (
-            KUBELET_SERVING,
+            KUBELET_SERVING_SIGNER,
             Request(**NODES, dns_names=["n"]),
             CLIENT,
             "usages did not match [digital signature key encipherment server auth]",
         ),
         (
-            KUBELET_SERVING,
+            KUBELET_SERVING_SIGNER,
             Request("x", ["system:nodes"], ["n"]),
             SERVING,
             "subject common name does not begin with system:node:",
         ),
-        (KUBELET_SERVING, Request("system:node:n", ["x"]), SERVING, "subject organization is not system:nodes"),
-        (KUBELET_CLIENT, Request(**NODES), CLIENT, ""),
-        (KUBELET_CLIENT, Request(**NODES, dns_names=["n"]), CLIENT, "DNS subjectAltNames are not allowed"),
-        (KUBELET_CLIENT, Request(**NODES, ip_addresses=["1.1.1.1"]), CLIENT, "IP subjectAltNames are not allowed"),
+        (KUBELET_SERVING_SIGNER, Request("system:node:n", ["x"]), SERVING, "subject organization is not system:nodes"),
+        (KUBE_API_SERVER_CLIENT_KUBELET_SIGNER, Request(**NODES), CLIENT, ""),
         (
-            KUBELET_CLIENT,
+            KUBE_API_SERVER_CLIENT_KUBELET_SIGNER,
+            Request(**NODES, dns_names=["n"]),
+            CLIENT,
+            "DNS subjectAltNames are not allowed",
+        ),
+        (
+            KUBE_API_SERVER_CLIENT_KUBELET_SIGNER,
+            Request(**NODES, ip_addresses=["1.1.1.1"]),
+            CLIENT,
+            "IP subjectAltNames are not allowed",
+        ),
+        (
+            KUBE_API_SERVER_CLIENT_KUBELET_SIGNER,
             Request(**NODES),
             SERVING,
             "usages did not match [client auth digital signature key encipherment]",
         ),
-        (API_SERVER_CLIENT, Request("u", ["g"]), CLIENT, ""),
-        (API_SERVER_CLIENT, Request("u"), SERVING, "invalid usage for client certificate: server auth"),
+        (KUBE_API_SERVER_CLIENT_SIGNER, Request("u", ["g"]), CLIENT, ""),
+        (KUBE_API_SERVER_CLIENT_SIGNER, Request("u"), SERVING, "invalid usage for client certificate: server auth"),
         (
-            API_SERVER_CLIENT,
+            KUBE_API_SERVER_CLIENT_SIGNER,
             Request("u"),
             ["key encipherment"],
             "missing required usage for client certificate: client auth",
         ),
-        (LEGACY_UNKNOWN, Request("u"), ["code signing"], ""),
+        (LEGACY_UNKNOWN_SIGNER, Request("u"), ["code signing"], ""),
     ],
 )
 def test_what_signers_refuse(signer: str, request_: Request, usages: list[str], why: str) -> None:
@@ -124,7 +130,7 @@ def test_what_signers_refuse(signer: str, request_: Request, usages: list[str], 
 
 
 def csr(
-    signer: str = KUBELET_CLIENT, username: str = "u", usages: list[str] | None = None
+    signer: str = KUBE_API_SERVER_CLIENT_KUBELET_SIGNER, username: str = "u", usages: list[str] | None = None
 ) -> certificates.CertificateSigningRequest:
     spec = certificates.CertificateSigningRequestSpec(
         signer_name=signer, username=username, groups=["g"], usages=usages or CLIENT, extra={"k": ["v"]}
@@ -136,7 +142,7 @@ def test_recognized() -> None:
     request = Request(**NODES)
     assert recognized(csr(), request) == (NODE,)
     assert recognized(csr(username="system:node:n"), request) == (SELF, NODE)
-    assert recognized(csr(API_SERVER_CLIENT), request) == ()
+    assert recognized(csr(KUBE_API_SERVER_CLIENT_SIGNER), request) == ()
     assert recognized(csr(usages=SERVING), request) == ()
 
 

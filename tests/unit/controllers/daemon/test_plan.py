@@ -8,6 +8,7 @@ import pytest
 
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import CONTROLLER_REVISION_HASH_LABEL
 from pybernetes.controllers.daemon import plan
 
 from ..objects import LABELS, NOW, meta, pod, selector, template
@@ -28,7 +29,7 @@ def daemons(surge: Any = 0, unavailable: Any = 1, **spec: Any) -> apps.DaemonSet
 
 
 def daemon(name: str, node: str, revision: str = NEW, ready: float | None = 100, **fields: Any) -> core.Pod:
-    return pod(name, node=node, ready=ready, labels={**LABELS, plan.HASH_LABEL: revision}, **fields)
+    return pod(name, node=node, ready=ready, labels={**LABELS, CONTROLLER_REVISION_HASH_LABEL: revision}, **fields)
 
 
 def node(name: str = "n", *taints: core.Taint, **labels: str) -> core.Node:
@@ -66,7 +67,7 @@ def test_selected_nodes_only() -> None:
 
 def test_pods_are_pinned_to_their_node() -> None:
     made = plan.for_node(plan.template_of(daemons(), NEW), "n1")
-    assert made.metadata.labels == {**LABELS, plan.HASH_LABEL: NEW, plan.GENERATION_LABEL: "2"}
+    assert made.metadata.labels == {**LABELS, CONTROLLER_REVISION_HASH_LABEL: NEW, plan.GENERATION_LABEL: "2"}
     assert len(made.spec.tolerations) == 6
     assert plan.target_node(core.Pod(spec=made.spec)) == "n1"
 

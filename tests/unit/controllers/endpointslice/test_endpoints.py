@@ -8,6 +8,15 @@ import pytest
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
+from pybernetes.api.wellknown import (
+    ENDPOINTS_LABEL_MANAGED_BY,
+    ENDPOINTS_LAST_CHANGE_TRIGGER_TIME,
+    ENDPOINTS_OVER_CAPACITY,
+    LABEL_SERVICE_NAME,
+    LABEL_SKIP_MIRROR,
+    LABEL_TOPOLOGY_ZONE,
+    LEADER_ELECTION_RECORD_ANNOTATION,
+)
 from pybernetes.client.informer import Cache
 from pybernetes.controllers.endpoint import plan as endpoints
 from pybernetes.controllers.endpointslice import endpoints as util
@@ -17,7 +26,7 @@ from pybernetes.controllers.endpointslicemirroring import plan as endpointslicem
 
 from ..objects import LABELS, NOW, ago, meta, pod
 
-NODE = core.Node(metadata=meta("n", labels={endpointslice.ZONE: "z"}))
+NODE = core.Node(metadata=meta("n", labels={LABEL_TOPOLOGY_ZONE: "z"}))
 
 
 def service(*ports: core.ServicePort, **spec: Any) -> core.Service:
@@ -83,8 +92,8 @@ def test_what_is_right_is_not_written() -> None:
     given, pods = service(), [member(0)]
     made = endpoints.desired(given, None, pods, NOW)
     assert made is not None
-    assert made.metadata.labels == {"l": "1", endpoints.MANAGED_BY: endpoints.MANAGER}
-    assert made.metadata.annotations == {util.TRIGGER_TIME: "2026-01-01T12:00:00Z"}
+    assert made.metadata.labels == {"l": "1", ENDPOINTS_LABEL_MANAGED_BY: endpoints.MANAGER}
+    assert made.metadata.annotations == {ENDPOINTS_LAST_CHANGE_TRIGGER_TIME: "2026-01-01T12:00:00Z"}
     assert endpoints.desired(given, made, pods, None) is None
     changed = endpoints.desired(given, made, [], None)
     assert changed is not None and changed.metadata.annotations == {}
@@ -95,7 +104,7 @@ def test_too_many() -> None:
     made = endpoints.desired(service(), None, [*ready, *unready], None)
     assert made is not None
     assert [(len(a), len(b)) for a, b in addresses(made.subsets)] == [(900, 100)]
-    assert made.metadata.annotations[endpoints.OVER_CAPACITY] == "truncated"
+    assert made.metadata.annotations[ENDPOINTS_OVER_CAPACITY] == "truncated"
 
 
 def test_not_ready_wins() -> None:
@@ -156,7 +165,7 @@ def test_an_endpoint() -> None:
     changes, missing = planned([member(0), member(1, ready=None), member(2, deleted=True)])
     made = changes.create[0]
     assert (made.address_type, made.metadata.generate_name) == ("IPv4", "s-")
-    assert made.metadata.labels == {"l": "1", slices.SERVICE_NAME: "s", slices.MANAGED_BY: endpointslice.MANAGER}
+    assert made.metadata.labels == {"l": "1", LABEL_SERVICE_NAME: "s", slices.MANAGED_BY: endpointslice.MANAGER}
     shown = [(e.conditions.ready, e.conditions.serving, e.conditions.terminating) for e in made.endpoints]
     assert shown == [(True, True, False), (False, False, False), (False, True, True)]
     assert {(e.zone, e.node_name) for e in made.endpoints} == {("z", "n")}
@@ -243,5 +252,5 @@ def test_what_is_not_mirrored() -> None:
         return core.Endpoints(metadata=meta("s", **fields))
 
     assert endpointslicemirroring.should_mirror(given())
-    assert not endpointslicemirroring.should_mirror(given(labels={endpointslicemirroring.SKIP_MIRROR: "true"}))
-    assert not endpointslicemirroring.should_mirror(given(annotations={endpointslicemirroring.LEADER: "{}"}))
+    assert not endpointslicemirroring.should_mirror(given(labels={LABEL_SKIP_MIRROR: "true"}))
+    assert not endpointslicemirroring.should_mirror(given(annotations={LEADER_ELECTION_RECORD_ANNOTATION: "{}"}))

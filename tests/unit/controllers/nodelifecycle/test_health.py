@@ -8,10 +8,8 @@ import pytest
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.api.wellknown import TAINT_NODE_NOT_READY, TAINT_NODE_UNREACHABLE, TAINT_NODE_UNSCHEDULABLE
 from pybernetes.controllers.nodelifecycle.health import (
-    NOT_READY,
-    UNREACHABLE,
-    UNSCHEDULABLE,
     Bucket,
     Health,
     Rates,
@@ -95,10 +93,10 @@ def keys(taints: list[core.Taint] | None) -> list[str] | None:
     [
         ({"Ready": "True"}, False, [], None),
         ({"Ready": "False"}, False, [], ["not-ready:NoSchedule"]),
-        ({"Ready": "Unknown"}, False, [NOT_READY], ["unreachable:NoSchedule"]),
-        ({"Ready": "True"}, False, [NOT_READY], []),
+        ({"Ready": "Unknown"}, False, [TAINT_NODE_NOT_READY], ["unreachable:NoSchedule"]),
+        ({"Ready": "True"}, False, [TAINT_NODE_NOT_READY], []),
         ({"Ready": "True"}, True, [], ["unschedulable:NoSchedule"]),
-        ({"Ready": "True"}, False, [UNSCHEDULABLE], []),
+        ({"Ready": "True"}, False, [TAINT_NODE_UNSCHEDULABLE], []),
         (
             {"Ready": "True", "MemoryPressure": "True", "DiskPressure": "Unknown"},
             False,
@@ -122,9 +120,9 @@ def test_no_schedule_taints(
 
 def test_no_execute_taints_exclude_each_other() -> None:
     mine = core.Taint(key="mine", effect="NoExecute")
-    tainted = node(taints=[mine, core.Taint(key=UNREACHABLE, effect="NoExecute")])
-    assert keys(no_execute_taints(tainted, NOT_READY, NOW)) == ["mine:NoExecute", "not-ready:NoExecute"]
-    assert no_execute_taints(tainted, UNREACHABLE, NOW) is None
+    tainted = node(taints=[mine, core.Taint(key=TAINT_NODE_UNREACHABLE, effect="NoExecute")])
+    assert keys(no_execute_taints(tainted, TAINT_NODE_NOT_READY, NOW)) == ["mine:NoExecute", "not-ready:NoExecute"]
+    assert no_execute_taints(tainted, TAINT_NODE_UNREACHABLE, NOW) is None
     assert keys(no_execute_taints(tainted, "", NOW)) == ["mine:NoExecute"]
     assert no_execute_taints(node(), "", NOW) is None
 

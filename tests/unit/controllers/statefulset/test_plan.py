@@ -9,6 +9,7 @@ import pytest
 
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import CONTROLLER_REVISION_HASH_LABEL
 from pybernetes.controllers.common import controller_ref
 from pybernetes.controllers.statefulset import plan
 
@@ -120,7 +121,7 @@ def test_new_pods_are_of_the_revision_of_their_side(partition: int, image: str) 
     found = run(stateful(partition=partition), member(0), member(1), update=UPDATE)
     created = found.actions[-1].pod
     assert created.metadata.name == "web-2" and created.spec.containers[0].image == image
-    assert created.metadata.labels[plan.REVISION_LABEL] == ("r2" if image == "j" else "r1")
+    assert created.metadata.labels[CONTROLLER_REVISION_HASH_LABEL] == ("r2" if image == "j" else "r1")
 
 
 def test_the_update_is_complete() -> None:
@@ -147,7 +148,7 @@ def test_identity() -> None:
 
 
 def bare_ready() -> core.Pod:
-    return pod("web-0", ready=10, labels={**LABELS, plan.REVISION_LABEL: "r1"})
+    return pod("web-0", ready=10, labels={**LABELS, CONTROLLER_REVISION_HASH_LABEL: "r1"})
 
 
 @pytest.mark.parametrize(

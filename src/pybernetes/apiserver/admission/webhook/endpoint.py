@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from pybernetes.api.wellknown import LABEL_SERVICE_NAME
+
 from ...resource import Object
 from ...types import Reader
 from .hooks import ClientConfig, ServiceReference
-
-SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 class Unresolved(Exception):
@@ -64,7 +64,9 @@ def addresses(reader: Reader, reference: ServiceReference) -> list[tuple[str, in
 
 def _of_slices(reader: Reader, namespace: str, name: str, port: str) -> Iterable[tuple[str, int]]:
     for found in reader.list("discovery.k8s.io", "endpointslices", namespace):
-        if (found["metadata"].get("labels") or {}).get(SERVICE_LABEL) != name or found.get("addressType") == "FQDN":
+        if (found["metadata"].get("labels") or {}).get(LABEL_SERVICE_NAME) != name or found.get(
+            "addressType"
+        ) == "FQDN":
             continue
         numbers = [p["port"] for p in found.get("ports") or () if (p.get("name") or "") == port and p.get("port")]
         for endpoint in found.get("endpoints") or ():

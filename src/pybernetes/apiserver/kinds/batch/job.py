@@ -12,6 +12,12 @@ from pybernetes.api.field import Path
 from pybernetes.api.labels import SelectorError, selector_from_dict
 from pybernetes.api.names import dns1123_label_errors
 from pybernetes.api.times import parse_time
+from pybernetes.api.wellknown import (
+    CONTROLLER_UID_LABEL,
+    JOB_NAME_LABEL,
+    LEGACY_CONTROLLER_UID_LABEL,
+    LEGACY_JOB_NAME_LABEL,
+)
 
 from ...resource import Column, Errors, Object, Resource
 from ..core import podwarnings
@@ -24,8 +30,6 @@ from .jobspec import job_spec
 from .jobstatus import validate_status
 
 SPEC = Path("spec")
-UID_LABEL, NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
-OLD_UID_LABEL, OLD_NAME_LABEL = "controller-uid", "job-name"  # without a domain, as they were before 1.27
 
 
 def default(job: Object) -> None:
@@ -62,13 +66,21 @@ def prepare_create(job: Object) -> None:
     template_meta = spec["template"].setdefault("metadata", {})
     before = template_meta.get("labels") or {}
     name, uid = meta.get("name") or "", meta.get("uid") or ""
-    own = {OLD_NAME_LABEL: name, NAME_LABEL: name, OLD_UID_LABEL: uid, UID_LABEL: uid}
+    own = {
+        LEGACY_JOB_NAME_LABEL: name,
+        JOB_NAME_LABEL: name,
+        LEGACY_CONTROLLER_UID_LABEL: uid,
+        CONTROLLER_UID_LABEL: uid,
+    }
     template_meta["labels"] = {**before, **{key: value for key, value in own.items() if key not in before}}
     if not meta.get("labels") or meta["labels"] == before:
         meta["labels"] = dict(template_meta["labels"])
     selector = spec.get("selector") or {}
     match = selector.get("matchLabels") or {}
-    spec["selector"] = {**selector, "matchLabels": {**match, UID_LABEL: match.get(UID_LABEL, uid)}}
+    spec["selector"] = {
+        **selector,
+        "matchLabels": {**match, CONTROLLER_UID_LABEL: match.get(CONTROLLER_UID_LABEL, uid)},
+    }
 
 
 def validate(job: Object) -> Errors:
@@ -92,7 +104,12 @@ def _generated(meta: Object, spec: Object) -> Errors:
     name, uid = meta.get("name") or "", meta.get("uid") or ""
     errors = [] if uid else [field.required(Path("metadata.uid"))]
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-    expected = {OLD_UID_LABEL: uid, OLD_NAME_LABEL: name, UID_LABEL: uid, NAME_LABEL: name}
+    expected = {
+        LEGACY_CONTROLLER_UID_LABEL: uid,
+        LEGACY_JOB_NAME_LABEL: name,
+        CONTROLLER_UID_LABEL: uid,
+        JOB_NAME_LABEL: name,
+    }
     for key, value in expected.items():
         at = (SPEC / "template" / "metadata" / "labels").key(key)
         if key not in labels:

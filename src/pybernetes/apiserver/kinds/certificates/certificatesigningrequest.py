@@ -8,6 +8,7 @@ from typing import Any
 
 from pybernetes.api import field, times
 from pybernetes.api.field import Path
+from pybernetes.api.wellknown import LEGACY_UNKNOWN_SIGNER
 
 from ...resource import Column, Errors, Object, Part, Resource, Stamp
 from ..printing import AGE, NAME, human_duration, object_age
@@ -118,7 +119,7 @@ def validate(request: Object) -> Errors:
         if usage not in USAGES:
             errors.append(field.not_supported(at / index, usage, USAGES))
     errors += [field.duplicate(at / i, usage) for i, usage in enumerate(usages) if usage in usages[:i]]
-    if spec.get("signerName") == "kubernetes.io/legacy-unknown":
+    if spec.get("signerName") == LEGACY_UNKNOWN_SIGNER:
         why = "the legacy signerName is not allowed via this API version"
         errors.append(field.invalid(SPEC / "signerName", spec["signerName"], why))
     else:

@@ -10,6 +10,19 @@ from typing import Any
 from pybernetes.api import field
 from pybernetes.api.field import Path
 from pybernetes.api.names import dns1123_label_errors
+from pybernetes.api.wellknown import (
+    BETA_STORAGE_CLASS_ANNOTATION,
+    LABEL_ARCH,
+    LABEL_ARCH_STABLE,
+    LABEL_FAILURE_DOMAIN_BETA_REGION,
+    LABEL_FAILURE_DOMAIN_BETA_ZONE,
+    LABEL_INSTANCE_TYPE,
+    LABEL_INSTANCE_TYPE_STABLE,
+    LABEL_OS,
+    LABEL_OS_STABLE,
+    LABEL_TOPOLOGY_REGION,
+    LABEL_TOPOLOGY_ZONE,
+)
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
@@ -40,7 +53,6 @@ from .volumes import (
 )
 
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
-CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 SPEC = Path("spec")
 
 
@@ -239,11 +251,11 @@ def validate_update(new: Object, old: Object) -> Errors:
 
 
 _STABLE = {
-    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
-    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
-    "beta.kubernetes.io/os": "kubernetes.io/os",
-    "beta.kubernetes.io/arch": "kubernetes.io/arch",
-    "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+    LABEL_FAILURE_DOMAIN_BETA_ZONE: LABEL_TOPOLOGY_ZONE,
+    LABEL_FAILURE_DOMAIN_BETA_REGION: LABEL_TOPOLOGY_REGION,
+    LABEL_OS: LABEL_OS_STABLE,
+    LABEL_ARCH: LABEL_ARCH_STABLE,
+    LABEL_INSTANCE_TYPE: LABEL_INSTANCE_TYPE_STABLE,
 }
 
 
@@ -264,7 +276,7 @@ def warnings(volume: Object, old: Object | None) -> list[str]:
     annotations = (volume.get("metadata") or {}).get("annotations") or {}
     told = []
     for key, use in (
-        ("volume.beta.kubernetes.io/storage-class", 'deprecated since v1.8; use "storageClassName" attribute instead'),
+        (BETA_STORAGE_CLASS_ANNOTATION, 'deprecated since v1.8; use "storageClassName" attribute instead'),
         ("volume.beta.kubernetes.io/mount-options", 'deprecated since v1.31; use "mountOptions" attribute instead'),
     ):
         if key in annotations:
@@ -279,7 +291,7 @@ def row(volume: Object, now: datetime) -> list[Any]:
     """The cells, the wide one included."""
     meta, spec, status = volume["metadata"], volume.get("spec") or {}, volume.get("status") or {}
     claim = spec.get("claimRef")
-    annotated = (meta.get("annotations") or {}).get(CLASS_ANNOTATION)
+    annotated = (meta.get("annotations") or {}).get(BETA_STORAGE_CLASS_ANNOTATION)
     return [
         meta["name"],
         (spec.get("capacity") or {}).get("storage", "0"),

@@ -10,6 +10,7 @@ from pybernetes.api import field
 from pybernetes.api.computeresources import is_native
 from pybernetes.api.field import Path
 from pybernetes.api.names import label_key_errors
+from pybernetes.api.wellknown import BETA_STORAGE_CLASS_ANNOTATION
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
@@ -19,7 +20,6 @@ from .claims import claim_spec
 from .poddefaults import rounded
 from .resources import quantity_value
 
-CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 SHORT_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 RESIZE_STATES = (
     "ControllerResizeInProgress",
@@ -70,7 +70,7 @@ def validate(claim: Object) -> Errors:
 
 
 def _annotation(claim: Object) -> str | None:
-    value = ((claim.get("metadata") or {}).get("annotations") or {}).get(CLASS_ANNOTATION)
+    value = ((claim.get("metadata") or {}).get("annotations") or {}).get(BETA_STORAGE_CLASS_ANNOTATION)
     return None if value is None else str(value)
 
 
@@ -88,7 +88,7 @@ def validate_update(new: Object, old: Object) -> Errors:
         masked["storageClassName"] = None  # moved from the annotation of old to the field
     else:
         if (has or "") != (had or ""):
-            at = Path("metadata.annotations") / CLASS_ANNOTATION
+            at = Path("metadata.annotations") / BETA_STORAGE_CLASS_ANNOTATION
             errors.append(field.invalid(at, has or "", "field is immutable"))
         if unset and had in (None, name):
             masked["storageClassName"] = None

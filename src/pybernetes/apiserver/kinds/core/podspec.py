@@ -9,6 +9,7 @@ from typing import Any
 from pybernetes.api import field
 from pybernetes.api.field import Path
 from pybernetes.api.names import label_key_errors
+from pybernetes.api.wellknown import MIRROR_POD_ANNOTATION, POD_DELETION_COST
 
 from ..meta import validate_annotations
 from ..validation import (
@@ -39,8 +40,6 @@ DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 MAX_NAMESERVERS, MAX_SEARCHES, MAX_SEARCH_CHARACTERS = 3, 32, 2048  # what libc can do
 HOST_NAME_LENGTH = 64  # what the kernel keeps
-MIRROR = "kubernetes.io/config.mirror"
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _INT32 = re.compile(r"0|[+-]?[1-9][0-9]{0,9}")
 
 
@@ -232,12 +231,12 @@ def pod_annotations(path: Path, annotations: Mapping[str, str] | None, spec: Obj
     errors: Errors = []
     if not annotations:
         return errors
-    if MIRROR in annotations and not spec.get("nodeName"):
+    if MIRROR_POD_ANNOTATION in annotations and not spec.get("nodeName"):
         why = "must set spec.nodeName if mirror pod annotation is set"
-        errors.append(field.invalid(path.key(MIRROR), annotations[MIRROR], why))
-    cost = annotations.get(DELETION_COST)
+        errors.append(field.invalid(path.key(MIRROR_POD_ANNOTATION), annotations[MIRROR_POD_ANNOTATION], why))
+    cost = annotations.get(POD_DELETION_COST)
     if cost is not None and not (_INT32.fullmatch(cost) and -(2**31) <= int(cost) < 2**31 and cost[0] != "+"):
-        errors.append(field.invalid(path.key(DELETION_COST), cost, "must be a 32bit integer"))
+        errors.append(field.invalid(path.key(POD_DELETION_COST), cost, "must be a 32bit integer"))
     return errors + annotations_errors(path, annotations, spec)
 
 

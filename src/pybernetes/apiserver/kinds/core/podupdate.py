@@ -8,6 +8,7 @@ from typing import Any
 
 from pybernetes.api import field, pods
 from pybernetes.api.field import Path
+from pybernetes.api.wellknown import APP_ARMOR_CONTAINER_ANNOTATION_PREFIX, MIRROR_POD_ANNOTATION
 
 from ..validation import (
     MAX_INT32,
@@ -24,8 +25,8 @@ from ..validation import (
 from . import containerstatus
 from .affinity import tolerations
 from .containers import image_without_spaces
-from .podspec import MIRROR, condition_types, pod_annotations, pod_spec
-from .profiles import APPARMOR, fields_match
+from .podspec import condition_types, pod_annotations, pod_spec
+from .profiles import fields_match
 
 Object = Mapping[str, Any]
 SPEC, META, STATUS = Path("spec"), Path("metadata"), Path("status")
@@ -41,7 +42,7 @@ def whole_pod(pod: Object) -> Errors:
     """The checks of metadata and spec that creation and updates share (validatePodMetadataAndSpec)."""
     meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
     errors = pod_annotations(META / "annotations", meta.get("annotations"), spec)
-    static = MIRROR in (meta.get("annotations") or {})
+    static = MIRROR_POD_ANNOTATION in (meta.get("annotations") or {})
     errors += pod_spec(SPEC, spec, pod_name=meta.get("name") or "", in_pod=True, static=static)
     if not spec.get("serviceAccountName"):
         errors += _tokens_without_account(spec)
@@ -82,18 +83,18 @@ def _annotation_updates(new: Object, old: Object) -> Errors:
     for key in before:
         if after.get(key) == before[key] and key in after:
             continue
-        if key.startswith(APPARMOR):
+        if key.startswith(APP_ARMOR_CONTAINER_ANNOTATION_PREFIX):
             why = "may not remove or update AppArmor annotations"
             errors.append(field.forbidden((META / "annotations").key(key), why))
-        if key == MIRROR:
+        if key == MIRROR_POD_ANNOTATION:
             why = "may not remove or update mirror pod annotation"
             errors.append(field.forbidden((META / "annotations").key(key), why))
     for key in after:
         if key in before:
             continue
-        if key.startswith(APPARMOR):
+        if key.startswith(APP_ARMOR_CONTAINER_ANNOTATION_PREFIX):
             errors.append(field.forbidden((META / "annotations").key(key), "may not add AppArmor annotations"))
-        if key == MIRROR:
+        if key == MIRROR_POD_ANNOTATION:
             errors.append(field.forbidden((META / "annotations").key(key), "may not add mirror pod annotation"))
     return errors + pod_annotations(META / "annotations", after, new.get("spec") or {})
 
@@ -306,7 +307,7 @@ def _addresses(path: Path, items: Sequence[Object], before: Sequence[Object]) ->
 
 def validate_ephemeral_containers(new: Object, old: Object) -> Errors:
     """PUT or PATCH of .../ephemeralcontainers: only additions."""
-    if MIRROR in ((old.get("metadata") or {}).get("annotations") or {}):
+    if MIRROR_POD_ANNOTATION in ((old.get("metadata") or {}).get("annotations") or {}):
         return [field.forbidden(WHOLE_OBJECT, "static pods do not support ephemeral containers")]
     errors = whole_pod(new) + _annotation_updates(new, old)
     at = SPEC / "ephemeralContainers"
@@ -328,7 +329,7 @@ def validate_resize(new: Object, old: Object) -> Errors:
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     if any((s.get("resources") or {}).get(k) for s in (spec, before) for k in ("requests", "limits")):
         return [field.forbidden(WHOLE_OBJECT, "pods with pod-level resources cannot be resized")]
-    if MIRROR in ((old.get("metadata") or {}).get("annotations") or {}):
+    if MIRROR_POD_ANNOTATION in ((old.get("metadata") or {}).get("annotations") or {}):
         return [field.forbidden(WHOLE_OBJECT, "static pods cannot be resized")]
     if (before.get("os") or {}).get("name") == "windows":
         return [field.forbidden(WHOLE_OBJECT, "windows pods cannot be resized")]

@@ -8,18 +8,26 @@ from typing import Any
 from pybernetes.api import field
 from pybernetes.api.field import Path
 from pybernetes.api.names import dns1123_label_errors
+from pybernetes.api.wellknown import (
+    APP_ARMOR_CONTAINER_ANNOTATION_PREFIX,
+    LABEL_ARCH,
+    LABEL_FAILURE_DOMAIN_BETA_REGION,
+    LABEL_FAILURE_DOMAIN_BETA_ZONE,
+    LABEL_INSTANCE_TYPE,
+    LABEL_OS,
+)
 
 from ..validation import quantity
-from .profiles import APPARMOR, SECCOMP_CONTAINER, SECCOMP_POD, apparmor_field
+from .profiles import SECCOMP_CONTAINER, SECCOMP_POD, apparmor_field
 
 Object = Mapping[str, Any]
 
 DEPRECATED_LABELS: Mapping[str, str] = {
-    "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
-    "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
-    "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
-    "failure-domain.beta.kubernetes.io/zone": 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
-    "beta.kubernetes.io/instance-type": 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
+    LABEL_ARCH: 'deprecated since v1.14; use "kubernetes.io/arch" instead',
+    LABEL_OS: 'deprecated since v1.14; use "kubernetes.io/os" instead',
+    LABEL_FAILURE_DOMAIN_BETA_REGION: 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
+    LABEL_FAILURE_DOMAIN_BETA_ZONE: 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
+    LABEL_INSTANCE_TYPE: 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
 }
 DEPRECATED_ANNOTATIONS: Mapping[str, str] = {
     "scheduler.alpha.kubernetes.io/critical-pod": 'non-functional in v1.16+; use the "priorityClassName" field instead',
@@ -178,11 +186,11 @@ def _annotations(path: Path, annotations: Object, spec: Object, *, template: boo
         own, name = container.get("securityContext") or {}, container.get("name") or ""
         if SECCOMP_CONTAINER + name in annotations and own.get("seccompProfile") is None:
             told.append(f"{path.key(SECCOMP_CONTAINER + name)}: {SECCOMP}")
-        given, whole = annotations.get(APPARMOR + name), security.get("appArmorProfile")
+        given, whole = annotations.get(APP_ARMOR_CONTAINER_ANNOTATION_PREFIX + name), security.get("appArmorProfile")
         same = whole is not None and given is not None and whole == apparmor_field(given)
         if template and given is not None and own.get("appArmorProfile") is None and not same:
             why = 'deprecated since v1.30; use the "appArmorProfile" field instead'
-            told.append(f"{path.key(APPARMOR + name)}: {why}")
+            told.append(f"{path.key(APP_ARMOR_CONTAINER_ANNOTATION_PREFIX + name)}: {why}")
     return told
 
 

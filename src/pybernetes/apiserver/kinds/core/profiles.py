@@ -8,13 +8,13 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
+from pybernetes.api.wellknown import APP_ARMOR_CONTAINER_ANNOTATION_PREFIX
 
 from ..validation import Errors, descending_path
 from .security import apparmor_profile
 
 Object = Mapping[str, Any]
 
-APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 SECCOMP_POD, SECCOMP_CONTAINER = (
     "seccomp.security.alpha.kubernetes.io/pod",
     "container.seccomp.security.alpha.kubernetes.io/",
@@ -42,9 +42,9 @@ def annotations_errors(path: Path, annotations: Mapping[str, str], spec: Object)
         if key.startswith(SECCOMP_CONTAINER):
             errors += _seccomp(path / key, text)
     for key, text in annotations.items():
-        if not key.startswith(APPARMOR):
+        if not key.startswith(APP_ARMOR_CONTAINER_ANNOTATION_PREFIX):
             continue
-        name = key.removeprefix(APPARMOR)
+        name = key.removeprefix(APP_ARMOR_CONTAINER_ANNOTATION_PREFIX)
         if all(container.get("name") != name for _, container in all_containers(path, spec)):
             errors.append(field.invalid(path.key(key), name, "container not found"))
         if text and text not in _APPARMOR_TYPES and not text.startswith(_LOCALHOST):
@@ -76,7 +76,7 @@ def fields_match(path: Path, annotations: Mapping[str, str], spec: Object) -> Er
     if (spec.get("os") or {}).get("name") == "windows":
         return errors
     for place, container in all_containers(path, spec):
-        key = APPARMOR + (container.get("name") or "")
+        key = APP_ARMOR_CONTAINER_ANNOTATION_PREFIX + (container.get("name") or "")
         if key in annotations:
             own = (container.get("securityContext") or {}).get("appArmorProfile") or security.get("appArmorProfile")
             at = place / "securityContext" / "appArmorProfile"
@@ -113,7 +113,7 @@ def apply_annotations(annotations: Mapping[str, str], spec: dict[str, Any]) -> N
     whole = (spec.get("securityContext") or {}).get("appArmorProfile")
     containers: list[dict[str, Any]] = [container for kind in KINDS for container in spec.get(kind) or ()]
     for container in containers:
-        text = annotations.get(APPARMOR + (container.get("name") or ""))
+        text = annotations.get(APP_ARMOR_CONTAINER_ANNOTATION_PREFIX + (container.get("name") or ""))
         context = container.get("securityContext") or {}
         if text is None or context.get("appArmorProfile") is not None:
             continue

@@ -11,6 +11,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
+from pybernetes.api.wellknown import SECRET_TYPE_SERVICE_ACCOUNT_TOKEN, SERVICE_ACCOUNT_NAME_KEY
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
@@ -18,7 +19,6 @@ from ..validation import immutable
 from .configmap import MAX_SIZE, decoded_size, immutable_errors, key_errors
 
 DATA = Path("data")
-ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
 _JSON_KEYS = {
     "kubernetes.io/dockercfg": ".dockercfg",
     "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
@@ -41,10 +41,10 @@ def validate(secret: Object) -> Errors:
     if sum(decoded_size(text) for text in data.values()) > MAX_SIZE:
         errors.append(field.too_long(DATA, MAX_SIZE))
     kind = secret.get("type") or ""
-    if kind == "kubernetes.io/service-account-token":
+    if kind == SECRET_TYPE_SERVICE_ACCOUNT_TOKEN:
         annotations = (secret.get("metadata") or {}).get("annotations") or {}
-        if not annotations.get(ACCOUNT_ANNOTATION):
-            errors.append(field.required(Path("metadata.annotations").key(ACCOUNT_ANNOTATION)))
+        if not annotations.get(SERVICE_ACCOUNT_NAME_KEY):
+            errors.append(field.required(Path("metadata.annotations").key(SERVICE_ACCOUNT_NAME_KEY)))
     elif kind in _JSON_KEYS:
         errors += _json(DATA.key(_JSON_KEYS[kind]), data.get(_JSON_KEYS[kind]))
     elif kind == "kubernetes.io/basic-auth":

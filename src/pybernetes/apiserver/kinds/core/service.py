@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from pybernetes.api.wellknown import ANNOTATION_TOPOLOGY_AWARE_HINTS, ANNOTATION_TOPOLOGY_MODE
+
 from ...resource import Column, Object, Resource
 from ..printing import AGE, NAME, format_labels, object_age
 from ..strategy import keep_spec, keep_status
@@ -130,15 +132,14 @@ def _keep_allocated(spec: Object, before: Object) -> None:
         spec.update({"healthCheckNodePort": port} if port else {})
 
 
-HINTS, MODE = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
-
-
 def warnings(service: Object, old: Object | None) -> list[str]:
     """What has no effect, and what will have none (upstream: pkg/api/service/warnings.go)."""
     spec, kind = service["spec"], service["spec"].get("type")
     told: list[str] = []
-    if HINTS in (service["metadata"].get("annotations") or {}):
-        told.append(f"annotation {HINTS} is deprecated, please use {MODE} instead")
+    if ANNOTATION_TOPOLOGY_AWARE_HINTS in (service["metadata"].get("annotations") or {}):
+        told.append(
+            f"annotation {ANNOTATION_TOPOLOGY_AWARE_HINTS} is deprecated, please use {ANNOTATION_TOPOLOGY_MODE} instead"
+        )
     headless = kind == "ClusterIP" and spec.get("clusterIP") == servicerules.HEADLESS
     ignored = (
         ("spec.loadBalancerIP", bool(spec.get("loadBalancerIP"))),

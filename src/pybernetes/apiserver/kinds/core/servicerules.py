@@ -7,6 +7,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
+from pybernetes.api.wellknown import ANNOTATION_TOPOLOGY_AWARE_HINTS, ANNOTATION_TOPOLOGY_MODE
 
 from ..validation import (
     IMMUTABLE,
@@ -36,7 +37,6 @@ FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 MAX_AFFINITY_SECONDS = 86400
 RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
-HINTS_ANNOTATION, MODE_ANNOTATION = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
 ONLY_BALANCED = "may only be used when `type` is 'LoadBalancer'"
 ONCE = "may not change once set"
 
@@ -111,11 +111,11 @@ def _service(service: Object, before: Object, annotated: Object | None) -> Error
 
 def _topology(annotations: Object) -> Errors:
     """The old name and the new one say the same."""
-    hints, mode = annotations.get(HINTS_ANNOTATION), annotations.get(MODE_ANNOTATION)
+    hints, mode = annotations.get(ANNOTATION_TOPOLOGY_AWARE_HINTS), annotations.get(ANNOTATION_TOPOLOGY_MODE)
     if hints is None or mode is None or hints == mode:
         return []
-    why = f"must match annotations[{HINTS_ANNOTATION}] when both are specified"
-    return [field.invalid(Path("metadata.annotations").key(MODE_ANNOTATION), mode, why)]
+    why = f"must match annotations[{ANNOTATION_TOPOLOGY_AWARE_HINTS}] when both are specified"
+    return [field.invalid(Path("metadata.annotations").key(ANNOTATION_TOPOLOGY_MODE), mode, why)]
 
 
 def _by_type(spec: Object, kind: str) -> Errors:

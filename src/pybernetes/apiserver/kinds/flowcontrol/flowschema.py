@@ -8,6 +8,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
+from pybernetes.api.wellknown import ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, SYSTEM_PRIVILEGED_GROUP
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
@@ -38,13 +39,13 @@ MANDATORY: Mapping[str, Object] = {
     "exempt": {
         "priorityLevelConfiguration": {"name": "exempt"},
         "matchingPrecedence": 1,
-        "rules": _everything("system:masters"),
+        "rules": _everything(SYSTEM_PRIVILEGED_GROUP),
     },
     "catch-all": {
         "priorityLevelConfiguration": {"name": "catch-all"},
         "matchingPrecedence": MAX_PRECEDENCE,
         "distinguisherMethod": {"type": "ByUser"},
-        "rules": _everything("system:unauthenticated", "system:authenticated"),
+        "rules": _everything(ALL_UNAUTHENTICATED, ALL_AUTHENTICATED),
     },
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
+from pybernetes.api.wellknown import ANNOTATION_INGRESS_CLASS
 
 from ...resource import Column, Errors, Object, Resource
 from ..meta import path_segment_errors
@@ -26,7 +27,6 @@ from ..validation import (
 )
 
 SPEC = Path("spec")
-CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 BAD_SEQUENCES, BAD_ENDS = ("//", "/./", "/../", "%2f", "%2F"), ("/..", "/.")
 MAX_HOSTS_SHOWN = 3
@@ -49,10 +49,10 @@ def validate(ingress: Object) -> Errors:
     """ValidateIngressCreate."""
     spec = ingress.get("spec") or {}
     errors = _spec(spec)
-    annotation = ((ingress.get("metadata") or {}).get("annotations") or {}).get(CLASS_ANNOTATION)
+    annotation = ((ingress.get("metadata") or {}).get("annotations") or {}).get(ANNOTATION_INGRESS_CLASS)
     name = spec.get("ingressClassName")
     if annotation is not None and name is not None and annotation != name:
-        at = Path("annotations") / CLASS_ANNOTATION
+        at = Path("annotations") / ANNOTATION_INGRESS_CLASS
         errors.append(field.invalid(at, annotation, "must match `ingressClassName` when both are specified"))
     return errors
 
@@ -160,9 +160,11 @@ def local_reference(path: Path, reference: Mapping[str, Any]) -> Errors:
 
 def warnings(ingress: Object, old: Object | None) -> list[str]:
     """The annotation that was there before the field."""
-    if old is not None or CLASS_ANNOTATION not in ((ingress.get("metadata") or {}).get("annotations") or {}):
+    if old is not None or ANNOTATION_INGRESS_CLASS not in ((ingress.get("metadata") or {}).get("annotations") or {}):
         return []
-    return [f"annotation {field.quote(CLASS_ANNOTATION)} is deprecated, please use 'spec.ingressClassName' instead"]
+    return [
+        f"annotation {field.quote(ANNOTATION_INGRESS_CLASS)} is deprecated, please use 'spec.ingressClassName' instead"
+    ]
 
 
 def validate_status(new: Object, old: Object) -> Errors:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import SECRET_TYPE_BOOTSTRAP_TOKEN
 from pybernetes.client.types import Object
 
 from ...common import clone
 from ...framework import Context, Controller
-from ..tokens import KUBECONFIG, NAMESPACE, TYPE, signed_data
+from ..tokens import KUBECONFIG, NAMESPACE, signed_data
 
 INFO_NAMESPACE, INFO_NAME = "kube-public", "cluster-info"
 
@@ -24,7 +25,9 @@ class BootstrapSigner(Controller):
         self._maps = self.informer(
             core.ConfigMap, namespace=INFO_NAMESPACE, field_selector=f"metadata.name={INFO_NAME}"
         )
-        self._secrets = self.informer(core.Secret, namespace=NAMESPACE, field_selector=f"type={TYPE}")
+        self._secrets = self.informer(
+            core.Secret, namespace=NAMESPACE, field_selector=f"type={SECRET_TYPE_BOOTSTRAP_TOKEN}"
+        )
         self._maps.add_handler(self._changed)
         self._secrets.add_handler(self._changed)
 

@@ -6,10 +6,11 @@ import logging
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import SECRET_TYPE_BOOTSTRAP_TOKEN
 
 from ...common import Key
 from ...framework import Context, Controller
-from ..tokens import NAMESPACE, TYPE, expiration
+from ..tokens import NAMESPACE, expiration
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +23,9 @@ class TokenCleaner(Controller):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, workers=10)
-        self._secrets = self.informer(core.Secret, namespace=NAMESPACE, field_selector=f"type={TYPE}")
+        self._secrets = self.informer(
+            core.Secret, namespace=NAMESPACE, field_selector=f"type={SECRET_TYPE_BOOTSTRAP_TOKEN}"
+        )
         self._secrets.add_handler(self._on_secret)
 
     def _on_secret(self, old: core.Secret | None, new: core.Secret | None) -> None:

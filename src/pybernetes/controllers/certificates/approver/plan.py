@@ -7,13 +7,9 @@ from dataclasses import dataclass
 
 from pybernetes.api.types import authorization_v1 as authorization
 from pybernetes.api.types import certificates_v1 as certificates
+from pybernetes.api.wellknown import KUBE_API_SERVER_CLIENT_KUBELET_SIGNER
 
-from ..requests import (
-    KUBELET_CLIENT,
-    Refused,
-    Request,
-    check,
-)
+from ..requests import Refused, Request, check
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +26,10 @@ NODE = Recognized("nodeclient", "Auto approving kubelet client certificate after
 
 def recognized(csr: certificates.CertificateSigningRequest, request: Request) -> Sequence[Recognized]:
     """The ways that are open to a request, in the order to try them."""
-    if csr.spec.signer_name != KUBELET_CLIENT:
+    if csr.spec.signer_name != KUBE_API_SERVER_CLIENT_KUBELET_SIGNER:
         return ()
     try:
-        check(KUBELET_CLIENT, request, csr.spec.usages)
+        check(KUBE_API_SERVER_CLIENT_KUBELET_SIGNER, request, csr.spec.usages)
     except Refused:
         return ()
     return (SELF, NODE) if csr.spec.username == request.common_name else (NODE,)

@@ -6,33 +6,29 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from pybernetes.api.types import certificates_v1 as certificates
+from pybernetes.api.wellknown import (
+    KUBE_API_SERVER_CLIENT_KUBELET_SIGNER,
+    KUBE_API_SERVER_CLIENT_SIGNER,
+    KUBELET_SERVING_SIGNER,
+    LEGACY_UNKNOWN_SIGNER,
+)
 from pybernetes.pki.files import Pair
 
 from ...common import clone
 from ...framework import Context
 from ...options import Options
 from ..controller import CertificateController
-from ..requests import (
-    API_SERVER_CLIENT,
-    KUBELET_CLIENT,
-    KUBELET_SERVING,
-    LEGACY_UNKNOWN,
-    Refused,
-    check,
-    has_failed,
-    is_approved,
-    parse,
-)
+from ..requests import Refused, check, has_failed, is_approved, parse
 from .plan import lifetime
 
 if TYPE_CHECKING:
     from pybernetes.pki.certificates import Authority
 
 SIGNERS = {  # signer -> its name in the flags
-    KUBELET_SERVING: "kubelet-serving",
-    KUBELET_CLIENT: "kubelet-client",
-    API_SERVER_CLIENT: "kube-apiserver-client",
-    LEGACY_UNKNOWN: "legacy-unknown",
+    KUBELET_SERVING_SIGNER: "kubelet-serving",
+    KUBE_API_SERVER_CLIENT_KUBELET_SIGNER: "kubelet-client",
+    KUBE_API_SERVER_CLIENT_SIGNER: "kube-apiserver-client",
+    LEGACY_UNKNOWN_SIGNER: "legacy-unknown",
 }
 
 

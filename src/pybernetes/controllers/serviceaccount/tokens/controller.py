@@ -9,13 +9,13 @@ from typing import Any
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import SECRET_TYPE_SERVICE_ACCOUNT_TOKEN
 
 from ...common import Key, clone
 from ...framework import Context, Controller
 from ...options import Options
 from .plan import Content, Signer, account_of, belongs_to, claims_of, filled, needs_token
 
-TYPE = "kubernetes.io/service-account-token"
 BY_ACCOUNT = "serviceAccount"
 
 
@@ -29,7 +29,7 @@ class ServiceAccountTokenController(Controller):
         super().__init__(context, context.options.concurrent_serviceaccount_token_syncs)
         self._signer = Signer(context.options.service_account_private_key)
         self._accounts = self.informer(core.ServiceAccount)
-        self._secrets = self.informer(core.Secret, field_selector=f"type={TYPE}")
+        self._secrets = self.informer(core.Secret, field_selector=f"type={SECRET_TYPE_SERVICE_ACCOUNT_TOKEN}")
         self._secrets.add_index(BY_ACCOUNT, lambda s: [f"{s.metadata.namespace}/{account_of(s)}"])
         self._accounts.add_handler(self._on_account)
         self._secrets.add_handler(self._on_secret)

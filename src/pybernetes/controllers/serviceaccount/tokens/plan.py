@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.wellknown import SERVICE_ACCOUNT_NAME_KEY, SERVICE_ACCOUNT_USERNAME_PREFIX
 
 from ...common import clone
 
-ACCOUNT_NAME = "kubernetes.io/service-account.name"
 ACCOUNT_UID = "kubernetes.io/service-account.uid"
 ISSUER = "kubernetes/serviceaccount"
 
@@ -29,7 +29,7 @@ class Content:
 
 def account_of(secret: core.Secret) -> str:
     """The name of the account it is for."""
-    return secret.metadata.annotations.get(ACCOUNT_NAME, "")
+    return secret.metadata.annotations.get(SERVICE_ACCOUNT_NAME_KEY, "")
 
 
 def belongs_to(secret: core.Secret, account: core.ServiceAccount) -> bool:
@@ -47,7 +47,7 @@ def claims_of(secret: core.Secret, account: core.ServiceAccount) -> dict[str, st
         "kubernetes.io/serviceaccount/secret.name": secret.metadata.name,
         "kubernetes.io/serviceaccount/service-account.name": name,
         "kubernetes.io/serviceaccount/service-account.uid": account.metadata.uid,
-        "sub": f"system:serviceaccount:{namespace}:{name}",
+        "sub": f"{SERVICE_ACCOUNT_USERNAME_PREFIX}{namespace}:{name}",
     }
 
 
@@ -64,7 +64,7 @@ def filled(secret: core.Secret, account: core.ServiceAccount, content: Content) 
         result.data["namespace"] = secret.metadata.namespace.encode()
     if needs_token(secret):
         result.data["token"] = content.token
-    result.metadata.annotations[ACCOUNT_NAME] = account.metadata.name
+    result.metadata.annotations[SERVICE_ACCOUNT_NAME_KEY] = account.metadata.name
     result.metadata.annotations[ACCOUNT_UID] = account.metadata.uid
     return result if result != secret else None
 

@@ -9,10 +9,9 @@ from datetime import datetime
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
+from pybernetes.api.wellknown import CONTROLLER_MANAGED_ATTACH_ANNOTATION, TAINT_NODE_OUT_OF_SERVICE
 
-MANAGED = "volumes.kubernetes.io/controller-managed-attach-detach"  # the node leaves it to the controller
 KEEP_TERMINATED = "volumes.kubernetes.io/keep-terminated-pod-volumes"
-OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 UNMOUNT_SECONDS = 360.0  # that a node may take to unmount before its volume is detached anyway
 EXCLUSIVE = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
 
@@ -50,7 +49,7 @@ def attachable(volume: core.PersistentVolume | None, drivers: Mapping[str, stora
 
 def needs_volumes(pod: core.Pod, node: core.Node | None) -> bool:
     """Whether a pod's volumes are to be attached to its node."""
-    if node is None or node.metadata.annotations.get(MANAGED) != "true":
+    if node is None or node.metadata.annotations.get(CONTROLLER_MANAGED_ATTACH_ANNOTATION) != "true":
         return False
     ended = pod.status.phase in ("Succeeded", "Failed")
     return not ended or node.metadata.annotations.get(KEEP_TERMINATED) == "true"
@@ -130,7 +129,7 @@ def plan(
 def _release(
     attachment: storage.VolumeAttachment, node: core.Node | None, since: datetime, now: datetime
 ) -> Detach | Wait:
-    if node is None or any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints):
+    if node is None or any(taint.key == TAINT_NODE_OUT_OF_SERVICE for taint in node.spec.taints):
         return Detach(attachment)
     mounted = any(means(attachment, name) for name in node.status.volumes_in_use)
     left = UNMOUNT_SECONDS - (now - since).total_seconds()

@@ -12,6 +12,7 @@ from typing import TypeVar
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
+from pybernetes.api.wellknown import ANN_BIND_COMPLETED, ANN_BOUND_BY_CONTROLLER, ANN_SELECTED_NODE
 from pybernetes.client.eventoutbox import reference_to
 from pybernetes.client.types import Object, present
 
@@ -19,12 +20,9 @@ from ...common import Key, clone, key_of
 from ...framework import Again, Context, Controller
 from ...indexers import BY_CLAIM, claims_of
 from .plan import (
-    BIND_COMPLETED,
-    BOUND_BY_CONTROLLER,
     IN_TREE,
     NO_VOLUME,
     PROVISIONER,
-    SELECTED_NODE,
     AssignClass,
     Bind,
     ClaimAction,
@@ -191,7 +189,7 @@ class PersistentVolumeController(Controller):
 
     def _plan(self, claim: core.PersistentVolumeClaim) -> ClaimAction:
         named = self._volume(claim.spec.volume_name) if claim.spec.volume_name else None
-        if BIND_COMPLETED in claim.metadata.annotations:
+        if ANN_BIND_COMPLETED in claim.metadata.annotations:
             return plan_bound(claim, named)
         if claim.spec.volume_name:
             return plan_named(claim, named)
@@ -203,7 +201,7 @@ class PersistentVolumeController(Controller):
         default = default_class(classes.values()) if not has_class(claim) else ""
         if default:
             return AssignClass(default)
-        if delayed and SELECTED_NODE not in claim.metadata.annotations:
+        if delayed and ANN_SELECTED_NODE not in claim.metadata.annotations:
             return Pending(waiting_event(self._unscheduled(claim)))
         return Provision() if class_of(claim) else Pending(NO_VOLUME)
 
@@ -240,7 +238,7 @@ class PersistentVolumeController(Controller):
             return volume
         wanted = clone(volume)
         if not is_bound_to(volume, claim):
-            wanted.metadata.annotations.setdefault(BOUND_BY_CONTROLLER, "yes")
+            wanted.metadata.annotations.setdefault(ANN_BOUND_BY_CONTROLLER, "yes")
         wanted.spec.claim_ref = reference_to(claim)
         written = await self._write(wanted)
         return written
@@ -251,8 +249,8 @@ class PersistentVolumeController(Controller):
         wanted = clone(claim)
         if claim.spec.volume_name != volume.metadata.name:
             wanted.spec.volume_name = volume.metadata.name
-            wanted.metadata.annotations.setdefault(BOUND_BY_CONTROLLER, "yes")
-        wanted.metadata.annotations.setdefault(BIND_COMPLETED, "yes")
+            wanted.metadata.annotations.setdefault(ANN_BOUND_BY_CONTROLLER, "yes")
+        wanted.metadata.annotations.setdefault(ANN_BIND_COMPLETED, "yes")
         return await self._write(wanted) if wanted != claim else claim
 
     async def _claim_status(
@@ -341,9 +339,9 @@ class PersistentVolumeController(Controller):
 
     async def _unbind(self, volume: core.PersistentVolume) -> None:
         wanted = clone(volume)
-        if BOUND_BY_CONTROLLER in wanted.metadata.annotations:
+        if ANN_BOUND_BY_CONTROLLER in wanted.metadata.annotations:
             wanted.spec.claim_ref = None
-            del wanted.metadata.annotations[BOUND_BY_CONTROLLER]
+            del wanted.metadata.annotations[ANN_BOUND_BY_CONTROLLER]
         elif wanted.spec.claim_ref is not None:
             wanted.spec.claim_ref.uid = ""
         await self._volume_phase(await self._write(wanted), "Available")

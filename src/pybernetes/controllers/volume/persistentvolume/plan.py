@@ -9,16 +9,18 @@ from enum import Enum
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
+from pybernetes.api.wellknown import (
+    ANN_BOUND_BY_CONTROLLER,
+    ANN_DYNAMICALLY_PROVISIONED,
+    BETA_IS_DEFAULT_STORAGE_CLASS_ANNOTATION,
+    BETA_STORAGE_CLASS_ANNOTATION,
+    IS_DEFAULT_STORAGE_CLASS_ANNOTATION,
+)
 
 from ...common import as_selector
 
-BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
-BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
-PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 PROVISIONER = ("volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner")
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
-CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
-DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+DEFAULT_CLASS = (IS_DEFAULT_STORAGE_CLASS_ANNOTATION, BETA_IS_DEFAULT_STORAGE_CLASS_ANNOTATION)
 IN_TREE = "kubernetes.io/"  # provisioners of this prefix were upstream's own; none is left
 
 ZERO = Quantity.from_int(0)
@@ -38,13 +40,13 @@ class Event:
 
 def class_of(obj: core.PersistentVolumeClaim | core.PersistentVolume) -> str:
     """Of a claim or a volume; the old annotation goes before the field."""
-    annotated: str | None = obj.metadata.annotations.get(CLASS_ANNOTATION)
+    annotated: str | None = obj.metadata.annotations.get(BETA_STORAGE_CLASS_ANNOTATION)
     return annotated if annotated is not None else obj.spec.storage_class_name or ""
 
 
 def has_class(claim: core.PersistentVolumeClaim) -> bool:
     """Whether it names one, if only the empty one."""
-    return CLASS_ANNOTATION in claim.metadata.annotations or claim.spec.storage_class_name is not None
+    return BETA_STORAGE_CLASS_ANNOTATION in claim.metadata.annotations or claim.spec.storage_class_name is not None
 
 
 def is_bound_to(volume: core.PersistentVolume, claim: core.PersistentVolumeClaim) -> bool:
@@ -219,7 +221,7 @@ def plan_named(claim: core.PersistentVolumeClaim, volume: core.PersistentVolume 
     if is_bound_to(volume, claim):
         return Bind(volume)
     name = volume.metadata.name
-    if BOUND_BY_CONTROLLER in claim.metadata.annotations:
+    if ANN_BOUND_BY_CONTROLLER in claim.metadata.annotations:
         whose = f"{claim.metadata.namespace}/{claim.metadata.name}"
         return Wrong(
             f'invalid binding of claim "{whose}" to volume "{name}": '
@@ -267,7 +269,7 @@ def plan_volume(volume: core.PersistentVolume, claim: core.PersistentVolumeClaim
         return VolumeAction.MISMATCH if mode(claim) != mode(volume) else VolumeAction.CLAIM
     if claim.spec.volume_name == volume.metadata.name:
         return VolumeAction.BOUND
-    made_for_it = PROVISIONED_BY in volume.metadata.annotations
+    made_for_it = ANN_DYNAMICALLY_PROVISIONED in volume.metadata.annotations
     if made_for_it and volume.spec.persistent_volume_reclaim_policy == "Delete":
         return VolumeAction.RECLAIM
     return VolumeAction.UNBIND
@@ -279,7 +281,7 @@ def reclaim(volume: core.PersistentVolume) -> Event | None:
     if policy == "Retain":
         return None
     if policy == "Delete":
-        by = volume.metadata.annotations.get(PROVISIONED_BY, "")
+        by = volume.metadata.annotations.get(ANN_DYNAMICALLY_PROVISIONED, "")
         if by and not by.startswith(IN_TREE):
             return None
         name = volume.metadata.name

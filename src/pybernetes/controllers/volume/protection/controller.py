@@ -8,6 +8,7 @@ from __future__ import annotations
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
+from pybernetes.api.wellknown import PV_PROTECTION_FINALIZER, PVC_PROTECTION_FINALIZER
 from pybernetes.client.types import Object
 
 from ...common import Key, clone
@@ -15,8 +16,6 @@ from ...framework import Context, Controller
 from ...indexers import BY_CLAIM, claims_of
 from .plan import User, classes_of, finalizers_with
 
-CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
-VOLUME_FINALIZER = "kubernetes.io/pv-protection"
 CLASS_FINALIZER = "kubernetes.io/vac-protection"
 BY_CLASS = "volumeAttributesClass"
 
@@ -54,7 +53,7 @@ class PVCProtectionController(_Protection):
         self._pods.add_handler(self._on_pod)
 
     def _on_claim(self, old: core.PersistentVolumeClaim | None, new: core.PersistentVolumeClaim | None) -> None:
-        if new is not None and finalizers_with(new, CLAIM_FINALIZER, used=False) is not None:
+        if new is not None and finalizers_with(new, PVC_PROTECTION_FINALIZER, used=False) is not None:
             self.enqueue(new)
 
     def _on_pod(self, old: core.Pod | None, new: core.Pod | None) -> None:
@@ -73,7 +72,7 @@ class PVCProtectionController(_Protection):
         claim = self._claims.get(key[1], key[0])
         if claim is not None:
             used = claim.metadata.deletion_timestamp is not None and await self._used(key)
-            await self._set(claim, finalizers_with(claim, CLAIM_FINALIZER, used))
+            await self._set(claim, finalizers_with(claim, PVC_PROTECTION_FINALIZER, used))
 
     async def _used(self, key: Key) -> bool:
         if any(uses(pod, key) for pod in self._pods.by_index(BY_CLAIM, f"{key[0]}/{key[1]}")):
@@ -94,14 +93,14 @@ class PVProtectionController(_Protection):
         self._volumes.add_handler(self._on_volume)
 
     def _on_volume(self, old: core.PersistentVolume | None, new: core.PersistentVolume | None) -> None:
-        if new is not None and finalizers_with(new, VOLUME_FINALIZER, used=False) is not None:
+        if new is not None and finalizers_with(new, PV_PROTECTION_FINALIZER, used=False) is not None:
             self.enqueue(new)
 
     async def sync(self, key: Key) -> None:
         """Adds the finalizer, or takes it from a volume that is being deleted and not bound."""
         volume = self._volumes.get(key[1])
         if volume is not None:
-            await self._set(volume, finalizers_with(volume, VOLUME_FINALIZER, volume.status.phase == "Bound"))
+            await self._set(volume, finalizers_with(volume, PV_PROTECTION_FINALIZER, volume.status.phase == "Bound"))
 
 
 class VACProtectionController(_Protection):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.api.wellknown import CONTROLLER_UID_LABEL, JOB_NAME_LABEL
 from pybernetes.apiserver.kinds.batch import cronjob, job
 from pybernetes.apiserver.kinds.batch.jobspec import count_indexes
 from pybernetes.apiserver.kinds.batch.schedule import schedule_error
@@ -30,8 +31,8 @@ def texts(**spec: Any) -> list[str]:
 
 def test_selector_and_labels_are_made_from_the_uid() -> None:
     obj = made()
-    labels = {"job-name": "a", "controller-uid": "u", job.NAME_LABEL: "a", job.UID_LABEL: "u"}
-    assert obj["spec"]["selector"] == {"matchLabels": {job.UID_LABEL: "u"}}
+    labels = {"job-name": "a", "controller-uid": "u", JOB_NAME_LABEL: "a", CONTROLLER_UID_LABEL: "u"}
+    assert obj["spec"]["selector"] == {"matchLabels": {CONTROLLER_UID_LABEL: "u"}}
     assert obj["spec"]["template"]["metadata"]["labels"] == labels
     assert obj["metadata"]["labels"] == labels
     assert job.validate(obj) == []

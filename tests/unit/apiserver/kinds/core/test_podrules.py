@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.api.wellknown import APP_ARMOR_CONTAINER_ANNOTATION_PREFIX
 from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.kinds.core import profiles
 from pybernetes.apiserver.kinds.core.containerstatus import restarts
@@ -16,7 +17,7 @@ from pybernetes.apiserver.kinds.core.poddefaults import default_pod
 from pybernetes.apiserver.resource import Stamp
 
 CONTAINER = {"name": "c", "image": "x"}
-ANNOTATION = f"{profiles.APPARMOR}c"
+ANNOTATION = f"{APP_ARMOR_CONTAINER_ANNOTATION_PREFIX}c"
 
 
 def pod(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
@@ -193,11 +194,11 @@ def test_specs(spec: dict[str, Any], expected: list[str]) -> None:
     [
         ({ANNOTATION: "runtime/default"}, {}, []),
         (
-            {f"{profiles.APPARMOR}x": "no"},
+            {f"{APP_ARMOR_CONTAINER_ANNOTATION_PREFIX}x": "no"},
             {},
             [
-                f'metadata.annotations[{profiles.APPARMOR}x]: Invalid value: "x": container not found',
-                f'metadata.annotations[{profiles.APPARMOR}x]: Invalid value: "no": invalid AppArmor profile name: "no"',
+                f'metadata.annotations[{APP_ARMOR_CONTAINER_ANNOTATION_PREFIX}x]: Invalid value: "x": container not found',
+                f'metadata.annotations[{APP_ARMOR_CONTAINER_ANNOTATION_PREFIX}x]: Invalid value: "no": invalid AppArmor profile name: "no"',
             ],
         ),
         (

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.api.wellknown import ANNOTATION_INGRESS_CLASS
 from pybernetes.apiserver.kinds.apps import deployment
 from pybernetes.apiserver.kinds.core import persistentvolume, podwarnings, service
 from pybernetes.apiserver.kinds.networking import ingress
@@ -102,7 +103,7 @@ def test_services(spec: Any, count: int) -> None:
 
 
 def test_others() -> None:
-    annotated = {"metadata": {"annotations": {ingress.CLASS_ANNOTATION: "x"}}}
+    annotated = {"metadata": {"annotations": {ANNOTATION_INGRESS_CLASS: "x"}}}
     assert len(ingress.warnings(annotated, None)) == 1
     volume = {
         "metadata": {"annotations": {"volume.beta.kubernetes.io/storage-class": "x"}},

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.api.wellknown import ANNOTATION_INGRESS_CLASS
 from pybernetes.apiserver.kinds.networking import ingress, ingressclass, ipaddress, networkpolicy, servicecidr
 
 from ..tables import fields, refusals
@@ -56,7 +57,7 @@ def test_policies_refused(spec: Any, refused: list[str]) -> None:
         ),
         ({"spec": {"ingressClassName": "A"}}, ["spec.ingressClassName Invalid"]),
         (
-            {"metadata": {"annotations": {ingress.CLASS_ANNOTATION: "x"}}, "spec": {"ingressClassName": "y"}},
+            {"metadata": {"annotations": {ANNOTATION_INGRESS_CLASS: "x"}}, "spec": {"ingressClassName": "y"}},
             ["annotations.kubernetes.io/ingress.class Invalid"],
         ),
     ],

@@ -12,9 +12,8 @@ from pybernetes.api import types
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import storage_v1 as storage
+from pybernetes.api.wellknown import CONTROLLER_MANAGED_ATTACH_ANNOTATION, TAINT_NODE_OUT_OF_SERVICE
 from pybernetes.controllers.volume.attachdetach.plan import (
-    MANAGED,
-    OUT_OF_SERVICE,
     Attach,
     Detach,
     MultiAttach,
@@ -71,7 +70,7 @@ def test_attachable() -> None:
 
 
 def test_needs_volumes() -> None:
-    managed = core.Node(metadata=meta.ObjectMeta(annotations={MANAGED: "true"}))
+    managed = core.Node(metadata=meta.ObjectMeta(annotations={CONTROLLER_MANAGED_ATTACH_ANNOTATION: "true"}))
     running = core.Pod(status=core.PodStatus(phase="Running"))
     ended = core.Pod(status=core.PodStatus(phase="Succeeded"))
     assert needs_volumes(running, managed) and not needs_volumes(ended, managed)
@@ -105,7 +104,7 @@ def test_one_node_at_a_time() -> None:
         (node(ONE.unique_name), 0, 360.0),
         (node(ONE.unique_name), 60, 300.0),
         (node(ONE.unique_name), 360, "detach"),
-        (node(ONE.unique_name, taint=OUT_OF_SERVICE), 0, "detach"),
+        (node(ONE.unique_name, taint=TAINT_NODE_OUT_OF_SERVICE), 0, "detach"),
     ],
 )
 def test_detach_once_unmounted_or_after_a_while(given: core.Node | None, waited: int, expected: str | float) -> None:

@@ -12,12 +12,14 @@ from pybernetes.api import types
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import storage_v1 as storage
+from pybernetes.api.wellknown import (
+    ANN_BIND_COMPLETED,
+    ANN_BOUND_BY_CONTROLLER,
+    ANN_DYNAMICALLY_PROVISIONED,
+    BETA_STORAGE_CLASS_ANNOTATION,
+)
 from pybernetes.controllers.indexers import claims_of
 from pybernetes.controllers.volume.persistentvolume.plan import (
-    BIND_COMPLETED,
-    BOUND_BY_CONTROLLER,
-    CLASS_ANNOTATION,
-    PROVISIONED_BY,
     Bind,
     Lost,
     Pending,
@@ -111,7 +113,7 @@ def test_is_bound_to() -> None:
 
 def test_classes() -> None:
     given = claim(storageClassName="a")
-    given.metadata.annotations[CLASS_ANNOTATION] = "b"
+    given.metadata.annotations[BETA_STORAGE_CLASS_ANNOTATION] = "b"
     assert class_of(given) == "b"
 
     def made(name: str, **fields: Any) -> storage.StorageClass:
@@ -137,7 +139,7 @@ def test_a_claim_that_names_its_volume() -> None:
         'volume "v" already bound to a different claim.',
     )
     ours = claim()
-    ours.metadata.annotations[BOUND_BY_CONTROLLER] = "yes"
+    ours.metadata.annotations[ANN_BOUND_BY_CONTROLLER] = "yes"
     wrong = plan_named(ours, others)
     assert wrong == Wrong('invalid binding of claim "ns/c" to volume "v": volume already claimed by "ns/other"')
 
@@ -159,7 +161,7 @@ def test_a_named_volume_that_does_not_fit(given: core.PersistentVolumeClaim, why
 
 def test_a_claim_that_was_bound() -> None:
     given = claim(volumeName="v")
-    given.metadata.annotations[BIND_COMPLETED] = "yes"
+    given.metadata.annotations[ANN_BIND_COMPLETED] = "yes"
     free, mine = volume(), volume(**for_claim())
     assert plan_bound(given, free) == Bind(free) and plan_bound(given, mine) == Bind(mine)
     for other, nobody in ((None, "ClaimLost"), (volume(**for_claim("x")), "ClaimMisbound")):
@@ -185,7 +187,7 @@ def test_volumes() -> None:
     assert plan_volume(bound, claim(volumeName="v")) is VolumeAction.BOUND
     assert plan_volume(bound, claim(volumeName="w")) is VolumeAction.UNBIND
     made = volume(persistentVolumeReclaimPolicy="Delete", **for_claim())
-    made.metadata.annotations[PROVISIONED_BY] = "x"
+    made.metadata.annotations[ANN_DYNAMICALLY_PROVISIONED] = "x"
     assert plan_volume(made, claim(volumeName="w")) is VolumeAction.RECLAIM
 
 
@@ -194,7 +196,7 @@ def test_reclaim() -> None:
     outside = volume(persistentVolumeReclaimPolicy="Delete")
     event = reclaim(outside)
     assert event is not None and event.reason == "VolumeFailedDelete" and '"v"' in event.message
-    outside.metadata.annotations[PROVISIONED_BY] = "example.com/p"
+    outside.metadata.annotations[ANN_DYNAMICALLY_PROVISIONED] = "example.com/p"
     assert reclaim(outside) is None
     for policy, reason in (("Recycle", "VolumeFailedRecycle"), ("?", "VolumeUnknownReclaimPolicy")):
         event = reclaim(volume(persistentVolumeReclaimPolicy=policy))
