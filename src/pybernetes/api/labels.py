@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from .names import label_key_errors, label_value_errors
+from .types import meta_v1 as meta
 
 
 class SelectorError(ValueError):
@@ -300,19 +302,37 @@ _EXPRESSION_OPERATORS: Final = {
 
 
 def selector_from_dict(selector: Mapping[str, Any] | None) -> Selector:
-    """Turn a LabelSelector object into a selector (``metav1.LabelSelectorAsSelector``).
+    """Turn a LabelSelector in JSON's form into a selector (``metav1.LabelSelectorAsSelector``); SelectorError.
 
     None selects nothing; an empty selector selects everything.
     """
     if selector is None:
         return NOTHING
-    found = [
-        new_requirement(key, Operator.EQUALS, [value]) for key, value in (selector.get("matchLabels") or {}).items()
+    expressions = [
+        (expression.get("key") or "", expression.get("operator") or "", expression.get("values") or ())
+        for expression in selector.get("matchExpressions") or []
     ]
-    for expression in selector.get("matchExpressions") or []:
-        name = expression.get("operator") or ""
+    return _label_selector((selector.get("matchLabels") or {}).items(), expressions)
+
+
+def as_selector(selector: meta.LabelSelector | None) -> Selector:
+    """Turn a typed LabelSelector into a selector, as ``selector_from_dict`` does; the latest are remembered."""
+    if selector is None:
+        return NOTHING
+    expressions = tuple((e.key, e.operator, tuple(e.values)) for e in selector.match_expressions)
+    return _remembered(tuple(selector.match_labels.items()), expressions)
+
+
+def _label_selector(
+    match_labels: Iterable[tuple[str, str]], expressions: Iterable[tuple[str, str, Sequence[str]]]
+) -> Selector:
+    found = [new_requirement(key, Operator.EQUALS, [value]) for key, value in match_labels]
+    for key, name, values in expressions:
         operator = _EXPRESSION_OPERATORS.get(name)
         if operator is None:
             raise SelectorError(f"{_quote(name)} is not a valid label selector operator")
-        found.append(new_requirement(expression.get("key") or "", operator, list(expression.get("values") or [])))
+        found.append(new_requirement(key, operator, values))
     return _selector(found)
+
+
+_remembered = lru_cache(maxsize=4096)(_label_selector)  # controllers ask for the same few at every event

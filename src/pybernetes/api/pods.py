@@ -1,17 +1,19 @@
-"""What pods ask for in all, and their quality of service (upstream: component-helpers/resource/helpers.go, pkg/apis/core/v1/helper/qos).
+"""What pods ask for in all, their quality of service, and whether they are ready, active, available, finished.
 
-Pure, on typed objects; the API server, whose objects are dicts, asks with what `resources_of` makes of a spec.
+Upstream: component-helpers/resource/helpers.go, pkg/apis/core/v1/helper/qos, pkg/api/v1/pod/util.go, pkg/controller/controller_utils.go.
+Pure, on typed objects; the API server, whose objects are dicts, asks with what `resources_of` makes of a spec, `state_of` of a pod.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from .computeresources import CPU, HUGE_PAGES, MEMORY
+from .conditions import Condition, condition, is_true
 from .quantity import Quantity
 from .times import shifted
 from .types import core_v1 as core
@@ -21,6 +23,7 @@ N = TypeVar("N", int, Quantity)  # an amount of a resource
 
 ZERO = Quantity()
 COMPUTE = (CPU, MEMORY)  # what makes the quality of service
+FINISHED = ("Succeeded", "Failed")  # the phases that never change again
 
 
 class Container(Protocol):
@@ -52,6 +55,33 @@ class Spec(Protocol):
     def overhead(self) -> Mapping[str, Quantity]: ...
 
 
+class Metadata(Protocol):
+    """What is read of a pod's metadata here."""
+
+    @property
+    def deletion_timestamp(self) -> datetime | None: ...
+
+
+class Status(Protocol):
+    """What is read of a pod's status here."""
+
+    @property
+    def phase(self) -> str: ...
+
+    @property
+    def conditions(self) -> Sequence[Condition]: ...
+
+
+class Pod(Protocol):
+    """What is read of a pod here: core.Pod, or what `state_of` makes."""
+
+    @property
+    def metadata(self) -> Metadata: ...
+
+    @property
+    def status(self) -> Status: ...
+
+
 class _Container(msgspec.Struct, rename="camel"):
     name: str = ""
     restart_policy: str | None = None
@@ -65,9 +95,28 @@ class _Spec(msgspec.Struct, rename="camel"):
     overhead: dict[str, Quantity] = msgspec.field(default_factory=dict)
 
 
+class _Metadata(msgspec.Struct, rename="camel"):
+    deletion_timestamp: datetime | None = None
+
+
+class _Status(msgspec.Struct):
+    phase: str = ""
+    conditions: list[core.PodCondition] = msgspec.field(default_factory=list)
+
+
+class _Pod(msgspec.Struct):
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
 def resources_of(spec: Mapping[str, Any]) -> Spec:
     """Of a spec in JSON's form what this module reads: a third of the cost of a whole PodSpec."""
     return from_json(spec, _Spec)
+
+
+def state_of(pod: Mapping[str, Any]) -> Pod:
+    """Of a pod in JSON's form what tells whether it is ready, active or finished."""
+    return from_json(pod, _Pod)
 
 
 def is_sidecar(container: Container) -> bool:
@@ -146,9 +195,53 @@ def limits(spec: Spec, *, overhead: bool = True) -> dict[str, Quantity]:
     return total
 
 
-def is_finished(pod: core.Pod) -> bool:
+def is_finished(pod: Pod) -> bool:
     """Whether none of its containers will run again (IsPodTerminal)."""
-    return pod.status.phase in ("Succeeded", "Failed")
+    return pod.status.phase in FINISHED
+
+
+def is_active(pod: Pod) -> bool:
+    """Neither finished nor being deleted (controller.IsPodActive)."""
+    return not is_finished(pod) and pod.metadata.deletion_timestamp is None
+
+
+def is_terminating(pod: Pod) -> bool:
+    """Being deleted, and not finished yet (controller.IsPodTerminating)."""
+    return not is_finished(pod) and pod.metadata.deletion_timestamp is not None
+
+
+def is_ready(pod: Pod) -> bool:
+    """Whether its condition Ready holds (IsPodReady)."""
+    return is_true(pod.status.conditions, "Ready")
+
+
+def ready_since(pod: Pod) -> datetime | None:
+    """When a ready pod became so."""
+    ready = condition(pod.status.conditions, "Ready")
+    return ready.last_transition_time if ready is not None and ready.status == "True" else None
+
+
+def available_in(pod: Pod, min_ready_seconds: int, now: datetime) -> timedelta | None:
+    """How long until a pod counts as available: zero or less if it does, None if it is not ready (IsPodAvailable)."""
+    if not is_ready(pod):
+        return None
+    if min_ready_seconds == 0:
+        return timedelta(0)
+    since = ready_since(pod)
+    return None if since is None else shifted(since, min_ready_seconds) - now
+
+
+def is_available(pod: Pod, min_ready_seconds: int, now: datetime) -> bool:
+    """Whether it has been ready for as long as its workload wants (IsPodAvailable)."""
+    left = available_in(pod, min_ready_seconds, now)
+    return left is not None and left <= timedelta(0)
+
+
+def next_availability(pods: Iterable[Pod], min_ready_seconds: int, now: datetime) -> float | None:
+    """Seconds until the next ready pod becomes available, None if there is none to wait for."""
+    waits = [available_in(pod, min_ready_seconds, now) for pod in pods]
+    left = [wait.total_seconds() for wait in waits if wait is not None and wait > timedelta(0)]
+    return min(left, default=None)
 
 
 def is_past_grace(pod: core.Pod, now: datetime) -> bool:

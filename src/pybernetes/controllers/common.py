@@ -1,18 +1,18 @@
-"""What deciding modules of controllers share; pure (upstream: pkg/controller/controller_utils.go, pkg/api/v1/pod)."""
+"""What deciding modules of controllers share; pure (upstream: pkg/controller/controller_utils.go)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from pybernetes.api import labels, types
+from pybernetes.api import types
 from pybernetes.api.errors import StatusError
-from pybernetes.api.times import shifted
+from pybernetes.api.owners import controller_ref
+from pybernetes.api.pods import is_ready, ready_since
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.wellknown import POD_DELETION_COST
@@ -27,19 +27,6 @@ _SAFE = (
 )
 
 
-class Condition(Protocol):
-    """What the condition types of all kinds have in common."""
-
-    type: str
-    status: str
-    reason: str
-    message: str
-    last_transition_time: datetime | None
-
-
-C = TypeVar("C", bound=Condition)
-
-
 def clone(obj: T) -> T:
     """A deep copy; objects of informers are shared and must not be changed."""
     return types.decode(types.encode(obj), type(obj))
@@ -47,19 +34,6 @@ def clone(obj: T) -> T:
 
 def key_of(obj: Object) -> Key:
     return obj.metadata.namespace, obj.metadata.name
-
-
-def condition(conditions: Iterable[C], type: str) -> C | None:
-    """The condition of a type."""
-    return next((c for c in conditions if c.type == type), None)
-
-
-def is_true(conditions: Iterable[Condition], type: str) -> bool:
-    return any(c.type == type and c.status == "True" for c in conditions)
-
-
-def without_condition(conditions: Iterable[C], type: str) -> list[C]:
-    return [c for c in conditions if c.type != type]
 
 
 def scaled(value: int | str | None, total: int, round_up: bool) -> int:
@@ -74,45 +48,6 @@ def scaled(value: int | str | None, total: int, round_up: bool) -> int:
     return math.ceil(share) if round_up else math.floor(share)
 
 
-def as_selector(selector: meta.LabelSelector | None) -> labels.Selector:
-    """metav1.LabelSelectorAsSelector: None selects nothing, an empty one everything."""
-    if selector is None:
-        return labels.NOTHING
-    expressions = tuple((e.key, e.operator, tuple(e.values)) for e in selector.match_expressions)
-    return _selector(tuple(selector.match_labels.items()), expressions)
-
-
-@lru_cache(maxsize=4096)
-def _selector(
-    match_labels: tuple[tuple[str, str], ...], expressions: tuple[tuple[str, str, tuple[str, ...]], ...]
-) -> labels.Selector:
-    requirements = [{"key": key, "operator": operator, "values": list(values)} for key, operator, values in expressions]
-    return labels.selector_from_dict({"matchLabels": dict(match_labels), "matchExpressions": requirements})
-
-
-def controller_of(obj: Object) -> meta.OwnerReference | None:
-    """The owner that manages the object, if it has one (metav1.GetControllerOf)."""
-    return next((ref for ref in obj.metadata.owner_references if ref.controller), None)
-
-
-def controlled_by(obj: Object, owner: Object) -> bool:
-    """Whether this owner, by its uid, manages the object (metav1.IsControlledBy)."""
-    ref = controller_of(obj)
-    return ref is not None and ref.uid == owner.metadata.uid
-
-
-def controller_ref(owner: Object) -> meta.OwnerReference:
-    """The reference that makes an object the owner's (metav1.NewControllerRef)."""
-    return meta.OwnerReference(
-        api_version=owner.api_version,
-        kind=owner.kind,
-        name=owner.metadata.name,
-        uid=owner.metadata.uid,
-        controller=True,
-        block_owner_deletion=True,
-    )
-
-
 def namespace_terminating(error: StatusError) -> bool:
     """Whether something could not be made because its namespace is being deleted."""
     causes = (error.status.get("details") or {}).get("causes") or []
@@ -120,52 +55,6 @@ def namespace_terminating(error: StatusError) -> bool:
 
 
 # --- pods --------------------------------------------------------------------------------------
-
-
-def is_active(pod: core.Pod) -> bool:
-    """Neither finished nor being deleted (controller.IsPodActive)."""
-    return pod.status.phase not in ("Succeeded", "Failed") and pod.metadata.deletion_timestamp is None
-
-
-def is_terminating(pod: core.Pod) -> bool:
-    """Being deleted, and not finished yet (controller.IsPodTerminating)."""
-    return pod.status.phase not in ("Succeeded", "Failed") and pod.metadata.deletion_timestamp is not None
-
-
-def is_finished(pod: core.Pod) -> bool:
-    return pod.status.phase in ("Succeeded", "Failed")
-
-
-def is_ready(pod: core.Pod) -> bool:
-    return is_true(pod.status.conditions, "Ready")
-
-
-def ready_since(pod: core.Pod) -> datetime | None:
-    """When a ready pod became so."""
-    ready = condition(pod.status.conditions, "Ready")
-    return ready.last_transition_time if ready is not None and ready.status == "True" else None
-
-
-def available_in(pod: core.Pod, min_ready_seconds: int, now: datetime) -> timedelta | None:
-    """How long until a pod counts as available: zero or less if it does, None if it is not ready (IsPodAvailable)."""
-    if not is_ready(pod):
-        return None
-    if min_ready_seconds == 0:
-        return timedelta(0)
-    since = ready_since(pod)
-    return None if since is None else shifted(since, min_ready_seconds) - now
-
-
-def is_available(pod: core.Pod, min_ready_seconds: int, now: datetime) -> bool:
-    left = available_in(pod, min_ready_seconds, now)
-    return left is not None and left <= timedelta(0)
-
-
-def next_availability(pods: Iterable[core.Pod], min_ready_seconds: int, now: datetime) -> float | None:
-    """Seconds until the next ready pod becomes available, None if there is none to wait for."""
-    waits = [available_in(pod, min_ready_seconds, now) for pod in pods]
-    left = [wait.total_seconds() for wait in waits if wait is not None and wait > timedelta(0)]
-    return min(left, default=None)
 
 
 def deletion_cost(pod: core.Pod) -> int:

@@ -15,6 +15,7 @@ from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.aio.workqueue import WorkQueue, WorkQueueShutDown
 from pybernetes.api import labels
 from pybernetes.api.errors import StatusError
+from pybernetes.api.owners import controller_of, controller_ref
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1
 from pybernetes.client.events import EventBroadcaster, EventRecorder
@@ -23,7 +24,7 @@ from pybernetes.client.types import Client, Informer, Informers, Object, present
 from pybernetes.component.metrics import Registry
 from pybernetes.component.queuemetrics import MeteredWorkQueue, QueueMetrics
 
-from .common import Key, clone, controller_of, controller_ref, key_of, namespace_terminating, pod_from_template
+from .common import Key, clone, key_of, namespace_terminating, pod_from_template
 from .options import Options
 
 log = logging.getLogger(__name__)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.owners import controlled_by
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.client.retry import retry_on_conflict
 from pybernetes.client.types import Client
 
-from .common import controlled_by
 from .revisions import holds
 
 

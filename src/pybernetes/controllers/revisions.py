@@ -14,11 +14,12 @@ import msgspec
 
 from pybernetes.api import types
 from pybernetes.api.gojson import escaped
+from pybernetes.api.owners import controller_ref
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 
-from .common import controller_ref, safe_encode
+from .common import safe_encode
 
 NAME_LENGTH = 223  # of the owner in the name of a revision
 EXACT = 2**53  # the patch goes through a map of any, whose numbers are float64: larger ones lose digits

@@ -9,12 +9,14 @@ import pytest
 
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.errors import conflict
+from pybernetes.api.labels import as_selector
+from pybernetes.api.pods import is_available
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.events import EventBroadcaster
 from pybernetes.client.memory import MemoryClient, MemoryInformers
 from pybernetes.controllers import CONTROLLERS, selected
-from pybernetes.controllers.common import as_selector, deletion_cost, is_available, scaled, template_hash
+from pybernetes.controllers.common import deletion_cost, scaled, template_hash
 from pybernetes.controllers.framework import (
     EXPECTATIONS_SECONDS,
     Again,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pybernetes.api.conditions import condition, is_true
 from pybernetes.api.types import certificates_v1 as certificates
 from pybernetes.api.wellknown import (
     KUBE_API_SERVER_CLIENT_KUBELET_SIGNER,
@@ -16,8 +17,6 @@ from pybernetes.api.wellknown import (
     NODE_USER_PREFIX,
     NODES_GROUP,
 )
-
-from ..common import condition, is_true
 
 if TYPE_CHECKING:
     from cryptography.x509 import CertificateSigningRequest

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pybernetes.api.labels import as_selector
 from pybernetes.api.types import rbac_v1 as rbac
-
-from ..common import as_selector
 
 
 def rules_of(role: rbac.ClusterRole, roles: Iterable[rbac.ClusterRole]) -> list[rbac.PolicyRule] | None:

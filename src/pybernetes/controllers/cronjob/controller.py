@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.owners import controlled_by, controller_of
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.client.eventoutbox import reference_to
 from pybernetes.client.retry import retry_on_conflict
 
-from ..common import Key, clone, controlled_by, controller_of, namespace_terminating
+from ..common import Key, clone, namespace_terminating
 from ..framework import BY_CONTROLLER, Context, Controller, index_by_controller, resolve
 from ..job.util import finished_condition
 from . import plan

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from pybernetes.api import cron
+from pybernetes.api.owners import controller_ref
 from pybernetes.api.times import shifted
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 
-from ..common import clone, controller_ref
+from ..common import clone
 from ..job.util import finished_condition
 
 SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"

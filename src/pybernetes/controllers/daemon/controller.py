@@ -6,20 +6,14 @@ from collections.abc import Sequence
 
 from pybernetes.aio.backoff import Backoff
 from pybernetes.api.errors import StatusError
+from pybernetes.api.labels import as_selector
+from pybernetes.api.owners import controller_of
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import CONTROLLER_REVISION_HASH_LABEL
 
 from .. import history, revisions
-from ..common import (
-    Key,
-    as_selector,
-    controller_of,
-    key_of,
-    namespace_terminating,
-    pod_from_template,
-    template_hash,
-)
+from ..common import Key, key_of, namespace_terminating, pod_from_template, template_hash
 from ..framework import (
     BY_CONTROLLER,
     Again,

@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from pybernetes.api.nodes import fits_affinity, untolerated
+from pybernetes.api.pods import is_available, is_finished, is_ready
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import (
@@ -22,7 +23,7 @@ from pybernetes.api.wellknown import (
     TAINT_NODE_UNSCHEDULABLE,
 )
 
-from ..common import by_creation, clone, is_available, is_finished, is_ready, scaled
+from ..common import by_creation, clone, scaled
 
 GENERATION = "deprecated.daemonset.template.generation"  # annotation
 GENERATION_LABEL = "pod-template-generation"

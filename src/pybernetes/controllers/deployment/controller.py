@@ -6,17 +6,12 @@
 from __future__ import annotations
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.labels import as_selector
+from pybernetes.api.owners import controlled_by, controller_of
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 
-from ..common import (
-    Key,
-    as_selector,
-    clone,
-    controlled_by,
-    controller_of,
-    namespace_terminating,
-)
+from ..common import Key, clone, namespace_terminating
 from ..framework import BY_CONTROLLER, Claims, Context, Controller, index_by_controller, owned_and_orphans, resolve
 from . import util
 from .plan import Action, CreateReplicaSet, DeleteReplicaSet, UpdateReplicaSet, UpdateStatus, plan

@@ -9,14 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pybernetes.api.conditions import condition
+from pybernetes.api.pods import is_finished
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 
-from ..common import (
-    clone,
-    condition,
-    is_finished,
-)
+from ..common import clone
 from . import util
 
 Pods = Mapping[str, Sequence[core.Pod]]  # by uid of the replica set

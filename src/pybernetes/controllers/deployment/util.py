@@ -8,22 +8,15 @@ from datetime import datetime
 
 import msgspec
 
+from pybernetes.api.conditions import condition, without_condition
+from pybernetes.api.owners import controller_ref
 from pybernetes.api.times import shifted
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.wellknown import LAST_APPLIED_CONFIG_ANNOTATION
 
-from ..common import (
-    by_creation,
-    clone,
-    condition,
-    controller_ref,
-    creation_order,
-    scaled,
-    template_hash,
-    without_condition,
-)
+from ..common import by_creation, clone, creation_order, scaled, template_hash
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"

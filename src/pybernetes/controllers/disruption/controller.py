@@ -8,7 +8,10 @@ from typing import Any
 
 import msgspec
 
+from pybernetes.api.conditions import condition
 from pybernetes.api.errors import StatusError
+from pybernetes.api.labels import as_selector
+from pybernetes.api.owners import controller_of
 from pybernetes.api.resources import collection_path
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
@@ -16,7 +19,7 @@ from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import policy_v1 as policy
 from pybernetes.client.types import Informer
 
-from ..common import as_selector, clone, condition, controller_of, key_of
+from ..common import clone, key_of
 from ..framework import Context, Controller, resolve
 from ..indexers import BY_LABEL, index_by_label
 from .plan import (

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from pybernetes.api.conditions import condition
+from pybernetes.api.pods import is_finished, is_ready
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import policy_v1 as policy
 
-from ..common import condition, is_finished, is_ready, scaled
+from ..common import scaled
 
 DELETION_TIMEOUT = timedelta(minutes=2)  # after an eviction a pod that is still there counts again
 STALE_DISRUPTION = timedelta(minutes=2)  # after it a DisruptionTarget that came to nothing is taken back

@@ -7,11 +7,11 @@ from datetime import datetime
 
 import msgspec
 
+from pybernetes.api.pods import is_ready
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.wellknown import ENDPOINTS_LABEL_MANAGED_BY, ENDPOINTS_OVER_CAPACITY
 
-from ..common import is_ready
 from ..endpointslice import endpoints as util
 
 MAX_ADDRESSES = 1000  # more would make objects that no client can bear

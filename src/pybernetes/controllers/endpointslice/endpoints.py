@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
+from pybernetes.api.pods import is_finished, is_ready, ready_since
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import ENDPOINTS_LAST_CHANGE_TRIGGER_TIME, IS_HEADLESS_SERVICE
 from pybernetes.client.types import Informer
 
-from ..common import Key, is_finished, is_ready, ready_since
+from ..common import Key
 from ..indexers import BY_LABEL, index_by_label
 
 BY_SELECTOR = "selector"

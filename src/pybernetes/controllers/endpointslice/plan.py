@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pybernetes.api.owners import controller_ref
+from pybernetes.api.pods import is_ready
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.wellknown import IS_HEADLESS_SERVICE, LABEL_SERVICE_NAME, LABEL_TOPOLOGY_ZONE
 
-from ..common import controller_ref, is_ready
 from . import endpoints as util
 from .slices import MANAGED_BY, Changes, PortKey, pack, port_key, recycled
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pybernetes.api.owners import controller_ref
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
 from pybernetes.api.types import meta_v1 as meta
@@ -18,7 +19,6 @@ from pybernetes.api.wellknown import (
     LEADER_ELECTION_RECORD_ANNOTATION,
 )
 
-from ..common import controller_ref
 from ..endpointslice import endpoints as util
 from ..endpointslice.slices import MANAGED_BY, Changes, PortKey, pack, port_key, recycled
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pybernetes.api.conditions import condition
 from pybernetes.api.times import shifted
 from pybernetes.api.types import core_v1 as core
-
-from ..common import condition
 
 FIRST_BACKOFF = 10.0  # seconds; doubles with each failure in a row
 MAX_BACKOFF = 600.0  # seconds, upstream's MaxJobBackOff

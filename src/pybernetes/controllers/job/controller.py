@@ -6,17 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.labels import as_selector
+from pybernetes.api.owners import controller_of
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.api.types import core_v1 as core
 
-from ..common import (
-    Key,
-    as_selector,
-    controller_of,
-    key_of,
-    namespace_terminating,
-    pod_from_template,
-)
+from ..common import Key, key_of, namespace_terminating, pod_from_template
 from ..framework import (
     BY_CONTROLLER,
     Claims,

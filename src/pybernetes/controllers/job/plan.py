@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pybernetes.api.conditions import condition
+from pybernetes.api.pods import is_active, is_ready, is_terminating, ready_since
 from pybernetes.api.times import shifted
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.api.types import core_v1 as core
 
-from ..common import clone, condition, is_active, is_ready, is_terminating, ready_since
+from ..common import clone
 from . import util
 from .backoff import Backoff, finish_time, remaining
 from .indexes import Indexes

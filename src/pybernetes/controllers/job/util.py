@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pybernetes.api.conditions import condition
 from pybernetes.api.types import batch_v1 as batch
 from pybernetes.api.types import core_v1 as core
 
-from ..common import condition
 from .policies import judge
 
 TRACKING_FINALIZER = "batch.kubernetes.io/job-tracking"

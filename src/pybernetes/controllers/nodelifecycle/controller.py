@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from pybernetes.api.conditions import condition
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import coordination_v1 as coordination
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import TAINT_NODE_NOT_READY, TAINT_NODE_UNREACHABLE
 from pybernetes.client.retry import retry_on_conflict
 
-from ..common import Key, clone, condition
+from ..common import Key, clone
 from ..framework import Context, Controller
 from ..indexers import BY_NODE, by_node
 from .health import (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
+from pybernetes.api.conditions import condition
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import (
     LABEL_ARCH,
@@ -25,8 +26,6 @@ from pybernetes.api.wellknown import (
     TAINT_NODE_UNREACHABLE,
     TAINT_NODE_UNSCHEDULABLE,
 )
-
-from ..common import condition
 
 TAINTS = {  # condition -> status -> taint
     "Ready": {"False": TAINT_NODE_NOT_READY, "Unknown": TAINT_NODE_UNREACHABLE},

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from pybernetes.api.conditions import condition
+from pybernetes.api.pods import is_ready
 from pybernetes.api.types import core_v1 as core
-
-from ..common import condition, is_ready
 
 NO_PODS = "no pods returned by selector while calculating replica count"
 NO_METRICS = "did not receive metrics for any ready pods"

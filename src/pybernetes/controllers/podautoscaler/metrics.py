@@ -10,13 +10,13 @@ import msgspec
 
 from pybernetes.api.durations import parse_duration
 from pybernetes.api.errors import StatusError
+from pybernetes.api.labels import as_selector
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.resources import plural
 from pybernetes.api.times import parse_time
 from pybernetes.api.types import autoscaling_v2 as autoscaling
 from pybernetes.client.types import Client
 
-from ..common import as_selector
 from .calculator import Sample, Unknown
 
 RESOURCE = "/apis/metrics.k8s.io/v1beta1"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pybernetes.api.conditions import condition
 from pybernetes.api.resources import collection_path
 from pybernetes.api.types import autoscaling_v2 as autoscaling
-
-from ..common import condition
 
 HPA = autoscaling.HorizontalPodAutoscaler
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pybernetes.api.conditions import condition
+from pybernetes.api.pods import is_finished
 from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import TAINT_NODE_OUT_OF_SERVICE
 
-from ..common import condition, creation_order, is_finished
+from ..common import creation_order
 
 QUARANTINE_SECONDS = 40.0  # that a node must have been missing, since pods may be seen before their node
 EVICTED = "Evicted"

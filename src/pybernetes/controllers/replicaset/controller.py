@@ -9,21 +9,14 @@ from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.labels import as_selector
+from pybernetes.api.owners import controller_of
+from pybernetes.api.pods import is_active, is_terminating, next_availability
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.retry import AT_ONCE, retry_on_conflict
 
-from ..common import (
-    Key,
-    as_selector,
-    clone,
-    controller_of,
-    is_active,
-    is_terminating,
-    key_of,
-    namespace_terminating,
-    next_availability,
-)
+from ..common import Key, clone, key_of, namespace_terminating
 from ..framework import (
     BY_CONTROLLER,
     Claims,

@@ -8,17 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cmp_to_key
 
+from pybernetes.api.conditions import condition, without_condition
+from pybernetes.api.pods import is_active, is_available, is_ready
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 
-from ..common import (
-    condition,
-    deletion_order,
-    is_active,
-    is_available,
-    is_ready,
-    without_condition,
-)
+from ..common import deletion_order
 
 BURST_REPLICAS = 500  # one sync creates or deletes no more, so that a typo floods nothing
 

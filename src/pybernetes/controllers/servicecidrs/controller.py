@@ -6,10 +6,11 @@ import ipaddress
 from datetime import timedelta
 from typing import Any
 
+from pybernetes.api.conditions import is_true
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import networking_v1 as networking
 
-from ..common import Key, is_true
+from ..common import Key
 from ..framework import Context, Controller
 from .plan import is_serving, may_go, with_ready
 

@@ -6,10 +6,9 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from pybernetes.api.conditions import condition
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import networking_v1 as networking
-
-from ..common import condition
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

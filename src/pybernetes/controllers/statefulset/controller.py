@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.labels import as_selector
+from pybernetes.api.owners import controller_of
+from pybernetes.api.pods import next_availability
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 
 from .. import history
-from ..common import Key, as_selector, clone, controller_of, namespace_terminating, next_availability
+from ..common import Key, clone, namespace_terminating
 from ..framework import (
     BY_CONTROLLER,
     Again,

@@ -9,12 +9,14 @@ from datetime import datetime
 
 import msgspec
 
+from pybernetes.api.owners import controller_ref
+from pybernetes.api.pods import is_available, is_ready
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.wellknown import CONTROLLER_REVISION_HASH_LABEL
 
-from ..common import clone, controller_ref, is_available, is_ready, pod_from_template, scaled
+from ..common import clone, pod_from_template, scaled
 from ..job.indexes import Indexes
 
 HASH_LABEL = "controller.kubernetes.io/hash"  # of revisions

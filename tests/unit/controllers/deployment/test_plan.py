@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from pybernetes.api.conditions import condition
 from pybernetes.api.types import apps_v1 as apps
-from pybernetes.controllers.common import condition
 from pybernetes.controllers.deployment import util
 from pybernetes.controllers.deployment.plan import (
     CreateReplicaSet,

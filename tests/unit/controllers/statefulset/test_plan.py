@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from pybernetes.api.owners import controller_ref
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import CONTROLLER_REVISION_HASH_LABEL
-from pybernetes.controllers.common import controller_ref
 from pybernetes.controllers.statefulset import plan
 
 from ..objects import LABELS, NOW, meta, pod, selector, template

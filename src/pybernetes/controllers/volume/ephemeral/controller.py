@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.owners import controlled_by
 from pybernetes.api.types import core_v1 as core
 
-from ...common import Key, controlled_by
+from ...common import Key
 from ...framework import Again, Context, Controller
 from ...indexers import BY_CLAIM, claims_of
 from .plan import wanted_claims

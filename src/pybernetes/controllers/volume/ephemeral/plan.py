@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pybernetes.api.owners import controller_ref
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 
-from ...common import clone, controller_ref
+from ...common import clone
 
 
 def wanted_claims(pod: core.Pod) -> Iterator[tuple[str, core.PersistentVolumeClaim]]:

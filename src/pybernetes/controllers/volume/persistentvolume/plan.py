@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from pybernetes.api.labels import as_selector
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
@@ -16,8 +17,6 @@ from pybernetes.api.wellknown import (
     BETA_STORAGE_CLASS_ANNOTATION,
     IS_DEFAULT_STORAGE_CLASS_ANNOTATION,
 )
-
-from ...common import as_selector
 
 PROVISIONER = ("volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner")
 DEFAULT_CLASS = (IS_DEFAULT_STORAGE_CLASS_ANNOTATION, BETA_IS_DEFAULT_STORAGE_CLASS_ANNOTATION)
