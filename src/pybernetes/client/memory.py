@@ -61,6 +61,7 @@ class _Table:
         self.objects: dict[Key, Any] = {}
         self.changes: list[_Change] = []
         self.forgotten = 0  # changes up to this version are no longer known
+        self.bookmarked = 0  # watches have been told that they have seen all up to this version
         self.changed = asyncio.Event()
 
 
@@ -116,6 +117,12 @@ class MemoryClient:
         table.changes.clear()
         self._wake(table)
 
+    def bookmark(self, kind: type[Any]) -> None:
+        """Watches of the kind get a bookmark of the present version."""
+        table = self._table(kind)
+        table.bookmarked = self._version
+        self._wake(table)
+
     def all(self, kind: type[T]) -> list[T]:
         """Every object, without a request."""
         return [_copy(obj) for obj in self._table(kind).objects.values()]
@@ -154,8 +161,8 @@ class MemoryClient:
     async def list_page(
         self, kind: type[T], namespace: str, page: Page, *, label_selector: str = "", field_selector: str = ""
     ) -> ObjectList[T]:
-        selectors = {"label_selector": label_selector, "field_selector": field_selector}
-        await self._note(Request("list", kind, namespace, options=selectors))
+        options = {"label_selector": label_selector, "field_selector": field_selector, "page": page}
+        await self._note(Request("list", kind, namespace, options=options))
         matches = _selection(namespace, label_selector, field_selector)
         found = [obj for _, obj in sorted(self._table(kind).objects.items()) if matches(obj)]
         start = int(page.continue_ or 0)
@@ -173,9 +180,10 @@ class MemoryClient:
         field_selector: str = "",
         timeout_seconds: int = 0,
     ) -> AsyncIterator[WatchEvent[T] | Bookmark]:
-        await self._note(Request("watch", kind, namespace))
+        options = {"label_selector": label_selector, "field_selector": field_selector}
+        await self._note(Request("watch", kind, namespace, options=options))
         matches, table = _selection(namespace, label_selector, field_selector), self._table(kind)
-        seen = int(resource_version)
+        seen = marked = int(resource_version)
         while True:
             if seen < table.forgotten:
                 raise errors.expired(f"too old resource version: {seen} ({table.forgotten})")
@@ -185,6 +193,9 @@ class MemoryClient:
                 event = _event(change, matches)
                 if event is not None:
                     yield event
+            if marked < table.bookmarked:
+                marked = table.bookmarked
+                yield Bookmark(str(marked))
             await changed.wait()
 
     # --- writing

@@ -11,7 +11,7 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.memory import MemoryClient, MemoryInformers
-from pybernetes.client.types import Client
+from pybernetes.client.types import Bookmark, Client, WatchEvent
 from tests.clientrules import RULES
 
 
@@ -88,6 +88,18 @@ def test_a_watch_from_what_is_forgotten_ends() -> None:
         with pytest.raises(StatusError) as caught:
             await anext(aiter(client.watch(core.Pod, resource_version="0")))
         assert caught.value.code == 410
+
+    asyncio.run(main())
+
+
+def test_a_bookmark_tells_how_far_a_watch_is() -> None:
+    async def main() -> None:
+        client = MemoryClient(pod("a"))
+        watch = aiter(client.watch(core.Pod, resource_version="0"))
+        assert isinstance(await anext(watch), WatchEvent)
+        client.put(core.Node(metadata=meta.ObjectMeta(name="n")))
+        client.bookmark(core.Pod)
+        assert await anext(watch) == Bookmark("2")
 
     asyncio.run(main())
 

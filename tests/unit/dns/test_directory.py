@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from pybernetes.aio.clock import VirtualClock
 from pybernetes.api import types
 from pybernetes.api.types import core_v1, discovery_v1
+from pybernetes.client.memory import MemoryClient
 from pybernetes.dns.directory import ClusterDirectory
-from pybernetes.dns.informers import keep
+from pybernetes.dns.informers import SlimInformers
 from pybernetes.dns.records import NO_PORT, Address, Endpoints, Port, Service
 
 
-class Informer:
-    """Tells what it is told."""
-
-    def __init__(self, transform: Any, handler: Any) -> None:
-        self._transform, self._handler = transform, handler
-
-    def tell(self, old: Any, new: Any) -> None:
-        self._handler(*(keep(obj, self._transform) if obj is not None else None for obj in (old, new)))
-
-
-class Informers:
-    """One informer a kind; selectors are remembered."""
-
-    def __init__(self) -> None:
-        self.made: dict[type, Informer] = {}
-        self.selectors: dict[type, str] = {}
-
-    def watch(self, kind: type, transform: Any, handler: Any, label_selector: str = "") -> None:
-        self.selectors[kind] = label_selector
-        self.made[kind] = Informer(transform, handler)
+@contextlib.asynccontextmanager
+async def following(**options: Any) -> AsyncIterator[tuple[MemoryClient, VirtualClock, ClusterDirectory]]:
+    """A directory of the objects of a client; it has heard of changes once the clock is settled."""
+    clock = VirtualClock(100.0)
+    client = MemoryClient(clock=clock)
+    informers = SlimInformers(client)
+    directory = ClusterDirectory(informers, clock.monotonic, **options)
+    running = asyncio.ensure_future(informers.run())
+    try:
+        await informers.wait_synced()
+        yield client, clock, directory
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 def service(**spec: Any) -> core_v1.Service:
-    body = {"metadata": {"name": "web", "namespace": "default"}, "spec": spec}
+    body = {"metadata": {"name": "web", "namespace": "default", "labels": {"a": "b"}}, "spec": spec}
     return types.decode(types.encode(body), core_v1.Service)
 
 
@@ -44,107 +44,126 @@ def endpoint_slice(*endpoints: dict[str, Any], **fields: Any) -> discovery_v1.En
     return types.decode(types.encode({**body, "endpoints": list(endpoints)}), discovery_v1.EndpointSlice)
 
 
-def test_services_come_change_and_go() -> None:
-    informers, clock = Informers(), iter(range(100, 200))
-    directory = ClusterDirectory(informers, lambda: float(next(clock)), labels="a=b", namespace_labels="c=d")
-    told = informers.made[core_v1.Service]
-    first = service(clusterIP="10.96.0.5", clusterIPs=["10.96.0.5", "fd00::5"], ports=[{"name": "http", "port": 80}])
-    told.tell(None, first)
-    slim = Service("default", "web", ("10.96.0.5", "fd00::5"), (Port("http", "tcp", 80),))
-    assert directory.service("web", "default") == slim
-    assert list(directory.services_of_ip("fd00::5")) == [slim]
-    serial = directory.serial
-    told.tell(first, first)
-    assert directory.serial == serial, "nothing changed"
-    moved = service(clusterIP="10.96.0.6", ports=[{"port": 80, "protocol": "UDP"}])
-    told.tell(first, moved)
-    assert list(directory.services_of_ip("10.96.0.5")) == []
-    assert directory.serial > serial
-    told.tell(moved, None)
-    assert directory.service("web", "default") is None
-    assert list(directory.services_of_ip("10.96.0.6")) == []
-    assert informers.selectors == {
-        core_v1.Namespace: "c=d",
-        core_v1.Service: "a=b",
-        discovery_v1.EndpointSlice: "a=b",
-    }
-
-
-def test_kinds_of_services() -> None:
-    informers = Informers()
-    directory = ClusterDirectory(informers, lambda: 1.0)
-    told = informers.made[core_v1.Service]
-    told.tell(None, service(type="ExternalName", externalName="ext.example"))
-    found = directory.service("web", "default")
-    assert found is not None and found.external_name == "ext.example"
-    told.tell(service(type="ExternalName", externalName="ext.example"), service(clusterIP="None"))
-    found = directory.service("web", "default")
-    assert found is not None and found.headless and found.ports == ()
-
-
-def test_only_ready_endpoints_are_there() -> None:
-    informers = Informers()
-    directory = ClusterDirectory(informers, lambda: 1.0)
-    told = informers.made[discovery_v1.EndpointSlice]
-    first = endpoint_slice(
-        {"addresses": ["10.244.0.1"], "hostname": "a-0", "conditions": {"ready": True}},
-        {"addresses": ["10.244.0.2"], "conditions": {}, "targetRef": {"kind": "Pod", "name": "b"}},
-        {"addresses": ["10.244.0.3"], "conditions": {"ready": False}},
-        ports=[{"name": "http", "port": 80}, {"name": "any"}],
-    )
-    told.tell(None, first)
-    slim = Endpoints(
-        "default",
-        "web",
-        (Address("10.244.0.1", "a-0"), Address("10.244.0.2", "", "b")),
-        (Port("http", "tcp", 80), Port("any", "tcp", NO_PORT)),
-    )
-    assert list(directory.endpoints("web", "default")) == [slim]
-    assert list(directory.endpoints_of_ip("10.244.0.2")) == [slim]
-    assert list(directory.endpoints_of_ip("10.244.0.3")) == []
-    second = endpoint_slice({"addresses": ["10.244.0.3"]})
-    told.tell(first, second)
-    assert list(directory.endpoints_of_ip("10.244.0.2")) == []
-    assert [a.ip for e in directory.endpoints("web", "default") for a in e.addresses] == ["10.244.0.3"]
-    told.tell(second, None)
-    assert list(directory.endpoints("web", "default")) == []
-    assert list(directory.endpoints_of_ip("10.244.0.3")) == []
-
-
-def test_names_as_addresses_are_no_addresses() -> None:
-    informers = Informers()
-    directory = ClusterDirectory(informers, lambda: 1.0)
-    informers.made[discovery_v1.EndpointSlice].tell(
-        None, endpoint_slice({"addresses": ["a.example"]}, addressType="FQDN")
-    )
-    assert [e.addresses for e in directory.endpoints("web", "default")] == [()]
-
-
 def pod(name: str, ip: str, phase: str = "Running") -> core_v1.Pod:
     body = {"metadata": {"name": name, "namespace": "default"}, "status": {"podIP": ip, "phase": phase}}
     return types.decode(types.encode(body), core_v1.Pod)
 
 
-def test_pods_by_address() -> None:
-    informers = Informers()
-    directory = ClusterDirectory(informers, lambda: 1.0, pods=True)
-    told = informers.made[core_v1.Pod]
-    a, b = pod("a", "10.244.0.1"), pod("b", "10.244.0.1")
-    told.tell(None, a)
-    told.tell(None, b)
-    assert directory.pod("10.244.0.1", "default")
-    assert not directory.pod("10.244.0.1", "other")
-    told.tell(a, pod("a", "10.244.0.1", "Succeeded"))
-    assert directory.pod("10.244.0.1", "default")
-    told.tell(b, None)
-    assert not directory.pod("10.244.0.1", "default")
+def played(scenario: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    """A test of what is played on a loop of its own."""
+
+    @functools.wraps(scenario)
+    def test() -> None:
+        async def main() -> None:
+            await scenario()
+
+        asyncio.run(main())
+
+    return test
 
 
-def test_namespaces() -> None:
-    informers = Informers()
-    directory = ClusterDirectory(informers, lambda: 1.0)
-    made = types.decode(b'{"metadata":{"name":"default"}}', core_v1.Namespace)
-    informers.made[core_v1.Namespace].tell(None, made)
-    assert directory.namespace("default")
-    informers.made[core_v1.Namespace].tell(made, None)
-    assert not directory.namespace("default")
+@played
+async def test_services_come_change_and_go() -> None:
+    async with following(labels="a=b", namespace_labels="c=d") as (client, clock, directory):
+        first = service(
+            clusterIP="10.96.0.5", clusterIPs=["10.96.0.5", "fd00::5"], ports=[{"name": "http", "port": 80}]
+        )
+        client.put(first)
+        await clock.advance(1)
+        slim = Service("default", "web", ("10.96.0.5", "fd00::5"), (Port("http", "tcp", 80),))
+        assert directory.service("web", "default") == slim
+        assert list(directory.services_of_ip("fd00::5")) == [slim]
+        serial = directory.serial
+        client.put(first)
+        await clock.advance(1)
+        assert directory.serial == serial, "nothing changed"
+        client.put(service(clusterIP="10.96.0.6", ports=[{"port": 80, "protocol": "UDP"}]))
+        await clock.advance(1)
+        assert directory.service("web", "default") == Service("default", "web", ("10.96.0.6",), (Port("", "udp", 80),))
+        assert list(directory.services_of_ip("10.96.0.5")) == []
+        assert directory.serial > serial
+        client.drop(first)
+        await clock.advance(1)
+        assert directory.service("web", "default") is None
+        assert list(directory.services_of_ip("10.96.0.6")) == []
+        selectors = {request.kind: request.options["label_selector"] for request in client.asked("list")}
+        assert selectors == {core_v1.Namespace: "c=d", core_v1.Service: "a=b", discovery_v1.EndpointSlice: "a=b"}
+        assert selectors == {request.kind: request.options["label_selector"] for request in client.asked("watch")}
+
+
+@played
+async def test_kinds_of_services() -> None:
+    async with following() as (client, clock, directory):
+        client.put(service(type="ExternalName", externalName="ext.example"))
+        await clock.settle()
+        found = directory.service("web", "default")
+        assert found is not None and found.external_name == "ext.example"
+        client.put(service(clusterIP="None"))
+        await clock.settle()
+        found = directory.service("web", "default")
+        assert found is not None and found.headless and found.ports == ()
+
+
+@played
+async def test_only_ready_endpoints_are_there() -> None:
+    async with following() as (client, clock, directory):
+        first = endpoint_slice(
+            {"addresses": ["10.244.0.1"], "hostname": "a-0", "conditions": {"ready": True}},
+            {"addresses": ["10.244.0.2"], "conditions": {}, "targetRef": {"kind": "Pod", "name": "b"}},
+            {"addresses": ["10.244.0.3"], "conditions": {"ready": False}},
+            ports=[{"name": "http", "port": 80}, {"name": "any"}],
+        )
+        client.put(first)
+        await clock.settle()
+        slim = Endpoints(
+            "default",
+            "web",
+            (Address("10.244.0.1", "a-0"), Address("10.244.0.2", "", "b")),
+            (Port("http", "tcp", 80), Port("any", "tcp", NO_PORT)),
+        )
+        assert list(directory.endpoints("web", "default")) == [slim]
+        assert list(directory.endpoints_of_ip("10.244.0.2")) == [slim]
+        assert list(directory.endpoints_of_ip("10.244.0.3")) == []
+        client.put(endpoint_slice({"addresses": ["10.244.0.3"]}))
+        await clock.settle()
+        assert list(directory.endpoints_of_ip("10.244.0.2")) == []
+        assert [a.ip for e in directory.endpoints("web", "default") for a in e.addresses] == ["10.244.0.3"]
+        client.drop(first)
+        await clock.settle()
+        assert list(directory.endpoints("web", "default")) == []
+        assert list(directory.endpoints_of_ip("10.244.0.3")) == []
+
+
+@played
+async def test_names_as_addresses_are_no_addresses() -> None:
+    async with following() as (client, clock, directory):
+        client.put(endpoint_slice({"addresses": ["a.example"]}, addressType="FQDN"))
+        await clock.settle()
+        assert [e.addresses for e in directory.endpoints("web", "default")] == [()]
+
+
+@played
+async def test_pods_by_address() -> None:
+    async with following(pods=True) as (client, clock, directory):
+        client.put(pod("a", "10.244.0.1"), pod("b", "10.244.0.1"))
+        await clock.settle()
+        assert directory.pod("10.244.0.1", "default")
+        assert not directory.pod("10.244.0.1", "other")
+        client.put(pod("a", "10.244.0.1", "Succeeded"))
+        await clock.settle()
+        assert directory.pod("10.244.0.1", "default")
+        client.drop(pod("b", "10.244.0.1"))
+        await clock.settle()
+        assert not directory.pod("10.244.0.1", "default")
+
+
+@played
+async def test_namespaces() -> None:
+    async with following() as (client, clock, directory):
+        made = types.decode(b'{"metadata":{"name":"default"}}', core_v1.Namespace)
+        client.put(made)
+        await clock.settle()
+        assert directory.namespace("default")
+        client.drop(made)
+        await clock.settle()
+        assert not directory.namespace("default")
