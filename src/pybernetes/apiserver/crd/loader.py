@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 NAP_SECONDS = 3600.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds after a failed load; each is twice as long as the one before
 
 
 class Loader:
@@ -43,8 +44,13 @@ class Loader:
             await self._running.stop()
 
     async def _load(self) -> None:
-        self._running = self._make()
-        await self._running.start()
+        made = self._make()
+        try:
+            await made.start()
+        except BaseException:
+            await made.stop()  # what it has begun must not go on beside the next one
+            raise
+        self._running = made
 
     async def _wait(self) -> None:
         while not self._definitions.items:
@@ -57,7 +63,16 @@ class Loader:
                 continue  # everything was listed anew, perhaps with a definition
             finally:
                 watcher.end()
-        try:
-            await self._load()
-        except Exception:
-            _log.exception("custom resources are not served")
+        await self._load_at_last()
+
+    async def _load_at_last(self) -> None:
+        """Tries until it works: what fails may be a disk or a store that is there again later."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._load()
+                return
+            except Exception:
+                _log.exception("custom resources are not served; the next try is in %g s", pause)
+            await self._cache.clock.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
