@@ -151,7 +151,7 @@ def new_requirement(key: str, operator: str, values: Sequence[str] = ()) -> Requ
             errors.append(_invalid(f"values[{index}][{key}]", _quote(value), "; ".join(problems)))
     _raise_aggregate(errors)
     assert known is not None
-    return Requirement(key, known, tuple(values))
+    return Requirement(key, known, tuple(sorted(values)))  # a set, as upstream: equal ones compare equal
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
+from pybernetes.api.pods import is_finished
 from pybernetes.api.types import core_v1, discovery_v1
 from pybernetes.api.wellknown import LABEL_SERVICE_NAME
 from pybernetes.client.types import Handler, Object
@@ -46,7 +47,7 @@ def slim_slice(item: discovery_v1.EndpointSlice) -> Endpoints:
 
 def pod_ip(pod: core_v1.Pod) -> str:
     """The address, "" of a pod that has ended or has none yet."""
-    return pod.status.pod_ip if pod.status.phase not in ("Succeeded", "Failed") else ""
+    return "" if is_finished(pod) else pod.status.pod_ip
 
 
 def nothing(namespace: core_v1.Namespace) -> None:

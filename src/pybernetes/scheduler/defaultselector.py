@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pybernetes.api.labels import Selector
+from pybernetes.api.labels import Selector, as_selector
+from pybernetes.api.owners import controller_of
 
 from .interface import Cluster
 from .pods import PodInfo
-from .selectors import equalities, label_selector
+from .selectors import equalities
 
 
 def default_selector(info: PodInfo, cluster: Cluster) -> Selector:
@@ -18,7 +19,7 @@ def default_selector(info: PodInfo, cluster: Cluster) -> Selector:
         wanted = service.spec.selector
         if wanted and all(info.labels.get(key) == value for key, value in wanted.items()):
             labels.update(wanted)
-    owner = next((r for r in info.pod.metadata.owner_references if r.controller), None)
+    owner = controller_of(info.pod)
     if owner is None:
         return equalities(labels)
     kind = (owner.api_version, owner.kind)
@@ -30,7 +31,7 @@ def default_selector(info: PodInfo, cluster: Cluster) -> Selector:
     selector = equalities(labels)
     if set_ is None:
         return selector
-    more = label_selector(set_.spec.selector)
+    more = as_selector(set_.spec.selector)
     if more.nothing:
         return selector
     requirements = {*selector.requirements, *more.requirements}

@@ -175,8 +175,3 @@ def claim_names(pod: core.Pod) -> list[tuple[str, bool]]:
 def responsible(pod: core.Pod, profiles: Any) -> bool:
     """Whether a scheduler with these profiles is to place the pod."""
     return (pod.spec.scheduler_name or DEFAULT_SCHEDULER) in profiles
-
-
-def terminated(pod: core.Pod) -> bool:
-    """Pods that take nothing any more."""
-    return pod.status.phase in ("Succeeded", "Failed")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pybernetes.api.labels import EVERYTHING, NOTHING, Operator, Requirement, Selector
+from pybernetes.api.labels import EVERYTHING, NOTHING, Operator, Requirement, Selector, as_selector
 from pybernetes.api.types import core_v1 as core
-from pybernetes.api.types import meta_v1 as meta
 
 OPERATORS = {
     "In": Operator.IN,
@@ -19,16 +18,6 @@ OPERATORS = {
 }
 Labels = Mapping[str, str]
 NamespaceLabels = Callable[[str], Labels]  # {} for a namespace that is not known
-
-
-def label_selector(selector: meta.LabelSelector | None) -> Selector:
-    """metav1.LabelSelectorAsSelector: None selects nothing, an empty one everything."""
-    if selector is None:
-        return NOTHING
-    found = [Requirement(key, Operator.EQUALS, (value,)) for key, value in selector.match_labels.items()]
-    for item in selector.match_expressions:
-        found.append(Requirement(item.key, OPERATORS[item.operator], tuple(sorted(item.values))))
-    return Selector(tuple(sorted(found, key=lambda r: (r.key, r.operator, r.values))))
 
 
 def equalities(labels: Labels) -> Selector:
@@ -97,7 +86,7 @@ def affinity_term(term: core.PodAffinityTerm, namespace: str) -> AffinityTerm:
     if not names and term.namespace_selector is None:
         names = frozenset((namespace,))
     return AffinityTerm(
-        names, label_selector(term.namespace_selector), label_selector(term.label_selector), term.topology_key
+        names, as_selector(term.namespace_selector), as_selector(term.label_selector), term.topology_key
     )
 
 
@@ -109,7 +98,6 @@ __all__ = [
     "NodeTerm",
     "affinity_term",
     "equalities",
-    "label_selector",
     "node_matches",
     "node_terms",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 
+from pybernetes.api.labels import as_selector
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import (
     ANN_BIND_COMPLETED,
@@ -15,7 +16,7 @@ from pybernetes.api.wellknown import (
 
 from .interface import Cluster
 from .pods import PodInfo, claim_names
-from .selectors import label_selector, node_matches, node_terms
+from .selectors import node_matches, node_terms
 
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 STORAGE = "storage"
@@ -56,7 +57,7 @@ def could_serve(volume: core.PersistentVolume, claim: core.PersistentVolumeClaim
         return belongs(volume, claim)
     if volume.status.phase != "Available" or (spec.volume_mode or "Filesystem") != (wants.volume_mode or "Filesystem"):
         return False
-    if wants.selector is not None and not label_selector(wants.selector).matches(volume.metadata.labels):
+    if wants.selector is not None and not as_selector(wants.selector).matches(volume.metadata.labels):
         return False
     size, wanted = spec.capacity.get(STORAGE), wants.resources.requests.get(STORAGE)
     return set(wants.access_modes) <= set(spec.access_modes) and (

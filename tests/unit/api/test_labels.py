@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from pybernetes.api.labels import EVERYTHING, SelectorError, new_requirement, parse_selector, selector_from_dict
+from pybernetes.api.labels import (
+    EVERYTHING,
+    NOTHING,
+    SelectorError,
+    as_selector,
+    new_requirement,
+    parse_selector,
+    selector_from_dict,
+)
+from pybernetes.api.types import from_json
+from pybernetes.api.types import meta_v1 as meta
 
 from .test_names import NAME_SHAPE, VALUE_SHAPE
 
@@ -132,3 +142,36 @@ def test_new_requirement_joins_errors() -> None:
     )
     with pytest.raises(SelectorError, match=r'^operator: Unsupported value: "~": supported values: "in", "notin", '):
         new_requirement("x", "~", ["a"])
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        None,
+        {},
+        {"matchLabels": {"b": "2", "a": "1"}},
+        {"matchExpressions": [{"key": "k", "operator": "In", "values": ["y", "x"]}]},
+        {"matchLabels": {"a": "1"}, "matchExpressions": [{"key": "k", "operator": "DoesNotExist"}]},
+    ],
+)
+def test_typed_selectors_are_those_of_json(selector: dict[str, Any] | None) -> None:
+    typed = None if selector is None else from_json(selector, meta.LabelSelector)
+    assert as_selector(typed) == selector_from_dict(selector)
+
+
+def test_typed_selectors() -> None:
+    assert (as_selector(None), as_selector(meta.LabelSelector())) == (NOTHING, EVERYTHING)
+    with pytest.raises(SelectorError, match='"Gt" is not a valid label selector operator'):
+        as_selector(from_json({"matchExpressions": [{"key": "k", "operator": "Gt"}]}, meta.LabelSelector))
+
+
+def test_the_order_of_what_is_written_does_not_matter() -> None:
+    """Who counts by selector counts once for those that mean the same."""
+
+    def selector(labels: dict[str, str], values: list[str]) -> meta.LabelSelector:
+        requirement = meta.LabelSelectorRequirement(key="k", operator="In", values=values)
+        return meta.LabelSelector(match_labels=labels, match_expressions=[requirement])
+
+    first = as_selector(selector({"a": "1", "b": "2"}, ["x", "y"]))
+    second = as_selector(selector({"b": "2", "a": "1"}, ["y", "x"]))
+    assert first == second and hash(first) == hash(second)

@@ -1,8 +1,9 @@
-"""What pods ask for in all, and their quality of service."""
+"""What pods ask for in all, their quality of service, and their state."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -68,3 +69,54 @@ def test_overhead_raises_only_limits_that_are_there() -> None:
 )
 def test_quality_of_service(given: core.PodSpec, expected: str) -> None:
     assert pods.qos_class(given) == expected
+
+
+READY = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:10Z"}
+DELETED = "2026-01-01T00:00:00Z"
+NOW = datetime(2026, 1, 1, 0, 0, 20, tzinfo=UTC)
+
+
+def both_forms(phase: str = "Running", deleted: str | None = None, *conditions: dict[str, Any]) -> list[pods.Pod]:
+    """The same pod as a client has it, and as the API server."""
+    metadata = {"name": "p", "labels": {"l": "1"}, **({"deletionTimestamp": deleted} if deleted else {})}
+    told = {"metadata": metadata, "spec": {}, "status": {"phase": phase, "conditions": list(conditions)}}
+    return [decode(json.dumps(told), core.Pod), pods.state_of(told)]
+
+
+@pytest.mark.parametrize(
+    ("phase", "deleted", "finished", "active", "terminating"),
+    [
+        ("Running", None, False, True, False),
+        ("Running", DELETED, False, False, True),
+        ("", None, False, True, False),
+        ("Unknown", DELETED, False, False, True),
+        ("Succeeded", None, True, False, False),
+        ("Failed", None, True, False, False),
+        ("Failed", DELETED, True, False, False),
+    ],
+)
+def test_states(phase: str, deleted: str | None, finished: bool, active: bool, terminating: bool) -> None:
+    for pod in both_forms(phase, deleted):
+        assert (pods.is_finished(pod), pods.is_active(pod), pods.is_terminating(pod)) == (finished, active, terminating)
+
+
+def test_readiness() -> None:
+    for pod in both_forms("Running", None, {"type": "PodScheduled", "status": "True"}, READY):
+        assert pods.is_ready(pod) and pods.ready_since(pod) == NOW - timedelta(seconds=10)
+        assert pods.available_in(pod, 15, NOW) == timedelta(seconds=5) and not pods.is_available(pod, 15, NOW)
+        assert pods.is_available(pod, 10, NOW) and pods.is_available(pod, 0, NOW)
+    for condition in ({**READY, "status": "False"}, {**READY, "type": "ContainersReady"}):
+        for pod in both_forms("Running", None, condition):
+            assert not pods.is_ready(pod) and pods.ready_since(pod) is None and pods.available_in(pod, 0, NOW) is None
+
+
+def test_the_next_to_be_available() -> None:
+    ready = both_forms("Running", None, READY)
+    assert pods.next_availability([*ready, *both_forms()], 15, NOW) == 5
+    assert pods.next_availability(ready, 10, NOW) is None
+
+
+def test_a_pod_of_the_api_server_may_lack_everything() -> None:
+    for told in ({}, {"metadata": {}}, {"metadata": {"deletionTimestamp": None}, "status": {"conditions": None}}):
+        pod = pods.state_of(told)
+        assert pods.is_active(pod) and not pods.is_ready(pod)

@@ -10,6 +10,7 @@ from typing import Any
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.api.labels import SelectorError, selector_from_dict
+from pybernetes.api.pods import is_active, is_ready, state_of
 from pybernetes.wire.http import Request, Response
 
 from ..authentication.user import User
@@ -25,7 +26,6 @@ MAX_DISRUPTED = 2000  # pods in a budget's list: more means that its controller 
 RETRY_SECONDS = 10
 REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."
 MORE_THAN_ONE = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
-DECIDED = ("Succeeded", "Failed")
 EVICTED = {
     "type": "DisruptionTarget",
     "status": "True",
@@ -39,14 +39,8 @@ EVICTED = {
 
 def ignores_budgets(pod: Object) -> bool:
     """A pod that does not serve anyone (yet, or any more)."""
-    phase = (pod.get("status") or {}).get("phase")
-    return phase in (*DECIDED, "Pending") or bool(pod["metadata"].get("deletionTimestamp"))
-
-
-def is_ready(pod: Object) -> bool:
-    """Its condition Ready."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+    state = state_of(pod)
+    return state.status.phase == "Pending" or not is_active(state)
 
 
 def covering(budgets: Iterable[Object], pod: Object) -> list[Object]:
@@ -64,7 +58,7 @@ def covering(budgets: Iterable[Object], pod: Object) -> list[Object]:
 
 def free_to_go(budget: Object, pod: Object) -> bool:
     """A pod that is not ready, and does not count: always, or while the others are enough."""
-    if is_ready(pod):
+    if is_ready(state_of(pod)):
         return False
     if (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
         return True

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pybernetes.api.pods import is_finished
 from pybernetes.api.types import core_v1 as core
 
 MOST_DOUBLINGS = 30  # 34 years; a float ends at 1023
@@ -94,7 +95,7 @@ def conditions_of(
 
 def graceful_estimate(pods: Sequence[core.Pod], deleted_at: datetime, now: datetime) -> int:
     """Seconds that the pods may still take by their grace periods; 0 once these have passed."""
-    running = [pod for pod in pods if pod.status.phase not in ("Succeeded", "Failed")]
+    running = [pod for pod in pods if not is_finished(pod)]
     estimate = max((pod.spec.termination_grace_period_seconds or 0 for pod in running), default=0)
     return 0 if (now - deleted_at).total_seconds() >= estimate else estimate
 

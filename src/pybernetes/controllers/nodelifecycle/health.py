@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from pybernetes.api.conditions import condition
+from pybernetes.api.pods import is_ready
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import (
     LABEL_ARCH,
@@ -167,7 +168,7 @@ def wanted_labels(labels: Mapping[str, str]) -> dict[str, str]:
 
 def not_ready_conditions(pod: core.Pod, now: datetime) -> list[core.PodCondition] | None:
     """The pod's conditions with Ready False; None where it is not True."""
-    if not any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions):
+    if not is_ready(pod):
         return None
     return [
         core.PodCondition(

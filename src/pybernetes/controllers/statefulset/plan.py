@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from pybernetes.api.owners import controller_ref
-from pybernetes.api.pods import is_available, is_ready
+from pybernetes.api.pods import is_available, is_finished, is_ready
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
@@ -303,7 +303,7 @@ class Sync:
 
     def _replica(self, pod: core.Pod) -> bool:
         """Whether the next ones may be looked at in monotonic mode."""
-        if pod.status.phase in ("Failed", "Succeeded"):
+        if is_finished(pod):
             if not is_terminating(pod):
                 self._do(DeletePod(pod))
             return False

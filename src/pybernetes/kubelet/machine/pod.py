@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pybernetes.api.pods import is_sidecar, qos_class
+from pybernetes.api.pods import is_finished, is_sidecar, qos_class
 from pybernetes.api.types import core_v1 as core
 
 from ..runtime.types import Container, Sandbox
@@ -402,7 +402,7 @@ class PodMachine:
     @property
     def finished(self) -> bool:
         """No container will run again."""
-        if self.terminating or self.pod.status.phase in ("Succeeded", "Failed"):
+        if self.terminating or is_finished(self.pod):
             return True
         mains = [s for s in self.slots.values() if not s.init and not s.ephemeral]
         if any(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from pybernetes.api.pods import is_sidecar, qos_class
+from pybernetes.api.pods import FINISHED, is_finished, is_sidecar, qos_class
 from pybernetes.api.types import core_v1 as core
 
 from ..runtime.types import Container
@@ -148,7 +148,7 @@ def initialized(pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], pod
 
 
 def containers_ready(pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], pod_phase: str) -> core.PodCondition:
-    if pod_phase in ("Succeeded", "Failed"):
+    if pod_phase in FINISHED:
         reason = "PodCompleted" if pod_phase == "Succeeded" else "PodFailed"
         return core.PodCondition(type="ContainersReady", status="False", reason=reason)
     waited = [*(i for i in pod.spec.init_containers if is_sidecar(i)), *pod.spec.containers]
@@ -191,7 +191,7 @@ def merge_conditions(
 def _kept(pod: core.Pod) -> dict[str, core.ContainerStatus]:
     """Statuses that stay though the runtime has let the container go: of init containers, and of pods that are over."""
     told = list(pod.status.init_container_statuses)
-    if pod.status.phase in ("Succeeded", "Failed"):
+    if is_finished(pod):
         told += pod.status.container_statuses
     return {status.name: status for status in told if status.state.terminated is not None}
 
@@ -213,7 +213,7 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
     status = core.PodStatus(qos_class=pod.status.qos_class or qos_class(pod.spec), start_time=view.start_time)
     if view.failed is not None:
         pod_phase, (status.reason, status.message) = "Failed", view.failed
-    elif pod.status.phase in ("Succeeded", "Failed"):
+    elif is_finished(pod):
         pod_phase = pod.status.phase  # a terminal phase never changes again
         status.reason, status.message = pod.status.reason, pod.status.message
     status.phase = pod_phase

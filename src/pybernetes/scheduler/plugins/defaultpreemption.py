@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pybernetes.api.labels import as_selector
 from pybernetes.api.types import policy_v1 as policy
 
 from ..diagnosis import Diagnosis, histogram
 from ..interface import Failure, Judge, Nominated, Nomination, NoNomination, Plugin, Verdict
 from ..pods import PodInfo
-from ..selectors import label_selector
 
 PERCENTAGE = 10  # of the nodes that might do are tried ...
 ABSOLUTE = 100  # ... but no fewer than these
@@ -146,7 +146,7 @@ def by_budget(
 def _covers(budget: policy.PodDisruptionBudget, info: PodInfo) -> bool:
     if budget.metadata.namespace != info.namespace or not info.labels:
         return False
-    selector = label_selector(budget.spec.selector)
+    selector = as_selector(budget.spec.selector)
     gone: Any = budget.status.disrupted_pods or {}
     return not selector.empty() and selector.matches(info.labels) and info.pod.metadata.name not in gone
 

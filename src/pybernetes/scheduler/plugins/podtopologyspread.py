@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pybernetes.api.labels import Operator, Requirement, Selector
+from pybernetes.api.labels import Operator, Requirement, Selector, as_selector
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import LABEL_HOSTNAME, LABEL_TOPOLOGY_ZONE
 
@@ -21,7 +21,6 @@ from ..interface import MAX_SCORE, Cycle, Depends, Handle, Plugin, Verdict
 from ..labelcolumns import ABSENT, Bools, Ints
 from ..nodematch import required_affinity, taints_tolerated
 from ..podcounts import PodClass
-from ..selectors import label_selector
 from ..table import NodeTable, Rows
 
 HARD, SOFT = "DoNotSchedule", "ScheduleAnyway"
@@ -66,7 +65,7 @@ class _Soft:
 
 def constraint(raw: core.TopologySpreadConstraint, labels: Mapping[str, str]) -> Constraint:
     """With the pod's values of matchLabelKeys in its selector."""
-    selector = label_selector(raw.label_selector)
+    selector = as_selector(raw.label_selector)
     keys = [key for key in raw.match_label_keys if key in labels]
     if keys:
         more = tuple(Requirement(key, Operator.IN, (labels[key],)) for key in keys)

@@ -100,7 +100,7 @@ def _keep_generations(status: Object, before: Object) -> None:
 def graceful(pod: Object, asked: int | None) -> int:
     """Pods that run nowhere, or no more, go at once."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
-    if not spec.get("nodeName") or status.get("phase") in ("Succeeded", "Failed"):
+    if not spec.get("nodeName") or status.get("phase") in pods.FINISHED:
         return 0
     seconds = asked if asked is not None else spec.get("terminationGracePeriodSeconds")
     return 1 if seconds is not None and seconds < 0 else seconds or 0

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from pybernetes.api.pods import FINISHED
+
 from ...resource import Column
 from ..printing import AGE, NAME, age, object_age
 
@@ -123,7 +125,7 @@ def _summary(pod: Object) -> tuple[str, int, int, str]:
     if meta.get("deletionTimestamp"):
         if status.get("reason") == "NodeLost":
             reason = "Unknown"
-        elif status.get("phase") not in ("Succeeded", "Failed"):
+        elif status.get("phase") not in FINISHED:
             reason = "Terminating"
     return reason, ready, restarts, last
 

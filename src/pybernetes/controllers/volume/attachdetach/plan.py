@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pybernetes.api.pods import is_finished
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
 from pybernetes.api.wellknown import CONTROLLER_MANAGED_ATTACH_ANNOTATION, TAINT_NODE_OUT_OF_SERVICE
@@ -51,8 +52,7 @@ def needs_volumes(pod: core.Pod, node: core.Node | None) -> bool:
     """Whether a pod's volumes are to be attached to its node."""
     if node is None or node.metadata.annotations.get(CONTROLLER_MANAGED_ATTACH_ANNOTATION) != "true":
         return False
-    ended = pod.status.phase in ("Succeeded", "Failed")
-    return not ended or node.metadata.annotations.get(KEEP_TERMINATED) == "true"
+    return not is_finished(pod) or node.metadata.annotations.get(KEEP_TERMINATED) == "true"
 
 
 @dataclass(frozen=True, slots=True)

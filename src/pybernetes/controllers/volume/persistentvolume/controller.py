@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Iterable
 from typing import TypeVar
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.pods import is_finished
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
 from pybernetes.api.wellknown import ANN_BIND_COMPLETED, ANN_BOUND_BY_CONTROLLER, ANN_SELECTED_NODE
@@ -211,11 +212,7 @@ class PersistentVolumeController(Controller):
 
     def _unscheduled(self, claim: core.PersistentVolumeClaim) -> list[str]:
         pods = self._pods.by_index(BY_CLAIM, f"{claim.metadata.namespace}/{claim.metadata.name}")
-        return sorted(
-            pod.metadata.name
-            for pod in pods
-            if not pod.spec.node_name and pod.status.phase not in ("Succeeded", "Failed")
-        )
+        return sorted(pod.metadata.name for pod in pods if not pod.spec.node_name and not is_finished(pod))
 
     def _tell(self, about: Object, event: Event | None) -> None:
         if event is not None:
