@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pybernetes.api.conditions import condition
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
@@ -108,7 +109,7 @@ def part_line(part: state.PartState, problem: str | None) -> Line:
 
 
 def node_line(node: core.Node) -> Line:
-    ready = next((c for c in node.status.conditions if c.type == "Ready"), None)
+    ready = condition(node.status.conditions, "Ready")
     if ready is not None and ready.status == "True":
         paused = ", cordoned" if node.spec.unschedulable else ""
         return Line("node", node.metadata.name, True, f"Ready{paused}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pybernetes.api.conditions import condition
 from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 
@@ -17,12 +18,12 @@ def condition_patch(
     pod: core.Pod, kind: str, status: str, reason: str, message: str, now: datetime
 ) -> dict[str, Any] | None:
     """A strategic merge patch that sets a condition; None where it is so already."""
-    old = next((c for c in pod.status.conditions if c.type == kind), None)
+    old = condition(pod.status.conditions, kind)
     if old is not None and (old.status, old.reason, old.message) == (status, reason, message):
         return None
     same = old is not None and old.status == status and old.last_transition_time is not None
     since = old.last_transition_time if same and old is not None and old.last_transition_time is not None else now
-    condition: dict[str, Any] = {
+    new: dict[str, Any] = {
         "type": kind,
         "status": status,
         "reason": reason,
@@ -31,8 +32,8 @@ def condition_patch(
         "lastTransitionTime": format_time(since),
     }
     if pod.metadata.generation:
-        condition["observedGeneration"] = pod.metadata.generation
-    return {"status": {"conditions": [condition]}}
+        new["observedGeneration"] = pod.metadata.generation
+    return {"status": {"conditions": [new]}}
 
 
 def with_nomination(patch: dict[str, Any] | None, pod: core.Pod, node: str | None) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from ..framework import Context, Controller
 from ..indexers import BY_NODE, by_node
 from .health import (
     EXCLUDED,
+    TAINTS,
     Health,
     Rates,
     Verdict,
@@ -268,11 +269,9 @@ class NodeLifecycleController(Controller):
         if ready == "True":
             await self._reachable(node)
             return
-        key, opposite = (
-            (TAINT_NODE_NOT_READY, TAINT_NODE_UNREACHABLE)
-            if ready == "False"
-            else (TAINT_NODE_UNREACHABLE, TAINT_NODE_NOT_READY)
-        )
+        key, opposite = TAINT_NODE_UNREACHABLE, TAINT_NODE_NOT_READY
+        if ready == "False":
+            key, opposite = opposite, key
         if has_taint(node, opposite):  # no further node is lost: no need to go slowly
             await set_taints(self.client, node, lambda n: no_execute_taints(n, key, self.now()))
         elif not has_taint(node, key):
@@ -284,11 +283,7 @@ class NodeLifecycleController(Controller):
 
     async def _taint_now(self, name: str) -> None:
         node = self._nodes.get(name)
-        key = (
-            {"False": TAINT_NODE_NOT_READY, "Unknown": TAINT_NODE_UNREACHABLE}.get(_ready(node) or "")
-            if node is not None
-            else None
-        )
+        key = TAINTS["Ready"].get(_ready(node) or "") if node is not None else None
         if node is not None and key is not None:
             await set_taints(self.client, node, lambda n: no_execute_taints(n, key, self.now()))
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from pybernetes.aio.clock import Clock
+from pybernetes.api.conditions import is_true
 from pybernetes.api.errors import StatusError
 from pybernetes.api.times import format_micro_time
 from pybernetes.api.types import coordination_v1
@@ -136,7 +137,7 @@ class NodeKeeper:
         if current == self._last and now - self._reported < STATUS_REPORT_SECONDS:
             return
         present = await self._in_time(self._client.get(core.Node, facts.name))
-        was_ready = any(c.type == "Ready" and c.status == "True" for c in present.status.conditions)
+        was_ready = is_true(present.status.conditions, "Ready")
         self.node = await self._in_time(self._write(present, facts))
         self._last, self._reported = current, now
         if was_ready == bool(facts.problems):

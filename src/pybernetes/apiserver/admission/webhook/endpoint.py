@@ -64,9 +64,8 @@ def addresses(reader: Reader, reference: ServiceReference) -> list[tuple[str, in
 
 def _of_slices(reader: Reader, namespace: str, name: str, port: str) -> Iterable[tuple[str, int]]:
     for found in reader.list("discovery.k8s.io", "endpointslices", namespace):
-        if (found["metadata"].get("labels") or {}).get(LABEL_SERVICE_NAME) != name or found.get(
-            "addressType"
-        ) == "FQDN":
+        labels = found["metadata"].get("labels") or {}
+        if labels.get(LABEL_SERVICE_NAME) != name or found.get("addressType") == "FQDN":
             continue
         numbers = [p["port"] for p in found.get("ports") or () if (p.get("name") or "") == port and p.get("port")]
         for endpoint in found.get("endpoints") or ():
