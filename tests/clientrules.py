@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlencode
 
+import msgspec
 import pytest
 
+from pybernetes.api import types
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.informer import InformerFactory
+from pybernetes.client.metadata import MetadataClient, Resource
 from pybernetes.client.types import Bookmark, Client, Page
 
 NS = "default"
@@ -161,6 +165,45 @@ async def informers_follow(client: Client) -> None:
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def objects_are_at_their_paths(client: Client) -> None:
+    path = f"/api/v1/namespaces/{NS}/configmaps"
+    for name in ("path-a", "path-b"):
+        await client.create(config_map(name))
+    found = types.decode(await client.raw("GET", f"{path}/path-a"), core.ConfigMap)
+    assert found == await client.get(core.ConfigMap, "path-a", NS)
+    query = urlencode({"labelSelector": "rule in (path-a, path-b)", "limit": 1})
+    listed = msgspec.json.decode(await client.raw("GET", f"{path}?{query}"))
+    assert (listed["kind"], listed["apiVersion"]) == ("ConfigMapList", "v1")
+    assert [item["metadata"]["name"] for item in listed["items"]] == ["path-a"] and listed["metadata"]["continue"]
+    assert await refused(client.raw("GET", f"{path}/absent")) == (404, "NotFound")
+    assert await refused(client.raw("GET", "/apis/absent.example.com/v1/things")) == (404, "NotFound")
+
+
+async def any_resource_is_handled_by_its_metadata(client: Client) -> None:
+    metadata, own = MetadataClient(client), Resource("", "v1", "configmaps", "ConfigMap", True)
+    start = (await metadata.list(own, NS)).resource_version
+    made = await client.create(config_map("partial"))
+    seen = (await metadata.get(own, "partial", NS)).metadata
+    assert (seen.name, seen.namespace, seen.uid) == ("partial", NS, made.metadata.uid)
+    assert "partial" in [one.metadata.name for one in (await metadata.list(own, NS)).items]
+    assert await metadata.count(own, NS) == len((await client.list(core.ConfigMap, NS)).items)
+    for finalizers in (["test/hold"], []):
+        held = await metadata.patch(own, "partial", NS, {"metadata": {"finalizers": finalizers}})
+        assert (held.metadata.finalizers or []) == finalizers
+    assert await refused(metadata.delete(own, "partial", NS, uid="another")) == (409, "Conflict")
+    await metadata.delete(own, "partial", NS, uid=seen.uid)
+    assert await refused(metadata.get(own, "partial", NS)) == (404, "NotFound")
+    told: list[str] = []
+    async with asyncio.timeout(10):
+        async for event in metadata.watch(own, NS, resource_version=start):
+            if not isinstance(event, Bookmark):
+                assert event.object.metadata.name == "partial"
+                told.append(event.type)
+            if told[-1:] == ["DELETED"]:
+                break
+    assert told == ["ADDED", "MODIFIED", "MODIFIED", "DELETED"]
+
+
 RULES: tuple[Callable[[Client], Awaitable[None]], ...] = (
     what_is_created_can_be_read,
     names_are_generated,
@@ -174,4 +217,6 @@ RULES: tuple[Callable[[Client], Awaitable[None]], ...] = (
     finalizers_hold,
     watches_tell_what_matches,
     informers_follow,
+    objects_are_at_their_paths,
+    any_resource_is_handled_by_its_metadata,
 )

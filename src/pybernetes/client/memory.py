@@ -20,6 +20,7 @@ from pybernetes.api.patch import FieldMerge, json_patch, merge_patch, strategic_
 from pybernetes.api.resources import plural
 from pybernetes.api.types import core_v1 as core
 
+from . import memorypaths
 from .informer import Cache
 from .pager import in_pages
 from .types import Bookmark, Object, ObjectList, Page, WatchEvent, present
@@ -45,6 +46,16 @@ class Request:
     subresource: str = ""
     body: Any = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PathRequest:
+    """What was asked for by its path; the method of watches is WATCH."""
+
+    method: str
+    path: str
+    body: bytes | None
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,8 @@ class _Schema:
 class MemoryClient:
     """See `client.types.Client`. What it gives and is given is copied.
 
-    `requests` is what was asked; `fail` has the next ones refused; `answers` are what `raw` gives, by (method, path).
+    `requests` is what was asked, `paths` what was asked by path; `fail` has the next requests refused. `raw` gives `answers`, by
+    (method, path), before it looks for objects.
     """
 
     def __init__(self, *objects: Object, clock: Clock | None = None) -> None:
@@ -87,6 +99,7 @@ class MemoryClient:
         self._listeners: list[tuple[type[Any], Callable[[_Change], None]]] = []
         self._changed = asyncio.Event()
         self.requests: list[Request] = []
+        self.paths: list[PathRequest] = []
         self.answers: dict[tuple[str, str], bytes | Exception] = {}
         self.put(*objects)
 
@@ -127,6 +140,13 @@ class MemoryClient:
         """Every object, without a request."""
         return [_copy(obj) for obj in self._table(kind).objects.values()]
 
+    def selected(
+        self, kind: type[T], namespace: str = "", *, label_selector: str = "", field_selector: str = ""
+    ) -> list[T]:
+        """Those that a list shows, in its order, without a request."""
+        matches = _selection(namespace, label_selector, field_selector)
+        return [_copy(obj) for _, obj in sorted(self._table(kind).objects.items()) if matches(obj)]
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Returns when the condition holds; it is looked at after every change."""
         while not condition():
@@ -163,12 +183,10 @@ class MemoryClient:
     ) -> ObjectList[T]:
         options = {"label_selector": label_selector, "field_selector": field_selector, "page": page}
         await self._note(Request("list", kind, namespace, options=options))
-        matches = _selection(namespace, label_selector, field_selector)
-        found = [obj for _, obj in sorted(self._table(kind).objects.items()) if matches(obj)]
+        found = self.selected(kind, namespace, label_selector=label_selector, field_selector=field_selector)
         start = int(page.continue_ or 0)
         end = start + page.limit if page.limit else len(found)
-        items = [_copy(obj) for obj in found[start:end]]
-        return ObjectList(items, str(self._version), str(end) if end < len(found) else "")
+        return ObjectList(found[start:end], str(self._version), str(end) if end < len(found) else "")
 
     async def watch(
         self,
@@ -284,19 +302,25 @@ class MemoryClient:
     async def raw(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
-        """One of `answers`."""
-        answer = self.answers.get((method, path), errors.gone(f"{method} {path} has no answer here"))
+        """One of `answers`, or what the path leads to: gets, lists, deletions and patches of objects by their paths.
+
+        The latter are noted in `requests` too.
+        """
+        self.paths.append(PathRequest(method, path, body, headers or {}))
+        answer = self.answers.get((method, path))
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        if answer is not None:
+            return answer
+        return await memorypaths.answer(self, method, memorypaths.place(path, self._tables), body, headers or {})
 
     async def watch_raw(
         self, path: str, headers: Mapping[str, str] | None = None, timeout_seconds: int = 0
     ) -> AsyncIterator[tuple[str, bytes]]:
-        """The lines of one of `answers`, each an event."""
-        for line in (await self.raw("GET", path)).splitlines():
-            event = msgspec.json.decode(line)
-            yield event["type"], msgspec.json.encode(event["object"])
+        """The events of what the path leads to."""
+        self.paths.append(PathRequest("WATCH", path, None, headers or {}))
+        async for event in memorypaths.events(self, memorypaths.place(path, self._tables)):
+            yield event
 
     async def close(self) -> None:
         """Nothing is open."""

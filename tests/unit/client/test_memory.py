@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 
 from pybernetes.api.errors import StatusError
+from pybernetes.api.mediatypes import PATCHES
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.memory import MemoryClient, MemoryInformers
@@ -100,6 +102,31 @@ def test_a_bookmark_tells_how_far_a_watch_is() -> None:
         client.put(core.Node(metadata=meta.ObjectMeta(name="n")))
         client.bookmark(core.Pod)
         assert await anext(watch) == Bookmark("2")
+
+    asyncio.run(main())
+
+
+class Thing(msgspec.Struct, rename="camel"):
+    """Of a custom resource."""
+
+    metadata: meta.ObjectMeta = msgspec.field(default_factory=meta.ObjectMeta)
+    api_version: str = "example.com/v1"
+    kind: str = "Thing"
+
+
+def test_custom_resources_have_paths_and_take_no_strategic_patches() -> None:
+    async def main() -> None:
+        client = MemoryClient(Thing(meta.ObjectMeta(name="a", namespace="ns")))
+        path, patch = "/apis/example.com/v1/namespaces/ns/things/a", b'{"metadata":{"labels":{"x":"y"}}}'
+        strategic, merge = ({"Content-Type": PATCHES[way]} for way in ("strategic", "merge"))
+        with pytest.raises(StatusError) as caught:
+            await client.raw("PATCH", path, patch, strategic)
+        assert caught.value.code == 415 and client.requests == []
+        patched = msgspec.json.decode(await client.raw("PATCH", path, patch, merge))
+        assert (patched["kind"], patched["metadata"]["labels"]) == ("Thing", {"x": "y"})
+        assert [request.headers for request in client.paths] == [strategic, merge]
+        client.answers["GET", path] = b"another"
+        assert await client.raw("GET", path) == b"another"
 
     asyncio.run(main())
 
