@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from pybernetes.aio.clock import VirtualClock
 from pybernetes.api import errors
+from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.informer import SharedInformer
+from pybernetes.client.memory import MemoryClient
 from pybernetes.client.metadata import (
     Discovered,
     MetadataClient,
@@ -23,38 +26,16 @@ PODS = Resource("", "v1", "pods", "Pod", True, frozenset({"list", "watch", "dele
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", False)
 
 
-def body(name: str, version: str = "1") -> dict[str, Any]:
-    return {"metadata": {"name": name, "namespace": "ns", "uid": name, "resourceVersion": version}}
-
-
-class Server:
-    """Answers from a table; an exception is raised. Events are given once, then the watch is held open."""
-
-    def __init__(self, answers: dict[str, Any], events: list[tuple[str, dict[str, Any]]] | None = None) -> None:
-        self.answers, self.events = answers, events or []
-        self.asked: list[tuple[str, str, Any]] = []
-
-    async def raw(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> bytes:
-        self.asked.append((method, path, json.loads(body) if body else None))
-        answer = self.answers[path]
-        if isinstance(answer, Exception):
-            raise answer
-        return json.dumps(answer).encode()
-
-    async def watch_raw(
-        self, path: str, headers: Mapping[str, str] | None = None, timeout_seconds: int = 0
-    ) -> AsyncIterator[tuple[str, bytes]]:
-        self.asked.append(("WATCH", path, None))
-        while self.events:
-            kind, found = self.events.pop(0)
-            yield kind, json.dumps(found).encode()
-        await asyncio.Event().wait()
+def pod(name: str) -> core.Pod:
+    return core.Pod(metadata=meta.ObjectMeta(name=name, namespace="ns", uid=name))
 
 
 def discovered(answers: dict[str, Any]) -> Discovered:
-    return asyncio.run(discover(Server(answers)))  # type: ignore[arg-type]  # what it needs of a client is there
+    """Of a server with these answers; an exception is raised."""
+    client = MemoryClient()
+    for path, answer in answers.items():
+        client.answers["GET", path] = answer if isinstance(answer, Exception) else json.dumps(answer).encode()
+    return asyncio.run(discover(client))
 
 
 def test_paths() -> None:
@@ -122,43 +103,42 @@ def test_having() -> None:
 
 
 def test_requests() -> None:
-    listed = {"metadata": {"resourceVersion": "7", "remainingItemCount": 4}, "items": [body("a")]}
-    server = Server({"/api/v1/namespaces/ns/pods?limit=1": listed, "/api/v1/namespaces/ns/pods/a": {}})
-    client = MetadataClient(server)  # type: ignore[arg-type]  # what it needs of a client is there
+    client = MemoryClient(*map(pod, "abcde"))
+    metadata = MetadataClient(client)
 
     async def main() -> None:
-        assert await client.count(PODS, "ns") == 5
-        await client.delete(PODS, "a", "ns", uid="u", propagation="Orphan")
+        assert await metadata.count(PODS, "ns") == 5
+        await metadata.delete(PODS, "a", "ns", uid="a", propagation="Orphan")
 
     asyncio.run(main())
-    assert server.asked[1] == (
-        "DELETE",
-        "/api/v1/namespaces/ns/pods/a",
-        {
-            "kind": "DeleteOptions",
-            "apiVersion": "v1",
-            "propagationPolicy": "Orphan",
-            "preconditions": {"uid": "u"},
-        },
-    )
+    counted, deleted = client.paths
+    assert (counted.method, counted.path) == ("GET", "/api/v1/namespaces/ns/pods?limit=1")
+    assert (deleted.method, deleted.path) == ("DELETE", "/api/v1/namespaces/ns/pods/a")
+    assert json.loads(deleted.body or b"") == {
+        "kind": "DeleteOptions",
+        "apiVersion": "v1",
+        "propagationPolicy": "Orphan",
+        "preconditions": {"uid": "a"},
+    }
+    assert [one.metadata.name for one in client.all(core.Pod)] == ["b", "c", "d", "e"]
 
 
 def test_informer_keeps_metadata() -> None:
-    listed = {"metadata": {"resourceVersion": "7"}, "items": [body("a"), body("b")]}
-    events = [("ADDED", body("c", "8")), ("DELETED", body("a", "9"))]
-    server = Server({"/api/v1/pods?resourceVersion=0": listed}, events)
-
-    async def main() -> list[str]:
-        informer = SharedInformer(MetadataListWatch(MetadataClient(server), PODS))  # type: ignore[arg-type]  # as above
+    async def main() -> None:
+        client, clock = MemoryClient(pod("a"), pod("b")), VirtualClock()
+        informer = SharedInformer(MetadataListWatch(MetadataClient(client), PODS), clock)
         task = asyncio.ensure_future(informer.run())
         await informer.wait_synced()
-        while server.events:
-            await asyncio.sleep(0)
-        for _ in range(5):
-            await asyncio.sleep(0)
+        client.put(pod("c"))
+        client.drop(pod("a"))
+        await clock.settle()
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         found: list[Partial] = list(informer.list())
-        return sorted(one.metadata.name for one in found)
+        assert sorted(one.metadata.name for one in found) == ["b", "c"]
+        listed, watched = client.paths
+        assert listed.path == "/api/v1/pods?resourceVersion=0"
+        assert watched.path.startswith("/api/v1/pods?watch=true&allowWatchBookmarks=true&resourceVersion=2")
+        assert all("PartialObjectMetadata" in request.headers["Accept"] for request in client.paths)
 
-    assert asyncio.run(main()) == ["b", "c"]
-    assert server.asked[1][1].startswith("/api/v1/pods?watch=true&allowWatchBookmarks=true&resourceVersion=7")
+    asyncio.run(main())

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pybernetes.api.errors import StatusError
 from pybernetes.api.types import autoscaling_v2 as autoscaling
 from pybernetes.api.types import meta_v1
+from pybernetes.client.memory import MemoryClient
 from pybernetes.controllers.podautoscaler.calculator import Unknown
 from pybernetes.controllers.podautoscaler.metrics import MetricsClient
 
@@ -19,22 +19,20 @@ METRIC = autoscaling.MetricIdentifier(name="rate", selector=meta_v1.LabelSelecto
 TIME = "2026-01-01T00:00:00Z"
 
 
-class FakeServer:
-    """Answers every GET with the same; remembers the paths."""
-
-    def __init__(self, answer: Any) -> None:
-        self.answer = answer
-        self.paths: list[str] = []
-
-    async def raw(self, method: str, path: str) -> bytes:
-        self.paths.append(path)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return json.dumps(self.answer).encode()
+PODS = "/apis/metrics.k8s.io/v1beta1/namespaces/ns/pods?labelSelector=app%3Dweb"
+CUSTOM = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/ns"
+EXTERNAL = "/apis/external.metrics.k8s.io/v1beta1/namespaces/ns/rate?labelSelector=a%3Db"
 
 
-def ask(server: FakeServer, name: str, *arguments: Any) -> Any:
-    client: Any = server
+def serving(items: list[dict[str, Any]], *paths: str) -> MemoryClient:
+    """The same at each of the paths."""
+    client = MemoryClient()
+    for path in paths:
+        client.answers["GET", path] = json.dumps({"items": items}).encode()
+    return client
+
+
+def ask(client: MemoryClient, name: str, *arguments: Any) -> Any:
     return asyncio.run(getattr(MetricsClient(client), name)(*arguments))
 
 
@@ -46,39 +44,35 @@ def pod_metrics(name: str, **usage: str) -> dict[str, Any]:
 def test_resource_metrics() -> None:
     mute = pod_metrics("mute", c="1")
     mute["containers"][0]["usage"] = {"memory": "1Mi"}
-    server = FakeServer({"items": [pod_metrics("a", c="100m", d="1"), mute]})
+    server = serving([pod_metrics("a", c="100m", d="1"), mute], PODS)
     found = ask(server, "resource", "cpu", "ns", "app=web")
     assert {name: (s.value, s.window) for name, s in found.items()} == {"a": (1100, timedelta(seconds=30))}
-    assert server.paths == ["/apis/metrics.k8s.io/v1beta1/namespaces/ns/pods?labelSelector=app%3Dweb"]
     assert ask(server, "resource", "cpu", "ns", "app=web", "c")["a"].value == 100
 
 
 def test_custom_metrics() -> None:
     item = {"describedObject": {"name": "a"}, "timestamp": TIME, "windowSeconds": 60, "value": "1500m"}
-    server = FakeServer({"items": [item]})
+    server = serving(
+        [item],
+        f"{CUSTOM}/pods/*/rate?labelSelector=app%3Dweb&metricLabelSelector=a%3Db",
+        f"{CUSTOM}/ingresses.networking.k8s.io/i/rate?metricLabelSelector=a%3Db",
+    )
     assert ask(server, "pods", METRIC, "ns", "app=web")["a"].value == 1500
     ingress = autoscaling.CrossVersionObjectReference(api_version="networking.k8s.io/v1", kind="Ingress", name="i")
     assert ask(server, "object", METRIC, "ns", ingress) == 1500
-    prefix = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/ns"
-    assert server.paths == [
-        f"{prefix}/pods/*/rate?labelSelector=app%3Dweb&metricLabelSelector=a%3Db",
-        f"{prefix}/ingresses.networking.k8s.io/i/rate?metricLabelSelector=a%3Db",
-    ]
 
 
 def test_external_metrics_add_up() -> None:
-    server = FakeServer({"items": [{"value": "2"}, {"value": "500m"}]})
+    server = serving([{"value": "2"}, {"value": "500m"}], EXTERNAL)
     assert ask(server, "external", METRIC, "ns") == 2500
-    assert server.paths == ["/apis/external.metrics.k8s.io/v1beta1/namespaces/ns/rate?labelSelector=a%3Db"]
 
 
 def test_without_a_metrics_server() -> None:
-    refusal = StatusError({"code": 404, "message": "the server could not find the requested resource"})
     text = (
         "unable to fetch metrics from resource metrics API: the server could not find the requested resource "
         r"\(get pods.metrics.k8s.io\)"
     )
     with pytest.raises(Unknown, match=text):
-        ask(FakeServer(refusal), "resource", "cpu", "ns", "")
+        ask(MemoryClient(), "resource", "cpu", "ns", "")
     with pytest.raises(Unknown, match="no metrics returned from external metrics API"):
-        ask(FakeServer({"items": []}), "external", METRIC, "ns")
+        ask(serving([], EXTERNAL), "external", METRIC, "ns")
