@@ -74,6 +74,7 @@ class _Table:
         self.forgotten = 0  # changes up to this version are no longer known
         self.bookmarked = 0  # watches have been told that they have seen all up to this version
         self.changed = asyncio.Event()
+        self.watches = 0  # that are open
 
 
 class _Schema:
@@ -129,6 +130,16 @@ class MemoryClient:
         table.forgotten = self._version
         table.changes.clear()
         self._wake(table)
+
+    def serve(self, *kinds: type[Any]) -> None:
+        """Custom resources have their paths from the first object on; those of these kinds already without any."""
+        for kind in kinds:
+            self._table(kind)
+
+    @property
+    def watched(self) -> set[type[Any]]:
+        """The kinds of which watches are open."""
+        return {kind for kind, table in self._tables.items() if table.watches}
 
     def bookmark(self, kind: type[Any]) -> None:
         """Watches of the kind get a bookmark of the present version."""
@@ -200,8 +211,20 @@ class MemoryClient:
     ) -> AsyncIterator[WatchEvent[T] | Bookmark]:
         options = {"label_selector": label_selector, "field_selector": field_selector}
         await self._note(Request("watch", kind, namespace, options=options))
-        matches, table = _selection(namespace, label_selector, field_selector), self._table(kind)
-        seen = marked = int(resource_version)
+        table = self._table(kind)
+        table.watches += 1
+        try:
+            async for event in self._follow(
+                table, int(resource_version), _selection(namespace, label_selector, field_selector)
+            ):
+                yield event
+        finally:
+            table.watches -= 1
+
+    async def _follow(
+        self, table: _Table, seen: int, matches: Callable[[Any], bool]
+    ) -> AsyncIterator[WatchEvent[Any] | Bookmark]:
+        marked = seen
         while True:
             if seen < table.forgotten:
                 raise errors.expired(f"too old resource version: {seen} ({table.forgotten})")

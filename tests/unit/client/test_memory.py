@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
+from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.errors import StatusError
 from pybernetes.api.mediatypes import PATCHES
 from pybernetes.api.types import core_v1 as core
@@ -127,6 +128,31 @@ def test_custom_resources_have_paths_and_take_no_strategic_patches() -> None:
         assert [request.headers for request in client.paths] == [strategic, merge]
         client.answers["GET", path] = b"another"
         assert await client.raw("GET", path) == b"another"
+
+    asyncio.run(main())
+
+
+def test_a_custom_resource_without_objects_can_be_served_and_who_watches_is_known() -> None:
+    async def main() -> None:
+        client, path = MemoryClient(), "/apis/example.com/v1/things"
+        with pytest.raises(StatusError, match="could not find the requested resource"):
+            await client.raw("GET", path)
+        client.serve(Thing)
+        assert msgspec.json.decode(await client.raw("GET", path))["items"] == []
+
+        async def first() -> str:
+            return (await anext(aiter(client.watch_raw(path))))[0]
+
+        first_event = asyncio.ensure_future(first())
+        await VirtualClock().settle()
+        assert client.watched == {Thing}
+        client.put(Thing(meta.ObjectMeta(name="a", namespace="ns")))
+        assert await first_event == "ADDED"
+        first_event = asyncio.ensure_future(first())
+        first_event.cancel()
+        await asyncio.gather(first_event, return_exceptions=True)
+        await VirtualClock().settle()
+        assert client.watched == set()
 
     asyncio.run(main())
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+import json
+from collections.abc import Sequence
 
 import pytest
 
 from pybernetes.aio.clock import VirtualClock
-from pybernetes.api import errors
-from pybernetes.client.metadata import Discovered, Metadata, Partial, Resource
-from pybernetes.client.types import ObjectList, WatchEvent
+from pybernetes.api import errors, types
+from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import meta_v1 as meta
+from pybernetes.client.memory import MemoryClient
+from pybernetes.client.metadata import MetadataClient, Partial, Resource
+from pybernetes.client.types import WatchEvent
 from pybernetes.controllers.garbagecollector.monitors import RESYNC_SECONDS, Monitors, Unknown
+
+from .things import Thing
 
 VERBS = frozenset({"delete", "list", "watch"})
 PODS = Resource("", "v1", "pods", "Pod", True, VERBS)
@@ -20,33 +25,32 @@ EVENTS = Resource("", "v1", "events", "Event", True, VERBS)
 REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", False, frozenset({"create"}))
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False, VERBS)
 THINGS = Resource("example.com", "v1", "things", "Thing", True, VERBS)
-TURNS = 50  # of the event loop until everything has settled
+Definition = types.type_of("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 
 
-class Server:
-    """Discovery as told; lists are empty, watches give what is put in."""
-
-    def __init__(self, *resources: Resource) -> None:
-        self.found: Discovered | Exception = Discovered(resources)
-        self.events: dict[str, asyncio.Queue[WatchEvent[Partial]]] = {}
-        self.watched: set[str] = set()
-
-    async def discover(self) -> Discovered:
-        if isinstance(self.found, Exception):
-            raise self.found
-        return self.found
-
-    async def list(self, resource: Resource, namespace: str = "", *, resource_version: str = "") -> ObjectList[Partial]:
-        return ObjectList([], "1")
-
-    async def watch(self, resource: Resource, namespace: str = "", **_: Any) -> AsyncIterator[WatchEvent[Partial]]:
-        self.watched.add(resource.name)
-        queue = self.events.setdefault(resource.name, asyncio.Queue())
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self.watched.discard(resource.name)
+def document(resources: Sequence[Resource], stale: Sequence[str] = ()) -> bytes:
+    """Aggregated discovery; of the stale groups the server does not know v1 now."""
+    items = [
+        {
+            "metadata": {"name": r.group},
+            "versions": [
+                {
+                    "version": r.version,
+                    "resources": [
+                        {
+                            "resource": r.name,
+                            "responseKind": {"kind": r.kind},
+                            "scope": "Namespaced" if r.namespaced else "Cluster",
+                            "verbs": sorted(r.verbs),
+                        }
+                    ],
+                }
+            ],
+        }
+        for r in resources
+    ]
+    items += [{"metadata": {"name": group}, "versions": [{"version": "v1", "freshness": "Stale"}]} for group in stale]
+    return json.dumps({"kind": "APIGroupDiscoveryList", "items": items}).encode()
 
 
 class Told:
@@ -65,19 +69,17 @@ class Told:
 class Play:
     """Monitors on a clock that is moved."""
 
-    def __init__(self, server: Server) -> None:
-        self.server, self.told, self.clock = server, Told(), VirtualClock()
-        client: Any = server
-        self.monitors = Monitors(client, self.told, self.clock)
+    def __init__(self, *resources: Resource) -> None:
+        self.client, self.told, self.clock = MemoryClient(), Told(), VirtualClock()
+        self.client.serve(Thing, Definition)
+        self.discovered(*resources)
+        self.monitors = Monitors(MetadataClient(self.client), self.told, self.clock)
         self._task = asyncio.ensure_future(self.monitors.run())
 
-    async def after(self, seconds: float = 0.0) -> None:
-        await self.clock.advance(seconds)
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-
-    def event(self, resource: Resource, name: str) -> None:
-        self.server.events[resource.name].put_nowait(WatchEvent("ADDED", Partial(Metadata(name, uid=name))))
+    def discovered(self, *resources: Resource, stale: Sequence[str] = ()) -> None:
+        """From now on discovery tells this."""
+        self.client.answers["GET", "/api"] = document([r for r in resources if not r.group])
+        self.client.answers["GET", "/apis"] = document([r for r in resources if r.group], stale)
 
     async def end(self) -> None:
         self._task.cancel()
@@ -86,12 +88,12 @@ class Play:
 
 def test_what_can_be_deleted_and_watched_is_watched() -> None:
     async def main() -> None:
-        play = Play(Server(PODS, EVENTS, REVIEWS))
-        await play.after()
-        assert play.server.watched == {"pods"} and play.monitors.settled.is_set()
+        play = Play(PODS, EVENTS, REVIEWS)
+        await play.clock.settle()
+        assert play.client.watched == {core.Pod} and play.monitors.settled.is_set()
         assert play.told.news == ["listed pods"]
-        play.event(PODS, "a")
-        await play.after()
+        play.client.put(core.Pod(metadata=meta.ObjectMeta(name="a", namespace="ns")))
+        await play.clock.settle()
         assert play.told.news[-1] == "ADDED pods a"
         assert play.monitors.resource("v1", "Event") == EVENTS
         with pytest.raises(Unknown, match="no matches for kind"):
@@ -103,18 +105,18 @@ def test_what_can_be_deleted_and_watched_is_watched() -> None:
 
 def test_new_resources_come_with_a_definition_and_others_with_time() -> None:
     async def main() -> None:
-        play = Play(Server(PODS, CRDS))
-        await play.after()
-        play.server.found = Discovered((PODS, CRDS, THINGS))
-        await play.after(1)
-        assert "things" not in play.server.watched
-        play.event(CRDS, "things.example.com")
-        await play.after()
-        await play.after(1)
-        assert "things" in play.server.watched and play.monitors.settled.is_set()
-        play.server.found = Discovered((PODS, CRDS))
-        await play.after(RESYNC_SECONDS + 1)
-        assert "things" not in play.server.watched
+        play = Play(PODS, CRDS)
+        await play.clock.settle()
+        play.discovered(PODS, CRDS, THINGS)
+        await play.clock.advance(1)
+        assert Thing not in play.client.watched
+        play.client.put(Definition(metadata=meta.ObjectMeta(name="things.example.com")))
+        await play.clock.settle()
+        await play.clock.advance(1)
+        assert Thing in play.client.watched and play.monitors.settled.is_set()
+        play.discovered(PODS, CRDS)
+        await play.clock.advance(RESYNC_SECONDS + 1)
+        assert Thing not in play.client.watched
         await play.end()
 
     asyncio.run(main())
@@ -122,14 +124,14 @@ def test_new_resources_come_with_a_definition_and_others_with_time() -> None:
 
 def test_what_discovery_could_not_tell_is_kept() -> None:
     async def main() -> None:
-        play = Play(Server(PODS, THINGS))
-        await play.after()
-        play.server.found = Discovered((PODS,), {"example.com/v1": "no answer"})
-        await play.after(RESYNC_SECONDS + 1)
-        assert play.server.watched == {"pods", "things"}
-        play.server.found = errors.service_unavailable("no")
-        await play.after(RESYNC_SECONDS + 1)
-        assert play.server.watched == {"pods", "things"} and play.monitors.settled.is_set()
+        play = Play(PODS, THINGS)
+        await play.clock.settle()
+        play.discovered(PODS, stale=["example.com"])
+        await play.clock.advance(RESYNC_SECONDS + 1)
+        assert play.client.watched == {core.Pod, Thing}
+        play.client.answers["GET", "/apis"] = errors.service_unavailable("no")
+        await play.clock.advance(RESYNC_SECONDS + 1)
+        assert play.client.watched == {core.Pod, Thing} and play.monitors.settled.is_set()
         await play.end()
 
     asyncio.run(main())
