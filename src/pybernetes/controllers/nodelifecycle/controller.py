@@ -108,7 +108,7 @@ class NodeLifecycleController(Controller):
         node = self._nodes.get(key)
         if node is None:
             return
-        await set_taints(self.client, node, lambda n: no_schedule_taints(n, self.now()))
+        await set_taints(self.client, node, lambda n: no_schedule_taints(n, self.now()), self.context.clock)
         labels = wanted_labels(node.metadata.labels)
         if labels:
             await self._gently(
@@ -219,7 +219,9 @@ class NodeLifecycleController(Controller):
         """None where its status could not be written: then nothing is concluded this time."""
         name = node.metadata.name
         try:
-            node, verdict = await retry_on_conflict(self._judge, node, lambda: self.client.get(core.Node, name))
+            node, verdict = await retry_on_conflict(
+                self._judge, node, lambda: self.client.get(core.Node, name), clock=self.context.clock
+            )
         except StatusError as error:
             _log.warning("node lifecycle: status of %s: %s", name, error)
             return None
@@ -273,19 +275,19 @@ class NodeLifecycleController(Controller):
         if ready == "False":
             key, opposite = opposite, key
         if has_taint(node, opposite):  # no further node is lost: no need to go slowly
-            await set_taints(self.client, node, lambda n: no_execute_taints(n, key, self.now()))
+            await set_taints(self.client, node, lambda n: no_execute_taints(n, key, self.now()), self.context.clock)
         elif not has_taint(node, key):
             self._tainter.add(self._zone_of[node.metadata.name], node.metadata.name)
 
     async def _reachable(self, node: core.Node) -> None:
-        await set_taints(self.client, node, lambda n: no_execute_taints(n, "", self.now()))
+        await set_taints(self.client, node, lambda n: no_execute_taints(n, "", self.now()), self.context.clock)
         self._tainter.remove(node.metadata.name)
 
     async def _taint_now(self, name: str) -> None:
         node = self._nodes.get(name)
         key = TAINTS["Ready"].get(_ready(node) or "") if node is not None else None
         if node is not None and key is not None:
-            await set_taints(self.client, node, lambda n: no_execute_taints(n, key, self.now()))
+            await set_taints(self.client, node, lambda n: no_execute_taints(n, key, self.now()), self.context.clock)
 
     async def _handle_disruption(self, statuses: dict[str, list[str | None]], nodes: list[core.Node]) -> None:
         """Sets the zones' rates; with all zones lost it is rather we who are cut off, and nothing is evicted."""

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 Change = Callable[[core.Node], list[core.Taint] | None]
 
 
-async def set_taints(client: Client, node: core.Node, change: Change) -> None:
+async def set_taints(client: Client, node: core.Node, change: Change, clock: Clock) -> None:
     """Writes what `change` makes of the taints (None: they are right); of the live node where the known one is old."""
     name = node.metadata.name
 
@@ -32,7 +32,7 @@ async def set_taints(client: Client, node: core.Node, change: Change) -> None:
             await client.patch(core.Node, name, "", patch)
 
     try:
-        await retry_on_conflict(write, node, lambda: client.get(core.Node, name))
+        await retry_on_conflict(write, node, lambda: client.get(core.Node, name), clock=clock)
     except StatusError as error:
         if error.code != 404:
             raise

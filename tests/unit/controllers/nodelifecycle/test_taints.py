@@ -14,7 +14,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.memory import MemoryClient
 from pybernetes.client.retry import DEFAULT_RETRY
-from pybernetes.controllers.nodelifecycle.taints import SlowTainter, set_taints
+from pybernetes.controllers.nodelifecycle.taints import Change, SlowTainter, set_taints
 
 TAINT, OTHER = core.Taint(key="k", effect="NoExecute"), core.Taint(key="other", effect="NoSchedule")
 
@@ -38,9 +38,18 @@ def written(client: MemoryClient) -> list[Any]:
     return [request.body["spec"]["taints"] for request in client.asked("patch")]
 
 
+async def set_on(client: MemoryClient, known: core.Node, change: Change) -> None:
+    """Time goes on until it is done."""
+    clock = VirtualClock()
+    setting = asyncio.ensure_future(set_taints(client, known, change, clock))
+    await clock.advance(1)
+    assert setting.done()
+    await setting
+
+
 def test_what_is_right_is_not_written() -> None:
     client = MemoryClient(node(TAINT))
-    asyncio.run(set_taints(client, seen(client), add))
+    asyncio.run(set_on(client, seen(client), add))
     assert client.requests == []
 
 
@@ -50,7 +59,7 @@ def test_a_conflict_is_decided_anew(now: core.Taint, taints: list[core.Taint], w
     known = seen(client)
     client.put(node(now))
     version = int(seen(client).metadata.resource_version)
-    asyncio.run(set_taints(client, known, add))
+    asyncio.run(set_on(client, known, add))
     assert len(written(client)) == 1 + writes  # the first was refused
     assert seen(client).spec.taints == taints
     assert int(seen(client).metadata.resource_version) == version + writes
@@ -60,13 +69,13 @@ def test_a_node_that_is_gone_needs_none() -> None:
     client = MemoryClient(node())
     known = seen(client)
     client.drop(known)
-    asyncio.run(set_taints(client, known, add))
+    asyncio.run(set_on(client, known, add))
     assert client.all(core.Node) == []
 
 
 def test_no_taints_are_written_as_null() -> None:
     client = MemoryClient(node(TAINT))
-    asyncio.run(set_taints(client, seen(client), lambda n: []))
+    asyncio.run(set_on(client, seen(client), lambda n: []))
     assert written(client) == [None] and seen(client).spec.taints == []
 
 
@@ -74,7 +83,7 @@ def test_endless_conflicts_are_an_error() -> None:
     client = MemoryClient(node())
     client.fail(errors.conflict("", "nodes", "n", "changed"), "patch", core.Node, times=2 * DEFAULT_RETRY.steps)
     with pytest.raises(StatusError):
-        asyncio.run(set_taints(client, seen(client), add))
+        asyncio.run(set_on(client, seen(client), add))
     assert len(written(client)) == DEFAULT_RETRY.steps
 
 
