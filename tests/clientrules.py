@@ -204,6 +204,13 @@ async def any_resource_is_handled_by_its_metadata(client: Client) -> None:
     assert told == ["ADDED", "MODIFIED", "MODIFIED", "DELETED"]
 
 
+async def a_collection_goes_at_once(client: Client) -> None:
+    for name in ("collected-a", "collected-b"):
+        await client.create(core.Secret(metadata=meta.ObjectMeta(name=name, namespace=NS)))
+    await MetadataClient(client).delete_collection(Resource("", "v1", "secrets", "Secret", True), NS)
+    assert not (await client.list(core.Secret, NS)).items
+
+
 RULES: tuple[Callable[[Client], Awaitable[None]], ...] = (
     what_is_created_can_be_read,
     names_are_generated,
@@ -219,4 +226,5 @@ RULES: tuple[Callable[[Client], Awaitable[None]], ...] = (
     informers_follow,
     objects_are_at_their_paths,
     any_resource_is_handled_by_its_metadata,
+    a_collection_goes_at_once,
 )

@@ -211,33 +211,25 @@ class MemoryClient:
     ) -> AsyncIterator[WatchEvent[T] | Bookmark]:
         options = {"label_selector": label_selector, "field_selector": field_selector}
         await self._note(Request("watch", kind, namespace, options=options))
-        table = self._table(kind)
+        matches, table = _selection(namespace, label_selector, field_selector), self._table(kind)
+        seen = marked = int(resource_version)
         table.watches += 1
         try:
-            async for event in self._follow(
-                table, int(resource_version), _selection(namespace, label_selector, field_selector)
-            ):
-                yield event
+            while True:
+                if seen < table.forgotten:
+                    raise errors.expired(f"too old resource version: {seen} ({table.forgotten})")
+                changed = table.changed
+                for change in [change for change in table.changes if change.version > seen]:
+                    seen = change.version
+                    event = _event(change, matches)
+                    if event is not None:
+                        yield event
+                if marked < table.bookmarked:
+                    marked = table.bookmarked
+                    yield Bookmark(str(marked))
+                await changed.wait()
         finally:
             table.watches -= 1
-
-    async def _follow(
-        self, table: _Table, seen: int, matches: Callable[[Any], bool]
-    ) -> AsyncIterator[WatchEvent[Any] | Bookmark]:
-        marked = seen
-        while True:
-            if seen < table.forgotten:
-                raise errors.expired(f"too old resource version: {seen} ({table.forgotten})")
-            changed = table.changed
-            for change in [change for change in table.changes if change.version > seen]:
-                seen = change.version
-                event = _event(change, matches)
-                if event is not None:
-                    yield event
-            if marked < table.bookmarked:
-                marked = table.bookmarked
-                yield Bookmark(str(marked))
-            await changed.wait()
 
     # --- writing
 
