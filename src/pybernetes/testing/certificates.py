@@ -1,4 +1,4 @@
-"""Certificates of a test cluster: made in memory as a cluster's are, but good for a day only."""
+"""Certificates of a test cluster: made in memory as a cluster's are, but good for two days only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pybernetes.pki import certificates
 from pybernetes.pki.certificates import Subject
 from pybernetes.pki.files import Pair
 
-LIFETIME = timedelta(days=1)
+# A cluster on a virtual clock may live for a day and more, and begin up to half an hour after the real time.
+LIFETIME = timedelta(days=2)
 
 
 class Authority:
