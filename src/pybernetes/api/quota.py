@@ -13,8 +13,8 @@ from typing import TypeVar
 from . import pods
 from .computeresources import COMPUTE, HUGE_PAGES, REQUESTS, STORAGE, is_extended, is_extended_in_quota, is_huge_page
 from .quantity import NANO, Quantity
+from .storageclasses import storage_class
 from .types import core_v1 as core
-from .wellknown import BETA_STORAGE_CLASS_ANNOTATION
 
 Usage = dict[str, Quantity]
 Scope = core.ScopedResourceSelectorRequirement
@@ -173,22 +173,16 @@ def service_usage(service: core.Service) -> Usage:
     return usage
 
 
-def claim_class(claim: core.PersistentVolumeClaim) -> str:
-    """The storage class; the annotation of old wins, also where it is empty (GetPersistentVolumeClaimClass)."""
-    annotated = claim.metadata.annotations.get(BETA_STORAGE_CLASS_ANNOTATION)
-    return annotated if annotated is not None else claim.spec.storage_class_name or ""
-
-
 def claim_usage(claim: core.PersistentVolumeClaim) -> Usage:
     """Claims and their storage, in all and by class."""
     usage: Usage = {"persistentvolumeclaims": ONE, "count/persistentvolumeclaims": ONE}
-    storage_class, storage = claim_class(claim), _claim_storage(claim)
-    if storage_class:
-        usage[f"{storage_class}{CLASS_SUFFIX}persistentvolumeclaims"] = ONE
+    name, storage = storage_class(claim), _claim_storage(claim)
+    if name:
+        usage[f"{name}{CLASS_SUFFIX}persistentvolumeclaims"] = ONE
     if storage is not None:
         usage["requests.storage"] = storage
-        if storage_class:
-            usage[f"{storage_class}{CLASS_SUFFIX}requests.storage"] = storage
+        if name:
+            usage[f"{name}{CLASS_SUFFIX}requests.storage"] = storage
     return usage
 
 

@@ -6,12 +6,12 @@ import copy
 from collections.abc import Iterable
 
 from pybernetes.api.labels import as_selector
+from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import (
     ANN_BIND_COMPLETED,
     ANN_BOUND_BY_CONTROLLER,
     ANN_SELECTED_NODE,
-    BETA_STORAGE_CLASS_ANNOTATION,
 )
 
 from .interface import Cluster
@@ -20,11 +20,6 @@ from .selectors import node_matches, node_terms
 
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 STORAGE = "storage"
-
-
-def storage_class(obj: core.PersistentVolumeClaim | core.PersistentVolume) -> str:
-    """The class of a claim or volume; the annotation of old counts first."""
-    return obj.metadata.annotations.get(BETA_STORAGE_CLASS_ANNOTATION) or obj.spec.storage_class_name or ""
 
 
 def is_bound(claim: core.PersistentVolumeClaim) -> bool:

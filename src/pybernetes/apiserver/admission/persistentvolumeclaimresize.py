@@ -6,7 +6,7 @@ from typing import Any
 
 from pybernetes.api import errors
 from pybernetes.api.quantity import Quantity, parse_quantity
-from pybernetes.api.wellknown import BETA_STORAGE_CLASS_ANNOTATION
+from pybernetes.api.storageclasses import storage_class_of_json
 
 from ..types import Attributes, Reader
 
@@ -41,7 +41,7 @@ class PersistentVolumeClaimResize:
             raise errors.forbidden("", resource.name, attributes.name, why)
 
     def _expandable(self, new: dict[str, Any], old: dict[str, Any]) -> bool:
-        name, before = _class(new), _class(old)
+        name, before = storage_class_of_json(new), storage_class_of_json(old)
         if not name or name != before:
             return False
         found = self._reader.get("storage.k8s.io", "storageclasses", "", name)
@@ -51,10 +51,3 @@ class PersistentVolumeClaimResize:
 def _size(claim: dict[str, Any]) -> Quantity:
     requests = ((claim.get("spec") or {}).get("resources") or {}).get("requests") or {}
     return parse_quantity(requests.get("storage", "0"))
-
-
-def _class(claim: dict[str, Any]) -> str:
-    annotations = claim["metadata"].get("annotations") or {}
-    return str(
-        annotations.get(BETA_STORAGE_CLASS_ANNOTATION) or (claim.get("spec") or {}).get("storageClassName") or ""
-    )

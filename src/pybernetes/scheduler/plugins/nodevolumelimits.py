@@ -9,6 +9,7 @@ from collections import Counter
 
 import numpy as np
 
+from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 
 from ..clusterevents import Event, on
@@ -16,7 +17,7 @@ from ..interface import Cycle, Depends, Plugin, Verdict
 from ..labelcolumns import Bools
 from ..pods import PodInfo, claim_names
 from ..table import Rows
-from ..volumes import NO_PROVISIONER, storage_class
+from ..volumes import NO_PROVISIONER
 
 Handle = tuple[str, str]  # driver, volume
 

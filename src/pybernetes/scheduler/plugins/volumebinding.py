@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import ANN_SELECTED_NODE
 
@@ -28,7 +29,6 @@ from ..volumes import (
     is_bound,
     on_node,
     smallest_first,
-    storage_class,
     waits_for_consumer,
     with_claim,
     with_node,

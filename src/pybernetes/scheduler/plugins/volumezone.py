@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import (
     LABEL_FAILURE_DOMAIN_BETA_REGION,
@@ -16,7 +17,6 @@ from ..clusterevents import Event, on
 from ..interface import Cycle, Depends, Plugin, PreFilter, Verdict
 from ..labelcolumns import ABSENT, Bools
 from ..table import NodeTable, Rows
-from ..volumes import storage_class
 
 LABELS = {  # label of a volume -> of nodes, where they lack the first
     LABEL_FAILURE_DOMAIN_BETA_ZONE: LABEL_TOPOLOGY_ZONE,

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.pods import is_finished
+from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
 from pybernetes.api.wellknown import ANN_BIND_COMPLETED, ANN_BOUND_BY_CONTROLLER, ANN_SELECTED_NODE
@@ -34,7 +35,6 @@ from .plan import (
     VolumeAction,
     Wrong,
     best_match,
-    class_of,
     default_class,
     delays,
     has_class,
@@ -91,7 +91,7 @@ class PersistentVolumeController(Controller):
         elif old is None:
             # Upstream has claims find a new volume with the next resync only.
             for claim in self._claims.list():
-                if not claim.spec.volume_name and class_of(claim) == class_of(volume):
+                if not claim.spec.volume_name and storage_class(claim) == storage_class(volume):
                     self.queue.add(("claim", *key_of(claim)))
 
     def _on_claim(self, old: core.PersistentVolumeClaim | None, new: core.PersistentVolumeClaim | None) -> None:
@@ -106,7 +106,7 @@ class PersistentVolumeController(Controller):
         if new is None or (old is not None and old.metadata.annotations == new.metadata.annotations):
             return
         for claim in self._claims.list():
-            if not claim.spec.volume_name and (not has_class(claim) or class_of(claim) == new.metadata.name):
+            if not claim.spec.volume_name and (not has_class(claim) or storage_class(claim) == new.metadata.name):
                 self.queue.add(("claim", *key_of(claim)))
 
     def background(self) -> Iterable[Awaitable[None]]:
@@ -204,10 +204,10 @@ class PersistentVolumeController(Controller):
             return AssignClass(default)
         if delayed and ANN_SELECTED_NODE not in claim.metadata.annotations:
             return Pending(waiting_event(self._unscheduled(claim)))
-        return Provision() if class_of(claim) else Pending(NO_VOLUME)
+        return Provision() if storage_class(claim) else Pending(NO_VOLUME)
 
     def _candidates(self, claim: core.PersistentVolumeClaim) -> list[core.PersistentVolume]:
-        keys = (f"class/{class_of(claim)}", f"claim/{claim.metadata.namespace}/{claim.metadata.name}")
+        keys = (f"class/{storage_class(claim)}", f"claim/{claim.metadata.namespace}/{claim.metadata.name}")
         return [self._newest(volume) for key in keys for volume in self._volumes.by_index(MATCH, key)]
 
     def _unscheduled(self, claim: core.PersistentVolumeClaim) -> list[str]:
@@ -267,7 +267,7 @@ class PersistentVolumeController(Controller):
         return await self._write(wanted, "status") if wanted != claim else claim
 
     async def _provision(self, claim: core.PersistentVolumeClaim) -> None:
-        name = class_of(claim)
+        name = storage_class(claim)
         found = self._classes.get(name)
         if found is None:
             text = f'storageclass.storage.k8s.io "{name}" not found'

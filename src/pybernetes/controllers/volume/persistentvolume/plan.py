@@ -8,6 +8,7 @@ from enum import Enum
 
 from pybernetes.api.labels import as_selector
 from pybernetes.api.quantity import Quantity
+from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
 from pybernetes.api.wellknown import (
@@ -35,12 +36,6 @@ class Event:
 
 
 # --- facts -------------------------------------------------------------------------------------
-
-
-def class_of(obj: core.PersistentVolumeClaim | core.PersistentVolume) -> str:
-    """Of a claim or a volume; the old annotation goes before the field."""
-    annotated: str | None = obj.metadata.annotations.get(BETA_STORAGE_CLASS_ANNOTATION)
-    return annotated if annotated is not None else obj.spec.storage_class_name or ""
 
 
 def has_class(claim: core.PersistentVolumeClaim) -> bool:
@@ -71,7 +66,7 @@ def mode(obj: core.PersistentVolumeClaim | core.PersistentVolume) -> str:
 
 def delays(claim: core.PersistentVolumeClaim, classes: dict[str, storage.StorageClass]) -> bool:
     """Whether binding waits for a pod."""
-    found = classes.get(class_of(claim))
+    found = classes.get(storage_class(claim))
     return found is not None and found.volume_binding_mode == "WaitForFirstConsumer"
 
 
@@ -125,7 +120,7 @@ def _match(
             if capacity(volume) >= requested(claim):
                 return volume
             continue
-        if delayed or volume.spec.claim_ref is not None or class_of(volume) != class_of(claim):
+        if delayed or volume.spec.claim_ref is not None or storage_class(volume) != storage_class(claim):
             continue
         if selector is not None and not selector.matches(volume.metadata.labels):
             continue
@@ -139,7 +134,7 @@ def mismatch(volume: core.PersistentVolume, claim: core.PersistentVolumeClaim) -
     """Why a claim must not get the volume it names; "" if it may."""
     if capacity(volume) < requested(claim):
         return "requested PV is too small"
-    if class_of(volume) != class_of(claim):
+    if storage_class(volume) != storage_class(claim):
         return "storageClassName does not match"
     if mode(volume) != mode(claim):
         return "incompatible volumeMode"
@@ -295,4 +290,4 @@ def reclaim(volume: core.PersistentVolume) -> Event | None:
 def match_keys(volume: core.PersistentVolume) -> list[str]:
     """Index: free volumes by class, others by the claim that they are for."""
     ref = volume.spec.claim_ref
-    return [f"class/{class_of(volume)}"] if ref is None else [f"claim/{ref.namespace}/{ref.name}"]
+    return [f"class/{storage_class(volume)}"] if ref is None else [f"claim/{ref.namespace}/{ref.name}"]

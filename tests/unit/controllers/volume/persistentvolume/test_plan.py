@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pybernetes.api import types
+from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import storage_v1 as storage
@@ -26,7 +27,6 @@ from pybernetes.controllers.volume.persistentvolume.plan import (
     VolumeAction,
     Wrong,
     best_match,
-    class_of,
     default_class,
     delays,
     is_bound_to,
@@ -114,7 +114,7 @@ def test_is_bound_to() -> None:
 def test_classes() -> None:
     given = claim(storageClassName="a")
     given.metadata.annotations[BETA_STORAGE_CLASS_ANNOTATION] = "b"
-    assert class_of(given) == "b"
+    assert storage_class(given) == "b"
 
     def made(name: str, **fields: Any) -> storage.StorageClass:
         return types.decode(json.dumps({"metadata": {"name": name, **fields}}), storage.StorageClass)
