@@ -17,9 +17,8 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"bench: there is no suite {unknown[0]!r}; there are {', '.join(SUITES)}", file=sys.stderr)
         return 2
-    version = importlib.metadata.version("pybernetes")
+    version, load = importlib.metadata.version("pybernetes"), load_average()  # before all: a suite is itself a load
     for name in names or SUITES:
-        load = load_average()
         try:
             report(version, importlib.import_module(f"benchmarks.{name}").main(), load)
         except RuntimeError as error:
