@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
 
 Obj = TypeVar("Obj")
@@ -42,11 +42,10 @@ async def retry_on_conflict(
     write: Callable[[Obj], Awaitable[R]],
     known: Obj,
     read: Callable[[], Awaitable[Obj]],
+    clock: Clock,
     backoff: Backoff = DEFAULT_RETRY,
-    clock: Clock | None = None,
 ) -> R:
     """`write(known)`; after a conflict `write` of what `read` gives, and so on; raises the last conflict and all other errors."""
-    clock = clock or RealClock()
     for pause in backoff.pauses():
         try:
             return await write(known)

@@ -146,7 +146,9 @@ class Controller:
             copy.status = status
             await self.client.update(copy, "status")
 
-        await retry_on_conflict(write, obj, lambda: self.client.get(kind, meta.name, meta.namespace), AT_ONCE)
+        await retry_on_conflict(
+            write, obj, lambda: self.client.get(kind, meta.name, meta.namespace), self.context.clock, AT_ONCE
+        )
 
     async def every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         """Does the work now and again after each pause; what the server refuses is logged and tried next time."""

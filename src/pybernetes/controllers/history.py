@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
 from pybernetes.api.owners import controlled_by
 from pybernetes.api.types import apps_v1 as apps
@@ -32,7 +33,9 @@ async def create(
     raise Collision(revision.metadata.name)
 
 
-async def renumber(client: Client, revision: apps.ControllerRevision, number: int) -> apps.ControllerRevision:
+async def renumber(
+    client: Client, revision: apps.ControllerRevision, number: int, clock: Clock
+) -> apps.ControllerRevision:
     """With another number; tried again on a conflict."""
 
     async def write(current: apps.ControllerRevision) -> apps.ControllerRevision:
@@ -42,5 +45,5 @@ async def renumber(client: Client, revision: apps.ControllerRevision, number: in
 
     meta = revision.metadata
     return await retry_on_conflict(
-        write, revision, lambda: client.get(apps.ControllerRevision, meta.name, meta.namespace)
+        write, revision, lambda: client.get(apps.ControllerRevision, meta.name, meta.namespace), clock
     )

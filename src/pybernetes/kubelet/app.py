@@ -88,7 +88,7 @@ class Kubelet:
         self._now = now = now or whole_seconds(self._clock)
         self._machine = machine or read_machine(options.root_dir)
         self._recorder = recorder or Recorder(client, options.hostname_override, self._clock)
-        self._cluster = cluster or APICluster(client, self._recorder, services)
+        self._cluster = cluster or APICluster(client, self._recorder, services, self._clock)
         self._mirrors = static.MirrorCluster(client, self._cluster, lambda: self.keeper.node)
         self._files = static.PodFiles(options.pod_manifest_path, options.hostname_override, now)
         self.keeper = NodeKeeper(client, self._recorder, self._facts, self._clock, now, options.status_seconds)

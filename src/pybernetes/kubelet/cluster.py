@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import authentication_v1 as authentication
 from pybernetes.api.types import core_v1 as core
@@ -25,8 +26,10 @@ MASTER_SERVICE = "kubernetes"  # its variables reach pods of every namespace
 class APICluster:
     """Implements worker.Cluster on a client."""
 
-    def __init__(self, client: Client, recorder: Recorder, services: Informer[core.Service] | None) -> None:
-        self._client, self._recorder, self._services = client, recorder, services
+    def __init__(
+        self, client: Client, recorder: Recorder, services: Informer[core.Service] | None, clock: Clock
+    ) -> None:
+        self._client, self._recorder, self._services, self._clock = client, recorder, services, clock
         self._versions: dict[str, str] = {}  # the newest resource version by uid that a write of ours made
 
     async def set_status(self, pod: core.Pod, status: core.PodStatus) -> None:
@@ -45,7 +48,7 @@ class APICluster:
             return fresh
 
         try:
-            await retry_on_conflict(write, pod, read)
+            await retry_on_conflict(write, pod, read, self._clock)
         except StatusError as error:
             if error.code != 404:
                 raise

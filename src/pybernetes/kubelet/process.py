@@ -49,7 +49,7 @@ async def assemble(
     if runtime.restrictions():
         logger.warning(runtime.restrictions())
     recorder = Recorder(client, options.hostname_override)
-    cluster = APICluster(client, recorder, informers.informer(core.Service))
+    cluster = APICluster(client, recorder, informers.informer(core.Service), RealClock())
     allocatable = n.allocatable(n.NodeFacts(options.hostname_override, options.node_ip, machine))
     volumes = VolumeManager(
         options.root_dir,

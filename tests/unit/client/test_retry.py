@@ -30,7 +30,7 @@ def played(answers: list[StatusError | str], backoff: Backoff) -> tuple[list[str
 
     async def main() -> str | StatusError:
         clock = VirtualClock()
-        work = asyncio.ensure_future(retry_on_conflict(write, "k", read, backoff, clock))
+        work = asyncio.ensure_future(retry_on_conflict(write, "k", read, clock, backoff))
         for _ in range(10):
             await clock.advance(1.0)
         try:

@@ -135,4 +135,4 @@ class CronJobController(Controller):
 
         # On a conflict, too: a job was started already, and that must not be forgotten.
         known: batch.CronJob | None = cj
-        await retry_on_conflict(write, known, lambda: self._fresh(cj))
+        await retry_on_conflict(write, known, lambda: self._fresh(cj), self.context.clock)

@@ -220,7 +220,7 @@ class DaemonSetsController(Controller):
             return await self._make_revision(ds, number), old
         current = same[-1]
         if current.revision < number:
-            current = await history.renumber(self.client, current, number)
+            current = await history.renumber(self.client, current, number, self.context.clock)
         return current, old
 
     async def _make_revision(self, ds: apps.DaemonSet, number: int) -> apps.ControllerRevision:

@@ -310,7 +310,7 @@ class GarbageCollector(Controller):
             return await self._live(resource, node.name, node.namespace)
 
         try:
-            await retry_on_conflict(write, await read(), read)
+            await retry_on_conflict(write, await read(), read, self.context.clock)
         except StatusError as error:
             if error.code != 404:
                 raise

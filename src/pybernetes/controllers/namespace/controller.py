@@ -83,7 +83,7 @@ class NamespaceController(Controller):
 
         try:
             return await retry_on_conflict(
-                write, namespace, lambda: self.client.get(core.Namespace, namespace.metadata.name)
+                write, namespace, lambda: self.client.get(core.Namespace, namespace.metadata.name), self.context.clock
             )
         except StatusError as error:
             if error.code != 404:

@@ -228,7 +228,9 @@ class SetController(Controller, Generic[W]):
                 await self.client.update(wanted, "status")
 
         meta = obj.metadata
-        await retry_on_conflict(write, obj, lambda: self.client.get(self.kind, meta.name, meta.namespace), AT_ONCE)
+        await retry_on_conflict(
+            write, obj, lambda: self.client.get(self.kind, meta.name, meta.namespace), self.context.clock, AT_ONCE
+        )
 
 
 class ReplicaSetController(SetController[apps.ReplicaSet]):

@@ -205,7 +205,9 @@ class StatefulSetController(Controller):
     ) -> apps.ControllerRevision:
         found, number = plan.choose_revisions(ss, revisions, lambda r: holds(r, ss.spec.template))
         if found is not None:
-            return await history.renumber(self.client, found, number) if found.revision != number else found
+            if found.revision == number:
+                return found
+            return await history.renumber(self.client, found, number, self.context.clock)
         hashed = revision_hash(data_of(ss.spec.template), ss.status.collision_count)
         try:
             return await history.create(self.client, new_revision(ss, plan.HASH_LABEL, hashed, number), ss)

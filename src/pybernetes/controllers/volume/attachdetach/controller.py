@@ -237,7 +237,7 @@ class AttachDetachController(Controller):
                 await self.client.patch(core.Node, name, "", patch, subresource="status")
 
         try:
-            await retry_on_conflict(write, known, lambda: self.client.get(core.Node, name))
+            await retry_on_conflict(write, known, lambda: self.client.get(core.Node, name), self.context.clock)
         except StatusError as error:
             if error.code != 404:
                 raise
