@@ -81,11 +81,6 @@ def invalid(path: Path, value: Any, detail: str) -> FieldError:
     return FieldError("FieldValueInvalid", path.text, _with(f"Invalid value: {quote(value)}", detail))
 
 
-def type_invalid(path: Path, value: Any, detail: str) -> FieldError:
-    """The value has the wrong type."""
-    return FieldError("FieldValueTypeInvalid", path.text, _with(f"Invalid value: {quote(value)}", detail))
-
-
 def not_supported(path: Path, value: Any, valid: Sequence[str]) -> FieldError:
     """The value is none of the enumerated ones, which are named in the order given."""
     detail = f"supported values: {', '.join(quote(v) for v in valid)}" if valid else ""

@@ -169,9 +169,6 @@ class Resource:
         False  # a deletion is answered with the object, not a Status (upstream: ReturnDeletedObject)
     )
     default_propagation: Literal["background", "orphan"] = "background"
-    answer: Callable[..., Any] | None = (
-        None  # for create-only reviews: given the server's services at assembly; see apiserver/reviews
-    )
 
     _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 

@@ -52,18 +52,6 @@ class Reader(Protocol):
         ...
 
 
-class Writer(Protocol):
-    """The registry used from inside: defaults and validation apply, authorization and admission do not."""
-
-    async def create(self, resource: Resource, obj: Object, namespace: str = "") -> Object: ...
-
-    async def update(self, resource: Resource, obj: Object, namespace: str = "") -> Object:
-        """With the resource version of `obj` as precondition; StatusError conflict."""
-        ...
-
-    async def delete(self, resource: Resource, name: str, namespace: str = "") -> None: ...
-
-
 class Authenticator(Protocol):
     """Says who asks, by a whole request (upstream: authenticator.Request). Asynchronous, for some ask another server; the
     others answer without giving way to other tasks."""

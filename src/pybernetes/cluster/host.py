@@ -117,9 +117,3 @@ def docker_version(endpoint: str) -> str:
         return str(json.loads(answer.partition(b"\r\n\r\n")[2])["Version"])
     except (OSError, ValueError, LookupError):
         return ""
-
-
-def docker_refused(endpoint: str) -> bool:
-    """Whether there is a daemon that this user may not talk to."""
-    path = endpoint.removeprefix("unix://")
-    return os.path.exists(path) and not os.access(path, os.W_OK)

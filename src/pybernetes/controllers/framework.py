@@ -227,12 +227,6 @@ class Expectations:
         """Sets what is expected; deletions are uids."""
         self._entries[key] = _Expected(additions, set(deletions), self._clock.monotonic())
 
-    def raise_by(self, key: Hashable, additions: int = 0, deletions: Iterable[str] = ()) -> None:
-        """Expects so much more than before; deletions are uids."""
-        entry = self._entries.setdefault(key, _Expected(0, set(), self._clock.monotonic()))
-        entry.additions += additions
-        entry.deletions.update(deletions)
-
     def created(self, key: Hashable, count: int = 1) -> None:
         """Creations were seen, or will not happen."""
         entry = self._entries.get(key)

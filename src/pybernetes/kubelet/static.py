@@ -31,8 +31,6 @@ from .machine.events import Event
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".yaml", ".yml", ".json")
-
 
 def is_mirror(pod: core.Pod) -> bool:
     return MIRROR_POD_ANNOTATION in pod.metadata.annotations

@@ -37,8 +37,6 @@ class Event(Enum):
 
 Hint = Callable[["PodInfo", Any, Any], bool]  # (the waiting pod, old object, new object) -> whether to try it again
 
-NODE_CHANGES = (Event.NODE_ADD, Event.NODE_ALLOCATABLE, Event.NODE_LABELS, Event.NODE_TAINTS)
-
 
 def on(*events: Event, hint: Hint | None = None) -> Mapping[Event, Hint | None]:
     """The same hint for several events."""

@@ -19,7 +19,6 @@ from .types import Image, RuntimeFailure
 
 logger = logging.getLogger(__name__)
 
-DOCKER_HUB = ("index.docker.io/v1/", "docker.io")
 DOCKER_CONFIG_JSON, DOCKER_CONFIG = ".dockerconfigjson", ".dockercfg"
 # A reference: [host[:port]/]path[:tag][@digest] (distribution/reference).
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
