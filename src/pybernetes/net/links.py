@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,18 @@ def _setns(descriptor: int) -> None:
     if libc.setns(descriptor, CLONE_NEWNET) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"entering a network namespace: {os.strerror(number)}")
+
+
+@contextmanager
+def _unless(*numbers: int) -> Iterator[None]:
+    """These answers of the kernel are no errors."""
+    from pyroute2 import NetlinkError
+
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code not in numbers:
+            raise
 
 
 class Netlink:
@@ -110,8 +123,8 @@ class Netlink:
             route.brport("set", index=index, mode=HAIRPIN)
 
     def delete(self, index: int) -> None:
-        """A link, and the other end of it."""
-        with self._route() as route:
+        """A link, and the other end of it. One that is gone is no error: a veth goes with its namespace, at the kernel's leisure."""
+        with self._route() as route, _unless(errno.ENODEV):
             route.link("del", index=index)
 
     def members(self, bridge: int) -> list[str]:
@@ -133,7 +146,8 @@ class Netlink:
             route.addr("add", index=index, address=address, prefixlen=prefix)
 
     def delete_address(self, index: int, address: str, prefix: int) -> None:
-        with self._route() as route:
+        """One that is gone is no error."""
+        with self._route() as route, _unless(errno.ENODEV, errno.EADDRNOTAVAIL):
             route.addr("del", index=index, address=address, prefixlen=prefix)
 
     def add_default_route(self, gateway: str) -> None:
