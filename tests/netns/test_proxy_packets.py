@@ -178,7 +178,9 @@ def test_cluster_ip_node_port_and_external_ip(network: Network, tmp_path: Path) 
         assert network.askers(network.node, "10.96.20.1", 80) == {"a", "b"}
         assert network.askers(outside, NODE_IP, 30080) == {"a", "b"}
         assert network.askers(network.node, "127.0.0.1", 30080) == {"a", "b"}
-        assert network.askers(outside, "198.51.100.7", 80) == {"a", "b"}
+        # An external address works from everywhere, this node itself and pods that are its endpoints included.
+        for where in (outside, network.node, network.pods["a"]):
+            assert network.askers(where, "198.51.100.7", 80) == {"a", "b"}
         # Pods see each other's address, others are masqueraded.
         seen = {network.ask(network.pods["a"], "10.96.20.1", 80) for _ in range(24)}
         assert f"b {PODS['a']}" in seen
@@ -243,6 +245,8 @@ def test_local_policies_keep_the_client_address_and_tell_the_balancer(network: N
             def local_only() -> None:
                 for address, port in ((NODE_IP, 30081), ("198.51.100.8", 80)):
                     assert {network.ask(network.client, address, port) for _ in range(12)} == {f"a {CLIENT_IP}"}
+                # Whoever is on this node comes as if from the balancer: to any endpoint.
+                assert network.askers(network.node, "198.51.100.8", 80) == {"a", "b"}
                 assert network.askers(network.pods["b"], "10.96.20.2", 80) == {"a"}
                 code, body = network.node.inside(health)
                 assert code == 200 and b'"localEndpoints": 1' in body

@@ -99,7 +99,7 @@ async def _backends(mode: Mode, metrics: Metrics) -> list[Backend]:
 
 
 def _prepare(chosen: Settings, sysctl: Any) -> None:
-    if chosen.localhost_node_ports:
+    if chosen.node_ports_on_loopback:
         sysctl.ensure(sysctl.ROUTE_LOCALNET, 1)
     if sysctl.read(sysctl.BRIDGE_CALLS) != 1:
         _log.info("Missing br-netfilter module or unset br-nf-call-iptables, proxy may not work as intended")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,7 @@ from .options import Settings
 
 _log = logging.getLogger(__name__)
 
+MOST_TRIGGERS = 10_000  # changes whose latency is still to be told: they wait as long as the kernel refuses the rules
 BURST = 2  # upstream's BoundedFrequencyRunner: a service and its endpoints are both written at once
 SELECTOR = f"!{LABEL_SERVICE_PROXY_NAME},!{IS_HEADLESS_SERVICE}"
 
@@ -81,7 +83,7 @@ class ProxyServer:
         self._services_of: dict[str, dict[ServiceKey, list[ServicePort]]] = {b.family: {} for b in backends}
         self._changes: dict[str, dict[ServiceKey, Change]] = {b.family: {} for b in backends}
         self._changed = asyncio.Event()
-        self._triggers: list[datetime] = []
+        self._triggers: deque[datetime] = deque(maxlen=MOST_TRIGGERS)
         self._started = clock.now()
         self._where = Where(settings.node)
         self._services.add_handler(self._on_service)
@@ -235,29 +237,38 @@ class ProxyServer:
         node = self._nodes.get(settings.node)
         if settings.detect_local_mode == "NodeCIDR" and node is not None:
             cidr = next((c for c in node.spec.pod_cidrs if (":" in c) == (family == "IPv6")), "")
+        localhost = family == "IPv4" and settings.node_ports_on_loopback
+        addresses = self._node_port_addresses(family)
         return Options(
             cluster_cidr=cidr,
             masquerade_all=settings.masquerade_all,
             masquerade_bit=settings.masquerade_bit,
-            node_port_addresses=tuple(self._node_port_addresses(family)),
+            node_port_addresses=None
+            if addresses is None
+            else tuple(a for a in addresses if localhost or not ipaddress.ip_address(a).is_loopback),
             pod_interface=settings.pod_interface,
-            localhost_node_ports=settings.localhost_node_ports,
+            localhost_node_ports=localhost,
+            node_ip=next(iter(self._internal_addresses(family)), ""),
         )
 
-    def _node_port_addresses(self, family: str) -> list[str]:
-        """This node's addresses for node ports; none: all of them."""
-        wanted = self._settings.node_port_addresses
-        if not wanted:
-            return []
-        if wanted == ("primary",):
-            node = self._nodes.get(self._settings.node)
-            found = [a.address for a in node.status.addresses if a.type == "InternalIP"] if node is not None else []
-        else:
-            networks: list[Any] = [ipaddress.ip_network(cidr) for cidr in wanted]
-            if any(network.prefixlen == 0 and (network.version == 6) == (family == "IPv6") for network in networks):
-                return []
-            found = [a for a in self._local_addresses() if any(ipaddress.ip_address(a) in n for n in networks)]
-        return sorted(address for address in found if (":" in address) == (family == "IPv6"))
+    def _internal_addresses(self, family: str) -> list[str]:
+        """Of the Node."""
+        node = self._nodes.get(self._settings.node)
+        addresses = [a.address for a in node.status.addresses if a.type == "InternalIP"] if node is not None else []
+        return [address for address in addresses if (":" in address) == (family == "IPv6")]
+
+    def _node_port_addresses(self, family: str) -> list[str] | None:
+        """This node's addresses for node ports; None for all of them."""
+        given = self._settings.node_port_addresses
+        if not given:
+            return None
+        if given == ("primary",):
+            return sorted(self._internal_addresses(family))
+        networks: list[Any] = [ipaddress.ip_network(cidr) for cidr in given]
+        if any(network.prefixlen == 0 and (network.version == 6) == (family == "IPv6") for network in networks):
+            return None
+        local = [a for a in self._local_addresses() if any(ipaddress.ip_address(a) in n for n in networks)]
+        return sorted(address for address in local if (":" in address) == (family == "IPv6"))
 
 
 def _service_of(endpoint_slice: discovery_v1.EndpointSlice) -> list[str]:

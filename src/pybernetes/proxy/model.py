@@ -54,9 +54,41 @@ class ServicePort:
         return f"{self.namespace}/{self.service}:{self.name}" if self.name else f"{self.namespace}/{self.service}"
 
     @property
+    def has_endpoints(self) -> bool:
+        """Whether there are any, on whatever node."""
+        return bool(self.endpoints)
+
+    @property
+    def externally_accessible(self) -> bool:
+        """By an address or a node port beside the cluster IP."""
+        return bool(self.node_port or self.external_ips or self.ingress_ips)
+
+    @property
+    def uses_cluster_endpoints(self) -> bool:
+        """With policy Local too, where it is externally accessible: pods and this node itself are bound by no external policy."""
+        return not self.internal_local or self.externally_accessible
+
+    @property
+    def uses_local_endpoints(self) -> bool:
+        """Whether some policy is Local."""
+        return self.internal_local or (self.local_only and self.externally_accessible)
+
+    @property
+    def internal_endpoints(self) -> tuple[Endpoint, ...]:
+        """For traffic to the cluster IP."""
+        return self.local_endpoints if self.internal_local else self.endpoints
+
+    @property
+    def external_endpoints(self) -> tuple[Endpoint, ...]:
+        """For traffic from outside to other addresses and node ports."""
+        return self.local_endpoints if self.local_only else self.endpoints
+
+    @property
     def all_endpoints(self) -> tuple[Endpoint, ...]:
-        """Whatever some policy may send to, in order of address."""
-        if not (self.local_only or self.internal_local) or set(self.local_endpoints) <= set(self.endpoints):
+        """Whatever some policy may send to, in order of address (upstream: CategorizeEndpoints)."""
+        if not self.uses_cluster_endpoints:
+            return self.local_endpoints
+        if not self.uses_local_endpoints or set(self.local_endpoints) <= set(self.endpoints):
             return self.endpoints
         return tuple(sorted({*self.endpoints, *self.local_endpoints}, key=str))
 

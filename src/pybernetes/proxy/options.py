@@ -142,6 +142,15 @@ class Settings:
     oom_score_adj: int
     conntrack: Conntrack = field(default_factory=Conntrack)
 
+    @property
+    def node_ports_on_loopback(self) -> bool:
+        """Whether node ports are to answer on 127.0.0.1, for which the kernel must route that network."""
+        networks = [ipaddress.ip_network(cidr) for cidr in self.node_port_addresses if cidr != "primary"]
+        asked = not self.node_port_addresses or any(
+            n.version == 4 and (n.prefixlen == 0 or n.network_address.is_loopback) for n in networks
+        )
+        return self.localhost_node_ports and asked
+
     def cluster_cidr(self, family: str) -> str:
         """The pods' range of a family, "" if there is none."""
         return next((c for c in self.cluster_cidrs if (":" in c) == (family == "IPv6")), "")

@@ -13,6 +13,7 @@ PROC = Path("/proc/sys")
 ROUTE_LOCALNET = "net/ipv4/conf/all/route_localnet"
 BRIDGE_CALLS = "net/bridge/bridge-nf-call-iptables"
 NETFILTER = "net/netfilter/"
+TCP_BE_LIBERAL = NETFILTER + "nf_conntrack_tcp_be_liberal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,14 @@ class Conntrack:
 
 def settings(conntrack: Conntrack) -> dict[str, int]:
     """Path below /proc/sys -> value, for all but nf_conntrack_max, which is only ever raised."""
-    wanted = {
+    values = {
         "nf_conntrack_tcp_timeout_established": int(conntrack.tcp_established),
         "nf_conntrack_tcp_timeout_close_wait": int(conntrack.tcp_close_wait),
         "nf_conntrack_tcp_be_liberal": int(conntrack.tcp_be_liberal),
         "nf_conntrack_udp_timeout": int(conntrack.udp),
         "nf_conntrack_udp_timeout_stream": int(conntrack.udp_stream),
     }
-    return {NETFILTER + name: value for name, value in wanted.items() if value > 0}
+    return {NETFILTER + name: value for name, value in values.items() if value > 0}
 
 
 def apply(conntrack: Conntrack, root: Path = PROC) -> None:

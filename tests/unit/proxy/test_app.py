@@ -151,7 +151,11 @@ def test_addresses_for_node_ports() -> None:
         setting.client.put(node())
         setting.client.put(service(clusterIP="10.96.20.1", type="NodePort", ports=ports))
         setting.sync()
-        lines = [line for line in setting.four.restored[0].splitlines() if line.endswith("-j KUBE-NODEPORTS")]
+        lines = [
+            line
+            for line in setting.four.restored[0].splitlines()
+            if line.startswith("-A KUBE-SERVICES") and line.endswith("-j KUBE-NODEPORTS")
+        ]
         assert len(lines) == len(expected)
         assert all(part in line for part, line in zip(expected, lines, strict=True))
 

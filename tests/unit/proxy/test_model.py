@@ -2,7 +2,8 @@
 
 import pytest
 
-from pybernetes.proxy.backends.iptables.rules import Options, desired
+from pybernetes.proxy.backends.iptables.rules import Options
+from pybernetes.proxy.backends.iptables.ruleset import desired
 from pybernetes.proxy.model import Where, service_ports
 
 from .objects import at, port, service, slice_of
@@ -37,7 +38,11 @@ def test_local_endpoints_may_be_the_last_ones_here() -> None:
     (found,) = service_ports([service(clusterIP="10.96.0.1", internalTrafficPolicy="Local")], slices, "node1")
     assert [e.ip for e in found.endpoints] == ["1.0.0.2"]
     assert [e.ip for e in found.local_endpoints] == ["1.0.0.1"]
-    assert [e.ip for e in found.all_endpoints] == ["1.0.0.1", "1.0.0.2"]
+    assert [e.ip for e in found.all_endpoints] == ["1.0.0.1"], "nobody is sent to another node"
+    spec = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]}
+    external = service(clusterIP="10.96.0.1", internalTrafficPolicy="Local", **spec)
+    (found,) = service_ports([external], slices, "node1")
+    assert [e.ip for e in found.all_endpoints] == ["1.0.0.1", "1.0.0.2"], "but those who come by the node port"
 
 
 def test_families() -> None:
@@ -67,5 +72,6 @@ def test_an_internal_policy_without_endpoints_here_drops() -> None:
 
 
 def test_pods_known_by_their_interface() -> None:
-    rules = desired([port("web", "1.0.0.2")], Options(pod_interface="cni0")).nat["KUBE-SERVICES"]
+    nat = desired([port("web", "1.0.0.2")], Options(pod_interface="cni0")).nat
+    rules = next(rules for chain, rules in nat.items() if chain.startswith("KUBE-SVC-"))
     assert rules[0].startswith("-d 10.96.20.1/32 ! -i cni0 -p tcp")

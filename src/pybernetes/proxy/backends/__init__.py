@@ -30,9 +30,10 @@ class Options:
     cluster_cidr: str = ""
     masquerade_all: bool = False
     masquerade_bit: int = 14
-    node_port_addresses: tuple[str, ...] = ()  # this node's addresses in --nodeport-addresses; empty: all
+    node_port_addresses: tuple[str, ...] | None = None  # this node's addresses in --nodeport-addresses; None: all
     pod_interface: str = ""  # instead of the CIDR: pods' traffic comes in here ("cni0", or with a prefix "veth+")
     localhost_node_ports: bool = True
+    node_ip: str = ""  # this node's own address, "" where it is not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,83 +3,113 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.net.iptables import IPTables
 from pybernetes.net.programs import ProgramError
 
-from ... import conntrack
+from ... import conntrack, sysctl
 from ...metrics import Metrics
-from ...model import ServicePort, sort_key
 from .. import Backend, BackendError, Changes, Options, Services
 from . import rules
-from .rules import Desired, desired
-from .tables import State, Tables, has_own, outcome, parse, plan, removal
+from .rules import count_endpoints
+from .ruleset import Desired, RuleSet
+from .tables import State, Tables, apply, has_own, parse, plan, removal
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What this machine's iptables can do and its kernel is set to."""
+
+    random_fully: bool = True
+    conntrack_tcp_liberal: bool = False
 
 
 class IPTablesBackend:
     """See `Backend`. What the kernel has is remembered, and read again when asked."""
 
     def __init__(
-        self, family: str, tables: Tables, metrics: Metrics, *, random_fully: bool = True, clock: Clock | None = None
+        self, family: str, tables: Tables, metrics: Metrics, machine: Machine | None = None, clock: Clock | None = None
     ) -> None:
         self.family = family
         self._tables, self._metrics, self._clock = tables, metrics, clock or RealClock()
-        self._random_fully = random_fully
+        self._machine = machine or Machine()
         self._current: State | None = None
-        self._options: Options | None = None  # of the last sync
+        self._rules: RuleSet | None = None  # of the last sync
+        self._endpoints = 0
         self._used = family == "IPv4"  # a cluster without IPv6 services pays nothing for it
 
     async def sync(self, changes: Changes, services: Services, options: Options, *, reread: bool) -> bool:
         """See `Backend`."""
-        full = reread or self._current is None
         if self._current is not None and not self._used and not services:
             return True
-        if not full and not changes and options == self._options:
-            return True
         started = self._clock.monotonic()
-        ports = sorted((port for own in services.values() for port in own), key=sort_key)
-        wanted = desired(ports, self._rule_options(options))
+        touched = self._rebuild(changes, services, options)
+        if touched is not None and not touched and not reread:
+            return True
+        assert self._rules is not None, "just made"
+        full = reread or touched is None
         try:
-            await self._apply(wanted, bool(ports), full)
+            await self._apply(self._rules.desired, bool(services), reread, None if full else touched)
         except ProgramError as error:
-            self._current = None
+            self._current = self._rules = None
             self._metrics.failures.inc(self.family)
             _log.error("Failed to sync %s rules: %s", self.family, error)
             return False
-        self._options = options
         if self._used:
             await conntrack.forget(conntrack.stale_flows(changes))
-            self._observe(ports, wanted, full, self._clock.monotonic() - started)
+            self._observe(services, self._rules, full, self._clock.monotonic() - started)
         return True
+
+    def _rebuild(self, changes: Changes, services: Services, options: Options) -> set[str] | None:
+        """Brings the rule set up to date; the chains that may differ now, or None for all of them."""
+        if self._rules is None or self._current is None:
+            self._endpoints = sum(count_endpoints(own) for own in services.values())
+        else:
+            self._endpoints += sum(count_endpoints(c.after) - count_endpoints(c.before) for c in changes.values())
+        chosen = self._rule_options(options)
+        if self._rules is None or self._current is None or self._rules.options != chosen:
+            self._rules = RuleSet(chosen)
+            self._rules.replace((), (port for own in services.values() for port in own))
+            return None
+        if not changes:
+            return set()
+        before = [port for change in changes.values() for port in change.before]
+        after = [port for change in changes.values() for port in change.after]
+        return self._rules.replace(before, after)
 
     def _rule_options(self, options: Options) -> rules.Options:
         flags = {field.name: getattr(options, field.name) for field in fields(Options)}
-        flags["localhost_node_ports"] = options.localhost_node_ports and self.family == "IPv4"
-        return rules.Options(**flags, family=self.family, random_fully=self._random_fully)
+        return rules.Options(
+            **flags,
+            family=self.family,
+            large_cluster=self._endpoints > rules.LARGE_CLUSTER_ENDPOINTS,
+            random_fully=self._machine.random_fully,
+            conntrack_tcp_liberal=self._machine.conntrack_tcp_liberal,
+        )
 
-    async def _apply(self, wanted: Desired, served: bool, full: bool) -> None:
-        current = parse(await self._tables.save()) if full or self._current is None else self._current
-        self._used = self._used or served or has_own(current)
+    async def _apply(self, desired: Desired, served: bool, reread: bool, touched: set[str] | None) -> None:
+        if reread or self._current is None:
+            self._current = parse(await self._tables.save())
+        self._used = self._used or served or has_own(self._current)
         if not self._used:
-            self._current = current
             return
-        text = plan(current, wanted.tables)
+        text = plan(self._current, desired.tables, touched=touched)
         if text:
             _log.debug("%s: %d lines of changes", self.family, text.count("\n"))
             await self._tables.restore(text)
-        self._current = outcome(current, wanted.tables) if text else current
+            apply(self._current, desired.tables, touched=touched)
 
-    def _observe(self, ports: list[ServicePort], wanted: Desired, full: bool, seconds: float) -> None:
+    def _observe(self, services: Services, ruleset: RuleSet, full: bool, seconds: float) -> None:
         metrics = self._metrics
         metrics.duration.observe(seconds, self.family)
         (metrics.full if full else metrics.partial).observe(seconds, self.family)
-        for table, chains in wanted.tables.items():
-            metrics.rules.set(sum(map(len, chains.values())), table, self.family)
-        stranded = [p for p in ports if p.endpoints and not p.local_endpoints]
+        for table, size in ruleset.size.items():
+            metrics.rules.set(size, table, self.family)
+        stranded = [p for own in services.values() for p in own if p.has_endpoints and not p.local_endpoints]
         metrics.no_local.set(sum(p.internal_local for p in stranded), "internal", self.family)
         metrics.no_local.set(sum(p.local_only for p in stranded), "external", self.family)
 
@@ -107,12 +137,13 @@ class IPTablesMode:
             random_fully = await four.has_random_fully()
         except ProgramError as error:
             raise BackendError(str(error)) from error
-        made: list[Backend] = [IPTablesBackend("IPv4", four, metrics, random_fully=random_fully)]
+        machine = Machine(random_fully, conntrack_tcp_liberal=bool(sysctl.read(sysctl.TCP_BE_LIBERAL)))
+        backends: list[Backend] = [IPTablesBackend("IPv4", four, metrics, machine)]
         if six.present:
-            made.append(IPTablesBackend("IPv6", six, metrics, random_fully=random_fully))
+            backends.append(IPTablesBackend("IPv6", six, metrics, machine))
         else:
             _log.info("No IPv6 services: kernel or ip6tables has no support for IPv6")
-        return made
+        return backends
 
     async def remove(self, shared: bool) -> None:
         """Families are independent: what is refused in one does not keep the other."""

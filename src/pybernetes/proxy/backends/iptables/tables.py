@@ -5,17 +5,30 @@ All of it is pure; `net.iptables` runs the binaries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from .rules import CANARY, EXTERNAL, FORWARD, JUMPS, MARK_MASQ, NODEPORTS, POSTROUTING, SERVICES, Chains, Jump
+from .rules import (
+    CANARY,
+    EXTERNAL,
+    FIREWALL,
+    FORWARD,
+    JUMPS,
+    MARK_MASQ,
+    NODEPORTS,
+    POSTROUTING,
+    PROXY_FIREWALL,
+    SERVICES,
+    Chains,
+    Jump,
+)
 
 State = dict[str, Chains]  # chains of each table
 
-OWN_PREFIXES = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-FW-", "KUBE-XLB-", "KUBE-EXT-")
-# Chains that only the proxy fills; KUBE-FIREWALL and KUBE-MARK-DROP are the kubelet's too and stay at clean-up.
-OWN_CHAINS = frozenset({SERVICES, EXTERNAL, NODEPORTS, POSTROUTING, FORWARD, MARK_MASQ, CANARY, "KUBE-PROXY-FIREWALL"})
-SHARED_CHAINS = frozenset({"KUBE-FIREWALL", "KUBE-MARK-DROP"})
+OWN_PREFIXES = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-FW-", "KUBE-EXT-", "KUBE-XLB-")  # the last one until 1.23
+OWN_CHAINS = frozenset({SERVICES, EXTERNAL, NODEPORTS, POSTROUTING, FORWARD, MARK_MASQ, CANARY, PROXY_FIREWALL})
+# The kubelet makes them as well (the second one until 1.28): they stay at clean-up unless it goes, too.
+SHARED_CHAINS = frozenset({FIREWALL, "KUBE-MARK-DROP"})
 
 
 def parse(text: str) -> State:
@@ -33,22 +46,35 @@ def parse(text: str) -> State:
     return state
 
 
-def plan(current: State, desired: Mapping[str, Chains], jumps: Sequence[Jump] = JUMPS) -> str:
+def plan(
+    current: State,
+    desired: Mapping[str, Chains],
+    jumps: Sequence[Jump] = JUMPS,
+    touched: Collection[str] | None = None,
+) -> str:
     """Input for iptables-restore --noflush that makes `current` what is desired; "" where nothing differs.
 
-    Chains of services that are desired no longer are deleted; chains of others are left alone.
+    Chains of services that are desired no longer are deleted; chains of others are left alone. `touched` names the chains
+    that may differ (the rest is as desired, jumps too); None is all of them.
     """
-    return "".join(
-        _table(name, current.get(name, {}), chains, [(c, r) for t, c, r in jumps if t == name])
-        for name, chains in desired.items()
-    )
+    return "".join(_table(name, current.get(name, {}), chains, jumps, touched) for name, chains in desired.items())
 
 
-def _table(name: str, current: Chains, desired: Chains, jumps: list[tuple[str, str]]) -> str:
-    changed = [chain for chain, rules in desired.items() if current.get(chain) != rules]
-    stale = [chain for chain in current if chain.startswith(OWN_PREFIXES) and chain not in desired]
-    # Each is put at the top, so the last one goes first.
-    missing = [f"-I {chain} 1 {rule}" for chain, rule in reversed(jumps) if rule not in current.get(chain, ())]
+def _table(name: str, current: Chains, desired: Chains, jumps: Sequence[Jump], touched: Collection[str] | None) -> str:
+    stale: Iterable[str]
+    if touched is None:
+        changed = [chain for chain, rules in desired.items() if current.get(chain) != rules]
+        stale = _stale(current, desired, current)
+        # Each is put at the top, so the last one goes first.
+        missing = [
+            f"-I {chain} 1 {rule}"
+            for table, chain, rule in reversed(jumps)
+            if table == name and rule not in current.get(chain, ())
+        ]
+    else:
+        ordered = sorted(touched)
+        changed = [chain for chain in ordered if chain in desired and current.get(chain) != desired[chain]]
+        stale, missing = _stale(current, desired, ordered), []
     lines = [f":{chain} - [0:0]" for chain in (*changed, *stale)]
     lines += [f"-A {chain} {rule}" for chain in changed for rule in desired[chain]]
     lines += missing
@@ -56,19 +82,28 @@ def _table(name: str, current: Chains, desired: Chains, jumps: list[tuple[str, s
     return "\n".join([f"*{name}", *lines, "COMMIT", ""]) if lines else ""
 
 
-def outcome(current: State, desired: Mapping[str, Chains], jumps: Sequence[Jump] = JUMPS) -> State:
-    """What iptables-save would print after `plan` was applied, so that it need not be asked."""
-    state = {table: dict(chains) for table, chains in current.items()}
+def _stale(current: Chains, desired: Chains, chains: Iterable[str]) -> list[str]:
+    """Those of `chains` that are there for services and should not be."""
+    return [c for c in chains if c not in desired and c in current and c.startswith(OWN_PREFIXES)]
+
+
+def apply(
+    current: State,
+    desired: Mapping[str, Chains],
+    jumps: Sequence[Jump] = JUMPS,
+    touched: Collection[str] | None = None,
+) -> None:
+    """Makes `current` what iptables-save would print after `plan` was applied, so that it need not be asked."""
     for table, chains in desired.items():
-        mine = state.setdefault(table, {})
-        for chain in [c for c in mine if c.startswith(OWN_PREFIXES) and c not in chains]:
-            del mine[chain]
-        mine.update(chains)
-    for table, chain, rule in reversed(jumps):
-        rules = state[table].get(chain, [])
-        if rule not in rules:
-            state[table][chain] = [rule, *rules]
-    return state
+        state = current.setdefault(table, {})
+        for chain in _stale(state, chains, list(state) if touched is None else touched):
+            del state[chain]
+        state.update(chains if touched is None else {chain: chains[chain] for chain in touched if chain in chains})
+    if touched is None:
+        for table, chain, rule in reversed(jumps):
+            rules = current[table].get(chain, [])
+            if rule not in rules:
+                current[table][chain] = [rule, *rules]
 
 
 def has_own(state: State) -> bool:
