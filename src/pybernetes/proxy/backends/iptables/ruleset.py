@@ -64,14 +64,14 @@ class RuleSet:
         for port in before:
             old = self._ports.pop(sort_key(port), None)
             if old is not None:
-                touched |= old.chains.keys()
+                touched.update(old.chains)
                 self._own -= old.size
                 for chain in old.chains:
                     self.desired.nat.pop(chain, None)
         for port in after:
             new = port_rules(port, self.options)
             self._ports[sort_key(port)] = new
-            touched |= new.chains.keys()
+            touched.update(new.chains)
             self._own += new.size
             self.desired.nat.update(new.chains)
         self._share()
