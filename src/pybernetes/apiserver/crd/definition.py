@@ -16,7 +16,7 @@ from pybernetes.api.names import dns1123_subdomain_errors
 from ..kinds.admissionregistration import webhooks
 from ..kinds.validation import dns1035_label_errors, immutable
 from ..resource import Object
-from . import conditions, formats, jsonpath, names, regexp, schemarules, validations
+from . import conditions, formats, jsonpath, names, schemarules, validations
 
 Errors = list[FieldError]
 
@@ -379,10 +379,6 @@ def _odd(schema: Mapping[str, Any]) -> Iterable[str]:
     for rule in schema.get(schemarules.VALIDATIONS) or ():
         if not validations.enforced(rule, schema):
             yield f"a rule of x-kubernetes-validations is not enforced by this server: {rule.get('rule', '').strip()}"
-    try:
-        regexp.compiled(schema.get("pattern") or "")
-    except (regexp.Unsupported, regexp.RegexpError) as error:
-        yield f"a pattern is not enforced by this server: {error}"
 
 
 def _all(schema: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

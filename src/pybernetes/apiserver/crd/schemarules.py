@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pybernetes.api import field
+from pybernetes.api import field, goregexp
 from pybernetes.api.field import FieldError, Path
 
-from . import objectmeta, regexp, structural
+from . import objectmeta, structural
 from .structural import META, Structural
 from .values import NOWHERE, Rules
 
@@ -295,11 +295,9 @@ def _value_validation(schema: Schema, path: Path, *, skip_any: bool, skip_first:
 
 def _pattern(pattern: str, path: Path) -> Errors:
     try:
-        regexp.compiled(pattern)
-    except regexp.RegexpError as error:
+        goregexp.check(pattern)
+    except goregexp.RegexpError as error:
         return [field.invalid(path, pattern, f"must be a valid regular expression, but isn't: {error}")]
-    except regexp.Unsupported:
-        pass  # valid, only not checked here: `definition.warnings` says so
     return []
 
 

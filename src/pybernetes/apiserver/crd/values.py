@@ -10,9 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pybernetes.api import goregexp
 from pybernetes.api.field import FieldError, Path, invalid, not_supported, quote, required, too_long, too_many
 
-from . import formats, regexp
+from . import formats
 
 Errors = list[FieldError]
 Schema = Mapping[str, Any]
@@ -57,7 +58,7 @@ class Rules:
         self._nullable = bool(schema.get("nullable"))
         self._enum: Sequence[Any] | None = schema.get("enum") or None
         self._schema = schema
-        self._pattern = _pattern(schema.get("pattern") or "")
+        self._pattern: str = schema.get("pattern") or ""
         self._format = schema.get("format") or ""
         self._strings = bool(self._pattern) or self._format in formats.CHECKS or _any(schema, "minLength", "maxLength")
         self._numbers = _any(schema, "minimum", "maximum", "multipleOf")
@@ -160,8 +161,8 @@ class Rules:
             found.append(too_long(Path(name), most))
         if least is not None and len(value) < least:
             found.append(_fault(name, value, f"should be at least {least} chars long"))
-        if self._pattern is not None and not self._pattern.search(value):
-            found.append(_fault(name, value, f"should match '{schema['pattern']}'"))
+        if self._pattern and (pattern := _unmatched(self._pattern, value)):
+            found.append(_fault(name, value, f"should match '{pattern}'"))
         check = formats.CHECKS.get(self._format)
         if check is not None and not check(value):
             found.append(_fault(name, value, f"must be of type {self._format}: {quote(value)}"))
@@ -225,12 +226,12 @@ def _any(schema: Schema, *names: str) -> bool:
     return any(schema.get(name) is not None for name in names)
 
 
-def _pattern(text: str) -> Any:
-    """None for a pattern that Python cannot say: it is not checked, which its definition was warned of."""
+def _unmatched(pattern: str, value: str) -> str:
+    """What upstream names as the pattern that does not match; "" where it does. A definition of old times may hold a senseless one."""
     try:
-        return regexp.compiled(text) if text else None
-    except (regexp.RegexpError, regexp.Unsupported):
-        return None
+        return "" if goregexp.compile(pattern).search(value) else pattern
+    except goregexp.RegexpError as error:
+        return f"{pattern}, but pattern is invalid: {error}"
 
 
 def _multiple(value: float, step: float) -> bool:
