@@ -49,6 +49,12 @@ class Pattern:
         """Where all matches are that do not overlap (Go's FindAllStringIndex): an empty one next to a match is none."""
         return list(self._places(text))
 
+    def groups(self, text: str) -> list[str] | None:
+        """The leftmost match and its groups (Go's FindStringSubmatch): a group that took no part is ""."""
+        data = clean(text).encode()
+        spans = self._spans(data, 0)
+        return None if spans[0][0] < 0 else [data[low:high].decode() if low >= 0 else "" for low, high in spans]
+
     def _spans(self, data: bytes, start: int) -> list[tuple[int, int]]:
         """Of the leftmost match from there on and its groups, in bytes; (-1, -1) where there is none."""
         spans: list[tuple[int, int]] = self._re2.Match(self._unanchored, data, start, len(data))

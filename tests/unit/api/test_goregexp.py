@@ -240,3 +240,8 @@ def test_reading_costs_as_much_as_the_pattern_is_long() -> None:
     for part in ("(", "()", "[[:", "a{1", "(?i)", "a|", r"\Qa\E", "(?:a", r"\pL", "[^a]?", r"\x{41}", "x{2}y"):
         for few, many in pairwise(calls(part * number) for number in (100, 400, 1600)):
             assert many <= 4 * few + 100, part
+
+
+def test_groups_of_the_first_match() -> None:
+    assert goregexp.compile("(é)(x)?(b)|c").groups("aéb") == ["éb", "é", "", "b"]
+    assert goregexp.compile("x(y)").groups("a") is None

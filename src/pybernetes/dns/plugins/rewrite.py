@@ -6,11 +6,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from pybernetes.api import goregexp
+
 from ..corefile import Directive
 from ..plugin import BlockContext, Plugin
 from ..wire import Answer, Query, Record, absolute
 
 NAME = "rewrite"
+_GROUP = re.compile(r"\{([0-9]{1,3})\}")
 KINDS = ("exact", "prefix", "suffix", "substring", "regex")
 
 
@@ -65,7 +68,7 @@ def rule_of(directive: Directive) -> Rule:
         old, new = absolute(old), absolute(new)
     try:
         return Rule(_change(kind, old, new), stop)
-    except re.error as error:
+    except goregexp.RegexpError as error:
         raise directive.error(f"plugin/rewrite: invalid regular expression {old!r}: {error}") from None
 
 
@@ -78,13 +81,13 @@ def _change(kind: str, old: str, new: str) -> Callable[[str], str | None]:
         return lambda key: key[: len(key) - len(old)] + new if key.endswith(old) else None
     if kind == "substring":
         return lambda key: key.replace(old, new) if old in key else None
-    pattern = re.compile(old)
+    pattern = goregexp.compile(old)
 
     def by_pattern(key: str) -> str | None:
-        match = pattern.search(key)
-        if match is None:
+        groups = pattern.groups(key)
+        if groups is None:
             return None
-        return absolute(re.sub(r"\{(\d+)\}", lambda group: match[int(group[1])] or "", new))
+        return absolute(_GROUP.sub(lambda place: groups[int(place[1])] if int(place[1]) < len(groups) else "", new))
 
     return by_pattern
 
