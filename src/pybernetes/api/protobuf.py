@@ -11,9 +11,10 @@ import functools
 import json
 import struct
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
+
+from . import times
 
 MAGIC = b"k8s\x00"
 MAX_DEPTH = 100
@@ -26,7 +27,6 @@ _PACKAGES = {"": "core", "internal": "apiserverinternal"}
 # Kinds of every group-version, and those of v1 that belong to no group.
 _SHARED = ("WatchEvent", "ListOptions", "GetOptions", "DeleteOptions", "CreateOptions", "UpdateOptions", "PatchOptions")
 _UNVERSIONED = ("Status", "APIVersions", "APIGroupList", "APIGroup", "APIResourceList")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ProtobufError(ValueError):
@@ -75,8 +75,12 @@ def message_of(api_version: str, kind: str) -> str:
 
 def decode(data: bytes, into: str = "") -> dict[str, Any]:
     """The object as JSON-like data, apiVersion and kind included; `into` is the kind of one that names none (WatchEvent)."""
+    if not data:
+        raise ProtobufError("empty data")
     if not data.startswith(MAGIC):
         raise ProtobufError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+    if len(data) == len(MAGIC):
+        raise ProtobufError("empty body")
     api_version = kind = ""
     raw = b""
     for number, value in _fields(data[len(MAGIC) :]):
@@ -219,8 +223,8 @@ def _special(data: bytes, kind: str, depth: int) -> Any:
             return None
         parts = dict(_fields(data))
         nanos = _value(parts.get(2, 0), "int32", depth)
-        moment = _EPOCH + timedelta(seconds=_value(parts.get(1, 0), "int64", depth), microseconds=nanos // 1000)
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ" if short == "Time" else "%Y-%m-%dT%H:%M:%S.%fZ")
+        moment = times.since_epoch(_value(parts.get(1, 0), "int64", depth), nanos // 1000)
+        return times.format_time(moment) if short == "Time" else times.format_micro_time(moment)
     if kind == f"{META}FieldsV1":
         parts = dict(_fields(data))
         return json.loads(_bytes(parts[1])) if parts.get(1) else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pybernetes
+
+from .times import format_time
 
 KUBERNETES = "1.37.0"
 MINOR = KUBERNETES.rpartition(".")[0]  # 1.37, as in the user agents of probes
@@ -28,4 +30,4 @@ def build_date(written: str = _COMMITTED) -> str:
     """When it was committed, in UTC: 2026-01-02T03:04:05Z."""
     if written.startswith("$"):
         return NO_DATE
-    return datetime.fromisoformat(written).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_time(datetime.fromisoformat(written))

@@ -15,6 +15,7 @@ import yaml
 
 from pybernetes.api import types
 from pybernetes.api.errors import StatusError
+from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1
 from pybernetes.api.wellknown import (
@@ -58,7 +59,7 @@ def read(document: Any, node_name: str, path: str, now: datetime) -> core.Pod:
         **meta.annotations,
         CONFIG_HASH_ANNOTATION: uid,
         CONFIG_SOURCE_ANNOTATION: "file",
-        CONFIG_FIRST_SEEN_ANNOTATION: f"{now:%Y-%m-%dT%H:%M:%S.000000000Z}",
+        CONFIG_FIRST_SEEN_ANNOTATION: f"{format_time(now)[:-1]}.000000000Z",
     }
     pod.spec.node_name = node_name
     pod.spec.tolerations = [*pod.spec.tolerations, core.Toleration(operator="Exists", effect="NoExecute")]

@@ -14,6 +14,7 @@ import msgspec
 from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
 from pybernetes.api.quantity import Quantity
+from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 
 from .interfaces import Cgroups, Cluster, Images, PodNetwork, Prober, Runtime, Volumes
@@ -211,7 +212,7 @@ class PodWorker:
             attempt,
             node.cluster_dns.domain,
             dns.render(self._resolver),
-            f"{self._seen:%Y-%m-%dT%H:%M:%S.000000000Z}",
+            f"{format_time(self._seen)[:-1]}.000000000Z",
             node.pod_logs_dir,
         )
 

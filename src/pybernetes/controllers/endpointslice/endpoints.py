@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.api.pods import is_finished, is_ready, ready_since
+from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import ENDPOINTS_LAST_CHANGE_TRIGGER_TIME, IS_HEADLESS_SERVICE
 from pybernetes.client.types import Informer
@@ -260,6 +261,4 @@ class TriggerTimes:
 def annotate(annotations: dict[str, str], moment: datetime | None) -> dict[str, str]:
     """With the trigger time, or without an old one."""
     rest = {key: value for key, value in annotations.items() if key != ENDPOINTS_LAST_CHANGE_TRIGGER_TIME}
-    return (
-        rest if moment is None else {**rest, ENDPOINTS_LAST_CHANGE_TRIGGER_TIME: moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
-    )
+    return rest if moment is None else {**rest, ENDPOINTS_LAST_CHANGE_TRIGGER_TIME: format_time(moment)}

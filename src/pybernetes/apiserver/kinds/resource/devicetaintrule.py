@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pybernetes.api.field import Path
+from pybernetes.api.times import format_time
 
 from ...resource import Column, Errors, Object, Resource, Stamp
 from ..conditions import validate_conditions
@@ -30,7 +31,7 @@ def stamp(new: Object, old: Object | None, by: Stamp) -> None:
     if not by.subresource and (changed or not taint.get("timeAdded")):
         if old is None and taint.get("timeAdded"):
             return
-        taint["timeAdded"] = by.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        taint["timeAdded"] = format_time(by.now)
 
 
 def validate(rule: Object) -> Errors:
