@@ -7,28 +7,26 @@ upstream's types say ("x-go" in the definitions), quantities and times canonical
 from __future__ import annotations
 
 import functools
-import json
-from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC
 from importlib import resources
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
-from pybernetes.api import errors, times
+from pybernetes.api import errors, gosyntax
 from pybernetes.api.patch import FieldMerge
 from pybernetes.api.quantity import Quantity, QuantityError
 
 from .apply.schema import Schemas
 from .resource import Object, Resource
+from .schemawalker import INT_OR_STRING, MAX_STRICT_ERRORS, MICRO_TIME, QUANTITY, TIME, Refused, Walker, canonical_time
 
 Validation = Literal["Strict", "Warn", "Ignore"]
 Definition = dict[str, Any]
 
 _INT32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-MAX_UNKNOWN = 16  # field errors that one answer names
+SUMMARY = 30  # bytes of a body that is not understood, in the message
 
 
 class _Canonical:
@@ -36,7 +34,7 @@ class _Canonical:
 
     __slots__ = ("text",)
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str | None) -> None:
         self.text = text
 
 
@@ -53,10 +51,10 @@ class _MicroTime(_Canonical):
 
 
 _SCALARS: dict[str, Any] = {
-    "io.k8s.apimachinery.pkg.api.resource.Quantity": _Quantity,
-    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": int | str,
-    "io.k8s.apimachinery.pkg.apis.meta.v1.Time": _Time,
-    "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": _MicroTime,
+    QUANTITY: _Quantity,
+    INT_OR_STRING: _INT32 | str,
+    TIME: _Time,
+    MICRO_TIME: _MicroTime,
 }
 
 
@@ -72,8 +70,7 @@ def _decode_hook(kind: type, value: Any) -> Any:
         return _Quantity(_quantity(str(value)))
     if not isinstance(value, str):
         raise ValueError("must be a string")
-    moment = times.parse_time(value)
-    return kind(times.format_time(moment) if kind is _Time else times.format_micro_time(moment.astimezone(UTC)))
+    return kind(canonical_time(value, kind is _MicroTime))
 
 
 def _encode_hook(value: Any) -> Any:
@@ -145,7 +142,7 @@ class Types:
                 return kind | None, None
             zero = kind
         else:
-            scalar = int if kind in (_INT32, _INT64, int | str) else kind
+            scalar = int if kind in (_INT32, _INT64, _INT32 | str) else kind
             if written == "z":
                 return kind, scalar()
             zero = functools.partial(scalar)
@@ -167,7 +164,8 @@ class Types:
             case "array":
                 return list[self.of(schema.get("items", {}))]  # type: ignore[misc]  # a type made at run time
             case "object" if "additionalProperties" in schema:
-                return dict[str, self.of(schema["additionalProperties"])]  # type: ignore[misc]  # as above
+                below = self.of(schema["additionalProperties"])
+                return dict[str, below | None if below is _Time else below]  # type: ignore[valid-type]  # null: Go's zero time
             case "object":
                 return dict[str, Any]
         return Any
@@ -219,49 +217,35 @@ def _builtin_nodes() -> Schemas:
     return Schemas(definitions())
 
 
-def without_nulls(value: Any) -> Any:
-    """null stands for the zero value everywhere."""
-    if isinstance(value, dict):
-        return {k: without_nulls(v) for k, v in value.items() if v is not None}
-    return [without_nulls(v) for v in value] if isinstance(value, list) else value
-
-
-class _Pairs(dict[str, Any]):
-    """An object that remembers which of its keys were there twice."""
-
-    twice: tuple[str, ...] = ()
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
-    made = _Pairs(pairs)
-    if len(made) < len(pairs):
-        counted = Counter(name for name, _ in pairs)
-        made.twice = tuple(name for name in made if counted[name] > 1)
-    return made
-
-
-def duplicates(body: bytes) -> list[str]:
-    """`duplicate field "a.b"` for each field that a JSON body sets twice.
+def has_duplicates(body: bytes) -> bool:
+    """Whether a JSON body, which must be readable, sets a field twice.
 
     Decoding keeps the last and does not tell. So the body is decoded and encoded again in C: where that has as many colons
     after quotes as the body, nothing was there twice. Only else the slow way is gone. (That costs 1 µs for a small object;
-    to decode once, untyped, and convert that was tried, and is slower.)
+    to decode once, untyped, and convert that was tried, and is slower.) True also where spaces stand before colons.
     """
-    if msgspec.json.encode(msgspec.json.decode(body)).count(b'":') == body.count(b'":'):
-        return []
-    found: list[str] = []
+    return msgspec.json.encode(msgspec.json.decode(body)).count(b'":') != body.count(b'":')
 
-    def walk(value: Any, path: str) -> None:
-        if isinstance(value, _Pairs):
-            found.extend(f'duplicate field "{path}{name}"' for name in value.twice)
-            for name, item in value.items():
-                walk(item, f"{path}{name}.")
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                walk(item, f"{path[:-1]}[{index}].")
 
-    walk(json.loads(body, object_pairs_hook=_pairs), "")
-    return found
+def unreadable(body: bytes, kind: str, why: str) -> errors.StatusError:
+    """400 for a body that does not even say what it is (upstream: handlers/rest.go transformDecodeError)."""
+    return errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({_summary(body)})")
+
+
+def _summary(body: bytes) -> str:
+    if not body:
+        return "<empty>"
+    start, rest = body[:SUMMARY], " ..." if len(body) > SUMMARY else ""
+    return (start.decode("utf-8", "go-replace") if body.startswith(b"{") else start.hex()) + rest
+
+
+def read_json(body: bytes, kind: str) -> Any:
+    """A body that the fast decoder refuses, as Go reads it (`gosyntax.read`). StatusError 400 for what is no JSON."""
+    try:
+        return gosyntax.read(body)
+    except (ValueError, RecursionError):
+        words = gosyntax.syntax_error(body)
+        raise unreadable(body, kind, f"couldn't get version/kind; json parse error: {words}") from None
 
 
 class CompiledSchema:
@@ -283,182 +267,55 @@ class CompiledSchema:
 
     def decode(self, body: bytes, validation: Validation = "Warn") -> tuple[Object, list[str]]:
         """The object and warnings. StatusError 400 for what cannot be read."""
-        if body.strip() == b"null":  # to Go an empty object
-            body = b"{}"
         try:
             plain = self._plain(self._decoder.decode(body))
-            twice = [] if validation == "Ignore" else duplicates(body)
-            return plain, self._strict(twice, validation) if twice else twice
-        except msgspec.ValidationError:
-            pass
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise self._malformed(error) from None
+            if validation == "Ignore" or not has_duplicates(body):
+                return plain, []
+        except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # the slow way finds the words, or knows better
+        return self._explain(read_json(body, self._kind), validation, whole_floats=False)
+
+    def normalize(
+        self, document: Any, validation: Validation = "Ignore", whole_floats: bool = True
+    ) -> tuple[Object, list[str]]:
+        """As decode, for what is decoded already (a patched object). `whole_floats`: whether 2.0 is an integer."""
         try:
-            document = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise self._malformed(error) from None
-        return self._explain(document, validation, [] if validation == "Ignore" else duplicates(body))
+            return self._plain(msgspec.convert(document, self._type, dec_hook=_decode_hook, builtin_types=())), []
+        except (msgspec.ValidationError, UnicodeEncodeError):
+            return self._explain(document, validation, whole_floats)
+
+    def _explain(self, document: Any, validation: Validation, whole_floats: bool) -> tuple[Object, list[str]]:
+        """The slow way: drops what is unknown, and finds the words for what is wrong."""
+        walker = Walker(definitions(), whole_floats)
+        try:
+            clean = walker.root(document, self._name)
+        except Refused as error:
+            raise self._refused(str(error)) from None
+        except RecursionError:
+            raise self._refused(gosyntax.TOO_DEEP) from None
+        if walker.refusal:
+            raise self._refused(walker.refusal)
+        warnings = self._strict(walker.strict, validation)
+        try:
+            typed = msgspec.convert(clean, self._type, dec_hook=_decode_hook, builtin_types=())
+        except msgspec.ValidationError as error:
+            raise self._refused(str(error)) from None
+        return self._plain(typed), warnings
 
     def _strict(self, problems: list[str], validation: Validation) -> list[str]:
         """What is warned of; StatusError 400 where it is not only warned of."""
         if problems and validation == "Strict":
-            version = f'{self._kind} in version "{self._version}" cannot be handled as a {self._kind}'
-            raise errors.bad_request(f"{version}: strict decoding error: {', '.join(problems[:MAX_UNKNOWN])}")
-        return problems if validation == "Warn" else []
+            raise self._refused(f"strict decoding error: {', '.join(problems[:MAX_STRICT_ERRORS])}")
+        return problems[:MAX_STRICT_ERRORS] if validation == "Warn" else []
 
-    def _malformed(self, error: Exception) -> errors.StatusError:
-        version = f'{self._kind} in version "{self._version}" cannot be handled as a {self._kind}'
-        return errors.bad_request(f"{version}: {error}")
-
-    def normalize(self, document: Any, validation: Validation = "Ignore") -> tuple[Object, list[str]]:
-        """As decode, for what is decoded already (a patched object, YAML)."""
-        try:
-            return self._plain(msgspec.convert(document, self._type, dec_hook=_decode_hook, builtin_types=())), []
-        except msgspec.ValidationError:
-            return self._explain(document, validation)
-
-    @property
-    def _version(self) -> str:
-        return self._api_version.rsplit("/", 1)[-1]
+    def _refused(self, why: str) -> errors.StatusError:
+        version = self._api_version.rsplit("/", 1)[-1]
+        return errors.bad_request(f'{self._kind} in version "{version}" cannot be handled as a {self._kind}: {why}')
 
     def _plain(self, typed: Any) -> Object:
         plain: Object = msgspec.to_builtins(typed, enc_hook=_encode_hook)
         _nil_empties(plain, self._nils)
         return plain
-
-    def _explain(
-        self, document: Any, validation: Validation, twice: list[str] | None = None
-    ) -> tuple[Object, list[str]]:
-        """The slow way: drops what is unknown, and finds the words for what is wrong."""
-        walker = _Walker(definitions())
-        clean = walker.walk(without_nulls(document), {"$ref": f"/{self._name}"}, "", "")
-        if walker.refusal:
-            version = f'{self._kind} in version "{self._version}" cannot be handled as a {self._kind}'
-            raise errors.bad_request(f"{version}: {walker.refusal}")
-        unknown = self._strict([*(twice or ()), *(f'unknown field "{path}"' for path in walker.unknown)], validation)
-        try:
-            typed = msgspec.convert(clean, self._type, dec_hook=_decode_hook, builtin_types=())
-        except msgspec.ValidationError as error:
-            version = f'{self._kind} in version "{self._version}" cannot be handled as a {self._kind}'
-            raise errors.bad_request(f"{version}: {error}") from None
-        return self._plain(typed), unknown
-
-
-class _Walker:
-    """Goes through a document beside its schema."""
-
-    def __init__(self, source: Mapping[str, Definition]) -> None:
-        self._source = source
-        self.unknown: list[str] = []
-        self.refusal = ""
-
-    def walk(self, value: Any, schema: Definition, path: str, owner: str) -> Any:
-        """The value without unknown fields; `owner` is the Go struct that holds it."""
-        if "$ref" in schema:
-            name = schema["$ref"].rsplit("/", 1)[1]
-            if name in _SCALARS:
-                return self._scalar(value, name, path, owner)
-            definition = self._source[name]
-            if definition.get("properties"):
-                return self._struct(value, name, definition, path, owner)
-            schema = definition
-        match schema.get("type"):
-            case "array":
-                if not isinstance(value, list):
-                    return self._refuse(value, schema, path, owner)
-                items = schema.get("items", {})
-                return [self.walk(item, items, f"{path}[{i}]", owner) for i, item in enumerate(value)]
-            case "object":
-                if not isinstance(value, dict):
-                    return self._refuse(value, schema, path, owner)
-                extra = schema.get("additionalProperties")
-                if isinstance(extra, dict):
-                    return {k: self.walk(v, extra, f"{path}.{k}", owner) for k, v in value.items()}
-                return value
-            case "string" if not isinstance(value, str):
-                return self._refuse(value, schema, path, owner)
-            case "boolean" if not isinstance(value, bool):
-                return self._refuse(value, schema, path, owner)
-            case "integer":
-                return self._integer(value, schema, path, owner)
-            case "number" if isinstance(value, bool) or not isinstance(value, int | float):
-                return self._refuse(value, schema, path, owner)
-        return value
-
-    def _struct(self, value: Any, name: str, definition: Definition, path: str, owner: str) -> Any:
-        short = name.rsplit(".", 1)[-1]
-        if not isinstance(value, dict):
-            return self._refuse(value, {"$ref": name}, path, owner)
-        properties = definition["properties"]
-        out = {}
-        for key, item in value.items():
-            place = f"{path}.{key}" if path else key
-            if key not in properties:
-                self.unknown.append(place)
-            else:
-                out[key] = self.walk(item, properties[key], place, short)
-        return out
-
-    def _integer(self, value: Any, schema: Definition, path: str, owner: str) -> Any:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        bits = 31 if schema.get("format") == "int32" else 63
-        if isinstance(value, bool) or not isinstance(value, int) or not -(2**bits) <= value < 2**bits:
-            return self._refuse(value, schema, path, owner)
-        return value
-
-    def _scalar(self, value: Any, name: str, path: str, owner: str) -> Any:
-        short = name.rsplit(".", 1)[-1]
-        try:
-            if short == "IntOrString":
-                if isinstance(value, bool) or not isinstance(value, int | str):
-                    return self._refuse(value, {"$ref": name}, path, owner)
-            else:
-                _decode_hook(_SCALARS[name], value)
-        except QuantityError as error:
-            self.refusal = self.refusal or str(error)
-        except ValueError:
-            layout = "2006-01-02T15:04:05.000000Z07:00" if short == "MicroTime" else "2006-01-02T15:04:05Z07:00"
-            text = f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"'
-            self.refusal = self.refusal or text
-        return value
-
-    def _refuse(self, value: Any, schema: Definition, path: str, owner: str) -> Any:
-        if not self.refusal:
-            plain = "".join(part.split("]", 1)[-1] for part in path.split("["))
-            place = f"Go struct field {owner}.{plain} of type" if owner else "Go value of type"
-            self.refusal = f"json: cannot unmarshal {_json_word(value)} into {place} {_go_type(schema, self._source)}"
-        return value
-
-
-def _json_word(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, int | float):
-        return f"number {value}" if isinstance(value, float) else "number"
-    return "array" if isinstance(value, list) else "object"
-
-
-def _go_type(schema: Definition, source: Mapping[str, Definition]) -> str:
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[-1]
-        version, short = name.rsplit(".", 2)[1:]
-        return f"{version}.{short}"
-    match schema.get("type"):
-        case "array":
-            return f"[]{_go_type(schema.get('items', {}), source)}"
-        case "object":
-            extra = schema.get("additionalProperties")
-            return f"map[string]{_go_type(extra, source)}" if isinstance(extra, dict) else "map[string]interface {}"
-        case "boolean":
-            return "bool"
-        case "integer":
-            return str(schema.get("format", "int64"))
-        case "number":
-            return "float64"
-    return "string"
 
 
 class MergeTable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import ipaddress
 import re
@@ -22,6 +21,8 @@ _HEX_COLOR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _RGB = r"(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])"
 _RGB_COLOR = re.compile(rf"rgb\(\s*{_RGB}\s*,\s*{_RGB}\s*,\s*{_RGB}\s*\)")
 _SSN = re.compile(r"\d{3}[- ]?\d{2}[- ]?\d{4}")
+# Without ends of lines, and never empty: upstream's is a pattern, not Go's decoder.
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})")
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 _CARD = re.compile(r"\d{13,19}")
 _DURATION = re.compile(
@@ -56,10 +57,6 @@ def _uri(text: str) -> bool:
         return True
     parts = urlsplit(text)
     return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", parts.scheme)) and bool(parts.netloc or parts.path)
-
-
-def _byte(text: str) -> object:
-    return base64.b64decode(text, validate=True)
 
 
 def _date(text: str) -> object:
@@ -102,7 +99,7 @@ def _cidr(text: str) -> object:
 
 CHECKS: dict[str, Callable[[str], bool]] = {
     "bsonobjectid": _matches(_OBJECT_ID),
-    "byte": _parses(_byte),
+    "byte": _matches(_BASE64),
     "cidr": _parses(_cidr),
     "creditcard": _card,
     "date": _parses(_date),

@@ -56,8 +56,10 @@ class DefinitionSchema(CompiledSchema):
         obj, warnings = super().decode(body, validation)
         return obj, warnings + self._deep(obj, validation)
 
-    def normalize(self, document: Any, validation: Validation = "Ignore") -> tuple[Object, list[str]]:
-        obj, warnings = super().normalize(document, validation)
+    def normalize(
+        self, document: Any, validation: Validation = "Ignore", whole_floats: bool = True
+    ) -> tuple[Object, list[str]]:
+        obj, warnings = super().normalize(document, validation, whole_floats)
         return obj, warnings + self._deep(obj, validation)
 
     def _deep(self, obj: Object, validation: Validation) -> list[str]:
@@ -96,8 +98,6 @@ def _field(key: str, value: Any, at: str, unknown: list[str]) -> Any:
     if key in FLAGS or key in FLAG_POINTERS:
         return _typed(value, bool, at, "bool") or (False if key in FLAG_POINTERS else None)
     if key in INTEGERS:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
         return _typed(value, int, at, "int64")
     if key in NUMBERS:
         if type(value) not in (int, float):

@@ -12,12 +12,14 @@ from typing import Any
 
 import msgspec
 
-from pybernetes.api import errors
+from pybernetes.api import errors, gosyntax
 from pybernetes.api.field import Path, invalid
 
 from ..apply.schema import Node, Schemas
+from ..generic import typemeta
 from ..resource import Object
-from ..schema import MAX_UNKNOWN, Validation, compiled_type, definitions, duplicates
+from ..schema import Validation, compiled_type, definitions, has_duplicates, read_json, unreadable
+from ..schemawalker import MAX_STRICT_ERRORS, Refused, untyped
 from . import objectmeta, structural
 from .structural import Structural
 from .values import Rules
@@ -47,32 +49,52 @@ class CustomSchema:
 
     def decode(self, body: bytes, validation: Validation = "Warn") -> tuple[Object, list[str]]:
         """The object and warnings. StatusError 400 for what cannot be read, 422 for another kind."""
-        try:
-            document = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise self._refused(str(error)) from None
-        if not isinstance(document, dict) or not document.get("kind"):
-            raise self._refused(f"Object 'Kind' is missing in '{body.decode(errors='replace')}'")
+        document, twice = self._read(body)
+        if not document.get("kind"):
+            why = f"Object 'Kind' is missing in '{body.decode(errors='replace')}'"
+            raise self._refused(why) if validation == "Ignore" else unreadable(body, self._kind, why)
         given = document.get("apiVersion") or ""
         if given != self._api_version:
             text = (
                 f"the API version in the data ({given}) does not match the expected API version ({self._api_version})"
             )
             raise errors.bad_request(text)
-        twice = [] if validation == "Ignore" else duplicates(body)
         return self._accepted(document, validation, twice)
 
-    def normalize(self, document: Any, validation: Validation = "Ignore") -> tuple[Object, list[str]]:
-        """As decode, for what is decoded already (a patched object)."""
+    def _read(self, body: bytes) -> tuple[Object, list[str]]:
+        """The object as Go holds it, and which fields it sets twice."""
+        twice: list[str] = []
+        try:
+            document = msgspec.json.decode(body)
+            plain = type(document) is dict and not has_duplicates(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            plain = False
+        if not plain:
+            try:
+                document, twice = untyped(read_json(body, self._kind))
+            except Refused as error:
+                raise self._refused(str(error)) from None
+            except RecursionError:
+                raise self._refused(gosyntax.TOO_DEEP) from None
+        try:
+            typemeta.interpreted(document)
+        except typemeta.TypeMismatch as mismatch:
+            raise unreadable(body, self._kind, str(mismatch)) from None
+        return document or {}, twice
+
+    def normalize(
+        self, document: Any, validation: Validation = "Ignore", whole_floats: bool = True
+    ) -> tuple[Object, list[str]]:
+        """As decode, for what is decoded already (a patched object). Whole floats are integers to every custom resource."""
         return self._accepted(document, validation, [])
 
     def _accepted(self, document: Object, validation: Validation, twice: list[str]) -> tuple[Object, list[str]]:
         self._check_kind(document)
         unknown = [*twice, *(f'unknown field "{path}"' for path in self._clean(document))]
         if unknown and validation == "Strict":
-            raise self._refused(f"strict decoding error: {', '.join(unknown[:MAX_UNKNOWN])}")
+            raise self._refused(f"strict decoding error: {', '.join(unknown[:MAX_STRICT_ERRORS])}")
         structural.prepare(document, self.structural)
-        return document, unknown if validation == "Warn" else []
+        return document, unknown[:MAX_STRICT_ERRORS] if validation == "Warn" else []
 
     def _check_kind(self, document: Object) -> None:
         kind = document.setdefault("kind", self._kind)

@@ -13,6 +13,7 @@ from ..resource import Object
 _encode = msgspec.json.Encoder().encode
 
 META = frozenset({"apiVersion", "kind", "metadata"})
+MAX_JSON_INTEGER = 2**53
 ABSENT: Any = object()  # no default: a default may be any value
 
 Schema = Mapping[str, Any]
@@ -146,9 +147,14 @@ def drop_nulls(value: Any, schema: Structural) -> None:
 
 
 def whole_numbers(value: Any) -> Any:
-    """1.0 as 1, in place: Go writes it so, and reads it back as an integer."""
-    if type(value) is float and value.is_integer() and abs(value) < 1e21:
+    """1.0 as 1, in place: Go writes it so, and reads it back as an integer. What is no int64 is a float to Go.
+
+    Beyond 2^53 floats are no integers (upstream: swag.IsFloat64AJSONInteger): they stay what they are.
+    """
+    if type(value) is float and value.is_integer() and abs(value) < MAX_JSON_INTEGER:
         return int(value)
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        return float(value)
     if type(value) is dict:
         for key, item in value.items():
             value[key] = whole_numbers(item)

@@ -14,11 +14,13 @@ from pybernetes.api import goregexp
 from pybernetes.api.field import FieldError, Path, invalid, not_supported, quote, required, too_long, too_many
 
 from . import formats
+from .structural import MAX_JSON_INTEGER
 
 Errors = list[FieldError]
 Schema = Mapping[str, Any]
 
 MISSING: Any = object()  # nothing to compare with
+MAX_FLOAT32 = (2 - 2**-23) * 2.0**127
 NOWHERE = "<nil>"  # what upstream prints for the path of what has none
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -28,6 +30,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "object": (dict,),
     "string": (str,),
+}
+# What numbers of a format hold; an int64 is what every integer is (upstream: validate/values.go, IsValueValidAgainstRange).
+_RANGES = {
+    ("integer", "int32"): (-(2**31), 2**31 - 1),
+    ("number", "float"): (-MAX_FLOAT32, MAX_FLOAT32),
 }
 _NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
 
@@ -61,7 +68,8 @@ class Rules:
         self._pattern: str = schema.get("pattern") or ""
         self._format = schema.get("format") or ""
         self._strings = bool(self._pattern) or self._format in formats.CHECKS or _any(schema, "minLength", "maxLength")
-        self._numbers = _any(schema, "minimum", "maximum", "multipleOf")
+        self._range = _RANGES.get((kind, self._format))
+        self._numbers = self._range is not None or _any(schema, "minimum", "maximum", "multipleOf")
         self._properties = {name: Rules(below) for name, below in (schema.get("properties") or {}).items()}
         items, extra = schema.get("items"), schema.get("additionalProperties")
         self._items = Rules(items) if isinstance(items, Mapping) else None
@@ -108,7 +116,8 @@ class Rules:
             self._among_if(value, name, found)
 
     def _whole(self, value: Any) -> bool:
-        return isinstance(value, float) and value.is_integer() and "integer" in self._kinds
+        whole = isinstance(value, float) and value.is_integer() and abs(value) < MAX_JSON_INTEGER
+        return whole and "integer" in self._kinds
 
     def _wrong_type(self, name: str, actual: str) -> FieldError:
         text = f'{name} in body must be of type {",".join(self._kinds)}: "{actual}"'
@@ -169,6 +178,9 @@ class Rules:
 
     def _bounds(self, value: float, name: str, found: Errors) -> None:
         schema = self._schema
+        if self._range is not None and not self._range[0] <= value <= self._range[1]:
+            kind = f"type {self._kinds[0]} with format {self._format}"
+            found.append(_combined(f"Checked value must be of {kind} in {name}"))
         step = schema.get("multipleOf")
         if step and not _multiple(value, step):
             found.append(_fault(name, value, f"should be a multiple of {_number(step)}"))

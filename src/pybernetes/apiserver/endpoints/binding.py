@@ -24,7 +24,7 @@ async def create(
 ) -> Response:
     """201 with a Status; 409 for a pod that has a node or goes away."""
     form = negotiate.accepted(request, query)
-    body, _ = compiled(kind.RESOURCE).decode(negotiate.json_body(request))
+    body, _ = compiled(kind.RESOURCE).decode(negotiate.json_body(request, kind.RESOURCE.kind))
     name = info.name or (body.get("metadata") or {}).get("name", "")
     found = kind.RESOURCE.validate(body)
     if found:

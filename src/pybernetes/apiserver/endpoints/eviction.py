@@ -147,7 +147,7 @@ class Eviction:
         form = negotiate.accepted(request, query)
         written = write_options(query, user, request)
         schema = compiled_type("io.k8s.api.policy.v1.Eviction", "policy/v1", "Eviction")
-        asked, warnings = schema.decode(negotiate.json_body(request), written.validation)
+        asked, warnings = schema.decode(negotiate.json_body(request, "Eviction"), written.validation)
         if (asked.get("metadata") or {}).get("name", "") != info.name:
             raise errors.bad_request("name in URL does not match name in Eviction object")
         await self._pods.admit_creation(user, "eviction", info.namespace, info.name, asked, written.dry_run)

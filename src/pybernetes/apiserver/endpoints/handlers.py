@@ -9,13 +9,16 @@ from typing import Any
 
 import msgspec
 
-from pybernetes.api import errors, mediatypes
+from pybernetes.api import errors, gosyntax, mediatypes
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import FieldError, Path, invalid, quote
+from pybernetes.api.mediatypes import PatchKind
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse
 
+from .. import schemawalker
 from ..apply.managed import is_reset, manager_of
 from ..authentication.user import User
+from ..generic import typemeta
 from ..generic.cache import Lagging, TooOld
 from ..generic.options import DeleteOptions, ListOptions, WriteOptions
 from ..generic.selection import selector_predicate
@@ -23,6 +26,7 @@ from ..generic.store import GenericStore
 from ..generic.typemeta import Kind
 from ..kinds import meta
 from ..resource import Object
+from ..schema import compiled_type, read_json
 from ..types import RequestInfo
 from . import negotiate, scale, tables
 from .negotiate import Accepted
@@ -154,6 +158,36 @@ def _supported(value: Any, allowed: tuple[str, ...]) -> str:
     return f"Unsupported value: {_encode(value).decode()}: supported values: {listed}"
 
 
+def _patch_document(body: bytes, kind: PatchKind) -> Any:
+    """What a patch says; StatusError 400 in the words of Go's decoders."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return schemawalker.untyped(gosyntax.read(body))[0]
+    except schemawalker.Refused as error:
+        why = str(error)
+    except (ValueError, RecursionError):
+        why = gosyntax.syntax_error(body) or gosyntax.TOO_DEEP
+    raise errors.bad_request(why if kind == "strategic" else f"error decoding patch: {why}")
+
+
+def _delete_body(request: Request) -> Object:
+    """DeleteOptions; StatusError 400 without the usual beginning (upstream: handlers/delete.go)."""
+    body = negotiate.json_body(request, "DeleteOptions")
+    options = compiled_type("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", "meta.k8s.io/v1", "DeleteOptions")
+    try:
+        kind = typemeta.interpreted(read_json(body, "DeleteOptions"))[1]
+        given = options.decode(body, "Ignore")[0]
+    except (StatusError, typemeta.TypeMismatch) as error:
+        text = str(error)
+        raise errors.bad_request(text.partition("cannot be handled as a DeleteOptions: ")[2] or text) from None
+    if kind not in ("", "DeleteOptions"):
+        raise errors.bad_request("decoded object cannot be converted to DeleteOptions")
+    return given
+
+
 def answer(code: int, value: Any, form: Accepted, warnings: list[str] | None = None) -> Response:
     """One object."""
     media, body = negotiate.encode(value, form)
@@ -258,11 +292,10 @@ class ResourceHandler:
         form = negotiate.accepted(request, query)
         options = write_options(query, user, request)
         if info.subresource == "scale":
-            body = negotiate.document(request)
-            return answer(200, await scale.update(self.store, info, body, options), form)
+            return answer(200, await scale.update(self.store, info, request, options), form)
         obj, warnings = self._decoded(request, options)
         if b'"managedFields"' in request.body:  # decoding does not tell an empty list from none
-            body = negotiate.document(request)
+            body = negotiate.document(request, self.resource.kind)
             options.learned.reset_managed = is_reset((body.get("metadata") or {}).get("managedFields"))
         made, created = await self.store.update(info.namespace, info.name, obj, options, info.subresource)
         return answer(
@@ -271,22 +304,22 @@ class ResourceHandler:
 
     def _decoded(self, request: Request, options: WriteOptions) -> tuple[Object, Warnings]:
         """The body, and what is to be warned of. StatusError 400 for another kind's, or what fits none."""
-        body = negotiate.json_body(request)
+        body = negotiate.json_body(request, self.resource.kind)
         try:
             obj, warnings = self.store.schema.decode(body, options.validation)
         except StatusError:
             if not self.resource.custom:
-                self._require_kind(negotiate.document(request))  # may say it better
+                self._require_kind(read_json(body, self.resource.kind), request.body)  # may say it better
             raise
-        self._require_kind(obj)
+        self._require_kind(obj, request.body)
         return obj, warnings
 
-    def _require_kind(self, obj: Any) -> None:
+    def _require_kind(self, obj: Any, body: bytes) -> None:
         resource, own = self.resource, self._kind
         if type(obj) is dict and obj.get("kind") == own.kind and obj.get("apiVersion") == resource.api_version:
             return
         if not resource.custom:
-            negotiate.require_kind(own, obj)
+            negotiate.require_kind(own, obj, body)
 
     async def patch(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         form = negotiate.accepted(request, query)
@@ -300,10 +333,7 @@ class ResourceHandler:
             listed = ", ".join((*known, *APPLY_TYPES))
             text = f"the body of the request was in an unknown format - accepted media types include: {listed}"
             raise errors.unsupported_media_type(text)
-        try:
-            body = msgspec.json.decode(request.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise errors.bad_request(f"error decoding patch: {error}") from None
+        body = _patch_document(request.body, kind)
         if info.subresource == "scale":
             return answer(200, await scale.patch(self.store, info, kind, body, options), form)
         made = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)
@@ -322,7 +352,10 @@ class ResourceHandler:
 
     def _applied(self, request: Request, info: RequestInfo) -> Object:
         """The applied configuration; StatusError 400 for what is none, or of another object."""
-        config = negotiate.yaml_document(request.body, "error decoding YAML: ")
+        try:
+            config = negotiate.yaml_document(request.body)
+        except ValueError as error:
+            raise errors.bad_request(f"error decoding YAML: {error}") from None
         if not isinstance(config, dict):
             kind = "array" if isinstance(config, list) else type(config).__name__.replace("str", "string")
             text = f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
@@ -378,14 +411,10 @@ class ResourceHandler:
 
     @staticmethod
     def _delete_options(request: Request, query: dict[str, str], user: User) -> DeleteOptions:
-        body = negotiate.document(request) if request.body else {}
-        if not isinstance(body, dict):
-            raise errors.bad_request("DeleteOptions must be an object")
-        given = {k: v for k, v in {**query, **body}.items() if v is not None}
+        body = _delete_body(request) if request.body else {}
+        given: dict[str, Any] = body if request.body else query  # with a body the query is not read
         grace = given.get("gracePeriodSeconds")
-        conditions = given.get("preconditions") or {}
-        if not isinstance(conditions, dict):
-            raise errors.bad_request(f"preconditions {conditions!r} is no object")
+        conditions = given.get("preconditions") or {} if body else {}
         propagation = given.get("propagationPolicy", "")
         orphan = given.get("orphanDependents")
         if orphan is not None and propagation:

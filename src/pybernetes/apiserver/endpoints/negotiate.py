@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 
-from pybernetes.api import errors
+from pybernetes.api import errors, gojson
 from pybernetes.wire.http import Request
 
+from .. import schema, schemawalker
 from ..generic import typemeta
 from ..generic.typemeta import Kind, OtherVersion, TypeMismatch
 
 JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 SUPPORTED = (JSON, YAML, PROTOBUF)
-SUMMARY = 30  # characters of a body that is not understood, in the message
 KINDS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
 
@@ -62,23 +62,24 @@ def _pretty(request: Request, query: dict[str, str]) -> bool:
     return agent.startswith(("curl", "Wget", "Mozilla/5.0"))
 
 
-def document(request: Request) -> Any:
-    """The body as JSON-like data, whichever form it came in. StatusError 400, 415."""
-    media, _ = _parts(request.header("content-type") or JSON)
-    if media in (YAML, "application/x-yaml", "text/yaml"):
-        return yaml_document(request.body)
-    if media == PROTOBUF:
-        return _protobuf(request.body)
+def document(request: Request, kind: str) -> Any:
+    """The body as JSON-like data, whichever form it came in; `kind` is what it should be. StatusError 400, 415."""
+    body = json_body(request, kind)
     try:
-        return msgspec.json.decode(request.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.bad_request(f"the body is no JSON: {error}") from None
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return schemawalker.untyped(schema.read_json(body, kind))[0]
+    except (schemawalker.Refused, RecursionError) as error:
+        raise errors.bad_request(str(error)) from None
 
 
-def yaml_document(body: bytes, before: str = "") -> Any:
-    """YAML as JSON-like data; StatusError 400 whose message begins with `before`."""
+def yaml_document(body: bytes) -> Any:
+    """YAML as JSON-like data; ValueError whose text is upstream's."""
     try:
-        return msgspec.json.decode(body)  # nearly all that clients send as YAML is JSON
+        # Nearly all that clients send as YAML is JSON.
+        return gojson.numbers(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     import yaml  # rare
@@ -88,12 +89,12 @@ def yaml_document(body: bytes, before: str = "") -> Any:
     try:
         return yamlreader.read(body)
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-        raise errors.bad_request(f"{before}error converting YAML to JSON: {_words(error)}") from None
+        raise ValueError(f"error converting YAML to JSON: {_words(error)}") from None
 
 
 def _words(error: Exception) -> str:
     """In the form of Go's YAML reader, its way of counting lines included (go-yaml: parser.fail)."""
-    problem = getattr(error, "problem", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None)
     if problem is None:
         return str(error)
     marks = (getattr(error, "context_mark", None), getattr(error, "problem_mark", None))
@@ -106,40 +107,36 @@ def _words(error: Exception) -> str:
 def _protobuf(body: bytes) -> Any:
     from pybernetes.api import protobuf  # only kubectl's create and Go clients send it
 
-    try:
-        return protobuf.decode(body)
-    except (protobuf.ProtobufError, ValueError) as error:
-        raise errors.bad_request(f"couldn't read the protobuf body: {error}") from None
+    return protobuf.decode(body)
 
 
-def json_body(request: Request) -> bytes:
-    """The body as JSON bytes; StatusError 415 for other media types."""
+def json_body(request: Request, kind: str) -> bytes:
+    """The body as JSON bytes; `kind` is what it should be. StatusError 400 for what cannot be told as JSON, 415 for other media types."""
     media, _ = _parts(request.header("content-type") or JSON)
     if media in ("", JSON, "*/*"):
         return request.body
-    if media in (YAML, "application/x-yaml", "text/yaml"):
-        return msgspec.json.encode(document(request))
-    if media == PROTOBUF:
-        return msgspec.json.encode(_protobuf(request.body))
+    try:
+        if media in (YAML, "application/x-yaml", "text/yaml"):
+            return msgspec.json.encode(yaml_document(request.body))
+        if media == PROTOBUF:
+            return msgspec.json.encode(_protobuf(request.body))
+    except (ValueError, RecursionError) as error:
+        raise schema.unreadable(request.body, kind, str(error)) from None
     accepted_types = ", ".join(SUPPORTED)
     raise errors.unsupported_media_type(
         f"the body of the request was in an unknown format - accepted media types include: {accepted_types}"
     )
 
 
-def require_kind(own: Kind, body: Any) -> None:
+def require_kind(own: Kind, value: Any, body: bytes) -> None:
     """StatusError 400 where a posted or put body says that it is another kind's; what it does not say it is.
 
     Upstream: handlers/rest.go transformDecodeError.
     """
     try:
-        api_version, kind = typemeta.interpreted(body)
+        api_version, kind = typemeta.interpreted(value)
     except TypeMismatch as mismatch:
-        text = msgspec.json.encode(body).decode()
-        shown = text if len(text) <= SUMMARY else f"{text[:SUMMARY]} ..."
-        raise errors.bad_request(
-            f"the object provided is unrecognized (must be of type {own.kind}): {mismatch} ({shown})"
-        ) from None
+        raise schema.unreadable(body, own.kind, str(mismatch)) from None
     api_version, kind = api_version or own.api_version, kind or own.kind
     try:
         typemeta.check(own, api_version, kind)
@@ -157,7 +154,10 @@ def encode(value: Any, form: Accepted) -> tuple[str, bytes]:
         import yaml  # rare
 
         plain = msgspec.json.decode(value) if isinstance(value, bytes) else value
-        return YAML, yaml.safe_dump(plain, sort_keys=True, default_flow_style=False).encode()
+        try:
+            return YAML, yaml.safe_dump(plain, sort_keys=True, default_flow_style=False).encode()
+        except RecursionError:  # JSON is YAML, too
+            return YAML, value if isinstance(value, bytes) else msgspec.json.encode(value)
     data = value if isinstance(value, bytes) else msgspec.json.encode(value)
     if form.pretty:
         return JSON, msgspec.json.format(data, indent=2) + b"\n"

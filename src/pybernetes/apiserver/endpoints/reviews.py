@@ -198,7 +198,7 @@ class Reviews:
 
 
 def _decoded(request: Request, resource: Resource, namespace: str = "") -> Object:
-    review, _ = compiled(resource).decode(negotiate.json_body(request))
+    review, _ = compiled(resource).decode(negotiate.json_body(request, resource.kind))
     review = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}, **review}
     if namespace:
         given = (review["metadata"] or {}).get("namespace") or namespace

@@ -11,15 +11,16 @@ from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import FieldError
 from pybernetes.api.mediatypes import PatchKind
+from pybernetes.wire.http import Request
 
 from ..generic import patching, scaled
 from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..generic.typemeta import Kind
 from ..resource import Object
-from ..schema import CompiledSchema, compiled_type
+from ..schema import CompiledSchema, compiled_type, read_json
 from ..types import RequestInfo
-from .negotiate import require_kind
+from . import negotiate
 
 SCALE = Kind("autoscaling", "v1", "Scale")
 
@@ -35,10 +36,11 @@ def get(store: GenericStore, info: RequestInfo) -> Object:
         raise errors.not_found(group, f"{store.resource.name}/scale", info.name) from None
 
 
-async def update(store: GenericStore, info: RequestInfo, body: Any, options: WriteOptions) -> Object:
+async def update(store: GenericStore, info: RequestInfo, request: Request, options: WriteOptions) -> Object:
     """PUT of a Scale."""
-    require_kind(SCALE, body)
-    wanted, _ = _schema().normalize(body)
+    body = negotiate.json_body(request, SCALE.kind)
+    negotiate.require_kind(SCALE, read_json(body, SCALE.kind), request.body)
+    wanted, _ = _schema().decode(body)
     return await _changed(store, info, lambda old: wanted, options, (wanted.get("metadata") or {}).get("uid", ""))
 
 
@@ -49,7 +51,7 @@ async def patch(store: GenericStore, info: RequestInfo, kind: PatchKind, body: A
         made = patching.patched(kind, old, body, _schema(), options.validation)
         made = patching.of_kind(kind, SCALE, made, info.name)
         try:
-            return _schema().normalize(made)[0]
+            return _schema().normalize(made, whole_floats=kind == "strategic")[0]
         except StatusError as error:
             raise patching.invalid(made, error) from None
 

@@ -44,7 +44,7 @@ async def create(
 ) -> Response:
     """201 with the token in its status."""
     form = negotiate.accepted(request, query)
-    asked, _ = compiled(kind.RESOURCE).decode(negotiate.json_body(request))
+    asked, _ = compiled(kind.RESOURCE).decode(negotiate.json_body(request, kind.RESOURCE.kind))
     kind.default(asked)
     found = kind.validate(asked)
     if found:

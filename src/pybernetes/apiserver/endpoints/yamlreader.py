@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import msgspec
 import yaml
+
+from pybernetes.api import gojson
 
 EXPANDED_BYTES = 16 << 20  # a body has 3 MiB at most: only aliases of aliases make more than this of it
 MERGED_KEYS = 10_000  # that one mapping may get by `<<`
@@ -13,7 +16,15 @@ MERGED_MAPPINGS = 100  # that one mapping may name behind `<<`
 AROUND = 8  # bytes of punctuation that a value has in JSON, about
 EXCESSIVE = "document contains excessive aliasing"
 MERGE = "tag:yaml.org,2002:merge"
-TIMESTAMP = "tag:yaml.org,2002:timestamp"
+INTEGER, FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+# As go-yaml tells numbers from text: 3e6 is one, and 1:30 is none, which YAML 1.1 counts in sixties.
+NUMBERS = {
+    INTEGER: re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)\Z"),
+    FLOAT: re.compile(
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z|[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z"
+    ),
+}
+OWN = ("tag:yaml.org,2002:timestamp", INTEGER, FLOAT)  # what is not told as PyYAML does; times stay text: JSON has none
 LOADER: Any = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )  # libyaml's words are those of go-yaml, which was made of it
@@ -27,10 +38,10 @@ class Excessive(ValueError):
 
 
 class Loader(LOADER):  # type: ignore[misc]  # which base depends on how PyYAML was built
-    """Times stay text: JSON has none."""
+    """Tells what plain text is as go-yaml does."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
-        first: [pair for pair in pairs if pair[0] != TIMESTAMP]
+        first: [pair for pair in pairs if pair[0] not in OWN]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -45,12 +56,16 @@ class Loader(LOADER):  # type: ignore[misc]  # which base depends on how PyYAML 
             raise Excessive
 
 
+for _tag, _pattern in NUMBERS.items():
+    Loader.add_implicit_resolver(_tag, _pattern, list("-+.0123456789"))
+
+
 def read(body: bytes) -> Any:
     """One document. YAMLError, TypeError, ValueError (also for loops and what JSON cannot say), RecursionError."""
     found = yaml.load(body, Loader=Loader)
     if expanded_bytes(found) > EXPANDED_BYTES:
         raise Excessive
-    return msgspec.json.decode(msgspec.json.encode(found))
+    return msgspec.json.decode(msgspec.json.encode(gojson.numbers(found)))
 
 
 def expanded_bytes(value: Any) -> int:

@@ -227,7 +227,7 @@ class GenericStore(ReadStore):
             new = self._of_kind(kind, made, name, subresource)
             options.learned.reset_managed = is_reset(_metadata(new).get("managedFields"))
             try:
-                plain, warnings = self.schema.normalize(new, options.validation)
+                plain, warnings = self.schema.normalize(new, options.validation, kind == "strategic")
             except StatusError as error:
                 if error.code != 400:  # of a custom resource's kind, which is refused by itself
                     raise

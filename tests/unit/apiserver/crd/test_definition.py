@@ -131,7 +131,7 @@ def test_warnings_tell_what_is_not_enforced() -> None:
 def test_schemas_are_read_at_any_depth() -> None:
     deep = {
         "type": "array",
-        "items": {"type": "object", "nullable": False, "odd": 1, "minItems": 1.0, "description": ""},
+        "items": {"type": "object", "nullable": False, "odd": 1, "minItems": 1, "description": ""},
     }
     obj, warnings = DefinitionSchema.made().normalize(made(version(properties={"a": deep})), "Warn")
     at = "spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.a.items"

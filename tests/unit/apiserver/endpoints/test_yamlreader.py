@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
 import yaml
 
-from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.endpoints import negotiate, yamlreader
 
 LAUGHS = "a: &a [lol, lol]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghi"))
@@ -47,13 +47,29 @@ def test_loops_and_depth_are_refused(text: str) -> None:
 
 
 def test_refusals_are_told_as_upstream_does() -> None:
-    with pytest.raises(StatusError, match="error converting YAML to JSON: yaml: document contains excessive aliasing"):
+    with pytest.raises(ValueError, match="error converting YAML to JSON: yaml: document contains excessive aliasing"):
         negotiate.yaml_document(LAUGHS.encode())
     for text, words in (
         (b"a: [1", "yaml: line 1: did not find expected ',' or ']'"),
         (b"a: 1\nb: c: d", "yaml: line 2: mapping values are not allowed in this context"),
         (b"a: b: c", "yaml: mapping values are not allowed in this context"),
     ):
-        with pytest.raises(StatusError) as refused:
+        with pytest.raises(ValueError) as refused:
             negotiate.yaml_document(text)
         assert str(refused.value).endswith(f"error converting YAML to JSON: {words}")
+
+
+def test_numbers_are_told_and_written_as_go_does() -> None:
+    """The kind: YAML's numbers go through JSON, where a whole float has no point; go-yaml knows no numbers of base sixty."""
+    text = b"[2.0, 3e6, 3E+06, -0.0, .5, 1_000, 0x1F, 010, 1:30, 1.5e3x, 2026-01-01, 1e21, 99999999999999999999, '2.0']"
+    expected = [2, 3000000, 3000000, 0, 0.5, 1000, 31, 8, "1:30", "1.5e3x", "2026-01-01", 1e21, 1e20, "2.0"]
+    values = negotiate.yaml_document(text)
+    assert values == expected
+    assert [type(value) for value in values][:4] == [int] * 4
+    assert negotiate.yaml_document(b'{"a":2.0}') == {"a": 2}
+
+
+@pytest.mark.parametrize(("text", "word"), [(".nan", "NaN"), (".inf", "+Inf"), ("-.INF", "-Inf")])
+def test_what_json_has_no_number_for(text: str, word: str) -> None:
+    with pytest.raises(ValueError, match=f"json: unsupported value: {re.escape(word)}"):
+        negotiate.yaml_document(f"a: {text}".encode())
