@@ -14,7 +14,7 @@ from pybernetes.scheduler.options import CONFIGURATION, FLAGS, NAME
 
 if TYPE_CHECKING:
     from pybernetes.component.metrics import Registry
-    from pybernetes.scheduler.config import Options
+    from pybernetes.scheduler.profiles.config import Options
 
 PROGRAM = "pybernetes kube-scheduler"
 COLLECTIONS = (20_000, 20, 100)  # thousands of pods stay for good: at the default the collector took half of the time
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
 async def run(values: Values) -> None:
     """Serves until cancelled. Failure where the lease is lost or a port is in use, UsageError for files of no use."""
     from pybernetes.component.metrics import Registry, process_metrics
-    from pybernetes.scheduler.config import Options
+    from pybernetes.scheduler.profiles.config import Options
 
     gc.set_threshold(*COLLECTIONS)
     options = Options()
@@ -48,7 +48,7 @@ async def run(values: Values) -> None:
 
 def options_from(path: str, document: Any) -> Options:
     """What the file of --config says of profiles and queue. UsageError where it is of no use."""
-    from pybernetes.scheduler.config import ConfigError, parse
+    from pybernetes.scheduler.profiles.config import ConfigError, parse
 
     try:
         return parse(document)

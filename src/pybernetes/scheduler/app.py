@@ -23,20 +23,20 @@ from pybernetes.component.metrics import Registry
 
 from .binder import Binder, BindingFailed, Bound
 from .cluster import SELECTED_PODS, watch_cluster
-from .clusterevents import Event, node_events
-from .conditions import ERROR, UNSCHEDULABLE, condition_patch, with_nomination
-from .config import Built, Options, build, queue_order
-from .diagnosis import Diagnosis
 from .evictions import Evictions
-from .framework import Placement
-from .interface import Failure, Nomination, NoNomination, Pick, Rejection, Verdict
+from .framework.clusterevents import Event, node_events
+from .framework.conditions import ERROR, UNSCHEDULABLE, condition_patch, with_nomination
+from .framework.diagnosis import Diagnosis
+from .framework.interface import Failure, Nomination, NoNomination, Pick, Rejection, Verdict
+from .framework.nominator import Nominator
+from .framework.permits import WaitingPods
+from .framework.queue import Queue, QueuedPod
 from .metrics import Metrics
-from .nominator import Nominator
-from .permits import WaitingPods
-from .pods import DEFAULT_SCHEDULER, PodInfo, Shapes, responsible
-from .queue import Queue, QueuedPod
+from .model.pods import DEFAULT_SCHEDULER, PodInfo, Shapes, responsible
+from .model.table import NodeTable
+from .profiles.config import Built, Options, build, queue_order
+from .profiles.profile import Placement
 from .statuspatches import StatusPatches
-from .table import NodeTable
 
 _log = logging.getLogger(__name__)
 

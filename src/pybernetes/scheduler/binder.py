@@ -11,9 +11,9 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.types import Client
 
-from .interface import Plugin, Update
+from .framework.interface import Plugin, Update
+from .framework.queue import QueuedPod
 from .plugins.defaultbinder import DefaultBinder, binding
-from .queue import QueuedPod
 from .statuspatches import ERRORS, StatusPatches
 
 BIND_VOLUMES_SECONDS = 600.0  # upstream's bindTimeoutSeconds

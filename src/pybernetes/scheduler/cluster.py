@@ -12,8 +12,8 @@ from pybernetes.api.types import policy_v1 as policy
 from pybernetes.api.types import storage_v1 as storage
 from pybernetes.client.types import Informer, Informers, Object
 
-from .clusterevents import Event
-from .interface import Cluster
+from .framework.clusterevents import Event
+from .framework.interface import Cluster
 
 SELECTED_PODS = "status.phase!=Succeeded,status.phase!=Failed"  # those that have ended take nothing any more
 

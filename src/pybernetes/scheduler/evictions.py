@@ -12,8 +12,8 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.client.eventseries import SeriesRecorder
 from pybernetes.client.types import Client
 
-from .conditions import DISRUPTION, PREEMPTED, condition_patch
-from .pods import PodInfo
+from .framework.conditions import DISRUPTION, PREEMPTED, condition_patch
+from .model.pods import PodInfo
 
 _log = logging.getLogger(__name__)
 

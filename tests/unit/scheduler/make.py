@@ -11,11 +11,11 @@ import msgspec
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types._support import decode_hook
 from pybernetes.client.informer import Cache
-from pybernetes.scheduler.config import Built, ProfileOptions, build
-from pybernetes.scheduler.framework import Placement
-from pybernetes.scheduler.interface import Cluster
-from pybernetes.scheduler.pods import PodInfo, Shapes
-from pybernetes.scheduler.table import NodeTable
+from pybernetes.scheduler.framework.interface import Cluster
+from pybernetes.scheduler.model.pods import PodInfo, Shapes
+from pybernetes.scheduler.model.table import NodeTable
+from pybernetes.scheduler.profiles.config import Built, ProfileOptions, build
+from pybernetes.scheduler.profiles.profile import Placement
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -14,11 +14,11 @@ from pybernetes.api.types import storage_v1 as storage
 from pybernetes.client.memory import MemoryClient, MemoryInformers, Request
 from pybernetes.component.metrics import Registry
 from pybernetes.scheduler.app import Scheduler
-from pybernetes.scheduler.clusterevents import Event
-from pybernetes.scheduler.config import Options, ProfileOptions
-from pybernetes.scheduler.interface import Plugin, Wait
+from pybernetes.scheduler.framework.clusterevents import Event
+from pybernetes.scheduler.framework.interface import Plugin, Wait
+from pybernetes.scheduler.model.pods import PodInfo
 from pybernetes.scheduler.plugins import PLUGINS
-from pybernetes.scheduler.pods import PodInfo
+from pybernetes.scheduler.profiles.config import Options, ProfileOptions
 
 from .make import NOW, node, pod, typed
 

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.scheduler.framework import Placement
+from pybernetes.scheduler.profiles.profile import Placement
 
 from .make import World, node, pod
 

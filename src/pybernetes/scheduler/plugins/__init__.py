@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..interface import Plugin
+from ..framework.interface import Plugin
 from .defaultbinder import DefaultBinder
 from .defaultpreemption import DefaultPreemption
 from .imagelocality import ImageLocality

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 
-from ..interface import Plugin
+from ..framework.interface import Plugin
 
 
 class DefaultBinder(Plugin):

@@ -13,9 +13,9 @@ from typing import Any
 from pybernetes.api.labels import as_selector
 from pybernetes.api.types import policy_v1 as policy
 
-from ..diagnosis import Diagnosis, histogram
-from ..interface import Failure, Judge, Nominated, Nomination, NoNomination, Plugin, Verdict
-from ..pods import PodInfo
+from ..framework.diagnosis import Diagnosis, histogram
+from ..framework.interface import Failure, Judge, Nominated, Nomination, NoNomination, Plugin, Verdict
+from ..model.pods import PodInfo
 
 PERCENTAGE = 10  # of the nodes that might do are tried ...
 ABSOLUTE = 100  # ... but no fewer than these

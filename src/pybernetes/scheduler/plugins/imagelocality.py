@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..interface import MAX_SCORE, Cycle, Depends, Plugin
-from ..labelcolumns import Ints
-from ..table import Rows
+from ..framework.interface import MAX_SCORE, Cycle, Depends, Plugin
+from ..model.labelcolumns import Ints
+from ..model.table import Rows
 
 MEBIBYTE = 1024 * 1024
 LEAST = 23 * MEBIBYTE  # below it images count nothing

@@ -10,13 +10,13 @@ import numpy as np
 
 from pybernetes.api.types import core_v1 as core
 
-from ..clusterevents import Event
-from ..interface import MAX_SCORE, Cluster, Cycle, Depends, Handle, Plugin, Verdict
-from ..labelcolumns import ABSENT, Bools, Ints
-from ..podcounts import PodClass, TermGroup
-from ..pods import PodInfo
-from ..selectors import AffinityTerm
-from ..table import NodeTable, Rows
+from ..framework.clusterevents import Event
+from ..framework.interface import MAX_SCORE, Cluster, Cycle, Depends, Handle, Plugin, Verdict
+from ..model.labelcolumns import ABSENT, Bools, Ints
+from ..model.podcounts import PodClass, TermGroup
+from ..model.pods import PodInfo
+from ..model.selectors import AffinityTerm
+from ..model.table import NodeTable, Rows
 
 HARD_WEIGHT = 1  # of others' required affinity when nodes are scored; upstream's hardPodAffinityWeight
 REMEMBERED = 1024  # label sets for which it is known who means them

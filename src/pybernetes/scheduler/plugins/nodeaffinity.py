@@ -12,13 +12,13 @@ import numpy as np
 from pybernetes.api.labels import Operator
 from pybernetes.api.types import core_v1 as core
 
-from ..clusterevents import Event
-from ..interface import Cycle, Depends, Handle, Plugin, PreFilter, Verdict, default_normalize
-from ..labelcolumns import Bools, Ints
-from ..nodematch import required_affinity
-from ..pods import PodInfo, Shape
-from ..selectors import NodeTerm, node_matches
-from ..table import Rows
+from ..framework.clusterevents import Event
+from ..framework.interface import Cycle, Depends, Handle, Plugin, PreFilter, Verdict, default_normalize
+from ..model.labelcolumns import Bools, Ints
+from ..model.nodematch import required_affinity
+from ..model.pods import PodInfo, Shape
+from ..model.selectors import NodeTerm, node_matches
+from ..model.table import Rows
 
 ENFORCED = Verdict(("node(s) didn't match scheduler-enforced node affinity",), True)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..clusterevents import Event, on
-from ..interface import Cycle, Depends, Plugin, Verdict
-from ..labelcolumns import Bools
-from ..table import Rows
+from ..framework.clusterevents import Event, on
+from ..framework.interface import Cycle, Depends, Plugin, Verdict
+from ..model.labelcolumns import Bools
+from ..model.table import Rows
 
 
 class NodeName(Plugin):

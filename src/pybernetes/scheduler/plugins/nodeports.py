@@ -8,11 +8,11 @@ import numpy as np
 
 from pybernetes.api.types import core_v1 as core
 
-from ..clusterevents import Event
-from ..interface import Cycle, Depends, Plugin, Verdict
-from ..labelcolumns import Bools
-from ..pods import PodInfo, host_ports
-from ..table import Rows
+from ..framework.clusterevents import Event
+from ..framework.interface import Cycle, Depends, Plugin, Verdict
+from ..model.labelcolumns import Bools
+from ..model.pods import PodInfo, host_ports
+from ..model.table import Rows
 
 ANY = "0.0.0.0"
 

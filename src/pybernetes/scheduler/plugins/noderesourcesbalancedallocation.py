@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..interface import MAX_SCORE, Cycle, Depends, Handle, Plugin
-from ..labelcolumns import Ints
-from ..requests import is_scalar
-from ..table import Rows
+from ..framework.interface import MAX_SCORE, Cycle, Depends, Handle, Plugin
+from ..model.labelcolumns import Ints
+from ..model.requests import is_scalar
+from ..model.table import Rows
 from .noderesourcesfit import DEFAULT_STRATEGY, used_amounts, wanted_amount, weights
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from pybernetes.api.computeresources import CPU, MEMORY, is_extended
 from pybernetes.api.types import core_v1 as core
 
-from ..clusterevents import Event
-from ..interface import MAX_SCORE, Cycle, Depends, Handle, Plugin, Verdict
-from ..labelcolumns import Bools, Ints
-from ..pods import PodInfo
-from ..requests import amounts, granted, is_scalar, names, pod_requests
-from ..table import NodeTable, Rows
+from ..framework.clusterevents import Event
+from ..framework.interface import MAX_SCORE, Cycle, Depends, Handle, Plugin, Verdict
+from ..model.labelcolumns import Bools, Ints
+from ..model.pods import PodInfo
+from ..model.requests import amounts, granted, is_scalar, names, pod_requests
+from ..model.table import NodeTable, Rows
 
 TOO_MANY = "Too many pods"
 MAX_UTILIZATION = 100

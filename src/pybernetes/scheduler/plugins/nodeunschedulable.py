@@ -7,12 +7,12 @@ from types import MappingProxyType
 from pybernetes.api.nodes import tolerated
 from pybernetes.api.types import core_v1 as core
 
-from ..clusterevents import Event
-from ..interface import Cycle, Depends, Plugin, Verdict
-from ..labelcolumns import Bools
-from ..nodematch import UNSCHEDULABLE
-from ..pods import PodInfo
-from ..table import Rows
+from ..framework.clusterevents import Event
+from ..framework.interface import Cycle, Depends, Plugin, Verdict
+from ..model.labelcolumns import Bools
+from ..model.nodematch import UNSCHEDULABLE
+from ..model.pods import PodInfo
+from ..model.table import Rows
 
 
 def _hint(info: PodInfo, old: core.Node | None, new: core.Node) -> bool:

@@ -12,12 +12,12 @@ import numpy as np
 from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 
-from ..clusterevents import Event, on
-from ..interface import Cycle, Depends, Plugin, Verdict
-from ..labelcolumns import Bools
-from ..pods import PodInfo, claim_names
-from ..table import Rows
-from ..volumes import NO_PROVISIONER
+from ..framework.clusterevents import Event, on
+from ..framework.interface import Cycle, Depends, Plugin, Verdict
+from ..framework.volumes import NO_PROVISIONER
+from ..model.labelcolumns import Bools
+from ..model.pods import PodInfo, claim_names
+from ..model.table import Rows
 
 Handle = tuple[str, str]  # driver, volume
 

@@ -15,13 +15,13 @@ from pybernetes.api.labels import Operator, Requirement, Selector, as_selector
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import LABEL_HOSTNAME, LABEL_TOPOLOGY_ZONE
 
-from ..clusterevents import Event
-from ..defaultselector import default_selector
-from ..interface import MAX_SCORE, Cycle, Depends, Handle, Plugin, Verdict
-from ..labelcolumns import ABSENT, Bools, Ints
-from ..nodematch import required_affinity, taints_tolerated
-from ..podcounts import PodClass
-from ..table import NodeTable, Rows
+from ..framework.clusterevents import Event
+from ..framework.defaultselector import default_selector
+from ..framework.interface import MAX_SCORE, Cycle, Depends, Handle, Plugin, Verdict
+from ..model.labelcolumns import ABSENT, Bools, Ints
+from ..model.nodematch import required_affinity, taints_tolerated
+from ..model.podcounts import PodClass
+from ..model.table import NodeTable, Rows
 
 HARD, SOFT = "DoNotSchedule", "ScheduleAnyway"
 SYSTEM_DEFAULTS = (  # upstream's, of pods that say nothing themselves

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..interface import Plugin, SortKey
-from ..pods import PodInfo
+from ..framework.interface import Plugin, SortKey
+from ..model.pods import PodInfo
 
 
 class PrioritySort(Plugin):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..clusterevents import Event, on
-from ..interface import Plugin, Verdict
-from ..pods import PodInfo
+from ..framework.clusterevents import Event, on
+from ..framework.interface import Plugin, Verdict
+from ..model.pods import PodInfo
 
 
 class SchedulingGates(Plugin):

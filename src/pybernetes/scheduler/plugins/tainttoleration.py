@@ -9,12 +9,12 @@ import numpy as np
 from pybernetes.api.nodes import untolerated
 from pybernetes.api.types import core_v1 as core
 
-from ..clusterevents import Event
-from ..interface import Cycle, Depends, Plugin, Verdict, default_normalize
-from ..labelcolumns import Bools, Ints
-from ..nodematch import intolerable, taints_tolerated
-from ..pods import PodInfo
-from ..table import Rows
+from ..framework.clusterevents import Event
+from ..framework.interface import Cycle, Depends, Plugin, Verdict, default_normalize
+from ..model.labelcolumns import Bools, Ints
+from ..model.nodematch import intolerable, taints_tolerated
+from ..model.pods import PodInfo
+from ..model.table import Rows
 
 
 def _hint(info: PodInfo, old: core.Node | None, new: core.Node) -> bool:

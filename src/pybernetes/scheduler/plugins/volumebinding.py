@@ -16,13 +16,9 @@ from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import ANN_SELECTED_NODE
 
-from ..clusterevents import Event, on
-from ..interface import Cycle, Depends, Plugin, PreFilter, Update, Verdict
-from ..labelcolumns import Bools, Ints
-from ..pods import PodInfo
-from ..selectors import node_terms
-from ..table import NodeTable, Rows
-from ..volumes import (
+from ..framework.clusterevents import Event, on
+from ..framework.interface import Cycle, Depends, Plugin, PreFilter, Update, Verdict
+from ..framework.volumes import (
     NO_PROVISIONER,
     claims_of,
     could_serve,
@@ -33,6 +29,10 @@ from ..volumes import (
     with_claim,
     with_node,
 )
+from ..model.labelcolumns import Bools, Ints
+from ..model.pods import PodInfo
+from ..model.selectors import node_terms
+from ..model.table import NodeTable, Rows
 
 UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
 NODE_CONFLICT = Verdict(("node(s) didn't match PersistentVolume's node affinity",), True)

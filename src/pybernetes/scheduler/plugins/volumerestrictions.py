@@ -8,11 +8,11 @@ import numpy as np
 
 from pybernetes.api.types import core_v1 as core
 
-from ..clusterevents import Event, on
-from ..interface import Cycle, Depends, Plugin, PreFilter, Verdict
-from ..labelcolumns import Bools, Ints
-from ..pods import PodInfo
-from ..table import Rows
+from ..framework.clusterevents import Event, on
+from ..framework.interface import Cycle, Depends, Plugin, PreFilter, Verdict
+from ..model.labelcolumns import Bools, Ints
+from ..model.pods import PodInfo
+from ..model.table import Rows
 
 ONE_POD = "ReadWriteOncePod"
 DISK = Verdict(("node(s) had no available disk",))

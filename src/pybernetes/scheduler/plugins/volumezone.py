@@ -13,10 +13,10 @@ from pybernetes.api.wellknown import (
     LABEL_TOPOLOGY_ZONE,
 )
 
-from ..clusterevents import Event, on
-from ..interface import Cycle, Depends, Plugin, PreFilter, Verdict
-from ..labelcolumns import ABSENT, Bools
-from ..table import NodeTable, Rows
+from ..framework.clusterevents import Event, on
+from ..framework.interface import Cycle, Depends, Plugin, PreFilter, Verdict
+from ..model.labelcolumns import ABSENT, Bools
+from ..model.table import NodeTable, Rows
 
 LABELS = {  # label of a volume -> of nodes, where they lack the first
     LABEL_FAILURE_DOMAIN_BETA_ZONE: LABEL_TOPOLOGY_ZONE,

@@ -8,8 +8,8 @@ import pytest
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import policy_v1 as policy
-from pybernetes.scheduler.diagnosis import Diagnosis
-from pybernetes.scheduler.interface import Failure, Nomination, NoNomination
+from pybernetes.scheduler.framework.diagnosis import Diagnosis
+from pybernetes.scheduler.framework.interface import Failure, Nomination, NoNomination
 from pybernetes.scheduler.plugins.defaultpreemption import DefaultPreemption
 
 from ..make import World, node, pod, typed

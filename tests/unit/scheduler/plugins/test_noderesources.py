@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pybernetes.scheduler.config import ProfileOptions
 from pybernetes.scheduler.plugins.noderesourcesfit import broken_line
+from pybernetes.scheduler.profiles.config import ProfileOptions
 
 from ..make import World, node, pod
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pybernetes.scheduler.config import ProfileOptions
+from pybernetes.scheduler.profiles.config import ProfileOptions
 
 from ..make import World, node, pod
 

@@ -8,7 +8,7 @@ import pytest
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
-from pybernetes.scheduler.config import ProfileOptions
+from pybernetes.scheduler.profiles.config import ProfileOptions
 
 from ..make import World, node, pod, typed
 

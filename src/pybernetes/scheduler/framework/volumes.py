@@ -14,9 +14,9 @@ from pybernetes.api.wellknown import (
     ANN_SELECTED_NODE,
 )
 
+from ..model.pods import PodInfo, claim_names
+from ..model.selectors import node_matches, node_terms
 from .interface import Cluster
-from .pods import PodInfo, claim_names
-from .selectors import node_matches, node_terms
 
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 STORAGE = "storage"

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .diagnosis import Diagnosis, Refusals
-from .interface import Cluster, Cycle, Depends, Nominated, Pick, Plugin, Verdict
-from .labelcolumns import Bools, Ints
-from .pods import PodInfo, Shape
-from .table import NodeTable, Rows
+from ..framework.diagnosis import Diagnosis, Refusals
+from ..framework.interface import Cluster, Cycle, Depends, Nominated, Pick, Plugin, Verdict
+from ..model.labelcolumns import Bools, Ints
+from ..model.pods import PodInfo, Shape
+from ..model.table import NodeTable, Rows
 
 SHAPES = 64  # of how many shapes the answers are kept
 FEW = 4  # rows are worked out one by one as long as at most one in so many has changed

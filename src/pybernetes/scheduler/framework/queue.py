@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from pybernetes.client.types import Object
 
+from ..model.pods import PodInfo
 from .clusterevents import Event, Hint
 from .interface import SortKey
-from .pods import PodInfo
 
 FIRST_BACKOFF = 1.0  # upstream's podInitialBackoffSeconds and podMaxBackoffSeconds
 MAX_BACKOFF = 10.0

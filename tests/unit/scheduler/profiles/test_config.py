@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pybernetes.scheduler.config import ConfigError, enabled, parse
 from pybernetes.scheduler.plugins import PLUGINS
+from pybernetes.scheduler.profiles.config import ConfigError, enabled, parse
 
-from .make import World, node, pod
+from ..make import World, node, pod
 
 HEAD = {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration"}
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pybernetes.api.computeresources import is_extended
-from pybernetes.scheduler.requests import granted, is_scalar, nonzero_requests, pod_requests
+from pybernetes.scheduler.model.requests import granted, is_scalar, nonzero_requests, pod_requests
 
-from .make import pod
+from ..make import pod
 
 MEBIBYTE = 1024 * 1024
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .pods import PodInfo
+from ..model.pods import PodInfo
 
 
 class Nominator:

@@ -7,9 +7,9 @@ from typing import Any
 from pybernetes.api.labels import Selector, as_selector
 from pybernetes.api.owners import controller_of
 
+from ..model.pods import PodInfo
+from ..model.selectors import equalities
 from .interface import Cluster
-from .pods import PodInfo
-from .selectors import equalities
 
 
 def default_selector(info: PodInfo, cluster: Cluster) -> Selector:

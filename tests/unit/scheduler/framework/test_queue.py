@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pybernetes.scheduler.clusterevents import Event
-from pybernetes.scheduler.pods import PodInfo, Shapes
-from pybernetes.scheduler.queue import Queue
+from pybernetes.scheduler.framework.clusterevents import Event
+from pybernetes.scheduler.framework.queue import Queue
+from pybernetes.scheduler.model.pods import PodInfo, Shapes
 
-from .make import pod
+from ..make import pod
 
 SHAPES = Shapes()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.scheduler.framework import Placement, Profile
+from pybernetes.scheduler.profiles.profile import Placement, Profile
 
-from .make import World, node, pod
+from ..make import World, node, pod
 
 SHAPES = (
     {"cpu": "500m", "memory": "256Mi"},

@@ -19,11 +19,11 @@ from pybernetes.api.types import policy_v1 as policy
 from pybernetes.api.types import storage_v1 as storage
 from pybernetes.client.types import Lister
 
+from ..model.labelcolumns import Bools, Ints
+from ..model.pods import PodInfo
+from ..model.selectors import Labels
+from ..model.table import NodeTable, Rows
 from .clusterevents import Event, Hint
-from .labelcolumns import Bools, Ints
-from .pods import PodInfo
-from .selectors import Labels
-from .table import NodeTable, Rows
 
 if TYPE_CHECKING:
     from .diagnosis import Diagnosis

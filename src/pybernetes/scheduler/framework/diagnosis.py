@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ..model.labelcolumns import Ints
 from .interface import Verdict
-from .labelcolumns import Ints
 
 NO_NODES = "no nodes available to schedule pods"
 

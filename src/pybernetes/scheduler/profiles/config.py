@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .framework import Profile
-from .interface import Cluster, Handle, Plugin, SortKey
-from .options import API_VERSION, KIND
-from .permits import WaitingPods
-from .plugins import PLUGINS
-from .pods import DEFAULT_SCHEDULER, PodInfo
-from .queue import FIRST_BACKOFF, MAX_BACKOFF
-from .table import NodeTable
+from ..framework.interface import Cluster, Handle, Plugin, SortKey
+from ..framework.permits import WaitingPods
+from ..framework.queue import FIRST_BACKOFF, MAX_BACKOFF
+from ..model.pods import DEFAULT_SCHEDULER, PodInfo
+from ..model.table import NodeTable
+from ..options import API_VERSION, KIND
+from ..plugins import PLUGINS
+from .profile import Profile
 
 MULTI = "multiPoint"
 POINTS = (

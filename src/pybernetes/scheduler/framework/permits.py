@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ..model.pods import PodInfo
 from .interface import Plugin, Rejection, Wait
-from .pods import PodInfo
 
 MAX_WAIT = 15 * 60.0  # seconds, upstream's maxTimeout: longer waits are cut
 

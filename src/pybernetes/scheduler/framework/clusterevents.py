@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pybernetes.api.types import core_v1 as core
 
 if TYPE_CHECKING:
-    from .pods import PodInfo
+    from ..model.pods import PodInfo
 
 
 class Event(Enum):
