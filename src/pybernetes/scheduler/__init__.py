@@ -1,6 +1,7 @@
-"""kube-scheduler: one module a plugin, and the framework that runs them over all nodes at once.
+"""kube-scheduler: one module a plug-in, and the profiles that run them over all nodes at once.
 
-`table` holds the nodes as numpy columns, `framework` runs a profile's plugins and decides, `queue` says which pod is next; all of them are
-pure: time and the choice among equals are parameters. `app` is the shell that listens, binds and tells. The cluster is known only
-through `pybernetes.client`.
+What decides is in four folders, each of which imports only those before it: `model` (pods, and nodes as columns), `framework` (what a
+plug-in is, which pod is next), `plugins`, `profiles` (a configured row of plug-ins, and how it chooses). They are pure, which the import
+contracts check: time and the choice among equals are parameters. The files beside them act: `app` listens, tries and tells, `binder`,
+`evictions` and `statuspatches` write. The cluster is known only through `pybernetes.client`.
 """
