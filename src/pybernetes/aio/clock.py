@@ -91,6 +91,10 @@ class VirtualClock:
         """Return the virtual time in seconds."""
         return self._now
 
+    def step(self, seconds: float) -> None:
+        """Sets the time of day alone, back where negative, as somebody who puts the machine's clock right; no time passes."""
+        self._epoch += timedelta(seconds=seconds)
+
     @property
     def sleepers(self) -> int:
         """How many sleeps are still waiting (FakeClock.Waiters)."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from pybernetes.api import version
 from pybernetes.api.quantity import Format, Quantity
 from pybernetes.api.times import format_micro_time
@@ -150,6 +152,16 @@ def node_status(facts: NodeFacts, present: core.NodeStatus, now: datetime) -> co
         volumes_attached=present.volumes_attached,
         volumes_in_use=present.volumes_in_use,
     )
+
+
+def has_changed(present: core.NodeStatus, status: core.NodeStatus) -> bool:
+    """Whether it says more than another heartbeat (upstream: nodeStatusHasChanged); the order of conditions says nothing."""
+
+    def without_heartbeats(one: core.NodeStatus) -> core.NodeStatus:
+        conditions = sorted(one.conditions, key=lambda condition: condition.type)
+        return replace(one, conditions=[replace(c, last_heartbeat_time=None) for c in conditions])
+
+    return without_heartbeats(present) != without_heartbeats(status)
 
 
 def labels(facts: NodeFacts) -> dict[str, str]:

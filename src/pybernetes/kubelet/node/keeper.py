@@ -34,7 +34,7 @@ Facts = Callable[[], Awaitable[n.NodeFacts]]
 
 
 class NodeKeeper:
-    """`facts` is asked at every check; a changed status is written at once, an unchanged one every five minutes."""
+    """`facts` is asked at every check; a status that differs from the Node's is written at once, another every five minutes."""
 
     def __init__(
         self,
@@ -50,7 +50,6 @@ class NodeKeeper:
         self._client, self._recorder, self._facts, self._clock, self._now = client, recorder, facts, clock, now
         self._lease: coordination_v1.Lease | None = None
         self._reported = float("-inf")
-        self._last: tuple[object, ...] = ()
         self._wanted = asyncio.Event()
         self.node = core.Node()
 
@@ -124,22 +123,17 @@ class NodeKeeper:
         self._wanted.clear()
 
     async def _check(self) -> None:
+        """Compares with the Node, not with the last report: others write into it, as the node lifecycle controller's Unknown."""
         facts = await self._facts()
-        now = self._clock.monotonic()
-        current = (
-            facts.addresses,
-            facts.problems,
-            facts.pressure,
-            facts.runtime,
-            facts.machine,
-            tuple(i.id for i in facts.images),
-        )
-        if current == self._last and now - self._reported < STATUS_REPORT_SECONDS:
+        self.node = present = await self._in_time(self._client.get(core.Node, facts.name))
+        elapsed = self._clock.monotonic() - self._reported
+        if elapsed < STATUS_REPORT_SECONDS and not n.has_changed(
+            present.status, n.node_status(facts, present.status, self._now())
+        ):
             return
-        present = await self._in_time(self._client.get(core.Node, facts.name))
         was_ready = is_true(present.status.conditions, "Ready")
         self.node = await self._in_time(self._write(present, facts))
-        self._last, self._reported = current, now
+        self._reported = self._clock.monotonic()
         if was_ready == bool(facts.problems):
             reason = "NodeNotReady" if facts.problems else "NodeReady"
             self._recorder.record(self.node, normal(reason, f"Node {facts.name} status is now: {reason}"))
