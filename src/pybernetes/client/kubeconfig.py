@@ -49,7 +49,7 @@ class Config:
     password: str = ""
     exec_plugin: dict[str, Any] | None = None
     impersonate: dict[str, Any] = field(default_factory=dict)
-    _cached: tuple[str, datetime] | None = None
+    _cached: tuple[str, datetime, datetime] | None = None  # a token, when it was read, when it is to be read again
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """None for plain HTTP. ConfigError where certificate or key cannot be used."""
@@ -82,8 +82,10 @@ class Config:
             return f"Basic {pair}"
         token = self.token
         if self.token_file is not None or self.exec_plugin is not None:
-            if self._cached is None or now >= self._cached[1]:
-                self._cached = await self._fresh(now)
+            # Before it was read: the clock was put back since, and nobody knows how old the token is.
+            if self._cached is None or not self._cached[1] <= now < self._cached[2]:
+                token, until = await self._fresh(now)
+                self._cached = (token, now, until)
             token = self._cached[0]
         return f"Bearer {token}" if token else ""
 

@@ -35,6 +35,21 @@ def test_context_is_resolved(tmp_path: Path) -> None:
     assert asyncio.run(config.authorization(NOW)) == "Bearer secret"
 
 
+@pytest.mark.parametrize("hours", [1, -1])
+def test_token_file_is_read_again_when_the_clock_has_jumped(tmp_path: Path, hours: int) -> None:
+    """Else a token that was kept would be kept for an hour longer than it lives."""
+    file = tmp_path / "token"
+    file.write_text("old")
+    config = Config("http://x", token_file=file)
+
+    async def ask() -> str:
+        await config.authorization(NOW)
+        file.write_text("new")
+        return await config.authorization(NOW + timedelta(hours=hours))
+
+    assert asyncio.run(ask()) == "Bearer new"
+
+
 def test_token_file_is_read_again_after_a_minute(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("one")

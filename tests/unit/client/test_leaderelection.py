@@ -69,6 +69,30 @@ def test_leading_ends_with_the_lease() -> None:
     assert server.holder() == "me"
 
 
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_a_wall_clock_that_jumps_costs_nobody_the_lease(step: int) -> None:
+    """The leader's clock, and the candidate's: how old a lease is each tells by how long it has seen it unchanged."""
+
+    async def main() -> None:
+        server, clocks = Server(), {name: VirtualClock() for name in ("me", "other")}
+        electors = {name: LeaderElector(server, Options("part", name), clock) for name, clock in clocks.items()}
+        tasks = []
+        for name in ("me", "other"):
+            tasks.append(asyncio.ensure_future(electors[name].run(forever)))
+            await clocks[name].advance(5)
+        for name in ("me", "other"):
+            clocks[name].step(step)
+            for _ in range(60):
+                for clock in clocks.values():
+                    await clock.advance(1)
+            assert (electors["me"].is_leader, electors["other"].is_leader) == (True, False), f"the clock of {name}"
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(main())
+
+
 def test_a_server_that_hangs_ends_it_before_others_may_lead() -> None:
     async def main() -> None:
         clock, server, options = VirtualClock(), Server(), Options("part", "me")
