@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 EXPECTATIONS_SECONDS = 300.0  # after which a creation or deletion that was never seen is no longer waited for
 SYNC_POLL = 0.1  # seconds between looks at informers that have not listed yet, as upstream's WaitForCacheSync
+WALL_CLOCK_CHECK_SECONDS = 60.0  # what waits for a time of day is looked at again so often
 BY_CONTROLLER = "controllerUID"
 IN_FLIGHT = 24  # requests of one sync: enough to keep the server busy; each costs a connection with its TLS buffers
 
@@ -80,7 +81,8 @@ class Controller:
     def __init__(self, context: Context, workers: int = 5) -> None:
         self.context = context
         self.client = context.client_of(self.account or self.name if self.account is not None else None)
-        self.now = context.clock.now
+        self.now = context.clock.now  # for what is written; it may jump
+        self.monotonic = context.clock.monotonic  # for what is measured
         self.workers = workers
         self.queue: WorkQueue[Any] = self.make_queue(self.queue_name or self.name)
         self.recorder: EventRecorder = context.events.recorder(self.component or self.name)
@@ -126,6 +128,13 @@ class Controller:
                     group.create_task(_awaited(loop))
         finally:
             self.queue.shut_down()
+
+    def look_again(self, key: Any, seconds: float) -> None:
+        """Queues the key for a moment of the wall clock that is so far away; the sync finds out whether it has come.
+
+        Sooner than that where it is far: the wall clock may be put forward meanwhile, or the machine sleep, and no timer tells.
+        """
+        self.queue.add_after(key, min(max(0.0, seconds), WALL_CLOCK_CHECK_SECONDS))
 
     def enqueue(self, obj: Object) -> None:
         """Queues an object by its namespace and name."""

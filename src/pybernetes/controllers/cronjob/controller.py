@@ -56,7 +56,7 @@ class CronJobController(Controller):
             await self._clean_up(cj, jobs)
             await self._write_status(cj, decision)
         if decision.again is not None:
-            self.queue.add_after(key, max(0.0, (decision.again - self.now()).total_seconds()))
+            self.look_again(key, (decision.again - self.now()).total_seconds())
 
     async def _fresh(self, cj: batch.CronJob) -> batch.CronJob | None:
         try:

@@ -137,7 +137,7 @@ class DaemonSetsController(Controller):
         if error is not None:
             raise error
         if ds.spec.min_ready_seconds > 0 and status.number_ready != status.number_available:
-            self.queue.add_after(key, ds.spec.min_ready_seconds)
+            self.look_again(key, ds.spec.min_ready_seconds)
 
     async def _claimed(self, ds: apps.DaemonSet) -> list[core.Pod]:
         claims = Claims(self.client, core.Pod, ds, as_selector(ds.spec.selector))

@@ -72,7 +72,7 @@ class DeploymentController(Controller):
         if not any(isinstance(action, UpdateStatus) for action in actions):
             wait = util.deadline_in(deployment, self.now())
             if wait is not None:
-                self.queue.add_after(key, wait)
+                self.look_again(key, wait)
 
     async def _refuse_everything(self, deployment: apps.Deployment) -> None:
         text = "This deployment is selecting all pods. A non-empty selector is required."

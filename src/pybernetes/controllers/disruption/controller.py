@@ -71,7 +71,7 @@ class DisruptionController(Controller):
                     self.queue.add_after(key_of(pdb), BATCH_SECONDS)
         wait = stale_disruption(new, self.now()) if new is not None else None
         if wait is not None and new is not None:
-            self.queue.add_after((POD, *key_of(new)), wait)
+            self.look_again((POD, *key_of(new)), wait)
 
     async def sync(self, key: Any) -> None:
         """A budget's status, or a pod's stale condition."""
@@ -93,7 +93,7 @@ class DisruptionController(Controller):
             copy.status = status
             await self.client.update(copy, "status")
         if recheck is not None:
-            self.queue.add_after(key, max(0.0, (recheck - now).total_seconds()))
+            self.look_again(key, (recheck - now).total_seconds())
 
     async def _status(
         self, pdb: policy.PodDisruptionBudget, now: datetime
@@ -178,7 +178,7 @@ class DisruptionController(Controller):
         if pod is None or wait is None:
             return
         if wait > 0:
-            self.queue.add_after((POD, namespace, name), wait)
+            self.look_again((POD, namespace, name), wait)
             return
         copy = clone(pod)
         target = condition(copy.status.conditions, "DisruptionTarget")

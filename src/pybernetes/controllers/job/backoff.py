@@ -40,11 +40,15 @@ class Backoff:
 
 
 def remaining(failures: int, last: datetime | None, now: datetime) -> float:
-    """Seconds left of the back-off of so many failures, the last at that time."""
+    """Seconds left of the back-off of so many failures, the last at that time; never more than the back-off.
+
+    The time is another clock's. That far in the future it tells that a clock was put back since, and nothing of how long ago it was.
+    """
     if failures == 0 or last is None:
         return 0.0
     wait = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures - 1, 30))
-    return max(0.0, wait - (now - last).total_seconds())
+    elapsed = (now - last).total_seconds()
+    return 0.0 if elapsed < -wait else min(wait, max(0.0, wait - elapsed))
 
 
 def finish_time(pod: core.Pod, now: datetime) -> datetime:

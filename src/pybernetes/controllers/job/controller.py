@@ -167,7 +167,7 @@ class JobController(Controller):
         error = await self._act(key, current, changes)
         changed = current.conclude(changes, satisfied)
         if changes.again is not None:
-            self.queue.add_after(key, changes.again)
+            self.look_again(key, changes.again)
         try:
             await self._track(key, current, changed)
         except StatusError as conflict:

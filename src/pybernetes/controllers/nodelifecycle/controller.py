@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pybernetes.api.conditions import condition
@@ -54,8 +54,8 @@ class NodeLifecycleController(Controller):
     def __init__(self, context: Context) -> None:
         super().__init__(context, WORKERS)
         options = context.options
-        self._grace = timedelta(seconds=options.node_monitor_grace_period)
-        self._startup = timedelta(seconds=options.node_startup_grace_period)
+        self._grace = options.node_monitor_grace_period
+        self._startup = options.node_startup_grace_period
         self._rates = Rates(
             options.node_eviction_rate, options.secondary_node_eviction_rate, options.large_cluster_size_threshold
         )
@@ -212,8 +212,8 @@ class NodeLifecycleController(Controller):
     def _examine(self, node: core.Node, now: datetime) -> Verdict:
         lease = self._leases.get(node.metadata.name, LEASES)
         renewed = (lease.spec.renew_time or "") if lease is not None else ""
-        known = self._health.get(node.metadata.name)
-        return examine(node, renewed, known, now, self._grace, self._startup)
+        before = self._health.get(node.metadata.name)
+        return examine(node, renewed, before, now, self.monotonic(), self._grace, self._startup)
 
     async def _look_at(self, node: core.Node) -> Verdict | None:
         """None where its status could not be written: then nothing is concluded this time."""
@@ -306,9 +306,9 @@ class NodeLifecycleController(Controller):
                 await self._reachable(node)
         elif was_lost:
             _log.info("some nodes are ready again")
-            now = self.now()
+            uptime = self.monotonic()
             self._health = {
-                name: Health(now, health.heartbeat, health.renewed) for name, health in self._health.items()
+                name: Health(uptime, health.heartbeat, health.renewed) for name, health in self._health.items()
             }
         for zone, state in states.items():
             if lost:

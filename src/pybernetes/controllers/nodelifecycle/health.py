@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 
 from pybernetes.api.conditions import condition
@@ -49,9 +49,9 @@ REGION = (LABEL_TOPOLOGY_REGION, LABEL_FAILURE_DOMAIN_BETA_REGION)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """When a node was last heard of, by our clock, and by what."""
+    """When a node was last heard of, by our monotonic clock, and by what."""
 
-    heard: datetime
+    heard: float
     heartbeat: datetime | None  # of the Ready condition; None: there was none
     renewed: str = ""  # of the lease
 
@@ -67,26 +67,28 @@ class Verdict:
 
 
 def examine(
-    node: core.Node, renewed: str, before: Health | None, now: datetime, grace: timedelta, startup: timedelta
+    node: core.Node, renewed: str, before: Health | None, now: datetime, uptime: float, grace: float, startup: float
 ) -> Verdict:
-    """One look; `renewed` is the lease's renewTime, `known` what the last look left.
+    """One look; `renewed` is the lease's renewTime, `before` what the last look left, `uptime` the monotonic time of `now`.
 
-    A node that was not heard of for its grace period (the startup one while it has no Ready condition) gets Unknown.
+    A node that was not heard of for its grace period (the startup one while it has no Ready condition) gets Unknown. Silence is measured
+    on the monotonic clock: put the wall clock forward, and no node has been silent for it.
     """
     ready = condition(node.status.conditions, "Ready")
     created = node.metadata.creation_timestamp
     heartbeat = ready.last_heartbeat_time if ready is not None else None
     if before is None:
-        fresh = ready is None and created is not None
-        health = Health(created if fresh and created is not None else now, heartbeat)
+        age = (now - created).total_seconds() if ready is None and created is not None else 0.0
+        health = Health(uptime - max(0.0, age), heartbeat)
     elif before.heartbeat != heartbeat:
-        health = replace(before, heard=now, heartbeat=heartbeat)
+        health = replace(before, heard=uptime, heartbeat=heartbeat)
     else:
         health = before
-    if renewed and renewed > health.renewed:
-        health = replace(health, heard=now, renewed=renewed)
+    # Any other time is news, not only a later one: a node whose clock was put back renews with earlier ones.
+    if renewed and renewed != health.renewed:
+        health = replace(health, heard=uptime, renewed=renewed)
     observed = ready.status if ready is not None else "Unknown"
-    if now <= health.heard + (grace if ready is not None else startup):
+    if uptime <= health.heard + (grace if ready is not None else startup):
         return Verdict(health, observed, ready.status if ready is not None else None)
     if ready is not None and observed == "Unknown":
         return Verdict(health, observed, "Unknown")  # was told already

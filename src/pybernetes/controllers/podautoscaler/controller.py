@@ -43,7 +43,7 @@ class HorizontalController(Controller):
         options = context.options
         super().__init__(context, options.concurrent_horizontal_pod_autoscaler_syncs)
         self._period = options.horizontal_pod_autoscaler_sync_period
-        self._window = timedelta(seconds=options.horizontal_pod_autoscaler_downscale_stabilization)
+        self._window = float(options.horizontal_pod_autoscaler_downscale_stabilization)
         tolerance = options.horizontal_pod_autoscaler_tolerance
         self._settings = calc.Settings(
             timedelta(seconds=options.horizontal_pod_autoscaler_cpu_initialization_period),
@@ -85,7 +85,7 @@ class HorizontalController(Controller):
             return
         current, least, most = scale.spec.replicas, hpa.spec.min_replicas, hpa.spec.max_replicas
         least = 1 if least is None else least
-        history = self._histories.setdefault(key_of(hpa), limits.History([(now, current)]))
+        history = self._histories.setdefault(key_of(hpa), limits.History([(self.monotonic(), current)]))
         text = "the HPA controller was able to get the target's current scale"
         set_condition(hpa, "AbleToScale", "True", "SucceededGetScale", text, now)
         desired, reason = current, ""
@@ -135,15 +135,15 @@ class HorizontalController(Controller):
         text = f"the HPA controller was able to update the target scale to {size}"
         set_condition(hpa, "AbleToScale", "True", "SucceededRescale", text, now)
         self.recorder.normal(hpa, "SuccessfulRescale", f"New size: {size}; reason: {reason}")
-        history.scaled(now, current, size, limits.longest_period(hpa.spec.behavior))
+        history.scaled(self.monotonic(), current, size, limits.longest_period(hpa.spec.behavior))
         return True
 
     def _limit(self, hpa: HPA, history: limits.History, current: int, desired: int, least: int, now: datetime) -> int:
-        most, behavior = hpa.spec.max_replicas, hpa.spec.behavior
+        most, behavior, uptime = hpa.spec.max_replicas, hpa.spec.behavior, self.monotonic()
         if behavior is None:
-            step = limits.simple_step(history, now, current, desired, least, most, self._window)
+            step = limits.simple_step(history, uptime, current, desired, least, most, self._window)
         else:
-            step = limits.behaved_step(history, now, current, desired, least, most, behavior, self._window)
+            step = limits.behaved_step(history, uptime, current, desired, least, most, behavior, self._window)
         set_condition(hpa, "AbleToScale", "True", *step.able, now)
         set_condition(hpa, "ScalingLimited", "True" if step.limited else "False", *step.why, now)
         return step.replicas

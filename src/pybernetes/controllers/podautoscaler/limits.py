@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 from pybernetes.api.types import autoscaling_v2 as autoscaling
 
@@ -21,18 +20,18 @@ Text = tuple[str, str]  # reason and message
 
 @dataclass
 class History:
-    """What an autoscaler recommended and did."""
+    """What an autoscaler recommended and did, and when on the monotonic clock: windows are as long as they say."""
 
-    recommendations: list[tuple[datetime, int]] = field(default_factory=list)
-    ups: list[tuple[datetime, int]] = field(default_factory=list)
-    downs: list[tuple[datetime, int]] = field(default_factory=list)
+    recommendations: list[tuple[float, int]] = field(default_factory=list)
+    ups: list[tuple[float, int]] = field(default_factory=list)
+    downs: list[tuple[float, int]] = field(default_factory=list)
 
-    def remember(self, now: datetime, replicas: int, longest: timedelta) -> None:
+    def remember(self, now: float, replicas: int, longest: float) -> None:
         """Adds a recommendation; forgets those beyond the longest window."""
         self.recommendations = [(at, n) for at, n in self.recommendations if at > now - longest]
         self.recommendations.append((now, replicas))
 
-    def scaled(self, now: datetime, before: int, after: int, longest: timedelta) -> None:
+    def scaled(self, now: float, before: int, after: int, longest: float) -> None:
         """Adds a change of size."""
         changes = self.ups if after > before else self.downs
         changes[:] = [(at, n) for at, n in changes if at > now - longest]
@@ -52,9 +51,7 @@ class Step:
 READY = ("ReadyForNewScale", "recommended size matches current size")
 
 
-def simple_step(
-    history: History, now: datetime, current: int, desired: int, least: int, most: int, window: timedelta
-) -> Step:
+def simple_step(history: History, now: float, current: int, desired: int, least: int, most: int, window: float) -> Step:
     """Without behavior: shrinks to the highest recommendation of the window, grows to twice the size."""
     recent = [n for at, n in history.recommendations if at > now - window]
     stable = max([desired, *recent])
@@ -75,19 +72,19 @@ def simple_step(
 
 def behaved_step(
     history: History,
-    now: datetime,
+    now: float,
     current: int,
     desired: int,
     least: int,
     most: int,
     behavior: autoscaling.HorizontalPodAutoscalerBehavior,
-    window: timedelta,
+    window: float,
 ) -> Step:
     """With behavior: windows both ways, and policies that limit the rate."""
     up, down = behavior.scale_up or UP_DEFAULT, behavior.scale_down or DOWN_DEFAULT
-    up_window = timedelta(seconds=up.stabilization_window_seconds or 0)
+    up_window = float(up.stabilization_window_seconds or 0)
     seconds = down.stabilization_window_seconds
-    down_window = window if seconds is None else timedelta(seconds=seconds)
+    down_window = window if seconds is None else float(seconds)
     low = min([desired, *(n for at, n in history.recommendations if at > now - up_window)])
     high = max([desired, *(n for at, n in history.recommendations if at > now - down_window)])
     stable = min(max(current, low), high)
@@ -106,7 +103,7 @@ def behaved_step(
 
 def _limited(
     history: History,
-    now: datetime,
+    now: float,
     current: int,
     desired: int,
     least: int,
@@ -131,11 +128,11 @@ def _limited(
     return desired, IN_RANGE
 
 
-def _changed(changes: Sequence[tuple[datetime, int]], now: datetime, seconds: int) -> int:
-    return sum(count for at, count in changes if at > now - timedelta(seconds=seconds))
+def _changed(changes: Sequence[tuple[float, int]], now: float, seconds: int) -> int:
+    return sum(count for at, count in changes if at > now - seconds)
 
 
-def _up_limit(history: History, now: datetime, current: int, rules: autoscaling.HPAScalingRules) -> int:
+def _up_limit(history: History, now: float, current: int, rules: autoscaling.HPAScalingRules) -> int:
     if rules.select_policy == "Disabled":
         return current
     proposals = []
@@ -151,7 +148,7 @@ def _up_limit(history: History, now: datetime, current: int, rules: autoscaling.
     return min(proposals) if rules.select_policy == "Min" else max(proposals)
 
 
-def _down_limit(history: History, now: datetime, current: int, rules: autoscaling.HPAScalingRules) -> int:
+def _down_limit(history: History, now: float, current: int, rules: autoscaling.HPAScalingRules) -> int:
     if rules.select_policy == "Disabled":
         return current
     proposals = []
@@ -167,11 +164,11 @@ def _down_limit(history: History, now: datetime, current: int, rules: autoscalin
     return max(proposals) if rules.select_policy == "Min" else min(proposals)
 
 
-def longest_period(behavior: autoscaling.HorizontalPodAutoscalerBehavior | None) -> timedelta:
+def longest_period(behavior: autoscaling.HorizontalPodAutoscalerBehavior | None) -> float:
     """How long changes of size must be remembered."""
     rules = (behavior.scale_up, behavior.scale_down) if behavior is not None else ()
     periods = [policy.period_seconds for rule in rules if rule is not None for policy in rule.policies]
-    return timedelta(seconds=max(periods, default=0))
+    return max(periods, default=0)
 
 
 # What the API server fills in where only one of the two is given (v2 defaults).

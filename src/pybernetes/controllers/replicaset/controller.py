@@ -162,7 +162,7 @@ class SetController(Controller, Generic[W]):
         if rs.spec.min_ready_seconds > 0:
             wait = next_availability(pods, rs.spec.min_ready_seconds, now)
             if wait is not None:
-                self.queue.add_after(key, wait)
+                self.look_again(key, wait)
 
     def _related(self, rs: apps.ReplicaSet, pods: Sequence[core.Pod]) -> Sequence[core.Pod]:
         ref = controller_of(rs)

@@ -69,7 +69,7 @@ class ServiceCIDRsController(Controller):
             return
         left = (deleted + GRACE - self.now()).total_seconds()
         if left > 0:
-            self.queue.add_after(key, left)
+            self.look_again(key, left)
         else:
             await self._finalizers(cidr, add=False)
 

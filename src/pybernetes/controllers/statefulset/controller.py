@@ -85,7 +85,7 @@ class StatefulSetController(Controller):
             raise error
         wait = next_availability(pods, ss.spec.min_ready_seconds, now) if ss.spec.min_ready_seconds else None
         if wait is not None:
-            self.queue.add_after(key, wait)
+            self.look_again(key, wait)
 
     async def _act(self, ss: apps.StatefulSet, actions: Sequence[plan.Action]) -> Exception | None:
         """One after the other in order, or all at once; the first error."""

@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from pybernetes.api.nodes import tolerates
-from pybernetes.api.times import format_time, shifted
+from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 
 
 @dataclass(frozen=True, slots=True)
 class Eviction:
-    """A deletion that is to come."""
+    """A deletion that is to come, on the monotonic clock: tolerationSeconds pass, whatever happens to the wall clock."""
 
-    decided: datetime
-    at: datetime
+    decided: float
+    at: float
 
 
 def tolerated_for(taints: Sequence[core.Taint], tolerations: Sequence[core.Toleration]) -> float | None:
@@ -33,7 +33,7 @@ def tolerated_for(taints: Sequence[core.Taint], tolerations: Sequence[core.Toler
 
 
 def plan(
-    taints: Sequence[core.Taint], tolerations: Sequence[core.Toleration], known: Eviction | None, now: datetime
+    taints: Sequence[core.Taint], tolerations: Sequence[core.Toleration], known: Eviction | None, now: float
 ) -> Eviction | None:
     """When the pod goes; None: it stays. What was decided before stands while it is tolerated for a time."""
     seconds = tolerated_for(taints, tolerations) if taints else None
@@ -41,7 +41,7 @@ def plan(
         return None
     if seconds == 0:
         return Eviction(now, now)
-    return known if known is not None else Eviction(now, shifted(now, seconds))
+    return known if known is not None else Eviction(now, now + seconds)
 
 
 def no_execute(node: core.Node | None) -> list[core.Taint]:

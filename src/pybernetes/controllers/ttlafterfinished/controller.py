@@ -29,7 +29,7 @@ class TTLAfterFinishedController(Controller):
         job = self._jobs.get(key[1], key[0])
         left = time_left(job, self.now()) if job is not None else None
         if left is not None and left > 0:
-            self.queue.add_after(key, left)
+            self.look_again(key, left)
         if left is None or left > 0:
             return
         try:
@@ -39,7 +39,7 @@ class TTLAfterFinishedController(Controller):
             if left is None:
                 return
             if left > 0:
-                self.queue.add_after(key, left)
+                self.look_again(key, left)
                 return
             await self.client.delete(batch.Job, key[1], key[0], uid=fresh.metadata.uid, propagation="Foreground")
         except StatusError as error:

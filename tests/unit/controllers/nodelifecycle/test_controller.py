@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
+import pytest
+
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.types import coordination_v1 as coordination
 from pybernetes.api.types import core_v1 as core
@@ -148,5 +150,22 @@ def test_a_node_that_goes_is_told() -> None:
         world.client.drop(*world.client.all(core.Node))
         await world.look(5)
         assert world.told == ["RegisteredNode a", "RemovingNode a"]
+
+    played(scenario)
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_a_wall_clock_that_jumps_loses_no_node_and_hides_none(step: int) -> None:
+    async def scenario(world: World) -> None:
+        for name in ("a", "b", "c"):
+            world.node(name)
+        await world.look(0, "a", "b", "c")
+        await world.look(20, "a", "b", "c")
+        world.clock.step(step)
+        await world.look(20, "a", "b", "c")
+        assert [world.taints(name) for name in "abc"] == [[], [], []]
+        for _ in range(4):  # one look finds it silent, the next one taints it
+            await world.look(20, "b", "c")
+        assert [world.taints(name) for name in "abc"] == [["unreachable"], [], []]
 
     played(scenario)

@@ -24,7 +24,7 @@ from pybernetes.controllers.nodelifecycle.health import (
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-GRACE, STARTUP = timedelta(seconds=50), timedelta(seconds=60)
+UPTIME, GRACE, STARTUP = 7000.0, 50.0, 60.0
 BEAT = NOW - timedelta(hours=1)
 
 
@@ -44,11 +44,11 @@ def node(ready: str | None = "True", heartbeat: datetime = BEAT, taints: list[co
 
 
 def test_a_node_is_given_its_grace_period_from_when_it_was_first_seen() -> None:
-    first = examine(node(), "", None, NOW, GRACE, STARTUP)
+    first = examine(node(), "", None, NOW, UPTIME, GRACE, STARTUP)
     assert (first.observed, first.current, first.conditions) == ("True", "True", None)
-    still = examine(node(), "", first.health, after(50), GRACE, STARTUP)
+    still = examine(node(), "", first.health, after(50), UPTIME + 50, GRACE, STARTUP)
     assert still.conditions is None
-    lost = examine(node(), "", still.health, after(51), GRACE, STARTUP)
+    lost = examine(node(), "", still.health, after(51), UPTIME + 51, GRACE, STARTUP)
     assert (lost.observed, lost.current) == ("True", "Unknown")
     assert lost.conditions is not None
     assert [(c.type, c.status, c.reason) for c in lost.conditions] == [
@@ -62,26 +62,53 @@ def test_a_node_is_given_its_grace_period_from_when_it_was_first_seen() -> None:
 
 
 def test_a_heartbeat_or_a_renewed_lease_is_news() -> None:
-    known = Health(NOW, BEAT, "2026-01-01T00:00:00.000000Z")
-    beat = examine(node(heartbeat=NOW), "", known, after(40), GRACE, STARTUP)
-    assert beat.health.heard == after(40)
-    renewed = examine(node(), "2026-01-01T00:00:10.000000Z", known, after(45), GRACE, STARTUP)
-    assert renewed.health.heard == after(45)
-    stale = examine(node(), "2026-01-01T00:00:00.000000Z", known, after(45), GRACE, STARTUP)
-    assert stale.health.heard == NOW
+    known = Health(UPTIME, BEAT, "2026-01-01T00:00:00.000000Z")
+    beat = examine(node(heartbeat=NOW), "", known, after(40), UPTIME + 40, GRACE, STARTUP)
+    assert beat.health.heard == UPTIME + 40
+    renewed = examine(node(), "2026-01-01T00:00:10.000000Z", known, after(45), UPTIME + 45, GRACE, STARTUP)
+    assert renewed.health.heard == UPTIME + 45
+    stale = examine(node(), "2026-01-01T00:00:00.000000Z", known, after(45), UPTIME + 45, GRACE, STARTUP)
+    assert stale.health.heard == UPTIME
 
 
 def test_what_was_told_is_not_told_again() -> None:
-    known = Health(NOW, BEAT)
-    again = examine(node("Unknown"), "", known, after(100), GRACE, STARTUP)
+    known = Health(UPTIME, BEAT)
+    again = examine(node("Unknown"), "", known, after(100), UPTIME + 100, GRACE, STARTUP)
     assert (again.observed, again.current, again.conditions) == ("Unknown", "Unknown", None)
 
 
 def test_a_node_that_never_posted_gets_the_startup_period_from_its_creation() -> None:
-    young = examine(node(None), "", None, after(60), GRACE, STARTUP)
-    assert young.current is None and young.conditions is None and young.health.heard == NOW
-    old = examine(node(None), "", young.health, after(61), GRACE, STARTUP)
+    young = examine(node(None), "", None, after(60), UPTIME + 60, GRACE, STARTUP)
+    assert young.current is None and young.conditions is None and young.health.heard == UPTIME
+    old = examine(node(None), "", young.health, after(61), UPTIME + 61, GRACE, STARTUP)
     assert old.current == "Unknown" and old.conditions is not None and len(old.conditions) == 4
+
+
+HOUR = 3600
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+def test_a_wall_clock_that_jumps_makes_no_node_silent_and_no_silent_node_heard(step: int) -> None:
+    """The kind: silence measured on a clock that may be put right; ours forward, ours back, before and after the silence began."""
+    first = examine(node(), "", None, NOW, UPTIME, GRACE, STARTUP)
+    still = examine(node(), "", first.health, after(50 + step), UPTIME + 50, GRACE, STARTUP)
+    assert still.current == "True" and still.conditions is None
+    lost = examine(node(), "", still.health, after(51 + step), UPTIME + 51, GRACE, STARTUP)
+    assert lost.current == "Unknown"
+
+
+def test_a_node_that_renews_with_earlier_times_is_alive() -> None:
+    """Its clock was put back by an hour: the lease's renewTime is before the one that was seen."""
+    before = Health(UPTIME, BEAT, "2026-01-01T01:00:00.000000Z")
+    renewed = examine(node(), "2026-01-01T00:00:10.000000Z", before, after(45), UPTIME + 45, GRACE, STARTUP)
+    assert renewed.health.heard == UPTIME + 45
+
+
+def test_a_node_made_in_the_future_is_given_no_more_than_its_startup_period() -> None:
+    """The clock was put back between its creation and the first look."""
+    young = examine(node(None), "", None, after(-HOUR), UPTIME, GRACE, STARTUP)
+    assert young.health.heard == UPTIME
+    assert examine(node(None), "", young.health, after(-HOUR), UPTIME + 61, GRACE, STARTUP).current == "Unknown"
 
 
 def keys(taints: list[core.Taint] | None) -> list[str] | None:

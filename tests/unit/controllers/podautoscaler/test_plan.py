@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from pybernetes.api.quantity import Quantity
@@ -16,7 +14,8 @@ from pybernetes.controllers.podautoscaler.plan import scale_path, set_condition
 from ..objects import NOW, ago, meta, pod
 
 SETTINGS = calc.Settings()
-WINDOW = timedelta(minutes=5)
+WINDOW = 300.0
+UPTIME = 7000.0
 
 
 def worker(name: str, ready: float | None = 600, phase: str = "Running", request: int = 1000) -> core.Pod:
@@ -106,16 +105,16 @@ def test_averages_and_shared_values() -> None:
     ],
 )
 def test_a_simple_step(current: int, desired: int, replicas: int, why: str) -> None:
-    step = limits.simple_step(limits.History(), NOW, current, desired, 2, 10, WINDOW)
+    step = limits.simple_step(limits.History(), UPTIME, current, desired, 2, 10, WINDOW)
     assert (step.replicas, step.why[0], step.limited) == (replicas, why, replicas != desired)
 
 
 def test_shrinking_waits_for_the_window() -> None:
     history = limits.History()
-    assert limits.simple_step(history, NOW, 8, 8, 1, 10, WINDOW).replicas == 8
-    step = limits.simple_step(history, NOW + timedelta(minutes=4), 8, 2, 1, 10, WINDOW)
+    assert limits.simple_step(history, UPTIME, 8, 8, 1, 10, WINDOW).replicas == 8
+    step = limits.simple_step(history, UPTIME + 240, 8, 2, 1, 10, WINDOW)
     assert (step.replicas, step.able[0]) == (8, "ScaleDownStabilized")
-    assert limits.simple_step(history, NOW + timedelta(minutes=6), 8, 2, 1, 10, WINDOW).replicas == 2
+    assert limits.simple_step(history, UPTIME + 360, 8, 2, 1, 10, WINDOW).replicas == 2
 
 
 def rules(type: str, value: int, window: int = 0, select: str = "Max") -> autoscaling.HPAScalingRules:
@@ -137,23 +136,23 @@ def rules(type: str, value: int, window: int = 0, select: str = "Max") -> autosc
 def test_policies(up, down, current: int, desired: int, replicas: int, why: str) -> None:
     behavior = autoscaling.HorizontalPodAutoscalerBehavior(scale_up=up, scale_down=down)
     history = limits.History()
-    step = limits.behaved_step(history, NOW, current, desired, 2, 10, behavior, timedelta(0))
+    step = limits.behaved_step(history, UPTIME, current, desired, 2, 10, behavior, 0)
     assert (step.replicas, step.why[0]) == (replicas, why)
 
 
 def test_a_period_counts_what_was_done_in_it() -> None:
     behavior = autoscaling.HorizontalPodAutoscalerBehavior(scale_up=rules("Pods", 3))
     history = limits.History()
-    history.scaled(ago(30), 2, 4, limits.longest_period(behavior))
-    assert limits.behaved_step(history, NOW, 4, 9, 1, 10, behavior, WINDOW).replicas == 5
-    later = NOW + timedelta(seconds=40)
+    history.scaled(UPTIME - 30, 2, 4, limits.longest_period(behavior))
+    assert limits.behaved_step(history, UPTIME, 4, 9, 1, 10, behavior, WINDOW).replicas == 5
+    later = UPTIME + 40
     assert limits.behaved_step(history, later, 4, 9, 1, 10, behavior, WINDOW).replicas == 7
 
 
 def test_growing_may_wait_too() -> None:
     behavior = autoscaling.HorizontalPodAutoscalerBehavior(scale_up=rules("Pods", 99, window=120))
-    history = limits.History([(ago(60), 3)])
-    step = limits.behaved_step(history, NOW, 3, 9, 1, 10, behavior, WINDOW)
+    history = limits.History([(UPTIME - 60, 3)])
+    step = limits.behaved_step(history, UPTIME, 3, 9, 1, 10, behavior, WINDOW)
     assert (step.replicas, step.able[0]) == (3, "ScaleUpStabilized")
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from pybernetes.api.nodes import tolerates
 from pybernetes.api.types import core_v1 as core
 from pybernetes.controllers.tainteviction.plan import Eviction, plan, tolerated_for
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+UPTIME = 7000.0
 TAINT = core.Taint(key="k", value="v", effect="NoExecute")
 
 
@@ -46,10 +44,10 @@ def test_the_shortest_toleration_counts() -> None:
 
 
 def test_plan() -> None:
-    soon = NOW + timedelta(seconds=30)
-    assert plan([], [], Eviction(NOW, soon), NOW) is None
-    assert plan([TAINT], [], None, NOW) == Eviction(NOW, NOW)
-    assert plan([TAINT], [exists("k")], Eviction(NOW, soon), NOW) is None
-    decided = plan([TAINT], [exists("k", 30)], None, NOW)
-    assert decided == Eviction(NOW, soon)
-    assert plan([TAINT], [exists("k", 30)], decided, NOW + timedelta(seconds=10)) == decided
+    soon = UPTIME + 30
+    assert plan([], [], Eviction(UPTIME, soon), UPTIME) is None
+    assert plan([TAINT], [], None, UPTIME) == Eviction(UPTIME, UPTIME)
+    assert plan([TAINT], [exists("k")], Eviction(UPTIME, soon), UPTIME) is None
+    decided = plan([TAINT], [exists("k", 30)], None, UPTIME)
+    assert decided == Eviction(UPTIME, soon)
+    assert plan([TAINT], [exists("k", 30)], decided, UPTIME + 10) == decided

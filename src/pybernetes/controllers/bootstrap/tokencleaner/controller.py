@@ -46,7 +46,7 @@ class TokenCleaner(Controller):
             return
         left = (end - self.now()).total_seconds()
         if left > 0:
-            self.queue.add_after(key, left)
+            self.look_again(key, left)
             return
         try:
             await self.client.delete(core.Secret, key[1], key[0], uid=secret.metadata.uid)

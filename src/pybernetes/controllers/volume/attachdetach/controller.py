@@ -7,7 +7,6 @@ VolumeAttachments each time, so that nothing is lost with a restart.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
-from datetime import datetime
 from typing import Any
 
 from pybernetes.api.errors import StatusError
@@ -46,7 +45,7 @@ class AttachDetachController(Controller):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, workers=10)
-        self._unneeded: dict[str, datetime] = {}  # attachments by name -> since when
+        self._unneeded: dict[str, float] = {}  # attachments by name -> since when
         self._leaving: set[str] = set()  # attachments that nodes no longer show
         self._told: set[tuple[str, str]] = set()  # (volume, node) of a failed attachment that was told
         self._pods = self.informer(core.Pod)
@@ -142,7 +141,7 @@ class AttachDetachController(Controller):
             return
         attachments = [a for a in self._attachments.by_index(BY_VOLUME, key[1]) if self._is_ours(a)]
         wanted = self._wanted(key[1])
-        now = self.now()
+        now = self.monotonic()
         for attachment in attachments:
             if attachment.spec.node_name in wanted.pods:
                 self._unneeded.pop(attachment.metadata.name, None)

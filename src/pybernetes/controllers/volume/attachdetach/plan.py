@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from pybernetes.api.pods import is_finished
 from pybernetes.api.types import core_v1 as core
@@ -102,10 +101,10 @@ def plan(
     need: Need,
     attachments: Sequence[storage.VolumeAttachment],
     nodes: Mapping[str, core.Node],
-    since: Mapping[str, datetime],
-    now: datetime,
+    since: Mapping[str, float],
+    now: float,
 ) -> list[Action]:
-    """For one volume. `since`: since when an attachment, by name, is no longer needed."""
+    """For one volume. `since`: since when an attachment, by name, is no longer needed; monotonic seconds, as `now`."""
     actions: list[Action] = []
     held: list[str] = []
     for attachment in attachments:
@@ -126,13 +125,11 @@ def plan(
     return actions
 
 
-def _release(
-    attachment: storage.VolumeAttachment, node: core.Node | None, since: datetime, now: datetime
-) -> Detach | Wait:
+def _release(attachment: storage.VolumeAttachment, node: core.Node | None, since: float, now: float) -> Detach | Wait:
     if node is None or any(taint.key == TAINT_NODE_OUT_OF_SERVICE for taint in node.spec.taints):
         return Detach(attachment)
     mounted = any(means(attachment, name) for name in node.status.volumes_in_use)
-    left = UNMOUNT_SECONDS - (now - since).total_seconds()
+    left = UNMOUNT_SECONDS - (now - since)
     return Wait(attachment, left) if mounted and left > 0 else Detach(attachment)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ from pybernetes.controllers.volume.attachdetach.plan import (
 from pybernetes.controllers.volume.ephemeral.plan import wanted_claims
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+UPTIME = 7000.0
 ONE = Volume("pv", "d", "h", exclusive=True)
 MANY = Volume("pv", "d", "h", exclusive=False)
 
@@ -80,20 +81,20 @@ def test_needs_volumes() -> None:
 
 
 def test_attach_where_pods_are() -> None:
-    assert plan(Need(ONE, {"n": ["a/p"]}), [], {}, {}, NOW) == [Attach(ONE, "n")]
-    assert plan(Need(ONE, {"n": ["a/p"]}), [attachment("n")], {}, {}, NOW) == []
-    assert plan(Need(MANY, {"n": ["a/p"], "m": ["a/q"]}), [], {}, {}, NOW) == [Attach(MANY, "m"), Attach(MANY, "n")]
-    assert plan(Need(None, {"n": ["a/p"]}), [], {}, {}, NOW) == []
+    assert plan(Need(ONE, {"n": ["a/p"]}), [], {}, {}, UPTIME) == [Attach(ONE, "n")]
+    assert plan(Need(ONE, {"n": ["a/p"]}), [attachment("n")], {}, {}, UPTIME) == []
+    assert plan(Need(MANY, {"n": ["a/p"], "m": ["a/q"]}), [], {}, {}, UPTIME) == [Attach(MANY, "m"), Attach(MANY, "n")]
+    assert plan(Need(None, {"n": ["a/p"]}), [], {}, {}, UPTIME) == []
 
 
 def test_one_node_at_a_time() -> None:
     wanted = Need(ONE, {"n": ["a/p"], "m": ["a/q"]})
     text = 'Multi-Attach error for volume "pv" Volume is already used by pod(s) q'
-    assert plan(wanted, [attachment("m")], {}, {}, NOW) == [MultiAttach(ONE, "n", text)]
-    assert plan(wanted, [], {}, {}, NOW) == [Attach(ONE, "m"), MultiAttach(ONE, "n", text)]
+    assert plan(wanted, [attachment("m")], {}, {}, UPTIME) == [MultiAttach(ONE, "n", text)]
+    assert plan(wanted, [], {}, {}, UPTIME) == [Attach(ONE, "m"), MultiAttach(ONE, "n", text)]
     held = attachment("m", deleting=True)
     text = 'Multi-Attach error for volume "pv" Volume is already exclusively attached to one node and can\'t be attached to another'
-    assert plan(Need(ONE, {"n": ["a/p"]}), [held], {}, {}, NOW) == [MultiAttach(ONE, "n", text)]
+    assert plan(Need(ONE, {"n": ["a/p"]}), [held], {}, {}, UPTIME) == [MultiAttach(ONE, "n", text)]
 
 
 @pytest.mark.parametrize(
@@ -109,14 +110,14 @@ def test_one_node_at_a_time() -> None:
 )
 def test_detach_once_unmounted_or_after_a_while(given: core.Node | None, waited: int, expected: str | float) -> None:
     unneeded = attachment("n")
-    since = {unneeded.metadata.name: NOW - timedelta(seconds=waited)}
+    since = {unneeded.metadata.name: UPTIME - waited}
     nodes = {"n": given} if given is not None else {}
-    actions = plan(Need(ONE), [unneeded], nodes, since, NOW)
+    actions = plan(Need(ONE), [unneeded], nodes, since, UPTIME)
     assert actions == [Detach(unneeded) if expected == "detach" else Wait(unneeded, float(expected))]
 
 
 def test_what_is_being_detached_is_left_alone() -> None:
-    assert plan(Need(ONE), [attachment("n", deleting=True)], {}, {}, NOW) == []
+    assert plan(Need(ONE), [attachment("n", deleting=True)], {}, {}, UPTIME) == []
 
 
 def test_nodes_show_what_is_attached_and_stays() -> None:
