@@ -11,7 +11,7 @@ import logging
 
 from pybernetes.aio.clock import Clock
 
-from .types import Closed, Compacted, Conflict, Store, StoreError
+from .types import Closed, Compacted, Conflict, NoSpace, Store, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,10 @@ class Compactor:
             self._known = conflict.current.mod_revision if conflict.current else 0
             self._before = await self._store.revision()
             return
-        target, self._before, self._known = self._before, written.mod_revision, written.mod_revision
+        except NoSpace:  # what makes room must not wait for it; two servers that compact do no harm
+            target, self._before = self._before, await self._store.revision()
+        else:
+            target, self._before, self._known = self._before, written.mod_revision, written.mod_revision
         if not target:
             return
         try:

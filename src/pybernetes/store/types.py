@@ -72,6 +72,10 @@ class FutureRevision(StoreError):
         super().__init__(f"revision {asked} is in the future, the newest is {newest}")
 
 
+class NoSpace(StoreError):
+    """There is no room for this write; reads and deletions go on, and so does everything once there is room again."""
+
+
 class Closed(StoreError):
     """The store was closed before it could do what was asked; nothing was written."""
 

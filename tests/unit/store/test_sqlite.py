@@ -13,7 +13,7 @@ import pytest
 from pybernetes.store.sqlite import SQLiteStore
 from pybernetes.store.types import Store, StoreError
 
-FILES = ("state.db", "state.db-wal", "state.db-shm", "state.db-lock")
+FILES = ("state.db", "state.db-wal", "state.db-shm", "state.db-lock", "state.db-reserve")
 
 
 def play(path: str, scenario: Callable[[Store], Awaitable[object]]) -> None:

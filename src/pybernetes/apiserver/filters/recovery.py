@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from pybernetes.api.errors import StatusError
-from pybernetes.store.types import Closed
+from pybernetes.store.types import Closed, NoSpace, StoreError
 from pybernetes.wire.http import Response
 
 from ..endpoints.routes import Answer
@@ -24,7 +24,10 @@ class Recovery:
             answered = await next(exchange)
         except Exception as error:
             request = exchange.request
-            if not isinstance(error, StatusError | Closed):
+            if isinstance(error, StoreError):
+                if not isinstance(error, Closed | NoSpace):  # which the store has told already, once
+                    _log.error("%s %r failed: %s", request.method, request.raw_path, error)
+            elif not isinstance(error, StatusError):
                 _log.exception("%s %r failed", request.method, request.raw_path)
             answered = failures.response(request, failures.status_error(error))
         headers = (*answered.headers, ("Audit-Id", exchange.event.id))

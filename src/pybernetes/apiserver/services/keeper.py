@@ -18,7 +18,7 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.times import format_time
 from pybernetes.component.metrics import Registry
 from pybernetes.net.addresses import outward_address
-from pybernetes.store.types import Closed
+from pybernetes.store.types import Closed, StoreError
 
 from ..generic.cache import WatchCache
 from ..generic.options import WriteOptions
@@ -95,7 +95,7 @@ class ServiceKeeper:
             if event is not None:
                 await self._cache.wait(event.revision)
             await self._publish()
-        except (Closed, StatusError) as error:
+        except (StoreError, StatusError) as error:
             _log.warning(
                 "this server could not be taken out of the endpoints of kubernetes, its lease runs out: %s", error
             )
@@ -114,6 +114,8 @@ class ServiceKeeper:
                     await self.repair()
             except Closed:
                 return
+            except StoreError as error:
+                _log.error("services could not be looked after; again in %d s: %s", RENEW_SECONDS, error)
             except Exception:
                 _log.exception("services could not be looked after; again in %d s", RENEW_SECONDS)
 

@@ -7,7 +7,7 @@ import pytest
 
 from pybernetes.api import errors
 from pybernetes.apiserver.filters.recovery import Recovery
-from pybernetes.store.types import Closed
+from pybernetes.store.types import Closed, NoSpace, StoreError
 from pybernetes.wire.http import Response, StreamingResponse
 
 from .links import OK, PODS, Next, exchange, request, run
@@ -18,6 +18,7 @@ from .links import OK, PODS, Next, exchange, request, run
     [
         (errors.not_found("", "pods", "a"), 404, 'pods "a" not found'),
         (Closed("closed"), 503, "the server is shutting down"),
+        (NoSpace("no space is left"), 507, "no space is left"),
         (errors.too_many_requests("wait", 7), 429, "wait"),
     ],
 )
@@ -28,6 +29,15 @@ def test_what_is_foreseen(failure: Exception, code: int, message: str, caplog: p
     assert (answered.status, status["code"], status["message"]) == (code, code, message)
     assert (("Retry-After", "7") in answered.headers) is (code == 429)
     assert not caplog.records
+
+
+def test_what_the_store_refuses_is_told_in_its_words_and_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    answered = run(Recovery(), exchange(), Next(StoreError("the disk is broken")))
+    assert isinstance(answered, Response)
+    status = json.loads(answered.body)
+    assert (status["code"], status["message"], status.get("reason")) == (500, "the disk is broken", None)
+    [record] = caplog.records
+    assert record.getMessage() == f"GET b'{PODS}' failed: the disk is broken" and record.exc_info is None
 
 
 def test_what_nobody_has_foreseen_is_logged(caplog: pytest.LogCaptureFixture) -> None:
