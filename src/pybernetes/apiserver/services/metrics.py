@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pybernetes.component.metrics import Registry
 
@@ -15,15 +13,6 @@ IPS, PORTS = "kube_apiserver_clusterip_allocator", "kube_apiserver_nodeport_allo
 STATIC, DYNAMIC = "static", "dynamic"  # asked for, or any
 
 
-def by_network(texts: Iterable[str], networks: Sequence[Network]) -> dict[str, int]:
-    """How many of the addresses lie in each network."""
-    found: Counter[str] = Counter({str(network): 0 for network in networks})
-    for text in texts:
-        address = ipaddress.ip_address(text)
-        found.update(str(network) for network in networks if address in network)
-    return dict(found)
-
-
 def size(network: Network) -> int:
     """Addresses that Services can have."""
     span = ranges.addresses(network)
@@ -31,22 +20,21 @@ def size(network: Network) -> int:
 
 
 class AllocatorMetrics:
-    """`addresses` and `ports` say what is given, `networks` from where."""
+    """`addresses` (of a network) and `ports` say how many are given."""
 
     def __init__(
         self,
         registry: Registry,
         networks: Callable[[], Sequence[Network]],
-        addresses: Callable[[], Iterable[str]],
+        addresses: Callable[[Network], int],
         ports: Callable[[], int],
         span: Span,
     ) -> None:
         def given() -> Mapping[tuple[str, ...], float]:
-            return {(name,): float(count) for name, count in by_network(addresses(), networks()).items()}
+            return {(str(network),): float(addresses(network)) for network in networks()}
 
         def left() -> Mapping[tuple[str, ...], float]:
-            found = by_network(addresses(), networks())
-            return {(str(n),): float(max(size(n) - found[str(n)], 0)) for n in networks()}
+            return {(str(network),): float(size(network) - addresses(network)) for network in networks()}
 
         def left_ports() -> Mapping[tuple[str, ...], float]:
             return {(): float(span.last - span.first + 1 - ports())}

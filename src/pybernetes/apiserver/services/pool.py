@@ -25,9 +25,13 @@ from ..generic.store import GenericStore
 from ..kinds.validation import parse_ip
 from ..resource import Object
 from . import families, ranges
+from .index import Index
 from .metrics import AllocatorMetrics
 from .ranges import Network, Span
 from .records import ADDRESSES, MANAGED_BY, PORTS, owner, reference, usable
+
+MAX_DIGITS = 5
+PORT = 0  # ports are of one kind, addresses of two
 
 
 class Pool:
@@ -44,6 +48,7 @@ class Pool:
         self._cache, self._addresses, self._default = cache, addresses, tuple(default)
         self._ranges = cache.of("networking.k8s.io", "servicecidrs")
         self._given, self._given_ports = cache.of(*ADDRESSES), cache.of(*PORTS)
+        self._taken, self._taken_ports = Index(self._given, _address), Index(self._given_ports, _port)
         self.ports = ports
         self._random = chooser or random.Random()
         self.metrics: AllocatorMetrics | None = None
@@ -57,7 +62,7 @@ class Pool:
         self.metrics = AllocatorMetrics(
             registry,
             networks,
-            lambda: [key.removeprefix(self._given.prefix) for key in self._given.items],
+            lambda network: self._taken.of(network.version).count(ranges.addresses(network)),
             lambda: len(self._given_ports.items),
             self.ports,
         )
@@ -84,16 +89,13 @@ class Pool:
 
     def free_addresses(self, network: Network) -> Iterator[str]:
         """Those that nobody is known to have."""
-        taken, prefix = self._given.items, self._given.prefix
         make: Callable[[int], Any] = ipaddress.IPv4Address if network.version == 4 else ipaddress.IPv6Address
-        for number in ranges.addresses(network).candidates(self._random):
-            text = str(make(number))
-            if prefix + text not in taken:
-                yield text
+        numbers = self._taken.of(network.version).free(ranges.addresses(network), self._random)
+        return (str(make(number)) for number in numbers)
 
     def free_ports(self) -> Iterator[int]:
         """Those that nobody is known to have."""
-        return (number for number in self.ports.candidates(self._random) if not self.port_taken(number))
+        return self._taken_ports.of(PORT).free(self.ports, self._random)
 
     def port_taken(self, number: int) -> bool:
         """As far as the cache knows."""
@@ -147,3 +149,12 @@ class Pool:
             return  # it has another owner now
         if event is not None:
             await self._cache.wait(event.revision)
+
+
+def _address(name: str) -> tuple[int, int] | None:
+    parsed = parse_ip(name)
+    return (parsed.version, int(parsed)) if parsed is not None else None
+
+
+def _port(name: str) -> tuple[int, int] | None:
+    return (PORT, int(name)) if name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS else None

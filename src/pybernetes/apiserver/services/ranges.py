@@ -7,12 +7,7 @@ Upstream: pkg/registry/core/service/ipallocator, portallocator. What is given wi
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import random
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -31,14 +26,6 @@ class Span:
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and self.first <= number <= self.last
-
-    def candidates(self, chooser: random.Random) -> Iterator[int]:
-        """All of them: the upper part, then the lower, each from a random place around."""
-        for low, high in ((self.middle, self.last), (self.first, self.middle - 1)):
-            if high >= low:
-                start = chooser.randint(low, high)
-                yield from range(start, high + 1)
-                yield from range(low, start)
 
 
 def _offset(size: int, step: int, most: int) -> int:
