@@ -22,6 +22,7 @@ from .types import NoSpace
 _log = logging.getLogger(__name__)
 
 RESERVE_BYTES = 16 << 20  # the WAL between two checkpoints, twice, and what a compaction rewrites
+RESERVE_SHARE = 16  # but of a small file system only one part of so many
 SMALL_CHANGE = 1024  # bytes that a change may add: a deletion timestamp, a condition, a lease's next holder
 RETRY_SECONDS = 1.0  # between attempts to have the reserve back
 
@@ -62,14 +63,15 @@ class NoReserve:
 class FileReserve:
     """In a file, which stays when the store is closed: the next one needs it on a disk that is full."""
 
-    def __init__(self, path: Path, size: int = RESERVE_BYTES) -> None:
+    def __init__(self, path: Path, size: int = 0) -> None:
+        """`size` 0: what suits the file system."""
         self._path, self._size = path, size
 
     def hold(self, level: Level) -> None:
         """See `Reserve`."""
-        wanted = self._size * level // Level.ALL
         descriptor = files.open_private(self._path, os.O_RDWR | os.O_CREAT)
         try:
+            wanted = (self._size or _suitable(descriptor)) * level // Level.ALL
             have = os.fstat(descriptor).st_size
             if have > wanted:
                 os.ftruncate(descriptor, wanted)
@@ -81,6 +83,11 @@ class FileReserve:
                     raise
         finally:
             os.close(descriptor)
+
+
+def _suitable(descriptor: int) -> int:
+    system = os.fstatvfs(descriptor)
+    return min(RESERVE_BYTES, system.f_blocks * system.f_frsize // RESERVE_SHARE)
 
 
 class Space:

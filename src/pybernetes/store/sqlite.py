@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from pybernetes import files
 from pybernetes.store import sqlitefile, sqlitelog
 from pybernetes.store.backends import Location, LocationError
-from pybernetes.store.space import FileReserve, NoReserve, Space, is_full
+from pybernetes.store.space import FileReserve, Level, NoReserve, Space, is_full
 from pybernetes.store.types import Closed, Event, KeyValue, Page, Progress, StoreError
 
 _log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ IN_MEMORY = ":memory:"
 BATCH = 256  # requests in one commit: bounds the time that the first of them waits
 BATCH_PAGES = 4096  # and how long it makes the WAL
 CHECKPOINT_PAGES = 1000  # of 4 KiB, SQLite's own default
+MAKE_ROOM_SECONDS = 2.0  # between compactions of a store that is full: watches have told all that they forget
 WRITE_PAGES = 4  # that a small write touches: table, index, meta and the root above
 
 T = TypeVar("T")
@@ -77,6 +78,8 @@ class SQLiteStore:
         self._closed = False
         self._pages = 0  # in the WAL, about; the writer's
         self._written = asyncio.Event()  # set, and replaced, after each commit that wrote: wakes watches
+        self._room: asyncio.Task[None] | None = None  # of who makes room
+        self._room_revision, self._room_time = 0, 0.0  # the newest one, and when, as it was last made
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
 
     @classmethod
@@ -140,6 +143,8 @@ class SQLiteStore:
             self._closed = True
             self._requests.put(None)
             self._wake()
+            if self._room is not None:
+                self._room.cancel()
         while self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
         if self._lock >= 0:
@@ -252,6 +257,18 @@ class SQLiteStore:
                 request.future.set_result(result)
         if any(request.pages for request in batch):
             self._wake()
+        if self._space.level is not Level.ALL and (self._room is None or self._room.done()) and not self._closed:
+            self._room = self._loop.create_task(self._make_room())
+
+    async def _make_room(self) -> None:
+        """On a full disk nobody waits for the next compaction: what was deleted goes as soon as watches have told it."""
+        now = self._loop.time()
+        if now < self._room_time + MAKE_ROOM_SECONDS:
+            return
+        self._room_time = now
+        with contextlib.suppress(StoreError):  # closed, or full all the same: then it is tried again
+            before, self._room_revision = self._room_revision, await self.revision()
+            await self.compact(before)
 
 
 def _transaction(db: sqlite3.Connection, batch: Batch) -> Results:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pybernetes.aio.clock import VirtualClock
-from pybernetes.store import sqlitefile
+from pybernetes.store import sqlite, sqlitefile
 from pybernetes.store.compaction import Compactor
 from pybernetes.store.space import SMALL_CHANGE, FileReserve, Level, Space, needed
 from pybernetes.store.sqlite import SQLiteStore
@@ -189,6 +189,25 @@ def test_a_disk_that_is_full_at_the_start_is_served(tmp_path: Path, disk: Disk) 
     play(tmp_path / "state.db", disk, again)
 
 
+def test_what_was_deleted_makes_room_without_a_compaction(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "MAKE_ROOM_SECONDS", 0.0)
+
+    async def scenario(store: Store) -> None:
+        for n in range(await fill(store)):
+            await store.delete(f"/big/{n}")
+        while True:
+            disk.now += 10.0
+            try:
+                await store.put("/new", b"x" * PAGE)
+                break
+            except NoSpace:
+                continue
+
+    play(tmp_path / "state.db", disk, scenario)
+
+
 def test_the_compactor_needs_no_key_to_make_room(tmp_path: Path, disk: Disk) -> None:
     async def scenario(store: Store) -> None:
         compactor = Compactor(store, 300.0, VirtualClock())
@@ -204,7 +223,7 @@ def test_the_compactor_needs_no_key_to_make_room(tmp_path: Path, disk: Disk) -> 
     play(tmp_path / "state.db", disk, scenario)
 
 
-@pytest.mark.parametrize("size", [0, 100_000])
+@pytest.mark.parametrize("size", [1, 100_000])
 def test_the_reserve_is_a_file_of_its_owner_that_gets_smaller_and_whole_again(tmp_path: Path, size: int) -> None:
     path = tmp_path / "state.db-reserve"
     reserve = FileReserve(path, size)
