@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.quantity import Quantity
@@ -36,7 +36,10 @@ from .runtime.types import Container, RuntimeFailure, Sandbox
 from .worker import Node, Parts, PodWorker
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
+# Where upstream's kubelet remembers devices: without it extended resources of the Node are of an earlier life.
+DEVICE_CHECKPOINT = "device-plugins/kubelet_internal_checkpoint"
 RELIST_SECONDS = 10.0  # the back-stop of pushed changes
 RECONNECT_SECONDS = 1.0
 KEPT_RUNS = 2  # dead containers that are kept beyond the newest run, for kubectl logs --previous
@@ -60,11 +63,6 @@ def whole_seconds(clock: Clock) -> Callable[[], datetime]:
     return lambda: clock.now().replace(microsecond=0)
 
 
-def by_node(pod: core.Pod) -> list[str]:
-    """Index of pods by the node that they are bound to."""
-    return [pod.spec.node_name] if pod.spec.node_name else []
-
-
 class Kubelet:
     """One node. `run` returns only when cancelled; containers go on then, and the next run takes them over."""
 
@@ -73,6 +71,7 @@ class Kubelet:
         options: KubeletOptions,
         client: Client,
         pods: Notifier[core.Pod],
+        nodes: Notifier[core.Node],
         services: Informer[core.Service] | None,
         *,
         machinery: Machinery,
@@ -83,6 +82,7 @@ class Kubelet:
         now: Callable[[], datetime] | None = None,
     ) -> None:
         self.options = options
+        """`pods` and `nodes` may tell of other nodes', which are passed over."""
         self._pods, self._runtime, self._machinery = pods, machinery.runtime, machinery
         self._clock: Clock = clock or RealClock()
         self._now = now = now or whole_seconds(self._clock)
@@ -91,7 +91,17 @@ class Kubelet:
         self._cluster = cluster or APICluster(client, self._recorder, services, self._clock)
         self._mirrors = static.MirrorCluster(client, self._cluster, lambda: self.keeper.node)
         self._files = static.PodFiles(options.pod_manifest_path, options.hostname_override, now)
-        self.keeper = NodeKeeper(client, self._recorder, self._facts, self._clock, now, options.status_seconds)
+        self.keeper = NodeKeeper(
+            client,
+            self._recorder,
+            self._facts,
+            self._clock,
+            now,
+            options.status_seconds,
+            machinery.on_host and not Path(options.root_dir, DEVICE_CHECKPOINT).exists(),
+        )
+        nodes.add_handler(self.on_node)
+        self._judging: dict[str, core.Pod] = {}  # refused by the Node as it was last known, until it is read again
         self._workers: dict[str, PodWorker] = {}
         self._done: set[str] = set()  # uids whose object was let go: late updates of them start nothing
         self._closing: set[asyncio.Task[None]] = set()
@@ -125,9 +135,14 @@ class Kubelet:
 
     @property
     def allocatable(self) -> Mapping[str, Quantity]:
-        return n.allocatable(self._node_facts())
+        return n.merged_allocatable(self._node_facts(), self.keeper.node.status)
 
     # The node.
+
+    def on_node(self, old: core.Node | None, new: core.Node | None) -> None:
+        """An informer's handler; other nodes are passed over."""
+        if present(old, new).metadata.name == self.options.hostname_override:
+            self.keeper.on_node(old, new)
 
     def _node_facts(self) -> n.NodeFacts:
         options = self.options
@@ -231,29 +246,46 @@ class Kubelet:
 
     def on_pod(self, old: core.Pod | None, new: core.Pod | None) -> None:
         """An informer's handler; pods of other nodes are passed over."""
-        present = new if new is not None else old
-        if present is None or present.spec.node_name != self.options.hostname_override:
+        about = present(old, new)
+        if about.spec.node_name != self.options.hostname_override:
             return
-        if static.is_mirror(present):
-            self._on_mirror(present, gone=new is None)
+        if static.is_mirror(about):
+            self._on_mirror(about, gone=new is None)
             return
         if new is not None and old is not None and old.metadata.uid != new.metadata.uid:
             self.on_pod(old, None)
-        self._update(present.metadata.uid, present, gone=new is None)
+        self._update(about.metadata.uid, about, gone=new is None)
 
-    def _update(self, uid: str, present: core.Pod, gone: bool) -> None:
+    def _update(self, uid: str, about: core.Pod, gone: bool) -> None:
         worker = self._workers.get(uid)
         if gone:
             self._done.discard(uid)
+            self._judging.pop(uid, None)
             if worker is not None and not worker.machine.gone:
-                worker.handle(pod.SpecChanged(_deleted(present, self._now())))
+                worker.handle(pod.SpecChanged(_deleted(about, self._now())))
         elif worker is not None:
-            worker.handle(pod.SpecChanged(present))
+            worker.handle(pod.SpecChanged(about))
+        elif uid in self._judging:
+            self._judging[uid] = about
         elif uid not in self._done:
-            self._begin(uid, present, self._parts)
+            self._begin(uid, about, self._parts)
 
     def _begin(self, uid: str, spec: core.Pod, parts: Parts) -> None:
         refusal = self._refusal(spec)
+        if refusal is not None and self.keeper.registered and not admission.is_static(spec):
+            self._judging[uid] = spec
+            self._later(self._judge_again(uid, parts))
+        else:
+            self._admit(uid, spec, parts, refusal)
+
+    async def _judge_again(self, uid: str, parts: Parts) -> None:
+        """The scheduler may have seen the Node change before the watch told of it."""
+        await self.keeper.reread()
+        spec = self._judging.pop(uid, None)
+        if spec is not None:
+            self._admit(uid, spec, parts, self._refusal(spec))
+
+    def _admit(self, uid: str, spec: core.Pod, parts: Parts, refusal: admission.Refusal | None) -> None:
         if refusal is not None:
             self._recorder.record(spec, Event("Warning", *refusal))
             refusal = (refusal[0], f"Pod was rejected: {refusal[1]}")
@@ -266,10 +298,11 @@ class Kubelet:
             return None
         if spec.status.container_statuses:
             return None
-        node = self.keeper.node
+        facts = self._node_facts()
+        node = self.keeper.node if self.keeper.registered else n.new_node(facts, self._now())
         view = admission.NodeView(
-            {**n.labels(self._node_facts()), **node.metadata.labels},
-            self._parts.node.allocatable or {},
+            node.metadata.labels,
+            n.merged_allocatable(facts, node.status),
             node.spec.taints,
             self.options.hostname_override,
             self.pressure,
@@ -433,20 +466,49 @@ def pod_informer(informers: Informers, node_name: str) -> Informer[core.Pod]:
     return informers.informer(core.Pod, field_selector=f"spec.nodeName={node_name}")
 
 
-class _Share:
-    """One node's pods out of an informer of all nodes' that has the index `node`."""
+def node_informer(informers: Informers, node_name: str) -> Informer[core.Node]:
+    """One Node."""
+    return informers.informer(core.Node, field_selector=f"metadata.name={node_name}")
 
-    def __init__(self, pods: Informer[core.Pod], name: str, handlers: dict[str, list[Handler[core.Pod]]]) -> None:
-        self._pods, self._name, self._handlers = pods, name, handlers
 
-    def add_handler(self, handler: Handler[core.Pod]) -> None:
-        self._handlers.setdefault(self._name, []).append(handler)
-        for pod_ in self._pods.by_index("node", self._name):
-            handler(None, pod_)
+class _Shared(Generic[T]):
+    """One informer for what many nodes watch: each is told of its own. `key`: the name of an object's node."""
+
+    def __init__(self, informer: Informer[T], key: Callable[[T], str]) -> None:
+        self._informer, self._key = informer, key
+        self._handlers: dict[str, list[Handler[T]]] = {}
+        informer.add_index("node", lambda about: [key(about)])
+        informer.add_handler(self._dispatch)
+
+    def _dispatch(self, old: T | None, new: T | None) -> None:
+        for handler in self._handlers.get(self._key(present(old, new)), ()):
+            handler(old, new)
+
+    def of(self, name: str) -> _Share[T]:
+        return _Share(self, name)
+
+    def add_handler(self, name: str, handler: Handler[T]) -> None:
+        self._handlers.setdefault(name, []).append(handler)
+        for about in self._informer.by_index("node", name):
+            handler(None, about)
 
     @property
     def synced(self) -> bool:
-        return self._pods.synced
+        return self._informer.synced
+
+
+class _Share(Generic[T]):
+    """One node's part of what is shared; a Notifier."""
+
+    def __init__(self, shared: _Shared[T], name: str) -> None:
+        self._shared, self._name = shared, name
+
+    def add_handler(self, handler: Handler[T]) -> None:
+        self._shared.add_handler(self._name, handler)
+
+    @property
+    def synced(self) -> bool:
+        return self._shared.synced
 
 
 def hollow_machine(cpus: int = 32, memory_bytes: int = 256 << 30) -> n.Machine:
@@ -479,21 +541,15 @@ def hollow_kubelets(
     clock: Clock | None = None,
 ) -> list[Kubelet]:
     """Nodes without processes, to be run: one watch for all their pods. The caller runs the informers."""
-    pods = informers.informer(core.Pod, field_selector="spec.nodeName!=")
-    pods.add_index("node", by_node)
-    handlers: dict[str, list[Handler[core.Pod]]] = {}
-
-    def dispatch(old: core.Pod | None, new: core.Pod | None) -> None:
-        for handler in handlers.get(present(old, new).spec.node_name, ()):
-            handler(old, new)
-
-    pods.add_handler(dispatch)
+    pods = _Shared(informers.informer(core.Pod, field_selector="spec.nodeName!="), lambda pod: pod.spec.node_name)
+    nodes = _Shared(informers.informer(core.Node), lambda node: node.metadata.name)
     network, shape = HollowNetwork(pod_cidr), machine or hollow_machine()
     return [
         Kubelet(
             KubeletOptions(name, max_pods=max_pods, resolv_conf=""),
             client,
-            _Share(pods, name, handlers),
+            pods.of(name),
+            nodes.of(name),
             None,
             machinery=hollow_machinery(network=network, clock=clock),
             machine=shape,

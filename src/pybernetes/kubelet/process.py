@@ -12,7 +12,7 @@ from pybernetes.client.types import Client, Informers
 from pybernetes.files import close_to_others, is_our_own, make_private_directory
 from pybernetes.net.addresses import outward_address
 
-from .app import Kubelet, Machinery, pod_informer, whole_seconds
+from .app import Kubelet, Machinery, node_informer, pod_informer, whole_seconds
 from .cluster import APICluster
 from .interfaces import PodNetwork, Runtime
 from .machine import node as n
@@ -65,6 +65,7 @@ async def assemble(
         options,
         client,
         pod_informer(informers, options.hostname_override),
+        node_informer(informers, options.hostname_override),
         None,
         machinery=Machinery(
             runtime, network or RuntimeNetwork(), volumes, RuntimeProber(runtime), pod_cgroups, runtime_name

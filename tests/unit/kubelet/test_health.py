@@ -79,6 +79,7 @@ def make(api: MemoryClient, clock: VirtualClock, machinery: Machinery) -> Kubele
         KubeletOptions("n", resolv_conf=""),
         api,
         MemoryInformers(api).informer(core.Pod),
+        MemoryInformers(api).informer(core.Node),
         None,
         machinery=machinery,
         machine=hollow_machine(),

@@ -49,10 +49,11 @@ class World:
         return sum(request.verb in ("update", "patch") for request in self.client.requests)
 
     def tamper(self, change: Change) -> None:
-        """Somebody else writes into the status."""
+        """Somebody else writes into the status, and the keeper's watch tells of it."""
         node = self.node
         change(node, self.clock)
         self.client.put(node)
+        self.keeper.on_node(None, self.node)
 
 
 @contextlib.asynccontextmanager

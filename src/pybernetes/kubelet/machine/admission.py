@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pybernetes.api import pods
+from pybernetes.api.computeresources import is_extended
 from pybernetes.api.nodes import fits_affinity, untolerated
 from pybernetes.api.pods import ZERO
 from pybernetes.api.quantity import Quantity
@@ -36,6 +37,15 @@ def _whole(name: str, amount: Quantity) -> int:
     return amount.milli_value() if name == "cpu" else amount.value()
 
 
+def counted_requests(pod: core.Pod, node: NodeView) -> dict[str, Quantity]:
+    """Without extended resources that the node knows nothing of: those are others' to give (removeMissingExtendedResources)."""
+    return {
+        name: amount
+        for name, amount in pods.requests(pod.spec).items()
+        if name in node.allocatable or not is_extended(name)
+    }
+
+
 def insufficient(pod: core.Pod, others: Sequence[core.Pod], node: NodeView) -> Refusal | None:
     """The first resource that the node has too little of."""
     capacity = node.allocatable.get("pods", ZERO).value()
@@ -45,15 +55,15 @@ def insufficient(pod: core.Pod, others: Sequence[core.Pod], node: NodeView) -> R
     for other in others:
         for name, amount in pods.requests(other.spec).items():
             used[name] = used.get(name, 0) + _whole(name, amount)
-    for name, amount in sorted(pods.requests(pod.spec).items()):
-        wanted, has = _whole(name, amount), _whole(name, node.allocatable.get(name, ZERO))
-        if wanted and wanted > has - used.get(name, 0):
-            return _out_of(name, wanted, used.get(name, 0), has)
+    for name, amount in sorted(counted_requests(pod, node).items()):
+        request, capacity = _whole(name, amount), _whole(name, node.allocatable.get(name, ZERO))
+        if request and request > capacity - used.get(name, 0):
+            return _out_of(name, request, used.get(name, 0), capacity)
     return None
 
 
-def _out_of(name: str, wanted: int, used: int, capacity: int) -> Refusal:
-    text = f"Node didn't have enough resource: {name}, requested: {wanted}, used: {used}, capacity: {capacity}"
+def _out_of(name: str, request: int, used: int, capacity: int) -> Refusal:
+    text = f"Node didn't have enough resource: {name}, requested: {request}, used: {used}, capacity: {capacity}"
     return f"OutOf{name}", text
 
 
@@ -107,9 +117,9 @@ def refused(pod: core.Pod, others: Sequence[core.Pod], node: NodeView) -> Refusa
     if lack is not None:
         return lack
     if not fits_affinity(pod.spec, node.name, node.labels):
-        return "NodeAffinity", "Predicate NodeAffinity failed"
+        return "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
     if ports_clash(pod, others):
-        return "NodePorts", "Predicate NodePorts failed"
+        return "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
     if not is_static(pod) and untolerated(pod.spec.tolerations, node.taints, ("NoExecute",)) is not None:
-        return "TaintToleration", "Predicate TaintToleration failed"
+        return "TaintToleration", "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
     return None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from msgspec.structs import replace
+import msgspec
 
-from pybernetes.api import version
+from pybernetes.api import types, version
+from pybernetes.api.computeresources import is_extended
 from pybernetes.api.quantity import Format, Quantity
 from pybernetes.api.times import format_micro_time
-from pybernetes.api.types import coordination_v1
+from pybernetes.api.types import coordination_v1, meta_v1
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import (
     CONTROLLER_MANAGED_ATTACH_ANNOTATION,
@@ -27,6 +29,10 @@ from ..runtime.types import Image
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 MAX_IMAGES = 50  # as --node-status-max-images
+# What a kubelet that finds its Node brings up to date in it; other labels of --node-labels count at creation only.
+DEFAULT_LABELS = (LABEL_HOSTNAME, LABEL_OS_STABLE, LABEL_ARCH_STABLE, LABEL_OS, LABEL_ARCH)
+ANNOTATIONS = {CONTROLLER_MANAGED_ATTACH_ANNOTATION: "true"}
+HEARTBEAT = "lastHeartbeatTime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,26 @@ def allocatable(facts: NodeFacts) -> dict[str, Quantity]:
     return result
 
 
+def merged_capacity(facts: NodeFacts, present: core.NodeStatus) -> dict[str, Quantity]:
+    """The machine's own, and what others have put there, such as extended resources."""
+    return {**present.capacity, **capacity(facts)}
+
+
+def merged_allocatable(facts: NodeFacts, present: core.NodeStatus) -> dict[str, Quantity]:
+    """Follows the capacity. An extended resource without capacity goes; what else others have put there stays (MachineInfo)."""
+    merged = {**merged_capacity(facts, present), **allocatable(facts)}
+    others = {name: n for name, n in present.allocatable.items() if name not in merged and not is_extended(name)}
+    return {**others, **merged}
+
+
+def zeroed_extended(status: core.NodeStatus) -> core.NodeStatus:
+    """Of a kubelet that begins anew: who offered extended resources must offer them again (reconcileExtendedResource)."""
+    zero = {name: Quantity.from_int(0) for name in status.capacity if is_extended(name)}
+    return msgspec.structs.replace(
+        status, capacity={**status.capacity, **zero}, allocatable={**status.allocatable, **zero}
+    )
+
+
 def _conditions(facts: NodeFacts, present: Sequence[core.NodeCondition], now: datetime) -> list[core.NodeCondition]:
     fresh = [
         ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -123,16 +149,22 @@ def _conditions(facts: NodeFacts, present: Sequence[core.NodeCondition], now: da
 
 
 def node_status(facts: NodeFacts, present: core.NodeStatus, now: datetime) -> core.NodeStatus:
-    """The whole status; others' conditions and fields are kept."""
+    """The whole status; what others have written and the kubelet does not write is kept.
+
+    That is their capacity, their conditions, addresses of other types (a cloud's ExternalIP) and all other fields.
+    """
     machine = facts.machine
-    return core.NodeStatus(
-        capacity=capacity(facts),
-        allocatable=allocatable(facts),
+    addresses = [
+        *(core.NodeAddress(type="InternalIP", address=ip) for ip in facts.addresses),
+        core.NodeAddress(type="Hostname", address=facts.name),
+    ]
+    own_types = {address.type for address in addresses}
+    return msgspec.structs.replace(
+        present,
+        capacity=merged_capacity(facts, present),
+        allocatable=merged_allocatable(facts, present),
         conditions=_conditions(facts, present.conditions, now),
-        addresses=[
-            *(core.NodeAddress(type="InternalIP", address=ip) for ip in facts.addresses),
-            core.NodeAddress(type="Hostname", address=facts.name),
-        ],
+        addresses=[*addresses, *(address for address in present.addresses if address.type not in own_types)],
         daemon_endpoints=core.NodeDaemonEndpoints(kubelet_endpoint=core.DaemonEndpoint(port=facts.port)),
         node_info=core.NodeSystemInfo(
             architecture=machine.architecture,
@@ -149,19 +181,62 @@ def node_status(facts: NodeFacts, present: core.NodeStatus, now: datetime) -> co
             core.ContainerImage(names=list(image.names), size_bytes=image.size)
             for image in sorted(facts.images, key=lambda i: -i.size)[:MAX_IMAGES]
         ],
-        volumes_attached=present.volumes_attached,
-        volumes_in_use=present.volumes_in_use,
     )
 
 
-def has_changed(present: core.NodeStatus, status: core.NodeStatus) -> bool:
-    """Whether it says more than another heartbeat (upstream: nodeStatusHasChanged); the order of conditions says nothing."""
+def _document(status: core.NodeStatus) -> dict[str, Any]:
+    document: dict[str, Any] = msgspec.json.decode(types.encode(status))
+    return document
 
-    def without_heartbeats(one: core.NodeStatus) -> core.NodeStatus:
-        conditions = sorted(one.conditions, key=lambda condition: condition.type)
-        return replace(one, conditions=[replace(c, last_heartbeat_time=None) for c in conditions])
 
-    return without_heartbeats(present) != without_heartbeats(status)
+def _without_heartbeats(document: Mapping[str, Any]) -> dict[str, Any]:
+    ordered = sorted(document.get("conditions") or (), key=lambda condition: condition["type"])
+    conditions = [{k: v for k, v in c.items() if k != HEARTBEAT} for c in ordered]
+    return {**document, "conditions": conditions}
+
+
+def status_changed(old: core.NodeStatus, new: core.NodeStatus) -> bool:
+    """Whether more than heartbeats differs (nodeStatusHasChanged); the order of conditions says nothing."""
+    return _without_heartbeats(_document(old)) != _without_heartbeats(_document(new))
+
+
+def status_patch(old: core.NodeStatus, new: core.NodeStatus) -> dict[str, Any]:
+    """The strategic merge patch of a Node that makes one status of the other (PatchNodeStatus).
+
+    It names only what differs, so that what somebody else writes at the same time stays.
+    """
+    before, after = _document(old), _document(new)
+    patch: dict[str, Any] = {}
+    for name in sorted({*before, *after}):
+        if before.get(name) == after.get(name):
+            continue
+        if name in ("capacity", "allocatable"):
+            patch[name] = _map_patch(before.get(name) or {}, after.get(name) or {})
+        elif name == "conditions":
+            known = {condition["type"]: condition for condition in before.get(name) or ()}
+            patch[name] = [condition for condition in after[name] if known.get(condition["type"]) != condition]
+        elif name == "addresses":
+            # Two addresses may be of one type, which is the list's merge key: only the whole list says what is meant.
+            patch[name] = [*after.get(name, ()), {"$patch": "replace"}]
+        else:
+            patch[name] = after.get(name)
+    return {"status": patch}
+
+
+def _map_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    changed = {key: value for key, value in after.items() if before.get(key) != value}
+    return changed | {key: None for key in before if key not in after}
+
+
+def metadata_patch(facts: NodeFacts, present: meta_v1.ObjectMeta) -> dict[str, Any]:
+    """Brings up to date what a Node that was there before says of the machine (updateDefaultLabels); {} where nothing is to do."""
+    fresh = {name: text for name, text in labels(facts).items() if name in DEFAULT_LABELS}
+    changed = {
+        "labels": {name: text for name, text in fresh.items() if present.labels.get(name) != text},
+        "annotations": {name: text for name, text in ANNOTATIONS.items() if present.annotations.get(name) != text},
+    }
+    metadata = {field: values for field, values in changed.items() if values}
+    return {"metadata": metadata} if metadata else {}
 
 
 def labels(facts: NodeFacts) -> dict[str, str]:
@@ -181,7 +256,7 @@ def new_node(facts: NodeFacts, now: datetime) -> core.Node:
     node = core.Node()
     node.metadata.name = facts.name
     node.metadata.labels = labels(facts)
-    node.metadata.annotations = {CONTROLLER_MANAGED_ATTACH_ANNOTATION: "true"}
+    node.metadata.annotations = dict(ANNOTATIONS)
     node.spec.taints = list(facts.taints)
     if facts.pod_cidr:
         node.spec.pod_cidr, node.spec.pod_cidrs = facts.pod_cidr, [facts.pod_cidr]
@@ -190,8 +265,6 @@ def new_node(facts: NodeFacts, now: datetime) -> core.Node:
 
 
 def new_lease(node: core.Node, now: datetime) -> coordination_v1.Lease:
-    from pybernetes.api.types import meta_v1
-
     lease = coordination_v1.Lease()
     lease.metadata.name, lease.metadata.namespace = node.metadata.name, LEASE_NAMESPACE
     owner = meta_v1.OwnerReference(api_version="v1", kind="Node", name=node.metadata.name, uid=node.metadata.uid)

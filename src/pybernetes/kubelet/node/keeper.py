@@ -11,7 +11,6 @@ from typing import TypeVar
 import msgspec
 
 from pybernetes.aio.clock import Clock
-from pybernetes.api.conditions import is_true
 from pybernetes.api.errors import StatusError
 from pybernetes.api.times import format_micro_time
 from pybernetes.api.types import coordination_v1
@@ -26,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 LEASE_RENEW_SECONDS = 10.0
 STATUS_REPORT_SECONDS = 300.0
+CHECK_FLOOR_SECONDS = 0.2  # between two checks: somebody who writes over the status again and again does not get an echo each time
 HEARTBEAT_SECONDS = 10.0  # upstream's time-out of the client for lease and status
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 7.0  # of the registration, doubling as upstream's
 
@@ -33,8 +33,32 @@ R = TypeVar("R")
 Facts = Callable[[], Awaitable[n.NodeFacts]]
 
 
+# The events of a condition that is (not) true.
+CONDITION_EVENTS = {
+    ("MemoryPressure", "True"): "NodeHasInsufficientMemory",
+    ("MemoryPressure", "False"): "NodeHasSufficientMemory",
+    ("DiskPressure", "True"): "NodeHasDiskPressure",
+    ("DiskPressure", "False"): "NodeHasNoDiskPressure",
+    ("PIDPressure", "True"): "NodeHasInsufficientPID",
+    ("PIDPressure", "False"): "NodeHasSufficientPID",
+    ("Ready", "True"): "NodeReady",
+    ("Ready", "False"): "NodeNotReady",
+}
+
+
+def transitions(old: core.NodeStatus, new: core.NodeStatus) -> list[str]:
+    """The reasons of the events that tell of changed conditions."""
+    before = {condition.type: condition.status for condition in old.conditions}
+    changed = [(c.type, c.status) for c in new.conditions if before.get(c.type) != c.status]
+    return [CONDITION_EVENTS[change] for change in changed if change in CONDITION_EVENTS]
+
+
 class NodeKeeper:
-    """`facts` is asked at every check; a status that differs from the Node's is written at once, another every five minutes."""
+    """`facts` is asked at every check, and the status compared with the Node's, which `on_node` keeps as the API has it.
+
+    What differs is written at once, as a patch, so that what others have written beside it stays; the same is written every
+    five minutes.
+    """
 
     def __init__(
         self,
@@ -44,14 +68,35 @@ class NodeKeeper:
         clock: Clock,
         now: Callable[[], datetime],
         check_seconds: float = 10.0,
+        reset_extended: bool = False,
     ) -> None:
-        """`check_seconds`: --node-status-update-frequency."""
-        self._check_seconds = check_seconds
+        """`check_seconds`: --node-status-update-frequency.
+
+        `reset_extended`: extended resources of a Node that is there already begin at 0, until somebody offers them again.
+        """
+        self._check_seconds, self._reset_extended = check_seconds, reset_extended
         self._client, self._recorder, self._facts, self._clock, self._now = client, recorder, facts, clock, now
         self._lease: coordination_v1.Lease | None = None
         self._reported = float("-inf")
-        self._wanted = asyncio.Event()
+        self._compared: tuple[object, ...] = ()  # the facts and the Node's version that were found to agree
+        self._seen_facts: n.NodeFacts | None = None
+        self._unschedulable = False
+        self._check_asked = asyncio.Event()
         self.node = core.Node()
+
+    @property
+    def registered(self) -> bool:
+        """Whether `node` is the API's."""
+        return bool(self.node.metadata.name)
+
+    def on_node(self, old: core.Node | None, new: core.Node | None) -> None:
+        """A watch's handler: the Node as the API has it now. One that was deleted stays as it last was."""
+        if new is None or not self.registered:
+            return
+        self.node = new
+        facts = self._seen_facts
+        if facts is not None and n.status_changed(new.status, n.node_status(facts, new.status, self._now())):
+            self.check_soon()
 
     async def register(self) -> core.Node:
         """Creates the Node, or takes over the one that is there; tries until the server answers."""
@@ -76,20 +121,21 @@ class NodeKeeper:
             if error.code != 409:
                 raise
         present = await self._client.get(core.Node, facts.name)
-        wanted = {**present.metadata.labels, **n.labels(facts)}
-        if wanted != present.metadata.labels:
-            present = await self._client.update(
-                msgspec.structs.replace(present, metadata=msgspec.structs.replace(present.metadata, labels=wanted))
-            )
-        return await self._write(present, facts)
+        outdated = n.metadata_patch(facts, present.metadata)
+        if outdated:
+            present = await self._client.patch(core.Node, facts.name, "", outdated, type="strategic")
+        status = n.zeroed_extended(present.status) if self._reset_extended else present.status
+        return await self._write(present, n.node_status(facts, status, self._now()))
 
-    async def _write(self, present: core.Node, facts: n.NodeFacts) -> core.Node:
-        status = n.node_status(facts, present.status, self._now())
-        return await self._client.update(msgspec.structs.replace(present, status=status), "status")
+    async def _write(self, present: core.Node, status: core.NodeStatus) -> core.Node:
+        patch = n.status_patch(present.status, status)
+        return await self._client.patch(
+            core.Node, present.metadata.name, "", patch, type="strategic", subresource="status"
+        )
 
     async def reread(self) -> None:
-        """Takes up what others have written into the Node: its podCIDR."""
-        if not self.node.metadata.name:
+        """Takes up what others have written into the Node; where the server does not answer it stays as it was."""
+        if not self.registered:
             return
         try:
             self.node = await self._client.get(core.Node, self.node.metadata.name)
@@ -98,7 +144,7 @@ class NodeKeeper:
 
     def check_soon(self) -> None:
         """Something has changed that the status tells of."""
-        self._wanted.set()
+        self._check_asked.set()
 
     async def keep_status(self) -> None:
         """Checks every so often and when told to, until cancelled."""
@@ -107,12 +153,13 @@ class NodeKeeper:
                 await self._check()
             except (ConnectionError, TimeoutError, StatusError) as error:
                 logger.warning("Error updating node status, will retry: %s", error)
+            await self._clock.sleep(CHECK_FLOOR_SECONDS)
             await self._pause()
 
     async def _pause(self) -> None:
         waits = [
             asyncio.ensure_future(self._clock.sleep(self._check_seconds)),
-            asyncio.ensure_future(self._wanted.wait()),
+            asyncio.ensure_future(self._check_asked.wait()),
         ]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -120,23 +167,31 @@ class NodeKeeper:
             for wait in waits:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
-        self._wanted.clear()
+        self._check_asked.clear()
 
     async def _check(self) -> None:
-        """Compares with the Node, not with the last report: others write into it, as the node lifecycle controller's Unknown."""
-        facts = await self._facts()
-        self.node = present = await self._in_time(self._client.get(core.Node, facts.name))
-        elapsed = self._clock.monotonic() - self._reported
-        if elapsed < STATUS_REPORT_SECONDS and not n.has_changed(
-            present.status, n.node_status(facts, present.status, self._now())
-        ):
+        facts = self._seen_facts = await self._facts()
+        now = self._clock.monotonic()
+        due = now - self._reported >= STATUS_REPORT_SECONDS
+        agreeing = (facts, self.node.metadata.resource_version)
+        if agreeing == self._compared and not due:
             return
-        was_ready = is_true(present.status.conditions, "Ready")
-        self.node = await self._in_time(self._write(present, facts))
-        self._reported = self._clock.monotonic()
-        if was_ready == bool(facts.problems):
-            reason = "NodeNotReady" if facts.problems else "NodeReady"
-            self._recorder.record(self.node, normal(reason, f"Node {facts.name} status is now: {reason}"))
+        self._tell_schedulable()
+        present = self.node
+        status = n.node_status(facts, present.status, self._now())
+        if due or n.status_changed(present.status, status):
+            self.node = await self._in_time(self._write(present, status))
+            self._reported = now
+            for reason in transitions(present.status, self.node.status):
+                self._recorder.record(self.node, normal(reason, f"Node {facts.name} status is now: {reason}"))
+        self._compared = (facts, self.node.metadata.resource_version)
+
+    def _tell_schedulable(self) -> None:
+        if self.node.spec.unschedulable != self._unschedulable:
+            self._unschedulable = self.node.spec.unschedulable
+            reason = "NodeNotSchedulable" if self._unschedulable else "NodeSchedulable"
+            name = self.node.metadata.name
+            self._recorder.record(self.node, normal(reason, f"Node {name} status is now: {reason}"))
 
     async def _in_time(self, answer: Awaitable[R]) -> R:
         """A heartbeat that takes longer is worth less than the next one."""
