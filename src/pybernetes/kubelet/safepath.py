@@ -18,6 +18,7 @@ from pathlib import Path
 PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC  # of whatever it is: opening a fifo or a device for real may block
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 DEFAULT_MODE = 0o755
+MAX_LINKS = 40  # as the kernel's
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # removed, or replaced by something else
 
 
@@ -40,23 +41,60 @@ def _one(name: str) -> str:
     return name
 
 
-def resolve(base: str | Path, names: Sequence[str] = (), *, trusted: bool = False) -> tuple[str, tuple[str, ...]]:
+def resolve(base: str | Path, names: Sequence[str] = ()) -> tuple[str, tuple[str, ...]]:
     """The real path of as much of base and names as there is, and the names that are missing.
 
-    A link that leads nowhere counts as missing. FileNotFoundError where the base itself is not there; with `trusted`
-    Escapes at a link that another than root may have put there.
+    A link that leads nowhere counts as missing. FileNotFoundError where the base itself is not there.
     """
     real = os.path.realpath(base, strict=True)
     for index, name in enumerate(names):
         inner = os.path.join(real, name)
         try:
             is_link = stat.S_ISLNK(os.lstat(inner).st_mode)
-            if is_link and trusted and _open_to_others(os.stat(real)):
-                raise Escapes(f"{inner!r} is a symbolic link in a directory that others may write into")
             real = os.path.realpath(inner, strict=True) if is_link else inner
         except FileNotFoundError:
             return real, tuple(names[index:])
     return real, ()
+
+
+def open_trusted(names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
+    """The O_PATH descriptor of as much of an absolute path as there is, and the names that are missing.
+
+    Links are followed; FileExistsError at one that leads nowhere, Escapes at one that another than root may have put there. Each is read where its directory is
+    open, so that it makes no difference what is put in that directory's place meanwhile.
+    """
+    current, rest, followed = os.open("/", PATH | os.O_DIRECTORY), list(names), 0
+    own = len(rest)  # how many of the rest are the path's own names, not a link's
+    try:
+        while rest:
+            try:
+                inner = os.open(rest[0], PATH, dir_fd=current)
+            except FileNotFoundError:
+                if len(rest) > own:
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+                return os.dup(current), tuple(rest)
+            name = rest.pop(0)
+            own = min(own, len(rest))
+            if not stat.S_ISLNK(os.fstat(inner).st_mode):
+                os.close(current)
+                current = inner
+                continue
+            try:
+                if _open_to_others(os.fstat(current)):
+                    raise Escapes(f"{name!r} is a symbolic link in a directory that others may write into")
+                target = os.readlink("", dir_fd=inner)
+            finally:
+                os.close(inner)
+            followed += 1
+            if followed > MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            if target.startswith("/"):
+                os.close(current)
+                current = os.open("/", PATH | os.O_DIRECTORY)
+            rest = [part for part in target.split("/") if part not in ("", ".")] + rest
+        return os.dup(current), ()
+    finally:
+        os.close(current)
 
 
 def _open_to_others(directory: os.stat_result) -> bool:

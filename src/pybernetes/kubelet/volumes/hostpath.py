@@ -35,9 +35,8 @@ def check(path: str, kind: str) -> None:
         names = safepath.components(path.lstrip("/"))
         real, missing = safepath.resolve("/", names)
         if missing and kind in MAKES:
-            real, missing = safepath.resolve("/", names, trusted=True)
-            _make(real, missing, kind)
-            real, missing = os.path.join(real, *missing), ()
+            _make(names, kind)
+            real, missing = safepath.resolve("/", names)
     except OSError as error:
         if kind in MAKES:
             raise RuntimeFailure(f"{MAKES[kind]} {path}: {(error.strerror or str(error)).lower()}") from error
@@ -46,9 +45,11 @@ def check(path: str, kind: str) -> None:
         raise RuntimeFailure(f"hostPath type check failed: {path} is not {words}")
 
 
-def _make(real: str, missing: tuple[str, ...], kind: str) -> None:
-    existing = safepath.open_path(real)
+def _make(names: tuple[str, ...], kind: str) -> None:
+    existing, missing = safepath.open_trusted(names)
     try:
+        if not missing:
+            return  # somebody has just made it
         if kind == "DirectoryOrCreate":
             os.close(safepath.make_directories(existing, missing))
         elif len(missing) > 1:
