@@ -21,7 +21,7 @@ from . import static
 from .cluster import APICluster
 from .hollow import HollowCgroups, HollowNetwork, HollowProber, HollowVolumes
 from .interfaces import Cgroups, PodNetwork, Prober, Runtime, Volumes
-from .machine import admission, dns, pod
+from .machine import admission, dns, stimuli
 from .machine import node as n
 from .machine.events import Event
 from .node.health import SyncLoopMonitor
@@ -262,9 +262,9 @@ class Kubelet:
             self._done.discard(uid)
             self._judging.pop(uid, None)
             if worker is not None and not worker.machine.gone:
-                worker.handle(pod.SpecChanged(_deleted(about, self._now())))
+                worker.handle(stimuli.SpecChanged(_deleted(about, self._now())))
         elif worker is not None:
-            worker.handle(pod.SpecChanged(about))
+            worker.handle(stimuli.SpecChanged(about))
         elif uid in self._judging:
             self._judging[uid] = about
         elif uid not in self._done:
@@ -342,7 +342,7 @@ class Kubelet:
                 for uid in running - set(wanted):
                     worker = self._workers.get(uid)
                     if worker is not None:
-                        worker.handle(pod.SpecChanged(_deleted(worker.machine.pod, self._now())))
+                        worker.handle(stimuli.SpecChanged(_deleted(worker.machine.pod, self._now())))
                 for uid, spec in wanted.items():
                     self._done.discard(uid)
                     if uid not in self._workers:

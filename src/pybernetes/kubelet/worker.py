@@ -18,9 +18,12 @@ from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 
 from .interfaces import Cgroups, Cluster, Images, PodNetwork, Prober, Runtime, Volumes
-from .machine import config, dns, pod
+from .machine import config, dns, instructions, stimuli
 from .machine.events import ERR_IMAGE_NEVER_PULL, ERR_IMAGE_PULL, POST_START_HOOK_ERROR, RUN_CONTAINER_ERROR
 from .machine.eviction import EVICTED
+from .machine.pod import PodMachine
+from .machine.state import SETUP_RETRY
+from .machine.termination import MINIMUM_GRACE
 from .runtime.images import check_reference
 from .runtime.types import Container, ContainerConfig, Image, RuntimeFailure, Sandbox, SandboxConfig
 
@@ -31,7 +34,14 @@ CREATE_CONTAINER_ERROR = "CreateContainerError"
 # A hook's own failures, and what its author's URL may cause: a container must be stopped whatever its hook does.
 HOOK_ERRORS = (RuntimeFailure, TimeoutError, OSError, ValueError)
 # What tells nothing new of sandbox and containers, so that a list that was begun before still holds.
-STALE_NOTHING = (pod.Observed, pod.Tick, pod.ProbeResult, pod.SpecChanged, pod.Noticed, pod.Pulling)
+STALE_NOTHING = (
+    stimuli.Observed,
+    stimuli.Tick,
+    stimuli.ProbeResult,
+    stimuli.SpecChanged,
+    stimuli.Noticed,
+    stimuli.Pulling,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,7 @@ class PodWorker:
         on_gone: Callable[[str], None],
         rejected: tuple[str, str] | None = None,
     ) -> None:
-        self.machine = pod.PodMachine(spec, parts.node.ips, parts.node.runtime_name, rejected)
+        self.machine = PodMachine(spec, parts.node.ips, parts.node.runtime_name, rejected)
         self._parts = parts
         self._on_gone = on_gone
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,7 +101,7 @@ class PodWorker:
         self._status_changed = asyncio.Event()
         self._spawn(self._write_status())
 
-    def handle(self, event: pod.Stimulus) -> None:
+    def handle(self, event: stimuli.Stimulus) -> None:
         """Tells the machine and starts what it asks for."""
         if not isinstance(event, STALE_NOTHING):
             self._epoch += 1
@@ -105,7 +115,7 @@ class PodWorker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _spawn(self, work: Awaitable[None], failed: Callable[[str], pod.Stimulus] | None = None) -> None:
+    def _spawn(self, work: Awaitable[None], failed: Callable[[str], stimuli.Stimulus] | None = None) -> None:
         """`failed` makes the outcome of work that broke in a way nobody thought of: the machine must not wait for ever."""
 
         async def guarded() -> None:
@@ -123,37 +133,38 @@ class PodWorker:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _start(self, instruction: pod.Instruction) -> None:
+    def _start(self, instruction: instructions.Instruction) -> None:
         match instruction:
-            case pod.Record(event):
+            case instructions.Record(event):
                 self._parts.cluster.record(self.machine.pod, event)
-            case pod.SetStatus(status):
+            case instructions.SetStatus(status):
                 self._status = status
                 self._status_changed.set()
-            case pod.WakeAt(when):
+            case instructions.WakeAt(when):
                 if self._timer is not None:
                     self._timer.cancel()
                 self._timer = asyncio.ensure_future(self._wake(when))
-            case pod.PrepareVolumes():
-                self._spawn(self._prepare(), pod.VolumesFailed)
-            case pod.CreateSandbox(attempt):
-                self._spawn(self._create_sandbox(attempt), pod.SandboxFailed)
-            case pod.EnsureImage(name):
-                self._spawn(self._ensure_image(name), lambda text: pod.ImageFailed(name, ERR_IMAGE_PULL, text))
-            case pod.StartContainer(name, attempt, sandbox_id):
+            case instructions.PrepareVolumes():
+                self._spawn(self._prepare(), stimuli.VolumesFailed)
+            case instructions.CreateSandbox(attempt):
+                self._spawn(self._create_sandbox(attempt), stimuli.SandboxFailed)
+            case instructions.EnsureImage(name):
+                self._spawn(self._ensure_image(name), lambda text: stimuli.ImageFailed(name, ERR_IMAGE_PULL, text))
+            case instructions.StartContainer(name, attempt, sandbox_id):
                 self._spawn(
                     self._start_container(name, attempt, sandbox_id),
-                    lambda text: pod.ContainerFailed(name, CREATE_CONTAINER_ERROR, text),
+                    lambda text: stimuli.ContainerFailed(name, CREATE_CONTAINER_ERROR, text),
                 )
-            case pod.StopContainer(container, grace):
+            case instructions.StopContainer(container, grace):
                 self._spawn(self._stop_container(container, grace))
-            case pod.StopSandbox(sandbox_id):
+            case instructions.StopSandbox(sandbox_id):
                 self._spawn(self._stop_sandbox(sandbox_id))
-            case pod.Probe(name, container_id, kind):
+            case instructions.Probe(name, container_id, kind):
                 self._spawn(
-                    self._probe(name, container_id, kind), lambda text: pod.ProbeResult(container_id, kind, None, text)
+                    self._probe(name, container_id, kind),
+                    lambda text: stimuli.ProbeResult(container_id, kind, None, text),
                 )
-            case pod.DeletePod():
+            case instructions.DeletePod():
                 self._spawn(self._delete())
 
     def _spec(self, name: str) -> core.Container:
@@ -181,7 +192,7 @@ class PodWorker:
     async def _wake(self, when: datetime) -> None:
         await self._parts.clock.sleep((when - self._parts.now()).total_seconds())
         self._timer = None
-        self.handle(pod.Tick())
+        self.handle(stimuli.Tick())
 
     async def _write_status(self) -> None:
         """Writes the newest status, one at a time; tries again where the server did not answer."""
@@ -201,9 +212,9 @@ class PodWorker:
         try:
             await self._parts.volumes.prepare(self.machine.pod)
         except (RuntimeFailure, OSError) as error:
-            self.handle(pod.VolumesFailed(str(error)))
+            self.handle(stimuli.VolumesFailed(str(error)))
         else:
-            self.handle(pod.VolumesReady())
+            self.handle(stimuli.VolumesReady())
 
     def _sandbox_config(self, attempt: int) -> SandboxConfig:
         node = self._parts.node
@@ -219,7 +230,7 @@ class PodWorker:
     async def _create_sandbox(self, attempt: int) -> None:
         spec, node = self.machine.pod, self._parts.node
         for event in self._cut_lines:
-            self.handle(pod.Noticed(event))
+            self.handle(stimuli.Noticed(event))
         try:
             await self._parts.cgroups.ensure(spec)
             sandbox = await self._parts.runtime.run_sandbox(self._sandbox_config(attempt))
@@ -231,9 +242,9 @@ class PodWorker:
                     await self._parts.runtime.remove_sandbox(sandbox.id)
                     raise
         except (RuntimeFailure, OSError) as error:
-            self.handle(pod.SandboxFailed(str(error)))
+            self.handle(stimuli.SandboxFailed(str(error)))
         else:
-            self.handle(pod.SandboxReady(sandbox, tuple(ips)))
+            self.handle(stimuli.SandboxReady(sandbox, tuple(ips)))
 
     async def _ensure_image(self, name: str) -> None:
         spec = self._spec(name)
@@ -241,33 +252,33 @@ class PodWorker:
         try:
             check_reference(spec.image)
         except RuntimeFailure as error:
-            self.handle(pod.ImageFailed(name, error.reason, str(error)))
+            self.handle(stimuli.ImageFailed(name, error.reason, str(error)))
             return
         try:
             image = await self._parts.runtime.image_status(spec.image)
         except RuntimeFailure as error:
             text = f'Failed to inspect image "{spec.image}": {error}'
-            self.handle(pod.ImageFailed(name, "ImageInspectError", text))
+            self.handle(stimuli.ImageFailed(name, "ImageInspectError", text))
             return
         if image is not None and policy != "Always":
             text = f'Container image "{spec.image}" already present on machine'
         elif policy == "Never":
             text = f'Container image "{spec.image}" is not present with pull policy of Never'
-            self.handle(pod.ImageFailed(name, ERR_IMAGE_NEVER_PULL, text))
+            self.handle(stimuli.ImageFailed(name, ERR_IMAGE_NEVER_PULL, text))
             return
         else:
-            self.handle(pod.Pulling(name))
+            self.handle(stimuli.Pulling(name))
             begun = self._parts.clock.monotonic()
             try:
                 image = await self._parts.images.pull(self.machine.pod, spec.image)
             except RuntimeFailure as error:
                 reason = error.reason or ERR_IMAGE_PULL
                 text = f'Failed to pull image "{spec.image}": {error}' if reason == ERR_IMAGE_PULL else ""
-                self.handle(pod.ImageFailed(name, reason, str(error), text))
+                self.handle(stimuli.ImageFailed(name, reason, str(error), text))
                 return
             text = f'Successfully pulled image "{spec.image}" in {self._parts.clock.monotonic() - begun:.3f}s'
         self._images[name] = image
-        self.handle(pod.ImageReady(name, text))
+        self.handle(stimuli.ImageReady(name, text))
 
     async def _start_container(self, name: str, attempt: int, sandbox_id: str) -> None:
         """Configuration, creation, start, postStart; the failing stage names the waiting reason."""
@@ -277,15 +288,15 @@ class PodWorker:
             reason = CREATE_CONTAINER_ERROR
             sandbox = self._sandbox_config(max(self.machine.attempts - 1, 0))
             container_id = await self._parts.runtime.create_container(sandbox_id, made, sandbox)
-            self.handle(pod.ContainerMade(name, started=False))
+            self.handle(stimuli.ContainerMade(name, started=False))
             reason = RUN_CONTAINER_ERROR
             await self._parts.runtime.start_container(container_id)
-            self.handle(pod.ContainerMade(name, started=True))
+            self.handle(stimuli.ContainerMade(name, started=True))
         except (RuntimeFailure, OSError) as error:
             text = str(error)
             if reason == RUN_CONTAINER_ERROR:
                 text = f'failed to start container "{name}": {text}'
-            self.handle(pod.ContainerFailed(name, getattr(error, "reason", "") or reason, text))
+            self.handle(stimuli.ContainerFailed(name, getattr(error, "reason", "") or reason, text))
             if reason == RUN_CONTAINER_ERROR:
                 await self.relist()
             return
@@ -334,12 +345,12 @@ class PodWorker:
             try:
                 await self._parts.prober.hook(owner, spec, container.id, handler, self._ip())
             except HOOK_ERRORS as error:
-                self.handle(pod.HookFailed(container.name, "PostStart", str(error)))
+                self.handle(stimuli.HookFailed(container.name, "PostStart", str(error)))
                 await self._end(container, config_grace(owner))
-                self.handle(pod.ContainerFailed(container.name, POST_START_HOOK_ERROR, str(error)))
+                self.handle(stimuli.ContainerFailed(container.name, POST_START_HOOK_ERROR, str(error)))
                 await self.relist()
                 return
-        self.handle(pod.ContainerRuns(container))
+        self.handle(stimuli.ContainerRuns(container))
         await self.relist()  # it may have ended while it was not yet known
 
     async def _stop_container(self, container: Container, grace: int) -> None:
@@ -352,9 +363,9 @@ class PodWorker:
                     self._parts.prober.hook(self.machine.pod, spec, container.id, handler, self._ip()), left
                 )
             except HOOK_ERRORS as error:
-                self.handle(pod.HookFailed(container.name, "PreStop", str(error) or "timed out"))
-            left = max(left - (self._parts.clock.monotonic() - begun), pod.MINIMUM_GRACE)
-        self.handle(pod.Stopped(await self._end(container, left)))
+                self.handle(stimuli.HookFailed(container.name, "PreStop", str(error) or "timed out"))
+            left = max(left - (self._parts.clock.monotonic() - begun), MINIMUM_GRACE)
+        self.handle(stimuli.Stopped(await self._end(container, left)))
 
     async def _end(self, container: Container, grace: float) -> Container:
         """Stops a container, however long the runtime is away meanwhile; what is known of its end."""
@@ -364,7 +375,7 @@ class PodWorker:
                 _, containers = await self._parts.runtime.list(self.machine.pod.metadata.uid)
             except (RuntimeFailure, OSError) as error:
                 logger.warning("stopping container %s: %s", container.name, error)
-                await self._parts.clock.sleep(pod.SETUP_RETRY)
+                await self._parts.clock.sleep(SETUP_RETRY)
                 continue
             ended = next((c for c in containers if c.id == container.id), None)
             if ended is None or ended.state != "exited":
@@ -383,13 +394,13 @@ class PodWorker:
                 await self._parts.cgroups.remove(spec)
                 break
             except (RuntimeFailure, OSError) as error:
-                self.handle(pod.TeardownFailed(str(error)))
-                await self._parts.clock.sleep(pod.SETUP_RETRY)
+                self.handle(stimuli.TeardownFailed(str(error)))
+                await self._parts.clock.sleep(SETUP_RETRY)
         if self.machine.failed is not None and self.machine.failed[0] == EVICTED:
             await self._forget_containers()  # what was evicted for want of room leaves nothing behind
-        self.handle(pod.SandboxStopped())
+        self.handle(stimuli.SandboxStopped())
 
-    async def _probe(self, name: str, container_id: str, kind: pod.ProbeKind) -> None:
+    async def _probe(self, name: str, container_id: str, kind: stimuli.ProbeKind) -> None:
         state = self.machine.slots[name].probes.get(kind)
         if state is None:
             return
@@ -401,7 +412,7 @@ class PodWorker:
             message = str(error)  # the runtime could not ask: that says nothing of the container
         result = "unknown" if ok is None else ("successful" if ok else "failed")
         self.probe_results[name, kind.capitalize(), result] += 1
-        self.handle(pod.ProbeResult(container_id, kind, ok, message))
+        self.handle(stimuli.ProbeResult(container_id, kind, ok, message))
 
     async def _delete(self) -> None:
         """The last status, what the runtime still holds, then the object."""
@@ -445,7 +456,9 @@ class PodWorker:
         if epoch != self._epoch:
             return False
         uid = self.machine.pod.metadata.uid
-        self.handle(pod.Observed([s for s in sandboxes if s.uid == uid], [c for c in containers if c.pod_uid == uid]))
+        self.handle(
+            stimuli.Observed([s for s in sandboxes if s.uid == uid], [c for c in containers if c.pod_uid == uid])
+        )
         return True
 
 

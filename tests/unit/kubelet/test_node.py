@@ -26,8 +26,6 @@ FACTS = n.NodeFacts("n0", ("192.0.2.1",), hollow_machine(cpus=2))
 GPU = "example.com/gpu"
 
 
-
-
 def run(body: Callable[[MemoryClient, Kubelet, VirtualClock], Awaitable[None]], *, deaf: bool = False) -> None:
     async def main() -> None:
         clock = VirtualClock()

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.kubelet.machine import pod as m
+from pybernetes.kubelet.machine import instructions, stimuli
+from pybernetes.kubelet.machine.pod import PodMachine
 from pybernetes.kubelet.runtime.types import Container, Sandbox
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,47 +28,49 @@ class Driver:
     """Feeds a machine and answers its instructions as a runtime that always works."""
 
     def __init__(self, pod: core.Pod) -> None:
-        self.machine = m.PodMachine(pod, ["192.0.2.1"], "docker")
+        self.machine = PodMachine(pod, ["192.0.2.1"], "docker")
         self.now = T0
-        self.log: list[m.Instruction] = []
+        self.log: list[instructions.Instruction] = []
         self.wake: datetime | None = None
-        self.send(m.Observed((), ()))
+        self.send(stimuli.Observed((), ()))
 
-    def send(self, event: m.Stimulus) -> None:
+    def send(self, event: stimuli.Stimulus) -> None:
         out = self.machine.handle(event, self.now)
         self.machine.validate()
         self.log += out
         for instruction in out:
             match instruction:
-                case m.PrepareVolumes():
-                    self.send(m.VolumesReady())
-                case m.CreateSandbox(attempt):
-                    self.send(m.SandboxReady(Sandbox(f"s{attempt}", "p", "ns", "u", attempt, True, T0), ("10.0.0.2",)))
-                case m.EnsureImage(name):
-                    self.send(m.ImageReady(name, "present"))
-                case m.StartContainer(name, attempt, _):
-                    self.send(m.ContainerMade(name, started=False))
-                    self.send(m.ContainerMade(name, started=True))
+                case instructions.PrepareVolumes():
+                    self.send(stimuli.VolumesReady())
+                case instructions.CreateSandbox(attempt):
+                    self.send(
+                        stimuli.SandboxReady(Sandbox(f"s{attempt}", "p", "ns", "u", attempt, True, T0), ("10.0.0.2",))
+                    )
+                case instructions.EnsureImage(name):
+                    self.send(stimuli.ImageReady(name, "present"))
+                case instructions.StartContainer(name, attempt, _):
+                    self.send(stimuli.ContainerMade(name, started=False))
+                    self.send(stimuli.ContainerMade(name, started=True))
                     run = Container(f"{name}-{attempt}", name, "u", attempt, "running", "i", "i@1", started_at=self.now)
-                    self.send(m.ContainerRuns(run))
-                case m.StopContainer(container, _):
+                    self.send(stimuli.ContainerRuns(run))
+                case instructions.StopContainer(container, _):
                     self.end(container.name, 137)
-                case m.StopSandbox():
-                    self.send(m.SandboxStopped())
-                case m.WakeAt(when):
+                case instructions.StopSandbox():
+                    self.send(stimuli.SandboxStopped())
+                case instructions.WakeAt(when):
                     self.wake = when
 
     def end(self, name: str, code: int) -> None:
         current = self.machine.slots[name].current
         assert current is not None
-        self.send(m.Stopped(replace(current, state="exited", exit_code=code, finished_at=self.now)))
+        self.send(stimuli.Stopped(replace(current, state="exited", exit_code=code, finished_at=self.now)))
 
     def tick(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-        self.send(m.Tick())
+        self.send(stimuli.Tick())
 
     def reasons(self) -> list[str]:
-        return [i.event.reason for i in self.log if isinstance(i, m.Record)]
+        return [i.event.reason for i in self.log if isinstance(i, instructions.Record)]
 
     def count(self, kind: type) -> int:
         return sum(isinstance(i, kind) for i in self.log)
@@ -100,8 +103,8 @@ def test_a_pod_comes_up() -> None:
 def test_restart_policy(policy: str, code: int, phase: str, starts: int) -> None:
     driver = Driver(make(policy))
     driver.end("c", code)
-    assert (driver.status.phase, driver.count(m.StartContainer)) == (phase, starts)
-    assert driver.count(m.StopSandbox) == (1 if starts == 1 else 0)
+    assert (driver.status.phase, driver.count(instructions.StartContainer)) == (phase, starts)
+    assert driver.count(instructions.StopSandbox) == (1 if starts == 1 else 0)
 
 
 def test_crash_loop_backs_off_and_doubles() -> None:
@@ -120,11 +123,11 @@ def test_crash_loop_backs_off_and_doubles() -> None:
 
 def test_init_containers_run_in_order() -> None:
     driver = Driver(make(init=2))
-    assert [i.container for i in driver.log if isinstance(i, m.StartContainer)] == ["i0"]
+    assert [i.container for i in driver.log if isinstance(i, instructions.StartContainer)] == ["i0"]
     assert driver.status.phase == "Pending"
     driver.end("i0", 0)
     driver.end("i1", 0)
-    assert [i.container for i in driver.log if isinstance(i, m.StartContainer)] == ["i0", "i1", "c"]
+    assert [i.container for i in driver.log if isinstance(i, instructions.StartContainer)] == ["i0", "i1", "c"]
     assert driver.ready() == "True"
 
 
@@ -132,25 +135,29 @@ def test_failing_init_container_fails_the_pod_that_never_restarts() -> None:
     driver = Driver(make("Never", init=1))
     driver.end("i0", 3)
     assert driver.status.phase == "Failed"
-    assert driver.count(m.StartContainer) == 1
+    assert driver.count(instructions.StartContainer) == 1
 
 
-def waiting_reason(machine: m.PodMachine) -> str:
+def waiting_reason(machine: PodMachine) -> str:
     waiting = machine.status(T0).container_statuses[0].state.waiting
     return waiting.reason if waiting is not None else ""
 
 
 def test_image_errors_back_off() -> None:
-    machine = m.PodMachine(make(), ["192.0.2.1"], "docker")
-    for event in (m.Observed((), ()), m.VolumesReady(), m.SandboxReady(Sandbox("s", "p", "ns", "u", 0, True, T0), ())):
+    machine = PodMachine(make(), ["192.0.2.1"], "docker")
+    for event in (
+        stimuli.Observed((), ()),
+        stimuli.VolumesReady(),
+        stimuli.SandboxReady(Sandbox("s", "p", "ns", "u", 0, True, T0), ()),
+    ):
         machine.handle(event, T0)
-    out = machine.handle(m.ImageFailed("c", "ErrImagePull", "no"), T0)
+    out = machine.handle(stimuli.ImageFailed("c", "ErrImagePull", "no"), T0)
     assert waiting_reason(machine) == "ErrImagePull"
-    assert m.WakeAt(T0 + timedelta(seconds=2)) in out
-    out = machine.handle(m.Tick(), T0 + timedelta(seconds=2))
+    assert instructions.WakeAt(T0 + timedelta(seconds=2)) in out
+    out = machine.handle(stimuli.Tick(), T0 + timedelta(seconds=2))
     assert waiting_reason(machine) == "ImagePullBackOff"
-    assert m.WakeAt(T0 + timedelta(seconds=10)) in out
-    assert m.EnsureImage("c") in machine.handle(m.Tick(), T0 + timedelta(seconds=10))
+    assert instructions.WakeAt(T0 + timedelta(seconds=10)) in out
+    assert instructions.EnsureImage("c") in machine.handle(stimuli.Tick(), T0 + timedelta(seconds=10))
 
 
 def test_deletion_stops_everything_then_lets_the_object_go() -> None:
@@ -158,23 +165,27 @@ def test_deletion_stops_everything_then_lets_the_object_go() -> None:
     driver = Driver(pod)
     deleted = make()
     deleted.metadata.deletion_timestamp, deleted.metadata.deletion_grace_period_seconds = T0, 7
-    driver.send(m.SpecChanged(deleted))
-    kinds = [type(i) for i in driver.log if isinstance(i, m.StopContainer | m.StopSandbox | m.DeletePod)]
-    assert kinds == [m.StopContainer, m.StopSandbox, m.DeletePod]
-    assert next(i.grace for i in driver.log if isinstance(i, m.StopContainer)) == 7
+    driver.send(stimuli.SpecChanged(deleted))
+    kinds = [
+        type(i)
+        for i in driver.log
+        if isinstance(i, instructions.StopContainer | instructions.StopSandbox | instructions.DeletePod)
+    ]
+    assert kinds == [instructions.StopContainer, instructions.StopSandbox, instructions.DeletePod]
+    assert next(i.grace for i in driver.log if isinstance(i, instructions.StopContainer)) == 7
 
 
 def test_liveness_kills_after_its_threshold_and_readiness_follows_its_probe() -> None:
     probe = core.Probe(period_seconds=5, failure_threshold=2, success_threshold=1)
     driver = Driver(make(liveness_probe=probe, readiness_probe=probe))
     assert driver.ready() == "False"
-    driver.send(m.ProbeResult("c-0", "readiness", True))
+    driver.send(stimuli.ProbeResult("c-0", "readiness", True))
     assert driver.ready() == "True"
-    driver.send(m.ProbeResult("c-0", "liveness", False, "x"))
-    assert driver.count(m.StopContainer) == 0
-    driver.send(m.ProbeResult("c-0", "liveness", False, "x"))
-    assert driver.count(m.StopContainer) == 1
-    assert driver.count(m.StartContainer) == 2
+    driver.send(stimuli.ProbeResult("c-0", "liveness", False, "x"))
+    assert driver.count(instructions.StopContainer) == 0
+    driver.send(stimuli.ProbeResult("c-0", "liveness", False, "x"))
+    assert driver.count(instructions.StopContainer) == 1
+    assert driver.count(instructions.StartContainer) == 2
 
 
 @pytest.mark.parametrize(
@@ -190,17 +201,20 @@ def test_why_a_container_with_a_failed_probe_is_stopped(policy: str, others: int
     pod = make(policy, liveness_probe=core.Probe(period_seconds=5, failure_threshold=1))
     pod.spec.containers += [core.Container(name=f"d{n}", image="i") for n in range(others)]
     driver = Driver(pod)
-    driver.send(m.ProbeResult("c-0", "liveness", False, "x"))
-    assert next(i.event.message for i in driver.log if isinstance(i, m.Record) and i.event.reason == "Killing") == text
+    driver.send(stimuli.ProbeResult("c-0", "liveness", False, "x"))
+    assert (
+        next(i.event.message for i in driver.log if isinstance(i, instructions.Record) and i.event.reason == "Killing")
+        == text
+    )
 
 
 def test_startup_probe_holds_the_others_back() -> None:
     probe = core.Probe(period_seconds=5, failure_threshold=2, success_threshold=1)
     driver = Driver(make(startup_probe=probe, liveness_probe=probe))
-    assert {i.kind for i in driver.log if isinstance(i, m.Probe)} == {"startup"}
+    assert {i.kind for i in driver.log if isinstance(i, instructions.Probe)} == {"startup"}
     assert driver.status.container_statuses[0].started is False
-    driver.send(m.ProbeResult("c-0", "startup", True))
-    assert {i.kind for i in driver.log if isinstance(i, m.Probe)} == {"startup", "liveness"}
+    driver.send(stimuli.ProbeResult("c-0", "startup", True))
+    assert {i.kind for i in driver.log if isinstance(i, instructions.Probe)} == {"startup", "liveness"}
 
 
 def test_deadline() -> None:
@@ -209,17 +223,22 @@ def test_deadline() -> None:
     driver = Driver(pod)
     driver.tick(5)
     assert (driver.status.phase, driver.status.reason) == ("Failed", "DeadlineExceeded")
-    assert driver.count(m.StopSandbox) == 1
+    assert driver.count(instructions.StopSandbox) == 1
 
 
 def test_a_restarted_kubelet_takes_running_containers_over() -> None:
-    machine = m.PodMachine(make(), ["192.0.2.1"], "docker")
+    machine = PodMachine(make(), ["192.0.2.1"], "docker")
     sandbox = Sandbox("s", "p", "ns", "u", 0, True, T0)
     run = Container("x", "c", "u", 3, "running", "i", "i@1", started_at=T0)
-    out = machine.handle(m.Observed([sandbox], [run]), T0) + machine.handle(m.VolumesReady(), T0)
+    out = machine.handle(stimuli.Observed([sandbox], [run]), T0) + machine.handle(stimuli.VolumesReady(), T0)
     machine.validate()
     kinds = {type(i) for i in out}
-    assert not kinds & {m.CreateSandbox, m.StartContainer, m.StopContainer, m.Record}
+    assert not kinds & {
+        instructions.CreateSandbox,
+        instructions.StartContainer,
+        instructions.StopContainer,
+        instructions.Record,
+    }
     assert machine.status(T0).container_statuses[0].restart_count == 3
 
 
@@ -228,10 +247,10 @@ def exited(name: str, attempt: int, code: int, reason: str = "", hash_: str = ""
     return replace(run, started_at=T0, finished_at=T0, hash=hash_)
 
 
-def started(pod: core.Pod) -> m.PodMachine:
+def started(pod: core.Pod) -> PodMachine:
     """A machine whose pod has its sandbox."""
-    machine = m.PodMachine(pod, ["192.0.2.1"], "docker")
-    for event in (m.Observed((), ()), m.VolumesReady(), m.SandboxReady(SANDBOX, ("10.0.0.2",))):
+    machine = PodMachine(pod, ["192.0.2.1"], "docker")
+    for event in (stimuli.Observed((), ()), stimuli.VolumesReady(), stimuli.SandboxReady(SANDBOX, ("10.0.0.2",))):
         machine.handle(event, T0)
     return machine
 
@@ -241,14 +260,14 @@ SANDBOX = Sandbox("s", "p", "ns", "u", 0, True, T0)
 
 def test_a_container_that_cannot_start_is_judged_as_one_that_ended() -> None:
     machine = started(make())
-    machine.handle(m.ImageReady("c", "present"), T0)
-    machine.handle(m.ContainerFailed("c", "RunContainerError", "no such command"), T0)
+    machine.handle(stimuli.ImageReady("c", "present"), T0)
+    machine.handle(stimuli.ContainerFailed("c", "RunContainerError", "no such command"), T0)
     assert waiting_reason(machine) == "RunContainerError"
-    machine.handle(m.Observed([SANDBOX], [exited("c", 0, 127, "ContainerCannotRun")]), T0)
-    machine.handle(m.ImageReady("c", "present"), T0)  # the first restart is immediate
-    machine.handle(m.ContainerFailed("c", "RunContainerError", "no such command"), T0)
+    machine.handle(stimuli.Observed([SANDBOX], [exited("c", 0, 127, "ContainerCannotRun")]), T0)
+    machine.handle(stimuli.ImageReady("c", "present"), T0)  # the first restart is immediate
+    machine.handle(stimuli.ContainerFailed("c", "RunContainerError", "no such command"), T0)
     both = [exited("c", 0, 127, "ContainerCannotRun"), exited("c", 1, 127, "ContainerCannotRun")]
-    machine.handle(m.Observed([SANDBOX], both), T0)
+    machine.handle(stimuli.Observed([SANDBOX], both), T0)
     machine.validate()
     assert waiting_reason(machine) == "CrashLoopBackOff"
     status = machine.status(T0).container_statuses[0]
@@ -258,17 +277,17 @@ def test_a_container_that_cannot_start_is_judged_as_one_that_ended() -> None:
 
 def test_a_wrong_configuration_is_looked_at_again() -> None:
     machine = started(make())
-    machine.handle(m.ImageReady("c", "present"), T0)
-    out = machine.handle(m.ContainerFailed("c", "CreateContainerConfigError", "no secret"), T0)
-    assert m.WakeAt(T0 + timedelta(seconds=10)) in out
+    machine.handle(stimuli.ImageReady("c", "present"), T0)
+    out = machine.handle(stimuli.ContainerFailed("c", "CreateContainerConfigError", "no secret"), T0)
+    assert instructions.WakeAt(T0 + timedelta(seconds=10)) in out
     assert waiting_reason(machine) == "CreateContainerConfigError"
-    assert m.EnsureImage("c") in machine.handle(m.Tick(), T0 + timedelta(seconds=10))
+    assert instructions.EnsureImage("c") in machine.handle(stimuli.Tick(), T0 + timedelta(seconds=10))
 
 
 def test_a_removed_container_is_made_anew_and_not_counted() -> None:
     driver = Driver(make())
-    driver.send(m.Observed([Sandbox("s0", "p", "ns", "u", 0, True, T0)], []))
-    assert driver.count(m.StartContainer) == 2
+    driver.send(stimuli.Observed([Sandbox("s0", "p", "ns", "u", 0, True, T0)], []))
+    assert driver.count(instructions.StartContainer) == 2
     assert driver.status.container_statuses[0].restart_count == 0
 
 
@@ -277,9 +296,9 @@ def test_containers_start_one_after_the_other() -> None:
     pod.spec.containers = [core.Container(name="a", image="i"), core.Container(name="b", image="i")]
     machine = started(pod)
     assert [s.step for s in machine.slots.values()] == ["image", ""]
-    machine.handle(m.ImageReady("a", "present"), T0)
+    machine.handle(stimuli.ImageReady("a", "present"), T0)
     run = Container("a-0", "a", "u", 0, "running", "i", "i@1", started_at=T0)
-    assert m.EnsureImage("b") in machine.handle(m.ContainerRuns(run), T0)
+    assert instructions.EnsureImage("b") in machine.handle(stimuli.ContainerRuns(run), T0)
 
 
 def test_a_changed_image_restarts_the_container() -> None:
@@ -291,9 +310,9 @@ def test_a_changed_image_restarts_the_container() -> None:
     driver.machine.slots["c"].current = replace(current, hash=container_hash(current_spec(driver)))
     changed = make()
     changed.spec.containers[0].image = "j"
-    driver.send(m.SpecChanged(changed))
+    driver.send(stimuli.SpecChanged(changed))
     assert "Killing" in driver.reasons()
-    assert driver.count(m.StartContainer) == 2
+    assert driver.count(instructions.StartContainer) == 2
 
 
 def current_spec(driver: Driver) -> core.Container:
@@ -302,54 +321,57 @@ def current_spec(driver: Driver) -> core.Container:
 
 def test_the_end_that_is_told_twice_restarts_once() -> None:
     machine = started(make())
-    machine.handle(m.ImageReady("c", "present"), T0)
+    machine.handle(stimuli.ImageReady("c", "present"), T0)
     run = Container("c-0", "c", "u", 0, "running", "i", "i@1", started_at=T0)
-    machine.handle(m.ContainerRuns(run), T0)
+    machine.handle(stimuli.ContainerRuns(run), T0)
     ended = exited("c", 0, 1)
-    machine.handle(m.Observed([SANDBOX], [ended]), T0)
-    machine.handle(m.ImageReady("c", "present"), T0)
+    machine.handle(stimuli.Observed([SANDBOX], [ended]), T0)
+    machine.handle(stimuli.ImageReady("c", "present"), T0)
     assert machine.slots["c"].step == "start"
-    assert not any(isinstance(i, m.StartContainer | m.EnsureImage) for i in machine.handle(m.Stopped(ended), T0))
+    assert not any(
+        isinstance(i, instructions.StartContainer | instructions.EnsureImage)
+        for i in machine.handle(stimuli.Stopped(ended), T0)
+    )
     assert machine.slots["c"].step == "start"
 
 
 def test_an_evicted_pod_is_failed_when_it_has_ended() -> None:
     driver = Driver(make())
-    driver.send(m.Evicted("Evicted", "The node was low on resource: memory. "))
+    driver.send(stimuli.Evicted("Evicted", "The node was low on resource: memory. "))
     assert (driver.status.phase, driver.status.reason) == ("Failed", "Evicted")
     assert driver.reasons()[-2:] == ["Evicted", "Killing"]
 
 
 def test_a_refused_pod_begins_nothing_and_goes_when_deleted() -> None:
-    machine = m.PodMachine(make(), ["192.0.2.1"], "docker", rejected=("NodeAffinity", "no"))
-    out = machine.handle(m.Observed((), ()), T0)
-    assert not any(isinstance(i, m.PrepareVolumes | m.CreateSandbox) for i in out)
+    machine = PodMachine(make(), ["192.0.2.1"], "docker", rejected=("NodeAffinity", "no"))
+    out = machine.handle(stimuli.Observed((), ()), T0)
+    assert not any(isinstance(i, instructions.PrepareVolumes | instructions.CreateSandbox) for i in out)
     status = machine.status(T0)
     assert (status.phase, status.reason, status.container_statuses) == ("Failed", "NodeAffinity", [])
-    machine.handle(m.SandboxStopped(), T0)
+    machine.handle(stimuli.SandboxStopped(), T0)
     deleted = make()
     deleted.metadata.deletion_timestamp, deleted.metadata.deletion_grace_period_seconds = T0, 0
-    assert m.DeletePod() in machine.handle(m.SpecChanged(deleted), T0)
+    assert instructions.DeletePod() in machine.handle(stimuli.SpecChanged(deleted), T0)
 
 
 def test_a_probe_that_could_not_be_asked_says_nothing() -> None:
     probe = core.Probe(period_seconds=5, failure_threshold=1, success_threshold=1)
     driver = Driver(make(liveness_probe=probe, readiness_probe=probe))
-    driver.send(m.ProbeResult("c-0", "readiness", True))
+    driver.send(stimuli.ProbeResult("c-0", "readiness", True))
     for kind in ("liveness", "readiness"):
-        driver.send(m.ProbeResult("c-0", kind, None, "Docker is away"))  # type: ignore[arg-type]  # of the two words
-    assert (driver.ready(), driver.count(m.StopContainer)) == ("True", 0)
+        driver.send(stimuli.ProbeResult("c-0", kind, None, "Docker is away"))  # type: ignore[arg-type]  # of the two words
+    assert (driver.ready(), driver.count(instructions.StopContainer)) == ("True", 0)
 
 
 def test_an_ephemeral_container_joins_and_counts_for_nothing() -> None:
     driver = Driver(make())
     joined = make()
     joined.spec.ephemeral_containers = [core.EphemeralContainer(name="debug", image="i", target_container_name="c")]
-    driver.send(m.SpecChanged(joined))
+    driver.send(stimuli.SpecChanged(joined))
     assert driver.machine.slots["debug"].running
     assert driver.machine.slots["debug"].path == "spec.ephemeralContainers{debug}"
     driver.end("debug", 1)
-    assert driver.count(m.StartContainer) == 2  # c and debug, which does not run again
+    assert driver.count(instructions.StartContainer) == 2  # c and debug, which does not run again
     (status,) = driver.status.ephemeral_container_statuses
     assert status.state.terminated is not None and status.state.terminated.exit_code == 1
     assert (driver.status.phase, driver.ready()) == ("Running", "True")
@@ -361,9 +383,9 @@ def test_what_ended_stays_told_when_the_runtime_has_forgotten_it() -> None:
     pod.status.phase = "Succeeded"
     pod.status.init_container_statuses = [core.ContainerStatus(name="i0", state=ended)]
     pod.status.container_statuses = [core.ContainerStatus(name="c", state=ended)]
-    machine = m.PodMachine(pod, ["192.0.2.1"], "docker")
-    out = machine.handle(m.Observed((), ()), T0)
-    assert not any(isinstance(i, m.PrepareVolumes | m.CreateSandbox) for i in out)
+    machine = PodMachine(pod, ["192.0.2.1"], "docker")
+    out = machine.handle(stimuli.Observed((), ()), T0)
+    assert not any(isinstance(i, instructions.PrepareVolumes | instructions.CreateSandbox) for i in out)
     status = machine.status(T0)
     assert status.phase == "Succeeded"
     assert [s.state for s in (*status.init_container_statuses, *status.container_statuses)] == [ended, ended]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.kubelet.machine import pod as m
+from pybernetes.kubelet.machine import instructions, stimuli
+from pybernetes.kubelet.machine.pod import PodMachine
 from pybernetes.kubelet.runtime.types import Container, Sandbox
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,28 +37,28 @@ class Node(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.machine: m.PodMachine | None = None
+        self.machine: PodMachine | None = None
         self.now = T0
-        self.flight: list[m.Instruction] = []
+        self.flight: list[instructions.Instruction] = []
         self.sandbox: Sandbox | None = None
         self.containers: dict[str, Container] = {}
         self.status: core.PodStatus | None = None
         self.wake: datetime | None = None
         self.deleted_object = False
 
-    def send(self, event: m.Stimulus) -> None:
+    def send(self, event: stimuli.Stimulus) -> None:
         assert self.machine is not None
         for instruction in self.machine.handle(event, self.now):
             match instruction:
-                case m.SetStatus(status):
+                case instructions.SetStatus(status):
                     self.status = status
-                case m.WakeAt(when):
+                case instructions.WakeAt(when):
                     assert when > self.now, "it would be awake at once, for ever"
                     self.wake = when
-                case m.DeletePod():
+                case instructions.DeletePod():
                     assert not self.deleted_object, "the object is deleted twice"
                     self.deleted_object = True
-                case m.Record():
+                case instructions.Record():
                     pass
                 case _:
                     assert not self.deleted_object, f"{instruction} of a pod that is gone"
@@ -69,15 +70,15 @@ class Node(RuleBasedStateMachine):
         kinds: list[object] = []
         for instruction in self.flight:
             match instruction:
-                case m.EnsureImage(name) | m.StartContainer(name):
+                case instructions.EnsureImage(name) | instructions.StartContainer(name):
                     kinds.append(name)
-                case m.StopContainer(container):
+                case instructions.StopContainer(container):
                     kinds.append(container.name)
-                case m.CreateSandbox() | m.StopSandbox():
+                case instructions.CreateSandbox() | instructions.StopSandbox():
                     kinds.append("sandbox")
-                case m.PrepareVolumes():
+                case instructions.PrepareVolumes():
                     kinds.append("volumes")
-                case m.Probe(_, container_id, kind):
+                case instructions.Probe(_, container_id, kind):
                     kinds.append((container_id, kind))
         assert len(kinds) == len(set(kinds)), f"in flight together: {self.flight}"
 
@@ -90,20 +91,20 @@ class Node(RuleBasedStateMachine):
         deadline=st.sampled_from([None, None, 60]),
     )
     def begin(self, policy: str, inits: int, mains: int, probes: bool, deadline: int | None) -> None:
-        self.machine = m.PodMachine(make(policy, inits, mains, probes, deadline), ["192.0.2.1"], "docker")
+        self.machine = PodMachine(make(policy, inits, mains, probes, deadline), ["192.0.2.1"], "docker")
         self.observe()
 
     @precondition(lambda self: self.machine is not None)
     @rule()
     def observe(self) -> None:
         sandboxes = [self.sandbox] if self.sandbox is not None else []
-        self.send(m.Observed(sandboxes, list(self.containers.values())))
+        self.send(stimuli.Observed(sandboxes, list(self.containers.values())))
 
     @precondition(lambda self: self.machine is not None)
     @rule(seconds=st.sampled_from([0.5, 1.0, 5.0, 40.0, 700.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-        self.send(m.Tick())
+        self.send(stimuli.Tick())
 
     @precondition(lambda self: self.flight)
     @rule(which=st.integers(0, 99), works=st.integers(0, 3))
@@ -111,41 +112,43 @@ class Node(RuleBasedStateMachine):
         """One instruction ends: well three times of four."""
         self._answer(self.flight.pop(which % len(self.flight)), bool(works))
 
-    def _answer(self, instruction: m.Instruction, works: bool) -> None:
+    def _answer(self, instruction: instructions.Instruction, works: bool) -> None:
         match instruction:
-            case m.PrepareVolumes():
-                self.send(m.VolumesReady() if works else m.VolumesFailed("no"))
-            case m.CreateSandbox(attempt):
+            case instructions.PrepareVolumes():
+                self.send(stimuli.VolumesReady() if works else stimuli.VolumesFailed("no"))
+            case instructions.CreateSandbox(attempt):
                 if works:
                     self.sandbox = Sandbox(f"s{attempt}", "p", "ns", "u", attempt, True, self.now)
                 self.send(
-                    m.SandboxReady(self.sandbox, ("10.0.0.2",)) if works and self.sandbox else m.SandboxFailed("no")
+                    stimuli.SandboxReady(self.sandbox, ("10.0.0.2",))
+                    if works and self.sandbox
+                    else stimuli.SandboxFailed("no")
                 )
-            case m.EnsureImage(name):
-                self.send(m.ImageReady(name, "") if works else m.ImageFailed(name, "ErrImagePull", "no"))
-            case m.StartContainer(name, attempt, _):
+            case instructions.EnsureImage(name):
+                self.send(stimuli.ImageReady(name, "") if works else stimuli.ImageFailed(name, "ErrImagePull", "no"))
+            case instructions.StartContainer(name, attempt, _):
                 self._start(name, attempt, works)
-            case m.StopContainer(container, _):
+            case instructions.StopContainer(container, _):
                 ended = self._ended(self.containers.get(container.id, container), 137)
-                self.send(m.Stopped(ended))
-            case m.StopSandbox():
+                self.send(stimuli.Stopped(ended))
+            case instructions.StopSandbox():
                 self.sandbox = None
-                self.send(m.SandboxStopped() if works else m.TeardownFailed("no"))
+                self.send(stimuli.SandboxStopped() if works else stimuli.TeardownFailed("no"))
                 if not works:
-                    self.send(m.SandboxStopped())  # as the worker: it does not give up
-            case m.Probe(_, container_id, kind):
-                self.send(m.ProbeResult(container_id, kind, works))
+                    self.send(stimuli.SandboxStopped())  # as the worker: it does not give up
+            case instructions.Probe(_, container_id, kind):
+                self.send(stimuli.ProbeResult(container_id, kind, works))
 
     def _start(self, name: str, attempt: int, works: bool) -> None:
         assert self.machine is not None
         if not works:
-            self.send(m.ContainerFailed(name, "CreateContainerError", "no"))
+            self.send(stimuli.ContainerFailed(name, "CreateContainerError", "no"))
             return
         made = Container(f"{name}-{attempt}", name, "u", attempt, "running", "i", "i@1", started_at=self.now)
         self.containers[made.id] = made
-        self.send(m.ContainerMade(name, started=False))
-        self.send(m.ContainerMade(name, started=True))
-        self.send(m.ContainerRuns(made))
+        self.send(stimuli.ContainerMade(name, started=False))
+        self.send(stimuli.ContainerMade(name, started=True))
+        self.send(stimuli.ContainerRuns(made))
 
     def _ended(self, container: Container, code: int) -> Container:
         from dataclasses import replace
@@ -182,12 +185,12 @@ class Node(RuleBasedStateMachine):
         meta = msgspec.structs.replace(
             present.metadata, deletion_timestamp=self.now, deletion_grace_period_seconds=grace
         )
-        self.send(m.SpecChanged(msgspec.structs.replace(present, metadata=meta)))
+        self.send(stimuli.SpecChanged(msgspec.structs.replace(present, metadata=meta)))
 
     @precondition(lambda self: self.machine is not None)
     @rule()
     def the_node_evicts_the_pod(self) -> None:
-        self.send(m.Evicted("Evicted", "no room"))
+        self.send(stimuli.Evicted("Evicted", "no room"))
 
     @invariant()
     def state_does_not_contradict_itself(self) -> None:
@@ -215,7 +218,7 @@ class Node(RuleBasedStateMachine):
             else:
                 self.observe()
                 self.now += timedelta(seconds=60)
-                self.send(m.Tick())
+                self.send(stimuli.Tick())
         assert self.deleted_object, f"it never goes: {self.flight}, {self.machine.slots}"
 
 

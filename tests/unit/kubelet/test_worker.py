@@ -165,7 +165,7 @@ class World:
         return [event.reason for event in self.api.events]
 
     async def delete(self) -> None:
-        from pybernetes.kubelet.machine.pod import SpecChanged
+        from pybernetes.kubelet.machine.stimuli import SpecChanged
 
         gone = core.Pod(metadata=self.pod.metadata, spec=self.pod.spec)
         gone.metadata.deletion_timestamp, gone.metadata.deletion_grace_period_seconds = T0, 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from pybernetes.api.pods import FINISHED, is_finished, is_sidecar, qos_class
 from pybernetes.api.types import core_v1 as core
 
 from ..runtime.types import Container
+from .restarts import RESTART_ALL
 
 CONTAINER_CREATING = "ContainerCreating"
 POD_INITIALIZING = "PodInitializing"
@@ -26,6 +27,7 @@ class ContainerView:
     waiting: tuple[str, str] | None = None
     ready: bool = False
     started: bool = False
+    restarts: bool = False  # it has ended, and another run follows
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class PodView:
     failed: tuple[str, str] | None = None  # reason and message where the kubelet ended the pod
     finishing: bool = False  # nothing is started again
     conditions: Sequence[core.PodCondition] = field(default_factory=tuple)  # the API's present ones
+    restarting_all: bool = False  # a rule asked for it, and not all have ended yet
 
 
 def terminated(container: Container, runtime_name: str) -> core.ContainerStateTerminated:
@@ -84,9 +87,10 @@ def container_status(
     return status
 
 
-def phase(pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], finishing: bool) -> str:
-    """Pending, Running, Succeeded or Failed (getPhase)."""
-    policy = pod.spec.restart_policy
+def phase(
+    pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], restarts: Collection[str], finishing: bool
+) -> str:
+    """Pending, Running, Succeeded or Failed (getPhase). `restarts`: the names of those that have ended and run again."""
     for init in pod.spec.init_containers:
         status = statuses[init.name]
         ended = status.state.terminated or status.last_state.terminated
@@ -96,31 +100,25 @@ def phase(pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], finishing
         elif ended is None:
             return "Pending"
         elif ended.exit_code != 0:
-            return "Failed" if policy == "Never" or finishing else "Pending"
-    running = waiting = stopped = succeeded = 0
+            return "Pending" if init.name in restarts and not finishing else "Failed"
+    running = waiting = failed = 0
     for container in pod.spec.containers:
         status = statuses[container.name]
-        ended = status.state.terminated
         if status.state.running is not None:
             running += 1
-        elif ended is not None:
-            stopped += 1
-            succeeded += ended.exit_code == 0
+        elif status.state.terminated is not None:
+            failed += status.state.terminated.exit_code != 0
         elif status.last_state.terminated is not None:
-            stopped += 1
+            failed += 1
         else:
             waiting += 1
     if waiting:
         return "Failed" if finishing else "Pending"
     if running:
         return "Running"
-    if finishing:
-        return "Succeeded" if succeeded == stopped else "Failed"
-    if policy == "Always":
+    if not finishing and any(container.name in restarts for container in pod.spec.containers):
         return "Running"
-    if succeeded == stopped:
-        return "Succeeded"
-    return "Failed" if policy == "Never" else "Running"
+    return "Failed" if failed else "Succeeded"
 
 
 def _condition(type_: str, ok: bool, reason: str = "", message: str = "") -> core.PodCondition:
@@ -173,7 +171,15 @@ def ready(pod: core.Pod, containers: core.PodCondition, present: Sequence[core.P
     return _condition("Ready", not messages, "ReadinessGatesNotReady", ", ".join(messages))
 
 
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+ALL_CONTAINERS_RESTARTING = "AllContainersRestarting"
+OWNED = (
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+    ALL_CONTAINERS_RESTARTING,
+)
 
 
 def merge_conditions(
@@ -209,7 +215,8 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
             statuses[spec.name] = kept[spec.name]
         else:
             statuses[spec.name] = container_status(spec, seen, view.runtime_name, default)
-    pod_phase = phase(pod, statuses, view.finishing)
+    restarts = {name for name, one in view.containers.items() if one.restarts}
+    pod_phase = phase(pod, statuses, restarts, view.finishing)
     status = core.PodStatus(qos_class=pod.status.qos_class or qos_class(pod.spec), start_time=view.start_time)
     if view.failed is not None:
         pod_phase, (status.reason, status.message) = "Failed", view.failed
@@ -225,6 +232,9 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
         containers,
         core.PodCondition(type="PodScheduled", status="True"),
     ]
+    if any(rule.action == RESTART_ALL for spec in everyone for rule in spec.restart_policy_rules):
+        restarting = "True" if view.restarting_all else "False"
+        fresh.append(core.PodCondition(type=ALL_CONTAINERS_RESTARTING, status=restarting))
     for condition in fresh:
         condition.observed_generation = pod.metadata.generation
     status.conditions = merge_conditions(fresh, view.conditions, now)

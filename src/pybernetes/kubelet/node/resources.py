@@ -12,7 +12,7 @@ from pathlib import Path
 from pybernetes.aio.clock import Clock
 
 from ..interfaces import ImageService, Volumes
-from ..machine import eviction, pod
+from ..machine import eviction, stimuli
 from ..machine.config import cgroup_parent
 from ..machine.eviction import Amount, Candidate
 from ..options import KubeletOptions
@@ -106,7 +106,7 @@ class ResourceKeeper:
         for victim in eviction.rank([Candidate(w.machine.pod, used[w]) for w in running], resource)[:1]:
             text = eviction.shortage_message(signal, amount, self._options.eviction_hard[signal])
             logger.warning("evicting pod %s/%s: %s", victim.pod.metadata.namespace, victim.pod.metadata.name, text)
-            candidates[victim.pod.metadata.uid].handle(pod.Evicted(eviction.EVICTED, text))
+            candidates[victim.pod.metadata.uid].handle(stimuli.Evicted(eviction.EVICTED, text))
 
     async def _evict_over_limit(self) -> None:
         for worker in list(self._workers().values()):
@@ -117,7 +117,7 @@ class ResourceKeeper:
             used = {v.name: await asyncio.to_thread(self._volumes.used_bytes, owner, v) for v in limited}
             message = eviction.over_limit(owner, used)
             if message:
-                worker.handle(pod.Evicted(eviction.EVICTED, message))
+                worker.handle(stimuli.Evicted(eviction.EVICTED, message))
 
     async def _free_images(self) -> None:
         now, policy = self._now(), self._options.image_gc

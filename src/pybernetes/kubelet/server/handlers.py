@@ -33,7 +33,7 @@ from pybernetes.wire.remotecommand import (
 
 from ..app import Kubelet
 from ..interfaces import RuntimeService
-from ..machine.pod import Slot
+from ..machine.containers import Slot
 from ..runtime.types import Container, LogOptions, RuntimeFailure
 from ..worker import PodWorker
 from . import metrics, routes

@@ -1,0 +1,95 @@
+"""What a pod's machine asks for: one record for each thing that is to be done; its outcome comes back as a stimulus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pybernetes.api.types import core_v1 as core
+
+from ..runtime.types import Container
+from .events import Event
+from .stimuli import ProbeKind
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareVolumes:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSandbox:
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureImage:
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartContainer:
+    """Make it, start it, run its postStart hook."""
+
+    container: str
+    attempt: int
+    sandbox_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopContainer:
+    """Run its preStop hook, then stop it; both within the grace."""
+
+    container: Container
+    grace: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopSandbox:
+    """Stop it, take its network and the pod's volumes down."""
+
+    sandbox_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    container: str
+    container_id: str
+    kind: ProbeKind
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    status: core.PodStatus
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePod:
+    """Everything is gone from the node: the object may go."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Send a Tick then; replaces an earlier wish."""
+
+    when: datetime
+
+
+Instruction = (
+    PrepareVolumes
+    | CreateSandbox
+    | EnsureImage
+    | StartContainer
+    | StopContainer
+    | StopSandbox
+    | Probe
+    | Record
+    | SetStatus
+    | DeletePod
+    | WakeAt
+)

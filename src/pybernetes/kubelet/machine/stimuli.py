@@ -1,0 +1,178 @@
+"""What a pod's machine is told: one record for each thing that may happen to a pod."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pybernetes.api.types import core_v1 as core
+
+from ..runtime.types import Container, Sandbox
+from .events import Event
+
+ProbeKind = Literal["startup", "liveness", "readiness"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpecChanged:
+    pod: core.Pod
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the runtime has of this pod now."""
+
+    sandboxes: Sequence[Sandbox]
+    containers: Sequence[Container]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumesReady:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class VolumesFailed:
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxReady:
+    sandbox: Sandbox
+    ips: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxFailed:
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that changes nothing but is to be told of, such as lines that a resolver takes no more of."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Pulling:
+    """The image is not there, or is to be asked for anew."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReady:
+    """`message` is the event's text."""
+
+    container: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFailed:
+    """`reason` is the waiting reason: ErrImagePull, ErrImageNeverPull, InvalidImageName, ImageInspectError; `text` the event's."""
+
+    container: str
+    reason: str
+    message: str
+    text: str = ""  # the message where it is the same
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerMade:
+    """It is created or, later, started, but its hook still runs."""
+
+    container: str
+    started: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRuns:
+    container: Container
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFailed:
+    """It could not be made (CreateContainerConfigError, CreateContainerError), started (RunContainerError) or its hook failed."""
+
+    container: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookFailed:
+    """A container that fails its PostStart is stopped for it; one that fails its PreStop is being stopped anyway."""
+
+    container: str
+    hook: Literal["PostStart", "PreStop"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    container: Container
+
+
+@dataclass(frozen=True, slots=True)
+class TeardownFailed:
+    """Sandbox, network or volumes could not be taken down; it is tried again."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxStopped:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """`ok` None: the probe itself failed, which tells nothing of the container."""
+
+    container_id: str
+    kind: ProbeKind
+    ok: bool | None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evicted:
+    """The node wants the pod away; `reason` and `message` go into its status."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+OfContainer = (
+    Pulling | ImageReady | ImageFailed | ContainerMade | ContainerRuns | ContainerFailed | HookFailed | Stopped
+)
+Stimulus = (
+    SpecChanged
+    | Observed
+    | VolumesReady
+    | VolumesFailed
+    | SandboxReady
+    | SandboxFailed
+    | Noticed
+    | Pulling
+    | ImageReady
+    | ImageFailed
+    | ContainerMade
+    | ContainerRuns
+    | ContainerFailed
+    | HookFailed
+    | Stopped
+    | TeardownFailed
+    | SandboxStopped
+    | ProbeResult
+    | Evicted
+    | Tick
+)
