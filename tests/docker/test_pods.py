@@ -6,7 +6,7 @@ These are the quick ones; all of them, a few minutes longer: python -m tests.doc
 import asyncio
 from pathlib import Path
 
-from .differences import DIFFERENCES
+from .differences import DIFFERENCES, RACES
 from .replay import cases, outcomes
 
 # Cases that wait for back-offs, grace periods and monitoring intervals.
@@ -41,4 +41,4 @@ def test_recorded_pods_are_the_same() -> None:
 
 
 def test_lists_name_cases() -> None:
-    assert (known_failures() | set(SLOW) | set(DIFFERENCES)) - set(cases()) == set()
+    assert (known_failures() | set(SLOW) | set(DIFFERENCES) | set(RACES)) - set(cases()) == set()

@@ -16,7 +16,7 @@ from pybernetes.client.types import Client, Informer
 
 from .machine import config
 from .machine.events import Event
-from .machine.status import OWNED
+from .machine.status import OWNED, is_own
 from .recorder import Recorder
 from .runtime.types import RuntimeFailure
 
@@ -55,8 +55,9 @@ class APICluster:
 
     def _with_status(self, pod: core.Pod, status: core.PodStatus) -> core.Pod:
         """The pod of the newest version that is known, with the status; conditions of others stay."""
-        others = [c for c in pod.status.conditions if c.type not in OWNED]
-        own = [c for c in status.conditions if c.type in OWNED]
+        own = [c for c in status.conditions if is_own(c)]
+        types = {*OWNED, *(c.type for c in own)}
+        others = [c for c in pod.status.conditions if c.type not in types]
         version = self._versions.get(pod.metadata.uid, pod.metadata.resource_version)
         return msgspec.structs.replace(
             pod,

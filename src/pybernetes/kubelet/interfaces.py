@@ -197,7 +197,7 @@ class Prober(Protocol):
     async def probe(
         self, pod: core.Pod, container: core.Container, container_id: str, probe: core.Probe, ip: str
     ) -> tuple[bool, str]:
-        """Healthy or not, and the failure's text. RuntimeFailure where the runtime could not ask."""
+        """Healthy or not, and the failure's or a warning's text. RuntimeFailure where the runtime could not ask."""
         ...
 
     async def hook(

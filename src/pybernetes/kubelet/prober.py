@@ -140,13 +140,13 @@ class RuntimeProber:
     async def probe(
         self, pod: core.Pod, container: core.Container, container_id: str, probe: core.Probe, ip: str
     ) -> tuple[bool, str]:
-        """Healthy or not, and the failure's text. RuntimeFailure where the runtime could not ask."""
+        """Healthy or not, and the failure's or a warning's text. RuntimeFailure where the runtime could not ask."""
         timeout = float(probe.timeout_seconds or 1)
         try:
             if probe.exec is not None:
                 await self._exec(container_id, probe.exec.command, timeout)
             elif probe.http_get is not None:
-                await self._http(http_target(probe.http_get, container, ip, USER_AGENT), timeout)
+                return True, await self._http(http_target(probe.http_get, container, ip, USER_AGENT), timeout)
             elif probe.tcp_socket is not None:
                 host = probe.tcp_socket.host or ip
                 await self._tcp(host, port_number(probe.tcp_socket.port, container), timeout)
@@ -163,10 +163,14 @@ class RuntimeProber:
         if result.exit_code != 0:
             raise ProbeFailure(result.output[:MESSAGE_BYTES].decode(errors="replace"))
 
-    async def _http(self, target: Target, timeout: float) -> None:
+    async def _http(self, target: Target, timeout: float) -> str:
+        """A warning, "" where there is none."""
         answer = await http_get(target, timeout)
         if not 200 <= answer.status < 400:
             raise ProbeFailure(f"HTTP probe failed with statuscode: {answer.status}")
+        if answer.status >= 300:
+            return f"Probe terminated redirects, Response body: {answer.body.decode(errors='replace')}"
+        return ""
 
     async def _tcp(self, host: str, port: int, timeout: float) -> None:
         try:

@@ -60,8 +60,8 @@ def resolve(base: str | Path, names: Sequence[str] = ()) -> tuple[str, tuple[str
 def open_trusted(names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
     """The O_PATH descriptor of as much of an absolute path as there is, and the names that are missing.
 
-    Links are followed; FileExistsError at one that leads nowhere, Escapes at one that another than root may have put there. Each is read where its directory is
-    open, so that it makes no difference what is put in that directory's place meanwhile.
+    Links are followed; FileExistsError at one that leads nowhere, Escapes at one that another than root may have put there.
+    Each is read where its directory is open, so that it makes no difference what is put in that directory's place meanwhile.
     """
     current, rest, followed = os.open("/", PATH | os.O_DIRECTORY), list(names), 0
     own = len(rest)  # how many of the rest are the path's own names, not a link's

@@ -19,7 +19,14 @@ from pybernetes.api.types import core_v1 as core
 
 from .interfaces import Cgroups, Cluster, Images, PodNetwork, Prober, Runtime, Volumes
 from .machine import config, dns, instructions, stimuli
-from .machine.events import ERR_IMAGE_NEVER_PULL, ERR_IMAGE_PULL, POST_START_HOOK_ERROR, RUN_CONTAINER_ERROR
+from .machine.events import (
+    ERR_IMAGE_NEVER_PULL,
+    ERR_IMAGE_PULL,
+    POST_START_HOOK_ERROR,
+    RUN_CONTAINER_ERROR,
+    pod_text,
+    pulled_text,
+)
 from .machine.eviction import EVICTED
 from .machine.pod import PodMachine
 from .machine.state import SETUP_RETRY
@@ -261,7 +268,7 @@ class PodWorker:
             self.handle(stimuli.ImageFailed(name, "ImageInspectError", text))
             return
         if image is not None and policy != "Always":
-            text = f'Container image "{spec.image}" already present on machine'
+            text = f'Container image "{spec.image}" already present on machine and can be accessed by the pod'
         elif policy == "Never":
             text = f'Container image "{spec.image}" is not present with pull policy of Never'
             self.handle(stimuli.ImageFailed(name, ERR_IMAGE_NEVER_PULL, text))
@@ -276,7 +283,7 @@ class PodWorker:
                 text = f'Failed to pull image "{spec.image}": {error}' if reason == ERR_IMAGE_PULL else ""
                 self.handle(stimuli.ImageFailed(name, reason, str(error), text))
                 return
-            text = f'Successfully pulled image "{spec.image}" in {self._parts.clock.monotonic() - begun:.3f}s'
+            text = pulled_text(spec.image, self._parts.clock.monotonic() - begun, image.size)
         self._images[name] = image
         self.handle(stimuli.ImageReady(name, text))
 
@@ -345,7 +352,8 @@ class PodWorker:
             try:
                 await self._parts.prober.hook(owner, spec, container.id, handler, self._ip())
             except HOOK_ERRORS as error:
-                self.handle(stimuli.HookFailed(container.name, "PostStart", str(error)))
+                logger.warning("pod %s: %s", pod_text(owner), error)
+                self.handle(stimuli.HookFailed(container.name, "PostStart"))
                 await self._end(container, config_grace(owner))
                 self.handle(stimuli.ContainerFailed(container.name, POST_START_HOOK_ERROR, str(error)))
                 await self.relist()
@@ -359,11 +367,13 @@ class PodWorker:
         if handler is not None and grace > 0:
             begun = self._parts.clock.monotonic()
             try:
-                await asyncio.wait_for(
-                    self._parts.prober.hook(self.machine.pod, spec, container.id, handler, self._ip()), left
-                )
+                async with asyncio.timeout(left) as limit:
+                    await self._parts.prober.hook(self.machine.pod, spec, container.id, handler, self._ip())
             except HOOK_ERRORS as error:
-                self.handle(stimuli.HookFailed(container.name, "PreStop", str(error) or "timed out"))
+                text = "PreStop hook not completed in grace period" if limit.expired() else str(error)
+                logger.warning("pod %s: %s", pod_text(self.machine.pod), text)
+                if not limit.expired():
+                    self.handle(stimuli.HookFailed(container.name, "PreStop"))
             left = max(left - (self._parts.clock.monotonic() - begun), MINIMUM_GRACE)
         self.handle(stimuli.Stopped(await self._end(container, left)))
 

@@ -46,5 +46,11 @@ def pod_text(pod: core.Pod) -> str:
     return f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
 
 
+def pulled_text(image: str, seconds: float, size: int) -> str:
+    """Pulls wait for no others here, so that both times are one."""
+    took = format_duration(int(seconds * 1000) / 1000)
+    return f'Successfully pulled image "{image}" in {took} ({took} including waiting). Image size: {size} bytes.'
+
+
 def back_off_text(delay: float, container: str, pod: core.Pod) -> str:
     return f"back-off {format_duration(delay)} restarting failed container={container} pod={pod_text(pod)}"

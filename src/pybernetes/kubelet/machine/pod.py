@@ -83,6 +83,7 @@ class PodMachine(PodState):
             case stimuli.Evicted(reason, message):
                 if not self.finished:
                     self.failed = (reason, message)
+                    self.disrupted = True
                     self.record(events.warning(reason, message))
             case stimuli.Tick():
                 pass
@@ -105,8 +106,7 @@ class PodMachine(PodState):
                 observation.runs_now(self, container, now)
             case stimuli.ContainerFailed(name, reason, message):
                 observation.container_failed(self, self.slots[name], reason, message, now)
-            case stimuli.HookFailed(name, hook, _):
-                # What the hook said may be secret: it is for the node's log alone.
+            case stimuli.HookFailed(name, hook):
                 self.record(events.warning(f"Failed{hook}Hook", f"{hook}Hook failed", self.slots[name].path))
                 if hook == "PostStart":
                     self.record(events.normal("Killing", "FailedPostStartHook", self.slots[name].path))
@@ -158,6 +158,7 @@ class PodMachine(PodState):
             self.terminating and not running,
             [*own, *others],
             self.restarting_all,
+            self.failed[1] if self.disrupted and self.failed is not None else "",
         )
         return pod_status(self.pod, view, now.replace(microsecond=0))
 

@@ -47,6 +47,7 @@ class PodState:
         self.failed: tuple[str, str] | None = rejected
         self.rejected = rejected is not None
         self.restarting_all = False  # a container's rule asked for it: all end, then all begin again
+        self.disrupted = False  # the node ended it for its own sake
         self.gone = False
         self.observed = False
         self.out: list[Instruction] = []

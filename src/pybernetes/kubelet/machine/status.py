@@ -44,6 +44,7 @@ class PodView:
     finishing: bool = False  # nothing is started again
     conditions: Sequence[core.PodCondition] = field(default_factory=tuple)  # the API's present ones
     restarting_all: bool = False  # a rule asked for it, and not all have ended yet
+    disruption: str = ""  # why the node ended the pod for its own sake
 
 
 def terminated(container: Container, runtime_name: str) -> core.ContainerStateTerminated:
@@ -171,6 +172,7 @@ def ready(pod: core.Pod, containers: core.PodCondition, present: Sequence[core.P
     return _condition("Ready", not messages, "ReadinessGatesNotReady", ", ".join(messages))
 
 
+DISRUPTION_TARGET, TERMINATION_BY_KUBELET = "DisruptionTarget", "TerminationByKubelet"
 ALL_CONTAINERS_RESTARTING = "AllContainersRestarting"
 OWNED = (
     "PodReadyToStartContainers",
@@ -182,6 +184,11 @@ OWNED = (
 )
 
 
+def is_own(condition: core.PodCondition) -> bool:
+    """Whether the kubelet has written it; DisruptionTarget is others' as well."""
+    return condition.type in OWNED or condition.reason == TERMINATION_BY_KUBELET
+
+
 def merge_conditions(
     fresh: Sequence[core.PodCondition], present: Sequence[core.PodCondition], now: datetime
 ) -> list[core.PodCondition]:
@@ -191,7 +198,8 @@ def merge_conditions(
         old = by_type.get(condition.type)
         same = old is not None and old.status == condition.status
         condition.last_transition_time = old.last_transition_time if old is not None and same else now
-    return [*fresh, *(condition for condition in present if condition.type not in OWNED)]
+    own = {*OWNED, *(condition.type for condition in fresh)}
+    return [*fresh, *(condition for condition in present if condition.type not in own)]
 
 
 def _kept(pod: core.Pod) -> dict[str, core.ContainerStatus]:
@@ -235,6 +243,9 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
     if any(rule.action == RESTART_ALL for spec in everyone for rule in spec.restart_policy_rules):
         restarting = "True" if view.restarting_all else "False"
         fresh.append(core.PodCondition(type=ALL_CONTAINERS_RESTARTING, status=restarting))
+    if view.disruption:
+        why = core.PodCondition(type=DISRUPTION_TARGET, status="True", reason=TERMINATION_BY_KUBELET)
+        fresh.append(msgspec.structs.replace(why, message=view.disruption))
     for condition in fresh:
         condition.observed_generation = pod.metadata.generation
     status.conditions = merge_conditions(fresh, view.conditions, now)

@@ -104,11 +104,13 @@ class ContainerFailed:
 
 @dataclass(frozen=True, slots=True)
 class HookFailed:
-    """A container that fails its PostStart is stopped for it; one that fails its PreStop is being stopped anyway."""
+    """A container that fails its PostStart is stopped for it; one that fails its PreStop is being stopped anyway.
+
+    What the hook said may be secret: it is for the node's log alone.
+    """
 
     container: str
     hook: Literal["PostStart", "PreStop"]
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class SandboxStopped:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """`ok` None: the probe itself failed, which tells nothing of the container."""
+    """`ok` None: the probe itself failed, which tells nothing of the container. A message beside a True `ok` is a warning."""
 
     container_id: str
     kind: ProbeKind
