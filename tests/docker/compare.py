@@ -36,6 +36,10 @@ class Differs(Exception):
     """The first difference of a case."""
 
 
+# What a probe finds that comes before the container's server listens: whether there is one is a race of the two.
+TOO_EARLY = re.compile(r"\w+ probe failed: .*connect: connection refused")
+
+
 class MissingEvent(Differs):
     """An event that may be still to come."""
 
@@ -185,6 +189,8 @@ def same_events(want: list[dict[str, Any]], got: list[dict[str, Any]], saved: di
             where = (event["object"], event.get("field", ""))
             wanted.setdefault(where, []).append((event["type"], event["reason"], event["message"]))
     seen: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+    if not any(TOO_EARLY.match(event["message"]) for event in want):
+        got = [event for event in got if not TOO_EARLY.match(event["message"])]
     for event in got:
         about = event["involvedObject"]
         where = (f"{about['kind']}/{about['name']}", about.get("fieldPath", ""))

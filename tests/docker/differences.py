@@ -95,25 +95,6 @@ RACES: dict[str, Difference] = {
             ),
         ),
     ),
-    "readiness-http-timeout": Difference(
-        "the first probe may come before the server listens",
-        (
-            Change(
-                0,
-                "observed.events[4]",
-                {
-                    "type": "Warning",
-                    "reason": "Unhealthy",
-                    "message": 'Readiness probe failed: Get "http://<ip>:8080/cgi-bin/slow": '
-                    "dial tcp <ip>:8080: connect: connection refused",
-                    "from": "kubelet",
-                    "object": "Pod/p",
-                    "field": "spec.containers{c}",
-                },
-                how="added",
-            ),
-        ),
-    ),
     "image-latest": Difference(
         "the recorded kubelet once looked at a state from before its own sandbox; image-missing-tag, the same but for the name, has no such event",
         (Change(0, "observed.events[4]", how="gone"),),

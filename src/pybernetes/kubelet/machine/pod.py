@@ -141,8 +141,8 @@ class PodMachine(PodState):
         views = {}
         for name, slot in self.slots.items():
             ready = slot.done if slot.init and not is_sidecar(slot.spec) else slot.ready
-            restarts = slot.exited and self.restarts(slot)
-            views[name] = ContainerView(slot.current, slot.previous, slot.waiting, ready, slot.started, restarts)
+            over = slot.exited and not self.restarts(slot)
+            views[name] = ContainerView(slot.current, slot.previous, slot.waiting, ready, slot.started, over)
         source = self._status if self._status is not None else self.pod.status
         own = [c for c in source.conditions if c.type in OWNED]
         others = [c for c in self.pod.status.conditions if c.type not in OWNED]

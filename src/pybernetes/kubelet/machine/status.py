@@ -27,7 +27,7 @@ class ContainerView:
     waiting: tuple[str, str] | None = None
     ready: bool = False
     started: bool = False
-    restarts: bool = False  # it has ended, and another run follows
+    over: bool = False  # it has ended, and no other run follows
 
 
 @dataclass(slots=True)
@@ -88,10 +88,8 @@ def container_status(
     return status
 
 
-def phase(
-    pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], restarts: Collection[str], finishing: bool
-) -> str:
-    """Pending, Running, Succeeded or Failed (getPhase). `restarts`: the names of those that have ended and run again."""
+def phase(pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], over: Collection[str], finishing: bool) -> str:
+    """Pending, Running, Succeeded or Failed (getPhase). `over`: those that have ended and do not run again."""
     for init in pod.spec.init_containers:
         status = statuses[init.name]
         ended = status.state.terminated or status.last_state.terminated
@@ -101,7 +99,7 @@ def phase(
         elif ended is None:
             return "Pending"
         elif ended.exit_code != 0:
-            return "Pending" if init.name in restarts and not finishing else "Failed"
+            return "Failed" if init.name in over or finishing else "Pending"
     running = waiting = failed = 0
     for container in pod.spec.containers:
         status = statuses[container.name]
@@ -117,7 +115,7 @@ def phase(
         return "Failed" if finishing else "Pending"
     if running:
         return "Running"
-    if not finishing and any(container.name in restarts for container in pod.spec.containers):
+    if not finishing and any(container.name not in over for container in pod.spec.containers):
         return "Running"
     return "Failed" if failed else "Succeeded"
 
@@ -223,8 +221,8 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
             statuses[spec.name] = kept[spec.name]
         else:
             statuses[spec.name] = container_status(spec, seen, view.runtime_name, default)
-    restarts = {name for name, one in view.containers.items() if one.restarts}
-    pod_phase = phase(pod, statuses, restarts, view.finishing)
+    over = {name for name, one in view.containers.items() if one.over}
+    pod_phase = phase(pod, statuses, over, view.finishing)
     status = core.PodStatus(qos_class=pod.status.qos_class or qos_class(pod.spec), start_time=view.start_time)
     if view.failed is not None:
         pod_phase, (status.reason, status.message) = "Failed", view.failed
