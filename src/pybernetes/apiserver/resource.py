@@ -168,7 +168,8 @@ class Resource:
     returns_deleted: bool = (
         False  # a deletion is answered with the object, not a Status (upstream: ReturnDeletedObject)
     )
-    default_propagation: Literal["background", "orphan"] = "background"
+    # What becomes of dependents where nobody says; unsupported: nobody can say.
+    default_propagation: Literal["background", "orphan", "unsupported"] = "background"
 
     _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 

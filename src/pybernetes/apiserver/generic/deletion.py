@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -33,35 +34,104 @@ def deletable(resource: Resource, obj: Object) -> bool:
     return not (metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds") or resource.held(obj))
 
 
-def marked(resource: Resource, old: Object, options: DeleteOptions, now: datetime) -> tuple[Object, bool]:
-    """A copy with what the deletion leaves on it, and whether nothing holds it any longer."""
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What a deletion does: the object to be written first (None: nothing is), and whether it is removed then."""
+
+    written: Object | None
+    removed: bool
+
+
+PENDING = Marked(None, False)  # it was asked for already, and for an earlier time
+
+
+def marked(resource: Resource, old: Object, options: DeleteOptions, now: datetime) -> Marked:
+    """Which of the two steps of a deletion are to be done.
+
+    An object that is deleted gracefully is marked before it is removed, at a grace period of 0 too: who watches it learns
+    so that nobody is to finish it any more. Others are marked only where finalizers hold them (upstream: BeforeDelete,
+    updateForGracefulDeletionAndFinalizers; the storages of namespaces and definitions for kinds with `deleting`).
+    """
     new: Object = msgspec.json.decode(msgspec.json.encode(old))
     metadata = new["metadata"]
     if resource.deleting is not None and not metadata.get("deletionTimestamp"):
+        metadata["deletionTimestamp"] = times.format_time(now)
         resource.deleting(new, times.format_time(now))
-    finalizers = _finalizers(resource, metadata.get("finalizers") or [], options.propagation)
+        _set_finalizers(resource, metadata, options.propagation)
+        return Marked(new, False)
+    asked = options.grace_period_seconds
+    asked = 1 if asked is not None and asked < 0 else asked
+    period = _period(resource, old, asked)
+    if period == LATER:
+        return PENDING
+    _set_finalizers(resource, metadata, options.propagation)
+    held = bool(metadata.get("finalizers")) or resource.held(new)
+    if period is not None:
+        _set_period(resource, metadata, period, now)
+        return Marked(new, not held and not metadata["deletionGracePeriodSeconds"])
+    if not held:
+        return Marked(None, True)
+    _mark_at_once(resource, metadata, now)
+    return Marked(None if new == old else new, False)
+
+
+LATER = -1
+
+
+def _period(resource: Resource, old: Object, asked: int | None) -> int | None:
+    """The grace period that the object gets; None: it is not deleted gracefully; LATER: it has one that is no longer."""
+    if resource.graceful is None:
+        return None
+    metadata = old["metadata"]
+    if not metadata.get("deletionTimestamp"):
+        return resource.graceful(old, asked)
+    present = metadata.get("deletionGracePeriodSeconds")
+    if not present:
+        return None
+    return LATER if asked is None or asked >= present else asked
+
+
+def _set_period(resource: Resource, metadata: Object, period: int, now: datetime) -> None:
+    """The time at which the period is over, counted from when the deletion was first asked for."""
+    if not metadata.get("deletionTimestamp"):
+        _bump_generation(resource, metadata)
+        end = now + timedelta(seconds=period)
+    else:
+        longer = timedelta(seconds=metadata["deletionGracePeriodSeconds"] - period)
+        end = times.parse_time(metadata["deletionTimestamp"]) - longer
+        if end < now:  # no deletion is dated back; who finishes the object still has a moment, if any was given
+            end, period = now, min(period, 1)
+    metadata["deletionTimestamp"], metadata["deletionGracePeriodSeconds"] = times.format_time(end), period
+
+
+def _mark_at_once(resource: Resource, metadata: Object, now: datetime) -> None:
+    """Upstream: markAsDeleting."""
+    present = metadata.get("deletionTimestamp")
+    if not present:
+        _bump_generation(resource, metadata)
+    if not present or times.parse_time(present) > now:
+        metadata["deletionTimestamp"] = times.format_time(now)
+    metadata["deletionGracePeriodSeconds"] = 0
+
+
+def _bump_generation(resource: Resource, metadata: Object) -> None:
+    if resource.generation and "generation" in metadata:
+        metadata["generation"] += 1
+
+
+def _set_finalizers(resource: Resource, metadata: Object, propagation: str) -> None:
+    finalizers = _finalizers(resource, metadata.get("finalizers") or [], propagation)
     if finalizers:
         metadata["finalizers"] = finalizers
     else:
         metadata.pop("finalizers", None)
-    grace = resource.graceful(old, options.grace_period_seconds) if resource.graceful else 0
-    if not metadata.get("deletionTimestamp"):
-        metadata["deletionTimestamp"] = times.format_time(now + timedelta(seconds=grace))
-        metadata["deletionGracePeriodSeconds"] = grace
-        if resource.generation and "generation" in metadata:
-            metadata["generation"] += 1
-        return new, deletable(resource, new)
-    known = metadata.get("deletionGracePeriodSeconds")
-    if known is not None and grace < known:  # the period only ever gets shorter
-        start = times.parse_time(metadata["deletionTimestamp"]) - timedelta(seconds=known)
-        metadata["deletionTimestamp"] = times.format_time(start + timedelta(seconds=grace))
-        metadata["deletionGracePeriodSeconds"] = grace
-    return new, deletable(resource, new)
 
 
 def _finalizers(resource: Resource, present: list[str], propagation: str) -> list[str]:
     """With the garbage collector's own as the propagation asks for."""
     others = [name for name in present if name not in (ORPHAN, FOREGROUND)]
+    if resource.default_propagation == "unsupported":
+        return others
     own = [name for name in present if name in (ORPHAN, FOREGROUND)]
     if propagation:
         own = {"Orphan": [ORPHAN], "Foreground": [FOREGROUND]}.get(propagation, [])

@@ -369,41 +369,65 @@ class GenericStore(ReadStore):
 
     # Deleting.
 
-    async def _remove(self, key: str, expected: int) -> None:
+    async def _remove(self, key: str, expected: int) -> int:
+        """The revision of the removal; 0 where there was nothing."""
         event = await self.cache.store.delete(key, expected)
-        if event is not None:
-            await self.cache.wait(event.revision)
+        if event is None:
+            return 0
+        await self.cache.wait(event.revision)
+        return event.revision
 
     async def delete(self, namespace: str, name: str, options: DeleteOptions) -> tuple[Object, bool]:
-        """(the object as it was last, whether it is gone); not gone: it waits for finalizers or its grace period."""
-        key = self.key(namespace, name)
+        """(the object as it was last, whether it is gone); not gone: it waits for finalizers or its grace period.
+
+        What is deleted gracefully is written once more before it goes; somebody who removes it in between does our work.
+        """
+        key, resource, last = self.key(namespace, name), self.resource, None
         while True:
             stored = self.cache.resource(self.prefix).items.get(key)
             if stored is None:
+                if last is not None:
+                    return last, True
                 raise self._not_found(name)
             if self.converts:
                 await self.convert([stored])
             old = self.in_version(stored).copy()
-            if why := self.resource.refuse_delete(old):
-                raise errors.forbidden(self.resource.group, self.resource.name, name, why)
-            deletion.check(self.resource, old, options)
-            await self._admit(options, "DELETE", "", namespace, name, None, old, mutating=True)
-            await self._admit(options, "DELETE", "", namespace, name, None, old, mutating=False)
-            new, gone = deletion.marked(self.resource, old, options, self._now())
+            if why := resource.refuse_delete(old):
+                raise errors.forbidden(resource.group, resource.name, name, why)
+            deletion.check(resource, old, options)
+            step = deletion.marked(resource, old, options, self._now())
+            if step is deletion.PENDING:
+                return old, False
+            if last is None:
+                await self._admit(options, "DELETE", "", namespace, name, None, old, mutating=True)
+                await self._admit(options, "DELETE", "", namespace, name, None, old, mutating=False)
             if options.dry_run:
-                return new, gone
+                return step.written or old, step.removed
             try:
-                if gone:
-                    await self._remove(key, stored.revision)
-                    if self._allocator:
-                        await self._allocator.deleted(old)
-                elif new != old:
-                    new = await self._put(key, new, stored.revision)
-                return new, gone
+                if step.written is not None:
+                    last = await self._put(key, step.written, stored.revision)
+                    if not step.removed:
+                        return last, False
+                    if options.resource_version:  # that of before both steps
+                        options = replace(options, resource_version=last["metadata"]["resourceVersion"])
+                elif step.removed:
+                    return await self._removed(key, stored, old), True
+                else:
+                    return old, False
             except Conflict as conflict:
-                if conflict.current is None:
+                if conflict.current is not None:
+                    await self.cache.wait(conflict.current.mod_revision)
+                elif last is None:
                     raise self._not_found(name) from None
-                await self.cache.wait(conflict.current.mod_revision)
+
+    async def _removed(self, key: str, stored: Stored, old: Object) -> Object:
+        """The object with the resource version of its removal."""
+        revision = await self._remove(key, stored.revision)
+        if self._allocator:
+            await self._allocator.deleted(old)
+        if revision:
+            old["metadata"]["resourceVersion"] = str(revision)
+        return old
 
     async def delete_collection(self, namespace: str, options: DeleteOptions, listed: ListOptions) -> ListResult:
         """Deletes what the list selects, and answers with the list."""

@@ -108,6 +108,7 @@ RESOURCE = Resource(
     name_check="path",
     generation=False,
     allow_create_on_update=True,
+    default_propagation="unsupported",
     validate=validate,
     validate_update=validate_update,
     selectable=selectable,

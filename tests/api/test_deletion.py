@@ -1,0 +1,124 @@
+"""What who watches is told of deletions, and what who deletes is answered, over HTTP."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from .test_services import Client, play
+
+PODS = "/api/v1/namespaces/default/pods"
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+async def told(client: Client, path: str, version: str) -> list[tuple[str, Any]]:
+    """(event, object) of all changes after the version."""
+    lines = (await client.text(f"{path}?watch=1&resourceVersion={version}&timeoutSeconds=1")).splitlines()
+    return [(event["type"], event["object"]) for event in map(json.loads, lines)]
+
+
+async def pod(client: Client, name: str, **spec: Any) -> dict[str, Any]:
+    finalizers = spec.pop("finalizers", [])
+    body = {
+        "metadata": {"name": name, "finalizers": finalizers},
+        "spec": {"containers": [{"name": "c", "image": "i"}], **spec},
+    }
+    code, made = await client.send("POST", PODS, body)
+    assert code == 201, made
+    return dict(made)
+
+
+def marks(obj: Any) -> tuple[bool, Any]:
+    """Whether there is a time of deletion, and the grace period."""
+    metadata = obj["metadata"]
+    return "deletionTimestamp" in metadata, metadata.get("deletionGracePeriodSeconds")
+
+
+@pytest.mark.parametrize(
+    ("spec", "options"),
+    [
+        ({}, None),  # on no node
+        ({"nodeName": "n"}, {"gracePeriodSeconds": 0}),  # kubectl delete --force
+        ({"nodeName": "n", "terminationGracePeriodSeconds": 0}, None),
+        ({"terminationGracePeriodSeconds": 600}, {"gracePeriodSeconds": 60}),
+        ({"nodeName": "n"}, {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}),
+    ],
+)
+def test_a_pod_is_marked_before_it_goes(spec: Any, options: Any) -> None:
+    """Every way of grace 0: a watcher is told of the mark first, and both events carry it."""
+
+    async def case(client: Client) -> None:
+        made = await pod(client, "p", **spec)
+        code, answer = await client.send("DELETE", f"{PODS}/p", options)
+        assert (code, answer["kind"], marks(answer)) == (200, "Pod", (True, 0))
+        events = await told(client, PODS, made["metadata"]["resourceVersion"])
+        assert [(kind, marks(obj)) for kind, obj in events] == [("MODIFIED", (True, 0)), ("DELETED", (True, 0))]
+        versions = [int(obj["metadata"]["resourceVersion"]) for _, obj in events]
+        assert versions[0] < versions[1] == int(answer["metadata"]["resourceVersion"])
+
+    play(case)
+
+
+def test_a_second_deletion_may_only_be_sooner() -> None:
+    async def case(client: Client) -> None:
+        made = await pod(client, "p", nodeName="n")
+        answers = []
+        for seconds in (30, 60, 5, 0):
+            _, answer = await client.send("DELETE", f"{PODS}/p", {"gracePeriodSeconds": seconds})
+            answers.append(marks(answer))
+        assert answers == [(True, 30), (True, 30), (True, 5), (True, 0)]
+        events = await told(client, PODS, made["metadata"]["resourceVersion"])
+        shown = [(kind, marks(obj)[1]) for kind, obj in events]
+        assert shown == [("MODIFIED", 30), ("MODIFIED", 5), ("MODIFIED", 0), ("DELETED", 0)]
+
+    play(case)
+
+
+def test_finalizers_hold_a_pod_of_no_grace() -> None:
+    async def case(client: Client) -> None:
+        made = await pod(client, "p", finalizers=["example.com/a"])
+        _, answer = await client.send("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 0})
+        assert marks(answer) == (True, 0)
+        patch = {"metadata": {"finalizers": None}}
+        await client.send("PATCH", f"{PODS}/p", patch, "application/merge-patch+json")
+        events = await told(client, PODS, made["metadata"]["resourceVersion"])
+        assert [(kind, marks(obj)) for kind, obj in events] == [("MODIFIED", (True, 0)), ("DELETED", (True, 0))]
+
+    play(case)
+
+
+@pytest.mark.parametrize("of", ["uid", "resourceVersion"])
+def test_preconditions_are_of_before_both_steps(of: str) -> None:
+    async def case(client: Client) -> None:
+        made = await pod(client, "p", nodeName="n")
+        options = {"gracePeriodSeconds": 0, "preconditions": {of: made["metadata"][of]}}
+        wrong = {"gracePeriodSeconds": 0, "preconditions": {of: "1"}}
+        code, answer = await client.send("DELETE", f"{PODS}/p", wrong)
+        assert (code, answer["reason"]) == (409, "Conflict")
+        assert (await client.send("DELETE", f"{PODS}/p", options))[0] == 200
+        assert await client.names(PODS) == set()
+
+    play(case)
+
+
+def test_other_kinds_go_at_once_and_unmarked() -> None:
+    """A ConfigMap, and a Service, whose deletion answers the object; dry runs leave everything."""
+
+    async def case(client: Client) -> None:
+        _, made = await client.send("POST", CONFIG_MAPS, {"metadata": {"name": "c"}})
+        await client.send("DELETE", f"{CONFIG_MAPS}/c?dryRun=All")
+        await client.send("DELETE", f"{CONFIG_MAPS}/c", {"gracePeriodSeconds": 30})
+        events = await told(client, CONFIG_MAPS, made["metadata"]["resourceVersion"])
+        assert [(kind, marks(obj)) for kind, obj in events] == [("DELETED", (False, None))]
+        _, service = await client.create("s")
+        _, answer = await client.send("DELETE", "/api/v1/namespaces/default/services/s")
+        assert (answer["kind"], marks(answer)) == ("Service", (False, None))
+        assert int(answer["metadata"]["resourceVersion"]) > int(service["metadata"]["resourceVersion"])
+        made = await pod(client, "p", nodeName="n")
+        _, answer = await client.send("DELETE", f"{PODS}/p?dryRun=All", {"gracePeriodSeconds": 0})
+        assert marks(answer) == (True, 0)
+        assert await told(client, PODS, made["metadata"]["resourceVersion"]) == []
+
+    play(case)
