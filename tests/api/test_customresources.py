@@ -260,7 +260,7 @@ def test_a_webhook_that_fails_is_told_of(tmp_path: Path) -> None:
         await defined(b, converted(b))
         await b.ask("POST", THINGS, thing("a", spec={"x": "1"}))
         newer = THINGS.replace("/v1/", "/v2/")
-        text = "conversion webhook for example.com/v2, Kind=Thing failed: not today"
+        text = "conversion webhook for example.com/v1, Kind=Thing failed: not today"  # upstream names what is converted
         for path in (f"{newer}/a", newer):
             answer = await b.ask("GET", path)
             assert (answer.code, answer.message) == (500, text)

@@ -69,7 +69,7 @@ class WebhookServer:
         if path in self.raw:
             return self.raw[path]
         response = {"uid": review["request"]["uid"], **self.decide.get(path, allow)(review["request"])}
-        answer = {"apiVersion": review["apiVersion"], "kind": "AdmissionReview", "response": response}
+        answer = {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response}
         return Response(200, [("Content-Type", "application/json")], msgspec.json.encode(answer))
 
     def paths(self) -> list[str]:

@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pybernetes.api.field import FieldError
 
 from .authentication.user import User
+
+if TYPE_CHECKING:
+    from .conversion import Conversions
 
 Object = dict[str, Any]
 Errors = list[FieldError]
@@ -66,10 +69,6 @@ def _never(obj: Object) -> bool:
     return False
 
 
-def _same(obj: Object) -> Object:
-    return obj
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """A subresource that reads and writes the whole object by rules of its own (upstream: a second store with another strategy)."""
@@ -101,19 +100,17 @@ class Resource:
     short_names: Sequence[str] = ()
     categories: Sequence[str] = ()
     verbs: Sequence[str] = VERBS  # ("create",) alone for what is never stored
+    ends: bool = False  # its definition is being deleted: nothing is created any more, and all that there is goes
     # The group that refusals of invalid objects name, where upstream's is another (its type is registered in two groups).
     refused_as: str | None = None
     schema: str = ""  # name in api/data/definitions.json, e.g. io.k8s.api.core.v1.Pod
     # Made by a CustomResourceDefinition: answered as upstream answers what it has no type for.
     custom: bool = False
     compile: Callable[[], Any] | None = None  # makes what takes the place of `schema.CompiledSchema`
-    read_versions: Sequence[str] = ()  # of a custom resource: further versions in which the result of a patch is taken
     list_kind_name: str = ""  # default: kind and List
     known_finalizers: bool = True  # finalizers without a domain must be the garbage collector's
-    # Where objects are kept: (group, resource, version) of the stored form; same as this one unless two versions share it.
-    storage: tuple[str, str, str] | None = None
-    to_storage: Callable[[Object], Object] = _same  # this version -> stored version (apiVersion and kind included)
-    from_storage: Callable[[Object], Object] = _same
+    # Of a kind that several versions serve: how they become each other. None: objects are stored as they are.
+    conversions: Conversions | None = None
 
     # Names: the check of metadata.name; "subdomain" and "label" are DNS-1123, "label1035" DNS-1035, "path" path segments (RBAC).
     name_check: Literal["subdomain", "label", "label1035", "path"] | Callable[[str], list[str]] = "subdomain"
@@ -196,7 +193,10 @@ class Resource:
     @property
     def stored_at(self) -> tuple[str, str, str]:
         """(group, resource, version) of the stored form."""
-        return self.storage or (self.group, self.name, self.version)
+        if self.conversions is None:
+            return self.group, self.name, self.version
+        group, _, version = self.conversions.hub.rpartition("/")
+        return group, self.name, version
 
 
 @dataclass(frozen=True, slots=True)

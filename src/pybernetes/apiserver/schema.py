@@ -165,7 +165,7 @@ class Types:
                 return list[self.of(schema.get("items", {}))]  # type: ignore[misc]  # a type made at run time
             case "object" if "additionalProperties" in schema:
                 below = self.of(schema["additionalProperties"])
-                return dict[str, below | None if below is _Time else below]  # type: ignore[valid-type]  # null: Go's zero time
+                return dict[str, below | None if below is _Time else below]  # type: ignore[misc]  # null: Go's zero time
             case "object":
                 return dict[str, Any]
         return Any

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ from .documents.openapi import OpenAPI
 from .endpoints import binding, tokenrequest
 from .endpoints.connect.handlers import Connect
 from .endpoints.connect.kubelet import KubeletConfig
+from .endpoints.customresources import CustomResources
 from .endpoints.eviction import Eviction
 from .endpoints.health import Health
 from .endpoints.metrics import APIServerMetrics
@@ -59,7 +60,7 @@ from .services.pool import Pool
 from .types import Attributes
 
 if TYPE_CHECKING:
-    from .crd.controller import CustomResources
+    from .crd.controller import DefinitionController
 
 # What is done at the start, as /readyz names it (upstream: poststarthooks).
 NAMESPACES_MADE, ROLES_MADE, SERVICES_REPAIRED = HOOKS = (
@@ -118,7 +119,7 @@ class APIServer:
         self._services.measure(self.metrics.registry)
         self._events = EventExpiry(self.cache, options.event_ttl, now)
         self._discovery, self._documents = Discovery(options.resources), OpenAPI(options.resources)
-        self._custom = Loader(self.cache, self._custom_resources)
+        self._custom = Loader(self.cache, self._definition_controller)
         self._health = Health(self.cache, HOOKS)
         self.handle = self._chain().handle
         self._server: Server | None = None
@@ -181,34 +182,16 @@ class APIServer:
     def _counts(self) -> dict[tuple[str, str], int]:
         return {key: count for key, count in self.cache.counts().items() if key[0] not in INTERNAL}
 
-    def _custom_resources(self) -> CustomResources:
-        from .crd import apiservices  # with the first definition only
-        from .crd.controller import CustomResources, Host
+    def _definition_controller(self) -> DefinitionController:
+        from .crd.controller import DefinitionController  # with the first definition only
         from .crd.webhook import Webhook
 
-        async def register(group: str, version: str, served: bool) -> None:
-            store = self.store("apiregistration.k8s.io", "v1", "apiservices")
-            await apiservices.register(store, group, version, served, store.now_text())
-
-        def serve_too(custom: Iterable[Resource]) -> None:
-            resources = list(custom)
-            self._discovery.serve(resources)
-            self._documents.serve(resources)
-
-        webhook = Webhook(self.reader)
-        return CustomResources(
-            Host(
-                cache=self.cache,
-                definitions=self.store("apiextensions.k8s.io", "v1", "customresourcedefinitions"),
-                handlers=self._handlers.by_key,
-                admission=self._admission,
-                authorize_create=self.authorizers.require_create,
-                now=self.options.clock.now,
-                serve=serve_too,
-                register=register,
-                call=webhook.call,
-                close=webhook.close,
-            )
+        tell = (self._discovery.serve, self._documents.serve)
+        return DefinitionController(
+            self.store("apiextensions.k8s.io", "v1", "customresourcedefinitions"),
+            self.store("apiregistration.k8s.io", "v1", "apiservices"),
+            CustomResources(self.cache, self._handlers, self._admission, tell),
+            Webhook(self.reader),
         )
 
     # What parts ask of each other.

@@ -1,10 +1,12 @@
 """The rules of update and apply (upstream: managedfields/internal/{fieldmanager,structuredmerge,stripmeta,...}.go, structured-merge-diff/merge).
 
-Entries of another version of the kind are kept as they are: their paths are not converted.
+What an entry of another version of the kind manages is compared with the objects as that version has them. One of a version that
+is no more goes.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,8 +15,10 @@ from typing import Any
 import msgspec
 
 from pybernetes.api import times
+from pybernetes.api.jsoncopy import json_copy
 from pybernetes.api.wellknown import LAST_APPLIED_CONFIG_ANNOTATION
 
+from ..conversion import Conversions, UnknownVersion
 from . import fieldset, managed, typed
 from .fieldset import FieldSet, Path
 from .managed import Entry, Identity, Managed
@@ -86,6 +90,38 @@ class Context:
     zero: Object  # the empty object, as Go writes it
     ignored: tuple[str, ...]
     now: datetime
+    conversions: Conversions | None = None  # of a kind that has other versions
+
+
+async def _in_version(context: Context, obj: Object, api_version: str) -> tuple[Object, Node]:
+    """An object of the kind in one of its versions, and the rules of that. UnknownVersion; StatusError where it cannot be converted."""
+    version = obj.get("apiVersion", context.api_version)  # the empty object of a kind may say none
+    if api_version == version == context.api_version:
+        return obj, context.node
+    conversions = context.conversions
+    if conversions is None:
+        raise UnknownVersion(api_version)
+    node = conversions.schema(api_version).apply_node
+    if api_version == version:
+        return obj, node
+    whole = {**json_copy(obj), "apiVersion": version}
+    return (await conversions.convert([whole], api_version))[0], node
+
+
+async def _comparison(context: Context, live: Object, new: Object, api_version: str) -> typed.Comparison:
+    """How the objects differ as a version has them."""
+    (before, node), (after, _) = [await _in_version(context, obj, api_version) for obj in (live, new)]
+    return typed.compare(before, after, node, context.ignored)
+
+
+async def _comparisons(context: Context, live: Object, new: Object, entries: Managed) -> dict[str, typed.Comparison]:
+    """How the objects differ in each version that somebody manages fields in, as far as there is such a version."""
+    comparisons = {context.api_version: await _comparison(context, live, new, context.api_version)}
+    for entry in entries.values():
+        if entry.api_version not in comparisons:
+            with contextlib.suppress(UnknownVersion):
+                comparisons[entry.api_version] = await _comparison(context, live, new, entry.api_version)
+    return comparisons
 
 
 def _bare(obj: Object) -> Object:
@@ -111,14 +147,16 @@ def _entries(live: Object, new: Object, subresource: str) -> Managed:
         return {}
 
 
-def created(context: Context, obj: Object, manager: str) -> list[dict[str, Any]]:
+async def created(context: Context, obj: Object, manager: str) -> list[dict[str, Any]]:
     """managedFields of a new object."""
     entries = _entries({}, obj, "")
-    _update(context, context.zero, _bare(obj), entries, managed.identity(manager, "Update", context.api_version, ""))
+    await _update(
+        context, context.zero, _bare(obj), entries, managed.identity(manager, "Update", context.api_version, "")
+    )
     return managed.encode(entries)
 
 
-def updated(
+async def updated(
     context: Context, live: Object, new: Object, manager: str, subresource: str, reset: bool
 ) -> list[dict[str, Any]]:
     """managedFields after an update or patch; [] where nobody's are tracked. `reset`: the write says that nobody manages anything."""
@@ -126,16 +164,20 @@ def updated(
     if not entries:
         return []
     who = managed.identity(manager, "Update", context.api_version, subresource)
-    _update(context, _bare(live), _bare(new), entries, who)
+    await _update(context, _bare(live), _bare(new), entries, who)
     return managed.encode(entries)
 
 
-def _update(context: Context, live: Object, new: Object, entries: Managed, who: Identity) -> None:
+async def _update(context: Context, live: Object, new: Object, entries: Managed, who: Identity) -> None:
     """Changes `entries`. TypedError where an object cannot be compared."""
-    comparison = typed.compare(live, new, context.node, context.ignored)
-    changed, before = comparison.changed, entries.get(who)
+    comparisons = await _comparisons(context, live, new, entries)
+    changed, before = comparisons[context.api_version].changed, entries.get(who)
     for other, entry in list(entries.items()):
-        fields = fieldset.difference(fieldset.difference(entry.fields, changed), comparison.removed)
+        comparison = comparisons.get(entry.api_version)
+        if comparison is None:
+            del entries[other]
+            continue
+        fields = fieldset.difference(fieldset.difference(entry.fields, comparison.changed), comparison.removed)
         if not fields:
             del entries[other]
         elif fields != entry.fields:
@@ -149,7 +191,7 @@ def _update(context: Context, live: Object, new: Object, entries: Managed, who: 
     managed.cap(entries)
 
 
-def applied(
+async def applied(
     context: Context, live: Object, config: Object, manager: str, subresource: str, force: bool, exists: bool
 ) -> tuple[Object | None, list[dict[str, Any]]]:
     """(the object as it shall be, None where the apply changes nothing; its managedFields). Conflicts; TypedError."""
@@ -160,14 +202,14 @@ def applied(
     live = _bare(live)
     if exists and not entries:
         before = managed.identity(BEFORE_FIRST_APPLY, "Update", context.api_version, "")
-        _update(replace(context, ignored=()), context.zero, live, entries, before)
+        await _update(replace(context, ignored=()), context.zero, live, entries, before)
     who = managed.identity(manager, "Apply", context.api_version, subresource)
     try:
-        new, after = _apply(context, live, config, entries, who, force)
+        new, after = await _apply(context, live, config, entries, who, force)
     except Conflicts as conflicts:
         if manager != KUBECTL or not _left_by_client_side(context, live, conflicts):
             raise
-        new, after = _apply(context, live, config, entries, who, force=True)
+        new, after = await _apply(context, live, config, entries, who, force=True)
     before_entry = entries.get(who)
     own = after.get(who)
     if own is not None:
@@ -177,7 +219,7 @@ def applied(
     return new, managed.encode(after)
 
 
-def _apply(
+async def _apply(
     context: Context, live: Object, config: Object, before: Managed, who: Identity, force: bool
 ) -> tuple[Object | None, Managed]:
     node, entries = context.node, dict(before)
@@ -186,15 +228,19 @@ def _apply(
     entries[who] = Entry(fieldset.difference(fields, STRIPPED), context.api_version)
     merged = typed.merge(live, config, node)
     everyone = {**entries, who: Entry(fields, context.api_version)}
-    new = _pruned(merged, everyone, last, node, context.api_version)
-    changed_by = typed.compare(live, new, node, context.ignored)
+    new = await _pruned(context, merged, everyone, last)
+    comparisons = await _comparisons(context, live, new, entries)
     conflicts = []
     for other, entry in sorted(entries.items()):
-        if other == who or entry.api_version != context.api_version:
+        if other == who:
             continue
-        taken = fieldset.intersection(entry.fields, changed_by.changed)
+        comparison = comparisons.get(entry.api_version)
+        if comparison is None:
+            del entries[other]
+            continue
+        taken = fieldset.intersection(entry.fields, comparison.changed)
         conflicts += [(other, entry, path) for path in fieldset.paths(taken)]
-        rest = fieldset.difference(fieldset.difference(entry.fields, taken), changed_by.removed)
+        rest = fieldset.difference(fieldset.difference(entry.fields, taken), comparison.removed)
         entries[other] = replace(entry, fields=rest)
     if conflicts and not force:
         raise Conflicts(conflicts)
@@ -205,24 +251,48 @@ def _without(fields: FieldSet, names: Sequence[str]) -> FieldSet:
     return {key: node for key, node in fields.items() if key[2:] not in names} if names else fields
 
 
-def _pruned(merged: Object, entries: Managed, last: Entry | None, node: Node, api_version: str) -> Object:
-    """Without what this applier applied the last time but not now, and nobody else manages."""
+async def _pruned(context: Context, merged: Object, entries: Managed, last: Entry | None) -> Object:
+    """Without what this applier applied the last time but not now, and nobody else manages.
+
+    Worked out in the version of that last time, then brought back to the context's.
+    """
     if last is None or not last.fields:
         return merged
     named = typed.with_named_fields
-    pruned = typed.remove(merged, named(last.fields, node), node)
-    pruned = {} if pruned is MISSING else pruned
-    owned: FieldSet = {}
-    for entry in entries.values():
-        if entry.api_version == api_version:
-            owned = fieldset.union(owned, entry.fields)
-    everything = named(typed.field_set(merged, node), node)
-    kept = fieldset.union(named(typed.field_set(pruned, node), node), named(owned, node))
-    pruned = typed.remove(merged, fieldset.difference(everything, kept), node)
-    pruned = {} if pruned is MISSING else pruned
+    try:
+        before, node = await _in_version(context, merged, last.api_version)
+    except UnknownVersion:
+        return merged
+    pruned = _removed(before, named(last.fields, node), node)
+    pruned = await _with_owned(context, before, pruned, entries, last.api_version)
     # What was not this applier's does not go with what was.
+    pruned, node = await _in_version(context, pruned, last.api_version)
+    everything = named(typed.field_set(before, node), node)
     gone = fieldset.difference(everything, named(typed.field_set(pruned, node), node))
-    result = typed.remove(merged, fieldset.intersection(gone, named(last.fields, node)), node)
+    result = _removed(before, fieldset.intersection(gone, named(last.fields, node)), node)
+    return (await _in_version(context, result, context.api_version))[0]
+
+
+async def _with_owned(context: Context, merged: Object, pruned: Object, entries: Managed, first: str) -> Object:
+    """What was pruned but somebody manages is there again: of the pruned version first, for a conversion may need it."""
+    named = typed.with_named_fields
+    owned: dict[str, FieldSet] = {first: {}}
+    for entry in entries.values():
+        owned[entry.api_version] = fieldset.union(owned.get(entry.api_version, {}), entry.fields)
+    for version, fields in owned.items():
+        try:
+            merged, node = await _in_version(context, merged, version)
+            pruned, _ = await _in_version(context, pruned, version)
+        except UnknownVersion:
+            continue
+        kept = fieldset.union(named(typed.field_set(pruned, node), node), named(fields, node))
+        everything = named(typed.field_set(merged, node), node)
+        pruned = _removed(merged, fieldset.difference(everything, kept), node)
+    return pruned
+
+
+def _removed(obj: Object, fields: FieldSet, node: Node) -> Object:
+    result = typed.remove(obj, fields, node)
     return {} if result is MISSING else result
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..generic.cache import Lagging, WatchCache
 
 if TYPE_CHECKING:
-    from .controller import CustomResources
+    from .controller import DefinitionController
 
 _log = logging.getLogger(__name__)
 
@@ -22,11 +22,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds after a failed load; each is t
 class Loader:
     """`make` gives the controller; it is not asked before there is a definition."""
 
-    def __init__(self, cache: WatchCache, make: Callable[[], CustomResources]) -> None:
+    def __init__(self, cache: WatchCache, make: Callable[[], DefinitionController]) -> None:
         self._cache, self._make = cache, make
         self._definitions = cache.of(*DEFINITIONS)
         self._waiting: asyncio.Task[None] | None = None
-        self._running: CustomResources | None = None
+        self._running: DefinitionController | None = None
 
     async def start(self) -> None:
         """Returns when the resources of all established definitions are served."""

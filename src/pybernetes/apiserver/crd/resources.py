@@ -12,9 +12,11 @@ import msgspec
 from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
 
+from ..conversion import Conversions
 from ..resource import Errors, Object, Resource, ScalePaths
-from . import columns, jsonpath, listtypes, objectmeta, structural
+from . import columns, conversion, jsonpath, listtypes, objectmeta, structural
 from .conditions import is_true
+from .conversion import Call
 from .schema import CustomSchema
 from .validations import BLOCKING, Validations, unchecked
 from .values import MISSING
@@ -24,19 +26,13 @@ TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
 MAX_REPLICAS = 2**31 - 1
 
 
-# (spec, version, schemas) -> how the version's objects become stored ones, and back.
-MakeForms = Callable[[Object, str, Mapping[str, CustomSchema]], "Forms"]
-
-
-def records(crd: Object, make_forms: MakeForms | None = None) -> list[tuple[Resource, Forms]]:
-    """One for each served version; `make_forms` where the definition asks for other than the usual conversion."""
-    spec, made = crd["spec"], []
-    schemas = {version["name"]: _schema(spec, version) for version in spec["versions"]}
-    for version in spec["versions"]:
-        if version.get("served"):
-            forms = (make_forms or Forms)(spec, version["name"], schemas)
-            made.append((_record(crd, version, schemas[version["name"]], forms), forms))
-    return made
+def records(crd: Object, ask: Call) -> list[Resource]:
+    """One for each served version of an established definition; `ask` asks its conversion webhook, if it has one."""
+    spec = crd["spec"]
+    schemas = {f"{spec['group']}/{version['name']}": _schema(spec, version) for version in spec["versions"]}
+    conversions = conversion.of(spec, schemas, ask)
+    served = [version for version in spec["versions"] if version.get("served")]
+    return [_record(crd, version, schemas[f"{spec['group']}/{version['name']}"], conversions) for version in served]
 
 
 def _schema(spec: Object, version: Object) -> CustomSchema:
@@ -44,24 +40,18 @@ def _schema(spec: Object, version: Object) -> CustomSchema:
     return CustomSchema(spec["group"], version["name"], spec["names"]["kind"], given)
 
 
-def storage_version(spec: Mapping[str, Any]) -> str:
-    """The version in which objects are kept."""
-    return next(str(version["name"]) for version in spec["versions"] if version.get("storage"))
-
-
-def _record(crd: Object, version: Object, schema: CustomSchema, forms: Forms) -> Resource:
+def _record(crd: Object, version: Object, schema: CustomSchema, conversions: Conversions) -> Resource:
     spec, names = crd["spec"], crd["status"]["acceptedNames"]
     subresources = version.get("subresources") or {}
     rules = _Checks(schema, subresources.get("scale"))
     status = subresources.get("status") is not None
     given = version.get("additionalPrinterColumns") or ()
     fields = tuple(one["jsonPath"].removeprefix(".") for one in version.get("selectableFields") or ())
+    ends = is_true(crd, "Terminating")
     return Resource(
         custom=True,
         known_finalizers=False,
         compile=lambda: schema,
-        # Where versions differ by their name alone; else a webhook would have to be asked in the midst of a patch.
-        read_versions=tuple(one["name"] for one in spec["versions"]) if type(forms) is Forms else (),
         group=spec["group"],
         version=version["name"],
         name=names["plural"],
@@ -71,10 +61,9 @@ def _record(crd: Object, version: Object, schema: CustomSchema, forms: Forms) ->
         namespaced=spec["scope"] == "Namespaced",
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
-        verbs=TERMINATING_VERBS if is_true(crd, "Terminating") else VERBS,
-        storage=(spec["group"], names["plural"], storage_version(spec)),
-        to_storage=forms.to_storage,
-        from_storage=forms.from_storage,
+        verbs=TERMINATING_VERBS if ends else VERBS,
+        ends=ends,
+        conversions=conversions,
         default=lambda obj: structural.prepare(obj, schema.structural),
         prepare_create=_drop_status if status else _keep_everything,
         prepare_status=_keep_all_but_status,
@@ -148,43 +137,6 @@ def _keep_all_but_status(new: Object, old: Object) -> None:
     new.pop("status", None)
     if status is not None:
         new["status"] = status
-
-
-# --- stored form -------------------------------------------------------------------------------
-
-
-class Forms:
-    """Between a version and the stored form, where nothing but apiVersion tells them apart (conversion strategy None)."""
-
-    def __init__(self, spec: Object, version: str, schemas: Mapping[str, CustomSchema]) -> None:
-        self._group, self._version, self._schemas = spec["group"], version, schemas
-        self._storage = storage_version(spec)
-
-    def from_storage(self, obj: Object) -> Object:
-        """With today's defaults of the version it was stored in, and without fields that this version does not have."""
-        stored = obj["apiVersion"].rsplit("/", 1)[-1]
-        held = self._schemas.get(stored, self._schemas[self._storage]).structural
-        structural.prune(obj, held, root=True)
-        structural.prepare(obj, held)
-        if stored != self._version:
-            obj["apiVersion"] = f"{self._group}/{self._version}"
-            structural.prune(obj, self._schemas[self._version].structural, root=True)
-        return obj
-
-    def to_storage(self, obj: Object) -> Object:
-        """A copy in the stored version; the object itself where that is this one."""
-        if self._version == self._storage:
-            return obj
-        made: Object = msgspec.json.decode(msgspec.json.encode(obj))
-        made["apiVersion"] = f"{self._group}/{self._storage}"
-        return self.stored(made)
-
-    def stored(self, obj: Object) -> Object:
-        """Pruned and defaulted as the stored version's, in place."""
-        schema = self._schemas[self._storage].structural
-        structural.prune(obj, schema, root=True)
-        structural.prepare(obj, schema)
-        return obj
 
 
 # --- validation --------------------------------------------------------------------------------

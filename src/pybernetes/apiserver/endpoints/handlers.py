@@ -247,12 +247,9 @@ class ResourceHandler:
 
     async def get(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
         form = self._single(negotiate.accepted(request, query))
-        if self.store.converts:
-            items = self.store.cache.resource(self.store.prefix).items
-            await self.store.convert(s for s in (items.get(self.store.key(info.namespace, info.name)),) if s)
         if info.subresource == "scale":
-            return answer(200, scale.get(self.store, info), form)
-        stored = self.store.get(info.namespace, info.name)
+            return answer(200, await scale.get(self.store, info), form)
+        stored = await self.store.read(info.namespace, info.name)
         return answer(200, self._shape(stored.data, form, query), form)
 
     async def list(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:

@@ -19,6 +19,11 @@ COMPONENT_STATUSES = ("", "v1", "componentstatuses")  # answered by looking, and
 Key = tuple[str, str, str]  # group, version, resource
 
 
+def key_of(resource: Resource) -> Key:
+    """Where a resource's handler is in the table."""
+    return resource.group, resource.version, resource.name
+
+
 class ResourceHandlers:
     """`by_key` is empty until `install`: it may be handed out before, to those who look into it when a request comes."""
 
@@ -26,11 +31,22 @@ class ResourceHandlers:
         self._cache, self._now, self._require_create = cache, now, require_create
         self.by_key: dict[Key, ResourceHandler] = {}
 
-    def install(self, resources: Iterable[Resource], admission: Admission, allocator: Allocator | None = None) -> None:
-        """Serves built-in kinds; `allocator` gives what their objects ask for beside themselves."""
+    def install(
+        self,
+        resources: Iterable[Resource],
+        admission: Admission,
+        allocator: Allocator | None = None,
+        since: int = 0,
+    ) -> None:
+        """Serves them, in place of those of the same key. `allocator` gives what their objects ask for beside themselves;
+        objects of up to the revision `since` may have been written under another definition."""
         for resource in resources:
-            key = resource.group, resource.version, resource.name
-            self.by_key[key] = self._handler(resource, admission, allocator)
+            self.by_key[key_of(resource)] = self._handler(resource, admission, allocator, since)
+
+    def remove(self, keys: Iterable[Key]) -> None:
+        """Serves these no more."""
+        for key in keys:
+            del self.by_key[key]
 
     def store(self, group: str, version: str, name: str) -> GenericStore:
         """The verbs of a resource, for use inside the server; KeyError for one that is not served."""
@@ -40,9 +56,13 @@ class ResourceHandlers:
         """All that are served at the moment."""
         return [handler.resource for handler in self.by_key.values()]
 
-    def _handler(self, resource: Resource, admission: Admission, allocator: Allocator | None) -> ResourceHandler:
-        if (resource.group, resource.version, resource.name) == COMPONENT_STATUSES:
+    def _handler(
+        self, resource: Resource, admission: Admission, allocator: Allocator | None, since: int
+    ) -> ResourceHandler:
+        if key_of(resource) == COMPONENT_STATUSES:
             return ComponentStatuses(ComponentStore(resource, self._cache, self._now), self._now)
         may, now = self._require_create, self._now
-        store = GenericStore(resource, self._cache, admission, authorize_create=may, allocator=allocator, now=now)
+        store = GenericStore(
+            resource, self._cache, admission, authorize_create=may, allocator=allocator, now=now, since=since
+        )
         return ResourceHandler(store, now)

@@ -116,7 +116,7 @@ def check_verb(resource: Resource, info: RequestInfo) -> None:
         return
     # A name is there for exactly the verbs that need one.
     named = info.verb in ("get", "update", "patch", "delete")
-    has = info.verb in resource.verbs or resource.custom  # whose verbs are but fewer in discovery while it ends
+    has = info.verb in resource.verbs or resource.ends  # whose verbs are but fewer in discovery
     if not has or (info.verb != "watch" and named != bool(info.name)):
         raise not_allowed()
     if info.verb == "create" and resource.namespaced and not info.namespace:

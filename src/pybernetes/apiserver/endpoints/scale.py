@@ -25,10 +25,10 @@ from . import negotiate
 SCALE = Kind("autoscaling", "v1", "Scale")
 
 
-def get(store: GenericStore, info: RequestInfo) -> Object:
+async def get(store: GenericStore, info: RequestInfo) -> Object:
     """GET; what is missing is the subresource, as upstream says it."""
     try:
-        return scaled.of(store.resource, store.get(info.namespace, info.name).obj)
+        return scaled.of(store.resource, (await store.read(info.namespace, info.name)).obj)
     except StatusError as error:
         if error.code != 404:
             raise

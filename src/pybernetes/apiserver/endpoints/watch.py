@@ -35,8 +35,8 @@ async def produce(
     end = monotonic() + (options.timeout_seconds or DEFAULT_WATCH_SECONDS)
     if initial:
         present = cache.resource(frames.store.prefix).range(frames.prefix)
-        if frames.store.converts:
-            await frames.store.convert(present)
+        if frames.store.waits:
+            await frames.store.ready(present)
         await writer.write(b"".join([frames.added(stored) for stored in present if stored.revision <= revision]))
         if options.send_initial_events:
             await writer.write(frames.bookmark(revision, {INITIAL_EVENTS_END: "true"}))
@@ -52,8 +52,8 @@ async def produce(
             return
         batch = await watcher.batch(min(end, bookmark_due) - now)
         seen = cache.revision
-        if frames.store.converts:
-            await frames.store.convert([one for change in batch for one in frames.needed(change)])
+        if frames.store.waits:
+            await frames.store.ready([one for change in batch for one in frames.needed(change)])
         data = b"".join([frames.of(change) for change in batch])
         if data:
             await writer.write(data)
@@ -85,12 +85,12 @@ class Frames:
         return (
             stored is not None
             and stored.key.startswith(self.prefix)
-            and (self._predicate is None or self._predicate(stored))
+            and (self._predicate is None or self._predicate(self.store.in_version(stored)))
         )
 
     def added(self, stored: Stored) -> bytes:
         """An object that is there when the watch begins."""
-        return self._frame(b"ADDED", stored) if self._selected(stored) else b""
+        return self._frame(b"ADDED", self.store.in_version(stored)) if self._selected(stored) else b""
 
     def of(self, change: Change) -> bytes:
         """b"" for what the client does not see; entering and leaving the selection are additions and deletions."""
@@ -110,17 +110,15 @@ class Frames:
             yield change.current
         if change.previous is not None and (change.current is None or self._predicate is not None):
             yield change.previous
-            yield _at(change.previous, change)
 
     def _make(self, kind: bytes, change: Change) -> bytes:
         if kind == b"DELETED":
             assert change.previous is not None, "nothing is deleted that was not there"
-            return self._frame(kind, _at(change.previous, change))
+            return self._frame(kind, _at(self.store.in_version(change.previous), change))
         assert change.current is not None, "only a deletion has no object"
-        return self._frame(kind, change.current)
+        return self._frame(kind, self.store.in_version(change.current))
 
     def _frame(self, kind: bytes, stored: Stored) -> bytes:
-        stored = self.store.in_version(stored)
         if not self._form.kind:
             return b'{"type":"%b","object":%b%b}\n' % (kind, stored.head, stored.tail)
         return b'{"type":"%b","object":%b}\n' % (kind, _encode(self._shaped(stored.peek())))

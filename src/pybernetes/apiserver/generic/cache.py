@@ -18,7 +18,7 @@ import msgspec
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.store.types import Closed, Compacted, Event, KeyValue, Store, StoreError
 
-from ..resource import Object
+from ..resource import Object, Resource
 from .keys import Keys
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _decode = msgspec.json.Decoder().decode
 class Stored:
     """One object at one revision. Its JSON is kept in two pieces: `head` has the type, `tail` the rest, as lists give it."""
 
-    __slots__ = ("_obj", "_seen", "head", "key", "revision", "tail")
+    __slots__ = ("_forms", "_obj", "_seen", "head", "key", "revision", "tail")
 
     def __init__(self, key: str, value: bytes, revision: int) -> None:
         self.key, self.revision = key, revision
@@ -47,6 +47,20 @@ class Stored:
         self.tail = b'%b"resourceVersion":"%d",%b' % (mark, revision, tail)
         self._obj: Object | None = None
         self._seen: Seen | None = None
+        self._forms: dict[str, tuple[Resource, Stored]] | None = None  # by apiVersion
+
+    def form(self, resource: Resource) -> Stored | None:
+        """The object as the resource's version has it, where it was converted before by this very record."""
+        known = self._forms.get(resource.api_version) if self._forms is not None else None
+        return known[1] if known is not None and known[0] is resource else None
+
+    def keep_form(self, resource: Resource, obj: bytes) -> Stored:
+        """Keeps the object as the resource's version has it, for as long as this one lives."""
+        if self._forms is None:
+            self._forms = {}
+        form = Stored(self.key, obj, self.revision)
+        self._forms[resource.api_version] = resource, form
+        return form
 
     def seen(self, look: Callable[[Object], Seen]) -> Seen:
         """What `look` finds, found once; the object is not kept decoded for it."""
@@ -62,7 +76,7 @@ class Stored:
     @data.setter
     def data(self, value: bytes) -> None:
         head, mark, tail = value.partition(_METADATA)
-        self.head, self.tail, self._obj, self._seen = head, mark + tail, None, None
+        self.head, self.tail, self._obj, self._seen, self._forms = head, mark + tail, None, None, None
 
     @property
     def obj(self) -> Object:
@@ -72,8 +86,8 @@ class Stored:
         return self._obj
 
     def forget(self) -> None:
-        """What was found in it: it is looked for in other places from now on."""
-        self._seen = None
+        """What was worked out from it: its definition has changed."""
+        self._seen = self._forms = None
 
     def peek(self) -> Object:
         """As `obj`, but not kept for it: for who goes through many objects once."""
@@ -109,7 +123,7 @@ class TooOld(Exception):
 class Watcher:
     """A queue of changes. Iterating gives them in order; ends with Lagging, or when the cache closes."""
 
-    def __init__(self, owner: ResourceCache, trigger: tuple[str, str] | None = None) -> None:
+    def __init__(self, owner: ResourceCache, trigger: tuple[Hashable, str] | None = None) -> None:
         self._owner = owner
         self.trigger = trigger
         self._queue: deque[Change] = deque()
@@ -180,7 +194,7 @@ class KeptFrames:
 class _Triggered:
     """Watchers that only want objects with one value of a field."""
 
-    value: Callable[[Stored], str]
+    value: Callable[[Stored], str | None]
     watchers: dict[str, set[Watcher]]
 
 
@@ -197,7 +211,7 @@ class ResourceCache:
         self.ring_start = 0  # the ring holds every change after this revision
         self.watchers: set[Watcher] = set()
         self._untriggered: set[Watcher] = set()
-        self._triggered: dict[str, _Triggered] = {}  # by field
+        self._triggered: dict[Hashable, _Triggered] = {}  # by field
         self.frames = KeptFrames()
         self.changed = 0  # revision of the last change, or of the first list: what was before is the store's to say
 
@@ -228,8 +242,8 @@ class ResourceCache:
             watcher.push(change)
         for triggered in self._triggered.values():
             values = {triggered.value(one) for one in (stored, previous) if one is not None}
-            for value in values:
-                for watcher in tuple(triggered.watchers.get(value, ())):
+            for value in tuple(triggered.watchers) if None in values else values:
+                for watcher in tuple(triggered.watchers.get(value or "", ())):
                     watcher.push(change)
 
     def replace(self, items: Iterable[KeyValue], revision: int) -> None:
@@ -263,6 +277,13 @@ class ResourceCache:
             if not triggered.watchers:
                 del self._triggered[name]
 
+    def forget_forms(self) -> None:
+        """What was worked out from the objects, for whom the definition has changed."""
+        changes = (one for change in self.ring for one in (change.current, change.previous) if one is not None)
+        for stored in (*self.values, *changes):
+            stored.forget()
+        self.frames.forget()
+
     def range(self, prefix: str, after: str = "") -> Iterable[Stored]:
         """Objects whose keys begin with the prefix, in order, after a key."""
         start = bisect.bisect_right(self.keys, after) if after > prefix else bisect.bisect_left(self.keys, prefix)
@@ -272,11 +293,12 @@ class ResourceCache:
         return self.values[start:stop]
 
     def watch(
-        self, after: int, field: str = "", value: str = "", read: Callable[[Stored], str] | None = None
+        self, after: int, field: Hashable = "", value: str = "", read: Callable[[Stored], str | None] | None = None
     ) -> Watcher:
         """Changes after the revision; TooOld where the ring does not reach back so far.
 
-        With a field, later changes come only where the object has, or had, that value in it, as `read` reads it.
+        With a field, later changes come only where the object has, or had, that value in it, as `read` reads it, or where it
+        cannot be told (None). Watchers that name the same field read it alike. `read` raises nothing: the cache would stop.
         """
         if after < self.ring_start:
             raise TooOld(self.ring_start)

@@ -32,15 +32,16 @@ class FieldTracker:
             ignored = tuple(name for name in schema.top_fields if name not in ("metadata", "status"))
         elif not subresource and self._resource.status:
             ignored = ("status",)
-        return Context(schema.apply_node, self._resource.api_version, schema.zero, ignored, self._now())
+        api_version, conversions = self._resource.api_version, self._resource.conversions
+        return Context(schema.apply_node, api_version, schema.zero, ignored, self._now(), conversions)
 
-    def created(self, obj: Object, options: WriteOptions) -> None:
+    async def created(self, obj: Object, options: WriteOptions) -> None:
         """Notes who made the object, in it."""
         metadata = obj["metadata"]
         entries = options.learned.managed
         if entries is None:
             try:
-                entries = fieldmanager.created(self._context(""), obj, options.manager)
+                entries = await fieldmanager.created(self._context(""), obj, options.manager)
             except typed.TypedError as error:
                 _log.debug("fields of a new %s are not tracked: %s", self._resource.kind, error)
                 entries = []
@@ -48,7 +49,7 @@ class FieldTracker:
         if entries:
             metadata["managedFields"] = entries
 
-    def updated(self, old: Object, new: Object, options: WriteOptions, subresource: str) -> list[dict[str, Any]]:
+    async def updated(self, old: Object, new: Object, options: WriteOptions, subresource: str) -> list[dict[str, Any]]:
         """What managedFields shall be after the write."""
         before: list[dict[str, Any]] = old["metadata"].get("managedFields") or []
         if options.learned.managed is not None:
@@ -57,14 +58,14 @@ class FieldTracker:
             return before
         tracked = options.managed_subresource or subresource
         try:
-            return fieldmanager.updated(
+            return await fieldmanager.updated(
                 self._context(subresource), old, new, options.manager, tracked, options.learned.reset_managed
             )
         except typed.TypedError as error:
             _log.debug("fields of a changed %s are not tracked: %s", self._resource.kind, error)
             return before
 
-    def applied(
+    async def applied(
         self, live: Object | None, config: Object, options: WriteOptions, subresource: str, force: bool
     ) -> Object:
         """The object as an apply wants it, with its managedFields. StatusError 409 for what others manage, 500 for what does not fit."""
@@ -82,7 +83,7 @@ class FieldTracker:
             text = f"failed to create typed patch object ({where}; {what}): {found}"
             raise errors.generic(500, "", "", "", "", text)
         try:
-            new, entries = fieldmanager.applied(
+            new, entries = await fieldmanager.applied(
                 context, live or context.zero, config, options.manager, subresource, force, live is not None
             )
         except Conflicts as conflicts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -86,23 +87,29 @@ def _refused(kind: PatchKind, error: patches.PatchError) -> StatusError:
     return errors.bad_request(f"error decoding patch: {error.reason}")
 
 
-def of_kind(kind: PatchKind, own: Kind, made: Any, name: str) -> Object:
+def of_kind(kind: PatchKind, own: Kind, made: Any, name: str, versions: Collection[str] = ()) -> Object:
     """What a patch of a built-in object made, as one of its kind. StatusError 400, 422 where it says that it is another's.
 
+    It may say that it is of another version of its kind, one of `versions`, and stays that then.
     A strategic patch is merged into a typed object, which has its kind from its type: what it says of it is not read.
     """
     if kind != "strategic":
-        _require_kind(own, made, name)
+        version = _version(own, made, name, versions)
+        if version != own.api_version:
+            return {**made, "kind": own.kind}
     return typemeta.renamed(own, made or {})
 
 
-def _require_kind(own: Kind, made: Any, name: str) -> None:
+def _version(own: Kind, made: Any, name: str, versions: Collection[str]) -> str:
+    """The apiVersion of what a patch made, which is of this kind."""
     try:
         api_version, named = typemeta.interpreted(made)
         if not api_version:
             # Read as upstream's type in memory, which has no field "metadata": the object has no name.
             raise unnamed(name)
-        typemeta.check(own, api_version, named or own.kind)
+        if named not in ("", own.kind) or api_version not in versions:
+            typemeta.check(own, api_version, named or own.kind)
+        return api_version
     except TypeMismatch as mismatch:
         raise _mismatched(made, mismatch) from None
 
@@ -123,16 +130,16 @@ def unnamed(name: str) -> StatusError:
     return errors.bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
 
 
-def of_custom_kind(resource: Resource, made: Any) -> Object:
+def of_custom_kind(resource: Resource, made: Any, versions: Collection[str]) -> Object:
     """As `of_kind` for a custom resource; another kind of its group passes, and is refused by its checks."""
     own = Kind.of(resource)
     try:
         api_version, named = typemeta.interpreted(made)
-        typemeta.check_custom(own, api_version, named, _encode(made).decode(), resource.read_versions)
+        typemeta.check_custom(own, api_version, named, _encode(made).decode(), versions)
     except TypeMismatch as mismatch:
         raise _invalid(made, str(mismatch)) from None
     assert isinstance(made, dict), "interpreted refuses all else that has a kind"
-    return {**made, "apiVersion": own.api_version}
+    return made
 
 
 def _invalid(document: Any, why: str) -> StatusError:

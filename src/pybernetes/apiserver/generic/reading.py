@@ -1,6 +1,6 @@
 """Reads of one resource: get, list in pages, where a watch begins (upstream: registry/generic/registry/store.go, storage/cacher).
 
-Objects that are stored as another group-version are read through its conversion, once at each revision of an object.
+Objects that are stored as another version are read through the kind's conversions, once at each revision of an object.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from .typemeta import Kind
 READ_SECONDS = 3.0  # that a read waits for a resource version still to come
 Items = list[Stored]  # where a method called list hides the type
 CHUNK = 500  # objects of an older revision that are looked at at once where a selector leaves some out
-# Objects in their own version that are kept beyond the number of those there are, before all are forgotten.
-SPARE = 4096
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,14 +40,15 @@ def encode(obj: Object) -> bytes:
 class ReadStore:
     """One resource. `get` and `list` give what is stored, in the resource's version."""
 
-    def __init__(self, resource: Resource, cache: WatchCache) -> None:
+    def __init__(self, resource: Resource, cache: WatchCache, since: int = 0) -> None:
+        """`since`: what was written up to this revision may have been written under another definition."""
         self.resource = resource
         self.cache = cache
-        group, name, version = resource.stored_at
-        self.prefix = cache.keys.resource(group, name)
-        self._foreign = resource.custom or (group, version) != (resource.group, resource.version)
+        self.prefix = cache.keys.resource(*resource.stored_at[:2])
+        self._conversions, self._since = resource.conversions, since
+        # Whether objects must be made `ready` before they are read.
+        self.waits = self._conversions is not None and self._conversions.waits
         self._head = _encode({"apiVersion": resource.api_version, "kind": resource.kind})[:-1] + b","
-        self._read: dict[str, tuple[int, Stored]] = {}  # key -> (revision, as this version reads it)
 
     @property
     def schema(self) -> CompiledSchema:
@@ -64,32 +63,47 @@ class ReadStore:
         return errors.not_found(self.resource.group, self.resource.name, name)
 
     def in_version(self, stored: Stored) -> Stored:
-        """Another version's object as this resource's; read once at each of its revisions. What is its own stays as it is."""
+        """Another version's object as this resource's; read once at each of its revisions. What is its own stays as it is.
+
+        StatusError 500 where another server would have to be asked: see `ready`.
+        """
         if self._is_own(stored):
             return stored
-        known = self._read.get(stored.key)
-        if known is not None and known[0] == stored.revision:
-            return known[1]
-        if len(self._read) > len(self.cache.resource(self.prefix).items) + SPARE:
-            self._read.clear()
-        read = Stored(stored.key, encode(self._own(stored.copy())), stored.revision)
-        self._read[stored.key] = stored.revision, read
-        return read
+        form = stored.form(self.resource)
+        if form is not None:
+            return form
+        obj, conversions = self._defaulted(stored), self._conversions
+        if conversions is not None:
+            obj = conversions.converted(obj, self.resource.api_version)
+        return stored.keep_form(self.resource, encode(obj))
+
+    async def ready(self, items: Iterable[Stored]) -> None:
+        """Has another server convert all of them that are in another version, where that is how they are converted."""
+        if self._conversions is None or not self.waits:
+            return
+        missing = [s for s in items if not self._is_own(s) and s.form(self.resource) is None]
+        if missing:
+            objects = [self._defaulted(stored) for stored in missing]
+            read = await self._conversions.convert(objects, self.resource.api_version)
+            for stored, obj in zip(missing, read, strict=True):
+                stored.keep_form(self.resource, encode(obj))
 
     def _is_own(self, stored: Stored) -> bool:
-        return stored.head == self._head and not self._foreign
+        return stored.head == self._head and stored.revision > self._since
 
-    def _own(self, obj: Object) -> Object:
-        """One that was stored in another version, or as another kind once, when patches could."""
-        return self.resource.from_storage(obj) if self._foreign else typemeta.renamed(Kind.of(self.resource), obj)
+    def _defaulted(self, stored: Stored) -> Object:
+        """A private copy with today's defaults of the version that it was stored in.
 
-    @property
-    def converts(self) -> bool:
-        """Whether objects must be made ready (`convert`) before they are read in this version."""
-        return False
-
-    async def convert(self, stored: Iterable[Stored]) -> None:
-        """Makes ready what `in_version` gives, where `converts` says that it takes time."""
+        What has another kind was stored when patches could change it, or under a definition that named it otherwise.
+        """
+        obj, conversions = stored.copy(), self._conversions
+        if conversions is None:
+            return typemeta.renamed(Kind.of(self.resource), obj)
+        obj["kind"] = self.resource.kind
+        if obj["apiVersion"] not in conversions.versions:
+            obj["apiVersion"] = conversions.hub
+        conversions.default(obj)
+        return obj
 
     def get(self, namespace: str, name: str) -> Stored:
         """From the cache, which has every acknowledged write; StatusError 404."""
@@ -97,6 +111,13 @@ class ReadStore:
         if stored is None:
             raise self._not_found(name)
         return self.in_version(stored)
+
+    async def read(self, namespace: str, name: str) -> Stored:
+        """As `get`, whoever must be asked for it."""
+        if self.waits:
+            stored = self.cache.resource(self.prefix).items.get(self.key(namespace, name))
+            await self.ready((stored,) if stored is not None else ())
+        return self.get(namespace, name)
 
     async def list(self, namespace: str, options: ListOptions) -> ListResult:
         """As of now, or where the resource version says otherwise as of then; in pages with `limit`."""
@@ -109,23 +130,31 @@ class ReadStore:
             return await self._list_at(prefix, revision, after, options, predicate)
         await self._not_older(options)
         found = self.cache.resource(self.prefix).range(prefix, after)
-        if self.converts:
-            found = list(found)
-            await self.convert(found)
-        items = [s for s in found if predicate(s)] if predicate else list(found)
+        items = await self._selected(found, predicate)
         more = 0 < options.limit < len(items)
-        result = self._page(items, revision or self.cache.revision, options.limit, prefix, more)
+        result = await self._page(items, revision or self.cache.revision, options.limit, prefix, more)
         if more and predicate is None:
             result.remaining = len(items) - options.limit
         return result
 
-    def _page(self, items: Items, revision: int, limit: int, prefix: str, more: bool) -> ListResult:
+    async def _selected(self, found: Iterable[Stored], predicate: Selection | None) -> Items:
+        """Those that the predicate wants, as they are stored."""
+        items = list(found)
+        if predicate is None:
+            return items
+        if self._conversions is None:
+            return [s for s in items if predicate(s)]
+        await self.ready(items)
+        return [s for s in items if predicate(self.in_version(s))]
+
+    async def _page(self, items: Items, revision: int, limit: int, prefix: str, more: bool) -> ListResult:
         """At most `limit` of the objects, and where to go on if there are `more`."""
         result = ListResult(items, revision)
         if more:
             result.items = items[:limit]
             result.continue_ = token(revision, result.items[-1].key[len(prefix) :] + "\0")
-        if self._foreign:
+        if self._conversions is not None:
+            await self.ready(result.items)
             result.items = [self.in_version(s) for s in result.items]
         return result
 
@@ -153,12 +182,10 @@ class ReadStore:
             except Compacted:
                 raise expired(after[len(prefix) :] if options.continue_ else None) from None
             items = [Stored(item.key, item.value, item.mod_revision) for item in page.items]
-            if self.converts:
-                await self.convert(items)
-            found += [s for s in items if predicate(s)] if predicate else items
+            found += await self._selected(items, predicate)
             more = page.more and bool(items)
             start = items[-1].key if items else start
-        return self._page(found, revision, limit, prefix, 0 < limit < len(found))
+        return await self._page(found, revision, limit, prefix, 0 < limit < len(found))
 
     def watch(self, options: ListOptions, selection: Selection | None = None) -> tuple[Watcher, int, bool]:
         """(changes, revision from which they are, whether the present objects come first as additions).
@@ -171,8 +198,15 @@ class ReadStore:
         if start > self.cache.revision:
             raise too_large(start, self.cache.revision)
         changes = self.cache.resource(self.prefix)
-        trigger = selection.trigger if selection else None
+        trigger = selection.trigger if selection and not self.waits else None
         if selection is None or trigger is None:
             return changes.watch(start), start, initial
         name, value = trigger
-        return changes.watch(start, name, value, lambda stored: selection.seen(stored)[1].get(name, "")), start, initial
+
+        def read(stored: Stored) -> str | None:
+            try:
+                return selection.seen(self.in_version(stored))[1].get(name, "")
+            except Exception:  # who watches reads it again, and fails alone
+                return None
+
+        return changes.watch(start, (self.resource.api_version, name), value, read), start, initial

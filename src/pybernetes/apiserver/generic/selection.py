@@ -12,17 +12,13 @@ from .options import ListOptions
 
 
 class Selection:
-    """A predicate over stored objects of one resource."""
+    """A predicate over stored objects in the version of their resource."""
 
     def __init__(self, resource: Resource, labels: Selector | None, fields: FieldSelector | None) -> None:
         self._resource, self._labels, self._fields = resource, labels, fields
-        group, _, version = resource.stored_at
-        self._foreign = (group, version) != (resource.group, resource.version)
 
     def seen(self, stored: Stored) -> Seen:
-        """Labels and fields; kept with the object unless they are those of another version."""
-        if self._foreign:
-            return self._look(self._resource.from_storage(stored.copy()))
+        """Labels and fields; kept with the object."""
         return stored.seen(self._look)
 
     def _look(self, obj: Object) -> Seen:
@@ -37,7 +33,7 @@ class Selection:
     @property
     def trigger(self) -> tuple[str, str] | None:
         """A (field, value) that every selected object has: watchers with one are woken by such objects only."""
-        if self._fields is None or self._foreign:
+        if self._fields is None:
             return None
         equal = [r for r in self._fields.requirements if r.operator is Operator.EQUALS]
         return (equal[0].field, equal[0].value) if equal else None

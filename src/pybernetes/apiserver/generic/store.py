@@ -15,11 +15,13 @@ import msgspec
 from pybernetes.api import errors, times
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
+from pybernetes.api.jsoncopy import json_copy
 from pybernetes.api.mediatypes import PatchKind
 from pybernetes.store.types import Conflict
 
 from ..apply.managed import is_reset
 from ..authentication.user import User
+from ..conversion import Schema
 from ..kinds import meta
 from ..resource import Object, Resource, Stamp
 from ..types import Admission, Attributes
@@ -58,8 +60,9 @@ class GenericStore(ReadStore):
         allocator: Allocator | None = None,
         now: Callable[[], datetime] | None = None,
         chooser: random.Random | None = None,
+        since: int = 0,
     ) -> None:
-        super().__init__(resource, cache)
+        super().__init__(resource, cache, since)
         self._admission, self._authorize_create, self._allocator = admission, authorize_create, allocator
         self._now = now = now or cache.clock.now
         self._random = chooser or random.Random()
@@ -71,12 +74,14 @@ class GenericStore(ReadStore):
     async def create(self, obj: Object, namespace: str, options: WriteOptions) -> Object:
         """The object as written. Defaults, admission, validation in upstream's order."""
         resource, metadata = self.resource, obj.setdefault("metadata", {})
+        if resource.ends:
+            raise strategy.no_creation(resource)
         obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
         strategy.set_namespace(self.resource, metadata, namespace)
         resource.default(obj)
         for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
             metadata.pop(name, None)
-        self._fields.created(obj, options)
+        await self._fields.created(obj, options)
         if await self._admit(options, "CREATE", "", namespace, metadata.get("name", ""), obj, None, mutating=True):
             metadata = obj.setdefault("metadata", {})
             strategy.set_namespace(self.resource, metadata, namespace)
@@ -153,10 +158,15 @@ class GenericStore(ReadStore):
             raise refused from None
 
     async def _stored_form(self, obj: Object) -> Object:
-        return self.resource.to_storage(obj)
+        conversions = self._conversions
+        if conversions is None or conversions.hub == self.resource.api_version:
+            return obj
+        [stored] = await conversions.convert([json_copy(obj)], conversions.hub)
+        conversions.default(stored)
+        return stored
 
     async def _put(self, key: str, obj: Object, expected: int) -> Object:
-        stored = await self._stored_form(obj) if self._foreign else obj
+        stored = obj if self._conversions is None else await self._stored_form(obj)
         written = await self.cache.store.put(key, encode(stored), expected)
         await self.cache.wait(written.mod_revision)
         obj["metadata"]["resourceVersion"] = str(written.mod_revision)
@@ -226,24 +236,45 @@ class GenericStore(ReadStore):
             made = patching.patched(kind, old, body, self.schema, options.validation)
             new = self._of_kind(kind, made, name, subresource)
             options.learned.reset_managed = is_reset(_metadata(new).get("managedFields"))
+            document = body if kind == "strategic" else new
             try:
-                plain, warnings = self.schema.normalize(new, options.validation, kind == "strategic")
+                plain, warnings = self._schema_of(new).normalize(new, options.validation, kind == "strategic")
             except StatusError as error:
                 if error.code != 400:  # of a custom resource's kind, which is refused by itself
                     raise
-                raise patching.invalid(body if kind == "strategic" else new, error) from None
+                raise patching.invalid(document, error) from None
             options.warnings.extend(warnings)
+            plain = await self._from_patch(plain, document)
             strategy.check_identity(self.resource, plain, old)
             return plain
 
         return await self.change(namespace, name, patched, options, subresource, patching=True)
 
     def _of_kind(self, kind: PatchKind, made: Any, name: str, subresource: str) -> Object:
-        resource = self.resource
+        """What a patch made, of this version or of another one of its kind. StatusError 400, 422 for what is of another kind."""
+        resource, versions = self.resource, self._conversions.versions if self._conversions else ()
         if not resource.custom:
-            return patching.of_kind(kind, Kind.of(resource), made, name)
-        new = patching.of_custom_kind(resource, made)
+            return patching.of_kind(kind, Kind.of(resource), made, name, versions)
+        new = patching.of_custom_kind(resource, made, versions)
         return {**new, "kind": resource.kind} if subresource == "status" else new
+
+    def _schema_of(self, new: Object) -> Schema:
+        """How what a patch made is read: as the version that it says it is of."""
+        version, conversions = new["apiVersion"], self._conversions
+        if conversions is None or version == self.resource.api_version:
+            return self.schema
+        return conversions.schema(version)
+
+    async def _from_patch(self, plain: Object, document: Any) -> Object:
+        """What a patch made, in this version. StatusError 422 where it cannot be converted."""
+        conversions, own = self._conversions, self.resource.api_version
+        if conversions is None or plain["apiVersion"] == own:
+            return plain
+        conversions.default(plain)
+        try:
+            return (await conversions.convert([plain], own))[0]
+        except StatusError as error:
+            raise patching.invalid(document, error) from None
 
     async def apply(
         self, namespace: str, name: str, config: Object, options: WriteOptions, subresource: str, force: bool
@@ -252,7 +283,7 @@ class GenericStore(ReadStore):
         metadata = _metadata(config)
 
         async def applied(old: Object) -> Object:
-            new = self._fields.applied(old, config, options, subresource, force)
+            new = await self._fields.applied(old, config, options, subresource, force)
             plain, _ = self.schema.normalize(new, "Ignore")
             strategy.check_identity(self.resource, plain, old)
             return plain
@@ -264,7 +295,8 @@ class GenericStore(ReadStore):
                 f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
             )
             raise errors.conflict(self.resource.group, self.resource.name, name, text)
-        obj, _ = self.schema.normalize(self._fields.applied(None, config, options, "", force), "Ignore")
+        applying = await self._fields.applied(None, config, options, "", force)
+        obj, _ = self.schema.normalize(applying, "Ignore")
         obj["metadata"].pop("resourceVersion", None)
         await self._may_create(namespace, name, options)
         return await self.create(obj, namespace, options), True
@@ -293,8 +325,8 @@ class GenericStore(ReadStore):
             stored = self.cache.resource(self.prefix).items.get(key)
             if stored is None:
                 raise self._not_found(name)
-            if self.converts:
-                await self.convert([stored])
+            if self.waits:
+                await self.ready([stored])
             old = self.in_version(stored).copy()
             self.resource.default(old)
             strategy.require_uid(self.resource, old, uid)
@@ -318,7 +350,7 @@ class GenericStore(ReadStore):
         strategy.preconditions(resource, old, new)
         strategy.keep_system_fields(new, old)
         resource.default(new)
-        managed = self._fields.updated(old, new, options, subresource)
+        managed = await self._fields.updated(old, new, options, subresource)
         strategy.prepare(self.resource, new, old, subresource)
         new["metadata"].pop("managedFields", None)
         if managed:
@@ -389,8 +421,8 @@ class GenericStore(ReadStore):
                 if last is not None:
                     return last, True
                 raise self._not_found(name)
-            if self.converts:
-                await self.convert([stored])
+            if self.waits:
+                await self.ready([stored])
             old = self.in_version(stored).copy()
             if why := resource.refuse_delete(old):
                 raise errors.forbidden(resource.group, resource.name, name, why)

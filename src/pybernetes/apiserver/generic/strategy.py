@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pybernetes.api import errors, field
+from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
 from pybernetes.api.jsoncopy import json_copy
 
@@ -15,6 +16,14 @@ from ..resource import Errors, Object, Resource
 from . import patching
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+def no_creation(resource: Resource) -> StatusError:
+    """405: the definition of the resource is being deleted."""
+    refused = errors.method_not_supported(resource.group, resource.name, "create")
+    refused.status["message"] = "create not allowed while custom resource definition is terminating"
+    refused.status["details"] = {"group": resource.group, "kind": resource.name}
+    return refused
 
 
 def set_namespace(resource: Resource, metadata: Object, namespace: str) -> None:

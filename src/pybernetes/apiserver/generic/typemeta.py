@@ -7,7 +7,7 @@ pkg/apiserver/{customresource_handler,conversion}. Without it a patch could stor
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,10 +127,10 @@ def check(own: Kind, api_version: str, kind: str) -> None:
     raise TypeMismatch(f"converting ({version}.{kind}) to ({own.package}.{own.kind}): unknown conversion", named)
 
 
-def check_custom(own: Kind, api_version: str, kind: str, body: str, versions: Sequence[str]) -> None:
+def check_custom(own: Kind, api_version: str, kind: str, body: str, versions: Collection[str]) -> None:
     """TypeMismatch where a body cannot be read as a custom resource's; another kind of its group is found later, by its checks.
 
-    `versions`: those in which bodies are taken beside its own; `body`: for the message.
+    `versions`: the apiVersions of its kind; `body`: for the message.
     """
     if not kind:
         raise TypeMismatch(f"Object 'Kind' is missing in '{body}'")
@@ -139,7 +139,7 @@ def check_custom(own: Kind, api_version: str, kind: str, body: str, versions: Se
         named = f"{group}/{version}, Kind={kind}"
         text = f'{named} is unstructured and is not suitable for converting to "{own.api_version}"'
         raise TypeMismatch(text, (api_version, kind))
-    if version != own.version and version not in versions:
+    if api_version not in versions:
         text = f"request to convert CR from an invalid group/version: {api_version}"
         raise TypeMismatch(text, (api_version, kind))
 

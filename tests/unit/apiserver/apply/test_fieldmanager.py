@@ -1,5 +1,6 @@
 """The rules of update and apply."""
 
+from asyncio import run
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,14 +32,14 @@ def owners(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 def apply(live: Any, data: dict[str, str], manager: str, force: bool = False, seconds: int = 0) -> tuple[Any, Any]:
     exists = live is not None
-    new, entries = fieldmanager.applied(
-        context(seconds), live or SCHEMA.zero, config_map(data), manager, "", force, exists
+    new, entries = run(
+        fieldmanager.applied(context(seconds), live or SCHEMA.zero, config_map(data), manager, "", force, exists)
     )
     return (None if new is None else new.get("data")), entries
 
 
 def test_create() -> None:
-    entries = fieldmanager.created(context(), config_map({"k": "v"}, labels={"a": "b"}), "one")
+    entries = run(fieldmanager.created(context(), config_map({"k": "v"}, labels={"a": "b"}), "one"))
     assert entries == [
         {
             "manager": "one",
@@ -52,28 +53,29 @@ def test_create() -> None:
 
 
 def test_update_takes_over_and_keeps_time_where_nothing_is_new() -> None:
-    entries = fieldmanager.created(context(), config_map({"k": "v", "l": "w"}), "one")
+    entries = run(fieldmanager.created(context(), config_map({"k": "v", "l": "w"}), "one"))
     live = config_map({"k": "v", "l": "w"}, entries)
-    again = fieldmanager.updated(context(9), live, config_map({"k": "x", "l": "w"}), "one", "", False)
+    again = run(fieldmanager.updated(context(9), live, config_map({"k": "x", "l": "w"}), "one", "", False))
     assert again == entries  # it managed k before: neither fields nor time are news
-    taken = fieldmanager.updated(context(9), live, config_map({"k": "x", "l": "w"}), "two", "", False)
+    taken = run(fieldmanager.updated(context(9), live, config_map({"k": "x", "l": "w"}), "two", "", False))
     assert owners(taken) == {"one": {"f:data": {".": {}, "f:l": {}}}, "two": {"f:data": {"f:k": {}}}}
-    removed = fieldmanager.updated(context(9), live, config_map({"l": "w"}), "two", "", False)
+    removed = run(fieldmanager.updated(context(9), live, config_map({"l": "w"}), "two", "", False))
     assert owners(removed) == {"one": {"f:data": {".": {}, "f:l": {}}}}
 
 
 def test_untracked_objects_stay_so() -> None:
-    assert fieldmanager.updated(context(), config_map({}), config_map({"k": "v"}), "one", "", False) == []
-    entries = fieldmanager.created(context(), config_map({"k": "v"}), "one")
+    assert run(fieldmanager.updated(context(), config_map({}), config_map({"k": "v"}), "one", "", False)) == []
+    entries = run(fieldmanager.created(context(), config_map({"k": "v"}), "one"))
     assert (
-        fieldmanager.updated(context(), config_map({"k": "v"}, entries), config_map({"k": "w"}), "one", "", True) == []
+        run(fieldmanager.updated(context(), config_map({"k": "v"}, entries), config_map({"k": "w"}), "one", "", True))
+        == []
     )
 
 
 def test_subresources_have_their_own_entry() -> None:
-    entries = fieldmanager.created(context(), config_map({"k": "v"}), "one")
-    found = fieldmanager.updated(
-        context(), config_map({"k": "v"}, entries), config_map({"k": "w"}), "one", "status", False
+    entries = run(fieldmanager.created(context(), config_map({"k": "v"}), "one"))
+    found = run(
+        fieldmanager.updated(context(), config_map({"k": "v"}, entries), config_map({"k": "w"}), "one", "status", False)
     )
     assert [(e["manager"], e.get("subresource"), e["fieldsV1"]) for e in found] == [
         ("one", None, {"f:data": {}}),
@@ -117,7 +119,7 @@ def test_conflicts_and_force() -> None:
 
 
 def test_conflict_with_an_update_and_several() -> None:
-    entries = fieldmanager.created(context(), config_map({"k": "v", "l": "w"}), "one")
+    entries = run(fieldmanager.created(context(), config_map({"k": "v", "l": "w"}), "one"))
     with pytest.raises(Conflicts) as error:
         apply(config_map({"k": "v", "l": "w"}, entries), {"k": "x", "l": "y"}, "two")
     message = 'Apply failed with 2 conflicts: conflicts with "one" using v1:\n- .data.k\n- .data.l'
@@ -127,8 +129,8 @@ def test_conflict_with_an_update_and_several() -> None:
 def test_client_side_apply_hands_over_to_kubectl() -> None:
     last = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"v"}}'
     annotations = {LAST_APPLIED_CONFIG_ANNOTATION: last}
-    entries = fieldmanager.created(
-        context(), config_map({"k": "v"}, annotations=annotations), "kubectl-client-side-apply"
+    entries = run(
+        fieldmanager.created(context(), config_map({"k": "v"}, annotations=annotations), "kubectl-client-side-apply")
     )
     live = config_map({"k": "v"}, entries, annotations=annotations)
     with pytest.raises(Conflicts):
@@ -148,12 +150,12 @@ def test_before_first_apply() -> None:
 
 
 def test_the_oldest_updates_are_merged() -> None:
-    entries: list[dict[str, Any]] = fieldmanager.created(context(), config_map({"k0": "v"}), "m0")
+    entries: list[dict[str, Any]] = run(fieldmanager.created(context(), config_map({"k0": "v"}), "m0"))
     data = {"k0": "v"}
     for number in range(1, 13):
         live = config_map(dict(data), entries)
         data[f"k{number}"] = "v"
-        entries = fieldmanager.updated(context(number), live, config_map(dict(data)), f"m{number}", "", False)
+        entries = run(fieldmanager.updated(context(number), live, config_map(dict(data)), f"m{number}", "", False))
     names = [entry["manager"] for entry in entries]
     assert len(names) == managed.MAX_UPDATE_MANAGERS
     assert owners(entries)["ancient-changes"] == {"f:data": {".": {}, "f:k0": {}, "f:k1": {}, "f:k2": {}, "f:k3": {}}}

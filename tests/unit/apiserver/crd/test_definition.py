@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pybernetes.api.errors import StatusError
-from pybernetes.apiserver.crd import conditions, conversion, definition, names
+from pybernetes.apiserver.crd import conditions, definition, names
 from pybernetes.apiserver.crd.props import DefinitionSchema
 from pybernetes.apiserver.kinds.apiextensions import customresourcedefinition as kind
 
@@ -196,46 +196,3 @@ def test_a_served_definition_stays_so_when_a_new_name_is_refused() -> None:
         ("Established", "True", "InitialNamesAccepted"),
     ]
     assert now["status"]["acceptedNames"] == second["status"]["acceptedNames"]
-
-
-# --- conversion --------------------------------------------------------------------------------
-
-ASKED = [
-    {"apiVersion": "g/v1", "kind": "K", "metadata": {"name": "n", "uid": "u", "generation": 2, "labels": {"a": "b"}}}
-]
-
-
-def answered(*objects: Any, **response: Any) -> dict[str, Any]:
-    return {"response": {"uid": "1", "result": {"status": "Success"}, "convertedObjects": list(objects), **response}}
-
-
-def test_a_webhook_may_change_labels_but_not_who_it_is() -> None:
-    obj = {
-        "apiVersion": "g/v2",
-        "kind": "K",
-        "metadata": {"name": "n", "uid": "u", "generation": 9, "labels": {"c": "d"}},
-        "spec": {},
-    }
-    (read,) = conversion.read(answered(obj), "1", ASKED, "g/v2")
-    assert read["metadata"] == {"name": "n", "uid": "u", "generation": 2, "labels": {"c": "d"}}
-
-
-@pytest.mark.parametrize(
-    ("answer", "why"),
-    [
-        ({}, "no response provided"),
-        (answered(uid="2"), 'expected response.uid="1", got "2"'),
-        (answered(result={"status": "Failed", "message": "no"}), "no"),
-        (answered(), "returned 0 objects, expected 1"),
-        (answered({"apiVersion": "g/v1"}), "invalid groupVersion g/v1 at index 0, expected g/v2"),
-        (answered({"apiVersion": "g/v2", "kind": "J"}), "invalid kind J at index 0, expected K"),
-        (
-            answered({"apiVersion": "g/v2", "kind": "K", "metadata": {"name": "m"}}),
-            "invalid metadata of object at index 0: must have the same name",
-        ),
-    ],
-)
-def test_answers_that_are_none(answer: Any, why: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        conversion.read(answer, "1", ASKED, "g/v2")
-    assert str(caught.value) == why

@@ -209,7 +209,7 @@ def test_custom_resources_are_refused_by_group_and_version() -> None:
         ("example.com/v1", "", "Object 'Kind' is missing in '{}'"),
     ):
         with pytest.raises(typemeta.TypeMismatch) as error:
-            typemeta.check_custom(own, api_version, kind, "{}", ("v2",))
+            typemeta.check_custom(own, api_version, kind, "{}", ("example.com/v1", "example.com/v2"))
         assert str(error.value) == text
-    typemeta.check_custom(own, "example.com/v2", "Thing", "{}", ("v2",))
-    typemeta.check_custom(own, "example.com/v1", "Other", "{}", ())
+    typemeta.check_custom(own, "example.com/v2", "Thing", "{}", ("example.com/v1", "example.com/v2"))
+    typemeta.check_custom(own, "example.com/v1", "Other", "{}", ("example.com/v1",))

@@ -12,7 +12,8 @@ from pybernetes.apiserver.generic.cache import WatchCache
 from pybernetes.apiserver.generic.options import ListOptions, ListResult, WriteOptions
 from pybernetes.apiserver.generic.reading import ReadStore
 from pybernetes.apiserver.generic.store import GenericStore
-from pybernetes.apiserver.kinds.autoscaling import v1
+from pybernetes.apiserver.kinds.autoscaling import conversion, v1
+from pybernetes.apiserver.kinds.autoscaling.conversion import V1, V2
 from pybernetes.apiserver.kinds.core import configmap
 from pybernetes.apiserver.resource import Object, Resource
 from pybernetes.store.sqlite import SQLiteStore
@@ -88,12 +89,14 @@ def test_an_object_of_another_version_is_converted_once_for_each_of_its_revision
     """It was at every read, of every list and watch."""
     converted: list[str] = []
 
-    def from_storage(obj: Object) -> Object:
+    def from_v2(obj: Object) -> Object:
         converted.append(obj["metadata"]["resourceVersion"])
-        return v1.RESOURCE.from_storage(obj)
+        return conversion.from_v2(obj)
+
+    table = replace(conversion.CONVERSIONS, functions={(V1, V2): conversion.to_v2, (V2, V1): from_v2})
 
     async def main() -> None:
-        async with opened(replace(v1.RESOURCE, from_storage=from_storage)) as (store, _):
+        async with opened(replace(v1.RESOURCE, conversions=table)) as (store, _):
             target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
             spec: dict[str, Any] = {"maxReplicas": 2, "scaleTargetRef": target}
             body, _ = store.schema.normalize({"metadata": {"name": "a"}, "spec": spec})

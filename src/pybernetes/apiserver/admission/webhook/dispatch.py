@@ -142,15 +142,15 @@ class Dispatcher:
             return False
         if missing is not None:
             raise missing
-        return not hook.conditions or self._meets(attributes, invocation, step)
+        return not hook.conditions or await self._meets(attributes, invocation, step)
 
-    def _meets(self, attributes: Attributes, invocation: Invocation, step: str) -> bool:
+    async def _meets(self, attributes: Attributes, invocation: Invocation, step: str) -> bool:
         from . import conditions
 
         hook, resource = invocation.hook, attributes.resource
-        obj, old = (
-            subject.shown(attributes, o, invocation.resource) for o in (attributes.object, attributes.old_object)
-        )
+        obj, old = [
+            await subject.shown(attributes, o, invocation.resource) for o in (attributes.object, attributes.old_object)
+        ]
         asked = review.request(attributes, invocation.resource, "", "v1", None, None)["request"]
         data = {"object": obj, "oldObject": old, "request": {k: v for k, v in asked.items() if v is not None}}
         try:
@@ -210,12 +210,12 @@ class Dispatcher:
         hook, resource = invocation.hook, invocation.resource
         if attributes.dry_run and hook.side_effects not in WITHOUT_SIDE_EFFECTS:
             raise errors.bad_request(f'admission webhook "{hook.name}" does not support dry run')
-        shown = subject.shown(attributes, attributes.object, resource)
+        shown = await subject.shown(attributes, attributes.object, resource)
         reply = await self._replied(attributes, invocation, shown, step)
         attributes.warnings.extend(reply.warnings)
         if not reply.allowed:
             raise Denied(review.denied(hook.name, reply.result))
-        return self._patched(attributes, invocation, shown, reply)
+        return await self._patched(attributes, invocation, shown, reply)
 
     async def _replied(
         self, attributes: Attributes, invocation: Invocation, shown: Object | None, step: str
@@ -225,7 +225,7 @@ class Dispatcher:
             spoken = review.version(hook.versions)
         except review.BadReply as error:
             raise Failed(hook, f"could not create admission objects: {error}", 400) from None
-        old = subject.shown(attributes, attributes.old_object, resource)
+        old = await subject.shown(attributes, attributes.old_object, resource)
         body = _encode(review.request(attributes, resource, uid, spoken, shown, old))
         try:
             answer = await self._caller.call(hook.client, body, hook.timeout)
@@ -236,7 +236,7 @@ class Dispatcher:
         except review.BadReply as error:
             raise Failed(hook, f"received invalid webhook response: {error}", 503) from None
 
-    def _patched(
+    async def _patched(
         self, attributes: Attributes, invocation: Invocation, shown: Object | None, reply: review.Reply
     ) -> bool:
         hook, resource = invocation.hook, invocation.resource
@@ -258,7 +258,7 @@ class Dispatcher:
             raise errors.internal_error(str(error)) from None
         if changed == shown:
             return False
-        subject.take(attributes, changed, resource)
+        await subject.take(attributes, changed, resource)
         return True
 
 

@@ -1,10 +1,11 @@
-"""What a webhook is shown of a request, and how its changes come back (upstream: admission.VersionedAttributes). Pure."""
+"""What a webhook is shown of a request, and how its changes come back (upstream: admission.VersionedAttributes)."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from typing import Any
+
+from pybernetes.api.jsoncopy import json_copy
 
 from ...generic import scaled
 from ...resource import Object, Resource
@@ -47,8 +48,11 @@ def kind(attributes: Attributes, resource: Resource) -> tuple[str, str]:
     return (given["apiVersion"], given["kind"]) if given.get("kind") and given.get("apiVersion") else known
 
 
-def shown(attributes: Attributes, obj: Object | None, resource: Resource) -> Object | None:
-    """The object, or the old one, in a version of its resource; the same object where it is in that already."""
+async def shown(attributes: Attributes, obj: Object | None, resource: Resource) -> Object | None:
+    """The object, or the old one, in a version of its resource; the same object where it is in that already.
+
+    StatusError 500 where a webhook that converts fails.
+    """
     if obj is None:
         return None
     own = attributes.resource
@@ -57,23 +61,16 @@ def shown(attributes: Attributes, obj: Object | None, resource: Resource) -> Obj
     if obj.get("kind") != own.kind:  # what is posted to a subresource, or options of a connection
         version, name = kind(attributes, resource)
         return obj if obj.get("kind") else {"kind": name, "apiVersion": version, **obj}
-    return converted(obj, own, resource)
+    return await converted(obj, own, resource)
 
 
-def converted(obj: Object, own: Resource, other: Resource) -> Object:
-    """An object of one version in another version of its resource."""
-    if (own.group, own.version) == (other.group, other.version):
+async def converted(obj: Object, own: Resource, other: Resource) -> Object:
+    """An object of one version in another version of its resource, with the defaults of that. StatusError as `shown`."""
+    if own.conversions is None or own.api_version == other.api_version:
         return obj
-    stored = own.to_storage(copy.deepcopy(obj)) if _foreign(own) else copy.deepcopy(obj)
-    made = other.from_storage(stored) if _foreign(other) else stored
-    made["apiVersion"], made["kind"] = other.api_version, other.kind
+    [made] = await own.conversions.convert([json_copy(obj)], other.api_version)
     other.default(made)
     return made
-
-
-def _foreign(resource: Resource) -> bool:
-    group, _, version = resource.stored_at
-    return (group, version) != (resource.group, resource.version)
 
 
 def decoded(attributes: Attributes, document: Any, resource: Resource, served: Iterable[Resource]) -> Object:
@@ -97,13 +94,13 @@ def decoded(attributes: Attributes, document: Any, resource: Resource, served: I
     return made
 
 
-def take(attributes: Attributes, changed: Object, resource: Resource) -> None:
+async def take(attributes: Attributes, changed: Object, resource: Resource) -> None:
     """Makes the request's object what a webhook made of `shown`."""
     own, obj = attributes.resource, attributes.object
     assert obj is not None
     if attributes.subresource == "scale":
         scaled.set_replicas(own, obj, (changed.get("spec") or {}).get("replicas", 0))
         return
-    made = converted(changed, resource, own) if changed.get("kind") == resource.kind else changed
+    made = await converted(changed, resource, own) if changed.get("kind") == resource.kind else changed
     obj.clear()
     obj.update(made)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
@@ -15,43 +14,11 @@ from ..printing import AGE, NAME, object_age
 from ..strategy import keep_spec, keep_status
 from ..validation import not_negative_fields
 from . import metrics
+from .conversion import CONVERSIONS
+from .defaults import default
 
 SPEC, STATUS = Path("spec"), Path("status")
-CPU_PERCENT = 80
-DEFAULT_METRICS = [
-    {
-        "type": "Resource",
-        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": CPU_PERCENT}},
-    }
-]
-DEFAULT_RULES: Mapping[str, Mapping[str, Any]] = {
-    "scaleUp": {
-        "stabilizationWindowSeconds": 0,
-        "selectPolicy": "Max",
-        "policies": [
-            {"type": "Pods", "value": 4, "periodSeconds": 15},
-            {"type": "Percent", "value": 100, "periodSeconds": 15},
-        ],
-    },
-    "scaleDown": {"selectPolicy": "Max", "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]},
-}
 SHOWN = 2  # metrics in a table
-
-
-def default(scaler: Object) -> None:
-    """One replica at least; 80 % of the requested CPU; upstream's rules where some are given."""
-    spec = scaler.setdefault("spec", {})
-    if spec.get("minReplicas") is None:
-        spec["minReplicas"] = 1
-    if not spec.get("metrics"):
-        spec["metrics"] = deepcopy(DEFAULT_METRICS)
-    behavior = spec.get("behavior")
-    if behavior is not None:
-        for name, rules in DEFAULT_RULES.items():
-            given = behavior.setdefault(name, {})
-            for key, value in rules.items():
-                if given.get(key) is None or (key == "policies" and not given[key]):
-                    given[key] = deepcopy(value)
 
 
 def prepare_create(scaler: Object) -> None:
@@ -154,6 +121,7 @@ RESOURCE = Resource(
     schema="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
     short_names=("hpa",),
     categories=("all",),
+    conversions=CONVERSIONS,
     status=True,
     default=default,
     prepare_create=prepare_create,

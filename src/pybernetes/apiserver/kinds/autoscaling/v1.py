@@ -1,214 +1,20 @@
-"""HorizontalPodAutoscaler of autoscaling/v1: what it has no fields for stands in annotations.
-
-Upstream: pkg/apis/autoscaling/v1/conversion.go.
-"""
+"""HorizontalPodAutoscaler of autoscaling/v1: judged and shown as v2's, which it is converted to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-
-import msgspec
 
 from ...resource import Errors, Object, Resource
 from ..strategy import keep_spec, keep_status
 from . import horizontalpodautoscaler as v2
-from .metrics import SOURCES
-
-METRICS = "autoscaling.alpha.kubernetes.io/metrics"
-CURRENT = "autoscaling.alpha.kubernetes.io/current-metrics"
-CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
-BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
-ANNOTATIONS = (METRICS, CURRENT, CONDITIONS, BEHAVIOR)
-
-Source = Mapping[str, Any]
-
-
-def _set(made: dict[str, Any], **values: Any) -> dict[str, Any]:
-    made.update({name: value for name, value in values.items() if value is not None})
-    return made
-
-
-def _is_cpu(metric: Source) -> bool:
-    resource = metric.get("resource") or {}
-    target = resource.get("target") or resource.get("current") or {}
-    return (
-        metric.get("type") == "Resource"
-        and resource.get("name") == "cpu"
-        and target.get("averageUtilization") is not None
-    )
-
-
-# --- v2 -> v1 -----------------------------------------------------------------------------------
-
-
-def _flat(metric: Source, current: bool) -> dict[str, Any]:
-    """A metric as the annotations have it: the target's numbers beside the source's."""
-    kind = metric.get("type") or ""
-    name = SOURCES.get(kind, "")
-    source = metric.get(name) or {}
-    value = source.get("current" if current else "target") or {}
-    prefix = "current" if current else "target"
-    made: dict[str, Any] = {}
-    if name in ("resource", "containerResource"):
-        made["name"] = source.get("name") or ""
-        _set(made, container=source.get("container"))
-        _set(made, **{f"{prefix}AverageUtilization": value.get("averageUtilization")})
-        _set(made, **{f"{prefix}AverageValue": value.get("averageValue")})
-    else:
-        identifier = source.get("metric") or {}
-        made["metricName"] = identifier.get("name") or ""
-        selector = "metricSelector" if name == "external" else "selector"
-        _set(made, **{selector: identifier.get("selector")})
-        if name == "object":
-            made["target"] = source.get("describedObject") or {}
-            _set(made, averageValue=value.get("averageValue"))
-            made[f"{prefix}Value"] = value.get("value") or "0"
-        else:
-            _set(made, **{f"{prefix}AverageValue": value.get("averageValue")})
-            _set(made, **{f"{prefix}Value": value.get("value")})
-    return {"type": kind, name: made}
-
-
-def from_v2(scaler: Object) -> Object:
-    """As autoscaling/v1 answers."""
-    spec, status = dict(scaler.get("spec") or {}), dict(scaler.get("status") or {})
-    metadata = dict(scaler["metadata"])
-    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k not in ANNOTATIONS}
-    metrics, seen = spec.pop("metrics", None) or [], status.pop("currentMetrics", None) or []
-    _take_cpu(metrics, spec, "targetCPUUtilizationPercentage", "target")
-    others = _without_first_cpu(metrics)
-    if others:
-        annotations[METRICS] = _text([_flat(m, False) for m in others])
-    _take_cpu(seen, status, "currentCPUUtilizationPercentage", "current")
-    if seen:
-        annotations[CURRENT] = _text([_flat(m, True) for m in seen])
-    for name, where, key in (("conditions", status, CONDITIONS), ("behavior", spec, BEHAVIOR)):
-        value = where.pop(name, None)
-        if value:
-            annotations[key] = _text(value)
-    if annotations:
-        metadata["annotations"] = annotations
-    else:
-        metadata.pop("annotations", None)
-    status.setdefault("currentReplicas", 0)
-    status.setdefault("desiredReplicas", 0)
-    head = {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": metadata}
-    return {**head, "spec": spec, "status": status}
-
-
-def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _take_cpu(metrics: Sequence[Source], into: dict[str, Any], name: str, side: str) -> None:
-    found = next((m for m in metrics if _is_cpu(m)), None)
-    if found is not None:
-        into[name] = found["resource"][side]["averageUtilization"]
-
-
-def _without_first_cpu(metrics: Sequence[Source]) -> list[Source]:
-    first = next((index for index, m in enumerate(metrics) if _is_cpu(m)), -1)
-    return [m for index, m in enumerate(metrics) if index != first]
-
-
-# --- v1 -> v2 -----------------------------------------------------------------------------------
-
-
-def _deep(metric: Source, current: bool) -> dict[str, Any]:
-    """A metric of the annotations as v2 has it."""
-    kind = metric.get("type") or ""
-    name = SOURCES.get(kind, "")
-    source = metric.get(name) or {}
-    prefix, side = ("current", "current") if current else ("target", "target")
-    value: dict[str, Any] = {}
-    _set(value, averageUtilization=source.get(f"{prefix}AverageUtilization"))
-    average = source.get("averageValue") if name == "object" else source.get(f"{prefix}AverageValue")
-    _set(value, averageValue=average)
-    raw = source.get(f"{prefix}Value")
-    if name == "external" or (name == "object" and raw not in (None, "0")):
-        _set(value, value=raw)
-    if not current:
-        percent, plain = "averageUtilization" in value, "value" in value
-        value["type"] = "Utilization" if percent else "Value" if plain else "AverageValue"
-    made: dict[str, Any] = {side: value}
-    if name in ("resource", "containerResource"):
-        made["name"] = source.get("name") or ""
-        _set(made, container=source.get("container"))
-    else:
-        selector = source.get("metricSelector" if name == "external" else "selector")
-        made["metric"] = _set({"name": source.get("metricName") or ""}, selector=selector)
-        if name == "object":
-            made["describedObject"] = source.get("target") or {}
-    return {"type": kind, name: made}
-
-
-def _parsed(annotations: Mapping[str, str], key: str, kind: type) -> Any:
-    """What an annotation says; nothing where it says nothing readable, as upstream."""
-    try:
-        return msgspec.json.decode(annotations.get(key) or "null", type=kind | None)
-    except msgspec.DecodeError:
-        return None
-
-
-def to_v2(scaler: Object) -> Object:
-    """As autoscaling/v2 keeps it."""
-    spec, status = dict(scaler.get("spec") or {}), dict(scaler.get("status") or {})
-    metadata = dict(scaler.get("metadata") or {})
-    annotations = metadata.get("annotations") or {}
-    listed = _parsed(annotations, METRICS, list[dict[str, Any]]) or []
-    metrics = [_deep(m, False) for m in listed]
-    percent = spec.pop("targetCPUUtilizationPercentage", None)
-    if percent is not None:
-        target = {"type": "Utilization", "averageUtilization": percent}
-        metrics.insert(0, {"type": "Resource", "resource": {"name": "cpu", "target": target}})
-    if metrics:
-        spec["metrics"] = metrics
-    if behavior := _parsed(annotations, BEHAVIOR, dict[str, Any]):
-        spec["behavior"] = behavior
-    seen = [_deep(m, True) for m in _parsed(annotations, CURRENT, list[dict[str, Any]]) or []]
-    percent = status.pop("currentCPUUtilizationPercentage", None)
-    if percent is not None and not any(_is_cpu(m) for m in seen):
-        seen.insert(0, {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": percent}}})
-    status["currentMetrics"] = seen or None
-    if conditions := _parsed(annotations, CONDITIONS, list[dict[str, Any]]):
-        status["conditions"] = conditions
-    if not status.get("currentReplicas"):
-        status.pop("currentReplicas", None)
-    status.setdefault("desiredReplicas", 0)
-    kept = {k: v for k, v in annotations.items() if k not in ANNOTATIONS}
-    if kept:
-        metadata["annotations"] = kept
-    else:
-        metadata.pop("annotations", None)
-    head = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": metadata}
-    return {**head, "spec": spec, "status": status}
-
-
-# --- hooks: v2's, on the converted object ---------------------------------------------------------
-
-
-def default(scaler: Object) -> None:
-    """As v2: what v1 does not say is filled in when it is stored."""
-    spec = scaler.setdefault("spec", {})
-    if spec.get("minReplicas") is None:
-        spec["minReplicas"] = 1
-    annotations = (scaler.get("metadata") or {}).get("annotations") or {}
-    if spec.get("targetCPUUtilizationPercentage") is None and not annotations.get(METRICS):
-        spec["targetCPUUtilizationPercentage"] = v2.CPU_PERCENT
+from .conversion import CONVERSIONS, to_v2
+from .defaults import default_v1
 
 
 def prepare_create(scaler: Object) -> None:
     """Nothing was seen yet."""
     scaler["status"] = {"currentReplicas": 0, "desiredReplicas": 0}
-
-
-def to_storage(scaler: Object) -> Object:
-    """With v2's defaults."""
-    made = to_v2(scaler)
-    v2.default(made)
-    return made
 
 
 def validate(scaler: Object) -> Errors:
@@ -234,11 +40,9 @@ RESOURCE = Resource(
     schema="io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
     short_names=("hpa",),
     categories=("all",),
-    storage=("autoscaling", "horizontalpodautoscalers", "v2"),
-    to_storage=to_storage,
-    from_storage=from_v2,
+    conversions=CONVERSIONS,
     status=True,
-    default=default,
+    default=default_v1,
     prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=keep_spec,

@@ -12,6 +12,7 @@ from pybernetes.api.field import Path
 from ...resource import Column, Errors, Object, Resource
 from ..printing import NAME, age
 from ..validation import dns_subdomain, qualified_name
+from .eventconversion import CONVERSIONS
 
 NAME_LIMIT, NOTE_LIMIT = 128, 1024  # of what events of the new kind say
 _OTHER_NAMESPACE = "does not match event.namespace"
@@ -105,6 +106,7 @@ RESOURCE = Resource(
     kind="Event",
     schema="io.k8s.api.core.v1.Event",
     short_names=("ev",),
+    conversions=CONVERSIONS,
     name_check="path",
     generation=False,
     allow_create_on_update=True,

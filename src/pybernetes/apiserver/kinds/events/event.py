@@ -11,19 +11,9 @@ from pybernetes.api.field import Path
 
 from ...resource import Errors, Object, Resource
 from ..core import event as core
+from ..core.eventconversion import BACK, CONVERSIONS, NAMES, to_core
 from ..validation import immutable
 
-# Field here -> field of v1.
-NAMES = {
-    "regarding": "involvedObject",
-    "note": "message",
-    "reportingController": "reportingComponent",
-    "deprecatedSource": "source",
-    "deprecatedFirstTimestamp": "firstTimestamp",
-    "deprecatedLastTimestamp": "lastTimestamp",
-    "deprecatedCount": "count",
-}
-BACK = {there: here for here, there in NAMES.items()}
 FIXED = (
     "regarding",
     "reason",
@@ -39,27 +29,6 @@ FIXED = (
     "reportingController",
     "reportingInstance",
 )
-
-
-def to_core(event: Object) -> Object:
-    """As v1 stores it; what v1 always writes is there."""
-    made = {NAMES.get(name, name): value for name, value in event.items()}
-    made |= {"apiVersion": "v1", "kind": "Event"}
-    for name, zero in (("reportingComponent", ""), ("reportingInstance", ""), ("source", {}), ("involvedObject", {})):
-        made.setdefault(name, zero)
-    for name in ("eventTime", "firstTimestamp", "lastTimestamp"):
-        made.setdefault(name, None)
-    return made
-
-
-def from_core(event: Object) -> Object:
-    """As this group has it."""
-    made = {BACK.get(name, name): value for name, value in event.items()}
-    made |= {"apiVersion": "events.k8s.io/v1", "kind": "Event"}
-    for name in ("reportingController", "reportingInstance"):
-        if not made.get(name):
-            made.pop(name, None)
-    return made
 
 
 def validate(event: Object) -> Errors:
@@ -112,9 +81,9 @@ SELECTABLE = {
 }
 
 
-def selectable(stored: Object) -> Mapping[str, str]:
-    """Of the stored form, which is v1's."""
-    fields = core.selectable(stored)
+def selectable(event: Object) -> Mapping[str, str]:
+    """v1's, by the names that this group has for them."""
+    fields = core.selectable(to_core(event))
     return {name: fields[there] for name, there in SELECTABLE.items()}
 
 
@@ -131,9 +100,7 @@ RESOURCE = Resource(
     refused_as="",
     schema="io.k8s.api.events.v1.Event",
     short_names=("ev",),
-    storage=("", "events", "v1"),
-    to_storage=to_core,
-    from_storage=from_core,
+    conversions=CONVERSIONS,
     name_check="path",
     generation=False,
     allow_create_on_update=True,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pybernetes.apiserver.kinds.autoscaling import conversion, defaults, v1
 from pybernetes.apiserver.kinds.autoscaling import horizontalpodautoscaler as v2
-from pybernetes.apiserver.kinds.autoscaling import v1
 
 from ..tables import refusals
 
@@ -47,9 +47,9 @@ BASE: Any = {
 
 def test_defaults() -> None:
     made: Any = {"spec": {"behavior": {"scaleUp": {"stabilizationWindowSeconds": 5}}}}
-    v2.default(made)
+    defaults.default(made)
     spec = made["spec"]
-    assert (spec["minReplicas"], spec["metrics"]) == (1, v2.DEFAULT_METRICS)
+    assert (spec["minReplicas"], spec["metrics"]) == (1, defaults.DEFAULT_METRICS)
     assert spec["behavior"]["scaleUp"]["stabilizationWindowSeconds"] == 5
     assert len(spec["behavior"]["scaleUp"]["policies"]) == 2
     assert spec["behavior"]["scaleDown"]["selectPolicy"] == "Max"
@@ -105,41 +105,42 @@ def test_a_version_that_stays_is_not_checked() -> None:
 def test_v1_carries_all_there_and_back() -> None:
     whole = copy.deepcopy(BASE)
     whole["metadata"]["annotations"] = {"kept": "x"}
-    whole["spec"] |= {"metrics": [CPU, PODS, OBJECT, EXTERNAL, CONTAINER], "behavior": v2.DEFAULT_RULES}
+    whole["spec"] |= {"metrics": [CPU, PODS, OBJECT, EXTERNAL, CONTAINER], "behavior": defaults.DEFAULT_RULES}
     seen = {
         "type": "Resource",
         "resource": {"name": "cpu", "current": {"averageUtilization": 40, "averageValue": "4m"}},
     }
     condition = {"type": "AbleToScale", "status": "True"}
     whole["status"] = {"currentReplicas": 2, "desiredReplicas": 2, "currentMetrics": [seen], "conditions": [condition]}
-    shown = v1.from_v2(whole)
+    shown = conversion.from_v2(whole)
     assert shown["spec"]["targetCPUUtilizationPercentage"] == 50
     assert shown["status"]["currentCPUUtilizationPercentage"] == 40
     assert "metrics" not in shown["spec"]
-    assert [m["type"] for m in json.loads(shown["metadata"]["annotations"][v1.METRICS])] == [
+    assert [m["type"] for m in json.loads(shown["metadata"]["annotations"][conversion.METRICS])] == [
         "Pods",
         "Object",
         "External",
         "ContainerResource",
     ]
-    back = v1.to_v2(shown)
+    back = conversion.to_v2(shown)
     assert {k: back[k] for k in ("metadata", "spec", "status")} == {k: whole[k] for k in ("metadata", "spec", "status")}
 
 
 def test_v1_wants_four_fifths_of_the_cpu() -> None:
     made: Any = {"metadata": {"name": "a"}, "spec": {"maxReplicas": 3, "scaleTargetRef": TARGET}}
-    v1.default(made)
+    defaults.default_v1(made)
     v1.prepare_create(made)
     assert made["spec"]["targetCPUUtilizationPercentage"] == 80
-    assert v1.to_storage(made)["spec"]["metrics"] == v2.DEFAULT_METRICS
+    made["apiVersion"] = conversion.V1
+    assert conversion.CONVERSIONS.converted(made, conversion.V2)["spec"]["metrics"] == defaults.DEFAULT_METRICS
 
 
 def test_odd_annotations_say_nothing() -> None:
     made: Any = {
-        "metadata": {"name": "a", "annotations": {v1.METRICS: "{", v1.BEHAVIOR: "[]"}},
+        "metadata": {"name": "a", "annotations": {conversion.METRICS: "{", conversion.BEHAVIOR: "[]"}},
         "spec": {"maxReplicas": 1},
     }
-    assert "metrics" not in v1.to_v2(made)["spec"]
+    assert "metrics" not in conversion.to_v2(made)["spec"]
 
 
 def test_table() -> None:

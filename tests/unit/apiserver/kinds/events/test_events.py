@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.apiserver.kinds.core import eventconversion
 from pybernetes.apiserver.kinds.events import event
 
 from ..tables import fields, refusals
@@ -24,12 +25,12 @@ BASE: Any = {
 
 
 def test_there_and_back() -> None:
-    stored = event.to_core(BASE)
+    stored = eventconversion.to_core(BASE)
     assert (stored["apiVersion"], stored["involvedObject"], stored["message"]) == ("v1", BASE["regarding"], "hello")
     assert stored["reportingComponent"] == "c.org/x"
-    back = event.from_core(stored)
+    back = eventconversion.from_core(stored)
     assert {name: back[name] for name in BASE} == BASE
-    assert event.selectable(stored)["regarding.name"] == "p"
+    assert event.selectable(back)["regarding.name"] == "p"
 
 
 @pytest.mark.parametrize(
