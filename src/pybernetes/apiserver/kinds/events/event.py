@@ -77,12 +77,13 @@ SELECTABLE = {
     **{name.replace("involvedObject", "regarding"): name for name in core.SELECTABLE if name.startswith("involved")},
     "reason": "reason",
     "reportingController": "reportingComponent",
+    "source": "source",  # there is no such field in this group, and yet one may select by it
     "type": "type",
 }
 
 
 def selectable(event: Object) -> Mapping[str, str]:
-    """v1's, by the names that this group has for them."""
+    """What v1 sees of it, under this group's names."""
     fields = core.selectable(to_core(event))
     return {name: fields[there] for name, there in SELECTABLE.items()}
 

@@ -30,7 +30,8 @@ def test_there_and_back() -> None:
     assert stored["reportingComponent"] == "c.org/x"
     back = eventconversion.from_core(stored)
     assert {name: back[name] for name in BASE} == BASE
-    assert event.selectable(back)["regarding.name"] == "p"
+    fields = event.selectable(back)
+    assert (fields["regarding.name"], fields["reportingController"], fields["source"]) == ("p", "c.org/x", "c.org/x")
 
 
 @pytest.mark.parametrize(
