@@ -1,0 +1,138 @@
+"""Which variables, types and functions an expression may use (upstream: apiserver/pkg/cel/environment), and what becomes of it."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from . import types
+from .ast import Node, children
+from .checker import Checker
+from .errors import CompileError, CostExceeded, EvaluationError, Issue, report
+from .evaluator import PER_CALL_LIMIT, Run, State, compiled
+from .functions import Table
+from .parser import parse
+from .types import Type
+from .validators import validate
+from .values import MISSING
+
+# A grammar rule within itself 250 times is some 3000 calls of ours. They are Python's own, which take no stack of the
+# process, so that the limit may be higher than Python's default; it is for the whole process and never lowered again.
+_CALLS = 10_000
+
+
+class Program:
+    """An expression that can be evaluated, as often as one likes."""
+
+    __slots__ = ("_names", "_run", "_size", "source", "type", "variables")
+
+    def __init__(self, source: str, tree: Node, names: tuple[str, ...]) -> None:
+        assert tree.type is not None
+        self.source, self.type, self._names = source, tree.type, names
+        self._run: Run
+        self._run, self._size = compiled(tree, names)
+        self.variables = frozenset(_mentioned(tree)) & frozenset(names)  # those that it speaks of
+
+    def evaluate(self, bindings: Mapping[str, Any], limit: int = PER_CALL_LIMIT) -> Any:
+        """The value. EvaluationError; CostExceeded above `limit`."""
+        return self.measure(bindings, limit)[0]
+
+    def measure(self, bindings: Mapping[str, Any], limit: int = PER_CALL_LIMIT) -> tuple[Any, int]:
+        """The value and what it cost. The errors of `evaluate` have the cost as their attribute `cost`."""
+        variables = [bindings.get(name, MISSING) for name in self._names]
+        variables += [MISSING] * (self._size - len(variables))
+        state = State(variables, limit)
+        try:
+            value = self._run(state)
+        except (EvaluationError, CostExceeded) as error:
+            error.cost = state.cost
+            raise
+        if state.cost > limit:
+            exceeded = CostExceeded()
+            exceeded.cost = state.cost
+            raise exceeded
+        return value, state.cost
+
+
+class Environment:
+    """Variables with their types, and the types that expressions may name."""
+
+    def __init__(self, variables: Mapping[str, Type], named: Mapping[str, Type]) -> None:
+        self._variables, self._named = dict(variables), dict(named)
+
+    def compile(self, source: str, expected: Type | None = None) -> Program:
+        """The expression, checked. CompileError, also for another type than `expected`."""
+        tree = self.check(source)
+        if expected is not None and tree.type != expected:
+            article = "a" if expected.text[0] not in "aeiou" else "an"
+            raise CompileError(f"must evaluate to {article} {expected}")
+        try:
+            return Program(source, tree, tuple(self._variables))
+        except EvaluationError as error:  # of a constant
+            raise CompileError(f"program instantiation failed: {error}") from None
+
+    def check(self, source: str) -> Node:
+        """The tree with its types. CompileError."""
+        if sys.getrecursionlimit() < _CALLS:
+            sys.setrecursionlimit(_CALLS)
+        try:
+            tree = parse(source)
+            checker = Checker(self._variables, self._named, functions())
+            checker.check(tree)
+            if not checker.issues:
+                checker.issues += validate(tree)
+        except RecursionError:
+            raise CompileError(report(source, [Issue(-1, "max recursion depth exceeded")])) from None
+        if checker.issues:
+            raise CompileError(report(source, checker.issues))
+        return tree
+
+
+def environment(variables: Mapping[str, Type], named: Mapping[str, Type] | None = None) -> Environment:
+    """`named` are object types that an expression may make values of, besides the language's own types."""
+    return Environment(variables, {**_names(), **(named or {})})
+
+
+@functools.cache
+def functions() -> Table:
+    """All that there are."""
+    from . import library
+
+    return Table([overload for overloads in library.ALL for overload in overloads()])
+
+
+@functools.cache
+def _names() -> Mapping[str, Type]:
+    from .library import network
+
+    dynamic = types.DYN
+    return {
+        **{kind.text: kind for kind in (types.BOOL, types.INT, types.UINT, types.DOUBLE, types.STRING, types.BYTES)},
+        "null_type": types.NULL,
+        "list": types.list_of(dynamic),
+        "map": types.map_of(dynamic, dynamic),
+        "type": types.type_of(dynamic),
+        "google.protobuf.Timestamp": types.TIMESTAMP,
+        "google.protobuf.Duration": types.DURATION,
+        "optional_type": types.optional_of(dynamic),
+        "net.IP": network.IP,
+        "net.CIDR": network.CIDR,
+    }
+
+
+def _mentioned(tree: Node) -> set[str]:
+    from . import ast
+
+    names, nodes = set(), [tree]
+    seen: set[int] = set()
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, ast.Ident):
+            names.add(node.name.removeprefix("."))
+        nodes += children(node)
+    return names

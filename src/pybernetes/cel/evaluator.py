@@ -1,0 +1,761 @@
+"""Makes a checked tree a chain of closures that count what they cost (upstream: cel-go interpreter, with runtimecost.go).
+
+Costs are upstream's, unit by unit: a variable and each field or index of it 1, a call by its overload, a list 10, a map 30.
+They are compared with the limit wherever something can repeat or grow; what is left is no longer than the expression.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from . import ast, operators, types
+from .ast import Node
+from .errors import CostExceeded, EvaluationError, NoSuchOverload
+from .functions import LIST_COST, MAP_COST, OBJECT_COST, TRAVERSAL, Overload
+from .types import unwrapped
+from .values import (
+    MISSING,
+    NONE,
+    Object,
+    Opaque,
+    Optional,
+    Steps,
+    added,
+    equal,
+    from_key,
+    key_of,
+    size_of,
+    text_of,
+    type_name,
+)
+
+PER_CALL_LIMIT = 1_000_000  # of one evaluation (apiserver/pkg/apis/cel/config.go)
+MAX_ELEMENTS = 1_000_000  # of a list that a sum makes, which costs 1 whatever its size
+
+
+class State:
+    """One evaluation: the variables' values and what it cost so far."""
+
+    __slots__ = ("cost", "limit", "variables")
+
+    def __init__(self, variables: list[Any], limit: int) -> None:
+        self.variables, self.limit, self.cost = variables, limit, 0
+
+
+Run = Callable[[State], Any]
+
+
+def compiled(tree: Node, names: Sequence[str]) -> tuple[Run, int]:
+    """What evaluates a tree, and how many variables its state must have: first `names`, then its own."""
+    compiler = _Compiler(names)
+    run = compiler.compile(tree)
+    return run, compiler.size
+
+
+class _Compiler:
+    def __init__(self, names: Sequence[str]) -> None:
+        self._scopes: list[dict[str, int]] = [{name: index for index, name in enumerate(names)}]
+        self._shared: dict[int, Run] = {}
+        self.size = len(names)
+
+    def compile(self, node: Node) -> Run:
+        run = self._shared.get(id(node))
+        if run is None:
+            run = self._shared[id(node)] = self._compile(node)
+        return run
+
+    def _compile(self, node: Node) -> Run:
+        constant = _constant(node)
+        if constant is not MISSING:
+            return lambda state: constant
+        match node:
+            case ast.Ident():
+                return self._ident(node.name)
+            case ast.Select() if node.qualified is not None:
+                return self._ident(node.qualified.name)
+            case ast.Select():
+                return self._select(node)
+            case ast.Call():
+                return self._call(node)
+            case ast.ListLiteral():
+                return self._list(node)
+            case ast.MapLiteral():
+                return self._map(node)
+            case ast.ObjectLiteral():
+                return self._object(node)
+            case ast.Comprehension():
+                return self._comprehension(node)
+        raise TypeError(node)
+
+    # --- variables and fields ----------------------------------------------------------------
+
+    def _ident(self, name: str) -> Run:
+        index = self._index_of(name)
+
+        def run(state: State) -> Any:
+            state.cost += 1
+            value = state.variables[index]
+            if value is MISSING:
+                raise EvaluationError(f"no such attribute(s): {name.removeprefix('.')}")
+            return value
+
+        return run
+
+    def _index_of(self, name: str) -> int:
+        scopes = self._scopes if not name.startswith(".") else self._scopes[:1]
+        return next(scope[name.removeprefix(".")] for scope in reversed(scopes) if name.removeprefix(".") in scope)
+
+    def _select(self, node: ast.Select) -> Run:
+        operand, name, cost = self.compile(node.operand), node.name, 1 + _relative(node.operand)
+        is_optional = unwrapped(_type(node.operand))[1]
+        if node.test:
+            cost -= 1  # presence tests have none (PresenceTestHasCost(false))
+
+            def test(state: State) -> bool:
+                value = operand(state)
+                state.cost += cost
+                return _field(value, name) is not MISSING
+
+            return test
+
+        def run(state: State) -> Any:
+            value = operand(state)
+            state.cost += cost
+            if isinstance(value, Optional):
+                return _optional(_field(value.value, name)) if value.present else NONE
+            found = value.get(name, MISSING) if value.__class__ is dict else _field(value, name)
+            if found is MISSING:
+                raise EvaluationError(f"no such key: {name}")
+            return found
+
+        def of_object(state: State) -> Any:
+            value = operand(state)
+            state.cost += cost
+            found = value.get(name) if isinstance(value, Object) else _field(value, name)
+            if found is MISSING:
+                raise EvaluationError(f"no such key: {name}")
+            return found
+
+        return of_object if _type(node.operand).kind == types.OBJECT and not is_optional else run
+
+    # --- calls -------------------------------------------------------------------------------
+
+    def _call(self, node: ast.Call) -> Run:
+        match node.function:
+            case ast.AND:
+                return self._logical(node, decisive=False)
+            case ast.OR:
+                return self._logical(node, decisive=True)
+            case ast.CONDITIONAL:
+                return self._conditional(node)
+            case ast.EQUAL | ast.NOT_EQUAL:
+                return self._equality(node)
+            case ast.IN:
+                return self._in(node)
+            case ast.INDEX:
+                return self._index(node)
+            case ast.OPTIONAL_INDEX | ast.OPTIONAL_SELECT:
+                return self._optional_index(node)
+            case "or" | "orValue" if node.target is not None:
+                return self._or_value(node, node.target)
+        operands = node.arguments if node.target is None else [node.target, *node.arguments]
+        runs = [self.compile(operand) for operand in operands]
+        if node.function == ast.ADD and any(overload.identity == "add_list" for overload in node.overloads):
+            return _sum(runs, node.overloads)
+        certain = len(node.overloads) == 1 and not any(
+            _uncertain(operand, parameter)
+            for operand, parameter in zip(operands, node.overloads[0].parameters, strict=True)
+        )
+        return _direct(node.overloads[0], runs) if certain else _dispatched(node.function, node.overloads, runs)
+
+    def _logical(self, node: ast.Call, decisive: bool) -> Run:
+        """Either side decides, whatever goes wrong on the other one."""
+        left, right = (self.compile(argument) for argument in node.arguments)
+
+        def run(state: State) -> bool:
+            failure: EvaluationError | None = None
+            try:
+                value = left(state)
+                if value is decisive:
+                    return decisive
+                if value is not (not decisive):
+                    failure = NoSuchOverload("no such overload")
+            except EvaluationError as error:
+                failure = error
+            try:
+                value = right(state)
+            except EvaluationError as error:
+                raise failure or error from None
+            if value is decisive:
+                return decisive
+            if failure is not None:
+                raise failure
+            if value is not (not decisive):
+                raise NoSuchOverload("no such overload")
+            return not decisive
+
+        return run
+
+    def _conditional(self, node: ast.Call) -> Run:
+        condition, accepted, refused = (self.compile(argument) for argument in node.arguments)
+
+        def run(state: State) -> Any:
+            value = condition(state)
+            if value is True:
+                return accepted(state)
+            if value is False:
+                return refused(state)
+            raise NoSuchOverload("no such overload")
+
+        return run
+
+    def _equality(self, node: ast.Call) -> Run:
+        left, right = (self.compile(argument) for argument in node.arguments)
+        wanted = node.function == ast.EQUAL
+        own = 1 if wanted else 0
+
+        def run(state: State) -> bool:
+            first, second = left(state), right(state)
+            if own and isinstance(first, Opaque):
+                state.cost += 1
+            else:
+                state.cost += math.ceil(min(size_of(first), size_of(second)) * TRAVERSAL)
+            return equal(first, second) is wanted
+
+        return run
+
+    def _in(self, node: ast.Call) -> Run:
+        item = self.compile(node.arguments[0])
+        constant = _constant(node.arguments[1])
+        if (
+            isinstance(constant, list)
+            and len({type(each) for each in constant}) <= 1
+            and all(isinstance(each, str | int) for each in constant)
+        ):
+            members = {key_of(each) for each in constant}
+            strings = bool(constant) and type(constant[0]) is str
+
+            def member(state: State) -> bool:
+                value = item(state)
+                if strings:
+                    return value.__class__ is str and value in members
+                return isinstance(value, bool | int | float) and key_of(value) in members
+
+            return member if constant else lambda state: False
+        container = self.compile(node.arguments[1])
+
+        def run(state: State) -> bool:
+            value, within = item(state), container(state)
+            if isinstance(within, list):
+                state.cost += len(within)
+                if state.cost > state.limit:
+                    raise CostExceeded
+                return any(equal(value, each) for each in within)
+            state.cost += 1
+            return _find(within, value) is not MISSING
+
+        return run
+
+    def _index(self, node: ast.Call) -> Run:
+        operand, index = (self.compile(argument) for argument in node.arguments)
+        cost = 1 + _relative(node.arguments[0])
+
+        def run(state: State) -> Any:
+            value, at = operand(state), index(state)
+            state.cost += cost
+            if isinstance(value, Optional):
+                return _optional(_find_any(value.value, at)) if value.present else NONE
+            found = _find_any(value, at)
+            if found is MISSING:
+                raise EvaluationError(
+                    f"index out of bounds: {text_of(at)}" if isinstance(value, list) else f"no such key: {text_of(at)}"
+                )
+            return found
+
+        return run
+
+    def _optional_index(self, node: ast.Call) -> Run:
+        operand, index = (self.compile(argument) for argument in node.arguments)
+        cost = 1 + _relative(node.arguments[0])
+        find = _field if node.function == ast.OPTIONAL_SELECT else _find_any
+
+        def run(state: State) -> Optional:
+            value, at = operand(state), index(state)
+            state.cost += cost
+            if isinstance(value, Optional):
+                if not value.present:
+                    return NONE
+                value = value.value
+            return _optional(find(value, at))
+
+        return run
+
+    def _or_value(self, node: ast.Call, target: Node) -> Run:
+        operand, other = self.compile(target), self.compile(node.arguments[0])
+        unwraps = node.function == "orValue"
+
+        def run(state: State) -> Any:
+            value = operand(state)
+            state.cost += 1
+            if not isinstance(value, Optional):
+                raise NoSuchOverload("no such overload")
+            if value.present:
+                return value.value if unwraps else value
+            return other(state)
+
+        return run
+
+    # --- literals ----------------------------------------------------------------------------
+
+    def _list(self, node: ast.ListLiteral) -> Run:
+        runs = [self.compile(element) for element in node.elements]
+        if not node.optional:
+
+            def run(state: State) -> list[Any]:
+                values = [element(state) for element in runs]
+                state.cost += LIST_COST
+                return values
+
+            return run
+        optional = node.optional
+
+        def with_optionals(state: State) -> list[Any]:
+            values = []
+            for index, element in enumerate(runs):
+                value = element(state)
+                if index not in optional:
+                    values.append(value)
+                elif _present(value):
+                    values.append(value.value)
+            state.cost += LIST_COST
+            return values
+
+        return with_optionals
+
+    def _map(self, node: ast.MapLiteral) -> Run:
+        entries = [
+            (self.compile(_node(entry.key)), self.compile(entry.value), entry.optional) for entry in node.entries
+        ]
+
+        def run(state: State) -> dict[Any, Any]:
+            built: dict[Any, Any] = {}
+            for key_run, value_run, optional in entries:
+                key, value = key_run(state), value_run(state)
+                if optional:
+                    if not _present(value):
+                        continue
+                    value = value.value
+                _insert(built, key, value)
+            state.cost += MAP_COST
+            return built
+
+        return run
+
+    def _object(self, node: ast.ObjectLiteral) -> Run:
+        entries = [(str(entry.key), self.compile(entry.value), entry.optional) for entry in node.entries]
+        name = str(node.type)
+
+        def run(state: State) -> _Made:
+            fields: dict[str, Any] = {}
+            for key, value_run, optional in entries:
+                value = value_run(state)
+                if not optional:
+                    fields[key] = value
+                elif _present(value):
+                    fields[key] = value.value
+            state.cost += OBJECT_COST
+            return _Made(name, fields)
+
+        return run
+
+    # --- comprehensions ----------------------------------------------------------------------
+
+    def _comprehension(self, node: ast.Comprehension) -> Run:
+        if node.kind == "let":
+            return self._let(node)
+        over = self.compile(node.range)
+        first, second = self.size, self.size + 1
+        self.size += 2
+        self._scopes.append({node.variable: first, **({node.second: second} if node.second else {})})
+        body = self.compile(node.body)
+        where = self.compile(node.filter) if node.filter is not None else None
+        self._scopes.pop()
+        pairs = node.second is not None
+
+        def items(state: State) -> Iterator[None]:
+            """Sets the variables to one item after the other."""
+            variables = state.variables
+            value = over(state)
+            if pairs:
+                for variables[first], variables[second] in _pairs(value):
+                    yield
+                    if state.cost > state.limit:
+                        raise CostExceeded
+            else:
+                for variables[first] in _elements(value):
+                    yield
+                    if state.cost > state.limit:
+                        raise CostExceeded
+
+        match node.kind:
+            case "all":
+                return _quantifier(items, body, decisive=False, cost=3)
+            case "exists":
+                return _quantifier(items, body, decisive=True, cost=4)
+            case "existsOne":
+                return _exists_one(items, body)
+            case "map":
+                added_cost = 2 + (LIST_COST if _constant(node.body) is MISSING else 0)
+                return _mapped(items, where, body, added_cost)
+        key = first if node.kind == "mapValues" else -1
+        return _into_map(items, where, body, key)
+
+    def _let(self, node: ast.Comprehension) -> Run:
+        value = self.compile(node.initial)
+        index = self.size
+        self.size += 1
+        self._scopes.append({node.accumulator: index})
+        body = self.compile(node.body)
+        self._scopes.pop()
+
+        def run(state: State) -> Any:
+            state.variables[index] = value(state)
+            return body(state)
+
+        return run
+
+
+# --- loops -------------------------------------------------------------------------------------
+
+Items = Callable[[State], Iterator[None]]
+
+
+def _quantifier(items: Items, predicate: Run, decisive: bool, cost: int) -> Run:
+    def run(state: State) -> bool:
+        failure: EvaluationError | None = None
+        for _ in items(state):
+            state.cost += cost
+            try:
+                value = predicate(state)
+            except EvaluationError as error:
+                failure = failure or error
+                continue
+            if value is decisive:
+                state.cost += 1
+                return decisive
+            if value is not (not decisive):
+                failure = failure or NoSuchOverload("no such overload")
+        state.cost += 1
+        if failure is not None:
+            raise failure
+        return not decisive
+
+    return run
+
+
+def _exists_one(items: Items, predicate: Run) -> Run:
+    def run(state: State) -> bool:
+        count = 0
+        for _ in items(state):
+            value = predicate(state)
+            if value is True:
+                count += 1
+                state.cost += 2
+            elif value is False:
+                state.cost += 1
+            else:
+                raise NoSuchOverload("no such overload")
+        state.cost += 2
+        return count == 1
+
+    return run
+
+
+def _mapped(items: Items, where: Run | None, body: Run, cost: int) -> Run:
+    def run(state: State) -> list[Any]:
+        values: list[Any] = []
+        for _ in items(state):
+            if where is not None and not _true(where(state)):
+                state.cost += 1
+                continue
+            values.append(body(state))
+            state.cost += cost
+        state.cost += 1
+        return values
+
+    return run
+
+
+def _into_map(items: Items, where: Run | None, body: Run, key: int) -> Run:
+    """`key` is the variable with it; -1 if the body makes maps."""
+
+    def run(state: State) -> dict[Any, Any]:
+        built: dict[Any, Any] = {}
+        for _ in items(state):
+            if where is not None and not _true(where(state)):
+                state.cost += 1
+                continue
+            value = body(state)
+            entries = _pairs(value) if key < 0 else ((state.variables[key], value),)
+            for name, each in entries:
+                _insert_new(built, name, each)
+            state.cost += 2 if key < 0 else 3
+        state.cost += 1
+        return built
+
+    return run
+
+
+def _true(value: Any) -> bool:
+    if value is True or value is False:
+        return bool(value)
+    raise NoSuchOverload("no such overload")
+
+
+def _elements(value: Any) -> Iterator[Any]:
+    """Elements of a list, keys of a map."""
+    if isinstance(value, list):
+        return iter(value)
+    if value.__class__ is dict:
+        return map(from_key, value)
+    if isinstance(value, Object):
+        return iter(value.names())
+    raise NoSuchOverload("no such overload")
+
+
+def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Indices and elements of a list, keys and values of a map."""
+    if isinstance(value, list):
+        return iter(enumerate(value))
+    if value.__class__ is dict:
+        return ((from_key(key), each) for key, each in value.items())
+    if isinstance(value, Object):
+        return ((name, value.get(name)) for name in value.names())
+    raise NoSuchOverload("no such overload")
+
+
+def _insert(built: dict[Any, Any], key: Any, value: Any) -> None:
+    if not isinstance(key, str | int) and key.__class__ is not float:
+        raise EvaluationError(f"unsupported key type: {type_name(key)}")
+    name = key_of(key)
+    if name in built:
+        raise EvaluationError(f"Failed with repeated key: {text_of(key)}")
+    built[name] = value
+
+
+def _insert_new(built: dict[Any, Any], key: Any, value: Any) -> None:
+    name = key_of(key)
+    if name in built:
+        raise EvaluationError(f"insert failed: key {text_of(key)} already exists")
+    built[name] = value
+
+
+# --- calls -------------------------------------------------------------------------------------
+
+
+def _direct(overload: Overload, runs: Sequence[Run]) -> Run:
+    """A call whose types are certain."""
+    call, cost, work = overload.call, overload.cost, overload.work
+    assert call is not None, overload
+    if cost is None and work is None and len(runs) == 1:
+        (only,) = runs
+
+        def unary(state: State) -> Any:
+            value = call(only(state))
+            state.cost += 1
+            return value
+
+        return unary
+    if cost is None and work is None and len(runs) == 2:
+        left, right = runs
+
+        def binary(state: State) -> Any:
+            value = call(left(state), right(state))
+            state.cost += 1
+            return value
+
+        return binary
+
+    def run(state: State) -> Any:
+        return _charged(state, overload, [each(state) for each in runs])
+
+    return run
+
+
+def _charged(state: State, overload: Overload, arguments: Sequence[Any]) -> Any:
+    call = overload.call
+    assert call is not None, overload
+    if overload.work is not None and overload.work(arguments) > 10 * state.limit:
+        raise CostExceeded
+    value = call(*arguments)
+    state.cost += 1 if overload.cost is None else overload.cost(arguments, value)
+    if state.cost > state.limit:
+        raise CostExceeded
+    return value
+
+
+def _dispatched(function: str, overloads: Sequence[Overload], runs: Sequence[Run]) -> Run:
+    """A call whose overload only the values tell."""
+    operator = not function[0].isalpha()
+
+    def run(state: State) -> Any:
+        arguments = [each(state) for each in runs]
+        for overload in overloads:
+            if overload.takes(arguments):
+                return _charged(state, overload, arguments)
+        if operator:
+            raise NoSuchOverload("no such overload")
+        raise NoSuchOverload(f"no such overload: {function}({', '.join(map(type_name, arguments))})")
+
+    return run
+
+
+def _sum(runs: Sequence[Run], overloads: Sequence[Overload]) -> Run:
+    """Of lists, or of anything else if that is what there is."""
+    left, right = runs
+
+    def run(state: State) -> Any:
+        first, second = left(state), right(state)
+        if isinstance(first, list) and isinstance(second, list):
+            state.cost += 1
+            if len(first) + len(second) > MAX_ELEMENTS:
+                raise CostExceeded
+            return added(first, second)
+        for overload in overloads:
+            if overload.call is not None and overload.takes((first, second)):
+                return _charged(state, overload, (first, second))
+        raise NoSuchOverload("no such overload")
+
+    return run
+
+
+# --- helpers -----------------------------------------------------------------------------------
+
+
+class _Made(Object):
+    """An object that an expression made."""
+
+    __slots__ = ("_fields", "type_name")
+
+    def __init__(self, name: str, fields: dict[str, Any]) -> None:
+        self.type_name, self._fields = name, fields
+
+    def get(self, name: str) -> Any:
+        return self._fields.get(name, MISSING)
+
+    def names(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def size(self) -> int:
+        return len(self._fields)
+
+    def equals(self, other: Any, steps: Steps) -> bool:
+        return isinstance(other, _Made) and equal(self._fields, other._fields, steps)
+
+
+def _node(value: Node | str) -> Node:
+    assert isinstance(value, Node)
+    return value
+
+
+def _type(node: Node) -> types.Type:
+    assert node.type is not None
+    return node.type
+
+
+def _relative(node: Node) -> int:
+    """What it costs to look into a value that is no variable: such an expression becomes one."""
+    if isinstance(node, ast.Ident | ast.Select):
+        return 0
+    attributes = (ast.INDEX, ast.OPTIONAL_INDEX, ast.OPTIONAL_SELECT, ast.CONDITIONAL)
+    return 0 if isinstance(node, ast.Call) and node.function in attributes else 1
+
+
+def _uncertain(operand: Node, wanted: types.Type) -> bool:
+    """Whether an argument of the type that the checker found may turn out to be none for a parameter."""
+    given = _type(operand)
+    if wanted.kind in ("dyn", types.PARAMETER):
+        return False
+    return types.is_dynamic(given) or given.kind == "null"
+
+
+def _field(value: Any, name: Any) -> Any:
+    """A field's value, or MISSING."""
+    if value.__class__ is dict:
+        return value.get(name, MISSING)
+    if isinstance(value, Object):
+        return value.get(name)
+    if isinstance(value, Optional):
+        return _field(value.value, name) if value.present else MISSING
+    raise NoSuchOverload("no such overload")
+
+
+def _find(container: Any, key: Any) -> Any:
+    """The value of a key of a map, or MISSING."""
+    if container.__class__ is dict:
+        return container.get(key_of(key), MISSING)
+    if isinstance(container, Object) and isinstance(key, str):
+        return container.get(key)
+    raise NoSuchOverload("no such overload")
+
+
+def _find_any(container: Any, at: Any) -> Any:
+    """An element of a list or a value of a map, or MISSING."""
+    if not isinstance(container, list):
+        return _find(container, at)
+    if isinstance(at, bool) or not isinstance(at, int | float) or at != at or int(at) != at:  # noqa: PLR0124  # NaN
+        raise EvaluationError(
+            f"unsupported index: {text_of(at)}"
+            if not isinstance(at, float)
+            else f"unsupported index value {text_of(at)} in list"
+        )
+    return container[int(at)] if 0 <= at < len(container) else MISSING
+
+
+def _optional(value: Any) -> Optional:
+    return NONE if value is MISSING else value if isinstance(value, Optional) else Optional(value)
+
+
+def _present(value: Any) -> bool:
+    if not isinstance(value, Optional):
+        raise EvaluationError(f"cannot initialize optional list element from non-optional value {text_of(value)}")
+    return value.present
+
+
+def _constant(node: Node) -> Any:
+    """The value of what needs no evaluation and costs nothing, or MISSING."""
+    if node.folded is None:
+        node.folded = (_fold(node),)
+    return node.folded[0]
+
+
+def _fold(node: Node) -> Any:
+    match node:
+        case ast.Literal():
+            return node.value
+        case ast.Ident():
+            return node.constant if node.constant is not None else MISSING
+        case ast.Select() if node.qualified is not None:
+            return _constant(node.qualified)
+        case ast.ListLiteral() if not node.optional:
+            values = [_constant(element) for element in node.elements]
+            return MISSING if any(value is MISSING for value in values) else values
+        case ast.MapLiteral() if not any(entry.optional for entry in node.entries):
+            return _constant_map(node)
+        case ast.Call() if node.function in operators.CONVERSIONS and len(node.arguments) == 1 and node.target is None:
+            value = _constant(node.arguments[0])
+            overload = next((each for each in node.overloads if value is not MISSING and each.takes((value,))), None)
+            return overload.call(value) if overload is not None and overload.call is not None else MISSING
+    return MISSING
+
+
+def _constant_map(node: ast.MapLiteral) -> Any:
+    built: dict[Any, Any] = {}
+    for entry in node.entries:
+        key, value = _constant(_node(entry.key)), _constant(entry.value)
+        if key is MISSING or value is MISSING:
+            return MISSING
+        _insert(built, key, value)
+    return built
