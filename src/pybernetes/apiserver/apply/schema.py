@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 Definition = Mapping[str, Any]
 Kind = Literal["leaf", "struct", "map", "list", "set", "deduced"]
 
-# Defaults of keys of lists, which the definitions do not carry (upstream: +default="TCP" on these fields).
-KEY_DEFAULTS = {"protocol": "TCP"}
+# Defaults of built-in lists' keys by definition, which the definitions do not carry (upstream: +default="TCP" on these fields).
+# Custom resources say theirs in their schema.
+KEY_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"},
+    "io.k8s.api.core.v1.LocalObjectReference": {"name": ""},
+    "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
+}
 SCALARS = frozenset(
     {
         "io.k8s.apimachinery.pkg.api.resource.Quantity",
@@ -23,9 +28,12 @@ SCALARS = frozenset(
 
 
 class Node:
-    """One place of a schema. `leaf`: one value, whatever is in it; `deduced`: no schema, maps have parts, lists have none."""
+    """One place of a schema. `leaf`: one value, whatever is in it; `deduced`: no schema, maps have parts, lists have none.
 
-    __slots__ = ("_made", "_make", "element", "keys", "kind", "names")
+    Items of a `list` are told apart by `keys`; one without a key has its default, where `defaults` has one.
+    """
+
+    __slots__ = ("_made", "_make", "defaults", "element", "keys", "kind")
 
     def __init__(
         self,
@@ -33,8 +41,9 @@ class Node:
         make: Callable[[str], Node | None] = lambda name: None,
         element: Callable[[], Node] | None = None,
         keys: tuple[str, ...] = (),
+        defaults: Mapping[str, Any] | None = None,
     ) -> None:
-        self.kind, self.keys = kind, keys
+        self.kind, self.keys, self.defaults = kind, keys, defaults or {}
         self.element: Callable[[], Node] = functools.cache(element) if element else _deduced
         self._make = make
         self._made: dict[str, Node | None] = {}
@@ -97,10 +106,20 @@ class Schemas:
 
         match schema.get("x-kubernetes-list-type"):
             case "map":
-                return Node("list", element=element, keys=tuple(sorted(schema.get("x-kubernetes-list-map-keys", ()))))
+                keys = tuple(schema.get("x-kubernetes-list-map-keys", ()))
+                return Node("list", element=element, keys=keys, defaults=self._defaults(schema.get("items", {}), keys))
             case "set":
                 return Node("set", element=element)
         return LEAF
+
+    def _defaults(self, items: Definition, keys: Sequence[str]) -> Mapping[str, Any]:
+        """Of those keys of a list that have one."""
+        name = items["$ref"].rsplit("/", 1)[1] if "$ref" in items else ""
+        if name in KEY_DEFAULTS:
+            return KEY_DEFAULTS[name]
+        properties: Mapping[str, Definition] = (self._source[name] if name else items).get("properties") or {}
+        defaults = {key: properties.get(key, {}).get("default") for key in keys}
+        return {key: value for key, value in defaults.items() if value is not None}
 
     def _object(self, schema: Definition) -> Node:
         if schema.get("x-kubernetes-map-type") == "atomic":

@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from pybernetes.api.field import quote
+
 from . import fieldset
 from .fieldset import MEMBER, FieldSet
-from .schema import DEDUCED, KEY_DEFAULTS, Node
+from .schema import DEDUCED, Node
 
 MISSING: Any = object()  # no value at all, which is not the same as null
 
@@ -32,26 +34,45 @@ def _granular(value: Any, node: Node) -> bool:
 
 
 def element(node: Node, item: Any) -> str:
-    """The path element of a list's item; TypedError for an item without its key."""
+    """The path element of a list's item, which the keys that it has make, or that have a default; TypedError for one without any.
+
+    Upstream: typed/helpers.go listItemToPathElement.
+    """
     if node.kind == "set":
+        if isinstance(item, dict):
+            raise TypedError("associative list without keys has an element that's a map type")
+        if isinstance(item, list):
+            raise TypedError("not supported: associative list with lists as elements")
+        if item is None:
+            raise TypedError("associative list without keys has an element that's an explicit null")
         return f"v:{_encode(item).decode()}"
     if not isinstance(item, dict):
-        raise TypedError(": associative list with keys may not have non-map elements")
-    found = {}
-    for key in node.keys:
-        value = item.get(key, KEY_DEFAULTS.get(key))
-        if value is None:
-            text = f'associative list with keys has an element that omits key field "{key}"'
-            raise TypedError(f": {text} (and doesn't have default value)")
-        found[key] = value
-    return f"k:{_encode(found).decode()}"
+        what = "a null element" if item is None else "non-map elements"
+        raise TypedError(f"associative list with keys may not have {what}")
+    values = {
+        key: item[key] if key in item else node.defaults[key]
+        for key in node.keys
+        if key in item or key in node.defaults
+    }
+    if node.keys and not values:
+        omitted = " ".join(quote(key) for key in node.keys)
+        text = f"associative list with keys has an element that omits all key fields [{omitted}]"
+        raise TypedError(f"{text} (and doesn't have default values for any key fields)")
+    return f"k:{_encode(values).decode()}"
+
+
+def _element_at(node: Node, index: int, item: Any) -> str:
+    try:
+        return element(node, item)
+    except TypedError as error:
+        raise TypedError(f": element {index}: {error}") from None
 
 
 def _below(value: Any, node: Node) -> Iterable[tuple[str, Any, Node]]:
     """(path element, value, node) of each part of a granular value."""
     if isinstance(value, list):
         inner = node.element()
-        return [(element(node, item), item, inner) for item in value]
+        return [(_element_at(node, index, item), item, inner) for index, item in enumerate(value)]
     return [(f"f:{key}", item, node.child(key)) for key, item in value.items()]
 
 

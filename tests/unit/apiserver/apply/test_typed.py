@@ -1,5 +1,6 @@
 """Objects beside their schema."""
 
+import re
 from typing import Any
 
 import pytest
@@ -135,8 +136,8 @@ def test_remove(fields: Any, left: Any) -> None:
         (
             {"items": [{"value": "1"}]},
             [
-                '.items: associative list with keys has an element that omits key field "name" '
-                "(and doesn't have default value)"
+                '.items: element 0: associative list with keys has an element that omits all key fields ["name"] '
+                "(and doesn't have default values for any key fields)"
             ],
         ),
     ],
@@ -166,3 +167,69 @@ def test_built_in_schema() -> None:
             "f:nodeSelector": {},
         }
     }
+
+
+# --- keys of lists ------------------------------------------------------------------------------
+
+PORT = {
+    "type": "object",
+    "properties": {
+        "port": {"type": "integer"},
+        "protocol": {"type": "string", "default": "UDP"},
+        "name": {"type": "string"},
+    },
+}
+
+
+def ports(*keys: str, **properties: Any) -> Node:
+    """A list of ports that are told apart by these keys."""
+    items = {**PORT, "properties": {**PORT["properties"], **properties}}  # type: ignore[dict-item]
+    listed = {
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": list(keys),
+        "type": "array",
+        "items": items,
+    }
+    return Schemas({}).of(listed)
+
+
+@pytest.mark.parametrize(
+    ("keys", "item", "element"),
+    [
+        (("port", "protocol"), {"port": 1}, 'k:{"port":1,"protocol":"UDP"}'),
+        (("protocol", "port"), {"port": 1, "protocol": "TCP"}, 'k:{"port":1,"protocol":"TCP"}'),
+        (("port", "name"), {"port": 1}, 'k:{"port":1}'),  # another item than one with a name
+        (("port", "name"), {"name": "a"}, 'k:{"name":"a"}'),
+        (("protocol",), {}, 'k:{"protocol":"UDP"}'),
+        (("port", "name"), {"port": 1, "name": None}, 'k:{"name":null,"port":1}'),
+    ],
+)
+def test_a_key_that_is_left_out_has_its_default_or_is_none(keys: tuple[str, ...], item: Any, element: str) -> None:
+    """Once every key called protocol was TCP, whatever the schema said of it, and an item without a key an error."""
+    assert typed.element(ports(*keys), item) == element
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        (
+            {"protocol": "TCP"},
+            'has an element that omits all key fields ["port" "name"] (and doesn\'t have default values',
+        ),
+        (None, "may not have a null element"),
+        ([], "may not have non-map elements"),
+        ("a", "may not have non-map elements"),
+    ],
+)
+def test_what_is_no_item(item: Any, why: str) -> None:
+    with pytest.raises(typed.TypedError, match=f"^associative list with keys {re.escape(why)}"):
+        typed.element(ports("port", "name"), item)
+
+
+def test_built_in_lists_have_upstream_s_defaults() -> None:
+    pod = compiled_type("io.k8s.api.core.v1.PodSpec", "v1", "PodSpec").apply_node
+    port = pod.child("containers").element().child("ports")
+    assert typed.element(port, {"containerPort": 80}) == 'k:{"containerPort":80,"protocol":"TCP"}'
+    assert typed.element(pod.child("imagePullSecrets"), {}) == 'k:{"name":""}'
+    service = compiled_type("io.k8s.api.core.v1.ServiceSpec", "v1", "ServiceSpec").apply_node
+    assert typed.element(service.child("ports"), {"port": 1}) == 'k:{"port":1,"protocol":"TCP"}'
