@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
@@ -82,15 +82,20 @@ class Requirement:
     key: str
     operator: Operator
     values: tuple[str, ...] = ()
+    _among: Container[str] = field(init=False, repr=False, compare=False)  # the same values, to look up in
+
+    def __post_init__(self) -> None:
+        many = len(self.values) > 8
+        object.__setattr__(self, "_among", frozenset(self.values) if many else self.values)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Report whether a set of labels meets the condition."""
         present = self.key in labels
         match self.operator:
             case Operator.IN | Operator.EQUALS | Operator.DOUBLE_EQUALS:
-                return present and labels[self.key] in self.values
+                return present and labels[self.key] in self._among
             case Operator.NOT_IN | Operator.NOT_EQUALS:
-                return not present or labels[self.key] not in self.values
+                return not present or labels[self.key] not in self._among
             case Operator.EXISTS:
                 return present
             case Operator.DOES_NOT_EXIST:
@@ -181,7 +186,7 @@ def _selector(requirements: Iterable[Requirement]) -> Selector:
     return Selector(tuple(sorted(requirements, key=lambda item: item.key)))
 
 
-_TOKEN: Final = re.compile(r"[ \t\r\n]*(==|!=|[=!(),<>]|[^=!(),<> \t\r\n]+)")
+_TOKEN: Final = re.compile(r"==|!=|[=!(),<>]|[^=!(),<> \t\r\n]+")  # blanks are what no token begins with
 _SYMBOLS: Final = frozenset(["==", "!=", "=", "!", "(", ")", ",", "<", ">"])
 
 

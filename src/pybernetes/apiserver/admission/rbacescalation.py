@@ -12,8 +12,9 @@ from pybernetes.api import errors
 from pybernetes.api.wellknown import SYSTEM_PRIVILEGED_GROUP
 
 from ..authentication.user import User
+from ..authorization.escalation import missing
 from ..authorization.modes import Authorizers
-from ..authorization.rules import GROUP, Rule, compact, described, missing, quoted
+from ..authorization.rules import GROUP, Rule, compact, described, quoted
 from ..types import Attributes, RequestInfo
 
 ROLES = ("roles", "clusterroles")

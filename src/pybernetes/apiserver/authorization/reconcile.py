@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from pybernetes.api import errors
 
 from . import bootstrappolicy as policy
-from .rules import compact, missing
+from .escalation import missing
+from .rules import compact
 
 Object = dict[str, Any]
 

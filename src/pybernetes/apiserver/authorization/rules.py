@@ -1,9 +1,8 @@
-"""RBAC's rules on plain dicts: what they match, what they cover (upstream: pkg/registry/rbac/validation, plugin/.../rbac). Pure."""
+"""RBAC's rules on plain dicts: what they match, how they are told (upstream: pkg/registry/rbac/validation, plugin/.../rbac). Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import product
 from typing import Any
 
 import msgspec
@@ -48,72 +47,20 @@ def allows_path(rule: Rule, verb: str, path: str) -> bool:
     return names_match(verb, rule.get("verbs")) and path_matches(rule, path)
 
 
-# Escalation: whether the rules of one cover those that he gives.
-
-
-def _contains(owned: Sequence[str] | None, asked: Iterable[str]) -> bool:
-    return ALL in (owned or ()) or set(asked) <= set(owned or ())
-
-
-def _resources_contain(owned: Sequence[str] | None, asked: Iterable[str]) -> bool:
-    have = owned or ()
-    if ALL in have:
-        return True
-    return all(one in have or ("/" in one and "*/" + one.split("/", 1)[1] in have) for one in asked)
-
-
-def _paths_contain(owned: Sequence[str] | None, asked: Iterable[str]) -> bool:
-    def covered(path: str) -> bool:
-        return any(have in (ALL, path) or (have.endswith(ALL) and path.startswith(have[:-1])) for have in owned or ())
-
-    return all(covered(path) for path in asked)
-
-
-def covers(owned: Rule, asked: Rule) -> bool:
-    """Whether all that one rule gives is in the other."""
-    owned_names, names = owned.get("resourceNames"), asked.get("resourceNames") or ()
-    return (
-        _contains(owned.get("verbs"), asked.get("verbs") or ())
-        and _contains(owned.get("apiGroups"), asked.get("apiGroups") or ())
-        and _resources_contain(owned.get("resources"), asked.get("resources") or ())
-        and _paths_contain(owned.get("nonResourceURLs"), asked.get("nonResourceURLs") or ())
-        and (not owned_names or (bool(names) and set(names) <= set(owned_names)))
-    )
-
-
-def broken_down(rule: Rule) -> list[Rule]:
-    """Rules of one verb on one resource of one group (and name), or on one path."""
-    verbs = rule.get("verbs") or ()
-    parts: list[Rule] = []
-    for group, resource, verb in product(rule.get("apiGroups") or (), rule.get("resources") or (), verbs):
-        plain: Rule = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
-        names = rule.get("resourceNames") or ()
-        parts += [{**plain, "resourceNames": [name]} for name in names] or [plain]
-    parts += [{"nonResourceURLs": [u], "verbs": [v]} for u, v in product(rule.get("nonResourceURLs") or (), verbs)]
-    return parts
-
-
-def missing(owned: Sequence[Rule], asked: Sequence[Rule]) -> list[Rule]:
-    """What of the asked rules none of the owned ones covers, broken down."""
-    parts = [part for rule in asked for part in broken_down(rule)]
-    return [part for part in parts if not any(covers(rule, part) for rule in owned)]
-
-
 def compact(rules: Iterable[Rule]) -> list[Rule]:
     """Rules that differ in their verbs alone, put together; those with names or paths stay."""
-    simple: dict[tuple[str, str], Rule] = {}
+    simple: dict[tuple[str, str], dict[str, None]] = {}
     out: list[Rule] = []
     for rule in rules:
         if rule.get("resourceNames") or rule.get("nonResourceURLs"):
             out.append(rule)
             continue
         key = (rule["apiGroups"][0], rule["resources"][0])
-        if key in simple:
-            simple[key]["verbs"] += [verb for verb in rule["verbs"] if verb not in simple[key]["verbs"]]
-        else:
-            simple[key] = {**rule, "verbs": list(rule["verbs"])}
-            out.append(simple[key])
-    return out
+        if key not in simple:
+            simple[key] = {}
+            out.append({**rule, "verbs": simple[key]})
+        simple[key].update(dict.fromkeys(rule["verbs"]))
+    return [{**rule, "verbs": list(rule["verbs"])} for rule in out]
 
 
 _FIELDS = (

@@ -238,11 +238,16 @@ POD_FIELDS = frozenset(
     }
 )
 RESOURCE_FIELDS = tuple(f"{k}.{r}" for k in ("limits", "requests") for r in ("cpu", "ephemeral-storage", "memory"))
-_SUBSCRIPT = re.compile(r"(.+)\['(.*)'\]", re.DOTALL)
 _UNITS = frozenset(
     {"1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"},
 )
 _UNITS_TEXT = "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the"
+
+
+def subscripted(path: str) -> tuple[str, str] | None:
+    """(`metadata.labels`, `a`) of `metadata.labels['a']` (upstream: pkg/fieldpath SplitMaybeSubscriptedPath)."""
+    whole, bracket, key = path.partition("['")
+    return (whole, key[:-2]) if whole and bracket and key.endswith("']") else None
 
 
 def field_ref(path: Path, ref: Object, allowed: Sequence[str]) -> Errors:
@@ -255,11 +260,12 @@ def field_ref(path: Path, ref: Object, allowed: Sequence[str]) -> Errors:
     at = path / "fieldPath"
     if version != "v1":
         return [field.invalid(at, name, f"error converting fieldPath: unsupported pod version: {version}")]
-    if found := _SUBSCRIPT.fullmatch(name):
-        if found[1] not in ("metadata.annotations", "metadata.labels"):
+    if parts := subscripted(name):
+        whole, key = parts
+        if whole not in ("metadata.annotations", "metadata.labels"):
             why = f"error converting fieldPath: field label does not support subscript: {name}"
             return [field.invalid(at, name, why)]
-        key = found[2].lower() if found[1] == "metadata.annotations" else found[2]
+        key = key.lower() if whole == "metadata.annotations" else key
         return each(path, key, label_key_errors(key))
     if name not in POD_FIELDS:
         return [field.invalid(at, name, f"error converting fieldPath: field label not supported: {name}")]
