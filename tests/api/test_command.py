@@ -99,7 +99,8 @@ def test_the_data_is_its_owners_alone_whatever_the_umask(running: Running, tmp_p
         running.ask("POST", CONFIG_MAPS, {"metadata": {"generateName": "a-"}})
         return {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
 
-    closed = dict.fromkeys(("state.db", "state.db-wal", "state.db-shm", "state.db-lock"), 0o600)
+    files = ("state.db", "state.db-wal", "state.db-shm", "state.db-lock", "state.db-reserve")
+    closed = dict.fromkeys(files, 0o600)
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     assert modes() == closed
     running.kill()
