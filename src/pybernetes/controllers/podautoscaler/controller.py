@@ -18,9 +18,14 @@ from ..indexers import BY_LABEL, index_by_label
 from . import calculator as calc
 from . import limits
 from .metrics import MetricsClient
-from .plan import HPA, scale_path, set_condition
+from .plan import HPA, ambiguity, first_error, scale_failure, scale_path, set_condition, shown_selector
 
-Found = tuple[calc.Proposal, autoscaling.MetricStatus, str]  # replicas, what the status shows, the metric's name
+Measured = tuple[calc.Proposal, autoscaling.MetricStatus, str]  # replicas, what the status shows, the metric's name
+NO_SELECTOR = ("InvalidSelector", "the HPA target's scale is missing a selector")
+
+NO_RESOURCE_TARGET = (
+    "invalid resource metric source: neither an average utilization target nor an average value (usage) target was set"
+)
 
 REASONS = {
     "Resource": "FailedGetResourceMetric",
@@ -53,6 +58,7 @@ class HorizontalController(Controller):
         )
         self._metrics = MetricsClient(self.client)
         self._histories: dict[Key, limits.History] = {}
+        self._selectors: dict[Key, labels.Selector] = {}  # of the targets of the autoscalers that were looked at
         self._hpas = self.informer(HPA)
         self._pods = self.informer(core_v1.Pod)
         self._pods.add_index(BY_LABEL, index_by_label)
@@ -68,6 +74,7 @@ class HorizontalController(Controller):
         known = self._hpas.get(key[1], key[0])
         if known is None:
             self._histories.pop(key, None)
+            self._selectors.pop(key, None)
             return
         hpa = clone(known)
         try:
@@ -98,11 +105,11 @@ class HorizontalController(Controller):
         elif current < least:
             desired, reason = least, "Current number of replicas below Spec.MinReplicas"
         else:
-            found = await self._by_metrics(hpa, scale, now)
-            if found is None:
+            computed = await self._by_metrics(hpa, scale, now)
+            if computed is None:
                 hpa.status.current_replicas = current
                 return
-            desired, metric = found
+            desired, metric = computed
             reason = f"{metric} above target" if desired > current else "All metrics below target"
             desired = self._limit(hpa, history, current, desired, least, now)
         if desired != current and not await self._rescale(hpa, scale, desired, reason, history, now):
@@ -115,8 +122,9 @@ class HorizontalController(Controller):
         try:
             return types.decode(await self.client.raw("GET", scale_path(hpa)), autoscaling_v1.Scale)
         except StatusError as error:
-            self.recorder.warning(hpa, "FailedGetScale", str(error))
-            text = f"the HPA controller was unable to get the target's current scale: {error}"
+            failure = scale_failure(hpa, error)
+            self.recorder.warning(hpa, "FailedGetScale", failure)
+            text = f"the HPA controller was unable to get the target's current scale: {failure}"
             set_condition(hpa, "AbleToScale", "False", "FailedGetScale", text, now)
             return None
 
@@ -152,43 +160,64 @@ class HorizontalController(Controller):
 
     async def _by_metrics(self, hpa: HPA, scale: autoscaling_v1.Scale, now: datetime) -> tuple[int, str] | None:
         """The highest proposal and its metric; None where nothing can be said, or only that less would do."""
-        if not scale.status.selector:
-            self.recorder.warning(hpa, "SelectorRequired", "selector is required")
-            text = "the HPA target's scale is missing a selector"
-            set_condition(hpa, "ScalingActive", "False", "InvalidSelector", text, now)
+        pods = self._validated(hpa, scale.status.selector, now)
+        if pods is None:
             return None
-        pods = self._selected(hpa.metadata.namespace, scale.status.selector)
-        proposals: list[Found] = []
-        errors: list[tuple[str, str]] = []
+        proposals: list[Measured] = []
+        errors: list[tuple[str, str, str]] = []  # reason, what condition and event say, what their sum says
         for spec in hpa.spec.metrics:
             try:
                 proposals.append(await self._metric(hpa, spec, scale, pods, now))
             except calc.Unknown as error:
                 reason = REASONS.get(spec.type, "InvalidMetricSourceType")
                 self.recorder.warning(hpa, reason, str(error))
-                errors.append((reason, str(error)))
-        best = max(proposals, key=lambda found: found[0].replicas, default=None)
+                errors.append((reason, str(error), first_error(spec, str(error))))
+        best = max(proposals, key=lambda measured: measured[0].replicas, default=None)
         if errors and (best is None or best[0].replicas < scale.spec.replicas):
-            reason, message = errors[0]
+            reason, message, first = errors[0]
             text = f"the HPA was unable to compute the replica count: {message}"
             set_condition(hpa, "ScalingActive", "False", reason, text, now)
-            text = f"invalid metrics ({len(errors)} invalid out of {len(hpa.spec.metrics)}), first error is: {message}"
+            text = f"invalid metrics ({len(errors)} invalid out of {len(hpa.spec.metrics)}), first error is: {first}"
             self.recorder.warning(hpa, "FailedComputeMetricsReplicas", text)
             return None
         if best is None:
             return None
-        hpa.status.current_metrics = [found[1] for found in proposals]
+        hpa.status.current_metrics = [measured[1] for measured in proposals]
         text = f"the HPA was able to successfully calculate a replica count from {best[2]}"
         set_condition(hpa, "ScalingActive", "True", "ValidMetricFound", text, now)
         return best[0].replicas, best[2]
+
+    def _validated(self, hpa: HPA, text: str, now: datetime) -> list[core_v1.Pod] | None:
+        """The pods of the target's selector; None where it has none, or others scale them, too (validateAndParseSelector)."""
+        if not text:
+            self._refuse_selector(hpa, ("SelectorRequired", "selector is required"), NO_SELECTOR, now)
+            return None
+        key = key_of(hpa)
+        self._selectors[key] = labels.parse_selector(text)
+        pods = self._selected(hpa.metadata.namespace, text)
+        sharing = [
+            other
+            for other, selector in self._selectors.items()
+            if other[0] == key[0] and any(selector.matches(pod.metadata.labels) for pod in pods)
+        ]
+        if len(sharing) > 1:
+            refusal = ("AmbiguousSelector", ambiguity(text, sharing))
+            self._refuse_selector(hpa, refusal, refusal, now)
+            return None
+        return pods
+
+    def _refuse_selector(self, hpa: HPA, event: tuple[str, str], why: tuple[str, str], now: datetime) -> None:
+        self.recorder.warning(hpa, *event)
+        set_condition(hpa, "ScalingActive", "False", *why, now)
+        self.recorder.warning(hpa, "FailedComputeMetricsReplicas", event[1])
 
     def _selected(self, namespace: str, text: str) -> list[core_v1.Pod]:
         selector = labels.parse_selector(text)
         pair = next(
             (part for part in text.split(",") if part.count("=") == 1 and "!" not in part and " " not in part), ""
         )
-        found = self._pods.by_index(BY_LABEL, f"{namespace}/{pair}") if pair else self._pods.list(namespace)
-        return [pod for pod in found if selector.matches(pod.metadata.labels)]
+        candidates = self._pods.by_index(BY_LABEL, f"{namespace}/{pair}") if pair else self._pods.list(namespace)
+        return [pod for pod in candidates if selector.matches(pod.metadata.labels)]
 
     def _for(self, hpa: HPA) -> calc.Settings:
         behavior, settings = hpa.spec.behavior, self._settings
@@ -205,7 +234,7 @@ class HorizontalController(Controller):
         scale: autoscaling_v1.Scale,
         pods: Sequence[core_v1.Pod],
         now: datetime,
-    ) -> Found:
+    ) -> Measured:
         if spec.resource is not None:
             source = spec.resource
             return await self._resource(hpa, spec.type, source.name, source.target, "", scale, pods, now)
@@ -230,30 +259,29 @@ class HorizontalController(Controller):
         scale: autoscaling_v1.Scale,
         pods: Sequence[core_v1.Pod],
         now: datetime,
-    ) -> Found:
+    ) -> Measured:
+        if target.average_value is None and target.average_utilization is None:
+            raise calc.Unknown(NO_RESOURCE_TARGET)
+        what = "usage" if target.average_value is not None else "utilization"
         current, settings, selector = scale.spec.replicas, self._for(hpa), scale.status.selector
         try:
             samples = await self._metrics.resource(name, hpa.metadata.namespace, selector, container)
         except calc.Unknown as error:
-            text = f"failed to get {name} utilization: unable to get metrics for resource {name}: {error}"
+            text = f"failed to get {name} {what}: unable to get metrics for resource {name}: {error}"
             raise calc.Unknown(text) from error
-        label = f"{name} container resource" if container else f"{name} resource"
+        label = f"{name} resource"
         try:
             if target.average_value is not None:
-                wanted = target.average_value.milli_value()
-                found = calc.by_average(current, wanted, name, pods, samples, settings, now)
-            elif target.average_utilization is not None:
-                percent = target.average_utilization
-                found = calc.by_utilization(current, percent, name, pods, samples, settings, now, container)
-                label += " utilization (percentage of request)"
+                average = target.average_value.milli_value()
+                proposal = calc.by_average(current, average, name, pods, samples, settings, now)
             else:
-                raise calc.Unknown(
-                    "invalid resource metric source: neither an average utilization target nor an average value target was set"
-                )
+                percent = target.average_utilization or 0
+                proposal = calc.by_utilization(current, percent, name, pods, samples, settings, now, container)
+                label = f"{name} {'container ' if container else ''}resource utilization (percentage of request)"
         except calc.Unknown as error:
-            raise calc.Unknown(f"failed to get {name} utilization: {error}") from error
+            raise calc.Unknown(f"failed to get {name} {what}: {error}") from error
         value = autoscaling.MetricValueStatus(
-            average_utilization=found.percent, average_value=Quantity.from_milli(found.average)
+            average_utilization=proposal.percent, average_value=Quantity.from_milli(proposal.average)
         )
         status = autoscaling.MetricStatus(type=type)
         if container:
@@ -262,7 +290,7 @@ class HorizontalController(Controller):
             )
         else:
             status.resource = autoscaling.ResourceMetricStatus(name=name, current=value)
-        return found, status, label
+        return proposal, status, label
 
     async def _pods_metric(
         self,
@@ -271,7 +299,7 @@ class HorizontalController(Controller):
         scale: autoscaling_v1.Scale,
         pods: Sequence[core_v1.Pod],
         now: datetime,
-    ) -> Found:
+    ) -> Measured:
         metric, wanted = source.metric, source.target.average_value
         if wanted is None:
             raise calc.Unknown("invalid pods metric source: no average value target was set")
@@ -280,10 +308,10 @@ class HorizontalController(Controller):
         except calc.Unknown as error:
             raise calc.Unknown(f"unable to get metric {metric.name}: {error}") from error
         target = wanted.milli_value()
-        found = calc.by_average(scale.spec.replicas, target, "", pods, samples, self._for(hpa), now)
-        value = autoscaling.MetricValueStatus(average_value=Quantity.from_milli(found.average))
+        proposal = calc.by_average(scale.spec.replicas, target, "", pods, samples, self._for(hpa), now)
+        value = autoscaling.MetricValueStatus(average_value=Quantity.from_milli(proposal.average))
         status = autoscaling.PodsMetricStatus(metric=metric, current=value)
-        return found, autoscaling.MetricStatus(type="Pods", pods=status), f"pods metric {metric.name}"
+        return proposal, autoscaling.MetricStatus(type="Pods", pods=status), f"pods metric {metric.name}"
 
     async def _object(
         self,
@@ -291,16 +319,19 @@ class HorizontalController(Controller):
         source: autoscaling.ObjectMetricSource,
         scale: autoscaling_v1.Scale,
         pods: Sequence[core_v1.Pod],
-    ) -> Found:
+    ) -> Measured:
         metric, about = source.metric, source.described_object
         try:
             value = await self._metrics.object(metric, hpa.metadata.namespace, about)
         except calc.Unknown as error:
-            where = f"{about.kind} {hpa.metadata.namespace}/{about.name}"
+            where = f"{about.kind} on {hpa.metadata.namespace} {about.name}"  # as upstream's arguments fall out
             raise calc.Unknown(f"unable to get metric {metric.name}: {where}/{error}") from error
-        found, current = self._shared(hpa, source.target, value, scale, pods, "object")
+        proposal, current = self._shared(hpa, source.target, value, scale, pods, "object")
         status = autoscaling.ObjectMetricStatus(metric=metric, described_object=about, current=current)
-        return found, autoscaling.MetricStatus(type="Object", object=status), f"{about.kind} metric {metric.name}"
+        label = f"{about.kind} metric {metric.name}"
+        if source.target.average_value is not None:
+            label = f"external metric {metric.name}({shown_selector(metric.selector)})"
+        return proposal, autoscaling.MetricStatus(type="Object", object=status), label
 
     async def _external(
         self,
@@ -308,16 +339,17 @@ class HorizontalController(Controller):
         source: autoscaling.ExternalMetricSource,
         scale: autoscaling_v1.Scale,
         pods: Sequence[core_v1.Pod],
-    ) -> Found:
+    ) -> Measured:
         metric = source.metric
         try:
             value = await self._metrics.external(metric, hpa.metadata.namespace)
         except calc.Unknown as error:
-            where = f"{hpa.metadata.namespace}/{metric.name}"
+            where = f"{hpa.metadata.namespace}/{metric.name}/{shown_selector(metric.selector)}"
             raise calc.Unknown(f"unable to get external metric {where}: {error}") from error
-        found, current = self._shared(hpa, source.target, value, scale, pods, "external")
+        proposal, current = self._shared(hpa, source.target, value, scale, pods, "external")
         status = autoscaling.ExternalMetricStatus(metric=metric, current=current)
-        return found, autoscaling.MetricStatus(type="External", external=status), f"external metric {metric.name}"
+        label = f"external metric {metric.name}({shown_selector(metric.selector)})"
+        return proposal, autoscaling.MetricStatus(type="External", external=status), label
 
     def _shared(
         self,

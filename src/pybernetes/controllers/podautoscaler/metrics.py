@@ -22,6 +22,10 @@ from .calculator import Sample, Unknown
 RESOURCE = "/apis/metrics.k8s.io/v1beta1"
 CUSTOM = "/apis/custom.metrics.k8s.io/v1beta2"
 EXTERNAL = "/apis/external.metrics.k8s.io/v1beta1"
+UNSERVED = {  # what client-go makes of an answer without a Status (NewGenericServerResponse)
+    404: "the server could not find the requested resource",
+    503: "the server is currently unable to handle the request",
+}
 WINDOW = timedelta(minutes=1)  # of a sample that does not say
 
 
@@ -35,8 +39,8 @@ class MetricsClient:
         try:
             return msgspec.json.decode(await self._client.raw("GET", path))
         except StatusError as error:
-            detail = f" (get {what})" if error.code == 404 and "requested resource" in str(error) else ""
-            raise Unknown(f"unable to fetch metrics from {api} metrics API: {error}{detail}") from error
+            text = _failure(error, what, api)
+            raise Unknown(f"unable to fetch metrics from {api} metrics API: {text}") from error
 
     async def resource(self, name: str, namespace: str, selector: str, container: str = "") -> dict[str, Sample]:
         """A resource's use by pod; of one container where it is named."""
@@ -95,6 +99,16 @@ class MetricsClient:
         if not answer.get("items"):
             raise Unknown("no metrics returned from external metrics API")
         return sum(Quantity.parse(item["value"]).milli_value() for item in answer["items"])
+
+
+def _failure(error: StatusError, what: str, api: str) -> str:
+    """As client-go words an answer that is no Status. Of custom metrics upstream asks discovery first, which knows no such group."""
+    if (error.status.get("details") or {}).get("name"):
+        return str(error)
+    if error.code == 404 and api == "custom":
+        return "no custom metrics API (custom.metrics.k8s.io) registered"
+    text = UNSERVED.get(error.code)
+    return f"{text} (get {what})" if text is not None else str(error)
 
 
 def _use(item: Any, resource: str, container: str) -> int | None:

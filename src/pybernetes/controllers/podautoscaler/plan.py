@@ -1,12 +1,15 @@
-"""Conditions of an autoscaler, and where the scale of its target is; pure (upstream: pkg/controller/podautoscaler)."""
+"""What an autoscaler says and where the scale of its target is; pure (upstream: pkg/controller/podautoscaler/horizontal.go)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from pybernetes.api.conditions import condition
+from pybernetes.api.errors import StatusError
 from pybernetes.api.resources import collection_path
 from pybernetes.api.types import autoscaling_v2 as autoscaling
+from pybernetes.api.types import meta_v1 as meta
 
 HPA = autoscaling.HorizontalPodAutoscaler
 
@@ -27,3 +30,50 @@ def scale_path(hpa: HPA) -> str:
     """The scale subresource of the target."""
     target = hpa.spec.scale_target_ref
     return f"{collection_path(target.api_version, target.kind, hpa.metadata.namespace)}/{target.name}/scale"
+
+
+def scale_failure(hpa: HPA, error: StatusError) -> str:
+    """Why the scale could not be read. Upstream asks discovery for the kind first, and says so where there is none."""
+    target = hpa.spec.scale_target_ref
+    if error.code != 404 or (error.status.get("details") or {}).get("name"):
+        return str(error)
+    group, slash, _ = target.api_version.partition("/")
+    return f'no matches for kind "{target.kind}" in group "{group if slash else ""}"'
+
+
+def ambiguity(selector: str, hpas: Iterable[tuple[str, str]]) -> str:
+    """Autoscalers, by namespace and name, that select the same pods would undo each other's work: none of them scales."""
+    names = " ".join(f"{namespace}/{name}" for namespace, name in sorted(hpas))
+    return f"pods by selector {selector} are controlled by multiple HPAs: [{names}]"
+
+
+def first_error(spec: autoscaling.MetricSpec, text: str) -> str:
+    """A metric's failure as the sum of all metrics' tells it: with the metric before it, and an average's again before that."""
+    if spec.object is not None:
+        if spec.object.target.average_value is not None:
+            text = f"failed to get {spec.object.metric.name} object metric: {text}"
+        return f"failed to get object metric value: {text}"
+    if spec.pods is not None:
+        return f"failed to get pods metric value: {text}"
+    if spec.resource is not None:
+        return f"failed to get {spec.resource.name} resource metric value: {text}"
+    if spec.container_resource is not None:
+        return f"failed to get {spec.container_resource.container} container metric value: {text}"
+    if spec.external is not None:
+        name, average = spec.external.metric.name, spec.external.target.average_value is not None
+        what = f"{name} external metric" if average else f"external metric {name}"
+        return f"failed to get {name} external metric value: failed to get {what}: {text}"
+    return text
+
+
+def shown_selector(selector: meta.LabelSelector | None) -> str:
+    """A metric's selector as Go prints it, which is how upstream names external metrics."""
+    if selector is None:
+        return "nil"
+    match = "".join(f"{key}: {selector.match_labels[key]}," for key in sorted(selector.match_labels))
+    rules = "".join(
+        f"LabelSelectorRequirement{{Key:{rule.key},Operator:{rule.operator},Values:[{' '.join(rule.values)}],}},"
+        for rule in selector.match_expressions
+    )
+    maps = f"MatchLabels:map[string]string{{{match}}},MatchExpressions:[]LabelSelectorRequirement{{{rules}}},"
+    return f"&LabelSelector{{{maps}}}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.api import errors
 from pybernetes.api.types import autoscaling_v2 as autoscaling
 from pybernetes.api.types import meta_v1
 from pybernetes.client.memory import MemoryClient
@@ -67,12 +68,42 @@ def test_external_metrics_add_up() -> None:
     assert ask(server, "external", METRIC, "ns") == 2500
 
 
-def test_without_a_metrics_server() -> None:
-    text = (
-        "unable to fetch metrics from resource metrics API: the server could not find the requested resource "
-        r"\(get pods.metrics.k8s.io\)"
-    )
-    with pytest.raises(Unknown, match=text):
-        ask(MemoryClient(), "resource", "cpu", "ns", "")
+class Refusing(MemoryClient):
+    """Answers every path with a code and no Status, as a server does that has no such API, or whose aggregated one is down."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__()
+        self._code = code
+
+    async def raw(self, method: str, path: str, *arguments: Any, **options: Any) -> bytes:
+        raise errors.generic(self._code, method, "", "", "", f"GET {path} was answered {self._code}: what a proxy says")
+
+
+NOWHERE = "the server could not find the requested resource"
+DOWN = "the server is currently unable to handle the request"
+
+
+@pytest.mark.parametrize(
+    ("code", "asked", "text"),
+    [
+        (404, ("resource", "cpu", "ns", ""), f"resource metrics API: {NOWHERE} (get pods.metrics.k8s.io)"),
+        (503, ("resource", "cpu", "ns", ""), f"resource metrics API: {DOWN} (get pods.metrics.k8s.io)"),
+        (404, ("external", METRIC, "ns"), f"external metrics API: {NOWHERE} (get rate.external.metrics.k8s.io)"),
+        (503, ("external", METRIC, "ns"), f"external metrics API: {DOWN} (get rate.external.metrics.k8s.io)"),
+        (
+            404,
+            ("pods", METRIC, "ns", ""),
+            "custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered",
+        ),
+    ],
+)
+def test_without_a_metrics_server(code: int, asked: tuple[Any, ...], text: str) -> None:
+    """In upstream's words, whatever text came with the code."""
+    with pytest.raises(Unknown) as raised:
+        ask(Refusing(code), *asked)
+    assert str(raised.value) == f"unable to fetch metrics from {text}"
+
+
+def test_without_figures() -> None:
     with pytest.raises(Unknown, match="no metrics returned from external metrics API"):
         ask(serving([], EXTERNAL), "external", METRIC, "ns")
