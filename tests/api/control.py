@@ -37,6 +37,33 @@ SLOW = (
     "control/nodelifecycle/stops-posting",
     "control/podgc/pod-on-missing-node",
 )
+# What tells of all nodes that there are is played in a cluster of its own, a few of them at a time.
+ALONE = tuple(
+    f"control/scheduler/{name}"
+    for name in (
+        "affinity-unmet",
+        "anti-affinity-host",
+        "anti-affinity-symmetric",
+        "claim-unbound",
+        "extended-resource",
+        "host-network-ports",
+        "host-port-any-address",
+        "host-port-conflict",
+        "insufficient-several",
+        "pod-affinity-other-namespace",
+        "pod-affinity-unmet",
+        "pod-count",
+        "preemption-lowest-victim",
+        "preemption-never",
+        "preemption-nominates",
+        "spread-hard-unmet",
+        "spread-max-skew",
+        "spread-missing-label",
+        "taint-no-execute",
+        "taint-no-schedule",
+    )
+)
+CLUSTERS_AT_ONCE = 3
 PATIENCE = 65.0  # seconds that a step may take to come true
 RENAMED = {
     "batch/v1beta1": "batch/v1",
@@ -101,7 +128,7 @@ async def controlled(speed: float = 1.0, options: Options | None = None) -> Asyn
 async def outcomes(names: list[str], patience: float = PATIENCE) -> dict[str, Outcome]:
     """Of each case; cases have namespaces of their own, so that many can wait at once."""
     results: dict[str, Outcome] = {}
-    places = asyncio.Semaphore(AT_ONCE)
+    places, clusters = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(CLUSTERS_AT_ONCE)
 
     async def one(client: HTTPClient, name: str) -> None:
         async with places:
@@ -112,8 +139,14 @@ async def outcomes(names: list[str], patience: float = PATIENCE) -> dict[str, Ou
             async with controlled(speed) as client:
                 await asyncio.gather(*(one(client, name) for name in chosen))
 
+    async def isolate(name: str) -> None:
+        async with clusters, controlled() as client:
+            await one(client, name)
+
     slow = [name for name in names if name.startswith(SLOW)]
-    await asyncio.gather(play(slow, SPEED), play([name for name in names if name not in slow], 1.0))
+    alone = [name for name in names if name in ALONE]
+    rest = [name for name in names if name not in slow and name not in alone]
+    await asyncio.gather(play(slow, SPEED), play(rest, 1.0), *map(isolate, alone))
     return results
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..recorded import Change, Difference
+from .controldifferences import CONTROL_DIFFERENCES
 
 
 def _cause(field: str, message: str, reason: str = "FieldValueInvalid") -> dict[str, str]:
@@ -275,3 +276,5 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
     ),
     "semantics/subresources/namespace-status": (Difference(_SUBRESOURCES, unsaid=("metadata.managedFields",)),),
 }
+
+DIFFERENCES |= CONTROL_DIFFERENCES

@@ -40,12 +40,12 @@ def preferred(*terms: tuple[int, str, str]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("tolerations", "answer"),
     [
-        ([], "0/1 nodes are available: 1 node(s) had untolerated taint {a: b}."),
+        ([], "0/1 nodes are available: 1 node(s) had untolerated taint(s)."),
         ([{"key": "a", "value": "b"}], "n"),
-        ([{"key": "a", "value": "c"}], "0/1 nodes are available: 1 node(s) had untolerated taint {a: b}."),
+        ([{"key": "a", "value": "c"}], "0/1 nodes are available: 1 node(s) had untolerated taint(s)."),
         ([{"key": "a", "operator": "Exists"}], "n"),
         ([{"operator": "Exists"}], "n"),
-        ([{"key": "a", "value": "b", "effect": "NoExecute"}], "0/1 nodes are available: 1 node(s) had untolerated taint {a: b}."),
+        ([{"key": "a", "value": "b", "effect": "NoExecute"}], "0/1 nodes are available: 1 node(s) had untolerated taint(s)."),
     ],
 )  # fmt: skip
 def test_taints(tolerations: list[dict[str, str]], answer: str) -> None:
@@ -59,10 +59,7 @@ def test_the_first_taint_of_each_node_is_told() -> None:
         node("b", taints=["y=2:NoExecute"]),
         node("c", taints=["y=2:NoExecute"]),
     ]
-    expected = (
-        "0/3 nodes are available: 1 node(s) had untolerated taint {x: 1}, 2 node(s) had untolerated taint {y: 2}."
-    )
-    assert World(nodes).place(pod()) == expected
+    assert World(nodes).place(pod()) == "0/3 nodes are available: 3 node(s) had untolerated taint(s)."
 
 
 def test_preferred_taints_are_counted_against_a_node() -> None:
