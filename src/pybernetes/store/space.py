@@ -21,8 +21,11 @@ from .types import NoSpace
 
 _log = logging.getLogger(__name__)
 
-RESERVE_BYTES = 16 << 20  # the WAL between two checkpoints, twice, and what a compaction rewrites
-RESERVE_SHARE = 16  # but of a small file system only one part of so many
+RESERVE_BYTES = (
+    16 << 20
+)  # what is in the WAL must find room in the file: only then the WAL begins anew and deletions have room in it
+SMALL_RESERVE_BYTES = 4 << 20  # for WALs of small file systems: two batches, and the largest object
+RESERVE_SHARE, SMALL_RESERVE_SHARE = 16, 4  # of the file system, at the most
 SMALL_CHANGE = 1024  # bytes that a change may add: a deletion timestamp, a condition, a lease's next holder
 RETRY_SECONDS = 1.0  # between attempts to have the reserve back
 
@@ -47,7 +50,9 @@ def is_full(error: BaseException) -> bool:
 
 
 class Reserve(Protocol):
-    """Room in halves."""
+    """Room in halves, `size` bytes in all (0: it is not known yet)."""
+
+    size: int
 
     def hold(self, level: Level) -> None:
         """Has as many halves as the level says. OSError where there is no room for them; what was held stays."""
@@ -55,6 +60,8 @@ class Reserve(Protocol):
 
 class NoReserve:
     """Of a store that has no file."""
+
+    size = RESERVE_BYTES
 
     def hold(self, level: Level) -> None:
         """Nothing to do."""
@@ -65,13 +72,14 @@ class FileReserve:
 
     def __init__(self, path: Path, size: int = 0) -> None:
         """`size` 0: what suits the file system."""
-        self._path, self._size = path, size
+        self._path, self.size = path, size
 
     def hold(self, level: Level) -> None:
         """See `Reserve`."""
         descriptor = files.open_private(self._path, os.O_RDWR | os.O_CREAT)
         try:
-            wanted = (self._size or _suitable(descriptor)) * level // Level.ALL
+            self.size = self.size or _suitable(descriptor)
+            wanted = self.size * level // Level.ALL
             have = os.fstat(descriptor).st_size
             if have > wanted:
                 os.ftruncate(descriptor, wanted)
@@ -87,7 +95,12 @@ class FileReserve:
 
 def _suitable(descriptor: int) -> int:
     system = os.fstatvfs(descriptor)
-    return min(RESERVE_BYTES, system.f_blocks * system.f_frsize // RESERVE_SHARE)
+    return suitable(system.f_blocks * system.f_frsize)
+
+
+def suitable(total: int) -> int:
+    """The size of a reserve on a file system of so many bytes."""
+    return min(RESERVE_BYTES, max(total // RESERVE_SHARE, min(SMALL_RESERVE_BYTES, total // SMALL_RESERVE_SHARE)))
 
 
 class Space:
@@ -98,6 +111,11 @@ class Space:
         self._where, self._reserve, self._clock = where, reserve, clock
         self.level = Level.ALL
         self._again = 0.0  # when the reserve is tried again
+
+    @property
+    def wal_bytes(self) -> int:
+        """What may be in the WAL before it is moved into the file."""
+        return self._reserve.size // 4
 
     def check(self, before: int | None, after: int) -> None:
         """NoSpace for a write that has to wait for better days."""

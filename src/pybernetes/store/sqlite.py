@@ -28,8 +28,9 @@ _log = logging.getLogger(__name__)
 
 IN_MEMORY = ":memory:"
 BATCH = 256  # requests in one commit: bounds the time that the first of them waits
-BATCH_PAGES = 4096  # and how long it makes the WAL
-CHECKPOINT_PAGES = 1000  # of 4 KiB, SQLite's own default
+CHECKPOINT_PAGES = (
+    1000  # of 4 KiB, that are in the WAL before it is moved into the file (SQLite's own default), and in one commit
+)
 MAKE_ROOM_SECONDS = 2.0  # between compactions of a store that is full: watches have told all that they forget
 WRITE_PAGES = 4  # that a small write touches: table, index, meta and the root above
 
@@ -77,6 +78,7 @@ class SQLiteStore:
         self._lock = -1  # descriptor; held from before the file is opened until after it is closed
         self._closed = False
         self._pages = 0  # in the WAL, about; the writer's
+        self._checkpoint_pages = CHECKPOINT_PAGES
         self._written = asyncio.Event()  # set, and replaced, after each commit that wrote: wakes watches
         self._room: asyncio.Task[None] | None = None  # of who makes room
         self._room_revision, self._room_time = 0, 0.0  # the newest one, and when, as it was last made
@@ -176,7 +178,7 @@ class SQLiteStore:
             except (sqlite3.Error, OSError) as error:
                 results = [StoreError(f"cannot open {self._path!r}: {error}")] * len(batch)
             self._loop.call_soon_threadsafe(self._answer, batch, results)
-            if db is not None:
+            if db is not None and self._pages >= self._checkpoint_pages:
                 self._checkpoint(db)
         if db is not None:
             db.close()  # which moves the WAL into the file, and both are whole
@@ -185,7 +187,7 @@ class SQLiteStore:
         """Waits for the first; [] at the end."""
         batch: Batch = []
         pages = 0
-        while len(batch) < BATCH and pages < BATCH_PAGES and not (batch and self._requests.empty()):
+        while len(batch) < BATCH and pages < self._checkpoint_pages and not (batch and self._requests.empty()):
             request = self._requests.get()
             if request is None:
                 if batch:
@@ -202,6 +204,7 @@ class SQLiteStore:
             sqlitefile.prepare(db, self._path, had_wal=False)
             return db
         self._space.begin()
+        self._checkpoint_pages = min(CHECKPOINT_PAGES, self._space.wal_bytes // 4096)
         had_wal = sqlitefile.has_wal(self._path)
         while True:
             db = sqlitefile.connect(self._path)
@@ -212,7 +215,6 @@ class SQLiteStore:
                 db.close()
                 if not is_full(error) or not self._space.release():
                     raise
-        self._pages = CHECKPOINT_PAGES
         self._checkpoint(db)
         return db
 
@@ -226,26 +228,29 @@ class SQLiteStore:
                 results = _transaction(db, batch)
             except sqlite3.Error as error:
                 full = is_full(error)
-                if full and self._space.release():
+                # Most room is made by a WAL that begins anew; for that its pages need room in the file.
+                if full and (self._space.release() or self._pages) and self._checkpoint(db):
                     continue
                 refusal = self._space.refusal() if full else StoreError(f"nothing was written: {error}")
                 return [refusal if request.pages else _alone(db, request) for request in batch]
             self._pages += sum(request.pages for request in batch) + db.total_changes - changes
             return results
 
-    def _checkpoint(self, db: sqlite3.Connection) -> None:
-        if self._pages < CHECKPOINT_PAGES or self._path == IN_MEMORY:
-            return
+    def _checkpoint(self, db: sqlite3.Connection) -> bool:
+        """Whether the WAL begins anew. Else it goes on where it is, and it is tried again."""
+        if self._path == IN_MEMORY:
+            return True
         self._pages = 0
         while True:
             try:
-                return sqlitefile.checkpoint(db)
+                sqlitefile.checkpoint(db)
+                return True
             except sqlite3.Error as error:
                 if not is_full(error) or not self._space.release():
                     _log.error(
                         "%s: the WAL cannot be moved into the file, it will be tried again: %s", self._path, error
                     )
-                    return
+                    return False
 
     def _answer(self, batch: Batch, results: Results) -> None:
         for request, result in zip(batch, results, strict=True):

@@ -117,6 +117,9 @@ def has_wal(path: str) -> bool:
 def prepare(db: sqlite3.Connection, path: str, had_wal: bool) -> None:
     """Makes the tables, or makes sure that they are sound and whole. StoreError; sqlite3.Error where it is locked or full."""
     db.execute("PRAGMA temp_store = MEMORY")  # what is needed to undo one request of many; no second disk to be full
+    db.execute(
+        "PRAGMA secure_delete = FAST"
+    )  # with ON, as some build it, what is deleted is written once more: there is no room for that
     try:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:

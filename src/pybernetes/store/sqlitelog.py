@@ -29,7 +29,8 @@ LAST_CHARACTER = "\U0010ffff"  # sorts after every continuation of a prefix
 COMPACTED_ROWS = (
     2000  # that one step of a compaction looks at: bounds how long writers wait for it, and how long the WAL gets
 )
-VACUUM_PAGES = 1024  # of 4 KiB, that one step gives back to the file system
+COMPACTED_BYTES = 1 << 20  # and of values, beyond which it takes no further one
+VACUUM_PAGES = 256  # of 4 KiB, that one step gives back to the file system
 
 
 class Check(Protocol):
@@ -138,12 +139,16 @@ def compact_some(db: sqlite3.Connection, after: int) -> int | None:
 
     Oldest first: a deletion goes when all that it deleted is gone, so that nothing comes back if the rest is never done.
     """
-    target = _compacted(db)
-    (last,) = db.execute(
-        "SELECT max(revision) FROM (SELECT revision FROM log WHERE revision > ? AND revision <= ?"
-        " ORDER BY revision LIMIT ?)",
+    target, last, size = _compacted(db), None, 0
+    rows = db.execute(
+        "SELECT revision, length(value) FROM log WHERE revision > ? AND revision <= ? ORDER BY revision LIMIT ?",
         (after, target, COMPACTED_ROWS),
-    ).fetchone()
+    )
+    for last, length in rows:  # noqa: B007 - the last one that is looked at
+        size += length or 0
+        if size > COMPACTED_BYTES:
+            break
+    rows.close()
     if last is None:
         return None
     db.execute(

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from pybernetes.aio.clock import VirtualClock
-from pybernetes.store import sqlite, sqlitefile
+from pybernetes.store import space, sqlite, sqlitefile
 from pybernetes.store.compaction import Compactor
-from pybernetes.store.space import SMALL_CHANGE, FileReserve, Level, Space, needed
+from pybernetes.store.space import SMALL_CHANGE, FileReserve, Level, Space, needed, suitable
 from pybernetes.store.sqlite import SQLiteStore
 from pybernetes.store.types import Event, NoSpace, Store
 
@@ -30,6 +30,8 @@ HALF = 40  # pages of the reserve
 
 class Disk:
     """Room in pages, as SQLite itself counts it, of which a reserve takes its part."""
+
+    size = 16 << 20
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, pages: int) -> None:
         self.pages, self._held, self._db = pages, 0, None
@@ -223,6 +225,11 @@ def test_the_compactor_needs_no_key_to_make_room(tmp_path: Path, disk: Disk) -> 
     play(tmp_path / "state.db", disk, scenario)
 
 
+@pytest.mark.parametrize(("total", "size"), [(8, 2), (20, 4), (64, 4), (128, 8), (1 << 20, 16)])
+def test_how_large_a_reserve_is(total: int, size: int) -> None:
+    assert suitable(total << 20) == size << 20
+
+
 @pytest.mark.parametrize("size", [1, 100_000])
 def test_the_reserve_is_a_file_of_its_owner_that_gets_smaller_and_whole_again(tmp_path: Path, size: int) -> None:
     path = tmp_path / "state.db-reserve"
@@ -233,49 +240,60 @@ def test_the_reserve_is_a_file_of_its_owner_that_gets_smaller_and_whole_again(tm
         assert path.stat().st_blocks * 512 >= expected
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MiB."""
+@pytest.fixture(params=[12, 24])
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of so many MiB."""
     if os.geteuid():
         pytest.skip("mounting a small file system needs root")
     folder = tmp_path / "disk"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, text=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "tmpfs", folder]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"no file system can be mounted: {done.stderr.strip()}")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
 
-def test_on_a_real_file_system(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path, other = small_disk / "state.db", small_disk / "other"
+@pytest.mark.parametrize("size", [4000, 100_000, 1_400_000])
+@pytest.mark.parametrize("stolen", [False, True], ids=["alone", "others take the rest"])
+def test_on_a_real_file_system(
+    small_disk: Path, size: int, stolen: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "MAKE_ROOM_SECONDS", 0.2)
+    monkeypatch.setattr(space, "RETRY_SECONDS", 0.1)
+    other = small_disk / "other"
 
     async def scenario() -> None:
-        store = await SQLiteStore.open(
-            str(path), Space("state.db", FileReserve(Path(f"{path}-reserve"), 8 << 20), asyncio.get_running_loop().time)
-        )
+        store = await SQLiteStore.open(str(small_disk / "state.db"))
         try:
             lease = await store.put("/leases/a", b"0")
-            assert await fill(store, size=100_000) > 20
-            lease = await store.put("/leases/a", b"1", lease.mod_revision)
-            other.write_bytes(b"x" * (1 << 20))
-            with pytest.raises(OSError):
-                other.write_bytes(b"x" * (24 << 20))  # now somebody else has the rest
-            assert (await store.list("/leases/")).items == [lease]
-            for n in range(20):
-                await store.delete(f"/big/{n}")
-            await store.compact(await store.revision())
-            other.unlink()
-            async with asyncio.timeout(10):
+            count = 0
+            with pytest.raises(NoSpace):
                 while True:
-                    try:
-                        await store.put("/new", b"x" * 100_000)
-                        break
-                    except NoSpace:
-                        await asyncio.sleep(0.1)
+                    await asyncio.gather(*(store.put(f"/big/{n:06}", b"x" * size) for n in range(count, count + 20)))
+                    count += 20
+            if stolen:
+                with pytest.raises(OSError), open(other, "wb", buffering=0) as file:
+                    while file.write(b"x" * 4096):
+                        pass
+            lease = await store.put("/leases/a", b"1", lease.mod_revision)
+            assert (await store.list("/leases/")).items == [lease]
+            items = (await store.list("/big/")).items
+            gone = items[: len(items) * 3 // 4 + 1]
+            for start in range(0, len(gone), 50):
+                await asyncio.gather(*(store.delete(item.key) for item in gone[start : start + 50]))
+            other.unlink(missing_ok=True)
+            while True:
+                try:
+                    await store.put("/new", b"x" * size)
+                    break
+                except NoSpace:
+                    await asyncio.sleep(0.1)
         finally:
             await store.close()
 
     with caplog.at_level(logging.WARNING):
-        asyncio.run(scenario())
+        asyncio.run(asyncio.wait_for(scenario(), 15))
     assert not any(record.exc_info for record in caplog.records)
+    assert not any("cannot be moved" in record.getMessage() for record in caplog.records)
