@@ -166,3 +166,28 @@ def test_pods_run_on_hollow_nodes() -> None:
         nodes = kubectl(cluster, "get", "nodes").splitlines()[1:]
         assert [line.split()[:2] for line in nodes] == [["hollow-0", "Ready"], ["hollow-1", "Ready"]]
         kubectl(cluster, "delete", "pod", "p", "--timeout=30s")
+
+
+def test_hollow_pods_are_placed_end_and_answer() -> None:
+    """A scheduler without any controller places them; what is asked of a pod, its node answers."""
+    with testing.cluster(hollow_nodes=2, scheduler=True) as cluster:
+        for name, spec, annotations in (
+            ("ends", {"restartPolicy": "Never", "initContainers": [{"name": "i", "image": "any"}]}, {}),
+            ("runs", {}, {"hollow.pybernetes.dev/logs": "said", "hollow.pybernetes.dev/exec-exit-code": "4"}),
+        ):
+            body = {"containers": [{"name": "c", "image": "any"}], **spec}
+            pod = {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": name, "annotations": annotations},
+                "spec": body,
+            }
+            kubectl(cluster, "create", "-f", "-", stdin=json.dumps(pod))
+        kubectl(cluster, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/ends", "--timeout=30s")
+        kubectl(cluster, "wait", "--for=condition=Ready", "pod/runs", "--timeout=30s")
+        assert kubectl(cluster, "logs", "runs") == "said\n"
+        assert kubectl(cluster, "logs", "ends", "-c", "c") == "hollow nodes run no containers\n"
+        with pytest.raises(AssertionError, match="command terminated with exit code 4"):
+            kubectl(cluster, "exec", "runs", "--", "true")
+        with pytest.raises(AssertionError, match="hollow nodes run no containers"):
+            kubectl(cluster, "attach", "runs")

@@ -15,6 +15,8 @@ from pybernetes.component.flags import Values
 from pybernetes.kubelet.options import CONFIGURATION, FLAGS, Settings, settings
 
 if TYPE_CHECKING:
+    import ssl
+
     from pybernetes.client.kubeconfig import Config
     from pybernetes.client.rest import RESTClient
     from pybernetes.kubelet.app import Kubelet
@@ -116,11 +118,53 @@ async def _run_hollow(chosen: Settings, client: RESTClient) -> None:
     informers = InformerFactory(client)
     name, count = chosen.options.hostname_override, chosen["hollow-nodes"]
     names = [name] if count == 1 else [f"{name}-{number}" for number in range(count)]
+    kubelets: list[Kubelet] = []
     async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
-        kubelets = hollow_kubelets(client, informers, names, max_pods=chosen.options.max_pods)
+        port = await _serve_hollow(chosen, client, kubelets, stack)
+        kubelets += hollow_kubelets(
+            client,
+            informers,
+            names,
+            max_pods=chosen.options.max_pods,
+            addresses=chosen.options.node_ip,
+            port=port,
+        )
         await _serve_health(chosen, kubelets, stack)
         group.create_task(informers.run())
         await run_all(kubelets)
+
+
+async def _serve_hollow(chosen: Settings, client: RESTClient, kubelets: list[Kubelet], stack: AsyncExitStack) -> int:
+    """One HTTPS port for all of them: --port, or a free one where that is taken, since their Nodes tell which. 0: none."""
+    from pybernetes.kubelet.server.hollow import HollowServer
+
+    if not chosen.options.port:
+        return 0
+    context = _serving_context(chosen)
+    server = HollowServer(kubelets, _guard(chosen, client), _now, _now())
+    try:
+        listening = await server.start(chosen["address"], chosen.options.port, context)
+    except OSError as error:
+        _log.warning("--port=%d: %s; any other port is as good", chosen.options.port, error.strerror or error)
+        listening = await server.start(chosen["address"], 0, context)
+    stack.push_async_callback(listening.stop, 0)
+    return listening.port
+
+
+def _serving_context(chosen: Settings) -> ssl.SSLContext:
+    """Of the HTTPS port, whose certificate is made where none is given. Failure."""
+    from pybernetes.kubelet.certificates import serving_files
+    from pybernetes.pki.contexts import ServerContext
+
+    options = chosen.options
+    certificate, key = Path(chosen["tls-cert-file"]), Path(chosen["tls-private-key-file"])
+    try:
+        if not chosen["tls-cert-file"]:
+            certificate, key = serving_files(_cert_dir(chosen), options.hostname_override, options.node_ip, _now())
+        authorities = [Path(chosen["client-ca-file"])] if chosen["client-ca-file"] else []
+        return ServerContext(certificate, key, authorities)
+    except OSError as error:  # ssl.SSLError is one
+        raise Failure(f"--port={options.port}: {error.strerror or error}") from error
 
 
 async def _run_docker(chosen: Settings, client: RESTClient) -> None:
@@ -210,23 +254,17 @@ async def _serve(
     chosen: Settings, client: RESTClient, kubelet: Kubelet, runtime: Runtime, stack: AsyncExitStack
 ) -> None:
     from pybernetes.component.metrics import Registry, process_metrics
-    from pybernetes.kubelet.certificates import serving_files
     from pybernetes.kubelet.configz import configz
     from pybernetes.kubelet.node.host import read_machine
     from pybernetes.kubelet.server.handlers import KubeletServer
-    from pybernetes.pki.contexts import ServerContext
 
     if not chosen.options.port:
         return
     options, now = chosen.options, datetime.now(UTC)
-    certificate, key = Path(chosen["tls-cert-file"]), Path(chosen["tls-private-key-file"])
+    context = _serving_context(chosen)
     registry = Registry()
     process_metrics(registry)
     try:
-        if not chosen["tls-cert-file"]:
-            certificate, key = serving_files(_cert_dir(chosen), options.hostname_override, options.node_ip, now)
-        authorities = [Path(chosen["client-ca-file"])] if chosen["client-ca-file"] else []
-        context = ServerContext(certificate, key, authorities)
         server = KubeletServer(
             kubelet,
             runtime,

@@ -28,7 +28,7 @@ FLAGS = (
         "scheduler",
         flags.boolean,
         False,
-        "Place pods on nodes; new nodes take none until the node-lifecycle-controller has seen that they are ready.",
+        "Place pods on nodes.",
     ),
     Flag("v", flags.integer, 0, "Verbosity of the log on stderr."),
 )

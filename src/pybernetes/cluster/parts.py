@@ -165,6 +165,11 @@ def hollow_kubelet(layout: Layout, settings: Settings) -> Part:
         (
             f"--kubeconfig={layout.kubeconfig('admin')}",
             "--runtime=hollow",
+            "--address=127.0.0.1",
+            "--node-ip=127.0.0.1",
+            f"--client-ca-file={layout.pki}/ca.crt",
+            f"--tls-cert-file={layout.pki}/kubelet.crt",
+            f"--tls-private-key-file={layout.pki}/kubelet.key",
             f"--hollow-nodes={settings.hollow_nodes}",
             f"--hostname-override={settings.node_name}",
             f"--healthz-port={settings.kubelet_health_port}",

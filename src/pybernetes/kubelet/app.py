@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +19,8 @@ from pybernetes.client.types import Client, Handler, Informer, Informers, Notifi
 
 from . import static
 from .cluster import APICluster
-from .hollow import HollowCgroups, HollowNetwork, HollowProber, HollowVolumes
-from .interfaces import Cgroups, PodNetwork, Prober, Runtime, Volumes
+from .hollow import HollowCgroups, HollowImages, HollowNetwork, HollowProber, HollowVolumes, as_scripted
+from .interfaces import Cgroups, Images, PodNetwork, Prober, Runtime, Volumes
 from .machine import admission, dns, stimuli
 from .machine import node as n
 from .machine.events import Event
@@ -30,7 +30,7 @@ from .node.keeper import NodeKeeper
 from .node.resources import ResourceKeeper
 from .options import KubeletOptions
 from .recorder import Recorder
-from .runtime.hollow import HollowRuntime
+from .runtime.hollow import HollowRuntime, container_ids
 from .runtime.images import ImagePuller
 from .runtime.types import Container, RuntimeFailure, Sandbox
 from .worker import Node, Parts, PodWorker
@@ -55,6 +55,7 @@ class Machinery:
     prober: Prober
     cgroups: Cgroups
     runtime_name: str
+    images: Images | None = None  # else the runtime's, with the pods' credentials
     on_host: bool = True  # False: memory, disk, files of this machine are not the node's, as with hollow ones
 
 
@@ -120,6 +121,10 @@ class Kubelet:
     # What the kubelet's ports tell.
 
     @property
+    def runtime(self) -> Runtime:
+        return self._runtime
+
+    @property
     def workers(self) -> Mapping[str, PodWorker]:
         """By uid; static pods are among them."""
         return self._workers
@@ -156,6 +161,7 @@ class Kubelet:
             taints=options.register_with_taints,
             pressure=self.pressure,
             pod_cidr=options.pod_cidr,
+            resolvable=self._machinery.on_host,
         )
 
     async def _facts(self) -> n.NodeFacts:
@@ -222,7 +228,7 @@ class Kubelet:
             machinery.network,
             machinery.volumes,
             machinery.prober,
-            ImagePuller(machinery.runtime, self._cluster.secret),
+            machinery.images or ImagePuller(machinery.runtime, self._cluster.secret),
             machinery.cgroups,
             self._cluster,
             self._clock,
@@ -472,16 +478,19 @@ def node_informer(informers: Informers, node_name: str) -> Informer[core.Node]:
 
 
 class _Shared(Generic[T]):
-    """One informer for what many nodes watch: each is told of its own. `key`: the name of an object's node."""
+    """One informer for what many nodes watch: each is told of its own, as `seen` shows it. `key`: the name of an object's node."""
 
-    def __init__(self, informer: Informer[T], key: Callable[[T], str]) -> None:
-        self._informer, self._key = informer, key
+    def __init__(self, informer: Informer[T], key: Callable[[T], str], seen: Callable[[T], T] | None = None) -> None:
+        self._informer, self._key, self._seen = informer, key, seen
         self._handlers: dict[str, list[Handler[T]]] = {}
         informer.add_index("node", lambda about: [key(about)])
         informer.add_handler(self._dispatch)
 
     def _dispatch(self, old: T | None, new: T | None) -> None:
-        for handler in self._handlers.get(self._key(present(old, new)), ()):
+        handlers = self._handlers.get(self._key(present(old, new)), ())
+        if self._seen is not None and handlers:
+            old, new = (None if about is None else self._seen(about) for about in (old, new))
+        for handler in handlers:
             handler(old, new)
 
     def of(self, name: str) -> _Share[T]:
@@ -490,7 +499,7 @@ class _Shared(Generic[T]):
     def add_handler(self, name: str, handler: Handler[T]) -> None:
         self._handlers.setdefault(name, []).append(handler)
         for about in self._informer.by_index("node", name):
-            handler(None, about)
+            handler(None, about if self._seen is None else self._seen(about))
 
     @property
     def synced(self) -> bool:
@@ -516,16 +525,21 @@ def hollow_machine(cpus: int = 32, memory_bytes: int = 256 << 30) -> n.Machine:
 
 
 def hollow_machinery(
-    pod_cidr: str = "10.244.0.0/14", network: PodNetwork | None = None, clock: Clock | None = None
+    pod_cidr: str = "10.244.0.0/14",
+    network: PodNetwork | None = None,
+    clock: Clock | None = None,
+    ids: Iterator[str] | None = None,
 ) -> Machinery:
-    """Parts without processes; nodes of one process share a network so that their pods' addresses differ."""
+    """Parts without processes; nodes of one process share network and ids, so that those of their pods and containers differ."""
+    clock = clock or RealClock()
     return Machinery(
-        HollowRuntime(whole_seconds(clock or RealClock())),
+        HollowRuntime(whole_seconds(clock), clock, ids),
         network or HollowNetwork(pod_cidr),
         HollowVolumes(),
         HollowProber(),
         HollowCgroups(),
         "hollow",
+        HollowImages(),
         on_host=False,
     )
 
@@ -539,19 +553,26 @@ def hollow_kubelets(
     pod_cidr: str = "10.244.0.0/14",
     max_pods: int = 110,
     clock: Clock | None = None,
+    addresses: Sequence[str] = ("127.0.0.1",),
+    port: int = 0,
 ) -> list[Kubelet]:
-    """Nodes without processes, to be run: one watch for all their pods. The caller runs the informers."""
-    pods = _Shared(informers.informer(core.Pod, field_selector="spec.nodeName!="), lambda pod: pod.spec.node_name)
+    """Nodes without processes, to be run: one watch for all their pods. The caller runs the informers.
+
+    `addresses` and `port`: where a HollowServer answers for them, 0 for none.
+    """
+    pods = _Shared(
+        informers.informer(core.Pod, field_selector="spec.nodeName!="), lambda pod: pod.spec.node_name, as_scripted
+    )
     nodes = _Shared(informers.informer(core.Node), lambda node: node.metadata.name)
-    network, shape = HollowNetwork(pod_cidr), machine or hollow_machine()
+    network, shape, ids = HollowNetwork(pod_cidr), machine or hollow_machine(), container_ids()
     return [
         Kubelet(
-            KubeletOptions(name, max_pods=max_pods, resolv_conf=""),
+            KubeletOptions(name, tuple(addresses), max_pods=max_pods, resolv_conf="", port=port),
             client,
             pods.of(name),
             nodes.of(name),
             None,
-            machinery=hollow_machinery(network=network, clock=clock),
+            machinery=hollow_machinery(network=network, clock=clock, ids=ids),
             machine=shape,
             clock=clock,
         )

@@ -208,7 +208,11 @@ class Prober(Protocol):
 
 
 class Images(Protocol):
-    """Pulls images, with the credentials that the pod has for them."""
+    """Looks for images and pulls them, with the credentials that the pod has for them."""
+
+    async def present(self, pod: core.Pod, image: str) -> Image | None:
+        """The image, where the node has it. RuntimeFailure where the runtime could not look."""
+        ...
 
     async def pull(self, pod: core.Pod, image: str) -> Image:
         """RuntimeFailure with the waiting reason where it is one of its own, such as InvalidImageName."""

@@ -262,7 +262,7 @@ class PodWorker:
             self.handle(stimuli.ImageFailed(name, error.reason, str(error)))
             return
         try:
-            image = await self._parts.runtime.image_status(spec.image)
+            image = await self._parts.images.present(self.machine.pod, spec.image)
         except RuntimeFailure as error:
             text = f'Failed to inspect image "{spec.image}": {error}'
             self.handle(stimuli.ImageFailed(name, "ImageInspectError", text))

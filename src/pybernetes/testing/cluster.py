@@ -21,6 +21,7 @@ from pybernetes.apiserver.authentication import keys
 from pybernetes.apiserver.authentication.options import AuthenticationOptions
 from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
 from pybernetes.apiserver.authentication.x509 import ClientCertificate
+from pybernetes.apiserver.endpoints.connect.kubelet import KubeletConfig
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.kubeconfig import Config
 from pybernetes.cluster.credentials import kubeconfig
@@ -31,6 +32,8 @@ from .certificates import Authority
 
 if TYPE_CHECKING:
     from pybernetes.client.rest import RESTClient
+    from pybernetes.kubelet.app import Kubelet
+    from pybernetes.wire.http import Server
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +77,7 @@ class TestCluster:
         self._clients: list[RESTClient] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._nodes: dict[str, asyncio.Task[None]] = {}
+        self._node_server: Server | None = None
 
     async def start(self, port: int = 0) -> RunningCluster:
         """Returns when it answers."""
@@ -90,6 +94,7 @@ class TestCluster:
                 anonymous=True,  # as upstream's default: RBAC lets them see health and version
             ),
             authorization_modes=("Node", "RBAC"),
+            kubelet=self._kubelet_client(),
             enable_admission_plugins=self._plugins(),
             clock=self._clock,
         )
@@ -111,8 +116,24 @@ class TestCluster:
         """The default ones; ServiceAccount only where a controller makes the accounts that it asks for."""
         from pybernetes.controllers import selected
 
-        accounts = any(entry.name == "serviceaccount-controller" for entry in selected(self._controllers))
-        return (*(DEFAULT if accounts else EMBEDDED), "NodeRestriction")
+        chosen = {entry.name for entry in selected(self._controllers)}
+        plugins = (*(DEFAULT if "serviceaccount-controller" in chosen else EMBEDDED), "NodeRestriction")
+        if "node-lifecycle-controller" in chosen:
+            return plugins
+        # Nobody would ever take the taint not-ready off new nodes, and no pod be placed on them.
+        return tuple(name for name in plugins if name != "TaintNodesByCondition")
+
+    def _kubelet_client(self) -> KubeletConfig:
+        """What the API server shows to the hollow nodes' port; their certificate is of the same authority."""
+        if not self._hollow_nodes:
+            return KubeletConfig()
+        authority, pair, trusted = self._authority, self._folder / "kubelet-client.pem", self._folder / "ca.crt"
+        client = authority.client("kube-apiserver-kubelet-client", [SYSTEM_PRIVILEGED_GROUP])
+        write(pair, client.key + client.certificate)
+        write(trusted, authority.pem)
+        return KubeletConfig(
+            address_types=("InternalIP",), certificate=str(pair), key=str(pair), authority=str(trusted)
+        )
 
     def client(self, user: str, groups: Sequence[str] = (SYSTEM_PRIVILEGED_GROUP,)) -> RESTClient:
         """A client of this process, without a socket; closed with the cluster."""
@@ -157,7 +178,9 @@ class TestCluster:
         client = self.client("system:hollow-nodes")
         informers = InformerFactory(client, self._clock)
         names = [f"hollow-{number}" for number in range(self._hollow_nodes)]
-        kubelets = hollow_kubelets(client, informers, names, clock=self._clock)
+        kubelets: list[Kubelet] = []
+        self._node_server = await self._serve_nodes(client, kubelets)
+        kubelets += hollow_kubelets(client, informers, names, clock=self._clock, port=self._node_server.port)
         self._nodes = {
             name: asyncio.ensure_future(kubelet.run()) for name, kubelet in zip(names, kubelets, strict=True)
         }
@@ -167,6 +190,18 @@ class TestCluster:
         async with asyncio.timeout(START_SECONDS):
             while len((await client.list(core_v1.Node)).items) < len(names):
                 await asyncio.sleep(0.01)
+
+    async def _serve_nodes(self, client: RESTClient, kubelets: Sequence[Kubelet]) -> Server:
+        """The port of all hollow nodes."""
+        from pybernetes.component.delegated import DelegatedGuard, certificate_user
+        from pybernetes.kubelet.server.hollow import HollowServer
+        from pybernetes.pki.contexts import ServerContext
+
+        serving = self._authority.serving(["localhost"], ["127.0.0.1"])
+        context = ServerContext(serving, authorities=[self._folder / "ca.crt"])
+        guard = DelegatedGuard(client, self._clock.monotonic, certificate_user(self._clock.now))
+        server = HollowServer(kubelets, guard, self._clock.now, self._clock.now())
+        return await server.start("127.0.0.1", 0, context)
 
     async def kill_node(self, name: str) -> None:
         """A hollow node ends as if its power had gone: nothing is said, its lease runs out. KeyError if there is none."""
@@ -192,6 +227,8 @@ class TestCluster:
             task.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._node_server is not None:
+            await self._node_server.stop(0)
         for client in self._clients:
             await client.close()
         await self._server.stop(0)

@@ -124,7 +124,7 @@ def test_what_others_write_beside_stays_and_what_they_write_over_is_put_right() 
         node = await api.get(core.Node, "n0")
         conditions = {c.type: c.reason for c in node.status.conditions}
         assert (conditions["Ready"], conditions["NetworkUnavailable"]) == ("KubeletReady", "RouteCreated")
-        assert [a.type for a in node.status.addresses] == ["InternalIP", "Hostname", "ExternalIP"]
+        assert [a.type for a in node.status.addresses] == ["InternalIP", "ExternalIP"]
         assert str(node.status.capacity["cpu"]) == "2"
         assert node.metadata.labels["theirs"] == node.metadata.annotations["theirs"] == "x"
 

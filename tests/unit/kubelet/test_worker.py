@@ -107,6 +107,9 @@ class Pulls:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
+    async def present(self, pod: core.Pod, image: str) -> Image | None:
+        return await self._runtime.image_status(image)
+
     async def pull(self, pod: core.Pod, image: str) -> Image:
         return await self._runtime.pull_image(image)
 

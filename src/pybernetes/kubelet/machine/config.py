@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from pybernetes.api import types
-from pybernetes.api.pods import ZERO, qos_class
+from pybernetes.api.pods import ZERO, is_sidecar, qos_class
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import CONFIG_FIRST_SEEN_ANNOTATION, CONFIG_SOURCE_ANNOTATION
@@ -413,5 +413,7 @@ def container_config(
         container.stdin,
         container.stdin_once,
         container.tty,
+        init=any(init.name == container.name for init in pod.spec.init_containers) and not is_sidecar(container),
+        restart_policy=container.restart_policy or pod.spec.restart_policy,
         log_path=f"{container.name}/{attempt}.log",
     )

@@ -66,6 +66,7 @@ class NodeFacts:
     problems: tuple[str, ...] = ()  # why the node is not ready
     pressure: tuple[str, ...] = ()  # MemoryPressure, DiskPressure, PIDPressure
     pod_cidr: str = ""  # --pod-cidr, where no controller gives one
+    resolvable: bool = True  # the name leads to the node
 
 
 def _ki(count: int) -> Quantity:
@@ -154,10 +155,9 @@ def node_status(facts: NodeFacts, present: core.NodeStatus, now: datetime) -> co
     That is their capacity, their conditions, addresses of other types (a cloud's ExternalIP) and all other fields.
     """
     machine = facts.machine
-    addresses = [
-        *(core.NodeAddress(type="InternalIP", address=ip) for ip in facts.addresses),
-        core.NodeAddress(type="Hostname", address=facts.name),
-    ]
+    addresses = [core.NodeAddress(type="InternalIP", address=ip) for ip in facts.addresses]
+    if facts.resolvable:
+        addresses.append(core.NodeAddress(type="Hostname", address=facts.name))
     own_types = {address.type for address in addresses}
     return msgspec.structs.replace(
         present,

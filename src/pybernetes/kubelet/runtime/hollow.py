@@ -4,35 +4,61 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pybernetes.aio.clock import RealClock
+from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.wire.duplex import Duplex
 from pybernetes.wire.remotecommand import CommandStreams
 
+from .hollowscript import NO_CONTAINERS, Script, ScriptError, script
 from .types import Container, ContainerConfig, ExecResult, Image, LogOptions, RuntimeFailure, Sandbox, SandboxConfig
+
+USER = "65532"  # what images run as by themselves, as distroless' nonroot: nothing is known of them that forbids runAsNonRoot
+CONFIG_ERROR = "CreateContainerConfigError"
+
+
+def image(name: str) -> Image:
+    """An image of any name, as it would be here."""
+    return Image(f"hollow://{name}", f"hollow://{name}", (name,), user=USER)
+
+
+def container_ids() -> Iterator[str]:
+    """Shared by the runtimes of one process, so that an id names one container."""
+    return (f"{number:064x}" for number in itertools.count(1))
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a container pretends; `ending` is what will end it."""
+
+    script: Script
+    ending: asyncio.Task[None] | None = None
 
 
 class HollowRuntime:
-    """Implements interfaces.Runtime: every image is present, every command runs until stopped, every exec succeeds."""
+    """Implements interfaces.Runtime: every image is present, every container does what its pod's annotations say (hollowscript)."""
 
-    def __init__(self, now: Callable[[], datetime] | None = None) -> None:
-        self._now = now or RealClock().now
-        self._ids = itertools.count(1)
+    def __init__(
+        self,
+        now: Callable[[], datetime] | None = None,
+        clock: Clock | None = None,
+        ids: Iterator[str] | None = None,
+    ) -> None:
+        self._clock: Clock = clock or RealClock()
+        self._now = now or self._clock.now
+        self._ids = ids or container_ids()
         self._changed: asyncio.Queue[str] = asyncio.Queue()
+        self._runs: dict[str, _Run] = {}
         self.sandboxes: dict[str, Sandbox] = {}
         self.containers: dict[str, Container] = {}
-
-    def _id(self) -> str:
-        return f"{next(self._ids):064x}"
 
     async def version(self) -> tuple[str, str]:
         return "hollow", "1.0.0"
 
     async def run_sandbox(self, config: SandboxConfig) -> Sandbox:
-        uid = self._id()
+        uid = next(self._ids)
         sandbox = Sandbox(uid, config.pod_name, config.namespace, config.uid, config.attempt, True, self._now())
         self.sandboxes[uid] = sandbox
         return sandbox
@@ -47,7 +73,13 @@ class HollowRuntime:
     async def create_container(self, sandbox_id: str, config: ContainerConfig, sandbox: SandboxConfig) -> str:
         if sandbox_id not in self.sandboxes:
             raise RuntimeFailure(f"sandbox {sandbox_id!r} not found")
-        uid = self._id()
+        ends = config.restart_policy in ("Never", "OnFailure")
+        try:
+            chosen = script(sandbox.annotations, config.name, init=config.init, ends=ends)
+        except ScriptError as error:
+            raise RuntimeFailure(str(error), CONFIG_ERROR) from error
+        uid = next(self._ids)
+        self._runs[uid] = _Run(chosen)
         self.containers[uid] = Container(
             uid,
             config.name,
@@ -62,6 +94,16 @@ class HollowRuntime:
 
     async def start_container(self, container_id: str) -> None:
         self.containers[container_id] = replace(self._get(container_id), state="running", started_at=self._now())
+        run = self._runs[container_id]
+        if run.script.exit_after == 0:
+            self.end(container_id, run.script.exit_code)
+        elif run.script.exit_after is not None:
+            run.ending = asyncio.ensure_future(self._end_later(container_id, run.script))
+
+    async def _end_later(self, container_id: str, chosen: Script) -> None:
+        await self._clock.sleep(chosen.exit_after or 0.0)
+        self._runs[container_id].ending = None
+        self.end(container_id, chosen.exit_code)
 
     async def stop_container(self, container_id: str, grace: float) -> None:
         if container_id in self.containers:
@@ -72,26 +114,31 @@ class HollowRuntime:
         container = self._get(container_id)
         if container.state != "running":
             return
+        self._forget_ending(container_id)
         ended = replace(container, state="exited", exit_code=exit_code, finished_at=self._now())
         self.containers[container_id] = ended
         self._changed.put_nowait(ended.pod_uid)
 
+    def _forget_ending(self, container_id: str) -> None:
+        run = self._runs.get(container_id)
+        if run is not None and run.ending is not None:
+            run.ending.cancel()
+            run.ending = None
+
     async def remove_container(self, container_id: str) -> None:
+        self._forget_ending(container_id)
+        self._runs.pop(container_id, None)
         self.containers.pop(container_id, None)
 
     async def list(self, pod_uid: str = "") -> tuple[Sequence[Sandbox], Sequence[Container]]:
         sandboxes = [s for s in self.sandboxes.values() if pod_uid in ("", s.uid)]
         return sandboxes, [c for c in self.containers.values() if pod_uid in ("", c.pod_uid)]
 
-    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> ExecResult:
-        self._get(container_id)
-        return ExecResult(0, b"")
+    async def image_status(self, image_name: str) -> Image | None:
+        return image(image_name)
 
-    async def image_status(self, image: str) -> Image | None:
-        return Image(f"hollow://{image}", f"hollow://{image}", (image,))
-
-    async def pull_image(self, image: str, auth: str = "") -> Image:
-        return Image(f"hollow://{image}", f"hollow://{image}", (image,))
+    async def pull_image(self, image_name: str, auth: str = "") -> Image:
+        return image(image_name)
 
     async def images(self) -> Sequence[Image]:
         return ()
@@ -105,10 +152,7 @@ class HollowRuntime:
     async def sandbox_pid(self, sandbox_id: str) -> int:
         raise RuntimeFailure("a hollow sandbox has no process")
 
-    async def port_forward(self, sandbox_id: str, port: int) -> Duplex:
-        raise ConnectionRefusedError("nothing listens in a hollow pod")
-
-    async def remove_image(self, image: str) -> None:
+    async def remove_image(self, image_name: str) -> None:
         pass
 
     async def image_ids_in_use(self) -> set[str]:
@@ -117,18 +161,49 @@ class HollowRuntime:
     async def image_root(self) -> str:
         raise RuntimeFailure("hollow images lie nowhere")
 
+    # What somebody asks of a container: only what the script answers.
+
+    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> ExecResult:
+        chosen = self._answers_commands(container_id)
+        return ExecResult(chosen.exec_exit_code, (chosen.exec_output or "").encode())
+
     async def exec(
         self, container_id: str, command: Sequence[str], streams: CommandStreams, *, stdin: bool, tty: bool
     ) -> int:
+        chosen = self._answers_commands(container_id)
+        if chosen.exec_output:
+            await streams.write_stdout(chosen.exec_output.encode())
+        return chosen.exec_exit_code
+
+    def _answers_commands(self, container_id: str) -> Script:
         self._get(container_id)
-        return 0
+        chosen = self._runs[container_id].script
+        if chosen.exec_output is None and not chosen.exec_exit_code:
+            raise RuntimeFailure(NO_CONTAINERS)
+        return chosen
 
     async def attach(self, container_id: str, streams: CommandStreams, *, stdin: bool, tty: bool) -> None:
         self._get(container_id)
+        raise RuntimeFailure(NO_CONTAINERS)
+
+    async def port_forward(self, sandbox_id: str, port: int) -> Duplex:
+        raise ConnectionRefusedError(NO_CONTAINERS)
 
     async def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
-        self._get(container_id)
-        yield b""
+        container = self._get(container_id)
+        chosen = self._runs[container_id].script
+        lines = (NO_CONTAINERS if chosen.logs is None else chosen.logs).splitlines()
+        begun = container.started_at or container.created_at or self._now()
+        if options.since is None or options.since <= begun:
+            stamp = f"{begun:%Y-%m-%dT%H:%M:%S.000000000Z} " if options.timestamps else ""
+            for line in lines if options.tail is None else lines[len(lines) - min(options.tail, len(lines)) :]:
+                yield f"{stamp}{line}\n".encode()
+        while options.follow and self._runs_on(container_id):
+            await self._clock.sleep(1.0)
+
+    def _runs_on(self, container_id: str) -> bool:
+        container = self.containers.get(container_id)
+        return container is not None and container.state == "running"
 
     async def changes(self) -> AsyncIterator[str]:
         yield ""
@@ -136,6 +211,9 @@ class HollowRuntime:
             yield await self._changed.get()
 
     async def close(self) -> None:
+        for container_id in self._runs:
+            self._forget_ending(container_id)
+        self._runs.clear()
         self.sandboxes.clear()
         self.containers.clear()
 

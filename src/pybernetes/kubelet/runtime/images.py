@@ -107,6 +107,9 @@ class ImagePuller:
     def __init__(self, runtime: ImageService, get_secret: GetSecret) -> None:
         self._runtime, self._get_secret = runtime, get_secret
 
+    async def present(self, pod: core.Pod, image: str) -> Image | None:
+        return await self._runtime.image_status(image)
+
     async def pull(self, pod: core.Pod, image: str) -> Image:
         """Tries each credential, none where there are none. RuntimeFailure with the waiting reason's message."""
         check_reference(image)

@@ -109,7 +109,8 @@ class ContainerConfig:
     stdin: bool = False
     stdin_once: bool = False
     tty: bool = False
-    init: bool = False
+    init: bool = False  # what follows waits until it has ended
+    restart_policy: str = ""  # for a runtime that decides itself when a run ends, as the hollow one
     target_id: str = ""  # a container whose processes this one sees
     log_path: str = ""  # NAME/ATTEMPT.log below the sandbox's log directory: the log, or a link to it
 

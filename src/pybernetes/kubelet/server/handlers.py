@@ -6,8 +6,9 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 from urllib.parse import parse_qs
 
 import msgspec
@@ -31,10 +32,10 @@ from pybernetes.wire.remotecommand import (
     failure_status,
 )
 
-from ..app import Kubelet
-from ..interfaces import RuntimeService
 from ..machine.containers import Slot
-from ..runtime.types import Container, LogOptions, RuntimeFailure
+from ..node.health import SyncLoopMonitor
+from ..options import KubeletOptions
+from ..runtime.types import Container, ExecResult, LogOptions, RuntimeFailure
 from ..worker import PodWorker
 from . import metrics, routes
 from .stats import Summary
@@ -45,6 +46,37 @@ JSON = [("Content-Type", "application/json")]
 PLAIN = [("Content-Type", "text/plain; charset=utf-8")]
 NO_UPGRADE = "Upgrade request required"
 RUN_SECONDS = 120.0
+
+
+class Served(Protocol):
+    """What the port tells of: a kubelet, or all hollow ones of a process together."""
+
+    @property
+    def options(self) -> KubeletOptions: ...
+
+    @property
+    def workers(self) -> Mapping[str, PodWorker]: ...
+
+    def worker(self, namespace: str, name: str) -> PodWorker | None: ...
+
+    @property
+    def sync_loop(self) -> SyncLoopMonitor: ...
+
+
+class Containers(Protocol):
+    """What is asked of a runtime here; see interfaces.RuntimeService."""
+
+    def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]: ...
+
+    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> ExecResult: ...
+
+    async def exec(
+        self, container_id: str, command: Sequence[str], streams: CommandStreams, *, stdin: bool, tty: bool
+    ) -> int: ...
+
+    async def attach(self, container_id: str, streams: CommandStreams, *, stdin: bool, tty: bool) -> None: ...
+
+    async def port_forward(self, sandbox_id: str, port: int) -> Duplex: ...
 
 
 class Refusal(Exception):
@@ -64,8 +96,8 @@ class KubeletServer:
 
     def __init__(
         self,
-        kubelet: Kubelet,
-        runtime: RuntimeService,
+        kubelet: Served,
+        runtime: Containers,
         *,
         memory: int,
         configz: bytes,
