@@ -121,7 +121,10 @@ ACCEPTS = ["application/json;as=Table", "*/*;q=x", ";", ",,", "application/json;
 
 
 async def failures() -> list[str]:
-    """Requests that were answered with a 5xx, but for strategic patches that make no sense: upstream says 500 to these, without a reason."""
+    """Requests that were answered with a 5xx, but for those to which upstream says 500 too, without a reason:
+
+    strategic patches that make no sense, resource versions that are none.
+    """
     failed: list[str] = []
     async with server() as client:
 
@@ -130,7 +133,8 @@ async def failures() -> list[str]:
         ) -> None:
             headers = [("Content-Type", media), ("Accept", accept)]
             answer = await client.request(method, target, headers, body, timeout=10)
-            expected = "strategic" in media and b'"reason"' not in answer.body
+            nonsense = "strategic" in media or b"strconv.ParseUint" in answer.body
+            expected = nonsense and b'"reason"' not in answer.body
             if answer.status >= 500 and not expected:
                 failed.append(f"{answer.status} {method} {target} {media} {body[:80]!r}: {answer.body[:200]!r}")
 

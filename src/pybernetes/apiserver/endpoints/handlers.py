@@ -21,6 +21,7 @@ from ..authentication.user import User
 from ..generic import typemeta
 from ..generic.cache import Lagging, TooOld
 from ..generic.options import DeleteOptions, ListOptions, WriteOptions
+from ..generic.paging import revision_read
 from ..generic.selection import selector_predicate
 from ..generic.store import GenericStore
 from ..generic.typemeta import Kind
@@ -247,6 +248,7 @@ class ResourceHandler:
 
     async def get(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
         form = self._single(negotiate.accepted(request, query))
+        await self.store.not_older(revision_read(query.get("resourceVersion", "")))
         if info.subresource == "scale":
             return answer(200, await scale.get(self.store, info), form)
         stored = await self.store.read(info.namespace, info.name)
@@ -447,6 +449,8 @@ class ResourceHandler:
         )
         headers = [("Content-Type", negotiate.JSON), ("Cache-Control", "no-cache, private")]
         frames = Frames(self.store, form, _include(query), predicate, prefix, self._now)
+        if options.send_initial_events:
+            await self.store.not_older(revision_read(options.resource_version))
         try:
             watcher, revision, initial = self.store.watch(options, predicate)
         except TooOld as error:

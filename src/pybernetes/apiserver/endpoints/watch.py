@@ -51,7 +51,9 @@ async def produce(
                 await writer.write(frames.bookmark(seen))
             return
         batch = await watcher.batch(min(end, bookmark_due) - now)
-        seen = cache.revision
+        if not initial:  # one may watch from a revision that is still to come
+            batch = [change for change in batch if change.revision > revision]
+        seen = max(revision, cache.revision)
         if frames.store.waits:
             await frames.store.ready([one for change in batch for one in frames.needed(change)])
         data = b"".join([frames.of(change) for change in batch])

@@ -9,12 +9,15 @@ import msgspec
 
 from pybernetes.api import errors, field
 from pybernetes.api.errors import StatusError
-from pybernetes.api.field import Path
+from pybernetes.api.field import Path, quote
 
 from .options import ListOptions
 
 NOW_REVISION = -1  # in a token: the rest as it is now, not as it was
 
+MAX_DIGITS = 1000  # leading zeros are allowed, but who would send so many?
+
+_DIGITS = re.compile(r"[0-9]+")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9_-]")
 _JSON_BEGINS = ("", *'{["-0123456789tfn')
 
@@ -29,14 +32,42 @@ class _Token(msgspec.Struct):
     start: str = ""
 
 
+class NotAVersion(Exception):
+    """A resource version that is none; the text is upstream's, which each verb answers in another way."""
+
+
+def parse_uint(text: str) -> int:
+    """A number below 2^64; ValueError in the words of Go's strconv.ParseUint."""
+    if not _DIGITS.fullmatch(text):
+        raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
+    number = int(text) if len(text) <= MAX_DIGITS else 1 << 64
+    if number >= 1 << 64:
+        raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
+    return number
+
+
+def parse_revision(text: str) -> int:
+    """The number of a resource version, 0 for none; NotAVersion (upstream: storage APIObjectVersioner)."""
+    try:
+        return parse_uint(text or "0")
+    except ValueError as error:
+        raise NotAVersion(str(field.invalid(Path("resourceVersion"), text, str(error)))) from None
+
+
 def revision_of(text: str) -> int:
-    """The number of a resource version, 0 for none; StatusError 400."""
-    if not text:
-        return 0
-    if not text.isdigit():
-        cause = field.invalid(Path("resourceVersion"), text, f'strconv.ParseUint: parsing "{text}": invalid syntax')
-        raise errors.bad_request(str(cause))
-    return int(text)
+    """As `parse_revision`, for lists; StatusError 400."""
+    try:
+        return parse_revision(text)
+    except NotAVersion as error:
+        raise errors.bad_request(f"invalid resource version: {error}") from None
+
+
+def revision_read(text: str) -> int:
+    """As `parse_revision`, for a single object and for watches; StatusError 500, as upstream makes no Status of it."""
+    try:
+        return parse_revision(text)
+    except NotAVersion as error:
+        raise errors.unclassified(str(error)) from None
 
 
 def token(revision: int, start: str) -> str:
@@ -103,7 +134,6 @@ def _decoded(continue_: str) -> tuple[int, str]:
 def too_large(wanted: int, current: int) -> StatusError:
     """504: the asked resource version is from the future."""
     refused = errors.timeout("", "", "", f"Too large resource version: {wanted}, current: {current}", retry_after=1)
-    refused.status["message"] = f"Too large resource version: {wanted}, current: {current}"
     refused.status["details"]["causes"] = [
         {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     ]

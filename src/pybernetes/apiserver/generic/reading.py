@@ -19,7 +19,7 @@ from ..schema import CompiledSchema, compiled
 from . import typemeta
 from .cache import Stored, WatchCache, Watcher
 from .options import ListOptions, ListResult
-from .paging import continued, expired, revision_of, token, too_large
+from .paging import continued, expired, revision_of, revision_read, token, too_large
 from .selection import Selection, selector_predicate
 from .typemeta import Kind
 
@@ -124,11 +124,11 @@ class ReadStore:
         predicate = selector_predicate(self.resource, options)
         prefix = f"{self.prefix}{namespace}/" if namespace else self.prefix
         revision, after = continued(options, prefix)
-        if not revision and options.resource_version_match == "Exact":
+        if not options.continue_ and self._exact(options):
             revision = revision_of(options.resource_version)
         if revision and revision < self.cache.resource(self.prefix).changed:
             return await self._list_at(prefix, revision, after, options, predicate)
-        await self._not_older(options)
+        await self.not_older(max(revision, revision_of(options.resource_version)))
         found = self.cache.resource(self.prefix).range(prefix, after)
         items = await self._selected(found, predicate)
         more = 0 < options.limit < len(items)
@@ -158,14 +158,19 @@ class ReadStore:
             result.items = [self.in_version(s) for s in result.items]
         return result
 
-    async def _not_older(self, options: ListOptions) -> None:
-        wanted = revision_of(options.resource_version)
-        if wanted > self.cache.revision:
+    @staticmethod
+    def _exact(options: ListOptions) -> bool:
+        """Whether the list is to be as of its resource version; so are pages for which nobody says otherwise."""
+        return options.resource_version_match == "Exact" or (not options.resource_version_match and options.limit > 0)
+
+    async def not_older(self, revision: int) -> None:
+        """Waits until what is read is no older; StatusError 504 where that takes too long."""
+        if revision > self.cache.revision:
             try:
                 async with self.cache.clock.timeout(READ_SECONDS):
-                    await self.cache.wait(wanted)
+                    await self.cache.wait(revision)
             except TimeoutError:
-                raise too_large(wanted, self.cache.revision) from None
+                raise too_large(revision, self.cache.revision) from None
 
     async def _list_at(
         self, prefix: str, revision: int, after: str, options: ListOptions, predicate: Selection | None
@@ -192,11 +197,9 @@ class ReadStore:
 
         Of the changes, those that cannot matter to the selection may be missing.
         """
-        revision = revision_of(options.resource_version)
+        revision = revision_read(options.resource_version)
         initial = not revision if options.send_initial_events is None else options.send_initial_events
         start = self.cache.revision if initial else revision
-        if start > self.cache.revision:
-            raise too_large(start, self.cache.revision)
         changes = self.cache.resource(self.prefix)
         trigger = selection.trigger if selection and not self.waits else None
         if selection is None or trigger is None:
