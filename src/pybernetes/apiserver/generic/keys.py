@@ -9,6 +9,17 @@ DEFAULT_PREFIX = "/registry"
 CORE = "core"  # a segment may not be empty
 
 
+# Where upstream's etcd has the objects of a resource, if not below its name.
+ELSEWHERE = {
+    ("", "endpoints"): "services/endpoints",
+    ("", "nodes"): "minions",
+    ("", "replicationcontrollers"): "controllers",
+    ("", "services"): "services/specs",
+    ("networking.k8s.io", "ingresses"): "ingress",
+}
+GROUPED = ("apiextensions.k8s.io", "apiregistration.k8s.io")  # built in, and yet kept below their group
+
+
 class Keys:
     """The keys of one API server; `prefix` is upstream's --etcd-prefix."""
 
@@ -24,6 +35,11 @@ class Keys:
         """What the key's resource begins with; "" where it is no object's key, as somebody else's in the same store."""
         end = key.find("/", key.find("/", len(self.root)) + 1)
         return key[: end + 1] if end > len(self.root) and key.startswith(self.root) else ""
+
+    def told(self, group: str, resource: str, custom: bool, rest: str) -> str:
+        """An object's key as upstream's messages have it; `rest`: [NAMESPACE/]NAME."""
+        own = f"{group}/{resource}" if custom or group in GROUPED else ELSEWHERE.get((group, resource), resource)
+        return f"{self.root}{own}/{rest}"
 
     def named(self, prefix: str) -> tuple[str, str]:
         """(group, resource) of what `resource` gave."""

@@ -206,6 +206,8 @@ class GenericStore(ReadStore):
         strategy.set_namespace(self.resource, metadata, namespace)
         exists = self.key(namespace, name) in self.cache.resource(self.prefix).items
         if not exists and resource.allow_create_on_update and not subresource:
+            told = self.told_key(namespace, name)
+            strategy.require(resource, name, told, "UID", "", metadata.get("uid") or "")
             metadata.pop("resourceVersion", None)
             await self._may_create(namespace, name, options)
             return await self.create(obj, namespace, options), True
@@ -301,6 +303,11 @@ class GenericStore(ReadStore):
         await self._may_create(namespace, name, options)
         return await self.create(obj, namespace, options), True
 
+    def told_key(self, namespace: str, name: str) -> str:
+        """Where an object is kept, as messages have it."""
+        resource, rest = self.resource, self.key(namespace, name)[len(self.prefix) :]
+        return self.cache.keys.told(resource.group, resource.name, resource.custom, rest)
+
     async def _may_create(self, namespace: str, name: str, options: WriteOptions) -> None:
         if self._authorize_create is not None and options.admission:
             await self._authorize_create(options.user, self.resource, namespace, name)
@@ -329,7 +336,8 @@ class GenericStore(ReadStore):
                 await self.ready([stored])
             old = self.in_version(stored).copy()
             self.resource.default(old)
-            strategy.require_uid(self.resource, old, uid)
+            told = self.told_key(namespace, name)
+            strategy.require(self.resource, name, told, "UID", old["metadata"]["uid"], uid)
             new = await mutate(old)
             conditional = not patching and bool(new["metadata"].get("resourceVersion"))
             try:

@@ -14,8 +14,11 @@ from pybernetes.api.jsoncopy import json_copy
 
 from ..resource import Errors, Object, Resource
 from . import patching
+from .paging import parse_uint
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 
 
 def no_creation(resource: Resource) -> StatusError:
@@ -33,9 +36,7 @@ def set_namespace(resource: Resource, metadata: Object, namespace: str) -> None:
         return
     given = metadata.get("namespace") or namespace
     if given != namespace:
-        raise errors.bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+        raise errors.bad_request(OTHER_NAMESPACE)
     metadata["namespace"] = namespace
 
 
@@ -64,31 +65,29 @@ def checks(resource: Resource, subresource: str) -> Callable[[Object, Object], E
     return resource.parts[subresource].validate if subresource in resource.parts else resource.validate_update
 
 
-def require_uid(resource: Resource, old: Object, uid: str) -> None:
-    """StatusError 409 where the object that is there is not the one that a PUT means; "" means any."""
-    metadata = old["metadata"]
-    if uid and uid != metadata["uid"]:
-        text = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
-        raise errors.conflict(resource.group, resource.name, metadata["name"], text)
+def require(resource: Resource, name: str, key: str, what: str, present: str, given: str) -> None:
+    """StatusError 409 where the object at `key` is not the one that is meant by its "UID" or "ResourceVersion"; "" means any.
+
+    The text is that of upstream's storage (apiserver/pkg/storage/{interfaces,errors}.go).
+    """
+    if given and given != present:
+        why = f"Precondition failed: {what} in precondition: {given}, {what} in object meta: {present}"
+        text = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
+        raise errors.conflict(resource.group, resource.name, name, text)
 
 
 def preconditions(resource: Resource, old: Object, new: Object) -> None:
-    """Of the resource version that the new object carries. StatusError 409, 422."""
+    """Of the resource version that the new object carries. StatusError 409, 422; 500 for one that is none."""
     metadata, was = new["metadata"], old["metadata"]
     version = metadata.get("resourceVersion", "")
-    if version and version != "0" and version != was["resourceVersion"]:
-        if not version.isdigit():
-            cause = field.invalid(
-                Path("metadata") / "resourceVersion",
-                version,
-                f'strconv.ParseUint: parsing "{version}": invalid syntax',
-            )
-            raise errors.invalid(resource.invalid_group, resource.kind, was["name"], [cause])
+    try:
+        revision = parse_uint(version or "0")
+    except ValueError as error:  # of which upstream makes no Status
+        raise errors.unclassified(str(error)) from None
+    if revision and version != was["resourceVersion"]:
         raise errors.conflict(resource.group, resource.name, was["name"], MODIFIED)
-    if not version and not resource.allow_unconditional_update:
-        cause = field.FieldError(
-            "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update"
-        )
+    if not revision and not resource.allow_unconditional_update:
+        cause = field.invalid(Path("metadata") / "resourceVersion", 0, "must be specified for an update")
         raise errors.invalid(resource.invalid_group, resource.name, was["name"], [cause])
 
 

@@ -164,6 +164,7 @@ RESOURCE = Resource(
     generation=False,
     default=default,
     prepare_create=prepare_create,
+    allow_create_on_update=True,
     validate=validate,
     validate_update=validate_update,
 )

@@ -214,6 +214,7 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=keep_spec,
+    allow_create_on_update=True,
     validate=servicerules.validate,
     validate_update=servicerules.validate_update,
     warnings=warnings,

@@ -49,6 +49,7 @@ RESOURCE = Resource(
     schema="io.k8s.api.node.v1.RuntimeClass",
     namespaced=False,
     generation=False,
+    allow_create_on_update=True,
     validate=validate,
     validate_update=validate_update,
     allow_unconditional_update=False,

@@ -41,6 +41,7 @@ RESOURCE = Resource(
     namespaced=False,
     name_check="path",
     generation=False,
+    allow_create_on_update=True,
     validate=validate,
     validate_update=validate_update,
 )

@@ -25,6 +25,7 @@ RESOURCE = Resource(
     meta_again=1,
     name_check="path",
     generation=False,
+    allow_create_on_update=True,
     validate=validate,
     validate_update=validate_update,
 )

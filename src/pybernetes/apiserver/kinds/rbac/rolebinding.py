@@ -28,6 +28,7 @@ RESOURCE = Resource(
     name_check="path",
     generation=False,
     default=default_binding,
+    allow_create_on_update=True,
     validate=validate,
     validate_update=validate_update,
     columns=COLUMNS,
