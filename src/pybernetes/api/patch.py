@@ -57,7 +57,8 @@ def go_value(value: Any) -> str:
 _GO_TYPES = ((bool, "bool"), (str, "string"), (int, "int64"), (float, "float64"), (list, "[]interface {}"))
 
 
-def _go_type(value: Any) -> str:
+def go_type(value: Any) -> str:
+    """The type that Go prints with %T for a JSON value that is read without a schema."""
     return next((name for kind, name in _GO_TYPES if isinstance(value, kind)), "map[string]interface {}")
 
 
@@ -543,7 +544,7 @@ def _is_list_directive(key: str) -> bool:
 
 def _require_list(value: Any, path: str, op: str) -> list[Any]:
     if not isinstance(value, list):
-        text = f"expected a []interface {{}}, but received a {_go_type(value)}"
+        text = f"expected a []interface {{}}, but received a {go_type(value)}"
         raise PatchError("a list is expected", path=path, op=op, text=text)
     return value
 

@@ -13,6 +13,7 @@ from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
 
 from ..conversion import Conversions
+from ..generic.scaled import accessor_error
 from ..resource import Errors, Object, Resource, ScalePaths
 from . import columns, conversion, jsonpath, listtypes, objectmeta, structural
 from .conditions import is_true
@@ -161,9 +162,9 @@ class _Checks:
         schema = self._schema
         errors = schema.rules.check(obj, "", old)
         if self._scale is not None:
-            errors += _replicas(obj, self._scale["specReplicasPath"]) + _replicas(
-                obj, self._scale["statusReplicasPath"]
-            )
+            errors += _replicas(obj, self._scale["specReplicasPath"])
+            errors += _replicas(obj, self._scale["statusReplicasPath"])
+            errors += _label_selector(obj, self._scale.get("labelSelectorPath") or "")
         for name, value in obj.items():
             below = schema.structural.properties.get(name)
             if below is not None and (below.embeds or below.lists) and (old is MISSING or old.get(name) != value):
@@ -179,13 +180,22 @@ class _Checks:
 
 
 def _replicas(obj: Object, path: str) -> list[FieldError]:
-    value, at = _dig(obj, jsonpath.simple(path)), Path(path.removeprefix("."))
+    parts, at = jsonpath.simple(path), Path(path)  # with its leading dot, as upstream says it
+    value = _dig(obj, parts)
     if value is None:
         return []
     if type(value) is not int:
-        return [field.invalid(at, value, "should be an integer")]
+        return [field.invalid(at, 0, accessor_error(parts, value, "int64"))]
     if value < 0:
         return [field.invalid(at, value, "should be a non-negative integer")]
     if value > MAX_REPLICAS:
         return [field.invalid(at, value, f"should be less than or equal to {MAX_REPLICAS}")]
     return []
+
+
+def _label_selector(obj: Object, path: str) -> list[FieldError]:
+    parts = jsonpath.simple(path)
+    value = _dig(obj, parts) if parts else None
+    if value is None or isinstance(value, str):
+        return []
+    return [field.invalid(Path(path), "", accessor_error(parts, value, "string"))]

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from pybernetes.api import errors
+from pybernetes.api import errors, field
 from pybernetes.api.errors import StatusError
-from pybernetes.api.field import FieldError
+from pybernetes.api.field import Path
 from pybernetes.api.mediatypes import PatchKind
 from pybernetes.wire.http import Request
 
-from ..generic import patching, scaled
+from ..generic import patching, scaled, strategy
 from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..generic.typemeta import Kind
-from ..resource import Object
+from ..resource import Object, Resource
 from ..schema import CompiledSchema, compiled_type, read_json
 from ..types import RequestInfo
 from . import negotiate
@@ -40,8 +40,10 @@ async def update(store: GenericStore, info: RequestInfo, request: Request, optio
     """PUT of a Scale."""
     body = negotiate.json_body(request, SCALE.kind)
     negotiate.require_kind(SCALE, read_json(body, SCALE.kind), request.body)
-    wanted, _ = _schema().decode(body)
-    return await _changed(store, info, lambda old: wanted, options, (wanted.get("metadata") or {}).get("uid", ""))
+    asked, warnings = _schema().decode(body, options.validation)
+    options.warnings.extend(warnings)
+    check_name(asked, info)
+    return await _changed(store, info, lambda old: asked, options, (asked.get("metadata") or {}).get("uid", ""))
 
 
 async def patch(store: GenericStore, info: RequestInfo, kind: PatchKind, body: Any, options: WriteOptions) -> Object:
@@ -51,11 +53,39 @@ async def patch(store: GenericStore, info: RequestInfo, kind: PatchKind, body: A
         made = patching.patched(kind, old, body, _schema(), options.validation)
         made = patching.of_kind(kind, SCALE, made, info.name)
         try:
-            return _schema().normalize(made, whole_floats=kind == "strategic")[0]
+            asked, warnings = _schema().normalize(made, options.validation, whole_floats=kind == "strategic")
         except StatusError as error:
             raise patching.invalid(made, error) from None
+        options.warnings.extend(warnings)
+        check_name(asked, info)
+        return asked
 
     return await _changed(store, info, patched, options)
+
+
+def check_name(asked: Object, info: RequestInfo) -> None:
+    """StatusError 400 where a Scale is another object's than the one on the URL (upstream: handlers/rest.go checkName)."""
+    metadata = asked.get("metadata") or {}
+    name, namespace = metadata.get("name") or "", metadata.get("namespace") or ""
+    if namespace and namespace != info.namespace:
+        raise errors.bad_request(strategy.OTHER_NAMESPACE)
+    if not name:
+        raise patching.unnamed(info.name)
+    if name != info.name:
+        raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({info.name})")
+
+
+def replicas_of(resource: Resource, asked: Object, name: str) -> int:
+    """The number that a Scale asks for; StatusError 400, 422. Of a custom resource's its own checks say what it may be."""
+    replicas = int((asked.get("spec") or {}).get("replicas") or 0)
+    if resource.custom:
+        if replicas == scaled.UNSET:
+            raise errors.bad_request(f'the spec replicas field "{scaled.replicas_path(resource)}" cannot be empty')
+        return replicas
+    if replicas < 0:
+        problem = field.invalid(Path("spec") / "replicas", replicas, "must be greater than or equal to 0")
+        raise errors.invalid("autoscaling", "Scale", name, [problem])
+    return replicas
 
 
 def _schema() -> CompiledSchema:
@@ -68,25 +98,14 @@ async def _changed(
     resource = store.resource
 
     async def mutate(old: Object) -> Object:
-        wanted = make(scaled.of(resource, old))
-        replicas = wanted["spec"].get("replicas", 0)
-        if replicas < 0:
-            problem = FieldError(
-                "FieldValueInvalid", "spec.replicas", f"Invalid value: {replicas}: must be greater than or equal to 0"
-            )
-            raise errors.invalid("autoscaling", "Scale", info.name, [problem])
-        metadata = wanted.get("metadata") or {}
-        if metadata.get("name", info.name) != info.name:
-            given = metadata["name"]
-            raise errors.bad_request(
-                f"the name of the object ({given}) does not match the name on the URL ({info.name})"
-            )
+        asked = make(scaled.of(resource, old, scaled.UNSET))
         new: Object = copy.deepcopy(old)
-        scaled.set_replicas(resource, new, replicas)
-        if metadata.get("resourceVersion"):
-            new["metadata"]["resourceVersion"] = metadata["resourceVersion"]
+        scaled.set_replicas(resource, new, replicas_of(resource, asked, info.name))
+        version = (asked.get("metadata") or {}).get("resourceVersion")
+        if version:
+            new["metadata"]["resourceVersion"] = version
         return new
 
     options = replace(options, managed_subresource="scale")
-    made = await store.change(info.namespace, info.name, mutate, options, patching=True, uid=uid)
-    return scaled.of(resource, made)
+    written = await store.change(info.namespace, info.name, mutate, options, patching=True, uid=uid)
+    return scaled.of(resource, written)
