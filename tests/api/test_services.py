@@ -38,6 +38,15 @@ class Client:
         answer = await self._http.request(method, path, [("Content-Type", media)], data, timeout=10)
         return answer.status, json.loads(answer.body)
 
+    async def raw(self, method: str, path: str, body: Any, accept: str = "application/json") -> tuple[int, Any]:
+        """As `send`, with a header Accept, and of an answer that is no JSON its text."""
+        headers = [("Content-Type", "application/json"), ("Accept", accept)]
+        answer = await self._http.request(method, path, headers, json.dumps(body).encode(), timeout=10)
+        try:
+            return answer.status, json.loads(answer.body)
+        except ValueError:
+            return answer.status, answer.body.decode()
+
     async def text(self, path: str) -> str:
         return (await self._http.request("GET", path, timeout=10)).body.decode()
 

@@ -16,12 +16,13 @@ from pybernetes.wire.http import Request, Response
 from ..authentication.user import User
 from ..generic.options import DeleteOptions, WriteOptions
 from ..generic.store import GenericStore
+from ..generic.typemeta import Kind
 from ..resource import Object
 from ..schema import compiled_type
 from ..types import RequestInfo
-from . import negotiate
-from .handlers import answer, write_options
+from .posted import read_as
 
+KIND = Kind("policy", "v1", "Eviction")
 MAX_DISRUPTED = 2000  # pods in a budget's list: more means that its controller does not keep up
 RETRY_SECONDS = 10
 REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."
@@ -144,17 +145,14 @@ class Eviction:
 
     async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         """201 with a Status; 429 where a budget does not allow it."""
-        form = negotiate.accepted(request, query)
-        written = write_options(query, user, request)
-        schema = compiled_type("io.k8s.api.policy.v1.Eviction", "policy/v1", "Eviction")
-        asked, warnings = schema.decode(negotiate.json_body(request, "Eviction"), written.validation)
-        if (asked.get("metadata") or {}).get("name", "") != info.name:
+        schema = compiled_type("io.k8s.api.policy.v1.Eviction", KIND.api_version, KIND.kind)
+        posted = read_as(request, info, query, user, KIND, schema)
+        asked, dry_run = posted.body, posted.options.dry_run
+        if asked["metadata"].get("name", "") != info.name:
             raise errors.bad_request("name in URL does not match name in Eviction object")
-        await self._pods.admit_creation(user, "eviction", info.namespace, info.name, asked, written.dry_run)
-        options = delete_options(asked.get("deleteOptions") or {}, written.dry_run, user)
-        await self._evict(info.namespace, info.name, options)
-        body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
-        return answer(201, body, form, warnings)
+        await self._pods.admit_creation(user, "eviction", info.namespace, info.name, asked, dry_run)
+        await self._evict(info.namespace, info.name, delete_options(asked.get("deleteOptions") or {}, dry_run, user))
+        return posted.done()
 
     async def _evict(self, namespace: str, name: str, options: DeleteOptions) -> None:
         pod = self._pods.get(namespace, name).obj

@@ -35,8 +35,8 @@ def _parts(clause: str) -> tuple[str, dict[str, str]]:
     return media.lower(), dict(p.partition("=")[::2] for p in parameters)
 
 
-def accepted(request: Request, query: dict[str, str], stream: bool = False) -> Accepted:
-    """The first clause of Accept that can be given; StatusError 406."""
+def accepted(request: Request, query: dict[str, str], stream: bool = False, tables: bool = True) -> Accepted:
+    """The first clause of Accept that can be given; StatusError 406. `tables`: there are tables of what is asked for."""
     header = ",".join(request.header_values("accept")) or JSON
     pretty = _pretty(request, query)
     for clause in header.split(","):
@@ -49,6 +49,8 @@ def accepted(request: Request, query: dict[str, str], stream: bool = False) -> A
         if kind and (
             kind not in KINDS or parameters.get("g") != "meta.k8s.io" or parameters.get("v") not in ("v1", "v1beta1")
         ):
+            continue
+        if kind == "Table" and not tables:
             continue
         return Accepted(media, kind, parameters.get("v", "v1"), pretty)
     only = (JSON, "application/vnd.kubernetes.protobuf;stream=watch") if stream else SUPPORTED

@@ -17,10 +17,8 @@ from ..authorization.modes import Authorizers
 from ..authorization.node import identity
 from ..kinds import authentication, authorization
 from ..resource import Object, Resource
-from ..schema import compiled
 from ..types import RequestInfo
-from . import negotiate
-from .handlers import answer
+from .posted import Posted, read
 from .routes import Special, not_allowed
 
 EVERYTHING = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
@@ -101,8 +99,8 @@ class Reviews:
 
     async def token_review(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         """Whose a token is."""
-        review = _decoded(request, authentication.tokenreview.RESOURCE)
-        spec = review.get("spec") or {}
+        posted = read(request, info, query, user, authentication.tokenreview.RESOURCE)
+        spec = _checked(posted.body, authentication.tokenreview.RESOURCE).get("spec") or {}
         token, audiences = spec.get("token", ""), tuple(spec.get("audiences") or ())
         if not token:
             raise errors.bad_request("token is required for TokenReview in authentication")
@@ -115,7 +113,7 @@ class Reviews:
                 status["audiences"] = granted
         except TokenError as error:
             status = {"user": {}, "error": str(error)}
-        return _answered(request, query, {**review, "status": status})
+        return _answered(posted, status=status)
 
     def _granted(self, token: str, audiences: Sequence[str]) -> list[str]:
         """The audiences that the token and the one who asks agree on."""
@@ -129,24 +127,26 @@ class Reviews:
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
     ) -> Response:
         """Who asks."""
-        review = _decoded(request, authentication.selfsubjectreview.RESOURCE)
-        return _answered(request, query, {**review, "status": {"userInfo": user_info(user)}})
+        posted = read(request, info, query, user, authentication.selfsubjectreview.RESOURCE)
+        _checked(posted.body, authentication.selfsubjectreview.RESOURCE)
+        return _answered(posted, status={"userInfo": user_info(user)})
 
-    async def _access(self, user: User, review: Object) -> Object:
-        decision = await self._authorizers.authorize(user, attributes(review["spec"]))
+    async def _access(self, user: User, spec: Object) -> Object:
+        decision = await self._authorizers.authorize(user, attributes(spec))
         status: Object = {"allowed": decision.allowed}
         if decision.denied:
             status["denied"] = True
         if decision.reason:
             status["reason"] = decision.reason
-        return {**review, "status": status}
+        return status
 
     async def subject_access_review(
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
     ) -> Response:
         """Whether somebody may."""
-        review = _decoded(request, authorization.subjectaccessreview.RESOURCE)
-        return _answered(request, query, await self._access(asked_user(review["spec"]), review))
+        posted = read(request, info, query, user, authorization.subjectaccessreview.RESOURCE)
+        spec = _checked(posted.body, authorization.subjectaccessreview.RESOURCE)["spec"]
+        return _answered(posted, status=await self._access(asked_user(spec), spec))
 
     async def local_subject_access_review(
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
@@ -154,25 +154,29 @@ class Reviews:
         """Whether somebody may, in one namespace."""
         if not info.namespace:
             raise not_allowed()
-        review = _decoded(request, authorization.localsubjectaccessreview.RESOURCE, info.namespace)
-        return _answered(request, query, await self._access(asked_user(review["spec"]), review))
+        posted = read(request, info, query, user, authorization.localsubjectaccessreview.RESOURCE)
+        spec = _checked(posted.body, authorization.localsubjectaccessreview.RESOURCE)["spec"]
+        return _answered(posted, status=await self._access(asked_user(spec), spec))
 
     async def self_subject_access_review(
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
     ) -> Response:
         """Whether who asks may."""
-        review = _decoded(request, authorization.selfsubjectaccessreview.RESOURCE)
-        return _answered(request, query, await self._access(user, review))
+        posted = read(request, info, query, user, authorization.selfsubjectaccessreview.RESOURCE)
+        spec = _checked(posted.body, authorization.selfsubjectaccessreview.RESOURCE)["spec"]
+        return _answered(posted, status=await self._access(user, spec))
 
     async def self_subject_rules_review(
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
     ) -> Response:
         """All that who asks may in a namespace."""
-        review = _decoded(request, authorization.selfsubjectrulesreview.RESOURCE)
-        namespace = (review.get("spec") or {}).get("namespace", "")
+        posted = read(request, info, query, user, authorization.selfsubjectrulesreview.RESOURCE)
+        namespace = (_checked(posted.body, authorization.selfsubjectrulesreview.RESOURCE).get("spec") or {}).get(
+            "namespace", ""
+        )
         if not namespace:
             raise errors.bad_request("no namespace on request")
-        return _answered(request, query, {**review, "spec": {}, "status": self._rules(user, namespace)})
+        return _answered(posted, spec={}, status=self._rules(user, namespace))
 
     def _rules(self, user: User, namespace: str) -> Object:
         authorizers = self._authorizers
@@ -197,22 +201,15 @@ class Reviews:
         return status
 
 
-def _decoded(request: Request, resource: Resource, namespace: str = "") -> Object:
-    review, _ = compiled(resource).decode(negotiate.json_body(request, resource.kind))
-    review = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}, **review}
-    if namespace:
-        given = (review["metadata"] or {}).get("namespace") or namespace
-        if given != namespace:
-            raise errors.bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
-        review["metadata"] = {**(review["metadata"] or {}), "namespace": namespace}
-    found = resource.validate(review)
-    if found:
-        raise errors.invalid(resource.group, "", "", found)
+def _checked(review: Object, resource: Resource) -> Object:
+    """StatusError 422 for a question that cannot be answered."""
+    problems = resource.validate(review)
+    if problems:
+        raise errors.invalid(resource.group, "", "", problems)
     return review
 
 
-def _answered(request: Request, query: dict[str, str], review: Object) -> Response:
-    review["metadata"] = {**(review.get("metadata") or {}), "creationTimestamp": None}
-    return answer(201, review, negotiate.accepted(request, query))
+def _answered(posted: Posted, **more: Any) -> Response:
+    review = {**posted.body, **more}
+    review["metadata"] = {**review["metadata"], "creationTimestamp": None}
+    return posted.created(review)

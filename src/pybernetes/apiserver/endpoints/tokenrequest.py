@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from pybernetes.api import errors, times
+from pybernetes.api import errors, field, times
+from pybernetes.api.field import Path
 from pybernetes.wire.http import Request, Response
 
 from ..authentication.serviceaccount import (
@@ -23,10 +24,8 @@ from ..authentication.user import User
 from ..kinds.authentication import tokenrequest as kind
 from ..kinds.core.serviceaccount import RESOURCE as ACCOUNTS
 from ..resource import Object
-from ..schema import compiled
 from ..types import Attributes, Reader, RequestInfo
-from . import negotiate
-from .handlers import answer
+from .posted import read
 
 # What admission says of a token that is asked for.
 Admit = Callable[[Attributes], Awaitable[None]]
@@ -42,18 +41,26 @@ async def create(
     query: dict[str, str],
     user: User,
 ) -> Response:
-    """201 with the token in its status."""
-    form = negotiate.accepted(request, query)
-    asked, _ = compiled(kind.RESOURCE).decode(negotiate.json_body(request, kind.RESOURCE.kind))
+    """201 with the token in its status; a dry run gets one as well, as nothing is stored in any case."""
+    posted = read(request, info, query, user, kind.RESOURCE)
+    asked, dry_run = posted.body, posted.options.dry_run
     kind.default(asked)
-    found = kind.validate(asked)
-    if found:
-        raise errors.invalid(kind.RESOURCE.group, kind.RESOURCE.kind, "", found)
-    await admit(Attributes(user, "CREATE", ACCOUNTS, "token", info.namespace, info.name, asked, None))
+    _require_name(asked["metadata"].get("name") or "", info.name)
     account = tokens.reader.get("", "serviceaccounts", info.namespace, info.name)
     if account is None:
         raise errors.not_found("", "serviceaccounts", info.name)
-    return answer(201, issue(tokens, account, asked), form)
+    problems = kind.validate(asked)
+    if problems:
+        raise errors.invalid(kind.RESOURCE.group, kind.RESOURCE.kind, "", problems)
+    await admit(Attributes(user, "CREATE", ACCOUNTS, "token", info.namespace, info.name, asked, None, dry_run))
+    return posted.created(issue(tokens, account, asked))
+
+
+def _require_name(given: str, name: str) -> None:
+    if given and given != name:
+        why = "must match the service account name if specified"
+        problem = field.invalid(Path("metadata") / "name", given, why)
+        raise errors.invalid(kind.RESOURCE.group, kind.RESOURCE.kind, name, [problem])
 
 
 def issue(tokens: ServiceAccountTokens, account: Object, asked: Object) -> Object:
@@ -72,6 +79,7 @@ def issue(tokens: ServiceAccountTokens, account: Object, asked: Object) -> Objec
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",
         "metadata": {
+            **asked.get("metadata", {}),
             "name": metadata["name"],
             "namespace": metadata["namespace"],
             "creationTimestamp": times.format_time(now),

@@ -1,0 +1,467 @@
+"""Rules of the API that hold for many kinds alike, over HTTP: who makes what by PUT, whose name counts, which revision is read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from pybernetes.apiserver.kinds import RESOURCES
+
+from .test_services import Client, causes, play
+
+NS = "/api/v1/namespaces/default"
+MERGE = "application/merge-patch+json"
+POD: Any = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+
+# What upstream's strategies allow (AllowCreateOnUpdate); of all other kinds a PUT finds nothing.
+MADE_BY_PUT = {
+    "clusterrolebindings",
+    "clusterroles",
+    "endpoints",
+    "events",
+    "leases",
+    "limitranges",
+    "rolebindings",
+    "roles",
+    "runtimeclasses",
+    "services",
+}
+
+
+def test_which_kinds_a_put_makes() -> None:
+    assert {resource.name for resource in RESOURCES if resource.allow_create_on_update} == MADE_BY_PUT
+
+
+RBAC = "rbac.authorization.k8s.io"
+ROLE_REF = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"{NS}/limitranges", {"spec": {"limits": []}}),
+        (f"{NS}/services", {"spec": {"ports": [{"port": 80}]}}),
+        (f"/apis/{RBAC}/v1/namespaces/default/roles", {"rules": []}),
+        (f"/apis/{RBAC}/v1/namespaces/default/rolebindings", {"roleRef": ROLE_REF}),
+        (f"/apis/{RBAC}/v1/clusterroles", {"rules": []}),
+        (f"/apis/{RBAC}/v1/clusterrolebindings", {"roleRef": ROLE_REF}),
+        ("/apis/node.k8s.io/v1/runtimeclasses", {"handler": "h"}),
+        ("/apis/coordination.k8s.io/v1/namespaces/default/leases", {"spec": {}}),
+    ],
+)
+def test_a_put_makes_what_is_not_there(path: str, body: Any) -> None:
+    """The second PUT changes it; a PUT of somebody gone, who has a uid, makes nobody."""
+
+    async def case(client: Client) -> None:
+        body["metadata"] = {"name": "a", "resourceVersion": "7", "deletionTimestamp": "2020-01-01T00:00:00Z"}
+        code, made = await client.send("PUT", f"{path}/a", body)
+        assert (code, "deletionTimestamp" in made["metadata"]) == (201, False)
+        made["metadata"]["labels"] = {"x": "y"}
+        assert (await client.send("PUT", f"{path}/a", made))[0] == 200
+        assert (await client.send("DELETE", f"{path}/a"))[0] == 200
+        code, answer = await client.send("PUT", f"{path}/a", made)
+        uid = made["metadata"]["uid"]
+        assert (code, answer["reason"]) == (409, "Conflict")
+        assert answer["message"].endswith(f"UID in precondition: {uid}, UID in object meta: ")
+
+    play(case)
+
+
+@pytest.mark.parametrize("name", ["configmaps", "secrets", "resourcequotas", "serviceaccounts"])
+def test_a_put_makes_nothing_of_other_kinds(name: str) -> None:
+    async def case(client: Client) -> None:
+        code, answer = await client.send("PUT", f"{NS}/{name}/a", {"metadata": {"name": "a", "uid": "u"}})
+        assert (code, answer["message"]) == (404, f'{name} "a" not found')
+
+    play(case)
+
+
+def test_another_uid_is_told_with_the_key() -> None:
+    async def case(client: Client) -> None:
+        await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": "a"}})
+        code, answer = await client.send("PUT", f"{NS}/configmaps/a", {"metadata": {"name": "a", "uid": "u"}})
+        start = 'Operation cannot be fulfilled on configmaps "a": StorageError: invalid object, Code: 4, '
+        where = "Key: /registry/configmaps/default/a, ResourceVersion: 0, AdditionalErrorMsg: "
+        assert code == 409
+        assert answer["message"].startswith(f"{start}{where}Precondition failed: UID in precondition: u, ")
+
+    play(case)
+
+
+# Names and namespaces in bodies of what is posted to an object.
+
+NODE = {"target": {"kind": "Node", "name": "n"}}
+OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "message"),
+    [
+        (
+            "pods/p/binding",
+            {"metadata": {"name": "q"}, **NODE},
+            400,
+            "name in URL does not match name in Binding object",
+        ),
+        ("pods/p/binding", {"metadata": {}, **NODE}, 400, "name in URL does not match name in Binding object"),
+        ("pods/p/binding", {"metadata": {"name": "p", "namespace": "x"}, **NODE}, 400, OTHER_NAMESPACE),
+        ("bindings", {"metadata": {"name": "p", "namespace": "x"}, **NODE}, 400, OTHER_NAMESPACE),
+        ("bindings", {"metadata": {"name": "r"}, **NODE}, 404, 'pods "r" not found'),
+        ("pods/p/binding", {"metadata": {"name": "p"}, "target": {}}, 500, "target.name: Required value"),
+        ("pods/p/eviction", {"metadata": {"name": "q"}}, 400, "name in URL does not match name in Eviction object"),
+        ("pods/p/eviction", {"metadata": {"name": "p", "namespace": "x"}}, 400, OTHER_NAMESPACE),
+        (
+            "pods/p/eviction",
+            {"kind": "Binding", "apiVersion": "v1", "metadata": {"name": "p"}},
+            400,
+            "Binding in version",
+        ),
+    ],
+)
+def test_whose_name_counts(path: str, body: Any, code: int, message: str) -> None:
+    async def case(client: Client) -> None:
+        await client.send("POST", f"{NS}/pods", POD)
+        got, answer = await client.send("POST", f"{NS}/{path}", body)
+        assert (got, answer["message"][: len(message)]) == (code, message)
+        _, pod = await client.send("GET", f"{NS}/pods/p")
+        assert "nodeName" not in pod["spec"]
+
+    play(case)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "message"),
+    [
+        ("PUT", "scale", {"metadata": {}, "spec": {}}, "the name of the object (d based on URL) was undeterminable"),
+        (
+            "PUT",
+            "scale",
+            {"metadata": {"name": "e"}},
+            "the name of the object (e) does not match the name on the URL (d)",
+        ),
+        ("PUT", "scale", {"metadata": {"name": "d", "namespace": "x"}}, OTHER_NAMESPACE),
+        (
+            "PATCH",
+            "scale",
+            {"metadata": {"name": "e"}},
+            "the name of the object (e) does not match the name on the URL (d)",
+        ),
+        (
+            "PUT",
+            "status",
+            {"metadata": {"name": "e"}},
+            "the name of the object (e) does not match the name on the URL (d)",
+        ),
+        ("PUT", "status", {"metadata": {"name": "d", "namespace": "x"}}, OTHER_NAMESPACE),
+    ],
+)
+def test_whose_name_counts_in_parts(method: str, path: str, body: Any, message: str) -> None:
+    async def case(client: Client) -> None:
+        deployments = "/apis/apps/v1/namespaces/default/deployments"
+        labels, spec = {"a": "b"}, POD["spec"]
+        template = {"metadata": {"labels": labels}, "spec": spec}
+        deployment = {"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": labels}, "template": template}}
+        assert (await client.send("POST", deployments, deployment))[0] == 201
+        media = MERGE if method == "PATCH" else "application/json"
+        code, answer = await client.send(method, f"{deployments}/d/{path}", body, media)
+        assert (code, answer["message"][: len(message)]) == (400, message)
+
+    play(case)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "spec", "why"),
+    [
+        ({"uid": "u"}, {}, "Precondition failed: UID in precondition: u, "),
+        ({"resourceVersion": "1"}, {}, "Precondition failed: ResourceVersion in precondition: 1, "),
+        ({}, {"schedulingGates": [{"name": "g"}]}, "pod p has non-empty .spec.schedulingGates"),
+        ({}, {"nodeName": "m"}, 'pod p is already assigned to node "m"'),
+    ],
+)
+def test_bindings_that_are_conflicts(metadata: Any, spec: Any, why: str) -> None:
+    async def case(client: Client) -> None:
+        await client.send("POST", f"{NS}/pods", {**POD, "spec": {**POD["spec"], **spec}})
+        body = {"metadata": {"name": "p", **metadata}, **NODE}
+        code, answer = await client.send("POST", f"{NS}/pods/p/binding", body)
+        assert (code, why in answer["message"]) == (409, True), answer
+
+    play(case)
+
+
+def test_a_dry_run_binds_nothing() -> None:
+    async def case(client: Client) -> None:
+        await client.send("POST", f"{NS}/pods", POD)
+        body = {"metadata": {"name": "p"}, **NODE}
+        assert (await client.send("POST", f"{NS}/pods/p/binding?dryRun=All", body))[0] == 201
+        assert "nodeName" not in (await client.send("GET", f"{NS}/pods/p"))[1]["spec"]
+        code, answer = await client.send("POST", f"{NS}/pods/p/binding?dryRun=x", body)
+        assert (code, answer["details"]["kind"]) == (422, "CreateOptions")
+
+    play(case)
+
+
+# Scales of custom resources.
+
+NUMBERS = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+SCALE = {
+    "specReplicasPath": ".spec.replicas",
+    "statusReplicasPath": ".status.replicas",
+    "labelSelectorPath": ".status.s",
+}
+CRD = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "things.example.com"},
+    "spec": {
+        "group": "example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "things", "kind": "Thing"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": NUMBERS, "status": NUMBERS}}},
+                "subresources": {"scale": SCALE},
+            }
+        ],
+    },
+}
+THINGS = "/apis/example.com/v1/namespaces/default/things"
+
+
+async def things(client: Client, *made: Any) -> None:
+    """Such objects a, b, ..."""
+    await client.send("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", CRD)
+    for name, one in zip("abc", made, strict=False):
+        body = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": name}, **one}
+        for _ in range(100):
+            code, _ = await client.raw("POST", THINGS, body)
+            if code == 201:
+                break
+            await asyncio.sleep(0.05)
+        assert code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "code", "field", "message"),
+    [
+        ("PATCH", {"spec": {"replicas": 2}}, 200, "", ""),
+        ("PUT", {"metadata": {"name": "a"}, "spec": {"replicas": 3}}, 200, "", ""),
+        ("PUT", {"metadata": {"name": "a"}, "spec": {}}, 200, "", ""),
+        (
+            "PATCH",
+            {"metadata": {"labels": {"x": "y"}}},
+            400,
+            "",
+            'the spec replicas field ".spec.replicas" cannot be empty',
+        ),
+        ("PATCH", {"spec": {"replicas": -1}}, 422, ".spec.replicas", "should be a non-negative integer"),
+        (
+            "PUT",
+            {"metadata": {"name": "a"}, "spec": {"replicas": -7}},
+            422,
+            ".spec.replicas",
+            "should be a non-negative integer",
+        ),
+    ],
+)
+def test_scales_of_an_object_without_a_number(method: str, body: Any, code: int, field: str, message: str) -> None:
+    """What is wrong with the number is the object's own fault, not the Scale's."""
+
+    async def case(client: Client) -> None:
+        await things(client, {"spec": {}})
+        shown, answer = await client.send("GET", f"{THINGS}/a/scale")
+        assert (shown, answer["reason"]) == (500, "InternalError")
+        got, answer = await client.send(
+            method, f"{THINGS}/a/scale", body, MERGE if method == "PATCH" else "application/json"
+        )
+        assert got == code, answer
+        assert answer.get("message", "").endswith(message)
+        if field:
+            assert (answer["details"]["kind"], causes(answer)[0][0]) == ("Thing", field)
+        if code == 200:
+            assert answer["spec"] == body["spec"]
+
+    play(case)
+
+
+def test_scales_of_other_types() -> None:
+    async def case(client: Client) -> None:
+        await things(client, {"spec": {"replicas": 1}, "status": {"s": "a=b"}})
+        _, answer = await client.send("GET", f"{THINGS}/a/scale")
+        assert (answer["spec"], answer["status"]) == ({"replicas": 1}, {"replicas": 0, "selector": "a=b"})
+        for spec, where, why in (
+            (
+                {"replicas": "x"},
+                ".spec.replicas",
+                ".spec.replicas accessor error: x is of the type string, expected int64",
+            ),
+            ({"replicas": 1 << 31}, ".spec.replicas", "should be less than or equal to 2147483647"),
+        ):
+            code, answer = await client.send("PATCH", f"{THINGS}/a", {"spec": spec}, MERGE)
+            assert (code, causes(answer)[0][0]) == (422, where)
+            assert causes(answer)[0][1].endswith(why)
+
+    play(case)
+
+
+# Which revision is read.
+
+FUTURE = "9999999"
+
+
+@pytest.mark.parametrize("path", ["configmaps/a", "configmaps", "configmaps?limit=1", "configmaps/a?pretty=1"])
+def test_what_is_still_to_come_is_waited_for_and_then_refused(path: str) -> None:
+    async def case(client: Client) -> None:
+        await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": "a"}})
+        mark = "&" if "?" in path else "?"
+        code, answer = await client.send("GET", f"{NS}/{path}{mark}resourceVersion={FUTURE}")
+        assert (code, answer["reason"]) == (504, "Timeout")
+        assert answer["message"].startswith(f"Timeout: Too large resource version: {FUTURE}, current: ")
+        cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+        assert answer["details"] == {"retryAfterSeconds": 1, "causes": [cause]}
+
+    play(case)
+
+
+@pytest.mark.parametrize(
+    ("version", "why"),
+    [
+        ("abc", "invalid syntax"),
+        ("-1", "invalid syntax"),
+        ("%C2%B2", "invalid syntax"),
+        ("+5", "invalid syntax"),
+        ("18446744073709551616", "value out of range"),
+        ("9" * 5000, "value out of range"),
+    ],
+)
+def test_resource_versions_that_are_none(version: str, why: str) -> None:
+    """One object and watches: 500, as upstream makes no Status of it; lists: 400."""
+
+    async def case(client: Client) -> None:
+        await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": "a"}})
+        for path, code, start in (
+            ("configmaps/a?", 500, "resourceVersion: Invalid value: "),
+            ("configmaps?watch=1&", 500, "resourceVersion: Invalid value: "),
+            ("configmaps?", 400, "invalid resource version: resourceVersion: Invalid value: "),
+        ):
+            got, answer = await client.send("GET", f"{NS}/{path}resourceVersion={version}")
+            assert (got, answer["message"][: len(start)]) == (code, start)
+            assert answer["message"].endswith(f": {why}")
+        body = {"metadata": {"name": "a", "resourceVersion": "abc"}}
+        code, answer = await client.send("PUT", f"{NS}/configmaps/a", body)
+        assert (code, answer["message"]) == (500, 'strconv.ParseUint: parsing "abc": invalid syntax')
+
+    play(case)
+
+
+def test_a_get_of_the_past_and_a_watch_of_the_future() -> None:
+    async def case(client: Client) -> None:
+        _, made = await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": "a"}})
+        version = made["metadata"]["resourceVersion"]
+        for given in ("0", version):
+            assert (await client.send("GET", f"{NS}/configmaps/a?resourceVersion={given}"))[0] == 200
+        watched = await client.text(f"{NS}/configmaps?watch=1&timeoutSeconds=1&resourceVersion={FUTURE}")
+        assert watched == ""
+
+    play(case)
+
+
+def test_pages_of_a_revision_are_as_of_then() -> None:
+    async def case(client: Client) -> None:
+        for name in ("a", "b"):
+            _, made = await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": name}})
+        version = made["metadata"]["resourceVersion"]
+        await client.send("DELETE", f"{NS}/configmaps/b")
+        then = f"{NS}/configmaps?limit=5&resourceVersion={version}"
+        assert await client.names(then) == {"a", "b"}
+        assert await client.names(f"{then}&resourceVersionMatch=NotOlderThan") == {"a"}
+        assert await client.names(f"{NS}/configmaps?resourceVersion={version}") == {"a"}
+
+    play(case)
+
+
+# Events of events.k8s.io by their fields.
+
+
+@pytest.mark.parametrize(
+    ("selector", "shown"),
+    [
+        ("regarding.name=p", {"a"}),
+        ("regarding.kind=Pod,regarding.name=p,type=Normal", {"a"}),
+        ("regarding.fieldPath!=x", {"a", "b"}),
+        ("reportingController=example.com/c", {"a", "b"}),
+        ("source=example.com/c", {"a", "b"}),
+        ("reason=Odd", {"b"}),
+        ("metadata.name=b", {"b"}),
+    ],
+)
+def test_events_by_field(selector: str, shown: set[str]) -> None:
+    """Lists, watches from the beginning and from a revision; the stored form is core's, under other names."""
+
+    async def case(client: Client) -> None:
+        path = "/apis/events.k8s.io/v1/namespaces/default/events"
+        _, before = await client.send("GET", path)
+        for name, about, reason in (("a", "p", "Even"), ("b", "q", "Odd")):
+            body = {
+                "metadata": {"name": name},
+                "eventTime": "2026-01-01T00:00:00.000000Z",
+                "reportingController": "example.com/c",
+                "reportingInstance": "i",
+                "action": "Doing",
+                "reason": reason,
+                "type": "Normal",
+                "regarding": {"kind": "Pod", "name": about, "namespace": "default"},
+            }
+            code, answer = await client.send("POST", path, body)
+            assert code == 201, answer
+        assert await client.names(f"{path}?fieldSelector={selector}") == shown
+        for start in ("0", before["metadata"]["resourceVersion"]):
+            query = f"fieldSelector={selector}&watch=1&timeoutSeconds=1&resourceVersion={start}"
+            lines = (await client.text(f"{path}?{query}")).splitlines()
+            assert {json.loads(line)["object"]["metadata"]["name"] for line in lines} == shown
+
+    play(case)
+
+
+def test_names_of_another_version_are_no_fields() -> None:
+    async def case(client: Client) -> None:
+        for path, selector in (
+            ("/apis/events.k8s.io/v1/events", "involvedObject.name"),
+            ("/api/v1/events", "regarding.name"),
+        ):
+            code, answer = await client.send("GET", f"{path}?fieldSelector={selector}=x")
+            assert (code, answer["message"]) == (400, f"field label not supported: {selector}")
+
+    play(case)
+
+
+# Answers as tables.
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"spec": {"nonResourceAttributes": {"path": "/"}}}),
+        ("/apis/authentication.k8s.io/v1/selfsubjectreviews", {}),
+        ("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "t"}}),
+        (f"{NS}/pods/p/eviction", {"metadata": {"name": "p"}}),
+        (f"{NS}/bindings", {"metadata": {"name": "p"}, **NODE}),
+    ],
+)
+def test_what_is_no_object_has_no_table(path: str, body: Any) -> None:
+    """Only a table: 406. A table, if it can be had: as it is."""
+
+    async def case(client: Client) -> None:
+        await client.send("POST", f"{NS}/pods", POD)
+        table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+        code, answer = await client.raw("POST", path, body, accept=table)
+        assert (code, answer["reason"]) == (406, "NotAcceptable")
+        code, answer = await client.raw("POST", path, body, accept=f"{table}, application/json")
+        assert (code, answer["kind"] == "Table") == (201, False)
+
+    play(case)
