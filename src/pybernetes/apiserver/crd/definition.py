@@ -26,12 +26,14 @@ COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 MAX_SELECTABLE = 8
 MAX_WARNING = 256  # bytes of a deprecation's text
+# What a root may have beside a status of its own, in upstream's order and words.
+ROOT_WORDS = (
+    *("Description", "Type", "Format", "Title", "Maximum", "ExclusiveMaximum", "Minimum", "ExclusiveMinimum"),
+    *("MaxLength", "MinLength", "Pattern", "MaxItems", "MinItems", "UniqueItems", "MultipleOf", "Required"),
+    *("Items", "Properties", "ExternalDocs", "Example", "XPreserveUnknownFields", "XValidations"),
+)
 ROOT_FIELDS = frozenset(
-    {
-        *("description", "type", "format", "title", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
-        *("maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "multipleOf", "required"),
-        *("items", "properties", "externalDocs", "example", schemarules.PRESERVE, schemarules.VALIDATIONS),
-    }
+    {schemarules.PRESERVE, schemarules.VALIDATIONS, *(f"{word[0].lower()}{word[1:]}" for word in ROOT_WORDS)}
 )
 
 
@@ -43,7 +45,8 @@ def validate(crd: Object) -> Errors:
     name = crd["metadata"].get("name", "")
     if name and name != wanted:
         errors.append(field.invalid(Path("metadata") / "name", name, 'must be spec.names.plural+"."+spec.group'))
-    return errors + _spec(spec) + validate_status(crd) + _approval(crd)
+    errors += _spec(spec) + validate_status(crd) + _stored_versions(crd) + _approval(crd)
+    return errors + _preserved(spec)
 
 
 def validate_update(new: Object, old: Object) -> Errors:
@@ -57,8 +60,9 @@ def validate_update(new: Object, old: Object) -> Errors:
     errors += immutable(SPEC / "group", spec.get("group"), was.get("group"))
     errors += immutable(SPEC / "names" / "plural", names_.get("plural"), before.get("plural"))
     errors += validate_status(new) + _stored_versions(new)
-    unchanged = _annotation(new) == _annotation(old)
-    return errors + ([] if unchanged else _approval(new))
+    unchanged = names.approval(_annotation(new))[0] == names.approval(_annotation(old))[0]
+    errors += [] if unchanged else _approval(new)
+    return errors + ([] if was.get("preserveUnknownFields") else _preserved(spec))
 
 
 def validate_status(crd: Object) -> Errors:
@@ -67,17 +71,33 @@ def validate_status(crd: Object) -> Errors:
 
 
 def _stored_versions(crd: Object) -> Errors:
-    known = {version.get("name") for version in crd["spec"].get("versions") or ()}
+    """All that are stored are there, and the one that is stored now is among them."""
+    stored, at = (crd.get("status") or {}).get("storedVersions"), Path("status") / "storedVersions"
+    if not stored:
+        return [field.invalid(at, stored, "must have at least one stored version")]
     errors: Errors = []
-    for index, name in enumerate((crd.get("status") or {}).get("storedVersions") or ()):
-        if name not in known:
+    versions = crd["spec"].get("versions") or ()
+    for version in versions:
+        name = version.get("name") or ""
+        if version.get("storage") and name not in stored:
+            errors.append(field.invalid(at, stored, f"must have the storage version {name}"))
+    served = {version.get("name") for version in versions}
+    for index, name in enumerate(stored):
+        if name not in served:
             why = (
                 f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions "
                 f"until a storage migration ensures no data remains persisted in {name} and removes {name} from "
                 "status.storedVersions"
             )
-            errors.append(field.invalid(Path("status") / "storedVersions" / index, name, why))
+            errors.append(field.invalid(at / index, name, why))
     return errors
+
+
+def _preserved(spec: Mapping[str, Any]) -> Errors:
+    if not spec.get("preserveUnknownFields"):
+        return []
+    why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+    return [field.invalid(SPEC / "preserveUnknownFields", True, why)]
 
 
 def _annotation(crd: Object) -> str:
@@ -105,23 +125,45 @@ def _spec(spec: Mapping[str, Any]) -> Errors:
         errors.append(field.required(SPEC / "scope"))
     elif scope not in SCOPES:
         errors.append(field.not_supported(SPEC / "scope", scope, SCOPES))
-    if spec.get("preserveUnknownFields"):
-        why = "cannot set to true, set x-preserve-unknown-fields to true in spec.versions[*].schema instead"
-        errors.append(field.invalid(SPEC / "preserveUnknownFields", True, why))
     versions = spec.get("versions") or []
     hoisted = {part: _hoisted(versions, part) for part in _PARTS}
     for index, version in enumerate(versions):
         at = SPEC / "versions" / index
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            errors.append(field.required(at / "schema" / "openAPIV3Schema", "schemas are required"))
+            errors.append(field.required(at / "schema" / "openAPIV3Schema"))
+    if spec.get("preserveUnknownFields") and any(_has_defaults(schema) for schema in _schemas(versions)):
+        why = "must be false in order to use defaults in the schema"
+        errors.append(field.invalid(SPEC / "preserveUnknownFields", True, why))
     for index, version in enumerate(versions):
         errors += _version(SPEC / "versions" / index, version, hoisted)
     errors += _version_names(versions)
     errors += _all_names(spec.get("names") or {}, SPEC / "names")
     for part, (internal, check) in _PARTS.items():
         if versions and hoisted[part]:
-            errors += check(versions[0], SPEC / internal)
-    return errors + _conversion(spec.get("conversion") or {}, SPEC / "conversion")
+            errors += check(_with_any_status(versions), SPEC / internal)
+    conversion = spec.get("conversion") or {}
+    if conversion.get("strategy") != "None" and spec.get("preserveUnknownFields"):
+        why = "must be None if spec.preserveUnknownFields is true"
+        errors.append(field.invalid(SPEC / "conversion" / "strategy", conversion.get("strategy") or "", why))
+    return errors + _conversion(conversion, SPEC / "conversion")
+
+
+def _with_any_status(versions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The first version, with a status if any has one: what is the same in all is checked as for all."""
+    status = next((s for v in versions if (s := (v.get("subresources") or {}).get("status")) is not None), None)
+    if status is None:
+        return versions[0]
+    return {**versions[0], "subresources": {**(versions[0].get("subresources") or {}), "status": status}}
+
+
+def _schemas(versions: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    """At any depth."""
+    for version in versions:
+        yield from _all((version.get("schema") or {}).get("openAPIV3Schema") or {})
+
+
+def _has_defaults(schema: Mapping[str, Any]) -> bool:
+    return schema.get("default") is not None
 
 
 def _group(group: str) -> Errors:
@@ -146,25 +188,30 @@ def _version(path: Path, version: Mapping[str, Any], hoisted: Mapping[str, bool]
     if why := dns1035_label_errors(name):
         errors.append(field.invalid(path / "name", name, ",".join(why)))
     warning = version.get("deprecationWarning")
-    if warning is not None and not version.get("deprecated"):
-        text = "can only be set for deprecated versions"
-        errors.append(field.invalid(path / "deprecationWarning", warning, text))
-    elif warning is not None:
-        errors += _warning(path / "deprecationWarning", warning)
+    if warning is not None:
+        for text in _warning_errors(warning, bool(version.get("deprecated"))):
+            errors.append(field.invalid(path / "deprecationWarning", warning, text))
     for part, (_, check) in _PARTS.items():
         if not hoisted[part]:
             errors += check(version, path / part)
     return errors
 
 
-def _warning(path: Path, text: str) -> Errors:
-    if not text:
-        return [field.invalid(path, text, "cannot be empty")]
+def _warning_errors(text: str, deprecated: bool) -> Iterable[str]:
+    """What is wrong with the text of a deprecation."""
+    if not deprecated:
+        yield "can only be set for deprecated versions"
+        return
     if len(text.encode()) > MAX_WARNING:
-        return [field.invalid(path, text, f"must be <= {MAX_WARNING} UTF-8 characters, was {len(text)}")]
-    if not text.isprintable():
-        return [field.invalid(path, text, "must only contain printable UTF-8 characters")]
-    return []
+        yield f"must be <= {MAX_WARNING} characters long"
+    if not text:
+        yield "must not be an empty string"
+    index = 0  # in bytes
+    for character in text:
+        if not character.isprintable():
+            yield f"must only contain printable UTF-8 characters; non-printable character found at index {index}"
+            return
+        index += len(character.encode())
 
 
 def _version_names(versions: Sequence[Mapping[str, Any]]) -> Errors:
@@ -215,16 +262,34 @@ def _schema(version: Mapping[str, Any], path: Path) -> Errors:
     if not schema:
         return []
     at = path / "openAPIV3Schema"
-    errors: Errors = []
-    if (version.get("subresources") or {}).get("status") is not None and set(schema) - ROOT_FIELDS:
-        allowed = " ".join(f"{name[0].upper()}{name[1:]}" for name in sorted(ROOT_FIELDS))
-        why = f"only [{allowed}] fields are allowed at the root of the schema if the status subresource is enabled"
-        errors.append(field.invalid(at, schema, why))
+    errors = _root(schema, path) if (version.get("subresources") or {}).get("status") is not None else []
     if schema.get("nullable"):
-        errors.append(field.forbidden(at / "nullable", "nullable cannot be true at the root"))
-    errors += schemarules.openapi(schema, at)
-    structural = schemarules.structure(schema, at)
-    return errors + (structural or schemarules.default_values(schema, at) + validations.rule_errors(schema, at))
+        errors.append(field.forbidden(path / "openAPIV3Schema.nullable", "nullable cannot be true at the root"))
+    # A schema with a keyword that is never read cannot be asked for its structure: one cause, not two.
+    unread = schemarules.unread_keyword(schema)
+    structure = [] if unread else schemarules.structure(schema, at) or schemarules.default_values(schema, at)
+    keywords = schemarules.openapi(schema, at)
+    errors += structure + keywords
+    if unread:
+        return errors or [field.invalid(at, "", unread)]
+    return errors if structure else errors + validations.rule_errors(schema, at)
+
+
+def _root(schema: Mapping[str, Any], path: Path) -> Errors:
+    """Of a kind whose status is written by itself: the first thing that cannot be at the root."""
+    kind = schema.get("type") or ""
+    odd = next((name for name in schema if name not in ROOT_FIELDS and _is_set(schema[name])), "")
+    if kind and kind != "object" and odd not in ("id", "$schema", "$ref"):  # which upstream looks at before
+        why = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+        return [field.invalid(path / "openAPIV3Schema.type", kind, why)]
+    if not odd:
+        return []
+    why = f"only [{' '.join(ROOT_WORDS)}] fields are allowed at the root of the schema if the status subresource is enabled"
+    return [field.invalid(path / "openAPIV3Schema", schema, why)]
+
+
+def _is_set(value: Any) -> bool:
+    return value not in (None, "", False)
 
 
 def _subresources(version: Mapping[str, Any], path: Path) -> Errors:
@@ -236,7 +301,7 @@ def _subresources(version: Mapping[str, Any], path: Path) -> Errors:
     selector, at = scale.get("labelSelectorPath") or "", path / "scale.labelSelectorPath"
     if selector and not (wrong := _simple_path(at, selector)):
         if not selector.startswith((".status.", ".spec.")):
-            errors.append(field.invalid(at, selector, "should be a json path under either .status or .spec"))
+            errors.append(field.invalid(at, selector, "should be a json path under either .spec or .status"))
     elif selector:
         errors += wrong
     return errors
@@ -277,39 +342,46 @@ def _column(path: Path, column: Mapping[str, Any]) -> Errors:
 
 
 def _selectable(version: Mapping[str, Any], path: Path) -> Errors:
-    given = version.get("selectableFields") or ()
-    errors: Errors = []
-    if len(given) > MAX_SELECTABLE:
-        errors.append(field.too_many(path, len(given), MAX_SELECTABLE))
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    errors: Errors = []
     seen: set[str] = set()
-    for index, one in enumerate(given):
+    for index, one in enumerate(version.get("selectableFields") or ()):
         at, text = path / index / "jsonPath", one.get("jsonPath") or ""
         if not text:
             errors.append(field.required(at))
             continue
-        errors += _selectable_path(at, text, schema)
+        steps = jsonpath.simple(text)
+        if why := _wrong_path(text, steps, schema):
+            errors.append(field.invalid(at, text, f"is an invalid path: {why}"))
+            continue
+        errors += [field.invalid(at, text, why) for why in _unselectable(steps, schema)]
         if text in seen:
             errors.append(field.duplicate(at, text))
         seen.add(text)
+    if len(seen) > MAX_SELECTABLE:
+        errors.append(field.too_many(path, len(seen), MAX_SELECTABLE))
     return errors
 
 
-def _selectable_path(path: Path, text: str, schema: Mapping[str, Any]) -> Errors:
-    steps = jsonpath.simple(text)
+def _wrong_path(text: str, steps: Sequence[str], schema: Mapping[str, Any]) -> str:
     if "".join(f".{step}" for step in steps) != text:
-        return [field.invalid(path, text, "is an invalid path: must be a simple field path in dot notation")]
-    if steps and steps[0] == "metadata":
-        return [field.invalid(path, text, "must not point to fields in metadata")]
+        return "must be a simple field path in dot notation"
+    return "" if _at(steps, schema) is not None else "does not refer to a valid field"
+
+
+def _at(steps: Sequence[str], schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
     place: Mapping[str, Any] | None = schema
     for step in steps:
         place = (place.get("properties") or {}).get(step) if place else None
-    if place is None:
-        return [field.invalid(path, text, "is an invalid path: does not refer to a valid field")]
+    return place
+
+
+def _unselectable(steps: Sequence[str], schema: Mapping[str, Any]) -> Iterable[str]:
+    if steps[:1] == ("metadata",) or steps[:1] == ["metadata"]:
+        yield "must not point to fields in metadata"
+    place = _at(steps, schema) or {}
     if place.get("type") not in ("string", "boolean", "integer"):
-        why = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
-        return [field.invalid(path, text, why)]
-    return []
+        yield "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
 
 
 _Part = Callable[[Mapping[str, Any], Path], Errors]
@@ -350,8 +422,8 @@ def _review_versions(path: Path, versions: Sequence[str]) -> Errors:
     for index, version in enumerate(versions):
         if version in versions[:index]:
             errors.append(field.invalid(path / index, version, "duplicate version"))
-        elif why := dns1035_label_errors(version):
-            errors.append(field.invalid(path / index, version, ",".join(why)))
+        else:
+            errors += [field.invalid(path / index, version, why) for why in dns1035_label_errors(version)]
     if not {"v1", "v1beta1"} & set(versions):
         errors.append(field.invalid(path, list(versions), "must include at least one of v1, v1beta1"))
     return errors

@@ -23,6 +23,7 @@ Level = Literal["root", "item", "field"]
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
 UNSUPPORTED = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
+POINTERS = ("additionalItems", "dependencies", "$ref")  # of these also an empty one
 BRANCHES = ("allOf", "oneOf", "anyOf")
 LIST_TYPE, MAP_TYPE, MAP_KEYS = "x-kubernetes-list-type", "x-kubernetes-map-type", "x-kubernetes-list-map-keys"
 EMBEDDED, PRESERVE = "x-kubernetes-embedded-resource", "x-kubernetes-preserve-unknown-fields"
@@ -86,7 +87,7 @@ def _keywords(schema: Schema, path: Path, place: _Place) -> Errors:
     if schema.get("default") is not None and place.no_default:
         errors.append(field.forbidden(path / "default", f"must not be set {place.no_default}"))
     for name in UNSUPPORTED:
-        if schema.get(name) not in (None, "", {}):
+        if schema.get(name) is not None and (name in POINTERS or schema[name] not in ("", {})):
             errors.append(field.forbidden(path / name, f"{name} is not supported"))
     kind = schema.get("type") or ""
     if kind == "null":
@@ -110,10 +111,9 @@ def _extensions(schema: Schema, path: Path) -> Errors:
             errors.append(field.not_supported(path / MAP_TYPE, map_type, ("atomic", "granular")))
     list_type, keys = schema.get(LIST_TYPE), schema.get(MAP_KEYS) or ()
     if list_type:
-        wrong = _must_be("array", schema, path, f"must be array if {LIST_TYPE} is specified")
-        if not wrong and list_type not in ("atomic", "set", "map"):
-            wrong = [field.not_supported(path / LIST_TYPE, list_type, ("atomic", "set", "map"))]
-        errors += wrong
+        errors += _must_be("array", schema, path, f"must be array if {LIST_TYPE} is specified")
+        if list_type not in ("atomic", "set", "map"):
+            errors.append(field.not_supported(path / LIST_TYPE, list_type, ("atomic", "set", "map")))
     if keys and list_type != "map":
         why = f"must be map if {MAP_KEYS} is non-empty"
         at = path / LIST_TYPE
@@ -144,15 +144,17 @@ def _map_list(schema: Schema, path: Path, keys: Iterable[str]) -> Errors:
         why = f"must be object if parent array's {LIST_TYPE} is map"
         return [*errors, field.invalid(path / "items" / "type", items.get("type") or "", why)]
     given, properties = list(keys), items.get("properties") or {}
+    seen: set[str] = set()
     for key in given:
         kind = (properties.get(key) or {}).get("type")
         if key not in properties:
             errors.append(field.invalid(path / MAP_KEYS, given, "entries must all be names of item properties"))
         elif kind in ("array", "object"):
             why = f"must be a scalar type if parent array's {LIST_TYPE} is map"
-            errors.append(field.invalid((path / "items" / "properties").key(key) / "type", kind, why))
-    if len(set(given)) < len(given):
-        errors.append(field.invalid(path / MAP_KEYS, given, "must not contain duplicate entries"))
+            errors.append(field.invalid((path / "items" / "properties").key(key) / "type", items["type"], why))
+        if key in seen:
+            errors.append(field.invalid(path / MAP_KEYS, given, "must not contain duplicate entries"))
+        seen.add(key)
     return errors
 
 
@@ -186,8 +188,24 @@ def _atomic_items(items: Schema, path: Path) -> Errors:
     if items.get("type") == "array" and items.get(LIST_TYPE) not in (None, "atomic"):
         return [field.invalid(path / LIST_TYPE, items[LIST_TYPE], why)]
     if items.get("type") == "object" and items.get(MAP_TYPE) != "atomic":
-        return [field.invalid(path / MAP_TYPE, items.get(MAP_TYPE) or "null", why)]
+        return [field.invalid(path / MAP_TYPE, items.get(LIST_TYPE), why)]  # upstream shows the other keyword's value
     return []
+
+
+def unread_keyword(schema: Schema) -> str:
+    """Why the schema cannot be read as a structural one; "" where it can (upstream: pkg/apiserver/schema/convert.go)."""
+    for name in ("id", "$schema", "$ref", "patternProperties", "dependencies", "additionalItems", "definitions"):
+        value = schema.get(name)
+        if value or (name == "additionalItems" and value is not None):
+            return f"OpenAPIV3Schema '{name.removeprefix('$') if name == '$schema' else name}' is not supported"
+    if isinstance(schema.get("items"), list):
+        return "OpenAPIV3Schema 'items' must be a schema, but is an array"
+    if schema.get(PRESERVE) is False:
+        return f"internal error: '{PRESERVE}' must be true or undefined"
+    below = [schema.get("not"), schema.get("items"), schema.get("additionalProperties")]
+    below += [one for word in BRANCHES for one in schema.get(word) or ()]
+    below += (schema.get("properties") or {}).values()
+    return next((why for one in below if isinstance(one, Mapping) and (why := unread_keyword(one))), "")
 
 
 # --- structural --------------------------------------------------------------------------------
@@ -307,7 +325,6 @@ _FORBIDDEN = (
     ("title", "must be empty to be structural"),
     ("description", "must be empty to be structural"),
     ("nullable", "must be false to be structural"),
-    ("externalDocs", "must be undefined to be structural"),
     (PRESERVE, "must be false to be structural"),
     (EMBEDDED, "must be false to be structural"),
     (INT_OR_STRING, "must be false to be structural"),
@@ -325,7 +342,7 @@ def _nested(schema: Schema, path: Path, skip_any: bool = False) -> Errors:
         errors += _nested(schema["items"], path / "items")
     for name, one in (schema.get("properties") or {}).items():
         errors += _nested(one, (path / "properties").key(name))
-    if schema.get("additionalProperties") is not None:
+    if schema.get("additionalProperties") not in (None, False):
         errors.append(field.forbidden(path / "additionalProperties", "must be undefined to be structural"))
     errors += [field.forbidden(path / name, why) for name, why in _FORBIDDEN if schema.get(name)]
     if "metadata" in (schema.get("properties") or {}):

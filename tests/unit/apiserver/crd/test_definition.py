@@ -17,6 +17,7 @@ NOW = "2026-01-01T00:00:00Z"
 
 def valid(crd: dict[str, Any]) -> list[str]:
     kind.default(crd)
+    kind.prepare_create(crd)
     return [str(e) for e in definition.validate(crd)]
 
 
@@ -80,6 +81,89 @@ def test_what_versions_do_not_share_is_blamed_where_it_is() -> None:
     assert found == ["spec.versions[1].additionalPrinterColumns[0].name: Required value"]
 
 
+@pytest.mark.parametrize(
+    ("marked", "stored", "found"),
+    [
+        ((True,), ["v1"], []),
+        ((False,), None, ["spec.versions", "status.storedVersions"]),
+        ((False, False, False), None, ["spec.versions", "status.storedVersions"]),
+        ((True, True), ["v1"], ["spec.versions", "status.storedVersions"]),
+        ((False, True, True, True), ["v2"], ["spec.versions", "status.storedVersions", "status.storedVersions"]),
+        ((False, True), ["v2"], []),
+    ],
+)
+def test_one_version_is_stored(marked: tuple[bool, ...], stored: Any, found: list[str]) -> None:
+    """None, two, three, or not the first: the first that is marked counts as stored, each further one lacks there."""
+    crd = made(*(version(f"v{place}", storage=one) for place, one in enumerate(marked, 1)))
+    assert [text.partition(":")[0] for text in valid(crd)] == found
+    assert crd["status"]["storedVersions"] == stored
+    if not stored:
+        assert definition.validate(crd)[-1].body == "Invalid value: null: must have at least one stored version"
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        ({"$ref": "x"}, [".$ref: Forbidden: $ref is not supported"]),
+        ({"id": "x", "properties": {"y": {}}}, [".id: Forbidden: id is not supported"]),
+        ({"items": [{"type": "string"}]}, [".items: Forbidden: items must be a schema object and not an array"]),
+        ({"definitions": {"x": {}}}, [".definitions: Forbidden: definitions is not supported"]),
+        ({"patternProperties": {"x": {}}}, [".patternProperties: Forbidden: patternProperties is not supported"]),
+        ({"additionalItems": False}, [".additionalItems: Forbidden: additionalItems is not supported"]),
+        ({"dependencies": {"x": ["y"]}}, [".dependencies: Forbidden: dependencies is not supported"]),
+        (
+            {"$schema": "x"},
+            ["spec.validation.openAPIV3Schema: Invalid value: \"\": OpenAPIV3Schema 'schema' is not supported"],
+        ),
+        ({"not": {"$ref": "x"}}, [".not.$ref: Forbidden: $ref is not supported"]),
+    ],
+)
+def test_keywords_that_are_not_read_are_one_cause(schema: Any, found: list[str]) -> None:
+    """They have no type either, of which nothing is said: where a keyword is not read the structure is not looked at."""
+    spec = {"type": "object", "properties": {"a": schema}}
+    crd = made(version(schema={"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}))
+    assert valid(crd) == [text if text.startswith("spec.") else AT + text for text in found]
+
+
+@pytest.mark.parametrize(
+    ("warning", "deprecated", "found"),
+    [
+        ("soon gone", True, []),
+        ("soon gone", False, ["can only be set for deprecated versions"]),
+        ("", True, ["must not be an empty string"]),
+        ("x" * 257, True, ["must be <= 256 characters long"]),
+        ("é\n", True, ["must only contain printable UTF-8 characters; non-printable character found at index 2"]),
+        ("x" * 256 + "\0", True, ["must be <= 256 characters long", "must only contain printable UTF-8 characters; "]),
+    ],
+)
+def test_deprecations(warning: str, deprecated: bool, found: list[str]) -> None:
+    crd = made(version(deprecated=deprecated, deprecationWarning=warning))
+    told = valid(crd)
+    assert len(told) == len(found)
+    for text, part in zip(told, found, strict=True):
+        assert text.startswith("spec.versions[0].deprecationWarning: Invalid value: ")
+        assert part in text
+
+
+def test_what_a_root_may_have_beside_a_status() -> None:
+    base = {"type": "object", "properties": {"spec": {"type": "object"}}}
+    for schema, where, part in (
+        ({**base, "maxProperties": 5}, "openAPIV3Schema", "only [Description Type Format Title Maximum "),
+        ({**base, "type": "array"}, "openAPIV3Schema.type", 'only "object" is allowed as the type at the root'),
+        ({**base, "title": "t", "required": ["spec"]}, "", ""),
+    ):
+        told = valid(made(version(schema={"openAPIV3Schema": schema}, subresources={"status": {}})))
+        assert (told[:1] == []) == (not where)
+        assert not where or (told[0].startswith(f"spec.validation.{where}: ") and part in told[0])
+
+
+def test_nothing_is_preserved_any_more() -> None:
+    crd = made(version(), preserveUnknownFields=True)
+    why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+    assert valid(crd) == [f"spec.preserveUnknownFields: Invalid value: true: {why}"]
+    assert definition.validate_update(crd, crd) == []
+
+
 def test_selectable_fields_lead_somewhere() -> None:
     fields = [{"jsonPath": path} for path in (".spec.x", ".spec.y", ".metadata.name", ".spec")]
     found = valid(made(version(selectableFields=fields)))
@@ -116,6 +200,7 @@ def test_groups_of_the_community_need_approval(annotation: str | None, reasons: 
     if annotation is not None:
         crd["metadata"]["annotations"] = {names.APPROVAL: annotation}
     kind.default(crd)
+    kind.prepare_create(crd)
     assert [e.reason for e in definition.validate(crd)] == reasons
 
 

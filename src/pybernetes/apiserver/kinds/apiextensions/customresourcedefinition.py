@@ -49,10 +49,13 @@ def prepare_update(new: Object, old: Object) -> None:
 
 
 def _note_stored(crd: Object) -> None:
-    stored = [v.get("name") for v in (crd.get("spec") or {}).get("versions") or () if v.get("storage")]
-    holder = crd.setdefault("status", {})
-    known = holder.get("storedVersions") or []
-    holder["storedVersions"] = [*known, *(name for name in stored if name not in known)]
+    """The first version that is marked as stored; that there is no second is for the checks to say."""
+    versions = (crd.get("spec") or {}).get("versions") or ()
+    storage = next((version.get("name") for version in versions if version.get("storage")), None)
+    status = crd.setdefault("status", {})
+    present = status.get("storedVersions")
+    if storage is not None and storage not in (present or ()):
+        status["storedVersions"] = [*(present or ()), storage]
 
 
 def validate(crd: Object) -> Errors:
