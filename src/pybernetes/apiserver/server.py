@@ -46,6 +46,7 @@ from .endpoints.reviews import Reviews
 from .endpoints.routes import Routes, Special
 from .filters.director import Director
 from .filters.maxinflight import Limits
+from .generic.allocation import AllocatingStore
 from .generic.cache import WatchCache
 from .generic.expiry import EventExpiry
 from .generic.keys import DEFAULT_PREFIX, Keys
@@ -132,7 +133,8 @@ class APIServer:
         self._handlers.install(others, self._admission)
         options = self.options.services
         pool = Pool(self.cache, self.store(*ADDRESSES), options.networks, options.ports)
-        self._handlers.install(services, self._admission, ServiceAllocator(pool))
+        make = functools.partial(AllocatingStore, allocator=ServiceAllocator(pool))
+        self._handlers.install(services, self._admission, make)
         return pool
 
     def _admission_services(self) -> Services:

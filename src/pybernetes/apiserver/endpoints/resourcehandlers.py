@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Protocol
 
-from ..generic.allocation import Allocator
 from ..generic.cache import WatchCache
 from ..generic.store import AuthorizeCreate, GenericStore
 from ..resource import Resource
@@ -17,6 +17,21 @@ from .handlers import ResourceHandler
 COMPONENT_STATUSES = ("", "v1", "componentstatuses")  # answered by looking, and stored nowhere
 
 Key = tuple[str, str, str]  # group, version, resource
+
+
+class MakeStore(Protocol):
+    """GenericStore, or what wraps it."""
+
+    def __call__(
+        self,
+        resource: Resource,
+        cache: WatchCache,
+        admission: Admission,
+        *,
+        authorize_create: AuthorizeCreate,
+        now: Callable[[], datetime],
+        since: int,
+    ) -> GenericStore: ...
 
 
 def key_of(resource: Resource) -> Key:
@@ -35,13 +50,13 @@ class ResourceHandlers:
         self,
         resources: Iterable[Resource],
         admission: Admission,
-        allocator: Allocator | None = None,
+        make: MakeStore = GenericStore,
         since: int = 0,
     ) -> None:
-        """Serves them, in place of those of the same key. `allocator` gives what their objects ask for beside themselves;
-        objects of up to the revision `since` may have been written under another definition."""
+        """Serves them, in place of those of the same key, from stores that `make` gives; objects of up to the revision `since`
+        may have been written under another definition."""
         for resource in resources:
-            self.by_key[key_of(resource)] = self._handler(resource, admission, allocator, since)
+            self.by_key[key_of(resource)] = self._handler(resource, admission, make, since)
 
     def remove(self, keys: Iterable[Key]) -> None:
         """Serves these no more."""
@@ -56,13 +71,9 @@ class ResourceHandlers:
         """All that are served at the moment."""
         return [handler.resource for handler in self.by_key.values()]
 
-    def _handler(
-        self, resource: Resource, admission: Admission, allocator: Allocator | None, since: int
-    ) -> ResourceHandler:
+    def _handler(self, resource: Resource, admission: Admission, make: MakeStore, since: int) -> ResourceHandler:
         if key_of(resource) == COMPONENT_STATUSES:
             return ComponentStatuses(ComponentStore(resource, self._cache, self._now), self._now)
         may, now = self._require_create, self._now
-        store = GenericStore(
-            resource, self._cache, admission, authorize_create=may, allocator=allocator, now=now, since=since
-        )
+        store = make(resource, self._cache, admission, authorize_create=may, now=now, since=since)
         return ResourceHandler(store, now)

@@ -26,7 +26,6 @@ from ..kinds import meta
 from ..resource import Object, Resource, Stamp
 from ..types import Admission, Attributes
 from . import deletion, patching, strategy
-from .allocation import NOTHING, Allocator
 from .cache import Stored, WatchCache
 from .fields import FieldTracker
 from .options import DeleteOptions, ListOptions, ListResult, WriteOptions
@@ -45,10 +44,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class GenericStore(ReadStore):
-    """One resource. Objects go in and out as dicts in the resource's version; `get` and `list` give what is stored.
-
-    `allocator` gives what objects ask for beside themselves, as Services do.
-    """
+    """One resource. Objects go in and out as dicts in the resource's version; `get` and `list` give what is stored."""
 
     def __init__(
         self,
@@ -57,13 +53,12 @@ class GenericStore(ReadStore):
         admission: Admission | None = None,
         *,
         authorize_create: AuthorizeCreate | None = None,
-        allocator: Allocator | None = None,
         now: Callable[[], datetime] | None = None,
         chooser: random.Random | None = None,
         since: int = 0,
     ) -> None:
         super().__init__(resource, cache, since)
-        self._admission, self._authorize_create, self._allocator = admission, authorize_create, allocator
+        self._admission, self._authorize_create = admission, authorize_create
         self._now = now = now or cache.clock.now
         self._random = chooser or random.Random()
         self._name_errors = meta.name_errors(resource.name_check)
@@ -114,16 +109,10 @@ class GenericStore(ReadStore):
         resource.prepare_create(obj)
         if resource.stamp:
             resource.stamp(obj, None, Stamp(options.user, self._now()))
-        allocation = await self._allocator.create(obj, options.dry_run) if self._allocator else NOTHING
-        try:
-            made = await self._create_allocated(obj, namespace, options)
-        except BaseException:
-            await allocation.revert()
-            raise
-        await allocation.commit()
-        return made
+        return await self._create_prepared(obj, namespace, options)
 
-    async def _create_allocated(self, obj: Object, namespace: str, options: WriteOptions) -> Object:
+    async def _create_prepared(self, obj: Object, namespace: str, options: WriteOptions) -> Object:
+        """Checks an object in which all is filled in, and writes it."""
         resource, metadata = self.resource, obj["metadata"]
         name = metadata.get("name", "")
         if resource.generation:
@@ -367,19 +356,12 @@ class GenericStore(ReadStore):
             resource.stamp(new, old, Stamp(options.user, self._now(), subresource))
         if await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=True):
             strategy.keep_again(resource, new, old, subresource)
-        allocates = self._allocator if not subresource else None
-        allocation = await allocates.update(new, old, options.dry_run) if allocates else NOTHING
-        try:
-            written = await self._write_allocated(key, stored, old, new, options, subresource)
-        except BaseException:
-            await allocation.revert()
-            raise
-        await allocation.commit()
-        return written
+        return await self._write_prepared(key, stored, old, new, options, subresource)
 
-    async def _write_allocated(
+    async def _write_prepared(
         self, key: str, stored: Stored, old: Object, new: Object, options: WriteOptions, subresource: str
     ) -> Object:
+        """Checks a changed object in which all is filled in, and writes it. Conflict where another was faster."""
         resource = self.resource
         name, namespace = old["metadata"]["name"], old["metadata"].get("namespace", "")
         if resource.generation and (not subresource or subresource in resource.parts):
@@ -401,16 +383,17 @@ class GenericStore(ReadStore):
         if new == old or options.dry_run:
             return new
         if old["metadata"].get("deletionTimestamp") and deletion.deletable(resource, new):
-            await self._remove(key, stored.revision)
-            if self._allocator:
-                await self._allocator.deleted(old)
+            await self._remove(key, stored.revision, old)
             return new
         return await self._put(key, new, stored.revision)
 
     # Deleting.
 
-    async def _remove(self, key: str, expected: int) -> int:
-        """The revision of the removal; 0 where there was nothing."""
+    async def _remove(self, key: str, expected: int, last: Object) -> int:
+        """Takes the object, which is `last`, out of the store; the revision of that, 0 where there was nothing.
+
+        Conflict where another was faster.
+        """
         event = await self.cache.store.delete(key, expected)
         if event is None:
             return 0
@@ -462,9 +445,7 @@ class GenericStore(ReadStore):
 
     async def _removed(self, key: str, stored: Stored, old: Object) -> Object:
         """The object with the resource version of its removal."""
-        revision = await self._remove(key, stored.revision)
-        if self._allocator:
-            await self._allocator.deleted(old)
+        revision = await self._remove(key, stored.revision, old)
         if revision:
             old["metadata"]["resourceVersion"] = str(revision)
         return old
