@@ -6,27 +6,42 @@ errors.append(field.invalid(path / "containers" / 0 / "name", name, "must not be
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+LONGEST_PART = 1024  # characters of one key that a path shows: of a list's errors each shows the key above
 
 
 class Path:
     """A place in an object: `Path("spec") / "ports" / 0 / "name"`; `key("a.b/c")` for map keys."""
 
-    __slots__ = ("text",)
+    __slots__ = ("_above", "_part")
 
-    def __init__(self, text: str = "") -> None:
-        self.text = text
+    def __init__(self, text: str = "", above: Path | None = None) -> None:
+        """`text` is what stands behind the path `above`, as written there."""
+        self._part, self._above = text, above
 
     def __truediv__(self, part: str | int) -> Path:
-        if isinstance(part, int):
-            return Path(f"{self.text}[{part}]")
-        return Path(f"{self.text}.{part}" if self.text else part)
+        return Path(f"[{part}]" if isinstance(part, int) else f".{part[:LONGEST_PART]}", self)
 
     def key(self, key: str) -> Path:
         """The value under a key of a map."""
-        return Path(f"{self.text}[{key}]")
+        return Path(f"[{key[:LONGEST_PART]}]", self)
+
+    @property
+    def text(self) -> str:
+        """Put together when an error needs it: paths are made for all that is checked, and may be as long as a client's keys."""
+        parts: list[str] = []
+        path: Path | None = self
+        while path is not None:
+            parts.append(path._part)
+            path = path._above
+        text = "".join(reversed(parts))
+        return text[1:] if text.startswith(".") and len(parts) > 1 and not parts[-1] else text
 
     def __str__(self) -> str:
         return self.text
@@ -69,6 +84,15 @@ def quote(value: Any) -> str:
 
 def _with(text: str, detail: str) -> str:
     return f"{text}: {detail}" if detail else text
+
+
+def repeats(values: Iterable[T]) -> Iterator[tuple[int, T]]:
+    """(index, value) of each that stood before."""
+    seen: set[T] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            yield index, value
+        seen.add(value)
 
 
 def required(path: Path, detail: str = "") -> FieldError:

@@ -364,11 +364,12 @@ def _apply_retain_keys(original: dict[str, Any], patch: dict[str, Any], path: st
     retained = patch.pop(RETAIN_KEYS)
     if not isinstance(retained, list):
         raise PatchError("a list is expected", path=path, op=RETAIN_KEYS, text=_BAD_RETAIN_KEYS, malformed=True)
+    kept = {key for key in retained if isinstance(key, str)}
     for key, value in patch.items():
-        if value is not None and not _is_list_directive(key) and key not in retained:
+        if value is not None and not _is_list_directive(key) and key not in kept:
             why = f"field {key!r} is set but not retained"
             raise PatchError(why, path=path, op=RETAIN_KEYS, text=_BAD_RETAIN_KEYS, malformed=True)
-    for key in [key for key in original if key not in retained]:
+    for key in [key for key in original if key not in kept]:
         del original[key]
 
 
@@ -469,11 +470,14 @@ def _arrange(items: list[Any], wanted: list[Hashable], before: list[Hashable], k
     named = sorted((t for t in tagged if t[0] in wanted_at), key=lambda t: wanted_at[t[0]])
     others = sorted((t for t in tagged if t[0] not in wanted_at), key=lambda t: before_at.get(t[0], len(before)))
     result: list[Any] = []
-    while named and others:
-        left, right = before_at.get(others[0][0]), before_at.get(named[0][0])
-        first = others if left is not None and right is not None and left < right else named
-        result.append(first.pop(0)[1])
-    return result + [item for _, item in named + others]
+    place = 0  # in `others`
+    for identity, item in named:
+        right = before_at.get(identity)
+        while right is not None and place < len(others) and before_at.get(others[place][0], right) < right:
+            result.append(others[place][1])
+            place += 1
+        result.append(item)
+    return result + [item for _, item in others[place:]]
 
 
 def _positions(identities: list[Hashable]) -> dict[Hashable, int]:

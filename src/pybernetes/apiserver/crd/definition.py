@@ -419,8 +419,9 @@ def _review_versions(path: Path, versions: Sequence[str]) -> Errors:
     if not versions:
         return [field.required(path)]
     errors: Errors = []
+    again = {index for index, _ in field.repeats(versions)}
     for index, version in enumerate(versions):
-        if version in versions[:index]:
+        if index in again:
             errors.append(field.invalid(path / index, version, "duplicate version"))
         else:
             errors += [field.invalid(path / index, version, why) for why in dns1035_label_errors(version)]

@@ -19,6 +19,7 @@ ANNOTATIONS_SIZE_LIMIT = 256 * 1024
 FIELD_MANAGER_LIMIT = 128
 SUBRESOURCE_LIMIT = 256
 STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+NAMED_CONTROLLERS = 16  # of an object with several: each fault shows the whole list
 BANNED_OWNERS = frozenset({("v1", "Event")})
 
 
@@ -195,16 +196,17 @@ def validate_annotations(annotations: Mapping[str, str], path: Path) -> list[Fie
 def validate_owner_references(owners: Sequence[Mapping[str, Any]], path: Path) -> list[FieldError]:
     """Each owner is named in full, and at most one is the controller."""
     errors: list[FieldError] = []
-    controller = ""
+    controller, whole, others = "", list(owners), 0
     for index, owner in enumerate(owners):
         errors += _owner_errors(owner, path / index)
         if not owner.get("controller"):
             continue
         name = f"{owner.get('kind', '')}/{owner.get('name', '')}"
-        if controller:
+        if controller and others < NAMED_CONTROLLERS:
+            others += 1
             why = 'Only one reference can have Controller set to true. Found "true" in references for'
-            errors.append(field.invalid(path, list(owners), f"{why} {controller} and {name}"))
-        else:
+            errors.append(field.invalid(path, whole, f"{why} {controller} and {name}"))
+        elif not controller:
             controller = name
     return errors
 

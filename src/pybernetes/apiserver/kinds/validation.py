@@ -17,6 +17,8 @@ Errors = list[FieldError]
 NameCheck = Callable[[str], list[str]]
 
 IMMUTABLE = "field is immutable"
+MAX_WHOLE = 16  # faults of one list that each show the whole of it
+MAX_NAMED = 100  # names that a fault lists of those that there are
 NOT_NEGATIVE = "must be greater than or equal to 0"
 MAX_INT32 = 2**31 - 1
 WHOLE_OBJECT = Path("[]")  # how upstream prints the path of the object itself
@@ -28,6 +30,11 @@ _HTTP_HEADER = re.compile(r"[-A-Za-z0-9]+")
 _PORT_NAME = re.compile(r"[-a-z0-9]+")
 _HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 _RELAXED_ENV = re.compile(r"[ -<>-~]+")
+
+
+def identity(item: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """A flat object as something to look up."""
+    return tuple(sorted((name, value) for name, value in item.items() if value is not None))
 
 
 def regex_error(message: str, pattern: str, *examples: str) -> str:

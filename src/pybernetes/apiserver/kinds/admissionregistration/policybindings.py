@@ -76,10 +76,11 @@ def validate_validating(binding: Object) -> Errors:
     errors = _common(spec)
     if not actions:
         errors.append(field.required(at, "at least one validation action is required"))
+    again = {index for index, _ in field.repeats(actions)}
     for index, action in enumerate(actions):
         if action not in ACTIONS:
             errors.append(field.not_supported(at / index, action, ACTIONS))
-        if action in actions[:index]:
+        if index in again:
             errors.append(field.duplicate(at / index, action))
     if {"Deny", "Warn"} <= set(actions):
         purpose = "repeating the same validation failure information in the API response and headers serves no purpose"

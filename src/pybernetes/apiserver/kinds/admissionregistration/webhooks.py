@@ -100,8 +100,9 @@ def _versions(path: Path, versions: Sequence[str]) -> Errors:
     if not versions:
         return [field.required(path, f"must specify one of {known}")]
     errors: Errors = []
+    again = {index for index, _ in field.repeats(versions)}
     for index, version in enumerate(versions):
-        if version in versions[:index]:
+        if index in again:
             errors.append(field.invalid(path / index, version, "duplicate version"))
         else:
             errors += each(path / index, version, dns1035_label_errors(version))

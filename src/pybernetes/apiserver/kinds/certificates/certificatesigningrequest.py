@@ -118,7 +118,7 @@ def validate(request: Object) -> Errors:
     for index, usage in enumerate(usages):
         if usage not in USAGES:
             errors.append(field.not_supported(at / index, usage, USAGES))
-    errors += [field.duplicate(at / i, usage) for i, usage in enumerate(usages) if usage in usages[:i]]
+    errors += [field.duplicate(at / i, usage) for i, usage in field.repeats(usages)]
     if spec.get("signerName") == LEGACY_UNKNOWN_SIGNER:
         why = "the legacy signerName is not allowed via this API version"
         errors.append(field.invalid(SPEC / "signerName", spec["signerName"], why))

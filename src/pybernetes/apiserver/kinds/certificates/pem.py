@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator
 
-_BLOCK = re.compile(rb"-----BEGIN ([^\n-]+)-----\r?\n(.*?)-----END \1-----", re.S)
+_BEGIN, _END, _DASHES = b"-----BEGIN ", b"-----END ", b"-----"
 
 
 def _decoded(text: str) -> bytes:
@@ -18,12 +17,22 @@ def _decoded(text: str) -> bytes:
 
 
 def _blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(type, what is in it) of each PEM block; b"" for what is no base64, or has headers."""
-    for found in _BLOCK.finditer(data):
-        try:
-            yield found[1], base64.b64decode(found[2], validate=False) if b":" not in found[2] else b""
-        except binascii.Error:
-            yield found[1], b""
+    """(type, what is in it) of each PEM block; b"" for what is no base64, or has headers.
+
+    Each byte is looked at a few times only, however many lines begin a block that none ends (upstream: encoding/pem Decode).
+    """
+    place = data.find(_BEGIN)
+    while place >= 0:
+        line_end, next_begin = data.find(b"\n", place), data.find(_BEGIN, place + 1)
+        end = data.find(_END, place, next_begin if next_begin >= 0 else len(data))
+        kind, dashes, rest = data[place + len(_BEGIN) : max(line_end, place)].rstrip(b"\r").partition(_DASHES)
+        if 0 <= line_end < end and kind and dashes and not rest and data.startswith(kind + _DASHES, end + len(_END)):
+            text = data[line_end + 1 : end]
+            try:
+                yield kind, base64.b64decode(text, validate=False) if b":" not in text else b""
+            except binascii.Error:
+                yield kind, b""
+        place = next_begin
 
 
 def request_error(text: str) -> str:

@@ -235,6 +235,7 @@ def spread_constraints(path: Path, items: Sequence[Object]) -> Errors:
     """topologySpreadConstraints."""
     errors: Errors = []
     kinds = [(c.get("topologyKey") or "", c.get("whenUnsatisfiable") or "") for c in items]
+    last = {kind: index for index, kind in enumerate(kinds)}
     for index, constraint in enumerate(items):
         at, (key, action) = path / index, kinds[index]
         if (skew := constraint.get("maxSkew") or 0) <= 0:
@@ -243,7 +244,7 @@ def spread_constraints(path: Path, items: Sequence[Object]) -> Errors:
             errors.append(field.required(at / "topologyKey", "can not be empty"))
         if action not in _ACTIONS:
             errors.append(field.not_supported(at / "whenUnsatisfiable", action, _ACTIONS))
-        if kinds[index] in kinds[index + 1 :]:
+        if index < last[kinds[index]]:
             errors.append(field.duplicate(at / "{topologyKey, whenUnsatisfiable}", f"{{{key}, {action}}}"))
         errors += _min_domains(at / "minDomains", constraint.get("minDomains"), action)
         for name in ("nodeAffinityPolicy", "nodeTaintsPolicy"):

@@ -12,7 +12,7 @@ from pybernetes.api.field import Path
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
 from ..strategy import keep_spec, keep_status
-from ..validation import dual_stack, go_names, same, valid_cidr
+from ..validation import dual_stack, go_names, identity, same, valid_cidr
 from .affinity import taints
 from .poddefaults import rounded
 from .resources import quantity_value
@@ -65,9 +65,8 @@ def validate_update(new: Object, old: Object) -> Errors:
     spec, before, status = new.get("spec") or {}, old.get("spec") or {}, new.get("status") or {}
     errors = _resources(status)
     addresses = status.get("addresses") or []
-    for index, address in enumerate(addresses):
-        if address in addresses[:index]:
-            errors.append(field.duplicate(Path("status.addresses") / index, go_names(address)))
+    for index, _ in field.repeats(map(identity, addresses)):
+        errors.append(field.duplicate(Path("status.addresses") / index, go_names(addresses[index])))
     if before.get("podCIDRs") and not same(spec.get("podCIDRs"), before["podCIDRs"]):
         why = 'node updates may not change podCIDR except from "" to valid'
         errors.append(field.forbidden(Path("spec.podCIDRs"), why))

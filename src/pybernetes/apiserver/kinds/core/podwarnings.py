@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pybernetes.api import field
@@ -46,6 +46,7 @@ DEPRECATED_VOLUMES: Mapping[str, str] = {
     "rbd": "deprecated in v1.28, non-functional in v1.31+",
 }
 SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
+TOLD = 4096  # warnings of one sort: the header holds as many characters (warningheader.TOTAL)
 NULL_SELECTOR = "a null labelSelector results in matching no pod"
 WHOLE_BYTES = ("memory", "ephemeral-storage")
 NAMES = "a DNS label is recommended:"
@@ -195,12 +196,14 @@ def _annotations(path: Path, annotations: Object, spec: Object, *, template: boo
 
 
 def _repeated(path: Path, items: Sequence[Object], name: str) -> list[str]:
-    values = [item.get(name) or "" for item in items]
-    return [
-        f"{path / index / name}: duplicate {name} {field.quote(value)}"
-        for index, value in enumerate(values)
-        if value in values[:index]
-    ]
+    told: list[str] = []
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        value = item.get(name) or ""
+        if value in seen:
+            told.append(f"{path / index / name}: duplicate {name} {field.quote(value)}")
+        seen.add(value)
+    return told
 
 
 def _fractions(path: Path, amounts: Mapping[str, str]) -> list[str]:
@@ -226,25 +229,43 @@ def _environment(path: Path, variables: Sequence[Object]) -> list[str]:
 
 def _ports(containers: Sequence[tuple[Path, Object]]) -> list[str]:
     told: list[str] = []
-    seen: dict[tuple[Any, Any], list[tuple[Path, Object]]] = {}
+    seen: dict[tuple[Any, Any], _Bindings] = {}
     for place, container in containers:
         for index, port in enumerate(container.get("ports") or ()):
-            at = place / "ports" / index
-            if port.get("hostIP") and not port.get("hostPort"):
+            at, number, host = place / "ports" / index, port.get("hostPort") or 0, port.get("hostIP") or ""
+            if host and not number:
                 told.append(f"{at}: hostIP set without hostPort: {field.quote(dict(port))}")
-            others = seen.setdefault((port.get("containerPort"), port.get("protocol")), [])
-            for other_at, other in others:
-                if sort := _overlap(port, other):
-                    told.append(f"{at}: {sort} port definition with {other_at}")
-            others.append((at, port))
+            others = seen.setdefault((port.get("containerPort"), port.get("protocol")), _Bindings())
+            if len(told) < TOLD:
+                told += [f"{at}: {how} port definition with {other}" for how, other in others.like(number, host)]
+            others.add(number, host, at)
     return told
 
 
-def _overlap(port: Object, other: Object) -> str:
-    numbers = [p.get("hostPort") or 0 for p in (port, other)]
-    hosts = [p.get("hostIP") or "" for p in (port, other)]
-    if numbers[0] == numbers[1] and hosts[0] == hosts[1]:
-        return "duplicate"
-    if not all(numbers):
-        return "overlapping"
-    return "overlapping" if numbers[0] == numbers[1] and bool(hosts[0]) != bool(hosts[1]) else ""
+class _Bindings:
+    """Where one port of containers is bound on the host, by number and address: each is compared with those alone that it meets."""
+
+    def __init__(self) -> None:
+        self._at: dict[int, dict[str, list[tuple[int, Path]]]] = {}
+        self._count = 0
+
+    def add(self, number: int, host: str, at: Path) -> None:
+        self._at.setdefault(number, {}).setdefault(host, []).append((self._count, at))
+        self._count += 1
+
+    def like(self, number: int, host: str) -> list[tuple[str, Path]]:
+        """("duplicate" or "overlapping", the other's place), in the order of the others; those of which a header can tell."""
+        met: list[tuple[int, str, Path]] = []
+        for other_number in self._at if not number else {number, 0}:
+            for other_host, places in self._hosts(number, host, other_number):
+                same = (number, host) == (other_number, other_host)
+                how = "duplicate" if same else "overlapping"
+                met += [(order, how, at) for order, at in places[:TOLD]]
+        return [(how, at) for _, how, at in sorted(met, key=lambda one: one[0])[:TOLD]]
+
+    def _hosts(self, number: int, host: str, other: int) -> Iterable[tuple[str, list[tuple[int, Path]]]]:
+        """Two addresses of the same number never meet; none meets all."""
+        hosts = self._at.get(other, {})
+        if not (number and other and host):
+            return hosts.items()
+        return [(one, hosts[one]) for one in (host, "") if one in hosts]

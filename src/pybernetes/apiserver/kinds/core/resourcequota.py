@@ -12,7 +12,7 @@ from pybernetes.api.field import Path
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
 from ..strategy import keep_spec, keep_status
-from ..validation import IMMUTABLE
+from ..validation import IMMUTABLE, MAX_WHOLE
 from .poddefaults import rounded
 from .resources import STANDARD_QUOTA, is_quota_huge_page, quota_resource_name, resource_list
 
@@ -61,11 +61,11 @@ def _spec(quota: Object) -> Errors:
     spec = quota.get("spec") or {}
     hard, scopes = spec.get("hard") or {}, spec.get("scopes") or []
     errors = resource_list(SPEC / "hard", hard, quota_resource_name)
-    at = SPEC / "scopes"
+    at, standard = SPEC / "scopes", _standard(hard)
     for scope in scopes:
-        if scope not in SCOPES:
+        if scope not in SCOPES and len(errors) < MAX_WHOLE:
             errors.append(field.invalid(at, scopes, "unsupported scope"))
-        unfit = [name for name in _standard(hard) if not _fits(scope, name)]
+        unfit = [name for name in standard if len(errors) < MAX_WHOLE and not _fits(scope, name)]
         errors += [field.invalid(at, scopes, "unsupported scope applied to resource") for _ in unfit]
     errors += _conflicts(at, scopes, scopes)
     if (selector := spec.get("scopeSelector")) is not None:
@@ -81,12 +81,13 @@ def _conflicts(path: Path, scopes: Iterable[str], shown: Sequence[str]) -> Error
 def _selector(path: Path, selector: Object, hard: Iterable[str], scopes: Sequence[str]) -> Errors:
     errors: Errors = []
     used: list[str] = []
+    standard = _standard(hard)
     for requirement in selector.get("matchExpressions") or ():
         scope, operator = requirement.get("scopeName") or "", requirement.get("operator") or ""
         values = requirement.get("values") or []
         if scope not in SCOPES:
             errors.append(field.invalid(path / "scopeName", scope, "unsupported scope"))
-        unfit = [name for name in _standard(hard) if not _fits(scope, name)]
+        unfit = [name for name in standard if len(errors) < MAX_WHOLE and not _fits(scope, name)]
         errors += [field.invalid(path, selector, "unsupported scope applied to resource") for _ in unfit]
         if scope in _EXISTS_ONLY and operator != "Exists":
             why = (

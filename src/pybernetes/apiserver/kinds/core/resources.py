@@ -17,7 +17,7 @@ from pybernetes.api.computeresources import (
 from pybernetes.api.field import Path
 from pybernetes.api.names import label_key_errors
 
-from ..validation import Errors, dns_label, each, quantity
+from ..validation import MAX_NAMED, Errors, dns_label, each, quantity
 
 QUOTA_COUNTS = frozenset(
     {
@@ -174,6 +174,9 @@ def _huge_pages_alone(path: Path, names: Collection[str]) -> Errors:
 def _claims(path: Path, claims: list[Mapping[str, Any]], known: Collection[str]) -> Errors:
     errors: Errors = []
     seen: set[str] = set()
+    requested: set[str] = set()  # names of which a part is asked for
+    listed = ", ".join(sorted(known)[:MAX_NAMED])
+    rest = f": {listed}" if known else " which is empty"
     for index, claim in enumerate(claims):
         at, name, request = path / index, claim.get("name") or "", claim.get("request") or ""
         if not name:
@@ -182,11 +185,12 @@ def _claims(path: Path, claims: list[Mapping[str, Any]], known: Collection[str])
         key = f"{name}/{request}" if request else name
         if request:
             errors += dns_label(at / "request", request)
-        if name in seen or key in seen or (not request and any(k.startswith(f"{name}/") for k in seen)):
+        if name in seen or key in seen or (not request and name in requested):
             errors.append(field.duplicate(at, key))
         seen.add(key)
+        if request:
+            requested.add(name)
         if name not in known:
-            rest = f": {', '.join(sorted(known))}" if known else " which is empty"
             error = field.not_found(at, name)
             body = f"{error.body}: must be one of the names in pod.spec.resourceClaims{rest}"
             errors.append(field.FieldError(error.reason, error.field, body))

@@ -275,10 +275,11 @@ def validate_cluster_ips(service: Object, known: Collection[str] = ()) -> Errors
     elif many[0] != one:
         errors.append(field.invalid(at, many, "first value must match `clusterIP`"))
     families = spec.get("ipFamilies") or []
+    again = {index for index, _ in field.repeats(families)}
     for index, family in enumerate(families):
         if family not in FAMILIES:
             errors.append(field.not_supported(SPEC / "ipFamilies" / index, family, FAMILIES))
-        if family in families[:index]:
+        if index in again:
             errors.append(field.duplicate(SPEC / "ipFamilies" / index, family))
     policy = spec.get("ipFamilyPolicy")
     if policy is not None and policy not in FAMILY_POLICIES:

@@ -12,7 +12,7 @@ from ...resource import Column, Errors, Object, Resource
 from ..core.affinity import tolerations
 from ..core.resources import requirements
 from ..printing import AGE, NAME, object_age
-from ..validation import dns_label, go_names, immutable, label_map
+from ..validation import dns_label, go_names, identity, immutable, label_map
 
 SCHEDULING = Path("scheduling")
 
@@ -27,7 +27,7 @@ def validate(runtime: Object) -> Errors:
         errors += label_map(SCHEDULING / "nodeSelector", scheduling.get("nodeSelector"))
         items, at = scheduling.get("tolerations") or [], SCHEDULING / "tolerations"
         errors += tolerations(at / "tolerations", items)
-        errors += [field.duplicate(at / i, go_names(item)) for i, item in enumerate(items) if item in items[:i]]
+        errors += [field.duplicate(at / i, go_names(items[i])) for i, _ in field.repeats(map(identity, items))]
     return errors
 
 

@@ -44,7 +44,7 @@ def claim(path: Path, devices: Item) -> Errors:
     requests = devices.get("requests") or ()
     errors = items(path / "requests", requests, MAX_REQUESTS, _request)
     names = [request.get("name") or "" for request in requests]
-    errors += [field.duplicate(path / "requests" / i / "name", n) for i, n in enumerate(names) if n in names[:i]]
+    errors += [field.duplicate(path / "requests" / i / "name", n) for i, n in field.repeats(names)]
     known = request_names(requests)
 
     def constraint(at: Path, item: Item) -> Errors:
@@ -73,7 +73,7 @@ def request_names(requests: Sequence[Item]) -> set[str]:
 def _references(path: Path, names: Sequence[str], known: Collection[str]) -> Errors:
     why = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
     errors = [field.invalid(path / i, name, why) for i, name in enumerate(names) if name not in known]
-    return errors + [field.duplicate(path / i, name) for i, name in enumerate(names) if name in names[:i]]
+    return errors + [field.duplicate(path / i, name) for i, name in field.repeats(names)]
 
 
 def _full_name(path: Path, name: str) -> Errors:

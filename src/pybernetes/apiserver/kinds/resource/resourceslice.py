@@ -36,7 +36,7 @@ def validate(slice_: Object) -> Errors:
     listed = spec.get("devices") or ()
     errors += devices.items(SPEC / "devices", listed, MAX_DEVICES, _device)
     names = [device.get("name") for device in listed]
-    errors += [field.duplicate(SPEC / "devices" / i / "name", n) for i, n in enumerate(names) if n in names[:i]]
+    errors += [field.duplicate(SPEC / "devices" / i / "name", n) for i, n in field.repeats(names)]
     return errors
 
 

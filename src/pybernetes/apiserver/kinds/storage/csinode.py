@@ -12,7 +12,7 @@ from pybernetes.api.names import label_key_errors
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
-from ..validation import go_names, not_negative, same
+from ..validation import MAX_WHOLE, go_names, not_negative, same
 from . import names
 
 DRIVERS = Path("spec.drivers")
@@ -49,12 +49,14 @@ def _node_id(path: Path, text: str) -> Errors:
 
 def _topology(path: Path, keys: list[str]) -> Errors:
     errors: Errors = []
+    again = {index for index, _ in field.repeats(keys)}
     for index, key in enumerate(keys):
         if not key:
             errors.append(field.required(path))
-        if key in keys[:index]:
+        if index in again:
             errors.append(field.duplicate(path, key))
-        errors += [field.invalid(path, keys, why) for why in label_key_errors(key)]
+        if len(errors) < MAX_WHOLE:
+            errors += [field.invalid(path, keys, why) for why in label_key_errors(key)]
     return errors
 
 

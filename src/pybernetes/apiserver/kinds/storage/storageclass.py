@@ -60,7 +60,7 @@ def topologies(path: Path, terms: Sequence[Mapping[str, Any]]) -> Errors:
 def _expression(path: Path, key: str, values: Sequence[str]) -> Errors:
     at = path / "values"
     errors = [] if values else [field.required(at)]
-    errors += [field.duplicate(at / i, value) for i, value in enumerate(values) if value in values[:i]]
+    errors += [field.duplicate(at / i, value) for i, value in field.repeats(values)]
     return errors + qualified_name(path / "key", key)
 
 
