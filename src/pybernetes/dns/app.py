@@ -92,10 +92,10 @@ class App:
 
     async def _begin(self, instance: Instance) -> None:
         """Listeners that stay are handed over without losing a query."""
-        wanted = {(server.context.host, server.context.port) for server in instance.servers}
-        for place in [place for place in self.listeners if place not in wanted]:
+        addresses = {(server.context.host, server.context.port) for server in instance.servers}
+        for place in [place for place in self.listeners if place not in addresses]:
             await self.listeners.pop(place).stop()
-        for place in wanted:
+        for place in addresses:
             handler = _handler(instance, place[1])
             if place in self.listeners:
                 self.listeners[place].handler = handler

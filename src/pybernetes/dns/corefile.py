@@ -181,19 +181,19 @@ def _imported(
         what = body[index + 1].text
         index += 2
         if what in snippets:
-            found = snippets[what]
+            tokens = snippets[what]
         else:
-            found = []
+            tokens = []
             for path in sorted(glob.glob(str(Path(file).parent / what))):
-                found += _expanded(list(_tokens(Path(path).read_text(), path)), environment)
-            if not found and not glob.has_magic(what):
+                tokens += _expanded(list(_tokens(Path(path).read_text(), path)), environment)
+            if not tokens and not glob.has_magic(what):
                 raise _error(token, f"File to import not found: {what}")
-        result += _imported(found, snippets, file, environment, depth + 1)
+        result += _imported(tokens, snippets, file, environment, depth + 1)
     return result
 
 
 def _directives(tokens: Sequence[_Token]) -> list[Directive]:
-    found: list[Directive] = []
+    directives: list[Directive] = []
     index = 0
     while index < len(tokens):
         token = tokens[index]
@@ -209,16 +209,16 @@ def _directives(tokens: Sequence[_Token]) -> list[Directive]:
                 break
             directive.arguments.append(tokens[index].text)
             index += 1
-        found.append(directive)
-    return found
+        directives.append(directive)
+    return directives
 
 
 def listeners_of(text: str, port: int) -> list[Listener]:
     """`.`, `cluster.local:5353`, `dns://.:53`, `10.0.0.0/24` (its reverse zones). CorefileError for other transports."""
-    scheme, found, rest = text.partition("://")
-    if found and scheme != "dns":
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme != "dns":
         raise CorefileError(f"{text}: transport {scheme!r} is not there, only dns is")
-    rest = rest if found else text
+    rest = rest if separator else text
     zone, colon, number = rest.rpartition(":")
     if colon and number.isdigit() and "/" not in number and "::" not in rest:
         port, rest = int(number), zone

@@ -168,9 +168,9 @@ class ClusterDirectory:
 
 
 def _key(old: Kept[Any] | None, new: Kept[Any] | None) -> Key:
-    kept = new or old
-    assert kept is not None  # informers tell of something
-    return (kept.metadata.name, kept.metadata.namespace)
+    item = new or old
+    assert item is not None  # informers tell of something
+    return (item.metadata.name, item.metadata.namespace)
 
 
 def _value(kept: Kept[T] | None) -> T | None:

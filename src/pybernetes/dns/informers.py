@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from pybernetes.aio.clock import Clock
 from pybernetes.client.informer import SharedInformer
 from pybernetes.client.pager import in_pages
 from pybernetes.client.types import Bookmark, Client, Handler, Identified, Object, ObjectList, Page, WatchEvent
@@ -57,9 +58,9 @@ class SlimListWatch(Generic[Obj, T]):
         """All objects of the newest version: pages of an older one are what servers do not give."""
 
         async def fetch(page: Page) -> ObjectList[Kept[T]]:
-            found = await self._client.list_page(self._kind, "", page, label_selector=self._label_selector)
-            kept = [keep(obj, self._transform) for obj in found.items]
-            return ObjectList(kept, found.resource_version, found.continue_)
+            listed = await self._client.list_page(self._kind, "", page, label_selector=self._label_selector)
+            items = [keep(obj, self._transform) for obj in listed.items]
+            return ObjectList(items, listed.resource_version, listed.continue_)
 
         return await in_pages(fetch)
 
@@ -80,23 +81,23 @@ class SlimListWatch(Generic[Obj, T]):
 class SlimInformers:
     """One informer a kind, all asked for before `run`."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._made: list[SharedInformer[Any]] = []
+    def __init__(self, client: Client, clock: Clock | None = None) -> None:
+        self._client, self._clock = client, clock
+        self._informers: list[SharedInformer[Any]] = []
 
     def watch(
         self, kind: type[Obj], transform: Callable[[Obj], T], handler: Handler[Kept[T]], label_selector: str = ""
     ) -> None:
         """The handler is told what the transform takes from every object, from the time that `run` runs."""
-        informer = SharedInformer(SlimListWatch(self._client, kind, transform, label_selector))
+        informer = SharedInformer(SlimListWatch(self._client, kind, transform, label_selector), self._clock)
         informer.add_handler(handler)
-        self._made.append(informer)
+        self._informers.append(informer)
 
     async def run(self) -> None:
         """Until cancelled; an error that is none of the network's ends all."""
-        await asyncio.gather(*(informer.run() for informer in self._made))
+        await asyncio.gather(*(informer.run() for informer in self._informers))
 
     async def wait_synced(self) -> None:
         """Returns after the first list of every kind."""
-        for informer in self._made:
+        for informer in self._informers:
             await informer.wait_synced()

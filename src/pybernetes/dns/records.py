@@ -1,6 +1,6 @@
 """What the Kubernetes DNS specification 1.1.0 answers, given the cluster's objects (upstream: coredns plugin/kubernetes). Pure.
 
-`found` gives a result for a question within a zone; names that lead out of the zone (ExternalName) come back as `Result.leads_to`
+`resolve` gives a result for a question within a zone; names that lead out of the zone (ExternalName) come back as `Result.leads_to`
 for the caller to look up.
 """
 
@@ -181,7 +181,7 @@ def parse(key: str, zone: str) -> Parsed | None:
     return None if labels else Parsed(kind, namespace, service)
 
 
-def found(name: str, type: int, zone: str, directory: Directory, options: Options) -> Result:
+def resolve(name: str, type: int, zone: str, directory: Directory, options: Options) -> Result:
     """The answer to a question about a name in the zone, in the case that it was asked in."""
     key = name.lower()
     if type == PTR:

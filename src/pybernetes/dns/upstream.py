@@ -50,9 +50,9 @@ class _Socket(asyncio.DatagramProtocol):
             reply = decode_reply(data)
         except WireError:
             return  # noise: the right answer may still come
-        known = self.waiting.get(reply.id)
-        if known is not None and known[:2] == (reply.name.lower(), reply.type) and not known[2].done():
-            known[2].set_result(reply)
+        waiting = self.waiting.get(reply.id)
+        if waiting is not None and waiting[:2] == (reply.name.lower(), reply.type) and not waiting[2].done():
+            waiting[2].set_result(reply)
 
     def error_received(self, exc: Exception) -> None:
         for _, _, future in self.waiting.values():

@@ -83,9 +83,9 @@ class Query:
 
     def asking(self, name: str, type: int) -> Query:
         """The same client with another question."""
-        made = Query(self.id, self.flags, name, name.lower(), type, self.cls, self.edns, self.dnssec, self.size)
-        made.client, made.protocol, made.length = self.client, self.protocol, self.length
-        return made
+        renamed = Query(self.id, self.flags, name, name.lower(), type, self.cls, self.edns, self.dnssec, self.size)
+        renamed.client, renamed.protocol, renamed.length = self.client, self.protocol, self.length
+        return renamed
 
 
 @dataclass(slots=True)
@@ -312,9 +312,9 @@ class _Writer:
         out = b""
         for index, label in enumerate(split_name(name)):
             tail = ".".join(labels[index:]) + "."
-            known = offsets.get(tail)
-            if known is not None:
-                return out + (0xC000 | known).to_bytes(2, "big")
+            offset = offsets.get(tail)
+            if offset is not None:
+                return out + (0xC000 | offset).to_bytes(2, "big")
             at = self.length + ahead + len(out)
             if at < 0x4000:
                 offsets[tail] = at

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from pybernetes.dns import wire
-from pybernetes.dns.records import NO_PORT, Address, Endpoints, Options, PodMode, Port, Result, Service, found
+from pybernetes.dns.records import NO_PORT, Address, Endpoints, Options, PodMode, Port, Result, Service, resolve
 from pybernetes.dns.wire import Record
 
 HTTP = (Port("http", "tcp", 80),)
@@ -85,7 +85,7 @@ EXPOSED = replace(OPTIONS, namespaces=frozenset({"testns"}))
 
 def ask(name: str, type: int, options: Options = EXPOSED) -> Result:
     zone = next(z for z in options.zones if wire.within(name.lower(), z))
-    return found(name, type, zone, Fake(), options)
+    return resolve(name, type, zone, Fake(), options)
 
 
 def text(record: Record) -> str:

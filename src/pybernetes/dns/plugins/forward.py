@@ -173,10 +173,10 @@ def _places(directive: Directive, text: str) -> list[tuple[str, int]]:
     except OSError:
         raise directive.error(f"plugin/forward: not an IP address or file: {text!r}") from None
     servers = [w[1] for w in map(str.split, content.splitlines()) if len(w) > 1 and w[0] == "nameserver"]
-    found = [place for place in map(address_of, servers) if place is not None]
-    if not found:
+    addresses = [place for place in map(address_of, servers) if place is not None]
+    if not addresses:
         raise directive.error(f"plugin/forward: no nameservers found in {text!r}")
-    return found
+    return addresses
 
 
 def address_of(text: str) -> tuple[str, int] | None:

@@ -118,10 +118,10 @@ class Hosts(Plugin):
             return await self.next(query)
         addresses = self._table.by_name.get(query.key, [])
         records = [address_record(query.name, ip, settings.ttl) for ip in addresses]
-        wanted = [record for record in records if record.type == query.type and query.type in (A, AAAA)]
+        answers = [record for record in records if record.type == query.type and query.type in (A, AAAA)]
         # A name that is here exists, whatever else is asked about it.
-        if wanted or addresses:
-            return Answer(NOERROR, wanted, flags=AA, plugin=NAME)
+        if answers or addresses:
+            return Answer(NOERROR, answers, flags=AA, plugin=NAME)
         if settings.fall.through(query.key):
             return await self.next(query)
         return Answer(NXDOMAIN, flags=AA, plugin=NAME)

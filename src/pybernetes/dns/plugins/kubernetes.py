@@ -16,7 +16,7 @@ from ..corefile import Directive
 from ..directory import ClusterDirectory
 from ..informers import SlimInformers
 from ..plugin import BlockContext, Fall, Plugin, ServeError, fall_of, matching, zones_of
-from ..records import Directory, Options, PodMode, found, is_reverse
+from ..records import Directory, Options, PodMode, is_reverse, resolve
 from ..wire import AA, NOERROR, NXDOMAIN, SERVFAIL, TC, Answer, Query, Record, soa_record
 
 _log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class Kubernetes(Plugin):
         zone = matching(query.key, self._options.zones)
         if not zone or self._directory is None:
             return await self.next(query)
-        result = found(query.name, query.type, zone, self._directory, self._options)
+        result = resolve(query.name, query.type, zone, self._directory, self._options)
         if not result.exists and not self._synced:
             return self._denial(SERVFAIL, zone)
         if not result.exists:
