@@ -167,6 +167,59 @@ def test_a_log_is_linked_where_collectors_look(tmp_path: Path) -> None:
     run(tmp_path, STARTED, body)
 
 
+REMOVED = {**STARTED, ("DELETE", "/containers/x"): (204, b"")}
+
+
+def test_a_removed_container_takes_its_log_link_along(tmp_path: Path) -> None:
+    """And the folders, once nothing else is in them: another attempt's log, another container's, a file of somebody else."""
+    logs = tmp_path / "logs"
+
+    async def body(runtime: DockerRuntime, engine: Engine) -> None:
+        for left in ("", "ns_p_u/c/1.log", "ns_p_u/d/0.log", "mine.txt"):
+            uid = await runtime.create_container("s", container(), sandbox(logs))
+            await runtime.start_container(uid)
+            if left:
+                (logs / left).parent.mkdir(exist_ok=True)
+                (logs / left).write_text("x")
+            await runtime.remove_container(uid)
+            assert sorted(str(p.relative_to(logs)) for p in logs.rglob("*") if not p.is_dir()) == (
+                [left] if left else []
+            )
+            if left:
+                (logs / left).unlink()
+                for folder in sorted(logs.rglob("*"), reverse=True):
+                    folder.rmdir()
+        assert list(logs.iterdir()) == []
+
+    run(tmp_path, REMOVED, body)
+
+
+@pytest.mark.parametrize("put", ["file", "another's link", "folder's link"])
+def test_what_is_no_log_link_of_its_own_stays(tmp_path: Path, put: str) -> None:
+    """A pod that collects logs has put something else there meanwhile."""
+    logs, outside = tmp_path / "logs", tmp_path / "outside"
+    (outside / "c").mkdir(parents=True)
+    (outside / "c/2.log").symlink_to("/x/x-json.log")
+
+    async def body(runtime: DockerRuntime, engine: Engine) -> None:
+        uid = await runtime.create_container("s", container(), sandbox(logs))
+        await runtime.start_container(uid)
+        link = logs / "ns_p_u/c/2.log"
+        link.unlink()
+        if put == "file":
+            link.write_text("x")
+        elif put == "another's link":
+            link.symlink_to("/etc/passwd")
+        else:
+            link.parent.rmdir()
+            link.parent.parent.rmdir()
+            (logs / "ns_p_u").symlink_to(outside)
+        await runtime.remove_container(uid)
+        assert os.path.lexists(link) and os.path.lexists(outside / "c/2.log")
+
+    run(tmp_path, REMOVED, body)
+
+
 def test_a_log_collector_leads_the_kubelet_nowhere(tmp_path: Path) -> None:
     """A pod that mounts the logs' directory puts a link in the place of another's."""
     logs, outside = tmp_path / "logs", tmp_path / "outside"

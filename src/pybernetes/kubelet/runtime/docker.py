@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -51,7 +52,7 @@ class DockerRuntime:
         self._docker_info: d.Json = {}
         # More at once only make each other slower: Docker's own work is bound by the processors.
         self._gate = asyncio.Semaphore(max(2 * (os.cpu_count() or 1), 4))
-        self._links: dict[str, str] = {}  # log links to be made when the container has started
+        self._links: dict[str, str] = {}  # where collectors find the log of each container
         self._containers: dict[str, tuple[str, Container]] = {}  # id -> (Docker's state, what was read then)
         self._images: dict[str, Any] = {}  # id -> inspected; what an ID names never changes but for its tags
         self._full_rights = may_raise_priority(Path("/proc/self/status").read_text())
@@ -158,7 +159,7 @@ class DockerRuntime:
     async def start_container(self, container_id: str) -> None:
         async with self._gate:
             await self.api.post(f"/containers/{container_id}/start")
-        link = self._links.pop(container_id, "")
+        link = self._links.get(container_id, "")
         if link:
             log = f"{(await self._info())['DockerRootDir']}/containers/{container_id}/{container_id}-json.log"
             try:
@@ -183,6 +184,12 @@ class DockerRuntime:
         except DockerError as error:
             if error.status not in (404, 409):  # 409: it is being removed already
                 raise
+        link = self._links.pop(container_id, "")
+        if link:
+            try:
+                await asyncio.to_thread(_unlink_log, container_id, Path(link))
+            except OSError as error:
+                logger.warning("log link %s is left: %s", link, error)
 
     # What there is.
 
@@ -199,12 +206,14 @@ class DockerRuntime:
                 if sandbox is not None:
                     sandboxes.append(sandbox)
             elif kind == d.CONTAINER and d.name_parts(entry["Names"]) is not None:
+                self._links[entry["Id"]] = entry["Labels"].get(d.LOG_PATH, "")
                 found = await self._container(entry["Id"], entry["State"])
                 if found is not None:
                     containers.append(found)
         if not pod_uid:
             present = {entry["Id"] for entry in entries}
             self._containers = {uid: known for uid, known in self._containers.items() if uid in present}
+            self._links = {uid: link for uid, link in self._links.items() if uid in present}
         return sandboxes, containers
 
     async def _container(self, uid: str, state: str) -> Container | None:
@@ -446,6 +455,26 @@ def _link_log(log: str, link: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
     with safepath.directory(root, link.relative_to(root).parts[:-1]) as folder, contextlib.suppress(FileExistsError):
         os.symlink(log, link.name, dir_fd=folder)
+
+
+def _unlink_log(container_id: str, link: Path) -> None:
+    """Takes away what `_link_log` made: the link if it leads to this container's log, then the folders that are empty."""
+    root, names = link.parents[2], link.relative_to(link.parents[2]).parts
+    try:
+        for depth in (2, 1, 0):
+            folder = safepath.open_below(root, names[:depth])
+            try:
+                if depth < 2:
+                    os.rmdir(names[depth], dir_fd=folder)
+                elif container_id in os.readlink(names[2], dir_fd=folder):
+                    os.unlink(names[2], dir_fd=folder)
+            finally:
+                os.close(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:  # another attempt, or another container of the pod
+            raise
 
 
 def _tail(path: str, limit: int) -> str:
