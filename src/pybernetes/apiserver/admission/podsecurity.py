@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pybernetes.api import errors, field
@@ -12,7 +15,9 @@ from ..types import Attributes, Reader
 from .podsecuritystandards import LEVELS, violations
 
 PREFIX = "pod-security.kubernetes.io/"
-MODES = ("enforce", "warn", "audit")
+MODES = ("enforce", "audit", "warn")
+LABELS = Path("metadata") / "labels"
+MAX_PODS = 1000  # that are looked at when a namespace becomes stricter; upstream has a second for 3000 of them
 # Where the pod's template is, by (group, resource): such objects are only warned of.
 TEMPLATES = {
     ("", "podtemplates"): ("template",),
@@ -25,14 +30,51 @@ TEMPLATES = {
     ("batch", "cronjobs"): ("spec", "jobTemplate", "spec", "template"),
 }
 
+_VERSION = re.compile(r"v1\.(?:0|[1-9][0-9]*)")
+
 Object = dict[str, Any]
+Errors = list[field.FieldError]
 
 
-def level_of(namespace: Object | None, mode: str) -> tuple[str, str]:
-    """(level, version as the label has it) that a namespace asks for; what nobody understands is the strictest."""
-    labels = ((namespace or {}).get("metadata") or {}).get("labels") or {}
-    level = labels.get(PREFIX + mode, "privileged")
-    return (level if level in LEVELS else "restricted", labels.get(f"{PREFIX}{mode}-version") or "latest")
+@dataclass(frozen=True, slots=True)
+class LevelVersion:
+    """A standard; `version` is `latest` or `v1.N`."""
+
+    level: str = "privileged"
+    version: str = "latest"
+
+    def __str__(self) -> str:
+        return f"{self.level}:{self.version}"
+
+
+def policy(labels: Mapping[str, str]) -> tuple[dict[str, LevelVersion], Errors]:
+    """What a namespace's labels ask for by mode, and which of them nobody understands (upstream: api/helpers.go).
+
+    An unknown level to be enforced is the strictest; one to warn or audit of is none.
+    """
+    policies: dict[str, LevelVersion] = {}
+    problems: Errors = []
+    for mode in MODES:
+        level, version = labels.get(PREFIX + mode), labels.get(f"{PREFIX}{mode}-version")
+        if level is not None and level not in LEVELS:
+            problems.append(field.invalid(LABELS.key(PREFIX + mode), level, f"must be one of {', '.join(LEVELS)}"))
+            level = "restricted" if mode == "enforce" else "privileged"
+        if version is not None and version != "latest" and not _VERSION.fullmatch(version):
+            at = LABELS.key(f"{PREFIX}{mode}-version")
+            problems.append(field.invalid(at, version, 'must be "latest" or "v1.x"'))
+            version = "latest"
+        policies[mode] = LevelVersion(level or "privileged", version or "latest")
+    enforced = policies["enforce"]
+    if PREFIX + "warn" not in labels and labels.get(PREFIX + "enforce") in LEVELS and enforced.level != "privileged":
+        # Who enforces is warned of workloads, too, if nothing else is said.
+        own = f"{PREFIX}warn-version" in labels
+        policies["warn"] = LevelVersion(enforced.level, policies["warn"].version if own else enforced.version)
+    return policies, problems
+
+
+def policy_of(namespace: Object | None, mode: str) -> LevelVersion:
+    """As `policy`."""
+    return policy(((namespace or {}).get("metadata") or {}).get("labels") or {})[0][mode]
 
 
 def template_of(obj: Object, fields: tuple[str, ...]) -> Object | None:
@@ -69,34 +111,73 @@ class PodSecurity:
             if pod is not None:
                 self._warn(attributes, pod)
 
-    @staticmethod
-    def _namespace(attributes: Attributes, namespace: Object) -> None:
-        labels = namespace["metadata"].get("labels") or {}
-        before = ((attributes.old_object or {}).get("metadata") or {}).get("labels") or {}
-        path = Path("metadata") / "labels"
-        problems = []
-        for mode in MODES:
-            key = PREFIX + mode
-            given = labels.get(key, "privileged")
-            if given not in LEVELS and before.get(key) != given:
-                problems.append(field.invalid(path.key(key), given, f"must be one of {', '.join(LEVELS)}"))
-        if problems:
+    def _namespace(self, attributes: Attributes, namespace: Object) -> None:
+        if attributes.subresource:
+            return
+        asked, problems = policy(namespace["metadata"].get("labels") or {})
+        old = attributes.old_object
+        before, problems_before = policy(((old or {}).get("metadata") or {}).get("labels") or {})
+        if problems and (old is None or problems != problems_before):
             raise errors.invalid("", "Namespace", attributes.name, problems)
+        new, was = asked["enforce"], before["enforce"]
+        if old is None or new == was or new.level == "privileged":
+            return
+        if new.version == was.version and LEVELS.index(new.level) <= LEVELS.index(was.level):
+            return
+        pods = self._reader.list("", "pods", attributes.name)
+        attributes.warnings.extend(of_existing(list(pods), attributes.name, new))
 
     def _pod(self, attributes: Attributes, pod: Object) -> None:
         namespace = self._reader.get("", "namespaces", "", attributes.namespace)
-        level, version = level_of(namespace, "enforce")
-        found = violations(pod, level)
+        enforced = policy_of(namespace, "enforce")
+        found = violations(pod, enforced.level)
         if found:
-            why = f'violates PodSecurity "{level}:{version}": {", ".join(found)}'
+            why = f'violates PodSecurity "{enforced}": {", ".join(found)}'
             raise errors.forbidden("", "pods", attributes.name, why)
         self._warn(attributes, pod)
 
     def _warn(self, attributes: Attributes, pod: Object) -> None:
-        level, version = level_of(self._reader.get("", "namespaces", "", attributes.namespace), "warn")
-        found = violations(pod, level)
+        warned = policy_of(self._reader.get("", "namespaces", "", attributes.namespace), "warn")
+        found = violations(pod, warned.level)
         if found:
-            attributes.warnings.append(f'would violate PodSecurity "{level}:{version}": {", ".join(found)}')
+            attributes.warnings.append(f'would violate PodSecurity "{warned}": {", ".join(found)}')
+
+
+def of_existing(pods: list[Object], namespace: str, enforced: LevelVersion) -> list[str]:
+    """What to tell who makes a namespace stricter: which reasons pods give to be forbidden, each with the first such pod."""
+    by_reason: dict[str, list[str]] = {}
+    ordered = _one_of_each_first(pods)
+    for pod in ordered[:MAX_PODS]:
+        found = violations(pod, enforced.level)
+        if found:
+            reason = ", ".join(one.partition(" (")[0] for one in found)
+            by_reason.setdefault(reason, []).append(pod["metadata"]["name"])
+    told = []
+    if len(ordered) > MAX_PODS:
+        told.append(
+            f"new PodSecurity enforce level only checked against the first {MAX_PODS} of {len(ordered)} existing pods"
+        )
+    if by_reason:
+        told.append(f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{enforced}"')
+    others = {1: "", 2: " (and 1 other pod)"}
+    lines = []
+    for reason, names in by_reason.items():
+        shown = others.get(len(names), f" (and {len(names) - 1} other pods)")
+        lines.append(f"{min(names)}{shown}: {reason}")
+    return told + sorted(lines)
+
+
+def _one_of_each_first(pods: list[Object]) -> list[Object]:
+    """Further pods of a controller that has been seen come last: they are most probably alike."""
+    first: list[Object] = []
+    further: list[Object] = []
+    seen: set[str] = set()
+    for pod in pods:
+        owner = next((o["uid"] for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), None)
+        (further if owner in seen else first).append(pod)
+        if owner is not None:
+            seen.add(owner)
+    return first + further
 
 
 def _changes_pod(attributes: Attributes) -> bool:

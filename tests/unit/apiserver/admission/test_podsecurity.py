@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.admission import podsecurity
 from pybernetes.apiserver.admission.podsecurity import PodSecurity
 from pybernetes.apiserver.admission.podsecuritystandards import violations
 from pybernetes.apiserver.authentication.user import LOOPBACK
@@ -112,3 +113,90 @@ def test_a_level_nobody_knows() -> None:
         plugin().validate(attributes(namespace.RESOURCE, {"metadata": meta("a", labels=labels)}))
     with pytest.raises(StatusError, match="restricted:latest"):
         plugin(enforce="lax").validate(attributes(pod.RESOURCE, a_pod()))
+
+
+LABEL = "pod-security.kubernetes.io/"
+
+
+@pytest.mark.parametrize(
+    ("labels", "policies", "odd"),
+    [
+        ({}, ("privileged:latest", "privileged:latest", "privileged:latest"), []),
+        (
+            {"enforce": "baseline", "enforce-version": "v1.25"},
+            ("baseline:v1.25", "privileged:latest", "baseline:v1.25"),
+            [],
+        ),
+        (
+            {"enforce": "baseline", "enforce-version": "v1.25", "warn-version": "v1.30"},
+            ("baseline:v1.25", "privileged:latest", "baseline:v1.30"),
+            [],
+        ),
+        (
+            {"enforce": "baseline", "warn": "privileged"},
+            ("baseline:latest", "privileged:latest", "privileged:latest"),
+            [],
+        ),
+        ({"enforce": "lax"}, ("restricted:latest", "privileged:latest", "privileged:latest"), ["enforce"]),
+        ({"audit": "lax", "warn": "x"}, ("privileged:latest",) * 3, ["audit", "warn"]),
+        ({"enforce-version": "senseless"}, ("privileged:latest",) * 3, ["enforce-version"]),
+        (
+            {"enforce-version": "1.25", "audit-version": "v1.025", "warn-version": "v2.0"},
+            ("privileged:latest",) * 3,
+            ["enforce-version", "audit-version", "warn-version"],
+        ),
+        (
+            {"warn-version": "v1.0", "audit-version": "v1.9999"},
+            ("privileged:latest", "privileged:v1.9999", "privileged:v1.0"),
+            [],
+        ),
+        ({"enforce-version": ""}, ("privileged:latest",) * 3, ["enforce-version"]),
+    ],
+)
+def test_what_labels_ask_for(labels: Any, policies: tuple[str, ...], odd: list[str]) -> None:
+    asked, problems = podsecurity.policy({LABEL + name: value for name, value in labels.items()})
+    assert tuple(str(asked[mode]) for mode in ("enforce", "audit", "warn")) == policies
+    assert [error.field for error in problems] == [f"metadata.labels[{LABEL}{name}]" for name in odd]
+
+
+def test_namespaces_that_ask_for_what_there_is_not() -> None:
+    """Refused as they are made, and when the labels change; what was let in once may stay."""
+
+    def labelled(**labels: str) -> Object:
+        return {"metadata": meta("a", labels={LABEL + name.replace("_", "-"): value for name, value in labels.items()})}
+
+    bad = labelled(enforce_version="senseless")
+    for old in (None, labelled(), labelled(enforce_version="other")):
+        with pytest.raises(StatusError, match='must be "latest"') as refused:
+            plugin().validate(attributes(namespace.RESOURCE, bad, old))
+        assert refused.value.code == 422
+    plugin().validate(attributes(namespace.RESOURCE, {**bad, "spec": {"x": 1}}, bad))
+
+
+def test_who_makes_a_namespace_stricter_is_told_of_its_pods() -> None:
+    def owned(name: str, uid: str) -> Object:
+        made = a_pod({"privileged": True})
+        owners = [{"uid": uid, "controller": True}]
+        return {**made, "metadata": meta(name, "a", ownerReferences=owners)}
+
+    pods = [
+        owned("web-2", "u"),
+        owned("web-1", "u"),
+        a_pod(hostNetwork=True),
+        a_pod() | {"metadata": meta("fine", "a")},
+    ]
+    old: Object = {"metadata": meta("a")}
+    new = {"metadata": meta("a", labels={LABEL + "enforce": "baseline"})}
+    reader = Objects(("", "namespaces", old), *(("", "pods", one) for one in pods))
+    asked = attributes(namespace.RESOURCE, new, old)
+    PodSecurity(reader).validate(asked)
+    assert asked.warnings == [
+        'existing pods in namespace "a" violate the new PodSecurity enforce level "baseline:latest"',
+        "p: host namespaces",
+        "web-1 (and 1 other pod): privileged",
+    ]
+    asked = attributes(namespace.RESOURCE, old, new)
+    PodSecurity(reader).validate(asked)
+    assert asked.warnings == []
+    first = podsecurity.of_existing(pods * 500, "a", podsecurity.LevelVersion("baseline"))[0]
+    assert first == "new PodSecurity enforce level only checked against the first 1000 of 2000 existing pods"
