@@ -86,7 +86,8 @@ class RBACEscalation:
         rbac = self._authorizers.rbac
         rules, problem = rbac.role_rules(kind, role, namespace) if rbac else (FULL, "")
         if problem:
-            raise errors.not_found(GROUP, kind.lower(), role)
+            # Upstream's storage of roles calls what it does not find by the resource of the request.
+            raise errors.not_found(GROUP, attributes.resource.name, role)
         self._confirm(attributes, binding["metadata"].get("name", ""), rules)
 
     def _confirm(self, attributes: Attributes, name: str, rules: list[Rule]) -> None:

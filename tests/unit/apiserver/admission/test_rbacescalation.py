@@ -73,7 +73,7 @@ REFUSED = [
     (plugin(), attributes(role.RESOURCE, a_role(GET_PODS), a_role()), 403, "not currently held"),
     (plugin(), attributes(rolebinding.RESOURCE, a_binding()), 403, 'user "jane" (groups=["system:authenticated"])'),
     (plugin(special("bind", "clusterroles", "x")), attributes(rolebinding.RESOURCE, a_binding()), 403, "secrets"),
-    (plugin(), attributes(rolebinding.RESOURCE, a_binding("none")), 404, f'clusterrole.{GROUP} "none" not found'),
+    (plugin(), attributes(rolebinding.RESOURCE, a_binding("none")), 404, f'rolebindings.{GROUP} "none" not found'),
     (
         plugin(GET_PODS),
         attributes(clusterrole.RESOURCE, a_role(aggregationRule={"clusterRoleSelectors": [{}]})),
