@@ -76,7 +76,8 @@ def test_attachments(source: Any, refused: list[str]) -> None:
             {"volumeLifecycleModes": ["Odd"]},
             ["spec.volumeLifecycleModes NotSupported", "spec.volumeLifecycleModes Invalid"],
         ),
-        ({"fsGroupPolicy": "Odd"}, ["spec.fsGroupPolicy NotSupported", "spec.fsGroupPolicy Invalid"]),
+        ({"fsGroupPolicy": "Odd"}, ["spec.fsGroupPolicy NotSupported"]),
+        ({"fsGroupPolicy": "None", "podInfoOnMount": True, "requiresRepublish": True}, []),
         (
             {"tokenRequests": [{"audience": "a", "expirationSeconds": 1}, {"audience": "a"}]},
             ["spec.tokenRequests[0].expirationSeconds Invalid", "spec.tokenRequests[1].audience Duplicate"],
@@ -108,3 +109,9 @@ def test_capacities_and_attributes() -> None:
     assert fields(volumeattributesclass.validate_update({**attributes, "driverName": "e"}, attributes)) == [
         "driverName Forbidden"
     ]
+
+
+def test_drivers_have_names_of_any_length() -> None:
+    """The name of a CSIDriver is a subdomain; who names one (CSINode, VolumeAttachment) is held to 63 characters."""
+    long = ".".join(["x" * 60] * 4)
+    assert fields(csidriver.validate({**DRIVER, "metadata": {"name": long}})) == []
