@@ -10,6 +10,7 @@ from typing import Any
 from pybernetes.api import field
 from pybernetes.api.field import Path
 from pybernetes.api.names import dns1123_label_errors
+from pybernetes.api.times import format_time
 from pybernetes.api.wellknown import (
     BETA_STORAGE_CLASS_ANNOTATION,
     LABEL_ARCH,
@@ -24,7 +25,7 @@ from pybernetes.api.wellknown import (
     LABEL_TOPOLOGY_ZONE,
 )
 
-from ...resource import Column, Errors, Object, Resource
+from ...resource import Column, Errors, Object, Resource, Stamp
 from ..printing import AGE, NAME, object_age
 from ..strategy import keep_spec, keep_status
 from ..validation import difference, dns_subdomain, each, enum, immutable, no_backsteps, quantity, same
@@ -54,6 +55,7 @@ from .volumes import (
 
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 SPEC = Path("spec")
+CHANGED = "lastPhaseTransitionTime"
 
 
 def default(volume: Object) -> None:
@@ -83,6 +85,18 @@ _DEFAULTS: dict[str, Object] = {
 def prepare_create(volume: Object) -> None:
     """Pending."""
     volume["status"] = {"phase": "Pending"}
+
+
+def stamp(new: Object, old: Object | None, by: Stamp) -> None:
+    """Since when it is in its phase, unless who changes the phase says that."""
+    status = new.setdefault("status", {})
+    if old is None:
+        status[CHANGED] = format_time(by.now)
+        return
+    before = old.get("status") or {}
+    told = status.get(CHANGED) not in (None, before.get(CHANGED))
+    if by.subresource == "status" and status.get("phase") != before.get("phase") and not told:
+        status[CHANGED] = format_time(by.now)
 
 
 def validate(volume: Object) -> Errors:
@@ -323,6 +337,7 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=keep_spec,
+    stamp=stamp,
     validate=validate,
     validate_update=validate_update,
     warnings=warnings,

@@ -80,7 +80,7 @@ def default_container(container: Object) -> None:
             if (key := source.get("fileKeyRef")) is not None and key.get("optional") is None:
                 key["optional"] = False
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if probe := container.get(name):
+        if (probe := container.get(name)) is not None:
             _probe(probe)
     if lifecycle := container.get("lifecycle"):
         for handler in (lifecycle.get("postStart"), lifecycle.get("preStop")):
