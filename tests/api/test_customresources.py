@@ -315,8 +315,6 @@ def test_controllers_see_custom_resources() -> None:
 
 
 def test_rules_in_cel_are_enforced(tmp_path: Path) -> None:
-    pytest.importorskip("cel_expr_python", reason="rules are not enforced without the engine")
-
     async def story(b: Bench) -> None:
         one = version(properties={"x": {"type": "string"}, "n": {"type": "integer"}})
         spec = one["schema"]["openAPIV3Schema"]["properties"]["spec"]
@@ -328,7 +326,7 @@ def test_rules_in_cel_are_enforced(tmp_path: Path) -> None:
         refused = await b.ask("POST", THINGS, thing("a", spec={"x": "1", "n": 10}))
         assert (refused.code, refused.message) == (
             422,
-            'Thing.example.com "a" is invalid: spec: Invalid value: "object": n is too much',
+            'Thing.example.com "a" is invalid: spec: Invalid value: n is too much',
         )
         assert (await b.ask("POST", THINGS, thing("a", spec={"x": "1", "n": 1}))).code == 201
         merge = "application/merge-patch+json"

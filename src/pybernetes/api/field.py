@@ -100,9 +100,13 @@ def required(path: Path, detail: str = "") -> FieldError:
     return FieldError("FieldValueRequired", path.text, _with("Required value", detail))
 
 
+OMITTED: Any = object()  # in place of a value that a message would only be long with (field.OmitValueType)
+
+
 def invalid(path: Path, value: Any, detail: str) -> FieldError:
     """The value has the right type but is not allowed."""
-    return FieldError("FieldValueInvalid", path.text, _with(f"Invalid value: {quote(value)}", detail))
+    shown = "Invalid value" if value is OMITTED else f"Invalid value: {quote(value)}"
+    return FieldError("FieldValueInvalid", path.text, _with(shown, detail))
 
 
 def not_supported(path: Path, value: Any, valid: Sequence[str]) -> FieldError:
@@ -113,7 +117,8 @@ def not_supported(path: Path, value: Any, valid: Sequence[str]) -> FieldError:
 
 def duplicate(path: Path, value: Any) -> FieldError:
     """The value must be unique in its list."""
-    return FieldError("FieldValueDuplicate", path.text, f"Duplicate value: {quote(value)}")
+    shown = "Duplicate value" if value is OMITTED else f"Duplicate value: {quote(value)}"
+    return FieldError("FieldValueDuplicate", path.text, shown)
 
 
 def not_found(path: Path, value: Any) -> FieldError:

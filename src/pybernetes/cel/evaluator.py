@@ -705,7 +705,7 @@ def _find_any(container: Any, at: Any) -> Any:
     """An element of a list or a value of a map, or MISSING."""
     if not isinstance(container, list):
         return _find(container, at)
-    if isinstance(at, bool) or not isinstance(at, int | float) or at != at or int(at) != at:  # noqa: PLR0124  # NaN
+    if isinstance(at, bool) or not isinstance(at, int | float) or at != at or int(at) != at:  # NaN
         raise EvaluationError(
             f"unsupported index: {text_of(at)}"
             if not isinstance(at, float)

@@ -28,7 +28,7 @@ class Overload:
 
     __slots__ = ("call", "cost", "function", "identity", "member", "parameters", "result", "work")
 
-    def __init__(  # noqa: PLR0913  # it has as many sides
+    def __init__(  # it has as many sides
         self, function: str, identity: str, parameters: Sequence[Type], result: Type, call: Callable[..., Any] | None,
         *, member: bool = False, cost: Cost | None = None, work: Callable[[Sequence[Any]], int] | None = None,
     ) -> None:  # fmt: skip

@@ -38,7 +38,7 @@ def _variable(argument: Node, message: str = "argument is not an identifier") ->
     return argument.name
 
 
-def _fold(  # noqa: PLR0913  # a comprehension has as many parts
+def _fold(  # a comprehension has as many parts
     offset: int, kind: str, over: Node, variables: tuple[str, str | None], initial: Node, step: Node, body: Node, *,
     where: Node | None = None, condition: Node | None = None, result: Node | None = None,
 ) -> Node:  # fmt: skip

@@ -186,9 +186,9 @@ def _by_bytes(compare: Callable[[Any, Any], bool]) -> Callable[[str, str], bool]
 
 def _numbers(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def call(left: Any, right: Any) -> bool:
-        if left != left or right != right:  # noqa: PLR0124  # NaN
+        if left != left or right != right:  # NaN
             raise EvaluationError("NaN values cannot be ordered")
-        return compare(left, right)
+        return compare(float(left), float(right))  # as upstream, which loses what a double has no digits for
 
     return call
 

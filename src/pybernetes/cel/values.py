@@ -255,7 +255,9 @@ def equal(left: Any, right: Any, steps: Steps | None = None) -> bool:
     if kind is other and (kind is str or kind is int or kind is bool or kind is bytes or kind is float):
         return bool(left == right)
     if kind in _NUMBERS:
-        return other in _NUMBERS and left == right
+        if other not in _NUMBERS:
+            return False
+        return float(left) == float(right) if kind is float or other is float else left == right
     if left is None or right is None:
         return left is right
     steps = steps or Steps()

@@ -55,7 +55,7 @@ class Services:
     @functools.cached_property
     def webhooks(self) -> Webhooks:
         """What the two plug-ins of webhooks share."""
-        return Webhooks(self.reader, self.served, self.registry)
+        return Webhooks(self.reader, self.served, self.authorizers, self.registry)
 
 
 ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {

@@ -1,5 +1,4 @@
-"""CEL, the language of admission's conditions and policies (upstream: apiserver/pkg/cel).
+"""What expressions of admission speak of: the language itself is `pybernetes.cel` (upstream: apiserver/pkg/admission/plugin/cel).
 
-The engine is cel-expr-python, the CEL project's own (C++, type-checked), loaded at the first expression. It is an optional dependency:
-`environment` says so where it is missing. `library` and its neighbours are what Kubernetes adds to the language. Pure.
+`variables` declares them and makes their values; `authorizer` answers what they ask of the authorizer.
 """

@@ -16,7 +16,7 @@ from pybernetes.api.names import dns1123_subdomain_errors
 from ..kinds.admissionregistration import webhooks
 from ..kinds.validation import dns1035_label_errors, immutable
 from ..resource import Object
-from . import conditions, formats, jsonpath, names, schemarules, validations
+from . import conditions, formats, jsonpath, names, rules, schemarules
 
 Errors = list[FieldError]
 
@@ -272,7 +272,7 @@ def _schema(version: Mapping[str, Any], path: Path) -> Errors:
     errors += structure + keywords
     if unread:
         return errors or [field.invalid(at, "", unread)]
-    return errors if structure else errors + validations.rule_errors(schema, at)
+    return errors if structure else errors + rules.rule_errors(schema, at)
 
 
 def _root(schema: Mapping[str, Any], path: Path) -> Errors:
@@ -434,7 +434,7 @@ def _review_versions(path: Path, versions: Sequence[str]) -> Errors:
 
 
 def warnings(crd: Object) -> list[str]:
-    """Formats that nobody knows, and rules that this server does not enforce."""
+    """Formats that nobody knows."""
     found: dict[str, None] = {}
     for version in crd["spec"].get("versions") or ():
         for schema in _all((version.get("schema") or {}).get("openAPIV3Schema") or {}):
@@ -449,9 +449,6 @@ def _odd(schema: Mapping[str, Any]) -> Iterable[str]:
     form = schema.get("format") or ""
     if form and form not in formats.CHECKS and form not in _NUMERIC_FORMATS:
         yield f'unrecognized format "{form}"'
-    for rule in schema.get(schemarules.VALIDATIONS) or ():
-        if not validations.enforced(rule, schema):
-            yield f"a rule of x-kubernetes-validations is not enforced by this server: {rule.get('rule', '').strip()}"
 
 
 def _all(schema: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -11,6 +11,7 @@ import msgspec
 
 from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
+from pybernetes.cel import schematypes
 
 from ..conversion import Conversions
 from ..generic.scaled import accessor_error
@@ -71,6 +72,7 @@ def _record(crd: Object, version: Object, schema: CustomSchema, conversions: Con
         validate=rules.create,
         validate_update=rules.update,
         validate_status=rules.update,
+        warnings=rules.warnings,
         deprecated=_deprecated(spec, version),
         allow_unconditional_update=False,
         status=status,
@@ -148,9 +150,10 @@ class _Checks:
 
     def __init__(self, schema: CustomSchema, scale: Mapping[str, str] | None) -> None:
         self._schema, self._scale = schema, scale
+        self._told: list[str] = []
         self._validations: Validations | None = None
         if b'"x-kubernetes-validations"' in msgspec.json.encode(schema.source):  # else CEL is not loaded
-            self._validations = Validations(schema.source)
+            self._validations = Validations(schema.source, schematypes.declaration(schema.source, root=True), root=True)
 
     def create(self, obj: Object) -> Errors:
         return self._all(obj, MISSING)
@@ -159,7 +162,7 @@ class _Checks:
         return self._all(new, old)
 
     def _all(self, obj: Object, old: Any) -> Errors:
-        schema = self._schema
+        schema, self._told = self._schema, []
         errors = schema.rules.check(obj, "", old)
         if self._scale is not None:
             errors += _replicas(obj, self._scale["specReplicasPath"])
@@ -172,11 +175,17 @@ class _Checks:
                 errors += listtypes.duplicates(value, below, Path(name))
         return errors if self._validations is None else errors + self._asked(self._validations, obj, old, errors)
 
-    @staticmethod
-    def _asked(rules: Validations, obj: Object, old: Any, errors: Errors) -> Errors:
+    def warnings(self, new: Object, old: Object | None) -> Sequence[str]:
+        """Of the object that was checked last, which is the one that the store asks about."""
+        told, self._told = self._told, []
+        return told
+
+    def _asked(self, rules: Validations, obj: Object, old: Any, errors: Errors) -> Errors:
         if any(error.reason in BLOCKING for error in errors):
             return [unchecked()]
-        return rules.check(obj, Path(""), old)
+        outcome = rules.check(obj, Path(""), old)
+        self._told = outcome.warnings
+        return outcome.errors
 
 
 def _replicas(obj: Object, path: str) -> list[FieldError]:

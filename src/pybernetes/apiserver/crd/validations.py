@@ -1,211 +1,48 @@
-"""x-kubernetes-validations: rules in CEL (upstream: pkg/apiserver/schema/cel).
+"""x-kubernetes-validations: rules in CEL (upstream: pkg/apiserver/schema/cel/validation.go, compilation.go).
 
-The engine is that of admission's conditions and, as there, optional: without it rules are kept and shown, and definitions warned of.
-Values have no types of their own here, so a rule over times or durations, or with optionalOldSelf, is not enforced either.
+A rule sees its place's value as `self` and, if the place is the same one before an update, the former one as `oldSelf`. What is below a list
+that has no keys, or a map that is replaced as a whole, is no such place. Rules that were broken before and whose values have not changed are
+not blamed (ratcheting), unless they speak of `oldSelf`. All rules of an object share one budget.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import importlib.util
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
+from pybernetes.cel import schematypes, types
+from pybernetes.cel.environment import Environment, Program, environment
+from pybernetes.cel.errors import CompileError, CostExceeded, EvaluationError, NoSuchOverload
+from pybernetes.cel.schematypes import Declaration
+from pybernetes.cel.values import MISSING as UNBOUND
+from pybernetes.cel.values import NONE, Optional
 
-from ..cel import environment
-from .values import MISSING, NOWHERE, type_name
+from . import rulepaths
+from .values import MISSING, NOWHERE
 
 Errors = list[FieldError]
 Schema = Mapping[str, Any]
 
 KEY = "x-kubernetes-validations"
-NAMES = ("oldSelf", "self")
+SELF, OLD_SELF = "self", "oldSelf"
 REASONS = ("FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate")
-TYPED_FORMATS = ("date", "date-time", "datetime", "duration")  # of strings that upstream gives to rules as times
+OBJECT_BUDGET = 10_000_000  # of all rules of an object (apiserver/pkg/apis/cel/config.go: RuntimeCELCostBudget)
+MAX_MESSAGE = 5 * 1024  # bytes that a messageExpression may make
 # What keeps rules from being asked: they may rely on it (upstream: hasBlockingErr).
 BLOCKING = frozenset(
     f"FieldValue{reason}" for reason in ("NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid")
 )
 UNCHECKED = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
-_OLD_SELF = re.compile(r"\boldSelf\b")
-_KEYWORDS = frozenset(
-    {
-        *("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if"),
-        *("import", "let", "loop", "package", "namespace", "return"),
-    }
-)
-_ESCAPES = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
+_OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 
 
-def available() -> bool:
-    """Whether there is an engine."""
-    return importlib.util.find_spec("cel_expr_python") is not None
-
-
-def escaped(name: str) -> str:
-    """A property's name as rules write it."""
-    if name in _KEYWORDS:
-        return f"__{name}__"
-    for plain, written in _ESCAPES:
-        name = name.replace(plain, written)
-    return name
-
-
-def enforced(rule: Mapping[str, Any], schema: Schema) -> bool:
-    """Whether this server can say that a value obeys the rule."""
-    if rule.get("optionalOldSelf") or not available():
-        return False
-    text = f"{rule.get('rule', '')} {rule.get('messageExpression') or ''}"
-    return not any(re.search(rf"\b{re.escape(name)}\b", text) for name in _typed_names(schema, "self"))
-
-
-def _typed_names(schema: Schema, name: str) -> Iterable[str]:
-    """Names by which a rule would come to a time."""
-    if schema.get("type") == "string" and schema.get("format") in TYPED_FORMATS:
-        yield name
-    for key, below in (schema.get("properties") or {}).items():
-        yield from _typed_names(below, escaped(key))
-    for key in ("items", "additionalProperties"):
-        if isinstance(schema.get(key), Mapping):
-            yield from _typed_names(schema[key], name)
-
-
-# --- definitions -------------------------------------------------------------------------------
-
-
-def rule_errors(schema: Schema, path: Path) -> Errors:
-    """Rules at any depth that are none."""
-    errors: Errors = []
-    for index, rule in enumerate(schema.get(KEY) or ()):
-        errors += _rule(rule, schema, path / KEY / index)
-    for key in ("items", "additionalProperties"):
-        if isinstance(schema.get(key), Mapping):
-            errors += rule_errors(schema[key], path / key)
-    for name, below in (schema.get("properties") or {}).items():
-        errors += rule_errors(below, (path / "properties").key(name))
-    return errors
-
-
-def _rule(rule: Mapping[str, Any], schema: Schema, path: Path) -> Errors:
-    text, reason = rule.get("rule") or "", rule.get("reason")
-    if not text.strip():
-        return [field.required(path / "rule", "rule is not specified")]
-    errors: Errors = []
-    if reason and reason not in REASONS:
-        errors.append(field.not_supported(path / "reason", reason, REASONS))
-    if "\n" in text and not rule.get("message"):
-        errors.append(field.required(path / "message", "message must be specified if rule contains line breaks"))
-    if not enforced(rule, schema):
-        return errors
-    for name, kind in (("rule", "BOOL"), ("messageExpression", "STRING")):
-        if not rule.get(name):
-            continue
-        try:
-            environment.compiled(rule[name], NAMES, kind)
-        except environment.CompileError as error:
-            errors.append(field.invalid(path / name, rule[name], str(error)))
-    return errors
-
-
-# --- objects -----------------------------------------------------------------------------------
-
-
-class Validations:
-    """The rules at and below one place of a schema."""
-
-    __slots__ = ("_extra", "_items", "_keys", "_properties", "_reads", "_rules", "empty")
-
-    def __init__(self, schema: Schema) -> None:
-        self._rules = [_Rule(rule) for rule in schema.get(KEY) or () if enforced(rule, schema)]
-        self._reads = _reader(schema) if self._rules else _as_it_is
-        found = {name: Validations(below) for name, below in (schema.get("properties") or {}).items()}
-        self._properties = {name: below for name, below in found.items() if not below.empty}
-        items, extra = schema.get("items"), schema.get("additionalProperties")
-        self._items = Validations(items) if isinstance(items, Mapping) else None
-        self._extra = Validations(extra) if isinstance(extra, Mapping) else None
-        self._keys: Sequence[str] = schema.get("x-kubernetes-list-map-keys") or ()
-        below = [one for one in (self._items, self._extra) if one is not None and not one.empty]
-        self.empty: bool = not (self._rules or self._properties or below)
-
-    def check(self, value: Any, path: Path, old: Any = MISSING) -> Errors:
-        """What is wrong; `old` is the value before the update."""
-        if self.empty or value is None:
-            return []
-        errors: Errors = []
-        if self._rules:
-            unchanged = old is not MISSING and type(old) is type(value) and old == value
-            data = {"self": self._reads(value), "oldSelf": None if old is MISSING else self._reads(old)}
-            for rule in self._rules:
-                if (rule.compares and old is MISSING) or (unchanged and not rule.compares):
-                    continue
-                errors += rule.check(data, value, path)
-        return errors + self._below(value, path, old)
-
-    def _below(self, value: Any, path: Path, old: Any) -> Errors:
-        errors: Errors = []
-        if isinstance(value, dict):
-            before = old if isinstance(old, dict) else {}
-            for key, item in value.items():
-                rules = self._properties.get(key)
-                if rules is not None:
-                    errors += rules.check(item, path / key, before.get(key, MISSING))
-                elif self._extra is not None:
-                    errors += self._extra.check(item, path.key(key), before.get(key, MISSING))
-        elif isinstance(value, list) and self._items is not None and not self._items.empty:
-            former = {self._identity(item): item for item in old} if self._keys and isinstance(old, list) else {}
-            for index, item in enumerate(value):
-                errors += self._items.check(item, path / index, former.get(self._identity(item), MISSING))
-        return errors
-
-    def _identity(self, item: Any) -> Any:
-        return tuple(repr(item.get(key)) for key in self._keys) if isinstance(item, dict) else None
-
-
-class _Rule:
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._text: str = given["rule"].strip()
-        self._message: str = (given.get("message") or "").strip()
-        self._expression: str = given.get("messageExpression") or ""
-        self._reason: str = given.get("reason") or REASONS[0]
-        self._field: str = given.get("fieldPath") or ""
-        self.compares = _OLD_SELF.search(self._text) is not None
-
-    def check(self, data: Mapping[str, Any], value: Any, path: Path) -> Errors:
-        try:
-            holds = environment.compiled(self._text, NAMES, "BOOL").evaluate(data)
-        except environment.CompileError as error:
-            return [field.invalid(path, type_name(value), f"rule compile error: {error}")]
-        except environment.EvaluationError as error:
-            return [field.invalid(path, type_name(value), f"{error} evaluating rule: {self._message or self._text}")]
-        if holds is True:
-            return []
-        at = Path(f"{path}{self._field}") if str(path) else Path(self._field.removeprefix("."))
-        return [self._error(at, value, self._told(data))]
-
-    def _told(self, data: Mapping[str, Any]) -> str:
-        if self._expression:
-            try:
-                told = str(environment.compiled(self._expression, NAMES, "STRING").evaluate(data)).strip()
-                if told and "\n" not in told:
-                    return told
-            except (environment.CompileError, environment.EvaluationError):
-                pass  # the rule was broken all the same: the other message tells of it
-        return self._message or f"failed rule: {self._text}"
-
-    def _error(self, path: Path, value: Any, detail: str) -> FieldError:
-        place = path if str(path) else Path(NOWHERE)
-        match self._reason:
-            case "FieldValueForbidden":
-                return field.forbidden(place, detail)
-            case "FieldValueRequired":
-                return field.required(place, detail)
-            case "FieldValueDuplicate":
-                return field.duplicate(place, type_name(value))
-        return field.invalid(place, type_name(value), detail)
+def environments(declared: Declaration) -> tuple[Environment, Environment]:
+    """For rules at a place of this type: with `oldSelf` of the same type, and with an optional one."""
+    return tuple(  # type: ignore[return-value]  # two
+        environment({OLD_SELF: old, SELF: declared.type}) for old in (declared.type, types.optional_of(declared.type))
+    )
 
 
 def unchecked() -> FieldError:
@@ -213,40 +50,280 @@ def unchecked() -> FieldError:
     return FieldError("FieldValueInvalid", NOWHERE, f'Invalid value: "null": {UNCHECKED}')
 
 
-# --- values as rules see them ------------------------------------------------------------------
-
-Reader = Callable[[Any], Any]
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
+def trimmed(rule: Mapping[str, Any]) -> str:
+    """What messages call a rule."""
+    return str(rule.get("message") or rule.get("rule") or "").strip()
 
 
-def _reader(schema: Schema) -> Reader:
-    """Makes names and bytes what rules expect; `_as_it_is` where nothing is to be made."""
-    if schema.get("type") == "string" and schema.get("format") == "byte":
-        return _bytes
-    properties = {name: _reader(below) for name, below in (schema.get("properties") or {}).items()}
-    items = _reader(schema["items"]) if isinstance(schema.get("items"), Mapping) else _as_it_is
-    extra = schema.get("additionalProperties")
-    others = _reader(extra) if isinstance(extra, Mapping) else _as_it_is
-    plain = all(escaped(name) == name and read is _as_it_is for name, read in properties.items())
-    if plain and items is _as_it_is and others is _as_it_is:
-        return _as_it_is
+class _Exhausted(Exception):
+    """No rule may be asked any more."""
 
-    def read(value: Any) -> Any:
+
+class Budget:
+    """What the rules of one object may still cost."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = OBJECT_BUDGET) -> None:
+        self.left = left
+
+    def pay(self, cost: int) -> bool:
+        """Whether there was enough."""
+        if cost > self.left:
+            return False
+        self.left -= cost
+        return True
+
+
+# --- rules -------------------------------------------------------------------------------------
+
+
+class Rule:
+    """One rule, compiled. A rule that does not compile, which no definition of today can have, is broken by every value."""
+
+    __slots__ = ("_failure", "_given", "_message", "_path", "_program", "optional", "text", "transitional")
+
+    def __init__(self, given: Mapping[str, Any], schema: Schema, scopes: tuple[Environment, Environment]) -> None:
+        self._given, self.text = given, trimmed(given)
+        self.optional = bool(given.get("optionalOldSelf"))
+        scope = scopes[self.optional]
+        self._failure = ""
+        self._program: Program | None = None
+        self._message: Program | None = None
+        try:
+            self._program = scope.compile(given["rule"], types.BOOL)
+            if given.get("messageExpression"):
+                self._message = scope.compile(given["messageExpression"], types.STRING)
+        except CompileError as error:
+            self._failure = f"rule compile error: compilation failed: {error}"
+        self.transitional = self._program is not None and OLD_SELF in self._program.variables
+        path = rulepaths.resolved(given["fieldPath"], schema) if given.get("fieldPath") else None
+        self._path = path or ""
+
+    def check(self, bound: Mapping[str, Any], place: Place) -> None:
+        """Adds what is wrong to `place`. _Exhausted when nothing may be asked any more."""
+        if self._program is None:
+            place.invalid(self._failure)
+            return
+        what = self.text
+        try:
+            holds, cost = self._program.measure(bound)
+        except CostExceeded as error:
+            place.pay(error.cost)
+            place.stop(
+                f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {what}"
+            )
+        except EvaluationError as error:
+            place.pay(error.cost)
+            if isinstance(error, NoSuchOverload):
+                text = f"'{error}': call arguments did not match a supported operator, function or macro signature for rule: {what}"
+                place.invalid(text)
+            else:
+                place.invalid(f"{error} evaluating rule: {what}")
+            return
+        place.pay(cost)
+        if not holds:
+            detail = self._told(bound, place) or (what if self._given.get("message") else f"failed rule: {what}")
+            place.broken(detail, self._given.get("reason") or REASONS[0], self._path, self.transitional)
+
+    def _told(self, bound: Mapping[str, Any], place: Place) -> str:
+        """What the messageExpression says; "" if it says nothing that could be told."""
+        if self._message is None:
+            return ""
+        try:
+            value, cost = self._message.measure(bound)
+        except CostExceeded:
+            source = field.quote(self._message.source)
+            place.stop(
+                f"no further validation rules will be run due to call cost exceeds limit for messageExpression: {source}"
+            )
+        except EvaluationError as error:
+            value, cost = "", error.cost
+        if not place.budget.pay(cost):
+            place.stop(
+                "messageExpression evaluation failed due to running out of cost budget, no further validation rules will be run"
+            )
+        text = str(value).strip()
+        return "" if "\n" in text or len(text.encode("utf-8", "surrogatepass")) > MAX_MESSAGE else text
+
+
+class Place:
+    """Where a rule is asked: collects what is wrong there."""
+
+    __slots__ = ("_errors", "_kind", "_path", "_unchanged", "_value", "_warnings", "budget")
+
+    def __init__(self, path: Path, kind: str, value: Any, unchanged: bool, outcome: Outcome) -> None:
+        self._path, self._kind, self._value, self._unchanged = path, kind, value, unchanged
+        self._errors, self._warnings, self.budget = outcome.errors, outcome.warnings, outcome.budget
+
+    def _at(self, below: str = "") -> Path:
+        text = f"{self._path}{below}" if str(self._path) else below.removeprefix(".")
+        return Path(text or NOWHERE)
+
+    def invalid(self, detail: str) -> None:
+        """A rule that could not be asked."""
+        self._errors.append(field.invalid(self._at(), self._kind, detail))
+
+    def stop(self, detail: str) -> None:
+        """The same, and the end of all rules."""
+        self.invalid(detail)
+        raise _Exhausted
+
+    def pay(self, cost: int) -> None:
+        """Takes it from the budget, if there is so much."""
+        if not self.budget.pay(cost):
+            self.stop(_OUT_OF_BUDGET)
+
+    def broken(self, detail: str, reason: str, below: str, transitional: bool) -> None:
+        """A rule that does not hold: an error, or a warning where nothing has changed."""
+        path = self._at(f".{below}" if below and not below.startswith("[") else below)
+        value = field.OMITTED if self._kind in ("object", "array") else self._value
+        match reason:
+            case "FieldValueForbidden":
+                error = field.forbidden(path, detail)
+            case "FieldValueRequired":
+                error = field.required(path, detail)
+            case "FieldValueDuplicate":
+                error = field.duplicate(path, value)
+            case _:
+                error = field.invalid(path, value, detail)
+        if self._unchanged and not transitional:
+            self._warnings.append(str(error))
+        else:
+            self._errors.append(error)
+
+
+class Outcome:
+    """What all rules of an object came to."""
+
+    __slots__ = ("budget", "errors", "warnings")
+
+    def __init__(self) -> None:
+        self.errors: Errors = []
+        self.warnings: list[str] = []
+        self.budget = Budget()
+
+
+# --- a schema's rules --------------------------------------------------------------------------
+
+
+class Validations:
+    """The rules at and below one place of a schema, or of a branch of its allOf, which has rules but no types."""
+
+    __slots__ = (
+        "_branch", "_correlates", "_extra", "_items", "_keys", "_kind", "_others", "_properties", "_read", "_rules", "empty",
+    )  # fmt: skip
+
+    def __init__(
+        self, schema: Schema, declared: Declaration | None, root: bool = False, branch: Schema | None = None
+    ) -> None:
+        """`declared` is the type of the schema's values, None where rules are not asked."""
+        rules = schema if branch is None else branch
+        self._branch = branch is not None
+        self._kind = str(schema.get("type") or "")
+        given = [rule for rule in rules.get(KEY) or () if (rule.get("rule") or "").strip()]
+        self._rules: list[Rule] = []
+        if given and declared is not None:
+            scopes = environments(declared)
+            self._rules = [Rule(rule, schema, scopes) for rule in given]
+            self._read = schematypes.reader(schema, root)
+        self._items: Validations | None = None
+        self._extra: Validations | None = None
+        self._properties: dict[str, Validations] = {}
+        for word, name, place, kind in schematypes.below(schema, declared):
+            below = _below(place, kind, branch, word, name)
+            if below is None or below.empty:
+                continue
+            if word == schematypes.PROPERTIES:
+                self._properties[name] = below
+            elif word == schematypes.ITEMS:
+                self._items = below
+            else:
+                self._extra = below
+        branches = [Validations(schema, declared, root, one) for one in rules.get("allOf") or ()]
+        self._others = [one for one in branches if not one.empty]
+        self._keys: Sequence[str] = ()
+        if schema.get("x-kubernetes-list-type") == "map":
+            self._keys = schema.get("x-kubernetes-list-map-keys") or ()
+        self._correlates = schema.get("x-kubernetes-map-type", "granular") in ("granular", "atomic")
+        self.empty = not (self._rules or self._properties or self._items or self._extra or self._others)
+
+    def check(self, value: Any, path: Path, old: Any = MISSING) -> Outcome:
+        """What is wrong; `old` is the value before the update."""
+        outcome = Outcome()
+        try:
+            self._check(value, path, old, False, outcome)
+        except _Exhausted:
+            pass
+        return outcome
+
+    def _check(self, value: Any, path: Path, old: Any, unchanged: bool, outcome: Outcome) -> None:
+        """`unchanged`: a place above has the value it had. Of branches upstream looks only at what is above."""
+        if value is None:
+            return
+        if not (unchanged or self._branch):
+            unchanged_here = old is not MISSING and type(old) is type(value) and old == value
+        else:
+            unchanged_here = unchanged
+        if self._rules:
+            self._ask(value, Place(path, self._kind, value, unchanged_here, outcome), old)
+        for branch in self._others:
+            branch._check(value, path, old, unchanged, outcome)
         if isinstance(value, dict):
-            return {
-                escaped(key) if key in properties else key: properties.get(key, others)(item)
-                for key, item in value.items()
-            }
-        return [items(item) for item in value] if isinstance(value, list) else value
+            self._check_map(value, path, old, unchanged_here, outcome)
+        elif isinstance(value, list) and self._items is not None:
+            former = self._former(old)
+            for index, item in enumerate(value):
+                self._items._check(
+                    item, path / index, former.get(self._identity(item), MISSING), unchanged_here, outcome
+                )
 
-    return read
+    def _ask(self, value: Any, place: Place, old: Any) -> None:
+        if place.budget.left <= 0:
+            place.stop(_OUT_OF_BUDGET)
+        try:
+            former = UNBOUND if old is MISSING or old is None else self._read(old)
+            now = self._read(value)
+        except EvaluationError as error:  # data that is not of its schema
+            for rule in self._rules:
+                place.invalid(f"{error} evaluating rule: {rule.text}")
+            return
+        strict = {SELF: now, OLD_SELF: former}
+        loose = {SELF: now, OLD_SELF: NONE if former is UNBOUND else Optional(former)}
+        for rule in self._rules:
+            if not rule.transitional or rule.optional or former is not UNBOUND:
+                rule.check(loose if rule.optional else strict, place)
+
+    def _check_map(self, value: dict[str, Any], path: Path, old: Any, unchanged: bool, outcome: Outcome) -> None:
+        before = old if isinstance(old, dict) and self._correlates else {}
+        for key, item in value.items():
+            if self._extra is not None:
+                self._extra._check(item, path.key(key), before.get(key, MISSING), unchanged, outcome)
+            rules = self._properties.get(key)
+            if rules is not None:
+                rules._check(item, path / key, before.get(key, MISSING), unchanged, outcome)
+
+    def _former(self, old: Any) -> dict[Any, Any]:
+        if not self._keys or not isinstance(old, list):
+            return {}
+        found: dict[Any, Any] = {}
+        for item in old:
+            found.setdefault(self._identity(item), item)
+        return found
+
+    def _identity(self, item: Any) -> Any:
+        if not self._keys or not isinstance(item, dict):
+            return None
+        return tuple((type(item.get(key)).__name__, str(item.get(key))) for key in self._keys)
 
 
-def _bytes(value: Any) -> Any:
-    try:
-        return base64.b64decode(value, validate=True)
-    except (TypeError, ValueError, binascii.Error):
-        return value
+def _below(
+    place: Schema, declared: Declaration | None, branch: Schema | None, word: str, name: str
+) -> Validations | None:
+    """Of a place right below; of a branch only where the branch speaks of it."""
+    if branch is None:
+        return Validations(place, declared, schematypes.embedded(place))
+    within = branch.get(word)
+    if word == schematypes.PROPERTIES:
+        within = (within or {}).get(name)
+    return Validations(place, declared, schematypes.embedded(place), within) if isinstance(within, Mapping) else None

@@ -11,7 +11,7 @@ from ..types import Type
 Work = Callable[[Sequence[Any]], int]
 
 
-def function(  # noqa: PLR0913
+def function(
     name: str, identity: str, parameters: Sequence[Type], result: Type, call: Callable[..., Any],
     cost: Cost | None = None, work: Work | None = None,
 ) -> Overload:  # fmt: skip
@@ -19,7 +19,7 @@ def function(  # noqa: PLR0913
     return Overload(name, identity, parameters, result, call, cost=cost, work=work)
 
 
-def method(  # noqa: PLR0913
+def method(
     name: str, identity: str, parameters: Sequence[Type], result: Type, call: Callable[..., Any],
     cost: Cost | None = None, work: Work | None = None,
 ) -> Overload:  # fmt: skip

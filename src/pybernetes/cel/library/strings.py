@@ -19,7 +19,13 @@ _UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 _STRINGS = types.list_of(STRING)
 # unicode.IsSpace, as strings.TrimSpace has it.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-_QUOTED = str.maketrans({"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"'})  # fmt: skip
+_QUOTED = str.maketrans(
+    {
+        **{character: f"\\{letter}" for character, letter in zip("\a\b\f\n\r\t\v", "abfnrtv", strict=True)},
+        "\\": "\\\\",
+        '"': '\\"',
+    }
+)
 
 
 def overloads() -> Iterator[Overload]:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -20,12 +20,15 @@ from pybernetes.api import errors, patch
 from pybernetes.api.errors import StatusError
 
 from ...resource import Object, Resource
-from ...types import Attributes, Reader
+from ...types import Attributes, Authorizer, Reader
 from . import review, subject
 from .caller import CallFailed
 from .hooks import ClientConfig, Hook
 from .metrics import CALLING, DENIED, INTERNAL, WebhookMetrics
 from .source import Found, Invocation
+
+if TYPE_CHECKING:
+    from pybernetes.cel.library import authorizer as authorizers
 
 _log = logging.getLogger(__name__)
 
@@ -78,9 +81,15 @@ class Dispatcher:
     """One for both steps. `close` when done."""
 
     def __init__(
-        self, reader: Reader, caller: Calls, metrics: WebhookMetrics, served: Callable[[], Iterable[Resource]]
+        self,
+        reader: Reader,
+        caller: Calls,
+        metrics: WebhookMetrics,
+        served: Callable[[], Iterable[Resource]],
+        authorizer: Authorizer,
     ) -> None:
         self._reader, self._caller, self._metrics, self._served = reader, caller, metrics, served
+        self._authorizer = authorizer
 
     async def close(self) -> None:
         """Ends connections."""
@@ -145,6 +154,10 @@ class Dispatcher:
         return not hook.conditions or await self._meets(attributes, invocation, step)
 
     async def _meets(self, attributes: Attributes, invocation: Invocation, step: str) -> bool:
+        from pybernetes.cel.library import authorizer as authorizers
+
+        from ...cel import variables
+        from ...cel.authorizer import Answers, asking
         from . import conditions
 
         hook, resource = invocation.hook, attributes.resource
@@ -152,9 +165,17 @@ class Dispatcher:
             await subject.shown(attributes, o, invocation.resource) for o in (attributes.object, attributes.old_object)
         ]
         asked = review.request(attributes, invocation.resource, "", "v1", None, None)["request"]
-        data = {"object": obj, "oldObject": old, "request": {k: v for k, v in asked.items() if v is not None}}
+        answers = Answers(asking(self._authorizer, attributes.user))
+        data = {
+            "object": obj,
+            "oldObject": old,
+            "namespaceObject": None,
+            "request": variables.request(asked),
+            variables.AUTHORIZER: authorizers.value_of(answers),
+            variables.REQUEST_RESOURCE: authorizers.resource_value_of(answers, _asked_about(attributes)),
+        }
         try:
-            met = conditions.hold(hook.conditions, data)
+            met = await conditions.hold(hook.conditions, data, answers)
         except conditions.Undecided as error:
             self._metrics.undecided(hook.name, step, attributes.operation)
             if not hook.ignore:
@@ -291,3 +312,16 @@ def inapplicable(error: patch.PatchError) -> str:
         what = f'doc is missing path: "{error.path}"' if error.op == "add" else f"doc is missing key: {error.path}"
         return f"{error.op} operation does not apply: {what}: missing value"
     return f"{error.op} operation does not apply: {error.reason}"
+
+
+def _asked_about(attributes: Attributes) -> authorizers.Attributes:
+    """The resource of the request, as authorizer.requestResource has it."""
+    from pybernetes.cel.library import authorizer as authorizers
+
+    return authorizers.Attributes(
+        group=attributes.resource.group,
+        resource=attributes.resource.name,
+        subresource=attributes.subresource,
+        namespace=attributes.namespace,
+        name=attributes.name,
+    )

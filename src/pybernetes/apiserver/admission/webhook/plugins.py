@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pybernetes.component.metrics import Registry
 
 from ...resource import Resource
-from ...types import Attributes, Reader
+from ...types import Attributes, Authorizer, Reader
 from .source import MUTATING, VALIDATING, Source
 
 if TYPE_CHECKING:
@@ -19,9 +19,14 @@ class Webhooks:
     """What both steps share. `served` gives all resources there are; `close` when done."""
 
     def __init__(
-        self, reader: Reader, served: Callable[[], Iterable[Resource]], registry: Registry | None = None
+        self,
+        reader: Reader,
+        served: Callable[[], Iterable[Resource]],
+        authorizer: Authorizer,
+        registry: Registry | None = None,
     ) -> None:
         self.reader, self.served = reader, served
+        self._authorizer = authorizer
         self._registry = registry if registry is not None else Registry()
         self._dispatcher: Dispatcher | None = None
 
@@ -34,7 +39,7 @@ class Webhooks:
             from .metrics import WebhookMetrics
 
             metrics = WebhookMetrics(self._registry)
-            self._dispatcher = Dispatcher(self.reader, Caller(self.reader), metrics, self.served)
+            self._dispatcher = Dispatcher(self.reader, Caller(self.reader), metrics, self.served, self._authorizer)
         return self._dispatcher
 
     async def close(self) -> None:

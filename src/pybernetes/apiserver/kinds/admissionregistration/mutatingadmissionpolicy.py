@@ -79,6 +79,7 @@ RESOURCE = Resource(
     default=default,
     validate=validate,
     validate_update=validate_update,
+    warnings=policies.warnings,
     allow_unconditional_update=False,
     columns=(
         NAME,

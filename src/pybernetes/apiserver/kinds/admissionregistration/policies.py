@@ -14,7 +14,13 @@ from ..validation import Errors
 from . import rules
 
 SPEC = Path("spec")
+UNENFORCED = "admission policies are not enforced by this server: it keeps them and does nothing by them"
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+
+
+def warnings(new: Object, old: Object | None) -> Sequence[str]:
+    """That nothing comes of a policy, or of a binding."""
+    return [UNENFORCED]
 
 
 def default(policy: Object) -> None:

@@ -15,7 +15,7 @@ from pybernetes.api.field import Path
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, go_selector, object_age
 from ..validation import dns_label, dns_subdomain, label_selector
-from . import rules
+from . import policies, rules
 
 SPEC = Path("spec")
 NOT_FOUND_ACTIONS, ACTIONS = ("Allow", "Deny"), ("Audit", "Deny", "Warn")
@@ -118,6 +118,7 @@ MUTATING = Resource(
     default=default,
     validate=validate_mutating,
     validate_update=lambda new, old: validate_mutating(new),
+    warnings=policies.warnings,
     allow_unconditional_update=False,
     columns=_COLUMNS,
     row=row,
@@ -134,6 +135,7 @@ VALIDATING = Resource(
     default=default,
     validate=validate_validating,
     validate_update=lambda new, old: validate_validating(new),
+    warnings=policies.warnings,
     allow_unconditional_update=False,
     columns=_COLUMNS,
     row=row,

@@ -103,6 +103,7 @@ RESOURCE = Resource(
     validate_update=validate_update,
     allow_unconditional_update=False,
     validate_status=validate_status,
+    warnings=policies.warnings,
     columns=(
         NAME,
         Column("Validations", type="integer", description="How many validations there are"),

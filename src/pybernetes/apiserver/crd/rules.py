@@ -1,0 +1,158 @@
+"""Rules of a definition's schema: whether they are some (upstream: pkg/apis/apiextensions/validation/validation.go)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pybernetes.api import field
+from pybernetes.api.field import FieldError, Path
+from pybernetes.cel import schematypes, types
+from pybernetes.cel.environment import Environment
+from pybernetes.cel.errors import CompileError
+from pybernetes.cel.schematypes import Declaration
+
+from . import rulepaths
+from .validations import KEY, OLD_SELF, REASONS, environments
+
+Errors = list[FieldError]
+Schema = Mapping[str, Any]
+
+_LINE_BREAK = re.compile(r"[\n\r]")
+_GO_NAMES = ("Rule", "Message", "MessageExpression")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where rules stand. `unrelated` is the list or map above, if any, whose elements cannot be told from what they were."""
+
+    schema: Schema
+    path: Path
+    declared: Declaration | None
+    unrelated: Path | None = None
+
+
+def rule_errors(schema: Schema, path: Path) -> Errors:
+    """What is wrong with the rules of a structural schema."""
+    if not _ruled(schema):
+        return []
+    return _errors(_Place(schema, path, schematypes.declaration(schema, root=True)))
+
+
+def _ruled(schema: Any) -> bool:
+    """Whether there are rules anywhere in it."""
+    if isinstance(schema, Mapping):
+        return KEY in schema or any(map(_ruled, schema.values()))
+    return isinstance(schema, list) and any(map(_ruled, schema))
+
+
+def _errors(place: _Place) -> Errors:
+    schema, path = place.schema, place.path
+    errors: Errors = []
+    for word, name, below, declared in schematypes.below(schema, place.declared):
+        at = path / word if word != schematypes.PROPERTIES else (path / word).key(name)
+        errors += _errors(_Place(below, at, declared, place.unrelated or _unrelated(schema, path)))
+    for index, branch in enumerate(schema.get("allOf") or ()):
+        errors += _own_errors(place, branch, path / "allOf" / index, errors)
+    return errors + _own_errors(place, schema, path, errors)
+
+
+def _unrelated(schema: Schema, path: Path) -> Path | None:
+    if schema.get("type") == "array":
+        return None if schema.get("x-kubernetes-list-type") == "map" else path
+    return None if schema.get("x-kubernetes-map-type", "granular") in ("granular", "atomic") else path
+
+
+def _own_errors(place: _Place, rules: Schema, path: Path, below: Errors) -> Errors:
+    """Of the rules at one place. Expressions are looked at only where everything else is right."""
+    given = rules.get(KEY) or ()
+    at = path / KEY
+    errors = [error for index, rule in enumerate(given) for error in _form(rule, place.schema, at / index)]
+    if errors or below or not given:
+        return errors
+    if place.declared is None:
+        return [field.internal(at, "failed to convert to declType for CEL validation rules")]
+    scopes = environments(place.declared)
+    for index, rule in enumerate(given):
+        errors += _expressions(rule, place, scopes[bool(rule.get("optionalOldSelf"))], at / index)
+    return errors
+
+
+# --- one rule ----------------------------------------------------------------------------------
+
+
+def _form(rule: Mapping[str, Any], schema: Schema, path: Path) -> Errors:
+    """What is wrong with a rule beside its expressions."""
+    text, message = (rule.get("rule") or "").strip(), rule.get("message") or ""
+    errors: Errors = []
+    if not text:
+        errors.append(field.required(path / "rule", "rule is not specified"))
+    elif message and not message.strip():
+        errors.append(field.invalid(path / "message", message, "must be non-empty if specified"))
+    elif _LINE_BREAK.search(message.strip()):
+        errors.append(field.invalid(path / "message", message, "must not contain line breaks"))
+    elif _LINE_BREAK.search(text) and not message.strip():
+        errors.append(field.required(path / "message", "message must be specified if rule contains line breaks"))
+    expression, reason = rule.get("messageExpression") or "", rule.get("reason")
+    if expression and not expression.strip():
+        errors.append(field.required(path / "messageExpression", "messageExpression must be non-empty if specified"))
+    if reason and reason not in REASONS:
+        errors.append(field.not_supported(path / "reason", reason, sorted(REASONS)))
+    return errors + _field_path(rule.get("fieldPath") or "", schema, path / "fieldPath")
+
+
+def _field_path(given: str, schema: Schema, path: Path) -> Errors:
+    errors: Errors = []
+    if given and not given.strip():
+        errors.append(field.invalid(path, given, "must be non-empty if specified"))
+    if _LINE_BREAK.search(given):
+        errors.append(field.invalid(path, given, "must not contain line breaks"))
+    if given and rulepaths.resolved(given, schema) is None:
+        errors.append(field.invalid(path, given, "must be a valid path"))
+    return errors
+
+
+def _expressions(rule: Mapping[str, Any], place: _Place, scope: Environment, path: Path) -> Errors:
+    """What is wrong with a rule's expressions; a message is looked at only if the rule is one."""
+    try:
+        program = scope.compile(rule["rule"])
+    except CompileError as error:
+        return [_refused(path / "rule", rule, f"compilation failed: {error}")]
+    if program.type != types.BOOL:
+        return [_refused(path / "rule", rule, "cel expression must evaluate to a bool")]
+    errors = _message(rule, scope, path / "messageExpression") if rule.get("messageExpression") else []
+    if OLD_SELF not in program.variables:
+        if rule.get("optionalOldSelf") is not None:
+            text = "may not be set if oldSelf is not used in rule"
+            errors.append(field.invalid(path / "optionalOldSelf", rule["optionalOldSelf"], text))
+    elif place.unrelated is not None:
+        text = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {place.unrelated}"
+        errors.append(field.invalid(path / "rule", rule["rule"], text))
+    return errors
+
+
+def _message(rule: Mapping[str, Any], scope: Environment, path: Path) -> Errors:
+    try:
+        program = scope.compile(rule["messageExpression"])
+    except CompileError as error:
+        return [_refused(path, rule, f"messageExpression compilation failed: {error}")]
+    if program.type != types.STRING:
+        return [_refused(path, rule, "messageExpression must evaluate to a string")]
+    return []
+
+
+def _refused(path: Path, rule: Mapping[str, Any], detail: str) -> FieldError:
+    """With the whole rule as the value, as Go's JSON of a struct without tags."""
+    shown = {name: rule.get(f"{name[0].lower()}{name[1:]}") or "" for name in _GO_NAMES}
+    shown |= {
+        "Reason": rule.get("reason"),
+        "FieldPath": rule.get("fieldPath") or "",
+        "OptionalOldSelf": rule.get("optionalOldSelf"),
+    }
+    text = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return FieldError("FieldValueInvalid", path.text, f"Invalid value: {text}: {detail}")
