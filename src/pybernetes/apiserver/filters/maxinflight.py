@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
+from pybernetes.api.wellknown import SYSTEM_PRIVILEGED_GROUP
 from pybernetes.wire.http import Response
 
 from ..endpoints.metrics import APIServerMetrics
@@ -30,7 +31,8 @@ class Gate:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.running = 0
+        self.running = 0  # that have a place
+        self.exempt = 0  # that run and need none
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -65,14 +67,18 @@ class Gate:
 
 
 class MaxInFlight:
-    """429 where not even the queue has room. Long-running requests pass: they would hold their places for hours."""
+    """429 where not even the queue has room. Long-running requests pass: they would hold their places for hours.
+
+    So do those of system:masters, the server's own and the administrator's, who must get an answer just when nobody else does
+    (upstream: the exempt priority level). They are counted, and take nobody's place.
+    """
 
     def __init__(self, limits: Limits, metrics: APIServerMetrics) -> None:
         self._mutating, self._read_only = Gate(limits.mutating), Gate(limits.read_only)
         self._dropped = metrics.dropped
         metrics.inflight.function = lambda: {
-            ("mutating",): float(self._mutating.running),
-            ("readOnly",): float(self._read_only.running),
+            ("mutating",): float(self._mutating.running + self._mutating.exempt),
+            ("readOnly",): float(self._read_only.running + self._read_only.exempt),
         }
 
     def __call__(self, exchange: Exchange, next: Handler) -> Awaitable[Answer]:
@@ -80,6 +86,12 @@ class MaxInFlight:
 
     async def _gated(self, exchange: Exchange, next: Handler) -> Answer:
         gate = self._mutating if exchange.description.mutating else self._read_only
+        if SYSTEM_PRIVILEGED_GROUP in exchange.user.groups:
+            gate.exempt += 1
+            try:
+                return await next(exchange)
+            finally:
+                gate.exempt -= 1
         if gate.full:
             self._dropped.inc(*exchange.description.labels, "429")
             return Response(429, [("Content-Type", "text/plain"), ("Retry-After", "1")], TOO_MANY)
