@@ -14,6 +14,8 @@ from pathlib import Path
 
 from pybernetes.net.addresses import outward_address
 
+from . import preflight
+
 DOCKER_SECONDS = 2.0  # for an answer of the daemon
 
 
@@ -85,6 +87,30 @@ def _interface_addresses() -> list[str]:
             if address not in found:
                 found.append(address)
     return found
+
+
+def routes() -> list[preflight.Route]:
+    """Of both families, from the kernel's text, so that no netlink library is loaded for it; none where there is no such text."""
+
+    def read(name: str) -> str:
+        try:
+            return Path("/proc/net", name).read_text()
+        except OSError:
+            return ""
+
+    return preflight.parse_routes(read("route"), read("ipv6_route"))
+
+
+def free_bytes(*paths: Path) -> dict[str, int]:
+    """What is free where these lie, or will lie; of paths on one disk the first."""
+    free: dict[str, int] = {}
+    disks: set[int] = set()
+    for path in paths:
+        present = next(p for p in (path, *path.parents) if p.exists())
+        if present.stat().st_dev not in disks:
+            disks.add(present.stat().st_dev)
+            free[str(path)] = shutil.disk_usage(present).free
+    return free
 
 
 def node_name() -> str:

@@ -27,7 +27,7 @@ from pybernetes.client.rest import RESTClient
 from pybernetes.component.command import Failure
 from pybernetes.pki.files import write
 
-from . import addons, apply, contents, credentials, hello, host, ports, state
+from . import addons, apply, contents, credentials, hello, host, ports, preflight, signs, state
 from .host import HostError
 from .layout import Layout
 from .ports import PortTaken
@@ -41,9 +41,11 @@ T = TypeVar("T")
 
 START_SECONDS = 60.0  # for the API server, on a machine that is busy
 NODE_SECONDS = 60.0
+LOGS = "logs: pybernetes logs PART"
 WORKLOAD_SECONDS = 180.0
 POLL_SECONDS = 0.05
 DNS_SECONDS = 1.0  # for an answer; then it is asked again
+DOCKER_ROOT = Path("/var/lib/docker")  # where its daemon keeps images and logs unless told otherwise
 HOLLOW_NODES = 3  # where there can be no containers and no number was asked for
 
 
@@ -94,6 +96,7 @@ class Up:
     def __init__(self, asked: Asked, progress: Progress) -> None:
         self._asked, self._progress = asked, progress
         self._since: datetime | None = None  # when the parts were started, if by this run
+        self._client: RESTClient | None = None  # once there is an API server to ask
         self.layout = Layout(asked.data_dir)
 
     def run(self) -> Settings:
@@ -163,6 +166,12 @@ class Up:
             own = ours or not host.docker_version(settings.docker)
             settings = msgspec.structs.replace(settings, own_docker=own)
         wrong = problems(settings)
+        if not wrong:
+            routes, disks = host.routes(), (self.layout.root, *(() if hollow else (DOCKER_ROOT,)))
+            wrong = preflight.routes_in_the_way(settings, routes, is_new=stored is None)
+            wrong += preflight.full_disks(host.free_bytes(*disks))
+            for text in preflight.hidden_by_services(settings, routes):
+                self._progress.note(text)
         if wrong:
             raise UpError("\n".join(wrong))
         return self._ports(stored, settings)
@@ -232,7 +241,7 @@ class Up:
         image: asyncio.Future[ImageInfo] | None = None
         try:
             with self._progress.step("API server"):
-                client = RESTClient(load(self.layout.kubeconfig("admin")), "pybernetes-up")
+                client = self._client = RESTClient(load(self.layout.kubeconfig("admin")), "pybernetes-up")
                 await self._until("the API server answers", lambda: _ready(client), START_SECONDS)
                 await apply.apply(client, addons.bindings())
             if not settings.hollow:  # only now: packing takes a core, which the parts' start had more need of
@@ -289,13 +298,21 @@ class Up:
                 last = str(error)
             trouble = failing(state.read(self.layout), self.layout)
             if time.monotonic() > end or (trouble and time.monotonic() > end - seconds + 5):
-                reason = trouble or last or "no sign of trouble in the parts' states"
-                raise UpError(
-                    f"waited {seconds:.0f} s until {what}: {reason}\nlogs: pybernetes logs PART"
-                    if not trouble
-                    else f"{reason}\nlogs: pybernetes logs PART"
-                )
+                raise UpError("\n".join([trouble or await self._why_not(what, seconds, last), LOGS]))
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _why_not(self, what: str, seconds: float, last: str) -> str:
+        """What was waited for in vain, the last error, and what the cluster's own events warn of."""
+        warnings: list[str] = []
+        if self._client is not None:
+            try:
+                async with asyncio.timeout(signs.SECONDS):
+                    warnings = signs.newest_warnings((await self._client.list(core.Event)).items)
+            except (StatusError, ConnectionError, TimeoutError) as error:
+                last = last or str(error)
+        if not last and not warnings:
+            last = "neither the parts' states nor the cluster's events say why"
+        return "\n".join([f"waited {seconds:.0f} s until {what}{f': {last}' if last else ''}", *warnings])
 
 
 def failing(found: state.SupervisorState | None, layout: Layout) -> str:
