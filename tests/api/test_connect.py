@@ -1,6 +1,7 @@
 """Through the API server to a kubelet and to pods: both are stand-ins in this process."""
 
 import asyncio
+import base64
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
+import pytest
 
 from pybernetes.apiserver.authentication.options import AuthenticationOptions
 from pybernetes.apiserver.endpoints.connect.kubelet import KubeletConfig
@@ -151,6 +153,61 @@ def test_logs(tmp_path: Path) -> None:
             assert (refused.status, message(refused)) == (400, choice)
             assert (await sent(client, "GET", f"{PODS}/q/log?container=c")).status == 204
             assert (await sent(client, "GET", f"{PODS}/none/log")).status == 404
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("protocol", ["", "binary.k8s.io", "base64.binary.k8s.io", "odd, binary.k8s.io"])
+def test_logs_over_websocket(tmp_path: Path, protocol: str) -> None:
+    async def main() -> None:
+        async with cluster(tmp_path) as (client, _, _):
+            headers = [*WEBSOCKET, *([("Sec-WebSocket-Protocol", protocol)] if protocol else [])]
+            stream = await client.upgrade("GET", f"{PODS}/p/log?container=c", headers, "websocket")
+            assert isinstance(stream, Duplex)
+            assert stream.headers.get("sec-websocket-protocol", "") == protocol.rpartition(" ")[2]
+            socket = websocket.WebSocket(stream, client=True)
+            received = []
+            while (message := await socket.receive()) is not None:
+                received.append(message)
+            assert received[0] == b""
+            if "base64" in protocol:
+                received = [base64.b64decode(one) for one in received]
+            assert b"".join(received) == b"line 1\nline 2\n"
+
+    asyncio.run(main())
+
+
+def test_refusals_of_logs_over_websocket(tmp_path: Path) -> None:
+    """The kubelet's own, a container that is not there, a protocol that nobody speaks: Statuses before any upgrade."""
+
+    async def main() -> None:
+        async with cluster(tmp_path) as (client, _, _):
+            for query, protocol, code in (
+                ("container=broken", "binary.k8s.io", 400),
+                ("container=none", "binary.k8s.io", 400),
+                ("container=c", "channel.k8s.io", 403),
+            ):
+                headers = [*WEBSOCKET, ("Sec-WebSocket-Protocol", protocol)]
+                answer = await client.upgrade("GET", f"{PODS}/p/log?{query}", headers, "websocket")
+                assert isinstance(answer, Answer)
+                assert answer.status == code
+
+    asyncio.run(main())
+
+
+def test_watches_over_websocket(tmp_path: Path) -> None:
+    """Each event is a message of text, as browsers read them."""
+
+    async def main() -> None:
+        async with cluster(tmp_path) as (client, _, _):
+            target = f"{PODS}?watch=1&resourceVersion=0&timeoutSeconds=1"
+            stream = await client.upgrade("GET", target, WEBSOCKET, "websocket")
+            assert isinstance(stream, Duplex)
+            socket = websocket.WebSocket(stream, client=True)
+            names = []
+            while (message := await socket.receive()) is not None:
+                names.append(msgspec.json.decode(message)["object"]["metadata"]["name"])
+            assert names == ["p", "q"]
 
     asyncio.run(main())
 

@@ -1,7 +1,7 @@
 """The server's end of exec, attach and port-forward, over SPDY/3.1 and over WebSocket.
 
 Upstream: kubelet's pkg/cri/streaming (remotecommand, portforward), apimachinery's httpstream, kubectl's protocols
-v4.channel.k8s.io, v5.channel.k8s.io, portforward.k8s.io and SPDY/3.1+portforward.k8s.io.
+v5.channel.k8s.io and its elders, portforward.k8s.io and SPDY/3.1+portforward.k8s.io.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from typing import Any, Protocol
 
 from pybernetes.api import errors
 
-from . import spdy, websocket
+from . import channels, spdy, websocket
 from .duplex import Duplex, Pipe
 from .http import Request, Upgraded, UpgradeResponse
 
 STREAM_CREATION_SECONDS = 30.0  # upstream's time-out for the client to open its streams
-WEBSOCKET_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "base64.channel.k8s.io", "channel.k8s.io")
+STATUS_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io")  # they end with a Status
+WEBSOCKET_PROTOCOLS = (*STATUS_PROTOCOLS, "base64.channel.k8s.io", "channel.k8s.io")
+FORWARD_PROTOCOLS = ("v4.channel.k8s.io", "v4.base64.channel.k8s.io")
 SPDY_PROTOCOLS = ("v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io")
 PORT_FORWARD = "portforward.k8s.io"
 TUNNELLED_PORT_FORWARD = "SPDY/3.1+portforward.k8s.io"
@@ -44,6 +46,13 @@ def exit_status(code: int) -> Status:
 def failure_status(message: str) -> Status:
     """The command could not be run at all."""
     return {"metadata": {}, "status": "Failure", "message": message, "reason": "InternalError", "code": 500}
+
+
+def told(protocol: str, status: Status) -> bytes:
+    """What the channel of errors says of a command's end: a Status, or before v4 a text, and nothing of success."""
+    if protocol in STATUS_PROTOCOLS:
+        return json.dumps(status).encode()
+    return b"" if status["status"] == "Success" else str(status.get("message", "")).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,8 @@ def accept_command(request: Request, wanted: Wanted, run: Run) -> UpgradeRespons
     if spoken is None:
         text = f"unable to upgrade: unable to negotiate protocol: client supports {offered}"
         raise errors.forbidden("", "", "", f"{text}, server accepts {list(SPDY_PROTOCOLS)}")
-    return UpgradeResponse("SPDY/3.1", lambda s: _spdy_command(s, wanted, run), [("X-Stream-Protocol-Version", spoken)])
+    headers = [("X-Stream-Protocol-Version", spoken)]
+    return UpgradeResponse("SPDY/3.1", lambda s: _spdy_command(s, spoken, wanted, run), headers)
 
 
 def accept_port_forward(request: Request, ports: Sequence[int], connect: Connect) -> UpgradeResponse:
@@ -111,12 +121,13 @@ def accept_port_forward(request: Request, ports: Sequence[int], connect: Connect
                 await socket.close()
 
             return _websocket(request, TUNNELLED_PORT_FORWARD, tunnelled)
-        protocol = _first_common(offered, ("v4.channel.k8s.io",)) if offered else ""
+        protocol = _first_common(offered, FORWARD_PROTOCOLS) if offered else ""
         if protocol is None:
             raise errors.bad_request(f"unable to upgrade: none of the WebSocket protocols {offered} is spoken here")
         if not ports:
             raise errors.bad_request('query parameter "port" is required')
-        return _websocket(request, protocol, lambda s: _websocket_forward(s, ports, connect))
+        chosen = protocol
+        return _websocket(request, protocol, lambda s: _websocket_forward(s, chosen, ports, connect))
     if PORT_FORWARD not in _stream_protocols(request):
         raise errors.bad_request(f"unable to upgrade: client must offer {PORT_FORWARD}")
     headers = [("X-Stream-Protocol-Version", PORT_FORWARD)]
@@ -143,18 +154,13 @@ def _websocket(request: Request, protocol: str, run: Callable[[Upgraded], Awaita
 
 class _WebSocketStreams:
     def __init__(self, socket: websocket.WebSocket, protocol: str) -> None:
-        self._socket = socket
-        self._base64 = protocol.startswith("base64")
+        self._socket, self._protocol = socket, protocol
         self.stdin = Pipe()
         self._sizes: asyncio.Queue[tuple[int, int] | None] = asyncio.Queue()
 
     async def send(self, channel: int, data: bytes) -> None:
-        if self._base64:
-            import base64
-
-            await self._socket.send(str(channel).encode() + base64.b64encode(data), text=True)
-        else:
-            await self._socket.send(bytes((channel,)) + data)
+        message, text = channels.pack(self._protocol, channel, data)
+        await self._socket.send(message, text)
 
     async def read_stdin(self) -> bytes:
         return await self.stdin.read()
@@ -172,7 +178,7 @@ class _WebSocketStreams:
     async def receive(self) -> None:
         """Reads messages until the client is gone."""
         while (message := await self._socket.receive()) is not None:
-            channel, data = self._split(message)
+            channel, data = channels.unpack(self._protocol, message)
             if channel == STDIN:
                 await self.stdin.feed(data)
             elif channel == RESIZE:
@@ -181,15 +187,6 @@ class _WebSocketStreams:
                     self._sizes.put_nowait(size)
             elif channel == CLOSE and data[:1] == bytes((STDIN,)):
                 await self.stdin.end()
-
-    def _split(self, message: bytes) -> tuple[int, bytes]:
-        if not message:
-            return -1, b""
-        if self._base64:
-            import base64
-
-            return message[0] - ord("0"), base64.b64decode(message[1:])
-        return message[0], message[1:]
 
     async def end(self) -> None:
         await self.stdin.end()
@@ -210,13 +207,14 @@ async def _websocket_command(stream: Upgraded, protocol: str, wanted: Wanted, ru
     streams = _WebSocketStreams(socket, protocol)
     if not wanted.stdin:
         await streams.stdin.end()
-    for channel, asked in ((STDOUT, wanted.stdout), (STDERR, wanted.stderr and not wanted.tty), (ERROR, True)):
-        if asked:
-            await streams.send(channel, b"")  # upstream opens every channel with an empty message
+    # An empty message on the first channel that is written says that the connection stands.
+    stderr = wanted.stderr and not wanted.tty
+    await streams.send(STDOUT if wanted.stdout else STDERR if stderr else ERROR, b"")
     status = await _run_until_gone(streams.receive(), run, streams, streams.end)
     if status is not None:
         with contextlib.suppress(ConnectionError):
-            await streams.send(ERROR, json.dumps(status).encode())
+            if text := told(protocol, status):
+                await streams.send(ERROR, text)
             await socket.close()
 
 
@@ -274,14 +272,14 @@ class _SPDYStreams:
                     yield size
 
 
-async def _spdy_command(stream: Upgraded, wanted: Wanted, run: Run) -> None:
+async def _spdy_command(stream: Upgraded, protocol: str, wanted: Wanted, run: Run) -> None:
     session = spdy.Session(stream)
     reader = asyncio.ensure_future(session.run())
     try:
         names = {"error"}
         names |= {n for n, asked in (("stdin", wanted.stdin), ("stdout", wanted.stdout)) if asked}
         names |= {"stderr"} if wanted.stderr and not wanted.tty else set()
-        names |= {"resize"} if wanted.tty else set()
+        names |= {"resize"} if wanted.tty and protocol != "v2.channel.k8s.io" else set()
         streams: dict[str, spdy.Stream] = {}
         try:
             async with asyncio.timeout(STREAM_CREATION_SECONDS):
@@ -299,7 +297,8 @@ async def _spdy_command(stream: Upgraded, wanted: Wanted, run: Run) -> None:
 
         status = await _run_until_gone(asyncio.shield(reader), run, _SPDYStreams(streams), nothing)
         if status is not None:
-            await streams["error"].write(json.dumps(status).encode())
+            if text := told(protocol, status):
+                await streams["error"].write(text)
             for opened in streams.values():
                 await opened.finish()
             # The client closes once it has read everything; cutting it off first would lose the tail.
@@ -374,30 +373,36 @@ async def _forward(session: spdy.Session, data: spdy.Stream, error: spdy.Stream,
         session.remove(error)
 
 
-async def _websocket_forward(stream: Upgraded, ports: Sequence[int], connect: Connect) -> None:
+async def _websocket_forward(stream: Upgraded, protocol: str, ports: Sequence[int], connect: Connect) -> None:
     """v4.channel.k8s.io: port i of the query has the channels 2i (data) and 2i+1 (errors), each opened by the port's number."""
     socket = websocket.WebSocket(stream)
     targets: list[Duplex | None] = []
+
+    async def send(channel: int, data: bytes) -> None:
+        message, text = channels.pack(protocol, channel, data)
+        await socket.send(message, text)
+
     for index, port in enumerate(ports):
         for channel in (2 * index, 2 * index + 1):
-            await socket.send(bytes((channel,)) + struct.pack("<H", port))
+            await send(channel, struct.pack("<H", port))
         try:
             targets.append(await connect(port))
         except OSError as refused:
             targets.append(None)
-            await socket.send(bytes((2 * index + 1,)) + f"an error occurred forwarding {port}: {refused}".encode())
+            await send(2 * index + 1, f"an error occurred forwarding {port}: {refused}".encode())
 
     async def outwards(index: int, target: Duplex) -> None:
         while piece := await target.read():
-            await socket.send(bytes((2 * index,)) + piece)
+            await send(2 * index, piece)
 
     tasks = [asyncio.ensure_future(outwards(i, t)) for i, t in enumerate(targets) if t]
     try:
         while (message := await socket.receive()) is not None:
-            index, is_error = divmod(message[0], 2) if message else (len(targets), 0)
-            target = targets[index] if index < len(targets) else None
+            channel, data = channels.unpack(protocol, message)
+            index, is_error = divmod(channel, 2)
+            target = targets[index] if 0 <= index < len(targets) else None
             if target and not is_error:
-                await target.write(message[1:])
+                await target.write(data)
     except ConnectionError:
         return
     finally:

@@ -22,7 +22,8 @@ class ProtocolError(ConnectionError):
 
 def asked(request: Request) -> bool:
     """Whether the request wants to become a WebSocket."""
-    return (request.header("upgrade") or "").lower() == "websocket"
+    connection = (request.header("connection") or "").lower()
+    return (request.header("upgrade") or "").lower() == "websocket" and "upgrade" in connection
 
 
 def offered_protocols(request: Request) -> list[str]:

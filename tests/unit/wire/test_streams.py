@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pybernetes.client.http import Answer, Duplex, HTTPClient
-from pybernetes.wire import remotecommand, spdy, websocket
+from pybernetes.wire import channels, remotecommand, spdy, websocket
 from pybernetes.wire.duplex import Buffered, Pipe
 from pybernetes.wire.http import Request, Response, StreamingResponse, Upgraded, UpgradeResponse, serve
 from pybernetes.wire.remotecommand import CommandStreams, Wanted
@@ -147,6 +147,79 @@ def test_command_over_websocket() -> None:
     run(body)
 
 
+ENDS = {0: remotecommand.SUCCESS, 3: remotecommand.exit_status(3), 500: remotecommand.failure_status("no such thing")}
+TEXTS = {0: "", 3: "command terminated with non-zero exit code: exit status 3", 500: "no such thing"}
+
+
+@pytest.mark.parametrize("code", list(ENDS))
+@pytest.mark.parametrize(
+    ("protocol", "status"),
+    [
+        ("v5.channel.k8s.io", True),
+        ("v4.channel.k8s.io", True),
+        ("v4.base64.channel.k8s.io", True),
+        ("channel.k8s.io", False),
+        ("base64.channel.k8s.io", False),
+        ("", False),
+    ],
+)
+def test_how_a_command_ends_over_websocket(protocol: str, status: bool, code: int) -> None:
+    """Before v4 there is no Status: nothing is said of success, and a text of failure. The first channel is opened, no other."""
+
+    async def command(streams: CommandStreams) -> dict[str, Any]:
+        await streams.write_stdout(await streams.read_stdin())
+        return ENDS[code]
+
+    async def handler(request: Request) -> UpgradeResponse:
+        return remotecommand.accept_command(request, Wanted(stdin=True, stdout=True, stderr=True), command)
+
+    async def main() -> None:
+        server = await serve(handler)
+        client = HTTPClient(f"http://127.0.0.1:{server.port}")
+        named = [("Sec-WebSocket-Protocol", protocol)] if protocol else []
+        stream = await opened(client, "/exec", [*SOCKET_HEADERS, *named], "websocket")
+        assert stream.headers.get("sec-websocket-protocol", "") == protocol
+        socket = websocket.WebSocket(stream, client=True)
+        await socket.send(*channels.pack(protocol, 0, b"hello"))
+        received = []
+        while (message := await socket.receive()) is not None:
+            received.append(channels.unpack(protocol, message))
+        assert received[:2] == [(1, b""), (1, b"hello")]
+        if status:
+            assert [(channel, json.loads(data)) for channel, data in received[2:]] == [(3, ENDS[code])]
+        else:
+            assert received[2:] == ([(3, TEXTS[code].encode())] if TEXTS[code] else [])
+        await client.close()
+        await server.stop(0)
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
+@pytest.mark.parametrize("protocol", ["v4.channel.k8s.io", "v4.base64.channel.k8s.io", ""])
+def test_port_forward_over_websocket(protocol: str) -> None:
+    async def body(client: HTTPClient) -> None:
+        named = [("Sec-WebSocket-Protocol", protocol)] if protocol else []
+        socket = websocket.WebSocket(
+            await opened(client, "/forward", [*SOCKET_HEADERS, *named], "websocket"), client=True
+        )
+        received: list[tuple[int, bytes]] = []
+        while len(received) < 5:
+            received.append(channels.unpack(protocol, await socket.receive() or b""))
+        assert received[:2] == [(0, b"P\0"), (1, b"P\0")]
+        assert received[4] == (3, b"an error occurred forwarding 81: nobody listens")
+        await socket.send(*channels.pack(protocol, 0, b"ab"))
+        assert channels.unpack(protocol, await socket.receive() or b"") == (0, b"abab")
+        await socket.close()
+
+    run(body)
+
+
+@pytest.mark.parametrize("message", [b"0***", b"0a", b"1===="])
+def test_what_is_no_base64_ends_the_connection(message: bytes) -> None:
+    with pytest.raises(websocket.ProtocolError, match="illegal base64 data"):
+        channels.unpack("base64.channel.k8s.io", message)
+
+
 class SPDYClient:
     """Just enough of the other end."""
 
@@ -188,6 +261,21 @@ def test_command_over_spdy() -> None:
         await peer.until_finished(1, 5, 7)
         assert (peer.data[5], peer.data[7]) == (b"HELLO", b"done")
         assert json.loads(peer.data[1])["reason"] == "NonZeroExitCode"
+        stream.close()
+
+    run(body)
+
+
+@pytest.mark.parametrize("version", ["v3.channel.k8s.io", "v2.channel.k8s.io"])
+def test_older_spdy_ends_with_a_text(version: str) -> None:
+    async def body(client: HTTPClient) -> None:
+        stream = await opened(client, "/exec", [("X-Stream-Protocol-Version", version)], "SPDY/3.1")
+        peer = SPDYClient(stream)
+        for number, name in ((1, "error"), (3, "stdin"), (5, "stdout"), (7, "stderr")):
+            await peer.open(number, streamtype=name)
+        await peer.send(3, b"", fin=True)
+        await peer.until_finished(1, 5, 7)
+        assert peer.data[1] == b"command terminated with non-zero exit code: exit status 3"
         stream.close()
 
     run(body)

@@ -13,7 +13,8 @@ from pybernetes.api import errors, gosyntax, mediatypes
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import FieldError, Path, invalid, quote
 from pybernetes.api.mediatypes import PatchKind
-from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse
+from pybernetes.wire import channels, websocket
+from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse, UpgradeResponse
 
 from .. import schemawalker
 from ..apply.managed import is_reset, manager_of
@@ -440,7 +441,9 @@ class ResourceHandler:
             given={name: given[name] for name in DELETE_OPTIONS if name in body},
         )
 
-    async def watch(self, request: Request, info: RequestInfo, query: dict[str, str]) -> StreamingResponse | Response:
+    async def watch(
+        self, request: Request, info: RequestInfo, query: dict[str, str]
+    ) -> StreamingResponse | UpgradeResponse | Response:
         form = negotiate.accepted(request, query, stream=True)
         options = list_options(query, info)
         predicate = selector_predicate(self.resource, options)
@@ -469,7 +472,17 @@ class ResourceHandler:
             finally:
                 watcher.end()
 
-        return StreamingResponse(produce, 200, headers, watcher.end)
+        if not websocket.asked(request):
+            return StreamingResponse(produce, 200, headers, watcher.end)
+        try:
+            upgraded = channels.readable(
+                request, websocket.offered_protocols(request)[:1] or [""], produce, watcher.end, lines=True
+            )
+        except websocket.ProtocolError as error:
+            watcher.end()
+            raise errors.bad_request(str(error)) from None
+        assert upgraded is not None, "whatever protocol comes first is spoken: the messages are the same"
+        return upgraded
 
 
 __all__ = ["ResourceHandler", "StatusError", "answer", "list_options", "write_options"]

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 
 from pybernetes.api import errors
 from pybernetes.client.http import Answer, Duplex, HTTPClient, Stream
-from pybernetes.wire import websocket
+from pybernetes.wire import channels, websocket
 from pybernetes.wire.duplex import join
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse, Upgraded, UpgradeResponse
 from pybernetes.wire.remotecommand import PORT_FORWARD, TUNNELLED_PORT_FORWARD
@@ -129,8 +129,10 @@ class Forwarder:
             text = f"error trying to reach service: {dial_error(error, location)}"
             raise errors.service_unavailable(text) from error
 
-    async def log(self, location: Location, name: str) -> Response | StreamingResponse:
-        """The kubelet's text as it comes; its refusal as a Status."""
+    async def log(
+        self, location: Location, name: str, request: Request
+    ) -> Response | StreamingResponse | UpgradeResponse:
+        """The kubelet's text as it comes, in messages of a WebSocket where one is asked for; its refusal as a Status."""
         try:
             answer = await self._streamed(
                 location, "GET", [], b"", lambda stream: [("Content-Type", "text/plain")], checked=name
@@ -139,7 +141,9 @@ class Forwarder:
             url = f"{location.base}{location.path}" + (f"?{location.query}" if location.query else "")
             text = f'Get "{url}": {dial_error(error, location)}'
             raise errors.generic(500, "", "", "", "", text) from error
-        return answer
+        if not websocket.asked(request) or not isinstance(answer, StreamingResponse):
+            return answer
+        return _in_messages(answer, request)
 
     async def _streamed(
         self,
@@ -170,6 +174,25 @@ class Forwarder:
             asyncio.get_running_loop().create_task(opened.aclose())  # ends at once: the connection is cut
 
         return StreamingResponse(produce, stream.status, head(stream), abandoned)
+
+
+def _in_messages(answer: StreamingResponse, request: Request) -> UpgradeResponse:
+    """StatusError 400, 403 where the client speaks no such protocol."""
+    try:
+        upgraded = channels.readable(request, channels.READER_PROTOCOLS, answer.producer, answer.abandoned)
+    except websocket.ProtocolError as error:
+        raise _given_up(answer, errors.bad_request(str(error))) from None
+    if upgraded is None:
+        offered = websocket.offered_protocols(request)
+        text = f"requested protocol(s) are not supported: {offered}; supports {list(channels.READER_PROTOCOLS)}"
+        raise _given_up(answer, errors.forbidden("", "", "", text))
+    return upgraded
+
+
+def _given_up(answer: StreamingResponse, error: errors.StatusError) -> errors.StatusError:
+    if answer.abandoned is not None:
+        answer.abandoned()
+    return error
 
 
 async def _bridge(stream: Upgraded, other: Duplex) -> None:

@@ -61,7 +61,7 @@ class Connect:
             return Response(204)
         node = self._get("nodes", "", location.node_name(pod))
         found = location.log(pod, node, self._config.address_types, parameters)
-        return await self._forwarder.log(found, info.name)
+        return await self._forwarder.log(found, info.name, request)
 
     async def stream(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Answer:
         """exec, attach, portforward."""
