@@ -28,22 +28,32 @@ Opener = Callable[[Location], Awaitable[Store]]
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """`where` is `module:function` below this package: the function opens a Location. `form` is shown to users."""
+    """`where` is `module:function` below this package: the function opens a Location. `form` is shown to users; `extra` is what
+    must be installed with pybernetes."""
 
     schemes: tuple[str, ...]
     form: str
     where: str
+    extra: str = ""
 
     def load(self) -> Opener:
-        """The function."""
+        """The function. LocationError where a package is missing."""
         module, _, name = self.where.partition(":")
-        opener: Opener = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+        try:
+            opener: Opener = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+        except ModuleNotFoundError as error:
+            if not self.extra:
+                raise
+            raise LocationError(
+                f"the package {error.name} is needed: pip install 'pybernetes[{self.extra}]'"
+            ) from error
         return opener
 
 
 BACKENDS = (
     Backend(("sqlite",), "sqlite:PATH", "sqlite:open_file"),
     Backend(("memory",), "memory:", "memory:open_memory"),
+    Backend(("http", "https"), "http://HOST:PORT of etcd", "etcd.store:open_etcd", extra="etcd"),
 )
 
 

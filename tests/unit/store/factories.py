@@ -10,6 +10,7 @@ from pathlib import Path
 from pybernetes.store.backends import Location, open_store
 from pybernetes.store.sqlite import IN_MEMORY, SQLiteStore
 from pybernetes.store.types import Store
+from tests.etcd import server
 
 Open = Callable[[], Awaitable[Store]]
 
@@ -22,6 +23,7 @@ class Factory:
     data: Callable[[Path], AbstractAsyncContextManager[Open]]
     keeps: bool = True  # what was written, until the place is opened the next time
     shared: bool = False  # by handles of several processes at once
+    missing: str = ""  # what it needs and is not there
 
 
 @asynccontextmanager
@@ -39,8 +41,15 @@ async def _sqlite_memory(_folder: Path) -> AsyncIterator[Open]:
     yield lambda: SQLiteStore.open(IN_MEMORY)
 
 
+@asynccontextmanager
+async def _etcd(folder: Path) -> AsyncIterator[Open]:
+    async with server.etcd(folder) as [member]:
+        yield lambda: open_store(Location((member.url,)))
+
+
 FACTORIES = (
     Factory("memory", _memory, keeps=False),
     Factory("sqlite", _sqlite),
     Factory("sqlite in memory", _sqlite_memory, keeps=False),
+    Factory("etcd", _etcd, shared=True, missing=server.WHY_NOT),
 )

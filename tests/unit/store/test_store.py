@@ -17,6 +17,8 @@ class Place:
     """Of one test: `play` with one handle, `play_two` with two of what would be two processes."""
 
     def __init__(self, factory: Factory, folder: Path) -> None:
+        if factory.missing:
+            pytest.skip(factory.missing)
         self.factory, self._folder = factory, folder
 
     def play(self, *scenarios: Callable[[Store], Awaitable[object]]) -> None:

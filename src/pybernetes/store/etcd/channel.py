@@ -1,0 +1,181 @@
+"""Calls to whichever member of an etcd cluster answers: endpoints, TLS, time limits, and what is tried again.
+
+Upstream's client (clientv3) rules: what only reads is tried again on the next endpoint, a write only where it is certain that nobody
+has seen it; the caller says what may be repeated. Everything ends within its time limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from ..backends import Location, LocationError
+from .http2 import DEADLINE_EXCEEDED, UNAVAILABLE, UNKNOWN, Connection, RPCError, Stream
+
+_log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5.0
+CALL_SECONDS = 10.0  # of one call with all its attempts; upstream's requests to etcd have those of their clients
+ATTEMPT_SECONDS = 4.0  # a member that has no answer by then is left for another one; elections take 1 s
+RETRY_SECONDS = 0.05  # before the next round of endpoints, doubling
+MAX_RETRY_SECONDS = 1.0
+KEEPALIVE_SECONDS = 10.0  # between pings; etcd takes them every 5 s at the most
+KEEPALIVE_TIMEOUT_SECONDS = 3.0
+DEFAULT_PORTS = {"http": 2379, "https": 2379}
+
+
+class Endpoint:
+    """One member's address: `http://HOST[:PORT]`, or `https://...`. LocationError."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise LocationError(f"{url!r}: {error}") from None
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise LocationError(f"{url!r}: want http://HOST:PORT or https://HOST:PORT")
+        self.url, self.tls = url, parts.scheme == "https"
+        self.host, self.port = parts.hostname, port or DEFAULT_PORTS[parts.scheme]
+        self.authority = parts.netloc.rpartition("@")[2]
+
+
+def tls_context(location: Location) -> ssl.SSLContext:
+    """For members behind TLS. LocationError where a file cannot be read."""
+    try:
+        context = ssl.create_default_context(cafile=location.ca_file or None)
+        if location.cert_file:
+            context.load_cert_chain(location.cert_file, location.key_file or None)
+    except (OSError, ssl.SSLError) as error:
+        raise LocationError(f"the files for TLS cannot be read: {error}") from error
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+class Channel:
+    """Between its making and `close`. One connection at a time, to the endpoint that answered last."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], context: ssl.SSLContext | None) -> None:
+        self._endpoints, self._context = endpoints, context
+        self._at = 0  # of the endpoint that is used
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
+        self._keepalive: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def call(self, path: str, request: bytes, *, repeat: bool = False, seconds: float = CALL_SECONDS) -> bytes:
+        """A request with one answer. `repeat`: it does no harm twice. RPCError, UNAVAILABLE or DEADLINE_EXCEEDED where nobody answers."""
+        error = RPCError(DEADLINE_EXCEEDED, "no endpoint of etcd has answered")
+        try:
+            async with asyncio.timeout(seconds):
+                delay, tried = RETRY_SECONDS, 0
+                while True:
+                    try:
+                        return await self._attempt(path, request, min(ATTEMPT_SECONDS, seconds))
+                    except RPCError as failed:
+                        error = failed
+                        if failed.status != UNAVAILABLE or self._closed or not (repeat or failed.unsent):
+                            raise
+                    tried += 1
+                    if tried % len(self._endpoints) == 0:
+                        await asyncio.sleep(delay)
+                        delay = min(2 * delay, MAX_RETRY_SECONDS)
+        except TimeoutError:
+            raise RPCError(error.status, error.message, unsent=error.unsent) from None
+
+    async def _attempt(self, path: str, request: bytes, seconds: float) -> bytes:
+        connection = await self.connection()
+        stream = connection.call(path)
+        try:
+            async with asyncio.timeout(seconds):
+                stream.send(request, last=True)
+                answer = await stream.receive()
+                if answer is None:
+                    raise RPCError(UNKNOWN, "an empty answer")
+                await stream.receive()  # its status
+                return answer
+        except TimeoutError:
+            self.leave(connection)
+            raise RPCError(UNAVAILABLE, "etcdserver: request timed out") from None
+        except RPCError as error:
+            if error.status == UNAVAILABLE:
+                self.leave(connection)
+            raise
+        finally:
+            stream.cancel()
+
+    async def open(self, path: str) -> tuple[Connection, Stream]:
+        """A call whose messages go both ways. RPCError."""
+        connection = await self.connection()
+        return connection, connection.call(path)
+
+    async def connection(self) -> Connection:
+        """One that can be used. RPCError: this endpoint has none, the next one is tried with the next call."""
+        if self._connection is not None and self._connection.usable:
+            return self._connection
+        async with self._connecting:
+            if self._connection is not None and self._connection.usable:
+                return self._connection
+            if self._closed:
+                raise RPCError(UNAVAILABLE, "closed", unsent=True)
+            endpoint = self._endpoints[self._at]
+            try:
+                self._connection = await self._connect(endpoint)
+            except (OSError, TimeoutError, ssl.SSLError) as error:
+                self._at = (self._at + 1) % len(self._endpoints)
+                text = str(error) or "no answer"
+                raise RPCError(UNAVAILABLE, f"cannot connect to {endpoint.url}: {text}", unsent=True) from error
+            if self._keepalive is not None:
+                self._keepalive.cancel()
+            self._keepalive = asyncio.get_running_loop().create_task(self._keep_alive(self._connection))
+            return self._connection
+
+    async def _connect(self, endpoint: Endpoint) -> Connection:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, connection = await loop.create_connection(
+                lambda: Connection(endpoint.authority, tls=endpoint.tls),
+                endpoint.host,
+                endpoint.port,
+                ssl=self._context if endpoint.tls else None,
+            )
+        return connection
+
+    async def _keep_alive(self, connection: Connection) -> None:
+        """A member that vanished without a word is noticed."""
+        while connection.usable:
+            await asyncio.sleep(KEEPALIVE_SECONDS)
+            try:
+                async with asyncio.timeout(KEEPALIVE_TIMEOUT_SECONDS):
+                    await asyncio.shield(connection.ping())
+            except (TimeoutError, asyncio.CancelledError):
+                if self._closed or not connection.usable:
+                    return
+                _log.warning("etcd does not answer at this endpoint, another one is tried")
+                self.leave(connection)
+                connection.close("it does not answer")
+
+    def leave(self, connection: Connection) -> None:
+        """Turns to the next endpoint, where the connection is the present one. What is under way on it may end by itself."""
+        if self._connection is connection:
+            self._connection = None
+            self._at = (self._at + 1) % len(self._endpoints)
+            if len(self._endpoints) > 1 or not connection.usable:
+                asyncio.get_running_loop().call_later(ATTEMPT_SECONDS, connection.close, "left for another endpoint")
+            else:
+                self._connection = connection
+
+    async def close(self) -> None:
+        """Ends all calls."""
+        self._closed = True
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+            await asyncio.gather(self._keepalive, return_exceptions=True)
+        if self._connection is not None:
+            self._connection.close()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._connection.closed

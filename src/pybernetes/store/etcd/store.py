@@ -1,0 +1,219 @@
+"""The backend: a write is a transaction that compares the key's revision, as upstream's (storage/etcd3/store.go)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from ..backends import Location, LocationError
+from ..types import Closed, Compacted, Conflict, Event, FutureRevision, KeyValue, NoSpace, Page, Progress, StoreError
+from .channel import CALL_SECONDS, Channel, Endpoint, tls_context
+from .http2 import DEADLINE_EXCEEDED, OUT_OF_RANGE, RESOURCE_EXHAUSTED, UNAVAILABLE, RPCError
+from .leases import Leases
+from .messages import (
+    COMPACT,
+    RANGE,
+    STATUS,
+    TXN,
+    DeleteRange,
+    ModRevisionIs,
+    Put,
+    Range,
+    RangeResponse,
+    Txn,
+    TxnResponse,
+    compaction,
+    prefix_end,
+    to_bytes,
+    version,
+)
+from .watch import Watch
+from .wire import WireError
+
+SUPPORTED = (3, 4)
+PAGE = 1000  # keys of one answer: a list of everything comes in such pages, all of one revision
+COMPACT_SECONDS = 60.0
+COMPACTED, FUTURE = "required revision has been compacted", "required revision is a future revision"
+NO_LEASE = "requested lease not found"
+
+
+async def open_etcd(location: Location) -> EtcdStore:
+    """`http://HOST:PORT`, one or several members of one cluster. LocationError, StoreError where none answers."""
+    endpoints = [Endpoint(url) for url in location.urls]
+    context = tls_context(location) if any(endpoint.tls for endpoint in endpoints) else None
+    channel = Channel(endpoints, context)
+    store = EtcdStore(channel)
+    try:
+        found = version(await channel.call(STATUS, b"", repeat=True, seconds=CALL_SECONDS))
+    except RPCError as error:
+        await store.close()
+        raise StoreError(error.message) from error
+    if found < SUPPORTED:
+        await store.close()
+        raise LocationError(f"etcd there is version {'.'.join(map(str, found))}: want 3.4 or later")
+    return store
+
+
+class EtcdStore:
+    """A Store in etcd. Several may be on one cluster, also of other programs'."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._leases = Leases(channel, asyncio.get_running_loop().time)
+        self._newest = 0  # revision that was heard of
+        self._heard: set[asyncio.Event] = set()  # of watches
+        self._closed = False
+
+    async def revision(self) -> int:
+        """See `Store`; linearizable, so that it is not older than what any server was told before."""
+        return (await self._range(Range(b"\0", count_only=True))).revision
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
+        """See `Store`."""
+        key, end = to_bytes(prefix) or b"\0", prefix_end(to_bytes(prefix))
+        if after >= prefix:
+            key = to_bytes(after) + b"\0"
+        items: list[KeyValue] = []
+        while True:
+            size = min(PAGE, limit - len(items)) if limit else PAGE
+            answer = await self._range(Range(key, end, size, revision))
+            revision = revision or answer.revision
+            items += answer.items
+            if not answer.more or (limit and len(items) >= limit):
+                return Page(items, revision, answer.more)
+            key = to_bytes(answer.items[-1].key) + b"\0"
+
+    async def put(self, key: str, value: bytes, expected: int | None = None, *, ttl: int = 0) -> KeyValue:
+        """See `Store`. With `ttl` the key ends by itself after so many seconds, or a little later."""
+        raw = to_bytes(key)
+        while True:
+            lease = await self._leased(ttl)
+            ask = Txn(_compared(raw, expected), (Put(raw, value, lease), Range(raw, keys_only=True)), (Range(raw),))
+            try:
+                answer, repeated = await self._txn(ask)
+            except RPCError as error:
+                if NO_LEASE not in error.message:
+                    raise _refusal(error) from error
+                self._leases.forget(lease)
+                continue
+            current = answer.ranges[0].items[0] if answer.ranges and answer.ranges[0].items else None
+            if not answer.succeeded:
+                if not (repeated and current is not None and current.value == value):
+                    raise Conflict(key, expected or 0, current)
+            elif current is None:
+                raise StoreError("etcd has not kept what was written")
+            assert current is not None
+            return KeyValue(key, value, current.create_revision, current.mod_revision)
+
+    async def delete(self, key: str, expected: int | None = None) -> Event | None:
+        """See `Store`."""
+        raw = to_bytes(key)
+        try:
+            answer, _ = await self._txn(Txn(_compared(raw, expected), (DeleteRange(raw),), (Range(raw),)))
+        except RPCError as error:
+            raise _refusal(error) from error
+        if not answer.succeeded:
+            items = answer.ranges[0].items if answer.ranges else []
+            raise Conflict(key, expected or 0, items[0] if items else None)
+        return Event(answer.revision, key, None) if answer.deleted else None
+
+    async def watch(self, prefix: str, after: int) -> AsyncIterator[Event | Progress]:
+        """See `Store`."""
+        heard = asyncio.Event()
+        self._heard.add(heard)
+        watch = Watch(self._channel, prefix, after, lambda: self._newest, heard)
+        try:
+            async for one in watch.tell(lambda: self._closed):
+                yield one
+        finally:
+            self._heard.discard(heard)
+
+    async def compact(self, revision: int) -> None:
+        """See `Store`."""
+        try:
+            await self._call(COMPACT, compaction(revision), repeat=True, seconds=COMPACT_SECONDS)
+        except RPCError as error:
+            if error.status == OUT_OF_RANGE and COMPACTED in error.message:
+                return
+            raise await self._out_of_range(error, revision) from error
+
+    async def close(self) -> None:
+        """See `Store`."""
+        self._closed = True
+        await self._channel.close()
+
+    # Calls.
+
+    async def _call(self, path: str, request: bytes, *, repeat: bool, seconds: float = 0.0) -> bytes:
+        if self._closed:
+            raise Closed("the store is closed")
+        try:
+            return await self._channel.call(path, request, repeat=repeat, seconds=seconds or CALL_SECONDS)
+        except RPCError:
+            if self._closed:
+                raise Closed("the store is closed") from None
+            raise
+
+    async def _range(self, request: Range) -> RangeResponse:
+        try:
+            answer = RangeResponse.decode(await self._call(RANGE, request.encode(), repeat=True))
+        except RPCError as error:
+            raise await self._out_of_range(error, request.revision) from error
+        except WireError as error:
+            raise StoreError(f"etcd's answer cannot be read: {error}") from error
+        self._hear(answer.revision)
+        return answer
+
+    async def _txn(self, request: Txn) -> tuple[TxnResponse, bool]:
+        """The answer, and whether it may be to a repetition of what was done already. RPCError.
+
+        Where the first attempt was cut off nobody knows whether it was done. One that compares may be repeated: if it was done, the
+        comparison fails the second time, and the caller sees what stands there.
+        """
+        data = request.encode()
+        try:
+            answer, repeated = await self._call(TXN, data, repeat=False), False
+        except RPCError as error:
+            if not request.compare or not _is_unknown(error):
+                raise
+            answer, repeated = await self._call(TXN, data, repeat=True), True
+        try:
+            decoded = TxnResponse.decode(answer)
+        except WireError as error:
+            raise StoreError(f"etcd's answer cannot be read: {error}") from error
+        self._hear(decoded.revision)
+        return decoded, repeated
+
+    async def _leased(self, ttl: int) -> int:
+        try:
+            return await self._leases.get(ttl) if ttl else 0
+        except RPCError as error:
+            raise _refusal(error) from error
+
+    def _hear(self, revision: int) -> None:
+        if revision > self._newest:
+            self._newest = revision
+            for heard in self._heard:
+                heard.set()
+
+    async def _out_of_range(self, error: RPCError, asked: int) -> StoreError:
+        if error.status == OUT_OF_RANGE and COMPACTED in error.message:
+            return Compacted(asked, asked + 1)  # at least: etcd does not say
+        if error.status == OUT_OF_RANGE and FUTURE in error.message:
+            return FutureRevision(asked, await self.revision())
+        return _refusal(error)
+
+
+def _compared(key: bytes, expected: int | None) -> tuple[ModRevisionIs, ...]:
+    return () if expected is None else (ModRevisionIs(key, expected),)
+
+
+def _is_unknown(error: RPCError) -> bool:
+    return error.status in (UNAVAILABLE, DEADLINE_EXCEEDED) and not error.unsent
+
+
+def _refusal(error: RPCError) -> StoreError:
+    """In etcd's words."""
+    if error.status == RESOURCE_EXHAUSTED and "space" in error.message:
+        return NoSpace(error.message)
+    return StoreError(error.message)
