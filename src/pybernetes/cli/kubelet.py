@@ -196,13 +196,17 @@ async def _run_docker(chosen: Settings, client: RESTClient) -> None:
 async def _run_host(chosen: Settings, client: RESTClient, runtime: Runtime, network: PodNetwork) -> None:
     """A node of this machine on whatever runtime."""
     from pybernetes.client.informer import InformerFactory
+    from pybernetes.kubelet.node.cgroups import CannotLimit
     from pybernetes.kubelet.process import assemble
 
     informers = InformerFactory(client)
     kubelets: list[Kubelet] = []
     async with AsyncExitStack() as stack:
         await _serve_health(chosen, kubelets, stack)
-        kubelet = await assemble(runtime, chosen.options, client, informers, network)
+        try:
+            kubelet = await assemble(runtime, chosen.options, client, informers, network)
+        except CannotLimit as error:
+            raise Failure(f"--pod-max-pids={chosen.options.pod_max_pids}: {error}") from error
         kubelets.append(kubelet)
         await _serve(chosen, client, kubelet, runtime, stack)
         async with asyncio.TaskGroup() as group:

@@ -47,6 +47,7 @@ def configz(chosen: Settings, driver: str) -> bytes:
         "cgroupsPerQOS": True,
         "cgroupDriver": driver,
         "maxPods": options.max_pods,
+        "podPidsLimit": options.pod_max_pids,
         "podCIDR": options.pod_cidr,
         "resolvConf": options.resolv_conf,
         "cpuCFSQuota": True,

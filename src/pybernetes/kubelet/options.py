@@ -39,6 +39,7 @@ class KubeletOptions:
     root_dir: str = "/var/lib/kubelet"
     pod_logs_dir: str = "/var/log/pods"
     max_pods: int = 110
+    pod_max_pids: int = -1  # processes of one pod; 0 or less: any number
     port: int = 10250
     pod_cidr: str = ""
     cluster_dns: tuple[str, ...] = ()
@@ -93,6 +94,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("register-node", flags.boolean, True, "Make the Node object.", NODE),
     Flag("register-with-taints", taints, [], "Taints to register the node with.", NODE),
     Flag("max-pods", flags.integer, 110, "How many pods the node takes.", NODE),
+    Flag("pod-max-pids", flags.integer, -1, "How many processes a pod may have (podPidsLimit); -1: any number.", NODE),
     Flag("root-dir", flags.string, "/var/lib/kubelet", "Where volumes and state lie.", NODE),
     Flag("cert-dir", flags.string, "", "Where certificates lie; default: ROOT-DIR/pki.", NODE),
     Flag("pod-logs-dir", flags.string, "/var/log/pods", "Where links to containers' logs are made (podLogsDir).", NODE),
@@ -153,6 +155,7 @@ FIELDS = {
     "imageGCHighThresholdPercent": "image-gc-high-threshold",
     "imageGCLowThresholdPercent": "image-gc-low-threshold",
     "maxPods": "max-pods",
+    "podPidsLimit": "pod-max-pids",
     "podCIDR": "pod-cidr",
     "resolvConf": "resolv-conf",
     "evictionHard": "eviction-hard",
@@ -185,7 +188,7 @@ _WITHOUT_EFFECT = (
     "kernelMemcgNotification kubeAPIBurst kubeAPIQPS kubeReserved kubeReservedCgroup kubeletCgroups "
     "localStorageCapacityIsolation logging makeIPTablesUtilChains maxOpenFiles maxParallelImagePulls "
     "memoryManagerPolicy memoryReservationPolicy memorySwap memoryThrottlingFactor mergeDefaultEvictionSettings "
-    "nodeLeaseDurationSeconds nodeStatusMaxImages nodeStatusReportFrequency oomScoreAdj podPidsLimit podsPerCore "
+    "nodeLeaseDurationSeconds nodeStatusMaxImages nodeStatusReportFrequency oomScoreAdj podsPerCore "
     "preloadedImagesVerificationAllowlist protectKernelDefaults providerID qosReserved readOnlyPort registryBurst "
     "registryPullQPS reservedMemory reservedSystemCPUs runOnce runtimeRequestTimeout seccompDefault "
     "serializeImagePulls serverTLSBootstrap showHiddenMetricsForVersion shutdownGracePeriod "
@@ -198,7 +201,7 @@ CONFIGURATION = Kind(
     "kubelet.config.k8s.io/v1beta1",
     "KubeletConfiguration",
     FIELDS,
-    pointers=("healthzPort", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "resolvConf"),
+    pointers=("podPidsLimit", "healthzPort", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "resolvConf"),
     converters={"registerWithTaints": _taints, "evictionHard": _amounts},
     without_effect=_WITHOUT_EFFECT.split(),
 )
@@ -226,6 +229,7 @@ def settings(values: Values, name: str, addresses: Sequence[str]) -> Settings:
         root_dir=values["root-dir"],
         pod_logs_dir=values["pod-logs-dir"],
         max_pods=values["max-pods"],
+        pod_max_pids=values["pod-max-pids"],
         port=values["port"],
         pod_cidr=values["pod-cidr"],
         cluster_dns=tuple(values["cluster-dns"]),

@@ -41,7 +41,7 @@ async def assemble(
     """A kubelet of this machine, to be run; waits for a runtime that does not answer yet. The caller runs the informers.
 
     Without a network of the kubelet's own the runtime makes the pods'. What a kubelet has made stays when it ends, so that
-    the next takes it over; runtime and network are the caller's to close.
+    the next takes it over; runtime and network are the caller's to close. CannotLimit where --pod-max-pids cannot be kept to.
     """
     machine = read_machine(options.root_dir)
     make_root_directory(Path(options.root_dir))
@@ -59,7 +59,7 @@ async def assemble(
         cluster_domain=options.cluster_domain,
         allocatable=lambda: allocatable,
     )
-    pod_cgroups = cgroups.PodCgroups(driver)
+    pod_cgroups = cgroups.PodCgroups(driver, pids=options.pod_max_pids)
     pod_cgroups.prepare(cgroups.kubepods_settings(machine.cpus, allocatable["memory"].value(), pod_cgroups.unified))
     return Kubelet(
         options,

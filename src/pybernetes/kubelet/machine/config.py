@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from pybernetes.api import types
-from pybernetes.api.pods import ZERO, is_sidecar, qos_class
+from pybernetes.api.pods import ZERO, container_requests, is_sidecar, qos_class
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import CONFIG_FIRST_SEEN_ANNOTATION, CONFIG_SOURCE_ANNOTATION
@@ -211,9 +211,19 @@ def oom_score_adj(pod: core.Pod, container: core.Container, memory_capacity: int
         return -997
     if quality == "BestEffort":
         return 1000
-    request = container.resources.requests.get("memory", ZERO).value()
+    request = container.resources.requests.get("memory", ZERO).value() + _share_of_the_rest(pod)
     score = 1000 - 1000 * request // max(memory_capacity, 1)
     return 999 if score == 1000 else max(score, 3)
+
+
+def _share_of_the_rest(pod: core.Pod) -> int:
+    """What a container has of the memory that the pod asks for as a whole beyond what its containers do."""
+    spec = pod.spec
+    if spec.resources is None or "memory" not in spec.resources.requests:
+        return 0
+    containers = [*spec.init_containers, *spec.containers]
+    asked = container_requests(spec).get("memory", ZERO).value()
+    return max(spec.resources.requests["memory"].value() - asked, 0) // len(containers)
 
 
 def resources(pod: core.Pod, container: core.Container, memory_capacity: int) -> Resources:
@@ -349,6 +359,7 @@ def sandbox_config(
         port_mappings(pod),
         _sandbox_user(context),
         log_directory(pod, pod_logs_dir),
+        host_users=spec.host_users is not False,
     )
 
 

@@ -7,7 +7,9 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pybernetes.api.pods import ZERO, is_sidecar
+from pybernetes.api import pods
+from pybernetes.api.pods import ZERO
+from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
 from ..machine.config import CPU_PERIOD, MIN_QUOTA, cgroup_parent, cpu_shares
@@ -38,26 +40,31 @@ class PodLimits:
     shares: int
     quota: int
     memory: int
+    pids: int = 0
 
 
-def pod_limits(pod: core.Pod) -> PodLimits:
-    """The sum of the containers, or the greatest init container where that is more (ResourceConfigForPod)."""
-    request, limit, memory = 0, 0, 0
-    cpu_limited = memory_limited = True
-    for container in [*(c for c in pod.spec.init_containers if is_sidecar(c)), *pod.spec.containers]:
-        limits, requests = container.resources.limits, container.resources.requests
-        request += requests.get("cpu", limits.get("cpu", ZERO)).milli_value()
-        limit += limits.get("cpu", ZERO).milli_value()
-        memory += limits.get("memory", ZERO).value()
-        cpu_limited = cpu_limited and not limits.get("cpu", ZERO).is_zero()
-        memory_limited = memory_limited and not limits.get("memory", ZERO).is_zero()
-    for container in pod.spec.init_containers:
-        limits, requests = container.resources.limits, container.resources.requests
-        request = max(request, requests.get("cpu", limits.get("cpu", ZERO)).milli_value())
-        limit = max(limit, limits.get("cpu", ZERO).milli_value())
-        memory = max(memory, limits.get("memory", ZERO).value())
-    quota = max(limit * CPU_PERIOD // 1000, MIN_QUOTA) if cpu_limited else 0
-    return PodLimits(cpu_shares(request), quota, memory if memory_limited else 0)
+class CannotLimit(Exception):
+    """A limit that was asked for cannot be set on this machine."""
+
+
+def pod_limits(pod: core.Pod, pids: int = 0) -> PodLimits:
+    """What the pod states as a whole, or the sum of its containers; of the greatest step where that is more (ResourceConfigForPod).
+
+    A resource is limited where the pod says so, or every one of its containers has a limit. `pids`: --pod-max-pids.
+    """
+    spec = pod.spec
+    requests, limits = pods.requests(spec), pods.limits(spec)
+    whole = spec.resources.limits if spec.resources is not None else {}
+    running = [*(c for c in spec.init_containers if pods.is_sidecar(c)), *spec.containers]
+
+    def limited(name: str) -> Quantity:
+        everywhere = all(not container.resources.limits.get(name, ZERO).is_zero() for container in running)
+        return limits.get(name, ZERO) if everywhere or not whole.get(name, ZERO).is_zero() else ZERO
+
+    cpu = limited("cpu").milli_value()
+    request = requests.get("cpu", limits.get("cpu", ZERO)).milli_value()
+    quota = max(cpu * CPU_PERIOD // 1000, MIN_QUOTA) if cpu else 0
+    return PodLimits(cpu_shares(request), quota, limited("memory").value(), max(pids, 0))
 
 
 def weight(shares: int) -> int:
@@ -72,25 +79,37 @@ def settings(limits: PodLimits, unified: bool) -> dict[str, str]:
             "cpu.weight": str(weight(limits.shares)),
             "cpu.max": f"{limits.quota or 'max'} {CPU_PERIOD}",
             "memory.max": str(limits.memory or "max"),
+            "pids.max": str(limits.pids or "max"),
         }
     return {
         "cpu/cpu.shares": str(limits.shares),
         "cpu/cpu.cfs_period_us": str(CPU_PERIOD),
         "cpu/cpu.cfs_quota_us": str(limits.quota or -1),
         "memory/memory.limit_in_bytes": str(limits.memory or -1),
+        "pids/pids.max": str(limits.pids or "max"),
     }
 
 
 class PodCgroups:
     """Implements interfaces.Cgroups with the cgroupfs driver. With systemd's the slices are Docker's to make, without pod limits."""
 
-    def __init__(self, driver: str, root: Path = ROOT) -> None:
-        self._root = root
+    def __init__(self, driver: str, root: Path = ROOT, pids: int = 0) -> None:
+        """`pids`: how many processes a pod may have, 0 or less for any number. CannotLimit where that cannot be."""
+        self._root, self._pids = root, pids
         self._mine = driver == "cgroupfs"
         self.unified = (root / "cgroup.controllers").exists()
         self._controllers = [name for name in CONTROLLERS if (root / name).is_dir()]
+        if pids > 0 and not self._mine:
+            raise CannotLimit(f"cgroup driver {driver}: whole pods have no limits there; let Docker use cgroupfs")
+        if pids > 0 and not self._counts_processes():
+            raise CannotLimit(f"this machine has no cgroup controller for processes (pids) below {root}")
         if not self._mine:
             logger.info("cgroup driver %s: limits are set for containers, not for whole pods", driver)
+
+    def _counts_processes(self) -> bool:
+        if self.unified:
+            return "pids" in (self._root / "cgroup.controllers").read_text().split()
+        return "pids" in self._controllers
 
     def paths(self, parent: str) -> list[Path]:
         """The directories of a cgroup, one for each hierarchy."""
@@ -99,7 +118,7 @@ class PodCgroups:
 
     async def ensure(self, pod: core.Pod) -> None:
         if self._mine:
-            self._make(cgroup_parent(pod), settings(pod_limits(pod), self.unified))
+            self._make(cgroup_parent(pod), settings(pod_limits(pod, self._pids), self.unified))
 
     def prepare(self, values: Mapping[str, Mapping[str, str]]) -> None:
         """The node's own: kubepods and its classes, by their names."""

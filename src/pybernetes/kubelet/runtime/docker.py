@@ -100,6 +100,9 @@ class DockerRuntime:
         return name
 
     async def run_sandbox(self, config: SandboxConfig) -> Sandbox:
+        if not config.host_users:
+            # Docker maps users for all containers of a daemon or for none; the words are upstream's.
+            raise RuntimeFailure("the default runtime handler does not support user namespaces")
         image = await self._ensure_sandbox_image()
         body = d.sandbox_create(
             config, image, await self._parent(config.cgroup_parent), self._oom_score(d.SANDBOX_OOM_SCORE)

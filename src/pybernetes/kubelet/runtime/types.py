@@ -89,6 +89,7 @@ class SandboxConfig:
     ports: tuple[PortMapping, ...] = ()
     user: str = ""  # as Security's
     log_directory: str = ""  # where the node's log collectors look; the containers' log paths are relative to it
+    host_users: bool = True  # False: in a user namespace of its own
 
 
 @dataclass(frozen=True, slots=True)
