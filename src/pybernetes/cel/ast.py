@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +116,18 @@ class Comprehension(Node):
     result: Node
     filter: Node | None
     body: Node
+
+
+def walk(tree: Node) -> Iterator[Node]:
+    """All nodes, each once."""
+    nodes, seen = [tree], {id(tree)}
+    while nodes:
+        node = nodes.pop()
+        yield node
+        for child in children(node):
+            if id(child) not in seen:
+                seen.add(id(child))
+                nodes.append(child)
 
 
 def children(node: Node) -> Sequence[Node]:

@@ -50,10 +50,10 @@ def duration(nanoseconds: int) -> Duration:
     raise overflow("integer")
 
 
-def timestamp(nanoseconds: int) -> Timestamp:
+def timestamp(nanoseconds: int, offset: int = 0) -> Timestamp:
     """Within the years 1 to 9999, or an overflow."""
     if MIN_SECONDS <= nanoseconds // NANOSECONDS <= MAX_SECONDS:
-        return Timestamp(nanoseconds)
+        return Timestamp(nanoseconds, offset)
     raise overflow("timestamp")
 
 
@@ -75,7 +75,7 @@ def parse_timestamp(text: str) -> Timestamp:
     if abs(offset) > 24 * 3600 or (match[6] and int(match[6]) > 59):
         raise ValueError(text)
     seconds = round((moment - _EPOCH) / timedelta(seconds=1)) - offset
-    return timestamp(seconds * NANOSECONDS + int((match[2] or "")[:9].ljust(9, "0")))
+    return timestamp(seconds * NANOSECONDS + int((match[2] or "")[:9].ljust(9, "0")), offset)
 
 
 def datetime_of(value: Timestamp) -> datetime:
@@ -87,8 +87,12 @@ def timestamp_text(value: Timestamp) -> str:
     """RFC 3339 with as many digits of a second as it has."""
     rest = value.nanoseconds % NANOSECONDS
     digits = f".{rest:09d}".rstrip("0") if rest else ""
-    moment = datetime_of(value)
-    return f"{moment.year:04d}{moment.strftime('-%m-%dT%H:%M:%S')}{digits}Z"
+    try:
+        moment, offset = datetime_of(value) + timedelta(seconds=value.offset), value.offset
+    except OverflowError:  # in its zone it is not in the years that Python has
+        moment, offset = datetime_of(value), 0
+    zone = f"{'-' if offset < 0 else '+'}{abs(offset) // 3600:02d}:{abs(offset) // 60 % 60:02d}" if offset else "Z"
+    return f"{moment.year:04d}{moment.strftime('-%m-%dT%H:%M:%S')}{digits}{zone}"
 
 
 def parse_duration(text: str) -> Duration:

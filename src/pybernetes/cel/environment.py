@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import types
-from .ast import Node, children
+from .ast import Node, walk
 from .checker import Checker
-from .errors import CompileError, CostExceeded, EvaluationError, Issue, report
+from .errors import CompileError, CostExceeded, EvaluationError, InstantiationError, Issue, report
 from .evaluator import PER_CALL_LIMIT, Run, State, compiled
 from .functions import Table
 from .parser import parse
 from .types import Type
-from .validators import validate
+from .validators import check_patterns, validate
 from .values import MISSING
 
 # A grammar rule within itself 250 times is some 3000 calls of ours. They are Python's own, which take no stack of the
@@ -63,15 +63,15 @@ class Environment:
         self._variables, self._named = dict(variables), dict(named)
 
     def compile(self, source: str, expected: Type | None = None) -> Program:
-        """The expression, checked. CompileError, also for another type than `expected`."""
+        """The expression, checked. CompileError, also for another type than `expected`; InstantiationError."""
         tree = self.check(source)
         if expected is not None and tree.type != expected:
-            article = "a" if expected.text[0] not in "aeiou" else "an"
-            raise CompileError(f"must evaluate to {article} {expected}")
+            raise CompileError(f"must evaluate to {expected}")
         try:
+            check_patterns(tree)
             return Program(source, tree, tuple(self._variables))
-        except EvaluationError as error:  # of a constant
-            raise CompileError(f"program instantiation failed: {error}") from None
+        except (EvaluationError, ValueError) as error:  # of a constant
+            raise InstantiationError(error) from None
 
     def check(self, source: str) -> Node:
         """The tree with its types. CompileError."""
@@ -125,14 +125,4 @@ def _names() -> Mapping[str, Type]:
 def _mentioned(tree: Node) -> set[str]:
     from . import ast
 
-    names, nodes = set(), [tree]
-    seen: set[int] = set()
-    while nodes:
-        node = nodes.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, ast.Ident):
-            names.add(node.name.removeprefix("."))
-        nodes += children(node)
-    return names
+    return {node.name.removeprefix(".") for node in walk(tree) if isinstance(node, ast.Ident)}

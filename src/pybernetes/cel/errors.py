@@ -19,6 +19,14 @@ class CompileError(CelError):
     """An expression that is none, or of types that do not fit: the text has each fault with its place in the source."""
 
 
+class InstantiationError(CompileError):
+    """An expression whose types fit, but with a constant that has no value."""
+
+    def __init__(self, reason: object) -> None:
+        self.reason = str(reason)
+        super().__init__(f"program instantiation failed: {reason}")
+
+
 class EvaluationError(CelError):
     """A value that an expression has not: no such key, an overflow, a division by zero."""
 

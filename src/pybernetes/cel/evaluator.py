@@ -124,7 +124,8 @@ class _Compiler:
             value = operand(state)
             state.cost += cost
             if isinstance(value, Optional):
-                return _optional(_field(value.value, name)) if value.present else NONE
+                found = _field(value.value, name) if value.present else MISSING
+                return _if_present(state, found)
             found = value.get(name, MISSING) if value.__class__ is dict else _field(value, name)
             if found is MISSING:
                 raise EvaluationError(f"no such key: {name}")
@@ -174,7 +175,7 @@ class _Compiler:
         """Either side decides, whatever goes wrong on the other one."""
         left, right = (self.compile(argument) for argument in node.arguments)
 
-        def run(state: State) -> bool:
+        def run(state: State) -> Any:
             failure: EvaluationError | None = None
             try:
                 value = left(state)
@@ -200,12 +201,16 @@ class _Compiler:
 
     def _conditional(self, node: ast.Call) -> Run:
         condition, accepted, refused = (self.compile(argument) for argument in node.arguments)
+        # A variable as a branch is looked up by the condition itself, which costs nothing.
+        if_accepted, if_refused = (int(_is_attribute(argument)) for argument in node.arguments[1:])
 
         def run(state: State) -> Any:
             value = condition(state)
             if value is True:
+                state.cost -= if_accepted
                 return accepted(state)
             if value is False:
+                state.cost -= if_refused
                 return refused(state)
             raise NoSuchOverload("no such overload")
 
@@ -260,13 +265,13 @@ class _Compiler:
 
     def _index(self, node: ast.Call) -> Run:
         operand, index = (self.compile(argument) for argument in node.arguments)
-        cost = 1 + _relative(node.arguments[0])
+        cost = 1 + _relative(node.arguments[0]) - _is_attribute(node.arguments[1])
 
         def run(state: State) -> Any:
             value, at = operand(state), index(state)
             state.cost += cost
             if isinstance(value, Optional):
-                return _optional(_find_any(value.value, at)) if value.present else NONE
+                return _if_present(state, _find_any(value.value, at) if value.present else MISSING)
             found = _find_any(value, at)
             if found is MISSING:
                 raise EvaluationError(
@@ -278,17 +283,15 @@ class _Compiler:
 
     def _optional_index(self, node: ast.Call) -> Run:
         operand, index = (self.compile(argument) for argument in node.arguments)
-        cost = 1 + _relative(node.arguments[0])
+        cost = 1 + _relative(node.arguments[0]) - _is_attribute(node.arguments[1])
         find = _field if node.function == ast.OPTIONAL_SELECT else _find_any
 
         def run(state: State) -> Optional:
             value, at = operand(state), index(state)
             state.cost += cost
             if isinstance(value, Optional):
-                if not value.present:
-                    return NONE
-                value = value.value
-            return _optional(find(value, at))
+                return _if_present(state, find(value.value, at) if value.present else MISSING)
+            return _if_present(state, find(value, at))
 
         return run
 
@@ -298,7 +301,6 @@ class _Compiler:
 
         def run(state: State) -> Any:
             value = operand(state)
-            state.cost += 1
             if not isinstance(value, Optional):
                 raise NoSuchOverload("no such overload")
             if value.present:
@@ -433,9 +435,10 @@ Items = Callable[[State], Iterator[None]]
 
 
 def _quantifier(items: Items, predicate: Run, decisive: bool, cost: int) -> Run:
-    def run(state: State) -> bool:
+    def run(state: State) -> Any:
         failure: EvaluationError | None = None
-        for _ in items(state):
+        loop = items(state)
+        for _ in loop:
             state.cost += cost
             try:
                 value = predicate(state)
@@ -443,7 +446,7 @@ def _quantifier(items: Items, predicate: Run, decisive: bool, cost: int) -> Run:
                 failure = failure or error
                 continue
             if value is decisive:
-                state.cost += 1
+                state.cost += 1 + (cost - 1 if next(loop, loop) is None else 0)  # the next element's condition ends it
                 return decisive
             if value is not (not decisive):
                 failure = failure or NoSuchOverload("no such overload")
@@ -463,9 +466,7 @@ def _exists_one(items: Items, predicate: Run) -> Run:
             if value is True:
                 count += 1
                 state.cost += 2
-            elif value is False:
-                state.cost += 1
-            else:
+            elif value is not False:
                 raise NoSuchOverload("no such overload")
         state.cost += 2
         return count == 1
@@ -478,7 +479,6 @@ def _mapped(items: Items, where: Run | None, body: Run, cost: int) -> Run:
         values: list[Any] = []
         for _ in items(state):
             if where is not None and not _true(where(state)):
-                state.cost += 1
                 continue
             values.append(body(state))
             state.cost += cost
@@ -495,7 +495,6 @@ def _into_map(items: Items, where: Run | None, body: Run, key: int) -> Run:
         built: dict[Any, Any] = {}
         for _ in items(state):
             if where is not None and not _true(where(state)):
-                state.cost += 1
                 continue
             value = body(state)
             entries = _pairs(value) if key < 0 else ((state.variables[key], value),)
@@ -673,6 +672,15 @@ def _relative(node: Node) -> int:
     return 0 if isinstance(node, ast.Call) and node.function in attributes else 1
 
 
+def _is_attribute(node: Node) -> bool:
+    """Whether it is a variable, or a field or index of anything."""
+    if isinstance(node, ast.Select):
+        return not node.test and _constant(node) is MISSING
+    if isinstance(node, ast.Ident):
+        return _constant(node) is MISSING
+    return isinstance(node, ast.Call) and node.function in (ast.INDEX, ast.OPTIONAL_INDEX, ast.OPTIONAL_SELECT)
+
+
 def _uncertain(operand: Node, wanted: types.Type) -> bool:
     """Whether an argument of the type that the checker found may turn out to be none for a parameter."""
     given = _type(operand)
@@ -714,8 +722,12 @@ def _find_any(container: Any, at: Any) -> Any:
     return container[int(at)] if 0 <= at < len(container) else MISSING
 
 
-def _optional(value: Any) -> Optional:
-    return NONE if value is MISSING else value if isinstance(value, Optional) else Optional(value)
+def _if_present(state: State, value: Any) -> Optional:
+    """What an optional field or index comes to. One that is not there costs nothing."""
+    if value is MISSING:
+        state.cost -= 1
+        return NONE
+    return value if isinstance(value, Optional) else Optional(value)
 
 
 def _present(value: Any) -> bool:

@@ -39,7 +39,7 @@ class Overload:
         return self.identity
 
     def takes(self, values: Sequence[Any]) -> bool:
-        """Whether values are of its parameters' types, as far as one sees without looking into lists and maps."""
+        """Whether values are of its parameters' types, as far as one sees by a list's first element and without looking into maps."""
         return len(values) == len(self.parameters) and all(map(_is, values, self.parameters))
 
 
@@ -54,7 +54,8 @@ def _is(value: Any, wanted: Type) -> bool:
     if kind in ("dyn", types.PARAMETER):
         return True
     if kind == "list":
-        return isinstance(value, list)
+        element = wanted.parameters[0]
+        return isinstance(value, list) and (not value or element.kind == "list" or _is(value[0], element))
     if kind == "map" and isinstance(value, Object):
         return True
     classes = _CLASSES.get(kind)

@@ -74,7 +74,7 @@ def _arithmetic() -> Iterator[Overload]:
         DURATION,
         TIMESTAMP,
         TIMESTAMP,
-        lambda a, b: timestamp(a.nanoseconds + b.nanoseconds),
+        lambda a, b: _shifted(b, a.nanoseconds),
     )
     yield binary(
         ast.ADD,
@@ -82,7 +82,7 @@ def _arithmetic() -> Iterator[Overload]:
         TIMESTAMP,
         DURATION,
         TIMESTAMP,
-        lambda a, b: timestamp(a.nanoseconds + b.nanoseconds),
+        lambda a, b: _shifted(a, b.nanoseconds),
     )
     yield binary(ast.ADD, "add_int64", INT, INT, INT, lambda a, b: integer(a + b))
     yield binary(ast.ADD, "add_list", LIST_A, LIST_A, LIST_A, None)
@@ -104,7 +104,7 @@ def _arithmetic() -> Iterator[Overload]:
         TIMESTAMP,
         DURATION,
         TIMESTAMP,
-        lambda a, b: timestamp(a.nanoseconds - b.nanoseconds),
+        lambda a, b: _shifted(a, -b.nanoseconds),
     )
     yield binary(
         ast.SUBTRACT,
@@ -125,6 +125,10 @@ def _arithmetic() -> Iterator[Overload]:
     yield binary(ast.MODULO, "modulo_uint64", UINT, UINT, UINT, lambda a, b: Uint(_modulo(int(a), int(b))))
     yield Overload(ast.NEGATE, "negate_double", (DOUBLE,), DOUBLE, operator.neg)
     yield Overload(ast.NEGATE, "negate_int64", (INT,), INT, lambda a: integer(-a))
+
+
+def _shifted(moment: Timestamp, by: int) -> Timestamp:
+    return timestamp(moment.nanoseconds + by, moment.offset)
 
 
 def _divide(left: int, right: int) -> int:
@@ -225,5 +229,5 @@ def order(left: Any, right: Any) -> int:
     if (type(left) is type(right) or {type(left), type(right)} <= {int, float, Uint}) and isinstance(
         left, int | float | str | bytes | Timestamp | Duration
     ):
-        return -1 if left < right else 1 if right < left else 0  # type: ignore[operator]  # of one type, or numbers
+        return -1 if left < right else 1 if right < left else 0
     raise EvaluationError("no such overload")

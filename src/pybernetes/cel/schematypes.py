@@ -10,13 +10,14 @@ import base64
 import binascii
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from . import types
 from .convert import parse_timestamp
 from .errors import EvaluationError
 from .escaping import escaped
 from .formats import parse_date, parse_date_time, parse_openapi_duration
+from .parser import RESERVED
 from .types import Type
 from .values import MISSING, MapList, Object, SetList, Steps, Timestamp, equal, type_name
 
@@ -127,8 +128,16 @@ def _object(schema: Schema, name: str) -> Declaration | None:
             fields[identifier] = field
         if key in required and below.get("default") is None:
             smallest += len(key) + field.smallest + 4
-    kind = types.object_type(name, {key: field.type for key, field in fields.items()})
+    kind = types.object_type(name, _with_keywords({key: field.type for key, field in fields.items()}))
     return Declaration(kind, 1, smallest, fields)
+
+
+Field = TypeVar("Field")
+
+
+def _with_keywords(fields: dict[str, Field]) -> dict[str, Field]:
+    """With those fields by their own names, too, whose names are the language's keywords: behind a dot they are no keywords."""
+    return {**{key[2:-2]: field for key, field in fields.items() if key[2:-2] in RESERVED}, **fields}
 
 
 def _string(schema: Schema) -> Declaration:
@@ -239,7 +248,7 @@ def _list_reader(schema: Schema) -> Reader:
     return lambda value: [read(item) for item in _checked(value, list)]
 
 
-_WORDS = {
+_WORDS: Mapping[type, str] = {
     dict: "a map for the provided schema with type=object",
     list: "an array for the provided schema with type=array",
 }
@@ -313,7 +322,7 @@ class _Shape:
     __slots__ = ("fields", "identifiers")
 
     def __init__(self, fields: Mapping[str, tuple[str, Reader]]) -> None:
-        self.fields = fields
+        self.fields = _with_keywords(dict(fields))
         self.identifiers = {name: identifier for identifier, (name, _) in fields.items()}
 
 

@@ -22,7 +22,7 @@ class Type:
         self, kind: str, name: str, parameters: Sequence[Type] = (), fields: Mapping[str, Type] | None = None
     ) -> None:
         self.kind, self.name, self.parameters, self.fields = kind, name, tuple(parameters), fields
-        self.text = f"{name}({', '.join(p.text for p in self.parameters)})" if self.parameters else name
+        self.text: str = f"{name}({', '.join(p.text for p in self.parameters)})" if self.parameters else name
         if len(self.text) > MAX_TEXT:
             raise CompileError(f"the type of an expression is too large: {self.text[:80]}...")
 

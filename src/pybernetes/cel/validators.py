@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from pybernetes.api import goregexp
 
 from . import ast, convert
-from .ast import Node, children
+from .ast import Node, children, walk
 from .errors import EvaluationError, Issue
 from .types import Type, unwrapped
 
@@ -33,11 +34,12 @@ def validate(tree: Node) -> list[Issue]:
     return issues
 
 
-def _matches(text: str) -> None:
-    goregexp.check(text)
+def _matches(text: Any) -> None:
+    if isinstance(text, str):
+        goregexp.check(text)
 
 
-_CONSTANTS: Mapping[str, Callable[[str], object]] = {
+_CONSTANTS: Mapping[str, Callable[[Any], object]] = {
     "duration": convert.to_duration, "timestamp": convert.to_timestamp, "matches": _matches,
 }  # fmt: skip
 
@@ -47,11 +49,24 @@ def _constant_argument(call: ast.Call) -> Iterator[Issue]:
     if parse is None or not call.arguments:
         return
     argument = call.arguments[-1 if call.function == "matches" else 0]
-    if isinstance(argument, ast.Literal) and isinstance(argument.value, str):
+    if (
+        isinstance(argument, ast.Literal)
+        and isinstance(argument.value, str | int)
+        and not isinstance(argument.value, bool)
+    ):
         try:
             parse(argument.value)
         except (EvaluationError, ValueError):
             yield Issue(argument.offset, f"invalid {call.function} argument")
+
+
+def check_patterns(tree: Node) -> None:
+    """Constant patterns of find and findAll, which are compiled with the expression. RegexpError."""
+    for node in walk(tree):
+        if isinstance(node, ast.Call) and node.function in ("find", "findAll") and node.arguments:
+            pattern = node.arguments[0]
+            if isinstance(pattern, ast.Literal) and isinstance(pattern.value, str):
+                goregexp.check(pattern.value)
 
 
 def _mixed(node: Node) -> Iterator[Issue]:

@@ -38,12 +38,12 @@ class Uint(int):
 
 
 class Timestamp:
-    """A point in time, in nanoseconds since 1970."""
+    """A point in time, in nanoseconds since 1970. `offset` is that of the zone it is written in, in seconds; nothing else sees it."""
 
-    __slots__ = ("nanoseconds",)
+    __slots__ = ("nanoseconds", "offset")
 
-    def __init__(self, nanoseconds: int) -> None:
-        self.nanoseconds = nanoseconds
+    def __init__(self, nanoseconds: int, offset: int = 0) -> None:
+        self.nanoseconds, self.offset = nanoseconds, offset
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Timestamp) and self.nanoseconds == other.nanoseconds

@@ -12,7 +12,7 @@ from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
 from pybernetes.cel import schematypes, types
 from pybernetes.cel.environment import Environment
-from pybernetes.cel.errors import CompileError
+from pybernetes.cel.errors import CompileError, InstantiationError
 from pybernetes.cel.schematypes import Declaration
 
 from . import rulepaths
@@ -120,7 +120,7 @@ def _expressions(rule: Mapping[str, Any], place: _Place, scope: Environment, pat
     try:
         program = scope.compile(rule["rule"])
     except CompileError as error:
-        return [_refused(path / "rule", rule, f"compilation failed: {error}")]
+        return [_refused(path / "rule", rule, _words("", error))]
     if program.type != types.BOOL:
         return [_refused(path / "rule", rule, "cel expression must evaluate to a bool")]
     errors = _message(rule, scope, path / "messageExpression") if rule.get("messageExpression") else []
@@ -138,10 +138,16 @@ def _message(rule: Mapping[str, Any], scope: Environment, path: Path) -> Errors:
     try:
         program = scope.compile(rule["messageExpression"])
     except CompileError as error:
-        return [_refused(path, rule, f"messageExpression compilation failed: {error}")]
+        return [_refused(path, rule, _words("messageExpression ", error))]
     if program.type != types.STRING:
         return [_refused(path, rule, "messageExpression must evaluate to a string")]
     return []
+
+
+def _words(what: str, error: CompileError) -> str:
+    if isinstance(error, InstantiationError):
+        return f"{what}instantiation failed: {error.reason}" if what else str(error)
+    return f"{what}compilation failed: {error}"
 
 
 def _refused(path: Path, rule: Mapping[str, Any], detail: str) -> FieldError:

@@ -7,6 +7,7 @@ not blamed (ratcheting), unless they speak of `oldSelf`. All rules of an object 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
 from pybernetes.cel import schematypes, types
 from pybernetes.cel.environment import Environment, Program, environment
-from pybernetes.cel.errors import CompileError, CostExceeded, EvaluationError, NoSuchOverload
+from pybernetes.cel.errors import CompileError, CostExceeded, EvaluationError, InstantiationError, NoSuchOverload
 from pybernetes.cel.schematypes import Declaration
 from pybernetes.cel.values import MISSING as UNBOUND
 from pybernetes.cel.values import NONE, Optional
@@ -29,6 +30,7 @@ KEY = "x-kubernetes-validations"
 SELF, OLD_SELF = "self", "oldSelf"
 REASONS = ("FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate")
 OBJECT_BUDGET = 10_000_000  # of all rules of an object (apiserver/pkg/apis/cel/config.go: RuntimeCELCostBudget)
+NOT_RATCHETED = ("apiVersion", "kind")  # of the object: both versions of it were converted to one
 MAX_MESSAGE = 5 * 1024  # bytes that a messageExpression may make
 # What keeps rules from being asked: they may rely on it (upstream: hasBlockingErr).
 BLOCKING = frozenset(
@@ -95,7 +97,8 @@ class Rule:
             if given.get("messageExpression"):
                 self._message = scope.compile(given["messageExpression"], types.STRING)
         except CompileError as error:
-            self._failure = f"rule compile error: compilation failed: {error}"
+            words = "" if isinstance(error, InstantiationError) else "compilation failed: "
+            self._failure = f"rule compile error: {words}{error}"
         self.transitional = self._program is not None and OLD_SELF in self._program.variables
         path = rulepaths.resolved(given["fieldPath"], schema) if given.get("fieldPath") else None
         self._path = path or ""
@@ -246,31 +249,41 @@ class Validations:
         if schema.get("x-kubernetes-list-type") == "map":
             self._keys = schema.get("x-kubernetes-list-map-keys") or ()
         self._correlates = schema.get("x-kubernetes-map-type", "granular") in ("granular", "atomic")
-        self.empty = not (self._rules or self._properties or self._items or self._extra or self._others)
+        self.empty: bool = not (self._rules or self._properties or self._items or self._extra or self._others)
 
     def check(self, value: Any, path: Path, old: Any = MISSING) -> Outcome:
         """What is wrong; `old` is the value before the update."""
         outcome = Outcome()
-        try:
-            self._check(value, path, old, False, outcome)
-        except _Exhausted:
-            pass
+        with contextlib.suppress(_Exhausted):
+            self._check(value, path, old, False, outcome, strict=NOT_RATCHETED)
         return outcome
 
-    def _check(self, value: Any, path: Path, old: Any, unchanged: bool, outcome: Outcome) -> None:
-        """`unchanged`: a place above has the value it had. Of branches upstream looks only at what is above."""
+    def _check(
+        self,
+        value: Any,
+        path: Path,
+        old: Any,
+        unchanged: bool,
+        outcome: Outcome,
+        *,
+        forgives: bool = True,
+        strict: Sequence[str] = (),
+    ) -> None:
+        """`unchanged`: a place above has the value it had. Of branches upstream looks only at what is above.
+
+        Without `forgives`, or for properties of `strict`, a rule that is broken is an error all the same.
+        """
         if value is None:
             return
-        if not (unchanged or self._branch):
+        unchanged_here = unchanged
+        if forgives and not unchanged and not self._branch:
             unchanged_here = old is not MISSING and type(old) is type(value) and old == value
-        else:
-            unchanged_here = unchanged
         if self._rules:
             self._ask(value, Place(path, self._kind, value, unchanged_here, outcome), old)
         for branch in self._others:
             branch._check(value, path, old, unchanged, outcome)
         if isinstance(value, dict):
-            self._check_map(value, path, old, unchanged_here, outcome)
+            self._check_map(value, path, old, unchanged_here, outcome, strict)
         elif isinstance(value, list) and self._items is not None:
             former = self._former(old)
             for index, item in enumerate(value):
@@ -294,14 +307,19 @@ class Validations:
             if not rule.transitional or rule.optional or former is not UNBOUND:
                 rule.check(loose if rule.optional else strict, place)
 
-    def _check_map(self, value: dict[str, Any], path: Path, old: Any, unchanged: bool, outcome: Outcome) -> None:
+    def _check_map(
+        self, value: dict[str, Any], path: Path, old: Any, unchanged: bool, outcome: Outcome, strict: Sequence[str]
+    ) -> None:
         before = old if isinstance(old, dict) and self._correlates else {}
         for key, item in value.items():
             if self._extra is not None:
                 self._extra._check(item, path.key(key), before.get(key, MISSING), unchanged, outcome)
             rules = self._properties.get(key)
             if rules is not None:
-                rules._check(item, path / key, before.get(key, MISSING), unchanged, outcome)
+                forgives = key not in strict
+                rules._check(
+                    item, path / key, before.get(key, MISSING), unchanged and forgives, outcome, forgives=forgives
+                )
 
     def _former(self, old: Any) -> dict[Any, Any]:
         if not self._keys or not isinstance(old, list):

@@ -70,7 +70,8 @@ def _validate(own: Format, text: str) -> Optional:
 
 
 def _cost(arguments: Sequence[Any], _: Any) -> int:
-    own, text = arguments
+    own: Format = arguments[0]
+    text = arguments[1]
     return math.ceil((1 + size_of(text)) * TRAVERSAL) * math.ceil(own.weight * REGEXP_LENGTH)
 
 

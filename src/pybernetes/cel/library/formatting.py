@@ -175,7 +175,7 @@ def _scientific(value: Any, precision: int) -> str:
         return special
     mantissa, _, exponent = f"{number:.{precision}e}".partition("e")
     power = f"{'-' if exponent[0] == '-' else ''}{abs(int(exponent)):02d}".translate(_SUPERSCRIPTS)
-    return f"{mantissa}\u202f×\u202f10{power}"  # noqa: RUF001
+    return f"{mantissa}×10{power}"  # noqa: RUF001
 
 
 def _special(number: float) -> str:

@@ -193,7 +193,8 @@ def _sorted(items: list[Any], keys: list[Any]) -> list[Any]:
         raise EvaluationError("list elements must have the same type")
     if keys and not isinstance(keys[0], int | float | str | bytes | Duration) and not hasattr(keys[0], "nanoseconds"):
         raise EvaluationError("list elements must be comparable")
-    indices = sorted(range(len(keys)), key=cmp_to_key(lambda one, two: order(keys[one], keys[two])))
+    by_key = cmp_to_key(order)
+    indices = sorted(range(len(keys)), key=lambda index: by_key(keys[index]))
     return [items[index] for index in indices]
 
 

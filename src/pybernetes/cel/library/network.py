@@ -268,11 +268,12 @@ def _contains_cidr(value: CidrValue, other: CidrValue) -> bool:
 
 
 def _contains_ip_cost(arguments: Sequence[Any], _: Any) -> int:
-    own, other = arguments
+    own: CidrValue = arguments[0]
+    other = arguments[1]
     return math.ceil(2 * own.size() * TRAVERSAL) + (
         math.ceil(size_of(other) * TRAVERSAL) if isinstance(other, str) else 0
     )
 
 
 def _contains_cidr_cost(arguments: Sequence[Any], result: Any) -> int:
-    return _contains_ip_cost(arguments, result) + math.ceil(arguments[0].size() * TRAVERSAL) + 1
+    return _contains_ip_cost(arguments, result) + math.ceil(size_of(arguments[0]) * TRAVERSAL) + 1

@@ -9,7 +9,7 @@ from .. import ast, types
 from ..errors import EvaluationError
 from ..functions import Overload
 from ..types import BOOL, DYN, INT, STRING, optional_of
-from ..values import NONE, Duration, Object, Optional, Timestamp, text_of
+from ..values import MIN_SECONDS, NANOSECONDS, NONE, Duration, Object, Optional, Timestamp, text_of
 from .declare import function, method
 
 _K, _V = types.parameter("K"), types.parameter("V")
@@ -67,5 +67,5 @@ def _is_zero(value: Any) -> bool:
     if isinstance(value, Duration):
         return value.nanoseconds == 0
     if isinstance(value, Timestamp):
-        return False
+        return value.nanoseconds == MIN_SECONDS * NANOSECONDS
     return isinstance(value, Object) and value.size() == 0

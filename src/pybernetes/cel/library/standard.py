@@ -29,8 +29,8 @@ def overloads() -> Iterator[Overload]:
         yield function("size", f"size_{kind.name}", (kind,), INT, _size)
         yield method("size", f"{kind.name}_size", (kind,), INT, _size)
     yield method("contains", "contains_string", (STRING, STRING), BOOL, lambda text, part: part in text, _contains_cost)
-    yield method("endsWith", "ends_with_string", (STRING, STRING), BOOL, str.endswith, functions.traversal(0))
-    yield method("startsWith", "starts_with_string", (STRING, STRING), BOOL, str.startswith, functions.traversal(0))
+    yield method("endsWith", "ends_with_string", (STRING, STRING), BOOL, str.endswith, functions.traversal(1))
+    yield method("startsWith", "starts_with_string", (STRING, STRING), BOOL, str.startswith, functions.traversal(1))
     yield function("matches", "matches", (STRING, STRING), BOOL, matches, functions.regexp)
     yield method("matches", "matches_string", (STRING, STRING), BOOL, matches, functions.regexp)
     for name, part in _PARTS.items():
