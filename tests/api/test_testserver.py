@@ -4,8 +4,10 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from pybernetes import testing
+from pybernetes.cli import testserver
 from pybernetes.testing import RunningCluster
 
 
@@ -63,6 +66,76 @@ def test_command_ends_with_its_parent() -> None:
     readable, _, _ = select.select([ended], [], [], 30)  # a pidfd is readable once its process has ended
     os.close(ended)
     assert readable, "the server outlived its parent"
+
+
+def started(**options: Any) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    process = subprocess.Popen(command("--json", *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    return process, json.loads(process.stdout.readline())
+
+
+def test_command_outlives_the_thread_that_started_it() -> None:
+    """Test runners start their servers on threads of a pool, which end long before the process does."""
+    found: list[subprocess.Popen[str]] = []
+    thread = threading.Thread(target=lambda: found.append(started()[0]))
+    thread.start()
+    thread.join()
+    (process,) = found
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.5)
+    process.terminate()
+    assert process.wait(10) == 0 and process.communicate()[1] == ""
+
+
+def test_command_ends_with_the_process_it_is_told() -> None:
+    """And says why on stderr; its own parent lives."""
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process, line = started(parent_pid=other.pid)
+    other.kill()
+    other.wait()
+    other.communicate()
+    assert process.wait(10) == 0
+    words = process.communicate()[1]
+    assert f"ends, as its parent has (process {other.pid})" in words and "--parent-pid=0" in words
+    assert not Path(line["kubeconfig"]).exists()
+
+
+def test_command_can_be_told_to_stay() -> None:
+    script = f"import subprocess; p = subprocess.Popen({command('--json', '--parent-pid=0')!r}); p.wait(60)"
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    child = int(json.loads(parent.stdout.readline())["pid"])
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    ended = os.pidfd_open(child)
+    try:
+        assert not select.select([ended], [], [], 1.5)[0], "the server has ended"
+        os.kill(child, signal.SIGTERM)
+        assert select.select([ended], [], [], 10)[0]
+    finally:
+        os.close(ended)
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--port=99999", "--port=99999: want a number from 0 to 65535"),
+        ("--port=-1", "--port=-1: want a number from 0 to 65535"),
+        ("--port=http", 'invalid argument "http" for "--port" flag: '),
+        ("--hollow-nodes=-1", "--hollow-nodes=-1: want a number from 0 to "),
+        ("--hollow-nodes=1000000", "--hollow-nodes=1000000: want a number from 0 to "),
+        ("--controllers=deploy", '--controllers=deploy: "deploy" is not in the list of known controllers; want'),
+        ("--controllers=none,deployment", "--controllers=none,deployment: 'none' stands alone"),
+        ("--parent-pid=-3", "--parent-pid=-3: want the number of a process, or 0"),
+        ("cluster", "cluster"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_a_line(argument: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert testserver.main([argument]) == 2
+    output, errors = capsys.readouterr()
+    assert output == "" and errors.startswith("pybernetes testserver: ") and words in errors and errors.count("\n") == 1
 
 
 def test_used_port_is_one_clear_line(running: RunningCluster) -> None:

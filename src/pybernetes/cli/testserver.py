@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
+import contextlib
 import json
 import os
 import signal
@@ -28,18 +28,20 @@ FLAGS = (
         "scheduler",
         flags.boolean,
         False,
-        "Place pods on nodes.",
+        "Place pods on nodes; hollow nodes have the node-lifecycle-controller then.",
     ),
+    Flag("parent-pid", flags.integer, None, "The process to end with; 0: none. The parent unless told otherwise."),
     Flag("v", flags.integer, 0, "Verbosity of the log on stderr."),
 )
-PR_SET_PDEATHSIG = 1
+POLL_SECONDS = 1.0  # between looks at the parent where the system has no descriptors of processes
 
 
 def main(arguments: list[str]) -> int:
     """Runs until a signal or the parent's end."""
     try:
         values = flags.parse("pybernetes testserver", FLAGS, arguments)
-        controllers = _controllers(values["controllers"])
+        parent = os.getppid() if values["parent-pid"] is None else _pid(values["parent-pid"])
+        _check(values)
     except HelpAsked as asked:
         print(asked)
         return 0
@@ -47,48 +49,90 @@ def main(arguments: list[str]) -> int:
         print(f"pybernetes testserver: {error}", file=sys.stderr)
         return 2
     logs.setup(values["v"])
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:  # it ended before the line above
-        return 0
     import uvloop
 
     try:
-        return uvloop.run(
-            _serve(values["port"], values["json"], values["hollow-nodes"], controllers, values["scheduler"])
-        )
+        return uvloop.run(_serve(values, parent))
     except OSError as error:
         print(f"pybernetes testserver: {error.strerror or error}: choose another --port", file=sys.stderr)
         return 1
 
 
-def _controllers(chosen: list[str]) -> list[str]:
-    """The names to run. FlagError where one is unknown."""
-    if chosen in ([], ["none"]):
-        return []
-    from pybernetes.controllers import selected
-
-    names = ["*" if name == "all" else name for name in chosen]
-    try:
-        selected(names)
-    except ValueError as error:
-        raise FlagError(f"--controllers: {error}") from error
-    return names
+def _pid(number: int) -> int:
+    if number < 0:
+        raise FlagError(f"--parent-pid={number}: want the number of a process, or 0 for none")
+    return number
 
 
-async def _serve(port: int, as_json: bool, hollow_nodes: int, controllers: list[str], scheduler: bool) -> int:
+def _check(values: flags.Values) -> None:
+    """FlagError in the flags' own words, before anything is started."""
+    from pybernetes.testing import arguments
+
+    for flag, check in (
+        ("port", arguments.port),
+        ("hollow-nodes", arguments.hollow_nodes),
+        ("controllers", arguments.controllers),
+    ):
+        try:
+            check(values[flag])
+        except arguments.WrongArgument as error:
+            shown = ",".join(values[flag]) if isinstance(values[flag], list) else values[flag]
+            raise FlagError(f"--{flag}={shown}: {str(error).partition(': ')[2]}") from error
+
+
+async def _serve(values: flags.Values, parent: int) -> int:
     from pybernetes.testing.cluster import TestCluster
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    watch = asyncio.ensure_future(_parents_end(parent, stop))
     with tempfile.TemporaryDirectory(prefix="pybernetes-") as folder:
-        cluster = TestCluster(Path(folder), hollow_nodes, controllers, scheduler)
-        running = await cluster.start(port)
-        if as_json:
+        cluster = TestCluster(Path(folder), values["hollow-nodes"], values["controllers"], values["scheduler"])
+        running = await cluster.start(values["port"])
+        if values["json"]:
             print(json.dumps({"kubeconfig": running.kubeconfig, "url": running.url, "pid": os.getpid()}), flush=True)
         else:
             print(f"{running.url} answers; try: kubectl --kubeconfig={running.kubeconfig} get namespaces", flush=True)
         await stop.wait()
+        watch.cancel()
         await cluster.stop()
     return 0
+
+
+async def _parents_end(parent: int, stop: asyncio.Event) -> None:
+    """Sets `stop` when the process has ended, and says so: whoever finds the server gone looks for the reason here.
+
+    The process, not the thread that started us: test runners start their servers on threads that end at once.
+    """
+    if parent == 0:
+        return
+    with contextlib.suppress(ProcessLookupError):  # it had ended before we looked
+        await (_ended_on_linux(parent) if hasattr(os, "pidfd_open") else _ended_elsewhere(parent))
+    print(
+        f"pybernetes testserver: ends, as its parent has (process {parent}); --parent-pid=0 has it stay, "
+        "--parent-pid=PID end with another",
+        file=sys.stderr,
+        flush=True,
+    )
+    stop.set()
+
+
+async def _ended_on_linux(pid: int) -> None:
+    """ProcessLookupError where there is no such process."""
+    descriptor = os.pidfd_open(pid)
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        loop.add_reader(descriptor, ended.set)
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+async def _ended_elsewhere(pid: int) -> None:
+    """ProcessLookupError when there is no such process any more."""
+    while True:
+        with contextlib.suppress(PermissionError):  # somebody else's, but there
+            os.kill(pid, 0)
+        await asyncio.sleep(POLL_SECONDS)

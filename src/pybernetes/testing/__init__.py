@@ -4,6 +4,7 @@ with pybernetes.testing.cluster() as running:      # or the command `pybernetes 
     running.kubeconfig, running.url
 """
 
+from .arguments import WrongArgument
 from .cluster import RunningCluster, TestCluster, cluster
 
-__all__ = ["RunningCluster", "TestCluster", "cluster"]
+__all__ = ["RunningCluster", "TestCluster", "WrongArgument", "cluster"]

@@ -28,6 +28,7 @@ from pybernetes.cluster.credentials import kubeconfig
 from pybernetes.pki.files import write
 from pybernetes.store.backends import Location, open_store
 
+from . import arguments
 from .certificates import Authority
 
 if TYPE_CHECKING:
@@ -64,23 +65,29 @@ class TestCluster:
         self,
         folder: Path,
         hollow_nodes: int = 0,
-        controllers: Sequence[str] = (),
+        controllers: str | bool | Sequence[str] = (),
         scheduler: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        """`clock` is every part's: with a VirtualClock (of an epoch near today, for TLS) time passes when it is advanced."""
+        """`controllers`: "all", or names as kube-controller-manager's --controllers takes them. WrongArgument.
+
+        `clock` is every part's: with a VirtualClock (of an epoch near today, for TLS) time passes when it is advanced. Hollow nodes with
+        a scheduler have the node-lifecycle-controller besides: without it they would take no pods.
+        """
         self._clock = clock or RealClock()
         self._folder = folder
-        self._hollow_nodes = hollow_nodes
-        self._controllers = tuple(controllers)
-        self._scheduler = scheduler
+        self._hollow_nodes = arguments.hollow_nodes(hollow_nodes)
+        self._scheduler = arguments.scheduler(scheduler)
+        chosen = arguments.controllers(controllers)
+        self._controllers = arguments.with_lifecycle(chosen, self._hollow_nodes, self._scheduler)
         self._clients: list[RESTClient] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._nodes: dict[str, asyncio.Task[None]] = {}
         self._node_server: Server | None = None
 
     async def start(self, port: int = 0) -> RunningCluster:
-        """Returns when it answers."""
+        """Returns when it answers. WrongArgument."""
+        arguments.port(port)
         self._authority = authority = Authority("pybernetes-test-ca", _now())
         context = self._tls(authority)
         self._store = await open_store(Location(("memory:",)))
@@ -251,30 +258,40 @@ def _report(task: asyncio.Task[None]) -> None:
 
 @contextmanager
 def cluster(
-    hollow_nodes: int = 0, controllers: Sequence[str] = (), scheduler: bool = False
+    hollow_nodes: int = 0, controllers: str | bool | Sequence[str] = (), scheduler: bool = False
 ) -> Iterator[RunningCluster]:
-    """A cluster on a thread of its own, for tests that are not asynchronous."""
+    """A cluster on a thread of its own, for tests that are not asynchronous. WrongArgument; RuntimeError where it does not start."""
     with tempfile.TemporaryDirectory(prefix="pybernetes-") as folder:
         ready: list[RunningCluster] = []
         failed: list[BaseException] = []
         started, stop = threading.Event(), threading.Event()
 
+        running = TestCluster(Path(folder), hollow_nodes, controllers, scheduler)
+
         async def main() -> None:
-            running = TestCluster(Path(folder), hollow_nodes, controllers, scheduler)
-            try:
-                ready.append(await running.start())
-            except BaseException as error:
-                failed.append(error)
-                raise
-            finally:
-                started.set()
+            ready.append(await running.start())
+            started.set()
             await asyncio.get_running_loop().run_in_executor(None, stop.wait)
             await running.stop()
 
-        thread = threading.Thread(target=lambda: asyncio.run(main()), name="pybernetes-cluster", daemon=True)
+        def run() -> None:
+            try:
+                asyncio.run(main())
+            except (
+                BaseException
+            ) as error:  # told by the thread that waits for it; after the start there is nobody to be told
+                if started.is_set():
+                    raise
+                failed.append(error)
+            finally:
+                started.set()
+
+        thread = threading.Thread(target=run, name="pybernetes-cluster", daemon=True)
         thread.start()
-        if not started.wait(START_SECONDS) or not ready:
-            raise RuntimeError(f"the test cluster did not start: {failed[0] if failed else 'no answer'}")
+        if not started.wait(START_SECONDS):
+            raise RuntimeError(f"the test cluster has not started within {START_SECONDS:g} s")
+        if failed:
+            raise RuntimeError(f"the test cluster did not start: {failed[0]}") from failed[0]
         try:
             yield ready[0]
         finally:

@@ -1,0 +1,75 @@
+"""What a test asks its cluster for: read, checked and completed before anything starts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pybernetes.controllers import CONTROLLERS, selected
+
+NODE_LIFECYCLE = "node-lifecycle-controller"
+MAX_HOLLOW_NODES = 5000  # upstream's limit of a cluster; each costs a few tasks and connections
+ALL, NONE = "all", "none"
+
+
+class WrongArgument(ValueError):
+    """One argument and what it may be; one line."""
+
+
+def controllers(chosen: object) -> tuple[str, ...]:
+    """The names as kube-controller-manager's --controllers has them: `*` for all, which may be asked for as "all" or True, too.
+
+    A text is a list with commas. Nothing, "none" and False are no controllers. WrongArgument, which lists the names.
+    """
+    if chosen is None or isinstance(chosen, bool):
+        return ("*",) if chosen else ()
+    if isinstance(chosen, str):
+        chosen = [name.strip() for name in chosen.split(",") if name.strip()]
+    given: list[object] = list(chosen) if isinstance(chosen, Iterable) else [chosen]
+    texts = [name for name in given if isinstance(name, str)]
+    if len(texts) < len(given):
+        raise WrongArgument(f"controllers={chosen!r}: want {ALL!r}, or a list of names: {_names()}")
+    names = ["*" if name == ALL else name for name in texts if name != NONE]
+    if len(names) < len(given) and names:
+        raise WrongArgument(f"controllers={chosen!r}: {NONE!r} stands alone")
+    try:
+        selected(names)
+    except ValueError as error:
+        raise WrongArgument(f"controllers={chosen!r}: {error}; want {ALL!r}, or some of: {_names()}") from error
+    return tuple(names)
+
+
+def hollow_nodes(count: object) -> int:
+    """WrongArgument."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_HOLLOW_NODES:
+        raise WrongArgument(f"hollow_nodes={count!r}: want a number from 0 to {MAX_HOLLOW_NODES}")
+    return count
+
+
+def scheduler(asked: object) -> bool:
+    """WrongArgument."""
+    if not isinstance(asked, bool):
+        raise WrongArgument(f"scheduler={asked!r}: want True or False")
+    return asked
+
+
+def port(number: object) -> int:
+    """WrongArgument."""
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 65535:
+        raise WrongArgument(f"port={number!r}: want a number from 0 to 65535; 0 is for any that is free")
+    return number
+
+
+def with_lifecycle(names: Sequence[str], nodes: int, scheduling: bool) -> tuple[str, ...]:
+    """New nodes have a taint that this controller alone takes away: without it a scheduler would place nothing.
+
+    Whoever writes `-node-lifecycle-controller` wants just that.
+    """
+    if not nodes or not scheduling or f"-{NODE_LIFECYCLE}" in names:
+        return tuple(names)
+    if any(entry.name == NODE_LIFECYCLE for entry in selected(names)):
+        return tuple(names)
+    return (*names, NODE_LIFECYCLE)
+
+
+def _names() -> str:
+    return ", ".join(entry.name for entry in CONTROLLERS)
