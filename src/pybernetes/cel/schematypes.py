@@ -32,7 +32,7 @@ _META = {"type": "object", "properties": {"name": {"type": "string"}, "generateN
 class Declaration:
     """A type with what is known of its values' sizes, for estimates (upstream: apiserver/pkg/cel/types.go, DeclType).
 
-    `largest` is how many characters, elements or entries a value may have, `smallest` how many bytes of JSON it has at
+    `largest` is how many characters, elements or entries a value may have (0 of what has none), `smallest` how many bytes of JSON it has at
     least. `fields` are by escaped name; `element` is a list's or a map's.
     """
 
@@ -79,11 +79,11 @@ def declaration(schema: Schema, root: bool = False, name: str = "selfType") -> D
         case "string":
             return _string(schema)
         case "boolean":
-            return _leaf(types.BOOL, 1, 4)
+            return _leaf(types.BOOL, 0, 4)
         case "number":
-            return _leaf(types.DOUBLE, 1, 1)
+            return _leaf(types.DOUBLE, 0, 1)
         case "integer":
-            return _leaf(types.INT, 1, 1)
+            return _leaf(types.INT, 0, 1)
     return None
 
 
@@ -129,7 +129,7 @@ def _object(schema: Schema, name: str) -> Declaration | None:
         if key in required and below.get("default") is None:
             smallest += len(key) + field.smallest + 4
     kind = types.object_type(name, _with_keywords({key: field.type for key, field in fields.items()}))
-    return Declaration(kind, 1, smallest, fields)
+    return Declaration(kind, 0, smallest, fields)
 
 
 Field = TypeVar("Field")
