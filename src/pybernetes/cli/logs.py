@@ -22,9 +22,21 @@ FOLLOW_SECONDS = 0.2
 
 def main(arguments: list[str]) -> int:
     """Prints the log of a part."""
-    options = ["--follow" if word == "-f" else word for word in arguments if word.startswith("-")]
-    names = [word for word in arguments if not word.startswith("-")]
+    names, options = split(arguments)
     return command.once(PROGRAM, FLAGS, partial(run, names), options)
+
+
+def split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Names and flags, in any order; what follows a flag that wants a value is its value."""
+    valued = {f"--{flag.name}" for flag in FLAGS if flag.type is not flags.boolean}
+    names: list[str] = []
+    options: list[str] = []
+    for word in arguments:
+        if word.startswith("-") or (options and options[-1] in valued):
+            options.append("--follow" if word == "-f" else word)
+        else:
+            names.append(word)
+    return names, options
 
 
 def run(names: list[str], values: Values) -> None:
@@ -35,7 +47,10 @@ def run(names: list[str], values: Values) -> None:
     if not present:
         raise UsageError(f"no logs in {folder}")
     if len(names) != 1 or names[0] not in present:
-        raise UsageError(f"name one of: {', '.join(present)}")
+        asked = f"{' '.join(names)}: there is no log of that name; " if names else ""
+        raise UsageError(f"{asked}name one of: {', '.join(present)}")
+    if values["tail"] < -1:
+        raise UsageError(f"--tail={values['tail']}: want a number of lines, or -1 for all")
     try:
         show(folder / f"{names[0]}.log", values["tail"], values["follow"])
     except (KeyboardInterrupt, BrokenPipeError):

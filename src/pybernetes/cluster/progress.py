@@ -12,9 +12,10 @@ from typing import TextIO
 class Progress:
     """One step at a time; `note` is a line that stays."""
 
-    def __init__(self, out: TextIO = sys.stdout) -> None:
-        self._out = out
-        self._live = out.isatty()
+    def __init__(self, out: TextIO | None = None) -> None:
+        """`out`: what is the standard output now, unless told otherwise."""
+        self._out = sys.stdout if out is None else out
+        self._live = self._out.isatty()
 
     def note(self, text: str) -> None:
         """A line of its own."""

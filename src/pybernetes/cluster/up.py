@@ -158,6 +158,8 @@ class Up:
             hollow = (stored.hollow_nodes if stored else 0) or HOLLOW_NODES
         given["hollow_nodes"] = hollow
         settings = merged(stored, fresh, given)
+        if wrong := problems(settings):  # what was typed; the address below is chosen by it
+            raise UpError("\n".join(wrong))
         present = host.addresses()
         chosen = node_address(stored.addresses if stored else [], present, settings.pod_cidr)
         settings = msgspec.structs.replace(settings, addresses=[chosen])
