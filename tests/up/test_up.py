@@ -80,6 +80,8 @@ def status(layout: Layout) -> list[str]:
 def test_down_leaves_nothing_and_up_resumes_with_all_objects(layout: Layout, kubectl: Kubectl) -> None:
     kubectl("create", "configmap", "kept", "--from-literal=a=b")
     processes = [pid for pid in pids(layout).values() if pid]
+    uids = kubectl("get", "pods", "-A", "-o", "jsonpath={.items[*].metadata.uid}").split()
+    assert uids and {name.rpartition("_")[2] for name in os.listdir("/var/log/pods")} >= set(uids)
     pybernetes("down", f"--data-dir={layout.root}")
     assert not any(os.path.exists(f"/proc/{pid}") for pid in processes)
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
@@ -87,6 +89,7 @@ def test_down_leaves_nothing_and_up_resumes_with_all_objects(layout: Layout, kub
     saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
     assert "KUBE-" not in saved and "PYBERNETES" not in saved
     assert str(layout.root) not in Path("/proc/mounts").read_text()
+    assert not {name.rpartition("_")[2] for name in os.listdir("/var/log/pods")} & set(uids)
     pybernetes("up", f"--data-dir={layout.root}")
     assert kubectl("get", "configmap", "kept", "-o", "jsonpath={.data.a}") == "b"
 
