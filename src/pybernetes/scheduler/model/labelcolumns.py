@@ -15,6 +15,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 ABSENT = -1
+SPARE_VALUES = 2  # values that are known for each row, in use or not, before those of no use are forgotten
 _ONE = (Operator.IN, Operator.EQUALS, Operator.DOUBLE_EQUALS)
 _NONE = (Operator.NOT_IN, Operator.NOT_EQUALS)
 
@@ -29,6 +30,15 @@ class LabelColumn:
     def set(self, row: int, value: str | None) -> None:
         """The row's value."""
         self.codes[row] = ABSENT if value is None else self.index.setdefault(value, len(self.index))
+        if len(self.index) > SPARE_VALUES * len(self.codes):
+            self._forget()
+
+    def _forget(self) -> None:
+        """Values that no row has any more go: a label that says something new each minute would be kept for ever."""
+        values = {code: value for value, code in self.index.items()}
+        former, self.index = self.codes.copy(), {}
+        for code in np.unique(former[former != ABSENT]):
+            self.codes[former == code] = self.index.setdefault(values[int(code)], len(self.index))
 
     def grow(self, rows: int) -> None:
         """Makes room for so many rows."""

@@ -6,7 +6,7 @@ capacity: index them with `table.all` (every row that was ever used) or with an 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pybernetes.api.computeresources import CPU, EPHEMERAL_STORAGE, MEMORY
 from pybernetes.api.types import core_v1 as core
 
-from .labelcolumns import Bools, Ints, LabelColumn, LabelColumns
+from .labelcolumns import SPARE_VALUES, Bools, Ints, LabelColumn, LabelColumns
 from .podcounts import PodCounts
 from .pods import PodInfo
 from .requests import amounts
@@ -34,6 +34,7 @@ class Taint(NamedTuple):
 
 
 FIRST_ROWS = 16
+ALWAYS = (CPU, MEMORY, EPHEMERAL_STORAGE)  # resources that have columns in any case
 LOG_FACTOR = 4  # the log of changed rows is dropped when it is so many times as long as the table
 
 
@@ -66,7 +67,8 @@ class NodeTable:
         self.taint_sets: dict[tuple[Taint, ...], int] = {(): 0}
         self.allocatable: dict[str, Ints] = {}
         self.requested: dict[str, Ints] = {}
-        for name in (CPU, MEMORY, EPHEMERAL_STORAGE):
+        self._askers: dict[str, int] = {}  # pods by the resources that they ask for
+        for name in ALWAYS:
             self._add_resource(name)
         self.nonzero: dict[str, Ints] = {name: np.zeros(self.capacity, np.int64) for name in (CPU, MEMORY)}
         self.pod_count: Ints = np.zeros(self.capacity, np.int64)
@@ -152,6 +154,7 @@ class NodeTable:
         self.pods_allowed[row] = 0
         for column in self.allocatable.values():
             column[row] = 0
+        self._drop_resources(list(self.allocatable))
         self.columns.update(row, None, {})
         self._free.append(row)
         self.structure += 1
@@ -180,15 +183,26 @@ class NodeTable:
         self.unschedulable[row] = node.spec.unschedulable
         taints = tuple(Taint(t.key, t.value, t.effect) for t in node.spec.taints)
         self.taints[row] = self.taint_sets.setdefault(taints, len(self.taint_sets))
+        if len(self.taint_sets) > SPARE_VALUES * self.capacity:
+            self._forget_taints()
         found = amounts(node.status.allocatable)
         self.pods_allowed[row] = found.pop("pods", 0)
         for name in found:
             self._add_resource(name)
         for name, column in self.allocatable.items():
             column[row] = found.get(name, 0)
+        self._drop_resources([name for name in self.allocatable if name not in found])
         for image in node.status.images:
             for image_name in image.names:
                 self.images.setdefault(image_name, {})[row] = image.size_bytes
+
+    def _forget_taints(self) -> None:
+        """Sets that no node has any more go; the empty one stays the first."""
+        sets, former = list(self.taint_sets), self.taints.copy()
+        self.taint_sets = {(): 0}
+        for number in np.unique(former[self.present]):
+            self.taints[former == number] = self.taint_sets.setdefault(sets[number], len(self.taint_sets))
+        self.taints[~self.present] = 0
 
     def _drop_images(self, row: int, node: core.Node | None) -> None:
         for image in node.status.images if node is not None else ():
@@ -255,6 +269,10 @@ class NodeTable:
                 self._add_resource(name)
                 column = self.requested[name]
             column[row] += amount * by
+            self._askers[name] = self._askers.get(name, 0) + by
+            if not self._askers[name]:
+                del self._askers[name]
+                self._drop_resources([name])
         self.nonzero[CPU][row] += shape.nonzero[0] * by
         self.nonzero[MEMORY][row] += shape.nonzero[1] * by
         self.pod_count[row] += by
@@ -299,6 +317,12 @@ class NodeTable:
         if name not in self.allocatable:
             self.allocatable[name] = np.zeros(self.capacity, np.int64)
             self.requested[name] = np.zeros(self.capacity, np.int64)
+
+    def _drop_resources(self, names: Iterable[str]) -> None:
+        """Those that no pod asks for and no node has: names are anybody's, and a column is as long as the table."""
+        for name in names:
+            if name not in ALWAYS and name not in self._askers and not self.allocatable[name].any():
+                del self.allocatable[name], self.requested[name]
 
     def _grow(self) -> None:
         self.capacity *= 2
