@@ -362,7 +362,10 @@ class Sync:
             self._replace(pod)
 
     def _replace(self, pod: core.Pod) -> None:
-        self._do(DeletePod(pod))
+        """Of a parallel set it may be on its way already, having failed."""
+        deletion = DeletePod(pod)
+        if deletion not in self.plan.actions:
+            self._do(deletion)
         self.plan.status.current_replicas -= 1
 
     def _complete(self) -> None:
