@@ -11,8 +11,22 @@ from pybernetes.store.backends import Location, LocationError, open_store
 from pybernetes.store.compaction import DEFAULT_SECONDS
 from pybernetes.store.types import Store, StoreError
 
+ETCD_SCHEMES = ("http://", "https://")
+MASTER_LEASE_SECONDS = 15  # as services.kubernetes.LEASE_SECONDS; upstream's
+
 FLAGS = (
     Flag("store", flags.string, "memory:", "sqlite:PATH or memory: (pybernetes' own flag)."),
+    Flag(
+        "etcd-servers", flags.strings, (), "Members of the etcd cluster that objects are kept in: http(s)://HOST:PORT."
+    ),
+    Flag(
+        "etcd-cafile",
+        flags.string,
+        "",
+        "The authorities of etcd's certificates, PEM; those of the system where none is given.",
+    ),
+    Flag("etcd-certfile", flags.string, "", "The certificate that etcd is shown, PEM."),
+    Flag("etcd-keyfile", flags.string, "", "Its key, PEM."),
     Flag("etcd-prefix", flags.string, "/registry", "What all keys in the store begin with."),
     Flag(
         "etcd-compaction-interval",
@@ -20,18 +34,57 @@ FLAGS = (
         DEFAULT_SECONDS,
         "How often what watches no longer need is dropped; 0: never.",
     ),
+    flags.ignored("storage-backend", flags.string, "etcd3 is what --etcd-servers means", "etcd3"),
+    flags.ignored(
+        "storage-media-type",
+        flags.string,
+        "built-in kinds are protobuf in etcd, as upstream's default",
+        "application/vnd.kubernetes.protobuf",
+    ),
 )
 
 
 async def opened(values: Values) -> Store:
     """The store, which the caller closes. UsageError, Failure."""
-    where = values["store"]
+    servers = tuple(values["etcd-servers"])
+    if not servers:
+        where = values["store"]
+        if where.startswith(ETCD_SCHEMES):
+            raise UsageError(f"--store={where}: etcd is for --etcd-servers")
+        return await _open(f"--store={where}", Location((where,)))
+    shown = f"--etcd-servers={','.join(servers)}"
+    if values["store"] != "memory:":
+        raise UsageError(f"--store={values['store']} and {shown}: give one of them")
+    if not all(server.startswith(ETCD_SCHEMES) for server in servers):
+        raise UsageError(f"{shown}: want http://HOST:PORT or https://HOST:PORT, separated by commas")
+    location = Location(servers, values["etcd-cafile"], values["etcd-certfile"], values["etcd-keyfile"])
+    return _in_upstreams_form(await _open(shown, location), values)
+
+
+async def _open(shown: str, location: Location) -> Store:
     try:
-        return await open_store(Location((where,)))
+        return await open_store(location)
     except LocationError as error:
-        raise UsageError(f"--store={where}: {error}") from error
+        raise UsageError(f"{shown}: {error}") from error
     except StoreError as error:
-        raise Failure(f"--store={where}: {error}") from error
+        raise Failure(f"{shown}: {error}") from error
+
+
+def _in_upstreams_form(store: Store, values: Values) -> Store:
+    from pybernetes.store.etcd.store import EtcdStore
+
+    from ..generic.keys import Keys
+    from ..kinds import RESOURCES
+    from ..storage.form import UpstreamForm
+    from ..storage.layout import Layout
+
+    assert isinstance(store, EtcdStore)
+    keys = Keys(values["etcd-prefix"])
+    ttls = {
+        keys.resource("", "events"): int(values["event-ttl"]),
+        keys.resource("masterleases", "endpoints"): MASTER_LEASE_SECONDS,
+    }
+    return UpstreamForm(store, keys, Layout(keys, (resource.stored_at[:2] for resource in RESOURCES)), ttls)
 
 
 def options(values: Values) -> dict[str, Any]:

@@ -155,7 +155,9 @@ class ServiceKeeper:
     async def _publish(self) -> None:
         """The endpoints of all servers whose lease holds; those of the last one stay, as upstream leaves them."""
         leases = [stored.obj["metadata"] for stored in self._leases.items.values()]
-        addresses = kubernetes.alive(leases, self._now())
+        alive = kubernetes.alive(leases, self._now())
+        # A server elsewhere that says it is at a loopback address is reached by nobody, and no endpoint may be one.
+        addresses = [address for address in alive if not ipaddress.ip_address(address).is_loopback]
         if addresses:
             await _ensure(self._endpoints, "default", kubernetes.endpoints(addresses, self._port))
             await _ensure(self._slices, "default", kubernetes.endpoint_slice(addresses, self._port))

@@ -1,0 +1,59 @@
+"""What an object looks like in etcd: protobuf in an envelope for built-in kinds, JSON for the others (upstream: storage/value, runtime).
+
+This is the one place between an object and its stored bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pybernetes.api import protobuf, protobufencode
+from pybernetes.api.gojson import escaped
+from pybernetes.api.protobuf import MAGIC, ProtobufError
+
+from ..generic.reading import encode as encode_own
+from ..resource import Object
+from . import older
+from .layout import WITH_GROUP
+
+ENCRYPTED = b"k8s:enc:"
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder(order="sorted").encode
+_encode_in_order = msgspec.json.Encoder().encode
+
+
+class Unreadable(Exception):
+    """Stored bytes that are no object: why."""
+
+
+def stored(value: bytes, *, built_in: bool) -> bytes:
+    """An object's JSON, as `generic.reading.encode` makes it, as upstream stores it.
+
+    What the apiextensions server and the aggregator keep is JSON in the order of Go's fields; custom resources are maps, which Go sorts.
+    """
+    obj = _decode(value)
+    group = obj["apiVersion"].rpartition("/")[0]
+    if built_in and group not in WITH_GROUP:
+        return protobufencode.encode(obj)
+    if group in WITH_GROUP:
+        head = {"kind": obj["kind"], "apiVersion": obj["apiVersion"]}
+        return escaped(_encode_in_order({**head, **{k: v for k, v in obj.items() if k not in head}})) + b"\n"
+    return escaped(_encode(obj)) + b"\n"
+
+
+def read(data: bytes) -> bytes:
+    """The JSON of what is stored, in the version that this server stores. Unreadable."""
+    if data.startswith(ENCRYPTED):
+        raise Unreadable("it is encrypted, and this server has no key")
+    try:
+        obj: Object = protobuf.decode(data) if data.startswith(MAGIC) else _decode(data)
+        if not isinstance(obj.get("metadata"), dict):
+            raise Unreadable("it has no metadata")
+        obj = older.converted(obj)
+        for name in ("resourceVersion", "selfLink"):
+            obj["metadata"].pop(name, None)
+        return encode_own(obj)
+    except (ProtobufError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError) as error:
+        raise Unreadable(f"{type(error).__name__}: {error}") from error

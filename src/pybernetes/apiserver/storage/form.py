@@ -1,0 +1,157 @@
+"""A `Store` whose keys and values are the API server's, over one that keeps them in upstream's form."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+import msgspec
+
+from pybernetes.api import protobufencode
+from pybernetes.api.protobuf import ProtobufError
+from pybernetes.store.types import Conflict, Event, KeyValue, Page, Progress, Store, StoreError
+
+from ..generic.keys import Keys
+from . import codec
+from .codec import Unreadable
+from .layout import Layout
+
+_log = logging.getLogger(__name__)
+
+AT_ONCE = 25  # objects that are read before others have a turn: about 10 ms
+RECENT = 1000  # own writes whose JSON is kept until the watch tells them
+FOREVER = "9999-12-31T00:00:00Z"  # renewal of a server's lease: etcd ends it
+
+
+class TTLStore(Store, Protocol):
+    """A store in which keys can end by themselves."""
+
+    async def put(self, key: str, value: bytes, expected: int | None = None, *, ttl: int = 0) -> KeyValue:
+        """As `Store.put`; with `ttl` the key ends after so many seconds, or a little later."""
+
+
+class UpstreamForm:
+    """See `Store`. `ttls`: how many seconds the keys of a resource live, by what they begin with (as `Keys.resource` gives it)."""
+
+    def __init__(self, store: TTLStore, keys: Keys, layout: Layout, ttls: Mapping[str, int]) -> None:
+        self._store, self._keys, self._layout, self._ttls = store, keys, layout, ttls
+        self._leases, self._ports = (
+            keys.resource("masterleases", "endpoints"),
+            keys.resource("ranges", "servicenodeports"),
+        )
+        self._recent: dict[bytes, bytes] = {}  # as stored -> JSON
+
+    async def revision(self) -> int:
+        """See `Store`."""
+        return await self._store.revision()
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
+        """See `Store`. The order is that of the keys within a resource; pages are of one resource."""
+        theirs_after = self._layout.theirs(after) if after else ""
+        page = await self._store.list(self._layout.theirs(prefix), after=theirs_after, limit=limit, revision=revision)
+        items = []
+        for index, item in enumerate(page.items):
+            if index % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+            key = self._own_key(item.key)
+            if key:
+                items.append(self._read(key, item))
+        return Page(items, page.revision, page.more)
+
+    async def put(self, key: str, value: bytes, expected: int | None = None) -> KeyValue:
+        """See `Store`."""
+        prefix = self._keys.resource_of(key)
+        data = self._stored(prefix, key, value)
+        self._keep(data, value)
+        try:
+            ttl = self._ttls.get(prefix, 0)
+            written = await self._store.put(self._layout.theirs(key), data, expected, ttl=ttl)
+        except Conflict as conflict:
+            raise self._conflict(key, expected, conflict) from None
+        return KeyValue(key, value, written.create_revision, written.mod_revision)
+
+    async def delete(self, key: str, expected: int | None = None) -> Event | None:
+        """See `Store`."""
+        try:
+            event = await self._store.delete(self._layout.theirs(key), expected)
+        except Conflict as conflict:
+            raise self._conflict(key, expected, conflict) from None
+        return None if event is None else Event(event.revision, key, None)
+
+    async def watch(self, prefix: str, after: int) -> AsyncIterator[Event | Progress]:
+        """See `Store`. A value that cannot be read is told in the log: the object stays as it was known."""
+        async for told in self._store.watch(self._layout.theirs(prefix), after):
+            if isinstance(told, Progress):
+                yield told
+                continue
+            key = self._own_key(told.key)
+            if not key:
+                yield Progress(told.revision)
+            elif told.current is None:
+                yield Event(told.revision, key, None)
+            else:
+                try:
+                    current = self._read(key, told.current)
+                except StoreError as error:
+                    _log.error("%s", error)
+                    yield Progress(told.revision)
+                else:
+                    yield Event(told.revision, key, current)
+
+    async def compact(self, revision: int) -> None:
+        """See `Store`."""
+        await self._store.compact(revision)
+
+    async def close(self) -> None:
+        """See `Store`."""
+        await self._store.close()
+
+    # Keys and values.
+
+    def _own_key(self, key: str) -> str:
+        return self._layout.ours(key) if key.startswith(self._keys.root) else key
+
+    def _keep(self, data: bytes, value: bytes) -> None:
+        if len(self._recent) >= RECENT:
+            self._recent.clear()
+        self._recent[data] = value
+
+    def _stored(self, prefix: str, key: str, value: bytes) -> bytes:
+        if not prefix or prefix == self._ports:
+            return value
+        if prefix == self._leases:
+            address = key[len(prefix) :]
+            endpoints = {
+                "apiVersion": "v1",
+                "kind": "Endpoints",
+                "metadata": {},
+                "subsets": [{"addresses": [{"ip": address}]}],
+            }
+            return protobufencode.encode(endpoints)
+        try:
+            return codec.stored(value, built_in=self._layout.built_in(prefix))
+        except ProtobufError as error:
+            raise StoreError(f"{key}: cannot be stored: {error}") from error
+
+    def _read(self, key: str, item: KeyValue) -> KeyValue:
+        """StoreError."""
+        value = self._recent.pop(item.value, None)
+        if value is None:
+            prefix = self._keys.resource_of(key)
+            try:
+                value = self._lease(key[len(prefix) :]) if prefix == self._leases else self._value(prefix, item.value)
+            except Unreadable as error:
+                raise StoreError(f"the value of {item.key} in the store cannot be read: {error}") from error
+        return KeyValue(key, value, item.create_revision, item.mod_revision)
+
+    def _value(self, prefix: str, data: bytes) -> bytes:
+        return data if not prefix or prefix == self._ports else codec.read(data)
+
+    def _lease(self, address: str) -> bytes:
+        return msgspec.json.encode({"metadata": {"name": address, "renewTime": FOREVER}})
+
+    def _conflict(self, key: str, expected: int | None, conflict: Conflict) -> Conflict:
+        current = conflict.current
+        return Conflict(key, expected or 0, self._read(key, current) if current is not None else None)
