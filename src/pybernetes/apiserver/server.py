@@ -49,6 +49,7 @@ from .filters.maxinflight import Limits
 from .generic.allocation import AllocatingStore
 from .generic.cache import WatchCache
 from .generic.expiry import EventExpiry
+from .generic.freshness import Freshness
 from .generic.keys import DEFAULT_PREFIX, Keys
 from .generic.options import WriteOptions
 from .generic.reader import CacheReader
@@ -92,6 +93,7 @@ class Options:
     request_timeout: float = 60.0  # seconds; 0: none
     key_prefix: str = DEFAULT_PREFIX
     compaction_interval: float = DEFAULT_SECONDS  # 0: never
+    shared_store: bool = False  # other servers write to it as well
     clock: Clock = field(default_factory=RealClock)
 
 
@@ -162,7 +164,9 @@ class APIServer:
             served=self._handlers.by_key,
             clock=options.clock,
         )
-        return Chain(chain, Director(routes, told), options.clock)
+        return Chain(
+            chain, Director(routes, told, Freshness(self.cache) if options.shared_store else None), options.clock
+        )
 
     def _special(self) -> dict[tuple[str, str, str], dict[str, Special]]:
         """What is answered otherwise than from a kind's own storage: (group, resource, subresource) -> verb -> handler."""

@@ -6,19 +6,27 @@ from collections.abc import Awaitable
 
 from ..endpoints.nonresource import NonResource
 from ..endpoints.routes import Answer, Routes
+from ..generic.freshness import Freshness, must_be_fresh
 from .exchange import Exchange
 
 
 class Director:
     """See `exchange.Handler`."""
 
-    def __init__(self, routes: Routes, nonresource: NonResource) -> None:
-        self._routes, self._nonresource = routes, nonresource
+    def __init__(self, routes: Routes, nonresource: NonResource, freshness: Freshness | None = None) -> None:
+        """`freshness` of a store that other servers write to as well."""
+        self._routes, self._nonresource, self._freshness = routes, nonresource, freshness
 
     def __call__(self, exchange: Exchange) -> Awaitable[Answer]:
         if exchange.info.is_resource:
+            if self._freshness is not None and must_be_fresh(exchange.info, exchange.query):
+                return self._fresh(exchange, self._freshness)
             return self._routes.answer(exchange.request, exchange.info, exchange.query, exchange.user)
         return self._page(exchange)
+
+    async def _fresh(self, exchange: Exchange, freshness: Freshness) -> Answer:
+        await freshness.sync()
+        return await self._routes.answer(exchange.request, exchange.info, exchange.query, exchange.user)
 
     async def _page(self, exchange: Exchange) -> Answer:
         return self._nonresource.answer(exchange.request, exchange.info, exchange.query)

@@ -376,6 +376,9 @@ class WatchCache:
                 await self._retried(self._list)
             except Closed:
                 return
+            except StoreError as error:
+                _log.error("the watch of the store was cut off; it goes on from revision %d: %s", self.revision, error)
+                await self._retried(self.store.revision)
             except Exception:
                 _log.exception("the watch of the store was cut off; it goes on from revision %d", self.revision)
                 await self._retried(self.store.revision)
@@ -402,6 +405,8 @@ class WatchCache:
                 self._connected = True
             except Closed:
                 raise
+            except StoreError as error:
+                _log.error("the store does not answer; it is asked again in %g s: %s", delay, error)
             except Exception:
                 _log.exception("the store does not answer; it is asked again in %g s", delay)
 

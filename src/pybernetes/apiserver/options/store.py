@@ -89,4 +89,8 @@ def _in_upstreams_form(store: Store, values: Values) -> Store:
 
 def options(values: Values) -> dict[str, Any]:
     """Those of `apiserver.server.Options`."""
-    return {"key_prefix": values["etcd-prefix"], "compaction_interval": values["etcd-compaction-interval"]}
+    return {
+        "key_prefix": values["etcd-prefix"],
+        "compaction_interval": values["etcd-compaction-interval"],
+        "shared_store": bool(values["etcd-servers"]),
+    }

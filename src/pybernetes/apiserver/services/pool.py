@@ -28,7 +28,7 @@ from . import families, ranges
 from .index import Index
 from .metrics import AllocatorMetrics
 from .ranges import Network, Span
-from .records import ADDRESSES, MANAGED_BY, PORTS, owner, reference, usable
+from .records import ADDRESSES, MANAGED_BY, PORTS, owner, reference, refers, usable
 
 MAX_DIGITS = 5
 PORT = 0  # ports are of one kind, addresses of two
@@ -134,7 +134,7 @@ class Pool:
         for text in addresses:
             parsed = parse_ip(text)
             stored = self._given.items.get(f"{self._given.prefix}{parsed}")
-            if stored is not None and stored.obj["spec"].get("parentRef") == reference(service):
+            if stored is not None and refers(stored.obj["spec"].get("parentRef"), service):
                 await self.forget(stored)
         for number in ports:
             stored = self._given_ports.items.get(f"{self._given_ports.prefix}{number}")

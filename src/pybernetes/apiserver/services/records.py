@@ -17,6 +17,11 @@ def reference(service: Object) -> dict[str, str]:
     return {"group": "", "resource": "services", "namespace": metadata["namespace"], "name": metadata["name"]}
 
 
+def refers(parent: Object | None, service: Object) -> bool:
+    """Whether an IPAddress' parentRef is to the Service: an empty group may be left out."""
+    return parent is not None and {"group": "", **parent} == reference(service)
+
+
 def owner(service: Object) -> str:
     """Whom a node port belongs to."""
     return f"{service['metadata']['namespace']}/{service['metadata']['name']}"

@@ -14,7 +14,7 @@ from pybernetes.api.wellknown import IP_ADDRESS_LABEL_MANAGED_BY
 
 from ..kinds.validation import parse_ip
 from ..resource import Object
-from .records import MANAGED_BY, own_addresses, own_ports, owner, reference
+from .records import MANAGED_BY, own_addresses, own_ports, owner, refers
 
 GRACE = timedelta(seconds=60)  # an address is made before its service is: a young one may be on its way
 
@@ -65,7 +65,7 @@ def _ours(address: Object) -> bool:
 
 
 def _held(address: Object, service: Object | None) -> bool:
-    return service is not None and (address.get("spec") or {}).get("parentRef") == reference(service)
+    return service is not None and refers((address.get("spec") or {}).get("parentRef"), service)
 
 
 def _young(entry: Object, now: datetime) -> bool:

@@ -21,7 +21,6 @@ from .layout import Layout
 _log = logging.getLogger(__name__)
 
 AT_ONCE = 25  # objects that are read before others have a turn: about 10 ms
-RECENT = 1000  # own writes whose JSON is kept until the watch tells them
 FOREVER = "9999-12-31T00:00:00Z"  # renewal of a server's lease: etcd ends it
 
 
@@ -41,7 +40,6 @@ class UpstreamForm:
             keys.resource("masterleases", "endpoints"),
             keys.resource("ranges", "servicenodeports"),
         )
-        self._recent: dict[bytes, bytes] = {}  # as stored -> JSON
 
     async def revision(self) -> int:
         """See `Store`."""
@@ -64,7 +62,6 @@ class UpstreamForm:
         """See `Store`."""
         prefix = self._keys.resource_of(key)
         data = self._stored(prefix, key, value)
-        self._keep(data, value)
         try:
             ttl = self._ttls.get(prefix, 0)
             written = await self._store.put(self._layout.theirs(key), data, expected, ttl=ttl)
@@ -113,11 +110,6 @@ class UpstreamForm:
     def _own_key(self, key: str) -> str:
         return self._layout.ours(key) if key.startswith(self._keys.root) else key
 
-    def _keep(self, data: bytes, value: bytes) -> None:
-        if len(self._recent) >= RECENT:
-            self._recent.clear()
-        self._recent[data] = value
-
     def _stored(self, prefix: str, key: str, value: bytes) -> bytes:
         if not prefix or prefix == self._ports:
             return value
@@ -137,13 +129,11 @@ class UpstreamForm:
 
     def _read(self, key: str, item: KeyValue) -> KeyValue:
         """StoreError."""
-        value = self._recent.pop(item.value, None)
-        if value is None:
-            prefix = self._keys.resource_of(key)
-            try:
-                value = self._lease(key[len(prefix) :]) if prefix == self._leases else self._value(prefix, item.value)
-            except Unreadable as error:
-                raise StoreError(f"the value of {item.key} in the store cannot be read: {error}") from error
+        prefix = self._keys.resource_of(key)
+        try:
+            value = self._lease(key[len(prefix) :]) if prefix == self._leases else self._value(prefix, item.value)
+        except Unreadable as error:
+            raise StoreError(f"the value of {item.key} in the store cannot be read: {error}") from error
         return KeyValue(key, value, item.create_revision, item.mod_revision)
 
     def _value(self, prefix: str, data: bytes) -> bytes:

@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
-from ..types import Compacted, Event, KeyValue, Progress
+from ..types import Compacted, Event, KeyValue, Progress, StoreError
 from .channel import MAX_RETRY_SECONDS, RETRY_SECONDS, Channel
 from .http2 import RPCError, Stream
 from .messages import PROGRESS_REQUEST, STATUS, WATCH, WatchCreate, WatchResponse, prefix_end, to_bytes, version
@@ -20,6 +20,7 @@ from .wire import WireError
 
 _log = logging.getLogger(__name__)
 
+LOST_SECONDS = 5.0  # without an answer of any member, after which the caller is told
 PROGRESS_SECONDS = 1.0  # between requests where nothing was heard of meanwhile: other servers write as well
 FIRST_GOOD = ((3, 4, 25), (3, 5, 8))  # versions of two lines in which progress can be relied on
 EVERYTHING = (b"\0", b"\0")  # key and end of etcd's range of all keys
@@ -43,10 +44,11 @@ class Watch:
         self._pending: list[Event | Progress] = []  # of a revision that came in fragments
 
     async def tell(self, ended: Callable[[], bool]) -> AsyncIterator[Event | Progress]:
-        """Until `ended`. Compacted."""
+        """Until `ended`. Compacted; StoreError where no member has answered for some time: it can be begun again."""
         delay = RETRY_SECONDS
+        self._answered = _now()
         while not ended():
-            before = self._after
+            began = _now()
             try:
                 async with contextlib.aclosing(self._stream()) as told:
                     async for one in told:
@@ -55,12 +57,14 @@ class Watch:
                 if ended():
                     return
                 _log.info("the watch of etcd was cut off and goes on from revision %d: %s", self._after, error)
-            delay = RETRY_SECONDS if self._after > before else min(2 * delay, MAX_RETRY_SECONDS)
+                if _now() - self._answered > LOST_SECONDS:
+                    raise StoreError(f"the watch of etcd cannot go on: {error}") from error
+            delay = RETRY_SECONDS if self._answered > began else min(2 * delay, MAX_RETRY_SECONDS)
             await asyncio.sleep(delay)
 
     async def _stream(self) -> AsyncGenerator[Event | Progress]:
         """Of one connection. RPCError, WireError, Compacted."""
-        reliable = reliable_progress(version(await self._channel.call(STATUS, b"", repeat=True)))
+        reliable = reliable_progress(version(await self._channel.call(STATUS, b"", repeat=True, seconds=LOST_SECONDS)))
         connection, stream = await self._channel.open(WATCH)
         prefix = to_bytes(self._prefix)
         key, end = (prefix or b"\0", prefix_end(prefix)) if reliable else EVERYTHING
@@ -71,6 +75,7 @@ class Watch:
                 asking = asyncio.get_running_loop().create_task(self._ask(stream))
             self._pending = []
             while (data := await stream.receive()) is not None:
+                self._answered = _now()
                 for one in self._understood(WatchResponse.decode(data)):
                     self._after = one.revision
                     yield one
@@ -116,3 +121,7 @@ class Watch:
         if not response.events and not response.created and response.revision > self._after:
             told.append(Progress(response.revision))
         return told
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

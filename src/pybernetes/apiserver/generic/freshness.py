@@ -1,0 +1,57 @@
+"""Requests see what other servers of the same store have acknowledged before (upstream: consistent reads from the watch cache, KEP-2340).
+
+The store is asked for its newest revision and the cache waited for; requests that come meanwhile share the next question. A write asks as
+well: what it is checked against must not be older than what its client has seen elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from ..types import RequestInfo
+from .cache import WatchCache
+from .paging import too_large
+
+READS = ("get", "list", "watch")
+WAIT_SECONDS = 3.0  # that a request waits for the cache; upstream's limit for fresh reads
+
+
+def must_be_fresh(info: RequestInfo, query: Mapping[str, str]) -> bool:
+    """Whether a request is about the present: a read that names a revision, 0 for any, or goes on with a list, is not."""
+    if info.verb not in READS:
+        return True
+    return not query.get("resourceVersion") and not query.get("continue")
+
+
+class Freshness:
+    """Of one cache."""
+
+    def __init__(self, cache: WatchCache) -> None:
+        self._cache = cache
+        self._asked: asyncio.Task[None] | None = None  # under way: too early for who comes now
+        self._next: asyncio.Task[None] | None = None
+
+    async def sync(self) -> None:
+        """Returns when the cache has everything that was acknowledged before the call. StoreError, StatusError 504."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._ask(self._asked))
+            self._next.add_done_callback(_looked_at)
+        await asyncio.shield(self._next)
+
+    async def _ask(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait((before,))
+        self._asked, self._next = self._next, None
+        revision = await self._cache.store.revision()
+        try:
+            async with self._cache.clock.timeout(WAIT_SECONDS):
+                await self._cache.wait(revision)
+        except TimeoutError:
+            raise too_large(revision, self._cache.revision) from None
+
+
+def _looked_at(task: asyncio.Task[None]) -> None:
+    """Its failure is told to who waits; all of them may have gone away."""
+    if not task.cancelled():
+        task.exception()
