@@ -76,15 +76,10 @@ def _in_upstreams_form(store: Store, values: Values) -> Store:
     from ..generic.keys import Keys
     from ..kinds import RESOURCES
     from ..storage.form import UpstreamForm
-    from ..storage.layout import Layout
 
     assert isinstance(store, EtcdStore)
-    keys = Keys(values["etcd-prefix"])
-    ttls = {
-        keys.resource("", "events"): int(values["event-ttl"]),
-        keys.resource("masterleases", "endpoints"): MASTER_LEASE_SECONDS,
-    }
-    return UpstreamForm(store, keys, Layout(keys, (resource.stored_at[:2] for resource in RESOURCES)), ttls)
+    ttls = {("", "events"): int(values["event-ttl"]), ("masterleases", "endpoints"): MASTER_LEASE_SECONDS}
+    return UpstreamForm(store, Keys(values["etcd-prefix"]), RESOURCES, ttls)
 
 
 def options(values: Values) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from pybernetes.api import protobuf, protobufencode
+from pybernetes.api.errors import StatusError
 from pybernetes.api.gojson import escaped
 from pybernetes.api.protobuf import MAGIC, ProtobufError
 
 from ..generic.reading import encode as encode_own
-from ..resource import Object
+from ..resource import Object, Resource
+from ..schema import compiled
 from . import older
 from .layout import WITH_GROUP
 
@@ -43,8 +45,21 @@ def stored(value: bytes, *, built_in: bool) -> bytes:
     return escaped(_encode(obj)) + b"\n"
 
 
-def read(data: bytes) -> bytes:
-    """The JSON of what is stored, in the version that this server stores. Unreadable."""
+def _normal(obj: Object, resource: Resource) -> Object:
+    if (obj["apiVersion"], obj["kind"]) != (resource.api_version, resource.kind):
+        return obj  # of a version that is read as it is
+    try:
+        plain, _ = compiled(resource).normalize(obj)
+    except StatusError:
+        return obj  # it was valid once: whoever changes it is told what is not any more
+    return {**plain, "apiVersion": obj["apiVersion"], "kind": obj["kind"]}
+
+
+def read(data: bytes, resource: Resource | None) -> bytes:
+    """The JSON of what is stored, in the version that this server stores. Unreadable.
+
+    `resource` of a built-in kind: its zero values and empty lists are as the API shows them, which protobuf does not tell apart.
+    """
     if data.startswith(ENCRYPTED):
         raise Unreadable("it is encrypted, and this server has no key")
     try:
@@ -54,6 +69,6 @@ def read(data: bytes) -> bytes:
         obj = older.converted(obj)
         for name in ("resourceVersion", "selfLink"):
             obj["metadata"].pop(name, None)
-        return encode_own(obj)
+        return encode_own(obj if resource is None else _normal(obj, resource))
     except (ProtobufError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError) as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -14,6 +14,7 @@ from pybernetes.api.protobuf import ProtobufError
 from pybernetes.store.types import Conflict, Event, KeyValue, Page, Progress, Store, StoreError
 
 from ..generic.keys import Keys
+from ..resource import Resource
 from . import codec
 from .codec import Unreadable
 from .layout import Layout
@@ -32,10 +33,16 @@ class TTLStore(Store, Protocol):
 
 
 class UpstreamForm:
-    """See `Store`. `ttls`: how many seconds the keys of a resource live, by what they begin with (as `Keys.resource` gives it)."""
+    """See `Store`. `resources`: what is built in; `ttls`: how many seconds keys of a (group, resource) live."""
 
-    def __init__(self, store: TTLStore, keys: Keys, layout: Layout, ttls: Mapping[str, int]) -> None:
-        self._store, self._keys, self._layout, self._ttls = store, keys, layout, ttls
+    def __init__(
+        self, store: TTLStore, keys: Keys, resources: Iterable[Resource], ttls: Mapping[tuple[str, str], int]
+    ) -> None:
+        stored = {one.stored_at: one for one in resources if (one.group, one.name, one.version) == one.stored_at}
+        self._store, self._keys = store, keys
+        self._layout = Layout(keys, (at[:2] for at in stored))
+        self._resources = {keys.resource(*at[:2]): one for at, one in stored.items()}
+        self._ttls = {keys.resource(*at): seconds for at, seconds in ttls.items()}
         self._leases, self._ports = (
             keys.resource("masterleases", "endpoints"),
             keys.resource("ranges", "servicenodeports"),
@@ -137,7 +144,7 @@ class UpstreamForm:
         return KeyValue(key, value, item.create_revision, item.mod_revision)
 
     def _value(self, prefix: str, data: bytes) -> bytes:
-        return data if not prefix or prefix == self._ports else codec.read(data)
+        return data if not prefix or prefix == self._ports else codec.read(data, self._resources.get(prefix))
 
     def _lease(self, address: str) -> bytes:
         return msgspec.json.encode({"metadata": {"name": address, "renewTime": FOREVER}})

@@ -89,6 +89,24 @@ def _ingress(obj: Object) -> Object:
     return {**obj, "apiVersion": "networking.k8s.io/v1", "spec": spec}
 
 
+def _autoscaler(obj: Object) -> Object:
+    """autoscaling/v1 keeps what it has no fields for in annotations; some releases wrote them with the internal type's names."""
+    made = to_v2(obj)
+    spec, status = made.get("spec") or {}, made.get("status") or {}
+    for part, name in ((spec, "behavior"), (spec, "metrics"), (status, "currentMetrics"), (status, "conditions")):
+        if part.get(name):
+            part[name] = _lowered(part[name])
+    return made
+
+
+def _lowered(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_lowered(one) for one in value]
+    if isinstance(value, dict):
+        return {name[:1].lower() + name[1:]: _lowered(one) for name, one in value.items()}
+    return value
+
+
 def _flow_schema(obj: Object) -> Object:
     return {**obj, "apiVersion": "flowcontrol.apiserver.k8s.io/v1"}
 
@@ -147,7 +165,7 @@ CHANGED: dict[tuple[str, str], Callable[[Object], Object]] = {
     ("networking.k8s.io/v1beta1", "Ingress"): _ingress,
     ("networking.k8s.io/v1beta1", "IngressClass"): lambda obj: {**obj, "apiVersion": "networking.k8s.io/v1"},
     ("extensions/v1beta1", "Ingress"): _ingress,
-    ("autoscaling/v1", "HorizontalPodAutoscaler"): to_v2,
+    ("autoscaling/v1", "HorizontalPodAutoscaler"): _autoscaler,
     ("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition"): _custom_resource_definition,
     **{
         (f"flowcontrol.apiserver.k8s.io/{version}", kind): change
