@@ -21,7 +21,7 @@ from . import static
 from .cluster import APICluster
 from .hollow import HollowCgroups, HollowImages, HollowNetwork, HollowProber, HollowVolumes, as_scripted
 from .interfaces import Cgroups, Images, PodNetwork, Prober, Runtime, Volumes
-from .machine import admission, dns, stimuli
+from .machine import admission, dns, resize, stimuli
 from .machine import node as n
 from .machine.events import Event
 from .node.health import SyncLoopMonitor
@@ -102,6 +102,9 @@ class Kubelet:
             machinery.on_host and not Path(options.root_dir, DEVICE_CHECKPOINT).exists(),
         )
         nodes.add_handler(self.on_node)
+        self._deferred: dict[
+            str, core.Pod
+        ] = {}  # pods whose new resources the node has not granted, as they ask for them
         self._judging: dict[str, core.Pod] = {}  # refused by the Node as it was last known, until it is read again
         self._workers: dict[str, PodWorker] = {}
         self._done: set[str] = set()  # uids whose object was let go: late updates of them start nothing
@@ -270,11 +273,25 @@ class Kubelet:
             if worker is not None and not worker.machine.gone:
                 worker.handle(stimuli.SpecChanged(_deleted(about, self._now())))
         elif worker is not None:
-            worker.handle(stimuli.SpecChanged(about))
+            self._change(worker, about)
         elif uid in self._judging:
             self._judging[uid] = about
         elif uid not in self._done:
             self._begin(uid, about, self._parts)
+
+    def _change(self, worker: PodWorker, about: core.Pod) -> None:
+        """A pod that asks for other resources goes on with its own until the node has granted them."""
+        uid, granted = about.metadata.uid, worker.machine.pod
+        self._deferred.pop(uid, None)
+        if worker.machine.finished or not resize.asks_for_more(granted, about):
+            worker.handle(stimuli.SpecChanged(about))
+            return
+        others = [w.machine.pod for w in self._workers.values() if w is not worker and not w.machine.finished]
+        pending = resize.pending(about, others, self._view())
+        if pending is not None:
+            self._deferred[uid] = about
+            about = resize.as_granted(about, granted)
+        worker.handle(stimuli.SpecChanged(about, pending))
 
     def _begin(self, uid: str, spec: core.Pod, parts: Parts) -> None:
         refusal = self._refusal(spec)
@@ -295,8 +312,12 @@ class Kubelet:
         if refusal is not None:
             self._recorder.record(spec, Event("Warning", *refusal))
             refusal = (refusal[0], f"Pod was rejected: {refusal[1]}")
-        worker = self._workers[uid] = PodWorker(spec, parts, self._gone, refusal)
+        reported = resize.as_reported(spec)
+        asks = resize.asks_for_more(reported, spec)
+        worker = self._workers[uid] = PodWorker(reported if asks else spec, parts, self._gone, refusal)
         self._later(worker.relist())
+        if asks:
+            self._change(worker, spec)
 
     def _refusal(self, spec: core.Pod) -> tuple[str, str] | None:
         """Only for pods that have not begun: one that runs already was taken before."""
@@ -304,9 +325,13 @@ class Kubelet:
             return None
         if spec.status.container_statuses:
             return None
+        others = [w.machine.pod for w in self._workers.values() if not w.machine.finished]
+        return admission.refused(spec, others, self._view())
+
+    def _view(self) -> admission.NodeView:
         facts = self._node_facts()
         node = self.keeper.node if self.keeper.registered else n.new_node(facts, self._now())
-        view = admission.NodeView(
+        return admission.NodeView(
             node.metadata.labels,
             n.merged_allocatable(facts, node.status),
             node.spec.taints,
@@ -314,8 +339,6 @@ class Kubelet:
             self.pressure,
             self.options.allowed_unsafe_sysctls,
         )
-        others = [w.machine.pod for w in self._workers.values() if not w.machine.finished]
-        return admission.refused(spec, others, view)
 
     def _gone(self, uid: str) -> None:
         worker = self._workers.pop(uid, None)
@@ -398,9 +421,19 @@ class Kubelet:
                         mine = [c for c in containers if c.pod_uid == uid]
                         worker.observe(epoch, [s for s in sandboxes if s.uid == uid], mine)
                 await self._collect_garbage(sandboxes, containers)
+                self._grant_deferred()
                 self.sync_loop.entered()
             except (RuntimeFailure, OSError) as error:
                 logger.warning("relisting containers: %s", error)
+
+    def _grant_deferred(self) -> None:
+        """Others may have gone meanwhile."""
+        for uid, about in list(self._deferred.items()):
+            worker = self._workers.get(uid)
+            if worker is None:
+                del self._deferred[uid]
+            else:
+                self._change(worker, about)
 
     async def _collect_garbage(self, sandboxes: Sequence[Sandbox], containers: Sequence[Container]) -> None:
         """Dead containers beyond the last runs of each, and all of pods that the API no longer has."""

@@ -16,7 +16,17 @@ from pybernetes.wire.remotecommand import CommandStreams
 
 from .machine.config import Lookup
 from .machine.events import Event
-from .runtime.types import Container, ContainerConfig, ExecResult, Image, LogOptions, Mount, Sandbox, SandboxConfig
+from .runtime.types import (
+    Container,
+    ContainerConfig,
+    ExecResult,
+    Image,
+    LogOptions,
+    Mount,
+    Resources,
+    Sandbox,
+    SandboxConfig,
+)
 
 
 class RuntimeService(Protocol):
@@ -63,6 +73,10 @@ class RuntimeService(Protocol):
 
     async def stop_container(self, container_id: str, grace: float) -> None:
         """Its stop signal, then SIGKILL after `grace` seconds."""
+        ...
+
+    async def update_container(self, container_id: str, resources: Resources) -> None:
+        """Other limits for a running container; the OOM score stays."""
         ...
 
     async def remove_container(self, container_id: str) -> None: ...

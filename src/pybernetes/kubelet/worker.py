@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -164,6 +165,11 @@ class PodWorker:
                 )
             case instructions.StopContainer(container, grace):
                 self._spawn(self._stop_container(container, grace))
+            case instructions.ResizeContainer(name, container_id, resources):
+                self._spawn(
+                    self._resize(name, container_id, resources),
+                    lambda text: stimuli.Resized(name, container_id, resources, text),
+                )
             case instructions.StopSandbox(sandbox_id):
                 self._spawn(self._stop_sandbox(sandbox_id))
             case instructions.Probe(name, container_id, kind):
@@ -391,6 +397,19 @@ class PodWorker:
             if ended is None or ended.state != "exited":
                 ended = replace(container, state="exited", exit_code=137, finished_at=self._parts.now())
             return ended
+
+    async def _resize(self, name: str, container_id: str, resources: core.ResourceRequirements) -> None:
+        """A pod that grows does so before its container, one that shrinks after it: neither may be more than what is around it."""
+        spec, owner, error = msgspec.structs.replace(self._spec(name), resources=resources), self.machine.pod, ""
+        try:
+            with contextlib.suppress(OSError):
+                await self._parts.cgroups.ensure(owner)
+            limits = config.resources(owner, spec, self._parts.node.memory)
+            await self._parts.runtime.update_container(container_id, limits)
+            await self._parts.cgroups.ensure(owner)
+        except (RuntimeFailure, OSError) as failure:
+            error = str(failure)
+        self.handle(stimuli.Resized(name, container_id, resources, error))
 
     async def _stop_sandbox(self, sandbox_id: str) -> None:
         spec = self.machine.pod

@@ -46,6 +46,15 @@ def counted_requests(pod: core.Pod, node: NodeView) -> dict[str, Quantity]:
     }
 
 
+def exceeds(pod: core.Pod, node: NodeView) -> tuple[str, int, int] | None:
+    """The first resource of which a pod asks for more than the node has in all: name, request, capacity."""
+    for name, amount in sorted(counted_requests(pod, node).items()):
+        request, capacity = _whole(name, amount), _whole(name, node.allocatable.get(name, ZERO))
+        if request > capacity:
+            return name, request, capacity
+    return None
+
+
 def insufficient(pod: core.Pod, others: Sequence[core.Pod], node: NodeView) -> Refusal | None:
     """The first resource that the node has too little of."""
     capacity = node.allocatable.get("pods", ZERO).value()

@@ -50,7 +50,8 @@ class Slot:
     target: str = ""  # the container whose processes an ephemeral one sees
     current: Container | None = None
     previous: Container | None = None
-    step: Literal["", "image", "start", "stop"] = ""
+    step: Literal["", "image", "start", "stop", "resize"] = ""
+    applied: core.ResourceRequirements | None = None  # what the present run has
     image_ready: bool = False
     waiting: tuple[str, str] | None = None
     crash: BackOff = field(default_factory=BackOff)
@@ -76,6 +77,11 @@ class Slot:
     @property
     def exited(self) -> bool:
         return self.current is not None and self.current.state == "exited"
+
+    @property
+    def outgrown(self) -> bool:
+        """It runs with other resources than it was granted."""
+        return self.running and self.applied is not None and self.applied != self.spec.resources
 
     def forget_probes(self) -> None:
         self.probes, self.started, self.ready = {}, False, False

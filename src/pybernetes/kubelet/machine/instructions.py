@@ -45,6 +45,15 @@ class StopContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizeContainer:
+    """Give a running container these limits, and the pod its own."""
+
+    container: str
+    container_id: str
+    resources: core.ResourceRequirements
+
+
+@dataclass(frozen=True, slots=True)
 class StopSandbox:
     """Stop it, take its network and the pod's volumes down."""
 
@@ -86,6 +95,7 @@ Instruction = (
     | EnsureImage
     | StartContainer
     | StopContainer
+    | ResizeContainer
     | StopSandbox
     | Probe
     | Record

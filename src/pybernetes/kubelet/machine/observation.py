@@ -56,10 +56,10 @@ def _observe_runs(pod: PodState, slot: Slot, runs: Sequence[Container], now: dat
         else:
             slot.current = newest
     elif newest.state == "exited" and _is_news(slot.current, newest):
-        # One that is being stopped has a hook or a stop in flight yet: nothing follows before that has ended.
-        stopping = slot.step == "stop"
+        # One that is being stopped or resized has that in flight yet: nothing follows before it has ended.
+        in_flight = slot.step if slot.step in ("stop", "resize") else ""
         exited(pod, newest, now)
-        slot.step = "stop" if stopping else slot.step
+        slot.step = in_flight or slot.step
 
 
 def _is_news(current: Container | None, ended: Container) -> bool:
@@ -75,6 +75,7 @@ def runs_now(pod: PodState, container: Container, now: datetime) -> None:
     if slot.current is not None and slot.current.id != container.id:
         slot.previous = slot.current
     slot.current, slot.step, slot.waiting, slot.image_ready, slot.again = container, "", None, False, False
+    slot.applied = slot.spec.resources
     slot.begin_probes(now)
 
 
@@ -99,7 +100,8 @@ def exited(pod: PodState, container: Container, now: datetime) -> None:
     if matching_action(slot.spec, container.exit_code) == RESTART_ALL and not slot.done and not pod.terminating:
         pod.restarting_all = True
     if pod.restarts(slot):
-        delay = 0.0 if slot.crash.last is None else slot.crash.next(now)  # the first restart is immediate
+        # The first restart is immediate, and one that the kubelet itself wants is no crash.
+        delay = 0.0 if slot.again or slot.crash.last is None else slot.crash.next(now)
         slot.crash.last = slot.crash.last or now
         slot.not_before = (container.finished_at or now) + timedelta(seconds=delay)
         slot.back_off_at = None

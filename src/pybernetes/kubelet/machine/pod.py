@@ -14,7 +14,7 @@ from datetime import datetime
 from pybernetes.api.pods import is_sidecar, qos_class
 from pybernetes.api.types import core_v1 as core
 
-from . import events, instructions, observation, probing, startup, stimuli, termination
+from . import events, instructions, observation, probing, resize, startup, stimuli, termination
 from .state import PodState
 from .status import OWNED, ContainerView, PodView, pod_status
 
@@ -57,7 +57,8 @@ class PodMachine(PodState):
 
     def _take(self, stimulus: stimuli.Stimulus, now: datetime) -> None:
         match stimulus:
-            case stimuli.SpecChanged(pod):
+            case stimuli.SpecChanged(pod, pending):
+                self.resize_pending = pending
                 self._spec_changed(pod)
             case stimuli.Observed(sandboxes, containers):
                 observation.observe(self, sandboxes, containers, now)
@@ -78,6 +79,8 @@ class PodMachine(PodState):
                 self.record(event)
             case stimuli.TeardownFailed(message):
                 self.record(events.warning("FailedKillPod", f"error killing pod: {message}"))
+            case stimuli.Resized():
+                resize.resized(self, stimulus, now)
             case stimuli.ProbeResult():
                 probing.probed(self, stimulus, now)
             case stimuli.Evicted(reason, message):
@@ -142,7 +145,9 @@ class PodMachine(PodState):
         for name, slot in self.slots.items():
             ready = slot.done if slot.init and not is_sidecar(slot.spec) else slot.ready
             over = slot.exited and not self.restarts(slot)
-            views[name] = ContainerView(slot.current, slot.previous, slot.waiting, ready, slot.started, over)
+            views[name] = ContainerView(
+                slot.current, slot.previous, slot.waiting, ready, slot.started, over, slot.applied
+            )
         source = self._status if self._status is not None else self.pod.status
         own = [c for c in source.conditions if c.type in OWNED]
         others = [c for c in self.pod.status.conditions if c.type not in OWNED]
@@ -159,6 +164,8 @@ class PodMachine(PodState):
             [*own, *others],
             self.restarting_all,
             self.failed[1] if self.disrupted and self.failed is not None else "",
+            self.resize_pending,
+            self.resize_error,
         )
         return pod_status(self.pod, view, now.replace(microsecond=0))
 
@@ -178,7 +185,7 @@ class PodMachine(PodState):
             return
         times = probing.due_probes(self, now)
         if not self.finished:
-            waits = [self.deadline, self.retry_at]
+            waits = [self.deadline, self.retry_at, self.resize_at]
             for slot in self.slots.values():
                 waits += [slot.not_before, slot.back_off_at]
             times += [time for time in waits if time is not None and time > now]

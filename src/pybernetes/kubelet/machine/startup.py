@@ -10,6 +10,7 @@ from . import events
 from .config import container_hash
 from .containers import Slot
 from .instructions import CreateSandbox, EnsureImage, PrepareVolumes, StartContainer
+from .resize import resize
 from .state import PodState
 from .termination import stop, stop_all
 
@@ -29,6 +30,7 @@ def bring_up(pod: PodState, now: datetime) -> None:
     for slot in pod.slots.values():
         if slot.running and slot.current is not None and slot.current.hash not in ("", container_hash(slot.spec)):
             stop(pod, slot, f"Container {slot.spec.name} definition changed, will be restarted")
+    resize(pod, now)
     if any(_debugs(pod, slot, now) for slot in pod.slots.values() if slot.ephemeral):
         return
     if _init_containers_done(pod, now):

@@ -46,6 +46,9 @@ class PodState:
         self.retry_at: datetime | None = None
         self.failed: tuple[str, str] | None = rejected
         self.rejected = rejected is not None
+        self.resize_pending: tuple[str, str] | None = None  # why the node does not grant what is asked for
+        self.resize_error = ""
+        self.resize_at: datetime | None = None  # when a resize that failed is tried again
         self.restarting_all = False  # a container's rule asked for it: all end, then all begin again
         self.disrupted = False  # the node ended it for its own sake
         self.gone = False

@@ -28,6 +28,7 @@ class ContainerView:
     ready: bool = False
     started: bool = False
     over: bool = False  # it has ended, and no other run follows
+    applied: core.ResourceRequirements | None = None  # what the present run has
 
 
 @dataclass(slots=True)
@@ -45,6 +46,8 @@ class PodView:
     conditions: Sequence[core.PodCondition] = field(default_factory=tuple)  # the API's present ones
     restarting_all: bool = False  # a rule asked for it, and not all have ended yet
     disruption: str = ""  # why the node ended the pod for its own sake
+    resize_pending: tuple[str, str] | None = None  # reason and message
+    resize_error: str = ""
 
 
 def terminated(container: Container, runtime_name: str) -> core.ContainerStateTerminated:
@@ -72,6 +75,8 @@ def container_status(
     status.container_id = f"{runtime_name}://{current.id}"
     status.image, status.image_id = current.image or spec.image, current.image_id
     status.restart_count = current.attempt
+    status.allocated_resources = dict(spec.resources.requests)
+    status.resources = view.applied or spec.resources
     if current.state == "running":
         status.state = core.ContainerState(running=core.ContainerStateRunning(started_at=current.started_at))
     elif current.state == "created":
@@ -171,6 +176,7 @@ def ready(pod: core.Pod, containers: core.PodCondition, present: Sequence[core.P
 
 
 DISRUPTION_TARGET, TERMINATION_BY_KUBELET = "DisruptionTarget", "TerminationByKubelet"
+RESIZE_PENDING, RESIZE_IN_PROGRESS = "PodResizePending", "PodResizeInProgress"
 ALL_CONTAINERS_RESTARTING = "AllContainersRestarting"
 OWNED = (
     "PodReadyToStartContainers",
@@ -179,6 +185,8 @@ OWNED = (
     "ContainersReady",
     "PodScheduled",
     ALL_CONTAINERS_RESTARTING,
+    RESIZE_PENDING,
+    RESIZE_IN_PROGRESS,
 )
 
 
@@ -206,6 +214,26 @@ def _kept(pod: core.Pod) -> dict[str, core.ContainerStatus]:
     if is_finished(pod):
         told += pod.status.container_statuses
     return {status.name: status for status in told if status.state.terminated is not None}
+
+
+def _resize_conditions(
+    everyone: Sequence[core.Container | core.EphemeralContainer], view: PodView
+) -> list[core.PodCondition]:
+    """PodResizePending while the node grants nothing, PodResizeInProgress while containers lack what they were granted."""
+    conditions = []
+    if view.resize_pending is not None:
+        reason, message = view.resize_pending
+        conditions.append(core.PodCondition(type=RESIZE_PENDING, status="True", reason=reason, message=message))
+    if any(_is_resized(spec, view.containers.get(spec.name, ContainerView())) for spec in everyone):
+        error = view.resize_error
+        reason = "Error" if error else ""
+        conditions.append(core.PodCondition(type=RESIZE_IN_PROGRESS, status="True", reason=reason, message=error))
+    return conditions
+
+
+def _is_resized(spec: core.Container | core.EphemeralContainer, view: ContainerView) -> bool:
+    running = view.current is not None and view.current.state == "running"
+    return running and view.applied is not None and view.applied != spec.resources
 
 
 def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
@@ -241,6 +269,7 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
     if any(rule.action == RESTART_ALL for spec in everyone for rule in spec.restart_policy_rules):
         restarting = "True" if view.restarting_all else "False"
         fresh.append(core.PodCondition(type=ALL_CONTAINERS_RESTARTING, status=restarting))
+    fresh += _resize_conditions(everyone, view)
     if view.disruption:
         why = core.PodCondition(type=DISRUPTION_TARGET, status="True", reason=TERMINATION_BY_KUBELET)
         fresh.append(msgspec.structs.replace(why, message=view.disruption))
@@ -255,6 +284,7 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
     status.init_container_statuses = [statuses[c.name] for c in pod.spec.init_containers]
     status.container_statuses = [statuses[c.name] for c in pod.spec.containers]
     status.ephemeral_container_statuses = [
-        msgspec.structs.replace(statuses[c.name], ready=False, started=None) for c in pod.spec.ephemeral_containers
+        msgspec.structs.replace(statuses[c.name], ready=False, started=None, resources=None)
+        for c in pod.spec.ephemeral_containers
     ]
     return status

@@ -16,7 +16,10 @@ ProbeKind = Literal["startup", "liveness", "readiness"]
 
 @dataclass(frozen=True, slots=True)
 class SpecChanged:
+    """`pending`: reason and message why the node does not grant the resources that are asked for; `pod` has those that it has."""
+
     pod: core.Pod
+    pending: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,16 @@ class HookFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Resized:
+    """`error`: why it could not be done, "" where it was."""
+
+    container: str
+    container_id: str
+    resources: core.ResourceRequirements
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     container: Container
 
@@ -173,6 +186,7 @@ Stimulus = (
     | HookFailed
     | Stopped
     | TeardownFailed
+    | Resized
     | SandboxStopped
     | ProbeResult
     | Evicted

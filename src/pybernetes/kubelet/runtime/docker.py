@@ -21,7 +21,17 @@ from .. import safepath
 from . import dockerconfig as d
 from . import netns, pause
 from .dockerapi import DEFAULT_ENDPOINT, STDERR, DockerAPI, DockerError, DockerGone, Frames
-from .types import Container, ContainerConfig, ExecResult, Image, LogOptions, RuntimeFailure, Sandbox, SandboxConfig
+from .types import (
+    Container,
+    ContainerConfig,
+    ExecResult,
+    Image,
+    LogOptions,
+    Resources,
+    RuntimeFailure,
+    Sandbox,
+    SandboxConfig,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +187,9 @@ class DockerRuntime:
         except DockerError as error:
             if error.status not in (304, 404):
                 raise
+
+    async def update_container(self, container_id: str, resources: Resources) -> None:
+        await self.api.post(f"/containers/{container_id}/update", d.limits_update(resources))
 
     async def remove_container(self, container_id: str) -> None:
         known = self._containers.pop(container_id, None)

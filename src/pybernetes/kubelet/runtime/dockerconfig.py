@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from .types import Container, ContainerConfig, Image, Mount, Sandbox, SandboxConfig
+from .types import Container, ContainerConfig, Image, Mount, Resources, Sandbox, SandboxConfig
 
 Json = dict[str, Any]
 
@@ -206,6 +206,17 @@ def container_create(
             LOG_PATH: log_path(config, pod),
         },
         "HostConfig": host,
+    }
+
+
+def limits_update(limits: Resources) -> Json:
+    """The body of /containers/ID/update; 0 would leave what there is, -1 takes a limit away."""
+    return {
+        "CpuShares": limits.cpu_shares,
+        "CpuPeriod": limits.cpu_period,
+        "CpuQuota": limits.cpu_quota or -1,
+        "Memory": limits.memory_bytes,
+        "MemorySwap": limits.memory_bytes or -1,
     }
 
 

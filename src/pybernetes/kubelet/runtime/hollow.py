@@ -13,7 +13,17 @@ from pybernetes.wire.duplex import Duplex
 from pybernetes.wire.remotecommand import CommandStreams
 
 from .hollowscript import NO_CONTAINERS, Script, ScriptError, script
-from .types import Container, ContainerConfig, ExecResult, Image, LogOptions, RuntimeFailure, Sandbox, SandboxConfig
+from .types import (
+    Container,
+    ContainerConfig,
+    ExecResult,
+    Image,
+    LogOptions,
+    Resources,
+    RuntimeFailure,
+    Sandbox,
+    SandboxConfig,
+)
 
 USER = "65532"  # what images run as by themselves, as distroless' nonroot: nothing is known of them that forbids runAsNonRoot
 CONFIG_ERROR = "CreateContainerConfigError"
@@ -124,6 +134,9 @@ class HollowRuntime:
         if run is not None and run.ending is not None:
             run.ending.cancel()
             run.ending = None
+
+    async def update_container(self, container_id: str, resources: Resources) -> None:
+        self._get(container_id)
 
     async def remove_container(self, container_id: str) -> None:
         self._forget_ending(container_id)
