@@ -16,7 +16,9 @@ from pybernetes.wire.http import Request
 from ..types import Authenticator, Reader
 from .bearer import TokenAuthenticator, TokenError, bearer_token
 from .bootstraptoken import BootstrapToken
+from .credentials import Credentials
 from .options import AuthenticationOptions
+from .requestheader import RequestHeader
 from .serviceaccount import ServiceAccountTokens
 from .user import ANONYMOUS, User
 
@@ -38,6 +40,7 @@ class Authenticators:
     ) -> None:
         self._requests, self._tokens, self._anonymous = requests, tokens, anonymous
         self.service_accounts = service_accounts
+        self.credentials = Credentials.of(one for one in requests if isinstance(one, RequestHeader))
 
     async def authenticate(self, request: Request) -> User:
         """StatusError 401."""

@@ -15,10 +15,10 @@ COUNTED_USERS = frozenset({"admin", "client", "kube_proxy", "kubelet", "system:s
 
 
 class Authentication:
-    """StatusError 401 where nobody is known."""
+    """StatusError 401 where nobody is known. Credentials go no further."""
 
     def __init__(self, authenticators: Authenticators, registry: Registry) -> None:
-        self._authenticate = authenticators.authenticate
+        self._authenticate, self._credentials = authenticators.authenticate, authenticators.credentials
         self._users = registry.counter(
             "authenticated_user_requests", "Counter of authenticated requests broken out by username.", ("username",)
         )
@@ -33,6 +33,7 @@ class Authentication:
         self._users.inc(_counted(user))
         self._attempts.inc("success")
         exchange.user = exchange.event.user = user
+        exchange.request = self._credentials.without(exchange.request)
         return await next(exchange)
 
 

@@ -5,6 +5,7 @@ import pytest
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.authentication.chain import Authenticators
+from pybernetes.apiserver.authentication.requestheader import RequestHeader
 from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.filters.authentication import Authentication
 from pybernetes.component.metrics import Registry
@@ -44,3 +45,29 @@ def test_nobody_goes_on() -> None:
         run(Authentication(Authenticators([Known(None)], anonymous=True), registry), one, rest)
     assert (refused.value.code, rest.seen, one.event.user) == (401, [], None)
     assert 'authentication_attempts{result="failure"} 1' in registry.text()
+
+
+TOKEN = "base64url.bearer.authorization.k8s.io.abc"
+
+
+@pytest.mark.parametrize(
+    ("headers", "kept"),
+    [
+        ([("authorization", "Bearer x"), ("accept", "*/*")], [("accept", "*/*")]),
+        ([("x-remote-user", "admin"), ("x-remote-group", "g"), ("x-remote-extra-a", "b"), ("x-remote-uid", "1")], []),
+        ([("x-who", "admin"), ("x-who-more-a", "b"), ("x-whose", "c")], [("x-whose", "c")]),
+        ([("impersonate-user", "u")], [("impersonate-user", "u")]),  # the next link's
+        (
+            [("sec-websocket-protocol", f"{TOKEN}, v4.channel.k8s.io")],
+            [("sec-websocket-protocol", "v4.channel.k8s.io")],
+        ),
+        ([("sec-websocket-protocol", TOKEN)], []),
+        ([("sec-websocket-protocol", "a, b")], [("sec-websocket-protocol", "a, b")]),
+    ],
+)
+def test_credentials_go_no_further(headers: list[tuple[str, str]], kept: list[tuple[str, str]]) -> None:
+    """Bearer tokens wherever they stand, the usual headers of front proxies, and those that are used here."""
+    proxy = RequestHeader(lambda _: False, username_headers=("X-Who",), extra_prefixes=("X-Who-More-",))
+    one = exchange(Request("GET", b"/", b"", tuple(headers)))
+    run(Authentication(Authenticators([proxy, Known(User("u"))]), Registry()), one, Next())
+    assert list(one.request.headers) == kept
