@@ -120,10 +120,37 @@ def test_stream_urls() -> None:
     assert (forward.path, forward.query) == ("/portForward/ns/p", "port=80%2C81")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.1.1", "0.0.0.0", "224.0.0.1", "::1", "", "x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "127.8.9.10", "169.254.1.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1"),
+        *("fe80::1%eth0", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "", "x"),
+    ],
+)
 def test_addresses_that_are_not_proxied(address: str) -> None:
     with pytest.raises(StatusError, match="address not allowed"):
         location.checked_address(address)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "192.168.1.1", "8.8.8.8", "2001:db8::1", "fd00::1", "::ffff:10.0.0.1"])
+def test_addresses_that_are(address: str) -> None:
+    assert location.checked_address(address) == address
+
+
+def test_one_bad_address_is_enough() -> None:
+    location.checked_addresses(["10.0.0.1", "10.0.0.2"])
+    with pytest.raises(StatusError, match="address not allowed"):
+        location.checked_addresses(["10.0.0.1", "127.0.0.1"])
+    with pytest.raises(StatusError, match="no addresses for hostname"):
+        location.checked_addresses([])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("80", 80), ("-1", -1), ("+5", 5), ("--1", None), ("²", None), ("", None), ("web", None), ("1" * 40, None)],
+)
+def test_numbers(text: str, value: int | None) -> None:
+    assert location.number(text) == value
 
 
 def test_pod_port() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import ipaddress
 import random
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from urllib.parse import parse_qs
@@ -86,6 +89,8 @@ class Connect:
         options = {"kind": PROXY_OPTIONS[info.resource], "apiVersion": "v1", "path": rest}
         await self._admit(user, info.resource, "proxy", info.namespace, name, options)
         found = self._proxied(info, scheme, name, port)
+        if info.resource == "nodes" and not found.kubelet:  # a node says itself what its addresses are
+            location.checked_addresses(await _addresses(found.host))
         found = replace(found, path=rest, query=request.query.decode("latin-1"))
         if forward.upgrade_asked(request):
             return await self._forwarder.upgraded(found, request)
@@ -104,7 +109,7 @@ class Connect:
 
     def _service(self, info: RequestInfo, scheme: str, name: str, port: str) -> Location:
         """A random ready pod of the service."""
-        if port.lstrip("-").isdigit():
+        if location.number(port) is not None:
             port = location.service_port(self._get("services", info.namespace, name), port)
         endpoints = self._get("endpoints", info.namespace, name)
         candidates = location.service_addresses(endpoints, port)
@@ -121,6 +126,19 @@ class Connect:
             return False
         pod = self._reader.get("", "pods", namespace, target.get("name", ""))
         return any(ip.get("ip") == address for ip in ((pod or {}).get("status") or {}).get("podIPs") or ())
+
+
+async def _addresses(host: str) -> list[str]:
+    """What a host's name resolves to; StatusError 400 where that is nothing."""
+    try:
+        return [str(ipaddress.ip_address(host))]
+    except ValueError:
+        pass
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise errors.bad_request(f"lookup {host}: no such host") from None
+    return [str(address[0]) for *_, address in found]
 
 
 def _parameters(request: Request) -> Query:

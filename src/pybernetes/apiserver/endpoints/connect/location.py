@@ -6,6 +6,7 @@ Pure. Errors are StatusErrors in upstream's words.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -201,14 +202,26 @@ def stream(pod: Object, node: Object, preferred: Sequence[str], subresource: str
 
 
 def checked_address(address: str) -> str:
-    """An address that the API server lends its hand to reach; StatusError 400 for loopback, link-local and the like."""
+    """An address that the API server lends its hand to reach; StatusError 400 for loopback, link-local and the like.
+
+    What Go takes for IPv4 is judged as that: `::ffff:127.0.0.1` is loopback (upstream: apimachinery/pkg/util/proxy, IsProxyableIP).
+    """
     try:
-        ip = ipaddress.ip_address(address)
+        ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         raise errors.bad_request("address not allowed") from None
+    ip = getattr(ip, "ipv4_mapped", None) or ip
     if ip.is_unspecified or ip.is_loopback or ip.is_multicast or ip.is_link_local or str(ip) == "255.255.255.255":
         raise errors.bad_request("address not allowed")
     return address
+
+
+def checked_addresses(addresses: Sequence[str]) -> None:
+    """Of all that a name resolves to. StatusError 400 (upstream: IsProxyableHostname)."""
+    if not addresses:
+        raise errors.bad_request("no addresses for hostname")
+    for address in addresses:
+        checked_address(address)
 
 
 def pod(pod: Object, scheme: str, port: str) -> Location:
@@ -222,13 +235,21 @@ def pod(pod: Object, scheme: str, port: str) -> Location:
 
 
 def _port(text: str, scheme: str) -> int:
-    if text and not (text.isdigit() and int(text) < 1 << 16):
+    if not text:
+        return 443 if scheme == "https" else 80
+    port = number(text)
+    if port is None or not 0 <= port < 1 << 16:
         raise errors.bad_request(f'invalid port "{text}"')
-    return int(text) if text else (443 if scheme == "https" else 80)
+    return port
+
+
+def number(text: str) -> int | None:
+    """As Go's strconv.ParseInt reads it; None for what is no number."""
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else None
 
 
 def node(node: Object, preferred: Sequence[str], scheme: str, port: str) -> Location:
-    """The kubelet, or another port of its host."""
+    """The kubelet, or another port of its host: there `checked_addresses` must be asked about the host before."""
     host, own = kubelet(node, preferred)
     if port in ("", str(own)):
         return Location("https", host, own, kubelet=True)
@@ -237,12 +258,13 @@ def node(node: Object, preferred: Sequence[str], scheme: str, port: str) -> Loca
 
 def service_port(service: Object, port: str) -> str:
     """The port's name, which endpoints go by."""
-    if not port.lstrip("-").isdigit():
+    asked = number(port)
+    if asked is None:
         return port
     for declared in service["spec"].get("ports") or ():
-        if declared.get("port") == int(port):
+        if declared.get("port") == asked:
             return str(declared.get("name") or "")
-    raise errors.service_unavailable(f'no service port {int(port)} found for service "{service["metadata"]["name"]}"')
+    raise errors.service_unavailable(f'no service port {asked} found for service "{service["metadata"]["name"]}"')
 
 
 def service_addresses(endpoints: Object | None, port: str) -> list[tuple[str, int, Object | None]]:
