@@ -1,5 +1,6 @@
 """Through the API server to a kubelet and to pods: both are stand-ins in this process."""
 
+import ast
 import asyncio
 import base64
 import ssl
@@ -49,6 +50,9 @@ class Kubelet:
             return remotecommand.accept_command(request, wanted, self.command)
         if kind == "portForward":
             return remotecommand.accept_port_forward(request, [], self.connect)
+        if path.startswith("/page"):
+            page = f"<a href='/x'>{dict(request.headers)}".encode()
+            return Response(200, [("Content-Type", "text/html; charset=utf-8"), ("ETag", "e")], page)
         headers = [("X-Seen", path), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Location", "/stats/summary")]
         return Response(200, headers, f"{request.method} {path}?{query} {request.body.decode()}".encode())
 
@@ -299,9 +303,27 @@ def test_node_proxy(tmp_path: Path) -> None:
             moved = await client.request("GET", "/api/v1/nodes/n/proxy?a=b")
             assert (moved.status, moved.headers["location"]) == (301, "/api/v1/nodes/n/proxy/?a=b")
             assert (await client.request("HEAD", "/api/v1/nodes/n/proxy/x", timeout=5)).status == 200
-            refused = await sent(client, "GET", "/api/v1/nodes/http:n:1/proxy/")
-            unreachable = "error trying to reach service: dial tcp 127.0.0.1:1: connect: connection refused"
-            assert (refused.status, message(refused)) == (503, unreachable)
+            for name in ("http:n:1", "n:1", "https:n:22"):
+                refused = await sent(client, "GET", f"/api/v1/nodes/{name}/proxy/")
+                assert (refused.status, message(refused)) == (400, "address not allowed")
+
+    asyncio.run(main())
+
+
+def test_pages_are_led_back_through_the_proxy(tmp_path: Path) -> None:
+    """What the client says of itself goes no further; what it asked for is told."""
+
+    async def main() -> None:
+        async with cluster(tmp_path) as (client, _, _):
+            secrets = [("Authorization", "Bearer t"), ("X-Remote-User", "admin"), ("X-Remote-Extra-A", "b")]
+            answer = await client.request("GET", "/api/v1/nodes/n/proxy/page/", [*secrets, ("Host", "api.example.com")])
+            prefix = "/api/v1/nodes/n/proxy"
+            assert answer.status == 200
+            link, _, seen = answer.body.decode().partition(">")
+            assert link == f'<a href="{prefix}/x"'
+            headers = ast.literal_eval(seen)
+            assert set(headers) == {"host", "x-forwarded-uri"}
+            assert (headers["x-forwarded-uri"], headers["host"]) == (f"{prefix}/page/", "api.example.com")
 
     asyncio.run(main())
 

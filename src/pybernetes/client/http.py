@@ -463,7 +463,9 @@ class HTTPClient:
         return connection
 
     def _encode(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
-        lines = [f"{method} {self._prefix}{target} HTTP/1.1", f"Host: {self._authority}"]
+        lines, headers = [f"{method} {self._prefix}{target} HTTP/1.1"], tuple(headers)
+        if not any(name.lower() == "host" for name, _ in headers):  # proxies say what their client asked for
+            lines.append(f"Host: {self._authority}")
         lines.extend(f"{name}: {value}" for name, value in headers)
         if body or method in ("POST", "PUT", "PATCH"):
             lines.append(f"Content-Length: {len(body)}")

@@ -33,10 +33,13 @@ def test_dial_errors(error: Exception, text: str) -> None:
 
 
 def test_credentials_and_hops_end_here() -> None:
-    kept = (("accept", "a/b"), ("sec-websocket-key", "k"), ("x-stream-protocol-version", "v4"))
+    """Also hops that the header Connection names; the host stays as the client asked for it."""
+    kept = (("host", "h"), ("accept", "a/b"), ("sec-websocket-key", "k"), ("x-stream-protocol-version", "v4"))
     dropped = (
-        *(("authorization", "Bearer x"), ("host", "h"), ("connection", "upgrade"), ("upgrade", "SPDY/3.1")),
-        *(("impersonate-user", "u"), ("content-length", "3"), ("transfer-encoding", "chunked")),
+        *(("authorization", "Bearer x"), ("connection", "upgrade, X-Hop"), ("upgrade", "SPDY/3.1"), ("x-hop", "1")),
+        *(("impersonate-user", "u"), ("impersonate-extra-a", "b"), ("content-length", "3"), ("te", "gzip")),
+        *(("x-remote-user", "u"), ("x-remote-group", "g"), ("x-remote-uid", "1"), ("x-remote-extra-a", "b")),
+        *(("transfer-encoding", "chunked"), ("x-forwarded-uri", "/x")),
     )
     assert forward.forwarded_headers(Request("GET", b"/", b"", (*dropped, *kept))) == list(kept)
 

@@ -17,6 +17,7 @@ from pybernetes.wire.duplex import join
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse, Upgraded, UpgradeResponse
 from pybernetes.wire.remotecommand import PORT_FORWARD, TUNNELLED_PORT_FORWARD
 
+from . import rewriting
 from .location import Location, join_host_port
 
 HOP_BY_HOP = frozenset(
@@ -25,8 +26,9 @@ HOP_BY_HOP = frozenset(
         *("transfer-encoding", "upgrade", "content-length"),
     }
 )
-# The user's credentials end here: the API server shows its own, or none.
-PRIVATE = frozenset({"host", "authorization", "x-forwarded-uri", "x-forwarded-host", "x-forwarded-proto"})
+# Credentials end at authentication; what they end here for is that nobody need rely on it.
+PRIVATE = frozenset({"authorization", "x-remote-user", "x-remote-uid", "x-remote-group"})
+PRIVATE_PREFIXES = ("impersonate-", "x-remote-extra-")
 CORS = "access-control-"
 MAX_ERROR = 50_000  # bytes of a kubelet's refusal that go into the Status (upstream's maxReadLength)
 
@@ -39,11 +41,16 @@ def upgrade_asked(request: Request) -> bool:
 
 
 def forwarded_headers(request: Request) -> Headers:
-    """What the other side gets to see."""
+    """What the other side gets to see: the host is the one that the client asked, for who looks at it (upstream's proxies)."""
+    named = {name.strip().lower() for name in (request.header("connection") or "").split(",")}
     return [
         (name, value)
         for name, value in request.headers
-        if name not in HOP_BY_HOP and name not in PRIVATE and not name.startswith("impersonate-")
+        if name not in HOP_BY_HOP
+        and name not in named
+        and name not in PRIVATE
+        and not name.startswith(PRIVATE_PREFIXES)
+        and name != "x-forwarded-uri"
     ]
 
 
@@ -115,15 +122,17 @@ class Forwarder:
     async def proxied(self, location: Location, request: Request, prefix: str) -> Response | StreamingResponse:
         """The answer as it comes; redirects within the place lead back through `prefix`. StatusError 503 where it is not reached."""
         headers = forwarded_headers(request)
-        headers += [("X-Forwarded-Uri", prefix + location.path), ("X-Forwarded-Host", request.header("host") or "")]
-        headers.append(("X-Forwarded-Proto", "https"))
+        headers.append(("X-Forwarded-Uri", rewriting.joined(prefix, location.path)))
+        hosts = frozenset({join_host_port(location.host, location.port), _bare(location)})
+        place = rewriting.Place(hosts, prefix, request.header("host") or "")
         try:
             return await self._streamed(
                 location,
                 request.method,
                 headers,
                 request.body,
-                lambda stream: [(n, _moved(n, v, location, prefix)) for n, v in answered_headers(stream.header_list)],
+                lambda stream: [(n, _moved(n, v, place)) for n, v in answered_headers(stream.header_list)],
+                place=place,
             )
         except (ConnectionError, TimeoutError, ssl.SSLError) as error:
             text = f"error trying to reach service: {dial_error(error, location)}"
@@ -153,6 +162,7 @@ class Forwarder:
         body: bytes,
         head: Callable[[Stream], Headers],
         checked: str = "",
+        place: rewriting.Place | None = None,
     ) -> Response | StreamingResponse:
         client = self._client(location)
         target = f"{location.path or '/'}?{location.query}" if location.query else location.path or "/"
@@ -163,10 +173,17 @@ class Forwarder:
                 raise _refusal(stream.status, (await stream.read())[:MAX_ERROR].decode(errors="replace"), checked)
             if method == "HEAD" or stream.status in (204, 304):
                 return Response(stream.status, head(stream))
+            begun = b""
+            if place is not None and _is_page(stream):
+                begun, whole = await _beginning(stream)
+                if whole:
+                    return Response(stream.status, head(stream), await _page(place, begun, stream))
             opened = opening.pop_all()
 
         async def produce(writer: BodyWriter) -> None:
             async with opened:
+                if begun:
+                    await writer.write(begun)
                 async for piece in stream:
                     await writer.write(piece)
 
@@ -200,13 +217,45 @@ async def _bridge(stream: Upgraded, other: Duplex) -> None:
     await join(websocket.MessageDuplex(socket, stream), other)
 
 
-def _moved(name: str, value: str, location: Location, prefix: str) -> str:
-    """A redirect to a path of the same place, as the client must follow it."""
+def _bare(location: Location) -> str:
+    """The host without the port that goes without saying."""
+    usual = {"http": 80, "https": 443}[location.scheme]
+    host = f"[{location.host}]" if ":" in location.host else location.host
+    return host if location.port == usual else join_host_port(location.host, location.port)
+
+
+def _moved(name: str, value: str, place: rewriting.Place) -> str:
+    """A redirect to a path of the same place, as the client must follow it. StatusError 500 for what is no URL."""
     if name != "location":
         return value
-    if value.startswith("/") and not value.startswith("//"):
-        return prefix + value
-    return prefix + value[len(location.base) :] if value.startswith(f"{location.base}/") else value
+    try:
+        return place.url(value)
+    except ValueError as error:
+        raise errors.internal_error(f"error trying to parse Location header: {error}") from None
+
+
+def _is_page(stream: Stream) -> bool:
+    headers = dict(reversed(stream.header_list))  # the first of each name
+    return "location" not in headers and rewriting.rewrites(headers.get("content-type", ""))
+
+
+async def _beginning(stream: Stream) -> tuple[bytes, bool]:
+    """(what came, whether that is all): no more than fits, and a piece."""
+    data = bytearray()
+    async for piece in stream:
+        data += piece
+        if len(data) > rewriting.MAX_PAGE:
+            return bytes(data), False
+    return bytes(data), True
+
+
+async def _page(place: rewriting.Place, data: bytes, stream: Stream) -> bytes:
+    """Rewritten beside the event loop: a page may take a while. StatusError 500 where it is not packed as it says."""
+    encoding = next((value for name, value in stream.header_list if name == "content-encoding"), "")
+    try:
+        return await asyncio.to_thread(rewriting.rewritten, place, data, encoding)
+    except rewriting.Unreadable as error:
+        raise errors.unclassified(str(error)) from None
 
 
 def _refusal(code: int, text: str, name: str) -> errors.StatusError:
