@@ -29,8 +29,10 @@ def name(resource: Resource) -> str:
 
 def definitions(resource: Resource, schema: Mapping[str, Any], prefix: str, v3: bool) -> Definitions:
     """The kind and its list; `prefix` of references. They refer to ObjectMeta and ListMeta."""
-    shown: Mapping[str, Any] = schema if v3 else _plain(schema)
-    made = _referring(with_metadata(shown, root=True), prefix)
+    if not v3 and schema.get(PRESERVE):
+        made: dict[str, Any] = {"type": "object"}  # with a property kubectl would call all others unknown
+    else:
+        made = _referring(with_metadata(schema if v3 else _plain(schema), root=True), prefix)
     kind = {"group": resource.group, "version": resource.version}
     made["x-kubernetes-group-version-kind"] = [{**kind, "kind": resource.kind}]
     listed = {
@@ -79,12 +81,37 @@ def _property(key: str, schema: Mapping[str, Any], prefix: str) -> Any:
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
     """What OpenAPI 2, and kubectl's validation against it, can say (ToStructuralOpenAPIV2)."""
     made = {key: value for key, value in schema.items() if key not in (*_LOGIC, "nullable", "default")}
-    if schema.get("nullable") or schema.get(PRESERVE) or schema.get(INT_OR_STRING):
-        for key in ("type", "properties", "items", "additionalProperties"):
-            made.pop(key, None)
+    dropped = set()
+    if schema.get("nullable"):
+        dropped |= {"type", "items", "properties"}
+    if schema.get(PRESERVE):
+        dropped |= {"items", "properties"} | ({"type"} if schema.get("type") == "object" else set())
+    if schema.get("type") == "array" and (schema.get("items") is None or "items" in dropped):
+        dropped.add("type")
+    if schema.get(INT_OR_STRING):
+        dropped.add("type")
+    for key in dropped:
+        made.pop(key, None)
     for key in ("items", "additionalProperties"):
         if isinstance(made.get(key), Mapping):
             made[key] = _plain(made[key])
     if "properties" in made:
         made["properties"] = {key: _plain(below) for key, below in made["properties"].items()}
+    return _without_nullable(made, schema)
+
+
+def _without_nullable(made: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What may be null cannot be told from what is missing: it is not required."""
+    properties, extra = made.get("properties") or {}, schema.get("additionalProperties")
+    required = [name for name in made.get("required") or () if not _nullable(schema, name, properties)]
+    if isinstance(extra, Mapping) and extra.get("nullable"):
+        required = []
+    if "required" in made and not required:
+        made.pop("required")
+    elif "required" in made:
+        made["required"] = required
     return made
+
+
+def _nullable(schema: Mapping[str, Any], name: str, shown: Mapping[str, Any]) -> bool:
+    return name in shown and bool(schema["properties"][name].get("nullable"))
