@@ -18,6 +18,7 @@ from .endpoints.metrics import APIServerMetrics
 from .endpoints.routes import Answer
 from .filters.authentication import Authentication
 from .filters.authorization import Authorization
+from .filters.body import Body
 from .filters.compression import Compression
 from .filters.deadline import Deadline
 from .filters.exchange import AuditEvent, Exchange, Handler, Link, describe
@@ -48,6 +49,7 @@ def links(
         Impersonation(authorizers),
         MaxInFlight(limits, metrics),  # knows for whom: priority and fairness sorts by user
         Authorization(authorizers, metrics.registry),
+        Body(),  # only now: who may not ask has nothing read
         # Aggregation goes here: group-versions of an APIService with a service are led through to it, the rest to the routes.
     )
 

@@ -234,7 +234,7 @@ class APIServer:
         await objects.ensure(self.store, options.resources, times.format_time(options.clock.now()))
         await self._services.repair()
         await self._custom.start()
-        self._server = await serve(self.handle, options.host, options.port, options.ssl_context)
+        self._server = await serve(self.handle, options.host, options.port, options.ssl_context, asks_for_bodies=True)
         await self._services.start(self.port)
         self._events.start()
         self._compactor.start()

@@ -55,6 +55,7 @@ def test_the_order_is_upstream_s() -> None:
         "Impersonation",
         "MaxInFlight",
         "Authorization",
+        "Body",
     ]
     assert [name for name in names if name in UPSTREAM.values()] == list(dict.fromkeys(UPSTREAM.values()))
 

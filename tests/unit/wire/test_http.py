@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,18 @@ from pathlib import Path
 import pytest
 
 from pybernetes.client.http import HTTPClient
-from pybernetes.wire.http import BodyWriter, Handler, Limits, Request, Response, Server, StreamingResponse, serve
+from pybernetes.wire.http import (
+    BodyError,
+    BodyWriter,
+    Handler,
+    Limits,
+    Request,
+    Response,
+    Server,
+    StreamingResponse,
+    serve,
+)
+from pybernetes.wire.unwritten import Unwritten
 
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 HOST = b"Host: x\r\n"
@@ -243,7 +255,7 @@ def test_handler_failure_is_logged_once(kind: str, caplog: pytest.LogCaptureFixt
     assert status(answer) == 500
     assert b"secret" not in answer
     assert b"Evil" not in answer
-    assert len([r for r in caplog.records if r.name == "pybernetes.wire.http"]) == 1
+    assert len([r for r in caplog.records if r.name == "pybernetes.wire.connection"]) == 1
 
 
 def test_stream_chunks_then_keep_alive() -> None:
@@ -270,7 +282,7 @@ def test_stream_failure_truncates(caplog: pytest.LogCaptureFixture) -> None:
 
     answer = exchange(handler, GET)
     assert answer.endswith(b"3\r\none\r\n")
-    assert len([r for r in caplog.records if r.name == "pybernetes.wire.http"]) == 1
+    assert len([r for r in caplog.records if r.name == "pybernetes.wire.connection"]) == 1
 
 
 @pytest.mark.parametrize("abort", [False, True])
@@ -418,3 +430,195 @@ def test_a_client_of_the_same_process_needs_no_socket() -> None:
         await server.stop(0)
 
     asyncio.run(main())
+
+
+def test_a_handler_that_asks_for_bodies_refuses_without_reading() -> None:
+    """Of who may not send nothing is read but what came along, and the connection ends with the answer."""
+    held: list[int] = []
+
+    async def handler(request: Request) -> Response:
+        await asyncio.sleep(0.2)  # somebody asks who it is, while the peer goes on sending
+        assert request.incoming is not None
+        held.append(len(request.incoming))
+        return Response(401)
+
+    async def main() -> bytes:
+        server = await serve(handler, asks_for_bodies=True)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (3 << 20) + b"a" * (3 << 20))
+        answer = await reader.read(-1)
+        writer.close()
+        await server.stop(0.2)
+        return answer
+
+    answer = asyncio.run(main())
+    assert status(answer) == 401
+    assert b"Connection: close\r\n" in answer
+    assert held[0] <= 512 << 10
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_asked_for_is_read_to_its_end_or_limit(chunked: bool) -> None:
+    async def handler(request: Request) -> Response:
+        try:
+            return Response(200, body=b"%d" % len((await request.whole()).body))
+        except BodyError as error:
+            return Response(error.status, body=b"%d" % error.limit)
+
+    def raw(size: int) -> bytes:
+        if not chunked:
+            return b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + b"a" * size
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return head + b"%x\r\n%b\r\n0\r\n\r\n" % (size, b"a" * size)
+
+    async def main() -> tuple[bytes, bytes, bytes]:
+        server = await serve(handler, limits=Limits(body_bytes=1 << 20), asks_for_bodies=True)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(raw(10))
+        small = (await read_response(reader))[1]
+        writer.write(raw(1 << 20))
+        large = (await read_response(reader))[1]  # on the same connection
+        writer.write(raw((1 << 20) + 1))
+        refused = b"".join(await read_response(reader))
+        writer.close()
+        await server.stop(0.2)
+        return small, large, refused
+
+    small, large, refused = asyncio.run(main())
+    assert (small, large) == (b"10", b"%d" % (1 << 20))
+    assert status(refused) == 413
+    assert refused.endswith(b"%d" % (1 << 20))
+
+
+def test_the_client_is_told_to_go_on_only_when_its_body_is_wanted() -> None:
+    async def handler(request: Request) -> Response:
+        return Response(403) if request.raw_path == b"/no" else Response(body=(await request.whole()).body)
+
+    async def ask(path: bytes) -> bytes:
+        server = await serve(handler, asks_for_bodies=True)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"POST %b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n" % path)
+        first = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"ok")
+        writer.close()
+        await server.stop(0.2)
+        return first
+
+    assert status(asyncio.run(ask(b"/no"))) == 403
+    assert asyncio.run(ask(b"/yes")) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_a_body_that_stops_in_its_middle_fails_its_reader() -> None:
+    errors: list[int] = []
+
+    async def handler(request: Request) -> Response:
+        try:
+            await request.whole()
+        except BodyError as error:
+            errors.append(error.status)
+        return Response(400)
+
+    async def main() -> bytes:
+        server = await serve(handler, limits=Limits(read_seconds=0.1), asks_for_bodies=True)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
+        answer = await reader.read(-1)
+        writer.close()
+        await server.stop(0.2)
+        return answer
+
+    assert status(asyncio.run(main())) == 400
+    assert errors == [408]
+
+
+def test_pipelined_requests_are_not_read_ahead_without_bound() -> None:
+    """One connection sends 20 MB of requests while the first is answered: what is held is a pipeline's worth and a read."""
+    go_on = asyncio.Event()
+    size = 200_000
+
+    async def handler(request: Request) -> Response:
+        await go_on.wait()
+        return Response(200, body=b"%d" % len(request.body))
+
+    async def main() -> tuple[int, int]:
+        server = await serve(handler)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write((b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + b"a" * size) * 100)
+        await asyncio.sleep(0.3)
+        (connection,) = server.connections
+        held = connection._queued_bytes
+        go_on.set()
+        answers = [await read_response(reader) for _ in range(100)]
+        writer.close()
+        await server.stop(0.2)
+        return held, sum(body == b"%d" % size for _, body in answers)
+
+    held, answered = asyncio.run(main())
+    assert held < 1 << 20
+    assert answered == 100
+
+
+def test_who_reads_nothing_holds_a_piece_of_a_shared_answer() -> None:
+    """Streams and large bodies are handed over by pieces: counted are the bytes that each connection's transport keeps."""
+    body = b"x" * (8 << 20)
+
+    async def stream(writer: BodyWriter) -> None:
+        await writer.write(body)
+
+    async def handler(request: Request) -> Response | StreamingResponse:
+        return StreamingResponse(stream) if request.raw_path == b"/s" else Response(body=body)
+
+    async def main() -> tuple[list[int], int, int]:
+        server = await serve(handler)
+        sockets = []
+        for path in (b"/s", b"/b") * 5:
+            one = socket.create_connection(("127.0.0.1", server.port))
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+            sockets.append(one)
+        await asyncio.sleep(0.3)
+        held = [connection._transport.get_write_buffer_size() for connection in server.connections]
+        counted = server.unwritten.total
+        for one in sockets:
+            one.close()
+        await asyncio.sleep(0.1)
+        left = server.unwritten.total
+        await server.stop(0.2)
+        return held, counted, left
+
+    held, counted, left = asyncio.run(main())
+    assert len(held) == 10
+    assert max(held) <= 256 << 10
+    assert (
+        0 < counted <= 5 * len(body)
+    )  # the five whole answers are counted, streams hold no more than the transport does
+    assert left == 0
+
+
+class Cut:
+    """A reader that notes whether it was cut off."""
+
+    def __init__(self) -> None:
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_stalled_readers_make_room_for_others() -> None:
+    now = 0.0
+    unwritten = Unwritten(100, lambda: now)
+    first, second, third, fourth = Cut(), Cut(), Cut(), Cut()
+    assert unwritten.enter(first, 60)
+    now = 0.5
+    assert unwritten.enter(second, 30)
+    assert not unwritten.enter(third, 50)  # nobody has stalled yet
+    assert (first.aborted, second.aborted, unwritten.total) == (False, False, 90)
+    now = 1.2
+    assert unwritten.enter(third, 50)
+    assert (first.aborted, second.aborted, unwritten.total) == (True, False, 80)
+    unwritten.left(second, 5)
+    unwritten.leave(third)
+    assert unwritten.total == 5
+    unwritten.leave(second)
+    assert unwritten.enter(fourth, 1000)  # alone, anything

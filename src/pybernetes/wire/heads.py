@@ -1,0 +1,55 @@
+"""Status lines and headers of answers."""
+
+from __future__ import annotations
+
+import functools
+import re
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+from http import HTTPStatus
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_BAD_VALUE = re.compile(r"[\x00\r\n]")
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
+
+Pairs = Iterable[tuple[str, str]]
+
+
+def head(status: int, headers: Pairs, framing: Pairs) -> bytes:
+    """The status line and header block; ValueError for anything that could split it."""
+    try:
+        reason = HTTPStatus(status).phrase
+    except ValueError:
+        reason = ""
+    lines = [f"HTTP/1.1 {status:d} {reason}"]
+    dated = False
+    for name, value in headers:
+        if not _TOKEN.fullmatch(name) or _BAD_VALUE.search(value):
+            raise ValueError(f"invalid response header {name!r}")
+        lower = name.lower()
+        if lower in _FRAMING:
+            continue
+        dated = dated or lower == "date"
+        lines.append(f"{name}: {value}")
+    if not dated:
+        lines.append(_date_line(int(time.time())))
+    lines.extend(f"{name}: {value}" for name, value in framing)
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+@functools.lru_cache(1)
+def _date_line(second: int) -> str:
+    return f"Date: {formatdate(second, usegmt=True)}"
+
+
+def wants_close(headers: Pairs) -> bool:
+    """Whether a handler's own headers end the connection."""
+    return any(name.lower() == "connection" and value.strip().lower() == "close" for name, value in headers)
+
+
+def plain(status: int, *, body: bool = True) -> bytes:
+    """An error of the server's own, which ends the connection."""
+    text = f"{HTTPStatus(status).phrase}\n".encode()
+    framing = [("Content-Length", str(len(text))), ("Connection", "close")]
+    return head(status, [("Content-Type", "text/plain; charset=utf-8")], framing) + (text if body else b"")
