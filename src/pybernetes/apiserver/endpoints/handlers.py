@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from .. import schemawalker
 from ..apply.managed import is_reset, manager_of
 from ..authentication.user import User
 from ..generic import typemeta
-from ..generic.cache import Lagging, TooOld
+from ..generic.cache import Lagging, Stored, TooOld
 from ..generic.options import DeleteOptions, ListOptions, WriteOptions
 from ..generic.paging import revision_read
 from ..generic.selection import selector_predicate
@@ -38,6 +38,9 @@ from .watch import produce as events
 PATCH_TYPES = {media: kind for kind, media in mediatypes.PATCHES.items()}
 APPLY_TYPES = (mediatypes.APPLY_PATCH,)
 DELETE_OPTIONS = ("gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy")
+
+NOT_CACHED = ("Cache-Control", "no-cache, private")
+STREAMED_BYTES = 1 << 20  # of a list's items; what is larger is never joined as a whole
 
 Warnings = list[str]
 
@@ -155,6 +158,10 @@ def _include(query: dict[str, str]) -> str:
     return include
 
 
+def _size(items: Sequence[Stored]) -> int:
+    return sum([len(stored.tail) for stored in items])
+
+
 def _supported(value: Any, allowed: tuple[str, ...]) -> str:
     listed = ", ".join(f'"{a}"' for a in allowed)
     return f"Unsupported value: {_encode(value).decode()}: supported values: {listed}"
@@ -193,7 +200,7 @@ def _delete_body(request: Request) -> Object:
 def answer(code: int, value: Any, form: Accepted, warnings: list[str] | None = None) -> Response:
     """One object."""
     media, body = negotiate.encode(value, form)
-    headers = [("Content-Type", media), ("Cache-Control", "no-cache, private")]
+    headers = [("Content-Type", media), NOT_CACHED]
     headers += [("Warning", f'299 - "{_escaped(text)}"') for text in dict.fromkeys(warnings or ()) if tellable(text)]
     return Response(code, headers, body)
 
@@ -255,7 +262,7 @@ class ResourceHandler:
         stored = await self.store.read(info.namespace, info.name)
         return answer(200, self._shape(stored.data, form, query), form)
 
-    async def list(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
+    async def list(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response | StreamingResponse:
         form = negotiate.accepted(request, query)
         if form.kind == "PartialObjectMetadata":
             kind = f"*{self._go_group}.{self.resource.list_kind}"
@@ -277,9 +284,20 @@ class ResourceHandler:
             items = [tables.partial(s.peek(), form.version) for s in found.items]
             version = f"{tables.META}/{form.version}"
             body = {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": list_meta, "items": items}
+        elif form.media == negotiate.JSON and not form.pretty and _size(found.items) > STREAMED_BYTES:
+            return self._streamed(found.items, _encode(list_meta))
         else:
             body = tables.list_bytes(self.resource, found.items, _encode(list_meta))
         return answer(200, body, form)
+
+    def _streamed(self, items: Sequence[Stored], list_meta: bytes) -> StreamingResponse:
+        """A large list, which its reader gets as fast as it reads."""
+
+        async def produce(writer: BodyWriter) -> None:
+            for piece in tables.list_pieces(self.resource, items, list_meta):
+                await writer.write(piece)
+
+        return StreamingResponse(produce, 200, [("Content-Type", negotiate.JSON), NOT_CACHED])
 
     async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         form = negotiate.accepted(request, query)
@@ -450,7 +468,7 @@ class ResourceHandler:
         prefix = (
             self.store.key(info.namespace, "") if info.namespace and self.resource.namespaced else self.store.prefix
         )
-        headers = [("Content-Type", negotiate.JSON), ("Cache-Control", "no-cache, private")]
+        headers = [("Content-Type", negotiate.JSON), NOT_CACHED]
         frames = Frames(self.store, form, _include(query), predicate, prefix, self._now)
         if options.send_initial_events:
             await self.store.not_older(revision_read(options.resource_version))

@@ -21,6 +21,7 @@ from . import tables
 from .negotiate import Accepted
 
 BOOKMARK_SECONDS = 60.0
+PIECE = 16 << 10  # bytes of events that are joined, about
 DEFAULT_WATCH_SECONDS = 1800
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -37,7 +38,7 @@ async def produce(
         present = cache.resource(frames.store.prefix).range(frames.prefix)
         if frames.store.waits:
             await frames.store.ready(present)
-        await writer.write(b"".join([frames.added(stored) for stored in present if stored.revision <= revision]))
+        await _write(writer, (frames.added(stored) for stored in present if stored.revision <= revision))
         if options.send_initial_events:
             await writer.write(frames.bookmark(revision, {INITIAL_EVENTS_END: "true"}))
     else:
@@ -56,13 +57,26 @@ async def produce(
         seen = max(revision, cache.revision)
         if frames.store.waits:
             await frames.store.ready([one for change in batch for one in frames.needed(change)])
-        data = b"".join([frames.of(change) for change in batch])
-        if data:
-            await writer.write(data)
+        await _write(writer, map(frames.of, batch))
         if monotonic() >= bookmark_due:
             bookmark_due = monotonic() + BOOKMARK_SECONDS
             if options.allow_bookmarks:
                 await writer.write(frames.bookmark(seen))
+
+
+async def _write(writer: BodyWriter, frames: Iterable[bytes]) -> None:
+    """A few events at a time: what waits for a slow reader is no more than that."""
+    some, size = list[bytes](), 0
+    for frame in frames:
+        if frame:
+            some.append(frame)
+            size += len(frame)
+            if size >= PIECE:
+                data = b"".join(some) if len(some) > 1 else frame
+                some, size, frame = [], 0, b""  # only what is written is held while it is
+                await writer.write(data)
+    if some:
+        await writer.write(b"".join(some))
 
 
 class Frames:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import zlib
 from collections.abc import Awaitable
+from dataclasses import replace
 
-from pybernetes.wire.http import Request, Response
+from pybernetes.wire.http import BodyWriter, Request, Response, UpgradeResponse
 
 from ..endpoints.routes import Answer
 from .exchange import Exchange, Handler
 
 GZIP_BYTES = 128 << 10  # smaller answers are not worth it (upstream's defaultGzipThresholdBytes)
 GZIP_LEVEL = 1
+GZIP_WINDOW = zlib.MAX_WBITS | 16  # zlib writes gzip's head
+PIECE = 256 << 10  # bytes of a large list that one turn of the thread compresses
 
 
 class Compression:
@@ -24,13 +28,48 @@ class Compression:
     @staticmethod
     async def _compressed(exchange: Exchange, next: Handler) -> Answer:
         answered = await next(exchange)
-        if not isinstance(answered, Response) or len(answered.body) < GZIP_BYTES:
+        if isinstance(answered, UpgradeResponse) or (type(answered) is Response and len(answered.body) < GZIP_BYTES):
             return answered
         headers = tuple(answered.headers)
         if not _accepted(exchange.request) or any(name.lower() == "content-encoding" for name, _ in headers):
             return answered
-        body = await asyncio.to_thread(gzip.compress, answered.body, GZIP_LEVEL)
-        return Response(answered.status, (*headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")), body)
+        headers = (*headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
+        if isinstance(answered, Response):
+            return Response(answered.status, headers, await asyncio.to_thread(gzip.compress, answered.body, GZIP_LEVEL))
+        produce = answered.producer
+
+        async def compressed(writer: BodyWriter) -> None:
+            packer = _Packer(writer)
+            await produce(packer)
+            await packer.finish()
+
+        return replace(answered, producer=compressed, headers=headers)
+
+
+class _Packer:
+    """Compresses what passes, in pieces."""
+
+    def __init__(self, writer: BodyWriter) -> None:
+        self._writer = writer
+        self._zlib = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
+        self._waiting: list[bytes] = []
+        self._size = 0
+
+    async def write(self, data: bytes) -> None:
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size >= PIECE:
+            await self._pack()
+
+    async def _pack(self) -> None:
+        piece = b"".join(self._waiting)
+        self._waiting, self._size = [], 0
+        await self._writer.write(await asyncio.to_thread(self._zlib.compress, piece))
+
+    async def finish(self) -> None:
+        """What is left, and the end."""
+        await self._pack()
+        await self._writer.write(self._zlib.flush())
 
 
 def _accepted(request: Request) -> bool:

@@ -45,13 +45,16 @@ class Metrics:
         return not info.subresource and (info.group, info.version, info.resource) in self._served
 
     def _followed(self, exchange: Exchange, answered: StreamingResponse | UpgradeResponse) -> Answer:
-        """A long answer is counted while it lasts, and observed at its end."""
+        """A long answer is counted while it lasts, and observed at its end; a large list at its end, with its size."""
         gauge, labels = self._metrics.long_running, exchange.description.labels
-        gauge.inc(*labels)
+        lasting, written = exchange.description.long_running, 0
+        if lasting:
+            gauge.inc(*labels)
 
         def ended() -> None:
-            gauge.inc(*labels, by=-1)
-            self._observe(exchange, answered.status, 0)
+            if lasting:
+                gauge.inc(*labels, by=-1)
+            self._observe(exchange, answered.status, written)
 
         abandon = answered.abandoned
 
@@ -73,9 +76,24 @@ class Metrics:
         produce = answered.producer
 
         async def counted(writer: BodyWriter) -> None:
+            nonlocal written
+            counter = _Counter(writer)
             try:
-                await produce(writer)
+                await produce(writer if lasting else counter)
+                written = counter.size
             finally:
                 ended()
 
         return StreamingResponse(counted, answered.status, answered.headers, abandoned)
+
+
+class _Counter:
+    """Counts what passes."""
+
+    def __init__(self, writer: BodyWriter) -> None:
+        self._writer = writer
+        self.size = 0
+
+    async def write(self, data: bytes) -> None:
+        self.size += len(data)
+        await self._writer.write(data)

@@ -1,11 +1,12 @@
 """Large answers are compressed where that is wanted."""
 
+import asyncio
 import gzip
 
 import pytest
 
 from pybernetes.apiserver.filters.compression import Compression
-from pybernetes.wire.http import Response
+from pybernetes.wire.http import BodyWriter, Response, StreamingResponse
 
 from .links import OK, PODS, Next, exchange, request, run
 
@@ -34,3 +35,23 @@ def test_long_running_requests_pass() -> None:
     asked = exchange(request("GET", PODS, "watch=1"))
     assert run(Compression(), asked, rest) is OK
     assert rest.seen == [asked]
+
+
+def test_large_lists_are_compressed_as_they_are_written() -> None:
+    pieces = [b"x" * 100_000, b"y" * 300_000, b"z"]
+    written: list[bytes] = []
+
+    class Writer:
+        async def write(self, data: bytes) -> None:
+            written.append(data)
+
+    async def produce(writer: BodyWriter) -> None:
+        for piece in pieces:
+            await writer.write(piece)
+
+    asked = exchange(request("GET", PODS, accept_encoding="gzip"))
+    answered = run(Compression(), asked, Next(StreamingResponse(produce, 200, [JSON])))
+    assert isinstance(answered, StreamingResponse)
+    assert ("Content-Encoding", "gzip") in answered.headers
+    asyncio.run(answered.producer(Writer()))  # type: ignore[arg-type]
+    assert gzip.decompress(b"".join(written)) == b"".join(pieces)
