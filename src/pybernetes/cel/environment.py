@@ -67,6 +67,10 @@ class Environment:
         tree = self.check(source)
         if expected is not None and tree.type != expected:
             raise CompileError(f"must evaluate to {expected}")
+        return self.program(source, tree)
+
+    def program(self, source: str, tree: Node) -> Program:
+        """Of a tree that `check` gave. InstantiationError."""
         try:
             check_patterns(tree)
             return Program(source, tree, tuple(self._variables))

@@ -21,7 +21,8 @@ Path = tuple[str, ...]
 Sizes = Callable[[Path], Range | None]
 
 ONE = exactly(1)
-_COMPARED = ("equals", "not_equals", *(f"{order}_{kind}" for order in ("less", "less_equals", "greater", "greater_equals") for kind in ("string", "bytes")))  # fmt: skip
+_ORDERS = ("less", "less_equals", "greater", "greater_equals")
+_COMPARED = ("equals", "not_equals", *(f"{order}_{kind}" for order in _ORDERS for kind in ("string", "bytes")))
 
 
 @dataclass(frozen=True, slots=True)

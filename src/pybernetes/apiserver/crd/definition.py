@@ -52,7 +52,7 @@ def validate(crd: Object) -> Errors:
 def validate_update(new: Object, old: Object) -> Errors:
     """Names and scope stay, and so does every version in which objects are stored."""
     spec, was = new.get("spec") or {}, old.get("spec") or {}
-    errors = _spec(spec)
+    errors = _spec(spec, _schemas_by_version(was))
     names_, before = spec.get("names") or {}, was.get("names") or {}
     if conditions.is_true(old, "Established"):
         errors += immutable(SPEC / "scope", spec.get("scope"), was.get("scope"))
@@ -118,7 +118,12 @@ def _approval(crd: Object) -> Errors:
 # --- the spec ----------------------------------------------------------------------------------
 
 
-def _spec(spec: Mapping[str, Any]) -> Errors:
+def _schemas_by_version(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {version.get("name") or "": version.get("schema") for version in spec.get("versions") or ()}
+
+
+def _spec(spec: Mapping[str, Any], former: Mapping[str, Any] | None = None) -> Errors:
+    """`former` are the schemas of before an update, by version: the rules of one that has not changed may cost what they will."""
     errors = _group(spec.get("group") or "")
     scope = spec.get("scope") or ""
     if not scope:
@@ -135,12 +140,12 @@ def _spec(spec: Mapping[str, Any]) -> Errors:
         why = "must be false in order to use defaults in the schema"
         errors.append(field.invalid(SPEC / "preserveUnknownFields", True, why))
     for index, version in enumerate(versions):
-        errors += _version(SPEC / "versions" / index, version, hoisted)
+        errors += _version(SPEC / "versions" / index, version, hoisted, former or {})
     errors += _version_names(versions)
     errors += _all_names(spec.get("names") or {}, SPEC / "names")
     for part, (internal, check) in _PARTS.items():
         if versions and hoisted[part]:
-            errors += check(_with_any_status(versions), SPEC / internal)
+            errors += check(_with_any_status(versions), SPEC / internal, former or {})
     conversion = spec.get("conversion") or {}
     if conversion.get("strategy") != "None" and spec.get("preserveUnknownFields"):
         why = "must be None if spec.preserveUnknownFields is true"
@@ -182,7 +187,7 @@ def _hoisted(versions: Sequence[Mapping[str, Any]], part: str) -> bool:
     return bool(versions) and all(version.get(part) == versions[0].get(part) for version in versions)
 
 
-def _version(path: Path, version: Mapping[str, Any], hoisted: Mapping[str, bool]) -> Errors:
+def _version(path: Path, version: Mapping[str, Any], hoisted: Mapping[str, bool], former: Mapping[str, Any]) -> Errors:
     name = version.get("name") or ""
     errors: Errors = []
     if why := dns1035_label_errors(name):
@@ -193,7 +198,7 @@ def _version(path: Path, version: Mapping[str, Any], hoisted: Mapping[str, bool]
             errors.append(field.invalid(path / "deprecationWarning", warning, text))
     for part, (_, check) in _PARTS.items():
         if not hoisted[part]:
-            errors += check(version, path / part)
+            errors += check(version, path / part, former)
     return errors
 
 
@@ -257,7 +262,7 @@ def _label(path: Path, value: str, empty: bool = True) -> Errors:
 # --- parts of a version ------------------------------------------------------------------------
 
 
-def _schema(version: Mapping[str, Any], path: Path) -> Errors:
+def _schema(version: Mapping[str, Any], path: Path, former: Mapping[str, Any]) -> Errors:
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     if not schema:
         return []
@@ -272,7 +277,10 @@ def _schema(version: Mapping[str, Any], path: Path) -> Errors:
     errors += structure + keywords
     if unread:
         return errors or [field.invalid(at, "", unread)]
-    return errors if structure else errors + rules.rule_errors(schema, at)
+    if structure:
+        return errors
+    changed = version["schema"] != former.get(version.get("name") or "")
+    return errors + rules.rule_errors(schema, at, priced=changed)
 
 
 def _root(schema: Mapping[str, Any], path: Path) -> Errors:
@@ -292,7 +300,7 @@ def _is_set(value: Any) -> bool:
     return value not in (None, "", False)
 
 
-def _subresources(version: Mapping[str, Any], path: Path) -> Errors:
+def _subresources(version: Mapping[str, Any], path: Path, former: Mapping[str, Any]) -> Errors:
     scale = (version.get("subresources") or {}).get("scale")
     if scale is None:
         return []
@@ -321,7 +329,7 @@ def _simple_path(path: Path, value: str) -> Errors:
     return []
 
 
-def _columns(version: Mapping[str, Any], path: Path) -> Errors:
+def _columns(version: Mapping[str, Any], path: Path, former: Mapping[str, Any]) -> Errors:
     errors: Errors = []
     for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
         errors += _column(path / index, column)
@@ -341,7 +349,7 @@ def _column(path: Path, column: Mapping[str, Any]) -> Errors:
     return errors + (_simple_path(path / "JSONPath", found) if found else [field.required(path / "JSONPath")])
 
 
-def _selectable(version: Mapping[str, Any], path: Path) -> Errors:
+def _selectable(version: Mapping[str, Any], path: Path, former: Mapping[str, Any]) -> Errors:
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     errors: Errors = []
     seen: set[str] = set()
@@ -384,7 +392,7 @@ def _unselectable(steps: Sequence[str], schema: Mapping[str, Any]) -> Iterable[s
         yield "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
 
 
-_Part = Callable[[Mapping[str, Any], Path], Errors]
+_Part = Callable[[Mapping[str, Any], Path, Mapping[str, Any]], Errors]
 # Part of a version -> (where upstream's internal type has it, its check).
 _PARTS: dict[str, tuple[str, _Part]] = {
     "schema": ("validation", _schema),

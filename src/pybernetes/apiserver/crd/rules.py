@@ -1,4 +1,8 @@
-"""Rules of a definition's schema: whether they are some (upstream: pkg/apis/apiextensions/validation/validation.go)."""
+"""Rules of a definition's schema: whether they are some (upstream: pkg/apis/apiextensions/validation/validation.go, cel_validation.go).
+
+What a rule costs at most, by the bounds that the schema has, times how often its place may be in an object, must stay below a limit,
+and so must all rules of a version together.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,9 @@ from pybernetes.cel.environment import Environment
 from pybernetes.cel.errors import CompileError, InstantiationError
 from pybernetes.cel.schematypes import Declaration
 
+from . import rulecosts as costs
 from . import rulepaths
+from .rulecosts import Prices
 from .validations import KEY, OLD_SELF, REASONS, environments
 
 Errors = list[FieldError]
@@ -32,14 +38,18 @@ class _Place:
     schema: Schema
     path: Path
     declared: Declaration | None
+    prices: Prices
+    count: int | None = 1  # how often it may be in an object; None if nothing says
     unrelated: Path | None = None
 
 
-def rule_errors(schema: Schema, path: Path) -> Errors:
-    """What is wrong with the rules of a structural schema."""
+def rule_errors(schema: Schema, path: Path, priced: bool = True) -> Errors:
+    """What is wrong with the rules of a structural schema. Not `priced`: that a single rule costs too much is no fault of it."""
     if not _ruled(schema):
         return []
-    return _errors(_Place(schema, path, schematypes.declaration(schema, root=True)))
+    prices = Prices(priced)
+    errors = _errors(_Place(schema, path, schematypes.declaration(schema, root=True), prices))
+    return errors + prices.errors(path)
 
 
 def _ruled(schema: Any) -> bool:
@@ -54,7 +64,8 @@ def _errors(place: _Place) -> Errors:
     errors: Errors = []
     for word, name, below, declared in schematypes.below(schema, place.declared):
         at = path / word if word != schematypes.PROPERTIES else (path / word).key(name)
-        errors += _errors(_Place(below, at, declared, place.unrelated or _unrelated(schema, path)))
+        unrelated = place.unrelated or _unrelated(schema, path)
+        errors += _errors(_Place(below, at, declared, place.prices, costs.below(place.count, schema), unrelated))
     for index, branch in enumerate(schema.get("allOf") or ()):
         errors += _own_errors(place, branch, path / "allOf" / index, errors)
     return errors + _own_errors(place, schema, path, errors)
@@ -117,13 +128,17 @@ def _field_path(given: str, schema: Schema, path: Path) -> Errors:
 
 def _expressions(rule: Mapping[str, Any], place: _Place, scope: Environment, path: Path) -> Errors:
     """What is wrong with a rule's expressions; a message is looked at only if the rule is one."""
+    assert place.declared is not None
     try:
-        program = scope.compile(rule["rule"])
+        tree = scope.check(rule["rule"])
+        if tree.type != types.BOOL:
+            return [_refused(path / "rule", rule, "cel expression must evaluate to a bool")]
+        program = scope.program(rule["rule"], tree)
     except CompileError as error:
         return [_refused(path / "rule", rule, _words("", error))]
-    if program.type != types.BOOL:
-        return [_refused(path / "rule", rule, "cel expression must evaluate to a bool")]
-    errors = _message(rule, scope, path / "messageExpression") if rule.get("messageExpression") else []
+    errors = place.prices.add(path / "rule", "rule", costs.of_rule(tree, place.declared, place.count))
+    if rule.get("messageExpression"):
+        errors += _message(rule, place, scope, path / "messageExpression")
     if OLD_SELF not in program.variables:
         if rule.get("optionalOldSelf") is not None:
             text = "may not be set if oldSelf is not used in rule"
@@ -134,14 +149,16 @@ def _expressions(rule: Mapping[str, Any], place: _Place, scope: Environment, pat
     return errors
 
 
-def _message(rule: Mapping[str, Any], scope: Environment, path: Path) -> Errors:
+def _message(rule: Mapping[str, Any], place: _Place, scope: Environment, path: Path) -> Errors:
+    assert place.declared is not None
     try:
-        program = scope.compile(rule["messageExpression"])
+        tree = scope.check(rule["messageExpression"])
+        if tree.type != types.STRING:
+            return [_refused(path, rule, "messageExpression must evaluate to a string")]
+        scope.program(rule["messageExpression"], tree)
     except CompileError as error:
         return [_refused(path, rule, _words("messageExpression ", error))]
-    if program.type != types.STRING:
-        return [_refused(path, rule, "messageExpression must evaluate to a string")]
-    return []
+    return place.prices.add(path, "messageExpression", costs.of_message(tree, place.declared))
 
 
 def _words(what: str, error: CompileError) -> str:

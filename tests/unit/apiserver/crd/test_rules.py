@@ -7,7 +7,7 @@ import pytest
 from pybernetes.api.field import Path
 from pybernetes.apiserver.crd import rules
 
-TEXT = {"type": "string"}
+TEXT = {"type": "string", "maxLength": 10}
 
 
 def errors(schema: dict[str, Any]) -> list[str]:
@@ -75,7 +75,9 @@ def test_expressions(rule: dict[str, Any], words: str) -> None:
 def test_what_was_is_not_known_of_items_without_keys(list_type: dict[str, Any], refused: bool) -> None:
     schema = {
         "type": "object",
-        "properties": {"l": {"type": "array", "items": ruled({"rule": "self.x == oldSelf.x"}), **list_type}},
+        "properties": {
+            "l": {"type": "array", "maxItems": 10, "items": ruled({"rule": "self.x == oldSelf.x"}), **list_type}
+        },
     }
     told = errors(schema)
     text = "oldSelf cannot be used on the uncorrelatable portion of the schema within s.properties[l]"
@@ -87,4 +89,47 @@ def test_faults_of_form_hide_those_of_expressions() -> None:
     assert (
         len(errors({"type": "object", "properties": {"b": below}, "x-kubernetes-validations": [{"rule": "nothing"}]}))
         == 1
+    )
+
+
+UNBOUNDED = {"type": "array", "items": {"type": "string"}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "bounds", "words"),
+    [
+        ({"rule": "self.l.all(x, self.l.all(y, x == y))"}, {}, ["estimated rule cost exceeds budget by factor of more than 100x"]),
+        ({"rule": "self.l.all(x, self.l.all(y, x.size() == y.size()))"}, {"maxItems": 10}, []),
+        ({"rule": "self.l.all(x, x.startsWith('a'))"}, {}, []),
+        ({"rule": "self.l.exists(x, x == 'a')", "messageExpression": "self.l.join(self.l.join(','))"}, {},
+         ["estimated messageExpression cost exceeds budget by factor of more than 100x"]),
+        ({"rule": "self.l.all(x, self.l.all(y, x == y))"}, {"maxItems": 700},
+         ["estimated rule cost exceeds budget by factor of "]),
+    ],
+)  # fmt: skip
+def test_costs(rule: dict[str, Any], bounds: dict[str, Any], words: list[str]) -> None:
+    """The one rule is named, and the total that it is most of."""
+    schema = {"type": "object", "properties": {"l": {**UNBOUNDED, **bounds}}, "x-kubernetes-validations": [rule]}
+    told = errors(schema)
+    assert [any(word in each for each in told) for word in words] == [True] * len(words)
+    assert bool(told) is bool(words), told
+    assert [text for text in errors_unpriced(schema) if "estimated rule cost exceeds" in text] == []
+
+
+def errors_unpriced(schema: dict[str, Any]) -> list[str]:
+    return [str(error) for error in rules.rule_errors(schema, Path("s"), priced=False)]
+
+
+def test_all_rules_of_a_version_share_a_limit() -> None:
+    rule = {"rule": "self.l.all(x, x.size() < 10)"}
+    places = {
+        f"p{index}": {"type": "object", "properties": {"l": UNBOUNDED}, "x-kubernetes-validations": [rule]}
+        for index in range(30)
+    }
+    told = errors({"type": "object", "properties": places})
+    assert [text.partition(": ")[2][:60] for text in told[:-1]] == [
+        "Forbidden: contributed to estimated rule cost total exceedin"
+    ] * 4
+    assert told[-1].startswith(
+        "s: Forbidden: x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of"
     )
