@@ -7,25 +7,24 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
-from pybernetes.cel import schematypes
 
 from ..conversion import Conversions
 from ..generic.scaled import accessor_error
 from ..resource import Errors, Object, Resource, ScalePaths
-from . import columns, conversion, jsonpath, listtypes, objectmeta, structural
+from . import columns, conversion, jsonpath, listtypes, objectmeta, schemarules, structural
 from .conditions import is_true
 from .conversion import Call
 from .schema import CustomSchema
-from .validations import BLOCKING, Validations, unchecked
 from .values import MISSING
 
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
 MAX_REPLICAS = 2**31 - 1
+
+# (object, the one before, what else is wrong with it) -> what its rules find, and what they warn of.
+Ask = Callable[[Object, Any, Errors], tuple[Errors, list[str]]]
 
 
 def records(crd: Object, ask: Call) -> list[Resource]:
@@ -151,9 +150,11 @@ class _Checks:
     def __init__(self, schema: CustomSchema, scale: Mapping[str, str] | None) -> None:
         self._schema, self._scale = schema, scale
         self._told: list[str] = []
-        self._validations: Validations | None = None
-        if b'"x-kubernetes-validations"' in msgspec.json.encode(schema.source):  # else CEL is not loaded
-            self._validations = Validations(schema.source, schematypes.declaration(schema.source, root=True), root=True)
+        self._ask: Ask | None = None
+        if schemarules.ruled(schema.source):
+            from .validations import of_resource  # CEL is loaded with the first rule
+
+            self._ask = of_resource(schema.source)
 
     def create(self, obj: Object) -> Errors:
         return self._all(obj, MISSING)
@@ -173,19 +174,15 @@ class _Checks:
             if below is not None and (below.embeds or below.lists) and (old is MISSING or old.get(name) != value):
                 errors += objectmeta.validate_embedded(value, below, Path(name))
                 errors += listtypes.duplicates(value, below, Path(name))
-        return errors if self._validations is None else errors + self._asked(self._validations, obj, old, errors)
+        if self._ask is not None:
+            broken, self._told = self._ask(obj, old, errors)
+            errors += broken
+        return errors
 
     def warnings(self, new: Object, old: Object | None) -> Sequence[str]:
         """Of the object that was checked last, which is the one that the store asks about."""
         told, self._told = self._told, []
         return told
-
-    def _asked(self, rules: Validations, obj: Object, old: Any, errors: Errors) -> Errors:
-        if any(error.reason in BLOCKING for error in errors):
-            return [unchecked()]
-        outcome = rules.check(obj, Path(""), old)
-        self._told = outcome.warnings
-        return outcome.errors
 
 
 def _replicas(obj: Object, path: str) -> list[FieldError]:

@@ -45,18 +45,9 @@ class _Place:
 
 def rule_errors(schema: Schema, path: Path, priced: bool = True) -> Errors:
     """What is wrong with the rules of a structural schema. Not `priced`: that a single rule costs too much is no fault of it."""
-    if not _ruled(schema):
-        return []
     prices = Prices(priced)
     errors = _errors(_Place(schema, path, schematypes.declaration(schema, root=True), prices))
     return errors + prices.errors(path)
-
-
-def _ruled(schema: Any) -> bool:
-    """Whether there are rules anywhere in it."""
-    if isinstance(schema, Mapping):
-        return KEY in schema or any(map(_ruled, schema.values()))
-    return isinstance(schema, list) and any(map(_ruled, schema))
 
 
 def _errors(place: _Place) -> Errors:

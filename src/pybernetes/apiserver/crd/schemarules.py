@@ -30,6 +30,13 @@ EMBEDDED, PRESERVE = "x-kubernetes-embedded-resource", "x-kubernetes-preserve-un
 INT_OR_STRING, VALIDATIONS = "x-kubernetes-int-or-string", "x-kubernetes-validations"
 
 
+def ruled(schema: Any) -> bool:
+    """Whether there are rules in CEL anywhere in a schema."""
+    if isinstance(schema, Mapping):
+        return VALIDATIONS in schema or any(map(ruled, schema.values()))
+    return isinstance(schema, list) and any(map(ruled, schema))
+
+
 # --- keywords ----------------------------------------------------------------------------------
 
 

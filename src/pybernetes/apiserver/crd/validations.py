@@ -8,7 +8,7 @@ not blamed (ratcheting), unless they speak of `oldSelf`. All rules of an object 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pybernetes.api import field
@@ -24,6 +24,7 @@ from . import rulepaths
 from .values import MISSING, NOWHERE
 
 Errors = list[FieldError]
+Ask = Callable[[Any, Any, Sequence[FieldError]], tuple[Errors, list[str]]]
 Schema = Mapping[str, Any]
 
 KEY = "x-kubernetes-validations"
@@ -45,11 +46,6 @@ def environments(declared: Declaration) -> tuple[Environment, Environment]:
     return tuple(  # type: ignore[return-value]  # two
         environment({OLD_SELF: old, SELF: declared.type}) for old in (declared.type, types.optional_of(declared.type))
     )
-
-
-def unchecked() -> FieldError:
-    """Says that rules were not asked."""
-    return FieldError("FieldValueInvalid", NOWHERE, f'Invalid value: "null": {UNCHECKED}')
 
 
 def trimmed(rule: Mapping[str, Any]) -> str:
@@ -78,6 +74,19 @@ class Budget:
 
 
 # --- rules -------------------------------------------------------------------------------------
+
+
+def of_resource(schema: Schema) -> Ask:
+    """Asks the rules of a custom resource's schema, unless something else is wrong that they may rely on."""
+    rules = Validations(schema, schematypes.declaration(schema, root=True), root=True)
+
+    def ask(obj: Any, old: Any, errors: Sequence[FieldError]) -> tuple[Errors, list[str]]:
+        if any(error.reason in BLOCKING for error in errors):
+            return [FieldError("FieldValueInvalid", NOWHERE, f'Invalid value: "null": {UNCHECKED}')], []
+        outcome = rules.check(obj, Path(""), old)
+        return outcome.errors, outcome.warnings
+
+    return ask
 
 
 class Rule:
