@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from .labels import Operator, SelectorError
+from .selectorindex import FEW, SelectorIndex
 
 _TERM: Final = re.compile(r"(.*?)(!=|==|=)(.*)", re.DOTALL)
 
@@ -55,14 +56,33 @@ class FieldRequirement:
         return f"{self.field}{self.operator}{escape_field_value(self.value)}"
 
 
+def _indexed(requirements: Iterable[FieldRequirement]) -> SelectorIndex:
+    index = SelectorIndex()
+    for one in requirements:
+        if one.operator is Operator.EQUALS:
+            index.require_one_of(one.field, (one.value,))
+        else:
+            index.refuse_all_of(one.field, (one.value,))
+    return index.done()
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSelector:
     """All field conditions must hold (``fields.Selector``)."""
 
     requirements: tuple[FieldRequirement, ...] = ()
+    _index: SelectorIndex | None = field(init=False, repr=False, compare=False)
+    _fields: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        many = len(self.requirements) > FEW
+        object.__setattr__(self, "_index", _indexed(self.requirements) if many else None)
+        object.__setattr__(self, "_fields", frozenset(one.field for one in self.requirements) if many else frozenset())
 
     def matches(self, fields: Mapping[str, str]) -> bool:
         """Report whether the fields are selected."""
+        if self._index is not None:  # a field that is not there is empty
+            return self._index.matches({name: fields.get(name, "") for name in self._fields}, lambda _: None)
         return all(item.matches(fields) for item in self.requirements)
 
     def empty(self) -> bool:

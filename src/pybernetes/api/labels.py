@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from .names import label_key_errors, label_value_errors
+from .selectorindex import FEW, SelectorIndex
 from .types import meta_v1 as meta
 
 
@@ -48,6 +49,10 @@ _INT: Final = re.compile(r"[+-]?[0-9]{1,200}")
 def _quote(text: str) -> str:
     quoted: str = json.dumps(text, ensure_ascii=False)
     return quoted
+
+
+def _listed(values: Iterable[str]) -> str:
+    return f"[{','.join(_quote(value) for value in values)}]"
 
 
 def _int64(text: str) -> int | None:
@@ -126,7 +131,6 @@ class Requirement:
 def new_requirement(key: str, operator: str, values: Sequence[str] = ()) -> Requirement:
     """Check and build a requirement (``labels.NewRequirement``)."""
     errors = _key_problem(key, "key")
-    listed = f"[{','.join(_quote(value) for value in values)}]"
     try:
         known = Operator(operator)
     except ValueError:
@@ -136,16 +140,22 @@ def new_requirement(key: str, operator: str, values: Sequence[str] = ()) -> Requ
     match known:
         case Operator.IN | Operator.NOT_IN:
             if not values:
-                errors.append(_invalid("values", listed, "for 'in', 'notin' operators, values set can't be empty"))
+                errors.append(_invalid("values", "[]", "for 'in', 'notin' operators, values set can't be empty"))
         case Operator.EQUALS | Operator.DOUBLE_EQUALS | Operator.NOT_EQUALS:
             if len(values) != 1:
-                errors.append(_invalid("values", listed, "exact-match compatibility requires one single value"))
+                errors.append(
+                    _invalid("values", _listed(values), "exact-match compatibility requires one single value")
+                )
         case Operator.EXISTS | Operator.DOES_NOT_EXIST:
             if values:
-                errors.append(_invalid("values", listed, "values set must be empty for exists and does not exist"))
+                errors.append(
+                    _invalid("values", _listed(values), "values set must be empty for exists and does not exist")
+                )
         case Operator.GREATER_THAN | Operator.LESS_THAN:
             if len(values) != 1:
-                errors.append(_invalid("values", listed, "for 'Gt', 'Lt' operators, exactly one value is required"))
+                errors.append(
+                    _invalid("values", _listed(values), "for 'Gt', 'Lt' operators, exactly one value is required")
+                )
             for index, value in enumerate(values):
                 if _int64(value) is None:
                     detail = "for 'Gt', 'Lt' operators, the value must be an integer"
@@ -159,15 +169,45 @@ def new_requirement(key: str, operator: str, values: Sequence[str] = ()) -> Requ
     return Requirement(key, known, tuple(sorted(values)))  # a set, as upstream: equal ones compare equal
 
 
+def _indexed(requirements: Iterable[Requirement]) -> SelectorIndex | None:
+    """None where one is of the sort that no object meets."""
+    index = SelectorIndex()
+    for one in requirements:
+        match one.operator:
+            case Operator.IN | Operator.EQUALS | Operator.DOUBLE_EQUALS:
+                index.require_one_of(one.key, one.values)
+            case Operator.NOT_IN | Operator.NOT_EQUALS:
+                index.refuse_all_of(one.key, one.values)
+            case Operator.EXISTS:
+                index.require(one.key)
+            case Operator.DOES_NOT_EXIST:
+                index.refuse(one.key)
+            case Operator.GREATER_THAN | Operator.LESS_THAN:
+                number = _int64(one.values[0]) if len(one.values) == 1 else None
+                if number is None:
+                    return None
+                if one.operator is Operator.GREATER_THAN:
+                    index.require_above(one.key, number)
+                else:
+                    index.require_below(one.key, number)
+    return index.done()
+
+
 @dataclass(frozen=True, slots=True)
 class Selector:
     """All requirements must hold (``labels.Selector``); ``nothing`` matches no object at all."""
 
     requirements: tuple[Requirement, ...] = ()
     nothing: bool = False
+    _index: SelectorIndex | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", _indexed(self.requirements) if len(self.requirements) > FEW else None)
 
     def matches(self, labels: Mapping[str, str] | None) -> bool:
         """Report whether a set of labels is selected."""
+        if self._index is not None and not self.nothing:
+            return self._index.matches(labels or {}, _int64)
         return not self.nothing and all(item.matches(labels or {}) for item in self.requirements)
 
     def empty(self) -> bool:

@@ -48,8 +48,12 @@ def _regex_error(message: str, pattern: str, *examples: str) -> str:
     return f"{message} (e.g. {shown}regex used for validation is '{pattern}')"
 
 
+_QUALIFIED_SHAPE: Final = _regex_error(_QUALIFIED_MSG, _QUALIFIED_FMT, "MyName", "my.name", "123-abc")
+_VALUE_SHAPE: Final = _regex_error(_VALUE_MSG, _VALUE_FMT, "MyValue", "my_value", "12345")
+
+
 def _too_long(value: str, limit: int) -> bool:
-    return len(value.encode("utf-8", "surrogatepass")) > limit
+    return len(value) > limit or (4 * len(value) > limit and len(value.encode("utf-8", "surrogatepass")) > limit)
 
 
 def dns1123_label_errors(value: str) -> list[str]:
@@ -77,7 +81,7 @@ def _subdomain_errors(value: str, unit: str) -> list[str]:
 
 def label_key_errors(key: str) -> list[str]:
     """Explain why a key is not a qualified name (``content.IsLabelKey``)."""
-    shape = _regex_error(_QUALIFIED_MSG, _QUALIFIED_FMT, "MyName", "my.name", "123-abc")
+    shape = _QUALIFIED_SHAPE
     parts = key.split("/")
     if len(parts) > 2:
         return [f"a valid label key {shape} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
@@ -101,5 +105,5 @@ def label_value_errors(value: str) -> list[str]:
     """Explain why a value cannot be a label value (``content.IsLabelValue``)."""
     errors = [_max_len_error(LABEL_VALUE_MAX)] if _too_long(value, LABEL_VALUE_MAX) else []
     if not _VALUE_RE.fullmatch(value):
-        errors.append(_regex_error(_VALUE_MSG, _VALUE_FMT, "MyValue", "my_value", "12345"))
+        errors.append(_VALUE_SHAPE)
     return errors

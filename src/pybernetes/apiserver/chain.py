@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Container, Sequence
 
+from pybernetes.aio import apart
 from pybernetes.aio.clock import Clock
 from pybernetes.wire.http import Request
 
@@ -21,7 +22,7 @@ from .filters.authorization import Authorization
 from .filters.body import Body
 from .filters.compression import Compression
 from .filters.deadline import Deadline
-from .filters.exchange import AuditEvent, Exchange, Handler, Link, describe
+from .filters.exchange import AuditEvent, Description, Exchange, Handler, Link, describe, is_long
 from .filters.impersonation import Impersonation
 from .filters.maxinflight import Limits, MaxInFlight
 from .filters.metrics import Metrics
@@ -65,7 +66,15 @@ class Chain:
 
     def handle(self, request: Request) -> Awaitable[Answer]:
         """Every answer, also to what fails."""
-        description = describe(request)
+        if is_long(request):
+            return self._handle_long(request)
+        return self._handle(request, describe(request))
+
+    async def _handle_long(self, request: Request) -> Answer:
+        """To read what is in it takes time."""
+        return await self._handle(request, await apart.run(apart.LARGE, describe, request))
+
+    def _handle(self, request: Request, description: Description) -> Awaitable[Answer]:
         event = AuditEvent(request.header("audit-id") or audit_id(), self._now())
         return self._first(
             Exchange(request, description, description.info, description.query, event, self._monotonic())

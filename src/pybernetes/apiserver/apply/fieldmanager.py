@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from pybernetes.aio import apart
 from pybernetes.api import times
 from pybernetes.api.jsoncopy import json_copy
 from pybernetes.api.wellknown import LAST_APPLIED_CONFIG_ANNOTATION
@@ -105,7 +106,7 @@ async def _in_version(context: Context, obj: Object, api_version: str) -> tuple[
     if api_version == version:
         return obj, node
     whole = {**json_copy(obj), "apiVersion": version}
-    return (await conversions.convert([whole], api_version))[0], node
+    return (await apart.on_loop(lambda: conversions.convert([whole], api_version)))[0], node
 
 
 async def _comparison(context: Context, live: Object, new: Object, api_version: str) -> typed.Comparison:

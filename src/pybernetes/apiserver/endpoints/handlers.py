@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from pybernetes.aio import apart
 from pybernetes.api import errors, gosyntax, mediatypes
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import FieldError, Path, invalid, quote
@@ -28,9 +28,9 @@ from ..generic.store import GenericStore
 from ..generic.typemeta import Kind
 from ..kinds import meta
 from ..resource import Object
-from ..schema import compiled_type, read_json
+from ..schema import CompiledSchema, compiled_type, read_json
 from ..types import RequestInfo
-from . import negotiate, scale, tables
+from . import negotiate, scale, tables, warningheader
 from .negotiate import Accepted
 from .watch import Frames
 from .watch import produce as events
@@ -200,19 +200,13 @@ def _delete_body(request: Request) -> Object:
 def answer(code: int, value: Any, form: Accepted, warnings: list[str] | None = None) -> Response:
     """One object."""
     media, body = negotiate.encode(value, form)
-    headers = [("Content-Type", media), NOT_CACHED]
-    headers += [("Warning", f'299 - "{_escaped(text)}"') for text in dict.fromkeys(warnings or ()) if tellable(text)]
-    return Response(code, headers, body)
+    return Response(code, [("Content-Type", media), NOT_CACHED, *warningheader.headers(warnings or ())], body)
 
 
-def tellable(text: str) -> bool:
-    """Whether a warning can stand in a header (upstream: apimachinery/pkg/util/net NewWarningHeader)."""
-    return not any(unicodedata.category(character) == "Cc" for character in text)
-
-
-def _escaped(text: str) -> str:
-    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-    return quoted.encode().decode("latin-1")  # headers are written as Latin-1; clients read UTF-8
+async def answered(code: int, value: Any, form: Accepted, warnings: list[str] | None = None, size: int = 0) -> Response:
+    """As `answer`, of what may be large: `size` is about the number of its bytes."""
+    size = max(size, len(value)) if isinstance(value, bytes) else size
+    return await apart.run(size if form.media != negotiate.JSON else 0, answer, code, value, form, warnings)
 
 
 class ResourceHandler:
@@ -260,7 +254,9 @@ class ResourceHandler:
         if info.subresource == "scale":
             return answer(200, await scale.get(self.store, info), form)
         stored = await self.store.read(info.namespace, info.name)
-        return answer(200, self._shape(stored.data, form, query), form)
+        data = stored.data
+        shaped = await apart.run(len(data) if form.kind else 0, self._shape, data, form, query)
+        return await answered(200, shaped, form, size=len(data))
 
     async def list(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response | StreamingResponse:
         form = negotiate.accepted(request, query)
@@ -275,20 +271,23 @@ class ResourceHandler:
             list_meta["continue"] = found.continue_
             if found.remaining is not None:
                 list_meta["remainingItemCount"] = found.remaining
+        if form.media == negotiate.JSON and not (form.kind or form.pretty) and _size(found.items) > STREAMED_BYTES:
+            return self._streamed(found.items, _encode(list_meta))
+        size = sum(len(s.tail) for s in found.items) if form.kind or form.media != negotiate.JSON else 0
+        body = await apart.run(size, self._listed, found.items, list_meta, form, query)
+        return await answered(200, body, form, size=size)
+
+    def _listed(self, found: Sequence[Stored], list_meta: dict[str, Any], form: Accepted, query: dict[str, str]) -> Any:
+        """The list, its objects' metadata, or a table, as asked."""
         if form.kind == "Table":
             include = _include(query)
-            body: Any = tables.table(
-                self.resource, (s.peek() for s in found.items), list_meta, include, form.version, self._now()
-            )
-        elif form.kind:
-            items = [tables.partial(s.peek(), form.version) for s in found.items]
+            objects = (s.peek() for s in found)
+            return tables.table(self.resource, objects, list_meta, include, form.version, self._now())
+        if form.kind:
+            items = [tables.partial(s.peek(), form.version) for s in found]
             version = f"{tables.META}/{form.version}"
-            body = {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": list_meta, "items": items}
-        elif form.media == negotiate.JSON and not form.pretty and _size(found.items) > STREAMED_BYTES:
-            return self._streamed(found.items, _encode(list_meta))
-        else:
-            body = tables.list_bytes(self.resource, found.items, _encode(list_meta))
-        return answer(200, body, form)
+            return {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": list_meta, "items": items}
+        return tables.list_bytes(self.resource, found, _encode(list_meta))
 
     def _streamed(self, items: Sequence[Stored], list_meta: bytes) -> StreamingResponse:
         """A large list, which its reader gets as fast as it reads."""
@@ -302,29 +301,45 @@ class ResourceHandler:
     async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         form = negotiate.accepted(request, query)
         options = write_options(query, user, request)
-        obj, warnings = self._decoded(request, options)
+        obj, warnings = await self._decoded(request, options)
         made = await self.store.create(obj, info.namespace, options)
-        return answer(201, self._made(made, form, query, options), form, warnings + options.warnings)
+        return await self._answered(201, made, form, query, options, warnings)
 
     async def update(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         form = negotiate.accepted(request, query)
         options = write_options(query, user, request)
         if info.subresource == "scale":
             return answer(200, await scale.update(self.store, info, request, options), form)
-        obj, warnings = self._decoded(request, options)
+        obj, warnings = await self._decoded(request, options)
         if b'"managedFields"' in request.body:  # decoding does not tell an empty list from none
-            body = negotiate.document(request, self.resource.kind)
+            body = await apart.run(len(request.body), negotiate.document, request, self.resource.kind)
             options.learned.reset_managed = is_reset((body.get("metadata") or {}).get("managedFields"))
         made, created = await self.store.update(info.namespace, info.name, obj, options, info.subresource)
-        return answer(
-            201 if created else 200, self._made(made, form, query, options), form, warnings + options.warnings
-        )
+        return await self._answered(201 if created else 200, made, form, query, options, warnings)
 
-    def _decoded(self, request: Request, options: WriteOptions) -> tuple[Object, Warnings]:
+    async def _answered(
+        self,
+        code: int,
+        made: Object,
+        form: Accepted,
+        query: dict[str, str],
+        options: WriteOptions,
+        warnings: Sequence[str] = (),
+    ) -> Response:
+        """What a write gave, as asked."""
+        body = await apart.run(options.size if form.kind else 0, self._made, made, form, query, options)
+        return await answered(code, body, form, [*warnings, *options.warnings], options.size)
+
+    async def _decoded(self, request: Request, options: WriteOptions) -> tuple[Object, Warnings]:
+        options.learned.size = len(request.body)
+        schema = self.store.schema  # compiled here, once, not by two threads
+        return await apart.run(options.size, self._read, request, options, schema)
+
+    def _read(self, request: Request, options: WriteOptions, schema: CompiledSchema) -> tuple[Object, Warnings]:
         """The body, and what is to be warned of. StatusError 400 for another kind's, or what fits none."""
         body = negotiate.json_body(request, self.resource.kind)
         try:
-            obj, warnings = self.store.schema.decode(body, options.validation)
+            obj, warnings = schema.decode(body, options.validation)
         except StatusError:
             if not self.resource.custom:
                 self._require_kind(read_json(body, self.resource.kind), request.body)  # may say it better
@@ -351,22 +366,24 @@ class ResourceHandler:
             listed = ", ".join((*known, *APPLY_TYPES))
             text = f"the body of the request was in an unknown format - accepted media types include: {listed}"
             raise errors.unsupported_media_type(text)
-        body = _patch_document(request.body, kind)
+        options.learned.size = len(request.body)
+        body = await apart.run(options.size, _patch_document, request.body, kind)
         if info.subresource == "scale":
             return answer(200, await scale.patch(self.store, info, kind, body, options), form)
         made = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)
-        return answer(200, self._made(made, form, query, options), form, options.warnings)
+        return await self._answered(200, made, form, query, options)
 
     async def _apply(
         self, request: Request, info: RequestInfo, query: dict[str, str], form: Accepted, options: WriteOptions
     ) -> Response:
-        config = self._applied(request, info)
+        options.learned.size = len(request.body)
+        config = await apart.run(options.size, self._applied, request, info)
         force = _flag(query, "force")
         if info.subresource == "scale":
             body = negotiate.encode(await scale.patch(self.store, info, "merge", config, options), form)
             return Response(200, [("Content-Type", body[0])], body[1])
         made, created = await self.store.apply(info.namespace, info.name, config, options, info.subresource, force)
-        return answer(201 if created else 200, self._made(made, form, query, options), form, options.warnings)
+        return await self._answered(201 if created else 200, made, form, query, options)
 
     def _applied(self, request: Request, info: RequestInfo) -> Object:
         """The applied configuration; StatusError 400 for what is none, or of another object."""
@@ -403,7 +420,7 @@ class ResourceHandler:
 
     async def delete(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         form = negotiate.accepted(request, query)
-        options = self._delete_options(request, query, user)
+        options = await apart.run(len(request.body), self._delete_options, request, query, user)
         last, gone = await self.store.delete(info.namespace, info.name, options)
         if not gone or self.resource.returns_deleted:
             return answer(200, self._shape(last, form, query), form, options.warnings)
@@ -421,7 +438,7 @@ class ResourceHandler:
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
     ) -> Response:
         form = negotiate.accepted(request, query)
-        options = self._delete_options(request, query, user)
+        options = await apart.run(len(request.body), self._delete_options, request, query, user)
         found = await self.store.delete_collection(info.namespace, options, list_options(query, info))
         hidden = {"continue": ""} if self.resource.custom else {}
         list_meta = _encode({**hidden, "resourceVersion": str(found.revision)})
@@ -464,7 +481,7 @@ class ResourceHandler:
     ) -> StreamingResponse | UpgradeResponse | Response:
         form = negotiate.accepted(request, query, stream=True)
         options = list_options(query, info)
-        predicate = selector_predicate(self.resource, options)
+        predicate = await apart.run(options.selector_bytes, selector_predicate, self.resource, options)
         prefix = (
             self.store.key(info.namespace, "") if info.namespace and self.resource.namespaced else self.store.prefix
         )

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import parse_qsl
 
+from pybernetes.aio import apart
 from pybernetes.api.mediatypes import APPLY_PATCH
 from pybernetes.wire.http import Request
 
@@ -31,6 +32,11 @@ class Description:
     long_running: bool  # not bounded in time: watches, logs, streams
     mutating: bool
     labels: tuple[str, ...]  # values of `metrics.REQUEST`
+
+
+def is_long(request: Request) -> bool:
+    """Whether path and query are of a size at which `describe` should leave the event loop."""
+    return len(request.raw_path) + len(request.query) >= apart.LARGE
 
 
 def describe(request: Request) -> Description:

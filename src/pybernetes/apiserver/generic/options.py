@@ -24,6 +24,11 @@ class ListOptions:
     allow_bookmarks: bool = False
     send_initial_events: bool | None = None
 
+    @property
+    def selector_bytes(self) -> int:
+        """How long the selectors are."""
+        return len(self.label_selector) + len(self.field_selector)
+
 
 @dataclass(slots=True)
 class Learned:
@@ -32,6 +37,7 @@ class Learned:
     warnings: list[str] = field(default_factory=list)  # what the client is to be told
     reset_managed: bool = False  # the body says that nobody manages anything
     managed: list[dict[str, Any]] | None = None  # managedFields as an apply has worked them out
+    size: int = 0  # bytes of the body, or of the object that it changes, whichever is more
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,11 @@ class WriteOptions:
     managed_subresource: str = ""  # the subresource that the manager wrote through, where the store is not told of it
     given: Mapping[str, Any] = field(default_factory=dict)  # as the request has them, for admission
     learned: Learned = field(default_factory=Learned)
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is worked on."""
+        return self.learned.size
 
     @property
     def warnings(self) -> list[str]:

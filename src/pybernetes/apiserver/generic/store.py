@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import random
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
+from pybernetes.aio import apart
 from pybernetes.api import errors, times
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
@@ -73,10 +74,11 @@ class GenericStore(ReadStore):
             raise strategy.no_creation(resource)
         obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
         strategy.set_namespace(self.resource, metadata, namespace)
-        resource.default(obj)
+        await apart.run(options.size, resource.default, obj)
         for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
             metadata.pop(name, None)
-        await self._fields.created(obj, options)
+        _ = self.schema  # compiled here, once, not by two threads
+        await apart.stretches(options.size, self._fields.created(obj, options))
         if await self._admit(options, "CREATE", "", namespace, metadata.get("name", ""), obj, None, mutating=True):
             metadata = obj.setdefault("metadata", {})
             strategy.set_namespace(self.resource, metadata, namespace)
@@ -106,7 +108,7 @@ class GenericStore(ReadStore):
         resource, metadata = self.resource, obj["metadata"]
         metadata["uid"] = new_uid()
         metadata["creationTimestamp"] = times.format_time(self._now())
-        resource.prepare_create(obj)
+        await apart.run(options.size, resource.prepare_create, obj)
         if resource.stamp:
             resource.stamp(obj, None, Stamp(options.user, self._now()))
         return await self._create_prepared(obj, namespace, options)
@@ -117,17 +119,7 @@ class GenericStore(ReadStore):
         name = metadata.get("name", "")
         if resource.generation:
             metadata["generation"] = 1
-        found = meta.validate_object_meta(
-            metadata,
-            resource.namespaced,
-            self._name_errors,
-            Path("metadata"),
-            known_finalizers=resource.known_finalizers,
-        )
-        found += resource.validate(obj)
-        if found:
-            raise errors.invalid(resource.invalid_group, resource.kind, name, found)
-        options.warnings.extend(resource.warnings(obj, None))
+        options.warnings.extend(await apart.run(options.size, self._check_new, obj))
         await self._admit(options, "CREATE", "", namespace, name, obj, None, mutating=False)
         key = self.key(metadata.get("namespace", ""), name)
         if options.dry_run:
@@ -145,6 +137,21 @@ class GenericStore(ReadStore):
             if present is not None and present.peek()["metadata"].get("deletionTimestamp"):
                 refused.status["message"] = f"object is being deleted: {refused.status['message']}"
             raise refused from None
+
+    def _check_new(self, obj: Object) -> Sequence[str]:
+        """What is to be warned of. StatusError 422."""
+        resource, metadata = self.resource, obj["metadata"]
+        found = meta.validate_object_meta(
+            metadata,
+            resource.namespaced,
+            self._name_errors,
+            Path("metadata"),
+            known_finalizers=resource.known_finalizers,
+        )
+        found += resource.validate(obj)
+        if found:
+            raise errors.invalid(resource.invalid_group, resource.kind, metadata.get("name", ""), found)
+        return resource.warnings(obj, None)
 
     async def _stored_form(self, obj: Object) -> Object:
         conversions = self._conversions
@@ -235,11 +242,14 @@ class GenericStore(ReadStore):
                     raise
                 raise patching.invalid(document, error) from None
             options.warnings.extend(warnings)
-            plain = await self._from_patch(plain, document)
+            plain = await apart.on_loop(lambda: self._from_patch(plain, document))
             strategy.check_identity(self.resource, plain, old)
             return plain
 
-        return await self.change(namespace, name, patched, options, subresource, patching=True)
+        def apart_patched(old: Object) -> Awaitable[Object]:
+            return apart.stretches(options.size, patched(old))
+
+        return await self.change(namespace, name, apart_patched, options, subresource, patching=True)
 
     def _of_kind(self, kind: PatchKind, made: Any, name: str, subresource: str) -> Object:
         """What a patch made, of this version or of another one of its kind. StatusError 400, 422 for what is of another kind."""
@@ -273,21 +283,25 @@ class GenericStore(ReadStore):
         """Server-side apply: the object as written, and whether it was made."""
         metadata = _metadata(config)
 
-        async def applied(old: Object) -> Object:
+        async def applied(old: Object | None) -> Object:
             new = await self._fields.applied(old, config, options, subresource, force)
             plain, _ = self.schema.normalize(new, "Ignore")
-            strategy.check_identity(self.resource, plain, old)
+            if old is not None:
+                strategy.check_identity(self.resource, plain, old)
             return plain
 
+        def apart_applied(old: Object | None) -> Awaitable[Object]:
+            return apart.stretches(options.size, applied(old))
+
         if self.key(namespace, name) in self.cache.resource(self.prefix).items or subresource:
-            return await self.change(namespace, name, applied, options, subresource, patching=True), False
+            return await self.change(namespace, name, apart_applied, options, subresource, patching=True), False
         if metadata.get("uid"):
             text = (
                 f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
             )
             raise errors.conflict(self.resource.group, self.resource.name, name, text)
-        applying = await self._fields.applied(None, config, options, "", force)
-        obj, _ = self.schema.normalize(applying, "Ignore")
+        _ = self.schema
+        obj = await apart_applied(None)
         obj["metadata"].pop("resourceVersion", None)
         await self._may_create(namespace, name, options)
         return await self.create(obj, namespace, options), True
@@ -323,8 +337,10 @@ class GenericStore(ReadStore):
                 raise self._not_found(name)
             if self.waits:
                 await self.ready([stored])
+            options.learned.size = max(options.size, len(stored.tail))
+            _ = self.schema  # as at creation
             old = self.in_version(stored).copy()
-            self.resource.default(old)
+            await apart.run(options.size, self.resource.default, old)
             told = self.told_key(namespace, name)
             strategy.require(self.resource, name, told, "UID", old["metadata"]["uid"], uid)
             new = await mutate(old)
@@ -346,9 +362,9 @@ class GenericStore(ReadStore):
         name, namespace = old["metadata"]["name"], old["metadata"].get("namespace", "")
         strategy.preconditions(resource, old, new)
         strategy.keep_system_fields(new, old)
-        resource.default(new)
-        managed = await self._fields.updated(old, new, options, subresource)
-        strategy.prepare(self.resource, new, old, subresource)
+        await apart.run(options.size, resource.default, new)
+        managed = await apart.stretches(options.size, self._fields.updated(old, new, options, subresource))
+        await apart.run(options.size, strategy.prepare, self.resource, new, old, subresource)
         new["metadata"].pop("managedFields", None)
         if managed:
             new["metadata"]["managedFields"] = managed
@@ -366,6 +382,18 @@ class GenericStore(ReadStore):
         name, namespace = old["metadata"]["name"], old["metadata"].get("namespace", "")
         if resource.generation and (not subresource or subresource in resource.parts):
             strategy.bump_generation(self.resource, new, old)
+        options.warnings.extend(await apart.run(options.size, self._check_changed, new, old, subresource))
+        await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=False)
+        if new == old or options.dry_run:
+            return new
+        if old["metadata"].get("deletionTimestamp") and deletion.deletable(resource, new):
+            await self._remove(key, stored.revision, old)
+            return new
+        return await self._put(key, new, stored.revision)
+
+    def _check_changed(self, new: Object, old: Object, subresource: str) -> Sequence[str]:
+        """What is to be warned of. StatusError 422."""
+        resource = self.resource
         found = meta.validate_updated_meta(
             new["metadata"],
             old["metadata"],
@@ -376,16 +404,8 @@ class GenericStore(ReadStore):
         )
         found += strategy.checks(resource, subresource)(new, old)
         if found:
-            raise errors.invalid(resource.invalid_group, resource.kind, name, found)
-        if not subresource:
-            options.warnings.extend(resource.warnings(new, old))
-        await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=False)
-        if new == old or options.dry_run:
-            return new
-        if old["metadata"].get("deletionTimestamp") and deletion.deletable(resource, new):
-            await self._remove(key, stored.revision, old)
-            return new
-        return await self._put(key, new, stored.revision)
+            raise errors.invalid(resource.invalid_group, resource.kind, old["metadata"]["name"], found)
+        return () if subresource else resource.warnings(new, old)
 
     # Deleting.
 

@@ -1,0 +1,78 @@
+"""Work on what is large, in a thread: the event loop answers everybody else meanwhile.
+
+Only for functions of their arguments. They share the interpreter with the loop, which takes it back every SWITCH_SECONDS; so what one call into C
+does (decoding, sorting) is not divided, and has to be short by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, Final, ParamSpec, TypeVar
+
+LARGE: Final = 16 << 10  # bytes: of what costs most (containers of a pod) so many take 50 ms, most objects have fewer
+THREADS: Final = 2  # so that one long task holds up no other; more would only wait for the interpreter
+SWITCH_SECONDS: Final = 0.001  # after which a thread gives the interpreter to the loop, where that waits for it
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_here = threading.local()
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    sys.setswitchinterval(SWITCH_SECONDS)
+    return ThreadPoolExecutor(THREADS, "apart", initializer=lambda: setattr(_here, "apart", True))
+
+
+async def run(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What the function gives, or raises; in a thread where there are LARGE bytes or more to work on."""
+    if size < LARGE or getattr(_here, "apart", False):
+        return function(*args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_threads(), lambda: function(*args, **kwargs))
+
+
+async def stretches(size: int, coroutine: Coroutine[Any, Any, R]) -> R:
+    """As `run`, of a coroutine that waits for nothing but for `on_loop`."""
+    if size < LARGE:
+        return await coroutine
+    answer: Any = None
+    error: BaseException | None = None
+    while True:
+        ended, result = await run(size, _stretch, coroutine, answer, error)
+        if ended:
+            return result  # type: ignore[no-any-return]  # what the coroutine returned
+        try:
+            answer, error = await result.begin(), None
+        except Exception as raised:  # which the coroutine is to see
+            answer, error = None, raised
+
+
+async def on_loop(begin: Callable[[], Awaitable[R]]) -> R:
+    """What `begin` gives, awaited on the event loop, from wherever `stretches` has taken the caller."""
+    if getattr(_here, "apart", False):
+        return await _Back(begin)
+    return await begin()
+
+
+class _Back:
+    """What a coroutine yields when it needs the loop."""
+
+    def __init__(self, begin: Callable[[], Awaitable[Any]]) -> None:
+        self.begin = begin
+
+    def __await__(self) -> Generator[_Back, Any, Any]:
+        return (yield self)
+
+
+def _stretch(coroutine: Coroutine[Any, Any, Any], answer: Any, error: BaseException | None) -> tuple[bool, Any]:
+    """Goes on until the coroutine ends (True, what it returns) or needs the loop (False, a _Back)."""
+    try:
+        return False, coroutine.send(answer) if error is None else coroutine.throw(error)
+    except StopIteration as ended:
+        return True, ended.value

@@ -1,0 +1,76 @@
+"""What is large is worked on in a thread; what waits for the loop gets it."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from pybernetes.aio import apart
+
+
+def thread() -> str:
+    return threading.current_thread().name
+
+
+def test_small_work_stays_and_large_work_leaves() -> None:
+    asyncio.run(_small_work_stays_and_large_work_leaves())
+
+
+async def _small_work_stays_and_large_work_leaves() -> None:
+    assert await apart.run(apart.LARGE - 1, thread) == threading.current_thread().name
+    assert (await apart.run(apart.LARGE, thread)).startswith("apart")
+
+
+def test_errors_come_back() -> None:
+    asyncio.run(_errors_come_back())
+
+
+async def _errors_come_back() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await apart.run(apart.LARGE, divmod, 1, 0)
+
+
+@pytest.mark.parametrize("size", [0, apart.LARGE])
+def test_a_coroutine_gets_the_loop_where_it_asks_for_it(size: int) -> None:
+    asyncio.run(_a_coroutine_gets_the_loop_where_it_asks_for_it(size))
+
+
+async def _a_coroutine_gets_the_loop_where_it_asks_for_it(size: int) -> None:
+    places: list[str] = []
+
+    async def ask(number: int) -> int:
+        await asyncio.sleep(0)
+        places.append(thread())
+        if number < 0:
+            raise ValueError(number)
+        return number + 1
+
+    async def work() -> int:
+        places.append(thread())
+        first = await apart.on_loop(lambda: ask(1))
+        with pytest.raises(ValueError, match="-1"):
+            await apart.on_loop(lambda: ask(-1))
+        places.append(thread())
+        return first
+
+    assert await apart.stretches(size, work()) == 2
+    here = threading.current_thread().name
+    assert places[1:3] == [here, here]
+    assert all(place.startswith("apart") == bool(size) for place in (places[0], places[3]))
+
+
+def test_the_loop_goes_on_meanwhile() -> None:
+    asyncio.run(_the_loop_goes_on_meanwhile())
+
+
+async def _the_loop_goes_on_meanwhile() -> None:
+    done = threading.Event()
+
+    def wait() -> bool:
+        return done.wait(10)
+
+    large: asyncio.Task[Any] = asyncio.ensure_future(apart.run(apart.LARGE, wait))
+    await asyncio.sleep(0)
+    done.set()  # by the loop, which the function does not hold
+    assert await large
