@@ -22,7 +22,7 @@ from .filters.authorization import Authorization
 from .filters.body import Body
 from .filters.compression import Compression
 from .filters.deadline import Deadline
-from .filters.exchange import AuditEvent, Description, Exchange, Handler, Link, describe, is_long
+from .filters.exchange import AuditEvent, Description, Exchange, Handler, Link, describe, is_large
 from .filters.impersonation import Impersonation
 from .filters.maxinflight import Limits, MaxInFlight
 from .filters.metrics import Metrics
@@ -66,13 +66,15 @@ class Chain:
 
     def handle(self, request: Request) -> Awaitable[Answer]:
         """Every answer, also to what fails."""
-        if is_long(request):
-            return self._handle_long(request)
+        if is_large(request):
+            return self._handle_large(request)
         return self._handle(request, describe(request))
 
-    async def _handle_long(self, request: Request) -> Answer:
+    async def _handle_large(self, request: Request) -> Answer:
         """To read what is in it takes time."""
-        return await self._handle(request, await apart.run(apart.LARGE, describe, request))
+        with apart.uncollected():
+            size = len(request.raw_path) + len(request.query)
+            return await self._handle(request, await apart.run(size, describe, request))
 
     def _handle(self, request: Request, description: Description) -> Awaitable[Answer]:
         event = AuditEvent(request.header("audit-id") or audit_id(), self._now())

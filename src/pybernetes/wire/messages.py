@@ -17,6 +17,7 @@ class Limits:
     """Bounds a server puts on its connections; sizes in bytes, times in seconds."""
 
     header_bytes: int = 1 << 20
+    headers: int = 2000  # every one that is asked for is looked for among all
     body_bytes: int = 3 << 20
     idle_seconds: float = 120.0
     read_seconds: float = 60.0

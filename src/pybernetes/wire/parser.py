@@ -97,6 +97,8 @@ class Parser:
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count_header(len(name) + len(value) + 4)
         if not self._headers_done:  # trailers are dropped
+            if len(self._headers) >= self._limits.headers:
+                raise Reject(431)
             self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:

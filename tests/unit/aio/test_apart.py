@@ -1,6 +1,7 @@
 """What is large is worked on in a thread; what waits for the loop gets it."""
 
 import asyncio
+import gc
 import threading
 from typing import Any
 
@@ -74,3 +75,19 @@ async def _the_loop_goes_on_meanwhile() -> None:
     await asyncio.sleep(0)
     done.set()  # by the loop, which the function does not hold
     assert await large
+
+
+def test_the_collector_rests_for_large_work_and_never_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        assert gc.isenabled()
+        assert await apart.run(0, gc.isenabled)
+        with apart.uncollected():
+            assert not await apart.run(apart.LARGE, gc.isenabled)
+            assert not gc.isenabled()
+            monkeypatch.setattr(apart, "UNCOLLECTED_SECONDS", -1)
+            before = gc.get_stats()[2]["collections"]
+            with apart.uncollected():
+                assert gc.get_stats()[2]["collections"] == before + 1
+        assert gc.isenabled()
+
+    asyncio.run(main())

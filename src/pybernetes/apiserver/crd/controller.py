@@ -5,13 +5,14 @@ pkg/apiserver/customresource_handler.go, pkg/controller/{status,establish}).
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pybernetes.aio import apart
 from pybernetes.api.errors import StatusError
+from pybernetes.api.jsoncopy import json_copy
 
 from ..generic.cache import Lagging, Watcher
 from ..generic.options import WriteOptions
@@ -150,7 +151,7 @@ class DefinitionController:
         if crd is None:
             return
         decided = names.decided(crd, self._all(), self._store.now_text())
-        self._serve(name, decided)
+        await self._serve(name, decided)
         if decided["status"] != crd.get("status"):
             await self._change_status(name, lambda obj: obj.__setitem__("status", decided["status"]), crd)
         metadata = crd["metadata"]
@@ -170,7 +171,7 @@ class DefinitionController:
 
     # What is served.
 
-    def _serve(self, name: str, crd: Object) -> None:
+    async def _serve(self, name: str, crd: Object) -> None:
         if not conditions.is_true(crd, "Established"):
             if name in self._served:
                 self._end(name)
@@ -178,7 +179,9 @@ class DefinitionController:
         source = (crd["spec"], crd["status"]["acceptedNames"], conditions.is_true(crd, "Terminating"))
         before = self._served.get(name)
         if before is None or before.source != source:
-            records = resources.records(crd, self._webhooks.call)
+            stored = self._definitions.items.get(self._store.key("", name))
+            size = len(stored.tail) if stored else 0
+            records = await apart.run(size, resources.records, crd, self._webhooks.call)
             self._served[name] = _Served(source, self._server.serve(name, records))
             self._register()
 
@@ -200,7 +203,7 @@ class DefinitionController:
 
 def _copied(change: Callable[[Object], Awaitable[Object]]) -> Callable[[Object], Awaitable[Object]]:
     """What is changed must not be what it is compared with."""
-    return lambda old: change(copy.deepcopy(old))
+    return lambda old: change(json_copy(old))
 
 
 def _age(crd: Object) -> tuple[bool, int]:

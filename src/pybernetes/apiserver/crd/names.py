@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
+
+from pybernetes.api.jsoncopy import json_copy
 
 from ..resource import Object
 from . import conditions
@@ -17,7 +18,7 @@ SEE = "see https://github.com/kubernetes/enhancements/pull/1111"
 
 def decided(crd: Object, others: Iterable[Object], now: str) -> Object:
     """The definition with the status that it should have; `others` are all definitions, itself among them or not."""
-    made = {**crd, "status": copy.deepcopy(crd.get("status") or {})}
+    made = {**crd, "status": json_copy(crd.get("status") or {})}
     _name(made, others, now)
     _approve(made, now)
     return made

@@ -3,12 +3,12 @@ pkg/registry/customresource/strategy.go)."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
+from pybernetes.api.jsoncopy import json_copy
 
 from ..conversion import Conversions
 from ..generic.scaled import accessor_error
@@ -134,7 +134,7 @@ def _keep_all_but_status(new: Object, old: Object) -> None:
     """Of an update of the status, metadata included."""
     status, version = new.get("status"), new["metadata"].get("resourceVersion")
     new.clear()
-    new.update(copy.deepcopy(old))
+    new.update(json_copy(old))
     new["metadata"]["resourceVersion"] = version
     new.pop("status", None)
     if status is not None:

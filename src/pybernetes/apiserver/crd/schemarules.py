@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pybernetes.api import field, goregexp
 from pybernetes.api.field import FieldError, Path
+from pybernetes.api.jsoncopy import json_copy
 
 from . import objectmeta, structural
 from .structural import META, Structural
@@ -419,7 +419,7 @@ def default_values(schema: Schema, path: Path) -> Errors:
 
 
 def _default(schema: Schema, given: Any, path: Path) -> Errors:
-    compiled, pruned = Structural(schema), copy.deepcopy(given)
+    compiled, pruned = Structural(schema), json_copy(given)
     errors: Errors = []
     if structural.prune(pruned, compiled):
         errors.append(field.invalid(path, given, "must not have unknown fields"))

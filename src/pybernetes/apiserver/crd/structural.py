@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+from pybernetes.api.jsoncopy import json_copy
 
 from ..resource import Object
 
@@ -109,7 +110,7 @@ def apply_defaults(value: Any, schema: Structural) -> None:
     if type(value) is dict:
         for key, below in schema.properties.items():
             if below.default is not ABSENT and (value[key] is None and not below.nullable if key in value else True):
-                value[key] = copy.deepcopy(below.default)
+                value[key] = json_copy(below.default)
             if below.defaults and key in value:
                 apply_defaults(value[key], below)
         extra = schema.additional
@@ -123,7 +124,7 @@ def apply_defaults(value: Any, schema: Structural) -> None:
 
 def _default_item(holder: Any, key: Any, schema: Structural) -> None:
     if holder[key] is None and not schema.nullable and schema.default is not ABSENT:
-        holder[key] = copy.deepcopy(schema.default)
+        holder[key] = json_copy(schema.default)
     apply_defaults(holder[key], schema)
 
 

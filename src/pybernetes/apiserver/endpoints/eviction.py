@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
+from pybernetes.api.jsoncopy import json_copy
 from pybernetes.api.labels import SelectorError, selector_from_dict
 from pybernetes.api.pods import is_active, is_ready, state_of
 from pybernetes.wire.http import Request, Response
@@ -177,7 +177,7 @@ class Eviction:
         """One of the budget's disruptions, which no other eviction can have taken too."""
 
         async def less(old: Object) -> Object:
-            return disrupted(deepcopy(old), pod, self._budgets.now_text())
+            return disrupted(json_copy(old), pod, self._budgets.now_text())
 
         written = WriteOptions(options.user, options.dry_run, admission=False)
         await self._budgets.change(namespace, budget, less, written, "status", patching=True)
@@ -201,7 +201,7 @@ class Eviction:
         if not options.dry_run:
 
             async def marked(old: Object) -> Object:
-                pod: Object = deepcopy(old)
+                pod: Object = json_copy(old)
                 if options.resource_version:
                     pod["metadata"]["resourceVersion"] = options.resource_version
                 status = pod.setdefault("status", {})

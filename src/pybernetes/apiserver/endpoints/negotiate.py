@@ -17,6 +17,7 @@ from ..generic.typemeta import Kind, OtherVersion, TypeMismatch
 JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 SUPPORTED = (JSON, YAML, PROTOBUF)
+MAX_CLAUSES, MAX_PARAMETERS = 256, 32  # of Accept that are looked at: a header may have a hundred thousand
 KINDS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
 
@@ -31,7 +32,7 @@ class Accepted:
 
 
 def _parts(clause: str) -> tuple[str, dict[str, str]]:
-    media, *parameters = (p.strip() for p in clause.split(";"))
+    media, *parameters = (p.strip() for p in clause.split(";", MAX_PARAMETERS)[:MAX_PARAMETERS])
     return media.lower(), dict(p.partition("=")[::2] for p in parameters)
 
 
@@ -39,7 +40,7 @@ def accepted(request: Request, query: dict[str, str], stream: bool = False, tabl
     """The first clause of Accept that can be given; StatusError 406. `tables`: there are tables of what is asked for."""
     header = ",".join(request.header_values("accept")) or JSON
     pretty = _pretty(request, query)
-    for clause in header.split(","):
+    for clause in header.split(",", MAX_CLAUSES)[:MAX_CLAUSES]:
         media, parameters = _parts(clause)
         if media in ("*/*", "application/*"):
             media = JSON

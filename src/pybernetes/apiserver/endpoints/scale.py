@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from pybernetes.api import errors, field
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
+from pybernetes.api.jsoncopy import json_copy
 from pybernetes.api.mediatypes import PatchKind
 from pybernetes.wire.http import Request
 
@@ -99,7 +99,7 @@ async def _changed(
 
     async def mutate(old: Object) -> Object:
         asked = make(scaled.of(resource, old, scaled.UNSET))
-        new: Object = copy.deepcopy(old)
+        new: Object = json_copy(old)
         scaled.set_replicas(resource, new, replicas_of(resource, asked, info.name))
         version = (asked.get("metadata") or {}).get("resourceVersion")
         if version:

@@ -12,6 +12,7 @@ from pybernetes.api import gojson
 
 EXPANDED_BYTES = 16 << 20  # a body has 3 MiB at most: only aliases of aliases make more than this of it
 MERGED_KEYS = 10_000  # that one mapping may get by `<<`
+ALL_MERGED_KEYS = 100_000  # that all mappings of a document may get so: a chain of merges gets the square of its length
 MERGED_MAPPINGS = 100  # that one mapping may name behind `<<`
 AROUND = 8  # bytes of punctuation that a value has in JSON, about
 EXCESSIVE = "document contains excessive aliasing"
@@ -48,11 +49,13 @@ class Loader(LOADER):  # type: ignore[misc]  # which base depends on how PyYAML 
     def flatten_mapping(self, node: Any) -> None:
         """What PyYAML does for `<<`, bounded."""
         before = len(node.value)
+        self.merged = getattr(self, "merged", 0)
         merged = [value for key, value in node.value if key.tag == MERGE]
         if sum(len(value.value) for value in merged if isinstance(value, yaml.SequenceNode)) > MERGED_MAPPINGS:
             raise Excessive
         super().flatten_mapping(node)
-        if len(node.value) > before + MERGED_KEYS:
+        self.merged += max(len(node.value) - before, 0)
+        if len(node.value) > before + MERGED_KEYS or self.merged > ALL_MERGED_KEYS:
             raise Excessive
 
 

@@ -34,9 +34,9 @@ class Description:
     labels: tuple[str, ...]  # values of `metrics.REQUEST`
 
 
-def is_long(request: Request) -> bool:
-    """Whether path and query are of a size at which `describe` should leave the event loop."""
-    return len(request.raw_path) + len(request.query) >= apart.LARGE
+def is_large(request: Request) -> bool:
+    """Whether it is of a size that is worked on beside the event loop."""
+    return len(request.raw_path) + len(request.query) + len(request.body) >= apart.LARGE
 
 
 def describe(request: Request) -> Description:

@@ -10,7 +10,6 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +17,7 @@ import msgspec
 
 from pybernetes.api import errors, patch
 from pybernetes.api.errors import StatusError
+from pybernetes.api.jsoncopy import json_copy
 
 from ...resource import Object, Resource
 from ...types import Attributes, Authorizer, Reader
@@ -114,7 +114,7 @@ class Dispatcher:
             if hook.reinvoke:
                 state.called.add(hook.uid)
         if not attributes.again and attributes.mutated:
-            state.output = deepcopy(attributes.object)
+            state.output = json_copy(attributes.object)
 
     async def validate(self, attributes: Attributes, found: Found) -> None:
         """All at the same time; StatusError of the first that refuses, once all have answered."""

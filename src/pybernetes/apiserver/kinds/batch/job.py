@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
+from pybernetes.api.jsoncopy import json_copy
 from pybernetes.api.labels import SelectorError, selector_from_dict
 from pybernetes.api.names import dns1123_label_errors
 from pybernetes.api.times import parse_time
@@ -168,7 +168,7 @@ _DIRECTIVES = ("nodeSelector", "tolerations", "schedulingGates")
 
 def _template(new: Object, old: Object, waiting: bool) -> Errors:
     if waiting and not same(new, old):
-        old = deepcopy(old)
+        old = json_copy(old)
         spec, was = new.get("spec") or {}, old.setdefault("spec", {})
         for name in _DIRECTIVES:
             was[name] = spec.get(name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.computeresources import is_native
 from pybernetes.api.field import Path
+from pybernetes.api.jsoncopy import json_copy
 from pybernetes.api.names import label_key_errors
 from pybernetes.api.wellknown import BETA_STORAGE_CLASS_ANNOTATION
 
@@ -47,7 +47,7 @@ def _same_source(claim: Object) -> None:
     spec = claim["spec"]
     source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
     if source is not None and ref is None:
-        spec["dataSourceRef"] = deepcopy(source)
+        spec["dataSourceRef"] = json_copy(source)
     elif ref is not None and source is None and not ref.get("namespace"):
         spec["dataSource"] = {key: value for key, value in ref.items() if key != "namespace"}
 
@@ -78,7 +78,7 @@ def validate_update(new: Object, old: Object) -> Errors:
     """A volume is bound once, then only its size and attributes may change."""
     errors = validate(new)
     spec, before = new.get("spec") or {}, old.get("spec") or {}
-    masked, was = deepcopy(spec), deepcopy(before)
+    masked, was = json_copy(spec), json_copy(before)
     if not before.get("volumeName"):
         was["volumeName"] = spec.get("volumeName")
     had, has = _annotation(old), _annotation(new)

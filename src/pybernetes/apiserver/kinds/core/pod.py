@@ -54,10 +54,9 @@ def _add_requirements(term: Object, keys: Any, operator: str, labels: Mapping[st
     selector = term.get("labelSelector")
     if selector is None:
         return  # refused by validation
-    for key in keys:
-        if key in labels:
-            requirement = {"key": key, "operator": operator, "values": [labels[key]]}
-            selector["matchExpressions"] = [*(selector.get("matchExpressions") or ()), requirement]
+    added = [{"key": key, "operator": operator, "values": [labels[key]]} for key in keys if key in labels]
+    if added:
+        selector["matchExpressions"] = [*(selector.get("matchExpressions") or ()), *added]
 
 
 def stamp(new: Object, old: Object | None, by: Stamp) -> None:

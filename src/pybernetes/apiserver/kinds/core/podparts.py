@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
+
+from pybernetes.api.jsoncopy import json_copy
 
 from ...resource import Object, Part
 from . import podupdate
@@ -15,7 +16,7 @@ def _as_before(new: Object, old: Object) -> Object:
     """Makes `new` the old pod, but who it says it is, and answers with the spec that was sent."""
     sent: Object = new.get("spec") or {}
     given = new.get("metadata") or {}
-    kept = deepcopy(old)
+    kept = json_copy(old)
     for name in _IDENTITY:
         if name in given:
             kept["metadata"][name] = given[name]

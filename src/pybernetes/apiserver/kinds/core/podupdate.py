@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Any
 
 from pybernetes.api import field, pods
 from pybernetes.api.field import Path
+from pybernetes.api.jsoncopy import json_copy
 from pybernetes.api.wellknown import APP_ARMOR_CONTAINER_ANNOTATION_PREFIX, MIRROR_POD_ANNOTATION
 
 from ..validation import (
@@ -348,7 +348,7 @@ def validate_resize(new: Object, old: Object) -> Errors:
         for index, (container, old_container) in enumerate(_pairs(kind, spec, before)):
             if kind == "containers" or container.get("restartPolicy") == "Always":
                 errors += _removed(SPEC / kind / index / "resources", container, old_container)
-    masked = deepcopy(dict(spec))
+    masked = json_copy(dict(spec))
     for kind in ("containers", "initContainers"):
         for container, old_container in _pairs(kind, masked, before):
             errors += _fixed(kind, container, old_container)
