@@ -112,10 +112,10 @@ async def running_node(static_pods: bool = True) -> AsyncIterator[TestNode]:
     finally:
         network.close()
         await registry.stop(0)
-        await runtime.close()
         await client.close()
         await http.close()
         await server.stop(0)
         await store.close()
-        await asyncio.to_thread(cleanup.clean, endpoint(), options.root_dir, BRIDGE)
+        await cleanup.clean(runtime, options.root_dir, BRIDGE)
+        await runtime.close()
         shutil.rmtree(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -17,12 +18,14 @@ from typing import IO, Any
 import pytest
 
 from pybernetes.kubelet import cleanup
+from pybernetes.kubelet.runtime.docker import DockerRuntime
 
 from .engine import endpoint
 from .node import BRIDGE, CIDR
 from .replay import outcomes
 
 IMAGE = "busybox:1.29"
+MAX_PIDS = 60
 NODE = "localhost"  # a name that the API server can reach
 PORT, HEALTH_PORT, FORWARDED, HOST_PORT = 21690, 21691, 21692, 21693
 PATIENCE = 30.0
@@ -66,6 +69,7 @@ class Node:
                 *(f"--docker-endpoint={endpoint()}", f"--pod-cidr={CIDR}", f"--pod-bridge={BRIDGE}"),
                 *(f"--port={PORT}", f"--healthz-port={HEALTH_PORT}"),
                 *("--anonymous-auth", "--authorization-mode=AlwaysAllow", "--cluster-dns=10.96.0.10"),
+                f"--pod-max-pids={MAX_PIDS}",
             ],
             stderr=log,
             text=True,
@@ -102,6 +106,17 @@ def containers() -> list[str]:
     return sorted(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split())
 
 
+def clean(folder: Path) -> None:
+    async def main() -> None:
+        runtime = DockerRuntime(endpoint())
+        try:
+            await cleanup.clean(runtime, f"{folder}/root", BRIDGE)
+        finally:
+            await runtime.close()
+
+    asyncio.run(main())
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[Node]:
     node = Node(folder)
@@ -112,14 +127,12 @@ def running(folder: Path) -> Iterator[Node]:
         yield node
     finally:
         node.close()
-        cleanup.clean(endpoint(), f"{folder}/root", BRIDGE)
+        clean(folder)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def images() -> None:
     """The images of the recordings; they stay."""
-    import asyncio
-
     asyncio.run(outcomes([]))
 
 
@@ -155,6 +168,48 @@ def test_a_day_with_kubectl(tmp_path: Path) -> None:
         node.kubectl("debug", "p", f"--image={IMAGE}", "--target=c", "-c", "debugger", "--", "ps")
         shown = until("the debugger's log", lambda: node.kubectl("logs", "p", "-c", "debugger", check=False))
         assert "httpd" in shown  # it sees the target's processes
+
+
+def test_limits_hold_and_change_in_place(tmp_path: Path) -> None:
+    with running(tmp_path) as node:
+        limits = {"cpu": "500m", "memory": "64Mi"}
+        node.run("p", "sleep 3600", resources={"requests": limits, "limits": limits})
+        many = f"for i in $(seq {2 * MAX_PIDS}); do sleep 30 & done; echo started"
+        failed = subprocess.run(
+            ["kubectl", "--kubeconfig", node.kubeconfig, "exec", "p", "--", "sh", "-c", many],
+            capture_output=True,
+            text=True,
+        )
+        assert "an't fork" in failed.stderr and "started" not in failed.stdout
+        more = {"cpu": "700m", "memory": "96Mi"}
+        patch = {"spec": {"containers": [{"name": "c", "resources": {"requests": more, "limits": more}}]}}
+        node.kubectl("patch", "pod", "p", "--subresource=resize", "--type=strategic", "-p", json.dumps(patch))
+
+        def resized() -> bool:
+            status = json.loads(node.kubectl("get", "pod", "p", "-o", "json"))["status"]["containerStatuses"][0]
+            return bool(status["resources"]["limits"] == more)
+
+        until("the status tells of the new limits", resized)
+        uid = node.kubectl("get", "pod", "p", "-o", "jsonpath={.status.containerStatuses[0].containerID}").partition(
+            "//"
+        )[2]
+        inspect = [
+            "docker",
+            "-H",
+            endpoint(),
+            "inspect",
+            uid,
+            "--format={{.HostConfig.CpuQuota}} {{.HostConfig.Memory}}",
+        ]
+        shown = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout
+        assert shown.split() == ["70000", str(96 << 20)]
+        assert node.kubectl("get", "pod", "p", "-o", "jsonpath={.status.containerStatuses[0].restartCount}") == "0"
+        namespaced = {"name": "u", "image": IMAGE}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "u"}}
+        pod["spec"] = {"nodeName": NODE, "hostUsers": False, "containers": [namespaced]}
+        node.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+        text = "Failed to create pod sandbox: the default runtime handler does not support user namespaces"
+        until("it is refused", lambda: text in node.kubectl("get", "events"))
 
 
 def test_a_host_port_answers(tmp_path: Path) -> None:
@@ -197,7 +252,7 @@ def test_cleaning_removes_running_pods(tmp_path: Path) -> None:
         node.run("p", "sleep 3600")
         node.close()
         assert containers()
-        cleanup.clean(endpoint(), f"{tmp_path}/root", BRIDGE)
+        clean(tmp_path)
         assert not containers()
         links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout
         assert BRIDGE not in links

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -46,17 +47,27 @@ def down(data_dir: Path, purge: bool, progress: Progress) -> None:
 
 def clean_host(layout: Layout, settings: Settings, progress: Progress) -> None:
     """Containers, volumes' mounts, interfaces and rules of a node whose parts have stopped."""
-    from pybernetes.kubelet import cleanup as node
     from pybernetes.proxy import cleanup as proxy
     from pybernetes.proxy.backends import BackendError
 
     with progress.step("containers, mounts, interfaces"), docker(settings):
-        node.clean(settings.docker, str(layout.kubelet))
+        asyncio.run(_clean_node(settings.docker, str(layout.kubelet)))
     with progress.step("iptables chains"):
         try:
             proxy.clean()
         except BackendError as error:
             raise UpError(f"iptables chains are left: {error}") from error
+
+
+async def _clean_node(endpoint: str, root_dir: str) -> None:
+    from pybernetes.kubelet import cleanup
+    from pybernetes.kubelet.runtime.docker import DockerRuntime
+
+    runtime = DockerRuntime(endpoint)
+    try:
+        await cleanup.clean(runtime, root_dir)
+    finally:
+        await runtime.close()
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from pybernetes.net.iptables import IPTables
@@ -15,33 +17,28 @@ from .interfaces import RuntimeService
 from .network import links, rules
 from .network.bridge import DEFAULT_BRIDGE
 from .node import cgroups
-from .runtime.docker import DockerRuntime
-from .runtime.types import RuntimeFailure
+from .runtime.types import Container, RuntimeFailure, Sandbox
 from .volumes import mount
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 8
+# A runtime that is removing a container already says so at once, and is done some time later; processes that were killed
+# are in their cgroup until the kernel has let go of them.
+TRIES, PAUSE_SECONDS = 50, 0.1
 
 
-def clean(docker_endpoint: str, root_dir: str, bridge: str = DEFAULT_BRIDGE) -> None:
+async def clean(runtime: RuntimeService, root_dir: str, bridge: str = DEFAULT_BRIDGE) -> None:
     """Removes containers, interfaces, chains, mounts, cgroups and pods' directories. What is not there is no error.
 
-    A Docker that does not answer is logged; the rest goes all the same.
+    A runtime that does not answer is logged; the rest goes all the same. The runtime is the caller's to close.
     """
-    asyncio.run(_clean(docker_endpoint, Path(root_dir), bridge))
-
-
-async def _clean(docker_endpoint: str, root: Path, bridge: str) -> None:
-    runtime = DockerRuntime(docker_endpoint)
-    driver = "cgroupfs"
+    root, driver = Path(root_dir), "cgroupfs"
     try:
         driver = await runtime.cgroup_driver()
         await _remove_containers(runtime)
     except RuntimeFailure as error:
         logger.warning("containers are left: %s", error)
-    finally:
-        await runtime.close()
     await _remove_network(bridge)
     mount.unmount_below(root)
     for name in ("pods", "network"):
@@ -50,12 +47,32 @@ async def _clean(docker_endpoint: str, root: Path, bridge: str) -> None:
         except OSError as error:
             logger.warning("%s is left: %s", root / name, error)
     if driver == "cgroupfs":
-        cgroups.remove_tree(cgroups.PodCgroups(driver).paths("kubepods"))
+        await _remove_cgroups(cgroups.PodCgroups(driver).paths("kubepods"))
+
+
+async def _remove_cgroups(paths: list[Path]) -> None:
+    for _ in range(TRIES):
+        cgroups.remove_tree(paths)
+        if not any(path.is_dir() for path in paths):
+            return
+        await asyncio.sleep(PAUSE_SECONDS)
+    logger.warning("cgroups are left: %s", ", ".join(str(path) for path in paths if path.is_dir()))
 
 
 async def _remove_containers(runtime: RuntimeService) -> None:
+    """Returns when none is left."""
+    for _ in range(TRIES):
+        sandboxes, containers = await runtime.list()
+        if not sandboxes and not containers:
+            return
+        with contextlib.suppress(RuntimeFailure):  # it is tried again, and the last try is the next list's to judge
+            await _remove(runtime, sandboxes, containers)
+        await asyncio.sleep(PAUSE_SECONDS)
+    raise RuntimeFailure(f"{len(sandboxes)} sandboxes and {len(containers)} containers are not to be removed")
+
+
+async def _remove(runtime: RuntimeService, sandboxes: Sequence[Sandbox], containers: Sequence[Container]) -> None:
     """Containers first: a sandbox holds their network."""
-    sandboxes, containers = await runtime.list()
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def remove(uid: str) -> None:

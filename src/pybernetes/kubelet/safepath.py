@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC  # of whatever it is: opening a fifo or a device for real may block
@@ -287,7 +287,8 @@ def remove_tree(root: str | Path, names: Sequence[str]) -> None:
         top = os.open(_one(names[-1]), DIRECTORY, dir_fd=parent)
         try:
             for folder, name, status in walk(top):
-                (os.rmdir if stat.S_ISDIR(status.st_mode) else os.unlink)(name, dir_fd=folder)
+                with suppress(FileNotFoundError):  # somebody else was first; the rest is to go all the same
+                    (os.rmdir if stat.S_ISDIR(status.st_mode) else os.unlink)(name, dir_fd=folder)
         finally:
             os.close(top)
         os.rmdir(names[-1], dir_fd=parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,21 +165,21 @@ class PodCgroups:
         """Removes the cgroups of pods that are no more."""
         for parent in ("kubepods", "kubepods/burstable", "kubepods/besteffort") if self._mine else ():
             for path in self.paths(parent):
-                if path.is_dir():
-                    found = [p for p in path.iterdir() if p.name.startswith("pod") and p.is_dir()]
-                    remove_tree([p for p in found if p.name.removeprefix("pod") not in uids])
+                present = os.listdir(path) if path.is_dir() else []
+                own = [name for name in present if name.startswith("pod") and name.removeprefix("pod") not in uids]
+                remove_tree([path / name for name in own])
 
 
 def remove_tree(paths: list[Path]) -> None:
-    """Removes cgroups with what is below them; one with processes in it stays."""
+    """Removes cgroups with what is below them; one with processes in it stays. What goes away meanwhile is no error."""
     for path in paths:
-        if not path.is_dir():
-            continue
-        for directory in [*sorted((p for p in path.rglob("*") if p.is_dir()), reverse=True), path]:
+        for folder, _, _ in os.walk(path, topdown=False):
             try:
-                directory.rmdir()
+                os.rmdir(folder)
+            except FileNotFoundError:
+                continue
             except OSError as error:
-                logger.debug("cgroup %s stays: %s", directory, error)
+                logger.debug("cgroup %s stays: %s", folder, error)
 
 
 def kubepods_settings(cpus: int, memory: int, unified: bool) -> dict[str, dict[str, str]]:

@@ -185,7 +185,7 @@ class DockerRuntime:
         try:
             await self.api.post(f"/containers/{container_id}/stop", None, query, grace + STOP_SLACK)
         except DockerError as error:
-            if error.status not in (304, 404):
+            if error.status not in (304, 404, 409):  # it has ended, is gone, or is just being removed
                 raise
 
     async def update_container(self, container_id: str, resources: Resources) -> None:

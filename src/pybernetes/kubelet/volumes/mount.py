@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,10 @@ def mounted_below(root: Path) -> list[str]:
 
 
 def unmount_below(root: Path) -> None:
-    """Everything that is mounted at and under a directory."""
+    """Everything that is mounted at and under a directory; what goes away meanwhile is no error."""
     for path in mounted_below(root):
-        unmount(path)
+        try:
+            unmount(path)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOENT):  # no mount point any more, or not even there
+                raise
