@@ -29,6 +29,7 @@ from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.http import Answer, HTTPClient
 from pybernetes.store.sqlite import SQLiteStore
+from pybernetes.store.types import Store
 from pybernetes.wire.http import Request
 
 from ..recorded import Change, Difference, amended, dig, parts
@@ -104,9 +105,9 @@ def options() -> Options:
 
 
 @asynccontextmanager
-async def server() -> AsyncIterator[HTTPClient]:
-    """A client of a fresh API server."""
-    store = await SQLiteStore.open(":memory:")
+async def server(over: Store | None = None) -> AsyncIterator[HTTPClient]:
+    """A client of a fresh API server, on a store that is closed with it."""
+    store = over or await SQLiteStore.open(":memory:")
     running = APIServer(store, options())
     await running.start()
     client = HTTPClient(f"http://127.0.0.1:{running.port}")

@@ -49,7 +49,7 @@ class Layout:
         if not key.startswith(root):
             return ""
         end = key.find("/", len(root)) + 1
-        first = key[len(root) : end - 1]
+        first = key[len(root) : end - 1] if end else ""
         if first in DEEP or "." in first:
             end = key.find("/", end) + 1
         prefix = key[:end]

@@ -146,9 +146,11 @@ class Channel:
         return connection
 
     async def _keep_alive(self, connection: Connection) -> None:
-        """A member that vanished without a word is noticed."""
+        """A member that vanished without a word is noticed. gRPC's servers end connections that ping while nothing is under way."""
         while connection.usable:
             await asyncio.sleep(KEEPALIVE_SECONDS)
+            if not connection.busy:
+                continue
             try:
                 async with asyncio.timeout(KEEPALIVE_TIMEOUT_SECONDS):
                     await asyncio.shield(connection.ping())

@@ -145,6 +145,11 @@ class Connection(asyncio.Protocol):
         """Whether a call can begin."""
         return not self._leaving and self._transport is not None and not self._transport.is_closing()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way."""
+        return bool(self._streams)
+
     def call(self, path: str) -> Stream:
         """Begins one. RPCError where the connection takes none."""
         if not self.usable or self._next > MAX_STREAM_ID:
