@@ -26,9 +26,18 @@ _EMPTY: dict[str, Any] = {}
 def encode(value: dict[str, Any], into: str = "") -> bytes:
     """The bytes of an object, by its apiVersion and kind; `into` is the kind of one that names none (WatchEvent)."""
     api_version, kind = value.get("apiVersion", ""), value.get("kind", "")
-    raw = _message(value, message_of(api_version, kind or into), 0)
-    type_meta = _chunk(1, str(api_version).encode()) + _chunk(2, str(kind).encode())
-    return MAGIC + _chunk(1, type_meta) + _chunk(2, raw) + _chunk(3, b"") + _chunk(4, b"")
+    return wrapped(api_version, kind, message(value, api_version, kind or into))
+
+
+def message(value: dict[str, Any], api_version: str, kind: str) -> bytes:
+    """An object's fields as a message of the kind, which itself does not say what it is."""
+    return _message(value, message_of(api_version, kind), 0)
+
+
+def wrapped(api_version: str, kind: str, raw: bytes) -> bytes:
+    """A message of the kind as an object on its own: runtime.Unknown says what it is."""
+    type_meta = chunk(1, str(api_version).encode()) + chunk(2, str(kind).encode())
+    return MAGIC + chunk(1, type_meta) + chunk(2, raw) + chunk(3, b"") + chunk(4, b"")
 
 
 @functools.cache
@@ -53,7 +62,8 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _chunk(number: int, data: bytes) -> bytes:
+def chunk(number: int, data: bytes) -> bytes:
+    """A field that is bytes, text or a message."""
     return _varint(number << 3 | 2) + _varint(len(data)) + data
 
 
@@ -65,14 +75,14 @@ def _message(value: Any, name: str, depth: int) -> bytes:
     out = []
     for number, field, kind, mark in _plan(name):
         if mark == "i":
-            out.append(_chunk(number, _message(value, kind, depth + 1)))
+            out.append(chunk(number, _message(value, kind, depth + 1)))
             continue
         one = value.get(field)
         if mark == "r":
             out.extend(_field(number, kind, each, depth) for each in _checked(one or [], list, field))
         elif mark == "m":
             entries = sorted(_checked(one or _EMPTY, dict, field).items())
-            out.extend(_chunk(number, _entry(key, kind, each, depth)) for key, each in entries)
+            out.extend(chunk(number, _entry(key, kind, each, depth)) for key, each in entries)
         elif one is not None or (mark != "p" and kind != "bytes"):
             out.append(_field(number, kind, one, depth))
     return b"".join(out)
@@ -85,7 +95,7 @@ def _checked(value: Any, kind: type, field: str) -> Any:
 
 
 def _entry(key: str, kind: str, value: Any, depth: int) -> bytes:
-    head = _chunk(1, key.encode())
+    head = chunk(1, key.encode())
     return head if kind == "bytes" and value is None else head + _field(2, kind, value, depth)
 
 
@@ -99,10 +109,10 @@ def _field(number: int, kind: str, value: Any, depth: int) -> bytes:
         case "double":
             return _varint(number << 3 | 1) + struct.pack("<d", _number(value, float))
         case "string":
-            return _chunk(number, _checked(value or "", str, kind).encode())
+            return chunk(number, _checked(value or "", str, kind).encode())
         case "bytes":
-            return _chunk(number, _base64(value))
-    return _chunk(number, _special(value, kind, depth + 1))
+            return chunk(number, _base64(value))
+    return chunk(number, _special(value, kind, depth + 1))
 
 
 def _number(value: Any, kind: Callable[[Any], Any]) -> Any:
@@ -126,15 +136,15 @@ def _special(value: Any, kind: str, depth: int) -> bytes:
     if kind.startswith("apimachinery.pkg."):
         match short:
             case "Quantity":
-                return _chunk(1, _quantity(value).encode())
+                return chunk(1, _quantity(value).encode())
             case "IntOrString":
                 text = value if isinstance(value, str) else ""
                 number = 0 if isinstance(value, str) else _number(value, int)
-                return b"\x08" + bytes([isinstance(value, str)]) + b"\x10" + _varint(number) + _chunk(3, text.encode())
+                return b"\x08" + bytes([isinstance(value, str)]) + b"\x10" + _varint(number) + chunk(3, text.encode())
             case "RawExtension":  # upstream's controllers compare the bytes of revisions with what Go writes
-                return b"" if value is None else _chunk(1, escaped(_raw(value)))
+                return b"" if value is None else chunk(1, escaped(_raw(value)))
             case "FieldsV1":
-                return b"" if value is None else _chunk(1, _raw(value))
+                return b"" if value is None else chunk(1, _raw(value))
     if kind in (f"{META}Time", f"{META}MicroTime"):
         return _time(value, short == "MicroTime")
     if short in CUSTOM_JSON and "apiextensions" in kind:
@@ -176,11 +186,11 @@ def _custom(value: Any, kind: str, short: str, depth: int) -> bytes:
     """The types of CustomResourceDefinitions that are one thing or another in JSON."""
     schema = kind[: -len(short)] + "JSONSchemaProps"
     if short == "JSON":
-        return _chunk(1, _raw(value))
+        return chunk(1, _raw(value))
     if isinstance(value, dict):
         head = b"\x08\x01" if short == "JSONSchemaPropsOrBool" else b""
         number = 2 if short == "JSONSchemaPropsOrBool" else 1
-        return head + _chunk(number, _message(value, schema, depth))
+        return head + chunk(number, _message(value, schema, depth))
     if short == "JSONSchemaPropsOrBool":
         return b"\x08" + bytes([bool(value)])
     item = schema if short == "JSONSchemaPropsOrArray" else "string"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +31,7 @@ from ..kinds import meta
 from ..resource import Object
 from ..schema import CompiledSchema, compiled_type, read_json
 from ..types import RequestInfo
-from . import negotiate, scale, tables, warningheader
+from . import negotiate, packing, scale, tables, warningheader
 from .negotiate import Accepted
 from .watch import Frames
 from .watch import produce as events
@@ -203,6 +204,11 @@ def answer(code: int, value: Any, form: Accepted, warnings: list[str] | None = N
     return Response(code, [("Content-Type", media), NOT_CACHED, *warningheader.headers(warnings or ())], body)
 
 
+def packed(body: bytes) -> Response:
+    """One object, or a list, in protobuf."""
+    return Response(200, [("Content-Type", negotiate.PROTOBUF), NOT_CACHED], body)
+
+
 async def answered(code: int, value: Any, form: Accepted, warnings: list[str] | None = None, size: int = 0) -> Response:
     """As `answer`, of what may be large: `size` is about the number of its bytes."""
     size = max(size, len(value)) if isinstance(value, bytes) else size
@@ -221,6 +227,10 @@ class ResourceHandler:
     @property
     def _go_group(self) -> str:
         return self.resource.group.split(".")[0] or "core"
+
+    def _accepted(self, request: Request, query: dict[str, str], stream: bool = False) -> Accepted:
+        """Custom resources have no form in protobuf, but for their metadata. StatusError 406."""
+        return negotiate.accepted(request, query, stream, protobuf=not self.resource.custom)
 
     def _single(self, form: Accepted) -> Accepted:
         """The form for one object; StatusError 406 for that of a list."""
@@ -249,17 +259,19 @@ class ResourceHandler:
         return self.store.written(obj, options)
 
     async def get(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
-        form = self._single(negotiate.accepted(request, query))
+        form = self._single(self._accepted(request, query))
         await self.store.not_older(revision_read(query.get("resourceVersion", "")))
         if info.subresource == "scale":
             return answer(200, await scale.get(self.store, info), form)
         stored = await self.store.read(info.namespace, info.name)
+        if form.media == negotiate.PROTOBUF and not form.kind:
+            return packed(await packing.of_stored(self.resource, stored))
         data = stored.data
         shaped = await apart.run(len(data) if form.kind else 0, self._shape, data, form, query)
         return await answered(200, shaped, form, size=len(data))
 
     async def list(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response | StreamingResponse:
-        form = negotiate.accepted(request, query)
+        form = self._accepted(request, query)
         if form.kind == "PartialObjectMetadata":
             kind = f"*{self._go_group}.{self.resource.list_kind}"
             raise errors.not_acceptable(f"you requested {form.kind}, but the requested object is a list ({kind})")
@@ -273,6 +285,8 @@ class ResourceHandler:
                 list_meta["remainingItemCount"] = found.remaining
         if form.media == negotiate.JSON and not (form.kind or form.pretty) and _size(found.items) > STREAMED_BYTES:
             return self._streamed(found.items, _encode(list_meta))
+        if form.media == negotiate.PROTOBUF and not form.kind:
+            return packed(await packing.list_of(self.resource, found.items, list_meta))
         size = sum(len(s.tail) for s in found.items) if form.kind or form.media != negotiate.JSON else 0
         body = await apart.run(size, self._listed, found.items, list_meta, form, query)
         return await answered(200, body, form, size=size)
@@ -299,14 +313,14 @@ class ResourceHandler:
         return StreamingResponse(produce, 200, [("Content-Type", negotiate.JSON), NOT_CACHED])
 
     async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
-        form = negotiate.accepted(request, query)
+        form = self._accepted(request, query)
         options = write_options(query, user, request)
         obj, warnings = await self._decoded(request, options)
         made = await self.store.create(obj, info.namespace, options)
         return await self._answered(201, made, form, query, options, warnings)
 
     async def update(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
-        form = negotiate.accepted(request, query)
+        form = self._accepted(request, query)
         options = write_options(query, user, request)
         if info.subresource == "scale":
             return answer(200, await scale.update(self.store, info, request, options), form)
@@ -355,7 +369,7 @@ class ResourceHandler:
             negotiate.require_kind(own, obj, body)
 
     async def patch(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
-        form = negotiate.accepted(request, query)
+        form = self._accepted(request, query)
         options = write_options(query, user, request)
         media = media_type(request)
         if media in APPLY_TYPES:
@@ -419,7 +433,7 @@ class ResourceHandler:
         return config
 
     async def delete(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
-        form = negotiate.accepted(request, query)
+        form = self._accepted(request, query)
         options = await apart.run(len(request.body), self._delete_options, request, query, user)
         last, gone = await self.store.delete(info.namespace, info.name, options)
         if not gone or self.resource.returns_deleted:
@@ -437,7 +451,7 @@ class ResourceHandler:
     async def delete_collection(
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
     ) -> Response:
-        form = negotiate.accepted(request, query)
+        form = self._accepted(request, query)
         options = await apart.run(len(request.body), self._delete_options, request, query, user)
         found = await self.store.delete_collection(info.namespace, options, list_options(query, info))
         hidden = {"continue": ""} if self.resource.custom else {}
@@ -479,13 +493,16 @@ class ResourceHandler:
     async def watch(
         self, request: Request, info: RequestInfo, query: dict[str, str]
     ) -> StreamingResponse | UpgradeResponse | Response:
-        form = negotiate.accepted(request, query, stream=True)
+        form = self._accepted(request, query, stream=True)
+        if websocket.asked(request):
+            form = replace(form, media=negotiate.JSON)  # messages are lines of text
         options = list_options(query, info)
         predicate = await apart.run(options.selector_bytes, selector_predicate, self.resource, options)
         prefix = (
             self.store.key(info.namespace, "") if info.namespace and self.resource.namespaced else self.store.prefix
         )
-        headers = [("Content-Type", negotiate.JSON), NOT_CACHED]
+        media = negotiate.JSON if form.media == negotiate.JSON else f"{form.media};stream=watch"
+        headers = [("Content-Type", media), NOT_CACHED]
         frames = Frames(self.store, form, _include(query), predicate, prefix, self._now)
         if options.send_initial_events:
             await self.store.not_older(revision_read(options.resource_version))
@@ -494,8 +511,7 @@ class ResourceHandler:
         except TooOld as error:
             asked = options.resource_version
             gone = errors.gone(f"too old resource version: {asked} ({error.oldest})").status
-            line = _encode({"type": "ERROR", "object": gone}) + b"\n"
-            return Response(200, headers, line)
+            return Response(200, headers, frames.told("ERROR", gone))
 
         async def produce(writer: BodyWriter) -> None:
             try:
@@ -503,7 +519,7 @@ class ResourceHandler:
             except Lagging:
                 return  # the client sees the end of its watch, and lists or resumes
             except StatusError as error:  # of a conversion
-                await writer.write(_encode({"type": "ERROR", "object": error.status}) + b"\n")
+                await writer.write(frames.told("ERROR", error.status))
             finally:
                 watcher.end()
 

@@ -13,6 +13,7 @@ from pybernetes.wire.http import Request
 from .. import schema, schemawalker
 from ..generic import typemeta
 from ..generic.typemeta import Kind, OtherVersion, TypeMismatch
+from . import packing
 
 JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
@@ -36,26 +37,51 @@ def _parts(clause: str) -> tuple[str, dict[str, str]]:
     return media.lower(), dict(p.partition("=")[::2] for p in parameters)
 
 
-def accepted(request: Request, query: dict[str, str], stream: bool = False, tables: bool = True) -> Accepted:
-    """The first clause of Accept that can be given; StatusError 406. `tables`: there are tables of what is asked for."""
+def accepted(
+    request: Request, query: dict[str, str], stream: bool = False, tables: bool = True, protobuf: bool = True
+) -> Accepted:
+    """The best clause of Accept that can be given; StatusError 406.
+
+    `tables`: there are tables of what is asked for; `protobuf`: it has a form in protobuf, of which its metadata always has one.
+    """
     header = ",".join(request.header_values("accept")) or JSON
     pretty = _pretty(request, query)
-    for clause in header.split(",", MAX_CLAUSES)[:MAX_CLAUSES]:
-        media, parameters = _parts(clause)
+    for media, parameters in _by_preference(header):
         if media in ("*/*", "application/*"):
             media = JSON
-        if media not in (JSON, YAML) or (media == YAML and stream):
+        if media not in SUPPORTED or (media == YAML and stream):
             continue
         kind = parameters.get("as", "")
         if kind and (
             kind not in KINDS or parameters.get("g") != "meta.k8s.io" or parameters.get("v") not in ("v1", "v1beta1")
         ):
             continue
-        if kind == "Table" and not tables:
+        if kind == "Table" and (not tables or media == PROTOBUF):
+            continue
+        if media == PROTOBUF and not kind and not protobuf:
             continue
         return Accepted(media, kind, parameters.get("v", "v1"), pretty)
-    only = (JSON, "application/vnd.kubernetes.protobuf;stream=watch") if stream else SUPPORTED
+    supported = SUPPORTED if protobuf else (JSON, YAML)
+    only = [f"{media};stream=watch" for media in supported if media != YAML] if stream else supported
     raise errors.not_acceptable(f"only the following media types are accepted: {', '.join(only)}")
+
+
+def _by_preference(header: str) -> list[tuple[str, dict[str, str]]]:
+    """The clauses, the best first: by quality, wildcards last among equals, else as they stand."""
+    clauses = [_parts(clause) for clause in header.split(",", MAX_CLAUSES)[:MAX_CLAUSES]]
+    if len(clauses) == 1:
+        return clauses
+    return sorted(
+        clauses, key=lambda clause: (-_quality(clause[1]), clause[0].startswith("*/"), clause[0].endswith("/*"))
+    )
+
+
+def _quality(parameters: dict[str, str]) -> float:
+    try:
+        quality = float(parameters.get("q", "1"))
+    except ValueError:
+        return 1.0
+    return quality if 0 <= quality <= 1 else 1.0
 
 
 def _pretty(request: Request, query: dict[str, str]) -> bool:
@@ -161,6 +187,8 @@ def encode(value: Any, form: Accepted) -> tuple[str, bytes]:
             return YAML, yaml.safe_dump(plain, sort_keys=True, default_flow_style=False).encode()
         except RecursionError:  # JSON is YAML, too
             return YAML, value if isinstance(value, bytes) else msgspec.json.encode(value)
+    if form.media == PROTOBUF:
+        return PROTOBUF, packing.whole(msgspec.json.decode(value) if isinstance(value, bytes) else value)
     data = value if isinstance(value, bytes) else msgspec.json.encode(value)
     if form.pretty:
         return JSON, msgspec.json.format(data, indent=2) + b"\n"

@@ -17,8 +17,8 @@ from ..generic.cache import Change, Stored, Watcher
 from ..generic.options import ListOptions
 from ..generic.reading import ReadStore, encode
 from ..resource import Object
-from . import tables
-from .negotiate import Accepted
+from . import packing, tables
+from .negotiate import PROTOBUF, Accepted
 
 BOOKMARK_SECONDS = 60.0
 PIECE = 16 << 10  # bytes of events that are joined, about
@@ -94,7 +94,7 @@ class Frames:
         self.store, self.prefix = store, prefix
         self._form, self._include, self._predicate, self._now = form, include, predicate, now
         self._kept = store.cache.resource(store.prefix).frames
-        self._shape = (store.resource.api_version, form.kind, form.version, include)
+        self._shape = (store.resource.api_version, form.media, form.kind, form.version, include)
         self._first = form.kind == "Table"  # whose first event has the columns' definitions
 
     def _selected(self, stored: Stored | None) -> bool:
@@ -135,6 +135,10 @@ class Frames:
         return self._frame(kind, self.store.in_version(change.current))
 
     def _frame(self, kind: bytes, stored: Stored) -> bytes:
+        if self._form.media == PROTOBUF:
+            if self._form.kind:
+                return packing.event(kind, packing.whole(self._shaped(stored.peek())))
+            return packing.event(kind, packing.of_event(self.store.resource, stored))
         if not self._form.kind:
             return b'{"type":"%b","object":%b%b}\n' % (kind, stored.head, stored.tail)
         return b'{"type":"%b","object":%b}\n' % (kind, _encode(self._shaped(stored.peek())))
@@ -159,7 +163,13 @@ class Frames:
             obj = {"kind": "Table", "apiVersion": f"{tables.META}/{self._form.version}", "metadata": own, "rows": []}
         elif self._form.kind:
             obj = tables.partial({"metadata": own}, self._form.version)
-        return _encode({"type": "BOOKMARK", "object": obj}) + b"\n"
+        return self.told("BOOKMARK", obj)
+
+    def told(self, kind: str, obj: Object) -> bytes:
+        """An event that is of no stored object."""
+        if self._form.media == PROTOBUF:
+            return packing.event(kind.encode(), packing.whole(obj))
+        return _encode({"type": kind, "object": obj}) + b"\n"
 
 
 def _at(stored: Stored, change: Change) -> Stored:

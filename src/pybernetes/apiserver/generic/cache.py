@@ -38,7 +38,7 @@ _decode = msgspec.json.Decoder().decode
 class Stored:
     """One object at one revision. Its JSON is kept in two pieces: `head` has the type, `tail` the rest, as lists give it."""
 
-    __slots__ = ("_forms", "_obj", "_seen", "head", "key", "revision", "tail")
+    __slots__ = ("_forms", "_obj", "_seen", "head", "key", "packed", "revision", "tail")
 
     def __init__(self, key: str, value: bytes, revision: int) -> None:
         self.key, self.revision = key, revision
@@ -46,6 +46,7 @@ class Stored:
         self.head = _heads.setdefault(head, head)
         self.tail = b'%b"resourceVersion":"%d",%b' % (mark, revision, tail)
         self._obj: Object | None = None
+        self.packed: bytes | None = None  # its message in protobuf, once somebody has asked for it
         self._seen: Seen | None = None
         self._forms: dict[str, tuple[Resource, Stored]] | None = None  # by apiVersion
 
@@ -76,7 +77,8 @@ class Stored:
     @data.setter
     def data(self, value: bytes) -> None:
         head, mark, tail = value.partition(_METADATA)
-        self.head, self.tail, self._obj, self._seen, self._forms = head, mark + tail, None, None, None
+        self.head, self.tail = head, mark + tail
+        self._obj, self._seen, self._forms, self.packed = None, None, None, None
 
     @property
     def obj(self) -> Object:
