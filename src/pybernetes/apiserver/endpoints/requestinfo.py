@@ -10,9 +10,10 @@ _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH
 
 
 def parse(method: str, path: str, query: dict[str, str]) -> RequestInfo:
-    """`path` is still percent-encoded: a name may hold an encoded slash."""
-    parts = [unquote(p) for p in path.strip("/").split("/")] if path.strip("/") else []
-    other = RequestInfo(method.lower(), unquote(path))
+    """`path` is still percent-encoded. It is decoded before it is split, as Go's URL.Path is: no name holds a slash."""
+    decoded = unquote(path)
+    parts = decoded.strip("/").split("/") if decoded.strip("/") else []
+    other = RequestInfo(method.lower(), decoded)
     if len(parts) < 2 or parts[0] not in ("api", "apis"):
         return other
     prefix = parts[0]
@@ -50,7 +51,7 @@ def parse(method: str, path: str, query: dict[str, str]) -> RequestInfo:
         selectors = {"field_selector": f"metadata.name={name}"}
     return RequestInfo(
         verb=verb,
-        path=unquote(path),
+        path=decoded,
         is_resource=True,
         prefix=prefix,
         group=group,

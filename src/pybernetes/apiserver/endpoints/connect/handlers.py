@@ -9,7 +9,7 @@ import random
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from pybernetes.api import errors
 from pybernetes.wire.http import Request, Response
@@ -85,7 +85,7 @@ class Connect:
         if parts is None:
             raise errors.bad_request(f'invalid {info.resource[:-1]} request "{info.name}"')
         scheme, name, port = parts
-        rest = _rest(request)
+        rest = _rest(request, info)
         options = {"kind": PROXY_OPTIONS[info.resource], "apiVersion": "v1", "path": rest}
         await self._admit(user, info.resource, "proxy", info.namespace, name, options)
         found = self._proxied(info, scheme, name, port)
@@ -155,9 +155,11 @@ def _options(info: RequestInfo, query: Query) -> Object:
     return made | ({"command": list(query.get("command", ()))} if info.subresource == "exec" else {})
 
 
-def _rest(request: Request) -> str:
+def _rest(request: Request, info: RequestInfo) -> str:
     """What follows /proxy, still percent-encoded."""
     path = request.raw_path.decode("latin-1")
     parts = path.split("/")
-    start = parts.index("proxy", 5 if parts[1] == "api" else 6)
+    start = 7 if info.namespace else 5
+    if parts[start : start + 1] != ["proxy"]:  # slashes before it are encoded
+        return f"/{quote(info.rest)}" if info.rest or path.endswith("/") else ""
     return "/" + "/".join(parts[start + 1 :]) if len(parts) > start + 1 else ""

@@ -114,7 +114,7 @@ def validate(request: Object) -> Errors:
         errors.append(field.invalid(SPEC / "request", spec.get("request") or "", why))
     usages, at = spec.get("usages") or (), SPEC / "usages"
     if not usages:
-        errors.append(field.required(at))
+        errors.append(field.required(at, "usages must be provided"))
     for index, usage in enumerate(usages):
         if usage not in USAGES:
             errors.append(field.not_supported(at / index, usage, USAGES))
