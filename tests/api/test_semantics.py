@@ -35,6 +35,33 @@ def test_which_kinds_a_put_makes() -> None:
     assert {resource.name for resource in RESOURCES if resource.allow_create_on_update} == MADE_BY_PUT
 
 
+# What upstream's strategies want a resource version for (AllowUnconditionalUpdate).
+VERSIONED = {
+    "apiservices",
+    "clustertrustbundles",
+    "csidrivers",
+    "csinodes",
+    "csistoragecapacities",
+    "customresourcedefinitions",
+    "leases",
+    "mutatingadmissionpolicies",
+    "mutatingadmissionpolicybindings",
+    "mutatingwebhookconfigurations",
+    "podcertificaterequests",
+    "poddisruptionbudgets",
+    "runtimeclasses",
+    "storageversionmigrations",
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+    "validatingwebhookconfigurations",
+    "volumeattachments",
+}
+
+
+def test_which_kinds_are_overwritten_only_as_they_were_read() -> None:
+    assert {resource.name for resource in RESOURCES if not resource.allow_unconditional_update} == VERSIONED
+
+
 RBAC = "rbac.authorization.k8s.io"
 ROLE_REF = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"}
 

@@ -73,6 +73,7 @@ RESOURCE = Resource(
     namespaced=False,
     name_check="path",
     generation=False,
+    allow_unconditional_update=False,
     validate=validate,
     validate_update=validate_update,
     selectable=selectable,

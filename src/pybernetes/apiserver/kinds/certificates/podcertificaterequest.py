@@ -96,6 +96,7 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     prepare_update=keep_status,
     prepare_status=keep_spec,
+    allow_unconditional_update=False,
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,
