@@ -24,7 +24,7 @@ async def create(
     pods: GenericStore, request: Request, info: RequestInfo, query: dict[str, str], user: User
 ) -> Response:
     """201 with a Status; 409 for a pod that has a node, may not have one yet, or goes away."""
-    posted = read(request, info, query, user, kind.RESOURCE, keep_uid=True)
+    posted = await read(request, info, query, user, kind.RESOURCE, keep_uid=True)
     body, dry_run = posted.body, posted.options.dry_run
     name = body["metadata"].get("name", "")
     if info.name and name != info.name:

@@ -146,7 +146,7 @@ class Eviction:
     async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         """201 with a Status; 429 where a budget does not allow it."""
         schema = compiled_type("io.k8s.api.policy.v1.Eviction", KIND.api_version, KIND.kind)
-        posted = read_as(request, info, query, user, KIND, schema)
+        posted = await read_as(request, info, query, user, KIND, schema)
         asked, dry_run = posted.body, posted.options.dry_run
         if asked["metadata"].get("name", "") != info.name:
             raise errors.bad_request("name in URL does not match name in Eviction object")

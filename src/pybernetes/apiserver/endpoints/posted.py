@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pybernetes.aio import apart
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.wire.http import Request, Response
@@ -49,17 +50,17 @@ class Posted:
         return self.created(body)
 
 
-def read(
+async def read(
     request: Request, info: RequestInfo, query: dict[str, str], user: User, resource: Resource, keep_uid: bool = False
 ) -> Posted:
     """The body as one of the resource's kind. StatusError 400, 406, 415, 422.
 
     `keep_uid`: the body's uid is a precondition, which is wiped from others as clients do not set it.
     """
-    return read_as(request, info, query, user, Kind.of(resource), compiled(resource), keep_uid)
+    return await read_as(request, info, query, user, Kind.of(resource), compiled(resource), keep_uid)
 
 
-def read_as(
+async def read_as(
     request: Request,
     info: RequestInfo,
     query: dict[str, str],
@@ -71,6 +72,15 @@ def read_as(
     """As `read`, for a kind without a resource."""
     form = negotiate.accepted(request, query, tables=False)
     options = write_options(query, user, request)
+    body, warnings = await apart.run(len(request.body), _decoded, request, options, kind, schema)
+    options.warnings.extend(warnings)
+    body = {**body, "kind": kind.kind, "apiVersion": kind.api_version}
+    body["metadata"] = settled(body.get("metadata") or {}, info.namespace, keep_uid)
+    return Posted(form, options, body)
+
+
+def _decoded(request: Request, options: WriteOptions, kind: Kind, schema: CompiledSchema) -> tuple[Object, list[str]]:
+    """The body, and what is to be warned of. StatusError 400, 415."""
     data = negotiate.json_body(request, kind.kind)
     try:
         body, warnings = schema.decode(data, options.validation)
@@ -78,10 +88,7 @@ def read_as(
         negotiate.require_kind(kind, read_json(data, kind.kind), request.body)  # may say it better
         raise
     negotiate.require_kind(kind, body, request.body)
-    options.warnings.extend(warnings)
-    body = {**body, "kind": kind.kind, "apiVersion": kind.api_version}
-    body["metadata"] = settled(body.get("metadata") or {}, info.namespace, keep_uid)
-    return Posted(form, options, body)
+    return body, warnings
 
 
 def settled(metadata: dict[str, Any], namespace: str, keep_uid: bool) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Reviews:
 
     async def token_review(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         """Whose a token is."""
-        posted = read(request, info, query, user, authentication.tokenreview.RESOURCE)
+        posted = await read(request, info, query, user, authentication.tokenreview.RESOURCE)
         spec = _checked(posted.body, authentication.tokenreview.RESOURCE).get("spec") or {}
         token, audiences = spec.get("token", ""), tuple(spec.get("audiences") or ())
         if not token:
@@ -127,7 +127,7 @@ class Reviews:
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
     ) -> Response:
         """Who asks."""
-        posted = read(request, info, query, user, authentication.selfsubjectreview.RESOURCE)
+        posted = await read(request, info, query, user, authentication.selfsubjectreview.RESOURCE)
         _checked(posted.body, authentication.selfsubjectreview.RESOURCE)
         return _answered(posted, status={"userInfo": user_info(user)})
 
@@ -144,7 +144,7 @@ class Reviews:
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
     ) -> Response:
         """Whether somebody may."""
-        posted = read(request, info, query, user, authorization.subjectaccessreview.RESOURCE)
+        posted = await read(request, info, query, user, authorization.subjectaccessreview.RESOURCE)
         spec = _checked(posted.body, authorization.subjectaccessreview.RESOURCE)["spec"]
         return _answered(posted, status=await self._access(asked_user(spec), spec))
 
@@ -154,7 +154,7 @@ class Reviews:
         """Whether somebody may, in one namespace."""
         if not info.namespace:
             raise not_allowed()
-        posted = read(request, info, query, user, authorization.localsubjectaccessreview.RESOURCE)
+        posted = await read(request, info, query, user, authorization.localsubjectaccessreview.RESOURCE)
         spec = _checked(posted.body, authorization.localsubjectaccessreview.RESOURCE)["spec"]
         return _answered(posted, status=await self._access(asked_user(spec), spec))
 
@@ -162,7 +162,7 @@ class Reviews:
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
     ) -> Response:
         """Whether who asks may."""
-        posted = read(request, info, query, user, authorization.selfsubjectaccessreview.RESOURCE)
+        posted = await read(request, info, query, user, authorization.selfsubjectaccessreview.RESOURCE)
         spec = _checked(posted.body, authorization.selfsubjectaccessreview.RESOURCE)["spec"]
         return _answered(posted, status=await self._access(user, spec))
 
@@ -170,7 +170,7 @@ class Reviews:
         self, request: Request, info: RequestInfo, query: dict[str, str], user: User
     ) -> Response:
         """All that who asks may in a namespace."""
-        posted = read(request, info, query, user, authorization.selfsubjectrulesreview.RESOURCE)
+        posted = await read(request, info, query, user, authorization.selfsubjectrulesreview.RESOURCE)
         namespace = (_checked(posted.body, authorization.selfsubjectrulesreview.RESOURCE).get("spec") or {}).get(
             "namespace", ""
         )

@@ -42,7 +42,7 @@ async def create(
     user: User,
 ) -> Response:
     """201 with the token in its status; a dry run gets one as well, as nothing is stored in any case."""
-    posted = read(request, info, query, user, kind.RESOURCE)
+    posted = await read(request, info, query, user, kind.RESOURCE)
     asked, dry_run = posted.body, posted.options.dry_run
     kind.default(asked)
     _require_name(asked["metadata"].get("name") or "", info.name)
