@@ -107,8 +107,7 @@ class Player:
                 await self._step(step)
                 await self._look(number)
             if self._case.get("history"):
-                await asyncio.sleep(SETTLE_SECONDS)
-                same_history(self._case["expect"]["history"], self._history)
+                await self._compare_history()
         finally:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
@@ -147,6 +146,19 @@ class Player:
                 await self._compare(amended(expected, other), first=not step)
             except Differs as raced:
                 raise recorded if isinstance(recorded, MissingEvent) else raced from None
+
+    async def _compare_history(self) -> None:
+        """Its last states may be a moment later than what was waited for."""
+        end = asyncio.get_running_loop().time() + EVENTS_SECONDS
+        await asyncio.sleep(SETTLE_SECONDS)
+        while True:
+            try:
+                same_history(self._case["expect"]["history"], self._history)
+                return
+            except Differs:
+                if asyncio.get_running_loop().time() > end:
+                    raise
+            await asyncio.sleep(POLL_SECONDS)
 
     def _expected(self, step: int, but: Change | None = None) -> Any:
         recorded = self._case["expect"].get(f"then-{step}") if step else self._case["expect"]

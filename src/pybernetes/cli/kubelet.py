@@ -113,7 +113,7 @@ async def _bootstrap(chosen: Settings, config: Config) -> None:
 
 async def _run_hollow(chosen: Settings, client: RESTClient) -> None:
     from pybernetes.client.informer import InformerFactory
-    from pybernetes.kubelet.app import hollow_kubelets, run_all
+    from pybernetes.kubelet.hollownodes import hollow_kubelets, run_all
 
     informers = InformerFactory(client)
     name, count = chosen.options.hostname_override, chosen["hollow-nodes"]

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import CONFIG_HASH_ANNOTATION
-from pybernetes.client.types import Client, Handler, Informer, Informers, Notifier, present
+from pybernetes.client.types import Client, Informer, Informers, Notifier, present
 
-from . import static
+from . import garbage, static
+from .allocation import AllocationManager
 from .cluster import APICluster
-from .hollow import HollowCgroups, HollowImages, HollowNetwork, HollowProber, HollowVolumes, as_scripted
 from .interfaces import Cgroups, Images, PodNetwork, Prober, Runtime, Volumes
 from .machine import admission, dns, resize, stimuli
 from .machine import node as n
@@ -30,19 +30,16 @@ from .node.keeper import NodeKeeper
 from .node.resources import ResourceKeeper
 from .options import KubeletOptions
 from .recorder import Recorder
-from .runtime.hollow import HollowRuntime, container_ids
 from .runtime.images import ImagePuller
-from .runtime.types import Container, RuntimeFailure, Sandbox
+from .runtime.types import RuntimeFailure
 from .worker import Node, Parts, PodWorker
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 # Where upstream's kubelet remembers devices: without it extended resources of the Node are of an earlier life.
 DEVICE_CHECKPOINT = "device-plugins/kubelet_internal_checkpoint"
 RELIST_SECONDS = 10.0  # the back-stop of pushed changes
 RECONNECT_SECONDS = 1.0
-KEPT_RUNS = 2  # dead containers that are kept beyond the newest run, for kubectl logs --previous
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +79,8 @@ class Kubelet:
         clock: Clock | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
-        self.options = options
         """`pods` and `nodes` may tell of other nodes', which are passed over."""
+        self.options = options
         self._pods, self._runtime, self._machinery = pods, machinery.runtime, machinery
         self._clock: Clock = clock or RealClock()
         self._now = now = now or whole_seconds(self._clock)
@@ -102,9 +99,6 @@ class Kubelet:
             machinery.on_host and not Path(options.root_dir, DEVICE_CHECKPOINT).exists(),
         )
         nodes.add_handler(self.on_node)
-        self._deferred: dict[
-            str, core.Pod
-        ] = {}  # pods whose new resources the node has not granted, as they ask for them
         self._judging: dict[str, core.Pod] = {}  # refused by the Node as it was last known, until it is read again
         self._workers: dict[str, PodWorker] = {}
         self._done: set[str] = set()  # uids whose object was let go: late updates of them start nothing
@@ -120,6 +114,7 @@ class Kubelet:
             now,
         )
         self._parts = self._make_parts()
+        self._allocation = AllocationManager(options, self.keeper, self._workers, self._node_facts, now)
 
     # What the kubelet's ports tell.
 
@@ -280,21 +275,10 @@ class Kubelet:
             self._begin(uid, about, self._parts)
 
     def _change(self, worker: PodWorker, about: core.Pod) -> None:
-        """A pod that asks for other resources goes on with its own until the node has granted them."""
-        uid, granted = about.metadata.uid, worker.machine.pod
-        self._deferred.pop(uid, None)
-        if worker.machine.finished or not resize.asks_for_more(granted, about):
-            worker.handle(stimuli.SpecChanged(about))
-            return
-        others = [w.machine.pod for w in self._workers.values() if w is not worker and not w.machine.finished]
-        pending = resize.pending(about, others, self._view())
-        if pending is not None:
-            self._deferred[uid] = about
-            about = resize.as_granted(about, granted)
-        worker.handle(stimuli.SpecChanged(about, pending))
+        worker.handle(self._allocation.changed(worker, about))
 
     def _begin(self, uid: str, spec: core.Pod, parts: Parts) -> None:
-        refusal = self._refusal(spec)
+        refusal = self._allocation.refusal(spec)
         if refusal is not None and self.keeper.registered and not admission.is_static(spec):
             self._judging[uid] = spec
             self._later(self._judge_again(uid, parts))
@@ -306,7 +290,7 @@ class Kubelet:
         await self.keeper.reread()
         spec = self._judging.pop(uid, None)
         if spec is not None:
-            self._admit(uid, spec, parts, self._refusal(spec))
+            self._admit(uid, spec, parts, self._allocation.refusal(spec))
 
     def _admit(self, uid: str, spec: core.Pod, parts: Parts, refusal: admission.Refusal | None) -> None:
         if refusal is not None:
@@ -318,27 +302,6 @@ class Kubelet:
         self._later(worker.relist())
         if asks:
             self._change(worker, spec)
-
-    def _refusal(self, spec: core.Pod) -> tuple[str, str] | None:
-        """Only for pods that have not begun: one that runs already was taken before."""
-        if spec.metadata.deletion_timestamp is not None or spec.status.phase not in ("", "Pending"):
-            return None
-        if spec.status.container_statuses:
-            return None
-        others = [w.machine.pod for w in self._workers.values() if not w.machine.finished]
-        return admission.refused(spec, others, self._view())
-
-    def _view(self) -> admission.NodeView:
-        facts = self._node_facts()
-        node = self.keeper.node if self.keeper.registered else n.new_node(facts, self._now())
-        return admission.NodeView(
-            node.metadata.labels,
-            n.merged_allocatable(facts, node.status),
-            node.spec.taints,
-            self.options.hostname_override,
-            self.pressure,
-            self.options.allowed_unsafe_sysctls,
-        )
 
     def _gone(self, uid: str) -> None:
         worker = self._workers.pop(uid, None)
@@ -420,54 +383,13 @@ class Kubelet:
                     if worker is not None:
                         mine = [c for c in containers if c.pod_uid == uid]
                         worker.observe(epoch, [s for s in sandboxes if s.uid == uid], mine)
-                await self._collect_garbage(sandboxes, containers)
-                self._grant_deferred()
+                if self._pods.synced:
+                    await garbage.collect(self._machinery, self._workers, sandboxes, containers)
+                for worker, about in self._allocation.deferred():
+                    self._change(worker, about)
                 self.sync_loop.entered()
             except (RuntimeFailure, OSError) as error:
                 logger.warning("relisting containers: %s", error)
-
-    def _grant_deferred(self) -> None:
-        """Others may have gone meanwhile."""
-        for uid, about in list(self._deferred.items()):
-            worker = self._workers.get(uid)
-            if worker is None:
-                del self._deferred[uid]
-            else:
-                self._change(worker, about)
-
-    async def _collect_garbage(self, sandboxes: Sequence[Sandbox], containers: Sequence[Container]) -> None:
-        """Dead containers beyond the last runs of each, and all of pods that the API no longer has."""
-        if not self._pods.synced:
-            return
-        runs: dict[tuple[str, str], list[int]] = {}
-        for container in containers:
-            runs.setdefault((container.pod_uid, container.name), []).append(container.attempt)
-        for container in containers:
-            if container.pod_uid not in self._workers:
-                await self._runtime.stop_container(container.id, 0)
-                await self._runtime.remove_container(container.id)
-            elif container.state == "exited":
-                newer = [a for a in runs[container.pod_uid, container.name] if a > container.attempt]
-                if len(newer) >= KEPT_RUNS:
-                    await self._runtime.remove_container(container.id)
-        newest = {uid: max(s.attempt for s in sandboxes if s.uid == uid) for uid in {s.uid for s in sandboxes}}
-        for sandbox in sandboxes:
-            if sandbox.uid not in self._workers:
-                await self._runtime.stop_sandbox(sandbox.id)
-                await self._runtime.remove_sandbox(sandbox.id)
-            elif not sandbox.ready and sandbox.attempt < newest[sandbox.uid]:
-                await self._runtime.remove_sandbox(sandbox.id)
-        kept = {s.id for s in sandboxes} | self._young_sandboxes()
-        busy = {uid for uid, w in self._workers.items() if w.machine.creates_sandbox}
-        await self._machinery.network.keep_only(kept, busy)
-        for uid in self._machinery.volumes.known():
-            if uid not in self._workers:
-                await self._machinery.volumes.remove(uid)
-        self._machinery.cgroups.keep_only(self._workers)
-
-    def _young_sandboxes(self) -> set[str]:
-        """Those that may have been made since the list was."""
-        return {w.machine.sandbox.id for w in self._workers.values() if w.machine.sandbox is not None}
 
     async def _refresh(self) -> None:
         """Changed config maps and secrets, and new tokens, once in a sync period."""
@@ -508,113 +430,3 @@ def pod_informer(informers: Informers, node_name: str) -> Informer[core.Pod]:
 def node_informer(informers: Informers, node_name: str) -> Informer[core.Node]:
     """One Node."""
     return informers.informer(core.Node, field_selector=f"metadata.name={node_name}")
-
-
-class _Shared(Generic[T]):
-    """One informer for what many nodes watch: each is told of its own, as `seen` shows it. `key`: the name of an object's node."""
-
-    def __init__(self, informer: Informer[T], key: Callable[[T], str], seen: Callable[[T], T] | None = None) -> None:
-        self._informer, self._key, self._seen = informer, key, seen
-        self._handlers: dict[str, list[Handler[T]]] = {}
-        informer.add_index("node", lambda about: [key(about)])
-        informer.add_handler(self._dispatch)
-
-    def _dispatch(self, old: T | None, new: T | None) -> None:
-        handlers = self._handlers.get(self._key(present(old, new)), ())
-        if self._seen is not None and handlers:
-            old, new = (None if about is None else self._seen(about) for about in (old, new))
-        for handler in handlers:
-            handler(old, new)
-
-    def of(self, name: str) -> _Share[T]:
-        return _Share(self, name)
-
-    def add_handler(self, name: str, handler: Handler[T]) -> None:
-        self._handlers.setdefault(name, []).append(handler)
-        for about in self._informer.by_index("node", name):
-            handler(None, about if self._seen is None else self._seen(about))
-
-    @property
-    def synced(self) -> bool:
-        return self._informer.synced
-
-
-class _Share(Generic[T]):
-    """One node's part of what is shared; a Notifier."""
-
-    def __init__(self, shared: _Shared[T], name: str) -> None:
-        self._shared, self._name = shared, name
-
-    def add_handler(self, handler: Handler[T]) -> None:
-        self._shared.add_handler(self._name, handler)
-
-    @property
-    def synced(self) -> bool:
-        return self._shared.synced
-
-
-def hollow_machine(cpus: int = 32, memory_bytes: int = 256 << 30) -> n.Machine:
-    return n.Machine(cpus, memory_bytes, 1 << 40, kernel="hollow", os_image="hollow")
-
-
-def hollow_machinery(
-    pod_cidr: str = "10.244.0.0/14",
-    network: PodNetwork | None = None,
-    clock: Clock | None = None,
-    ids: Iterator[str] | None = None,
-) -> Machinery:
-    """Parts without processes; nodes of one process share network and ids, so that those of their pods and containers differ."""
-    clock = clock or RealClock()
-    return Machinery(
-        HollowRuntime(whole_seconds(clock), clock, ids),
-        network or HollowNetwork(pod_cidr),
-        HollowVolumes(),
-        HollowProber(),
-        HollowCgroups(),
-        "hollow",
-        HollowImages(),
-        on_host=False,
-    )
-
-
-def hollow_kubelets(
-    client: Client,
-    informers: Informers,
-    names: Sequence[str],
-    *,
-    machine: n.Machine | None = None,
-    pod_cidr: str = "10.244.0.0/14",
-    max_pods: int = 110,
-    clock: Clock | None = None,
-    addresses: Sequence[str] = ("127.0.0.1",),
-    port: int = 0,
-) -> list[Kubelet]:
-    """Nodes without processes, to be run: one watch for all their pods. The caller runs the informers.
-
-    `addresses` and `port`: where a HollowServer answers for them, 0 for none.
-    """
-    pods = _Shared(
-        informers.informer(core.Pod, field_selector="spec.nodeName!="), lambda pod: pod.spec.node_name, as_scripted
-    )
-    nodes = _Shared(informers.informer(core.Node), lambda node: node.metadata.name)
-    network, shape, ids = HollowNetwork(pod_cidr), machine or hollow_machine(), container_ids()
-    return [
-        Kubelet(
-            KubeletOptions(name, tuple(addresses), max_pods=max_pods, resolv_conf="", port=port),
-            client,
-            pods.of(name),
-            nodes.of(name),
-            None,
-            machinery=hollow_machinery(network=network, clock=clock, ids=ids),
-            machine=shape,
-            clock=clock,
-        )
-        for name in names
-    ]
-
-
-async def run_all(kubelets: Sequence[Kubelet]) -> None:
-    """Until cancelled."""
-    async with asyncio.TaskGroup() as group:
-        for kubelet in kubelets:
-            group.create_task(kubelet.run())

@@ -180,7 +180,7 @@ class TestCluster:
         """Nodes whose pods run without processes; returns when all are registered."""
         from pybernetes.api.types import core_v1
         from pybernetes.client.informer import InformerFactory
-        from pybernetes.kubelet.app import hollow_kubelets
+        from pybernetes.kubelet.hollownodes import hollow_kubelets
 
         client = self.client("system:hollow-nodes")
         informers = InformerFactory(client, self._clock)

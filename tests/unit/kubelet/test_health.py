@@ -11,7 +11,8 @@ import pytest
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.memory import MemoryClient, MemoryInformers
-from pybernetes.kubelet.app import Kubelet, Machinery, hollow_machine, hollow_machinery
+from pybernetes.kubelet.app import Kubelet, Machinery
+from pybernetes.kubelet.hollownodes import hollow_machine, hollow_machinery
 from pybernetes.kubelet.network.delegated import RuntimeNetwork
 from pybernetes.kubelet.node.health import SyncLoopMonitor
 from pybernetes.kubelet.options import KubeletOptions

@@ -18,8 +18,8 @@ from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.types import coordination_v1
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.memory import MemoryClient, MemoryInformers
-from pybernetes.kubelet.app import hollow_kubelets, run_all
 from pybernetes.kubelet.hollow import HollowNetwork
+from pybernetes.kubelet.hollownodes import hollow_kubelets, run_all
 from pybernetes.kubelet.runtime.hollow import HollowRuntime
 from pybernetes.kubelet.runtime.hollowscript import Script, ScriptError, script
 from pybernetes.kubelet.runtime.types import ContainerConfig, LogOptions, RuntimeFailure, Sandbox, SandboxConfig

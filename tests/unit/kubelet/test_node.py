@@ -18,7 +18,8 @@ from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.memory import MemoryClient, MemoryInformers
-from pybernetes.kubelet.app import Kubelet, hollow_kubelets, hollow_machine
+from pybernetes.kubelet.app import Kubelet
+from pybernetes.kubelet.hollownodes import hollow_kubelets, hollow_machine
 from pybernetes.kubelet.machine import node as n
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

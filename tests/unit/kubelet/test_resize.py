@@ -14,7 +14,8 @@ from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.memory import MemoryClient, MemoryInformers
-from pybernetes.kubelet.app import Kubelet, hollow_kubelets, hollow_machine
+from pybernetes.kubelet.app import Kubelet
+from pybernetes.kubelet.hollownodes import hollow_kubelets, hollow_machine
 from pybernetes.kubelet.runtime.hollow import HollowRuntime
 from pybernetes.kubelet.runtime.types import Resources, RuntimeFailure
 

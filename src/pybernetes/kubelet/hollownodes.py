@@ -1,0 +1,130 @@
+"""Thousands of nodes in one process, whose pods run without containers (upstream: cmd/kubemark)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.api.types import core_v1 as core
+from pybernetes.client.types import Client, Handler, Informer, Informers, present
+
+from .app import Kubelet, Machinery, whole_seconds
+from .hollow import HollowCgroups, HollowImages, HollowNetwork, HollowProber, HollowVolumes, as_scripted
+from .interfaces import PodNetwork
+from .machine import node as n
+from .options import KubeletOptions
+from .runtime.hollow import HollowRuntime, container_ids
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """One informer for what many nodes watch: each is told of its own, as `seen` shows it. `key`: the name of an object's node."""
+
+    def __init__(self, informer: Informer[T], key: Callable[[T], str], seen: Callable[[T], T] | None = None) -> None:
+        self._informer, self._key, self._seen = informer, key, seen
+        self._handlers: dict[str, list[Handler[T]]] = {}
+        informer.add_index("node", lambda about: [key(about)])
+        informer.add_handler(self._dispatch)
+
+    def _dispatch(self, old: T | None, new: T | None) -> None:
+        handlers = self._handlers.get(self._key(present(old, new)), ())
+        if self._seen is not None and handlers:
+            old, new = (None if about is None else self._seen(about) for about in (old, new))
+        for handler in handlers:
+            handler(old, new)
+
+    def of(self, name: str) -> Share[T]:
+        return Share(self, name)
+
+    def add_handler(self, name: str, handler: Handler[T]) -> None:
+        self._handlers.setdefault(name, []).append(handler)
+        for about in self._informer.by_index("node", name):
+            handler(None, about if self._seen is None else self._seen(about))
+
+    @property
+    def synced(self) -> bool:
+        return self._informer.synced
+
+
+class Share(Generic[T]):
+    """One node's part of what is shared; a Notifier."""
+
+    def __init__(self, shared: Shared[T], name: str) -> None:
+        self._shared, self._name = shared, name
+
+    def add_handler(self, handler: Handler[T]) -> None:
+        self._shared.add_handler(self._name, handler)
+
+    @property
+    def synced(self) -> bool:
+        return self._shared.synced
+
+
+def hollow_machine(cpus: int = 32, memory_bytes: int = 256 << 30) -> n.Machine:
+    return n.Machine(cpus, memory_bytes, 1 << 40, kernel="hollow", os_image="hollow")
+
+
+def hollow_machinery(
+    pod_cidr: str = "10.244.0.0/14",
+    network: PodNetwork | None = None,
+    clock: Clock | None = None,
+    ids: Iterator[str] | None = None,
+) -> Machinery:
+    """Parts without processes; nodes of one process share network and ids, so that those of their pods and containers differ."""
+    clock = clock or RealClock()
+    return Machinery(
+        HollowRuntime(whole_seconds(clock), clock, ids),
+        network or HollowNetwork(pod_cidr),
+        HollowVolumes(),
+        HollowProber(),
+        HollowCgroups(),
+        "hollow",
+        HollowImages(),
+        on_host=False,
+    )
+
+
+def hollow_kubelets(
+    client: Client,
+    informers: Informers,
+    names: Sequence[str],
+    *,
+    machine: n.Machine | None = None,
+    pod_cidr: str = "10.244.0.0/14",
+    max_pods: int = 110,
+    clock: Clock | None = None,
+    addresses: Sequence[str] = ("127.0.0.1",),
+    port: int = 0,
+) -> list[Kubelet]:
+    """Nodes without processes, to be run: one watch for all their pods. The caller runs the informers.
+
+    `addresses` and `port`: where a HollowServer answers for them, 0 for none.
+    """
+    pods = Shared(
+        informers.informer(core.Pod, field_selector="spec.nodeName!="), lambda pod: pod.spec.node_name, as_scripted
+    )
+    nodes = Shared(informers.informer(core.Node), lambda node: node.metadata.name)
+    network, shape, ids = HollowNetwork(pod_cidr), machine or hollow_machine(), container_ids()
+    return [
+        Kubelet(
+            KubeletOptions(name, tuple(addresses), max_pods=max_pods, resolv_conf="", port=port),
+            client,
+            pods.of(name),
+            nodes.of(name),
+            None,
+            machinery=hollow_machinery(network=network, clock=clock, ids=ids),
+            machine=shape,
+            clock=clock,
+        )
+        for name in names
+    ]
+
+
+async def run_all(kubelets: Sequence[Kubelet]) -> None:
+    """Until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        for kubelet in kubelets:
+            group.create_task(kubelet.run())
