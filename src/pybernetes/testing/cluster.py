@@ -142,14 +142,17 @@ class TestCluster:
             address_types=("InternalIP",), certificate=str(pair), key=str(pair), authority=str(trusted)
         )
 
-    def client(self, user: str, groups: Sequence[str] = (SYSTEM_PRIVILEGED_GROUP,)) -> RESTClient:
-        """A client of this process, without a socket; closed with the cluster."""
+    def client(self, user: str, groups: Sequence[str] = (SYSTEM_PRIVILEGED_GROUP,), agent: str = "") -> RESTClient:
+        """A client of this process, without a socket; closed with the cluster.
+
+        `agent`: what managedFields call it, as the commands of a real cluster are called; the user's name where it has none.
+        """
         from pybernetes.client.http import HTTPClient
         from pybernetes.client.rest import RESTClient
 
         certificate = ssl.PEM_cert_to_DER_cert(self._authority.client(user, list(groups)).certificate.decode())
         http = HTTPClient(IN_PROCESS, dial=lambda protocol: self._server.connect(protocol, certificate))
-        client = RESTClient(Config(IN_PROCESS), user, clock=self._clock, http=http)
+        client = RESTClient(Config(IN_PROCESS), agent or user, clock=self._clock, http=http)
         self._clients.append(client)
         return client
 
@@ -159,7 +162,7 @@ class TestCluster:
         from pybernetes.controllers import manager
         from pybernetes.controllers.options import Options as ControllerOptions
 
-        client = self.client(KUBE_CONTROLLER_MANAGER)
+        client = self.client(KUBE_CONTROLLER_MANAGER, agent="kube-controller-manager")
         options = ControllerOptions(controllers=self._controllers, root_ca=root_ca)
         informers = InformerFactory(client, self._clock)
         task = asyncio.ensure_future(manager.run(client, informers, options, self._clock))
@@ -171,7 +174,7 @@ class TestCluster:
         from pybernetes.client.informer import InformerFactory
         from pybernetes.scheduler import app
 
-        client = self.client(KUBE_SCHEDULER)
+        client = self.client(KUBE_SCHEDULER, agent="kube-scheduler")
         task = asyncio.ensure_future(app.run(client, InformerFactory(client, self._clock), clock=self._clock))
         self._tasks.add(task)
         task.add_done_callback(_report)
@@ -182,7 +185,7 @@ class TestCluster:
         from pybernetes.client.informer import InformerFactory
         from pybernetes.kubelet.hollownodes import hollow_kubelets
 
-        client = self.client("system:hollow-nodes")
+        client = self.client("system:hollow-nodes", agent="kubelet")
         informers = InformerFactory(client, self._clock)
         names = [f"hollow-{number}" for number in range(self._hollow_nodes)]
         kubelets: list[Kubelet] = []
