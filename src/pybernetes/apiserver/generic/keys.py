@@ -8,7 +8,6 @@ from __future__ import annotations
 DEFAULT_PREFIX = "/registry"
 CORE = "core"  # a segment may not be empty
 
-
 # Where upstream's etcd has the objects of a resource, if not below its name.
 ELSEWHERE = {
     ("", "endpoints"): "services/endpoints",

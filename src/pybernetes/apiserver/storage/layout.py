@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..generic.keys import Keys
+from ..generic.keys import ELSEWHERE, GROUPED, Keys
 
-WITH_GROUP = ("apiextensions.k8s.io", "apiregistration.k8s.io")
 SPECIAL = {
-    ("", "replicationcontrollers"): "controllers",
-    ("", "endpoints"): "services/endpoints",
-    ("", "nodes"): "minions",
-    ("", "services"): "services/specs",
-    ("networking.k8s.io", "ingresses"): "ingress",
+    **ELSEWHERE,
     # No kinds of their own: see services.records and services.keeper.
     ("masterleases", "endpoints"): "masterleases",
     ("ranges", "servicenodeports"): "ranges/servicenodeports",
@@ -29,7 +24,7 @@ class Layout:
 
     def __init__(self, keys: Keys, resources: Iterable[tuple[str, str]]) -> None:
         self._keys = keys
-        own = {one: one[1] for one in resources if one[0] not in WITH_GROUP}
+        own = {one: one[1] for one in resources if one[0] not in GROUPED}
         self._place: dict[str, str] = {}  # ours, as `Keys.resource` gives it -> upstream's
         self._resource: dict[str, str] = {}
         for (group, resource), place in (own | SPECIAL).items():
@@ -62,4 +57,4 @@ class Layout:
 
     def built_in(self, prefix: str) -> bool:
         """Whether a resource (as `Keys.resource` gives it) is none of a CustomResourceDefinition."""
-        return prefix in self._place or self._keys.named(prefix)[0] in WITH_GROUP
+        return prefix in self._place or self._keys.named(prefix)[0] in GROUPED
