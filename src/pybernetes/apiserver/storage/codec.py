@@ -14,11 +14,11 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.gojson import escaped
 from pybernetes.api.protobuf import MAGIC, ProtobufError
 
+from ..generic.keys import GROUPED
 from ..generic.reading import encode as encode_own
 from ..resource import Object, Resource
 from ..schema import compiled
 from . import older
-from .layout import WITH_GROUP
 
 ENCRYPTED = b"k8s:enc:"
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -37,9 +37,9 @@ def stored(value: bytes, *, built_in: bool) -> bytes:
     """
     obj = _decode(value)
     group = obj["apiVersion"].rpartition("/")[0]
-    if built_in and group not in WITH_GROUP:
+    if built_in and group not in GROUPED:
         return protobufencode.encode(obj)
-    if group in WITH_GROUP:
+    if group in GROUPED:
         head = {"kind": obj["kind"], "apiVersion": obj["apiVersion"]}
         return escaped(_encode_in_order({**head, **{k: v for k, v in obj.items() if k not in head}})) + b"\n"
     return escaped(_encode(obj)) + b"\n"
