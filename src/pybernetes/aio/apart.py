@@ -14,7 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any, Final, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar
 
 LARGE: Final = 16 << 10  # bytes: of what costs most (containers of a pod) so many take 50 ms, most objects have fewer
 THREADS: Final = 2  # so that one long task holds up no other; more would only wait for the interpreter
@@ -39,7 +39,9 @@ async def run(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kw
     if size < LARGE or getattr(_here, "apart", False):
         return function(*args, **kwargs)
     with uncollected():
-        return await asyncio.get_running_loop().run_in_executor(_threads(), lambda: function(*args, **kwargs))
+        future = asyncio.get_running_loop().run_in_executor(_threads(), lambda: function(*args, **kwargs))
+        result: R = await future
+        return result
 
 
 _tasks = 0  # within `uncollected`
@@ -90,7 +92,8 @@ async def stretches(size: int, coroutine: Coroutine[Any, Any, R]) -> R:
 async def on_loop(begin: Callable[[], Awaitable[R]]) -> R:
     """What `begin` gives, awaited on the event loop, from wherever `stretches` has taken the caller."""
     if getattr(_here, "apart", False):
-        return cast(R, await _Back(begin))
+        result: R = await _Back(begin)
+        return result
     return await begin()
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from .names import label_key_errors, label_value_errors
 from .selectorindex import FEW, SelectorIndex
+from .strconv import NumberError, parse_int
 from .types import meta_v1 as meta
 
 
@@ -43,7 +44,6 @@ _TOKEN_OPERATORS: Final = {
     ">": Operator.GREATER_THAN,
     "<": Operator.LESS_THAN,
 }
-_INT: Final = re.compile(r"[+-]?[0-9]{1,200}")
 
 
 def _quote(text: str) -> str:
@@ -57,10 +57,10 @@ def _listed(values: Iterable[str]) -> str:
 
 def _int64(text: str) -> int | None:
     """Read a base-10 int64, or None when it is not one."""
-    if not _INT.fullmatch(text):
+    try:
+        return parse_int(text)
+    except NumberError:
         return None
-    number = int(text)
-    return number if -(2**63) <= number < 2**63 else None
 
 
 def _invalid(path: str, value: str, detail: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from .strconv import parse_int
 from .types import core_v1 as core
 
 KEEP_OUT = ("NoSchedule", "NoExecute")  # the effects that keep a new pod away
@@ -79,7 +80,7 @@ def _matches(requirement: core.NodeSelectorRequirement, value: str | None) -> bo
             return value is None
         case "Gt" | "Lt":
             try:
-                left, right = int(value or ""), int(requirement.values[0])
+                left, right = parse_int(value or ""), parse_int(requirement.values[0])
             except (ValueError, IndexError):
                 return False
             return left > right if requirement.operator == "Gt" else left < right

@@ -12,7 +12,7 @@ _VALUES = st.sampled_from(["", "1", "2", "10", "x"])
 _TERMS = st.one_of(
     st.tuples(_KEYS, st.sampled_from(["=", "!="]), _VALUES).map("".join),
     st.tuples(_KEYS, st.sampled_from([">", "<"]), st.sampled_from(["1", "5"])).map("".join),
-    st.tuples(_KEYS, st.sampled_from([" in ", " notin "]), st.lists(_VALUES, min_size=1, max_size=3)).map(
+    st.tuples(_KEYS, st.sampled_from([" in ", " notin "]), st.lists(_VALUES.filter(bool), min_size=1, max_size=3)).map(
         lambda part: f"{part[0]}{part[1]}({','.join(part[2])})"
     ),
     _KEYS,

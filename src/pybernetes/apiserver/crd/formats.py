@@ -18,15 +18,15 @@ _HOSTNAME = re.compile(
 _EMAIL = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
 _MAC = re.compile(r"([0-9a-fA-F]{2}[:-]){5}([0-9a-fA-F]{2})|([0-9a-fA-F]{4}\.){2}[0-9a-fA-F]{4}")
 _HEX_COLOR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
-_RGB = r"(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])"
+_RGB = r"(0|[1-9][0-9]?|1[0-9][0-9]?|2[0-4][0-9]|25[0-5])"
 _RGB_COLOR = re.compile(rf"rgb\(\s*{_RGB}\s*,\s*{_RGB}\s*,\s*{_RGB}\s*\)")
-_SSN = re.compile(r"\d{3}[- ]?\d{2}[- ]?\d{4}")
+_SSN = re.compile(r"[0-9]{3}[- ]?[0-9]{2}[- ]?[0-9]{4}")
 # Without ends of lines, and never empty: upstream's is a pattern, not Go's decoder.
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})")
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
-_CARD = re.compile(r"\d{13,19}")
+_CARD = re.compile(r"[0-9]{13,19}")
 _DURATION = re.compile(
-    r"[-+]?(\d+(\.\d*)?|\.\d+)\s*(ns|us|µs|μs|ms|s|m|h|d|w|hour|minute|second|day|week)s?(\s*(\d+(\.\d*)?|\.\d+)\s*(ns|us|µs|ms|s|m|h|d|w))*|0"
+    r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*(ns|us|µs|μs|ms|s|m|h|d|w|hour|minute|second|day|week)s?(\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*(ns|us|µs|ms|s|m|h|d|w))*|0"
 )
 _UUID = r"[0-9a-f]{8}-?[0-9a-f]{4}-?%s[0-9a-f]{3}-?%s[0-9a-f]{3}-?[0-9a-f]{12}"
 
@@ -60,7 +60,7 @@ def _uri(text: str) -> bool:
 
 
 def _date(text: str) -> object:
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         raise ValueError(text)
     return date.fromisoformat(text)
 
@@ -70,8 +70,8 @@ def _isbn(digits: int) -> Callable[[str], bool]:
         plain = text.replace("-", "").replace(" ", "")
         if digits == 13:
             odd = sum(int(c) * (3 if i % 2 else 1) for i, c in enumerate(plain) if c.isdigit())
-            return re.fullmatch(r"\d{13}", plain) is not None and odd % 10 == 0
-        if not re.fullmatch(r"\d{9}[\dX]", plain):
+            return re.fullmatch(r"[0-9]{13}", plain) is not None and odd % 10 == 0
+        if not re.fullmatch(r"[0-9]{9}[0-9X]", plain):
             return False
         return sum((10 - i) * (10 if c == "X" else int(c)) for i, c in enumerate(plain)) % 11 == 0
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
+
+from pybernetes.api.strconv import parse_int
 
 Step = Callable[[Any], Iterable[Any]]
 
@@ -18,8 +21,10 @@ class JSONPathError(ValueError):
 
 
 _NAME = re.compile(r"((?:\\.|[^.\[\]\\\s])+)")
-_SLICE = re.compile(r"\s*(-?\d*)\s*:\s*(-?\d*)\s*(?::\s*(-?\d*)\s*)?")
-_FILTER = re.compile(r"\?\(\s*(.+?)\s*(?:(==|!=|<=|>=|<|>)\s*(.+?)\s*)?\)")
+_NUMBER = re.compile("-?[0-9]{1,18}")
+_SLICE = re.compile(r"\s*((?:-?[0-9]{1,18})?)\s*:\s*((?:-?[0-9]{1,18})?)\s*(?::\s*((?:-?[0-9]{1,18})?)\s*)?")
+_COMPARISON = re.compile("==|!=|<=|>=|<|>")
+MAX_VALUES = 10_000  # that a path may find: `..a..a..a` finds each value in as many ways as there are to it
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -37,7 +42,7 @@ def compiled(path: str) -> Callable[[Any], list[Any]]:
     def find(root: Any) -> list[Any]:
         found = [root]
         for step in steps:
-            found = [below for value in found for below in step(value)]
+            found = list(islice((below for value in found for below in step(value)), MAX_VALUES))
         return found
 
     return find
@@ -94,13 +99,17 @@ def _bracket(text: str) -> Step:
         return _every
     if len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]:
         return _field(text[1:-1])
-    if re.fullmatch(r"-?\d+", text):
+    if _NUMBER.fullmatch(text):
         return _index(int(text))
     if found := _SLICE.fullmatch(text):
         first, last, step = (int(part) if part else None for part in found.groups())
+        if step == 0:
+            raise JSONPathError(f"invalid array index {text}")
         return lambda value: value[first:last:step] if isinstance(value, list) else ()
-    if text.startswith("?") and (found := _FILTER.fullmatch(text)):
-        return _filter(found[1], found[2], found[3])
+    if text.startswith("?(") and text.endswith(")") and (inner := text[2:-1].strip()):
+        if (sign := _COMPARISON.search(inner, 1)) and sign.end() < len(inner):
+            return _filter(inner[: sign.start()].strip(), sign[0], inner[sign.end() :].strip())
+        return _filter(inner, None, None)
     raise JSONPathError(f"invalid array index {text}")
 
 
@@ -120,10 +129,12 @@ def _every(value: Any) -> Iterable[Any]:
 
 def _everywhere(name: str) -> Step:
     def step(value: Any) -> Iterable[Any]:
-        if isinstance(value, dict) and name in value:
-            yield value[name]
-        for below in _every(value):
-            yield from step(below)
+        left = [value]
+        while left:
+            value = left.pop()
+            if isinstance(value, dict) and name in value:
+                yield value[name]
+            left.extend(reversed(list(_every(value))))
 
     return step
 
@@ -155,7 +166,7 @@ def _operand(text: str) -> Callable[[Any], list[Any]]:
         literal = text == "true"
     else:
         try:
-            literal = float(text) if "." in text else int(text)
+            literal = float(text) if "." in text else parse_int(text)
         except ValueError:
             raise JSONPathError(f"unrecognized operand {text!r}") from None
     return lambda item: [literal]

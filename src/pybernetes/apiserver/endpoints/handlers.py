@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from pybernetes.aio import apart
-from pybernetes.api import errors, gosyntax, mediatypes
+from pybernetes.api import errors, gosyntax, mediatypes, strconv
 from pybernetes.api.errors import StatusError
-from pybernetes.api.field import FieldError, Path, invalid, quote
+from pybernetes.api.field import FieldError, Path, invalid
 from pybernetes.api.mediatypes import PatchKind
 from pybernetes.wire import channels, websocket
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse, UpgradeResponse
@@ -98,9 +98,9 @@ def _match_problems(query: dict[str, str], watching: bool) -> list[FieldError]:
 def _integer(query: dict[str, str], name: str) -> int:
     text = query.get(name, "")
     try:
-        return int(text) if text else 0
-    except ValueError:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+        return strconv.parse_int(text) if text else 0
+    except strconv.NumberError as error:
+        raise errors.bad_request(str(error)) from None
 
 
 def _flag(query: dict[str, str], name: str) -> bool:
@@ -477,9 +477,9 @@ class ResourceHandler:
             problem = FieldError("FieldValueNotSupported", "propagationPolicy", cause)
             raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [problem])
         try:
-            seconds = None if grace is None else int(grace)
-        except (TypeError, ValueError):
-            raise errors.bad_request(f"strconv.ParseInt: parsing {quote(str(grace))}: invalid syntax") from None
+            seconds = grace if grace is None or type(grace) is int else strconv.parse_int(str(grace))
+        except strconv.NumberError as error:
+            raise errors.bad_request(str(error)) from None
         return DeleteOptions(
             user=user,
             dry_run=bool(given.get("dryRun")),
@@ -487,7 +487,7 @@ class ResourceHandler:
             uid=conditions.get("uid") or "",
             resource_version=conditions.get("resourceVersion") or "",
             propagation=propagation,
-            given={name: given[name] for name in DELETE_OPTIONS if name in body},
+            given={name: given[name] for name in DELETE_OPTIONS if body.get(name) is not None},
         )
 
     async def watch(

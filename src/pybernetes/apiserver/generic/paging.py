@@ -9,7 +9,8 @@ import msgspec
 
 from pybernetes.api import errors, field
 from pybernetes.api.errors import StatusError
-from pybernetes.api.field import Path, quote
+from pybernetes.api.field import Path
+from pybernetes.api.strconv import parse_uint
 
 from .options import ListOptions
 
@@ -34,16 +35,6 @@ class _Token(msgspec.Struct):
 
 class NotAVersion(Exception):
     """A resource version that is none; the text is upstream's, which each verb answers in another way."""
-
-
-def parse_uint(text: str) -> int:
-    """A number below 2^64; ValueError in the words of Go's strconv.ParseUint."""
-    if not _DIGITS.fullmatch(text):
-        raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
-    number = int(text) if len(text) <= MAX_DIGITS else 1 << 64
-    if number >= 1 << 64:
-        raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
-    return number
 
 
 def parse_revision(text: str) -> int:

@@ -18,6 +18,7 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
 from pybernetes.api.jsoncopy import json_copy
 from pybernetes.api.mediatypes import PatchKind
+from pybernetes.api.strconv import is_digits
 from pybernetes.store.types import Conflict
 
 from ..apply.managed import is_reset
@@ -127,7 +128,7 @@ class GenericStore(ReadStore):
                 raise errors.already_exists(resource.group, resource.name, name)
             return obj
         version = metadata.pop("resourceVersion", "")
-        if version.isdigit() and int(version):  # upstream's storage finds it, when all else is done
+        if is_digits(version) and version.strip("0"):  # upstream's storage finds it, when all else is done
             raise errors.unclassified("resourceVersion should not be set on objects to be created")
         try:
             return await self._put(key, obj, 0)

@@ -11,10 +11,10 @@ from pybernetes.api import errors, field
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
 from pybernetes.api.jsoncopy import json_copy
+from pybernetes.api.strconv import parse_uint
 
 from ..resource import Errors, Object, Resource
 from . import patching
-from .paging import parse_uint
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 

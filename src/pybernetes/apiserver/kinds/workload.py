@@ -10,6 +10,7 @@ from typing import Any
 from pybernetes.api import field
 from pybernetes.api.field import Path
 from pybernetes.api.labels import SelectorError, selector_from_dict
+from pybernetes.api.strconv import NumberError, parse_int
 
 from ..resource import Column
 from .printing import AGE, NAME, container_cells, object_age
@@ -82,7 +83,10 @@ def amount(value: int | str | None) -> int:
     """The number in it; 0 for what is neither."""
     if isinstance(value, str):
         digits = value.removesuffix("%")
-        return int(digits) if digits.isascii() and digits.isdigit() else 0
+        try:
+            return parse_int(digits)
+        except NumberError:
+            return 0
     return value or 0
 
 

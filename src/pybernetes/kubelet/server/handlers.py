@@ -15,6 +15,7 @@ import msgspec
 
 from pybernetes.api import types
 from pybernetes.api.errors import StatusError
+from pybernetes.api.strconv import is_digits
 from pybernetes.api.types import core_v1 as core
 from pybernetes.component.delegated import Guard
 from pybernetes.component.metrics import CONTENT_TYPE, Registry
@@ -326,7 +327,12 @@ class KubeletServer:
         if sandbox is None:
             raise Refusal(500, "pod has no sandbox")
         query = parse_qs(request.query.decode("latin-1"))
-        ports = [int(port) for value in query.get("port", []) for port in value.split(",") if port.isdigit()]
+        ports = [
+            int(port)
+            for value in query.get("port", [])
+            for port in value.split(",")
+            if is_digits(port) and len(port) <= 5
+        ]
 
         async def connect(port: int) -> Duplex:
             return await self._runtime.port_forward(sandbox.id, port)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qs
 
+from pybernetes.api.strconv import parse_int
 from pybernetes.api.times import parse_time
 from pybernetes.component.delegated import Ask
 
@@ -94,7 +95,9 @@ def log_query(text: str) -> LogQuery:
         return name in query and query[name].lower() not in FALSE
 
     try:
-        numbers = {name: int(query[name]) for name in ("tailLines", "limitBytes", "sinceSeconds") if query.get(name)}
+        numbers = {
+            name: parse_int(query[name]) for name in ("tailLines", "limitBytes", "sinceSeconds") if query.get(name)
+        }
         since = parse_time(query["sinceTime"]) if query.get("sinceTime") else None
     except ValueError as error:
         raise UndecodableQuery(str(error)) from error

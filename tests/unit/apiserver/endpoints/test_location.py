@@ -145,14 +145,6 @@ def test_one_bad_address_is_enough() -> None:
         location.checked_addresses([])
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("80", 80), ("-1", -1), ("+5", 5), ("--1", None), ("²", None), ("", None), ("web", None), ("1" * 40, None)],
-)
-def test_numbers(text: str, value: int | None) -> None:
-    assert location.number(text) == value
-
-
 def test_pod_port() -> None:
     made = pod("a")
     made["status"] = {"podIPs": [{"ip": "10.1.0.5"}]}

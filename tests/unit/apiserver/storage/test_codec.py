@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from pybernetes.api import protobuf, protobufencode
-from pybernetes.apiserver.generic.keys import Keys
+from pybernetes.apiserver.generic.keys import GROUPED, Keys
 from pybernetes.apiserver.kinds import RESOURCES
 from pybernetes.apiserver.schema import compiled
 from pybernetes.apiserver.storage import codec
-from pybernetes.apiserver.storage.layout import WITH_GROUP, Layout
+from pybernetes.apiserver.storage.layout import Layout
 from pybernetes.apiserver.storage.older import converted
 
 from .values import VALUES
@@ -112,7 +112,7 @@ def test_a_custom_kind_that_is_called_as_a_built_in_one_stays_json() -> None:
     assert codec.stored(value, built_in=False).startswith(b"{")
 
 
-@pytest.mark.parametrize("group", WITH_GROUP)
+@pytest.mark.parametrize("group", GROUPED)
 def test_definitions_are_json_that_begins_with_their_kind(group: str) -> None:
     value = json.dumps({"apiVersion": f"{group}/v1", "kind": "K", "metadata": {"name": "n"}, "spec": {}}).encode()
     assert codec.stored(value, built_in=True).startswith(b'{"kind":"K","apiVersion":"' + group.encode())

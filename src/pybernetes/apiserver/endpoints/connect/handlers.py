@@ -12,6 +12,7 @@ from dataclasses import replace
 from urllib.parse import parse_qs, quote
 
 from pybernetes.api import errors
+from pybernetes.api.strconv import is_number
 from pybernetes.wire.http import Request, Response
 
 from ...authentication.user import User
@@ -109,7 +110,7 @@ class Connect:
 
     def _service(self, info: RequestInfo, scheme: str, name: str, port: str) -> Location:
         """A random ready pod of the service."""
-        if location.number(port) is not None:
+        if is_number(port):
             port = location.service_port(self._get("services", info.namespace, name), port)
         endpoints = self._get("endpoints", info.namespace, name)
         candidates = location.service_addresses(endpoints, port)

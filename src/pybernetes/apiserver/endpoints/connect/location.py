@@ -6,13 +6,12 @@ Pure. Errors are StatusErrors in upstream's words.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from pybernetes.api import errors, field, times
+from pybernetes.api import errors, field, strconv, times
 from pybernetes.api.field import Path
 
 from ...resource import Errors, Object
@@ -115,9 +114,9 @@ def _number(query: Query, name: str) -> int | None:
     if not text:
         return None
     try:
-        return int(text)
-    except ValueError:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+        return strconv.parse_int(text)
+    except strconv.NumberError as error:
+        raise errors.bad_request(str(error)) from None
 
 
 def log_parameters(query: Query, pod: str) -> dict[str, str]:
@@ -170,9 +169,9 @@ def stream_parameters(subresource: str, query: Query) -> list[tuple[str, str]]:
 
 def _ports(text: str) -> list[int]:
     try:
-        return [int(part) for part in text.split(",") if part]
-    except ValueError:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+        return [strconv.parse_int(part, 32) for part in text.split(",") if part]
+    except strconv.NumberError as error:
+        raise errors.bad_request(str(error)) from None
 
 
 # Kubelets' URLs.
@@ -237,15 +236,10 @@ def pod(pod: Object, scheme: str, port: str) -> Location:
 def _port(text: str, scheme: str) -> int:
     if not text:
         return 443 if scheme == "https" else 80
-    port = number(text)
-    if port is None or not 0 <= port < 1 << 16:
-        raise errors.bad_request(f'invalid port "{text}"')
-    return port
-
-
-def number(text: str) -> int | None:
-    """As Go's strconv.ParseInt reads it; None for what is no number."""
-    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else None
+    try:
+        return strconv.parse_uint(text, 16)
+    except strconv.NumberError:
+        raise errors.bad_request(f'invalid port "{text}"') from None
 
 
 def node(node: Object, preferred: Sequence[str], scheme: str, port: str) -> Location:
@@ -258,13 +252,14 @@ def node(node: Object, preferred: Sequence[str], scheme: str, port: str) -> Loca
 
 def service_port(service: Object, port: str) -> str:
     """The port's name, which endpoints go by."""
-    asked = number(port)
-    if asked is None:
+    try:
+        number = strconv.parse_int(port)
+    except strconv.NumberError:  # upstream takes it for a name
         return port
     for declared in service["spec"].get("ports") or ():
-        if declared.get("port") == asked:
+        if declared.get("port") == number:
             return str(declared.get("name") or "")
-    raise errors.service_unavailable(f'no service port {asked} found for service "{service["metadata"]["name"]}"')
+    raise errors.service_unavailable(f'no service port {number} found for service "{service["metadata"]["name"]}"')
 
 
 def service_addresses(endpoints: Object | None, port: str) -> list[tuple[str, int, Object | None]]:

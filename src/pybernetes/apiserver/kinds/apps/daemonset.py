@@ -7,6 +7,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
+from pybernetes.api.strconv import NumberError, parse_int
 
 from ...resource import Column, Errors, Object, Resource
 from ..core import podwarnings
@@ -73,7 +74,10 @@ def prepare_update(new: Object, old: Object) -> None:
 
 def _generation(daemons: Object) -> int:
     text = str((daemons["metadata"].get("annotations") or {}).get(GENERATION) or "")
-    return int(text) if text.isdigit() else 0
+    try:
+        return parse_int(text)
+    except NumberError:
+        return 0
 
 
 def _set_generation(daemons: Object, number: int) -> None:

@@ -301,7 +301,7 @@ def resource_field_ref(path: Path, ref: Object, *, in_volume: bool) -> Errors:
 # --- storage systems ----------------------------------------------------------------------------
 
 _INITIATORS = {
-    "iqn": re.compile(r"iqn\.\d{4}-\d{2}\.([a-zA-Z0-9.-]+)(:[^,;*&$|\s]+)$"),
+    "iqn": re.compile(r"iqn\.[0-9]{4}-[0-9]{2}\.([a-zA-Z0-9.-]+)(:[^,;*&$|\s]+)$"),
     "eui": re.compile(r"^eui.[a-zA-Z0-9]{16}$"),
     "naa": re.compile(r"^naa.[a-zA-Z0-9]{32}$"),
 }
