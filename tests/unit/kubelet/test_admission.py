@@ -55,6 +55,42 @@ def test_admission(pod: core.Pod, others: list[core.Pod], reason: str | None) ->
     assert (refusal[0] if refusal else None) == reason
 
 
+GPU = core.ResourceRequirements(requests={"example.com/gpu": Quantity.parse("2")})
+
+
+@pytest.mark.parametrize(
+    ("offered", "reason"), [(None, None), ("0", "OutOfexample.com/gpu"), ("1", "OutOfexample.com/gpu"), ("2", None)]
+)
+def test_extended_resources_count_where_the_node_knows_of_them(offered: str | None, reason: str | None) -> None:
+    amounts = {**NODE.allocatable, **({} if offered is None else {"example.com/gpu": Quantity.parse(offered)})}
+    node = NodeView(NODE.labels, amounts, name="n")
+    refusal = admission.refused(make(containers=[core.Container(name="c", resources=GPU)]), [], node)
+    assert (refusal[0] if refusal else None) == reason
+
+
+def test_refusals_in_todays_words() -> None:
+    taint = core.Taint(key="k", effect="NoExecute")
+    labelled = make()
+    labelled.metadata.labels["kubernetes.io/os"] = "windows"
+    node = NodeView(NODE.labels, NODE.allocatable, (taint,), name="n")
+    assert [
+        admission.refused(make(node_selector={"zone": "b"}), [], NODE),
+        admission.refused(with_port(80), [with_port(80)], NODE),
+        admission.refused(make(), [], node),
+        admission.refused(labelled, [], NODE),
+        admission.refused(make(os=core.PodOS(name="windows")), [], NODE),
+    ] == [
+        ("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"),
+        ("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"),
+        ("TaintToleration", "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"),
+        (
+            "PodOSSelectorNodeLabelDoesNotMatch",
+            "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
+        ),
+        ("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"),
+    ]
+
+
 def test_the_refusal_names_amounts() -> None:
     refusal = admission.refused(make("3"), [make("1")], NODE)
     assert refusal == ("OutOfcpu", "Node didn't have enough resource: cpu, requested: 3000, used: 1000, capacity: 2000")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -163,6 +164,23 @@ def test_a_kubelet_that_begins_anew_lets_nobody_count_on_what_a_former_one_offer
     status = core.NodeStatus(capacity={GPU: Quantity.parse("2"), "cpu": Quantity.parse("2")})
     zeroed = n.zeroed_extended(status)
     assert (str(zeroed.capacity[GPU]), str(zeroed.allocatable[GPU]), str(zeroed.capacity["cpu"])) == ("0", "0", "2")
+
+
+def test_a_reboot_is_told_of() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        api = MemoryClient(clock=clock)
+        for boot in ("first", "first", "second"):
+            machine = replace(hollow_machine(), boot_id=boot)
+            [kubelet] = hollow_kubelets(api, MemoryInformers(api), ["n0"], machine=machine, clock=clock)
+            task = asyncio.ensure_future(kubelet.run())
+            await clock.advance(2)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        texts = [event.message for event in api.all(core.Event) if event.reason == "Rebooted"]
+        assert texts == ["Node n0 has been rebooted, boot id: second"]
+
+    asyncio.run(main())
 
 
 def test_registering_again_changes_only_what_tells_of_the_machine() -> None:

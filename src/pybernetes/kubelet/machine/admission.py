@@ -13,8 +13,9 @@ from pybernetes.api.pods import ZERO
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.sysctls import SAFE_SYSCTLS
 from pybernetes.api.types import core_v1 as core
-from pybernetes.api.wellknown import CONFIG_SOURCE_ANNOTATION
+from pybernetes.api.wellknown import CONFIG_SOURCE_ANNOTATION, LABEL_OS_STABLE
 
+OS = "linux"
 SYSTEM_CRITICAL = 2_000_000_000
 
 
@@ -122,6 +123,11 @@ def refused(pod: core.Pod, others: Sequence[core.Pod], node: NodeView) -> Refusa
     sysctl = forbidden_sysctl(pod, node.allowed_sysctls)
     if sysctl:
         return "SysctlForbidden", f'forbidden sysctl: "{sysctl}" not allowlisted'
+    if pod.metadata.labels.get(LABEL_OS_STABLE, OS) != OS:
+        text = f"Failed to admit pod as the `{LABEL_OS_STABLE}` label doesn't match node label"
+        return "PodOSSelectorNodeLabelDoesNotMatch", text
+    if pod.spec.os is not None and pod.spec.os.name != OS:
+        return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
     lack = insufficient(pod, others, node)
     if lack is not None:
         return lack

@@ -18,7 +18,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.client.types import Client
 
 from ..machine import node as n
-from ..machine.events import normal
+from ..machine.events import normal, warning
 from ..recorder import Recorder
 
 logger = logging.getLogger(__name__)
@@ -123,11 +123,18 @@ class NodeKeeper:
             if error.code != 409:
                 raise
         present = await self._client.get(core.Node, facts.name)
+        self._tell_reboot(present, facts.machine.boot_id)
         outdated = n.metadata_patch(facts, present.metadata)
         if outdated:
             present = await self._client.patch(core.Node, facts.name, "", outdated, type="strategic")
         status = n.zeroed_extended(present.status) if self._reset_extended else present.status
         return await self._write(present, n.node_status(facts, status, self._now()))
+
+    def _tell_reboot(self, present: core.Node, boot_id: str) -> None:
+        before = present.status.node_info.boot_id
+        if before and boot_id and before != boot_id:
+            text = f"Node {present.metadata.name} has been rebooted, boot id: {boot_id}"
+            self._recorder.record(present, warning("Rebooted", text))
 
     async def _write(self, present: core.Node, status: core.NodeStatus) -> core.Node:
         patch = n.status_patch(present.status, status)
