@@ -200,6 +200,9 @@ class _Compiler:
         return run
 
     def _conditional(self, node: ast.Call) -> Run:
+        optional = _optional_mapping(node)
+        if optional is not None:
+            return self._optional_mapping(*optional)
         condition, accepted, refused = (self.compile(argument) for argument in node.arguments)
         # A variable as a branch is looked up by the condition itself, which costs nothing.
         if_accepted, if_refused = (int(_is_attribute(argument)) for argument in node.arguments[1:])
@@ -213,6 +216,33 @@ class _Compiler:
                 state.cost -= if_refused
                 return refused(state)
             raise NoSuchOverload("no such overload")
+
+        return run
+
+    def _optional_mapping(self, target: Node, let: ast.Comprehension, wraps: bool) -> Run:
+        """optMap and optFlatMap, whose target stands twice in the tree: it is evaluated once, and paid for twice."""
+        optional = self.compile(target)
+        index = self.size
+        self.size += 1
+        self._scopes.append({let.accumulator: index})
+        body = self.compile(let.body)
+        self._scopes.pop()
+
+        def run(state: State) -> Any:
+            before = state.cost
+            value = optional(state)
+            if not isinstance(value, Optional):
+                raise NoSuchOverload("no such overload")
+            if not value.present:
+                state.cost += 2
+                return value
+            state.cost += state.cost - before + 2
+            if state.cost > state.limit:
+                raise CostExceeded
+            state.variables[index] = value.value
+            result = body(state)
+            state.cost += wraps
+            return Optional(result) if wraps else result
 
         return run
 
@@ -652,6 +682,18 @@ class _Made(Object):
 
     def equals(self, other: Any, steps: Steps) -> bool:
         return isinstance(other, _Made) and equal(self._fields, other._fields, steps)
+
+
+def _optional_mapping(node: ast.Call) -> tuple[Node, ast.Comprehension, bool] | None:
+    """Target, binding, and whether the result is to be made optional, of what optMap and optFlatMap became."""
+    test, mapped, _ = node.arguments
+    if not isinstance(test, ast.Call) or test.function != "hasValue" or test.target is None:
+        return None
+    wraps = isinstance(mapped, ast.Call) and mapped.function == "optional.of"
+    let = mapped.arguments[0] if isinstance(mapped, ast.Call) and wraps else mapped
+    if not isinstance(let, ast.Comprehension) or let.kind != "let" or not isinstance(let.initial, ast.Call):
+        return None
+    return (test.target, let, wraps) if let.initial.target is test.target else None
 
 
 def _node(value: Node | str) -> Node:

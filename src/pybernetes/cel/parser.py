@@ -160,7 +160,8 @@ class _Parser:
 
     def _calc(self, operators: dict[str, str]) -> Node:
         depth = self._depths["calc"]
-        self._enter("calc")
+        if operators is _SUMS:  # both precedences are one rule of the grammar
+            self._enter("calc")
         tree = self._calc(_PRODUCTS) if operators is _SUMS else self._unary()
         while self._token.kind in operators:
             operator = self._next()
