@@ -322,7 +322,8 @@ def test_pages_are_led_back_through_the_proxy(tmp_path: Path) -> None:
             link, _, seen = answer.body.decode().partition(">")
             assert link == f'<a href="{prefix}/x"'
             headers = ast.literal_eval(seen)
-            assert set(headers) == {"host", "x-forwarded-uri"}
+            assert set(headers) == {"host", "x-forwarded-uri", "x-forwarded-for"}
+            assert headers["x-forwarded-for"] == "127.0.0.1"
             assert (headers["x-forwarded-uri"], headers["host"]) == (f"{prefix}/page/", "api.example.com")
 
     asyncio.run(main())

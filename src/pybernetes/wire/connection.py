@@ -88,6 +88,8 @@ class Connection(asyncio.Protocol):
                 limit_reading(high=STRANGERS_BYTES)
         else:
             self._parser.peer_certificate = transport.get_extra_info(PEER_CERTIFICATE)
+        address = transport.get_extra_info("peername")
+        self._parser.peer = str(address[0]) if isinstance(address, tuple) else ""
         self._server.opened(self)
         if self._server.stopping:
             self._transport.abort()

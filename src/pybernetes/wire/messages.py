@@ -41,6 +41,7 @@ class Request:
     body: bytes = b""
     peer_certificate: bytes | None = None
     incoming: IncomingBody | None = None  # a body that has not been read yet; `body` is empty then
+    peer: str = ""  # the address of who is at the other end; "" where it has none
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, or None."""

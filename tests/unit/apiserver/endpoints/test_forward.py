@@ -44,6 +44,21 @@ def test_credentials_and_hops_end_here() -> None:
     assert forward.forwarded_headers(Request("GET", b"/", b"", (*dropped, *kept))) == list(kept)
 
 
+@pytest.mark.parametrize(
+    ("before", "peer", "told"),
+    [
+        ([], "10.0.0.9", ["10.0.0.9"]),
+        (["1.2.3.4"], "10.0.0.9", ["1.2.3.4, 10.0.0.9"]),
+        (["1.2.3.4", "5.6.7.8, 9.9.9.9"], "::1", ["1.2.3.4, 5.6.7.8, 9.9.9.9, ::1"]),
+        (["1.2.3.4"], "", ["1.2.3.4"]),
+    ],
+)
+def test_through_whom_it_came(before: list[str], peer: str, told: list[str]) -> None:
+    headers = tuple(("x-forwarded-for", one) for one in before)
+    sent = forward.forwarded_headers(Request("GET", b"/", b"", headers, peer=peer))
+    assert sent == [("x-forwarded-for", one) for one in told]
+
+
 def test_answers_headers() -> None:
     given = [("content-type", "a/b"), ("access-control-allow-origin", "*"), ("connection", "close"), ("x", "y")]
     assert forward.answered_headers(given) == [("content-type", "a/b"), ("x", "y")]

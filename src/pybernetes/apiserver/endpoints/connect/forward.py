@@ -41,7 +41,9 @@ def upgrade_asked(request: Request) -> bool:
 
 
 def forwarded_headers(request: Request) -> Headers:
-    """What the other side gets to see: the host is the one that the client asked, for who looks at it (upstream's proxies)."""
+    """What the other side gets to see: the host that the client asked for, and through whom the request came, as Go's proxy tells it."""
+    told = [value for name, value in request.headers if name == "x-forwarded-for"]
+    by = [("x-forwarded-for", ", ".join([*told, request.peer]))] if request.peer else []
     named = {name.strip().lower() for name in (request.header("connection") or "").split(",")}
     return [
         (name, value)
@@ -51,7 +53,8 @@ def forwarded_headers(request: Request) -> Headers:
         and name not in PRIVATE
         and not name.startswith(PRIVATE_PREFIXES)
         and name != "x-forwarded-uri"
-    ]
+        and not (by and name == "x-forwarded-for")
+    ] + by
 
 
 def answered_headers(headers: Iterable[tuple[str, str]]) -> Headers:
