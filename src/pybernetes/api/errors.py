@@ -10,6 +10,9 @@ from .field import FieldError, aggregate
 Status = dict[str, Any]
 
 
+MAX_CAUSES = 1000  # of one refusal
+
+
 class StatusError(Exception):
     """An answer other than success. `status` is the whole Status object, as it goes over the wire."""
 
@@ -62,7 +65,8 @@ def conflict(group: str, resource: str, name: str, why: str) -> StatusError:
 
 
 def invalid(group: str, kind: str, name: str, errors: Sequence[FieldError]) -> StatusError:
-    """422 with a cause for each field error."""
+    """422 with a cause for each field error, of which the first MAX_CAUSES are told: nobody reads more, and each may be long."""
+    errors = errors[:MAX_CAUSES]
     causes = [{"reason": e.reason, "message": e.body, "field": e.field} for e in errors]
     message = (
         f'{qualified(kind, group)} "{name}" is invalid: {aggregate(errors)}'

@@ -6,6 +6,7 @@ import base64
 import binascii
 from typing import Protocol
 
+from pybernetes.wire import websocket
 from pybernetes.wire.http import Request
 
 from .user import User
@@ -32,10 +33,16 @@ def bearer_token(request: Request) -> str:
     if header is not None:
         return header[len(SCHEME) :].strip() if header[: len(SCHEME)].lower() == SCHEME else ""
     protocols = request.header("sec-websocket-protocol")
-    for protocol in protocols.split(",") if protocols else ():
+    for protocol in protocols.split(",") if protocols and _is_websocket(request) else ():
         if protocol.strip().startswith(PROTOCOL):
             return _decoded(protocol.strip()[len(PROTOCOL) :])
     return ""
+
+
+def _is_websocket(request: Request) -> bool:
+    """Whether it asks for an upgrade to one (upstream: httpstream/wsstream IsWebSocketRequest)."""
+    connection = ",".join(request.header_values("connection")).lower().split(",")
+    return websocket.asked(request) and "upgrade" in map(str.strip, connection)
 
 
 def _decoded(text: str) -> str:

@@ -130,7 +130,7 @@ def peek(token: str) -> Claims | None:
         return None
     try:
         found = msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, msgspec.DecodeError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -142,7 +142,7 @@ def verified(token: str, keys: Sequence[Verifier]) -> Claims:
     skip: Options = {"verify_exp": False, "verify_aud": False, "verify_nbf": False, "verify_iat": False}
     try:
         kid = jwt.get_unverified_header(token).get("kid")
-    except jwt.InvalidTokenError as error:
+    except (jwt.InvalidTokenError, RecursionError) as error:
         raise TokenError(str(error)) from None
     named = [key for key in keys if key.id == kid]
     for known in named or keys:

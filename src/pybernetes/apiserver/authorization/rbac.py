@@ -18,6 +18,7 @@ from .rules import GROUP, Rule, allows_path, allows_resource
 
 RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 REMEMBERED_USERS = 4096
+REMEMBERED_GROUPS = 1000  # of one user; a review may ask about one with any number
 REMEMBERED_QUESTIONS = 1024  # of one user
 
 NO_OPINION = Decision()
@@ -132,15 +133,17 @@ class RBAC:
         key = (user.name, user.groups)
         rights = self._users.get(key)
         if rights is None:
-            if len(self._users) >= REMEMBERED_USERS:
-                self._users.clear()
             found = sorted({item for subject in subjects_of(user) for item in self._index.get(subject, ())}, key=_order)
             # A binding that names the user in several ways counts once, by the subject it names first.
             first: dict[tuple[str, str], Grant] = {}
             for _, grant in found:
                 first.setdefault((grant.namespace, grant.binding), grant)
             namespaces = frozenset(grant.namespace for grant in first.values())
-            rights = self._users[key] = _Rights(list(first.values()), namespaces)
+            rights = _Rights(list(first.values()), namespaces)
+            if len(user.groups) <= REMEMBERED_GROUPS:
+                if len(self._users) >= REMEMBERED_USERS:
+                    self._users.clear()
+                self._users[key] = rights
         return rights
 
     def _build(self) -> None:

@@ -36,11 +36,15 @@ ROOT_FIELDS = frozenset(
     {schemarules.PRESERVE, schemarules.VALIDATIONS, *(f"{word[0].lower()}{word[1:]}" for word in ROOT_WORDS)}
 )
 
+MAX_LEVELS = 400  # of JSON, which are 200 of a schema; those of projects have up to 60
+
 
 def validate(crd: Object) -> Errors:
     """On creation, beyond metadata."""
     spec = crd.get("spec") or {}
-    errors: Errors = []
+    errors = _too_deep(spec)
+    if errors:
+        return errors
     wanted = f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}"
     name = crd["metadata"].get("name", "")
     if name and name != wanted:
@@ -49,9 +53,30 @@ def validate(crd: Object) -> Errors:
     return errors + _preserved(spec)
 
 
+def _too_deep(spec: Object) -> Errors:
+    """Of schemas that are deeper than their readers can go: upstream's limit is memory, here it is the interpreter's stack."""
+    for index, version in enumerate(spec.get("versions") or ()):
+        level: list[Any] = [(version.get("schema") or {}).get("openAPIV3Schema")]
+        for _ in range(MAX_LEVELS):
+            level = [below for one in level for below in _below(one)]
+            if not level:
+                break
+        else:
+            at = SPEC / "versions" / index / "schema" / "openAPIV3Schema"
+            return [field.forbidden(at, f"must not be nested in more than {MAX_LEVELS} levels of JSON")]
+    return []
+
+
+def _below(value: Any) -> Iterable[Any]:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [child for child in children if isinstance(child, dict | list)]
+
+
 def validate_update(new: Object, old: Object) -> Errors:
     """Names and scope stay, and so does every version in which objects are stored."""
     spec, was = new.get("spec") or {}, old.get("spec") or {}
+    if errors := _too_deep(spec):
+        return errors
     errors = _spec(spec, _schemas_by_version(was))
     names_, before = spec.get("names") or {}, was.get("names") or {}
     if conditions.is_true(old, "Established"):

@@ -55,7 +55,10 @@ def _uri(text: str) -> bool:
     """With a scheme, or a path from the root (url.ParseRequestURI)."""
     if text.startswith("/"):
         return True
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # brackets that hold no address
+        return False
     return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", parts.scheme)) and bool(parts.netloc or parts.path)
 
 

@@ -249,7 +249,13 @@ def _unmatched(pattern: str, value: str) -> str:
 def _multiple(value: float, step: float) -> bool:
     if isinstance(value, int) and float(step).is_integer():
         return value % int(step) == 0
-    return math.isclose(quotient := value / step, round(quotient), rel_tol=1e-12, abs_tol=0)
+    try:
+        quotient = value / step
+    except OverflowError:
+        return False
+    if not abs(quotient) < 2**53:  # as upstream: what is no integer of JSON is no multiple
+        return False
+    return math.isclose(quotient, round(quotient), rel_tol=1e-12, abs_tol=0)
 
 
 def _equal_numbers(one: Any, other: Any) -> bool:

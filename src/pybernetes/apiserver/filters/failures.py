@@ -14,7 +14,7 @@ from ..endpoints.negotiate import Accepted
 
 def status_error(error: Exception) -> StatusError:
     """The failure itself; 503 for a store that is closed already, 507 for one that is full, the store's word for what else it refuses
-    (as upstream hands on etcd's), 500 for what nobody has foreseen."""
+    (as upstream hands on etcd's), 400 for what is deeper than the interpreter's stack, 500 for what nobody has foreseen."""
     if isinstance(error, StatusError):
         return error
     if isinstance(error, Closed):
@@ -23,6 +23,8 @@ def status_error(error: Exception) -> StatusError:
         return errors.insufficient_storage(str(error))
     if isinstance(error, StoreError):
         return errors.unclassified(str(error))
+    if isinstance(error, RecursionError):
+        return errors.bad_request("the document is nested too deeply")
     return errors.internal_error(str(error))
 
 

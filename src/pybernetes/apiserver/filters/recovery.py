@@ -27,7 +27,7 @@ class Recovery:
             if isinstance(error, StoreError):
                 if not isinstance(error, Closed | NoSpace):  # which the store has told already, once
                     _log.error("%s %r failed: %s", request.method, request.raw_path, error)
-            elif not isinstance(error, StatusError):
+            elif not isinstance(error, StatusError | RecursionError):
                 _log.exception("%s %r failed", request.method, request.raw_path)
             answered = failures.response(request, failures.status_error(error))
         headers = (*answered.headers, ("Audit-Id", exchange.event.id))

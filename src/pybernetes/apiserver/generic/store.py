@@ -38,6 +38,9 @@ ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # what generated names end with: no vo
 MAX_GENERATED_PREFIX = 58
 GENERATED_NAMES = 8  # that are tried (upstream: maxNameGenerationCreateAttempts)
 MAX_PATCH_RETRIES = 5
+# Of one stored object. etcd takes 1.5 MiB of the form that upstream stores: JSON of custom resources, of other kinds protobuf, which is
+# up to twice as short as their JSON.
+MAX_CUSTOM_BYTES, MAX_BYTES = 1536 << 10, 3 << 20
 
 # (user, resource, namespace, name): StatusError where a PUT or apply would make what its user may not create.
 AuthorizeCreate = Callable[[User, Resource, str, str], Awaitable[None]]
@@ -164,7 +167,10 @@ class GenericStore(ReadStore):
 
     async def _put(self, key: str, obj: Object, expected: int) -> Object:
         stored = obj if self._conversions is None else await self._stored_form(obj)
-        written = await self.cache.store.put(key, encode(stored), expected)
+        value = encode(stored)
+        if len(value) > (MAX_CUSTOM_BYTES if self.resource.custom else MAX_BYTES):
+            raise errors.unclassified("etcdserver: request is too large")
+        written = await self.cache.store.put(key, value, expected)
         await self.cache.wait(written.mod_revision)
         obj["metadata"]["resourceVersion"] = str(written.mod_revision)
         return obj

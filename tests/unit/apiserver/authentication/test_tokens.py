@@ -21,7 +21,9 @@ from pybernetes.apiserver.authentication.serviceaccount import (
     ServiceAccountTokens,
     TokenOptions,
     claims,
+    peek,
     sign,
+    verified,
 )
 from pybernetes.apiserver.authentication.user import User
 from pybernetes.wire.http import Request
@@ -280,4 +282,30 @@ def test_token_files(tmp_path: Path) -> None:
     ],
 )
 def test_where_a_token_is(headers: tuple[tuple[str, str], ...], token: str) -> None:
-    assert bearer_token(Request("GET", b"/", b"", headers)) == token
+    websocket = (("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket"))
+    assert bearer_token(Request("GET", b"/", b"", headers + websocket)) == token
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        (("upgrade", "websocket"),),
+        (("connection", "upgrade"),),
+        (("connection", "upgrades"), ("upgrade", "websocket")),
+        (("connection", "upgrade"), ("upgrade", "SPDY/3.1")),
+    ],
+)
+def test_a_protocol_is_a_token_for_a_websocket_alone(headers: tuple[tuple[str, str], ...]) -> None:
+    offered = (("sec-websocket-protocol", "base64url.bearer.authorization.k8s.io.dA, v4"),)
+    assert bearer_token(Request("GET", b"/", b"", headers + offered)) == ""
+
+
+def test_a_token_of_any_depth_is_no_failure() -> None:
+    """Before anybody has shown who he is: lists in lists, and objects in objects, in each part."""
+    for deep in (b"[" * 100_000, b'{"a":' * 100_000, b'{"a":[' * 50_000):
+        part = base64.urlsafe_b64encode(deep).decode().rstrip("=")
+        for token in (f"{part}.{part}.a", f"e30.{part}.a", f"{part}.e30.a"):
+            assert peek(token) is None or isinstance(peek(token), dict)
+            with pytest.raises(TokenError):
+                verified(token, ())

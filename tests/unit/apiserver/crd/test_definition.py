@@ -204,6 +204,31 @@ def test_groups_of_the_community_need_approval(annotation: str | None, reasons: 
     assert [e.reason for e in definition.validate(crd)] == reasons
 
 
+def test_schemas_that_are_too_deep_are_refused_and_others_are_served() -> None:
+    def nested(levels: int, word: str) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "string"}
+        for _ in range(levels):
+            below = {"a": schema} if word == "properties" else [schema] if word == "allOf" else schema
+            schema = {"type": "array" if word == "items" else "object", word: below}
+        return schema
+
+    for word, levels in (
+        ("properties", 300),
+        ("items", 500),
+        ("additionalProperties", 500),
+        ("allOf", 300),
+        ("not", 500),
+    ):
+        crd = made(version(properties={"a": nested(levels, word)}))
+        kind.default(crd)
+        assert [(e.reason, "levels" in e.body) for e in definition.validate(crd)] == [("FieldValueForbidden", True)]
+    for word in ("properties", "items", "additionalProperties"):
+        crd = made(version(properties={"a": nested(150, word)}))
+        kind.default(crd)
+        assert [e.field for e in definition.validate(crd)] == ["status.storedVersions"]
+        definition.warnings(crd)
+
+
 def test_warnings_tell_what_is_not_enforced() -> None:
     odd = {"type": "string", "format": "odd", "pattern": r"\p{L}"}
     found = definition.warnings(made(version(properties={"a": odd})))

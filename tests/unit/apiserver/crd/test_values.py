@@ -177,3 +177,22 @@ def test_what_is_no_int64_is_no_integer(text: str) -> None:
 def test_bytes_of_custom_resources_are_a_pattern(text: str, fits: bool) -> None:
     """Not Go's decoder, which takes ends of lines: upstream asks govalidator."""
     assert (Rules({"type": "string", "format": "byte"}).check(text, "a") == []) is fits
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "fits"),
+    [
+        ({**TEXT, "format": "uri"}, "http://[", False),
+        ({**TEXT, "format": "uri"}, "http://[::1]/", True),
+        ({**TEXT, "format": "uri"}, "http://[a]b/", False),
+        ({"type": "number", "multipleOf": 0.1}, 1e308, False),
+        ({"type": "number", "multipleOf": 1e-300}, 1e300, False),
+        ({"type": "number", "multipleOf": 0.5}, 10**400, False),
+        ({"type": "number", "multipleOf": 0.5}, 1e15, True),
+        ({**TEXT, "format": "ssn"}, "\u0663" * 3 + "-33-3333", False),
+        ({**TEXT, "format": "date"}, "\u0662020-01-01", False),
+    ],
+)
+def test_values_that_python_stumbles_over(schema: dict[str, Any], value: Any, fits: bool) -> None:
+    """The kind: what a library of Python raises for, or reads in its own way. Numbers beyond floats, brackets, digits of other scripts."""
+    assert (Rules(schema).check(value) == []) is fits

@@ -88,7 +88,12 @@ class Forwarder:
         context = None
         if location.scheme == "https":
             context = self._kubelet() if location.kubelet else self._others()
-        return HTTPClient(location.base, context)
+        try:
+            return HTTPClient(location.base, context)
+        except ValueError as error:  # a node, or a pod, may tell of itself what it likes
+            raise errors.bad_request(
+                f"invalid address {join_host_port(location.host, location.port)!r}: {error}"
+            ) from None
 
     async def upgraded(self, location: Location, request: Request) -> Response | UpgradeResponse:
         """Bytes both ways after the other side's 101; its refusal as it is. StatusError 500 where it is not reached."""

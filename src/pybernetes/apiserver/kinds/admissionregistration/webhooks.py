@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -122,12 +123,18 @@ def client(path: Path, config: Mapping[str, Any]) -> Errors:
     return _url(path / "url", url) if url is not None else _service(path / "service", service or {})
 
 
+_PORT = re.compile(r":([^\]:]*)$")  # behind a name, or behind an address in brackets
+
+
 def _url(path: Path, text: str) -> Errors:
     try:
         parts = urlsplit(text)
     except ValueError as error:
         return [field.required(path, f"url must be a valid URL: {error}{FORM}")]
     user, at, host = parts.netloc.rpartition("@")
+    if (port := _PORT.search(host)) and not (port[1].isascii() and (port[1].isdigit() or not port[1])):
+        why = f'parse {field.quote(text)}: invalid port ":{port[1]}" after host'
+        return [field.required(path, f"url must be a valid URL: {why}{FORM}")]
     errors: Errors = []
     if parts.scheme != "https":
         errors.append(field.invalid(path, parts.scheme, f"'https' is the only allowed URL scheme{FORM}"))
