@@ -128,8 +128,8 @@ class Kubelet:
         return self._workers
 
     def worker(self, namespace: str, name: str) -> PodWorker | None:
-        found = (w for w in self._workers.values() if w.machine.pod.metadata.name == name)
-        return next((w for w in found if w.machine.pod.metadata.namespace == namespace), None)
+        named = (w for w in self._workers.values() if w.machine.pod.metadata.name == name)
+        return next((w for w in named if w.machine.pod.metadata.namespace == namespace), None)
 
     @property
     def pressure(self) -> tuple[str, ...]:
@@ -327,19 +327,19 @@ class Kubelet:
         running: set[str] = set()
         while True:
             try:
-                wanted = await asyncio.to_thread(self._files.pods)
+                static_pods = await asyncio.to_thread(self._files.pods)
             except OSError as error:
                 logger.warning("static pods: %s", error)
             else:
-                for uid in running - set(wanted):
+                for uid in running - set(static_pods):
                     worker = self._workers.get(uid)
                     if worker is not None:
                         worker.handle(stimuli.SpecChanged(_deleted(worker.machine.pod, self._now())))
-                for uid, spec in wanted.items():
+                for uid, spec in static_pods.items():
                     self._done.discard(uid)
                     if uid not in self._workers:
                         self._begin(uid, spec, parts)
-                running = set(wanted)
+                running = set(static_pods)
             await self._clock.sleep(self.options.file_check_seconds)
 
     def _on_mirror(self, mirror: core.Pod, gone: bool) -> None:

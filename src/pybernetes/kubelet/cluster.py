@@ -79,11 +79,11 @@ class APICluster:
         self._recorder.record(pod, event)
 
     async def lookup(self, pod: core.Pod) -> config.Lookup:
-        found: dict[tuple[str, str], core.ConfigMap | core.Secret | None] = {}
+        objects: dict[tuple[str, str], core.ConfigMap | core.Secret | None] = {}
         for kind, name in config.references(pod):
-            if (kind, name) not in found:
-                found[kind, name] = await self.get(kind, name, pod.metadata.namespace)
-        return lambda kind, name: found.get((kind, name))
+            if (kind, name) not in objects:
+                objects[kind, name] = await self.get(kind, name, pod.metadata.namespace)
+        return lambda kind, name: objects.get((kind, name))
 
     async def get(self, kind: str, name: str, namespace: str) -> core.ConfigMap | core.Secret | None:
         """A config map or secret, None where there is none."""
@@ -98,9 +98,9 @@ class APICluster:
             raise RuntimeFailure(str(error), config.CONFIG_ERROR) from error
 
     async def secret(self, name: str, namespace: str) -> core.Secret | None:
-        found = await self.get("secret", name, namespace)
-        assert found is None or isinstance(found, core.Secret)
-        return found
+        secret = await self.get("secret", name, namespace)
+        assert secret is None or isinstance(secret, core.Secret)
+        return secret
 
     async def token(self, pod: core.Pod, audience: str, seconds: int) -> tuple[str, datetime]:
         """A token of the pod's service account that dies with the pod."""

@@ -297,10 +297,10 @@ class PodWorker:
         """Configuration, creation, start, postStart; the failing stage names the waiting reason."""
         reason = config.CONFIG_ERROR
         try:
-            made = await self._container_config(name, attempt)
+            container_config = await self._container_config(name, attempt)
             reason = CREATE_CONTAINER_ERROR
             sandbox = self._sandbox_config(max(self.machine.attempts - 1, 0))
-            container_id = await self._parts.runtime.create_container(sandbox_id, made, sandbox)
+            container_id = await self._parts.runtime.create_container(sandbox_id, container_config, sandbox)
             self.handle(stimuli.ContainerMade(name, started=False))
             reason = RUN_CONTAINER_ERROR
             await self._parts.runtime.start_container(container_id)
@@ -335,7 +335,7 @@ class PodWorker:
         services, lookup = parts.cluster.services(owner), await parts.cluster.lookup(owner)
         variables = config.environment(owner, spec, services, lookup, ips, parts.node.ips, parts.node.allocatable or {})
         mounts = await parts.volumes.mounts(owner, spec, attempt, ips, variables)
-        made = config.container_config(
+        container_config = config.container_config(
             owner,
             spec,
             attempt,
@@ -347,8 +347,8 @@ class PodWorker:
         )
         target = self.machine.slots.get(self.machine.slots[name].target)
         if target is not None and target.current is not None:
-            made = replace(made, target_id=target.current.id)
-        return made
+            container_config = replace(container_config, target_id=target.current.id)
+        return container_config
 
     async def _started(self, container: Container) -> None:
         """The postStart hook; then it counts as running."""

@@ -132,19 +132,19 @@ def references(pod: core.Pod) -> list[tuple[str, str]]:
     return result
 
 
-def _data(found: core.ConfigMap | core.Secret) -> dict[str, str]:
-    if isinstance(found, core.Secret):
-        return {key: value.decode("utf-8", "replace") for key, value in found.data.items()}
-    return dict(found.data)
+def _data(source: core.ConfigMap | core.Secret) -> dict[str, str]:
+    if isinstance(source, core.Secret):
+        return {key: value.decode("utf-8", "replace") for key, value in source.data.items()}
+    return dict(source.data)
 
 
 def _key(kind: str, name: str, key: str, optional: bool, namespace: str, lookup: Lookup) -> str | None:
-    found = lookup(kind, name)
-    if found is None:
+    source = lookup(kind, name)
+    if source is None:
         if optional:
             return None
         raise RuntimeFailure(f'{kind.lower()} "{name}" not found', CONFIG_ERROR)
-    values = _data(found)
+    values = _data(source)
     if key not in values:
         if optional:
             return None
@@ -168,20 +168,20 @@ def environment(
         if reference is None:
             continue
         kind = "configmap" if source.config_map_ref is not None else "secret"
-        found = lookup(kind, reference.name)
-        if found is None:
+        referent = lookup(kind, reference.name)
+        if referent is None:
             if reference.optional:
                 continue
             raise RuntimeFailure(f'{kind} "{reference.name}" not found', CONFIG_ERROR)
-        for name, text in _data(found).items():
+        for name, text in _data(referent).items():
             if ENV_NAME.fullmatch(source.prefix + name):
                 result[source.prefix + name] = text
-    known = {**services, **result}
+    expansions = {**services, **result}
     for variable in container.env:
         value: str | None = variable.value
         source_of = variable.value_from
         if source_of is None:
-            value = expand(variable.value, known)
+            value = expand(variable.value, expansions)
         elif source_of.field_ref is not None:
             value = field_value(pod, source_of.field_ref.field_path, ips, host_ips)
         elif source_of.resource_field_ref is not None:
@@ -196,7 +196,7 @@ def environment(
             secret = source_of.secret_key_ref
             value = _key("secret", secret.name, secret.key, bool(secret.optional), pod.metadata.namespace, lookup)
         if value is not None:
-            result[variable.name] = known[variable.name] = value
+            result[variable.name] = expansions[variable.name] = value
     return {**{k: v for k, v in services.items() if k not in result}, **result}
 
 

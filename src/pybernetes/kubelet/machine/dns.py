@@ -81,21 +81,21 @@ def effective_policy(pod: core.Pod, cluster: Cluster) -> str:
 def resolver(pod: core.Pod, cluster: Cluster, host: Resolver) -> Resolver:
     """All lines, before they are cut to what a resolver takes."""
     policy = effective_policy(pod, cluster)
-    found = host
+    base = host
     if policy == "None":
-        found = Resolver()
+        base = Resolver()
     elif policy == "ClusterFirst":
         domain = cluster.domain
         own = (f"{pod.metadata.namespace}.svc.{domain}", f"svc.{domain}", domain) if domain else ()
-        found = Resolver(cluster.servers, _unique([*own, *host.searches]), CLUSTER_OPTIONS)
-    wanted = pod.spec.dns_config
-    if wanted is None:
-        return found
-    options = [f"{option.name}:{option.value}" if option.value else option.name for option in wanted.options]
+        base = Resolver(cluster.servers, _unique([*own, *host.searches]), CLUSTER_OPTIONS)
+    dns_config = pod.spec.dns_config
+    if dns_config is None:
+        return base
+    options = [f"{option.name}:{option.value}" if option.value else option.name for option in dns_config.options]
     return Resolver(
-        _unique([*found.servers, *wanted.nameservers]),
-        _unique([*found.searches, *wanted.searches]),
-        _merged(found.options, options),
+        _unique([*base.servers, *dns_config.nameservers]),
+        _unique([*base.searches, *dns_config.searches]),
+        _merged(base.options, options),
     )
 
 
@@ -103,21 +103,21 @@ def _unique(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def limited(found: Resolver) -> tuple[Resolver, list[Event]]:
+def limited(resolver: Resolver) -> tuple[Resolver, list[Event]]:
     """What a resolver takes of it, and an event for each kind of line that was cut."""
     events = []
-    servers, searches = found.servers, found.searches
+    servers, searches = resolver.servers, resolver.searches
     if len(servers) > MAX_NAMESERVERS:
         servers = servers[:MAX_NAMESERVERS]
         text = "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
         events.append(warning("DNSConfigForming", text + " ".join(servers)))
     if len(searches) > MAX_SEARCHES or len(" ".join(searches)) > MAX_SEARCH_CHARACTERS:
-        kept: list[str] = []
+        shorter: list[str] = []
         for name in searches[:MAX_SEARCHES]:
-            if len(" ".join([*kept, name])) > MAX_SEARCH_CHARACTERS:
+            if len(" ".join([*shorter, name])) > MAX_SEARCH_CHARACTERS:
                 break
-            kept.append(name)
-        searches = tuple(kept)
+            shorter.append(name)
+        searches = tuple(shorter)
         text = "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
         events.append(warning("DNSConfigForming", text + " ".join(searches)))
-    return Resolver(servers, searches, found.options), events
+    return Resolver(servers, searches, resolver.options), events

@@ -58,18 +58,18 @@ class AddressBook:
 
     def lease(self, cidr: str, sandbox_id: str, pod_uid: str, ports: tuple[PortMapping, ...]) -> Lease:
         """The sandbox's lease, a new one where it has none."""
-        found = self.leases.get(sandbox_id)
+        lease = self.leases.get(sandbox_id)
         network = ipaddress.ip_network(cidr)
-        if found is not None and ipaddress.ip_address(found.address) in network:
-            return found
+        if lease is not None and ipaddress.ip_address(lease.address) in network:
+            return lease
         last = self._last if self._last and ipaddress.ip_address(self._last) in network else ""
         address = next_free(cidr, {lease.address for lease in self.leases.values()}, last)
-        found = self.leases[sandbox_id] = Lease(address, sandbox_id, pod_uid, ports)
+        lease = self.leases[sandbox_id] = Lease(address, sandbox_id, pod_uid, ports)
         self._last = address
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._put(address, json.dumps(asdict(found)))
+        self._put(address, json.dumps(asdict(lease)))
         self._put("last", address)
-        return found
+        return lease
 
     def release(self, sandbox_id: str) -> Lease | None:
         lease = self.leases.pop(sandbox_id, None)

@@ -124,12 +124,12 @@ class ResourceKeeper:
         in_use = set(await self._images.image_ids_in_use())
         records = {}
         for image in await self._images.images():
-            known = self._seen.get(image.id) or ImageRecord(image, now, datetime.min.replace(tzinfo=now.tzinfo))
-            last = now if image.id in in_use else known.last_used
-            records[image.id] = ImageRecord(image, known.first_seen, last)
+            record = self._seen.get(image.id) or ImageRecord(image, now, datetime.min.replace(tzinfo=now.tzinfo))
+            last = now if image.id in in_use else record.last_used
+            records[image.id] = ImageRecord(image, record.first_seen, last)
         self._seen = records
         disk = os.statvfs(await self._images.image_root())
-        wanted = to_free(policy, disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize)
-        for image in to_remove(list(records.values()), in_use, wanted, policy, now) if wanted > 0 else ():
+        missing = to_free(policy, disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize)
+        for image in to_remove(list(records.values()), in_use, missing, policy, now) if missing > 0 else ():
             logger.info("removing image %s to free %d bytes", image.names[0] if image.names else image.id, image.size)
             await self._images.remove_image(image.id)

@@ -100,18 +100,18 @@ def container_cgroup(pod: core.Pod, container_id: str) -> str:
 def file_system(path: str, now: str) -> dict[str, Any]:
     """Of the file system that a path is on."""
     try:
-        found = os.statvfs(path)
+        disk = os.statvfs(path)
     except OSError:
         return {}
-    capacity, available = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+    capacity, available = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
     return {
         "time": now,
         "availableBytes": available,
         "capacityBytes": capacity,
-        "usedBytes": capacity - found.f_bfree * found.f_frsize,
-        "inodesFree": found.f_ffree,
-        "inodes": found.f_files,
-        "inodesUsed": found.f_files - found.f_ffree,
+        "usedBytes": capacity - disk.f_bfree * disk.f_frsize,
+        "inodesFree": disk.f_ffree,
+        "inodes": disk.f_files,
+        "inodesUsed": disk.f_files - disk.f_ffree,
     }
 
 

@@ -92,8 +92,8 @@ class DockerRuntime:
     async def _parent(self, path: str) -> str:
         return d.systemd_slice(path) if path and await self.cgroup_driver() == "systemd" else path
 
-    def _oom_score(self, wanted: int) -> int:
-        return wanted if self._full_rights else max(wanted, 0)
+    def _oom_score(self, score: int) -> int:
+        return score if self._full_rights else max(score, 0)
 
     # Sandboxes.
 
@@ -192,9 +192,9 @@ class DockerRuntime:
         await self.api.post(f"/containers/{container_id}/update", d.limits_update(resources))
 
     async def remove_container(self, container_id: str) -> None:
-        known = self._containers.pop(container_id, None)
-        if known is not None and known[1].termination_path:
-            Path(known[1].termination_path).unlink(missing_ok=True)
+        cached = self._containers.pop(container_id, None)
+        if cached is not None and cached[1].termination_path:
+            Path(cached[1].termination_path).unlink(missing_ok=True)
         try:
             await self.api.delete(f"/containers/{container_id}", {"force": True, "v": True})
         except DockerError as error:
@@ -210,8 +210,8 @@ class DockerRuntime:
     # What there is.
 
     async def list(self, pod_uid: str = "") -> tuple[Sequence[Sandbox], Sequence[Container]]:
-        wanted = f"{d.POD_UID}={pod_uid}" if pod_uid else d.POD_UID
-        query = {"all": True, "filters": {"label": [wanted]}}
+        label = f"{d.POD_UID}={pod_uid}" if pod_uid else d.POD_UID
+        query = {"all": True, "filters": {"label": [label]}}
         entries = await self.api.get("/containers/json", query)
         sandboxes: list[Sandbox] = []
         containers: list[Container] = []
@@ -223,31 +223,33 @@ class DockerRuntime:
                     sandboxes.append(sandbox)
             elif kind == d.CONTAINER and d.name_parts(entry["Names"]) is not None:
                 self._links[entry["Id"]] = entry["Labels"].get(d.LOG_PATH, "")
-                found = await self._container(entry["Id"], entry["State"])
-                if found is not None:
-                    containers.append(found)
+                container = await self._container(entry["Id"], entry["State"])
+                if container is not None:
+                    containers.append(container)
         if not pod_uid:
             present = {entry["Id"] for entry in entries}
-            self._containers = {uid: known for uid, known in self._containers.items() if uid in present}
+            self._containers = {uid: cached for uid, cached in self._containers.items() if uid in present}
             self._links = {uid: link for uid, link in self._links.items() if uid in present}
         return sandboxes, containers
 
     async def _container(self, uid: str, state: str) -> Container | None:
         """What is known, or what Docker says where its state has changed; None for one that went away meanwhile."""
-        known = self._containers.get(uid)
-        if known is not None and known[0] == state and state != "created":
-            return known[1]
+        cached = self._containers.get(uid)
+        if cached is not None and cached[0] == state and state != "created":
+            return cached[1]
         try:
             inspected = await self.api.get(f"/containers/{uid}/json")
-            found = d.container_of(inspected, await self._image(inspected["Image"]))
-            if found.state == "exited":
-                found = await self._with_message(found, inspected["Config"]["Labels"].get(d.TERMINATION_POLICY, ""))
+            container = d.container_of(inspected, await self._image(inspected["Image"]))
+            if container.state == "exited":
+                container = await self._with_message(
+                    container, inspected["Config"]["Labels"].get(d.TERMINATION_POLICY, "")
+                )
         except DockerError as error:
             if error.status in (404, 409):  # 409: it is just being removed
                 return None
             raise
-        self._containers[uid] = (inspected["State"]["Status"], found)
-        return found
+        self._containers[uid] = (inspected["State"]["Status"], container)
+        return container
 
     async def _image(self, uid: str) -> Any:
         if uid not in self._images:
@@ -314,10 +316,10 @@ class DockerRuntime:
                 if "error" in progress:
                     # A failure in the midst of the stream; worded as one before it.
                     raise DockerError(500, str(progress["error"]).removeprefix("Error response from daemon: "))
-        found = await self.image_status(image)
-        if found is None:
+        pulled = await self.image_status(image)
+        if pulled is None:
             raise RuntimeFailure(f'image "{image}" was pulled but is not there')
-        return found
+        return pulled
 
     async def remove_image(self, image: str) -> None:
         """RuntimeFailure where a container uses it."""

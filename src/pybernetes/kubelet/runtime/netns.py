@@ -40,16 +40,16 @@ def _connected(namespace: str, port: int) -> socket.socket:
     problems = []
     with inside(namespace):
         for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-            made = socket.socket(family, socket.SOCK_STREAM)
-            made.settimeout(CONNECT_SECONDS)
+            connection = socket.socket(family, socket.SOCK_STREAM)
+            connection.settimeout(CONNECT_SECONDS)
             try:
-                made.connect((host, port))
+                connection.connect((host, port))
             except OSError as error:
-                made.close()
+                connection.close()
                 problems.append(GO_ERRORS.get(error.errno or 0, str(error)))
                 continue
-            made.setblocking(False)
-            return made
+            connection.setblocking(False)
+            return connection
     four, six = problems
     text = f"failed to connect to localhost:{port} inside namespace, IPv4: dial tcp4 127.0.0.1:{port}: {four} "
     raise ConnectionRefusedError(errno.ECONNREFUSED, text + f"IPv6 dial tcp6 [::1]:{port}: {six}")

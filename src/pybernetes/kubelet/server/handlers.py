@@ -121,11 +121,11 @@ class KubeletServer:
 
     async def handle(self, request: Request) -> Answer:
         path = request.raw_path.decode("latin-1")
-        found = routes.find(path)
-        if found is None:
-            known = any(path == root or path.startswith(root + "/") for root in routes.ROOTS)
-            return plain(404, "404: Page Not Found") if known else text(404, "404 page not found\n")
-        route, parts = found
+        match = routes.find(path)
+        if match is None:
+            is_root = any(path == root or path.startswith(root + "/") for root in routes.ROOTS)
+            return plain(404, "404: Page Not Found") if is_root else text(404, "404 page not found\n")
+        route, parts = match
         refusal = await self._refused(request, path, route)
         if refusal is not None:
             return refusal
@@ -197,16 +197,16 @@ class KubeletServer:
             owner = worker.machine.pod
             running = [core.Container(name=n, image=s.spec.image) for n, s in worker.machine.slots.items() if s.running]
             if running:
-                made = core.Pod()
-                made.metadata.name, made.metadata.namespace = owner.metadata.name, owner.metadata.namespace
-                made.metadata.uid, made.spec.containers = owner.metadata.uid, running
-                result.append(made)
+                pod = core.Pod()
+                pod.metadata.name, pod.metadata.namespace = owner.metadata.name, owner.metadata.namespace
+                pod.metadata.uid, pod.spec.containers = owner.metadata.uid, running
+                result.append(pod)
         return result
 
     def _stats(self, request: Request) -> Response:
         only = parse_qs(request.query.decode("latin-1")).get("only_cpu_and_memory", [""])[0] == "true"
-        made = self._summary.answer(self._kubelet.workers, self._memory, self._now(), time.monotonic(), only)
-        return Response(200, JSON, json.dumps(made).encode())
+        summary = self._summary.answer(self._kubelet.workers, self._memory, self._now(), time.monotonic(), only)
+        return Response(200, JSON, json.dumps(summary).encode())
 
     # Containers.
 
@@ -251,13 +251,13 @@ class KubeletServer:
     def _logged(slot: Slot, previous: bool, name: str, pod: str) -> Container:
         """The run whose log is asked for."""
         if previous:
-            found = slot.previous
+            run = slot.previous
             # In a back-off the newest run has ended and is what kubectl calls the previous one.
             if slot.current is not None and slot.current.state == "exited" and slot.waiting is not None:
-                found = slot.current
-            if found is None:
+                run = slot.current
+            if run is None:
                 raise Refusal(400, f'previous terminated container "{name}" in pod "{pod}" not found')
-            return found
+            return run
         if slot.current is None:
             reason = slot.waiting[0] if slot.waiting is not None else "ContainerCreating"
             raise Refusal(400, f'container "{name}" in pod "{pod}" is waiting to start: {reason}')
@@ -265,7 +265,7 @@ class KubeletServer:
 
     def _exec(self, request: Request, parts: dict[str, str]) -> Answer:
         query = parse_qs(request.query.decode("latin-1"), keep_blank_values=True)
-        wanted = _wanted(query)
+        streams_asked = _wanted(query)
         worker = self._worker(parts)
         container = self._running(worker, parts["container"])
         if container is None:
@@ -274,15 +274,17 @@ class KubeletServer:
 
         async def run(streams: CommandStreams) -> Status:
             try:
-                code = await self._runtime.exec(container.id, command, streams, stdin=wanted.stdin, tty=wanted.tty)
+                code = await self._runtime.exec(
+                    container.id, command, streams, stdin=streams_asked.stdin, tty=streams_asked.tty
+                )
             except RuntimeFailure as error:
                 return failure_status(f"error executing command in container: {error}")
             return exit_status(code)
 
-        return self._upgraded(lambda: accept_command(request, wanted, run))
+        return self._upgraded(lambda: accept_command(request, streams_asked, run))
 
     def _attach(self, request: Request, parts: dict[str, str]) -> Answer:
-        wanted = _wanted(parse_qs(request.query.decode("latin-1"), keep_blank_values=True))
+        streams_asked = _wanted(parse_qs(request.query.decode("latin-1"), keep_blank_values=True))
         worker = self._worker(parts)
         name = parts["container"]
         container = self._running(worker, name)
@@ -292,12 +294,14 @@ class KubeletServer:
 
         async def run(streams: CommandStreams) -> Status:
             try:
-                await self._runtime.attach(container.id, streams, stdin=wanted.stdin and spec.stdin, tty=spec.tty)
+                await self._runtime.attach(
+                    container.id, streams, stdin=streams_asked.stdin and spec.stdin, tty=spec.tty
+                )
             except RuntimeFailure as error:
                 return failure_status(str(error))
             return SUCCESS
 
-        return self._upgraded(lambda: accept_command(request, wanted, run))
+        return self._upgraded(lambda: accept_command(request, streams_asked, run))
 
     @staticmethod
     def _upgraded(accept: Callable[[], Answer]) -> Answer:
@@ -346,10 +350,10 @@ def _wanted(query: Mapping[str, list[str]]) -> Wanted:
 
     tty = asked("tty")
     stderr = asked("error", "stderr")
-    wanted = Wanted(asked("input", "stdin"), asked("output", "stdout"), stderr and not tty, tty)
-    if not (wanted.stdin or wanted.stdout or wanted.stderr):
+    streams_asked = Wanted(asked("input", "stdin"), asked("output", "stdout"), stderr and not tty, tty)
+    if not (streams_asked.stdin or streams_asked.stdout or streams_asked.stderr):
         raise Refusal(400, "you must specify at least 1 of stdin, stdout, stderr")
-    return wanted
+    return streams_asked
 
 
 async def _copy(pieces: AsyncIterator[bytes], body: BodyWriter, limit: int | None) -> None:

@@ -117,11 +117,11 @@ class Summary:
         }
 
 
-def _counts(found: Interface) -> dict[str, Any]:
+def _counts(interface: Interface) -> dict[str, Any]:
     return {
-        "name": found.name,
-        "rxBytes": found.rx_bytes,
-        "rxErrors": found.rx_errors,
-        "txBytes": found.tx_bytes,
-        "txErrors": found.tx_errors,
+        "name": interface.name,
+        "rxBytes": interface.rx_bytes,
+        "rxErrors": interface.rx_errors,
+        "txBytes": interface.tx_bytes,
+        "txErrors": interface.tx_errors,
     }

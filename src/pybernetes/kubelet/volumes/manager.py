@@ -119,8 +119,10 @@ class VolumeManager:
         elif kind == "persistent_volume_claim":
             assert volume.persistent_volume_claim is not None
             name = volume.persistent_volume_claim.claim_name
-            found = await self._source.claim(name, pod.metadata.namespace)
-            self._hosts[f"{pod.metadata.uid}/{volume.name}"] = await asyncio.to_thread(_persistent_path, found)
+            persistent_volume = await self._source.claim(name, pod.metadata.namespace)
+            self._hosts[f"{pod.metadata.uid}/{volume.name}"] = await asyncio.to_thread(
+                _persistent_path, persistent_volume
+            )
         elif kind == "empty_dir":
             await asyncio.to_thread(self._empty_directory, pod, volume)
         else:
@@ -158,7 +160,11 @@ class VolumeManager:
         ips = self._host_ips if pod.spec.host_network else tuple(ip.ip for ip in pod.status.pod_ips)
         facts = payload.Facts(ips, self._host_ips, self._allocatable())
         files = payload.of_volume(
-            pod, volume, lambda kind, name: objects.get((kind, name)), facts, lambda wanted: tokens[wanted.audience]
+            pod,
+            volume,
+            lambda kind, name: objects.get((kind, name)),
+            facts,
+            lambda projection: tokens[projection.audience],
         )
         assert files is not None
         return await asyncio.to_thread(self._write, pod, volume, files)
@@ -184,19 +190,19 @@ class VolumeManager:
     async def _tokens_of(self, pod: core.Pod, volume: core.Volume) -> dict[str, str]:
         tokens = {}
         for part in volume.projected.sources if volume.projected is not None else ():
-            wanted = part.service_account_token
-            if wanted is not None:
-                seconds = wanted.expiration_seconds or payload.TOKEN_SECONDS
-                tokens[wanted.audience] = await self._token(pod, wanted.audience, seconds)
+            projection = part.service_account_token
+            if projection is not None:
+                seconds = projection.expiration_seconds or payload.TOKEN_SECONDS
+                tokens[projection.audience] = await self._token(pod, projection.audience, seconds)
         return tokens
 
     async def _token(self, pod: core.Pod, audience: str, seconds: int) -> str:
         key = (pod.metadata.uid, pod.spec.service_account_name, audience, seconds)
-        known, now = self._tokens.get(key), self._now()
-        if known is None or now >= known.renew_at:
+        token, now = self._tokens.get(key), self._now()
+        if token is None or now >= token.renew_at:
             text, ends = await self._source.token(pod, audience, seconds)
-            known = self._tokens[key] = _Token(text, now + (ends - now) * REFRESH_PART)
-        return known.text
+            token = self._tokens[key] = _Token(text, now + (ends - now) * REFRESH_PART)
+        return token.text
 
     async def refresh(self, pod: core.Pod) -> None:
         """Brings changed objects and new tokens into the pod's volumes; what fails stays as it is, and is logged."""
@@ -237,8 +243,8 @@ class VolumeManager:
         variables: Mapping[str, str],
     ) -> list[Mount]:
         result = [
-            self._mount(pod, container, index, wanted, variables)
-            for index, wanted in enumerate(container.volume_mounts)
+            self._mount(pod, container, index, volume_mount, variables)
+            for index, volume_mount in enumerate(container.volume_mounts)
         ]
         if not any(m.container_path == "/etc/hosts" for m in result) and (ips or pod.spec.host_network):
             result.append(Mount(self._hosts_file(pod, ips), "/etc/hosts"))
@@ -251,28 +257,28 @@ class VolumeManager:
         pod: core.Pod,
         container: core.Container,
         index: int,
-        wanted: core.VolumeMount,
+        volume_mount: core.VolumeMount,
         variables: Mapping[str, str],
     ) -> Mount:
-        volume = next((v for v in pod.spec.volumes if v.name == wanted.name), None)
+        volume = next((v for v in pod.spec.volumes if v.name == volume_mount.name), None)
         if volume is None:
             raise RuntimeFailure(
-                f'cannot find volume "{wanted.name}" to mount into container "{container.name}"', CONFIG_ERROR
+                f'cannot find volume "{volume_mount.name}" to mount into container "{container.name}"', CONFIG_ERROR
             )
         base = self.directory(pod, volume)
-        inner = wanted.sub_path
-        if wanted.sub_path_expr:
-            inner = _expanded(wanted.sub_path_expr, variables)
+        inner = volume_mount.sub_path
+        if volume_mount.sub_path_expr:
+            inner = _expanded(volume_mount.sub_path_expr, variables)
         host_path = str(base)
         if inner:
-            place = (pod.metadata.uid, "volume-subpaths", wanted.name, container.name, str(index))
+            place = (pod.metadata.uid, "volume-subpaths", volume_mount.name, container.name, str(index))
             host_path = self._sub_path(volume, base, inner, place)
         always = _kind(volume) in DIRECTORIES and _kind(volume) != "empty_dir"
         return Mount(
             host_path,
-            wanted.mount_path if wanted.mount_path.startswith("/") else f"/{wanted.mount_path}",
-            wanted.read_only or always or _claim_read_only(volume),
-            PROPAGATION.get(wanted.mount_propagation, ""),
+            volume_mount.mount_path if volume_mount.mount_path.startswith("/") else f"/{volume_mount.mount_path}",
+            volume_mount.read_only or always or _claim_read_only(volume),
+            PROPAGATION.get(volume_mount.mount_propagation, ""),
         )
 
     def _sub_path(self, volume: core.Volume, base: Path, inner: str, place: Sequence[str]) -> str:
@@ -327,8 +333,8 @@ class VolumeManager:
 
 
 def _kind(volume: core.Volume) -> str | None:
-    known = (*DIRECTORIES, "host_path", "persistent_volume_claim")
-    return next((name for name in known if getattr(volume, name) is not None), None)
+    fields = (*DIRECTORIES, "host_path", "persistent_volume_claim")
+    return next((name for name in fields if getattr(volume, name) is not None), None)
 
 
 def _claim_read_only(volume: core.Volume) -> bool:

@@ -38,7 +38,7 @@ def set_group_of_top(root: Path, group: int) -> None:
             os.fchmod(top, wanted_mode(stat.S_IMODE(status.st_mode), True))
 
 
-def _mode_of(found: os.stat_result) -> int | None:
-    if stat.S_ISLNK(found.st_mode):
+def _mode_of(status: os.stat_result) -> int | None:
+    if stat.S_ISLNK(status.st_mode):
         return None
-    return wanted_mode(stat.S_IMODE(found.st_mode), stat.S_ISDIR(found.st_mode))
+    return wanted_mode(stat.S_IMODE(status.st_mode), stat.S_ISDIR(status.st_mode))

@@ -40,11 +40,11 @@ class Facts:
     allocatable: Mapping[str, Quantity]
 
 
-def data_of(found: core.ConfigMap | core.Secret) -> dict[str, bytes]:
+def data_of(source: core.ConfigMap | core.Secret) -> dict[str, bytes]:
     """An object's keys and bytes."""
-    if isinstance(found, core.Secret):
-        return dict(found.data)
-    return {**{key: text.encode() for key, text in found.data.items()}, **found.binary_data}
+    if isinstance(source, core.Secret):
+        return dict(source.data)
+    return {**{key: text.encode() for key, text in source.data.items()}, **source.binary_data}
 
 
 def of_object(kind: str, name: str, items: Sequence[core.KeyToPath], mode: int, optional: bool, find: Find) -> Payload:
