@@ -163,8 +163,8 @@ class PodWorker:
                     self._start_container(name, attempt, sandbox_id),
                     lambda text: stimuli.ContainerFailed(name, CREATE_CONTAINER_ERROR, text),
                 )
-            case instructions.StopContainer(container, grace):
-                self._spawn(self._stop_container(container, grace))
+            case instructions.StopContainer(container, grace, hook):
+                self._spawn(self._stop_container(container, grace, hook))
             case instructions.ResizeContainer(name, container_id, resources):
                 self._spawn(
                     self._resize(name, container_id, resources),
@@ -367,10 +367,10 @@ class PodWorker:
         self.handle(stimuli.ContainerRuns(container))
         await self.relist()  # it may have ended while it was not yet known
 
-    async def _stop_container(self, container: Container, grace: int) -> None:
+    async def _stop_container(self, container: Container, grace: int, hook: bool) -> None:
         spec, left = self._spec(container.name), float(grace)
         handler = spec.lifecycle.pre_stop if spec.lifecycle is not None else None
-        if handler is not None and grace > 0:
+        if hook and handler is not None and grace > 0:
             begun = self._parts.clock.monotonic()
             try:
                 async with asyncio.timeout(left) as limit:

@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet.machine import instructions, stimuli
 from pybernetes.kubelet.machine.pod import PodMachine
@@ -18,7 +19,8 @@ T0 = datetime(2026, 1, 1, tzinfo=UTC)
 ALWAYS = core.Probe(period_seconds=1, failure_threshold=1, exec=core.ExecAction(command=["x"]))
 
 
-def make(policy: str, inits: int, mains: int, probes: bool, deadline: int | None) -> core.Pod:
+def make(policy: str, inits: int, mains: int, probes: bool, deadline: int | None, action: str) -> core.Pod:
+    """`action`: what the first container's rule does about exit code 1, "" for no rule."""
     pod = core.Pod()
     pod.metadata.name, pod.metadata.namespace, pod.metadata.uid = "p", "ns", "u"
     pod.spec.restart_policy, pod.spec.active_deadline_seconds = policy, deadline
@@ -26,6 +28,10 @@ def make(policy: str, inits: int, mains: int, probes: bool, deadline: int | None
     if inits > 1:
         pod.spec.init_containers[0].restart_policy = "Always"  # a sidecar
     pod.spec.containers = [core.Container(name=f"c{n}", image="i") for n in range(mains)]
+    if action:
+        codes = core.ContainerRestartRuleOnExitCodes(operator="In", values=[1])
+        pod.spec.containers[0].restart_policy = "Never"
+        pod.spec.containers[0].restart_policy_rules = [core.ContainerRestartRule(action=action, exit_codes=codes)]
     if probes:
         first = pod.spec.containers[0]
         first.startup_probe = first.liveness_probe = first.readiness_probe = ALWAYS
@@ -45,6 +51,7 @@ class Node(RuleBasedStateMachine):
         self.status: core.PodStatus | None = None
         self.wake: datetime | None = None
         self.deleted_object = False
+        self.made = 0  # a runtime gives no id twice
 
     def send(self, event: stimuli.Stimulus) -> None:
         assert self.machine is not None
@@ -74,6 +81,8 @@ class Node(RuleBasedStateMachine):
                     kinds.append(name)
                 case instructions.StopContainer(container):
                     kinds.append(container.name)
+                case instructions.ResizeContainer(name):
+                    kinds.append(name)
                 case instructions.CreateSandbox() | instructions.StopSandbox():
                     kinds.append("sandbox")
                 case instructions.PrepareVolumes():
@@ -89,9 +98,10 @@ class Node(RuleBasedStateMachine):
         mains=st.integers(1, 2),
         probes=st.booleans(),
         deadline=st.sampled_from([None, None, 60]),
+        action=st.sampled_from(["", "Restart", "RestartAllContainers"]),
     )
-    def begin(self, policy: str, inits: int, mains: int, probes: bool, deadline: int | None) -> None:
-        self.machine = PodMachine(make(policy, inits, mains, probes, deadline), ["192.0.2.1"], "docker")
+    def begin(self, policy: str, inits: int, mains: int, probes: bool, deadline: int | None, action: str) -> None:
+        self.machine = PodMachine(make(policy, inits, mains, probes, deadline, action), ["192.0.2.1"], "docker")
         self.observe()
 
     @precondition(lambda self: self.machine is not None)
@@ -131,6 +141,8 @@ class Node(RuleBasedStateMachine):
             case instructions.StopContainer(container, _):
                 ended = self._ended(self.containers.get(container.id, container), 137)
                 self.send(stimuli.Stopped(ended))
+            case instructions.ResizeContainer(name, container_id, resources):
+                self.send(stimuli.Resized(name, container_id, resources, "" if works else "busy"))
             case instructions.StopSandbox():
                 self.sandbox = None
                 self.send(stimuli.SandboxStopped() if works else stimuli.TeardownFailed("no"))
@@ -144,7 +156,8 @@ class Node(RuleBasedStateMachine):
         if not works:
             self.send(stimuli.ContainerFailed(name, "CreateContainerError", "no"))
             return
-        made = Container(f"{name}-{attempt}", name, "u", attempt, "running", "i", "i@1", started_at=self.now)
+        self.made += 1
+        made = Container(f"{name}-{self.made}", name, "u", attempt, "running", "i", "i@1", started_at=self.now)
         self.containers[made.id] = made
         self.send(stimuli.ContainerMade(name, started=False))
         self.send(stimuli.ContainerMade(name, started=True))
@@ -186,6 +199,20 @@ class Node(RuleBasedStateMachine):
             present.metadata, deletion_timestamp=self.now, deletion_grace_period_seconds=grace
         )
         self.send(stimuli.SpecChanged(msgspec.structs.replace(present, metadata=meta)))
+
+    @precondition(lambda self: self.machine is not None)
+    @rule(cpus=st.integers(1, 3), restart=st.booleans(), pending=st.booleans())
+    def somebody_resizes_the_pod(self, cpus: int, restart: bool, pending: bool) -> None:
+        assert self.machine is not None
+        if pending:
+            self.send(stimuli.SpecChanged(self.machine.pod, ("Deferred", "no room")))
+            return
+        policy = [core.ContainerResizePolicy(resource_name="cpu", restart_policy="RestartContainer")] if restart else []
+        resources = core.ResourceRequirements(requests={"cpu": Quantity.from_int(cpus)})
+        spec = self.machine.pod.spec
+        containers = [msgspec.structs.replace(c, resources=resources, resize_policy=policy) for c in spec.containers]
+        changed = msgspec.structs.replace(spec, containers=containers)
+        self.send(stimuli.SpecChanged(msgspec.structs.replace(self.machine.pod, spec=changed)))
 
     @precondition(lambda self: self.machine is not None)
     @rule()

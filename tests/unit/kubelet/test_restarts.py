@@ -78,7 +78,7 @@ def test_all_containers_begin_again_together() -> None:
         if driver.machine.slots["i0"].running:
             driver.end("i0", 0)
     later = driver.log[before:]
-    assert [i.container.name for i in later if isinstance(i, instructions.StopContainer)] == ["d"]
+    assert [(i.container.name, i.hook) for i in later if isinstance(i, instructions.StopContainer)] == [("d", False)]
     assert [i.container for i in later if isinstance(i, instructions.StartContainer)] == ["i0", "c", "d"]
     assert not any(isinstance(i, instructions.CreateSandbox | instructions.StopSandbox) for i in later)
     shown = [

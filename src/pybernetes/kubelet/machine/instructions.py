@@ -38,10 +38,11 @@ class StartContainer:
 
 @dataclass(frozen=True, slots=True)
 class StopContainer:
-    """Run its preStop hook, then stop it; both within the grace."""
+    """Run its preStop hook, if any is to be run, then stop it; both within the grace."""
 
     container: Container
     grace: int
+    hook: bool = True
 
 
 @dataclass(frozen=True, slots=True)

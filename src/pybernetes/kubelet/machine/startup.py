@@ -48,8 +48,8 @@ def _create_sandbox(pod: PodState) -> None:
 
 
 def _all_ended(pod: PodState) -> bool:
-    """Of a pod all of whose containers are to begin again (RestartAllContainers): whether they can."""
-    stop_all(pod)
+    """Of a pod all of whose containers are to begin again (RestartAllContainers): whether they can. Hooks are left out, as upstream."""
+    stop_all(pod, hooks=False)
     if pod.busy:
         return False
     pod.restarting_all = False

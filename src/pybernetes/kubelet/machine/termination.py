@@ -11,8 +11,8 @@ MINIMUM_GRACE = 2  # seconds that a container has at least to stop
 DEFAULT_GRACE = 30
 
 
-def stop(pod: PodState, slot: Slot, message: str, grace: int | None = None) -> None:
-    """`grace`: a probe's own; else the deletion's, or the pod's."""
+def stop(pod: PodState, slot: Slot, message: str, grace: int | None = None, *, hook: bool = True) -> None:
+    """`grace`: a probe's own; else the deletion's, or the pod's. `hook`: whether its preStop hook is run before."""
     if not slot.running or slot.step or slot.current is None:
         return
     if grace is None:
@@ -21,12 +21,12 @@ def stop(pod: PodState, slot: Slot, message: str, grace: int | None = None) -> N
         grace = pod.pod.metadata.deletion_grace_period_seconds
     slot.step = "stop"
     pod.record(events.normal("Killing", message, slot.path))
-    pod.out.append(StopContainer(slot.current, max(DEFAULT_GRACE if grace is None else grace, MINIMUM_GRACE)))
+    pod.out.append(StopContainer(slot.current, max(DEFAULT_GRACE if grace is None else grace, MINIMUM_GRACE), hook))
 
 
-def stop_all(pod: PodState) -> None:
+def stop_all(pod: PodState, *, hooks: bool = True) -> None:
     for slot in pod.slots.values():
-        stop(pod, slot, f"Stopping container {slot.spec.name}")
+        stop(pod, slot, f"Stopping container {slot.spec.name}", hook=hooks)
 
 
 def wind_down(pod: PodState) -> None:
