@@ -63,6 +63,18 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
             ),
         ),
     ),
+    "liveness-timeout": (
+        Difference(
+            "since 1.24 the message of a command that ran out of time is not empty",
+            (
+                Change(
+                    0,
+                    "observed.events[4].message",
+                    'Liveness probe failed: command timed out: "<command>" timed out after <n>s',
+                ),
+            ),
+        ),
+    ),
     "node-affinity-refused": _refused(
         "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
     ),
@@ -80,6 +92,18 @@ CHANGED = {
     },
 }
 
+
+def _of_run(number: int) -> tuple[Change, ...]:
+    """What Docker shows of a container's run."""
+    labels = {
+        "annotation.io.kubernetes.container.restartCount": str(number),
+        "io.kubernetes.container.logpath": f"/var/log/pods/{{ns}}_p_<uid>/c/{number}.log",
+    }
+    return tuple(
+        Change(0, f"observed.pods.p.containers.c.Config.Labels[{name}]", text) for name, text in labels.items()
+    )
+
+
 # Where upstream's own order is a race: what may be seen in the place of what was recorded.
 RACES: dict[str, Difference] = {
     "image-error": Difference(
@@ -94,6 +118,14 @@ RACES: dict[str, Difference] = {
                 },
             ),
         ),
+    ),
+    "command-not-found-always": Difference(
+        "the recording looked between the start of the next run and the status that tells of it",
+        _of_run(1),
+    ),
+    "liveness-timeout": Difference(
+        "the recording looked when the next run had been made already",
+        _of_run(0),
     ),
     "image-latest": Difference(
         "the recorded kubelet once looked at a state from before its own sandbox; image-missing-tag, the same but for the name, has no such event",

@@ -7,9 +7,11 @@ import errno
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote as url_quote
+from urllib.parse import urljoin, urlsplit
 
 from pybernetes.api import version
+from pybernetes.api.field import quote
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.http import Answer, HTTPClient, Stream
 
@@ -110,7 +112,7 @@ async def _get(url: str, headers: Sequence[tuple[str, str]]) -> Answer:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # upstream: probes trust every certificate
     client = HTTPClient(f"{parts.scheme}://{parts.netloc}", context)
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (f"?{parts.query}" if parts.query else "")
+    path = url_quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (f"?{parts.query}" if parts.query else "")
     try:
         async with client.stream("GET", path, [*headers, ("Connection", "close")]) as answer:
             return Answer(answer.status, answer.headers, await _beginning(answer))
@@ -159,7 +161,7 @@ class RuntimeProber:
     async def _exec(self, container_id: str, command: Sequence[str], timeout: float) -> None:
         result = await self._runtime.exec_sync(container_id, command, timeout)
         if result.exit_code == -1:
-            raise ProbeFailure(f'command "{" ".join(command)}" timed out')
+            raise ProbeFailure(f"command timed out: {quote(' '.join(command))} timed out after {timeout:g}s")
         if result.exit_code != 0:
             raise ProbeFailure(result.output[:MESSAGE_BYTES].decode(errors="replace"))
 

@@ -80,7 +80,7 @@ def http(port: int, **more: Any) -> core.Probe:
     [
         (ExecResult(0, b"fine"), True, ""),
         (ExecResult(1, b"bad"), False, "bad"),
-        (ExecResult(-1, b""), False, 'command "a b" timed out'),
+        (ExecResult(-1, b""), False, 'command timed out: "a b" timed out after 7s'),
         (ExecResult(1, b"x" * MESSAGE_BYTES * 2), False, "x" * MESSAGE_BYTES),
     ],
 )
