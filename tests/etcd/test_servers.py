@@ -22,6 +22,7 @@ from pybernetes.apiserver.options import store as store_options
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.apiserver.services import ranges
 from pybernetes.apiserver.services.options import ServiceOptions
+from pybernetes.apiserver.storage import ports
 from pybernetes.component import flags
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.store.backends import Location
@@ -36,12 +37,13 @@ from . import server
 from .server import Member, etcd
 
 pytestmark = pytest.mark.skipif(bool(server.WHY_NOT), reason=server.WHY_NOT)
+SERVICES = "/api/v1/namespaces/default/services"
 MAPS = "/api/v1/namespaces/default/configmaps"
 
 
-def values(members: list[Member], *more: str) -> flags.Values:
+def values(members: list[Member]) -> flags.Values:
     servers = ",".join(member.url for member in members)
-    return flags.parse("kube-apiserver", FLAGS, [f"--etcd-servers={servers}", *more])
+    return flags.parse("kube-apiserver", FLAGS, [f"--etcd-servers={servers}", "--service-node-port-range=30000-30099"])
 
 
 @asynccontextmanager
@@ -153,6 +155,13 @@ def test_services_of_both_have_addresses_and_ports_of_their_own(tmp_path: Path) 
         specs = await asyncio.gather(*(create(n) for n in range(60)))
         assert len({spec["clusterIP"] for spec in specs}) == len({spec["ports"][0]["nodePort"] for spec in specs}) == 60
         assert len(await clients[0].addresses()) == 61  # and that of the Service kubernetes
+        for n in range(0, 60, 3):
+            assert (await clients[n % 2].send("DELETE", f"{SERVICES}/s{n}"))[0] == 200
+        store = await open_etcd(Location((members[0].url,)))
+        [allocation] = (await store.list("/registry/ranges/servicenodeports")).items
+        await store.close()
+        taken = {spec["ports"][0]["nodePort"] for n, spec in enumerate(specs) if n % 3}
+        assert ports.read(allocation.value) == ("30000-30099", taken)
         _, endpoints = await clients[0].send("GET", "/api/v1/namespaces/default/endpoints/kubernetes")
         assert {address["ip"] for address in endpoints["subsets"][0]["addresses"]} == {"192.0.2.1", "192.0.2.2"}
 

@@ -11,6 +11,8 @@ from pybernetes.store.backends import Location, LocationError, open_store
 from pybernetes.store.compaction import DEFAULT_SECONDS
 from pybernetes.store.types import Store, StoreError
 
+from . import services
+
 ETCD_SCHEMES = ("http://", "https://")
 MASTER_LEASE_SECONDS = 15  # as services.kubernetes.LEASE_SECONDS; upstream's
 
@@ -71,6 +73,7 @@ async def _open(shown: str, location: Location) -> Store:
 
 
 def _in_upstreams_form(store: Store, values: Values) -> Store:
+    from pybernetes.aio.clock import RealClock
     from pybernetes.store.etcd.store import EtcdStore
 
     from ..generic.keys import Keys
@@ -79,7 +82,8 @@ def _in_upstreams_form(store: Store, values: Values) -> Store:
 
     assert isinstance(store, EtcdStore)
     ttls = {("", "events"): int(values["event-ttl"]), ("masterleases", "endpoints"): MASTER_LEASE_SECONDS}
-    return UpstreamForm(store, Keys(values["etcd-prefix"]), RESOURCES, ttls)
+    ports = services.options(values).ports
+    return UpstreamForm(store, Keys(values["etcd-prefix"]), RESOURCES, ttls, (ports.first, ports.last), RealClock().now)
 
 
 def options(values: Values) -> dict[str, Any]:

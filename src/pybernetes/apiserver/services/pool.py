@@ -28,7 +28,7 @@ from . import families, ranges
 from .index import Index
 from .metrics import AllocatorMetrics
 from .ranges import Network, Span
-from .records import ADDRESSES, MANAGED_BY, PORTS, owner, reference, refers, usable
+from .records import ADDRESSES, MANAGED_BY, PORTS, may_be_of, owner, reference, refers, usable
 
 MAX_DIGITS = 5
 PORT = 0  # ports are of one kind, addresses of two
@@ -138,7 +138,7 @@ class Pool:
                 await self.forget(stored)
         for number in ports:
             stored = self._given_ports.items.get(f"{self._given_ports.prefix}{number}")
-            if stored is not None and stored.obj.get("service") == owner(service):
+            if stored is not None and may_be_of(stored.obj, service):
                 await self.forget(stored)
 
     async def forget(self, stored: Stored) -> None:

@@ -27,6 +27,11 @@ def owner(service: Object) -> str:
     return f"{service['metadata']['namespace']}/{service['metadata']['name']}"
 
 
+def may_be_of(port: Object, service: Object) -> bool:
+    """Whether a port's value names the service; where it names none (upstream's bitmap in etcd), nobody knows better."""
+    return bool(port.get("service", owner(service)) == owner(service))
+
+
 def own_addresses(spec: Object) -> list[str]:
     """The addresses that a stored service has."""
     if spec.get("type") == "ExternalName":

@@ -14,7 +14,7 @@ from pybernetes.api.wellknown import IP_ADDRESS_LABEL_MANAGED_BY
 
 from ..kinds.validation import parse_ip
 from ..resource import Object
-from .records import MANAGED_BY, own_addresses, own_ports, owner, refers
+from .records import MANAGED_BY, may_be_of, own_addresses, own_ports, refers
 
 GRACE = timedelta(seconds=60)  # an address is made before its service is: a young one may be on its way
 
@@ -56,7 +56,7 @@ def plan(services: Iterable[Object], addresses: Iterable[Object], ports: Iterabl
 
 
 def _owned(port: Object, service: Object | None) -> bool:
-    return service is not None and port.get("service") == owner(service)
+    return service is not None and may_be_of(port, service)
 
 
 def _ours(address: Object) -> bool:

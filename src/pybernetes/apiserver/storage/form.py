@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -18,10 +19,12 @@ from ..resource import Resource
 from . import codec
 from .codec import Unreadable
 from .layout import Layout
+from .ports import NodePorts
 
 _log = logging.getLogger(__name__)
 
 AT_ONCE = 25  # objects that are read before others have a turn: about 10 ms
+Events = list[Event]  # where a method called list hides the type
 FOREVER = "9999-12-31T00:00:00Z"  # renewal of a server's lease: etcd ends it
 
 
@@ -33,20 +36,28 @@ class TTLStore(Store, Protocol):
 
 
 class UpstreamForm:
-    """See `Store`. `resources`: what is built in; `ttls`: how many seconds keys of a (group, resource) live."""
+    """See `Store`; for one watch of everything, that of the watch cache.
+
+    `resources`: what is built in; `ttls`: how many seconds keys of a (group, resource) live; `ports`: the first and the last node port.
+    """
 
     def __init__(
-        self, store: TTLStore, keys: Keys, resources: Iterable[Resource], ttls: Mapping[tuple[str, str], int]
+        self,
+        store: TTLStore,
+        keys: Keys,
+        resources: Iterable[Resource],
+        ttls: Mapping[tuple[str, str], int],
+        ports: tuple[int, int],
+        now: Callable[[], datetime],
     ) -> None:
         stored = {one.stored_at: one for one in resources if (one.group, one.name, one.version) == one.stored_at}
         self._store, self._keys = store, keys
         self._layout = Layout(keys, (at[:2] for at in stored))
         self._resources = {keys.resource(*at[:2]): one for at, one in stored.items()}
         self._ttls = {keys.resource(*at): seconds for at, seconds in ttls.items()}
-        self._leases, self._ports = (
-            keys.resource("masterleases", "endpoints"),
-            keys.resource("ranges", "servicenodeports"),
-        )
+        self._leases = keys.resource("masterleases", "endpoints")
+        place = f"{keys.root}ranges/servicenodeports"
+        self._ports = NodePorts(store, place, keys.resource("ranges", "servicenodeports"), ports, now)
 
     async def revision(self) -> int:
         """See `Store`."""
@@ -57,6 +68,8 @@ class UpstreamForm:
         theirs_after = self._layout.theirs(after) if after else ""
         page = await self._store.list(self._layout.theirs(prefix), after=theirs_after, limit=limit, revision=revision)
         items = []
+        if prefix == self._keys.root:
+            items += self._ports.replace(next((one for one in page.items if one.key == self._ports.place), None))
         for index, item in enumerate(page.items):
             if index % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)
@@ -68,6 +81,8 @@ class UpstreamForm:
     async def put(self, key: str, value: bytes, expected: int | None = None) -> KeyValue:
         """See `Store`."""
         prefix = self._keys.resource_of(key)
+        if prefix == self._ports.prefix:
+            return await self._ports.take(key)
         data = self._stored(prefix, key, value)
         try:
             ttl = self._ttls.get(prefix, 0)
@@ -78,6 +93,8 @@ class UpstreamForm:
 
     async def delete(self, key: str, expected: int | None = None) -> Event | None:
         """See `Store`."""
+        if key.startswith(self._ports.prefix):
+            return await self._ports.free(key, expected)
         try:
             event = await self._store.delete(self._layout.theirs(key), expected)
         except Conflict as conflict:
@@ -90,19 +107,24 @@ class UpstreamForm:
             if isinstance(told, Progress):
                 yield told
                 continue
-            key = self._own_key(told.key)
-            if not key:
+            try:
+                events = self._events(told)
+            except StoreError as error:
+                _log.error("%s", error)
+                events = []
+            for event in events:
+                yield event
+            if not events:
                 yield Progress(told.revision)
-            elif told.current is None:
-                yield Event(told.revision, key, None)
-            else:
-                try:
-                    current = self._read(key, told.current)
-                except StoreError as error:
-                    _log.error("%s", error)
-                    yield Progress(told.revision)
-                else:
-                    yield Event(told.revision, key, current)
+
+    def _events(self, told: Event) -> Events:
+        """What one of the store's is here. StoreError."""
+        if told.key == self._ports.place:
+            return self._ports.change(told.current, told.revision)
+        key = self._own_key(told.key)
+        if not key:
+            return []
+        return [Event(told.revision, key, self._read(key, told.current) if told.current is not None else None)]
 
     async def compact(self, revision: int) -> None:
         """See `Store`."""
@@ -118,7 +140,7 @@ class UpstreamForm:
         return self._layout.ours(key) if key.startswith(self._keys.root) else key
 
     def _stored(self, prefix: str, key: str, value: bytes) -> bytes:
-        if not prefix or prefix == self._ports:
+        if not prefix:
             return value
         if prefix == self._leases:
             address = key[len(prefix) :]
@@ -144,7 +166,7 @@ class UpstreamForm:
         return KeyValue(key, value, item.create_revision, item.mod_revision)
 
     def _value(self, prefix: str, data: bytes) -> bytes:
-        return data if not prefix or prefix == self._ports else codec.read(data, self._resources.get(prefix))
+        return data if not prefix else codec.read(data, self._resources.get(prefix))
 
     def _lease(self, address: str) -> bytes:
         return msgspec.json.encode({"metadata": {"name": address, "renewTime": FOREVER}})

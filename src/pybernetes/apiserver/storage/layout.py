@@ -12,9 +12,7 @@ from ..generic.keys import ELSEWHERE, GROUPED, Keys
 
 SPECIAL = {
     **ELSEWHERE,
-    # No kinds of their own: see services.records and services.keeper.
-    ("masterleases", "endpoints"): "masterleases",
-    ("ranges", "servicenodeports"): "ranges/servicenodeports",
+    ("masterleases", "endpoints"): "masterleases",  # of API servers, see services.keeper
 }
 DEEP = frozenset(place.partition("/")[0] for place in SPECIAL.values() if "/" in place)  # what has two segments
 

@@ -93,7 +93,7 @@ def test_everything_of_upstreams_is_read() -> None:
         for key, value in VALUES.items():
             await store.put(key, value)
         items = (await over.list("/registry/")).items
-        assert len(items) == len(VALUES) - 1  # the bitmap of node ports
+        assert len(items) == len(VALUES) - 1  # the bitmap of node ports has none
         assert all(json.loads(item.value)["metadata"]["name"] for item in items)
 
     play(scenario)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pybernetes.apiserver.generic.keys import Keys
@@ -12,6 +13,7 @@ from pybernetes.apiserver.storage.form import UpstreamForm
 from pybernetes.store.memory import MemoryStore
 from pybernetes.store.types import KeyValue
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "etcd" / "values.json"
 VALUES = {entry["key"]: base64.b64decode(entry["value"]) for entry in json.loads(GOLDEN.read_text())}
 LEASED = {entry["key"] for entry in json.loads(GOLDEN.read_text()) if entry["lease"]}
@@ -33,4 +35,4 @@ class TTLMemory(MemoryStore):
 def form(store: TTLMemory, prefix: str = "/registry") -> UpstreamForm:
     """As `--etcd-servers` makes it."""
     ttls = {("", "events"): 3600, ("masterleases", "endpoints"): 15}
-    return UpstreamForm(store, Keys(prefix), RESOURCES, ttls)
+    return UpstreamForm(store, Keys(prefix), RESOURCES, ttls, (30000, 32767), lambda: NOW)
