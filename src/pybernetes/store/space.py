@@ -139,14 +139,19 @@ class Space:
         return True
 
     def restore(self) -> None:
-        """Has the whole reserve again where there is room for it; asked before each batch of writes, tried now and then."""
+        """Has the reserve again where there is room for it, or half of it; asked before each batch of writes, tried now and then."""
         if self.level is Level.ALL or self._clock() < self._again:
             return
         self._again = self._clock() + RETRY_SECONDS
-        with contextlib.suppress(OSError):
-            self._reserve.hold(Level.ALL)
-            self.level = Level.ALL
-            _log.warning("there is space for %s again: everything is written as before", self._where)
+        for level in (Level.ALL, Level.CHANGES):
+            if level <= self.level:
+                return
+            with contextlib.suppress(OSError):
+                self._reserve.hold(level)
+                self.level = level
+                what = "everything is written as before" if level is Level.ALL else "small changes are written as well"
+                _log.warning("there is space for %s again: %s", self._where, what)
+                return
 
     def begin(self) -> None:
         """The reserve of the run before, or a new one."""

@@ -64,6 +64,9 @@ def check(path: str) -> None:
         header = os.pread(descriptor, HEADER.size, 0) if stat.S_ISREG(status.st_mode) else b""
     finally:
         os.close(descriptor)
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.access(folder, os.W_OK):
+        raise StoreError(f"cannot open {path!r}: SQLite keeps files beside it, and {folder} may not be written")
     if not stat.S_ISREG(status.st_mode):
         raise StoreError(f"cannot open {path!r}: it is no regular file")
     if status.st_size == 0:

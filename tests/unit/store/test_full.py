@@ -49,7 +49,7 @@ class Disk:
     def hold(self, level: Level) -> None:
         held = self._held
         self._held = HALF * level
-        if level is Level.ALL and self._used() + self._held > self.pages:
+        if self._held > held and self._used() + self._held > self.pages:
             self._held = held
             raise OSError("no space")
         self.limit()
@@ -153,10 +153,14 @@ def test_changes_never_take_the_room_of_deletions(tmp_path: Path, disk: Disk) ->
         with pytest.raises(NoSpace):
             for _ in range(10_000):
                 await store.put("/leases/a", b"x" * 900)
-        await store.delete("/big/1")
+        disk.pages -= 30  # others have taken them: there is room for half of the reserve only
+        for n in range(10):
+            await store.delete(f"/big/{n}")
         await store.compact(await store.revision())
         disk.now += 10.0
         await store.put("/leases/a", b"")
+        with pytest.raises(NoSpace):
+            await store.put("/new", b"")
 
     play(tmp_path / "state.db", disk, scenario)
 
