@@ -5,11 +5,28 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pybernetes.store.backends import LocationError
-from pybernetes.store.etcd.channel import Endpoint
+from pybernetes.store.etcd.channel import Channel, Endpoint
 from pybernetes.store.etcd.http2 import UNAVAILABLE, Connection, RPCError
-from pybernetes.store.etcd.watch import reliable_progress
+from pybernetes.store.etcd.messages import (
+    DeleteRange,
+    ModRevisionIs,
+    Put,
+    Range,
+    Txn,
+    WatchCreate,
+    WatchEvent,
+    WatchResponse,
+    prefix_end,
+)
+from pybernetes.store.etcd.store import page_size
+from pybernetes.store.etcd.watch import Watch, reliable_progress
+from pybernetes.store.etcd.wire import WireError, chunk, fields, number
+from pybernetes.store.types import Event as StoreEvent
+from pybernetes.store.types import KeyValue
 
 
 @pytest.mark.parametrize(
@@ -74,3 +91,76 @@ def test_what_is_no_http2_ends_the_connection(noise: bytes) -> None:
         assert not connection.usable
 
     asyncio.run(scenario())
+
+
+def event(revision: int, key: str, *, deleted: bool = False) -> WatchEvent:
+    return WatchEvent(KeyValue(key, b"v", revision, revision), deleted)
+
+
+def test_a_revision_is_told_whole_and_nothing_twice() -> None:
+    """Fragments may divide a transaction of several keys, and a new connection may tell again what was told."""
+
+    async def scenario() -> None:
+        watch = Watch(Channel([Endpoint("http://a")], None), "/a/", 4, lambda: 0, asyncio.Event())
+
+        def told(*events: WatchEvent, fragment: bool = False, revision: int = 0) -> list[tuple[str, int]]:
+            response = WatchResponse(revision, fragment=fragment, events=list(events))
+            found = watch._understood(response)
+            for one in found:
+                watch._after = one.revision
+            return [(one.key if isinstance(one, StoreEvent) else "", one.revision) for one in found]
+
+        assert told(event(3, "/a/old"), event(4, "/a/old")) == []
+        assert told(event(5, "/a/1"), event(6, "/a/2"), fragment=True) == [("/a/1", 5)]
+        assert told(event(6, "/a/3"), fragment=True) == []
+        assert told(event(6, "/b/3"), event(7, "/a/4", deleted=True)) == [
+            ("/a/2", 6),
+            ("/a/3", 6),
+            ("", 6),
+            ("/a/4", 7),
+        ]
+        assert told(revision=7) == []
+        assert told(revision=9) == [("", 9)]
+        assert told(event(8, "/a/late")) == []
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "page"), [([0], 1000), ([1000] * 100, 1000), ([100_000] * 10, 83), ([1_500_000] * 10, 10)]
+)
+def test_pages_are_about_as_large_as_each_other(sizes: list[int], page: int) -> None:
+    assert page_size([KeyValue("k", b"x" * size, 1, 1) for size in sizes]) == page
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Range(b"a", b"b", 3, 4, keys_only=True, count_only=True).encode(),
+        Txn((ModRevisionIs(b"k", 0),), (Put(b"k", b"v" * 300, -5), Range(b"k")), (DeleteRange(b"k"),)).encode(),
+        WatchCreate(b"k", b"\0", 1 << 40).encode(),
+    ],
+)
+def test_what_is_cut_off_is_refused_or_says_less(request_: bytes) -> None:
+    whole = list(fields(request_))
+    refused = 0
+    for end in range(len(request_)):
+        try:
+            found = list(fields(request_[:end]))
+        except WireError:
+            refused += 1
+        else:
+            assert found == whole[: len(found)] and len(found) < len(whole)
+    assert refused > len(request_) // 2
+
+
+@given(st.integers(0, (1 << 64) - 1), st.binary(max_size=300))
+def test_fields_come_back(value: int, data: bytes) -> None:
+    message = number(1, value) + chunk(2, data) + number(30, 7)
+    found = [(field, count, raw) for field, count, raw in fields(message)]
+    assert found == ([(1, value, b"")] if value else []) + [(2, 0, data), (30, 7, b"")]
+
+
+@pytest.mark.parametrize(("prefix", "end"), [(b"/a/", b"/a0"), (b"a\xff", b"b"), (b"\xff\xff", b"\0"), (b"", b"\0")])
+def test_where_a_prefix_ends(prefix: bytes, end: bytes) -> None:
+    assert prefix_end(prefix) == end

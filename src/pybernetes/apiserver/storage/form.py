@@ -103,7 +103,11 @@ class UpstreamForm:
 
     async def watch(self, prefix: str, after: int) -> AsyncIterator[Event | Progress]:
         """See `Store`. A value that cannot be read is told in the log: the object stays as it was known."""
+        count = 0
         async for told in self._store.watch(self._layout.theirs(prefix), after):
+            count += 1
+            if count % AT_ONCE == 0:  # many may be there already
+                await asyncio.sleep(0)
             if isinstance(told, Progress):
                 yield told
                 continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from ..backends import Location, LocationError
 from ..types import Closed, Compacted, Conflict, Event, FutureRevision, KeyValue, NoSpace, Page, Progress, StoreError
@@ -31,7 +31,8 @@ from .watch import Watch
 from .wire import WireError
 
 SUPPORTED = (3, 4)
-PAGE = 1000  # keys of one answer: a list of everything comes in such pages, all of one revision
+# Keys of one answer: a list comes in such pages, all of one revision, each about as large as the values of the one before let hope.
+FIRST_PAGE, MIN_PAGE, MAX_PAGE, PAGE_BYTES = 100, 10, 1000, 8 << 20
 COMPACT_SECONDS = 60.0
 COMPACTED, FUTURE = "required revision has been compacted", "required revision is a future revision"
 NO_LEASE = "requested lease not found"
@@ -74,14 +75,16 @@ class EtcdStore:
         if after >= prefix:
             key = to_bytes(after) + b"\0"
         items: list[KeyValue] = []
+        page = FIRST_PAGE
         while True:
-            size = min(PAGE, limit - len(items)) if limit else PAGE
+            size = min(page, limit - len(items)) if limit else page
             answer = await self._range(Range(key, end, size, revision))
             revision = revision or answer.revision
             items += answer.items
             if not answer.more or (limit and len(items) >= limit):
                 return Page(items, revision, answer.more)
             key = to_bytes(answer.items[-1].key) + b"\0"
+            page = page_size(answer.items)
 
     async def put(self, key: str, value: bytes, expected: int | None = None, *, ttl: int = 0) -> KeyValue:
         """See `Store`. With `ttl` the key ends by itself after so many seconds, or a little later."""
@@ -202,6 +205,12 @@ class EtcdStore:
         if error.status == OUT_OF_RANGE and FUTURE in error.message:
             return FutureRevision(asked, await self.revision())
         return _refusal(error)
+
+
+def page_size(items: Sequence[KeyValue]) -> int:
+    """How many keys to ask for after these."""
+    mean = sum(len(item.value) for item in items) // len(items) + 1
+    return max(MIN_PAGE, min(PAGE_BYTES // mean, MAX_PAGE))
 
 
 def _compared(key: bytes, expected: int | None) -> tuple[ModRevisionIs, ...]:

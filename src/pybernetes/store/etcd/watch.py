@@ -41,7 +41,7 @@ class Watch:
     ) -> None:
         self._channel, self._prefix, self._after = channel, prefix, after
         self._newest, self._heard = newest, heard
-        self._pending: list[Event | Progress] = []  # of a revision that came in fragments
+        self._pending: list[Event | Progress] = []  # of a revision that is not told whole yet
 
     async def tell(self, ended: Callable[[], bool]) -> AsyncIterator[Event | Progress]:
         """Until `ended`. Compacted; StoreError where no member has answered for some time: it can be begun again."""
@@ -99,7 +99,7 @@ class Watch:
             await asyncio.sleep(RETRY_SECONDS)
 
     def _understood(self, response: WatchResponse) -> list[Event | Progress]:
-        """What it tells that is new; a revision that comes in fragments as a whole. Compacted, RPCError."""
+        """What it tells that is new; a revision as a whole, also where fragments divide it. Compacted, RPCError."""
         if response.compact_revision:
             raise Compacted(self._after, response.compact_revision)
         if response.canceled:
@@ -115,9 +115,10 @@ class Watch:
                 continue
             current = None if one.deleted else KeyValue(item.key, item.value, item.create_revision, item.mod_revision)
             told.append(Event(item.mod_revision, item.key, current))
-        if response.fragment:
-            self._pending = told
-            return []
+        if response.fragment and told:
+            last = told[-1].revision  # of which there may be more
+            self._pending = [one for one in told if one.revision == last]
+            return [one for one in told if one.revision < last]
         if not response.events and not response.created and response.revision > self._after:
             told.append(Progress(response.revision))
         return told
