@@ -10,7 +10,7 @@ from pybernetes.component import command, flags
 from pybernetes.component.flags import Flag, Values
 
 if TYPE_CHECKING:
-    from pybernetes.cluster.up import Asked
+    from pybernetes.cluster.up import UpOptions
 
 PROGRAM = "pybernetes up"
 FLAGS = (
@@ -43,7 +43,7 @@ def run(values: Values) -> int:
 
     from .status import print_status
 
-    up = Up(asked(values), Progress())
+    up = Up(options(values), Progress())
     settings = up.run()
     code = print_status(up.layout, settings)
     config = up.layout.kubeconfig("admin")
@@ -53,13 +53,13 @@ def run(values: Values) -> int:
     return code
 
 
-def asked(values: Values) -> Asked:
+def options(values: Values) -> UpOptions:
     """The command line as the cluster takes it."""
     from pybernetes.cluster.layout import data_dir
-    from pybernetes.cluster.up import Asked
+    from pybernetes.cluster.up import UpOptions
 
     changes = {name.replace("-", "_"): values[name] for name in SETTINGS if values[name] is not None}
-    return Asked(
+    return UpOptions(
         data_dir(values["data-dir"]),
         not values["no-install"],
         values["hollow-nodes"],

@@ -54,7 +54,7 @@ class UpError(Failure):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class UpOptions:
     """The command line. `changes` has only the settings that the user typed."""
 
     data_dir: Path
@@ -65,7 +65,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Machine:
     """What the machine offers."""
 
     root: bool
@@ -73,11 +73,11 @@ class Means:
     docker: bool  # a daemon, or the program to start one, is there
 
 
-def hollow_because(means: Means) -> str:
+def hollow_because(machine: Machine) -> str:
     """Why there can be no containers, "" if there can."""
-    if not means.root:
+    if not machine.root:
         return "not root: pods run hollow, without containers (as root they run on Docker)"
-    if not means.docker:
+    if not machine.docker:
         return "no Docker here: pods run hollow, without containers (install docker.io, or leave out --no-install)"
     return ""
 
@@ -93,11 +93,11 @@ def node_address(before: Sequence[str], present: Sequence[str], pod_cidr: str) -
 class Up:
     """One run of `up`."""
 
-    def __init__(self, asked: Asked, progress: Progress) -> None:
-        self._asked, self._progress = asked, progress
+    def __init__(self, options: UpOptions, progress: Progress) -> None:
+        self._options, self._progress = options, progress
         self._since: datetime | None = None  # when the parts were started, if by this run
         self._client: RESTClient | None = None  # once there is an API server to ask
-        self.layout = Layout(asked.data_dir)
+        self.layout = Layout(options.data_dir)
 
     def run(self) -> Settings:
         """Returns when the cluster serves. UpError."""
@@ -144,15 +144,15 @@ class Up:
     # What it is made of.
 
     def _settings(self, stored: Settings | None) -> Settings:
-        given = dict(self._asked.changes)
+        given = dict(self._options.changes)
         if stored is not None:
             clash = conflicts(stored, given)
             if clash:
                 raise UpError("\n".join(clash))
         fresh = Settings(node_name=host.node_name(), addresses=[])
-        means = self._means(str(given.get("docker", fresh.docker)))
-        hollow = self._asked.hollow_nodes
-        reason = "" if hollow else hollow_because(means)
+        machine = self._machine(str(given.get("docker", fresh.docker)))
+        hollow = self._options.hollow_nodes
+        reason = "" if hollow else hollow_because(machine)
         if reason:
             self._progress.note(reason)
             hollow = (stored.hollow_nodes if stored else 0) or HOLLOW_NODES
@@ -184,20 +184,20 @@ class Up:
         mine = {port.number for port in ports.used(stored)} if stored is not None and ours else set[int]()
         return ports.settle(settings, lambda number: "" if number in mine else host.port_problem(number))
 
-    def _means(self, docker: str) -> Means:
+    def _machine(self, docker: str) -> Machine:
         root = os.geteuid() == 0
-        if not root or self._asked.hollow_nodes:
-            return Means(root, (), False)
+        if not root or self._options.hollow_nodes:
+            return Machine(root, (), False)
         lacking = host.missing()
         packages = [need.package for need in lacking]
-        if lacking and self._asked.install:
+        if lacking and self._options.install:
             with self._progress.step(f"installing {', '.join(packages)}"):
                 host.install(lacking)
             lacking = host.missing()
         for need in lacking:
             self._progress.note(f"missing: {need.package} ({need.why})")
         vital = [need for need in lacking if need.program in ("iptables-restore", "dockerd")]
-        return Means(root, packages, not vital or bool(host.docker_version(docker)))
+        return Machine(root, packages, not vital or bool(host.docker_version(docker)))
 
     def _credentials(self, settings: Settings) -> set[str]:
         """What was made or renewed."""
@@ -257,7 +257,7 @@ class Up:
                         "Docker has the image", lambda: _loaded(packed, settings), WORKLOAD_SECONDS
                     )
                 await apply.apply(client, addons.dns_manifests(settings, name))
-            if self._asked.example:
+            if self._options.example:
                 await self._example(client, settings)
             if image is not None:
                 with self._progress.step("cluster DNS"):

@@ -112,15 +112,15 @@ def selected(chosen: Sequence[str]) -> list[Entry]:
     ValueError where a name is unknown.
     """
     names = {name: entry.name for entry in CONTROLLERS for name in (entry.name, *entry.aliases)}
-    wanted: set[str] = set()
+    enabled: set[str] = set()
     unwanted: set[str] = set()
     for item in chosen:
         name = item.removeprefix("-")
         if name != "*" and name not in names:
             raise ValueError(f'"{name}" is not in the list of known controllers')
-        (unwanted if item.startswith("-") else wanted).add(names.get(name, name))
+        (unwanted if item.startswith("-") else enabled).add(names.get(name, name))
     return [
         entry
         for entry in CONTROLLERS
-        if entry.name not in unwanted and (entry.name in wanted or ("*" in wanted and entry.default))
+        if entry.name not in unwanted and (entry.name in enabled or ("*" in enabled and entry.default))
     ]

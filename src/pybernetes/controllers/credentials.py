@@ -77,8 +77,8 @@ class Accounts:
 
     def client_for(self, account: str) -> Client:
         """The account's client; its token is asked for at the first request."""
-        known = self._clients.get(account)
-        if known is None:
+        client = self._clients.get(account)
+        if client is None:
             server, config = self._config.server, self._config
             own = AccountConfig(
                 server,
@@ -89,8 +89,8 @@ class Accounts:
                 root=self._root,
                 account=account,
             )
-            known = self._clients[account] = self._make(own, account)
-        return known
+            client = self._clients[account] = self._make(own, account)
+        return client
 
     async def close(self) -> None:
         """Ends the connections of all clients that were given out."""

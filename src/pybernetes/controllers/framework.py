@@ -300,13 +300,13 @@ class PodControl:
     async def create(self, pod: core.Pod, owner: Object) -> core.Pod:
         """StatusError as the server gives it, after the event FailedCreate."""
         try:
-            made = await self._client.create(pod)
+            created = await self._client.create(pod)
         except StatusError as error:
             if not namespace_terminating(error):
                 self._recorder.warning(owner, "FailedCreate", f"Error creating: {error}")
             raise
-        self._recorder.normal(owner, "SuccessfulCreate", f"Created pod: {made.metadata.name}")
-        return made
+        self._recorder.normal(owner, "SuccessfulCreate", f"Created pod: {created.metadata.name}")
+        return created
 
     async def create_from(self, template: core.PodTemplateSpec, owner: Object) -> core.Pod:
         """A pod of the template, owned."""
@@ -413,8 +413,8 @@ def resolve(informer: Informer[Obj], ref: meta_v1.OwnerReference | None, namespa
     """The owner that a controller reference means, None if it is another's or has another uid."""
     if ref is None or ref.kind != kind:
         return None
-    found = informer.get(ref.name, namespace)
-    return found if found is not None and found.metadata.uid == ref.uid else None
+    owner = informer.get(ref.name, namespace)
+    return owner if owner is not None and owner.metadata.uid == ref.uid else None
 
 
 __all__ = [

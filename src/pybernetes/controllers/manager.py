@@ -20,15 +20,15 @@ _log = logging.getLogger(__name__)
 
 def controllers(context: Context) -> list[Controller]:
     """Those that the options select, ready to run; one that lacks what it needs says so in the log and is left out."""
-    made: list[Controller] = []
+    running: list[Controller] = []
     for entry in selected(context.options.controllers):
         kind = entry.load()
         missing = kind.lacks(context.options)
         if missing:
             _log.warning("skipping %s: %s", entry.name, missing)
             continue
-        made.append(kind(context))
-    return made
+        running.append(kind(context))
+    return running
 
 
 async def run(

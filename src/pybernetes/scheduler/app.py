@@ -177,9 +177,9 @@ class Scheduler:
 
     def _gate(self, info: PodInfo) -> Verdict | None:
         for plugin in self._built(info).profile.gates:
-            found = plugin.pre_enqueue(info)
-            if found is not None:
-                return found
+            rejection = plugin.pre_enqueue(info)
+            if rejection is not None:
+                return rejection
         return None
 
     def _on_change(self, event: Event, old: Object | None, new: Object | None) -> None:
@@ -311,13 +311,13 @@ class Scheduler:
         info = queued.info
         after, node = "", None
         failure = Failure(info, diagnosis, self.nominator.by_node, built.profile, self._pick)
-        found = self._post_filter(built, failure)
-        if isinstance(found, Nomination):
-            node = found.node
-            self._preempt(info, found)
-        elif found is not None:
-            after = found.text
-            if found.hopeless and info.pod.status.nominated_node_name:
+        outcome = self._post_filter(built, failure)
+        if isinstance(outcome, Nomination):
+            node = outcome.node
+            self._preempt(info, outcome)
+        elif outcome is not None:
+            after = outcome.text
+            if outcome.hopeless and info.pod.status.nominated_node_name:
                 node = ""
                 self.nominator.remove(info.uid)
         message = diagnosis.text(after)

@@ -25,7 +25,7 @@ def stored(tmp_path: Path) -> Layout:
 
 def test_only_what_was_typed_is_a_change() -> None:
     """So that a later `up` without flags goes on with the same."""
-    bare = up.asked(flags.parse(up.PROGRAM, up.FLAGS, ["--data-dir=/x"]))
+    bare = up.options(flags.parse(up.PROGRAM, up.FLAGS, ["--data-dir=/x"]))
     assert (bare.data_dir, bare.install, bare.hollow_nodes, bare.example, bare.changes) == (
         Path("/x"),
         True,
@@ -41,7 +41,7 @@ def test_only_what_was_typed_is_a_change() -> None:
         "--no-example",
         "--hollow-nodes=3",
     ]
-    full = up.asked(flags.parse(up.PROGRAM, up.FLAGS, typed))
+    full = up.options(flags.parse(up.PROGRAM, up.FLAGS, typed))
     assert full.changes == {"port": 7443, "node_name": "b", "pod_cidr": "10.1.0.0/16"}
     assert (full.install, full.hollow_nodes, full.example) == (False, 3, False)
 

@@ -8,22 +8,22 @@ from pybernetes.cluster import parts
 from pybernetes.cluster.layout import Layout
 from pybernetes.cluster.settings import Settings
 from pybernetes.cluster.state import PartState, SupervisorState
-from pybernetes.cluster.up import Means, failing, hollow_because, is_ready, last_line, node_address
+from pybernetes.cluster.up import Machine, failing, hollow_because, is_ready, last_line, node_address
 
 SETTINGS = Settings(node_name="a", addresses=["192.0.2.2"])
 
 
 @pytest.mark.parametrize(
-    ("means", "words"),
+    ("machine", "words"),
     [
-        (Means(True, (), True), ""),
-        (Means(False, (), True), "not root"),
-        (Means(True, ("docker.io",), False), "no Docker"),
+        (Machine(True, (), True), ""),
+        (Machine(False, (), True), "not root"),
+        (Machine(True, ("docker.io",), False), "no Docker"),
     ],
 )
-def test_why_pods_run_hollow(means: Means, words: str) -> None:
-    assert words in hollow_because(means)
-    assert bool(words) is bool(hollow_because(means))
+def test_why_pods_run_hollow(machine: Machine, words: str) -> None:
+    assert words in hollow_because(machine)
+    assert bool(words) is bool(hollow_because(machine))
 
 
 def test_parts_that_cannot_start_are_named_with_their_last_words(tmp_path: Path) -> None:

@@ -31,10 +31,10 @@ class ClusterRoleAggregationController(Controller):
         rules = rules_of(role, self._roles.list()) if role is not None else None
         if role is None or rules is None:
             return
-        wanted = clone(role)
-        wanted.rules = rules
+        desired = clone(role)
+        desired.rules = rules
         try:
-            await self.client.update(wanted)
+            await self.client.update(desired)
         except StatusError as error:
             if error.code != 404:
                 raise

@@ -73,10 +73,10 @@ class CronJobController(Controller):
 
     async def _gone(self, cj: batch.CronJob, jobs: Sequence[batch.Job]) -> set[str]:
         """Uids of active jobs that the server does not have either."""
-        known = {job.metadata.uid for job in jobs}
+        cached = {job.metadata.uid for job in jobs}
         gone = set()
         for reference in cj.status.active:
-            if reference.uid in known:
+            if reference.uid in cached:
                 continue
             try:
                 await self.client.get(batch.Job, reference.name, reference.namespace)
@@ -92,20 +92,20 @@ class CronJobController(Controller):
         if decision.create is None or decision.scheduled is None:
             return
         try:
-            made = await self.client.create(decision.create)
+            job = await self.client.create(decision.create)
         except StatusError as error:
             if namespace_terminating(error):
                 return
             if error.reason != "AlreadyExists":
                 self.recorder.warning(cj, "FailedCreate", f"Error creating job: {error}")
                 raise
-            made = await self.client.get(batch.Job, decision.create.metadata.name, cj.metadata.namespace)
-            if not controlled_by(made, cj):
+            job = await self.client.get(batch.Job, decision.create.metadata.name, cj.metadata.namespace)
+            if not controlled_by(job, cj):
                 raise
         else:
-            self.recorder.normal(cj, "SuccessfulCreate", f"Created job {made.metadata.name}")
-        if finished_condition(made) is None:
-            decision.status.active.append(reference_to(made))
+            self.recorder.normal(cj, "SuccessfulCreate", f"Created job {job.metadata.name}")
+        if finished_condition(job) is None:
+            decision.status.active.append(reference_to(job))
         decision.status.last_schedule_time = decision.scheduled
 
     async def _delete(self, cj: batch.CronJob, name: str, namespace: str) -> None:
@@ -134,5 +134,5 @@ class CronJobController(Controller):
                 await self.client.update(copy, "status")
 
         # On a conflict, too: a job was started already, and that must not be forgotten.
-        known: batch.CronJob | None = cj
-        await retry_on_conflict(write, known, lambda: self._fresh(cj), self.context.clock)
+        cached: batch.CronJob | None = cj
+        await retry_on_conflict(write, cached, lambda: self._fresh(cj), self.context.clock)

@@ -66,8 +66,8 @@ class DaemonSetsController(Controller):
         self.on_change(old, new)
 
     def _owner(self, obj: core.Pod | apps.ControllerRevision) -> apps.DaemonSet | None:
-        found: apps.DaemonSet | None = resolve(self._sets, controller_of(obj), obj.metadata.namespace, "DaemonSet")
-        return found
+        owner: apps.DaemonSet | None = resolve(self._sets, controller_of(obj), obj.metadata.namespace, "DaemonSet")
+        return owner
 
     def _later(self, key: Key) -> None:
         self.queue.add_after(key, max(BATCH_SECONDS, self._node_count * SECONDS_PER_NODE))
@@ -183,15 +183,15 @@ class DaemonSetsController(Controller):
         async def create(number: int) -> None:
             nonlocal attempted
             attempted += 1
-            made = False
+            created = False
             try:
                 await self.pods_control.create(pod_from_template(plan.for_node(template, nodes[number]), ds), ds)
-                made = True
+                created = True
             except StatusError as error:
                 if not namespace_terminating(error):
                     raise
             finally:
-                if not made:
+                if not created:
                     self._expected.created(key)
 
         _, error = await slow_start(len(nodes), create)
@@ -211,8 +211,8 @@ class DaemonSetsController(Controller):
     async def _history(self, ds: apps.DaemonSet) -> tuple[apps.ControllerRevision, list[apps.ControllerRevision]]:
         """The revision of the present template, made where there is none, and all others."""
         claims = Claims(self.client, apps.ControllerRevision, ds, as_selector(ds.spec.selector))
-        found = revisions.by_number(await claims.claim(owned_and_orphans(self._revisions, ds)))
-        labelled = [revision for revision in found if CONTROLLER_REVISION_HASH_LABEL in revision.metadata.labels]
+        claimed = revisions.by_number(await claims.claim(owned_and_orphans(self._revisions, ds)))
+        labelled = [revision for revision in claimed if CONTROLLER_REVISION_HASH_LABEL in revision.metadata.labels]
         same = [revision for revision in labelled if revisions.holds(revision, ds.spec.template)]
         old = [revision for revision in labelled if revision not in same]
         number = max((revision.revision for revision in old), default=0) + 1
@@ -225,9 +225,9 @@ class DaemonSetsController(Controller):
 
     async def _make_revision(self, ds: apps.DaemonSet, number: int) -> apps.ControllerRevision:
         hashed = template_hash(ds.spec.template, ds.status.collision_count)
-        wanted = revisions.new_revision(ds, CONTROLLER_REVISION_HASH_LABEL, hashed, number)
+        revision = revisions.new_revision(ds, CONTROLLER_REVISION_HASH_LABEL, hashed, number)
         try:
-            return await history.create(self.client, wanted, ds)
+            return await history.create(self.client, revision, ds)
         except history.Collision as collision:
             fresh = await self.client.get(apps.DaemonSet, ds.metadata.name, ds.metadata.namespace)
             fresh.status.collision_count = (fresh.status.collision_count or 0) + 1

@@ -111,9 +111,9 @@ class DeploymentController(Controller):
 
     async def _collision(self, deployment: apps.Deployment, rs: apps.ReplicaSet, error: StatusError) -> None:
         """Ours, which the cache has not shown yet, is fine; another's name is left to it, and the next hash tried."""
-        found = await self.client.get(apps.ReplicaSet, rs.metadata.name, rs.metadata.namespace)
-        same = util.same_template(deployment.spec.template, found.spec.template)
-        if same and controlled_by(found, deployment):
+        existing = await self.client.get(apps.ReplicaSet, rs.metadata.name, rs.metadata.namespace)
+        same = util.same_template(deployment.spec.template, existing.spec.template)
+        if same and controlled_by(existing, deployment):
             return
         copy = clone(deployment)
         copy.status.collision_count = (copy.status.collision_count or 0) + 1

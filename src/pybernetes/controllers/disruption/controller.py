@@ -115,12 +115,12 @@ class DisruptionController(Controller):
         selector, namespace = as_selector(pdb.spec.selector), pdb.metadata.namespace
         labels = pdb.spec.selector.match_labels if pdb.spec.selector is not None else {}
         if labels:
-            found = min(
+            candidates = min(
                 (list(self._pods.by_index(BY_LABEL, f"{namespace}/{k}={v}")) for k, v in labels.items()), key=len
             )
         else:
-            found = list(self._pods.list(namespace))
-        return [pod for pod in found if selector.matches(pod.metadata.labels)]
+            candidates = list(self._pods.list(namespace))
+        return [pod for pod in candidates if selector.matches(pod.metadata.labels)]
 
     async def _scale(self, pdb: policy.PodDisruptionBudget, pods: Sequence[core.Pod]) -> int:
         """The sum of what the pods' controllers ask for (getExpectedScale)."""

@@ -50,9 +50,9 @@ class Disrupted:
 def disrupted(pdb: policy.PodDisruptionBudget, pods: Sequence[core.Pod], now: datetime) -> Disrupted:
     """Those of the status that still count (buildDisruptedPodMap)."""
     result = Disrupted()
-    known = pdb.status.disrupted_pods or {}
+    recorded = pdb.status.disrupted_pods or {}
     for pod in pods:
-        moment = known.get(pod.metadata.name)
+        moment = recorded.get(pod.metadata.name)
         if moment is None or pod.metadata.deletion_timestamp is not None:
             continue
         end = moment + DELETION_TIMEOUT
@@ -107,7 +107,7 @@ def _conditions(
     pdb: policy.PodDisruptionBudget, allowed: bool, reason: str, message: str, now: datetime
 ) -> list[meta.Condition]:
     known = condition(pdb.status.conditions, "DisruptionAllowed")
-    wanted = meta.Condition(
+    desired = meta.Condition(
         type="DisruptionAllowed",
         status="True" if allowed else "False",
         reason=reason,
@@ -116,10 +116,10 @@ def _conditions(
         last_transition_time=now.replace(microsecond=0),
     )
     if known is None:
-        return [*pdb.status.conditions, wanted]
-    if known.status == wanted.status:
-        wanted.last_transition_time = known.last_transition_time
-    return [wanted if existing is known else existing for existing in pdb.status.conditions]
+        return [*pdb.status.conditions, desired]
+    if known.status == desired.status:
+        desired.last_transition_time = known.last_transition_time
+    return [desired if existing is known else existing for existing in pdb.status.conditions]
 
 
 def stale_disruption(pod: core.Pod, now: datetime) -> float | None:

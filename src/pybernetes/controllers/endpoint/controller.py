@@ -62,14 +62,14 @@ class EndpointsController(Controller):
         pods = util.pods_of(self._pods, service)
         moment = self._times.compute(service, pods)
         current = self._endpoints.get(key[1], key[0])
-        wanted = desired(service, current, pods, moment)
+        endpoints = desired(service, current, pods, moment)
         self._costs[key] = self.context.clock.monotonic() - start
-        if wanted is not None:
-            await self._write(service, current is None, wanted)
+        if endpoints is not None:
+            await self._write(service, current is None, endpoints)
 
     async def _delete(self, key: Key) -> None:
-        known = self._endpoints.get(key[1], key[0])
-        if known is None or LEADER_ELECTION_RECORD_ANNOTATION in known.metadata.annotations:
+        existing = self._endpoints.get(key[1], key[0])
+        if existing is None or LEADER_ELECTION_RECORD_ANNOTATION in existing.metadata.annotations:
             return
         try:
             await self.client.delete(core.Endpoints, key[1], key[0])
@@ -77,10 +77,10 @@ class EndpointsController(Controller):
             if error.code != 404:
                 raise
 
-    async def _write(self, service: core.Service, new: bool, wanted: core.Endpoints) -> None:
-        namespace, name = wanted.metadata.namespace, wanted.metadata.name
+    async def _write(self, service: core.Service, new: bool, endpoints: core.Endpoints) -> None:
+        namespace, name = endpoints.metadata.namespace, endpoints.metadata.name
         try:
-            await (self.client.create(wanted) if new else self.client.update(wanted))
+            await (self.client.create(endpoints) if new else self.client.update(endpoints))
         except StatusError as error:
             if new and namespace_terminating(error):
                 return
@@ -89,5 +89,5 @@ class EndpointsController(Controller):
                 self.recorder.warning(service, "FailedToCreateEndpoint", text)
             else:
                 text = f"Failed to update endpoint {namespace}/{name}: {error}"
-                self.recorder.warning(wanted, "FailedToUpdateEndpoint", text)
+                self.recorder.warning(endpoints, "FailedToUpdateEndpoint", text)
             raise

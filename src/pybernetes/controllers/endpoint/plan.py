@@ -60,16 +60,16 @@ def truncate(subsets: Sequence[core.EndpointSubset]) -> tuple[list[core.Endpoint
     unready = sum(len(subset.not_ready_addresses) for subset in subsets)
     if ready + unready <= MAX_ADDRESSES:
         return list(subsets), False
-    kept_ready = _shares([len(subset.addresses) for subset in subsets], MAX_ADDRESSES)
-    room = MAX_ADDRESSES - sum(kept_ready)
-    kept_unready = _shares([len(subset.not_ready_addresses) for subset in subsets], room)
+    ready_shares = _shares([len(subset.addresses) for subset in subsets], MAX_ADDRESSES)
+    room = MAX_ADDRESSES - sum(ready_shares)
+    unready_shares = _shares([len(subset.not_ready_addresses) for subset in subsets], room)
     result = [
         core.EndpointSubset(
             addresses=subset.addresses[:some],
             not_ready_addresses=subset.not_ready_addresses[:others],
             ports=subset.ports,
         )
-        for subset, some, others in zip(subsets, kept_ready, kept_unready, strict=True)
+        for subset, some, others in zip(subsets, ready_shares, unready_shares, strict=True)
     ]
     return [subset for subset in result if subset.addresses or subset.not_ready_addresses], True
 

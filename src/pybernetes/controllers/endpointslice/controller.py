@@ -60,12 +60,12 @@ class EndpointSliceController(Controller):
 
     def _on_slice(self, old: discovery.EndpointSlice | None, new: discovery.EndpointSlice | None) -> None:
         """What others did to a slice is undone."""
-        for known in (old, new):
-            for text in index_by_service(known) if known is not None else ():
+        for endpoint_slice in (old, new):
+            for text in index_by_service(endpoint_slice) if endpoint_slice is not None else ():
                 namespace, _, name = text.partition("/")
                 key = (namespace, name)
                 if new is None:
-                    self._tracker.seen_gone(key, known.metadata.uid)  # type: ignore[union-attr]  # index_by_service took it
+                    self._tracker.seen_gone(key, endpoint_slice.metadata.uid)  # type: ignore[union-attr]  # index_by_service took it
                 elif self._tracker.expected(key, new.metadata.uid, new.metadata.generation):
                     continue
                 self.queue.add_after(key, self._delay)
@@ -92,9 +92,9 @@ class EndpointSliceController(Controller):
         if service.spec.type == "ExternalName" or not service.spec.selector:
             return
         existing = [
-            known
-            for known in self._slices.by_index(BY_SERVICE, f"{key[0]}/{key[1]}")
-            if known.metadata.deletion_timestamp is None
+            endpoint_slice
+            for endpoint_slice in self._slices.by_index(BY_SERVICE, f"{key[0]}/{key[1]}")
+            if endpoint_slice.metadata.deletion_timestamp is None
         ]
         if self._tracker.stale(key, existing):
             if self.queue.num_requeues(key) < STALE_RETRIES:
@@ -117,26 +117,32 @@ class EndpointSliceController(Controller):
     async def _apply(self, key: Key, service: core.Service, changes: Changes, moment: datetime | None) -> None:
         try:
             if service.metadata.deletion_timestamp is None:
-                await asyncio.gather(*(self._create(key, _stamped(known, moment)) for known in changes.create))
+                await asyncio.gather(
+                    *(self._create(key, _stamped(endpoint_slice, moment)) for endpoint_slice in changes.create)
+                )
         except StatusError as error:
             if namespace_terminating(error):
                 return
             raise
-        for known in changes.update:
-            self._tracker.wrote(key, await self.client.update(_stamped(known, moment)))
-        for known in changes.delete:
+        for endpoint_slice in changes.update:
+            self._tracker.wrote(key, await self.client.update(_stamped(endpoint_slice, moment)))
+        for endpoint_slice in changes.delete:
             try:
-                await self.client.delete(discovery.EndpointSlice, known.metadata.name, known.metadata.namespace)
+                await self.client.delete(
+                    discovery.EndpointSlice, endpoint_slice.metadata.name, endpoint_slice.metadata.namespace
+                )
             except StatusError as error:
                 if error.code != 404:
                     raise
             else:
-                self._tracker.deleted(key, known.metadata.uid)
+                self._tracker.deleted(key, endpoint_slice.metadata.uid)
 
-    async def _create(self, key: Key, wanted: discovery.EndpointSlice) -> None:
-        self._tracker.wrote(key, await self.client.create(wanted))
+    async def _create(self, key: Key, endpoint_slice: discovery.EndpointSlice) -> None:
+        self._tracker.wrote(key, await self.client.create(endpoint_slice))
 
 
-def _stamped(known: discovery.EndpointSlice, moment: datetime | None) -> discovery.EndpointSlice:
-    notes = util.annotate(known.metadata.annotations, moment)
-    return msgspec.structs.replace(known, metadata=msgspec.structs.replace(known.metadata, annotations=notes))
+def _stamped(endpoint_slice: discovery.EndpointSlice, moment: datetime | None) -> discovery.EndpointSlice:
+    notes = util.annotate(endpoint_slice.metadata.annotations, moment)
+    return msgspec.structs.replace(
+        endpoint_slice, metadata=msgspec.structs.replace(endpoint_slice.metadata, annotations=notes)
+    )

@@ -52,8 +52,8 @@ class EndpointSliceMirroringController(Controller):
             self.queue.add_after(key, self._delay)
 
     def _on_slice(self, old: discovery.EndpointSlice | None, new: discovery.EndpointSlice | None) -> None:
-        for known in (old, new):
-            for text in index_by_service(known) if known is not None else ():
+        for endpoint_slice in (old, new):
+            for text in index_by_service(endpoint_slice) if endpoint_slice is not None else ():
                 namespace, _, name = text.partition("/")
                 self.queue.add((namespace, name))
 
@@ -78,16 +78,18 @@ class EndpointSliceMirroringController(Controller):
             raise
 
     async def _apply(self, changes: Changes, stamp: str) -> None:
-        for known in changes.create:
-            await self.client.create(_stamped(known, stamp))
-        for known in changes.update:
-            await self.client.update(_stamped(known, stamp))
+        for endpoint_slice in changes.create:
+            await self.client.create(_stamped(endpoint_slice, stamp))
+        for endpoint_slice in changes.update:
+            await self.client.update(_stamped(endpoint_slice, stamp))
         await self._delete(changes.delete)
 
     async def _delete(self, slices: Sequence[discovery.EndpointSlice]) -> None:
-        for known in slices:
+        for endpoint_slice in slices:
             try:
-                await self.client.delete(discovery.EndpointSlice, known.metadata.name, known.metadata.namespace)
+                await self.client.delete(
+                    discovery.EndpointSlice, endpoint_slice.metadata.name, endpoint_slice.metadata.namespace
+                )
             except StatusError as error:
                 if error.code != 404:
                     raise
@@ -97,8 +99,10 @@ def _trigger_time(endpoints: core.Endpoints) -> str:
     return endpoints.metadata.annotations.get(ENDPOINTS_LAST_CHANGE_TRIGGER_TIME, "")
 
 
-def _stamped(known: discovery.EndpointSlice, stamp: str) -> discovery.EndpointSlice:
-    notes = util.annotate(known.metadata.annotations, None)
+def _stamped(endpoint_slice: discovery.EndpointSlice, stamp: str) -> discovery.EndpointSlice:
+    notes = util.annotate(endpoint_slice.metadata.annotations, None)
     if stamp:
         notes[ENDPOINTS_LAST_CHANGE_TRIGGER_TIME] = stamp
-    return msgspec.structs.replace(known, metadata=msgspec.structs.replace(known.metadata, annotations=notes))
+    return msgspec.structs.replace(
+        endpoint_slice, metadata=msgspec.structs.replace(endpoint_slice.metadata, annotations=notes)
+    )

@@ -199,11 +199,11 @@ class GarbageCollector(Controller):
             resource = self._monitors.resource(owner.api_version, owner.kind)
             if resource.namespaced and not node.namespace:
                 return None
-            found = await self._live(resource, owner.name, node.namespace)
-            if found is None or found.metadata.uid != owner.uid:
+            live = await self._live(resource, owner.name, node.namespace)
+            if live is None or live.metadata.uid != owner.uid:
                 self.graph.absent.add(named._replace(namespace=node.namespace if resource.namespaced else ""))
                 refs.dangling.append(owner)
-            elif found.deleting and found.finalized_by(FOREGROUND):
+            elif live.deleting and live.finalized_by(FOREGROUND):
                 refs.waiting.append(owner)
             else:
                 refs.solid.append(owner)
@@ -259,8 +259,8 @@ class GarbageCollector(Controller):
             return
         latest = await self._live(resource, node.name, node.namespace)
         if latest is not None and latest.metadata.uid == node.uid:
-            kept = [self._full(o) for o in latest.metadata.owner_references or () if o.uid not in owners]
-            await self._merge(resource, latest, {"ownerReferences": kept})
+            remaining = [self._full(o) for o in latest.metadata.owner_references or () if o.uid not in owners]
+            await self._merge(resource, latest, {"ownerReferences": remaining})
 
     async def _unblock(self, resource: Resource, node: Node) -> None:
         """A circle: nobody may wait for this one any longer."""
@@ -270,8 +270,8 @@ class GarbageCollector(Controller):
             return
         latest = await self._live(resource, node.name, node.namespace)
         if latest is not None and latest.metadata.uid == node.uid:
-            kept = [{**self._full(o), "blockOwnerDeletion": False} for o in latest.metadata.owner_references or ()]
-            await self._merge(resource, latest, {"ownerReferences": kept})
+            unblocked = [{**self._full(o), "blockOwnerDeletion": False} for o in latest.metadata.owner_references or ()]
+            await self._merge(resource, latest, {"ownerReferences": unblocked})
 
     @staticmethod
     def _full(owner: Owner) -> dict[str, Any]:
@@ -303,8 +303,8 @@ class GarbageCollector(Controller):
         async def write(latest: Partial | None) -> None:
             if latest is None or latest.metadata.uid != node.uid or not latest.finalized_by(finalizer):
                 return
-            kept = [name for name in latest.metadata.finalizers or () if name != finalizer]
-            await self._merge(resource, latest, {"finalizers": kept})
+            remaining = [name for name in latest.metadata.finalizers or () if name != finalizer]
+            await self._merge(resource, latest, {"finalizers": remaining})
 
         async def read() -> Partial | None:
             return await self._live(resource, node.name, node.namespace)

@@ -109,16 +109,16 @@ class AbsentOwners:
 
     def __init__(self, size: int = ABSENT_OWNERS) -> None:
         self._size = size
-        self._known: OrderedDict[Identity, None] = OrderedDict()
+        self._absent: OrderedDict[Identity, None] = OrderedDict()
 
     def add(self, identity: Identity) -> None:
-        self._known[identity] = None
-        self._known.move_to_end(identity)
-        if len(self._known) > self._size:
-            self._known.popitem(last=False)
+        self._absent[identity] = None
+        self._absent.move_to_end(identity)
+        if len(self._absent) > self._size:
+            self._absent.popitem(last=False)
 
     def __contains__(self, identity: Identity) -> bool:
-        return identity in self._known
+        return identity in self._absent
 
 
 class Graph:

@@ -75,10 +75,10 @@ class Monitors:
 
     def resource(self, api_version: str, kind: str) -> Resource:
         """Unknown for what discovery has not told of."""
-        found = self._kinds.get((api_version, kind))
-        if found is None:
+        resource = self._kinds.get((api_version, kind))
+        if resource is None:
             raise Unknown(f'no matches for kind "{kind}" in version "{api_version}"')
-        return found
+        return resource
 
     def seen(self, resource: Resource, event: WatchEvent[Partial]) -> None:
         """Tells a change; one that may bring resources is a reason to look for them."""
@@ -109,18 +109,18 @@ class Monitors:
             await self._clock.sleep(CHANGED_SECONDS)
             self._look.clear()
 
-    async def _apply(self, found: Discovered, group: asyncio.TaskGroup) -> None:
+    async def _apply(self, discovered: Discovered, group: asyncio.TaskGroup) -> None:
         """Starts and stops monitors; returns when new ones have listed."""
-        self._kinds = found.by_kind()
-        wanted = {
+        self._kinds = discovered.by_kind()
+        deletable = {
             resource
-            for resource in having(found.preferred(), "delete", "list", "watch")
+            for resource in having(discovered.preferred(), "delete", "list", "watch")
             if (resource.group, resource.name) not in IGNORED
         }
-        for resource in [r for r in self._running if r not in wanted and r.api_version not in found.failed]:
+        for resource in [r for r in self._running if r not in deletable and r.api_version not in discovered.failed]:
             # Its nodes stay: should it come back, the first list tells which of them are gone.
             self._running.pop(resource)[1].cancel()
-        new = sorted(wanted - self._running.keys(), key=lambda r: r.group_resource)
+        new = sorted(deletable - self._running.keys(), key=lambda r: r.group_resource)
         for resource in new:
             monitor = Reflector(MetadataListWatch(self._client, resource), _Told(resource, self), self._clock)
             self._running[resource] = (monitor, group.create_task(monitor.run(), name=f"monitor of {resource.name}"))

@@ -73,8 +73,8 @@ class JobController(Controller):
             self._updated(old, new)
 
     def _owner(self, pod: core.Pod) -> batch.Job | None:
-        found: batch.Job | None = resolve(self._jobs, controller_of(pod), pod.metadata.namespace, "Job")
-        return found
+        owner: batch.Job | None = resolve(self._jobs, controller_of(pod), pod.metadata.namespace, "Job")
+        return owner
 
     def _later(self, job: batch.Job) -> None:
         self.queue.add_after(key_of(job), BATCH_SECONDS)
@@ -184,8 +184,8 @@ class JobController(Controller):
             current.deleted(done)
             return error
         if changes.create:
-            made, error = await self._create(key, current, changes)
-            current.active += made
+            created, error = await self._create(key, current, changes)
+            current.active += created
             return error
         return None
 
@@ -228,20 +228,20 @@ class JobController(Controller):
         async def create(number: int) -> None:
             nonlocal attempted
             attempted += 1
-            made = False
+            created = False
             try:
                 await self.pods_control.create(pod(number), job)
-                made = True
+                created = True
             except StatusError as error:
                 if not namespace_terminating(error):
                     raise
             finally:
-                if not made:
+                if not created:
                     self._expected.created(key)
 
-        made, error = await slow_start(changes.create, create)
+        created, error = await slow_start(changes.create, create)
         self._expected.created(key, changes.create - attempted)
-        return made, error
+        return created, error
 
     async def _track(self, key: Key, current: Round, changed: bool) -> None:
         pods, flush, all_taken = current.track()

@@ -77,9 +77,9 @@ class NamespaceController(Controller):
         async def write(current: core.Namespace) -> core.Namespace | None:
             if current.metadata.uid != namespace.metadata.uid:
                 return None
-            wanted = clone(current)
-            change(wanted)
-            return await self.client.update(wanted, subresource)
+            desired = clone(current)
+            change(desired)
+            return await self.client.update(desired, subresource)
 
         try:
             return await retry_on_conflict(
@@ -91,22 +91,24 @@ class NamespaceController(Controller):
         return None
 
     async def _tell(self, namespace: core.Namespace, emptied: Emptied) -> None:
-        def change(wanted: core.Namespace) -> None:
-            wanted.status.conditions = conditions_of(wanted.status.conditions, failures(emptied), self.now())
+        def change(namespace_copy: core.Namespace) -> None:
+            namespace_copy.status.conditions = conditions_of(
+                namespace_copy.status.conditions, failures(emptied), self.now()
+            )
 
-        wanted = clone(namespace)
-        change(wanted)
+        namespace_copy = clone(namespace)
+        change(namespace_copy)
         stays = emptied.failed or emptied.estimate > 0
-        if stays and wanted.status.conditions != namespace.status.conditions:
+        if stays and namespace_copy.status.conditions != namespace.status.conditions:
             await self._update(namespace, change, "status")
 
     # --- emptying
 
     async def _empty(self, namespace: core.Namespace) -> Emptied:
         """Pods first, all other resources once these are gone, as upstream since 1.33."""
-        found = await discover(self.client)
-        emptied = Emptied(undiscovered=found.failed)
-        resources = [r for r in having(found.preferred(), "delete") if r.namespaced]
+        discovered = await discover(self.client)
+        emptied = Emptied(undiscovered=discovered.failed)
+        resources = [r for r in having(discovered.preferred(), "delete") if r.namespaced]
         pods = [r for r in resources if (r.group, r.name) == ("", "pods")]
         for resource in pods:
             await self._empty_of(resource, namespace, emptied)

@@ -25,12 +25,12 @@ from .health import (
     Rates,
     Verdict,
     ZoneState,
+    desired_labels,
     examine,
     has_taint,
     no_execute_taints,
     no_schedule_taints,
     not_ready_conditions,
-    wanted_labels,
     zone_of,
     zone_state,
 )
@@ -60,7 +60,7 @@ class NodeLifecycleController(Controller):
             options.node_eviction_rate, options.secondary_node_eviction_rate, options.large_cluster_size_threshold
         )
         self._health: dict[str, Health] = {}
-        self._known: dict[str, core.Node] = {}
+        self._registered: dict[str, core.Node] = {}
         self._retry: set[str] = set()  # nodes whose pods could not all be marked
         self._zones: dict[str, ZoneState] = {}
         self._zone_of: dict[str, str] = {}
@@ -109,7 +109,7 @@ class NodeLifecycleController(Controller):
         if node is None:
             return
         await set_taints(self.client, node, lambda n: no_schedule_taints(n, self.now()), self.context.clock)
-        labels = wanted_labels(node.metadata.labels)
+        labels = desired_labels(node.metadata.labels)
         if labels:
             await self._gently(
                 self.client.patch(core.Node, key, "", {"metadata": {"labels": labels}}, type="strategic")
@@ -181,28 +181,28 @@ class NodeLifecycleController(Controller):
 
     async def _register(self, nodes: list[core.Node]) -> None:
         names = {node.metadata.name for node in nodes}
-        for name in [name for name in self._known if name not in names]:
-            self._tell(self._known.pop(name), "RemovingNode", f"Removing Node {name} from Controller")
+        for name in [name for name in self._registered if name not in names]:
+            self._tell(self._registered.pop(name), "RemovingNode", f"Removing Node {name} from Controller")
             self._health.pop(name, None)
             self._zone_of.pop(name, None)
             self._tainter.remove(name)
         told = 0
         for node in nodes:
             name = node.metadata.name
-            known = self._known.get(name)
-            if known is node:
+            registered = self._registered.get(name)
+            if registered is node:
                 continue
             zone = self._zone_of[name] = zone_of(node)
             if zone not in self._zones:
                 self._zones[zone] = ZoneState.INITIAL
                 self._tainter.add_zone(zone, self._rates.normal)
-            if known is None:
+            if registered is None:
                 self._tell(node, "RegisteredNode", f"Registered Node {name} in Controller")
                 told += 1
                 if told % TOLD_AT_ONCE == 0:
                     await self.context.events.flush()
                 await self._reachable(node)
-            self._known[name] = node
+            self._registered[name] = node
 
     def _tell(self, node: core.Node, reason: str, event: str) -> None:
         name = node.metadata.name
@@ -234,9 +234,9 @@ class NodeLifecycleController(Controller):
         """The verdict on this version of the node; written where it changes the status."""
         verdict = self._examine(node, self.now())
         if verdict.conditions is not None:
-            wanted = clone(node)
-            wanted.status.conditions = list(verdict.conditions)
-            await self.client.update(wanted, "status")
+            desired = clone(node)
+            desired.status.conditions = list(verdict.conditions)
+            await self.client.update(desired, "status")
         return node, verdict
 
     async def _conclude(self, node: core.Node, verdict: Verdict) -> None:
@@ -260,9 +260,9 @@ class NodeLifecycleController(Controller):
             conditions = not_ready_conditions(pod, self.now())
             if conditions is None:
                 continue
-            wanted = clone(pod)
-            wanted.status.conditions = conditions
-            await self._gently(self.client.update(wanted, "status"))
+            desired = clone(pod)
+            desired.status.conditions = conditions
+            await self._gently(self.client.update(desired, "status"))
             self.recorder.warning(pod, "NodeNotReady", "Node is not ready")
 
     # --- NoExecute taints
@@ -292,7 +292,7 @@ class NodeLifecycleController(Controller):
     async def _handle_disruption(self, statuses: dict[str, list[str | None]], nodes: list[core.Node]) -> None:
         """Sets the zones' rates; with all zones lost it is rather we who are cut off, and nothing is evicted."""
         threshold = self.context.options.unhealthy_zone_threshold
-        states = {zone: zone_state(found, threshold) for zone, found in statuses.items()}
+        states = {zone: zone_state(ready, threshold) for zone, ready in statuses.items()}
         full = ZoneState.FULL_DISRUPTION
         was_lost = all(state is full for zone, state in self._zones.items() if zone in states)
         lost = all(state is full for state in states.values())
@@ -319,5 +319,5 @@ class NodeLifecycleController(Controller):
 
 
 def _ready(node: core.Node) -> str | None:
-    found = condition(node.status.conditions, "Ready")
-    return found.status if found is not None else None
+    ready = condition(node.status.conditions, "Ready")
+    return ready.status if ready is not None else None

@@ -163,7 +163,7 @@ def has_taint(node: core.Node, key: str) -> bool:
     return any(t.key == key and t.effect == "NoExecute" for t in node.spec.taints)
 
 
-def wanted_labels(labels: Mapping[str, str]) -> dict[str, str]:
+def desired_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """The old labels of system and architecture that do not follow the stable ones."""
     return {old: labels[new] for new, old in LABELS if new in labels and labels.get(old) != labels[new]}
 

@@ -102,11 +102,11 @@ def requests_of(pods: Sequence[core.Pod], resource: str, container: str = "") ->
 def utilization(metrics: Mapping[str, Sample], requests: Mapping[str, int]) -> tuple[int, int]:
     """Percent of the requests, and the average value."""
     values = {name: sample.value for name, sample in metrics.items() if name in requests}
-    asked = sum(requests[name] for name in values)
-    if asked == 0:
+    requested = sum(requests[name] for name in values)
+    if requested == 0:
         raise Unknown("no metrics returned matched known pods")
     used = sum(values.values())
-    return used * 100 // asked, used // len(values)
+    return used * 100 // requested, used // len(values)
 
 
 @dataclass(frozen=True, slots=True)

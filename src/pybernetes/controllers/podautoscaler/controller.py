@@ -71,17 +71,17 @@ class HorizontalController(Controller):
 
     async def sync(self, key: Key) -> None:
         """Reads the scale and the metrics, sets the size, writes the status."""
-        known = self._hpas.get(key[1], key[0])
-        if known is None:
+        cached = self._hpas.get(key[1], key[0])
+        if cached is None:
             self._histories.pop(key, None)
             self._selectors.pop(key, None)
             return
-        hpa = clone(known)
+        hpa = clone(cached)
         try:
             await self._reconcile(hpa)
         finally:
             self.queue.add_after(key, self._period)
-            if hpa.status != known.status:
+            if hpa.status != cached.status:
                 await self.client.update(hpa, "status")
 
     async def _reconcile(self, hpa: HPA) -> None:
@@ -300,14 +300,14 @@ class HorizontalController(Controller):
         pods: Sequence[core_v1.Pod],
         now: datetime,
     ) -> Measured:
-        metric, wanted = source.metric, source.target.average_value
-        if wanted is None:
+        metric, average = source.metric, source.target.average_value
+        if average is None:
             raise calc.Unknown("invalid pods metric source: no average value target was set")
         try:
             samples = await self._metrics.pods(metric, hpa.metadata.namespace, scale.status.selector)
         except calc.Unknown as error:
             raise calc.Unknown(f"unable to get metric {metric.name}: {error}") from error
-        target = wanted.milli_value()
+        target = average.milli_value()
         proposal = calc.by_average(scale.spec.replicas, target, "", pods, samples, self._for(hpa), now)
         value = autoscaling.MetricValueStatus(average_value=Quantity.from_milli(proposal.average))
         status = autoscaling.PodsMetricStatus(metric=metric, current=value)
@@ -363,8 +363,8 @@ class HorizontalController(Controller):
         """For a metric of something that all pods share: by its whole value, or by each pod's part of it."""
         settings = self._for(hpa)
         if target.average_value is not None:
-            wanted = target.average_value.milli_value()
-            replicas, share = calc.per_pod(scale.status.replicas, value, wanted, settings)
+            average = target.average_value.milli_value()
+            replicas, share = calc.per_pod(scale.status.replicas, value, average, settings)
             status = autoscaling.MetricValueStatus(average_value=Quantity.from_milli(share))
             return calc.Proposal(replicas, None, share), status
         if target.value is None:

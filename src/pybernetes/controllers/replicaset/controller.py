@@ -189,15 +189,15 @@ class SetController(Controller, Generic[W]):
         async def create(_: int) -> None:
             nonlocal attempted
             attempted += 1
-            made = False
+            created = False
             try:
                 await self.pods_control.create_from(template, obj)
-                made = True
+                created = True
             except StatusError as error:
                 if not namespace_terminating(error):  # nothing can be made there any more
                     raise
             finally:
-                if not made:
+                if not created:
                     self._expected.created(key)
 
         _, error = await slow_start(count, create)
@@ -223,9 +223,9 @@ class SetController(Controller, Generic[W]):
     async def _write_status(self, obj: W, status: apps.ReplicaSetStatus) -> None:
 
         async def write(current: W) -> None:
-            wanted = self.with_status(current, status)
-            if wanted is not None:
-                await self.client.update(wanted, "status")
+            desired = self.with_status(current, status)
+            if desired is not None:
+                await self.client.update(desired, "status")
 
         meta = obj.metadata
         await retry_on_conflict(

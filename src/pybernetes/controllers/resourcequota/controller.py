@@ -142,10 +142,10 @@ class ResourceQuotaController(Controller):
         status = status_of(quota, counted)
         if status is None:
             return
-        wanted = clone(quota)
-        wanted.status = status
+        desired = clone(quota)
+        desired.status = status
         try:
-            await self.client.update(wanted, "status")
+            await self.client.update(desired, "status")
         except StatusError as error:
             if error.code != 404:
                 raise
@@ -167,9 +167,9 @@ class ResourceQuotaController(Controller):
             services = self._services.list(namespace) if not scopes else ()
             usage |= total(service_names, map(service_usage, services))
         for name in names - pod_names - claim_names - service_names:
-            found = await self._count_objects(name, namespace) if not scopes else 0
-            if found is not None:
-                usage[name] = Quantity.from_int(found)
+            counted = await self._count_objects(name, namespace) if not scopes else 0
+            if counted is not None:
+                usage[name] = Quantity.from_int(counted)
         return usage
 
     async def _count_objects(self, name: str, namespace: str) -> int | None:

@@ -76,9 +76,9 @@ class ServiceCIDRsController(Controller):
     async def _finalizers(self, cidr: networking.ServiceCIDR, add: bool) -> None:
         if (FINALIZER in cidr.metadata.finalizers) == add:
             return
-        kept = [name for name in cidr.metadata.finalizers if name != FINALIZER]
+        others = [name for name in cidr.metadata.finalizers if name != FINALIZER]
         change = {
-            "finalizers": [*kept, FINALIZER] if add else kept,
+            "finalizers": [*others, FINALIZER] if add else others,
             "resourceVersion": cidr.metadata.resource_version,
         }
         await self._patch(cidr, {"metadata": change})

@@ -69,7 +69,7 @@ class StatefulSetController(Controller):
         update = await self._update_revision(ss, revisions)
         current = next((r for r in revisions if r.metadata.name == ss.status.current_revision), update)
         now = self.now()
-        wanted = plan.Sync(
+        decided = plan.Sync(
             ss,
             pods,
             _revision(ss, current),
@@ -78,8 +78,8 @@ class StatefulSetController(Controller):
             lambda pod: self._owners_match(ss, pod),
             lambda pod: self._is_stale(ss, pod),
         ).run()
-        error = await self._act(ss, wanted.actions)
-        await self.write_status(ss, wanted.status)
+        error = await self._act(ss, decided.actions)
+        await self.write_status(ss, decided.status)
         await self._clean_up(ss, revisions, pods, [current.metadata.name, update.metadata.name])
         if error is not None:
             raise error
@@ -123,22 +123,22 @@ class StatefulSetController(Controller):
     async def _create(self, ss: apps.StatefulSet, pod: core.Pod) -> None:
         try:
             await self._make_claims(ss, pod)
-            made = await self.client.create(pod)
+            created = await self.client.create(pod)
         except StatusError as error:
             if error.reason != "AlreadyExists" and not namespace_terminating(error):
                 self._tell(ss, "create", pod, error)
             raise
         self._tell(ss, "create", pod)
-        await self._fix_claims(ss, made)
+        await self._fix_claims(ss, created)
 
     async def _update(self, ss: apps.StatefulSet, pod: core.Pod) -> None:
         await self._make_claims(ss, pod)
         await self._fix_claims(ss, pod)
-        wanted = plan.repaired(ss, pod)
-        if wanted == pod:
+        repaired = plan.repaired(ss, pod)
+        if repaired == pod:
             return
         try:
-            await self.client.update(wanted)
+            await self.client.update(repaired)
         except StatusError as error:
             self._tell(ss, "update", pod, error)
             raise
@@ -156,25 +156,25 @@ class StatefulSetController(Controller):
 
     # --- claims
 
-    def _known_claims(self, ss: apps.StatefulSet, pod: core.Pod) -> list[core.PersistentVolumeClaim]:
+    def _existing_claims(self, ss: apps.StatefulSet, pod: core.Pod) -> list[core.PersistentVolumeClaim]:
         names = [plan.claim_name(ss, claim, plan.ordinal(pod)) for claim in ss.spec.volume_claim_templates]
-        found = (self._claims.get(name, ss.metadata.namespace) for name in names)
-        return [claim for claim in found if claim is not None]
+        claims = (self._claims.get(name, ss.metadata.namespace) for name in names)
+        return [claim for claim in claims if claim is not None]
 
     def _is_stale(self, ss: apps.StatefulSet, pod: core.Pod) -> bool:
-        return any(plan.claim_is_stale(pod, claim) for claim in self._known_claims(ss, pod))
+        return any(plan.claim_is_stale(pod, claim) for claim in self._existing_claims(ss, pod))
 
     def _owners_match(self, ss: apps.StatefulSet, pod: core.Pod) -> bool:
         return all(
             plan.claim_owners(ss, pod, claim) == claim.metadata.owner_references
-            for claim in self._known_claims(ss, pod)
+            for claim in self._existing_claims(ss, pod)
         )
 
     async def _make_claims(self, ss: apps.StatefulSet, pod: core.Pod) -> None:
         for claim in plan.claims_of(ss, plan.ordinal(pod)):
-            known = self._claims.get(claim.metadata.name, claim.metadata.namespace)
-            if known is not None:
-                if known.metadata.deletion_timestamp is not None:
+            existing = self._claims.get(claim.metadata.name, claim.metadata.namespace)
+            if existing is not None:
+                if existing.metadata.deletion_timestamp is not None:
                     raise Again(f"pvc {claim.metadata.name} is being deleted")
                 continue
             where = f"Pod {pod.metadata.name} in StatefulSet {ss.metadata.name}"
@@ -189,7 +189,7 @@ class StatefulSetController(Controller):
             self.recorder.normal(ss, "SuccessfulCreate", f"create Claim {claim.metadata.name} {where} success")
 
     async def _fix_claims(self, ss: apps.StatefulSet, pod: core.Pod) -> None:
-        for claim in self._known_claims(ss, pod):
+        for claim in self._existing_claims(ss, pod):
             owners = plan.claim_owners(ss, pod, claim)
             if owners != claim.metadata.owner_references:
                 await self.client.update(plan.with_owners(claim, owners))
@@ -203,11 +203,11 @@ class StatefulSetController(Controller):
     async def _update_revision(
         self, ss: apps.StatefulSet, revisions: Sequence[apps.ControllerRevision]
     ) -> apps.ControllerRevision:
-        found, number = plan.choose_revisions(ss, revisions, lambda r: holds(r, ss.spec.template))
-        if found is not None:
-            if found.revision == number:
-                return found
-            return await history.renumber(self.client, found, number, self.context.clock)
+        existing, number = plan.choose_revisions(ss, revisions, lambda r: holds(r, ss.spec.template))
+        if existing is not None:
+            if existing.revision == number:
+                return existing
+            return await history.renumber(self.client, existing, number, self.context.clock)
         hashed = revision_hash(data_of(ss.spec.template), ss.status.collision_count)
         try:
             return await history.create(self.client, new_revision(ss, plan.HASH_LABEL, hashed, number), ss)

@@ -52,15 +52,15 @@ class TaintEvictionController(Controller):
         if not pod.spec.node_name or pod.metadata.deletion_timestamp is not None:
             self._coming.pop(key, None)
             return
-        known, now = self._coming.get(key), self.monotonic()
-        eviction = plan(no_execute(self._nodes.get(pod.spec.node_name)), pod.spec.tolerations, known, now)
+        scheduled, now = self._coming.get(key), self.monotonic()
+        eviction = plan(no_execute(self._nodes.get(pod.spec.node_name)), pod.spec.tolerations, scheduled, now)
         if eviction is None:
             self._cancel(key)
         elif eviction.at > now:
             self._coming[key] = eviction
             self.queue.add_after(key, eviction.at - now)
         else:
-            if known is not None and known.at > now:
+            if scheduled is not None and scheduled.at > now:
                 self._cancel(key)  # sooner than was announced
             self._coming.pop(key, None)
             await self._evict(pod)

@@ -33,7 +33,7 @@ def tolerated_for(taints: Sequence[core.Taint], tolerations: Sequence[core.Toler
 
 
 def plan(
-    taints: Sequence[core.Taint], tolerations: Sequence[core.Toleration], known: Eviction | None, now: float
+    taints: Sequence[core.Taint], tolerations: Sequence[core.Toleration], scheduled: Eviction | None, now: float
 ) -> Eviction | None:
     """When the pod goes; None: it stays. What was decided before stands while it is tolerated for a time."""
     seconds = tolerated_for(taints, tolerations) if taints else None
@@ -41,7 +41,7 @@ def plan(
         return None
     if seconds == 0:
         return Eviction(now, now)
-    return known if known is not None else Eviction(now, now + seconds)
+    return scheduled if scheduled is not None else Eviction(now, now + seconds)
 
 
 def no_execute(node: core.Node | None) -> list[core.Taint]:

@@ -27,20 +27,20 @@ class TTLController(Controller):
     def _on_node(self, old: core.Node | None, new: core.Node | None) -> None:
         self._count += (new is not None) - (old is not None)
         self._step = step_after(self._step, self._count)
-        if new is not None and new.metadata.annotations.get(ANNOTATION) != self._wanted:
+        if new is not None and new.metadata.annotations.get(ANNOTATION) != self._desired:
             self.enqueue(new)
 
     @property
-    def _wanted(self) -> str:
+    def _desired(self) -> str:
         return str(BOUNDARIES[self._step][2])
 
     async def sync(self, key: Key) -> None:
         """Writes the annotation of one node, where it has another."""
         node = self._nodes.get(key[1])
-        if node is None or node.metadata.annotations.get(ANNOTATION) == self._wanted:
+        if node is None or node.metadata.annotations.get(ANNOTATION) == self._desired:
             return
         try:
-            await self.client.patch(core.Node, key[1], "", {"metadata": {"annotations": {ANNOTATION: self._wanted}}})
+            await self.client.patch(core.Node, key[1], "", {"metadata": {"annotations": {ANNOTATION: self._desired}}})
         except StatusError as error:
             if error.code != 404:
                 raise

@@ -49,11 +49,11 @@ def node_events(old: core.Node | None, new: core.Node | None) -> list[Event]:
         return [Event.NODE_ADD]
     if new is None:
         return [Event.NODE_DELETE]
-    found = []
+    events = []
     if old.status.allocatable != new.status.allocatable:
-        found.append(Event.NODE_ALLOCATABLE)
+        events.append(Event.NODE_ALLOCATABLE)
     if old.metadata.labels != new.metadata.labels:
-        found.append(Event.NODE_LABELS)
+        events.append(Event.NODE_LABELS)
     if old.spec.taints != new.spec.taints or old.spec.unschedulable != new.spec.unschedulable:
-        found.append(Event.NODE_TAINTS)
-    return found
+        events.append(Event.NODE_TAINTS)
+    return events

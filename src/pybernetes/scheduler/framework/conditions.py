@@ -40,6 +40,6 @@ def with_nomination(patch: dict[str, Any] | None, pod: core.Pod, node: str | Non
     """The patch with the nominated node: "" clears it, None leaves it."""
     if node is None or node == pod.status.nominated_node_name:
         return patch
-    found = {"status": dict(patch["status"])} if patch is not None else {"status": {}}
-    found["status"]["nominatedNodeName"] = node or None
-    return found
+    nominated = {"status": dict(patch["status"])} if patch is not None else {"status": {}}
+    nominated["status"]["nominatedNodeName"] = node or None
+    return nominated

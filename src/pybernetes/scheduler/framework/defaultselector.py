@@ -16,16 +16,16 @@ def default_selector(info: PodInfo, cluster: Cluster) -> Selector:
     """Empty where the pod belongs to nothing."""
     labels: dict[str, str] = {}
     for service in cluster.services.list(info.namespace):
-        wanted = service.spec.selector
-        if wanted and all(info.labels.get(key) == value for key, value in wanted.items()):
-            labels.update(wanted)
+        selected = service.spec.selector
+        if selected and all(info.labels.get(key) == value for key, value in selected.items()):
+            labels.update(selected)
     owner = controller_of(info.pod)
     if owner is None:
         return equalities(labels)
     kind = (owner.api_version, owner.kind)
     if kind == ("v1", "ReplicationController"):
-        found = cluster.replication_controllers.get(owner.name, info.namespace)
-        return equalities({**labels, **(found.spec.selector or {})} if found is not None else labels)
+        controller = cluster.replication_controllers.get(owner.name, info.namespace)
+        return equalities({**labels, **(controller.spec.selector or {})} if controller is not None else labels)
     listers = {("apps/v1", "ReplicaSet"): cluster.replica_sets, ("apps/v1", "StatefulSet"): cluster.stateful_sets}
     set_: Any = listers[kind].get(owner.name, info.namespace) if kind in listers else None
     selector = equalities(labels)

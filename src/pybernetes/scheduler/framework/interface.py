@@ -65,8 +65,8 @@ class Cluster:
 
     def namespace_labels(self, name: str) -> Labels:
         """{} for a namespace that is not known."""
-        found = self.namespaces.get(name)
-        labels: Labels = found.metadata.labels if found is not None else {}
+        namespace = self.namespaces.get(name)
+        labels: Labels = namespace.metadata.labels if namespace is not None else {}
         return labels
 
 

@@ -142,12 +142,12 @@ class Queue:
     def move(self, event: Event, old: Object | None, new: Object | None, now: float) -> None:
         """Something has changed: pods that it may help are tried again."""
         for plugins, members in list(self._groups.items()):
-            hints = self._asked(plugins, event)
+            hints = self._hints(plugins, event)
             for queued in list(members.values()) if hints else ():
                 if any(hint is None or hint(queued.info, old, new) for hint in hints):
                     self._move(queued, now, event)
 
-    def _asked(self, plugins: frozenset[str], event: Event) -> list[Hint | None]:
+    def _hints(self, plugins: frozenset[str], event: Event) -> list[Hint | None]:
         """The hints on an event; none of them: it helps no pod that these plug-ins refused."""
         if not plugins:
             return [None]

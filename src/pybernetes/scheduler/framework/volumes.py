@@ -29,8 +29,8 @@ def is_bound(claim: core.PersistentVolumeClaim) -> bool:
 
 def waits_for_consumer(claim: core.PersistentVolumeClaim, cluster: Cluster) -> bool:
     """Whether the claim's volume is chosen with the pod's node."""
-    found = cluster.storage_classes.get(storage_class(claim))
-    return found is not None and found.volume_binding_mode == "WaitForFirstConsumer"
+    chosen_class = cluster.storage_classes.get(storage_class(claim))
+    return chosen_class is not None and chosen_class.volume_binding_mode == "WaitForFirstConsumer"
 
 
 def belongs(volume: core.PersistentVolume, claim: core.PersistentVolumeClaim) -> bool:
@@ -54,9 +54,9 @@ def could_serve(volume: core.PersistentVolume, claim: core.PersistentVolumeClaim
         return False
     if wants.selector is not None and not as_selector(wants.selector).matches(volume.metadata.labels):
         return False
-    size, wanted = spec.capacity.get(STORAGE), wants.resources.requests.get(STORAGE)
+    size, requested = spec.capacity.get(STORAGE), wants.resources.requests.get(STORAGE)
     return set(wants.access_modes) <= set(spec.access_modes) and (
-        wanted is None or (size is not None and size >= wanted)
+        requested is None or (size is not None and size >= requested)
     )
 
 

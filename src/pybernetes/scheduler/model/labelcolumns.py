@@ -86,13 +86,13 @@ class LabelColumns:
 
     def column(self, key: str, labels: Sequence[Mapping[str, str] | None]) -> LabelColumn:
         """The column of a key."""
-        found = self._columns.get(key)
-        if found is None:
-            found = self._columns[key] = LabelColumn(self._rows)
+        column = self._columns.get(key)
+        if column is None:
+            column = self._columns[key] = LabelColumn(self._rows)
             for row, own in enumerate(labels):
                 if own is not None and key in own:
-                    found.set(row, own[key])
-        return found
+                    column.set(row, own[key])
+        return column
 
     def match_term(self, term: NodeTerm, labels: Sequence[Mapping[str, str] | None], rows: slice | Ints) -> Bools:
         """Which of the rows meet all requirements of a term."""

@@ -23,8 +23,8 @@ def taints_tolerated(table: NodeTable, tolerations: Sequence[core.Toleration], r
     if len(sets) == 1:
         return None
     fine = np.fromiter((untolerated(tolerations, taints) is None for taints in sets), np.bool_, len(sets))
-    found: Bools = fine[table.taints[rows]]
-    return found
+    tolerating: Bools = fine[table.taints[rows]]
+    return tolerating
 
 
 def intolerable(table: NodeTable, tolerations: Sequence[core.Toleration], rows: Rows) -> Ints:
@@ -33,8 +33,8 @@ def intolerable(table: NodeTable, tolerations: Sequence[core.Toleration], rows: 
     counts = (
         sum(t.effect == "PreferNoSchedule" and not tolerated(chosen, t) for t in taints) for taints in table.taint_sets
     )
-    found: Ints = np.fromiter(counts, np.int64, len(table.taint_sets))[table.taints[rows]]
-    return found
+    untolerated_counts: Ints = np.fromiter(counts, np.int64, len(table.taint_sets))[table.taints[rows]]
+    return untolerated_counts
 
 
 def required_affinity(table: NodeTable, shape: Shape, rows: Rows) -> Bools | None:

@@ -84,22 +84,22 @@ class PodCounts:
 
     def counter(self, key: Hashable, matches: Matches) -> Ints:
         """Pods on each row that the predicate takes; equal keys mean equal predicates. Read only, kept up to date."""
-        found = self._counters.get(key)
-        if found is not None:
+        counter = self._counters.get(key)
+        if counter is not None:
             self._counters.move_to_end(key)
-            return found.counts
-        found = self._counters[key] = Counter(matches, np.zeros(self._rows, np.int64))
+            return counter.counts
+        counter = self._counters[key] = Counter(matches, np.zeros(self._rows, np.int64))
         for cls in self._classes.values():
             if matches(cls):
-                cls.counters.append(found)
+                cls.counters.append(counter)
                 for row, count in cls.rows.items():
-                    found.counts[row] = found.counts[row] + count
+                    counter.counts[row] = counter.counts[row] + count
         if len(self._counters) > COUNTERS:
             _, dropped = self._counters.popitem(last=False)
             for cls in self._classes.values():
                 if dropped in cls.counters:
                     cls.counters.remove(dropped)
-        return found.counts
+        return counter.counts
 
     def forget(self) -> None:
         """Drops what was counted, since predicates may answer differently now (labels of a namespace)."""
@@ -110,11 +110,11 @@ class PodCounts:
 
     def _class(self, info: PodInfo) -> PodClass:
         key = _key(info)
-        found = self._classes.get(key)
-        if found is None:
-            found = self._classes[key] = PodClass(info.namespace, info.labels, info.terminating)
-            found.counters = [c for c in self._counters.values() if c.matches(found)]
-        return found
+        pod_class = self._classes.get(key)
+        if pod_class is None:
+            pod_class = self._classes[key] = PodClass(info.namespace, info.labels, info.terminating)
+            pod_class.counters = [c for c in self._counters.values() if c.matches(pod_class)]
+        return pod_class
 
     def _change_terms(self, info: PodInfo, row: int, by: int) -> None:
         shape = info.shape

@@ -51,8 +51,8 @@ class Shape:
     def preferred_nodes(self) -> tuple[tuple[int, NodeTerm], ...]:
         """(weight, term) of preferred node affinity; empty terms prefer nothing."""
         terms = _prefers(self._affinity("node_affinity"))
-        found = ((t.weight, node_terms(core.NodeSelector(node_selector_terms=[t.preference]))) for t in terms)
-        return tuple((weight, parsed[0]) for weight, parsed in found if weight and parsed)
+        weighted = ((t.weight, node_terms(core.NodeSelector(node_selector_terms=[t.preference]))) for t in terms)
+        return tuple((weight, parsed[0]) for weight, parsed in weighted if weight and parsed)
 
     @cached_property
     def affinity(self) -> tuple[AffinityTerm, ...]:
@@ -67,9 +67,9 @@ class Shape:
     @cached_property
     def preferred_affinity(self) -> tuple[tuple[AffinityTerm, int], ...]:
         """Preferred pod affinity, and anti-affinity with negative weights."""
-        found = [(t, 1) for t in _prefers(self._affinity("pod_affinity"))]
-        found += [(t, -1) for t in _prefers(self._affinity("pod_anti_affinity"))]
-        return tuple((affinity_term(t.pod_affinity_term, self.namespace), t.weight * sign) for t, sign in found)
+        weighted = [(t, 1) for t in _prefers(self._affinity("pod_affinity"))]
+        weighted += [(t, -1) for t in _prefers(self._affinity("pod_anti_affinity"))]
+        return tuple((affinity_term(t.pod_affinity_term, self.namespace), t.weight * sign) for t, sign in weighted)
 
     @cached_property
     def has_pod_affinity(self) -> bool:
@@ -116,7 +116,7 @@ class Shapes:
     """Gives equal pods the same shape; a shape lives as long as a pod that has it."""
 
     def __init__(self) -> None:
-        self._known: WeakValueDictionary[bytes, Shape] = WeakValueDictionary()
+        self._shapes: WeakValueDictionary[bytes, Shape] = WeakValueDictionary()
 
     def info(self, pod: core.Pod) -> PodInfo:
         """The pod with its shape."""
@@ -135,9 +135,9 @@ class Shapes:
             [v for v in spec.volumes if _is_tracked(v)],
         )
         key = _encoder.encode(relevant)
-        shape = self._known.get(key)
+        shape = self._shapes.get(key)
         if shape is None:
-            shape = self._known[key] = Shape(key, pod.metadata.namespace, spec)
+            shape = self._shapes[key] = Shape(key, pod.metadata.namespace, spec)
         return PodInfo(pod, shape)
 
 
@@ -163,13 +163,13 @@ def host_ports(spec: core.PodSpec) -> tuple[Port, ...]:
 
 def claim_names(pod: core.Pod) -> list[tuple[str, bool]]:
     """The claims that the pod uses, in its namespace, with whether each is made for the pod (a generic ephemeral volume)."""
-    found = []
+    names = []
     for volume in pod.spec.volumes:
         if volume.persistent_volume_claim is not None:
-            found.append((volume.persistent_volume_claim.claim_name, False))
+            names.append((volume.persistent_volume_claim.claim_name, False))
         elif volume.ephemeral is not None:
-            found.append((f"{pod.metadata.name}-{volume.name}", True))
-    return found
+            names.append((f"{pod.metadata.name}-{volume.name}", True))
+    return names
 
 
 def responsible(pod: core.Pod, profiles: Any) -> bool:

@@ -51,13 +51,13 @@ def granted(pod: core.Pod) -> core.PodSpec:
         status = statuses.get(container.name)
         if status is None or status.resources is None:
             return container
-        found: dict[str, Quantity] = {} if infeasible else dict(container.resources.requests)
+        allocated: dict[str, Quantity] = {} if infeasible else dict(container.resources.requests)
         for source in (status.resources.requests, status.allocated_resources):
             for name, quantity in source.items():
-                found[name] = max(found.get(name, quantity), quantity)
-        if found == container.resources.requests:
+                allocated[name] = max(allocated.get(name, quantity), quantity)
+        if allocated == container.resources.requests:
             return container
-        return replace(container, resources=replace(container.resources, requests=found))
+        return replace(container, resources=replace(container.resources, requests=allocated))
 
     containers = [held(c) for c in pod.spec.containers]
     initial = [held(c) for c in pod.spec.init_containers]
@@ -81,10 +81,10 @@ def is_scalar(name: str) -> bool:
 
 def names(resources: Iterable[str]) -> list[str]:
     """In the order in which a lack of them is told."""
-    known = [CPU, MEMORY, EPHEMERAL_STORAGE]
-    return [n for n in known if n in resources] + sorted(n for n in resources if is_scalar(n))
+    standard = [CPU, MEMORY, EPHEMERAL_STORAGE]
+    return [n for n in standard if n in resources] + sorted(n for n in resources if is_scalar(n))
 
 
 def _of(container: pods.Container, missing: Mapping[str, int] | None) -> Amounts:
-    found = amounts(container.resources.requests)
-    return {**missing, **found} if missing else found
+    requested = amounts(container.resources.requests)
+    return {**missing, **requested} if missing else requested

@@ -100,8 +100,8 @@ class NodeTable:
 
     def resource(self, columns: Mapping[str, Ints], name: str, rows: Rows) -> Ints:
         """A column of `allocatable` or `requested`; zeros for a resource that no node has."""
-        found = columns.get(name)
-        return found[rows] if found is not None else np.zeros(len(self.present[rows]), np.int64)
+        column = columns.get(name)
+        return column[rows] if column is not None else np.zeros(len(self.present[rows]), np.int64)
 
     @property
     def version(self) -> int:
@@ -185,13 +185,13 @@ class NodeTable:
         self.taints[row] = self.taint_sets.setdefault(taints, len(self.taint_sets))
         if len(self.taint_sets) > SPARE_VALUES * self.capacity:
             self._forget_taints()
-        found = amounts(node.status.allocatable)
-        self.pods_allowed[row] = found.pop("pods", 0)
-        for name in found:
+        allocatable = amounts(node.status.allocatable)
+        self.pods_allowed[row] = allocatable.pop("pods", 0)
+        for name in allocatable:
             self._add_resource(name)
         for name, column in self.allocatable.items():
-            column[row] = found.get(name, 0)
-        self._drop_resources([name for name in self.allocatable if name not in found])
+            column[row] = allocatable.get(name, 0)
+        self._drop_resources([name for name in self.allocatable if name not in allocatable])
         for image in node.status.images:
             for image_name in image.names:
                 self.images.setdefault(image_name, {})[row] = image.size_bytes

@@ -42,29 +42,29 @@ class DefaultPreemption(Plugin):
         rows = diagnosis.resolvable()
         offset = failure.pick(len(rows)) if rows else 0
         budgets = list(self.handle.cluster.disruption_budgets.list())
-        found: list[Nomination] = []
+        candidates: list[Nomination] = []
         verdicts: Counter[str] = Counter()
         tried = 0
         for row in rows[offset:] + rows[:offset]:
-            if len(found) >= self._enough(len(rows)) and any(not c.violations for c in found):
+            if len(candidates) >= self._enough(len(rows)) and any(not c.violations for c in candidates):
                 break
             candidate = select_victims(failure.judge, info, row, failure.nominated, budgets)
             if isinstance(candidate, Nomination):
-                found.append(candidate)
+                candidates.append(candidate)
             else:
                 tried += 1
                 verdicts.update(candidate.reasons)
-        if not found:
+        if not candidates:
             verdicts[NOT_HELPFUL] += diagnosis.total - tried
             told = histogram(+verdicts)
             return NoNomination(f"preemption: 0/{diagnosis.total} nodes are available:{told}", True)
-        return best(found)
+        return best(candidates)
 
     def _enough(self, nodes: int) -> int:
         percentage = self.arguments.get("minCandidateNodesPercentage")
         absolute = self.arguments.get("minCandidateNodesAbsolute")
-        wanted = nodes * (PERCENTAGE if percentage is None else percentage) // 100
-        return min(max(wanted, ABSOLUTE if absolute is None else absolute), nodes)
+        candidates = nodes * (PERCENTAGE if percentage is None else percentage) // 100
+        return min(max(candidates, ABSOLUTE if absolute is None else absolute), nodes)
 
     def _ineligible(self, info: PodInfo, diagnosis: Diagnosis) -> str:
         if info.pod.spec.preemption_policy == "Never":

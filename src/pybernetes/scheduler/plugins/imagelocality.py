@@ -28,11 +28,11 @@ class ImageLocality(Plugin):
     def score(self, cycle: Cycle, rows: Rows) -> Ints | None:
         table, spec = cycle.table, cycle.info.shape.spec
         images = [c.image for c in (*spec.init_containers, *spec.containers)]
-        found = [holders for image in images if (holders := table.images.get(normalized(image)))]
-        if not found:
+        present = [holders for image in images if (holders := table.images.get(normalized(image)))]
+        if not present:
             return np.zeros(len(table.present[rows]), np.int64)
         total = np.zeros(table.used, np.int64)
-        for holders in found:
+        for holders in present:
             spread = len(holders) / len(table)
             for row, size in holders.items():
                 total[row] += int(size * spread)

@@ -48,8 +48,8 @@ def domain_counts(table: NodeTable, key: str, rows: Ints, counts: Ints) -> Ints:
     column = table.column(key)
     codes = column.codes[rows]
     labelled = codes != ABSENT
-    found = np.bincount(codes[labelled], weights=counts[labelled], minlength=len(column.index) + 1)
-    return found.astype(np.int64)
+    domains = np.bincount(codes[labelled], weights=counts[labelled], minlength=len(column.index) + 1)
+    return domains.astype(np.int64)
 
 
 def _group_counts(table: NodeTable, group: TermGroup) -> Ints:
@@ -119,24 +119,24 @@ class InterPodAffinity(Plugin):
 
     def verdicts(self, cycle: Cycle, rows: Ints) -> list[tuple[Verdict, Ints]]:
         state = self._state(cycle)
-        found = []
+        verdicts = []
         parts = ((AFFINITY, state.affinity), (ANTI_AFFINITY, state.anti_affinity), (EXISTING, state.existing))
         for verdict, part in parts:
             if part is not None:
-                found.append((verdict, rows[~part[rows]]))
+                verdicts.append((verdict, rows[~part[rows]]))
                 rows = rows[part[rows]]
-        return [(verdict, refused) for verdict, refused in found if len(refused)]
+        return [(verdict, refused) for verdict, refused in verdicts if len(refused)]
 
     def _state(self, cycle: Cycle) -> _State:
-        known: _State | None = cycle.state.get(self.name)
-        if known is None:
+        cached: _State | None = cycle.state.get(self.name)
+        if cached is None:
             shape = cycle.info.shape
-            known = cycle.state[self.name] = _State(
+            cached = cycle.state[self.name] = _State(
                 self._affinity(cycle) if shape.affinity else None,
                 self._anti_affinity(cycle) if shape.anti_affinity else None,
                 self._existing(cycle),
             )
-        return known
+        return cached
 
     def _affinity(self, cycle: Cycle) -> Bools:
         table, terms = cycle.table, cycle.info.shape.affinity
@@ -183,10 +183,10 @@ class InterPodAffinity(Plugin):
     def _meant_by(self, cycle: Cycle) -> list[TermGroup]:
         """Others' terms that mean the pod."""
         key = f"{self.name}/groups"
-        known: list[TermGroup] | None = cycle.state.get(key)
-        if known is None:
-            known = cycle.state[key] = self._groups(cycle)
-        return known
+        cached: list[TermGroup] | None = cycle.state.get(key)
+        if cached is None:
+            cached = cycle.state[key] = self._groups(cycle)
+        return cached
 
     def _groups(self, cycle: Cycle) -> list[TermGroup]:
         """The same for pods of equal labels, as long as no other terms come up."""
@@ -197,12 +197,12 @@ class InterPodAffinity(Plugin):
             self._meant.clear()
             self._meant_version = counts.version
         key = (info.namespace, frozenset(info.labels.items()))
-        found = self._meant.get(key)
-        if found is None:
+        matching = self._meant.get(key)
+        if matching is None:
             labels = cycle.cluster.namespace_labels
-            found = [g for g in counts.groups.values() if g.term.matches(info.namespace, info.labels, labels)]
-            self._meant[key] = found
-        return found
+            matching = [g for g in counts.groups.values() if g.term.matches(info.namespace, info.labels, labels)]
+            self._meant[key] = matching
+        return matching
 
     # Score.
 

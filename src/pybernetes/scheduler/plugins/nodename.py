@@ -19,12 +19,12 @@ class NodeName(Plugin):
     events = on(Event.NODE_ADD)
 
     def filter(self, cycle: Cycle, rows: Rows) -> Bools | None:
-        wanted = cycle.info.pod.spec.node_name
-        if not wanted:
+        requested = cycle.info.pod.spec.node_name
+        if not requested:
             return None
         mask = np.zeros(cycle.table.used, np.bool_)
-        row = cycle.table.rows.get(wanted)
+        row = cycle.table.rows.get(requested)
         if row is not None:
             mask[row] = True
-        found: Bools = mask[rows]
-        return found
+        feasible: Bools = mask[rows]
+        return feasible

@@ -43,5 +43,5 @@ class NodePorts(Plugin):
             for row, taken in cycle.table.ports.get((protocol, port), {}).items():
                 if conflicts(address, taken):
                     mask[row] = False
-        found: Bools = mask[rows]
-        return found
+        feasible: Bools = mask[rows]
+        return feasible

@@ -11,7 +11,7 @@ from ..framework.interface import MAX_SCORE, Cycle, Depends, Handle, Plugin
 from ..model.labelcolumns import Ints
 from ..model.requests import is_scalar
 from ..model.table import Rows
-from .noderesourcesfit import DEFAULT_STRATEGY, used_amounts, wanted_amount, weights
+from .noderesourcesfit import DEFAULT_STRATEGY, requested_amount, used_amounts, weights
 
 
 class NodeResourcesBalancedAllocation(Plugin):
@@ -27,7 +27,7 @@ class NodeResourcesBalancedAllocation(Plugin):
 
     def score(self, cycle: Cycle, rows: Rows) -> Ints | None:
         table = cycle.table
-        wants = {name: wanted_amount(cycle, name, False) for name in self._names}
+        wants = {name: requested_amount(cycle, name, False) for name in self._names}
         if not any(wants.values()):
             return None
         fractions, counts = [], []
@@ -58,5 +58,5 @@ def _balance(fractions: list[Any], counts: list[Any]) -> Ints:
             high = np.where(here, table, -1.0).max(axis=0)
             low = np.where(here, table, 2.0).min(axis=0)
             deviation = np.where(pairs, np.abs((high - low) / 2), deviation)
-    found: Ints = ((1 - deviation) * MAX_SCORE).astype(np.int64)
-    return found
+    scores: Ints = ((1 - deviation) * MAX_SCORE).astype(np.int64)
+    return scores

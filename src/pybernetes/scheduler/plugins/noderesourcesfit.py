@@ -35,7 +35,7 @@ def weights(resources: Any) -> tuple[tuple[str, int], ...]:
     return tuple((r["name"], r.get("weight") or 1) for r in resources)
 
 
-def wanted_amount(cycle: Cycle, name: str, nonzero: bool) -> int:
+def requested_amount(cycle: Cycle, name: str, nonzero: bool) -> int:
     """What the pod asks for, cpu and memory with what a silent container counts for."""
     shape = cycle.info.shape
     if nonzero and name in (CPU, MEMORY):
@@ -64,7 +64,7 @@ def most_allocated(requested: Ints, capacity: Ints) -> Ints:
 def broken_line(shape: Any) -> Ints:
     """Scores for utilizations 0 to 100 along the points of a shape; integer division towards zero, as Go's."""
     points = [(p["utilization"], p["score"] * (MAX_SCORE // SHAPE_UNIT)) for p in shape]
-    found = []
+    scores = []
     for at in range(MAX_UTILIZATION + 1):
         score = points[-1][1]
         for index, (x, y) in enumerate(points):
@@ -75,8 +75,8 @@ def broken_line(shape: Any) -> Ints:
                     x0, y0 = points[index - 1]
                     score = y0 + int((y - y0) * (at - x0) / (x - x0))
                 break
-        found.append(score)
-    return np.array(found, np.int64)
+        scores.append(score)
+    return np.array(scores, np.int64)
 
 
 def _freed(info: PodInfo, old: core.Pod, new: core.Pod | None) -> bool:
@@ -126,7 +126,7 @@ class NodeResourcesFit(Plugin):
     def filter(self, cycle: Cycle, rows: Rows) -> Bools | None:
         table = cycle.table
         fit: Bools = table.pod_count[rows] < table.pods_allowed[rows]
-        for name, amount in self._wanted(cycle):
+        for name, amount in self._requested(cycle):
             have = table.allocatable.get(name)
             if have is None:
                 return np.zeros(len(fit), np.bool_)
@@ -137,18 +137,18 @@ class NodeResourcesFit(Plugin):
         table = cycle.table
         lacks = [(TOO_MANY, table.pod_count[rows] >= table.pods_allowed[rows])]
         hopeless = np.zeros(len(rows), np.bool_)  # more than the node has at all
-        for name, amount in self._wanted(cycle):
+        for name, amount in self._requested(cycle):
             have = table.resource(table.allocatable, name, rows)
             lacks.append((f"Insufficient {name}", have - table.resource(table.requested, name, rows) < amount))
             hopeless |= have < amount
         codes = hopeless.astype(np.int64)
         for index, (_, lacking) in enumerate(lacks):
             codes |= lacking.astype(np.int64) << (index + 1)
-        found = []
+        verdicts = []
         for code in np.unique(codes):
             reasons = tuple(text for index, (text, _) in enumerate(lacks) if int(code) >> (index + 1) & 1)
-            found.append((Verdict(reasons, bool(code & 1)), rows[codes == code]))
-        return found
+            verdicts.append((Verdict(reasons, bool(code & 1)), rows[codes == code]))
+        return verdicts
 
     def score(self, cycle: Cycle, rows: Rows) -> Ints | None:
         table = cycle.table
@@ -156,18 +156,18 @@ class NodeResourcesFit(Plugin):
         total: Ints = np.zeros(number, np.int64)
         weight_sum: Ints = np.zeros(number, np.int64)
         for name, weight in self._resources:
-            wanted = wanted_amount(cycle, name, True)
-            if not wanted and is_scalar(name):
+            requested = requested_amount(cycle, name, True)
+            if not requested and is_scalar(name):
                 continue
             capacity = table.resource(table.allocatable, name, rows)
-            score = self._one(used_amounts(table, name, True, rows) + wanted, capacity)
+            score = self._one(used_amounts(table, name, True, rows) + requested, capacity)
             counts = (capacity > 0) if self._line is None else (capacity > 0) & (score > 0)
             total += score * counts * weight
             weight_sum += counts * weight
         if self._line is not None:
             return np.floor(total / np.maximum(weight_sum, 1) + 0.5).astype(np.int64)
-        found: Ints = total // np.maximum(weight_sum, 1)
-        return found
+        scores: Ints = total // np.maximum(weight_sum, 1)
+        return scores
 
     def _one(self, requested: Ints, capacity: Ints) -> Ints:
         if self._line is not None:
@@ -177,7 +177,7 @@ class NodeResourcesFit(Plugin):
             return line
         return (most_allocated if self._strategy == "MostAllocated" else least_allocated)(requested, capacity)
 
-    def _wanted(self, cycle: Cycle) -> list[tuple[str, int]]:
+    def _requested(self, cycle: Cycle) -> list[tuple[str, int]]:
         wants = cycle.info.shape.requests
         return [(name, wants[name]) for name in names(wants) if wants[name] > 0 and not self._skips(name)]
 

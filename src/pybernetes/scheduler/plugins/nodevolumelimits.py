@@ -24,7 +24,7 @@ Handle = tuple[str, str]  # driver, volume
 
 def csi_volumes(cycle: Cycle, info: PodInfo) -> set[Handle]:
     """The CSI volumes of a pod, also those still to be made."""
-    found: set[Handle] = set()
+    handles: set[Handle] = set()
     for name, _ in claim_names(info.pod):
         claim: core.PersistentVolumeClaim | None = cycle.cluster.claims.get(name, info.namespace)
         if claim is None:
@@ -32,12 +32,12 @@ def csi_volumes(cycle: Cycle, info: PodInfo) -> set[Handle]:
         volume = cycle.cluster.volumes.get(claim.spec.volume_name) if claim.spec.volume_name else None
         if volume is not None:
             if volume.spec.csi is not None:
-                found.add((volume.spec.csi.driver, volume.spec.csi.volume_handle))
+                handles.add((volume.spec.csi.driver, volume.spec.csi.volume_handle))
             continue
         of_class = cycle.cluster.storage_classes.get(storage_class(claim))
         if of_class is not None and of_class.provisioner not in ("", NO_PROVISIONER):
-            found.add((of_class.provisioner, f"{info.namespace}/{name}"))
-    return found
+            handles.add((of_class.provisioner, f"{info.namespace}/{name}"))
+    return handles
 
 
 class NodeVolumeLimits(Plugin):
@@ -51,14 +51,14 @@ class NodeVolumeLimits(Plugin):
     def filter(self, cycle: Cycle, rows: Rows) -> Bools | None:
         if not cycle.info.shape.has_volumes:
             return None
-        wanted = csi_volumes(cycle, cycle.info)
-        if not wanted:
+        requested = csi_volumes(cycle, cycle.info)
+        if not requested:
             return None
         numbers = np.arange(cycle.table.used)[rows]
-        return np.array([self._has_room(cycle, wanted, int(row)) for row in numbers], np.bool_)
+        return np.array([self._has_room(cycle, requested, int(row)) for row in numbers], np.bool_)
 
     @staticmethod
-    def _has_room(cycle: Cycle, wanted: set[Handle], row: int) -> bool:
+    def _has_room(cycle: Cycle, requested: set[Handle], row: int) -> bool:
         table = cycle.table
         csi_node = cycle.cluster.csi_nodes.get(table.names[row])
         drivers = csi_node.spec.drivers if csi_node is not None else ()
@@ -67,11 +67,11 @@ class NodeVolumeLimits(Plugin):
             for d in drivers
             if d.allocatable is not None and d.allocatable.count is not None
         }
-        if not any(driver in limits for driver, _ in wanted):
+        if not any(driver in limits for driver, _ in requested):
             return True
         there: set[Handle] = set()
         for info in table.pods[row].values():
             if info.shape.has_volumes:
                 there |= csi_volumes(cycle, info)
-        counts, more = Counter(d for d, _ in there), Counter(d for d, _ in wanted - there)
+        counts, more = Counter(d for d, _ in there), Counter(d for d, _ in requested - there)
         return all(counts[driver] + more[driver] <= limits[driver] for driver in more if driver in limits)

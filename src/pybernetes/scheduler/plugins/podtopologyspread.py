@@ -139,13 +139,13 @@ class PodTopologySpread(Plugin):
         return mask
 
     def verdicts(self, cycle: Cycle, rows: Ints) -> list[tuple[Verdict, Ints]]:
-        found = []
+        verdicts = []
         for spread in self._spreads(cycle):
             unlabelled = spread.codes[rows] == ABSENT
             uneven = ~unlabelled & ~self._within(spread, rows)
-            found += [(MISSING_LABEL, rows[unlabelled]), (MISMATCH, rows[uneven])]
+            verdicts += [(MISSING_LABEL, rows[unlabelled]), (MISMATCH, rows[uneven])]
             rows = rows[~unlabelled & ~uneven]
-        return [(verdict, refused) for verdict, refused in found if len(refused)]
+        return [(verdict, refused) for verdict, refused in verdicts if len(refused)]
 
     @staticmethod
     def _within(spread: _Spread, rows: Rows) -> Bools:
@@ -153,19 +153,19 @@ class PodTopologySpread(Plugin):
         return within
 
     def _spreads(self, cycle: Cycle) -> list[_Spread]:
-        known: list[_Spread] | None = cycle.state.get(self.name)
-        if known is None:
+        cached: list[_Spread] | None = cycle.state.get(self.name)
+        if cached is None:
             constraints = self._constraints(cycle, HARD)
             eligible = self._labelled(cycle.table, constraints, cycle.table.all) if constraints else None
-            known = cycle.state[self.name] = [self._spread(cycle, c, eligible) for c in constraints]
-        return known
+            cached = cycle.state[self.name] = [self._spread(cycle, c, eligible) for c in constraints]
+        return cached
 
-    def _spread(self, cycle: Cycle, wanted: Constraint, eligible: Bools | None) -> _Spread:
+    def _spread(self, cycle: Cycle, constraint: Constraint, eligible: Bools | None) -> _Spread:
         table = cycle.table
-        column = table.column(wanted.key)
+        column = table.column(constraint.key)
         codes = column.codes[table.all]
-        counts = matching_pods(table, cycle.info.namespace, wanted.selector)[table.all]
-        counted = self._included(cycle, wanted, table.all)
+        counts = matching_pods(table, cycle.info.namespace, constraint.selector)[table.all]
+        counted = self._included(cycle, constraint, table.all)
         mask = eligible if counted is None else counted if eligible is None else eligible & counted
         chosen = codes if mask is None else codes[mask]
         size = len(column.index) + 1  # the last is what ABSENT points to
@@ -173,10 +173,10 @@ class PodTopologySpread(Plugin):
         there = np.bincount(chosen, minlength=size) > 0
         number = int(np.count_nonzero(there))
         least = int(domain[there].min()) if number else (1 << 31) - 1
-        if number < wanted.min_domains:
+        if number < constraint.min_domains:
             least = 0
-        own = int(wanted.selector.matches(cycle.info.labels))
-        return _Spread(codes, domain, least, wanted.max_skew, own)
+        own = int(constraint.selector.matches(cycle.info.labels))
+        return _Spread(codes, domain, least, constraint.max_skew, own)
 
     # Score.
 
@@ -216,14 +216,14 @@ class PodTopologySpread(Plugin):
             return np.where(ignored, 0, MAX_SCORE)
         return np.where(ignored, 0, MAX_SCORE * (highest + lowest - scores) // highest)
 
-    def _domains(self, cycle: Cycle, wanted: Constraint, required: Sequence[Constraint], counts: Ints) -> Ints:
+    def _domains(self, cycle: Cycle, constraint: Constraint, required: Sequence[Constraint], counts: Ints) -> Ints:
         """Matching pods of each domain, from all nodes that count."""
         table = cycle.table
-        column = table.column(wanted.key)
+        column = table.column(constraint.key)
         mask = column.codes[table.all] != ABSENT
         if required:
             mask &= self._labelled(table, required, table.all)
-        included = self._included(cycle, wanted, table.all)
+        included = self._included(cycle, constraint, table.all)
         if included is not None:
             mask &= included
         codes = column.codes[table.all][mask]
@@ -233,10 +233,10 @@ class PodTopologySpread(Plugin):
 
     def _constraints(self, cycle: Cycle, kind: str) -> list[Constraint]:
         key = f"{self.name}/{kind}"
-        known: list[Constraint] | None = cycle.state.get(key)
-        if known is None:
-            known = cycle.state[key] = self._read(cycle, kind)
-        return known
+        cached: list[Constraint] | None = cycle.state.get(key)
+        if cached is None:
+            cached = cycle.state[key] = self._read(cycle, kind)
+        return cached
 
     def _read(self, cycle: Cycle, kind: str) -> list[Constraint]:
         info = cycle.info
@@ -259,12 +259,12 @@ class PodTopologySpread(Plugin):
         return mask
 
     @staticmethod
-    def _included(cycle: Cycle, wanted: Constraint, rows: Rows) -> Bools | None:
+    def _included(cycle: Cycle, constraint: Constraint, rows: Rows) -> Bools | None:
         """Which rows count by the constraint's policies; None: all."""
         shape, mask = cycle.info.shape, None
-        if wanted.honor_affinity:
+        if constraint.honor_affinity:
             mask = required_affinity(cycle.table, shape, rows)
-        if wanted.honor_taints:
+        if constraint.honor_taints:
             tolerated = taints_tolerated(cycle.table, shape.spec.tolerations, rows)
             if tolerated is not None:
                 mask = tolerated if mask is None else mask & tolerated

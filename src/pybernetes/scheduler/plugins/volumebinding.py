@@ -62,8 +62,8 @@ class Plan:
 
 
 def _size(claim: Claim) -> int:
-    wanted = claim.spec.resources.requests.get("storage")
-    return wanted.nanos if wanted is not None else 0
+    requested = claim.spec.resources.requests.get("storage")
+    return requested.nanos if requested is not None else 0
 
 
 class VolumeBinding(Plugin):
@@ -221,13 +221,13 @@ class VolumeBinding(Plugin):
     @staticmethod
     def _provisions(cycle: Cycle, claim: Claim, node: core.Node | None) -> bool:
         """Whether a volume can be made for the node."""
-        found = cycle.cluster.storage_classes.get(storage_class(claim))
-        if node is None or found is None or found.provisioner in ("", NO_PROVISIONER):
+        chosen_class = cycle.cluster.storage_classes.get(storage_class(claim))
+        if node is None or chosen_class is None or chosen_class.provisioner in ("", NO_PROVISIONER):
             return False
         labels = node.metadata.labels
-        return not found.allowed_topologies or any(
+        return not chosen_class.allowed_topologies or any(
             all(labels.get(e.key) in e.values for e in term.match_label_expressions)
-            for term in found.allowed_topologies
+            for term in chosen_class.allowed_topologies
         )
 
 

@@ -26,30 +26,30 @@ LABELS = {  # label of a volume -> of nodes, where they lack the first
 }
 SEPARATOR = "__"  # between the zones of a volume that is in several
 
-Wanted = list[tuple[str, frozenset[str]]]  # label, values
+RequiredZones = list[tuple[str, frozenset[str]]]  # label, values
 
 
 def _refused(text: str) -> PreFilter:
     return PreFilter(Verdict((text,), True))
 
 
-def zones(volume: core.PersistentVolume) -> Wanted:
+def zones(volume: core.PersistentVolume) -> RequiredZones:
     """The volume's labels that matter."""
     labels = volume.metadata.labels
     return [(key, frozenset(labels[key].split(SEPARATOR))) for key in LABELS if key in labels]
 
 
-def in_zones(table: NodeTable, wanted: Wanted, rows: Rows) -> Bools:
+def in_zones(table: NodeTable, required: RequiredZones, rows: Rows) -> Bools:
     """Rows without any zone label fit all, for clusters of one zone."""
     labelled = np.zeros(len(table.present[rows]), np.bool_)
     for key in LABELS:
         labelled |= table.column(key).codes[rows] != ABSENT
     fits = np.ones(len(labelled), np.bool_)
-    for key, values in wanted:
+    for key, values in required:
         first, second = table.column(key), table.column(LABELS[key])
-        known = [np.array([v in values for v in column.index] + [False], np.bool_) for column in (first, second)]
+        allowed = [np.array([v in values for v in column.index] + [False], np.bool_) for column in (first, second)]
         own = first.codes[rows]
-        fits &= np.where(own != ABSENT, known[0][own], known[1][second.codes[rows]])
+        fits &= np.where(own != ABSENT, allowed[0][own], allowed[1][second.codes[rows]])
     return ~labelled | fits
 
 
@@ -72,24 +72,24 @@ class VolumeZone(Plugin):
     def pre_filter(self, cycle: Cycle) -> PreFilter | None:
         if not cycle.info.shape.has_volumes:
             return None
-        wanted: Wanted = []
+        required: RequiredZones = []
         for volume in cycle.info.pod.spec.volumes:
             if volume.persistent_volume_claim is None:
                 continue
-            found = self._zones(cycle, volume.persistent_volume_claim.claim_name)
-            if isinstance(found, PreFilter):
-                return found
-            wanted += found
-        if wanted:
-            cycle.state[self.name] = wanted
+            claim_zones = self._zones(cycle, volume.persistent_volume_claim.claim_name)
+            if isinstance(claim_zones, PreFilter):
+                return claim_zones
+            required += claim_zones
+        if required:
+            cycle.state[self.name] = required
         return None
 
     def filter(self, cycle: Cycle, rows: Rows) -> Bools | None:
-        wanted: Wanted | None = cycle.state.get(self.name)
-        return None if wanted is None else in_zones(cycle.table, wanted, rows)
+        required: RequiredZones | None = cycle.state.get(self.name)
+        return None if required is None else in_zones(cycle.table, required, rows)
 
     @staticmethod
-    def _zones(cycle: Cycle, name: str) -> Wanted | PreFilter:
+    def _zones(cycle: Cycle, name: str) -> RequiredZones | PreFilter:
         claim = cycle.cluster.claims.get(name, cycle.info.namespace)
         if claim is None:
             return _refused(f'persistentvolumeclaim "{name}" not found')
@@ -98,12 +98,12 @@ class VolumeZone(Plugin):
             if volume is None:
                 return _refused(f'persistentvolume "{claim.spec.volume_name}" not found')
             return zones(volume)
-        wanted = storage_class(claim)
-        if not wanted:
+        class_name = storage_class(claim)
+        if not class_name:
             return _refused("PersistentVolumeClaim had no pv name and storageClass name")
-        found = cycle.cluster.storage_classes.get(wanted)
-        if found is None:
-            return _refused(f'storageclass.storage.k8s.io "{wanted}" not found')
-        if found.volume_binding_mode == "WaitForFirstConsumer":
+        chosen_class = cycle.cluster.storage_classes.get(class_name)
+        if chosen_class is None:
+            return _refused(f'storageclass.storage.k8s.io "{class_name}" not found')
+        if chosen_class.volume_binding_mode == "WaitForFirstConsumer":
             return []
         return _refused("PersistentVolume had no name")

@@ -95,10 +95,10 @@ def parse(document: Any, registry: Registry = PLUGINS) -> Options:
 
 def _profile(index: int, raw: Mapping[str, Any], registry: Registry) -> ProfileOptions:
     place = f"profiles[{index}]"
-    known = {plugin.name for plugin in registry}
+    registered = {plugin.name for plugin in registry}
     arguments: dict[str, Mapping[str, Any]] = {}
     for number, item in enumerate(raw.get("pluginConfig") or ()):
-        if item.get("name") not in known:
+        if item.get("name") not in registered:
             raise ConfigError(f"{place}.pluginConfig[{number}]: Invalid value: {item.get('name')!r}: not a plugin")
         if item["name"] in arguments:
             raise ConfigError(f"{place}.pluginConfig[{number}]: Duplicate value: {item['name']!r}")
@@ -107,7 +107,7 @@ def _profile(index: int, raw: Mapping[str, Any], registry: Registry) -> ProfileO
         if point not in (*POINTS, MULTI):
             raise ConfigError(f'{place}.plugins: unknown field "{point}"')
         for item in (sets or {}).get("enabled") or ():
-            if item.get("name") not in known:
+            if item.get("name") not in registered:
                 raise ConfigError(f"{place}.plugins.{point}.enabled: Invalid value: {item.get('name')!r}: not a plugin")
     return ProfileOptions(raw.get("schedulerName") or DEFAULT_SCHEDULER, raw.get("plugins") or {}, arguments)
 
@@ -119,12 +119,12 @@ def enabled(plugins: Mapping[str, Any], point: str) -> list[tuple[str, int]]:
     return _merge(merged, plugins.get(point) or {})
 
 
-def _merge(known: Sequence[tuple[str, int]], change: Mapping[str, Any]) -> list[tuple[str, int]]:
+def _merge(defaults: Sequence[tuple[str, int]], change: Mapping[str, Any]) -> list[tuple[str, int]]:
     off = {item["name"] for item in change.get("disabled") or ()}
     on = {item["name"]: int(item.get("weight") or 0) for item in change.get("enabled") or ()}
-    kept = [] if "*" in off else [(name, on.get(name, weight)) for name, weight in known if name not in off]
-    there = {name for name, _ in kept}
-    return kept + [(name, weight) for name, weight in on.items() if name not in there]
+    remaining = [] if "*" in off else [(name, on.get(name, weight)) for name, weight in defaults if name not in off]
+    there = {name for name, _ in remaining}
+    return remaining + [(name, weight) for name, weight in on.items() if name not in there]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +149,17 @@ def build(
     """Makes the plug-ins of a profile. ConfigError where it has no order of the queue, or two."""
     handle = Handle(table, cluster, waiting or WaitingPods())
     chosen = {point: enabled(options.plugins, point) for point in POINTS}
-    wanted = {name for pairs in chosen.values() for name, _ in pairs}
-    made = {p.name: p(options.arguments.get(p.name, {}), handle) for p in registry if p.name in wanted}
-    filters = [made[name] for name, _ in chosen["filter"] if made[name].filters is not None]
+    enabled_names = {name for pairs in chosen.values() for name, _ in pairs}
+    plugins = {p.name: p(options.arguments.get(p.name, {}), handle) for p in registry if p.name in enabled_names}
+    filters = [plugins[name] for name, _ in chosen["filter"] if plugins[name].filters is not None]
     scorers = [
-        (made[name], weight or made[name].weight) for name, weight in chosen["score"] if made[name].scores is not None
+        (plugins[name], weight or plugins[name].weight)
+        for name, weight in chosen["score"]
+        if plugins[name].scores is not None
     ]
 
     def defining(point: str, method: str) -> list[Plugin]:
-        own = (made[name] for name, _ in chosen[point])
+        own = (plugins[name] for name, _ in chosen[point])
         return [plugin for plugin in own if getattr(type(plugin), method) is not getattr(Plugin, method)]
 
     gates = defining("preEnqueue", "pre_enqueue")
@@ -166,9 +168,9 @@ def build(
     if len(orders) != 1:
         names = ", ".join(plugin.name for plugin in orders) or "none"
         raise ConfigError(f"{options.name}: exactly one queue sort plugin must be enabled, not {names}")
-    binders = [plugin for plugin in made.values() if type(plugin).reserve is not Plugin.reserve]
+    binders = [plugin for plugin in plugins.values() if type(plugin).reserve is not Plugin.reserve]
     post_filters, permits = defining("postFilter", "post_filter"), defining("permit", "permit")
-    return Built(profile, made, binders, post_filters, permits, orders[0])
+    return Built(profile, plugins, binders, post_filters, permits, orders[0])
 
 
 def queue_order(profiles: Sequence[Built]) -> Callable[[PodInfo, float], SortKey]:

@@ -125,22 +125,22 @@ class Profile:
             for guest in guests:
                 self.table.add_pod(guest, self.table.names[row])
             try:
-                found = self._refusal(info, row)
+                verdict = self._refusal(info, row)
             finally:
                 for guest, home in moved:
                     self.table.remove_pod(guest.uid)
                     if home:
                         self.table.add_pod(guest, home)
-            if found is not None:
-                return found
+            if verdict is not None:
+                return verdict
         return None
 
     def _refusal(self, info: PodInfo, row: int) -> tuple[str, Verdict] | None:
         cycle = Cycle(info, self.table, self.cluster)
         for plugin in self._pre:
-            asked = plugin.pre_filter(cycle)
-            if asked is not None and asked.verdict is not None:
-                return plugin.name, asked.verdict
+            answer = plugin.pre_filter(cycle)
+            if answer is not None and answer.verdict is not None:
+                return plugin.name, answer.verdict
         rows = np.array([row], np.int64)
         for plugin in self.filters:
             mask = plugin.filter(cycle, rows)
@@ -157,14 +157,14 @@ class Profile:
         if not self.table.rows:
             return cycle, None, Diagnosis(0)
         for plugin in self._pre:
-            asked = plugin.pre_filter(cycle)
-            if asked is None:
+            answer = plugin.pre_filter(cycle)
+            if answer is None:
                 continue
-            if asked.verdict is not None:
-                diagnosis = Diagnosis(len(self.table), plugins={plugin.name}, message=", ".join(asked.verdict.reasons))
+            if answer.verdict is not None:
+                diagnosis = Diagnosis(len(self.table), plugins={plugin.name}, message=", ".join(answer.verdict.reasons))
                 return cycle, None, diagnosis
-            if asked.names is not None:
-                names = asked.names if names is None else names & asked.names
+            if answer.names is not None:
+                names = answer.names if names is None else names & answer.names
                 speakers.append(plugin.name)
         if names is not None and not names:
             together = " simultaneously" if len(speakers) > 1 else ""
@@ -190,9 +190,9 @@ class Profile:
             others = _more_important(info, infos)
             if row is None or not others or row not in rows:
                 continue
-            found = self.refusal(info, row, others)
-            if found is not None:
-                held[row] = found
+            verdict = self.refusal(info, row, others)
+            if verdict is not None:
+                held[row] = verdict
         return held
 
     def _simple(self, cycle: Cycle, answers: _Answers, pick: Pick) -> Placement | None:
@@ -256,8 +256,8 @@ class Profile:
                 continue
             refused = np.flatnonzero(left & ~mask)
             if len(refused):
-                found = plugin.verdicts(cycle, refused)
-                diagnosis.refusals += [Refusals(plugin.name, verdict, rows) for verdict, rows in found]
+                verdicts = plugin.verdicts(cycle, refused)
+                diagnosis.refusals += [Refusals(plugin.name, verdict, rows) for verdict, rows in verdicts]
                 diagnosis.plugins.add(plugin.name)
                 left &= mask
         for row, (name, verdict) in held.items():

@@ -14,11 +14,11 @@ from pybernetes.controllers.nodelifecycle.health import (
     Health,
     Rates,
     ZoneState,
+    desired_labels,
     examine,
     no_execute_taints,
     no_schedule_taints,
     not_ready_conditions,
-    wanted_labels,
     zone_of,
     zone_state,
 )
@@ -155,12 +155,12 @@ def test_no_execute_taints_exclude_each_other() -> None:
 
 
 def test_labels_follow_the_stable_ones() -> None:
-    assert wanted_labels({"kubernetes.io/os": "linux"}) == {"beta.kubernetes.io/os": "linux"}
-    assert wanted_labels({"kubernetes.io/arch": "a", "beta.kubernetes.io/arch": "b"}) == {
+    assert desired_labels({"kubernetes.io/os": "linux"}) == {"beta.kubernetes.io/os": "linux"}
+    assert desired_labels({"kubernetes.io/arch": "a", "beta.kubernetes.io/arch": "b"}) == {
         "beta.kubernetes.io/arch": "a"
     }
-    assert wanted_labels({"kubernetes.io/os": "x", "beta.kubernetes.io/os": "x"}) == {}
-    assert wanted_labels({}) == {}
+    assert desired_labels({"kubernetes.io/os": "x", "beta.kubernetes.io/os": "x"}) == {}
+    assert desired_labels({}) == {}
 
 
 def test_only_ready_pods_become_not_ready() -> None:

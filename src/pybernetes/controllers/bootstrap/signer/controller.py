@@ -42,10 +42,10 @@ class BootstrapSigner(Controller):
         data = signed_data(info.data, self._secrets.list(), self.now())
         if data == info.data:
             return
-        wanted = clone(info)
-        wanted.data = data
+        desired = clone(info)
+        desired.data = data
         try:
-            await self.client.update(wanted)
+            await self.client.update(desired)
         except StatusError as error:
             if error.code != 404:
                 raise

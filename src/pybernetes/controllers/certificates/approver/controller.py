@@ -38,9 +38,9 @@ class CSRApprovingController(CertificateController):
             raise Waits(f'recognized csr "{csr.metadata.name}" as [{tried}] but subject access review was not approved')
 
     async def _approve(self, csr: certificates.CertificateSigningRequest, message: str) -> None:
-        wanted = clone(csr)
+        approved = clone(csr)
         now = self.now().replace(microsecond=0)
-        wanted.status.conditions.append(
+        approved.status.conditions.append(
             certificates.CertificateSigningRequestCondition(
                 type="Approved",
                 status="True",
@@ -50,4 +50,4 @@ class CSRApprovingController(CertificateController):
                 last_transition_time=now,
             )
         )
-        await self.client.update(wanted, "approval")
+        await self.client.update(approved, "approval")

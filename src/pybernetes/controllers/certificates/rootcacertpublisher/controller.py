@@ -44,17 +44,17 @@ class RootCACertPublisher(Controller):
         namespace = self._namespaces.get(key[1])
         if namespace is None or namespace.status.phase != "Active":
             return
-        known = self._maps.get(NAME, key[1])
-        wanted = plan(known, key[1], self._data)
-        if wanted is None:
+        existing = self._maps.get(NAME, key[1])
+        desired = plan(existing, key[1], self._data)
+        if desired is None:
             return
         try:
-            if known is None:
-                await self.client.create(wanted)
+            if existing is None:
+                await self.client.create(desired)
             else:
-                await self.client.update(wanted)
+                await self.client.update(desired)
         except StatusError as error:
             # Made by another, or the namespace is gone or going: there is news of it to come.
-            if known is None and (error.code in (404, 409) or namespace_terminating(error)):
+            if existing is None and (error.code in (404, 409) or namespace_terminating(error)):
                 return
             raise

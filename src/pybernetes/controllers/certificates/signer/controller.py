@@ -72,12 +72,12 @@ class CSRSigningController(CertificateController):
         if authority is None:
             return
         request = parse(csr.spec.request)
-        wanted = clone(csr)
+        signed = clone(csr)
         try:
             check(signer, request, csr.spec.usages)
         except Refused as error:
             now = self.now().replace(microsecond=0)
-            wanted.status.conditions.append(
+            signed.status.conditions.append(
                 certificates.CertificateSigningRequestCondition(
                     type="Failed",
                     status="True",
@@ -92,5 +92,5 @@ class CSRSigningController(CertificateController):
             now = self.now().astimezone(UTC)
             parsed = request.parsed
             assert parsed is not None  # only tests make requests of nothing
-            wanted.status.certificate = sign(authority, parsed, csr.spec.usages, ttl, now)
-        await self.client.update(wanted, "status")
+            signed.status.certificate = sign(authority, parsed, csr.spec.usages, ttl, now)
+        await self.client.update(signed, "status")

@@ -69,26 +69,26 @@ class ServiceAccountTokenController(Controller):
             )
             return
         token = self._signer.sign(claims_of(secret, account)) if needs_token(secret) else b""
-        wanted = filled(secret, account, Content(self.context.options.root_ca, token))
-        if wanted is not None:
-            await self._unless_gone(self.client.update(wanted))
+        desired = filled(secret, account, Content(self.context.options.root_ca, token))
+        if desired is not None:
+            await self._unless_gone(self.client.update(desired))
 
     async def _account(self, namespace: str, name: str) -> core.ServiceAccount | None:
         """The live one where the informer has none: it may just have been made."""
-        found: core.ServiceAccount | None = self._accounts.get(name, namespace)
-        if found is None:
-            found = await self._unless_gone(self.client.get(core.ServiceAccount, name, namespace))
-        return found
+        account: core.ServiceAccount | None = self._accounts.get(name, namespace)
+        if account is None:
+            account = await self._unless_gone(self.client.get(core.ServiceAccount, name, namespace))
+        return account
 
     async def _forget(self, namespace: str, secret: str, name: str) -> None:
         account = self._accounts.get(name, namespace)
         if account is None or self._secrets.get(secret, namespace) is not None:
             return
-        kept = [ref for ref in account.secrets if ref.name != secret]
-        if len(kept) != len(account.secrets):
-            wanted = clone(account)
-            wanted.secrets = kept
-            await self._unless_gone(self.client.update(wanted))
+        remaining = [ref for ref in account.secrets if ref.name != secret]
+        if len(remaining) != len(account.secrets):
+            desired = clone(account)
+            desired.secrets = remaining
+            await self._unless_gone(self.client.update(desired))
 
     @staticmethod
     async def _unless_gone(request: Any) -> Any:

@@ -140,10 +140,10 @@ class AttachDetachController(Controller):
             await self._show(key[1])
             return
         attachments = [a for a in self._attachments.by_index(BY_VOLUME, key[1]) if self._is_ours(a)]
-        wanted = self._wanted(key[1])
+        need = self._need(key[1])
         now = self.monotonic()
         for attachment in attachments:
-            if attachment.spec.node_name in wanted.pods:
+            if attachment.spec.node_name in need.pods:
                 self._unneeded.pop(attachment.metadata.name, None)
                 if attachment.status.attach_error is not None and not attachment.status.attached:
                     text = (
@@ -153,7 +153,7 @@ class AttachDetachController(Controller):
             else:
                 self._unneeded.setdefault(attachment.metadata.name, now)
         nodes = {a.spec.node_name: node for a in attachments if (node := self._nodes.get(a.spec.node_name)) is not None}
-        for action in plan(wanted, attachments, nodes, self._unneeded, now):
+        for action in plan(need, attachments, nodes, self._unneeded, now):
             if isinstance(action, Attach):
                 await self._attach(action.volume, action.node)
             elif isinstance(action, Detach):
@@ -173,24 +173,24 @@ class AttachDetachController(Controller):
         return volume is not None and volume.attachment_name(attachment.spec.node_name) == attachment.metadata.name
 
     def _pods_of(self, volume: str) -> Iterable[core.Pod]:
-        found = self._volumes.get(volume)
-        ref = found.spec.claim_ref if found is not None else None
+        persistent = self._volumes.get(volume)
+        ref = persistent.spec.claim_ref if persistent is not None else None
         if ref is None:
             return ()
         claim = self._claims.get(ref.name, ref.namespace)
         bound = claim is not None and claim.spec.volume_name == volume and claim.metadata.uid == ref.uid
         return self._pods.by_index(BY_CLAIM, f"{ref.namespace}/{ref.name}") if bound else ()
 
-    def _wanted(self, name: str) -> Need:
+    def _need(self, name: str) -> Need:
         drivers = {driver.metadata.name: driver for driver in self._drivers.list()}
-        wanted = Need(attachable(self._volumes.get(name), drivers))
-        if wanted.volume is None:
-            return wanted
+        need = Need(attachable(self._volumes.get(name), drivers))
+        if need.volume is None:
+            return need
         for pod in self._pods_of(name):
             node = pod.spec.node_name
             if node and needs_volumes(pod, self._nodes.get(node)):
-                wanted.pods.setdefault(node, []).append(f"{pod.metadata.namespace}/{pod.metadata.name}")
-        return wanted
+                need.pods.setdefault(node, []).append(f"{pod.metadata.namespace}/{pod.metadata.name}")
+        return need
 
     # --- doing
 
@@ -246,9 +246,9 @@ class AttachDetachController(Controller):
         names: dict[str, str] = {}
         for attachment in attachments:
             volume = self._volumes.get(attachment.spec.source.persistent_volume_name or "")
-            found = attachable(volume, {})
-            if found is not None and attachment.metadata.name not in self._leaving:
-                names[attachment.metadata.name] = found.unique_name
+            attached = attachable(volume, {})
+            if attached is not None and attachment.metadata.name not in self._leaving:
+                names[attachment.metadata.name] = attached.unique_name
         return attached_of(node, attachments, names)
 
 

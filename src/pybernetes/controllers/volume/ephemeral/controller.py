@@ -9,7 +9,7 @@ from pybernetes.api.types import core_v1 as core
 from ...common import Key
 from ...framework import Again, Context, Controller
 from ...indexers import BY_CLAIM, claims_of
-from .plan import wanted_claims
+from .plan import ephemeral_claims
 
 
 class EphemeralVolumeController(Controller):
@@ -44,7 +44,7 @@ class EphemeralVolumeController(Controller):
         pod = self._pods.get(key[1], key[0])
         if pod is None or pod.metadata.deletion_timestamp is not None:
             return
-        for volume, claim in wanted_claims(pod):
+        for volume, claim in ephemeral_claims(pod):
             try:
                 await self._ensure(pod, claim)
             except (StatusError, Again) as error:
@@ -53,9 +53,9 @@ class EphemeralVolumeController(Controller):
 
     async def _ensure(self, pod: core.Pod, claim: core.PersistentVolumeClaim) -> None:
         namespace, name = claim.metadata.namespace, claim.metadata.name
-        known = self._claims.get(name, namespace)
-        if known is None:
+        existing = self._claims.get(name, namespace)
+        if existing is None:
             await self.client.create(claim)
-        elif not controlled_by(known, pod):
+        elif not controlled_by(existing, pod):
             where = f"{namespace}/{pod.metadata.name}"
             raise Again(f"PVC {namespace}/{name} was not created for pod {where} (pod is not owner)")

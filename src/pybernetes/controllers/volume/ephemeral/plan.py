@@ -11,7 +11,7 @@ from pybernetes.api.types import meta_v1 as meta
 from ...common import clone
 
 
-def wanted_claims(pod: core.Pod) -> Iterator[tuple[str, core.PersistentVolumeClaim]]:
+def ephemeral_claims(pod: core.Pod) -> Iterator[tuple[str, core.PersistentVolumeClaim]]:
     """(volume, its claim) of each ephemeral volume; the pod owns it, so that it goes with the pod."""
     for volume in pod.spec.volumes:
         if volume.ephemeral is None or volume.ephemeral.volume_claim_template is None:

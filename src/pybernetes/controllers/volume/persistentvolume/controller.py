@@ -127,23 +127,23 @@ class PersistentVolumeController(Controller):
 
     def _seen(self, obj: Object, gone: bool) -> None:
         key = (type(obj), key_of(obj))
-        known = self._written.get(key)
-        if known is not None and (gone or _version(obj) >= _version(known)):
+        written = self._written.get(key)
+        if written is not None and (gone or _version(obj) >= _version(written)):
             del self._written[key]
 
     def _newest(self, obj: V) -> V:
-        known = self._written.get((type(obj), key_of(obj)))
-        if not isinstance(known, type(obj)) or known.metadata.uid != obj.metadata.uid:
+        written = self._written.get((type(obj), key_of(obj)))
+        if not isinstance(written, type(obj)) or written.metadata.uid != obj.metadata.uid:
             return obj
-        return known if _version(known) > _version(obj) else obj
+        return written if _version(written) > _version(obj) else obj
 
     def _volume(self, name: str) -> core.PersistentVolume | None:
-        found = self._volumes.get(name)
-        return self._newest(found) if found is not None else None
+        cached = self._volumes.get(name)
+        return self._newest(cached) if cached is not None else None
 
     def _claim(self, namespace: str, name: str) -> core.PersistentVolumeClaim | None:
-        found = self._claims.get(name, namespace)
-        return self._newest(found) if found is not None else None
+        cached = self._claims.get(name, namespace)
+        return self._newest(cached) if cached is not None else None
 
     async def _write(self, obj: V, subresource: str = "") -> V:
         new = await self.client.update(obj, subresource)
@@ -175,9 +175,9 @@ class PersistentVolumeController(Controller):
         elif isinstance(action, Provision):
             await self._provision(claim)
         elif isinstance(action, AssignClass):
-            wanted = clone(claim)
-            wanted.spec.storage_class_name = action.name
-            await self._write(wanted)
+            desired = clone(claim)
+            desired.spec.storage_class_name = action.name
+            await self._write(desired)
         elif isinstance(action, Wrong):
             raise Again(action.text)
         elif isinstance(action, Lost):
@@ -233,28 +233,28 @@ class PersistentVolumeController(Controller):
         ref = volume.spec.claim_ref
         if ref is not None and is_bound_to(volume, claim) and ref.uid == claim.metadata.uid:
             return volume
-        wanted = clone(volume)
+        reserved = clone(volume)
         if not is_bound_to(volume, claim):
-            wanted.metadata.annotations.setdefault(ANN_BOUND_BY_CONTROLLER, "yes")
-        wanted.spec.claim_ref = reference_to(claim)
-        written = await self._write(wanted)
+            reserved.metadata.annotations.setdefault(ANN_BOUND_BY_CONTROLLER, "yes")
+        reserved.spec.claim_ref = reference_to(claim)
+        written = await self._write(reserved)
         return written
 
     async def _claim_to_volume(
         self, claim: core.PersistentVolumeClaim, volume: core.PersistentVolume
     ) -> core.PersistentVolumeClaim:
-        wanted = clone(claim)
+        bound = clone(claim)
         if claim.spec.volume_name != volume.metadata.name:
-            wanted.spec.volume_name = volume.metadata.name
-            wanted.metadata.annotations.setdefault(ANN_BOUND_BY_CONTROLLER, "yes")
-        wanted.metadata.annotations.setdefault(ANN_BIND_COMPLETED, "yes")
-        return await self._write(wanted) if wanted != claim else claim
+            bound.spec.volume_name = volume.metadata.name
+            bound.metadata.annotations.setdefault(ANN_BOUND_BY_CONTROLLER, "yes")
+        bound.metadata.annotations.setdefault(ANN_BIND_COMPLETED, "yes")
+        return await self._write(bound) if bound != claim else claim
 
     async def _claim_status(
         self, claim: core.PersistentVolumeClaim, phase: str, volume: core.PersistentVolume | None
     ) -> core.PersistentVolumeClaim:
-        wanted = clone(claim)
-        status = wanted.status
+        desired = clone(claim)
+        status = desired.status
         if volume is None:
             status.access_modes, status.capacity = [], {}
         else:
@@ -264,25 +264,25 @@ class PersistentVolumeController(Controller):
                 attributes = volume.spec.volume_attributes_class_name
                 status.current_volume_attributes_class_name = attributes or None
         status.phase = phase
-        return await self._write(wanted, "status") if wanted != claim else claim
+        return await self._write(desired, "status") if desired != claim else claim
 
     async def _provision(self, claim: core.PersistentVolumeClaim) -> None:
         name = storage_class(claim)
-        found = self._classes.get(name)
-        if found is None:
+        provisioner_class = self._classes.get(name)
+        if provisioner_class is None:
             text = f'storageclass.storage.k8s.io "{name}" not found'
             self._tell(claim, Event("Warning", "ProvisioningFailed", text))
             return
-        if found.provisioner.startswith(IN_TREE):
-            text = f"no volume plugin matched name: {found.provisioner}"
+        if provisioner_class.provisioner.startswith(IN_TREE):
+            text = f"no volume plugin matched name: {provisioner_class.provisioner}"
             self._tell(claim, Event("Warning", "ProvisioningFailed", text))
             return
-        wanted = clone(claim)
+        annotated = clone(claim)
         for key in PROVISIONER:
-            wanted.metadata.annotations[key] = found.provisioner
-        if wanted != claim:
-            claim = await self._write(wanted)
-        self._tell(claim, Event("Normal", "ExternalProvisioning", EXTERNAL.format(found.provisioner)))
+            annotated.metadata.annotations[key] = provisioner_class.provisioner
+        if annotated != claim:
+            claim = await self._write(annotated)
+        self._tell(claim, Event("Normal", "ExternalProvisioning", EXTERNAL.format(provisioner_class.provisioner)))
 
     # --- volumes
 
@@ -335,22 +335,22 @@ class PersistentVolumeController(Controller):
         self._tell(claim, Event("Warning", "VolumeMismatch", of_claim))
 
     async def _unbind(self, volume: core.PersistentVolume) -> None:
-        wanted = clone(volume)
-        if ANN_BOUND_BY_CONTROLLER in wanted.metadata.annotations:
-            wanted.spec.claim_ref = None
-            del wanted.metadata.annotations[ANN_BOUND_BY_CONTROLLER]
-        elif wanted.spec.claim_ref is not None:
-            wanted.spec.claim_ref.uid = ""
-        await self._volume_phase(await self._write(wanted), "Available")
+        unbound = clone(volume)
+        if ANN_BOUND_BY_CONTROLLER in unbound.metadata.annotations:
+            unbound.spec.claim_ref = None
+            del unbound.metadata.annotations[ANN_BOUND_BY_CONTROLLER]
+        elif unbound.spec.claim_ref is not None:
+            unbound.spec.claim_ref.uid = ""
+        await self._volume_phase(await self._write(unbound), "Available")
 
     async def _volume_phase(
         self, volume: core.PersistentVolume, phase: str, message: str = ""
     ) -> core.PersistentVolume:
         if volume.status.phase == phase:
             return volume
-        wanted = clone(volume)
-        wanted.status.phase, wanted.status.message = phase, message
-        written = await self._write(wanted, "status")
+        desired = clone(volume)
+        desired.status.phase, desired.status.message = phase, message
+        written = await self._write(desired, "status")
         return written
 
 

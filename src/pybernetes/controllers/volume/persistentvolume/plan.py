@@ -66,8 +66,8 @@ def mode(obj: core.PersistentVolumeClaim | core.PersistentVolume) -> str:
 
 def delays(claim: core.PersistentVolumeClaim, classes: dict[str, storage.StorageClass]) -> bool:
     """Whether binding waits for a pod."""
-    found = classes.get(storage_class(claim))
-    return found is not None and found.volume_binding_mode == "WaitForFirstConsumer"
+    storage_class_of_claim = classes.get(storage_class(claim))
+    return storage_class_of_claim is not None and storage_class_of_claim.volume_binding_mode == "WaitForFirstConsumer"
 
 
 def default_class(classes: Iterable[storage.StorageClass]) -> str:
@@ -76,9 +76,9 @@ def default_class(classes: Iterable[storage.StorageClass]) -> str:
     if not marked:
         return ""
 
-    def order(found: storage.StorageClass) -> tuple[float, str]:
-        created = found.metadata.creation_timestamp
-        return (-created.timestamp() if created is not None else 0.0, found.metadata.name)
+    def order(candidate: storage.StorageClass) -> tuple[float, str]:
+        created = candidate.metadata.creation_timestamp
+        return (-created.timestamp() if created is not None else 0.0, candidate.metadata.name)
 
     return min(marked, key=order).metadata.name
 
@@ -100,9 +100,9 @@ def best_match(
         if wanted <= set(modes):
             groups.setdefault((len(modes), modes), []).append(volume)
     for key in sorted(groups):
-        found = _match(claim, groups[key], delayed)
-        if found is not None:
-            return found
+        matched = _match(claim, groups[key], delayed)
+        if matched is not None:
+            return matched
     return None
 
 
@@ -263,8 +263,8 @@ def plan_volume(volume: core.PersistentVolume, claim: core.PersistentVolumeClaim
         return VolumeAction.MISMATCH if mode(claim) != mode(volume) else VolumeAction.CLAIM
     if claim.spec.volume_name == volume.metadata.name:
         return VolumeAction.BOUND
-    made_for_it = ANN_DYNAMICALLY_PROVISIONED in volume.metadata.annotations
-    if made_for_it and volume.spec.persistent_volume_reclaim_policy == "Delete":
+    provisioned = ANN_DYNAMICALLY_PROVISIONED in volume.metadata.annotations
+    if provisioned and volume.spec.persistent_volume_reclaim_policy == "Delete":
         return VolumeAction.RECLAIM
     return VolumeAction.UNBIND
 

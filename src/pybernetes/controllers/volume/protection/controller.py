@@ -29,10 +29,10 @@ class _Protection(Controller):
     async def _set(self, obj: Object, finalizers: list[str] | None) -> None:
         if finalizers is None:
             return
-        wanted = clone(obj)
-        wanted.metadata.finalizers = finalizers
+        desired = clone(obj)
+        desired.metadata.finalizers = finalizers
         try:
-            await self.client.update(wanted)
+            await self.client.update(desired)
         except StatusError as error:
             if error.code != 404:
                 raise
@@ -77,8 +77,8 @@ class PVCProtectionController(_Protection):
     async def _used(self, key: Key) -> bool:
         if any(uses(pod, key) for pod in self._pods.by_index(BY_CLAIM, f"{key[0]}/{key[1]}")):
             return True
-        found = await self.client.list(core.Pod, key[0])  # the informer may be behind
-        return any(uses(pod, key) for pod in found.items)
+        live = await self.client.list(core.Pod, key[0])  # the informer may be behind
+        return any(uses(pod, key) for pod in live.items)
 
 
 class PVProtectionController(_Protection):
@@ -132,7 +132,7 @@ class VACProtectionController(_Protection):
 
     async def sync(self, key: Key) -> None:
         """Adds the finalizer, or takes it from a class that is being deleted and that nothing names."""
-        found = self._classes.get(key[1])
-        if found is not None:
+        attributes_class = self._classes.get(key[1])
+        if attributes_class is not None:
             used = any(users.by_index(BY_CLASS, key[1]) for users in self._users)
-            await self._set(found, finalizers_with(found, CLASS_FINALIZER, used))
+            await self._set(attributes_class, finalizers_with(attributes_class, CLASS_FINALIZER, used))

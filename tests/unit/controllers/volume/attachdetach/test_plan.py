@@ -26,7 +26,7 @@ from pybernetes.controllers.volume.attachdetach.plan import (
     needs_volumes,
     plan,
 )
-from pybernetes.controllers.volume.ephemeral.plan import wanted_claims
+from pybernetes.controllers.volume.ephemeral.plan import ephemeral_claims
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 UPTIME = 7000.0
@@ -136,7 +136,7 @@ def test_claims_of_ephemeral_volumes_belong_to_the_pod() -> None:
     template = {"metadata": {"labels": {"k": "v"}}, "spec": {"accessModes": ["ReadWriteOnce"]}}
     volumes = [{"name": "a", "emptyDir": {}}, {"name": "b", "ephemeral": {"volumeClaimTemplate": template}}]
     body = {"metadata": {"name": "p", "namespace": "ns", "uid": "u"}, "spec": {"containers": [], "volumes": volumes}}
-    [(name, claim)] = wanted_claims(types.decode(json.dumps(body), core.Pod))
+    [(name, claim)] = ephemeral_claims(types.decode(json.dumps(body), core.Pod))
     assert (name, claim.metadata.name, claim.metadata.labels) == ("b", "p-b", {"k": "v"})
     owner = claim.metadata.owner_references[0]
     assert (owner.kind, owner.uid, owner.controller, owner.block_owner_deletion) == ("Pod", "u", True, True)
