@@ -254,7 +254,7 @@ def write(path: Path, entries: Sequence[Entry], name: str) -> str:
 
 
 def _config(digest: str) -> dict[str, object]:
-    """OCI image configuration."""
+    """The image's configuration as OCI has it: where the program is, and the digest of the one layer, unpacked."""
     return {
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "os": "linux",

@@ -28,7 +28,7 @@ class PortTaken(Exception):
 
 
 def used(settings: Settings) -> list[Port]:
-    """All of them."""
+    """Every port that a part listens on with these settings, on the host's addresses; in the order of the parts."""
     found = [
         Port(settings.port, "kube-apiserver"),
         Port(settings.controller_manager_port, "kube-controller-manager", "controller_manager_port"),

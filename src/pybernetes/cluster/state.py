@@ -33,7 +33,7 @@ class SupervisorState(msgspec.Struct, frozen=True):
 
 
 class AlreadyRunning(Exception):
-    """Somebody else holds the lock."""
+    """Another process holds the lock; the kernel gives it up when that one ends, however it does."""
 
 
 def hold(lock: Path) -> int:

@@ -37,7 +37,7 @@ class Line:
 
 
 async def status(layout: Layout, settings: Settings, now: datetime) -> list[Line]:
-    """Everything worth knowing, parts first."""
+    """Parts, nodes, add-ons, certificates; what cannot be asked is a line of its own that is not ok."""
     lines = await _parts(layout, settings)
     try:
         client = RESTClient(load(layout.kubeconfig("admin")), "pybernetes-status")

@@ -76,7 +76,7 @@ class Supervisor:
         self._hurry = False  # somebody has mended something
 
     def run(self) -> None:
-        """Blocks."""
+        """Starts all parts and keeps them up; returns after SIGTERM or SIGINT, when the last has ended."""
         files.make_private_directory(self._logs)
         for module in self._preload:
             importlib.import_module(module)

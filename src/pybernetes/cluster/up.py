@@ -66,7 +66,7 @@ class UpOptions:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the machine offers."""
+    """What decides whether pods can be containers here."""
 
     root: bool
     missing: Sequence[str]  # Debian packages
@@ -200,7 +200,7 @@ class Up:
         return Machine(root, packages, not vital or bool(host.docker_version(docker)))
 
     def _credentials(self, settings: Settings) -> set[str]:
-        """What was made or renewed."""
+        """Names of the certificates and kubeconfigs that were made or renewed: who holds one of them must start anew."""
         endpoint = credentials.Endpoint(
             settings.node_name, settings.addresses, settings.service_ip, settings.domain, settings.port
         )

@@ -249,7 +249,7 @@ class Expectations:
             entry.deletions.discard(uid)
 
     def forget(self, key: Hashable) -> None:
-        """The key's object is gone."""
+        """The key's object is gone: nothing is expected of it any more."""
         self._entries.pop(key, None)
 
 

@@ -42,7 +42,7 @@ class Evictions:
             task.add_done_callback(self._tasks.discard)
 
     def stop(self) -> None:
-        """Drops what is under way."""
+        """Cancels what is under way; pods whose deletion was not sent yet stay."""
         for task in self._tasks:
             task.cancel()
 

@@ -49,7 +49,7 @@ class Request:
 
 
 def parse(pem: bytes) -> Request:
-    """Unparsable where it is none."""
+    """The first PEM block of the kind. Unparsable where there is none, or it holds no request."""
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 

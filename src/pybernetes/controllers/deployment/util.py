@@ -73,7 +73,7 @@ def new_replica_set(d: apps.Deployment) -> apps.ReplicaSet:
 
 
 def active(sets: Iterable[apps.ReplicaSet]) -> list[apps.ReplicaSet]:
-    """Those that should have pods."""
+    """Replica sets that ask for pods (FilterActiveReplicaSets); those at 0 are history."""
     return [rs for rs in sets if (rs.spec.replicas or 0) > 0]
 
 

@@ -104,7 +104,7 @@ class GarbageCollector(Controller):
 
     @classmethod
     def lacks(cls, options: Options) -> str:
-        """It can be switched off."""
+        """Which flag has switched it off; "" if none has."""
         return "" if options.enable_garbage_collector else "--enable-garbage-collector is false"
 
     def background(self) -> Iterable[Awaitable[None]]:
@@ -113,7 +113,7 @@ class GarbageCollector(Controller):
     # --- what happens
 
     def listed(self, resource: Resource, objects: Sequence[Partial]) -> None:
-        """All objects of a resource."""
+        """All objects of a resource, by its monitor's first list or a later one: what the graph has beside them is gone."""
         there = {obj.metadata.uid for obj in objects}
         for node in self.graph.of_kind(resource.api_version, resource.kind):
             if node.uid not in there:
@@ -122,7 +122,7 @@ class GarbageCollector(Controller):
             self._do(self.graph.observe(resource, obj))
 
     def seen(self, resource: Resource, event: WatchEvent[Partial]) -> None:
-        """One event of a resource."""
+        """One event of a resource's monitor; the graph says whose turn it is for it."""
         if event.type == "DELETED":
             self._do(self.graph.remove(event.object.metadata.uid))
         else:

@@ -141,7 +141,7 @@ class Graph:
     # --- what was seen
 
     def observe(self, resource: Resource, obj: Partial) -> Sequence[Action]:
-        """An addition or a change."""
+        """An object as a monitor has seen it, new or changed: owners and finalizers are taken up."""
         meta = obj.metadata
         node = self._nodes.get(meta.uid)
         actions: list[Action] = []
@@ -249,7 +249,7 @@ class Graph:
     # --- what is gone
 
     def remove(self, uid: str) -> Sequence[Action]:
-        """A deletion that was seen."""
+        """An object that a monitor has seen go: its dependents lose an owner."""
         node = self._nodes.get(uid)
         return self._remove(node) if node is not None else ()
 

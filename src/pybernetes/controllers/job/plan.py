@@ -83,7 +83,7 @@ class Round:
         return not util.is_indexed(self.job) or util.valid_index(pod, self.job) is not None
 
     def condition(self, type: str, reason: str, message: str, status: str = "True") -> batch.JobCondition:
-        """A new one, of now."""
+        """A condition whose times are this sync's."""
         return batch.JobCondition(
             type=type,
             status=status,

@@ -10,7 +10,7 @@ MAX_BITS = 16  # between cluster and node masks, so that the set of parts stays 
 
 
 class Exhausted(Exception):
-    """All parts are given away."""
+    """All parts of the network are given away: no further node gets one."""
 
     def __init__(self) -> None:
         super().__init__("CIDR allocation failed; there are no remaining CIDRs left to allocate in the accepted range")

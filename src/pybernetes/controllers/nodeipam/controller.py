@@ -34,7 +34,7 @@ class NodeIPAMController(Controller):
 
     @classmethod
     def lacks(cls, options: Options) -> str:
-        """The network, and the wish."""
+        """Which flag it cannot work with; "" if it can."""
         if not options.allocate_node_cidrs:
             return "--allocate-node-cidrs is false"
         if not options.cluster_cidr:
@@ -53,7 +53,7 @@ class NodeIPAMController(Controller):
             self.queue.add(new.metadata.name)
 
     def _occupy(self, node: core.Node) -> None:
-        """What the node says counts."""
+        """A range that a node has is its own, whoever gave it: it is taken out of what is free."""
         name = node.metadata.name
         try:
             parts = cidrs_of(node)

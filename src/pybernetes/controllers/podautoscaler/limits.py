@@ -32,7 +32,7 @@ class History:
         self.recommendations.append((now, replicas))
 
     def scaled(self, now: float, before: int, after: int, longest: float) -> None:
-        """Adds a change of size."""
+        """Notes a change of size; forgets those that no policy's period reaches any more."""
         changes = self.ups if after > before else self.downs
         changes[:] = [(at, n) for at, n in changes if at > now - longest]
         changes.append((now, abs(after - before)))

@@ -54,7 +54,7 @@ class SetController(Controller, Generic[W]):
     # --- differences of the two kinds
 
     def view(self, obj: W) -> apps.ReplicaSet:
-        """The object as a ReplicaSet."""
+        """The object as the plan reads it: a ReplicaSet with the same meta, selector, template and counts."""
         raise NotImplementedError(f"{type(self).__name__} has no view")
 
     def with_status(self, obj: W, status: apps.ReplicaSetStatus) -> W | None:
@@ -243,7 +243,7 @@ class ReplicaSetController(SetController[apps.ReplicaSet]):
         super().__init__(context, apps.ReplicaSet, context.options.concurrent_replicaset_syncs)
 
     def view(self, obj: apps.ReplicaSet) -> apps.ReplicaSet:
-        """The object itself."""
+        """The object itself; replication controllers give a ReplicaSet that asks for the same."""
         return obj
 
     def with_status(self, obj: apps.ReplicaSet, status: apps.ReplicaSetStatus) -> apps.ReplicaSet | None:

@@ -44,7 +44,7 @@ def on(*events: Event, hint: Hint | None = None) -> Mapping[Event, Hint | None]:
 
 
 def node_events(old: core.Node | None, new: core.Node | None) -> list[Event]:
-    """What happened to a node."""
+    """The events that a change of a node amounts to, for the hints of plug-ins; none where placement cannot depend on it."""
     if old is None:
         return [Event.NODE_ADD]
     if new is None:

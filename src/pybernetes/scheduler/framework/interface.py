@@ -33,7 +33,7 @@ MAX_SCORE = 100
 
 
 class Depends(Enum):
-    """How far an answer holds."""
+    """How long an answer of a plug-in may be kept: until nodes change, until the row's pods do, or for this cycle alone."""
 
     NODES = 1
     ROW = 2

@@ -19,7 +19,7 @@ class Nominator:
         self.by_node.setdefault(node, []).append(info)
 
     def remove(self, uid: str) -> None:
-        """The pod waits no more."""
+        """The pod waits for no node any more: bound, deleted, or nominated elsewhere. Nothing where it did not."""
         node = self._nodes.pop(uid, None)
         if node is not None:
             left = [info for info in self.by_node[node] if info.uid != uid]

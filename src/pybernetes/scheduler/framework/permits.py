@@ -86,5 +86,5 @@ class WaitingPods:
         return min((end for waiting in self._pods.values() for end in waiting.deadlines.values()), default=None)
 
     def remove(self, uid: str) -> None:
-        """It waits no more."""
+        """The pod is bound or gone; nothing where it did not wait."""
         self._pods.pop(uid, None)

@@ -161,7 +161,7 @@ class Queue:
                 self._activate(queued, "UnschedulableTimeout")
 
     def next_due(self) -> float | None:
-        """When the next back-off ends."""
+        """The monotonic time at which the next back-off ends; None where no pod is in one."""
         ends = []
         for timer in (self._timer, self._errors):
             while timer and timer[0][2] not in self._backoff:
@@ -170,7 +170,7 @@ class Queue:
         return min(ends, default=None)
 
     def sizes(self) -> dict[str, int]:
-        """Pods in each place."""
+        """How many pods are active, in back-off, unschedulable and gated: the metric pending_pods."""
         gated = sum(queued.gated for queued in self._unschedulable.values())
         return {
             "active": len(self._active),

@@ -28,7 +28,7 @@ class LabelColumn:
         self.index: dict[str, int] = {}
 
     def set(self, row: int, value: str | None) -> None:
-        """The row's value."""
+        """The row's value, None where its node lacks the key."""
         self.codes[row] = ABSENT if value is None else self.index.setdefault(value, len(self.index))
         if len(self.index) > SPARE_VALUES * len(self.codes):
             self._forget()
@@ -85,7 +85,7 @@ class LabelColumns:
             column.set(row, labels.get(key))
 
     def column(self, key: str, labels: Sequence[Mapping[str, str] | None]) -> LabelColumn:
-        """The column of a key."""
+        """The column of a key, made of `labels` (by row) when it is first asked for, and kept up to date from then on."""
         column = self._columns.get(key)
         if column is None:
             column = self._columns[key] = LabelColumn(self._rows)

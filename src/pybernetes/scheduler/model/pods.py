@@ -119,7 +119,7 @@ class Shapes:
         self._shapes: WeakValueDictionary[bytes, Shape] = WeakValueDictionary()
 
     def info(self, pod: core.Pod) -> PodInfo:
-        """The pod with its shape."""
+        """The pod with its shape, which equal pods share: what is worked out of one holds for all."""
         spec = granted(pod) if pod.status.container_statuses else pod.spec
         relevant = (
             pod.metadata.namespace,

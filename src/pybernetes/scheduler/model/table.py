@@ -40,7 +40,7 @@ LOG_FACTOR = 4  # the log of changed rows is dropped when it is so many times as
 
 @dataclass(slots=True)
 class Place:
-    """Where a pod counts."""
+    """Where a pod counts: its row, and the state of it that was counted there."""
 
     info: PodInfo
     row: int
@@ -95,7 +95,7 @@ class NodeTable:
         return len(self.rows)
 
     def column(self, key: str) -> LabelColumn:
-        """A label of the nodes."""
+        """The column of a label of the nodes."""
         return self.columns.column(key, self.labels)
 
     def resource(self, columns: Mapping[str, Ints], name: str, rows: Rows) -> Ints:

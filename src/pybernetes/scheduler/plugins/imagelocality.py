@@ -14,7 +14,7 @@ MOST = 1000 * MEBIBYTE  # of each container: above it nothing more
 
 
 def normalized(image: str) -> str:
-    """The name with a tag."""
+    """The image's name as nodes tell of it: with `:latest` where it has neither tag nor digest."""
     return image if image.rfind(":") > image.rfind("/") else f"{image}:latest"
 
 

@@ -56,7 +56,7 @@ def least_allocated(requested: Ints, capacity: Ints) -> Ints:
 
 
 def most_allocated(requested: Ints, capacity: Ints) -> Ints:
-    """requested of capacity."""
+    """requested of capacity; full where it is overfull."""
     score: Ints = np.minimum(requested, capacity) * MAX_SCORE // np.maximum(capacity, 1)
     return score
 
@@ -98,7 +98,7 @@ def _room(info: PodInfo, old: core.Node | None, new: core.Node) -> bool:
 
 
 class NodeResourcesFit(Plugin):
-    """Filter and score."""
+    """Room for the pod's requests and for one pod more; the score is of one of three strategies."""
 
     name = "NodeResourcesFit"
     weight = 1

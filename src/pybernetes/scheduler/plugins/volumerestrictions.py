@@ -53,7 +53,7 @@ def _disks(info: PodInfo) -> list[core.Volume]:
 
 
 class VolumeRestrictions(Plugin):
-    """Most pods have neither."""
+    """Disks that one pod may use at a time, and claims of ReadWriteOncePod: pods without either are not looked at."""
 
     name = "VolumeRestrictions"
     filters = Depends.CLUSTER

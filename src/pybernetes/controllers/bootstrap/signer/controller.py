@@ -35,7 +35,7 @@ class BootstrapSigner(Controller):
         self.queue.add(INFO_NAME)
 
     async def sync(self, key: str) -> None:
-        """Signs anew if anything differs."""
+        """Signs cluster-info with every token that may; writes nothing where the signatures are right."""
         info = self._maps.get(INFO_NAME, INFO_NAMESPACE)
         if info is None or KUBECONFIG not in info.data:
             return

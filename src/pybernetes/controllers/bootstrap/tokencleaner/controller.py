@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class TokenCleaner(Controller):
-    """One queue of token secrets."""
+    """One queue of bootstrap token secrets; each comes back until it has ended."""
 
     name = "token-cleaner-controller"
     account = "token-cleaner"

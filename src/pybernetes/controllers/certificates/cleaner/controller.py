@@ -14,7 +14,7 @@ CHECK_SECONDS = 3600.0
 
 
 class CSRCleanerController(Controller):
-    """A loop over all requests."""
+    """Looks at all requests every so often (CHECK_SECONDS): what is over or was never decided goes after its time."""
 
     name = "certificatesigningrequest-cleaner-controller"
     account = "certificate-controller"

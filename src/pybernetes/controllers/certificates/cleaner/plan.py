@@ -21,7 +21,7 @@ def certificate_end(pem: bytes) -> datetime | None:
 
 
 def is_old(csr: certificates.CertificateSigningRequest, now: datetime) -> bool:
-    """Whether nobody will miss it."""
+    """Whether it may go: decided long ago (DECIDED), not decided for longer (PENDING), or with a certificate that has ended."""
 
     def older(moment: datetime | None, age: timedelta) -> bool:
         return moment is not None and now - moment > age

@@ -20,7 +20,7 @@ BY_ACCOUNT = "serviceAccount"
 
 
 class ServiceAccountTokenController(Controller):
-    """One queue of token secrets."""
+    """One queue of secrets of type service-account-token: they are filled, and go with their account."""
 
     name = "serviceaccount-token-controller"
     account = None  # secrets of every namespace: the manager has that right, and nobody else shall

@@ -221,7 +221,7 @@ class AttachDetachController(Controller):
                 raise
 
     async def _show(self, name: str) -> None:
-        """volumesAttached in the node's status."""
+        """Writes volumesAttached of the node's status, by which its kubelet knows that it may mount."""
         known = self._nodes.get(name)
         if known is None:
             return

@@ -33,7 +33,7 @@ class PersistentVolumeExpander(Controller):
             self.enqueue(new)
 
     async def sync(self, key: Key) -> None:
-        """One event for each growth."""
+        """Tells once for each growth of a claim who has to enlarge its volume: nobody here does."""
         claim = self._claims.get(key[1], key[0])
         volume = self._volumes.get(claim.spec.volume_name) if claim is not None else None
         if claim is None or volume is None or not grows(claim):

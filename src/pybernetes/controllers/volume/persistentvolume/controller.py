@@ -153,7 +153,7 @@ class PersistentVolumeController(Controller):
     # --- deciding
 
     async def sync(self, key: tuple[str, str, str]) -> None:
-        """A claim or a volume."""
+        """Brings one claim or one volume a step on: binding, phase, reclaiming."""
         kind, namespace, name = key
         try:
             if kind == "claim":

@@ -39,7 +39,7 @@ class _Protection(Controller):
 
 
 class PVCProtectionController(_Protection):
-    """One queue of claims."""
+    """One queue of claims: the finalizer stays while a pod uses the claim."""
 
     name = "persistentvolumeclaim-protection-controller"
     account = "pvc-protection-controller"
@@ -82,7 +82,7 @@ class PVCProtectionController(_Protection):
 
 
 class PVProtectionController(_Protection):
-    """One queue of volumes."""
+    """One queue of volumes: the finalizer stays while a volume is bound."""
 
     name = "persistentvolume-protection-controller"
     account = "pv-protection-controller"
@@ -104,7 +104,7 @@ class PVProtectionController(_Protection):
 
 
 class VACProtectionController(_Protection):
-    """One queue of attribute classes."""
+    """One queue of attribute classes: the finalizer stays while a claim or a volume names the class."""
 
     name = "volumeattributesclass-protection-controller"
 
