@@ -10,6 +10,7 @@ import pytest
 
 from pybernetes.apiserver.kinds import RESOURCES
 
+from .golden import server
 from .test_services import Client, causes, play
 
 NS = "/api/v1/namespaces/default"
@@ -228,6 +229,36 @@ def test_a_dry_run_binds_nothing() -> None:
         assert (code, answer["details"]["kind"]) == (422, "CreateOptions")
 
     play(case)
+
+
+@pytest.mark.parametrize(
+    ("account", "body", "code", "message"),
+    [
+        ("a", {}, 201, ""),
+        ("a", {"metadata": {"name": "a", "namespace": "default", "labels": {"x": "y"}}}, 201, ""),
+        ("a", {"metadata": {"name": "b"}}, 422, 'TokenRequest.authentication.k8s.io "a" is invalid: metadata.name: '),
+        ("a", {"metadata": {"namespace": "b"}}, 400, OTHER_NAMESPACE),
+        ("none", {"spec": {"expirationSeconds": 1}}, 404, 'serviceaccounts "none" not found'),
+        ("a", {"spec": {"expirationSeconds": 1}}, 422, 'TokenRequest.authentication.k8s.io "" is invalid: spec.expir'),
+        ("a", {"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1"}, 400, "TokenReview in version"),
+    ],
+)
+def test_whose_token_is_asked_for(account: str, body: Any, code: int, message: str) -> None:
+    """What else the request says of itself comes back with the token."""
+
+    async def main() -> None:
+        async with server() as http:
+            headers = [("Content-Type", "application/json")]
+            path = f"{NS}/serviceaccounts"
+            await http.request("POST", path, headers, json.dumps({"metadata": {"name": "a"}}).encode())
+            answer = await http.request("POST", f"{path}/{account}/token", headers, json.dumps(body).encode())
+            told = json.loads(answer.body)
+            assert (answer.status, told.get("message", "")[: len(message)]) == (code, message)
+            if code == 201:
+                assert told["metadata"]["name"] == "a"
+                assert told["metadata"].get("labels") == body.get("metadata", {}).get("labels")
+
+    asyncio.run(main())
 
 
 # Scales of custom resources.
