@@ -105,6 +105,18 @@ def test_objects_and_lists_say_what_json_says() -> None:
     play(case)
 
 
+def test_a_large_list_is_written_as_it_is_read() -> None:
+    async def case(client: Client) -> None:
+        for place in range(3):
+            body = {"metadata": {"name": f"a{place}"}, "data": {"k": "v" * 500_000}}
+            await client.ask("POST", f"{NS}/configmaps", GO, body)
+        plain, same = await client.both(f"{NS}/configmaps")
+        assert bare(plain["items"]) == bare(same["items"])
+        assert plain["metadata"] == same["metadata"]
+
+    play(case)
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [

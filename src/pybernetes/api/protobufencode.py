@@ -36,8 +36,14 @@ def message(value: dict[str, Any], api_version: str, kind: str) -> bytes:
 
 def wrapped(api_version: str, kind: str, raw: bytes) -> bytes:
     """A message of the kind as an object on its own: runtime.Unknown says what it is."""
+    before, after = wrapping(api_version, kind, len(raw))
+    return before + raw + after
+
+
+def wrapping(api_version: str, kind: str, size: int) -> tuple[bytes, bytes]:
+    """What stands before and after the message, of which only the size need be known."""
     type_meta = chunk(1, str(api_version).encode()) + chunk(2, str(kind).encode())
-    return MAGIC + chunk(1, type_meta) + chunk(2, raw) + chunk(3, b"") + chunk(4, b"")
+    return MAGIC + chunk(1, type_meta) + chunk_head(2, size), chunk(3, b"") + chunk(4, b"")
 
 
 @functools.cache
@@ -64,7 +70,12 @@ def _varint(value: int) -> bytes:
 
 def chunk(number: int, data: bytes) -> bytes:
     """A field that is bytes, text or a message."""
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
+    return chunk_head(number, len(data)) + data
+
+
+def chunk_head(number: int, size: int) -> bytes:
+    """What stands before the bytes of such a field."""
+    return _varint(number << 3 | 2) + _varint(size)
 
 
 def _message(value: Any, name: str, depth: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -215,6 +215,16 @@ async def answered(code: int, value: Any, form: Accepted, warnings: list[str] | 
     return await apart.run(size if form.media != negotiate.JSON else 0, answer, code, value, form, warnings)
 
 
+def _streamed(media: str, pieces: Iterator[bytes]) -> StreamingResponse:
+    """A large list, which its reader gets as fast as it reads."""
+
+    async def produce(writer: BodyWriter) -> None:
+        for piece in pieces:
+            await writer.write(piece)
+
+    return StreamingResponse(produce, 200, [("Content-Type", media), NOT_CACHED])
+
+
 class ResourceHandler:
     """The verbs of one resource over HTTP."""
 
@@ -284,9 +294,11 @@ class ResourceHandler:
             if found.remaining is not None:
                 list_meta["remainingItemCount"] = found.remaining
         if form.media == negotiate.JSON and not (form.kind or form.pretty) and _size(found.items) > STREAMED_BYTES:
-            return self._streamed(found.items, _encode(list_meta))
+            return _streamed(form.media, tables.list_pieces(self.resource, found.items, _encode(list_meta)))
         if form.media == negotiate.PROTOBUF and not form.kind:
-            return packed(await packing.list_of(self.resource, found.items, list_meta))
+            pieces = await packing.list_of(self.resource, found.items, list_meta)
+            large = _size(found.items) > STREAMED_BYTES
+            return _streamed(form.media, pieces) if large else packed(b"".join(pieces))
         size = sum(len(s.tail) for s in found.items) if form.kind or form.media != negotiate.JSON else 0
         body = await apart.run(size, self._listed, found.items, list_meta, form, query)
         return await answered(200, body, form, size=size)
@@ -302,15 +314,6 @@ class ResourceHandler:
             version = f"{tables.META}/{form.version}"
             return {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": list_meta, "items": items}
         return tables.list_bytes(self.resource, found, _encode(list_meta))
-
-    def _streamed(self, items: Sequence[Stored], list_meta: bytes) -> StreamingResponse:
-        """A large list, which its reader gets as fast as it reads."""
-
-        async def produce(writer: BodyWriter) -> None:
-            for piece in tables.list_pieces(self.resource, items, list_meta):
-                await writer.write(piece)
-
-        return StreamingResponse(produce, 200, [("Content-Type", negotiate.JSON), NOT_CACHED])
 
     async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         form = self._accepted(request, query)

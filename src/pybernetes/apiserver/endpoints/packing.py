@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 
 from pybernetes.aio import apart
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.api.protobuf import ProtobufError
-from pybernetes.api.protobufencode import chunk, encode, message, wrapped
+from pybernetes.api.protobufencode import chunk, chunk_head, encode, message, wrapped, wrapping
 
 from ..generic.cache import Stored
 from ..resource import Object, Resource
@@ -51,22 +51,34 @@ async def of_stored(resource: Resource, stored: Stored) -> bytes:
     return wrapped(resource.api_version, resource.kind, data)
 
 
-async def list_of(resource: Resource, items: Iterable[Stored], list_meta: Object) -> bytes:
-    """A List of objects."""
-    pieces = [_list_meta(list_meta)]
-    size = 0
+async def list_of(resource: Resource, items: Sequence[Stored], list_meta: Object) -> Iterator[bytes]:
+    """A List of objects, in pieces. All are packed first, as a message begins with its length; who reads holds no copy of them."""
+    begin = chunk(1, message(list_meta, "meta.k8s.io/v1", LIST_META))
+    heads, length, size = list[bytes](), len(begin), 0
     for stored in items:
         work = 0 if stored.packed is not None else len(stored.tail)
-        pieces.append(chunk(2, await apart.run(work, body, resource, stored)))
+        packed = await apart.run(work, body, resource, stored)
+        heads.append(chunk_head(2, len(packed)))
+        length += len(heads[-1]) + len(packed)
         size += work
         if size > SLICE_BYTES:
             size = 0
             await asyncio.sleep(0)
-    return wrapped(resource.api_version, resource.list_kind, b"".join(pieces))
+    before, after = wrapping(resource.api_version, resource.list_kind, length)
+    return _pieces(resource, items, heads, before + begin, after)
 
 
-def _list_meta(list_meta: Object) -> bytes:
-    return chunk(1, message(list_meta, "meta.k8s.io/v1", LIST_META))
+def _pieces(
+    resource: Resource, items: Sequence[Stored], heads: Sequence[bytes], begin: bytes, end: bytes
+) -> Iterator[bytes]:
+    some, size = [begin], len(begin)
+    for head, stored in zip(heads, items, strict=True):
+        some += (head, body(resource, stored))
+        size += len(some[-1])
+        if size >= SLICE_BYTES:
+            yield b"".join(some)
+            some, size = [], 0
+    yield b"".join([*some, end])
 
 
 def event(kind: bytes, obj: bytes) -> bytes:

@@ -25,10 +25,8 @@ def test_every_kind_has_a_message(resource: Resource) -> None:
     obj = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": "a"}}
     assert protobuf.decode(packing.whole(obj))["metadata"] == {"name": "a"}
     if "list" in resource.verbs:
-        made = asyncio.run(
-            packing.list_of(resource, [], {"resourceVersion": "5", "continue": "c", "remainingItemCount": 2})
-        )
-        listed = protobuf.decode(made)
+        meta = {"resourceVersion": "5", "continue": "c", "remainingItemCount": 2}
+        listed = protobuf.decode(b"".join(asyncio.run(packing.list_of(resource, [], meta))))
         assert (listed["kind"], listed["apiVersion"]) == (resource.list_kind, resource.api_version)
         assert listed["metadata"] == {"resourceVersion": "5", "continue": "c", "remainingItemCount": 2}
 
@@ -54,8 +52,10 @@ def test_long_lists_let_others_have_their_turn() -> None:
         task = asyncio.create_task(other())
         data = {"x": "y" * (packing.SLICE_BYTES // 2)}
         items = [stored({"metadata": {"name": "a"}, "data": data}) for _ in range(9)]
-        await packing.list_of(configmap.RESOURCE, items, {})
+        pieces = list(await packing.list_of(configmap.RESOURCE, items, {}))
         task.cancel()
+        assert len(pieces) > 3, "nobody joins them all"
+        assert len(protobuf.decode(b"".join(pieces))["items"]) == 9
 
     asyncio.run(main())
     assert turns >= 3
