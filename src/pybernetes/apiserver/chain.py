@@ -13,16 +13,18 @@ from pybernetes.aio import apart
 from pybernetes.aio.clock import Clock
 from pybernetes.wire.http import Request
 
+from .audit import AuditEvent
 from .authentication.chain import Authenticators
 from .authorization.modes import Authorizers
 from .endpoints.metrics import APIServerMetrics
 from .endpoints.routes import Answer
+from .filters.audit import Audit
 from .filters.authentication import Authentication
 from .filters.authorization import Authorization
 from .filters.body import Body
 from .filters.compression import Compression
 from .filters.deadline import Deadline
-from .filters.exchange import AuditEvent, Description, Exchange, Handler, Link, describe, is_large
+from .filters.exchange import Description, Exchange, Handler, Link, describe, is_large
 from .filters.impersonation import Impersonation
 from .filters.maxinflight import Limits, MaxInFlight
 from .filters.metrics import Metrics
@@ -45,8 +47,8 @@ def links(
         Compression(),
         Metrics(metrics, served, clock),
         Deadline(request_timeout, clock),
-        Authentication(authenticators, metrics.registry),
-        # Audit goes here: it knows who asked, and hears what everything below has answered. `Exchange.event` is its record.
+        Authentication(authenticators, metrics.registry, clock),
+        Audit(clock),  # knows who asked, and hears what everything below has answered
         Impersonation(authorizers),
         MaxInFlight(limits, metrics),  # knows for whom: priority and fairness sorts by user
         Authorization(authorizers, metrics.registry),
@@ -77,7 +79,7 @@ class Chain:
             return await self._handle(request, await apart.run(size, describe, request))
 
     def _handle(self, request: Request, description: Description) -> Awaitable[Answer]:
-        event = AuditEvent(request.header("audit-id") or audit_id(), self._now())
+        event = AuditEvent(request.header("audit-id") or audit_id(), request, description.info, self._now())
         return self._first(
             Exchange(request, description, description.info, description.query, event, self._monotonic())
         )

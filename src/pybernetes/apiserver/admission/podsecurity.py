@@ -11,12 +11,16 @@ from pybernetes.api import errors, field
 from pybernetes.api.field import Path
 from pybernetes.api.wellknown import APP_ARMOR_CONTAINER_ANNOTATION_PREFIX
 
+from .. import audit
 from ..types import Attributes, Reader
 from .podsecuritystandards import LEVELS, violations
 
 PREFIX = "pod-security.kubernetes.io/"
 MODES = ("enforce", "audit", "warn")
 LABELS = Path("metadata") / "labels"
+UNCHECKED = ("exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status")  # subresources of pods
+# What an audit event says of it.
+ENFORCED, VIOLATIONS, ERROR = (PREFIX + name for name in ("enforce-policy", "audit-violations", "error"))
 MAX_PODS = 1000  # that are looked at when a namespace becomes stricter; upstream has a second for 3000 of them
 # Where the pod's template is, by (group, resource): such objects are only warned of.
 TEMPLATES = {
@@ -72,11 +76,6 @@ def policy(labels: Mapping[str, str]) -> tuple[dict[str, LevelVersion], Errors]:
     return policies, problems
 
 
-def policy_of(namespace: Object | None, mode: str) -> LevelVersion:
-    """As `policy`."""
-    return policy(((namespace or {}).get("metadata") or {}).get("labels") or {})[0][mode]
-
-
 def template_of(obj: Object, fields: tuple[str, ...]) -> Object | None:
     """The pod that a workload would make."""
     value: Any = obj
@@ -104,12 +103,12 @@ class PodSecurity:
         if key == ("", "namespaces"):
             self._namespace(attributes, obj)
         elif key == ("", "pods"):
-            if _changes_pod(attributes):
+            if attributes.subresource not in UNCHECKED:
                 self._pod(attributes, obj)
         elif key in TEMPLATES and not attributes.subresource:
             pod = template_of(obj, TEMPLATES[key])
             if pod is not None:
-                self._warn(attributes, pod)
+                self._evaluate(attributes, pod, *self._policy(attributes), enforce=False)
 
     def _namespace(self, attributes: Attributes, namespace: Object) -> None:
         if attributes.subresource:
@@ -127,20 +126,35 @@ class PodSecurity:
         pods = self._reader.list("", "pods", attributes.name)
         attributes.warnings.extend(of_existing(list(pods), attributes.name, new))
 
-    def _pod(self, attributes: Attributes, pod: Object) -> None:
+    def _policy(self, attributes: Attributes) -> tuple[dict[str, LevelVersion], Errors]:
         namespace = self._reader.get("", "namespaces", "", attributes.namespace)
-        enforced = policy_of(namespace, "enforce")
-        found = violations(pod, enforced.level)
-        if found:
-            why = f'violates PodSecurity "{enforced}": {", ".join(found)}'
-            raise errors.forbidden("", "pods", attributes.name, why)
-        self._warn(attributes, pod)
+        return policy(((namespace or {}).get("metadata") or {}).get("labels") or {})
 
-    def _warn(self, attributes: Attributes, pod: Object) -> None:
-        warned = policy_of(self._reader.get("", "namespaces", "", attributes.namespace), "warn")
-        found = violations(pod, warned.level)
-        if found:
-            attributes.warnings.append(f'would violate PodSecurity "{warned}": {", ".join(found)}')
+    def _pod(self, attributes: Attributes, pod: Object) -> None:
+        policies, problems = self._policy(attributes)
+        if not problems and all(one.level == "privileged" for one in policies.values()):
+            audit.annotate(ENFORCED, str(LevelVersion()))
+        elif _changes_pod(attributes):
+            self._evaluate(attributes, pod, policies, problems, enforce=True)
+
+    @staticmethod
+    def _evaluate(
+        attributes: Attributes, pod: Object, policies: Mapping[str, LevelVersion], problems: Errors, *, enforce: bool
+    ) -> None:
+        """Upstream's EvaluatePod. StatusError 403 with `enforce` alone; the audit event hears all of it."""
+        reasons = {mode: ", ".join(violations(pod, asked.level)) for mode, asked in policies.items()}
+        texts = {mode: f'violate PodSecurity "{policies[mode]}": {why}' for mode, why in reasons.items() if why}
+        if problems:
+            audit.annotate(ERROR, f"Failed to parse policy: {field.aggregate(problems)}")
+        if "audit" in texts:
+            audit.annotate(VIOLATIONS, f"would {texts['audit']}")
+        if enforce:
+            audit.annotate(ENFORCED, str(policies["enforce"]))
+            if "enforce" in texts:
+                why = texts["enforce"].replace("violate", "violates", 1)
+                raise errors.forbidden("", "pods", attributes.name, why)
+        if "warn" in texts:
+            attributes.warnings.append(f"would {texts['warn']}")
 
 
 def of_existing(pods: list[Object], namespace: str, enforced: LevelVersion) -> list[str]:
@@ -183,8 +197,6 @@ def _one_of_each_first(pods: list[Object]) -> list[Object]:
 def _changes_pod(attributes: Attributes) -> bool:
     if attributes.operation == "CREATE":
         return not attributes.subresource
-    if attributes.subresource not in ("", "ephemeralcontainers", "resize"):
-        return False
     new, old = attributes.object or {}, attributes.old_object or {}
     if new.get("spec") != old.get("spec"):
         return True

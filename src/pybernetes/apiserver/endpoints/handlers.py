@@ -17,7 +17,7 @@ from pybernetes.api.mediatypes import PatchKind
 from pybernetes.wire import channels, websocket
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse, UpgradeResponse
 
-from .. import schemawalker
+from .. import audit, schemawalker
 from ..apply.managed import is_reset, manager_of
 from ..authentication.user import User
 from ..generic import typemeta
@@ -319,6 +319,7 @@ class ResourceHandler:
         form = self._accepted(request, query)
         options = write_options(query, user, request)
         obj, warnings = await self._decoded(request, options)
+        audit.of_object(obj)
         made = await self.store.create(obj, info.namespace, options)
         return await self._answered(201, made, form, query, options, warnings)
 
@@ -328,6 +329,7 @@ class ResourceHandler:
         if info.subresource == "scale":
             return answer(200, await scale.update(self.store, info, request, options), form)
         obj, warnings = await self._decoded(request, options)
+        audit.of_object(obj)
         if b'"managedFields"' in request.body:  # decoding does not tell an empty list from none
             body = await apart.run(len(request.body), negotiate.document, request, self.resource.kind)
             options.learned.reset_managed = is_reset((body.get("metadata") or {}).get("managedFields"))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pybernetes.api import errors
 from pybernetes.wire.http import Request, Response, StreamingResponse, UpgradeResponse
 
+from .. import audit
 from ..authentication.user import User
 from ..resource import Resource
 from ..types import RequestInfo
@@ -71,6 +72,7 @@ class Routes:
         answered = await self._verb(handler, request, info, query, user)
         if not handler.resource.deprecated:
             return answered
+        audit.annotate(audit.DEPRECATED, "true")
         told = ("Warning", f'299 - "{handler.resource.deprecated}"')
         return replace(answered, headers=(*answered.headers, told))
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pybernetes.component.metrics import Registry
 from pybernetes.wire.http import Request
 
+from ..audit import DECISION, REASON
 from ..authorization.modes import Authorizers, refusal
 from ..endpoints.routes import Answer
 from ..types import Decision, RequestInfo
@@ -29,8 +30,11 @@ class Authorization:
 
     async def __call__(self, exchange: Exchange, next: Handler) -> Answer:
         user, info = exchange.user, exchange.info
-        decision = exchange.event.decision = await self._authorizers.authorize(user, info)
+        decision = await self._authorizers.authorize(user, info)
         self._attempts.inc(_result(decision))
+        annotations = exchange.event.annotations
+        annotations[DECISION] = "allow" if decision.allowed else "forbid"
+        annotations[REASON] = decision.reason
         if not decision.allowed:
             raise refusal(user, info, decision.reason)
         if info.subresource in STREAMS and _opens_websocket(exchange.request, info):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -13,11 +12,12 @@ from pybernetes.aio import apart
 from pybernetes.api.mediatypes import APPLY_PATCH
 from pybernetes.wire.http import Request
 
+from ..audit import AuditEvent
 from ..authentication.user import ANONYMOUS, User
 from ..endpoints import requestinfo
 from ..endpoints.metrics import MUTATING, labels, long_running
 from ..endpoints.routes import Answer
-from ..types import Decision, RequestInfo
+from ..types import RequestInfo
 
 DESCRIBED_BYTES = 1024  # longer ones are not remembered: they could fill the memory
 DESCRIBED_REQUESTS = 4096  # paths and queries whose meaning is remembered: most requests repeat one
@@ -53,18 +53,6 @@ def _describe(method: str, path: bytes, query: bytes, applying: bool) -> Descrip
     info = requestinfo.parse(method, path.decode("latin-1"), values)
     mutating = info.verb in MUTATING if info.is_resource else method not in ("GET", "HEAD")
     return Description(info, values, long_running(info), mutating, labels(info, applying))
-
-
-@dataclass(slots=True, eq=False)
-class AuditEvent:
-    """What is to be remembered of a request (audit.k8s.io Event), filled by the links that find it out. The object that the
-    request is about is the exchange's `info`."""
-
-    id: str  # also the answer's header Audit-Id
-    received: datetime
-    user: User | None = None  # who asks; None until authentication knows
-    impersonated: User | None = None  # as whom
-    decision: Decision | None = None  # with its reason; None for what was never asked
 
 
 @dataclass(slots=True, eq=False)

@@ -6,12 +6,13 @@ from collections.abc import Container
 from dataclasses import replace
 
 from pybernetes.aio.clock import Clock
-from pybernetes.wire.http import BodyWriter, Response, StreamingResponse, Upgraded, UpgradeResponse
+from pybernetes.wire.http import BodyWriter, Response, StreamingResponse, UpgradeResponse
 
 from ..endpoints.metrics import OTHER, APIServerMetrics
 from ..endpoints.routes import Answer
 from . import failures
 from .exchange import Exchange, Handler
+from .following import followed
 
 
 class Metrics:
@@ -56,35 +57,17 @@ class Metrics:
                 gauge.inc(*labels, by=-1)
             self._observe(exchange, answered.status, written)
 
-        abandon = answered.abandoned
-
-        def abandoned() -> None:
-            ended()
-            if abandon is not None:
-                abandon()
-
-        if isinstance(answered, UpgradeResponse):
-            run = answered.run
-
-            async def counted_run(stream: Upgraded) -> None:
-                try:
-                    await run(stream)
-                finally:
-                    ended()
-
-            return replace(answered, run=counted_run, abandoned=abandoned)
+        if lasting or isinstance(answered, UpgradeResponse):
+            return followed(answered, ended)
         produce = answered.producer
 
         async def counted(writer: BodyWriter) -> None:
             nonlocal written
             counter = _Counter(writer)
-            try:
-                await produce(writer if lasting else counter)
-                written = counter.size
-            finally:
-                ended()
+            await produce(counter)
+            written = counter.size
 
-        return StreamingResponse(counted, answered.status, answered.headers, abandoned)
+        return followed(replace(answered, producer=counted), ended)
 
 
 class _Counter:

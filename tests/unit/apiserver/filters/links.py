@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 
+from pybernetes.apiserver.audit import AuditEvent
 from pybernetes.apiserver.endpoints.metrics import APIServerMetrics
 from pybernetes.apiserver.endpoints.routes import Answer
-from pybernetes.apiserver.filters.exchange import AuditEvent, Exchange, Handler, Link, describe
+from pybernetes.apiserver.filters.exchange import Exchange, Handler, Link, describe
 from pybernetes.wire.http import Request, Response
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -23,7 +24,8 @@ def exchange(asked: Request | None = None, started: float = 0.0) -> Exchange:
     """As the chain begins it."""
     asked = asked or request("GET", PODS)
     description = describe(asked)
-    return Exchange(asked, description, description.info, description.query, AuditEvent("id", NOW), started)
+    event = AuditEvent("id", asked, description.info, NOW)
+    return Exchange(asked, description, description.info, description.query, event, started)
 
 
 class Next:

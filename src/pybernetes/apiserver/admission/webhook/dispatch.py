@@ -1,6 +1,6 @@
 """Asks webhooks and does what they say (upstream: webhook/{generic,mutating,validating}/{webhook,dispatcher,reinvocationcontext}.go).
 
-Audit annotations of answers are dropped: there is no audit log. What is logged of a webhook is its name and why it gave no answer.
+What is logged of a webhook is its name and why it gave no answer; `auditing` has what the audit event says.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pybernetes.api.jsoncopy import json_copy
 
 from ...resource import Object, Resource
 from ...types import Attributes, Authorizer, Reader
-from . import review, subject
+from . import auditing, review, subject
 from .caller import CallFailed
 from .hooks import ClientConfig, Hook
 from .metrics import CALLING, DENIED, INTERNAL, WebhookMetrics
@@ -108,7 +108,7 @@ class Dispatcher:
                 continue
             if not await self._wanted(attributes, invocation, ADMIT):
                 continue
-            if await self._ask(attributes, invocation, ADMIT):
+            if await self._ask(attributes, invocation, ADMIT, invocation.index):
                 state.require()
                 attributes.mutated = True
             if hook.reinvoke:
@@ -121,18 +121,18 @@ class Dispatcher:
         asked = [i for i in found if await self._wanted(attributes, i, VALIDATING)]
         refusals: list[StatusError] = []
 
-        async def one(invocation: Invocation) -> None:
+        async def one(invocation: Invocation, index: int) -> None:
             try:
-                await self._ask(attributes, invocation, VALIDATING)
+                await self._ask(attributes, invocation, VALIDATING, index)
             except StatusError as error:
                 refusals.append(error)
 
         if len(asked) == 1:
-            await one(asked[0])
+            await one(asked[0], 0)
         elif asked:
             async with asyncio.TaskGroup() as group:
-                for invocation in asked:
-                    group.create_task(one(invocation))
+                for index, invocation in enumerate(asked):
+                    group.create_task(one(invocation, index))
         if refusals:
             raise refusals[0]
 
@@ -203,10 +203,10 @@ class Dispatcher:
 
     # Asking one.
 
-    async def _ask(self, attributes: Attributes, invocation: Invocation, step: str) -> bool:
-        """Whether the webhook changed the object; StatusError where the request ends here."""
+    async def _ask(self, attributes: Attributes, invocation: Invocation, step: str, index: int) -> bool:
+        """Whether the webhook changed the object; StatusError where the request ends here. `index` is for the audit event."""
         hook, operation, start = invocation.hook, attributes.operation, time.perf_counter()
-        rejected, code, why = True, 0, INTERNAL
+        rejected, code, why, changed = True, 0, INTERNAL, False
         try:
             changed = await self._called(attributes, invocation, step)
             rejected, code = False, 200
@@ -216,6 +216,8 @@ class Dispatcher:
             if hook.ignore:
                 _log.warning("%s, failing open", failed)
                 self._metrics.failed_open(hook.name, step)
+                prefix = auditing.MUTATION if step == ADMIT else auditing.VALIDATING
+                auditing.failed_open(hook, prefix, attributes.again and step == ADMIT, index)
                 return False
             _log.warning("%s, failing closed", failed)
             raise errors.internal_error(str(failed)) from None
@@ -223,6 +225,8 @@ class Dispatcher:
             code, why = denied.status.code, DENIED
             raise denied.status from None
         finally:
+            if step == ADMIT:
+                auditing.mutated(hook, attributes.again, index, changed)
             self._metrics.called(hook.name, step, operation, time.perf_counter() - start, code, rejected)
             if rejected:
                 self._metrics.rejected(hook.name, step, operation, why, code)
@@ -233,6 +237,7 @@ class Dispatcher:
             raise errors.bad_request(f'admission webhook "{hook.name}" does not support dry run')
         shown = await subject.shown(attributes, attributes.object, resource)
         reply = await self._replied(attributes, invocation, shown, step)
+        auditing.answered(hook, reply.annotations)
         attributes.warnings.extend(reply.warnings)
         if not reply.allowed:
             raise Denied(review.denied(hook.name, reply.result))
@@ -277,6 +282,7 @@ class Dispatcher:
             changed = subject.decoded(attributes, made, resource, self._served())
         except StatusError as error:
             raise errors.internal_error(str(error)) from None
+        auditing.patched(hook, attributes.again, invocation.index, operations)
         if changed == shown:
             return False
         await subject.take(attributes, changed, resource)

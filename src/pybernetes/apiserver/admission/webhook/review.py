@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -37,6 +37,7 @@ class Reply:
     patch_type: str = ""
     result: Object | None = None
     warnings: Sequence[str] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)  # for the audit event
 
 
 def version(offered: Sequence[str]) -> str:
@@ -107,12 +108,16 @@ def reply(review: Object, uid: str, spoken: str, mutating: bool) -> Reply:
     elif spoken == "v1beta1":
         kind = JSON_PATCH if patch else None
     result, warnings = response.get("status"), response.get("warnings") or ()
+    annotations = response.get("auditAnnotations") or {}
     return Reply(
         allowed=response.get("allowed") is True,
         patch=patch,
         patch_type=kind or "",
         result=result if isinstance(result, dict) else None,
         warnings=tuple(text for text in warnings if isinstance(text, str)),
+        annotations={k: v for k, v in annotations.items() if isinstance(v, str)}
+        if isinstance(annotations, dict)
+        else {},
     )
 
 

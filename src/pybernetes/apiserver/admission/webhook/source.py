@@ -27,6 +27,7 @@ class Invocation:
 
     hook: Hook
     resource: Resource
+    index: int  # among all webhooks of its kind, as audit annotations number them
 
 
 Found = tuple[Invocation, ...]
@@ -74,12 +75,12 @@ class Source:
             return ()
         others: list[Resource] | None = None
         found = []
-        for hook in self._hooks:
+        for index, hook in enumerate(self._hooks):
             if hook.equivalent and others is None:
                 others = rules.equivalents(resource, subresource, self._served())
             shown = rules.matched(
                 hook.rules, resource, subresource, operation, (others or ()) if hook.equivalent else ()
             )
             if shown is not None:
-                found.append(Invocation(hook, shown))
+                found.append(Invocation(hook, shown, index))
         return tuple(found)

@@ -1,0 +1,169 @@
+"""What is to be remembered of a request: audit.k8s.io's Event, and who adds to it (upstream: apiserver/pkg/audit,
+endpoints/filters/audit.go).
+
+Links of the chain have the event in their exchange. Verbs and admission plug-ins, which know no exchange, add to that of the request
+that they work for: it goes with the task, as upstream's goes with the context.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pybernetes.wire.http import Request
+
+from .authentication.user import User
+from .types import RequestInfo
+
+_log = logging.getLogger(__name__)
+
+MAX_USER_AGENT, TRUNCATED = 1024, "...TRUNCATED"  # characters of User-Agent
+DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
+DEPRECATED = "k8s.io/deprecated"
+STATUS_FIELDS = (
+    "status",
+    "message",
+    "reason",
+    "details",
+    "code",
+)  # of a Status that an event keeps: those that are bounded
+
+
+class Stage(StrEnum):
+    """How far a request has come."""
+
+    REQUEST_RECEIVED = "RequestReceived"
+    RESPONSE_STARTED = "ResponseStarted"  # of long-running requests alone: the headers are sent
+    RESPONSE_COMPLETE = "ResponseComplete"
+    PANIC = "Panic"  # nobody has foreseen what happened
+
+
+@dataclass(slots=True)
+class ObjectReference:
+    """What a request is about, as far as its path, or the object in its body, says."""
+
+    resource: str
+    namespace: str
+    name: str
+    api_group: str
+    api_version: str
+    subresource: str
+    uid: str = ""
+    resource_version: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class AuditEvent:
+    """Of one request, at its present stage. What never changes of it is read from the request when it is wanted."""
+
+    id: str  # also the answer's header Audit-Id
+    request: Request
+    info: RequestInfo
+    received: datetime
+    stage: Stage = Stage.REQUEST_RECEIVED
+    stage_time: datetime | None = None  # None: `received`
+    user: User | None = None  # who asks; None until authentication knows
+    impersonated: User | None = None  # as whom
+    response: dict[str, Any] | None = None  # of metav1.Status: the code alone for what went well
+    annotations: dict[str, str] = field(default_factory=dict)
+    detailed: dict[str, str] = field(default_factory=dict)  # annotations that are for level Request and above
+    _object: dict[str, Any] | None = None  # metadata of the object in the body
+
+    @property
+    def verb(self) -> str:
+        """`create`; of other paths the method in lower case."""
+        return self.info.verb
+
+    @property
+    def request_uri(self) -> str:
+        """As the client has sent it."""
+        path, query = (part.decode("latin-1") for part in (self.request.raw_path, self.request.query))
+        return f"{path}?{query}" if query else path
+
+    @property
+    def user_agent(self) -> str:
+        """As the client has sent it, as far as it is not too long."""
+        agent = self.request.header("user-agent") or ""
+        return agent if len(agent) <= MAX_USER_AGENT else agent[:MAX_USER_AGENT] + TRUNCATED
+
+    @property
+    def source_ips(self) -> list[str]:
+        """Through whom it came; all but the last are the client's word (upstream: apimachinery/pkg/util/net SourceIPs)."""
+        request = self.request
+        forwarded = [part.strip() for part in (request.header("x-forwarded-for") or "").split(",")]
+        ips = [ip for ip in map(_ip, forwarded) if ip]
+        real = _ip(request.header("x-real-ip") or "")
+        if real and real not in ips:
+            ips.append(real)
+        peer = _ip(request.peer)
+        return [*ips, peer] if peer and ips[-1:] != [peer] else ips
+
+    @property
+    def object_ref(self) -> ObjectReference | None:
+        """None for a path that is no resource's."""
+        info, body = self.info, self._object or {}
+        if not info.is_resource:
+            return None
+        return ObjectReference(
+            info.resource,
+            info.namespace or body.get("namespace") or "",
+            info.name or body.get("name") or "",
+            info.group,
+            info.version,
+            info.subresource,
+            body.get("uid") or "",
+            body.get("resourceVersion") or "",
+        )
+
+    def of_object(self, obj: dict[str, Any]) -> None:
+        """The object of the body says what the path does not: name, uid, resource version."""
+        metadata = obj.get("metadata")
+        wanted = ("namespace", "name", "uid", "resourceVersion")
+        self._object = (
+            {name: metadata[name] for name in wanted if name in metadata} if isinstance(metadata, dict) else {}
+        )
+
+    def reach(self, stage: Stage, now: datetime) -> None:
+        """The request has come so far."""
+        self.stage, self.stage_time = stage, now
+
+    def respond(self, code: int, status: dict[str, Any] | None = None) -> None:
+        """What the client is told: a code, and of a failure its Status."""
+        told = status or {}
+        self.response = {**{name: told[name] for name in STATUS_FIELDS if name in told}, "code": code}
+
+    def annotate(self, key: str, value: str, detailed: bool = False) -> None:
+        """The first value of a key stays."""
+        annotations = self.detailed if detailed else self.annotations
+        known = annotations.setdefault(key, value)
+        if known != value:
+            _log.warning("audit %s: annotation %s is %r already, and will not be %r", self.id, key, known, value)
+
+
+current: ContextVar[AuditEvent | None] = ContextVar("audit", default=None)
+
+
+def annotate(key: str, value: str, detailed: bool = False) -> None:
+    """Of the request that this task works for; what the server does of itself has none."""
+    event = current.get()
+    if event is not None:
+        event.annotate(key, value, detailed)
+
+
+def of_object(obj: dict[str, Any]) -> None:
+    """See `AuditEvent.of_object`, of the request that this task works for."""
+    event = current.get()
+    if event is not None:
+        event.of_object(obj)
+
+
+def _ip(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.partition("%")[0]))
+    except ValueError:
+        return ""
