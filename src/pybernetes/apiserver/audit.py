@@ -11,7 +11,7 @@ import ipaddress
 import logging
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -66,7 +66,7 @@ class AuditEvent:
     info: RequestInfo
     received: datetime
     stage: Stage = Stage.REQUEST_RECEIVED
-    stage_time: datetime | None = None  # None: `received`
+    elapsed: float = 0.0  # seconds from `received` to the stage
     user: User | None = None  # who asks; None until authentication knows
     impersonated: User | None = None  # as whom
     response: dict[str, Any] | None = None  # of metav1.Status: the code alone for what went well
@@ -128,9 +128,14 @@ class AuditEvent:
             {name: metadata[name] for name in wanted if name in metadata} if isinstance(metadata, dict) else {}
         )
 
-    def reach(self, stage: Stage, now: datetime) -> None:
-        """The request has come so far."""
-        self.stage, self.stage_time = stage, now
+    @property
+    def stage_time(self) -> datetime:
+        """When the stage was reached."""
+        return self.received + timedelta(seconds=self.elapsed)
+
+    def reach(self, stage: Stage, elapsed: float) -> None:
+        """The request has come so far, in so many seconds."""
+        self.stage, self.elapsed = stage, elapsed
 
     def respond(self, code: int, status: dict[str, Any] | None = None) -> None:
         """What the client is told: a code, and of a failure its Status."""

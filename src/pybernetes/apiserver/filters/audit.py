@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
 
 from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
@@ -12,7 +10,7 @@ from pybernetes.store.types import Closed
 from pybernetes.wire.http import Response, UpgradeResponse
 
 from .. import audit
-from ..audit import AuditEvent, Stage
+from ..audit import Stage
 from ..endpoints.routes import Answer
 from . import failures
 from .exchange import Exchange, Handler
@@ -29,7 +27,7 @@ class Audit:
     """Says to the exchange's event what became of the request; the event is the task's while the rest of the chain runs."""
 
     def __init__(self, clock: Clock) -> None:
-        self._now: Callable[[], datetime] = clock.now
+        self._monotonic = clock.monotonic
 
     async def __call__(self, exchange: Exchange, next: Handler) -> Answer:
         event = exchange.event
@@ -37,24 +35,27 @@ class Audit:
         try:
             answered = await next(exchange)
         except Exception as error:
-            self._failed(event, error)
+            self._failed(exchange, error)
             raise
         except asyncio.CancelledError:
             event.respond(200, CLOSED_EARLY)
-            event.reach(Stage.RESPONSE_COMPLETE, self._now())
+            self._reached(exchange, Stage.RESPONSE_COMPLETE)
             raise
         finally:
             audit.current.reset(token)
         if isinstance(answered, Response):
             event.response = {"code": answered.status}
-            event.reach(Stage.RESPONSE_COMPLETE, self._now())
+            self._reached(exchange, Stage.RESPONSE_COMPLETE)
             return answered
         event.respond(SWITCHING_PROTOCOLS if isinstance(answered, UpgradeResponse) else answered.status)
         if exchange.description.long_running or isinstance(answered, UpgradeResponse):  # not for lists, however large
-            event.reach(Stage.RESPONSE_STARTED, self._now())
-        return followed(answered, lambda: event.reach(Stage.RESPONSE_COMPLETE, self._now()))
+            self._reached(exchange, Stage.RESPONSE_STARTED)
+        return followed(answered, lambda: self._reached(exchange, Stage.RESPONSE_COMPLETE))
 
-    def _failed(self, event: AuditEvent, error: Exception) -> None:
+    def _reached(self, exchange: Exchange, stage: Stage) -> None:
+        exchange.event.reach(stage, self._monotonic() - exchange.started)
+
+    def _failed(self, exchange: Exchange, error: Exception) -> None:
         foreseen = isinstance(error, StatusError | Closed)
         status = failures.status_error(error).status
         if not foreseen:
@@ -64,5 +65,5 @@ class Audit:
                 "code": 500,
                 "message": f"APIServer panic'd: {error}",
             }
-        event.respond(status["code"], status)
-        event.reach(Stage.RESPONSE_COMPLETE if foreseen else Stage.PANIC, self._now())
+        exchange.event.respond(status["code"], status)
+        self._reached(exchange, Stage.RESPONSE_COMPLETE if foreseen else Stage.PANIC)

@@ -21,7 +21,7 @@ class Authentication:
 
     def __init__(self, authenticators: Authenticators, registry: Registry, clock: Clock) -> None:
         self._authenticate, self._credentials = authenticators.authenticate, authenticators.credentials
-        self._now = clock.now
+        self._monotonic = clock.monotonic
         self._users = registry.counter(
             "authenticated_user_requests", "Counter of authenticated requests broken out by username.", ("username",)
         )
@@ -32,8 +32,9 @@ class Authentication:
             user = await self._authenticate(exchange.request)
         except StatusError as error:
             self._attempts.inc("failure")
-            exchange.event.respond(error.code, {"message": _attempted(exchange)})
-            exchange.event.reach(Stage.RESPONSE_STARTED, self._now())  # upstream's only one of who is not let in
+            event, elapsed = exchange.event, self._monotonic() - exchange.started
+            event.respond(error.code, {"message": _attempted(exchange)})
+            event.reach(Stage.RESPONSE_STARTED, elapsed)  # upstream's only one of who is not let in
             raise
         self._users.inc(_counted(user))
         self._attempts.inc("success")

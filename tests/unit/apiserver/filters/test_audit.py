@@ -34,7 +34,7 @@ def event(asked: Request) -> AuditEvent:
 
 def test_received() -> None:
     one = event(request("GET", PODS))
-    assert (one.stage, one.stage_time, one.received, one.response) == (Stage.REQUEST_RECEIVED, None, NOW, None)
+    assert (one.stage, one.stage_time, one.received, one.response) == (Stage.REQUEST_RECEIVED, NOW, NOW, None)
 
 
 @pytest.mark.parametrize("code", [200, 201, 429])
@@ -42,7 +42,6 @@ def test_what_went_well_has_its_code_alone(code: int) -> None:
     one = exchange()
     assert run(link(), one, Next(Response(code))).status == code
     assert (one.event.stage, one.event.response) == (Stage.RESPONSE_COMPLETE, {"code": code})
-    assert one.event.stage_time == CLOCK.now()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +111,7 @@ def test_a_large_list_goes_on_and_yet_only_completes() -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_an_answer_that_goes_on_starts_and_completes(fails: bool) -> None:
-    clock, one = VirtualClock(), exchange(request("GET", PODS, "watch=true"))
+    clock, one = VirtualClock(start=3.0), exchange(request("GET", PODS, "watch=true"), started=1.0)
 
     async def produce(writer: Any) -> None:
         await clock.sleep(5)
@@ -120,7 +119,7 @@ def test_an_answer_that_goes_on_starts_and_completes(fails: bool) -> None:
             raise OSError("gone")
 
     async def main() -> None:
-        start = clock.now()
+        start = NOW + timedelta(seconds=2)
         answered = await Audit(clock)(one, Next(StreamingResponse(produce)))
         assert isinstance(answered, StreamingResponse)
         assert (one.event.stage, one.event.stage_time, one.event.response) == (

@@ -99,4 +99,4 @@ def test_what_was_attempted_is_in_the_event(
         run(Authentication(Authenticators([Known(None)]), Registry(), CLOCK), one, Next())
     event = one.event
     assert event.response == {"message": f"Authentication failed, {attempted}", "code": 401}
-    assert (event.stage, event.stage_time) == (Stage.RESPONSE_STARTED, CLOCK.now())
+    assert (event.stage, event.stage_time) == (Stage.RESPONSE_STARTED, event.received)
