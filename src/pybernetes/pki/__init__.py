@@ -1,6 +1,7 @@
 """X.509 of every part: keys, certificates and requests, their files, and TLS contexts that follow their files.
 
 `keys`, `certificates` and `requests` are functions of their arguments (`now` among them) apart from the randomness of keys and serial
-numbers; they load the cryptography package, so parts import them where they need them. `files` and `contexts` are I/O and load the
-standard library alone. Nothing here knows of Kubernetes' objects, flags or kubeconfigs.
+numbers; they load the cryptography package, so parts import them where they need them. `files`, `reloading`, `contexts` and `bundles`
+(authorities that others trust) are I/O and load the standard library alone, `bundles` the package when it is used. Nothing here knows of
+Kubernetes' objects, flags or kubeconfigs.
 """

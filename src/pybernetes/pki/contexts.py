@@ -5,8 +5,6 @@ Upstream: apiserver/pkg/server/dynamiccertificates, client-go/transport/cert_rot
 
 from __future__ import annotations
 
-import logging
-import os
 import ssl
 import tempfile
 from collections.abc import Callable, Sequence
@@ -14,18 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from .files import Pair, write
-
-_log = logging.getLogger(__name__)
-
-_Stamp = tuple[tuple[int, int, int] | None, ...]
+from .reloading import Reloaded
 
 
 class ReloadingContext(ssl.SSLContext):
     """An SSLContext for servers and clients that is built anew when one of its files has changed.
 
-    Handed to asyncio or uvloop as any other. Files are looked at (one stat each) as a connection begins; connections that stand keep what
-    they began with. Files that do not fit, as between the writing of a certificate and of its key, leave the old ones in use: it is
-    logged once, and tried again when they change again. Settings of this object itself are never used: `build` makes them all.
+    Handed to asyncio or uvloop as any other. Files are looked at as a connection begins (see `Reloaded`); connections that stand keep
+    what they began with. Settings of this object itself are never used: `build` makes them all.
     """
 
     def __new__(cls, *_: Any, **__: Any) -> ReloadingContext:
@@ -33,26 +27,15 @@ class ReloadingContext(ssl.SSLContext):
 
     def __init__(self, build: Callable[[], ssl.SSLContext], files: Sequence[Path]) -> None:
         """What `build` raises for the first time (OSError, ssl.SSLError) is the caller's."""
-        self._build, self._files = build, tuple(files)
-        self._stamp = _stamp(self._files)
-        self._current = build()
+        self._reloaded = Reloaded(build, files)
 
     def current(self) -> ssl.SSLContext:
         """Of the files as they are now, or of the last ones that fitted."""
-        stamp = _stamp(self._files)
-        if stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                self._current = self._build()
-            except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-                _log.warning("%s cannot be used, the ones before stay: %s", " and ".join(map(str, self._files)), error)
-            else:
-                _log.info("%s changed: new connections use them", " or ".join(map(str, self._files)))
-        return self._current
+        return self._reloaded.current()
 
     def rebuild(self) -> None:
         """For what is in no file. Raises what `build` does, and then all stays as it was."""
-        self._current = self._build()
+        self._reloaded.rebuild()
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
         """As of SSLContext; this is what event loops call."""
@@ -107,16 +90,3 @@ def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
         path = Path(folder, "pair.pem")
         write(path, pair.key.rstrip() + b"\n" + pair.certificate)
         context.load_cert_chain(path)
-
-
-def _stamp(files: Sequence[Path]) -> _Stamp:
-    """What tells a file that was replaced or written to from the one before; None where there is none."""
-
-    def of(path: Path) -> tuple[int, int, int] | None:
-        try:
-            status = os.stat(path)
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
-
-    return tuple(of(path) for path in files)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from pybernetes.pki.bundles import blocks
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
@@ -86,7 +87,7 @@ def verifiers(pem: bytes) -> list[Verifier]:
     from cryptography.hazmat.primitives import serialization
 
     found: list[Verifier] = []
-    for block in _blocks(pem):
+    for block in blocks(pem):
         try:
             if b"CERTIFICATE" in block:
                 found.append(verifier(x509.load_pem_x509_certificate(block).public_key()))  # type: ignore[arg-type]  # it checks
@@ -99,16 +100,6 @@ def verifiers(pem: bytes) -> list[Verifier]:
     if not found:
         raise KeyFileError("data does not contain any valid RSA or ECDSA public keys")
     return found
-
-
-def _blocks(pem: bytes) -> Iterable[bytes]:
-    lines: list[bytes] = []
-    for line in pem.splitlines(keepends=True):
-        if line.startswith(b"-----BEGIN"):
-            lines = []
-        lines.append(line)
-        if line.startswith(b"-----END"):
-            yield b"".join(lines)
 
 
 def jwk(known: Verifier) -> dict[str, Any]:

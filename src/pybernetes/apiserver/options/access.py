@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pybernetes.apiserver.authentication.bearer import TokenAuthenticator
     from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
     from pybernetes.apiserver.types import Authenticator
+    from pybernetes.pki.bundles import AuthorityFile
 
 _log = logging.getLogger(__name__)
 
@@ -232,18 +233,15 @@ def _read(flag: str, path: str) -> bytes:
 
 def _requests(values: Values) -> list[Authenticator]:
     """The front proxy before certificates, as upstream."""
-    from pybernetes.apiserver.authentication.x509 import ClientCertificate, issued_by
+    from pybernetes.apiserver.authentication.x509 import ClientCertificate
 
     chain: list[Authenticator] = []
     proxies, clients = values["requestheader-client-ca-file"], values["client-ca-file"]
     if proxies:
-        chain.append(_front_proxy(values, _read("requestheader-client-ca-file", proxies)))
+        chain.append(_front_proxy(values))
     if clients:
         # TLS takes certificates of both authorities: with one alone there is nothing to tell apart.
-        try:
-            issued = issued_by(_read("client-ca-file", clients)) if proxies else None
-        except ValueError as error:
-            raise UsageError(f"--client-ca-file: {error}") from error
+        issued = _authorities("client-ca-file", clients).issued if proxies else None
         chain.append(ClientCertificate(lambda: datetime.now(UTC), issued))
     return chain
 
@@ -259,21 +257,28 @@ def _static_tokens(values: Values) -> list[TokenAuthenticator]:
         raise UsageError(f"--token-auth-file: {error}") from error
 
 
-def _front_proxy(values: Values, authority: bytes) -> Authenticator:
+def _authorities(flag: str, path: str) -> AuthorityFile:
+    from pybernetes.pki.bundles import AuthorityFile
+
+    try:
+        return AuthorityFile(Path(path))
+    except OSError as error:
+        raise UsageError(f"--{flag}: {path!r} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"--{flag}: {error}") from error
+
+
+def _front_proxy(values: Values) -> Authenticator:
     from pybernetes.apiserver.authentication.requestheader import RequestHeader
-    from pybernetes.apiserver.authentication.x509 import issued_by
 
     def headers(flag: str) -> tuple[str, ...]:
         return tuple(name.strip().lower() for name in values[f"requestheader-{flag}"])
 
     if not headers("username-headers"):
         raise UsageError("--requestheader-client-ca-file needs --requestheader-username-headers")
-    try:
-        trusted = issued_by(authority, values["requestheader-allowed-names"])
-    except ValueError as error:
-        raise UsageError(f"--requestheader-client-ca-file: {error}") from error
     return RequestHeader(
-        trusted,
+        _authorities("requestheader-client-ca-file", values["requestheader-client-ca-file"]).issued,
+        values["requestheader-allowed-names"],
         username_headers=headers("username-headers"),
         uid_headers=headers("uid-headers"),
         group_headers=headers("group-headers"),

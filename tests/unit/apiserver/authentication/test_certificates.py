@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.authentication.requestheader import RequestHeader
 from pybernetes.apiserver.authentication.user import User
-from pybernetes.apiserver.authentication.x509 import ClientCertificate, issued_by
+from pybernetes.apiserver.authentication.x509 import ClientCertificate
+from pybernetes.pki.bundles import Authorities
 from pybernetes.testing.certificates import Authority
 from pybernetes.wire.http import Request
 
@@ -43,16 +44,17 @@ def test_expired() -> None:
 
 
 def test_a_front_proxy_s_certificate_is_no_client_s() -> None:
-    chain = ClientCertificate(lambda: NOW, issued_by(CLIENTS.pem))
+    chain = ClientCertificate(lambda: NOW, Authorities(CLIENTS.pem).issued)
     assert [answered(chain.authenticate(request(c))) is not None for c in (JANE, WRONG)] == [True, False]
 
 
-@pytest.mark.parametrize(
-    ("names", "certificate", "trusted"),
-    [((), PROXY, True), (("proxy",), PROXY, True), (("proxy",), WRONG, False), ((), JANE, False)],
-)
-def test_issued_by(names: tuple[str, ...], certificate: bytes, trusted: bool) -> None:
-    assert issued_by(PROXIES.pem, names)(certificate) is trusted
+def test_authorities_that_change_are_asked_anew() -> None:
+    """A certificate that was let in is not let in for ever."""
+    trusted = [CLIENTS]
+    chain = ClientCertificate(lambda: NOW, lambda certificate: Authorities(trusted[0].pem).issued(certificate))
+    assert answered(chain.authenticate(request(JANE))) is not None
+    trusted[0] = PROXIES
+    assert answered(chain.authenticate(request(JANE))) is None
 
 
 HEADERS = (
@@ -64,9 +66,18 @@ HEADERS = (
 
 
 def test_front_proxy() -> None:
-    proxy = RequestHeader(issued_by(PROXIES.pem, ("proxy",)))
+    proxy = RequestHeader(Authorities(PROXIES.pem).issued, ("proxy",))
     found = answered(proxy.authenticate(request(PROXY, *HEADERS)))
     assert found == User("bob", ("a", "b", "system:authenticated"), "", {"example.com/scope": ("s",)})
     assert answered(proxy.authenticate(request(PROXY))) is None
     assert answered(proxy.authenticate(request(JANE, *HEADERS))) is None
     assert answered(proxy.authenticate(request(None, *HEADERS))) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "certificate", "trusted"),
+    [((), PROXY, True), (("proxy",), PROXY, True), (("proxy",), WRONG, False), ((), JANE, False)],
+)
+def test_whose_word_is_taken(names: tuple[str, ...], certificate: bytes, trusted: bool) -> None:
+    proxy = RequestHeader(Authorities(PROXIES.pem).issued, names)
+    assert (answered(proxy.authenticate(request(certificate, *HEADERS))) is not None) is trusted
