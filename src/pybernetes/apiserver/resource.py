@@ -104,8 +104,9 @@ class Resource:
     # The group that refusals of invalid objects name, where upstream's is another (its type is registered in two groups).
     refused_as: str | None = None
     schema: str = ""  # name in api/data/definitions.json, e.g. io.k8s.api.core.v1.Pod
-    # Made by a CustomResourceDefinition: answered as upstream answers what it has no type for.
-    custom: bool = False
+    # Without a type, as what a CustomResourceDefinition makes (upstream: unstructured.Unstructured): a body names its kind, no strategic
+    # merge, lists hide no empty field and their items repeat their type, and other words where upstream's come from the type.
+    unstructured: bool = False
     compile: Callable[[], Any] | None = None  # makes what takes the place of `schema.CompiledSchema`
     list_kind_name: str = ""  # default: kind and List
     known_finalizers: bool = True  # finalizers without a domain must be the garbage collector's
@@ -188,7 +189,7 @@ class Resource:
     @property
     def uncounted(self) -> tuple[str, ...]:
         """Fields whose changes make no new generation; a custom resource without a subresource has its status like others."""
-        return ("metadata",) if self.custom and not self.status else ("metadata", "status")
+        return ("metadata",) if self.unstructured and not self.status else ("metadata", "status")
 
     @property
     def stored_at(self) -> tuple[str, str, str]:

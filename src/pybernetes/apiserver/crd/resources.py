@@ -50,7 +50,7 @@ def _record(crd: Object, version: Object, schema: CustomSchema, conversions: Con
     fields = tuple(one["jsonPath"].removeprefix(".") for one in version.get("selectableFields") or ())
     ends = is_true(crd, "Terminating")
     return Resource(
-        custom=True,
+        unstructured=True,
         known_finalizers=False,
         compile=lambda: schema,
         group=spec["group"],

@@ -98,7 +98,7 @@ class Discovery:
         if resources is None:
             return None
         listed = [entry for r in resources for entry in _entries(r)]
-        if not all(r.custom for r in resources):
+        if not all(r.unstructured for r in resources):
             listed.sort(key=lambda e: str(e["name"]))
         group_version = f"{group}/{version}" if group else version
         return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed}
@@ -159,7 +159,7 @@ def _subresource(resource: Resource, name: str) -> tuple[Sequence[str], str, str
 
 def _verbs(resource: Resource) -> list[str]:
     """In upstream's order, which for custom resources is no order."""
-    return list(resource.verbs) if resource.custom else sorted(resource.verbs)
+    return list(resource.verbs) if resource.unstructured else sorted(resource.verbs)
 
 
 def _entries(resource: Resource) -> list[dict[str, Any]]:

@@ -210,7 +210,7 @@ def _definitions(served: Iterable[Resource], prefix: str, v3: bool) -> dict[str,
     found: dict[str, Any] = {}
     wanted = []
     for resource in served:
-        if resource.custom:
+        if resource.unstructured:
             from ..crd import openapi as custom  # with the first definition only
 
             found |= custom.definitions(resource, resource.compile().source if resource.compile else {}, prefix, v3)

@@ -22,7 +22,7 @@ from ..apply.managed import is_reset, manager_of
 from ..authentication.user import User
 from ..generic import typemeta
 from ..generic.cache import Lagging, Stored, TooOld
-from ..generic.options import DeleteOptions, ListOptions, WriteOptions
+from ..generic.options import DeleteOptions, ListOptions, ListResult, WriteOptions
 from ..generic.paging import revision_read
 from ..generic.selection import selector_predicate
 from ..generic.store import GenericStore
@@ -240,7 +240,7 @@ class ResourceHandler:
 
     def _accepted(self, request: Request, query: dict[str, str], stream: bool = False) -> Accepted:
         """Custom resources have no form in protobuf, but for their metadata. StatusError 406."""
-        return negotiate.accepted(request, query, stream, protobuf=not self.resource.custom)
+        return negotiate.accepted(request, query, stream, protobuf=not self.resource.unstructured)
 
     def _single(self, form: Accepted) -> Accepted:
         """The form for one object; StatusError 406 for that of a list."""
@@ -286,13 +286,7 @@ class ResourceHandler:
             kind = f"*{self._go_group}.{self.resource.list_kind}"
             raise errors.not_acceptable(f"you requested {form.kind}, but the requested object is a list ({kind})")
         found = await self.store.list(info.namespace, list_options(query, info))
-        list_meta: dict[str, Any] = {"resourceVersion": str(found.revision)}
-        if self.resource.custom:
-            list_meta["continue"] = ""  # lists of what has no type hide no empty fields
-        if found.continue_:
-            list_meta["continue"] = found.continue_
-            if found.remaining is not None:
-                list_meta["remainingItemCount"] = found.remaining
+        list_meta = tables.list_meta(self.resource, found)
         if form.media == negotiate.JSON and not (form.kind or form.pretty) and _size(found.items) > STREAMED_BYTES:
             return _streamed(form.media, tables.list_pieces(self.resource, found.items, _encode(list_meta)))
         if form.media == negotiate.PROTOBUF and not form.kind:
@@ -360,7 +354,7 @@ class ResourceHandler:
         try:
             obj, warnings = schema.decode(body, options.validation)
         except StatusError:
-            if not self.resource.custom:
+            if not self.resource.unstructured:
                 self._require_kind(read_json(body, self.resource.kind), request.body)  # may say it better
             raise
         self._require_kind(obj, request.body)
@@ -370,7 +364,7 @@ class ResourceHandler:
         resource, own = self.resource, self._kind
         if type(obj) is dict and obj.get("kind") == own.kind and obj.get("apiVersion") == resource.api_version:
             return
-        if not resource.custom:
+        if not resource.unstructured:
             negotiate.require_kind(own, obj, body)
 
     async def patch(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
@@ -379,10 +373,12 @@ class ResourceHandler:
         media = media_type(request)
         if media in APPLY_TYPES:
             return await self._apply(request, info, query, form, options)
-        known = [one for one, kind in PATCH_TYPES.items() if kind != "strategic" or not self.resource.custom]
-        kind = PATCH_TYPES[media] if media in known else None
+        kinds = {
+            one: kind for one, kind in PATCH_TYPES.items() if kind != "strategic" or not self.resource.unstructured
+        }
+        kind = kinds.get(media)
         if kind is None:
-            listed = ", ".join((*known, *APPLY_TYPES))
+            listed = ", ".join((*kinds, *APPLY_TYPES))
             text = f"the body of the request was in an unknown format - accepted media types include: {listed}"
             raise errors.unsupported_media_type(text)
         options.learned.size = len(request.body)
@@ -459,8 +455,7 @@ class ResourceHandler:
         form = self._accepted(request, query)
         options = await apart.run(len(request.body), self._delete_options, request, query, user)
         found = await self.store.delete_collection(info.namespace, options, list_options(query, info))
-        hidden = {"continue": ""} if self.resource.custom else {}
-        list_meta = _encode({**hidden, "resourceVersion": str(found.revision)})
+        list_meta = _encode(tables.list_meta(self.resource, ListResult(found.items, found.revision)))
         return answer(200, tables.list_bytes(self.resource, found.items, list_meta), form)
 
     @staticmethod

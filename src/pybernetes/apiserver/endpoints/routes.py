@@ -55,7 +55,12 @@ class Routes:
             if info.group in self._groups:
                 raise not_found()
             return NO_PAGE
-        if handler.resource.custom and handler.resource.namespaced and not info.namespace and info.verb not in ACROSS:
+        if (
+            handler.resource.unstructured
+            and handler.resource.namespaced
+            and not info.namespace
+            and info.verb not in ACROSS
+        ):
             return NO_PAGE
         if info.resource == "namespaces" and not handler.resource.namespaced:
             # /api/v1/namespaces/a: cluster-scoped, though authorization sees it in its own namespace
@@ -109,7 +114,7 @@ def check_verb(resource: Resource, info: RequestInfo) -> None:
                 raise not_allowed()
             return
         known = (info.subresource == "status" and resource.status) or (info.subresource == "scale" and resource.scale)
-        if not known and resource.custom:
+        if not known and resource.unstructured:
             raise errors.not_found(resource.group, resource.name, info.name)
         if not known:
             raise not_allowed() if info.subresource in resource.subresources else not_found()

@@ -78,7 +78,7 @@ def check_name(asked: Object, info: RequestInfo) -> None:
 def replicas_of(resource: Resource, asked: Object, name: str) -> int:
     """The number that a Scale asks for; StatusError 400, 422. Of a custom resource's its own checks say what it may be."""
     replicas = int((asked.get("spec") or {}).get("replicas") or 0)
-    if resource.custom:
+    if resource.unstructured:
         if replicas == scaled.UNSET:
             raise errors.bad_request(f'the spec replicas field "{scaled.replicas_path(resource)}" cannot be empty')
         return replicas

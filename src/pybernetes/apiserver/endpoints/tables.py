@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ..generic.cache import Stored
+from ..generic.options import ListResult
 from ..resource import Column, Object, Resource
 
 META = "meta.k8s.io"
@@ -73,7 +74,7 @@ def list_pieces(resource: Resource, items: Sequence[Stored], list_meta: bytes) -
             size += len(items[stop].tail)
             stop += 1
         some = items[start:stop]
-        if resource.custom:
+        if resource.unstructured:
             yield begin + before + b",".join([stored.data for stored in some])
         else:
             yield begin + before + b"{" + b",{".join([stored.tail for stored in some])
@@ -81,11 +82,23 @@ def list_pieces(resource: Resource, items: Sequence[Stored], list_meta: bytes) -
     yield begin + b"]}\n"
 
 
+def list_meta(resource: Resource, result: ListResult) -> dict[str, Any]:
+    """ListMeta of what was listed."""
+    meta: dict[str, Any] = {"resourceVersion": str(result.revision)}
+    if resource.unstructured:
+        meta["continue"] = ""
+    if result.continue_:
+        meta["continue"] = result.continue_
+        if result.remaining is not None:
+            meta["remainingItemCount"] = result.remaining
+    return meta
+
+
 def list_bytes(resource: Resource, items: Iterable[Stored], list_meta: bytes) -> bytes:
     """A List of objects as they are stored: joined, not encoded. Its items do not repeat their type, as upstream's do not,
     but for custom resources."""
     head = _list_head(resource, list_meta)
-    if resource.custom:
+    if resource.unstructured:
         return head + b",".join([stored.head + stored.tail for stored in items]) + b"]}\n"
     tails = [stored.tail for stored in items]
     if not tails:

@@ -96,7 +96,7 @@ class FieldTracker:
     def _another_kind(self, kind: str, where: str, what: str) -> errors.StatusError:
         """500, as upstream's merge finds it: late, and without a reason."""
         own = self._resource
-        other = "" if own.custom else definition_of(own.api_version, kind)
+        other = "" if own.unstructured else definition_of(own.api_version, kind)
         if other:
             types = f"expected objects of the same type, but got {own.schema} and {other}"
             return errors.generic(500, "", "", "", "", f"failed to merge config: {types}")

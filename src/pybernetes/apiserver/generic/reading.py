@@ -59,6 +59,7 @@ class ReadStore:
 
     def key(self, namespace: str, name: str) -> str:
         """Where an object is kept."""
+        # Not as `keys.of`: what is in a namespace has no key without one, whatever its name says.
         return f"{self.prefix}{namespace}/{name}" if self.resource.namespaced else f"{self.prefix}{name}"
 
     def _not_found(self, name: str) -> StatusError:

@@ -40,7 +40,7 @@ def of(resource: Resource, obj: Object, unset: int | None = None) -> Object:
     if selector:
         status["selector"] = selector
     replicas = _number(obj, resource.scale.spec_replicas)
-    if replicas is None and resource.custom:
+    if replicas is None and resource.unstructured:
         if unset is None:
             raise errors.internal_error(f'the spec replicas field "{replicas_path(resource)}" does not exist')
         replicas = unset
@@ -65,7 +65,7 @@ def _selector(resource: Resource, obj: Object) -> str:
     assert resource.scale is not None
     path = resource.scale.selector
     selector = _dig(obj, path) if path else None
-    if resource.custom:
+    if resource.unstructured:
         if selector is None or isinstance(selector, str):
             return selector or ""
         raise errors.unclassified(accessor_error(path, selector, "string"))

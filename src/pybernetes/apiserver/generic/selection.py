@@ -61,6 +61,6 @@ def fields_of(resource: Resource, obj: Object) -> dict[str, str]:
 
 
 def _unknown_field(resource: Resource, name: str) -> str:
-    if resource.selectable_fields or resource.custom:
+    if resource.selectable_fields or resource.unstructured:
         return f"field label not supported: {name}"
     return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'

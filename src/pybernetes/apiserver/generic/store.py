@@ -168,7 +168,7 @@ class GenericStore(ReadStore):
     async def _put(self, key: str, obj: Object, expected: int) -> Object:
         stored = obj if self._conversions is None else await self._stored_form(obj)
         value = encode(stored)
-        if len(value) > (MAX_CUSTOM_BYTES if self.resource.custom else MAX_BYTES):
+        if len(value) > (MAX_CUSTOM_BYTES if self.resource.unstructured else MAX_BYTES):
             raise errors.unclassified("etcdserver: request is too large")
         written = await self.cache.store.put(key, value, expected)
         await self.cache.wait(written.mod_revision)
@@ -261,7 +261,7 @@ class GenericStore(ReadStore):
     def _of_kind(self, kind: PatchKind, made: Any, name: str, subresource: str) -> Object:
         """What a patch made, of this version or of another one of its kind. StatusError 400, 422 for what is of another kind."""
         resource, versions = self.resource, self._conversions.versions if self._conversions else ()
-        if not resource.custom:
+        if not resource.unstructured:
             return patching.of_kind(kind, Kind.of(resource), made, name, versions)
         new = patching.of_custom_kind(resource, made, versions)
         return {**new, "kind": resource.kind} if subresource == "status" else new
@@ -316,7 +316,7 @@ class GenericStore(ReadStore):
     def told_key(self, namespace: str, name: str) -> str:
         """Where an object is kept, as messages have it."""
         resource, rest = self.resource, self.key(namespace, name)[len(self.prefix) :]
-        return self.cache.keys.told(resource.group, resource.name, resource.custom, rest)
+        return self.cache.keys.told(resource.group, resource.name, resource.unstructured, rest)
 
     async def _may_create(self, namespace: str, name: str, options: WriteOptions) -> None:
         if self._authorize_create is not None and options.admission:
