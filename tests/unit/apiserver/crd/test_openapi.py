@@ -7,7 +7,7 @@ import pytest
 from pybernetes.apiserver.crd import openapi
 from pybernetes.apiserver.resource import Resource
 
-RESOURCE = Resource(group="example.com", version="v1", name="things", kind="Thing", custom=True)
+RESOURCE = Resource(group="example.com", version="v1", name="things", kind="Thing", unstructured=True)
 NAME = "com.example.v1.Thing"
 KIND = [{"group": "example.com", "version": "v1", "kind": "Thing"}]
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
