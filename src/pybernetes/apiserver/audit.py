@@ -123,9 +123,9 @@ class AuditEvent:
     def of_object(self, obj: dict[str, Any]) -> None:
         """The object of the body says what the path does not: name, uid, resource version."""
         metadata = obj.get("metadata")
-        wanted = ("namespace", "name", "uid", "resourceVersion")
+        fields = ("namespace", "name", "uid", "resourceVersion")
         self._object = (
-            {name: metadata[name] for name in wanted if name in metadata} if isinstance(metadata, dict) else {}
+            {name: metadata[name] for name in fields if name in metadata} if isinstance(metadata, dict) else {}
         )
 
     @property
@@ -145,9 +145,9 @@ class AuditEvent:
     def annotate(self, key: str, value: str, detailed: bool = False) -> None:
         """The first value of a key stays."""
         annotations = self.detailed if detailed else self.annotations
-        known = annotations.setdefault(key, value)
-        if known != value:
-            _log.warning("audit %s: annotation %s is %r already, and will not be %r", self.id, key, known, value)
+        first = annotations.setdefault(key, value)
+        if first != value:
+            _log.warning("audit %s: annotation %s is %r already, and will not be %r", self.id, key, first, value)
 
 
 current: ContextVar[AuditEvent | None] = ContextVar("audit", default=None)

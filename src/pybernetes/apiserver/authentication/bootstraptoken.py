@@ -40,13 +40,13 @@ def groups_of(data: dict[str, str]) -> tuple[str, ...]:
 
 def decoded(secret: dict[str, Any]) -> dict[str, str]:
     """The data of a secret as text; what is no text is left out."""
-    found = {}
+    decoded = {}
     for key, value in (secret.get("data") or {}).items():
         try:
-            found[key] = base64.b64decode(value or "").decode()
+            decoded[key] = base64.b64decode(value or "").decode()
         except (binascii.Error, UnicodeDecodeError):
             continue
-    return found
+    return decoded
 
 
 class BootstrapToken:

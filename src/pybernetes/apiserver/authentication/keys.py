@@ -86,28 +86,28 @@ def verifiers(pem: bytes) -> list[Verifier]:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
-    found: list[Verifier] = []
+    keys: list[Verifier] = []
     for block in blocks(pem):
         try:
             if b"CERTIFICATE" in block:
-                found.append(verifier(x509.load_pem_x509_certificate(block).public_key()))  # type: ignore[arg-type]  # it checks
+                keys.append(verifier(x509.load_pem_x509_certificate(block).public_key()))  # type: ignore[arg-type]  # it checks
             elif b"PRIVATE KEY" in block:
-                found.append(signer(block).public)
+                keys.append(signer(block).public)
             elif b"PUBLIC KEY" in block:
-                found.append(verifier(serialization.load_pem_public_key(block)))  # type: ignore[arg-type]  # it checks
+                keys.append(verifier(serialization.load_pem_public_key(block)))  # type: ignore[arg-type]  # it checks
         except ValueError as error:
             raise KeyFileError(str(error)) from None
-    if not found:
+    if not keys:
         raise KeyFileError("data does not contain any valid RSA or ECDSA public keys")
-    return found
+    return keys
 
 
-def jwk(known: Verifier) -> dict[str, Any]:
+def jwk(verifier: Verifier) -> dict[str, Any]:
     """A key as in /openid/v1/jwks."""
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    common = {"use": "sig", "kid": known.id, "alg": known.algorithm}
-    key = known.key
+    common = {"use": "sig", "kid": verifier.id, "alg": verifier.algorithm}
+    key = verifier.key
     if isinstance(key, rsa.RSAPublicKey):
         numbers = key.public_numbers()
         n, e = (value.to_bytes((value.bit_length() + 7) // 8, "big") for value in (numbers.n, numbers.e))

@@ -129,10 +129,10 @@ def peek(token: str) -> Claims | None:
     if len(parts) != 3:
         return None
     try:
-        found = msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (ValueError, msgspec.DecodeError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return claims if isinstance(claims, dict) else None
 
 
 def verified(token: str, keys: Sequence[Verifier]) -> Claims:
@@ -145,10 +145,10 @@ def verified(token: str, keys: Sequence[Verifier]) -> Claims:
     except (jwt.InvalidTokenError, RecursionError) as error:
         raise TokenError(str(error)) from None
     named = [key for key in keys if key.id == kid]
-    for known in named or keys:
+    for verifier in named or keys:
         try:
-            found: Claims = jwt.decode(token, known.key, [known.algorithm], skip)
-            return found
+            claims: Claims = jwt.decode(token, verifier.key, [verifier.algorithm], skip)
+            return claims
         except jwt.InvalidTokenError:
             continue
     raise TokenError("the token is signed by no key that is known")
@@ -191,9 +191,9 @@ class ServiceAccountTokens:
     def _check_audience(self, payload: Claims, audiences: tuple[str, ...]) -> None:
         have = payload.get("aud") or self.options.api_audiences
         have = [have] if isinstance(have, str) else list(have)
-        wanted = audiences or self.options.api_audiences
-        if not set(have) & set(wanted):
-            raise TokenError(f"token audiences {_shown(have)} is invalid for the target audiences {_shown(wanted)}")
+        accepted = audiences or self.options.api_audiences
+        if not set(have) & set(accepted):
+            raise TokenError(f"token audiences {_shown(have)} is invalid for the target audiences {_shown(accepted)}")
 
     def audiences_of(self, token: str) -> tuple[str, ...]:
         """For whom a token is that has been found good."""
@@ -221,24 +221,24 @@ class ServiceAccountTokens:
         return User(username(namespace, account["name"]), groups(namespace), account["uid"], extra)
 
     def _account(self, namespace: str, name: str, uid: str) -> None:
-        found = self.reader.get("", "serviceaccounts", namespace, name)
-        if found is None:
+        account = self.reader.get("", "serviceaccounts", namespace, name)
+        if account is None:
             raise TokenError(f'serviceaccounts "{name}" not found')
-        if self._gone(found):
+        if self._gone(account):
             raise TokenError(f"service account {namespace}/{name} has been deleted")
-        if found["metadata"]["uid"] != uid:
-            raise TokenError(f"service account UID ({found['metadata']['uid']}) does not match claim ({uid})")
+        if account["metadata"]["uid"] != uid:
+            raise TokenError(f"service account UID ({account['metadata']['uid']}) does not match claim ({uid})")
 
     def _object(self, kind: str, resource: str, namespace: str, claim: Object) -> None:
-        found = self.reader.get("", resource, namespace, claim.get("name", ""))
-        if found is None or self._gone(found):
+        bound = self.reader.get("", resource, namespace, claim.get("name", ""))
+        if bound is None or self._gone(bound):
             raise TokenError("service account token has been invalidated")
-        uid, claimed = found["metadata"]["uid"], claim.get("uid", "")
+        uid, claimed = bound["metadata"]["uid"], claim.get("uid", "")
         if uid != claimed:
             raise TokenError(f"{kind} UID ({uid}) does not match service account {kind} ref claim ({claimed})")
 
-    def _gone(self, found: Object) -> bool:
-        at = found["metadata"].get("deletionTimestamp")
+    def _gone(self, obj: Object) -> bool:
+        at = obj["metadata"].get("deletionTimestamp")
         return bool(at) and (self.now() - times.parse_time(at)).total_seconds() > LEEWAY
 
     def _legacy(self, payload: Claims, token: str) -> User:
@@ -252,10 +252,10 @@ class ServiceAccountTokens:
         if payload.get("sub") != username(namespace, name):
             raise TokenError("sub claim is invalid")
         if self.options.lookup:
-            kept = self.reader.get("", "secrets", namespace, secret)
-            if kept is None or kept["metadata"].get("deletionTimestamp"):
+            stored = self.reader.get("", "secrets", namespace, secret)
+            if stored is None or stored["metadata"].get("deletionTimestamp"):
                 raise TokenError("Token has been invalidated")
-            held = base64.b64decode((kept.get("data") or {}).get("token") or "")
+            held = base64.b64decode((stored.get("data") or {}).get("token") or "")
             if not hmac.compare_digest(held, token.encode()):
                 raise TokenError("Token does not match server's copy")
             self._account(namespace, name, uid)

@@ -41,8 +41,8 @@ class TokenFile:
     async def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
         """None for a token that is not of the file; static tokens are for this server alone."""
         given = token.encode()
-        found = None
-        for known, user in self._users.items():
-            if hmac.compare_digest(known.encode(), given):  # how far a guess was right shows in no time
-                found = user
-        return found
+        match = None
+        for listed, user in self._users.items():
+            if hmac.compare_digest(listed.encode(), given):  # how far a guess was right shows in no time
+                match = user
+        return match

@@ -23,19 +23,19 @@ class ClientCertificate:
 
     def __init__(self, now: Callable[[], datetime], issued: Callable[[bytes], bool] | None = None) -> None:
         self._now, self._issued = now, issued
-        self._known: dict[bytes, tuple[User | None, datetime]] = {}
+        self._users: dict[bytes, tuple[User | None, datetime]] = {}
 
     async def authenticate(self, request: Request) -> User | None:
         """None without a certificate; StatusError 401 with one that has expired."""
         data = request.peer_certificate
         if not data:
             return None
-        found = self._known.get(data)
-        if found is None:
-            if len(self._known) >= CACHED:
-                self._known.clear()
-            found = self._known[data] = self._read(data)
-        user, until = found
+        remembered = self._users.get(data)
+        if remembered is None:
+            if len(self._users) >= CACHED:
+                self._users.clear()
+            remembered = self._users[data] = self._read(data)
+        user, until = remembered
         if self._now() > until:
             raise errors.unauthorized()
         return user if self._issued is None or self._issued(data) else None

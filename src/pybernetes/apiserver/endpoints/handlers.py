@@ -74,7 +74,7 @@ def _match_problems(query: dict[str, str], watching: bool) -> list[FieldError]:
     def forbidden(text: str, name: str = "resourceVersionMatch") -> FieldError:
         return FieldError("FieldValueForbidden", name, f"Forbidden: {text}")
 
-    found: list[FieldError] = []
+    problems: list[FieldError] = []
     if watching and not initial and match:
         return [forbidden("resourceVersionMatch is forbidden for watch")]
     if not watching and "sendInitialEvents" in query:
@@ -84,15 +84,15 @@ def _match_problems(query: dict[str, str], watching: bool) -> list[FieldError]:
         return [forbidden(text)]
     if match and not initial:
         if query.get("continue"):
-            found.append(forbidden("resourceVersionMatch is forbidden when continue is provided"))
+            problems.append(forbidden("resourceVersionMatch is forbidden when continue is provided"))
         if not version:
-            found.append(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"))
+            problems.append(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"))
         if match not in ("Exact", "NotOlderThan"):
             text = _supported(match, ("Exact", "NotOlderThan", ""))
-            found.append(FieldError("FieldValueNotSupported", "resourceVersionMatch", text))
+            problems.append(FieldError("FieldValueNotSupported", "resourceVersionMatch", text))
         if match == "Exact" and version == "0":
-            found.append(forbidden('resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
-    return found
+            problems.append(forbidden('resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+    return problems
 
 
 def _integer(query: dict[str, str], name: str) -> int:
@@ -262,7 +262,7 @@ class ResourceHandler:
             return tables.table(self.resource, [plain], list_meta, include, form.version, self._now())
         return tables.partial(plain, form.version)
 
-    def _made(self, obj: Object, form: Accepted, query: dict[str, str], options: WriteOptions) -> Any:
+    def _written(self, obj: Object, form: Accepted, query: dict[str, str], options: WriteOptions) -> Any:
         """What a write gave, as asked."""
         if form.kind or form.pretty:
             return self._shape(obj, form, query)
@@ -340,7 +340,7 @@ class ResourceHandler:
         warnings: Sequence[str] = (),
     ) -> Response:
         """What a write gave, as asked."""
-        body = await apart.run(options.size if form.kind else 0, self._made, made, form, query, options)
+        body = await apart.run(options.size if form.kind else 0, self._written, made, form, query, options)
         return await answered(code, body, form, [*warnings, *options.warnings], options.size)
 
     async def _decoded(self, request: Request, options: WriteOptions) -> tuple[Object, Warnings]:

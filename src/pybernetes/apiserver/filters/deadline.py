@@ -23,8 +23,8 @@ class Deadline:
             return next(exchange)
         seconds, given = self._seconds, exchange.query.get("timeout")
         if given is not None:
-            asked = parse_timeout(given)
-            seconds = min(seconds or asked, asked) if asked else seconds
+            requested = parse_timeout(given)
+            seconds = min(seconds or requested, requested) if requested else seconds
         if seconds is not None:
             exchange.deadline = exchange.started + seconds
         if given is None and not exchange.description.mutating:

@@ -34,12 +34,12 @@ class Metrics:
 
     def _observe(self, exchange: Exchange, code: int, size: int) -> None:
         labels = exchange.description.labels
-        if code in (404, 405) and not self._known(exchange):
+        if code in (404, 405) and not self._is_served(exchange):
             labels = OTHER
         dry_run = "All" if exchange.query.get("dryRun") == "All" else ""
         self._metrics.observe(labels, dry_run, code, self._monotonic() - exchange.started, size)
 
-    def _known(self, exchange: Exchange) -> bool:
+    def _is_served(self, exchange: Exchange) -> bool:
         info = exchange.info
         if not info.is_resource:
             return True  # whose labels are of a few paths anyway

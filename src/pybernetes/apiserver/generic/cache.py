@@ -52,8 +52,8 @@ class Stored:
 
     def form(self, resource: Resource) -> Stored | None:
         """The object as the resource's version has it, where it was converted before by this very record."""
-        known = self._forms.get(resource.api_version) if self._forms is not None else None
-        return known[1] if known is not None and known[0] is resource else None
+        form = self._forms.get(resource.api_version) if self._forms is not None else None
+        return form[1] if form is not None and form[0] is resource else None
 
     def keep_form(self, resource: Resource, obj: bytes) -> Stored:
         """Keeps the object as the resource's version has it, for as long as this one lives."""
@@ -253,9 +253,9 @@ class ResourceCache:
         before = self.items.copy()
         self.items.clear()
         for item in items:
-            known = before.get(item.key)
-            same = known is not None and known.revision == item.mod_revision
-            self.items[item.key] = known if known and same else Stored(item.key, item.value, item.mod_revision)
+            present = before.get(item.key)
+            same = present is not None and present.revision == item.mod_revision
+            self.items[item.key] = present if present and same else Stored(item.key, item.value, item.mod_revision)
         self.keys[:] = sorted(self.items)
         self.values[:] = [self.items[key] for key in self.keys]
         self.ring.clear()
@@ -361,8 +361,8 @@ class WatchCache:
             prefix = self.keys.resource_of(item.key)
             if prefix:
                 items.setdefault(prefix, []).append(item)
-        for prefix, found in items.items():
-            self.resource(prefix).replace(found, page.revision)
+        for prefix, listed in items.items():
+            self.resource(prefix).replace(listed, page.revision)
         self.revision = page.revision
         self._wake()
 

@@ -18,12 +18,12 @@ ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 def check(resource: Resource, old: Object, options: DeleteOptions) -> None:
     """StatusError 409 where the object is not the one that was meant."""
     metadata = old["metadata"]
-    for asked, name, title, then in (
+    for precondition, name, title, then in (
         (options.uid, "uid", "UID", "deleted and then recreated"),
         (options.resource_version, "resourceVersion", "ResourceVersion", "modified"),
     ):
-        if asked and asked != metadata[name]:
-            text = f"the {title} in the precondition ({asked}) does not match the {title} in record ({metadata[name]})"
+        if precondition and precondition != metadata[name]:
+            text = f"the {title} in the precondition ({precondition}) does not match the {title} in record ({metadata[name]})"
             why = f"{text}. The object might have been {then}"
             raise errors.conflict(resource.group, resource.kind, metadata["name"], why)
 
@@ -59,9 +59,9 @@ def marked(resource: Resource, old: Object, options: DeleteOptions, now: datetim
         resource.deleting(new, times.format_time(now))
         _set_finalizers(resource, metadata, options.propagation)
         return Marked(new, False)
-    asked = options.grace_period_seconds
-    asked = 1 if asked is not None and asked < 0 else asked
-    period = _period(resource, old, asked)
+    seconds = options.grace_period_seconds
+    seconds = 1 if seconds is not None and seconds < 0 else seconds
+    period = _period(resource, old, seconds)
     if period == LATER:
         return PENDING
     _set_finalizers(resource, metadata, options.propagation)
@@ -78,17 +78,17 @@ def marked(resource: Resource, old: Object, options: DeleteOptions, now: datetim
 LATER = -1
 
 
-def _period(resource: Resource, old: Object, asked: int | None) -> int | None:
+def _period(resource: Resource, old: Object, seconds: int | None) -> int | None:
     """The grace period that the object gets; None: it is not deleted gracefully; LATER: it has one that is no longer."""
     if resource.graceful is None:
         return None
     metadata = old["metadata"]
     if not metadata.get("deletionTimestamp"):
-        return resource.graceful(old, asked)
+        return resource.graceful(old, seconds)
     present = metadata.get("deletionGracePeriodSeconds")
     if not present:
         return None
-    return LATER if asked is None or asked >= present else asked
+    return LATER if seconds is None or seconds >= present else seconds
 
 
 def _set_period(resource: Resource, metadata: Object, period: int, now: datetime) -> None:

@@ -44,12 +44,12 @@ _decode = msgspec.json.Decoder(_Times).decode
 
 def last_news(event: bytes) -> datetime | None:
     """The latest moment that an event tells of; None where it tells of none."""
-    found = _decode(event)
+    times = _decode(event)
     texts = (
-        found.metadata.creationTimestamp,
-        found.eventTime,
-        found.lastTimestamp,
-        found.series.lastObservedTime if found.series else None,
+        times.metadata.creationTimestamp,
+        times.eventTime,
+        times.lastTimestamp,
+        times.series.lastObservedTime if times.series else None,
     )
     moments = [parse_time(text) for text in texts if text]
     return max(moments) if moments else None
@@ -60,7 +60,7 @@ class EventExpiry:
 
     def __init__(self, cache: WatchCache, ttl: float, now: Callable[[], datetime]) -> None:
         self._cache, self._ttl, self._now = cache, timedelta(seconds=ttl), now
-        self._known: dict[str, tuple[int, datetime]] = {}  # key -> (revision, last news)
+        self._news: dict[str, tuple[int, datetime]] = {}  # key -> (revision, last news)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -87,14 +87,14 @@ class EventExpiry:
     def expired(self) -> list[tuple[str, int]]:
         """(key, revision) of the events that are too old. Each event is read once."""
         items, limit = self._cache.of("", "events").items, self._now() - self._ttl
-        known = self._known
-        self._known = {}
+        before = self._news
+        self._news = {}
         for key, stored in items.items():
-            seen = known.get(key)
+            seen = before.get(key)
             if seen is None or seen[0] != stored.revision:
                 seen = (stored.revision, last_news(stored.data) or self._now())
-            self._known[key] = seen
-        return [(key, revision) for key, (revision, news) in self._known.items() if news < limit]
+            self._news[key] = seen
+        return [(key, revision) for key, (revision, news) in self._news.items() if news < limit]
 
     async def sweep(self) -> None:
         """Drops what is too old."""

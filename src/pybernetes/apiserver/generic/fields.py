@@ -79,8 +79,8 @@ class FieldTracker:
             raise self._another_kind(kind, where, what)
         problems = typed.check(config, context.node)
         if problems:
-            found = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {p}" for p in problems)
-            text = f"failed to create typed patch object ({where}; {what}): {found}"
+            listed = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {p}" for p in problems)
+            text = f"failed to create typed patch object ({where}; {what}): {listed}"
             raise errors.generic(500, "", "", "", "", text)
         try:
             new, entries = await fieldmanager.applied(

@@ -122,9 +122,9 @@ def _decoded(continue_: str) -> tuple[int, str]:
     return token.rv, token.start
 
 
-def too_large(wanted: int, current: int) -> StatusError:
+def too_large(revision: int, current: int) -> StatusError:
     """504: the asked resource version is from the future."""
-    refused = errors.timeout("", "", "", f"Too large resource version: {wanted}, current: {current}", retry_after=1)
+    refused = errors.timeout("", "", "", f"Too large resource version: {revision}, current: {current}", retry_after=1)
     refused.status["details"]["causes"] = [
         {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     ]

@@ -87,23 +87,23 @@ def _refused(kind: PatchKind, error: patches.PatchError) -> StatusError:
     return errors.bad_request(f"error decoding patch: {error.reason}")
 
 
-def of_kind(kind: PatchKind, own: Kind, made: Any, name: str, versions: Collection[str] = ()) -> Object:
+def of_kind(kind: PatchKind, own: Kind, document: Any, name: str, versions: Collection[str] = ()) -> Object:
     """What a patch of a built-in object made, as one of its kind. StatusError 400, 422 where it says that it is another's.
 
     It may say that it is of another version of its kind, one of `versions`, and stays that then.
     A strategic patch is merged into a typed object, which has its kind from its type: what it says of it is not read.
     """
     if kind != "strategic":
-        version = _version(own, made, name, versions)
+        version = _version(own, document, name, versions)
         if version != own.api_version:
-            return {**made, "kind": own.kind}
-    return typemeta.renamed(own, made or {})
+            return {**document, "kind": own.kind}
+    return typemeta.renamed(own, document or {})
 
 
-def _version(own: Kind, made: Any, name: str, versions: Collection[str]) -> str:
+def _version(own: Kind, document: Any, name: str, versions: Collection[str]) -> str:
     """The apiVersion of what a patch made, which is of this kind."""
     try:
-        api_version, named = typemeta.interpreted(made)
+        api_version, named = typemeta.interpreted(document)
         if not api_version:
             # Read as upstream's type in memory, which has no field "metadata": the object has no name.
             raise unnamed(name)
@@ -111,18 +111,18 @@ def _version(own: Kind, made: Any, name: str, versions: Collection[str]) -> str:
             typemeta.check(own, api_version, named or own.kind)
         return api_version
     except TypeMismatch as mismatch:
-        raise _mismatched(made, mismatch) from None
+        raise _mismatched(document, mismatch) from None
 
 
-def _mismatched(made: Any, mismatch: TypeMismatch) -> StatusError:
+def _mismatched(document: Any, mismatch: TypeMismatch) -> StatusError:
     """What is another known kind's is read as one first, and may be refused for that."""
     definition = typemeta.definition_of(*mismatch.named) if mismatch.named else ""
     if definition and mismatch.named:
         try:
-            compiled_type(definition, *mismatch.named).normalize(made)
+            compiled_type(definition, *mismatch.named).normalize(document)
         except StatusError as error:
-            return invalid(made, error)
-    return _invalid(made, str(mismatch))
+            return invalid(document, error)
+    return _invalid(document, str(mismatch))
 
 
 def unnamed(name: str) -> StatusError:
@@ -130,16 +130,16 @@ def unnamed(name: str) -> StatusError:
     return errors.bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
 
 
-def of_custom_kind(resource: Resource, made: Any, versions: Collection[str]) -> Object:
+def of_custom_kind(resource: Resource, document: Any, versions: Collection[str]) -> Object:
     """As `of_kind` for a custom resource; another kind of its group passes, and is refused by its checks."""
     own = Kind.of(resource)
     try:
-        api_version, named = typemeta.interpreted(made)
-        typemeta.check_custom(own, api_version, named, _encode(made).decode(), versions)
+        api_version, named = typemeta.interpreted(document)
+        typemeta.check_custom(own, api_version, named, _encode(document).decode(), versions)
     except TypeMismatch as mismatch:
-        raise _invalid(made, str(mismatch)) from None
-    assert isinstance(made, dict), "interpreted refuses all else that has a kind"
-    return made
+        raise _invalid(document, str(mismatch)) from None
+    assert isinstance(document, dict), "interpreted refuses all else that has a kind"
+    return document
 
 
 def _invalid(document: Any, why: str) -> StatusError:

@@ -140,9 +140,9 @@ class ReadStore:
             result.remaining = len(items) - options.limit
         return result
 
-    async def _selected(self, found: Iterable[Stored], predicate: Selection | None) -> Items:
+    async def _selected(self, candidates: Iterable[Stored], predicate: Selection | None) -> Items:
         """Those that the predicate wants, as they are stored."""
-        items = list(found)
+        items = list(candidates)
         if predicate is None:
             return items
         if self._conversions is None:
@@ -182,18 +182,18 @@ class ReadStore:
 
         How much is left is not known then, and so not said.
         """
-        limit, found, start, more = options.limit, list[Stored](), after, True
-        while more and (not limit or len(found) <= limit):
-            size = 0 if not limit else limit + 1 - len(found) if predicate is None else max(limit + 1, CHUNK)
+        limit, selected, start, more = options.limit, list[Stored](), after, True
+        while more and (not limit or len(selected) <= limit):
+            size = 0 if not limit else limit + 1 - len(selected) if predicate is None else max(limit + 1, CHUNK)
             try:
                 page = await self.cache.store.list(prefix, after=start, limit=size, revision=revision)
             except Compacted:
                 raise expired(after[len(prefix) :] if options.continue_ else None) from None
             items = [Stored(item.key, item.value, item.mod_revision) for item in page.items]
-            found += await self._selected(items, predicate)
+            selected += await self._selected(items, predicate)
             more = page.more and bool(items)
             start = items[-1].key if items else start
-        return await self._page(found, revision, limit, prefix, 0 < limit < len(found))
+        return await self._page(selected, revision, limit, prefix, 0 < limit < len(selected))
 
     def watch(self, options: ListOptions, selection: Selection | None = None) -> tuple[Watcher, int, bool]:
         """(changes, revision from which they are, whether the present objects come first as additions).

@@ -34,7 +34,7 @@ def of(resource: Resource, obj: Object, unset: int | None = None) -> Object:
     if resource.scale is None:
         raise errors.not_found(resource.group, resource.name, obj["metadata"]["name"])
     metadata = obj["metadata"]
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    shown = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     status: Object = {"replicas": _number(obj, resource.scale.status_replicas) or 0}
     selector = _selector(resource, obj)
     if selector:
@@ -47,7 +47,7 @@ def of(resource: Resource, obj: Object, unset: int | None = None) -> Object:
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
-        "metadata": {name: metadata[name] for name in kept if name in metadata},
+        "metadata": {name: metadata[name] for name in shown if name in metadata},
         "spec": {"replicas": replicas} if replicas else {},
         "status": status,
     }

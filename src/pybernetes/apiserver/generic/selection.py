@@ -46,9 +46,9 @@ def selector_predicate(resource: Resource, options: ListOptions) -> Selection | 
         fields = parse_field_selector(options.field_selector) if options.field_selector else None
     except SelectorError as error:
         raise errors.bad_request(str(error)) from None
-    known = {"metadata.name", "metadata.namespace", *resource.selectable_fields}
+    selectable = {"metadata.name", "metadata.namespace", *resource.selectable_fields}
     for requirement in fields.requirements if fields else ():
-        if requirement.field not in known:
+        if requirement.field not in selectable:
             raise errors.bad_request(_unknown_field(resource, requirement.field))
     return Selection(resource, labels, fields) if labels is not None or fields is not None else None
 
@@ -56,8 +56,8 @@ def selector_predicate(resource: Resource, options: ListOptions) -> Selection | 
 def fields_of(resource: Resource, obj: Object) -> dict[str, str]:
     """What field selectors see of an object."""
     metadata = obj["metadata"]
-    found = {"metadata.name": metadata["name"], "metadata.namespace": metadata.get("namespace", "")}
-    return {**found, **resource.selectable(obj)} if resource.selectable_fields else found
+    fields = {"metadata.name": metadata["name"], "metadata.namespace": metadata.get("namespace", "")}
+    return {**fields, **resource.selectable(obj)} if resource.selectable_fields else fields
 
 
 def _unknown_field(resource: Resource, name: str) -> str:

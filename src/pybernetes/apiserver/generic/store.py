@@ -238,16 +238,16 @@ class GenericStore(ReadStore):
         """The patched object as written; tried again where another write came between."""
 
         async def patched(old: Object) -> Object:
-            made = patching.patched(kind, old, body, self.schema, options.validation)
-            new = self._of_kind(kind, made, name, subresource)
+            document = patching.patched(kind, old, body, self.schema, options.validation)
+            new = self._of_kind(kind, document, name, subresource)
             options.learned.reset_managed = is_reset(_metadata(new).get("managedFields"))
-            document = body if kind == "strategic" else new
+            refusable = body if kind == "strategic" else new  # what a refusal shows
             try:
                 plain, warnings = self._schema_of(new).normalize(new, options.validation, kind == "strategic")
             except StatusError as error:
                 if error.code != 400:  # of a custom resource's kind, which is refused by itself
                     raise
-                raise patching.invalid(document, error) from None
+                raise patching.invalid(refusable, error) from None
             options.warnings.extend(warnings)
             plain = await apart.on_loop(lambda: self._from_patch(plain, document))
             strategy.check_identity(self.resource, plain, old)
@@ -258,12 +258,12 @@ class GenericStore(ReadStore):
 
         return await self.change(namespace, name, apart_patched, options, subresource, patching=True)
 
-    def _of_kind(self, kind: PatchKind, made: Any, name: str, subresource: str) -> Object:
+    def _of_kind(self, kind: PatchKind, document: Any, name: str, subresource: str) -> Object:
         """What a patch made, of this version or of another one of its kind. StatusError 400, 422 for what is of another kind."""
         resource, versions = self.resource, self._conversions.versions if self._conversions else ()
         if not resource.unstructured:
-            return patching.of_kind(kind, Kind.of(resource), made, name, versions)
-        new = patching.of_custom_kind(resource, made, versions)
+            return patching.of_kind(kind, Kind.of(resource), document, name, versions)
+        new = patching.of_custom_kind(resource, document, versions)
         return {**new, "kind": resource.kind} if subresource == "status" else new
 
     def _schema_of(self, new: Object) -> Schema:
@@ -479,15 +479,15 @@ class GenericStore(ReadStore):
 
     async def delete_collection(self, namespace: str, options: DeleteOptions, listed: ListOptions) -> ListResult:
         """Deletes what the list selects, and answers with the list."""
-        found = await self.list(namespace, listed)
-        for stored in found.items:
+        result = await self.list(namespace, listed)
+        for stored in result.items:
             metadata = stored.peek()["metadata"]
             try:
                 await self.delete(metadata.get("namespace", ""), metadata["name"], replace(options))
             except StatusError as error:
                 if error.code != 404:
                     raise
-        return found
+        return result
 
     # Admission.
 
@@ -495,15 +495,15 @@ class GenericStore(ReadStore):
         self, user: User, subresource: str, namespace: str, name: str, obj: Object, dry_run: bool
     ) -> None:
         """Asks the plug-ins about a subresource that is posted; StatusError where one objects."""
-        asked = WriteOptions(user, dry_run)
+        write = WriteOptions(user, dry_run)
         for mutating in (True, False):
-            await self._admit(asked, "CREATE", subresource, namespace, name, obj, None, mutating=mutating)
+            await self._admit(write, "CREATE", subresource, namespace, name, obj, None, mutating=mutating)
 
     async def connect(self, user: User, subresource: str, namespace: str, name: str, options: Object) -> None:
         """Asks the plug-ins whether one may connect; StatusError where one objects."""
-        asked = WriteOptions(user)
+        write = WriteOptions(user)
         for mutating in (True, False):
-            await self._admit(asked, "CONNECT", subresource, namespace, name, options, None, mutating=mutating)
+            await self._admit(write, "CONNECT", subresource, namespace, name, options, None, mutating=mutating)
 
     async def _admit(
         self,
@@ -545,5 +545,5 @@ def new_uid() -> str:
 
 
 def _metadata(obj: Object) -> Object:
-    found = obj.get("metadata")
-    return found if isinstance(found, dict) else {}
+    metadata = obj.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}

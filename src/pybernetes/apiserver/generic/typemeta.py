@@ -82,13 +82,13 @@ def interpreted(document: Any) -> tuple[str, str]:
         return "", ""
     if not isinstance(document, dict):
         raise TypeMismatch(f"{before} {go_type(document)} into Go value of type {_HEAD}")
-    found = []
+    values = []
     for name in ("apiVersion", "kind"):
         value = document.get(name)
         if value is not None and not isinstance(value, str):
             raise TypeMismatch(f"{before} {go_type(value)} into Go struct field .{name} of type string")
-        found.append(value or "")
-    api_version, kind = found
+        values.append(value or "")
+    api_version, kind = values
     if api_version.count("/") > 1:
         raise TypeMismatch(f"unexpected GroupVersion string: {api_version}")
     return api_version, kind
@@ -97,12 +97,12 @@ def interpreted(document: Any) -> tuple[str, str]:
 @functools.cache
 def _registered() -> dict[tuple[str, str], str]:
     """The definition of each (apiVersion, kind) that upstream's types have."""
-    found = {}
+    names = {}
     for name, definition in definitions().items():
         for one in definition.get("x-kubernetes-group-version-kind", ()):
             group, version = one["group"], one["version"]
-            found[f"{group}/{version}" if group else version, one["kind"]] = name
-    return found
+            names[f"{group}/{version}" if group else version, one["kind"]] = name
+    return names
 
 
 def definition_of(api_version: str, kind: str) -> str:

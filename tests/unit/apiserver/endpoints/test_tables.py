@@ -16,7 +16,7 @@ from pybernetes.apiserver.kinds.core.pod import RESOURCE as POD
 @pytest.mark.parametrize("count", [0, 1, 7, 3000])
 def test_the_pieces_of_a_list_are_the_list(custom: bool, count: int) -> None:
     """However many there are, and wherever they are cut."""
-    resource = dataclasses.replace(POD, custom=custom)
+    resource = dataclasses.replace(POD, unstructured=custom)
     value = b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p%d"},"spec":{"nodeName":"%b"}}'
     items = [Stored(f"/pods/{n}", value % (n, b"x" * 50), n + 1) for n in range(count)]
     pieces = list(tables.list_pieces(resource, items, b'{"resourceVersion":"9"}'))
