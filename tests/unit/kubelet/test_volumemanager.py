@@ -71,6 +71,7 @@ def test_changes_reach_the_volume(tmp_path: Path) -> None:
     [
         (config_map("none"), 'MountVolume.SetUp failed for volume "v" : configmap "none" not found'),
         (core.Volume(name="v", rbd=core.RBDVolumeSource()), "err=no volume plugin matched"),
+        (core.Volume(name="v", image=core.ImageVolumeSource(reference="r")), "err=no volume plugin matched"),
     ],
 )
 def test_failures_are_worded_as_upstreams(tmp_path: Path, volume: core.Volume, text: str) -> None:

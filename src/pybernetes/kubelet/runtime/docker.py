@@ -340,6 +340,8 @@ class DockerRuntime:
 
     async def images(self) -> Sequence[Image]:
         entries = await self.api.get("/images/json")
+        present = {entry["Id"] for entry in entries}
+        self._images = {uid: inspected for uid, inspected in self._images.items() if uid in present}
         result = []
         for entry in entries:
             tags = [tag for tag in entry.get("RepoTags") or () if tag != "<none>:<none>"]
