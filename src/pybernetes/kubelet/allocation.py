@@ -25,7 +25,10 @@ class AllocationManager:
         workers: Mapping[str, PodWorker],
         facts: Callable[[], n.NodeFacts],
         now: Callable[[], datetime],
+        strict_groups: bool,
     ) -> None:
+        """`strict_groups`: what NodeView says of it."""
+        self._strict_groups = strict_groups
         self._options, self._keeper, self._workers, self._facts, self._now = options, keeper, workers, facts, now
         self._deferred: dict[str, core.Pod] = {}  # by uid, with the resources that they ask for
 
@@ -68,4 +71,5 @@ class AllocationManager:
             self._options.hostname_override,
             facts.pressure,
             self._options.allowed_unsafe_sysctls,
+            self._strict_groups,
         )

@@ -114,7 +114,9 @@ class Kubelet:
             now,
         )
         self._parts = self._make_parts()
-        self._allocation = AllocationManager(options, self.keeper, self._workers, self._node_facts, now)
+        self._allocation = AllocationManager(
+            options, self.keeper, self._workers, self._node_facts, now, strict_groups=not machinery.on_host
+        )
 
     # What the kubelet's ports tell.
 

@@ -11,6 +11,7 @@ from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import authentication_v1 as authentication
 from pybernetes.api.types import core_v1 as core
+from pybernetes.api.types import node_v1
 from pybernetes.client.retry import retry_on_conflict
 from pybernetes.client.types import Client, Informer
 
@@ -101,6 +102,16 @@ class APICluster:
         secret = await self.get("secret", name, namespace)
         assert secret is None or isinstance(secret, core.Secret)
         return secret
+
+    async def runtime_handler(self, name: str) -> str:
+        try:
+            return (await self._client.get(node_v1.RuntimeClass, name)).handler
+        except StatusError as error:
+            if error.code == 404:
+                raise RuntimeFailure(f'runtimeclass.node.k8s.io "{name}" not found') from error
+            raise RuntimeFailure(f"failed to lookup RuntimeClass {name}: {error}") from error
+        except (ConnectionError, TimeoutError) as error:
+            raise RuntimeFailure(f"failed to lookup RuntimeClass {name}: {error}") from error
 
     async def token(self, pod: core.Pod, audience: str, seconds: int) -> tuple[str, datetime]:
         """A token of the pod's service account that dies with the pod."""

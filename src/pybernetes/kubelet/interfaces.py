@@ -170,7 +170,7 @@ class Volumes(Protocol):
     """Pods' directories on the host."""
 
     async def prepare(self, pod: core.Pod) -> None:
-        """Makes every volume, repeatably; RuntimeFailure with FailedMount's text."""
+        """Makes every volume, repeatably; RuntimeFailure with FailedMount's text, or with an event's reason of its own."""
         ...
 
     async def mounts(
@@ -260,6 +260,10 @@ class Cluster(Protocol):
 
     async def lookup(self, pod: core.Pod) -> Lookup:
         """The config maps and secrets that the pod's containers name, fetched."""
+        ...
+
+    async def runtime_handler(self, name: str) -> str:
+        """That of a RuntimeClass; RuntimeFailure where there is none of the name."""
         ...
 
     def services(self, pod: core.Pod) -> Mapping[str, str]:

@@ -168,6 +168,9 @@ class MirrorCluster:
     def record(self, pod: core.Pod, event: Event) -> None:
         self._cluster.record(pod, event)
 
+    async def runtime_handler(self, name: str) -> str:
+        return await self._cluster.runtime_handler(name)
+
     async def lookup(self, pod: core.Pod) -> config.Lookup:
         return await self._cluster.lookup(pod)
 

@@ -38,6 +38,7 @@ from .runtime.types import Container, ContainerConfig, Image, RuntimeFailure, Sa
 logger = logging.getLogger(__name__)
 
 STATUS_RETRY = 1.0
+FAILED_MOUNT = "FailedMount"
 CREATE_CONTAINER_ERROR = "CreateContainerError"
 # A hook's own failures, and what its author's URL may cause: a container must be stopped whatever its hook does.
 HOOK_ERRORS = (RuntimeFailure, TimeoutError, OSError, ValueError)
@@ -100,6 +101,7 @@ class PodWorker:
         self._timer: asyncio.Task[None] | None = None
         self._images: dict[str, Image] = {}
         self._status: core.PodStatus | None = None
+        self._runtime_handler = ""  # its RuntimeClass's, once it was looked up
         self._epoch = 0  # counts what happened to sandbox and containers: a list from before it is stale
         self._seen = parts.now()
         # What decides about it never changes while a pod lives.
@@ -225,12 +227,16 @@ class PodWorker:
         try:
             await self._parts.volumes.prepare(self.machine.pod)
         except (RuntimeFailure, OSError) as error:
-            self.handle(stimuli.VolumesFailed(str(error)))
+            reason = getattr(error, "reason", "") or FAILED_MOUNT
+            self.handle(stimuli.VolumesFailed(str(error), reason))
         else:
             self.handle(stimuli.VolumesReady())
 
-    def _sandbox_config(self, attempt: int) -> SandboxConfig:
-        node = self._parts.node
+    async def _sandbox_config(self, attempt: int) -> SandboxConfig:
+        """RuntimeFailure where its RuntimeClass is not there."""
+        node, runtime_class = self._parts.node, self.machine.pod.spec.runtime_class_name
+        if runtime_class and not self._runtime_handler:
+            self._runtime_handler = await self._parts.cluster.runtime_handler(runtime_class)
         return config.sandbox_config(
             self.machine.pod,
             attempt,
@@ -238,6 +244,7 @@ class PodWorker:
             dns.render(self._resolver),
             f"{format_time(self._seen)[:-1]}.000000000Z",
             node.pod_logs_dir,
+            self._runtime_handler,
         )
 
     async def _create_sandbox(self, attempt: int) -> None:
@@ -246,7 +253,7 @@ class PodWorker:
             self.handle(stimuli.Noticed(event))
         try:
             await self._parts.cgroups.ensure(spec)
-            sandbox = await self._parts.runtime.run_sandbox(self._sandbox_config(attempt))
+            sandbox = await self._parts.runtime.run_sandbox(await self._sandbox_config(attempt))
             ips = node.ips
             if not spec.spec.host_network:
                 try:
@@ -299,7 +306,7 @@ class PodWorker:
         try:
             container_config = await self._container_config(name, attempt)
             reason = CREATE_CONTAINER_ERROR
-            sandbox = self._sandbox_config(max(self.machine.attempts - 1, 0))
+            sandbox = await self._sandbox_config(max(self.machine.attempts - 1, 0))
             container_id = await self._parts.runtime.create_container(sandbox_id, container_config, sandbox)
             self.handle(stimuli.ContainerMade(name, started=False))
             reason = RUN_CONTAINER_ERROR

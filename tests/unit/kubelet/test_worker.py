@@ -346,7 +346,7 @@ def test_lines_that_a_resolver_does_not_take_are_told() -> None:
     async def body(world: World) -> None:
         await world.run()
         assert world.reasons()[0] == "DNSConfigForming"
-        sandbox = world.worker._sandbox_config(0)
+        sandbox = await world.worker._sandbox_config(0)
         assert sandbox.resolv_conf.count("nameserver") == 3
 
     servers = tuple(f"192.0.2.{number}" for number in range(1, 6))

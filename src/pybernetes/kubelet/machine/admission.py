@@ -29,6 +29,7 @@ class NodeView:
     name: str = ""
     pressure: Sequence[str] = ()  # MemoryPressure, DiskPressure, PIDPressure
     allowed_sysctls: Sequence[str] = field(default=())
+    strict_groups: bool = False  # the runtime can leave out the groups that an image's /etc/group gives its user
 
 
 Refusal = tuple[str, str]  # reason, message
@@ -128,6 +129,10 @@ def refused(pod: core.Pod, others: Sequence[core.Pod], node: NodeView) -> Refusa
         return "PodOSSelectorNodeLabelDoesNotMatch", text
     if pod.spec.os is not None and pod.spec.os.name != OS:
         return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
+    context = pod.spec.security_context
+    if context is not None and context.supplemental_groups_policy == "Strict" and not node.strict_groups:
+        text = "SupplementalGroupsPolicy=Strict is not supported in this node"
+        return "SupplementalGroupsPolicyNotSupported", text
     lack = insufficient(pod, others, node)
     if lack is not None:
         return lack

@@ -195,6 +195,9 @@ def environment(
         elif source_of.secret_key_ref is not None:
             secret = source_of.secret_key_ref
             value = _key("secret", secret.name, secret.key, bool(secret.optional), pod.metadata.namespace, lookup)
+        elif source_of.file_key_ref is not None:
+            text = f"environment variable {variable.name}: fileKeyRef is not supported on this node"
+            raise RuntimeFailure(text, CONFIG_ERROR)
         if value is not None:
             result[variable.name] = expansions[variable.name] = value
     return {**{k: v for k, v in services.items() if k not in result}, **result}
@@ -336,6 +339,7 @@ def sandbox_config(
     resolv_conf: str = "",
     seen: str = "",
     pod_logs_dir: str = "/var/log/pods",
+    runtime_handler: str = "",
 ) -> SandboxConfig:
     """`seen`: when the kubelet first saw the pod. RuntimeFailure where its hostname is too long."""
     spec, meta = pod.spec, pod.metadata
@@ -360,6 +364,7 @@ def sandbox_config(
         _sandbox_user(context),
         log_directory(pod, pod_logs_dir),
         host_users=spec.host_users is not False,
+        runtime_handler=runtime_handler,
     )
 
 
@@ -426,5 +431,6 @@ def container_config(
         container.tty,
         init=any(init.name == container.name for init in pod.spec.init_containers) and not is_sidecar(container),
         restart_policy=container.restart_policy or pod.spec.restart_policy,
+        stop_signal=(container.lifecycle.stop_signal or "") if container.lifecycle is not None else "",
         log_path=f"{container.name}/{attempt}.log",
     )

@@ -64,9 +64,9 @@ class PodMachine(PodState):
                 observation.observe(self, sandboxes, containers, now)
             case stimuli.VolumesReady():
                 self.volumes = "ready"
-            case stimuli.VolumesFailed(message):
+            case stimuli.VolumesFailed(message, reason):
                 self.volumes = ""
-                self.retry_later(now, events.warning("FailedMount", message))
+                self.retry_later(now, events.warning(reason, message))
             case stimuli.SandboxReady(sandbox, ips):
                 self.sandbox, self.ips, self.sandbox_step = sandbox, ips, ""
             case stimuli.SandboxFailed(message):

@@ -38,6 +38,7 @@ class VolumesReady:
 @dataclass(frozen=True, slots=True)
 class VolumesFailed:
     message: str
+    reason: str = "FailedMount"  # the event's
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,9 @@ class DockerRuntime:
         if not config.host_users:
             # Docker maps users for all containers of a daemon or for none; the words are upstream's.
             raise RuntimeFailure("the default runtime handler does not support user namespaces")
+        handler = config.runtime_handler
+        if handler not in d.OWN_HANDLERS and handler not in (await self._info()).get("Runtimes", {}):
+            raise RuntimeFailure(f'RuntimeHandler "{handler}" not supported')
         image = await self._ensure_sandbox_image()
         body = d.sandbox_create(
             config, image, await self._parent(config.cgroup_parent), self._oom_score(d.SANDBOX_OOM_SCORE)

@@ -29,6 +29,7 @@ SANDBOX_OOM_SCORE = -998
 NAME = re.compile(r"/?k8s_([^_]+)_([^_]+)_([^_]+)_([^_]+)_([0-9]+)")
 PROPAGATION = {"": "", "HostToContainer": "rslave", "Bidirectional": "rshared"}
 LOCALHOST = "localhost/"  # what a seccomp profile on the node begins with
+OWN_HANDLERS = ("", "docker")  # what leaves it to the daemon, as in dockershim
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
 # What a container must not see or change of the host (upstream: pkg/securitycontext/util.go).
@@ -106,8 +107,13 @@ def sandbox_create(pod: SandboxConfig, image: str, parent: str, oom_score: int) 
         },
         "User": pod.user,
         "ExposedPorts": exposed,
-        "HostConfig": {**host, "PortBindings": bindings},
+        "HostConfig": {**host, "PortBindings": bindings, **_handled_by(pod)},
     }
+
+
+def _handled_by(pod: SandboxConfig) -> Json:
+    """Which of the daemon's OCI runtimes it is; its default where none is named."""
+    return {"Runtime": pod.runtime_handler} if pod.runtime_handler not in OWN_HANDLERS else {}
 
 
 def seccomp_profile(config: ContainerConfig) -> str:
@@ -193,6 +199,7 @@ def container_create(
         "Entrypoint": list(config.command) or None,
         "Cmd": list(config.args) or None,
         "WorkingDir": config.working_dir,
+        **({"StopSignal": config.stop_signal} if config.stop_signal else {}),
         "OpenStdin": config.stdin,
         "StdinOnce": config.stdin_once,
         "Tty": config.tty,
@@ -205,7 +212,7 @@ def container_create(
             SANDBOX_ID: sandbox_id,
             LOG_PATH: log_path(config, pod),
         },
-        "HostConfig": host,
+        "HostConfig": {**host, **_handled_by(pod)},
     }
 
 

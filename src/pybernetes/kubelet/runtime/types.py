@@ -90,6 +90,7 @@ class SandboxConfig:
     user: str = ""  # as Security's
     log_directory: str = ""  # where the node's log collectors look; the containers' log paths are relative to it
     host_users: bool = True  # False: in a user namespace of its own
+    runtime_handler: str = ""  # its RuntimeClass's; "" is the runtime's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ class ContainerConfig:
     init: bool = False  # what follows waits until it has ended
     restart_policy: str = ""  # for a runtime that decides itself when a run ends, as the hollow one
     target_id: str = ""  # a container whose processes this one sees
+    stop_signal: str = ""  # "" is the image's
     log_path: str = ""  # NAME/ATTEMPT.log below the sandbox's log directory: the log, or a link to it
 
 

@@ -92,7 +92,10 @@ class VolumeManager:
         return [entry.name for entry in self._pods.iterdir()] if self._pods.is_dir() else []
 
     async def prepare(self, pod: core.Pod) -> None:
-        """Makes every volume; RuntimeFailure with FailedMount's text."""
+        """Makes every volume; RuntimeFailure with FailedMount's text, or with an event's reason of its own."""
+        if pod.spec.resource_claims:
+            text = "Failed to prepare dynamic resources: no DRA driver is registered on this node"
+            raise RuntimeFailure(text, "FailedPrepareDynamicResources")
         await asyncio.to_thread(self._make_pod_directory, pod.metadata.uid)
         for volume in pod.spec.volumes:
             kind = _kind(volume)
@@ -265,6 +268,10 @@ class VolumeManager:
             raise RuntimeFailure(
                 f'cannot find volume "{volume_mount.name}" to mount into container "{container.name}"', CONFIG_ERROR
             )
+        if volume_mount.recursive_read_only == "Enabled":
+            what = f'volume "{volume_mount.name}" requested recursive read-only mode'
+            text = f"failed to resolve recursive read-only mode: {what}, but it is not supported by the runtime"
+            raise RuntimeFailure(text, CONFIG_ERROR)
         base = self.directory(pod, volume)
         inner = volume_mount.sub_path
         if volume_mount.sub_path_expr:
