@@ -1,8 +1,8 @@
 """Fields of a pod that the API takes and a node on Docker cannot do: refused where upstream's kubelet refuses, never left out.
 
 The kind: accepted, not done. Beside user namespaces, image volumes and resizes, which have tests of their own: runtime
-classes, recursive read-only mounts, strict supplemental groups, device claims, variables from files; and stop signals, which
-are done.
+classes, recursive read-only mounts, strict supplemental groups, device claims, variables from files; and stop signals and
+hostnameOverride, which are done.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import node_v1
 from pybernetes.client.memory import MemoryClient
 from pybernetes.kubelet.cluster import APICluster
-from pybernetes.kubelet.machine import config
+from pybernetes.kubelet.machine import config, hosts
 from pybernetes.kubelet.machine.admission import refused
 from pybernetes.kubelet.recorder import Recorder
 from pybernetes.kubelet.runtime import dockerconfig as d
@@ -114,6 +114,13 @@ def test_a_handler_is_one_of_the_daemons_or_refused(tmp_path: Path) -> None:
     assert d.container_create(ContainerConfig("c", 0, "i"), shown, "s", "", 0, True)["HostConfig"]["Runtime"] == "runsc"
     own = SandboxConfig("p", "ns", "u", 0, "p", runtime_handler="docker")
     assert "Runtime" not in d.sandbox_create(own, "i", "", 0)["HostConfig"]
+
+
+def test_a_name_of_its_own() -> None:
+    pod = make(hostname_override="my.own.name", subdomain="sub")
+    pod.metadata.name, pod.metadata.namespace = "p", "ns"
+    assert hosts.sandbox_hostname(pod, "cluster.local") == "my.own.name"
+    assert "10.0.0.2\tmy.own.name\n" in hosts.hosts_file(pod, ["10.0.0.2"], "cluster.local", "")
 
 
 def test_stop_signals_reach_docker() -> None:

@@ -23,13 +23,15 @@ ALIASES = "\n# Entries added by HostAliases.\n"
 
 
 def hostname(pod: core.Pod) -> str:
-    """The short name."""
+    """The short name, or the whole one that hostnameOverride says."""
+    if pod.spec.hostname_override:
+        return pod.spec.hostname_override
     return (pod.spec.hostname or pod.metadata.name)[:MAX_HOSTNAME].rstrip("-.")
 
 
 def domain(pod: core.Pod, cluster_domain: str) -> str:
-    """SUBDOMAIN.NAMESPACE.svc.CLUSTER, "" without a subdomain."""
-    subdomain = pod.spec.subdomain
+    """SUBDOMAIN.NAMESPACE.svc.CLUSTER; "" without a subdomain, and where the name is overridden."""
+    subdomain = "" if pod.spec.hostname_override else pod.spec.subdomain
     return f"{subdomain}.{pod.metadata.namespace}.svc.{cluster_domain}" if subdomain else ""
 
 

@@ -77,6 +77,7 @@ def container_status(
     status.restart_count = current.attempt
     status.allocated_resources = dict(spec.resources.requests)
     status.resources = view.applied or spec.resources
+    status.stop_signal = spec.lifecycle.stop_signal if spec.lifecycle is not None else None
     if current.state == "running":
         status.state = core.ContainerState(running=core.ContainerStateRunning(started_at=current.started_at))
     elif current.state == "created":
@@ -284,7 +285,7 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
     status.init_container_statuses = [statuses[c.name] for c in pod.spec.init_containers]
     status.container_statuses = [statuses[c.name] for c in pod.spec.containers]
     status.ephemeral_container_statuses = [
-        msgspec.structs.replace(statuses[c.name], ready=False, started=None, resources=None)
+        msgspec.structs.replace(statuses[c.name], ready=False, started=None, resources=None, stop_signal=None)
         for c in pod.spec.ephemeral_containers
     ]
     return status
