@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from ..backends import Location, LocationError
@@ -59,7 +59,8 @@ def tls_context(location: Location) -> ssl.SSLContext:
 class Channel:
     """Between its making and `close`. One connection at a time, to the endpoint that answered last."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], context: ssl.SSLContext | None) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], context: Callable[[], ssl.SSLContext] | None) -> None:
+        """`context` for members behind TLS, asked for with each connection: files may have been renewed."""
         self._endpoints, self._context = endpoints, context
         self._at = 0  # of the endpoint that is used
         self._connection: Connection | None = None
@@ -125,7 +126,7 @@ class Channel:
             endpoint = self._endpoints[self._at]
             try:
                 self._connection = await self._connect(endpoint)
-            except (OSError, TimeoutError, ssl.SSLError) as error:
+            except (OSError, TimeoutError, LocationError) as error:
                 self._at = (self._at + 1) % len(self._endpoints)
                 text = str(error) or "no answer"
                 raise RPCError(UNAVAILABLE, f"cannot connect to {endpoint.url}: {text}", unsent=True) from error
@@ -141,7 +142,7 @@ class Channel:
                 lambda: Connection(endpoint.authority, tls=endpoint.tls),
                 endpoint.host,
                 endpoint.port,
-                ssl=self._context if endpoint.tls else None,
+                ssl=self._context() if endpoint.tls and self._context else None,
             )
         return connection
 

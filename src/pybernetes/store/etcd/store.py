@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Sequence
 
 from ..backends import Location, LocationError
@@ -41,7 +42,10 @@ NO_LEASE = "requested lease not found"
 async def open_etcd(location: Location) -> EtcdStore:
     """`http://HOST:PORT`, one or several members of one cluster. LocationError, StoreError where none answers."""
     endpoints = [Endpoint(url) for url in location.urls]
-    context = tls_context(location) if any(endpoint.tls for endpoint in endpoints) else None
+    context = None
+    if any(endpoint.tls for endpoint in endpoints):
+        context = functools.partial(tls_context, location)
+        context()  # files that cannot be read are told at once
     channel = Channel(endpoints, context)
     store = EtcdStore(channel)
     try:
