@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -236,6 +237,23 @@ def test_etcd_goes_and_comes_back(
         play(tmp_path, scenario, count=1)
     assert caplog.records
     assert not [record for record in caplog.records if record.exc_info], "no tracebacks"
+
+
+def test_an_etcd_of_an_older_time_is_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As after a restore: what this server knows is no more, and nothing it is told would say so."""
+
+    async def scenario(clients: list[Client], members: list[Member]) -> None:
+        [client] = clients
+        await members[0].stop()
+        shutil.rmtree(tmp_path / "m0")
+        await members[0].start()
+        while "is back at revision" not in caplog.text:
+            await asyncio.sleep(0.1)
+        assert "check etcd failed" in await client.text("/readyz/etcd")
+
+    with caplog.at_level(logging.ERROR):
+        play(tmp_path, scenario, count=1)
+    assert not [record for record in caplog.records if record.exc_info and "services" not in record.getMessage()]
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def play(path: Path, disk: Disk, scenario: Callable[[Store], Awaitable[object]])
     async def run() -> None:
         store = await SQLiteStore.open(str(path), Space("state.db", disk, disk.clock))
         try:
-            await asyncio.wait_for(scenario(store), 20)
+            await asyncio.wait_for(scenario(store), 60)
         finally:
             await store.close()
             disk.forget()
@@ -298,6 +298,6 @@ def test_on_a_real_file_system(
             await store.close()
 
     with caplog.at_level(logging.WARNING):
-        asyncio.run(asyncio.wait_for(scenario(), 15))
+        asyncio.run(asyncio.wait_for(scenario(), 60))
     assert not any(record.exc_info for record in caplog.records)
     assert not any("cannot be moved" in record.getMessage() for record in caplog.records)

@@ -352,10 +352,7 @@ class WatchCache:
     async def _list(self) -> None:
         """Replaces what is known by what the store has. StoreError where that is older: revisions never go back."""
         page = await self.store.list(self.keys.root)
-        if page.revision < self.revision:
-            raise StoreError(
-                f"the store is back at revision {page.revision}, after {self.revision}: start the server anew"
-            )
+        self._check_not_back(page.revision)
         items: dict[str, list[KeyValue]] = {prefix: [] for prefix in self._caches}
         for item in page.items:
             prefix = self.keys.resource_of(item.key)
@@ -365,6 +362,14 @@ class WatchCache:
             self.resource(prefix).replace(listed, page.revision)
         self.revision = page.revision
         self._wake()
+
+    def _check_not_back(self, revision: int) -> None:
+        if revision < self.revision:
+            raise StoreError(f"the store is back at revision {revision}, after {self.revision}: start the server anew")
+
+    async def _reach(self) -> None:
+        """Returns where the store answers, and is the one that it was."""
+        self._check_not_back(await self.store.revision())
 
     async def _follow(self) -> None:
         while True:
@@ -380,10 +385,10 @@ class WatchCache:
                 return
             except StoreError as error:
                 _log.error("the watch of the store was cut off; it goes on from revision %d: %s", self.revision, error)
-                await self._retried(self.store.revision)
+                await self._retried(self._reach)
             except Exception:
                 _log.exception("the watch of the store was cut off; it goes on from revision %d", self.revision)
-                await self._retried(self.store.revision)
+                await self._retried(self._reach)
 
     async def _watch(self) -> None:
         """Until the store is closed."""

@@ -15,7 +15,19 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from ..types import Compacted, Event, KeyValue, Progress, StoreError
 from .channel import MAX_RETRY_SECONDS, RETRY_SECONDS, Channel
 from .http2 import RPCError, Stream
-from .messages import PROGRESS_REQUEST, STATUS, WATCH, WatchCreate, WatchResponse, prefix_end, to_bytes, version
+from .messages import (
+    PROGRESS_REQUEST,
+    RANGE,
+    STATUS,
+    WATCH,
+    Range,
+    RangeResponse,
+    WatchCreate,
+    WatchResponse,
+    prefix_end,
+    to_bytes,
+    version,
+)
 from .wire import WireError
 
 _log = logging.getLogger(__name__)
@@ -76,7 +88,10 @@ class Watch:
             self._pending = []
             while (data := await stream.receive()) is not None:
                 self._answered = _now()
-                for one in self._understood(WatchResponse.decode(data)):
+                response = WatchResponse.decode(data)
+                if response.created and response.revision < self._after:
+                    await self._check_not_back()
+                for one in self._understood(response):
                     self._after = one.revision
                     yield one
         except RPCError:
@@ -86,6 +101,15 @@ class Watch:
             if asking is not None:
                 asking.cancel()
             stream.cancel()
+
+    async def _check_not_back(self) -> None:
+        """StoreError where etcd is not as far as it was: watched from there it would tell nothing for long. A member may lag behind others."""
+        asked = Range(EVERYTHING[0], count_only=True).encode()
+        revision = RangeResponse.decode(await self._channel.call(RANGE, asked, repeat=True)).revision
+        if revision < self._after:
+            raise StoreError(
+                f"etcd is at revision {revision}, and was at {self._after}: it has the state of an older time"
+            )
 
     async def _ask(self, stream: Stream) -> None:
         """For progress: at once where something newer was heard of, else now and then."""
