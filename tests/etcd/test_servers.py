@@ -25,7 +25,6 @@ from pybernetes.apiserver.services import ranges
 from pybernetes.apiserver.services.options import ServiceOptions
 from pybernetes.apiserver.storage import ports
 from pybernetes.component import flags
-from pybernetes.component.command import Failure, UsageError
 from pybernetes.store.backends import Location
 from pybernetes.store.etcd.store import open_etcd
 from pybernetes.store.types import Store
@@ -254,23 +253,3 @@ def test_an_etcd_of_an_older_time_is_noticed(tmp_path: Path, caplog: pytest.LogC
     with caplog.at_level(logging.ERROR):
         play(tmp_path, scenario, count=1)
     assert not [record for record in caplog.records if record.exc_info and "services" not in record.getMessage()]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        (["--etcd-servers=ftp://a"], UsageError, "want http://HOST:PORT"),
-        (["--etcd-servers=http://a,b:1"], UsageError, "want http://HOST:PORT"),
-        (["--etcd-servers=http://127.0.0.1:2379/x"], UsageError, "want http://HOST:PORT"),
-        (["--etcd-servers=http://127.0.0.1:2379", "--store=sqlite:/a"], UsageError, "give one of them"),
-        (["--store=http://127.0.0.1:2379"], UsageError, "--etcd-servers"),
-        (["--etcd-servers=https://127.0.0.1:2379", "--etcd-cafile=/none"], UsageError, "cannot be read"),
-        (["--etcd-servers=http://127.0.0.1:1"], Failure, "cannot connect to http://127.0.0.1:1"),
-    ],
-)
-def test_command_lines(
-    arguments: list[str], error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pybernetes.store.etcd.store.CALL_SECONDS", 0.5)
-    with pytest.raises(error, match=message):
-        asyncio.run(store_options.opened(flags.parse("kube-apiserver", FLAGS, arguments)))

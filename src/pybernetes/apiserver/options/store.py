@@ -19,7 +19,7 @@ MASTER_LEASE_SECONDS = 15  # as services.kubernetes.LEASE_SECONDS; upstream's
 FLAGS = (
     Flag("store", flags.string, "memory:", "sqlite:PATH or memory: (pybernetes' own flag)."),
     Flag(
-        "etcd-servers", flags.strings, (), "Members of the etcd cluster that objects are kept in: http(s)://HOST:PORT."
+        "etcd-servers", flags.strings, [], "Members of the etcd cluster that objects are kept in: http(s)://HOST:PORT."
     ),
     Flag(
         "etcd-cafile",
@@ -35,6 +35,15 @@ FLAGS = (
         flags.duration,
         DEFAULT_SECONDS,
         "How often what watches no longer need is dropped; 0: never.",
+    ),
+    *(
+        flags.ignored(f"etcd-{name}", flags.duration, why)
+        for name, why in (
+            ("healthcheck-timeout", "the watch of etcd says whether it answers"),
+            ("readycheck-timeout", "the watch of etcd says whether it answers"),
+            ("count-metric-poll-period", "the watch cache counts"),
+            ("db-metric-poll-interval", ""),
+        )
     ),
     flags.ignored("storage-backend", flags.string, "etcd3 is what --etcd-servers means", "etcd3"),
     flags.ignored(
