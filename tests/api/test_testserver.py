@@ -1,12 +1,16 @@
 """The test cluster as its users meet it: the command, the context manager, kubectl and the Python clients."""
 
+import asyncio
+import base64
 import json
 import os
 import select
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +20,8 @@ import pytest
 
 from pybernetes import testing
 from pybernetes.cli import testserver
+from pybernetes.pki import keys
+from pybernetes.pki.certificates import Subject
 from pybernetes.testing import RunningCluster
 
 
@@ -264,3 +270,75 @@ def test_hollow_pods_are_placed_end_and_answer() -> None:
             kubectl(cluster, "exec", "runs", "--", "true")
         with pytest.raises(AssertionError, match="hollow nodes run no containers"):
             kubectl(cluster, "attach", "runs")
+
+
+def test_all_controllers_have_what_they_need() -> None:
+    """The cluster's authority signs approved requests, its key fills token Secrets; both let their bearers in."""
+    from pybernetes.client.http import HTTPClient
+    from pybernetes.client.kubeconfig import Config, load
+    from pybernetes.client.rest import RESTClient
+    from pybernetes.pki.requests import request
+
+    key = keys.generate()
+    csr = base64.b64encode(request(key, Subject("jane", ["developers"]))).decode()
+    usages = ["client auth", "digital signature"]
+    spec = {"request": csr, "signerName": "kubernetes.io/kube-apiserver-client", "usages": usages}
+    approval = {"type": "Approved", "status": "True", "reason": "Test"}
+    note = {"kubernetes.io/service-account.name": "default"}
+
+    async def ask(running: RunningCluster) -> tuple[str, str]:
+        client = RESTClient(load(running.kubeconfig))
+
+        async def post(path: str, body: dict[str, Any]) -> None:
+            await client.raw("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+        async def until(path: str, *fields: str) -> str:
+            async with asyncio.timeout(30):
+                while True:
+                    value: Any = json.loads(await client.raw("GET", path))
+                    for field in fields:
+                        value = (value or {}).get(field)
+                    if value:
+                        return str(value)
+                    await asyncio.sleep(0.05)
+
+        requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+        await post(requests, {"metadata": {"name": "jane"}, "spec": spec})
+        approved = json.loads(await client.raw("GET", f"{requests}/jane"))
+        approved["status"] = {"conditions": [approval]}
+        body = json.dumps(approved).encode()
+        await client.raw("PUT", f"{requests}/jane/approval", body, {"Content-Type": "application/json"})
+        secrets = "/api/v1/namespaces/default/secrets"
+        await until("/api/v1/namespaces/default/serviceaccounts/default", "metadata", "uid")
+        secret = {"metadata": {"name": "t", "annotations": note}, "type": "kubernetes.io/service-account-token"}
+        await post(secrets, secret)
+        certificate = base64.b64decode(await until(f"{requests}/jane", "status", "certificate"))
+        token = base64.b64decode(await until(f"{secrets}/t", "data", "token")).decode()
+        await client.close()
+        context = ssl.create_default_context(cadata=running.ca.decode())
+        with tempfile.NamedTemporaryFile() as pair:
+            pair.write(keys.private_pem(key) + certificate)
+            pair.flush()
+            context.load_cert_chain(pair.name)
+        names = []
+        for config, http in (
+            (Config(running.url), HTTPClient(running.url, context)),
+            (
+                Config(running.url, token=token),
+                HTTPClient(running.url, ssl.create_default_context(cadata=running.ca.decode())),
+            ),
+        ):
+            bearer = RESTClient(config, http=http)
+            review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+            answer = await bearer.raw(
+                "POST",
+                "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+                json.dumps(review).encode(),
+                {"Content-Type": "application/json"},
+            )
+            names.append(json.loads(answer)["status"]["userInfo"]["username"])
+            await bearer.close()
+        return names[0], names[1]
+
+    with testing.cluster(controllers="all") as running:
+        assert asyncio.run(ask(running)) == ("jane", "system:serviceaccount:default:default")

@@ -13,11 +13,11 @@ LIFETIME = timedelta(days=2)
 
 
 class Authority:
-    """A certificate authority; `pem` is its certificate."""
+    """A certificate authority; `pem` is its certificate, `key` what it signs with, PEM too."""
 
     def __init__(self, name: str, now: datetime) -> None:
         self._signer, self._now = certificates.Authority.create(name, now, LIFETIME), now
-        self.pem = self._signer.pem
+        self.pem, self.key = self._signer.pem, self._signer.pair.key
 
     def serving(self, names: list[str], addresses: list[str]) -> Pair:
         """For a server with these DNS names and IP addresses."""

@@ -25,6 +25,7 @@ from pybernetes.apiserver.endpoints.connect.kubelet import KubeletConfig
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.kubeconfig import Config
 from pybernetes.cluster.credentials import kubeconfig
+from pybernetes.pki import keys as pki
 from pybernetes.pki.files import write
 from pybernetes.store.backends import Location, open_store
 
@@ -32,6 +33,8 @@ from . import arguments
 from .certificates import Authority
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
     from pybernetes.client.rest import RESTClient
     from pybernetes.kubelet.app import Kubelet
     from pybernetes.wire.http import Server
@@ -89,6 +92,7 @@ class TestCluster:
         """Returns when it answers. WrongArgument."""
         arguments.port(port)
         self._authority = authority = Authority("pybernetes-test-ca", _now())
+        self._token_key = pki.generate()  # of the cluster's own, for service-account tokens
         context = self._tls(authority)
         self._store = await open_store(Location(("memory:",)))
         options = Options(
@@ -96,7 +100,7 @@ class TestCluster:
             ssl_context=context,
             authentication=AuthenticationOptions(
                 requests=[ClientCertificate(self._clock.now)],
-                service_accounts=_tokens(),
+                service_accounts=_tokens(self._token_key),
                 bootstrap_tokens=True,
                 anonymous=True,  # as upstream's default: RBAC lets them see health and version
             ),
@@ -163,7 +167,13 @@ class TestCluster:
         from pybernetes.controllers.options import Options as ControllerOptions
 
         client = self.client(KUBE_CONTROLLER_MANAGER, agent="kube-controller-manager")
-        options = ControllerOptions(controllers=self._controllers, root_ca=root_ca)
+        options = ControllerOptions(
+            controllers=self._controllers,
+            root_ca=root_ca,
+            service_account_private_key=pki.private_pem(self._token_key),
+            cluster_signing_cert=root_ca,
+            cluster_signing_key=self._authority.key,
+        )
         informers = InformerFactory(client, self._clock)
         task = asyncio.ensure_future(manager.run(client, informers, options, self._clock))
         self._tasks.add(task)
@@ -245,11 +255,8 @@ class TestCluster:
         await self._store.close()
 
 
-def _tokens() -> TokenOptions:
-    """A key of the cluster's own for service-account tokens."""
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    signer = keys.signer_with(ec.generate_private_key(ec.SECP256R1()))
+def _tokens(key: EllipticCurvePrivateKey) -> TokenOptions:
+    signer = keys.signer_with(key)
     return TokenOptions(issuers=(ISSUER,), verifiers=(signer.public,), signer=signer)
 
 
