@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -164,6 +164,25 @@ def _canonical(part: Any) -> bytes:
 def template_hash(template: core.PodTemplateSpec, collision_count: int | None) -> str:
     """controller.ComputeHash, but for the bytes that are hashed (see stable_hash)."""
     return stable_hash(template, b"" if collision_count is None else collision_count.to_bytes(8, "little"))
+
+
+def aggregate(texts: Sequence[str]) -> str:
+    """Several messages as one (utilerrors.Aggregate): each once, in brackets where there are several."""
+    unique = list(dict.fromkeys(texts))
+    return unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]"
+
+
+def shown_selector(selector: meta.LabelSelector | None) -> str:
+    """A selector as Go prints the structure, which is what upstream's messages have where they do not make a query of it."""
+    if selector is None:
+        return "nil"
+    match = "".join(f"{key}: {selector.match_labels[key]}," for key in sorted(selector.match_labels))
+    rules = "".join(
+        f"LabelSelectorRequirement{{Key:{rule.key},Operator:{rule.operator},Values:[{' '.join(rule.values)}],}},"
+        for rule in selector.match_expressions
+    )
+    maps = f"MatchLabels:map[string]string{{{match}}},MatchExpressions:[]LabelSelectorRequirement{{{rules}}},"
+    return f"&LabelSelector{{{maps}}}"
 
 
 def by_creation(objects: Iterable[Obj]) -> list[Obj]:

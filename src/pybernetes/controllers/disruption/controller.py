@@ -19,7 +19,7 @@ from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import policy_v1 as policy
 from pybernetes.client.types import Informer
 
-from ..common import clone, key_of
+from ..common import clone, key_of, shown_selector
 from ..framework import Context, Controller, resolve
 from ..indexers import BY_LABEL, index_by_label
 from .plan import (
@@ -133,7 +133,7 @@ class DisruptionController(Controller):
             elif reference.uid not in sizes:
                 sizes.update(await self._size(pod, reference))
         if unmanaged:
-            text = UNMANAGED.format(as_selector(pdb.spec.selector))
+            text = UNMANAGED.format(shown_selector(pdb.spec.selector))
             self.recorder.warning(pdb, "UnmanagedPods", text)
         return sum(sizes.values())
 

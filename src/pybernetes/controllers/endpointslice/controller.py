@@ -6,6 +6,7 @@ Topology hints are not given: kube-proxy takes all endpoints then.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -15,7 +16,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
 from pybernetes.api.wellknown import LABEL_TOPOLOGY_ZONE
 
-from ..common import Key, namespace_terminating
+from ..common import Key, aggregate, namespace_terminating
 from ..framework import Again, Context, Controller
 from ..indexers import BY_LABEL, index_by_label
 from . import endpoints as util
@@ -23,7 +24,16 @@ from .plan import index_by_service, plan
 from .slices import Changes, Tracker
 
 BY_SERVICE = "service"
+TOLD = 10  # failures that an event tells of: a node that is gone may have had hundreds of a service's pods
 STALE_RETRIES = 9  # about 2.5 s of back-off, then a cache that lags behind our own writes is believed
+
+
+class SliceFailed(Exception):
+    """A slice could not be written; the text is upstream's, `cause` what was answered."""
+
+    def __init__(self, text: str, cause: StatusError) -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class EndpointSliceController(Controller):
@@ -107,14 +117,21 @@ class EndpointSliceController(Controller):
         self._costs[key] = self.context.clock.monotonic() - start
         try:
             await self._apply(key, service, changes, moment)
-        except StatusError as error:
-            text = f"Error updating Endpoint Slices for Service {key[0]}/{key[1]}: {error}"
-            self.recorder.warning(service, "FailedToUpdateEndpointSlices", text)
-            raise
+        except SliceFailed as failed:
+            self._tell(service, [*missing, str(failed)])
+            raise failed.cause from None
         if missing:
-            raise Again(f"skipping pods whose node is not found: {', '.join(missing[:10])}")
+            self._tell(service, missing)
+            raise Again(aggregate(missing[:TOLD]))
+
+    def _tell(self, service: core.Service, failures: Sequence[str]) -> None:
+        meta = service.metadata
+        text = f"Error updating Endpoint Slices for Service {meta.namespace}/{meta.name}: {aggregate(failures[:TOLD])}"
+        self.recorder.warning(service, "FailedToUpdateEndpointSlices", text)
 
     async def _apply(self, key: Key, service: core.Service, changes: Changes, moment: datetime | None) -> None:
+        """SliceFailed with upstream's words for the first write that was refused."""
+        where = f"EndpointSlice for Service {key[0]}/{key[1]}"
         try:
             if service.metadata.deletion_timestamp is None:
                 await asyncio.gather(
@@ -123,17 +140,19 @@ class EndpointSliceController(Controller):
         except StatusError as error:
             if namespace_terminating(error):
                 return
-            raise
+            raise SliceFailed(f"failed to create {where}: {error}", error) from error
         for endpoint_slice in changes.update:
-            self._tracker.wrote(key, await self.client.update(_stamped(endpoint_slice, moment)))
-        for endpoint_slice in changes.delete:
             try:
-                await self.client.delete(
-                    discovery.EndpointSlice, endpoint_slice.metadata.name, endpoint_slice.metadata.namespace
-                )
+                self._tracker.wrote(key, await self.client.update(_stamped(endpoint_slice, moment)))
+            except StatusError as error:
+                raise SliceFailed(f"failed to update {endpoint_slice.metadata.name} {where}: {error}", error) from error
+        for endpoint_slice in changes.delete:
+            name, namespace = endpoint_slice.metadata.name, endpoint_slice.metadata.namespace
+            try:
+                await self.client.delete(discovery.EndpointSlice, name, namespace)
             except StatusError as error:
                 if error.code != 404:
-                    raise
+                    raise SliceFailed(f"failed to delete {name} {where}: {error}", error) from error
             else:
                 self._tracker.deleted(key, endpoint_slice.metadata.uid)
 

@@ -120,12 +120,17 @@ def _groups(
         _, endpoints = groups.setdefault(port_key(ports), (ports, []))
         where = node(pod.spec.node_name)
         if where is None and not service.spec.publish_not_ready_addresses:
-            missing.append(pod.metadata.name)
+            missing.append(_skipped(service, pod))
             continue
         endpoint = endpoint_of(pod, where, service, kind)
         if endpoint.addresses:
             endpoints.append(endpoint)
     return groups
+
+
+def _skipped(service: core.Service, pod: core.Pod) -> str:
+    meta = service.metadata
+    return f"skipping Pod {pod.metadata.name} for Service {meta.namespace}/{meta.name}: Node {pod.spec.node_name} Not Found"
 
 
 def _keep_placeholder(service: core.Service, kind: str, changes: Changes) -> None:

@@ -10,9 +10,9 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.client.metadata import MetadataClient, Partial, Resource, discover, having
 from pybernetes.client.retry import retry_on_conflict
 
-from ..common import Key, clone
+from ..common import Key, aggregate, clone
 from ..framework import Again, Context, Controller
-from .plan import Emptied, aggregate, conditions_of, failures, graceful_estimate, next_look
+from .plan import Emptied, conditions_of, failures, graceful_estimate, next_look
 
 FINALIZER = "kubernetes"
 # Upstream waits 5 s before the first deletion, so that every API server has seen the namespace terminate; one second

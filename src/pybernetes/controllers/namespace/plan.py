@@ -10,6 +10,8 @@ from datetime import datetime
 from pybernetes.api.pods import is_finished
 from pybernetes.api.types import core_v1 as core
 
+from ..common import aggregate
+
 MOST_DOUBLINGS = 30  # 34 years; a float ends at 1023
 FIRST_LOOK = 1.0  # seconds until what remains is looked at again, doubled up to half of what upstream estimates
 
@@ -65,12 +67,6 @@ def failures(emptied: Emptied) -> dict[str, tuple[str, str]]:
         message = f"Some content in the namespace has finalizers remaining: {', '.join(texts)}"
         failing["NamespaceFinalizersRemaining"] = ("SomeFinalizersRemain", message)
     return failing
-
-
-def aggregate(texts: Sequence[str]) -> str:
-    """Several messages as one (utilerrors.Aggregate): each once, in brackets where there are several."""
-    unique = list(dict.fromkeys(texts))
-    return unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]"
 
 
 def conditions_of(

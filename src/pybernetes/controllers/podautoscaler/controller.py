@@ -12,13 +12,13 @@ from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import autoscaling_v1, core_v1
 from pybernetes.api.types import autoscaling_v2 as autoscaling
 
-from ..common import Key, clone, key_of
+from ..common import Key, clone, key_of, shown_selector
 from ..framework import Context, Controller
 from ..indexers import BY_LABEL, index_by_label
 from . import calculator as calc
 from . import limits
 from .metrics import MetricsClient
-from .plan import HPA, ambiguity, first_error, scale_failure, scale_path, set_condition, shown_selector
+from .plan import HPA, ambiguity, first_error, scale_failure, scale_path, set_condition
 
 Measured = tuple[calc.Proposal, autoscaling.MetricStatus, str]  # replicas, what the status shows, the metric's name
 NO_SELECTOR = ("InvalidSelector", "the HPA target's scale is missing a selector")

@@ -9,7 +9,6 @@ from pybernetes.api.conditions import condition
 from pybernetes.api.errors import StatusError
 from pybernetes.api.resources import collection_path
 from pybernetes.api.types import autoscaling_v2 as autoscaling
-from pybernetes.api.types import meta_v1 as meta
 
 HPA = autoscaling.HorizontalPodAutoscaler
 
@@ -64,16 +63,3 @@ def first_error(spec: autoscaling.MetricSpec, text: str) -> str:
         what = f"{name} external metric" if average else f"external metric {name}"
         return f"failed to get {name} external metric value: failed to get {what}: {text}"
     return text
-
-
-def shown_selector(selector: meta.LabelSelector | None) -> str:
-    """A metric's selector as Go prints it, which is how upstream names external metrics."""
-    if selector is None:
-        return "nil"
-    match = "".join(f"{key}: {selector.match_labels[key]}," for key in sorted(selector.match_labels))
-    rules = "".join(
-        f"LabelSelectorRequirement{{Key:{rule.key},Operator:{rule.operator},Values:[{' '.join(rule.values)}],}},"
-        for rule in selector.match_expressions
-    )
-    maps = f"MatchLabels:map[string]string{{{match}}},MatchExpressions:[]LabelSelectorRequirement{{{rules}}},"
-    return f"&LabelSelector{{{maps}}}"

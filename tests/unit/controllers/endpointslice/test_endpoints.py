@@ -182,7 +182,7 @@ def test_a_pod_on_a_missing_node_waits() -> None:
     lost = member(0)
     lost.spec.node_name = "gone"
     changes, missing = planned([lost])
-    assert missing == ["p0"] and changes.create[0].endpoints == []
+    assert missing == ["skipping Pod p0 for Service ns/s: Node gone Not Found"] and changes.create[0].endpoints == []
     assert planned([lost], publish_not_ready_addresses=True)[1] == []
 
 
