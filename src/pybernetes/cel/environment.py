@@ -47,13 +47,14 @@ class Program:
         try:
             value = self._run(state)
         except (EvaluationError, CostExceeded) as error:
-            error.cost = state.cost
+            error.cost = state.total()
             raise
-        if state.cost > limit:
+        cost = state.total()
+        if cost > limit:
             exceeded = CostExceeded()
-            exceeded.cost = state.cost
+            exceeded.cost = cost
             raise exceeded
-        return value, state.cost
+        return value, cost
 
 
 class Environment:

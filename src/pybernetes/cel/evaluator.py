@@ -32,16 +32,21 @@ from .values import (
 )
 
 PER_CALL_LIMIT = 1_000_000  # of one evaluation (apiserver/pkg/apis/cel/config.go)
-MAX_ELEMENTS = 1_000_000  # of a list that a sum makes, which costs 1 whatever its size
+FREE_STEPS = 10_000
+COPIED = 16  # elements whose copying counts as one step: a sum of lists costs 1 whatever their size
 
 
 class State:
     """One evaluation: the variables' values and what it cost so far."""
 
-    __slots__ = ("cost", "limit", "variables")
+    __slots__ = ("cost", "limit", "steps", "variables")
 
     def __init__(self, variables: list[Any], limit: int) -> None:
-        self.variables, self.limit, self.cost = variables, limit, 0
+        self.variables, self.limit, self.cost, self.steps = variables, limit, 0, Steps()
+
+    def total(self) -> int:
+        """The cost, with what was looked at far beyond what upstream charges for."""
+        return self.cost + max(self.steps.taken - FREE_STEPS, 0)
 
 
 Run = Callable[[State], Any]
@@ -257,7 +262,7 @@ class _Compiler:
                 state.cost += 1
             else:
                 state.cost += math.ceil(min(size_of(first), size_of(second)) * TRAVERSAL)
-            return equal(first, second) is wanted
+            return equal(first, second, state.steps) is wanted
 
         return run
 
@@ -287,7 +292,7 @@ class _Compiler:
                 state.cost += len(within)
                 if state.cost > state.limit:
                     raise CostExceeded
-                return any(equal(value, each) for each in within)
+                return any(equal(value, each, state.steps) for each in within)
             state.cost += 1
             return _find(within, value) is not MISSING
 
@@ -588,7 +593,7 @@ def _direct(overload: Overload, runs: Sequence[Run]) -> Run:
     """A call whose types are certain."""
     call, cost, work = overload.call, overload.cost, overload.work
     assert call is not None, overload
-    if cost is None and work is None and len(runs) == 1:
+    if cost is None and work is None and not overload.counted and len(runs) == 1:
         (only,) = runs
 
         def unary(state: State) -> Any:
@@ -597,7 +602,7 @@ def _direct(overload: Overload, runs: Sequence[Run]) -> Run:
             return value
 
         return unary
-    if cost is None and work is None and len(runs) == 2:
+    if cost is None and work is None and not overload.counted and len(runs) == 2:
         left, right = runs
 
         def binary(state: State) -> Any:
@@ -618,7 +623,7 @@ def _charged(state: State, overload: Overload, arguments: Sequence[Any]) -> Any:
     assert call is not None, overload
     if overload.work is not None and overload.work(arguments) > 10 * state.limit:
         raise CostExceeded
-    value = call(*arguments)
+    value = call(*arguments, steps=state.steps) if overload.counted else call(*arguments)
     state.cost += 1 if overload.cost is None else overload.cost(arguments, value)
     if state.cost > state.limit:
         raise CostExceeded
@@ -649,8 +654,7 @@ def _sum(runs: Sequence[Run], overloads: Sequence[Overload]) -> Run:
         first, second = left(state), right(state)
         if isinstance(first, list) and isinstance(second, list):
             state.cost += 1
-            if len(first) + len(second) > MAX_ELEMENTS:
-                raise CostExceeded
+            state.steps.take((len(first) + len(second)) // COPIED)
             return added(first, second)
         for overload in overloads:
             if overload.call is not None and overload.takes((first, second)):

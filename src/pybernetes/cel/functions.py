@@ -22,18 +22,21 @@ class Overload:
     """One way to call a function. `parameters` begin with the target of a method.
 
     `call` gets the values and may raise EvaluationError; None is for what the evaluator does itself. `cost` tells from
-    the arguments and the result what it took. `work` tells beforehand, from the arguments, how much will be made or
+    the arguments and the result what it took. `counted` are those that look into values or compile something: they get
+    `steps` to count it with. `work` tells beforehand, from the arguments, how much will be made or
     done, where that may be far more than what came in: it is refused if no budget could pay for it.
     """
 
-    __slots__ = ("call", "cost", "function", "identity", "member", "parameters", "result", "work")
+    __slots__ = ("call", "cost", "counted", "function", "identity", "member", "parameters", "result", "work")
 
     def __init__(  # it has as many sides
         self, function: str, identity: str, parameters: Sequence[Type], result: Type, call: Callable[..., Any] | None,
         *, member: bool = False, cost: Cost | None = None, work: Callable[[Sequence[Any]], int] | None = None,
+        counted: bool = False,
     ) -> None:  # fmt: skip
         self.function, self.identity, self.result, self.call = function, identity, result, call
         self.parameters, self.member, self.cost, self.work = tuple(parameters), member, cost, work
+        self.counted = counted
 
     def __repr__(self) -> str:
         return self.identity

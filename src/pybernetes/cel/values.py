@@ -13,21 +13,22 @@ from .errors import CostExceeded
 INT64, UINT64 = range(-(2**63), 2**63), range(2**64)
 NANOSECONDS = 10**9
 MIN_SECONDS, MAX_SECONDS = -62135596800, 253402300799  # of a timestamp: years 1 to 9999
+MAX_STEPS = 1_000_000  # of one evaluation: half a second's work
 MISSING: Any = object()
 
 
 class Steps:
-    """Counts down what one operation looks at: a list that has a list twice is small, and twice as large with every level."""
+    """Counts what an evaluation looks at, whatever it is charged: a list that has a list twice is small, and twice as large with every level."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("taken",)
 
-    def __init__(self, limit: int = 1_000_000) -> None:
-        self._left = limit
+    def __init__(self) -> None:
+        self.taken = 0
 
     def take(self, count: int = 1) -> None:
-        """Counts."""
-        self._left -= count
-        if self._left < 0:
+        """Counts. CostExceeded when it is too much."""
+        self.taken += count
+        if self.taken > MAX_STEPS:
             raise CostExceeded
 
 
@@ -188,12 +189,12 @@ class _BooleanKey:
 KEYS: Mapping[bool, Any] = {False: _BooleanKey(False), True: _BooleanKey(True)}
 
 
-def key_of(value: Any) -> Any:
+def key_of(value: Any, steps: Steps | None = None) -> Any:
     """A value as a key of a dict. Numbers that are equal are one key."""
     if value is True or value is False:
         return KEYS[value]
     if isinstance(value, list | dict | Object):
-        return tuple(_canonical(value, Steps()))
+        return tuple(_canonical(value, steps or Steps()))
     return value
 
 

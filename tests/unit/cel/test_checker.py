@@ -11,16 +11,36 @@ from .evaluate import VARIABLES, first_line, value
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("[]", "list(dyn)"), ("[1, 2]", "list(int)"), ("{}", "map(dyn, dyn)"), ("{'a': [1]}", "map(string, list(int))"),
-        ("[[], [1]]", "list(list(int))"), ("l.map(x, string(x))", "list(string)"), ("l.map(i, x, i) == []", None), ("m['a']", "int"),
-        ("any.x.y", "dyn"), ("type(i)", "type(int)"), ("i > 1 ? 'a' : 'b'", "string"), ("optional.of(1)", "optional_type(int)"),
-        ("any.?x", "optional_type(dyn)"), ("l[?0]", "optional_type(int)"), ("l[?0].orValue(1)", "int"), ("cidr('::/0').ip()", "net.IP"),
-        ("quantity('1')", "kubernetes.Quantity"), ("timestamp('2020-01-01T00:00:00Z') - duration('1s')", "timestamp"),
-        ("l.transformMap(i, v, string(v))", "map(int, string)"), ("l.filter(x, x > 1)", "list(int)"), ("[1, 2][0] + 1", "int"),
-        ("format.dns1123Label().validate('a')", "optional_type(list(string))"), ("dyn(1)", "dyn"), ("l.first()", "optional_type(int)"),
-        ("google.protobuf.Timestamp", "type(timestamp)"), ("null", "null"), ("b'a' + b'b'", "bytes"), ("1u + u", "uint"),
+        ("[]", "list(dyn)"),
+        ("[1, 2]", "list(int)"),
+        ("{}", "map(dyn, dyn)"),
+        ("{'a': [1]}", "map(string, list(int))"),
+        ("[[], [1]]", "list(list(int))"),
+        ("l.map(x, string(x))", "list(string)"),
+        ("l.map(i, x, i) == []", None),
+        ("m['a']", "int"),
+        ("any.x.y", "dyn"),
+        ("type(i)", "type(int)"),
+        ("i > 1 ? 'a' : 'b'", "string"),
+        ("optional.of(1)", "optional_type(int)"),
+        ("any.?x", "optional_type(dyn)"),
+        ("l[?0]", "optional_type(int)"),
+        ("l[?0].orValue(1)", "int"),
+        ("cidr('::/0').ip()", "net.IP"),
+        ("quantity('1')", "kubernetes.Quantity"),
+        ("timestamp('2020-01-01T00:00:00Z') - duration('1s')", "timestamp"),
+        ("l.transformMap(i, v, string(v))", "map(int, string)"),
+        ("l.filter(x, x > 1)", "list(int)"),
+        ("[1, 2][0] + 1", "int"),
+        ("format.dns1123Label().validate('a')", "optional_type(list(string))"),
+        ("dyn(1)", "dyn"),
+        ("l.first()", "optional_type(int)"),
+        ("google.protobuf.Timestamp", "type(timestamp)"),
+        ("null", "null"),
+        ("b'a' + b'b'", "bytes"),
+        ("1u + u", "uint"),
     ],
-)  # fmt: skip
+)
 def test_types(source: str, expected: str | None) -> None:
     if expected is None:
         assert "ERROR" in first_line(source)
@@ -70,8 +90,10 @@ def test_faults(source: str, place: str, told: str) -> None:
 def test_several_faults_are_told_in_order() -> None:
     told = str(value("s.x == 1 || i == 'a' || nothing"))
     assert [line.split(": ", 2)[1].strip() for line in told.splitlines() if line.startswith("ERROR")] == [
-        "<input>:1:2", "<input>:1:15", "<input>:1:25",
-    ]  # fmt: skip
+        "<input>:1:2",
+        "<input>:1:15",
+        "<input>:1:25",
+    ]
 
 
 def test_lists_of_format_may_be_of_any_types() -> None:
@@ -83,8 +105,12 @@ def test_objects_have_the_fields_of_their_type() -> None:
     scope = environment({"p": point}, {"Point": point})
     assert scope.check("p.x + 1").type == types.INT
     assert scope.compile("Point{x: 3}.x + 1").evaluate({}) == 4
-    for source, told in (("p.y", "undefined field 'y'"), ("has(p.y)", "undefined field 'y'"), ("p.?y", "undefined field 'y'"),
-                         ("Point{x: 'a'}", "expected type of field 'x' is 'int' but provided type is 'string'")):  # fmt: skip
+    for source, told in (
+        ("p.y", "undefined field 'y'"),
+        ("has(p.y)", "undefined field 'y'"),
+        ("p.?y", "undefined field 'y'"),
+        ("Point{x: 'a'}", "expected type of field 'x' is 'int' but provided type is 'string'"),
+    ):
         with pytest.raises(Exception, match="ERROR") as raised:
             scope.check(source)
         assert told in str(raised.value)

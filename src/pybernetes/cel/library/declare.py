@@ -13,15 +13,15 @@ Work = Callable[[Sequence[Any]], int]
 
 def function(
     name: str, identity: str, parameters: Sequence[Type], result: Type, call: Callable[..., Any],
-    cost: Cost | None = None, work: Work | None = None,
+    cost: Cost | None = None, work: Work | None = None, counted: bool = False,
 ) -> Overload:  # fmt: skip
     """name(parameters)"""
-    return Overload(name, identity, parameters, result, call, cost=cost, work=work)
+    return Overload(name, identity, parameters, result, call, cost=cost, work=work, counted=counted)
 
 
 def method(
     name: str, identity: str, parameters: Sequence[Type], result: Type, call: Callable[..., Any],
-    cost: Cost | None = None, work: Work | None = None,
+    cost: Cost | None = None, work: Work | None = None, counted: bool = False,
 ) -> Overload:  # fmt: skip
     """first.name(others)"""
-    return Overload(name, identity, parameters, result, call, member=True, cost=cost, work=work)
+    return Overload(name, identity, parameters, result, call, member=True, cost=cost, work=work, counted=counted)

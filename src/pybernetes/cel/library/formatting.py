@@ -8,21 +8,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import convert
-from ..errors import CostExceeded, EvaluationError
-from ..values import Duration, Object, Timestamp, TypeValue, Uint, from_key, text_of, type_name
+from ..errors import EvaluationError
+from ..values import Duration, Object, Steps, Timestamp, TypeValue, Uint, from_key, text_of, type_name
 
 DEFAULT_PRECISION = 6
 MAX_PRECISION = 1000  # digits: upstream has no limit here, and a text of a thousand digits is of use to nobody
-MAX_LENGTH = 10_000_000  # characters of a result
+STEP = 16  # characters that count as one thing looked at
 _CLAUSE = re.compile(r"%(?:%|(?:\.([0-9]*))?(.)|$)", re.DOTALL)
 _SUPERSCRIPTS = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 _SPECIAL = ("NaN", "Infinity", "-Infinity")
 
 
-def formatted(pattern: str, arguments: Sequence[Any]) -> str:
+def formatted(pattern: str, arguments: Sequence[Any], steps: Steps) -> str:
     """The pattern with its clauses replaced by arguments. EvaluationError for a clause that is none, or of another type."""
     parts: list[str] = []
-    at = index = length = 0
+    at = index = 0
     for match in _CLAUSE.finditer(pattern):
         parts.append(pattern[at : match.start()])
         at = match.end()
@@ -33,14 +33,12 @@ def formatted(pattern: str, arguments: Sequence[Any]) -> str:
             raise EvaluationError(f"index {index} out of range")
         if match[2] is None:
             raise EvaluationError("unexpected end of string")
-        parts.append(_clause(match[2], match[1], arguments[index]))
-        index, length = index + 1, length + len(parts[-1])
-        if length > MAX_LENGTH:
-            raise CostExceeded
+        parts.append(_clause(match[2], match[1], arguments[index], steps))
+        index += 1
     return "".join((*parts, pattern[at:]))
 
 
-def _clause(verb: str, precision: str | None, value: Any) -> str:
+def _clause(verb: str, precision: str | None, value: Any, steps: Steps) -> str:
     digits = DEFAULT_PRECISION
     if precision is not None:
         if not precision or len(precision) > 4 or int(precision) > MAX_PRECISION:
@@ -51,6 +49,10 @@ def _clause(verb: str, precision: str | None, value: Any) -> str:
                 f"could not parse formatting clause: error while parsing precision: error while converting precision to integer: {reason}"
             )
         digits = int(precision)
+    if verb == "s":
+        text = _string(value, steps)
+        steps.take(len(text) // STEP)
+        return text
     write = _VERBS.get(verb)
     if write is None:
         raise EvaluationError(f'could not parse formatting clause: unrecognized formatting clause "{verb}"')
@@ -69,15 +71,13 @@ def _refused(what: str, allowed: str, value: Any) -> EvaluationError:
 class _Writer:
     """Writes values that may have others in them, and stops when the text is too long."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Steps) -> None:
         self.parts: list[str] = []
-        self._length = 0
+        self._steps = steps
 
     def put(self, text: str) -> None:
         self.parts.append(text)
-        self._length += len(text)
-        if self._length > MAX_LENGTH:
-            raise CostExceeded
+        self._steps.take(1 + len(text) // STEP)
 
     def nested(self, value: Any) -> None:
         """As within a list or map, where texts are quoted."""
@@ -130,9 +130,9 @@ class _Writer:
         raise EvaluationError(f"error during formatting: no formatting function for map key of type {type_name(key)}")
 
 
-def _string(value: Any, _: int) -> str:
+def _string(value: Any, steps: Steps) -> str:
     if isinstance(value, list | dict | Object):
-        writer = _Writer()
+        writer = _Writer(steps)
         writer.nested(value)
         return "".join(writer.parts)
     if value is None:
@@ -218,7 +218,7 @@ def _hexadecimal(upper: bool) -> Callable[[Any, int], str]:
 
 
 _VERBS: dict[str, Callable[[Any, int], str]] = {
-    "s": _string, "d": _decimal, "f": _fixed, "e": _scientific, "b": _binary, "o": _octal,
+    "d": _decimal, "f": _fixed, "e": _scientific, "b": _binary, "o": _octal,
     "x": _hexadecimal(False), "X": _hexadecimal(True),
 }  # fmt: skip
 

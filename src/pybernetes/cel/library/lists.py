@@ -41,12 +41,16 @@ def overloads() -> Iterator[Overload]:
         )
     for kind, zero in ((INT, 0), (UINT, Uint(0)), (DOUBLE, 0.0), (DURATION, Duration(0))):
         yield method("sum", f"list_{kind}_sum_{kind}", (types.list_of(kind),), kind, _sum(zero), traversed)
-    yield method("indexOf", "list_a_index_of_int", (types.list_of(_A), _A), INT, _index_of, traversed)
-    yield method("lastIndexOf", "list_a_last_index_of_int", (types.list_of(_A), _A), INT, _last_index_of, traversed)
-    yield method("includes", "list_includes_dyn_dyn", (DYN, DYN), BOOL, _includes, traversed)
+    yield method("indexOf", "list_a_index_of_int", (types.list_of(_A), _A), INT, _index_of, traversed, counted=True)
+    yield method(
+        "lastIndexOf", "list_a_last_index_of_int", (types.list_of(_A), _A), INT, _last_index_of, traversed, counted=True
+    )
+    yield method("includes", "list_includes_dyn_dyn", (DYN, DYN), BOOL, _includes, traversed, counted=True)
     yield method("slice", "list_slice", (_LIST, INT, INT), _LIST, _slice, _allocated)
-    yield method("flatten", "list_flatten", (types.list_of(_LIST),), _LIST, _flatten, _flattened)
-    yield method("flatten", "list_flatten_int", (types.list_of(DYN), INT), types.list_of(DYN), _flatten, _flattened)
+    yield method("flatten", "list_flatten", (types.list_of(_LIST),), _LIST, _flatten, _flattened, counted=True)
+    yield method(
+        "flatten", "list_flatten_int", (types.list_of(DYN), INT), types.list_of(DYN), _flatten, _flattened, counted=True
+    )
     yield function(
         "lists.range",
         "lists_range",
@@ -57,7 +61,7 @@ def overloads() -> Iterator[Overload]:
         lambda arguments: int(arguments[0]),
     )
     yield method("reverse", "list_reverse", (_LIST,), _LIST, lambda items: items[::-1], _allocated)
-    yield method("distinct", "list_distinct", (_LIST,), _LIST, _distinct, _compared(0), _square(0))
+    yield method("distinct", "list_distinct", (_LIST,), _LIST, _distinct, _compared(0), _square(0), counted=True)
 
 
 # --- costs -------------------------------------------------------------------------------------
@@ -144,16 +148,17 @@ def _sum(zero: Any) -> Callable[[list[Any]], Any]:
     return call
 
 
-def _index_of(items: list[Any], item: Any) -> int:
-    return next((index for index, each in enumerate(items) if equal(each, item)), -1)
+def _index_of(items: list[Any], item: Any, steps: Steps) -> int:
+    return next((index for index, each in enumerate(items) if equal(each, item, steps)), -1)
 
 
-def _last_index_of(items: list[Any], item: Any) -> int:
-    return next((index for index in range(len(items) - 1, -1, -1) if equal(items[index], item)), -1)
+def _last_index_of(items: list[Any], item: Any, steps: Steps) -> int:
+    return next((index for index in range(len(items) - 1, -1, -1) if equal(items[index], item, steps)), -1)
 
 
-def _includes(target: Any, item: Any) -> bool:
-    return any(equal(each, item) for each in target) if isinstance(target, list) else equal(target, item)
+def _includes(target: Any, item: Any, steps: Steps) -> bool:
+    candidates = target if isinstance(target, list) else [target]
+    return any(equal(each, item, steps) for each in candidates)
 
 
 def _slice(items: list[Any], start: int, end: int) -> list[Any]:
@@ -166,11 +171,11 @@ def _slice(items: list[Any], start: int, end: int) -> list[Any]:
     return items[start:end]
 
 
-def _flatten(items: list[Any], depth: int = 1) -> list[Any]:
+def _flatten(items: list[Any], depth: int = 1, *, steps: Steps) -> list[Any]:
     if depth < 0:
         raise EvaluationError("level must be non-negative")
     flat: list[Any] = []
-    _collect(items, depth, flat, Steps())
+    _collect(items, depth, flat, steps)
     return flat
 
 
@@ -198,11 +203,11 @@ def _sorted(items: list[Any], keys: list[Any]) -> list[Any]:
     return [items[index] for index in indices]
 
 
-def _distinct(items: list[Any]) -> list[Any]:
+def _distinct(items: list[Any], steps: Steps) -> list[Any]:
     seen: set[Any] = set()
     unique = []
     for item in items:
-        key = key_of(item)
+        key = key_of(item, steps)
         if key not in seen:
             seen.add(key)
             unique.append(item)

@@ -8,7 +8,7 @@ from typing import Any
 from .. import types
 from ..functions import Cost, Overload
 from ..types import BOOL
-from ..values import equal, size_of
+from ..values import Steps, equal, size_of
 from .declare import function
 
 _LIST = types.list_of(types.parameter("T"))
@@ -21,7 +21,9 @@ def overloads() -> Iterator[Overload]:
         ("equivalent", _equivalent, 2),
         ("intersects", _intersects, 1),
     ):
-        yield function(f"sets.{name}", f"list_sets_{name}_list", (_LIST, _LIST), BOOL, call, _pairs(factor), _product)
+        yield function(
+            f"sets.{name}", f"list_sets_{name}_list", (_LIST, _LIST), BOOL, call, _pairs(factor), _product, counted=True
+        )
 
 
 def _product(arguments: Sequence[Any]) -> int:
@@ -32,17 +34,17 @@ def _pairs(factor: int) -> Cost:
     return lambda arguments, _: 1 + _product(arguments) * factor
 
 
-def _contains(items: list[Any], others: list[Any]) -> bool:
-    return all(_has(items, other) for other in others)
+def _contains(items: list[Any], others: list[Any], steps: Steps) -> bool:
+    return all(_has(items, other, steps) for other in others)
 
 
-def _equivalent(left: list[Any], right: list[Any]) -> bool:
-    return _contains(left, right) and _contains(right, left)
+def _equivalent(left: list[Any], right: list[Any], steps: Steps) -> bool:
+    return _contains(left, right, steps) and _contains(right, left, steps)
 
 
-def _intersects(left: list[Any], right: list[Any]) -> bool:
-    return any(_has(right, item) for item in left)
+def _intersects(left: list[Any], right: list[Any], steps: Steps) -> bool:
+    return any(_has(right, item, steps) for item in left)
 
 
-def _has(items: list[Any], wanted: Any) -> bool:
-    return any(equal(item, wanted) for item in items)
+def _has(items: list[Any], wanted: Any, steps: Steps) -> bool:
+    return any(equal(item, wanted, steps) for item in items)

@@ -15,11 +15,14 @@ from .. import convert, functions, types
 from ..errors import EvaluationError
 from ..functions import TRAVERSAL, Overload
 from ..types import BOOL, BYTES, DURATION, INT, STRING, TIMESTAMP
-from ..values import NANOSECONDS, Duration, Object, Timestamp, size_of
+from ..values import NANOSECONDS, Duration, Object, Steps, Timestamp, size_of
+from . import patterns
 from .declare import function, method
 
 _LIST, _MAP = types.list_of(types.parameter("A")), types.map_of(types.parameter("A"), types.parameter("B"))
 _OFFSET = re.compile(r"([+-]?[0-9]{1,9}):([0-9]{1,9})")
+ZONE_STEPS, MAX_ZONES = 200, 1000  # what looking for a zone counts, which may read a file; names whose outcome is kept
+_zones: dict[str, ZoneInfo | None] = {}
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}")
 
 
@@ -31,11 +34,11 @@ def overloads() -> Iterator[Overload]:
     yield method("contains", "contains_string", (STRING, STRING), BOOL, lambda text, part: part in text, _contains_cost)
     yield method("endsWith", "ends_with_string", (STRING, STRING), BOOL, str.endswith, functions.traversal(1))
     yield method("startsWith", "starts_with_string", (STRING, STRING), BOOL, str.startswith, functions.traversal(1))
-    yield function("matches", "matches", (STRING, STRING), BOOL, matches, functions.regexp)
-    yield method("matches", "matches_string", (STRING, STRING), BOOL, matches, functions.regexp)
+    yield function("matches", "matches", (STRING, STRING), BOOL, matches, functions.regexp, counted=True)
+    yield method("matches", "matches_string", (STRING, STRING), BOOL, matches, functions.regexp, counted=True)
     for name, part in _PARTS.items():
         yield method(name, f"timestamp_{name}", (TIMESTAMP,), INT, _in_utc(part))
-        yield method(name, f"timestamp_{name}_with_tz", (TIMESTAMP, STRING), INT, _in_zone(part))
+        yield method(name, f"timestamp_{name}_with_tz", (TIMESTAMP, STRING), INT, _in_zone(part), counted=True)
     for name, unit in _UNITS.items():
         yield method(name, f"duration_{name}", (DURATION,), INT, _whole(unit))
 
@@ -48,10 +51,10 @@ def _contains_cost(arguments: Sequence[Any], _: Any) -> int:
     return math.ceil(size_of(arguments[0]) * TRAVERSAL) * math.ceil(size_of(arguments[1]) * TRAVERSAL)
 
 
-def matches(text: str, pattern: str) -> bool:
+def matches(text: str, pattern: str, steps: Steps) -> bool:
     """Whether a pattern is anywhere in a text. EvaluationError for a pattern that is none."""
     try:
-        return goregexp.compile(pattern).search(text)
+        return patterns.pattern(pattern, steps).search(text)
     except goregexp.RegexpError as error:
         raise EvaluationError(str(error)) from None
 
@@ -82,10 +85,10 @@ def _in_utc(part: Callable[[datetime, int], int]) -> Callable[[Timestamp], int]:
     return lambda value: part(convert.datetime_of(value), value.nanoseconds % NANOSECONDS)
 
 
-def _in_zone(part: Callable[[datetime, int], int]) -> Callable[[Timestamp, str], int]:
-    def call(value: Timestamp, zone: str) -> int:
+def _in_zone(part: Callable[[datetime, int], int]) -> Callable[[Timestamp, str, Steps], int]:
+    def call(value: Timestamp, zone: str, steps: Steps) -> int:
         try:
-            moment = convert.datetime_of(value).astimezone(_zone(zone))
+            moment = convert.datetime_of(value).astimezone(_zone(zone, steps))
         except (OverflowError, ValueError):
             raise convert.overflow("timestamp") from None
         return part(moment, value.nanoseconds % NANOSECONDS)
@@ -93,7 +96,7 @@ def _in_zone(part: Callable[[datetime, int], int]) -> Callable[[Timestamp, str],
     return call
 
 
-def _zone(name: str) -> timezone | ZoneInfo:
+def _zone(name: str, steps: Steps) -> timezone | ZoneInfo:
     """A zone by name, or an offset as 02:00, -08:30."""
     if ":" in name:
         offset = _OFFSET.fullmatch(name)
@@ -107,12 +110,22 @@ def _zone(name: str) -> timezone | ZoneInfo:
         return timezone(timedelta(minutes=total))
     if name in ("", "UTC"):
         return timezone.utc  # noqa: UP017  # the type is the same
+    if name not in _zones:
+        steps.take(ZONE_STEPS)
+        if len(_zones) > MAX_ZONES:
+            _zones.clear()
+        _zones[name] = _named(name)
+    zone = _zones[name]
+    if zone is None:
+        raise EvaluationError(f"unknown time zone {name}")
+    return zone
+
+
+def _named(name: str) -> ZoneInfo | None:
     try:
-        if not _ZONE.fullmatch(name):
-            raise ValueError(name)
-        return ZoneInfo(name)
+        return ZoneInfo(name) if _ZONE.fullmatch(name) else None
     except (OSError, ValueError, KeyError):
-        raise EvaluationError(f"unknown time zone {name}") from None
+        return None
 
 
 def _whole(unit: int) -> Callable[[Duration], int]:

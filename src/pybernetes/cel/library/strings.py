@@ -50,7 +50,9 @@ def overloads() -> Iterator[Overload]:
     yield method("trim", "string_trim", (STRING,), STRING, lambda text: text.strip(_SPACE), once)
     yield method("join", "list_join", (_STRINGS,), STRING, _join, _join_cost, _joined)
     yield method("join", "list_join_string", (_STRINGS, STRING), STRING, _join, _join_cost, _joined)
-    yield method("format", "string_format", (STRING, types.list_of(DYN)), STRING, formatting.formatted, once)
+    yield method(
+        "format", "string_format", (STRING, types.list_of(DYN)), STRING, formatting.formatted, once, counted=True
+    )
     yield function("strings.quote", "strings_quote", (STRING,), STRING, _quote, once)
 
 

@@ -17,7 +17,7 @@ from .formatting import go_quoted
 
 URL = types.object_type("kubernetes.URL", {})
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})[^%]{0,2}|%")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORT = re.compile(r"(?::[0-9]*)?")
 _USER = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
 _HOST_REFUSED = re.compile(r"[^A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"%\x80-\U0010ffff]")
@@ -127,8 +127,6 @@ def _parsed(text: str, request: bool, fragment: str) -> Url:
 
 def _check_escapes(text: str) -> None:
     bad = _BAD_ESCAPE.search(text)
-    while bad and re.fullmatch(r"%", bad[0]) and re.match(r"%[0-9A-Fa-f]{2}", text[bad.start() :]):
-        bad = _BAD_ESCAPE.search(text, bad.start() + 3)
     if bad:
         raise UrlError(f"invalid URL escape {go_quoted(text[bad.start() : bad.start() + 3])}")
 
@@ -170,7 +168,7 @@ def _parameters(query: str) -> dict[str, list[str]]:
         if not part or ";" in part:
             continue
         key, _, value = part.partition("=")
-        if _BAD_ESCAPE.search(re.sub(r"%[0-9A-Fa-f]{2}", "", part)):
+        if _BAD_ESCAPE.search(part):
             continue
         name, text = (unquote_to_bytes(each.replace("+", " ")).decode("utf-8", "replace") for each in (key, value))
         parameters.setdefault(name, []).append(text)
