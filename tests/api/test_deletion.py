@@ -125,3 +125,30 @@ def test_other_kinds_go_at_once_and_unmarked() -> None:
         assert await told(client, PODS, made["metadata"]["resourceVersion"]) == []
 
     play(case)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"orphanDependents": False}, 202),
+        ({"orphanDependents": True}, 200),
+        ({"propagationPolicy": "Background"}, 200),
+        ({"propagationPolicy": "Foreground"}, 200),
+        ({}, 200),
+    ],
+)
+def test_what_is_not_gone_yet_is_accepted_where_one_asks_the_old_way(options: Any, code: int) -> None:
+    """A pod in its grace period, an object that finalizers hold; what is gone at once is 200 in any case."""
+
+    async def case(client: Client) -> None:
+        await pod(client, "p", nodeName="n")
+        held = {"metadata": {"name": "c", "finalizers": ["example.com/a"]}}
+        await client.send("POST", CONFIG_MAPS, held)
+        for path in (f"{PODS}/p", f"{CONFIG_MAPS}/c"):
+            got, answer = await client.send("DELETE", path, options)
+            assert (got, "deletionTimestamp" in answer["metadata"]) == (code, True)
+        await client.send("POST", CONFIG_MAPS, {"metadata": {"name": "d"}})
+        if options.get("orphanDependents") is False:
+            assert (await client.send("DELETE", f"{CONFIG_MAPS}/d", options))[0] == 200
+
+    play(case)

@@ -438,7 +438,9 @@ class ResourceHandler:
         options = await apart.run(len(request.body), self._delete_options, request, query, user)
         last, gone = await self.store.delete(info.namespace, info.name, options)
         if not gone or self.resource.returns_deleted:
-            return answer(200, self._shape(last, form, query), form, options.warnings)
+            # 202 would be right wherever it is not gone; upstream has it only where older clients cannot notice.
+            code = 202 if not gone and options.cascades else 200
+            return answer(code, self._shape(last, form, query), form, options.warnings)
         details = {
             "name": info.name,
             "group": self.resource.group,
@@ -470,8 +472,9 @@ class ResourceHandler:
             why = "orphanDependents and deletionPropagation cannot be both set"
             problem = invalid(Path("propagationPolicy"), propagation, why)
             raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [problem])
+        cascades = orphan is not None and str(orphan).lower() != "true"
         if orphan is not None:
-            propagation = "Orphan" if str(orphan).lower() == "true" else "Background"
+            propagation = "Background" if cascades else "Orphan"
         if propagation not in ("", "Background", "Foreground", "Orphan"):
             cause = _supported(propagation, ("Foreground", "Background", "Orphan", "nil"))
             problem = FieldError("FieldValueNotSupported", "propagationPolicy", cause)
@@ -487,6 +490,7 @@ class ResourceHandler:
             uid=conditions.get("uid") or "",
             resource_version=conditions.get("resourceVersion") or "",
             propagation=propagation,
+            cascades=cascades,
             given={name: given[name] for name in DELETE_OPTIONS if body.get(name) is not None},
         )
 

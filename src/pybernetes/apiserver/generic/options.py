@@ -74,6 +74,7 @@ class DeleteOptions:
     uid: str = ""
     resource_version: str = ""
     propagation: str = ""  # "", Background, Foreground, Orphan
+    cascades: bool = False  # said by orphanDependents, the older way
     admission: bool = True
     warnings: list[str] = field(default_factory=list)
     given: dict[str, Any] = field(default_factory=dict)  # as the request has them, for admission
