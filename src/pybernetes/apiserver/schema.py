@@ -34,7 +34,7 @@ class _Canonical:
 
     __slots__ = ("text",)
 
-    def __init__(self, text: str | None) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
 
 
@@ -70,7 +70,10 @@ def _decode_hook(kind: type, value: Any) -> Any:
         return _Quantity(_quantity(str(value)))
     if not isinstance(value, str):
         raise ValueError("must be a string")
-    return kind(canonical_time(value, kind is _MicroTime))
+    text = canonical_time(value, kind is _MicroTime)
+    if text is None:  # as good as unset, which the slow way can say
+        raise ValueError("Go's zero time")
+    return kind(text)
 
 
 def _encode_hook(value: Any) -> Any:

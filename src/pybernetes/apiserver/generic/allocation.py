@@ -62,6 +62,8 @@ class AllocatingStore(GenericStore):
         self._allocator = allocator
 
     async def _create_prepared(self, obj: Object, namespace: str, options: WriteOptions) -> Object:
+        if self._metadata_problems(obj["metadata"]):  # nothing is given to what will be refused: records need a name
+            return await super()._create_prepared(obj, namespace, options)
         allocation = await self._allocator.create(obj, options.dry_run)
         async with _standing(allocation):
             return await super()._create_prepared(obj, namespace, options)

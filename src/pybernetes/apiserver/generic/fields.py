@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from pybernetes.api import errors
+from pybernetes.api import errors, gosyntax
 
 from ..apply import fieldmanager, typed
 from ..apply.fieldmanager import Conflicts, Context
@@ -77,7 +77,10 @@ class FieldTracker:
         what = what if self._resource.group else f"/{what}"
         if kind != self._resource.kind:
             raise self._another_kind(kind, where, what)
-        problems = typed.check(config, context.node)
+        try:
+            problems = typed.check(config, context.node)
+        except RecursionError:
+            raise _too_deep() from None
         if problems:
             listed = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {p}" for p in problems)
             text = f"failed to create typed patch object ({where}; {what}): {listed}"
@@ -90,6 +93,8 @@ class FieldTracker:
             raise _refused(conflicts) from None
         except typed.TypedError as error:
             raise errors.generic(500, "", "", "", "", f"failed to compare objects: {error}") from None
+        except RecursionError:
+            raise _too_deep() from None
         options.learned.managed = entries
         return new if new is not None else dict(live or context.zero)
 
@@ -107,3 +112,8 @@ class FieldTracker:
 def _refused(conflicts: Conflicts) -> errors.StatusError:
     status = errors.conflict("", "", "", "").status
     return errors.StatusError({**status, "message": str(conflicts), "details": {"causes": conflicts.causes()}})
+
+
+def _too_deep() -> errors.StatusError:
+    """Upstream bears ten thousand levels, an interpreter's stack some hundred."""
+    return errors.bad_request(f"error decoding YAML: {gosyntax.TOO_DEEP}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pybernetes.api import errors, field
+from pybernetes.api import errors, field, gosyntax
 from pybernetes.api import patch as patches
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
@@ -32,6 +32,8 @@ def patched(kind: PatchKind, old: Object, body: Any, schema: CompiledSchema, val
         return patches.strategic_merge_patch(old, body, schema.merge_schema)
     except patches.PatchError as error:
         raise _refused(kind, error) from None
+    except RecursionError:
+        raise errors.bad_request(f"error decoding patch: {gosyntax.TOO_DEEP}") from None
 
 
 def _checked(kind: PatchKind, body: Any, validation: Validation) -> Any:

@@ -16,7 +16,7 @@ from pybernetes.aio import apart
 from pybernetes.api import errors, times
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
-from pybernetes.api.jsoncopy import json_copy
+from pybernetes.api.jsoncopy import json_copy, without_nulls
 from pybernetes.api.mediatypes import PatchKind
 from pybernetes.api.strconv import is_digits
 from pybernetes.store.types import Conflict
@@ -25,7 +25,7 @@ from ..apply.managed import is_reset
 from ..authentication.user import User
 from ..conversion import Schema
 from ..kinds import meta
-from ..resource import Object, Resource, Stamp
+from ..resource import Errors, Object, Resource, Stamp
 from ..types import Admission, Attributes
 from . import deletion, patching, strategy
 from .cache import Stored, WatchCache
@@ -145,17 +145,25 @@ class GenericStore(ReadStore):
     def _check_new(self, obj: Object) -> Sequence[str]:
         """What is to be warned of. StatusError 422."""
         resource, metadata = self.resource, obj["metadata"]
-        found = meta.validate_object_meta(
-            metadata,
-            resource.namespaced,
-            self._name_errors,
-            Path("metadata"),
-            known_finalizers=resource.known_finalizers,
-        )
-        found += resource.validate(obj)
+        found = self._metadata_problems(metadata) + list(resource.validate(obj))
         if found:
             raise errors.invalid(resource.invalid_group, resource.kind, metadata.get("name", ""), found)
         return resource.warnings(obj, None)
+
+    def _same(self, new: Object, old: Object) -> bool:
+        """Whether there is nothing to write. What was converted may have nulls that a client's object has not."""
+        if new == old or self._conversions is None or self.resource.unstructured:
+            return new == old
+        return bool(without_nulls(new) == without_nulls(old))
+
+    def _metadata_problems(self, metadata: Object) -> Errors:
+        return meta.validate_object_meta(
+            metadata,
+            self.resource.namespaced,
+            self._name_errors,
+            Path("metadata"),
+            known_finalizers=self.resource.known_finalizers,
+        )
 
     async def _stored_form(self, obj: Object) -> Object:
         conversions = self._conversions
@@ -391,7 +399,7 @@ class GenericStore(ReadStore):
             strategy.bump_generation(self.resource, new, old)
         options.warnings.extend(await apart.run(options.size, self._check_changed, new, old, subresource))
         await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=False)
-        if new == old or options.dry_run:
+        if options.dry_run or self._same(new, old):
             return new
         if old["metadata"].get("deletionTimestamp") and deletion.deletable(resource, new):
             await self._remove(key, stored.revision, old)

@@ -19,6 +19,7 @@ from pybernetes.apiserver.generic.store import GenericStore
 from pybernetes.apiserver.generic.typemeta import Kind
 from pybernetes.apiserver.kinds.core import configmap, namespace
 from pybernetes.apiserver.resource import Object, Resource
+from pybernetes.apiserver.schema import compiled
 from pybernetes.store.sqlite import SQLiteStore
 
 CONFIG_MAP = Kind("", "v1", "ConfigMap")
@@ -213,3 +214,16 @@ def test_custom_resources_are_refused_by_group_and_version() -> None:
         assert str(error.value) == text
     typemeta.check_custom(own, "example.com/v2", "Thing", "{}", ("example.com/v1", "example.com/v2"))
     typemeta.check_custom(own, "example.com/v1", "Other", "{}", ("example.com/v1",))
+
+
+@pytest.mark.parametrize("kind", ["strategic", "merge", "json"])
+def test_what_is_too_deep_is_a_bad_request(kind: PatchKind) -> None:
+    """A patch of many levels, within what a body may have, ends in the interpreter's stack: never in a failure of the server."""
+    deep: Any = 1
+    for _ in range(900):
+        deep = {"a": deep}
+    body = [{"op": "add", "path": "/data", "value": deep}] if kind == "json" else {"data": deep}
+    try:
+        patching.patched(kind, {"data": deep}, body, compiled(configmap.RESOURCE), "Ignore")
+    except StatusError as refused:
+        assert (refused.code, str(refused)) == (400, "error decoding patch: exceeded max depth")
