@@ -1,6 +1,7 @@
 """Whatever a client sends, the server's answer is never that the server failed."""
 
 import asyncio
+import json
 
 from .golden import server
 
@@ -174,3 +175,26 @@ async def failures() -> list[str]:
 
 def test_no_request_makes_the_server_fail() -> None:
     assert asyncio.run(failures()) == []
+
+
+def test_too_large_a_body_is_told_as_a_status() -> None:
+    """Announced, or found out while it comes, and whatever its content: a Status says how large it may be."""
+    size = 3 << 20
+
+    async def main() -> list[tuple[int, dict[str, object]]]:
+        async with server() as client:
+            answers = []
+            for method, target, media in (
+                ("POST", CONFIG_MAPS, "application/json"),
+                ("PUT", f"{CONFIG_MAPS}/a", "application/yaml"),
+                ("PATCH", f"{CONFIG_MAPS}/a", "application/merge-patch+json"),
+                ("DELETE", f"{CONFIG_MAPS}/a", "application/vnd.kubernetes.protobuf"),
+            ):
+                body = b'"' + b"x" * size
+                answer = await client.request(method, target, [("Content-Type", media)], body, timeout=20)
+                answers.append((answer.status, json.loads(answer.body)))
+            return answers
+
+    for status, told in asyncio.run(main()):
+        assert (status, told["kind"], told["code"], told["reason"]) == (413, "Status", 413, "RequestEntityTooLarge")
+        assert told["message"] == f"Request entity too large: limit is {size}"

@@ -207,9 +207,10 @@ class _Estimator:
             return Range(1 if most else 0, most).scaled(TRAVERSAL).plus(total), None
         return ONE.plus(total), None
 
-    def _join(self, node: Node, left: Node, right: Node) -> None:
-        entries = self._entries_of(left)
-        joined = entries.union(self._entries_of(right)) if entries is not None else None
+    def _join(self, node: Node, left: Node | None, right: Node | None) -> None:
+        entries = self._entries_of(left) if left is not None else None
+        other = self._entries_of(right) if right is not None else None
+        joined = entries.union(other) if entries is not None else None
         if joined is not None:
             self._entries[id(node)] = joined
 

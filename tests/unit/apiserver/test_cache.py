@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.generic import cache
 from pybernetes.apiserver.generic.cache import KeptFrames, ResourceCache, Stored, TooOld
 from pybernetes.store.types import KeyValue
@@ -122,3 +123,34 @@ def test_what_selectors_see_is_found_once() -> None:
 
     assert stored.seen(look) == stored.seen(look) == ({}, {"spec.nodeName": "one"})
     assert len(looks) == 1
+
+
+@pytest.mark.parametrize(
+    ("damaged", "words"),
+    [
+        (
+            b"\x00\xff",
+            r"couldn't get version/kind; json parse error: invalid character '\x00' looking for beginning of value",
+        ),
+        (b"", "couldn't get version/kind; json parse error: unexpected end of JSON input"),
+        (value("a")[:-3], "couldn't get version/kind; json parse error: unexpected end of JSON input"),
+        (b'{"kind":"Pod"}', f"the value of {PREFIX}a/a is no object"),
+        (b"[]", f"the value of {PREFIX}a/a is no object"),
+        (b'{"metadata":5}', f"the value of {PREFIX}a/a is no object"),
+    ],
+)
+def test_who_reads_a_damaged_value_is_told_so(damaged: bytes, words: str) -> None:
+    """Whatever is read of it: a broken disk must neither make answers that are no JSON nor stop the cache, nor hide an object."""
+    pods = ResourceCache(PREFIX)
+    key = f"{PREFIX}a/a"
+    pods.replace([KeyValue(key, value("b"), 1, 1)], 1)
+    by_node = pods.watch(1, "spec.nodeName", "n", node)
+    pods.apply(2, key, KeyValue(key, damaged, 2, 2))
+    broken = pods.items[key]
+    for read in (lambda: broken.data, lambda: broken.tail, lambda: broken.obj, broken.peek, broken.copy):
+        with pytest.raises(StatusError) as refused:
+            read()
+        assert (refused.value.code, str(refused.value)) == (500, words)
+    assert len(by_node._queue) == 1  # who watches learns of it, whatever it watches for
+    pods.apply(3, key, KeyValue(key, value("c"), 3, 3))
+    assert pods.items[key].obj["metadata"]["name"] == "c"

@@ -12,10 +12,12 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.api import errors, gosyntax
 from pybernetes.store.types import Closed, Compacted, Event, KeyValue, Store, StoreError
 
 from ..resource import Object, Resource
@@ -99,6 +101,51 @@ class Stored:
         """A private decoded object."""
         fresh: Object = _decode(self.data)
         return fresh
+
+
+class _Head(msgspec.Struct):
+    """What every stored value has (leases of servers have no kind); the rest is passed over, and yet must be JSON."""
+
+    metadata: msgspec.Raw
+
+
+_read_head = msgspec.json.Decoder(_Head).decode
+
+
+class Damaged(Stored):
+    """A value that is no object. Whoever reads it gets StatusError 500, in upstream's words: it hands on what its decoder says.
+
+    A list that left it out would tell controllers that it is gone, and they would act on that.
+    """
+
+    def __init__(self, key: str, value: bytes, revision: int) -> None:
+        self.key, self.revision = key, revision
+        words = gosyntax.syntax_error(value)
+        self._refusal = (
+            f"couldn't get version/kind; json parse error: {words}" if words else f"the value of {key} is no object"
+        )
+
+    def _refuse(self, *_: object) -> Any:
+        raise errors.unclassified(self._refusal)
+
+    head = tail = data = obj = property(_refuse)
+    seen = peek = copy = _refuse  # type: ignore[assignment]
+
+    def forget(self) -> None:
+        """There is nothing known of it."""
+
+
+def stored_or_damaged(key: str, value: bytes, revision: int) -> Stored:
+    """An object of the store, or what is left of one."""
+    try:
+        _read_head(value)
+        whole = _METADATA in value
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        whole = False
+    if not whole:
+        _log.error("the value of %s at revision %d is damaged: what reads it fails", key, revision)
+        return Damaged(key, value, revision)
+    return Stored(key, value, revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +267,7 @@ class ResourceCache:
     def apply(self, revision: int, key: str, current: KeyValue | None) -> None:
         """One event of the store."""
         previous = self.items.get(key)
-        stored = None if current is None else Stored(key, current.value, revision)
+        stored = None if current is None else stored_or_damaged(key, current.value, revision)
         if stored is None:
             if previous is None:
                 return
@@ -243,7 +290,8 @@ class ResourceCache:
         for watcher in tuple(self._untriggered):
             watcher.push(change)
         for triggered in self._triggered.values():
-            values = {triggered.value(one) for one in (stored, previous) if one is not None}
+            sides = [one for one in (stored, previous) if one is not None]
+            values = {None if type(one) is Damaged else triggered.value(one) for one in sides}
             for value in tuple(triggered.watchers) if None in values else values:
                 for watcher in tuple(triggered.watchers.get(value or "", ())):
                     watcher.push(change)
@@ -254,8 +302,9 @@ class ResourceCache:
         self.items.clear()
         for item in items:
             present = before.get(item.key)
-            same = present is not None and present.revision == item.mod_revision
-            self.items[item.key] = present if present and same else Stored(item.key, item.value, item.mod_revision)
+            if present is None or present.revision != item.mod_revision:
+                present = stored_or_damaged(item.key, item.value, item.mod_revision)
+            self.items[item.key] = present
         self.keys[:] = sorted(self.items)
         self.values[:] = [self.items[key] for key in self.keys]
         self.ring.clear()
