@@ -5,7 +5,10 @@ Upstream: sigs.k8s.io/json (Go's encoding/json, case-sensitive and strict), and 
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Mapping
+from importlib import resources
 from typing import Any
 
 from pybernetes.api import gobase64, times
@@ -87,7 +90,6 @@ class Walker:
         if not isinstance(value, dict):
             return self._mistyped(value, {"$ref": name}, place, {})
         properties, out = definition["properties"], {}
-        owner = name.rsplit(".", 1)[-1]
         twice = value.twice if isinstance(value, Members) else ()
         for key, item in value.items():
             if key not in properties:
@@ -96,7 +98,7 @@ class Walker:
             if key in twice:
                 self._tell("duplicate", place, key)
             if item is not None:
-                out[key] = self._walk(item, properties[key], place.field(key, owner))
+                out[key] = self._walk(item, properties[key], place.field(key, name))
         return out
 
     def _map(self, value: Any, schema: Definition, place: _Place) -> Any:
@@ -214,7 +216,7 @@ class Walker:
         """`zero`, which null stands for; anything else is refused."""
         if value is None:
             return zero
-        return self._refuse(value, _go_type(schema, self._source), place, zero, number)
+        return self._refuse(value, place.named_type() or _go_type(schema, self._source), place, zero, number)
 
     def _refuse(self, value: Any, kind: str, place: _Place, zero: Any, number: bool = False) -> Any:
         """`number`: a number was expected, so that a wrong one is shown."""
@@ -235,24 +237,53 @@ _SCALARS = {
 
 
 class _Place:
-    """Where a value stands: its whole path, and the names of struct fields alone, as which Go tells of a wrong type."""
+    """Where a value stands: its whole path, and the names of struct fields alone, as which Go tells of a wrong type.
 
-    __slots__ = ("fields", "owner", "path")
+    `definition` is of the struct that has the field, `depth` how many lists and maps deep in it the value is.
+    """
 
-    def __init__(self, path: str = "", fields: str = "", owner: str = "") -> None:
-        self.path, self.fields, self.owner = path, fields, owner
+    __slots__ = ("definition", "depth", "fields", "path")
 
-    def field(self, name: str, owner: str) -> _Place:
-        """A field of the struct `owner`."""
-        return _Place(_joined(self.path, name), _joined(self.fields, name), owner)
+    def __init__(self, path: str = "", fields: str = "", definition: str = "", depth: int = 0) -> None:
+        self.path, self.fields, self.definition, self.depth = path, fields, definition, depth
+
+    @property
+    def owner(self) -> str:
+        """The struct, as Go calls it."""
+        return self.definition.rsplit(".", 1)[-1]
+
+    def field(self, name: str, definition: str) -> _Place:
+        """A field of a struct."""
+        return _Place(_joined(self.path, name), _joined(self.fields, name), definition)
 
     def key(self, name: str) -> _Place:
         """An entry of a map."""
-        return _Place(_joined(self.path, name), self.fields, self.owner)
+        return _Place(_joined(self.path, name), self.fields, self.definition, self.depth + 1)
 
     def index(self, index: int) -> _Place:
         """An item of a list."""
-        return _Place(f"{self.path}[{index}]", self.fields, self.owner)
+        return _Place(f"{self.path}[{index}]", self.fields, self.definition, self.depth + 1)
+
+    def named_type(self) -> str:
+        """How Go calls the type here, where that has a name and is no struct (tools/read_go_names.py); else ""."""
+        struct = ".".join(self.definition.rsplit(".", 3)[1:])
+        text = go_types().get(struct, {}).get(self.fields.rsplit(".", 1)[-1], "")
+        for _ in range(self.depth):
+            if text.startswith("[]"):
+                text = text[2:]
+            elif text.startswith("map["):
+                text = text.partition("]")[2]
+            else:  # a list or map with a name of its own: what is in it is not said
+                return ""
+        return text
+
+
+@functools.cache
+def go_types() -> dict[str, dict[str, str]]:
+    """core.v1.Container -> field -> type; only read where something is refused."""
+    data = resources.files("pybernetes.api").joinpath("data/go_types.json").read_bytes()
+    found: dict[str, dict[str, str]] = json.loads(data)
+    return found
 
 
 def _joined(path: str, name: str) -> str:

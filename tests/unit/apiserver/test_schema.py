@@ -130,6 +130,32 @@ def test_numbers_and_places_in_the_words_of_go(spec: str, message: str) -> None:
     assert (refused.value.code, str(refused.value)) == (400, prefix + message)
 
 
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ('"containers":[{"imagePullPolicy":5}]', "Container.spec.containers.imagePullPolicy of type v1.PullPolicy"),
+        (
+            '"containers":[{"resources":{"limits":"x"}}]',
+            "ResourceRequirements.spec.containers.resources.limits of type v1.ResourceList",
+        ),
+        ('"tolerations":[{"effect":true}]', "Toleration.spec.tolerations.effect of type v1.TaintEffect"),
+        ('"securityContext":{"supplementalGroupsPolicy":[]}', "of type v1.SupplementalGroupsPolicy"),
+        (
+            '"containers":[{"securityContext":{"capabilities":{"add":[7]}}}]',
+            "securityContext.capabilities.add of type v1.Capability",
+        ),
+        (
+            '"containers":[{"securityContext":{"capabilities":{"add":7}}}]',
+            "securityContext.capabilities.add of type []v1.Capability",
+        ),
+    ],
+)
+def test_types_with_a_name_are_called_by_it(spec: str, message: str) -> None:
+    with pytest.raises(StatusError) as refused:
+        compiled(POD).decode(f'{{"spec":{{{spec}}}}}'.encode())
+    assert str(refused.value).endswith(message)
+
+
 def test_what_a_strategic_patch_makes_may_have_whole_floats() -> None:
     document = {"spec": {"replicas": 2.0}}
     assert compiled(DEPLOYMENT).normalize(document)[0]["spec"]["replicas"] == 2
