@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pybernetes.kubelet.runtime import docker
+from pybernetes.kubelet.runtime import docker, dockerstreams
 from pybernetes.kubelet.runtime.docker import DockerRuntime
 from pybernetes.kubelet.runtime.dockerapi import DockerError, DockerGone
 from pybernetes.kubelet.runtime.types import (
@@ -126,7 +126,7 @@ def test_commands_and_their_output(tmp_path: Path) -> None:
 
 
 def test_an_endless_output_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker, "MAX_EXEC_OUTPUT", 10)
+    monkeypatch.setattr(dockerstreams, "MAX_EXEC_OUTPUT", 10)
     answers = {
         ("POST", "/containers/c/exec"): (201, b'{"Id": "e"}'),
         ("POST", "/exec/e/start"): (200, frame(1, b"1234567") * 3),

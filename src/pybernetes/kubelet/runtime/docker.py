@@ -10,21 +10,17 @@ import logging
 import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-from pybernetes.client.http import Duplex
-from pybernetes.wire.remotecommand import CommandStreams
 
 from .. import safepath
 from . import dockerconfig as d
 from . import netns, pause
-from .dockerapi import DEFAULT_ENDPOINT, STDERR, DockerAPI, DockerError, DockerGone, Frames
+from .dockerapi import DEFAULT_ENDPOINT, DockerAPI, DockerError, DockerGone
+from .dockerstreams import DockerStreams
 from .types import (
     Container,
     ContainerConfig,
-    ExecResult,
     Image,
     LogOptions,
     Resources,
@@ -41,8 +37,6 @@ TERMINATION_LOG_BYTES, TERMINATION_LOG_LINES = 2048, 80
 CAP_SYS_RESOURCE = 24
 STOP_SLACK = 30.0  # the daemon's own time on top of a container's grace
 PULL_SECONDS: float | None = None  # a big image may take long; the stream shows that it goes on
-MAX_EXEC_OUTPUT = 16 << 20  # containerd's: a probe's command may write without end; what is over is read and dropped
-EXEC_GONE = 126  # what a command that could not be run ends with in Docker
 
 
 def may_raise_priority(status: str) -> bool:
@@ -51,11 +45,11 @@ def may_raise_priority(status: str) -> bool:
     return bool(int(line.split()[1], 16) >> CAP_SYS_RESOURCE & 1)
 
 
-class DockerRuntime:
+class DockerRuntime(DockerStreams):
     """Implements interfaces.Runtime. `sandbox_image` "" is the package's own, which is loaded where it is not there."""
 
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT, sandbox_image: str = "") -> None:
-        self.api = DockerAPI(endpoint)
+        super().__init__(DockerAPI(endpoint))
         self._sandbox_image = sandbox_image
         self._sandbox_ready = False
         self._loading = asyncio.Lock()
@@ -352,102 +346,6 @@ class DockerRuntime:
             result.append(Image(entry["Id"], d.image_ref(entry), (*digests, *tags), entry["Size"]))
         return result
 
-    # Streams.
-
-    async def _exec_create(self, container_id: str, command: Sequence[str], stdin: bool, tty: bool) -> str:
-        body = {
-            "Cmd": list(command),
-            "AttachStdin": stdin,
-            "AttachStdout": True,
-            "AttachStderr": not tty,
-            "Tty": tty,
-        }
-        return str((await self.api.post(f"/containers/{container_id}/exec", body))["Id"])
-
-    async def _exit_code(self, exec_id: str) -> int:
-        inspected = await self.api.get(f"/exec/{exec_id}/json")
-        code = inspected["ExitCode"]
-        return EXEC_GONE if code is None else int(code)
-
-    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> ExecResult:
-        exec_id = await self._exec_create(container_id, command, stdin=False, tty=False)
-        output = bytearray()
-        try:
-            async with asyncio.timeout(timeout or None):
-                frames = Frames()
-                body = {"Detach": False, "Tty": False}
-                async with self.api.stream("POST", f"/exec/{exec_id}/start", body=body) as answer:
-                    async for piece in answer:
-                        for _, data in frames.feed(piece):
-                            output += data[: MAX_EXEC_OUTPUT - len(output)]
-        except TimeoutError:
-            return ExecResult(-1, bytes(output))
-        return ExecResult(await self._exit_code(exec_id), bytes(output))
-
-    async def exec(
-        self, container_id: str, command: Sequence[str], streams: CommandStreams, *, stdin: bool, tty: bool
-    ) -> int:
-        exec_id = await self._exec_create(container_id, command, stdin, tty)
-        duplex = await self.api.hijack(f"/exec/{exec_id}/start", None, {"Detach": False, "Tty": tty})
-        await self._join(duplex, streams, stdin, tty, f"/exec/{exec_id}/resize")
-        return await self._exit_code(exec_id)
-
-    async def attach(self, container_id: str, streams: CommandStreams, *, stdin: bool, tty: bool) -> None:
-        query = {"stream": True, "stdin": stdin, "stdout": True, "stderr": True}
-        duplex = await self.api.hijack(f"/containers/{container_id}/attach", query)
-        await self._join(duplex, streams, stdin, tty, f"/containers/{container_id}/resize")
-
-    async def _join(self, duplex: Duplex, streams: CommandStreams, stdin: bool, tty: bool, resize: str) -> None:
-        """Copies until the process's output ends."""
-
-        async def inwards() -> None:
-            while data := await streams.read_stdin():
-                await duplex.write(data)
-            duplex.write_eof()
-
-        async def sizes() -> None:
-            async for width, height in streams.sizes():
-                try:
-                    await self.api.post(resize, None, {"w": width, "h": height})
-                except DockerError as error:
-                    logger.debug("resizing a terminal: %s", error)  # it may have ended
-
-        tasks = [asyncio.ensure_future(inwards())] if stdin else []
-        if tty:
-            tasks.append(asyncio.ensure_future(sizes()))
-        try:
-            frames = Frames()
-            while piece := await duplex.read():
-                if tty:
-                    await streams.write_stdout(piece)
-                    continue
-                for kind, data in frames.feed(piece):
-                    await (streams.write_stderr if kind == STDERR else streams.write_stdout)(data)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            duplex.close()
-
-    async def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
-        inspected = await self.api.get(f"/containers/{container_id}/json")
-        query = {
-            "stdout": True,
-            "stderr": True,
-            "follow": options.follow,
-            "timestamps": options.timestamps,
-            "tail": "all" if options.tail is None else options.tail,
-            "since": _unix(options.since),
-        }
-        frames = Frames()
-        async with self.api.stream("GET", f"/containers/{container_id}/logs", query) as answer:
-            async for piece in answer:
-                if inspected["Config"]["Tty"]:
-                    yield piece
-                    continue
-                for _, data in frames.feed(piece):
-                    yield data
-
 
 def image_name(image: str) -> tuple[str, str]:
     """Name and tag of a reference as /images/create wants them; a digest counts as a tag."""
@@ -457,10 +355,6 @@ def image_name(image: str) -> tuple[str, str]:
     head, slash, last = image.rpartition("/")
     name, colon, tag = last.partition(":")
     return head + slash + name, tag if colon else "latest"
-
-
-def _unix(when: datetime | None) -> str | None:
-    return None if when is None else f"{when.timestamp():.9f}"
 
 
 def _seccomp(path: str) -> str:
