@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
+from enum import IntEnum
 from typing import cast
 from urllib.parse import unquote
 
 import hpack
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 ACK = END_STREAM = 1
 END_HEADERS, PADDED, PRIORITY = 4, 8, 32
 HEADER_TABLE_SIZE, ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = 1, 2, 4, 5
@@ -31,6 +31,19 @@ KNOWN_BLOCKS = 64  # header blocks that are kept, read
 PREFIX = struct.Struct(">BI")  # of a gRPC message: whether it is compressed, and its length
 
 OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, OUT_OF_RANGE, UNAVAILABLE = 0, 1, 2, 4, 8, 11, 14
+
+
+class Frame(IntEnum):
+    """Types of frames."""
+
+    DATA = 0
+    HEADERS = 1
+    RST_STREAM = 3
+    SETTINGS = 4
+    PING = 6
+    GOAWAY = 7
+    WINDOW_UPDATE = 8
+    CONTINUATION = 9
 
 
 class RPCError(Exception):
@@ -159,14 +172,14 @@ class Connection(asyncio.Protocol):
             block = self._blocks[path] = _request(self._authority, path, self._tls)
         stream = self._streams[self._next] = Stream(self, self._next)
         self._next += 2
-        self._frame(HEADERS, END_HEADERS, stream.number, block)
+        self._frame(Frame.HEADERS, END_HEADERS, stream.number, block)
         return stream
 
     def ping(self) -> asyncio.Future[None]:
         """Done when the peer has answered."""
         if self.pinged is None or self.pinged.done():
             self.pinged = asyncio.get_running_loop().create_future()
-            self._frame(PING, 0, 0, b"pybernet")
+            self._frame(Frame.PING, 0, 0, b"pybernet")
         return self.pinged
 
     def close(self, why: str = "closed") -> None:
@@ -186,7 +199,7 @@ class Connection(asyncio.Protocol):
             (MAX_FRAME_SIZE, OUR_FRAME),
         )
         self._transport.write(PREFACE)
-        self._frame(SETTINGS, 0, 0, b"".join(struct.pack(">HI", *setting) for setting in settings))
+        self._frame(Frame.SETTINGS, 0, 0, b"".join(struct.pack(">HI", *setting) for setting in settings))
         self.give_window(0, OUR_WINDOW - DEFAULT_WINDOW)
 
     def data_received(self, data: bytes) -> None:
@@ -224,12 +237,12 @@ class Connection(asyncio.Protocol):
 
     def give_window(self, number: int, size: int) -> None:
         """Lets the peer send so much more."""
-        self._frame(WINDOW_UPDATE, 0, number, size.to_bytes(4, "big"))
+        self._frame(Frame.WINDOW_UPDATE, 0, number, size.to_bytes(4, "big"))
 
     def reset(self, stream: Stream) -> None:
         """Tells the peer that a call is of no interest any more."""
         if self._streams.pop(stream.number, None) is not None:
-            self._frame(RST_STREAM, 0, stream.number, CANCEL.to_bytes(4, "big"))
+            self._frame(Frame.RST_STREAM, 0, stream.number, CANCEL.to_bytes(4, "big"))
         stream.end(RPCError(CANCELLED, "cancelled"))
 
     def flush(self, stream: Stream) -> None:
@@ -247,40 +260,40 @@ class Connection(asyncio.Protocol):
             self._window -= size
             stream.window -= size
             ends = last and stream.half_closed and not stream.unsent
-            self._frame(DATA, END_STREAM if ends else 0, stream.number, data[:size])
+            self._frame(Frame.DATA, END_STREAM if ends else 0, stream.number, data[:size])
 
     def _take(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        if self._block is not None and kind != CONTINUATION:
+        if self._block is not None and kind != Frame.CONTINUATION:
             raise ValueError("a header block is not ended")
         match kind:
-            case 0:
+            case Frame.DATA:
                 self._take_data(flags, number, payload)
-            case 1:
+            case Frame.HEADERS:
                 payload = _unpadded(flags, payload)
                 self._take_block(flags, number, bytearray(payload[5 if flags & PRIORITY else 0 :]))
-            case 9:
+            case Frame.CONTINUATION:
                 if self._block is None or self._block[0] != number:
                     raise ValueError("a header block goes on that never began")
                 number, began, block = self._block
                 self._take_block(flags & END_HEADERS | began & ~END_HEADERS, number, block + payload)
-            case 3:
+            case Frame.RST_STREAM:
                 self._finish(
                     number, RPCError(UNAVAILABLE, f"the server ended the call ({int.from_bytes(payload, 'big')})")
                 )
-            case 4:
+            case Frame.SETTINGS:
                 if not flags & ACK:
                     self._take_settings(payload)
-            case 6:
+            case Frame.PING:
                 if not flags & ACK:
-                    self._frame(PING, ACK, 0, payload)
+                    self._frame(Frame.PING, ACK, 0, payload)
                 elif self.pinged is not None and not self.pinged.done():
                     self.pinged.set_result(None)
-            case 7:
+            case Frame.GOAWAY:
                 self._leaving = True
                 last = int.from_bytes(payload[:4], "big") & MAX_STREAM_ID
                 for later in [one for one in self._streams if one > last]:
                     self._finish(later, RPCError(UNAVAILABLE, "the server goes away", unsent=True))
-            case 8:
+            case Frame.WINDOW_UPDATE:
                 self._take_window(number, int.from_bytes(payload, "big") & MAX_STREAM_ID)
 
     def _take_data(self, flags: int, number: int, payload: bytes) -> None:
@@ -326,7 +339,7 @@ class Connection(asyncio.Protocol):
                 self.peer_window = value
             elif name == MAX_FRAME_SIZE:
                 self._peer_frame = value
-        self._frame(SETTINGS, ACK, 0, b"")
+        self._frame(Frame.SETTINGS, ACK, 0, b"")
         self._flush_all()
 
     def _take_window(self, number: int, size: int) -> None:
