@@ -339,6 +339,43 @@ def test_rules_in_cel_are_enforced(tmp_path: Path) -> None:
     run(tmp_path, story)
 
 
+def test_rules_hold_for_status_and_scale_too(tmp_path: Path) -> None:
+    """Those of an update by whatever way in; what has not changed is warned of, not refused."""
+
+    async def story(b: Bench) -> None:
+        one = version(properties={"n": {"type": "integer"}}, subresources={"status": {}, "scale": SCALE})
+        schema = one["schema"]["openAPIV3Schema"]
+        schema["properties"]["status"] = {
+            "type": "object",
+            "properties": {"n": {"type": "integer"}},
+            "x-kubernetes-validations": [{"rule": "self.n < 5"}],
+        }
+        schema["properties"]["spec"]["x-kubernetes-validations"] = [{"rule": "self.n < 10", "fieldPath": ".n"}]
+        await defined(b, definition(one))
+        assert (await b.ask("POST", THINGS, thing("a", spec={"n": 1}))).code == 201
+        merge = "application/merge-patch+json"
+        refused = await b.ask("PATCH", f"{THINGS}/a/scale", {"spec": {"replicas": 10}}, merge)
+        assert refused.code == 422 and "spec.n: Invalid value: failed rule: self.n < 10" in refused.message
+        assert (await b.ask("PATCH", f"{THINGS}/a/scale", {"spec": {"replicas": 9}}, merge)).code == 200
+        refused = await b.ask("PATCH", f"{THINGS}/a/status", {"status": {"n": 5}}, merge)
+        assert refused.code == 422 and "status: Invalid value: failed rule: self.n < 5" in refused.message
+        stricter = definition(one)
+        spec = stricter["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        spec["x-kubernetes-validations"] = [{"rule": "self.n < 2"}]
+        patch = {"spec": {"versions": stricter["spec"]["versions"]}}
+        assert (await b.ask("PATCH", f"{DEFINITIONS}/things.example.com", patch, merge)).code == 200
+        for _ in range(50):  # until the server serves the new schema
+            same = await b.ask("PATCH", f"{THINGS}/a", {"metadata": {"labels": {"a": str(_)}}}, merge)
+            assert same.code == 200
+            if same.warnings:
+                break
+            await asyncio.sleep(0.05)
+        assert "spec: Invalid value: failed rule: self.n < 2" in str(same.warnings)
+        assert (await b.ask("PATCH", f"{THINGS}/a", {"spec": {"n": 3}}, merge)).code == 422
+
+    run(tmp_path, story)
+
+
 COLUMNS = [
     {"name": "X", "type": "string", "jsonPath": ".spec.x"},
     {"name": "N", "type": "integer", "jsonPath": ".spec.n"},

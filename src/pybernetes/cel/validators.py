@@ -27,6 +27,10 @@ def validate(tree: Node) -> list[Issue]:
         seen.add((id(node), exempt))
         if isinstance(node, ast.Call):
             issues += _constant_argument(node)
+            if node.function == MIXED_IN:
+                from .formatclauses import format_issues  # the libraries are loaded with the first expression
+
+                issues += format_issues(node)
             exempt = exempt or node.function == MIXED_IN
         if not exempt:
             issues += _mixed(node)

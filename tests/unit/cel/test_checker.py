@@ -79,6 +79,20 @@ def test_types(source: str, expected: str | None) -> None:
         ("timestamp('2020') > timestamp('2020-01-01T00:00:00Z')", "1:11", "invalid timestamp argument"),
         ("timestamp(-62135596801) == timestamp(0)", "1:11", "invalid timestamp argument"),
         ("s.matches('(')", "1:11", "invalid matches argument"),
+        (
+            "'%d'.format(['a'])",
+            "1:14",
+            "error during formatting: decimal clause can only be used on integers, was given string",
+        ),
+        (
+            "'%s'.format([[i, optional.none()]])",
+            "1:31",
+            "error during formatting: string clause can only be used on strings, bools, bytes, ints,"
+            " doubles, maps, lists, types, durations, and timestamps, was given optional_type",
+        ),
+        ("'%d %d'.format([1])", "1:15", "index 1 out of range"),
+        ("'%d'.format([1, 2])", "1:12", "too many arguments supplied to string.format (expected 1, got 2)"),
+        ("'%z'.format([1])", "1:12", 'could not parse formatting clause: unrecognized formatting clause "z"'),
         ("Nothing{a: 1}", "1:8", "undeclared reference to 'Nothing' (in container '')"),
         ("int{a: 1}", "1:4", "'int' is not a message type"),
     ],

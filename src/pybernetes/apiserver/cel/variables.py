@@ -6,13 +6,15 @@ object, oldObject and params are of no type: a field that is not there is told o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from pybernetes.cel import types
-from pybernetes.cel.environment import Environment, environment
+from pybernetes.cel.environment import Environment, Program, environment
+from pybernetes.cel.errors import CompileError
 from pybernetes.cel.library import authorizer
 from pybernetes.cel.types import BOOL, DYN, STRING, TIMESTAMP, Type, list_of, map_of, object_type
 
+PROGRAMS = 2000  # conditions that stay compiled
 _STRINGS, _MAP = list_of(STRING), map_of(STRING, STRING)
 _GVK = object_type("kubernetes.GroupVersionKind", {"group": STRING, "version": STRING, "kind": STRING})
 _GVR = object_type("kubernetes.GroupVersionResource", {"group": STRING, "version": STRING, "resource": STRING})
@@ -81,6 +83,18 @@ def admission(parameters: bool = False) -> Environment:
         REQUEST_RESOURCE: authorizer.RESOURCE_CHECK,
     }
     return environment({**variables, "params": DYN} if parameters else variables)
+
+
+@lru_cache(maxsize=PROGRAMS)
+def condition(expression: str) -> Program:
+    """A condition of a webhook. CompileError, in the words that a configuration with it is refused with."""
+    try:
+        program = admission().compile(expression)
+    except CompileError as error:
+        raise CompileError(f"compilation failed: {error}") from None
+    if program.type != types.BOOL:
+        raise CompileError("must evaluate to bool")
+    return program
 
 
 def request(given: Mapping[str, object]) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .. import convert
@@ -22,47 +22,76 @@ _SPECIAL = ("NaN", "Infinity", "-Infinity")
 def formatted(pattern: str, arguments: Sequence[Any], steps: Steps) -> str:
     """The pattern with its clauses replaced by arguments. EvaluationError for a clause that is none, or of another type."""
     parts: list[str] = []
-    at = index = 0
+    count = 0
+    for part in _parts(pattern):
+        if isinstance(part, str):
+            parts.append(part)
+            continue
+        if count >= len(arguments):
+            raise EvaluationError(f"index {count} out of range")
+        parts.append(_clause(*part, arguments[count], steps))
+        count += 1
+    return "".join(parts)
+
+
+Clause = tuple[str, int]  # verb and precision
+
+
+def clauses(pattern: str) -> Iterator[Clause]:
+    """Those of a pattern that take an argument. EvaluationError for one that is none."""
+    return (part for part in _parts(pattern) if not isinstance(part, str))
+
+
+def _parts(pattern: str) -> Iterator[str | Clause]:
+    """Texts and clauses."""
+    at = 0
     for match in _CLAUSE.finditer(pattern):
-        parts.append(pattern[at : match.start()])
+        yield pattern[at : match.start()]
         at = match.end()
         if match[0] == "%%":
-            parts.append("%")
+            yield "%"
             continue
-        if index >= len(arguments):
-            raise EvaluationError(f"index {index} out of range")
         if match[2] is None:
             raise EvaluationError("unexpected end of string")
-        parts.append(_clause(match[2], match[1], arguments[index], steps))
-        index += 1
-    return "".join((*parts, pattern[at:]))
+        if match[2] != "s" and match[2] not in _VERBS:
+            raise EvaluationError(f'could not parse formatting clause: unrecognized formatting clause "{match[2]}"')
+        yield match[2], _precision(match[1])
+    yield pattern[at:]
 
 
-def _clause(verb: str, precision: str | None, value: Any, steps: Steps) -> str:
-    digits = DEFAULT_PRECISION
-    if precision is not None:
-        if not precision or len(precision) > 4 or int(precision) > MAX_PRECISION:
-            reason = (
-                f'strconv.Atoi: parsing "{precision}": {"invalid syntax" if not precision else "value out of range"}'
-            )
-            raise EvaluationError(
-                f"could not parse formatting clause: error while parsing precision: error while converting precision to integer: {reason}"
-            )
-        digits = int(precision)
+def _precision(digits: str | None) -> int:
+    if digits is None:
+        return DEFAULT_PRECISION
+    if digits and len(digits) <= 4 and int(digits) <= MAX_PRECISION:
+        return int(digits)
+    reason = "invalid syntax" if not digits else "value out of range"
+    raise EvaluationError(
+        "could not parse formatting clause: error while parsing precision: error while converting precision to integer: "
+        f'strconv.Atoi: parsing "{digits}": {reason}'
+    )
+
+
+def _clause(verb: str, precision: int, value: Any, steps: Steps) -> str:
     if verb == "s":
         text = _string(value, steps)
         steps.take(len(text) // STEP)
         return text
-    write = _VERBS.get(verb)
-    if write is None:
-        raise EvaluationError(f'could not parse formatting clause: unrecognized formatting clause "{verb}"')
-    return write(value, digits)
+    return _VERBS[verb](value, precision)
 
 
-def _refused(what: str, allowed: str, value: Any) -> EvaluationError:
-    return EvaluationError(
-        f"error during formatting: {what} clause can only be used on {allowed}, was given {type_name(value)}"
-    )
+REFUSALS = {
+    "s": "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps",
+    "d": "decimal clause can only be used on integers",
+    "f": "fixed-point clause can only be used on doubles",
+    "e": "scientific clause can only be used on doubles",
+    "b": "only integers and bools can be formatted as binary",
+    "o": "octal clause can only be used on integers",
+    "x": "only integers, byte buffers, and strings can be formatted as hex",
+}
+
+
+def _refused(verb: str, value: Any) -> EvaluationError:
+    return EvaluationError(f"error during formatting: {REFUSALS[verb]}, was given {type_name(value)}")
 
 
 # --- %s ----------------------------------------------------------------------------------------
@@ -141,9 +170,7 @@ def _string(value: Any, steps: Steps) -> str:
         return convert.to_string(value)
     if isinstance(value, TypeValue):
         return value.name
-    raise _refused(
-        "string", "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps", value
-    )
+    raise _refused("s", value)
 
 
 # --- the other verbs ---------------------------------------------------------------------------
@@ -152,24 +179,24 @@ def _string(value: Any, steps: Steps) -> str:
 def _decimal(value: Any, _: int) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(int(value))
-    raise _refused("decimal", "integers", value)
+    raise _refused("d", value)
 
 
-def _double(value: Any, what: str) -> float:
+def _double(value: Any, verb: str) -> float:
     if isinstance(value, float):
         return value
     if isinstance(value, str) and value in _SPECIAL:
         return float(value)
-    raise _refused(what, "doubles", value)
+    raise _refused(verb, value)
 
 
 def _fixed(value: Any, precision: int) -> str:
-    number = _double(value, "fixed-point")
+    number = _double(value, "f")
     return _special(number) or f"{number:,.{precision}f}"
 
 
 def _scientific(value: Any, precision: int) -> str:
-    number = _double(value, "scientific")
+    number = _double(value, "e")
     special = _special(number)
     if special:
         return special
@@ -193,13 +220,13 @@ def _go_fixed(number: float, precision: int) -> str:
 def _binary(value: Any, _: int) -> str:
     if isinstance(value, int):
         return f"{int(value):b}"
-    raise _refused("binary", "integers and bools", value)
+    raise _refused("b", value)
 
 
 def _octal(value: Any, _: int) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{int(value):o}"
-    raise _refused("octal", "integers", value)
+    raise _refused("o", value)
 
 
 def _hexadecimal(upper: bool) -> Callable[[Any, int], str]:
@@ -211,7 +238,7 @@ def _hexadecimal(upper: bool) -> Callable[[Any, int], str]:
         elif isinstance(value, int) and not isinstance(value, bool):
             text = f"{int(value):x}"
         else:
-            raise _refused("hex", "integers, byte buffers, and strings", value)
+            raise _refused("x", value)
         return text.upper() if upper else text
 
     return write

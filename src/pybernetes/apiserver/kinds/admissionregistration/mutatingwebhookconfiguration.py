@@ -21,8 +21,8 @@ def validate(configuration: Object) -> Errors:
 
 
 def validate_update(new: Object, old: Object) -> Errors:
-    """As on creation."""
-    return validate(new)
+    """As on creation, but for conditions that were there."""
+    return webhooks.validate(new, mutating=True, old=old)
 
 
 def row(configuration: Object, now: datetime) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from pybernetes.api import field
@@ -84,8 +84,20 @@ def _resources(path: Path, resources: Sequence[str]) -> Errors:
     return errors
 
 
-def conditions(path: Path, items: Sequence[Rule]) -> Errors:
-    """matchConditions: named expressions; what they say is checked when they are used."""
+def _condition(path: Path, expression: str) -> Errors:
+    from pybernetes.cel.errors import CompileError  # loaded with the first condition
+
+    from ...cel import variables
+
+    try:
+        variables.condition(expression.strip())
+    except CompileError as error:
+        return [field.invalid(path, expression, str(error))]
+    return []
+
+
+def conditions(path: Path, items: Sequence[Rule], known: Container[Any] | None = None) -> Errors:
+    """matchConditions: named expressions. Those that are not `known` from before must be conditions; without `known`, none need to be."""
     if len(items) > MAX_CONDITIONS:
         return [field.too_many(path, len(items), MAX_CONDITIONS)]
     errors: Errors = []
@@ -94,6 +106,8 @@ def conditions(path: Path, items: Sequence[Rule]) -> Errors:
         name, at = item.get("name") or "", path / index
         if not (item.get("expression") or "").strip():
             errors.append(field.required(at / "expression"))
+        elif known is not None and item["expression"] not in known:
+            errors += _condition(at / "expression", item["expression"])
         errors += qualified_name(at / "name", name) if name else [field.required(at / "name")]
         if name and name in seen:
             errors.append(field.duplicate(at / "name", name))

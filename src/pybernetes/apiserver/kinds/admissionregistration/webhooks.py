@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,13 +45,18 @@ def default(configuration: Object, mutating: bool) -> None:
             service["port"] = PORT
 
 
-def validate(configuration: Object, mutating: bool) -> Errors:
-    """All of its webhooks."""
+def validate(configuration: Object, mutating: bool, old: Object | None = None) -> Errors:
+    """All of its webhooks. Conditions that were there before an update are not read again."""
+    known = {
+        item.get("expression")
+        for hook in (old or {}).get("webhooks") or ()
+        for item in hook.get("matchConditions") or ()
+    }
     errors: Errors = []
     seen: set[str] = set()
     for index, hook in enumerate(configuration.get("webhooks") or ()):
         at, name = Path("webhooks") / index, hook.get("name") or ""
-        errors += _hook(at, hook, mutating)
+        errors += _hook(at, hook, mutating, known)
         errors += _versions(at / "admissionReviewVersions", hook.get("admissionReviewVersions") or [])
         if name and name in seen:
             errors.append(field.duplicate(at / "name", name))
@@ -59,7 +64,7 @@ def validate(configuration: Object, mutating: bool) -> Errors:
     return errors
 
 
-def _hook(path: Path, hook: Hook, mutating: bool) -> Errors:
+def _hook(path: Path, hook: Hook, mutating: bool, known: Container[Any]) -> Errors:
     errors = full_name(path / "name", hook.get("name") or "")
     for index, rule in enumerate(hook.get("rules") or ()):
         errors += rules.validate(path / "rules" / index, rule)
@@ -81,7 +86,7 @@ def _hook(path: Path, hook: Hook, mutating: bool) -> Errors:
     if mutating and policy is not None and policy not in rules.REINVOCATION_POLICIES:
         errors.append(field.not_supported(path / "reinvocationPolicy", policy, rules.REINVOCATION_POLICIES))
     errors += client(path / "clientConfig", hook.get("clientConfig") or {})
-    return errors + rules.conditions(path / "matchConditions", hook.get("matchConditions") or ())
+    return errors + rules.conditions(path / "matchConditions", hook.get("matchConditions") or (), known)
 
 
 def full_name(path: Path, name: str) -> Errors:

@@ -161,3 +161,33 @@ def test_bindings(spec: Any, refused: list[str]) -> None:
     made: Any = {"metadata": {"name": "b"}, "spec": copy.deepcopy(spec)}
     policybindings.default(made)
     assert fields(policybindings.validate_validating(made)) == refused
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        validatingadmissionpolicy.RESOURCE,
+        mutatingadmissionpolicy.RESOURCE,
+        policybindings.VALIDATING,
+        policybindings.MUTATING,
+    ],
+)
+def test_policies_are_said_to_be_without_effect(record: Any) -> None:
+    assert record.warnings({}, None) == record.warnings({}, {}) == [policies.UNENFORCED]
+
+
+@pytest.mark.parametrize(
+    ("expression", "refused"),
+    [
+        ("request.operation == 'CREATE' && has(object.metadata.labels)", []),
+        (" true ", []),
+        ("object.x", ["webhooks[0].matchConditions[0].expression Invalid"]),
+        ("request.x == ''", ["webhooks[0].matchConditions[0].expression Invalid"]),
+        ("true &&", ["webhooks[0].matchConditions[0].expression Invalid"]),
+    ],
+)
+def test_conditions_are_read_once(expression: str, refused: list[str]) -> None:
+    """What was there before an update may stay, whatever it is."""
+    configuration = {"webhooks": [{**HOOK, "matchConditions": [{"name": "c", "expression": expression}]}]}
+    assert fields(webhooks.validate(configuration, mutating=False)) == refused
+    assert fields(webhooks.validate(configuration, mutating=False, old=configuration)) == []
