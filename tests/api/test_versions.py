@@ -140,6 +140,22 @@ def test_what_a_version_managed_that_is_no_more_is_nobody_s(tmp_path: Path) -> N
     run(tmp_path, story)
 
 
+def test_without_its_webhook_a_write_goes_on_and_nobody_manages_anything(tmp_path: Path) -> None:
+    """Upstream's UpdateNoErrors: rather none than wrong ones. An apply, which is about them, fails."""
+
+    async def story(b: Bench) -> None:
+        await defined(b, two_versions(b, "Webhook"))
+        await apply(b, NEWER, thing("a", "v2", spec={"y": "1"}), "two")
+        b.hooks.decide["/convert"] = lambda request: {"result": {"status": "Failed", "message": "not today"}}
+        refused = await apply(b, THINGS, thing("a", spec={"x": "2"}), "one")
+        assert refused.code == 500 and refused.message.endswith("Kind=Thing failed: not today")
+        changed = await b.ask("PATCH", f"{THINGS}/a", {"spec": {"x": "2"}}, MERGE)
+        assert (changed.code, changed.body["spec"]) == (200, {"x": "2"})
+        assert "managedFields" not in changed.body["metadata"]
+
+    run(tmp_path, story)
+
+
 def two_versions(b: Bench, strategy: str) -> Object:
     """v1 is stored and says spec.x; v2 says spec.y where a webhook converts."""
     webhook = {"clientConfig": b.hooks.config("/convert"), "conversionReviewVersions": ["v1"]}
@@ -279,8 +295,10 @@ def test_a_watch_of_custom_resources_selects_by_the_fields_of_its_version(tmp_pa
         async with b.client.stream("GET", url) as stream:
             for value in ("1", "2", "3"):
                 body = thing("a", spec={"x": value})
-                asked = ("POST", THINGS, body) if value == "1" else ("PATCH", f"{THINGS}/a", body, MERGE)
-                await b.ask(*asked)  # type: ignore[arg-type]
+                if value == "1":
+                    await b.ask("POST", THINGS, body)
+                else:
+                    await b.ask("PATCH", f"{THINGS}/a", body, MERGE)
             told = [json.loads(line) for line in (await stream.read()).splitlines()]
         assert [(e["type"], e["object"]["spec"]) for e in told] == [("ADDED", {field: "2"}), ("DELETED", {field: "2"})]
 

@@ -94,24 +94,23 @@ class Context:
     conversions: Conversions | None = None  # of a kind that has other versions
 
 
-async def _in_version(context: Context, obj: Object, api_version: str) -> tuple[Object, Node]:
-    """An object of the kind in one of its versions, and the rules of that. UnknownVersion; StatusError where it cannot be converted."""
-    version = obj.get("apiVersion", context.api_version)  # the empty object of a kind may say none
-    if api_version == version == context.api_version:
-        return obj, context.node
+async def _in_version(context: Context, api_version: str, *objects: Object) -> tuple[list[Object], Node]:
+    """Objects of the kind in one of its versions, and the rules of that. UnknownVersion; StatusError where they cannot be converted."""
+    # The empty object of a kind may say no version.
+    versions = [obj.get("apiVersion", context.api_version) for obj in objects]
+    if all(version == api_version == context.api_version for version in versions):
+        return list(objects), context.node
     conversions = context.conversions
     if conversions is None:
         raise UnknownVersion(api_version)
     node = conversions.schema(api_version).apply_node
-    if api_version == version:
-        return obj, node
-    whole = {**json_copy(obj), "apiVersion": version}
-    return (await apart.on_loop(lambda: conversions.convert([whole], api_version)))[0], node
+    whole = [{**json_copy(obj), "apiVersion": version} for obj, version in zip(objects, versions, strict=True)]
+    return await apart.on_loop(lambda: conversions.convert(whole, api_version)), node
 
 
 async def _comparison(context: Context, live: Object, new: Object, api_version: str) -> typed.Comparison:
     """How the objects differ as a version has them."""
-    (before, node), (after, _) = [await _in_version(context, obj, api_version) for obj in (live, new)]
+    (before, after), node = await _in_version(context, api_version, live, new)
     return typed.compare(before, after, node, context.ignored)
 
 
@@ -261,17 +260,18 @@ async def _pruned(context: Context, merged: Object, entries: Managed, last: Entr
         return merged
     named = typed.with_named_fields
     try:
-        before, node = await _in_version(context, merged, last.api_version)
+        [before], node = await _in_version(context, last.api_version, merged)
     except UnknownVersion:
         return merged
     pruned = _removed(before, named(last.fields, node), node)
     pruned = await _with_owned(context, before, pruned, entries, last.api_version)
     # What was not this applier's does not go with what was.
-    pruned, node = await _in_version(context, pruned, last.api_version)
+    [pruned], node = await _in_version(context, last.api_version, pruned)
     everything = named(typed.field_set(before, node), node)
     gone = fieldset.difference(everything, named(typed.field_set(pruned, node), node))
     result = _removed(before, fieldset.intersection(gone, named(last.fields, node)), node)
-    return (await _in_version(context, result, context.api_version))[0]
+    [result], _ = await _in_version(context, context.api_version, result)
+    return result
 
 
 async def _with_owned(context: Context, merged: Object, pruned: Object, entries: Managed, first: str) -> Object:
@@ -282,8 +282,7 @@ async def _with_owned(context: Context, merged: Object, pruned: Object, entries:
         owned[entry.api_version] = fieldset.union(owned.get(entry.api_version, {}), entry.fields)
     for version, fields in owned.items():
         try:
-            merged, node = await _in_version(context, merged, version)
-            pruned, _ = await _in_version(context, pruned, version)
+            (merged, pruned), node = await _in_version(context, version, merged, pruned)
         except UnknownVersion:
             continue
         kept = fieldset.union(named(typed.field_set(pruned, node), node), named(fields, node))

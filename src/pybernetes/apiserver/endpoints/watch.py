@@ -36,8 +36,7 @@ async def produce(
     end = monotonic() + (options.timeout_seconds or DEFAULT_WATCH_SECONDS)
     if initial:
         present = cache.resource(frames.store.prefix).range(frames.prefix)
-        if frames.store.waits:
-            await frames.store.ready(present)
+        await frames.store.ready(present)
         await _write(writer, (frames.added(stored) for stored in present if stored.revision <= revision))
         if options.send_initial_events:
             await writer.write(frames.bookmark(revision, {INITIAL_EVENTS_END: "true"}))

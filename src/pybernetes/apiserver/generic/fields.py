@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class FieldTracker:
-    """Of one resource."""
+    """What one resource's writes make of metadata.managedFields. Objects are in the resource's version."""
 
     def __init__(self, resource: Resource, schema: Callable[[], CompiledSchema], now: Callable[[], datetime]) -> None:
         self._resource, self._schema, self._now = resource, schema, now
@@ -42,7 +42,7 @@ class FieldTracker:
         if entries is None:
             try:
                 entries = await fieldmanager.created(self._context(""), obj, options.manager)
-            except typed.TypedError as error:
+            except (typed.TypedError, errors.StatusError) as error:
                 _log.debug("fields of a new %s are not tracked: %s", self._resource.kind, error)
                 entries = []
         metadata.pop("managedFields", None)
@@ -64,6 +64,9 @@ class FieldTracker:
         except typed.TypedError as error:
             _log.debug("fields of a changed %s are not tracked: %s", self._resource.kind, error)
             return before
+        except errors.StatusError as error:  # of a conversion: upstream keeps none rather than wrong ones
+            _log.warning("fields of a changed %s are managed by nobody any more: %s", self._resource.kind, error)
+            return []
 
     async def applied(
         self, live: Object | None, config: Object, options: WriteOptions, subresource: str, force: bool

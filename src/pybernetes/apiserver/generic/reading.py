@@ -5,6 +5,7 @@ Objects that are stored as another version are read through the kind's conversio
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 import msgspec
@@ -27,6 +28,7 @@ from .typemeta import Kind
 READ_SECONDS = 3.0  # that a read waits for a resource version still to come
 Items = list[Stored]  # where a method called list hides the type
 SEEN_BYTES = 16  # as which an object counts whose labels are looked at: of some hundreds that takes milliseconds
+PIECE = 200  # objects that are converted at a time: some milliseconds
 CHUNK = 500  # objects of an older revision that are looked at at once where a selector leaves some out
 
 _encode = msgspec.json.Encoder().encode
@@ -48,7 +50,7 @@ class ReadStore:
         self.cache = cache
         self.prefix = cache.keys.resource(*resource.stored_at[:2])
         self._conversions, self._since = resource.conversions, since
-        # Whether objects must be made `ready` before they are read.
+        # Whether objects must be made `ready` before they are read, for another server converts them.
         self.waits = self._conversions is not None and self._conversions.waits
         self._head = _encode({"apiVersion": resource.api_version, "kind": resource.kind})[:-1] + b","
 
@@ -81,14 +83,18 @@ class ReadStore:
         return stored.keep_form(self.resource, encode(obj))
 
     async def ready(self, items: Iterable[Stored]) -> None:
-        """Has another server convert all of them that are in another version, where that is how they are converted."""
-        if self._conversions is None or not self.waits:
+        """Converts all that are in another version, whoever must be asked for it; others have their turn between some and some."""
+        conversions = self._conversions
+        if conversions is None:
             return
         missing = [s for s in items if not self._is_own(s) and s.form(self.resource) is None]
-        if missing:
-            objects = [self._defaulted(stored) for stored in missing]
-            read = await self._conversions.convert(objects, self.resource.api_version)
-            for stored, obj in zip(missing, read, strict=True):
+        for start in range(0, len(missing), PIECE):
+            if start:
+                await asyncio.sleep(0)
+            piece = missing[start : start + PIECE]
+            objects = [self._defaulted(stored) for stored in piece]
+            read = await conversions.convert(objects, self.resource.api_version)
+            for stored, obj in zip(piece, read, strict=True):
                 stored.keep_form(self.resource, encode(obj))
 
     def _is_own(self, stored: Stored) -> bool:
@@ -117,10 +123,13 @@ class ReadStore:
 
     async def read(self, namespace: str, name: str) -> Stored:
         """As `get`, whoever must be asked for it."""
-        if self.waits:
-            stored = self.cache.resource(self.prefix).items.get(self.key(namespace, name))
-            await self.ready((stored,) if stored is not None else ())
-        return self.get(namespace, name)
+        if not self.waits:
+            return self.get(namespace, name)
+        stored = self.cache.resource(self.prefix).items.get(self.key(namespace, name))
+        if stored is None:
+            raise self._not_found(name)
+        await self.ready([stored])
+        return self.in_version(stored)  # of what was there before: another one may be now, and is not ready
 
     async def list(self, namespace: str, options: ListOptions) -> ListResult:
         """As of now, or where the resource version says otherwise as of then; in pages with `limit`."""

@@ -1,13 +1,16 @@
 """Reads: pages of an older revision cost what they give, and objects of another stored version are converted once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
+from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.generic import reading
 from pybernetes.apiserver.generic.cache import WatchCache
 from pybernetes.apiserver.generic.options import ListOptions, ListResult, WriteOptions
 from pybernetes.apiserver.generic.reading import ReadStore
@@ -111,5 +114,103 @@ def test_an_object_of_another_version_is_converted_once_for_each_of_its_revision
             for _ in range(3):
                 assert reader.get("default", "a").obj["spec"]["maxReplicas"] == 3
             assert converted == ["2"]
+
+    asyncio.run(main())
+
+
+# --- while another server converts ----------------------------------------------------------------
+
+
+class Slow:
+    """As HPA's conversions, which wait for `go` and then for each review of theirs."""
+
+    waits = True
+    hub, versions = conversion.CONVERSIONS.hub, conversion.CONVERSIONS.versions
+    schema, default = conversion.CONVERSIONS.schema, conversion.CONVERSIONS.default
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []  # how many objects, each time
+        self.waiting, self.go = asyncio.Event(), asyncio.Event()
+
+    def converted(self, obj: Object, version: str) -> Object:
+        assert obj["apiVersion"] == version, "nobody is asked in the midst of a read"
+        return obj
+
+    async def convert(self, objects: Sequence[Object], version: str) -> list[Object]:
+        self.asked.append(len(objects))
+        self.waiting.set()
+        await self.go.wait()
+        return [conversion.CONVERSIONS.converted(obj, version) for obj in objects]
+
+
+def scaler(name: str) -> Object:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    kind = "HorizontalPodAutoscaler"
+    spec = {"maxReplicas": 2, "scaleTargetRef": target}
+    return {"apiVersion": V2, "kind": kind, "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+
+@asynccontextmanager
+async def slow(count: int) -> AsyncIterator[tuple[ReadStore, Slow]]:
+    """So many objects that are stored as v2, read as v1."""
+    conversions = Slow()
+    async with opened(replace(v1.RESOURCE, conversions=conversions)) as (store, backend):
+        for number in range(count):
+            key = store.key("default", f"a{number}")
+            written = await backend.put(key, msgspec.json.encode(scaler(f"a{number}")), 0)
+        await store.cache.wait(written.mod_revision)
+        yield store, conversions
+
+
+@pytest.mark.parametrize("selector", ["", "metadata.name!=x"])
+def test_a_list_is_as_of_when_it_was_begun(selector: str) -> None:
+    """What was written while it was converted is not in it, and a watch from its revision tells it."""
+
+    async def main() -> None:
+        async with slow(2) as (store, conversions):
+            then = store.cache.revision
+            listing = asyncio.ensure_future(store.list("default", ListOptions(field_selector=selector)))
+            await conversions.waiting.wait()
+            key = store.key("default", "late")
+            written = await store.cache.store.put(key, msgspec.json.encode(scaler("late")), 0)
+            await store.cache.wait(written.mod_revision)
+            conversions.go.set()
+            found = await listing
+            assert (names(found), found.revision) == (["a0", "a1"], then)
+            assert conversions.asked == [2]
+
+    asyncio.run(main())
+
+
+def test_a_read_is_of_what_was_converted() -> None:
+    """Though it has changed, or is gone, meanwhile."""
+
+    async def main() -> None:
+        async with slow(1) as (store, conversions):
+            reading = asyncio.ensure_future(store.read("default", "a0"))
+            await conversions.waiting.wait()
+            event = await store.cache.store.delete(store.key("default", "a0"))
+            assert event is not None
+            await store.cache.wait(event.revision)
+            conversions.go.set()
+            assert (await reading).obj["apiVersion"] == V1
+            with pytest.raises(StatusError, match="not found"):
+                await store.read("default", "a0")
+
+    asyncio.run(main())
+
+
+def test_many_are_converted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "PIECE", 3)
+
+    async def main() -> None:
+        async with slow(7) as (store, conversions):
+            conversions.go.set()
+            assert len((await store.list("", ListOptions(limit=2))).items) == 2
+            assert conversions.asked == [2], "of a page no more than it shows"
+            assert len((await store.list("", ListOptions())).items) == 7
+            assert conversions.asked == [2, 3, 2]
+            assert len((await store.list("", ListOptions())).items) == 7
+            assert conversions.asked == [2, 3, 2], "once"
 
     asyncio.run(main())
