@@ -53,6 +53,7 @@ GIVEN: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     (f"{CORE}/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "20"}}}),
+    ("/apis/networking.k8s.io/v1/servicecidrs", {"metadata": {"name": "more"}, "spec": {"cidrs": ["10.200.0.0/24"]}}),
     (
         f"{CORE}/pods",
         {
@@ -112,6 +113,10 @@ EXPECTED: dict[str, dict[tuple[str, str, str], set[str]]] = {
     },
     f"{CORE}/resourcequotas/q": {(MANAGER, *STATUS): {"f:status.f:hard", "f:status.f:used"}},
     f"{CORE}/endpoints/web": {(MANAGER, *WHOLE): {"f:metadata.f:annotations", "f:metadata.f:labels", "f:subsets"}},
+    "/apis/networking.k8s.io/v1/servicecidrs/more": {
+        (MANAGER, *WHOLE): {"f:metadata.f:finalizers"},
+        ("service-cidr-controller", "Apply", "status"): {"f:status.f:conditions"},
+    },
     f"{CORE}/pods/nowhere": {(SCHEDULER, *STATUS): {"f:status.f:conditions"}},
     f"{CORE}/pods/s-0": {
         (MANAGER, *WHOLE): {

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Any
 
+from pybernetes.api import types
 from pybernetes.api.conditions import is_true
 from pybernetes.api.errors import StatusError
+from pybernetes.api.mediatypes import APPLY_PATCH
+from pybernetes.api.resources import collection_path
+from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import networking_v1 as networking
 
 from ..common import Key
 from ..framework import Context, Controller
-from .plan import is_serving, may_go, with_ready
+from .plan import is_serving, may_go, ready_condition
 
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"
 GRACE = timedelta(seconds=10)  # for allocators to learn that a range is going, so that they take no address from it
+MANAGER = "service-cidr-controller"  # of the status, which is applied
 READY = "Kubernetes Service CIDR is ready"
 REFERENCED = "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR"
 
@@ -81,16 +86,24 @@ class ServiceCIDRsController(Controller):
             "finalizers": [*others, FINALIZER] if add else others,
             "resourceVersion": cidr.metadata.resource_version,
         }
-        await self._patch(cidr, {"metadata": change})
+        patch = self.client.patch(networking.ServiceCIDR, cidr.metadata.name, "", {"metadata": change})
+        await self._unless_gone(patch)
 
     async def _ready(self, cidr: networking.ServiceCIDR, status: str, reason: str, message: str) -> None:
-        conditions = with_ready(cidr.status.conditions, status, reason, message, self.now())
-        if conditions is not None:
-            await self._patch(cidr, {"status": {"conditions": conditions}}, "status")
+        """Applies the one condition, as upstream does: others' conditions are others'."""
+        ready = ready_condition(cidr.status.conditions, status, reason, message, self.now())
+        if ready is None:
+            return
+        applied = networking.ServiceCIDR(
+            metadata=meta.ObjectMeta(name=cidr.metadata.name), status=networking.ServiceCIDRStatus(conditions=[ready])
+        )
+        path = f"{collection_path(cidr.api_version, cidr.kind, '')}/{cidr.metadata.name}/status?fieldManager={MANAGER}&force=true"
+        await self._unless_gone(self.client.raw("PATCH", path, types.encode(applied), {"Content-Type": APPLY_PATCH}))
 
-    async def _patch(self, cidr: networking.ServiceCIDR, patch: dict[str, Any], subresource: str = "") -> None:
+    @staticmethod
+    async def _unless_gone(request: Awaitable[object]) -> None:
         try:
-            await self.client.patch(networking.ServiceCIDR, cidr.metadata.name, "", patch, subresource=subresource)
+            await request
         except StatusError as error:
             if error.code != 404:
                 raise

@@ -42,14 +42,13 @@ def may_go(
     )
 
 
-def with_ready(
+def ready_condition(
     conditions: Sequence[meta.Condition], status: str, reason: str, message: str, now: datetime
-) -> list[meta.Condition] | None:
-    """The conditions with Ready so; None if it is."""
-    ready = condition(conditions, "Ready")
-    if ready is not None and (ready.status, ready.reason, ready.message) == (status, reason, message):
+) -> meta.Condition | None:
+    """Ready as it should be; None if it is. Its time moves only with the status."""
+    present = condition(conditions, "Ready")
+    if present is not None and (present.status, present.reason, present.message) == (status, reason, message):
         return None
-    moved = ready is None or ready.status != status
-    since = now.replace(microsecond=0) if moved or ready is None else ready.last_transition_time
-    new = meta.Condition(type="Ready", status=status, reason=reason, message=message, last_transition_time=since)
-    return [*(c for c in conditions if c.type != "Ready"), new]
+    stays = present is not None and present.status == status
+    since = present.last_transition_time if present is not None and stays else now.replace(microsecond=0)
+    return meta.Condition(type="Ready", status=status, reason=reason, message=message, last_transition_time=since)

@@ -11,7 +11,7 @@ from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.types import networking_v1 as networking
-from pybernetes.controllers.servicecidrs.plan import may_go, with_ready
+from pybernetes.controllers.servicecidrs.plan import may_go, ready_condition
 from pybernetes.controllers.volume.expand.plan import grows
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,15 +54,15 @@ def test_both_families_must_be_free() -> None:
     assert may_go(both, [cidr("10.0.0.0/8")], [ipaddress.ip_address("10.0.0.1")])
 
 
-def test_with_ready() -> None:
-    first = with_ready([], "True", "", "m", NOW)
-    assert first is not None and first[0].last_transition_time == NOW
-    assert with_ready(first, "True", "", "m", NOW) is None
+def test_the_condition_moves_with_its_status_alone() -> None:
+    first = ready_condition([], "True", "", "m", NOW)
+    assert first is not None and first.last_transition_time == NOW
+    assert ready_condition([first], "True", "", "m", NOW) is None
     later = NOW + timedelta(minutes=1)
-    second = with_ready(first, "False", "Terminating", "n", later)
-    assert second is not None and second[0].last_transition_time == later
-    third = with_ready(second, "False", "Terminating", "o", later + timedelta(minutes=1))
-    assert third is not None and third[0].last_transition_time == later
+    second = ready_condition([first], "False", "Terminating", "n", later)
+    assert second is not None and second.last_transition_time == later
+    third = ready_condition([second], "False", "Terminating", "o", later + timedelta(minutes=1))
+    assert third is not None and third.last_transition_time == later
 
 
 def test_grows() -> None:
