@@ -14,9 +14,11 @@ def parse_duration(text: str) -> float:
     body = text.removeprefix("-") if text.startswith("-") else text.removeprefix("+")
     if body == "0":
         return 0.0
-    parts = _PART.findall(body)
-    seconds = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
-    if not parts or "".join(amount + unit for amount, unit in parts) != body or seconds >= LIMIT_SECONDS:
+    seconds, place = 0.0, 0
+    while part := _PART.match(body, place):  # from where the last ended: a search would begin again at each digit
+        seconds += float(part[1]) * _UNITS[part[2]]
+        place = part.end()
+    if not body or place < len(body) or seconds >= LIMIT_SECONDS:
         raise ValueError(f"time: invalid duration {_quoted(text)}")
     return -seconds if text.startswith("-") else seconds
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from pybernetes.api import field, pods
@@ -17,6 +17,7 @@ from ..validation import (
     difference,
     dns_subdomain,
     dual_stack,
+    identity,
     immutable,
     range_error,
     same,
@@ -118,7 +119,7 @@ def validate_update(new: Object, old: Object) -> Errors:
     if stop:
         return errors
     errors += _only_added_tolerations(spec.get("tolerations") or (), before.get("tolerations") or ())
-    gates = [gate.get("name") or "" for gate in before.get("schedulingGates") or ()]
+    gates = {gate.get("name") or "" for gate in before.get("schedulingGates") or ()}
     for index, gate in enumerate(spec.get("schedulingGates") or ()):
         if gate.get("name") not in gates:
             why = f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'"
@@ -148,10 +149,10 @@ def _deadline(new: int | None, old: int | None) -> tuple[Errors, bool]:
 
 
 def _only_added_tolerations(new: Sequence[Object], old: Sequence[Object]) -> Errors:
-    def fixed(toleration: Object) -> dict[str, Any]:
-        return {key: value for key, value in toleration.items() if key != "tolerationSeconds" and value}
+    def fixed(toleration: Object) -> Hashable:
+        return identity({key: value for key, value in toleration.items() if key != "tolerationSeconds" and value})
 
-    kept = [fixed(toleration) for toleration in new]
+    kept = {fixed(toleration) for toleration in new}
     if any(fixed(toleration) not in kept for toleration in old):
         why = "existing toleration can not be modified except its tolerationSeconds"
         return [field.forbidden(SPEC / "tolerations", why)]

@@ -11,6 +11,7 @@ from pybernetes.api.wellknown import ANNOTATION_TOPOLOGY_AWARE_HINTS, ANNOTATION
 
 from ..validation import (
     IMMUTABLE,
+    MAX_WHOLE,
     Errors,
     dns_label,
     dns_subdomain,
@@ -98,10 +99,11 @@ def _service(service: Object, before: Object, annotated: Object | None) -> Error
         errors += _port(SPEC / "ports" / index, port, len(ports) > 1, names)
     errors += label_map(SPEC / "selector", spec.get("selector"))
     errors += _affinity(spec)
-    errors += validate_cluster_ips(service, before.get("clusterIPs") or ())
+    errors += validate_cluster_ips(service, frozenset(before.get("clusterIPs") or ()))
+    known = frozenset(before.get("externalIPs") or ())
     for index, text in enumerate(spec.get("externalIPs") or ()):
         at = SPEC / "externalIPs" / index
-        errors += valid_ip(at, text, before.get("externalIPs") or ()) or not_special_ip(at, text)
+        errors += valid_ip(at, text, known) or not_special_ip(at, text)
     errors += enum(SPEC / "type", kind, TYPES)
     errors += _port_conflicts(ports, kind)
     errors += _balancer(service, spec, kind, before, annotated)
@@ -325,7 +327,7 @@ def _addresses_stay(spec: Object, before: Object) -> Errors:
     new, old, at = spec.get("clusterIPs") or [], before.get("clusterIPs") or [], SPEC / "clusterIPs"
     if len(new) == len(old):
         changed = [index for index, value in enumerate(old) if value != new[index]]
-        return [field.invalid(at / index, new, ONCE) for index in changed]
+        return [field.invalid(at / index, new, ONCE) for index in changed[:MAX_WHOLE]]
     errors: Errors = []
     if not new:
         errors.append(field.invalid(at / 0, new, "primary clusterIP can not be unset"))
@@ -339,7 +341,8 @@ def _families_stay(spec: Object, before: Object) -> Errors:
     new, old, at = spec.get("ipFamilies") or [], before.get("ipFamilies") or [], SPEC / "ipFamilies" / 0
     addresses = spec.get("clusterIPs") or []
     if len(new) == len(old):
-        return [field.invalid(at, new, ONCE) for index, value in enumerate(old) if value != new[index]]
+        changed = [value for index, value in enumerate(old) if value != new[index]]
+        return [field.invalid(at, new, ONCE) for _ in changed[:MAX_WHOLE]]
     errors: Errors = []
     if len(old) > len(new) and not addresses:
         errors.append(field.invalid(at, new, "primary ipFamily can not be unset"))
@@ -366,7 +369,7 @@ def validate_status(new: Object, old: Object) -> Errors:
     if items and (new.get("spec") or {}).get("type") != "LoadBalancer":
         return [field.forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")]
     before = ((old.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-    known = [item["ip"] for item in before if item.get("ip")]
+    known = {item["ip"] for item in before if item.get("ip")}
     return [error for index, item in enumerate(items) for error in _ingress(at / index, item, known)]
 
 
