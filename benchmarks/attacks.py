@@ -381,6 +381,13 @@ def _context(kubeconfig: str) -> ssl.SSLContext:
     return context
 
 
+def _await(connect: Callable[[], http.client.HTTPSConnection], path: str) -> None:
+    """Until the path is served: that of a new definition takes a moment."""
+    end = time.monotonic() + PATIENCE
+    while send(connect, Attack("", "GET", path.partition("?")[0]))[0] == 404 and time.monotonic() < end:
+        time.sleep(0.1)
+
+
 def send(connect: Callable[[], http.client.HTTPSConnection], attack: Attack) -> tuple[int, float]:
     """(status, seconds); status 0 where the connection ended."""
     connection = connect()
@@ -423,6 +430,8 @@ def _fire(
             send(connect, one)
         if only not in attack.name:
             continue
+        if attack.before:
+            _await(connect, attack.path)
         watcher.take()
         status, seconds = send(connect, attack)
         stall = 1000 * watcher.take()
