@@ -67,7 +67,7 @@ def value(schema: Schema, number: int, depth: int = 0) -> Any:
         return PLAIN[name]
     match schema.get("type"):
         case "integer":
-            return 1 + number
+            return 1 + number % 40  # within the bounds of most, whatever the count
         case "number":
             return 1.5
         case "boolean":
@@ -140,7 +140,7 @@ def effort(resource: Resource, place: Place, count: int, different: bool) -> tup
 
 
 def kinds() -> list[Resource]:
-    return [one for one in RESOURCES if one.schema and not one.custom]
+    return [one for one in RESOURCES if one.schema]
 
 
 @pytest.mark.parametrize("resource", kinds(), ids=lambda one: f"{one.name}.{one.version}.{one.group}")
