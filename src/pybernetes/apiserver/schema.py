@@ -293,25 +293,26 @@ class CompiledSchema:
         try:
             clean = walker.root(document, self._name)
         except Refused as error:
-            raise self._refused(str(error)) from None
+            raise self.refused(str(error)) from None
         except RecursionError:
-            raise self._refused(gosyntax.TOO_DEEP) from None
+            raise self.refused(gosyntax.TOO_DEEP) from None
         if walker.refusal:
-            raise self._refused(walker.refusal)
+            raise self.refused(walker.refusal)
         warnings = self._strict(walker.strict, validation)
         try:
             typed = msgspec.convert(clean, self._type, dec_hook=_decode_hook, builtin_types=())
         except msgspec.ValidationError as error:
-            raise self._refused(str(error)) from None
+            raise self.refused(str(error)) from None
         return self._plain(typed), warnings
 
     def _strict(self, problems: list[str], validation: Validation) -> list[str]:
         """What is warned of; StatusError 400 where it is not only warned of."""
         if problems and validation == "Strict":
-            raise self._refused(f"strict decoding error: {', '.join(problems[:MAX_STRICT_ERRORS])}")
+            raise self.refused(f"strict decoding error: {', '.join(problems[:MAX_STRICT_ERRORS])}")
         return problems[:MAX_STRICT_ERRORS] if validation == "Warn" else []
 
-    def _refused(self, why: str) -> errors.StatusError:
+    def refused(self, why: str) -> errors.StatusError:
+        """400: a body that is none of the kind, and why."""
         version = self._api_version.rsplit("/", 1)[-1]
         return errors.bad_request(f'{self._kind} in version "{version}" cannot be handled as a {self._kind}: {why}')
 

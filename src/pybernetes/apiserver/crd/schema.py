@@ -52,7 +52,7 @@ class CustomSchema:
         document, twice = self._read(body)
         if not document.get("kind"):
             why = f"Object 'Kind' is missing in '{body.decode(errors='replace')}'"
-            raise self._refused(why) if validation == "Ignore" else unreadable(body, self._kind, why)
+            raise self.refused(why) if validation == "Ignore" else unreadable(body, self._kind, why)
         given = document.get("apiVersion") or ""
         if given != self._api_version:
             text = (
@@ -73,9 +73,9 @@ class CustomSchema:
             try:
                 document, twice = untyped(read_json(body, self._kind))
             except Refused as error:
-                raise self._refused(str(error)) from None
+                raise self.refused(str(error)) from None
             except RecursionError:
-                raise self._refused(gosyntax.TOO_DEEP) from None
+                raise self.refused(gosyntax.TOO_DEEP) from None
         try:
             typemeta.interpreted(document)
         except typemeta.TypeMismatch as mismatch:
@@ -92,7 +92,7 @@ class CustomSchema:
         self._check_kind(document)
         unknown = [*twice, *(f'unknown field "{path}"' for path in self._clean(document))]
         if unknown and validation == "Strict":
-            raise self._refused(f"strict decoding error: {', '.join(unknown[:MAX_STRICT_ERRORS])}")
+            raise self.refused(f"strict decoding error: {', '.join(unknown[:MAX_STRICT_ERRORS])}")
         structural.prepare(document, self.structural)
         return document, unknown[:MAX_STRICT_ERRORS] if validation == "Warn" else []
 
@@ -119,7 +119,8 @@ class CustomSchema:
         plain.pop("creationTimestamp", None) if plain.get("creationTimestamp") is None else None
         return plain, [text.removeprefix('unknown field "').removesuffix('"') for text in unknown]
 
-    def _refused(self, why: str) -> errors.StatusError:
+    def refused(self, why: str) -> errors.StatusError:
+        """400: a body that is none of the kind, and why."""
         named = f'{self._kind} in version "{self._version}" cannot be handled as a {self._kind}'
         return errors.bad_request(f"{named}: {why}")
 

@@ -350,12 +350,14 @@ class ResourceHandler:
 
     def _read(self, request: Request, options: WriteOptions, schema: CompiledSchema) -> tuple[Object, Warnings]:
         """The body, and what is to be warned of. StatusError 400 for another kind's, or what fits none."""
-        body = negotiate.json_body(request, self.resource.kind)
+        kind = self.resource.kind
         try:
-            obj, warnings = schema.decode(body, options.validation)
+            obj, warnings = negotiate.decoded(request, kind, schema, options.validation)
         except StatusError:
             if not self.resource.unstructured:
-                self._require_kind(read_json(body, self.resource.kind), request.body)  # may say it better
+                self._require_kind(
+                    read_json(negotiate.json_body(request, kind), kind), request.body
+                )  # may say it better
             raise
         self._require_kind(obj, request.body)
         return obj, warnings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -13,13 +13,28 @@ from pybernetes.wire.http import Request
 from .. import schema, schemawalker
 from ..generic import typemeta
 from ..generic.typemeta import Kind, OtherVersion, TypeMismatch
+from ..resource import Object
+from ..schema import Validation
 from . import packing
 
 JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 SUPPORTED = (JSON, YAML, PROTOBUF)
+YAMLS = (YAML, "application/x-yaml", "text/yaml")
 MAX_CLAUSES, MAX_PARAMETERS = 256, 32  # of Accept that are looked at: a header may have a hundred thousand
 KINDS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+
+
+class BodySchema(Protocol):
+    """What a kind's bodies are read with: schema.CompiledSchema, crd.schema.CustomSchema."""
+
+    def decode(self, body: bytes, validation: Validation = "Warn") -> tuple[Object, list[str]]:
+        """The object and warnings; StatusError 400."""
+        ...
+
+    def refused(self, why: str) -> errors.StatusError:
+        """400, in the usual words."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +160,7 @@ def json_body(request: Request, kind: str) -> bytes:
     if media in ("", JSON, "*/*"):
         return request.body
     try:
-        if media in (YAML, "application/x-yaml", "text/yaml"):
+        if media in YAMLS:
             return msgspec.json.encode(yaml_document(request.body))
         if media == PROTOBUF:
             return msgspec.json.encode(_protobuf(request.body))
@@ -155,6 +170,36 @@ def json_body(request: Request, kind: str) -> bytes:
     raise errors.unsupported_media_type(
         f"the body of the request was in an unknown format - accepted media types include: {accepted_types}"
     )
+
+
+def decoded(request: Request, kind: str, reader: BodySchema, validation: Validation) -> tuple[Object, list[str]]:
+    """The body as an object, and what is to be warned of. StatusError 400, 415."""
+    body = json_body(request, kind)
+    twice = [] if validation == "Ignore" else _twice(request)
+    if not twice:
+        return reader.decode(body, validation)
+    obj, warnings = reader.decode(body, "Warn")
+    if validation == "Strict":
+        listed = "yaml: unmarshal errors:\n" + "\n".join(f"  {one}" for one in twice)
+        raise reader.refused(f"strict decoding error: {', '.join((listed, *warnings))}")
+    return obj, [*twice, *warnings]
+
+
+def _twice(request: Request) -> list[str]:
+    """Keys that a YAML body sets again; of JSON bodies the schema tells."""
+    if _parts(request.header("content-type") or JSON)[0] not in YAMLS:
+        return []
+    from . import yamlreader  # rare
+
+    try:
+        if not schema.has_duplicates(request.body):
+            return []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return yamlreader.duplicates(request.body)
+    except RecursionError:
+        return []
 
 
 def require_kind(own: Kind, value: Any, body: bytes) -> None:

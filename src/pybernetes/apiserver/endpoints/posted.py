@@ -81,10 +81,10 @@ async def read_as(
 
 def _decoded(request: Request, options: WriteOptions, kind: Kind, schema: CompiledSchema) -> tuple[Object, list[str]]:
     """The body, and what is to be warned of. StatusError 400, 415."""
-    data = negotiate.json_body(request, kind.kind)
     try:
-        body, warnings = schema.decode(data, options.validation)
+        body, warnings = negotiate.decoded(request, kind.kind, schema, options.validation)
     except StatusError:
+        data = negotiate.json_body(request, kind.kind)
         negotiate.require_kind(kind, read_json(data, kind.kind), request.body)  # may say it better
         raise
     negotiate.require_kind(kind, body, request.body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, ClassVar
 
@@ -9,6 +10,8 @@ import msgspec
 import yaml
 
 from pybernetes.api import gojson
+
+from ..schemawalker import MAX_STRICT_ERRORS
 
 EXPANDED_BYTES = 16 << 20  # a body has 3 MiB at most: only aliases of aliases make more than this of it
 MERGED_KEYS = 10_000  # that one mapping may get by `<<`
@@ -69,6 +72,34 @@ def read(body: bytes) -> Any:
     if expanded_bytes(found) > EXPANDED_BYTES:
         raise Excessive
     return msgspec.json.decode(msgspec.json.encode(gojson.numbers(found)))
+
+
+def duplicates(body: bytes) -> list[str]:
+    """`line 3: key "a" already set in map` for each key that a mapping of a readable document sets again, in the order of
+    upstream's strict reader; the line is that of the value."""
+    found: list[str] = []
+    visited: set[int] = set()
+
+    def walk(node: Any) -> None:
+        if id(node) in visited or len(found) >= MAX_STRICT_ERRORS:
+            return
+        visited.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                walk(item)
+        elif isinstance(node, yaml.MappingNode):
+            keys: set[tuple[str, str]] = set()
+            for key, value in node.value:
+                walk(value)
+                if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
+                    continue
+                if (key.tag, key.value) in keys:
+                    shown = json.dumps(key.value, ensure_ascii=False)
+                    found.append(f"line {value.start_mark.line + 1}: key {shown} already set in map")
+                keys.add((key.tag, key.value))
+
+    walk(yaml.compose(body, Loader=Loader))
+    return found[:MAX_STRICT_ERRORS]
 
 
 def expanded_bytes(value: Any) -> int:

@@ -8,7 +8,11 @@ from itertools import pairwise
 import pytest
 import yaml
 
+from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.endpoints import negotiate, yamlreader
+from pybernetes.apiserver.kinds.core.configmap import RESOURCE as CONFIG_MAP
+from pybernetes.apiserver.schema import compiled
+from pybernetes.wire.http import Request
 
 LAUGHS = "a: &a [lol, lol]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghi"))
 
@@ -73,3 +77,35 @@ def test_numbers_are_told_and_written_as_go_does() -> None:
 def test_what_json_has_no_number_for(text: str, word: str) -> None:
     with pytest.raises(ValueError, match=f"json: unsupported value: {re.escape(word)}"):
         negotiate.yaml_document(f"a: {text}".encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a: 1\nb: 2", []),
+        ("a: 1\na: 2", ['line 2: key "a" already set in map']),
+        (
+            "m:\n  x: 1\n  x:\n    y: 1\nm: 2",
+            ['line 4: key "x" already set in map', 'line 5: key "m" already set in map'],
+        ),
+        ("l: [{a: 1, a: 2}, {a: 1}]", ['line 1: key "a" already set in map']),
+        ("a: &m {x: 1}\nb: {<<: *m, x: 2}\nc: {<<: *m, <<: *m}", []),
+        ('"1": a\n1: b', []),  # a text and a number are two keys
+    ],
+)
+def test_keys_that_are_there_twice(text: str, found: list[str]) -> None:
+    assert yamlreader.duplicates(text.encode()) == found
+
+
+def test_keys_twice_are_warned_of_or_refused() -> None:
+    """In the words of go-yaml's strict reader, before what the schema finds."""
+    body = b"metadata:\n  name: a\nx: 1\ndata:\n  k: a\n  k: b\n"
+    request = Request("POST", b"/", b"", (("content-type", "application/yaml"),), body)
+    schema = compiled(CONFIG_MAP)
+    obj, warnings = negotiate.decoded(request, "ConfigMap", schema, "Warn")
+    assert (obj["data"], warnings) == ({"k": "b"}, ['line 6: key "k" already set in map', 'unknown field "x"'])
+    assert negotiate.decoded(request, "ConfigMap", schema, "Ignore") == (obj, [])
+    with pytest.raises(StatusError) as refused:
+        negotiate.decoded(request, "ConfigMap", schema, "Strict")
+    strict = 'strict decoding error: yaml: unmarshal errors:\n  line 6: key "k" already set in map, unknown field "x"'
+    assert str(refused.value) == f'ConfigMap in version "v1" cannot be handled as a ConfigMap: {strict}'
