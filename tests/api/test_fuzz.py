@@ -10,7 +10,7 @@ import os
 
 from .fuzzing import fuzz
 
-REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "2000"))
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "5000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 GROWTH = 200 << 20  # bytes: what is stored on the way, and the largest body and answer
 SLOWEST = 5.0  # seconds, on a machine that others use; most take milliseconds

@@ -159,7 +159,7 @@ class DefinitionController:
             self._finalizer.finalize(name)
 
     async def _change_status(self, name: str, change: Callable[[Object], Any], seen: Object | None = None) -> None:
-        """Through the subresource; StatusError 409 where another wrote after `seen`."""
+        """Through the subresource; StatusError 409 where another wrote after `seen`, again without one."""
 
         async def changed(old: Object) -> Object:
             change(old)
@@ -167,7 +167,8 @@ class DefinitionController:
                 old["metadata"]["resourceVersion"] = seen["metadata"]["resourceVersion"]
             return old
 
-        await self._store.change("", name, _copied(changed), WriteOptions(admission=False), "status")
+        options = WriteOptions(admission=False)
+        await self._store.change("", name, _copied(changed), options, "status", patching=seen is None)
 
     # What is served.
 
