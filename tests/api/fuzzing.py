@@ -79,8 +79,8 @@ THING = Seed(
         },
     },
 )
-# Of its own failures upstream says a reason; without one it is an error of which nobody made a Status (errors.unclassified).
-UPSTREAM_S = (b"failed calling webhook",)
+# A 500 without a reason is an error of which upstream makes no Status (errors.unclassified); these it calls its own failures, too.
+UPSTREAM_S = (b"failed calling webhook", b"the spec replicas field")
 PATIENCE = 8.0  # seconds that one request may take
 
 
