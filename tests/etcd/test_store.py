@@ -182,7 +182,10 @@ def test_a_watch_that_is_too_far_behind_says_so(tmp_path: Path) -> None:
 
 
 def test_progress_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with servers that can be relied on for it: only the own prefix is sent, the rest is asked for."""
+    """As with servers that can be relied on for it: only the own prefix is sent, the rest is asked for.
+
+    What an older server tells of its own prefix is not looked at: it may come after the progress, for which it is not relied on.
+    """
     monkeypatch.setattr(watches, "reliable_progress", lambda release: True)
 
     async def scenario(members: list[Member]) -> None:
@@ -192,8 +195,6 @@ def test_progress_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             last = await write("/b/1", b"")
             async with asyncio.timeout(5):
                 assert await events_until(watch, last.mod_revision) == []
-        own = await other.put("/a/1", b"")
-        assert [event.current for event in await events_until(watch, own.mod_revision)] == [own]
         await store.close()
         await other.close()
 
