@@ -19,7 +19,7 @@ _DURATION_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)") 
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": NANOSECONDS, "m": 60 * NANOSECONDS, "h": 3600 * NANOSECONDS}  # fmt: skip
 _NUMBER = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
-MAX_DIGITS = 400  # of a number's text: enough for any double, and no quadratic conversion
+MAX_DIGITS = 400  # characters of a number, time or duration: enough for any double, and each conversion costs but 1
 BOOLEANS = {**dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
             **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)}  # fmt: skip
 
@@ -62,7 +62,7 @@ def timestamp(nanoseconds: int, offset: int = 0) -> Timestamp:
 
 def parse_timestamp(text: str) -> Timestamp:
     """RFC 3339, to the nanosecond. ValueError; EvaluationError outside of the range."""
-    match = _RFC3339.fullmatch(text)
+    match = _RFC3339.fullmatch(text) if len(text) <= MAX_DIGITS else None
     if match is None:
         raise ValueError(text)
     try:
@@ -100,6 +100,8 @@ def parse_duration(text: str) -> Duration:
     sign, body = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if body == "0":
         return Duration(0)
+    if len(body) > MAX_DIGITS:
+        raise ValueError(text)
     total, at = 0, 0
     while at < len(body):
         match = _DURATION_PART.match(body, at)
@@ -164,7 +166,7 @@ def to_int(value: Any) -> int:
                 raise overflow("integer")
             return int(value)
         case str():
-            if not _NUMBER.fullmatch(value) or len(value) > MAX_DIGITS or int(value) not in INT64:
+            if len(value) > MAX_DIGITS or not _NUMBER.fullmatch(value) or int(value) not in INT64:
                 raise refuse(value, "int")
             return int(value)
         case Timestamp():
@@ -182,7 +184,7 @@ def to_uint(value: Any) -> Uint:
                 raise overflow("unsigned integer")
             return Uint(int(value))
         case str():
-            if not value.isascii() or not value.isdigit() or len(value) > MAX_DIGITS or int(value) not in UINT64:
+            if len(value) > MAX_DIGITS or not value.isascii() or not value.isdigit() or int(value) not in UINT64:
                 raise refuse(value, "uint")
             return Uint(int(value))
     return unsigned(int(value))

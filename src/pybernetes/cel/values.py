@@ -194,27 +194,29 @@ def key_of(value: Any, steps: Steps | None = None) -> Any:
     if value is True or value is False:
         return KEYS[value]
     if isinstance(value, list | dict | Object):
-        return tuple(_canonical(value, steps or Steps()))
+        parts: list[Any] = []
+        _canonical(value, steps or Steps(), parts)
+        return tuple(parts)
     return value
 
 
-def _canonical(value: Any, steps: Steps) -> Iterator[Any]:
-    """What is in a value, so that equal ones are alike."""
+def _canonical(value: Any, steps: Steps, parts: list[Any]) -> None:
+    """Adds what is in a value, so that equal ones are alike."""
     steps.take()
     if isinstance(value, list):
-        yield "["
+        parts.append("[")
         for item in value:
-            yield from _canonical(item, steps)
-        yield "]"
+            _canonical(item, steps, parts)
+        parts.append("]")
     elif isinstance(value, dict | Object):
         names = value if isinstance(value, dict) else value.names()
-        yield "{"
+        parts.append("{")
         for name in sorted(names, key=str):
-            yield name
-            yield from _canonical(field_of(value, name), steps)
-        yield "}"
+            parts.append(name)
+            _canonical(field_of(value, name), steps, parts)
+        parts.append("}")
     else:
-        yield key_of(value)
+        parts.append(key_of(value))
 
 
 def from_key(key: Any) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pybernetes.cel import types
 from pybernetes.cel.environment import environment
 from pybernetes.cel.errors import CostExceeded, NoSuchOverload
 from pybernetes.cel.values import Uint
@@ -161,6 +162,13 @@ def test_missing_overloads_can_be_told_from_other_failures() -> None:
         environment(VARIABLES).compile("any.n + any.a == 1").evaluate(VALUES)
 
 
+def _nested(depth: int, body: str) -> str:
+    """A list that has a list twice, that has a list twice, ...: bound one within the other, so that none is paid for twice."""
+    for index in range(depth, 0, -1):
+        body = f"optional.of([v{index - 1}, v{index - 1}]).optMap(v{index}, {body})"
+    return f"optional.of([1]).optMap(v0, {body})"
+
+
 DOUBLING = "".join(f".optMap(v{i}, [v{i}, v{i}])" for i in range(40))
 
 
@@ -182,10 +190,21 @@ DOUBLING = "".join(f".optMap(v{i}, [v{i}, v{i}])" for i in range(40))
         + "".join(f".optMap(v{i}, [v{i}.join(v{i}.join('xxxxxxxxxxx')), v{i}[0] + v{i}[0]])" for i in range(60))
         + ".hasValue()",
         "lists.range(900).map(x, string(x)).join('x').matches('(' + lists.range(900).map(x, string(x)).join('|') + ')*$') && lists.range(2000).distinct().sort().size() > 0",  # noqa: E501
+        "lists.range(9000).all(x, big.matches('') || true)",
+        "lists.range(9000).all(x, big.findAll('').size() > 0)",
+        "lists.range(150000).all(x, timestamp(big) == timestamp(0) || duration(big) == duration('1s') || int(big) == 1 || x == x)",
+        "lists.range(60000).all(x, timestamp('2020-01-01T00:00:00Z').getHours('Zone/A' + string(x)) == 1 || true)",
+        "lists.range(60000).all(x, 'a'.matches('(a{1,30}b{1,30}){1,30}' + string(x)) || true)",
+        "lists.range(60000).all(x, '%s'.format([big]) == 'a' || true)",
+        "lists.range(60000).all(x, [[big]] == [[big + 'a']] || true)",
+        _nested(18, "lists.range(60000).all(x, v18 == [v17, v17])"),
+        _nested(60, "v60 == [v59, v59]"),
+        _nested(60, "[v60].distinct().size() == 1"),
     ],
 )
 def test_nothing_takes_more_than_its_budget(source: str) -> None:
-    """Lists within lists, texts that double, ranges, sorting: all end soon, and none with more memory than a budget pays for."""
-    program = environment(VARIABLES).compile(source)
+    """Lists within lists, texts that double, ranges, sorting, and what costs 1 however large it is: all end soon, and none
+    with more memory than a budget pays for."""
+    program = environment({**VARIABLES, "big": types.STRING}).compile(source)
     with pytest.raises(CostExceeded, match="operation cancelled: actual cost limit exceeded"):
-        program.evaluate(VALUES)
+        program.evaluate({**VALUES, "big": "1" * 300_000})

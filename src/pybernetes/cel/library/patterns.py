@@ -9,17 +9,21 @@ from pybernetes.api import goregexp
 
 from ..values import Steps
 
-KEPT = 512
+KEPT, MAX_KEPT_LENGTH = 512, 10_000  # patterns, and characters of one
+READ = 16  # characters of a subject that count as one step: matching an empty pattern is free, reading the text is not
 _REPEAT = re.compile(r"\{([0-9]{1,4})(?:,([0-9]{0,4}))?\}")
 _compiled: OrderedDict[str, goregexp.Pattern] = OrderedDict()
 
 
-def pattern(text: str, steps: Steps) -> goregexp.Pattern:
-    """The pattern. One that is new counts for what it takes to compile it. RegexpError."""
+def pattern(text: str, subject: str, steps: Steps) -> goregexp.Pattern:
+    """The pattern. One that is new counts for what it takes to compile it, and each use for reading the subject. RegexpError."""
+    steps.take(len(subject) // READ)
     known = _compiled.get(text)
     if known is None:
         steps.take(_weight(text))
-        known = _compiled[text] = goregexp.compile(text)
+        known = goregexp.compile(text)
+        if len(text) <= MAX_KEPT_LENGTH:
+            _compiled[text] = known
         if len(_compiled) > KEPT:
             _compiled.popitem(last=False)
     else:

@@ -34,18 +34,19 @@ def overloads() -> Iterator[Overload]:
     )
 
 
-def _compiled(pattern: str, steps: Steps) -> goregexp.Pattern:
+def _compiled(pattern: str, text: str, steps: Steps) -> goregexp.Pattern:
     try:
-        return patterns.pattern(pattern, steps)
+        return patterns.pattern(pattern, text, steps)
     except goregexp.RegexpError as error:
         raise EvaluationError(f"Illegal regex: {error}") from None
 
 
 def _find(text: str, pattern: str, steps: Steps) -> str:
-    place = _compiled(pattern, steps).find(text)
+    place = _compiled(pattern, text, steps).find(text)
     return "" if place is None else text[place[0] : place[1]]
 
 
 def _find_all(text: str, pattern: str, limit: int = -1, *, steps: Steps) -> list[str]:
-    places = _compiled(pattern, steps).find_all(text)
+    steps.take(4 * len(text))  # each character may be a match of its own
+    places = _compiled(pattern, text, steps).find_all(text)
     return [text[start:end] for start, end in (places if limit < 0 else places[:limit])]

@@ -22,6 +22,7 @@ from .declare import function, method
 _LIST, _MAP = types.list_of(types.parameter("A")), types.map_of(types.parameter("A"), types.parameter("B"))
 _OFFSET = re.compile(r"([+-]?[0-9]{1,9}):([0-9]{1,9})")
 ZONE_STEPS, MAX_ZONES = 200, 1000  # what looking for a zone counts, which may read a file; names whose outcome is kept
+MAX_ZONE_LENGTH = 64
 _zones: dict[str, ZoneInfo | None] = {}
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}")
 
@@ -54,7 +55,7 @@ def _contains_cost(arguments: Sequence[Any], _: Any) -> int:
 def matches(text: str, pattern: str, steps: Steps) -> bool:
     """Whether a pattern is anywhere in a text. EvaluationError for a pattern that is none."""
     try:
-        return patterns.pattern(pattern, steps).search(text)
+        return patterns.pattern(pattern, text, steps).search(text)
     except goregexp.RegexpError as error:
         raise EvaluationError(str(error)) from None
 
@@ -98,8 +99,8 @@ def _in_zone(part: Callable[[datetime, int], int]) -> Callable[[Timestamp, str, 
 
 def _zone(name: str, steps: Steps) -> timezone | ZoneInfo:
     """A zone by name, or an offset as 02:00, -08:30."""
-    if ":" in name:
-        offset = _OFFSET.fullmatch(name)
+    if ":" in name[:MAX_ZONE_LENGTH]:
+        offset = _OFFSET.fullmatch(name) if len(name) <= MAX_ZONE_LENGTH else None
         if offset is None:
             text = name.partition(":")[0]
             raise EvaluationError(f'strconv.Atoi: parsing "{text}": invalid syntax')
@@ -110,6 +111,8 @@ def _zone(name: str, steps: Steps) -> timezone | ZoneInfo:
         return timezone(timedelta(minutes=total))
     if name in ("", "UTC"):
         return timezone.utc  # noqa: UP017  # the type is the same
+    if len(name) > MAX_ZONE_LENGTH:
+        raise EvaluationError(f"unknown time zone {name}")
     if name not in _zones:
         steps.take(ZONE_STEPS)
         if len(_zones) > MAX_ZONES:
