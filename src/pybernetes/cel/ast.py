@@ -118,6 +118,12 @@ class Comprehension(Node):
     body: Node
 
 
+def node_of(key: Node | str) -> Node:
+    """The key of an entry that is no object's."""
+    assert isinstance(key, Node)
+    return key
+
+
 def walk(tree: Node) -> Iterator[Node]:
     """All nodes, each once."""
     nodes, seen = [tree], {id(tree)}

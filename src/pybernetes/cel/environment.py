@@ -11,9 +11,10 @@ from . import types
 from .ast import Node, walk
 from .checker import Checker
 from .errors import CompileError, CostExceeded, EvaluationError, InstantiationError, Issue, report
-from .evaluator import PER_CALL_LIMIT, Run, State, compiled
+from .evaluator import compiled
 from .functions import Table
 from .parser import parse
+from .state import PER_CALL_LIMIT, Run, State
 from .types import Type
 from .validators import check_patterns, validate
 from .values import MISSING

@@ -7,49 +7,20 @@ They are compared with the limit wherever something can repeat or grow; what is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from . import ast, operators, types
-from .ast import Node
+from . import ast, types
+from .access import Made, field, find, find_any, if_present, present
+from .ast import Node, node_of
+from .calling import direct, dispatched, summed
 from .errors import CostExceeded, EvaluationError, NoSuchOverload
-from .functions import LIST_COST, MAP_COST, OBJECT_COST, TRAVERSAL, Overload
+from .folding import constant, insert
+from .functions import LIST_COST, MAP_COST, OBJECT_COST, TRAVERSAL
+from .loops import elements, exists_one, into_map, mapped, pairs, quantifier
+from .state import Run, State
 from .types import unwrapped
-from .values import (
-    MISSING,
-    NONE,
-    Object,
-    Opaque,
-    Optional,
-    Steps,
-    added,
-    equal,
-    from_key,
-    key_of,
-    size_of,
-    text_of,
-    type_name,
-)
-
-PER_CALL_LIMIT = 1_000_000  # of one evaluation (apiserver/pkg/apis/cel/config.go)
-FREE_STEPS = 10_000
-COPIED = 16  # elements whose copying counts as one step: a sum of lists costs 1 whatever their size
-
-
-class State:
-    """One evaluation: the variables' values and what it cost so far."""
-
-    __slots__ = ("cost", "limit", "steps", "variables")
-
-    def __init__(self, variables: list[Any], limit: int) -> None:
-        self.variables, self.limit, self.cost, self.steps = variables, limit, 0, Steps()
-
-    def total(self) -> int:
-        """The cost, with what was looked at far beyond what upstream charges for."""
-        return self.cost + max(self.steps.taken - FREE_STEPS, 0)
-
-
-Run = Callable[[State], Any]
+from .values import MISSING, Object, Opaque, Optional, equal, key_of, size_of, text_of
 
 
 def compiled(tree: Node, names: Sequence[str]) -> tuple[Run, int]:
@@ -72,9 +43,9 @@ class _Compiler:
         return run
 
     def _compile(self, node: Node) -> Run:
-        constant = _constant(node)
-        if constant is not MISSING:
-            return lambda state: constant
+        value = constant(node)
+        if value is not MISSING:
+            return lambda state: value
         match node:
             case ast.Ident():
                 return self._ident(node.name)
@@ -121,7 +92,7 @@ class _Compiler:
             def test(state: State) -> bool:
                 value = operand(state)
                 state.cost += cost
-                return _field(value, name) is not MISSING
+                return field(value, name) is not MISSING
 
             return test
 
@@ -129,9 +100,9 @@ class _Compiler:
             value = operand(state)
             state.cost += cost
             if isinstance(value, Optional):
-                found = _field(value.value, name) if value.present else MISSING
-                return _if_present(state, found)
-            found = value.get(name, MISSING) if value.__class__ is dict else _field(value, name)
+                found = field(value.value, name) if value.present else MISSING
+                return if_present(state, found)
+            found = value.get(name, MISSING) if value.__class__ is dict else field(value, name)
             if found is MISSING:
                 raise EvaluationError(f"no such key: {name}")
             return found
@@ -139,7 +110,7 @@ class _Compiler:
         def of_object(state: State) -> Any:
             value = operand(state)
             state.cost += cost
-            found = value.get(name) if isinstance(value, Object) else _field(value, name)
+            found = value.get(name) if isinstance(value, Object) else field(value, name)
             if found is MISSING:
                 raise EvaluationError(f"no such key: {name}")
             return found
@@ -169,12 +140,12 @@ class _Compiler:
         operands = node.arguments if node.target is None else [node.target, *node.arguments]
         runs = [self.compile(operand) for operand in operands]
         if node.function == ast.ADD and any(overload.identity == "add_list" for overload in node.overloads):
-            return _sum(runs, node.overloads)
+            return summed(runs, node.overloads)
         certain = len(node.overloads) == 1 and not any(
             _uncertain(operand, parameter)
             for operand, parameter in zip(operands, node.overloads[0].parameters, strict=True)
         )
-        return _direct(node.overloads[0], runs) if certain else _dispatched(node.function, node.overloads, runs)
+        return direct(node.overloads[0], runs) if certain else dispatched(node.function, node.overloads, runs)
 
     def _logical(self, node: ast.Call, decisive: bool) -> Run:
         """Either side decides, whatever goes wrong on the other one."""
@@ -268,14 +239,14 @@ class _Compiler:
 
     def _in(self, node: ast.Call) -> Run:
         item = self.compile(node.arguments[0])
-        constant = _constant(node.arguments[1])
+        listed = constant(node.arguments[1])
         if (
-            isinstance(constant, list)
-            and len({type(each) for each in constant}) <= 1
-            and all(isinstance(each, str | int) for each in constant)
+            isinstance(listed, list)
+            and len({type(each) for each in listed}) <= 1
+            and all(isinstance(each, str | int) for each in listed)
         ):
-            members = {key_of(each) for each in constant}
-            strings = bool(constant) and type(constant[0]) is str
+            members = {key_of(each) for each in listed}
+            strings = bool(listed) and type(listed[0]) is str
 
             def member(state: State) -> bool:
                 value = item(state)
@@ -283,7 +254,7 @@ class _Compiler:
                     return value.__class__ is str and value in members
                 return isinstance(value, bool | int | float) and key_of(value) in members
 
-            return member if constant else lambda state: False
+            return member if listed else lambda state: False
         container = self.compile(node.arguments[1])
 
         def run(state: State) -> bool:
@@ -294,7 +265,7 @@ class _Compiler:
                     raise CostExceeded
                 return any(equal(value, each, state.steps) for each in within)
             state.cost += 1
-            return _find(within, value) is not MISSING
+            return find(within, value) is not MISSING
 
         return run
 
@@ -306,8 +277,8 @@ class _Compiler:
             value, at = operand(state), index(state)
             state.cost += cost
             if isinstance(value, Optional):
-                return _if_present(state, _find_any(value.value, at) if value.present else MISSING)
-            found = _find_any(value, at)
+                return if_present(state, find_any(value.value, at) if value.present else MISSING)
+            found = find_any(value, at)
             if found is MISSING:
                 raise EvaluationError(
                     f"index out of bounds: {text_of(at)}" if isinstance(value, list) else f"no such key: {text_of(at)}"
@@ -319,14 +290,14 @@ class _Compiler:
     def _optional_index(self, node: ast.Call) -> Run:
         operand, index = (self.compile(argument) for argument in node.arguments)
         cost = 1 + _relative(node.arguments[0]) - _is_attribute(node.arguments[1])
-        find = _field if node.function == ast.OPTIONAL_SELECT else _find_any
+        find = field if node.function == ast.OPTIONAL_SELECT else find_any
 
         def run(state: State) -> Optional:
             value, at = operand(state), index(state)
             state.cost += cost
             if isinstance(value, Optional):
-                return _if_present(state, find(value.value, at) if value.present else MISSING)
-            return _if_present(state, find(value, at))
+                return if_present(state, find(value.value, at) if value.present else MISSING)
+            return if_present(state, find(value, at))
 
         return run
 
@@ -364,7 +335,7 @@ class _Compiler:
                 value = element(state)
                 if index not in optional:
                     values.append(value)
-                elif _present(value):
+                elif present(value):
                     values.append(value.value)
             state.cost += LIST_COST
             return values
@@ -373,7 +344,7 @@ class _Compiler:
 
     def _map(self, node: ast.MapLiteral) -> Run:
         entries = [
-            (self.compile(_node(entry.key)), self.compile(entry.value), entry.optional) for entry in node.entries
+            (self.compile(node_of(entry.key)), self.compile(entry.value), entry.optional) for entry in node.entries
         ]
 
         def run(state: State) -> dict[Any, Any]:
@@ -381,10 +352,10 @@ class _Compiler:
             for key_run, value_run, optional in entries:
                 key, value = key_run(state), value_run(state)
                 if optional:
-                    if not _present(value):
+                    if not present(value):
                         continue
                     value = value.value
-                _insert(built, key, value)
+                insert(built, key, value)
             state.cost += MAP_COST
             return built
 
@@ -394,16 +365,16 @@ class _Compiler:
         entries = [(str(entry.key), self.compile(entry.value), entry.optional) for entry in node.entries]
         name = str(node.type)
 
-        def run(state: State) -> _Made:
+        def run(state: State) -> Made:
             fields: dict[str, Any] = {}
             for key, value_run, optional in entries:
                 value = value_run(state)
                 if not optional:
                     fields[key] = value
-                elif _present(value):
+                elif present(value):
                     fields[key] = value.value
             state.cost += OBJECT_COST
-            return _Made(name, fields)
+            return Made(name, fields)
 
         return run
 
@@ -419,35 +390,35 @@ class _Compiler:
         body = self.compile(node.body)
         where = self.compile(node.filter) if node.filter is not None else None
         self._scopes.pop()
-        pairs = node.second is not None
+        both = node.second is not None
 
         def items(state: State) -> Iterator[None]:
             """Sets the variables to one item after the other."""
             variables = state.variables
             value = over(state)
-            if pairs:
-                for variables[first], variables[second] in _pairs(value):
+            if both:
+                for variables[first], variables[second] in pairs(value):
                     yield
                     if state.cost > state.limit:
                         raise CostExceeded
             else:
-                for variables[first] in _elements(value):
+                for variables[first] in elements(value):
                     yield
                     if state.cost > state.limit:
                         raise CostExceeded
 
         match node.kind:
             case "all":
-                return _quantifier(items, body, decisive=False, cost=3)
+                return quantifier(items, body, decisive=False, cost=3)
             case "exists":
-                return _quantifier(items, body, decisive=True, cost=4)
+                return quantifier(items, body, decisive=True, cost=4)
             case "existsOne":
-                return _exists_one(items, body)
+                return exists_one(items, body)
             case "map":
-                added_cost = 2 + (LIST_COST if _constant(node.body) is MISSING else 0)
-                return _mapped(items, where, body, added_cost)
+                added_cost = 2 + (LIST_COST if constant(node.body) is MISSING else 0)
+                return mapped(items, where, body, added_cost)
         key = first if node.kind == "mapValues" else -1
-        return _into_map(items, where, body, key)
+        return into_map(items, where, body, key)
 
     def _let(self, node: ast.Comprehension) -> Run:
         value = self.compile(node.initial)
@@ -464,230 +435,6 @@ class _Compiler:
         return run
 
 
-# --- loops -------------------------------------------------------------------------------------
-
-Items = Callable[[State], Iterator[None]]
-
-
-def _quantifier(items: Items, predicate: Run, decisive: bool, cost: int) -> Run:
-    def run(state: State) -> Any:
-        failure: EvaluationError | None = None
-        loop = items(state)
-        for _ in loop:
-            state.cost += cost
-            try:
-                value = predicate(state)
-            except EvaluationError as error:
-                failure = failure or error
-                continue
-            if value is decisive:
-                state.cost += 1 + (cost - 1 if next(loop, loop) is None else 0)  # the next element's condition ends it
-                return decisive
-            if value is not (not decisive):
-                failure = failure or NoSuchOverload("no such overload")
-        state.cost += 1
-        if failure is not None:
-            raise failure
-        return not decisive
-
-    return run
-
-
-def _exists_one(items: Items, predicate: Run) -> Run:
-    def run(state: State) -> bool:
-        count = 0
-        for _ in items(state):
-            value = predicate(state)
-            if value is True:
-                count += 1
-                state.cost += 2
-            elif value is not False:
-                raise NoSuchOverload("no such overload")
-        state.cost += 2
-        return count == 1
-
-    return run
-
-
-def _mapped(items: Items, where: Run | None, body: Run, cost: int) -> Run:
-    def run(state: State) -> list[Any]:
-        values: list[Any] = []
-        for _ in items(state):
-            if where is not None and not _true(where(state)):
-                continue
-            values.append(body(state))
-            state.cost += cost
-        state.cost += 1
-        return values
-
-    return run
-
-
-def _into_map(items: Items, where: Run | None, body: Run, key: int) -> Run:
-    """`key` is the variable with it; -1 if the body makes maps."""
-
-    def run(state: State) -> dict[Any, Any]:
-        built: dict[Any, Any] = {}
-        for _ in items(state):
-            if where is not None and not _true(where(state)):
-                continue
-            value = body(state)
-            entries = _pairs(value) if key < 0 else ((state.variables[key], value),)
-            for name, each in entries:
-                _insert_new(built, name, each)
-            state.cost += 2 if key < 0 else 3
-        state.cost += 1
-        return built
-
-    return run
-
-
-def _true(value: Any) -> bool:
-    if value is True or value is False:
-        return bool(value)
-    raise NoSuchOverload("no such overload")
-
-
-def _elements(value: Any) -> Iterator[Any]:
-    """Elements of a list, keys of a map."""
-    if isinstance(value, list):
-        return iter(value)
-    if value.__class__ is dict:
-        return map(from_key, value)
-    if isinstance(value, Object):
-        return iter(value.names())
-    raise NoSuchOverload("no such overload")
-
-
-def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Indices and elements of a list, keys and values of a map."""
-    if isinstance(value, list):
-        return iter(enumerate(value))
-    if value.__class__ is dict:
-        return ((from_key(key), each) for key, each in value.items())
-    if isinstance(value, Object):
-        return ((name, value.get(name)) for name in value.names())
-    raise NoSuchOverload("no such overload")
-
-
-def _insert(built: dict[Any, Any], key: Any, value: Any) -> None:
-    if not isinstance(key, str | int) and key.__class__ is not float:
-        raise EvaluationError(f"unsupported key type: {type_name(key)}")
-    name = key_of(key)
-    if name in built:
-        raise EvaluationError(f"Failed with repeated key: {text_of(key)}")
-    built[name] = value
-
-
-def _insert_new(built: dict[Any, Any], key: Any, value: Any) -> None:
-    name = key_of(key)
-    if name in built:
-        raise EvaluationError(f"insert failed: key {text_of(key)} already exists")
-    built[name] = value
-
-
-# --- calls -------------------------------------------------------------------------------------
-
-
-def _direct(overload: Overload, runs: Sequence[Run]) -> Run:
-    """A call whose types are certain."""
-    call, cost, work = overload.call, overload.cost, overload.work
-    assert call is not None, overload
-    if cost is None and work is None and not overload.counted and len(runs) == 1:
-        (only,) = runs
-
-        def unary(state: State) -> Any:
-            value = call(only(state))
-            state.cost += 1
-            return value
-
-        return unary
-    if cost is None and work is None and not overload.counted and len(runs) == 2:
-        left, right = runs
-
-        def binary(state: State) -> Any:
-            value = call(left(state), right(state))
-            state.cost += 1
-            return value
-
-        return binary
-
-    def run(state: State) -> Any:
-        return _charged(state, overload, [each(state) for each in runs])
-
-    return run
-
-
-def _charged(state: State, overload: Overload, arguments: Sequence[Any]) -> Any:
-    call = overload.call
-    assert call is not None, overload
-    if overload.work is not None and overload.work(arguments) > 10 * state.limit:
-        raise CostExceeded
-    value = call(*arguments, steps=state.steps) if overload.counted else call(*arguments)
-    state.cost += 1 if overload.cost is None else overload.cost(arguments, value)
-    if state.cost > state.limit:
-        raise CostExceeded
-    return value
-
-
-def _dispatched(function: str, overloads: Sequence[Overload], runs: Sequence[Run]) -> Run:
-    """A call whose overload only the values tell."""
-    operator = not function[0].isalpha()
-
-    def run(state: State) -> Any:
-        arguments = [each(state) for each in runs]
-        for overload in overloads:
-            if overload.takes(arguments):
-                return _charged(state, overload, arguments)
-        if operator:
-            raise NoSuchOverload("no such overload")
-        raise NoSuchOverload(f"no such overload: {function}({', '.join(map(type_name, arguments))})")
-
-    return run
-
-
-def _sum(runs: Sequence[Run], overloads: Sequence[Overload]) -> Run:
-    """Of lists, or of anything else if that is what there is."""
-    left, right = runs
-
-    def run(state: State) -> Any:
-        first, second = left(state), right(state)
-        if isinstance(first, list) and isinstance(second, list):
-            state.cost += 1
-            state.steps.take((len(first) + len(second)) // COPIED)
-            return added(first, second)
-        for overload in overloads:
-            if overload.call is not None and overload.takes((first, second)):
-                return _charged(state, overload, (first, second))
-        raise NoSuchOverload("no such overload")
-
-    return run
-
-
-# --- helpers -----------------------------------------------------------------------------------
-
-
-class _Made(Object):
-    """An object that an expression made."""
-
-    __slots__ = ("_fields", "type_name")
-
-    def __init__(self, name: str, fields: dict[str, Any]) -> None:
-        self.type_name, self._fields = name, fields
-
-    def get(self, name: str) -> Any:
-        return self._fields.get(name, MISSING)
-
-    def names(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def size(self) -> int:
-        return len(self._fields)
-
-    def equals(self, other: Any, steps: Steps) -> bool:
-        return isinstance(other, _Made) and equal(self._fields, other._fields, steps)
-
-
 def _optional_mapping(node: ast.Call) -> tuple[Node, ast.Comprehension, bool] | None:
     """Target, binding, and whether the result is to be made optional, of what optMap and optFlatMap became."""
     test, mapped, _ = node.arguments
@@ -698,11 +445,6 @@ def _optional_mapping(node: ast.Call) -> tuple[Node, ast.Comprehension, bool] | 
     if not isinstance(let, ast.Comprehension) or let.kind != "let" or not isinstance(let.initial, ast.Call):
         return None
     return (test.target, let, wraps) if let.initial.target is test.target else None
-
-
-def _node(value: Node | str) -> Node:
-    assert isinstance(value, Node)
-    return value
 
 
 def _type(node: Node) -> types.Type:
@@ -721,9 +463,9 @@ def _relative(node: Node) -> int:
 def _is_attribute(node: Node) -> bool:
     """Whether it is a variable, or a field or index of anything."""
     if isinstance(node, ast.Select):
-        return not node.test and _constant(node) is MISSING
+        return not node.test and constant(node) is MISSING
     if isinstance(node, ast.Ident):
-        return _constant(node) is MISSING
+        return constant(node) is MISSING
     return isinstance(node, ast.Call) and node.function in (ast.INDEX, ast.OPTIONAL_INDEX, ast.OPTIONAL_SELECT)
 
 
@@ -733,87 +475,3 @@ def _uncertain(operand: Node, wanted: types.Type) -> bool:
     if wanted.kind in ("dyn", types.PARAMETER):
         return False
     return types.is_dynamic(given) or given.kind == "null"
-
-
-def _field(value: Any, name: Any) -> Any:
-    """A field's value, or MISSING."""
-    if value.__class__ is dict:
-        return value.get(name, MISSING)
-    if isinstance(value, Object):
-        return value.get(name)
-    if isinstance(value, Optional):
-        return _field(value.value, name) if value.present else MISSING
-    raise NoSuchOverload("no such overload")
-
-
-def _find(container: Any, key: Any) -> Any:
-    """The value of a key of a map, or MISSING."""
-    if container.__class__ is dict:
-        return container.get(key_of(key), MISSING)
-    if isinstance(container, Object) and isinstance(key, str):
-        return container.get(key)
-    raise NoSuchOverload("no such overload")
-
-
-def _find_any(container: Any, at: Any) -> Any:
-    """An element of a list or a value of a map, or MISSING."""
-    if not isinstance(container, list):
-        return _find(container, at)
-    if isinstance(at, bool) or not isinstance(at, int | float) or at != at or int(at) != at:  # NaN
-        raise EvaluationError(
-            f"unsupported index: {text_of(at)}"
-            if not isinstance(at, float)
-            else f"unsupported index value {text_of(at)} in list"
-        )
-    return container[int(at)] if 0 <= at < len(container) else MISSING
-
-
-def _if_present(state: State, value: Any) -> Optional:
-    """What an optional field or index comes to. One that is not there costs nothing."""
-    if value is MISSING:
-        state.cost -= 1
-        return NONE
-    return value if isinstance(value, Optional) else Optional(value)
-
-
-def _present(value: Any) -> bool:
-    if not isinstance(value, Optional):
-        raise EvaluationError(f"cannot initialize optional list element from non-optional value {text_of(value)}")
-    return value.present
-
-
-def _constant(node: Node) -> Any:
-    """The value of what needs no evaluation and costs nothing, or MISSING."""
-    if node.folded is None:
-        node.folded = (_fold(node),)
-    return node.folded[0]
-
-
-def _fold(node: Node) -> Any:
-    match node:
-        case ast.Literal():
-            return node.value
-        case ast.Ident():
-            return node.constant if node.constant is not None else MISSING
-        case ast.Select() if node.qualified is not None:
-            return _constant(node.qualified)
-        case ast.ListLiteral() if not node.optional:
-            values = [_constant(element) for element in node.elements]
-            return MISSING if any(value is MISSING for value in values) else values
-        case ast.MapLiteral() if not any(entry.optional for entry in node.entries):
-            return _constant_map(node)
-        case ast.Call() if node.function in operators.CONVERSIONS and len(node.arguments) == 1 and node.target is None:
-            value = _constant(node.arguments[0])
-            overload = next((each for each in node.overloads if value is not MISSING and each.takes((value,))), None)
-            return overload.call(value) if overload is not None and overload.call is not None else MISSING
-    return MISSING
-
-
-def _constant_map(node: ast.MapLiteral) -> Any:
-    built: dict[Any, Any] = {}
-    for entry in node.entries:
-        key, value = _constant(_node(entry.key)), _constant(entry.value)
-        if key is MISSING or value is MISSING:
-            return MISSING
-        _insert(built, key, value)
-    return built

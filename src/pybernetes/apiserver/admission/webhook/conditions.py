@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pybernetes.cel.errors import CompileError, CostExceeded, EvaluationError
-from pybernetes.cel.evaluator import PER_CALL_LIMIT
+from pybernetes.cel.state import PER_CALL_LIMIT
 
 from ...cel import variables
 from ...cel.authorizer import Answers, Unanswered
