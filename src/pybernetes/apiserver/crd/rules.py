@@ -57,9 +57,7 @@ def _errors(place: _Place) -> Errors:
         at = path / word if word != schematypes.PROPERTIES else (path / word).key(name)
         unrelated = place.unrelated or _unrelated(schema, path)
         errors += _errors(_Place(below, at, declared, place.prices, costs.below(place.count, schema), unrelated))
-    for index, branch in enumerate(schema.get("allOf") or ()):
-        errors += _own_errors(place, branch, path / "allOf" / index, errors)
-    return errors + _own_errors(place, schema, path, errors)
+    return errors + _own_errors(place, errors)
 
 
 def _unrelated(schema: Schema, path: Path) -> Path | None:
@@ -68,10 +66,10 @@ def _unrelated(schema: Schema, path: Path) -> Path | None:
     return None if schema.get("x-kubernetes-map-type", "granular") in ("granular", "atomic") else path
 
 
-def _own_errors(place: _Place, rules: Schema, path: Path, below: Errors) -> Errors:
+def _own_errors(place: _Place, below: Errors) -> Errors:
     """Of the rules at one place. Expressions are looked at only where everything else is right."""
-    given = rules.get(KEY) or ()
-    at = path / KEY
+    given = place.schema.get(KEY) or ()
+    at = place.path / KEY
     errors = [error for index, rule in enumerate(given) for error in _form(rule, place.schema, at / index)]
     if errors or below or not given:
         return errors

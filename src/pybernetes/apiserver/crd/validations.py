@@ -21,6 +21,7 @@ from pybernetes.cel.values import MISSING as UNBOUND
 from pybernetes.cel.values import NONE, Optional
 
 from . import rulepaths
+from .ruleplaces import OUT_OF_BUDGET, Exhausted, Outcome, Place
 from .values import MISSING, NOWHERE
 
 Errors = list[FieldError]
@@ -30,7 +31,6 @@ Schema = Mapping[str, Any]
 KEY = "x-kubernetes-validations"
 SELF, OLD_SELF = "self", "oldSelf"
 REASONS = ("FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate")
-OBJECT_BUDGET = 10_000_000  # of all rules of an object (apiserver/pkg/apis/cel/config.go: RuntimeCELCostBudget)
 NOT_RATCHETED = ("apiVersion", "kind")  # of the object: both versions of it were converted to one
 MAX_MESSAGE = 5 * 1024  # bytes that a messageExpression may make
 # What keeps rules from being asked: they may rely on it (upstream: hasBlockingErr).
@@ -38,7 +38,6 @@ BLOCKING = frozenset(
     f"FieldValue{reason}" for reason in ("NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid")
 )
 UNCHECKED = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
-_OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 
 
 def environments(declared: Declaration) -> tuple[Environment, Environment]:
@@ -51,26 +50,6 @@ def environments(declared: Declaration) -> tuple[Environment, Environment]:
 def trimmed(rule: Mapping[str, Any]) -> str:
     """What messages call a rule."""
     return str(rule.get("message") or rule.get("rule") or "").strip()
-
-
-class _Exhausted(Exception):
-    """No rule may be asked any more."""
-
-
-class Budget:
-    """What the rules of one object may still cost."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, left: int = OBJECT_BUDGET) -> None:
-        self.left = left
-
-    def pay(self, cost: int) -> bool:
-        """Whether there was enough."""
-        if cost > self.left:
-            return False
-        self.left -= cost
-        return True
 
 
 # --- rules -------------------------------------------------------------------------------------
@@ -113,7 +92,7 @@ class Rule:
         self._path = path or ""
 
     def check(self, bound: Mapping[str, Any], place: Place) -> None:
-        """Adds what is wrong to `place`. _Exhausted when nothing may be asked any more."""
+        """Adds what is wrong to `place`. Exhausted when nothing may be asked any more."""
         if self._program is None:
             place.invalid(self._failure)
             return
@@ -159,81 +138,18 @@ class Rule:
         return "" if "\n" in text or len(text.encode("utf-8", "surrogatepass")) > MAX_MESSAGE else text
 
 
-class Place:
-    """Where a rule is asked: collects what is wrong there."""
-
-    __slots__ = ("_errors", "_kind", "_path", "_unchanged", "_value", "_warnings", "budget")
-
-    def __init__(self, path: Path, kind: str, value: Any, unchanged: bool, outcome: Outcome) -> None:
-        self._path, self._kind, self._value, self._unchanged = path, kind, value, unchanged
-        self._errors, self._warnings, self.budget = outcome.errors, outcome.warnings, outcome.budget
-
-    def _at(self, below: str = "") -> Path:
-        text = f"{self._path}{below}" if str(self._path) else below.removeprefix(".")
-        return Path(text or NOWHERE)
-
-    def invalid(self, detail: str) -> None:
-        """A rule that could not be asked."""
-        self._errors.append(field.invalid(self._at(), self._kind, detail))
-
-    def stop(self, detail: str) -> None:
-        """The same, and the end of all rules."""
-        self.invalid(detail)
-        raise _Exhausted
-
-    def pay(self, cost: int) -> None:
-        """Takes it from the budget, if there is so much."""
-        if not self.budget.pay(cost):
-            self.stop(_OUT_OF_BUDGET)
-
-    def broken(self, detail: str, reason: str, below: str, transitional: bool) -> None:
-        """A rule that does not hold: an error, or a warning where nothing has changed."""
-        path = self._at(f".{below}" if below and not below.startswith("[") else below)
-        value = field.OMITTED if self._kind in ("object", "array") else self._value
-        match reason:
-            case "FieldValueForbidden":
-                error = field.forbidden(path, detail)
-            case "FieldValueRequired":
-                error = field.required(path, detail)
-            case "FieldValueDuplicate":
-                error = field.duplicate(path, value)
-            case _:
-                error = field.invalid(path, value, detail)
-        if self._unchanged and not transitional:
-            self._warnings.append(str(error))
-        else:
-            self._errors.append(error)
-
-
-class Outcome:
-    """What all rules of an object came to."""
-
-    __slots__ = ("budget", "errors", "warnings")
-
-    def __init__(self) -> None:
-        self.errors: Errors = []
-        self.warnings: list[str] = []
-        self.budget = Budget()
-
-
 # --- a schema's rules --------------------------------------------------------------------------
 
 
 class Validations:
-    """The rules at and below one place of a schema, or of a branch of its allOf, which has rules but no types."""
+    """The rules at and below one place of a schema. There are none in branches such as allOf: they would not be structural."""
 
-    __slots__ = (
-        "_branch", "_correlates", "_extra", "_items", "_keys", "_kind", "_others", "_properties", "_read", "_rules", "empty",
-    )  # fmt: skip
+    __slots__ = ("_correlates", "_extra", "_items", "_keys", "_kind", "_properties", "_read", "_rules", "empty")
 
-    def __init__(
-        self, schema: Schema, declared: Declaration | None, root: bool = False, branch: Schema | None = None
-    ) -> None:
+    def __init__(self, schema: Schema, declared: Declaration | None, root: bool = False) -> None:
         """`declared` is the type of the schema's values, None where rules are not asked."""
-        rules = schema if branch is None else branch
-        self._branch = branch is not None
         self._kind = str(schema.get("type") or "")
-        given = [rule for rule in rules.get(KEY) or () if (rule.get("rule") or "").strip()]
+        given = [rule for rule in schema.get(KEY) or () if (rule.get("rule") or "").strip()]
         self._rules: list[Rule] = []
         if given and declared is not None:
             scopes = environments(declared)
@@ -243,8 +159,8 @@ class Validations:
         self._extra: Validations | None = None
         self._properties: dict[str, Validations] = {}
         for word, name, place, kind in schematypes.below(schema, declared):
-            below = _below(place, kind, branch, word, name)
-            if below is None or below.empty:
+            below = Validations(place, kind, schematypes.embedded(place))
+            if below.empty:
                 continue
             if word == schematypes.PROPERTIES:
                 self._properties[name] = below
@@ -252,18 +168,16 @@ class Validations:
                 self._items = below
             else:
                 self._extra = below
-        branches = [Validations(schema, declared, root, one) for one in rules.get("allOf") or ()]
-        self._others = [one for one in branches if not one.empty]
         self._keys: Sequence[str] = ()
         if schema.get("x-kubernetes-list-type") == "map":
             self._keys = schema.get("x-kubernetes-list-map-keys") or ()
         self._correlates = schema.get("x-kubernetes-map-type", "granular") in ("granular", "atomic")
-        self.empty: bool = not (self._rules or self._properties or self._items or self._extra or self._others)
+        self.empty: bool = not (self._rules or self._properties or self._items or self._extra)
 
     def check(self, value: Any, path: Path, old: Any = MISSING) -> Outcome:
         """What is wrong; `old` is the value before the update."""
         outcome = Outcome()
-        with contextlib.suppress(_Exhausted):
+        with contextlib.suppress(Exhausted):
             self._check(value, path, old, False, outcome, strict=NOT_RATCHETED)
         return outcome
 
@@ -278,31 +192,25 @@ class Validations:
         forgives: bool = True,
         strict: Sequence[str] = (),
     ) -> None:
-        """`unchanged`: a place above has the value it had. Of branches upstream looks only at what is above.
+        """`unchanged`: a place above has the value it had.
 
         Without `forgives`, or for properties of `strict`, a rule that is broken is an error all the same.
         """
         if value is None:
             return
-        unchanged_here = unchanged
-        if forgives and not unchanged and not self._branch:
-            unchanged_here = old is not MISSING and type(old) is type(value) and old == value
+        same = unchanged or (forgives and old is not MISSING and type(old) is type(value) and bool(old == value))
         if self._rules:
-            self._ask(value, Place(path, self._kind, value, unchanged_here, outcome), old)
-        for branch in self._others:
-            branch._check(value, path, old, unchanged, outcome)
+            self._ask(value, Place(path, self._kind, value, same, outcome), old)
         if isinstance(value, dict):
-            self._check_map(value, path, old, unchanged_here, outcome, strict)
+            self._check_map(value, path, old, same, outcome, strict)
         elif isinstance(value, list) and self._items is not None:
             former = self._former(old)
             for index, item in enumerate(value):
-                self._items._check(
-                    item, path / index, former.get(self._identity(item), MISSING), unchanged_here, outcome
-                )
+                self._items._check(item, path / index, former.get(self._identity(item), MISSING), same, outcome)
 
     def _ask(self, value: Any, place: Place, old: Any) -> None:
         if place.budget.left <= 0:
-            place.stop(_OUT_OF_BUDGET)
+            place.stop(OUT_OF_BUDGET)
         try:
             former = UNBOUND if old is MISSING or old is None else self._read(old)
             now = self._read(value)
@@ -342,15 +250,3 @@ class Validations:
         if not self._keys or not isinstance(item, dict):
             return None
         return tuple((type(item.get(key)).__name__, str(item.get(key))) for key in self._keys)
-
-
-def _below(
-    place: Schema, declared: Declaration | None, branch: Schema | None, word: str, name: str
-) -> Validations | None:
-    """Of a place right below; of a branch only where the branch speaks of it."""
-    if branch is None:
-        return Validations(place, declared, schematypes.embedded(place))
-    within = branch.get(word)
-    if word == schematypes.PROPERTIES:
-        within = (within or {}).get(name)
-    return Validations(place, declared, schematypes.embedded(place), within) if isinstance(within, Mapping) else None
