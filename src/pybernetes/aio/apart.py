@@ -34,10 +34,27 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS, "apart", initializer=lambda: setattr(_here, "apart", True))
 
 
+class Leave(Exception):
+    """Of a function that `run` has begun on the event loop: its work is more than it looked. It is begun again in a thread."""
+
+
+def may_leave() -> bool:
+    """Whether the caller may raise Leave."""
+    return bool(getattr(_here, "may_leave", False))
+
+
 async def run(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """What the function gives, or raises; in a thread where there are LARGE bytes or more to work on."""
-    if size < LARGE or getattr(_here, "apart", False):
+    """What the function gives, or raises; in a thread where there are LARGE bytes or more to work on, or it asks to `Leave`."""
+    if getattr(_here, "apart", False):
         return function(*args, **kwargs)
+    if size < LARGE:
+        _here.may_leave = True
+        try:
+            return function(*args, **kwargs)
+        except Leave:
+            pass
+        finally:
+            _here.may_leave = False
     with uncollected():
         future = asyncio.get_running_loop().run_in_executor(_threads(), lambda: function(*args, **kwargs))
         result: R = await future

@@ -91,3 +91,17 @@ def test_the_collector_rests_for_large_work_and_never_for_long(monkeypatch: pyte
         assert gc.isenabled()
 
     asyncio.run(main())
+
+
+def test_what_turns_out_to_be_more_than_it_looked_begins_again_in_a_thread() -> None:
+    begun: list[bool] = []
+
+    def work() -> str:
+        begun.append(apart.may_leave())
+        if apart.may_leave():
+            raise apart.Leave
+        return thread()
+
+    assert asyncio.run(apart.run(10, work)).startswith("apart")
+    assert begun == [True, False]
+    assert not apart.may_leave(), "only what was begun by `run` has somewhere to go"

@@ -3,6 +3,7 @@ pkg/registry/customresource/strategy.go)."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -149,7 +150,7 @@ class _Checks:
 
     def __init__(self, schema: CustomSchema, scale: Mapping[str, str] | None) -> None:
         self._schema, self._scale = schema, scale
-        self._told: list[str] = []
+        self._told = threading.local()  # what is large is checked in threads, several objects at a time
         self._ask: Ask | None = None
         if schemarules.ruled(schema.source):
             from .validations import of_resource  # CEL is loaded with the first rule
@@ -163,7 +164,7 @@ class _Checks:
         return self._all(new, old)
 
     def _all(self, obj: Object, old: Any) -> Errors:
-        schema, self._told = self._schema, []
+        schema, self._told.warnings = self._schema, []
         errors = schema.rules.check(obj, "", old)
         if self._scale is not None:
             errors += _replicas(obj, self._scale["specReplicasPath"])
@@ -175,13 +176,14 @@ class _Checks:
                 errors += objectmeta.validate_embedded(value, below, Path(name))
                 errors += listtypes.duplicates(value, below, Path(name))
         if self._ask is not None:
-            broken, self._told = self._ask(obj, old, errors)
+            broken, self._told.warnings = self._ask(obj, old, errors)
             errors += broken
         return errors
 
     def warnings(self, new: Object, old: Object | None) -> Sequence[str]:
-        """Of the object that was checked last, which is the one that the store asks about."""
-        told, self._told = self._told, []
+        """Of the object that this thread has checked last, which is the one that the store asks about."""
+        told: list[str] = getattr(self._told, "warnings", [])
+        self._told.warnings = []
         return told
 
 

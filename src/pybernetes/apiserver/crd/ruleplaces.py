@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from pybernetes.aio import apart
 from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
+from pybernetes.cel.state import PER_CALL_LIMIT
 
 from .values import NOWHERE
 
 Errors = list[FieldError]
 
 OBJECT_BUDGET = 10_000_000  # of all rules of an object (apiserver/pkg/apis/cel/config.go: RuntimeCELCostBudget)
+LOOP_BUDGET = 50_000  # of them on the event loop: some 5 to 10 ms
 OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 
 
@@ -20,15 +23,30 @@ class Exhausted(Exception):
 
 
 class Budget:
-    """What the rules of one object may still cost."""
+    """What the rules of one object may still cost. Those that are dear leave the event loop, where all of them are asked again."""
 
-    __slots__ = ("left",)
+    __slots__ = ("_on_loop", "left")
 
     def __init__(self, left: int = OBJECT_BUDGET) -> None:
         self.left = left
+        self._on_loop = LOOP_BUDGET if apart.may_leave() else None
+
+    @property
+    def call_limit(self) -> int:
+        """Of one evaluation."""
+        return PER_CALL_LIMIT if self._on_loop is None else min(PER_CALL_LIMIT, self._on_loop)
+
+    def exceeded(self) -> None:
+        """An evaluation went beyond `call_limit`. apart.Leave where that was the event loop's."""
+        if self.call_limit < PER_CALL_LIMIT:
+            raise apart.Leave
 
     def pay(self, cost: int) -> bool:
-        """Whether there was enough."""
+        """Whether there was enough. apart.Leave."""
+        if self._on_loop is not None:
+            self._on_loop -= cost
+            if self._on_loop < 0:
+                raise apart.Leave
         if cost > self.left:
             return False
         self.left -= cost

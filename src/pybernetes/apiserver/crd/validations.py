@@ -98,8 +98,9 @@ class Rule:
             return
         what = self.text
         try:
-            holds, cost = self._program.measure(bound)
+            holds, cost = self._program.measure(bound, place.budget.call_limit)
         except CostExceeded as error:
+            place.budget.exceeded()
             place.pay(error.cost)
             place.stop(
                 f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {what}"
@@ -122,8 +123,9 @@ class Rule:
         if self._message is None:
             return ""
         try:
-            value, cost = self._message.measure(bound)
+            value, cost = self._message.measure(bound, place.budget.call_limit)
         except CostExceeded:
+            place.budget.exceeded()
             source = field.quote(self._message.source)
             place.stop(
                 f"no further validation rules will be run due to call cost exceeds limit for messageExpression: {source}"

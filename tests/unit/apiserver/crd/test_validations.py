@@ -1,9 +1,12 @@
 """Rules in CEL: what they see, when they are asked, what is said of a broken one."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
 
+from pybernetes.aio import apart
 from pybernetes.api.field import Path
 from pybernetes.apiserver.crd.ruleplaces import Outcome
 from pybernetes.apiserver.crd.validations import Validations
@@ -159,3 +162,20 @@ def test_rules_share_a_budget() -> None:
     half = ruled("self.x.all(a, self.x.all(b, a + b >= 0))", x={"type": "array", "items": INTEGER})
     errors = found({"type": "array", "items": half}, [{"x": list(range(250))}] * 40)
     assert len(errors) == 1 and "validation failed due to running out of cost budget" in errors[0]
+
+
+def test_dear_rules_leave_the_event_loop_and_say_the_same() -> None:
+    """One call that is dear, and many that are cheap."""
+    numbers = {"type": "array", "items": INTEGER}
+    once = ruled("self.x.exists(a, self.x.exists(b, a + b < 0))", x=numbers), {"x": [*range(150)]}
+    often = {"type": "array", "items": ruled("self.x.all(a, a >= 0)", x=numbers)}, [{"x": [*range(50), -1]}] * 400
+    for schema, value in (once, often):
+        threads: list[str] = []
+
+        def work(schema: dict[str, Any] = schema, value: Any = value, threads: list[str] = threads) -> list[str]:
+            threads.append(threading.current_thread().name)
+            return found(schema, value)
+
+        assert asyncio.run(apart.run(0, work)) == found(schema, value)
+        assert len(threads) == 2 and threads[1].startswith("apart")
+    assert asyncio.run(apart.run(0, found, ruled("self.x >= 0", x=INTEGER), {"x": -1})) != []
