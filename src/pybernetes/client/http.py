@@ -53,6 +53,9 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.used = 0
         self.idle_since = 0.0
+        self.context: ssl.SSLContext | None = (
+            None  # of a client whose context follows files: the one that it was made with
+        )
         self.closed = False
         self._error: Exception | None = None
         self._writable = asyncio.Event()
@@ -305,7 +308,6 @@ class HTTPClient:
         self._authority = f"{authority}:{self.port}"
         # Connections made with files that have changed since are not reused, as of client-go's cert_rotation.
         self._reloading = self._ssl if isinstance(self._ssl, ReloadingContext) else None
-        self._files_used = self._reloading.current() if self._reloading is not None else None
         self._look_at = 0.0 if self._reloading is not None else math.inf
         self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._idle: list[_Connection] = []
@@ -365,6 +367,12 @@ class HTTPClient:
         """Whether a request is under way."""
         return len(self._open) > len(self._idle)
 
+    def look_at_files(self) -> None:
+        """Requests after this use a certificate that has just been replaced; streams under way go on with theirs."""
+        self._look_at = time.monotonic() + FILES_SECONDS
+        if self._reloading is not None:
+            self._reloading.current()
+
     def drop_idle(self) -> None:
         """Ends the connections that wait for a request."""
         for connection in self._idle:
@@ -413,24 +421,22 @@ class HTTPClient:
     def _pooled(self) -> _Connection | None:
         now = time.monotonic()
         if now > self._look_at:
-            self._look_at = now + FILES_SECONDS
-            self._drop_outdated()
+            self.look_at_files()
         oldest = now - IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closed and not connection.transport.is_closing() and connection.idle_since > oldest:
+            alive = not connection.closed and not connection.transport.is_closing()
+            if alive and connection.idle_since > oldest and connection.context is self._latest():
                 return connection
             connection.transport.abort()
             self._open.discard(connection)
         return None
 
-    def _drop_outdated(self) -> None:
-        if self._reloading is not None and self._reloading.current() is not self._files_used:
-            self._files_used = self._reloading.current()
-            self.drop_idle()
+    def _latest(self) -> ssl.SSLContext | None:
+        return self._reloading.latest if self._reloading is not None else None
 
     def _release(self, connection: _Connection) -> None:
-        if connection.reusable:
+        if connection.reusable and connection.context is self._latest():
             connection.idle_since = time.monotonic()
             self._idle.append(connection)
         else:
@@ -444,13 +450,14 @@ class HTTPClient:
             self._open.add(connection)
             return connection
         loop = asyncio.get_running_loop()
+        context = self._reloading.current() if self._reloading is not None else None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 if self._unix_socket:
                     _, connection = await loop.create_unix_connection(_Connection, self._unix_socket)
                 else:
                     _, connection = await loop.create_connection(
-                        _Connection, *self._address, ssl=self._ssl, server_hostname=self._server_name
+                        _Connection, *self._address, ssl=context or self._ssl, server_hostname=self._server_name
                     )
         except TimeoutError as error:
             where = self._unix_socket or self._authority
@@ -459,6 +466,7 @@ class HTTPClient:
             raise ConnectFailed(f"cannot connect to {self._unix_socket or self._authority}: {error}") from error
         if not self._unix_socket:
             _keep_alive(connection.transport)
+            connection.context = context
         self._open.add(connection)
         return connection
 

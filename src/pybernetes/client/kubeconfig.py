@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
-import json
+import logging
 import os
 import ssl
 from dataclasses import dataclass, field
@@ -13,16 +12,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pybernetes.api.times import parse_time
 from pybernetes.pki.contexts import ReloadingContext, load_pair
 from pybernetes.pki.files import Pair
 
+from . import execplugin
+from .configerror import ConfigError as ConfigError  # this module's word, too
+from .configerror import NoCredentials
+from .execplugin import ExecPlugin
+
+_log = logging.getLogger(__name__)
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_RELOAD = timedelta(minutes=1)  # projected tokens are rotated in place; client-go reads them again as often
-
-
-class ConfigError(ValueError):
-    """A kubeconfig that cannot be used; the text says what is wrong and where."""
 
 
 @dataclass(slots=True)
@@ -47,9 +48,11 @@ class Config:
     token_file: Path | None = None
     username: str = ""
     password: str = ""
-    exec_plugin: dict[str, Any] | None = None
+    exec_plugin: ExecPlugin | None = None
     impersonate: dict[str, Any] = field(default_factory=dict)
     _cached: tuple[str, datetime, datetime] | None = None  # a token, when it was read, when it is to be read again
+    _plugins_context: ReloadingContext | None = None
+    _plugins_pair: Pair | None = None
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """None for plain HTTP. ConfigError where certificate or key cannot be used."""
@@ -57,6 +60,9 @@ class Config:
             return None
         files = [file for file in (self.ca_file, self.certificate_file, self.key_file) if file is not None]
         try:
+            if self._uses_plugin():
+                self._plugins_context = ReloadingContext(self._context, files)
+                return self._plugins_context
             return ReloadingContext(self._context, files) if files else self._context()
         except OSError as error:  # ssl.SSLError is one
             raise ConfigError(
@@ -73,63 +79,63 @@ class Config:
         key = self.key_file.read_bytes() if self.key_file is not None else self.key
         if certificate and key:
             load_pair(context, Pair(certificate, key))
+        elif self._plugins_pair is not None:
+            load_pair(context, self._plugins_pair)
         return context
 
+    def _uses_plugin(self) -> bool:
+        """Other credentials win, so that `kubectl --token` runs no plug-in."""
+        other = self.username or self.token or self.token_file or self.certificate
+        return self.exec_plugin is not None and not other
+
     async def authorization(self, now: datetime) -> str:
-        """The Authorization header, "" for none (or a client certificate)."""
+        """The Authorization header, "" for none (or a client certificate). NoCredentials where a file or plug-in gives none."""
         if self.username:
             pair = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
             return f"Basic {pair}"
         token = self.token
-        if self.token_file is not None or self.exec_plugin is not None:
-            # Before it was read: the clock was put back since, and nobody knows how old the token is.
-            if self._cached is None or not self._cached[1] <= now < self._cached[2]:
-                token, until = await self._fresh(now)
-                self._cached = (token, now, until)
-            token = self._cached[0]
+        if self.token_file is not None:
+            token = self._of_file(self.token_file, now)
+        elif self.exec_plugin is not None and self._uses_plugin():
+            token = await self._of_plugin(self.exec_plugin, now)
         return f"Bearer {token}" if token else ""
 
     def rejected(self, authorization: str) -> bool:
         """Told that the server does not take this header any more (401): a token that was kept is dropped. Whether another may come."""
-        if self._cached is not None and authorization == f"Bearer {self._cached[0]}":
+        token = authorization.removeprefix("Bearer ")
+        if self._cached is not None and token == self._cached[0]:
             self._cached = None
-        return not self.username and (self.token_file is not None or self.exec_plugin is not None)
+        if self._uses_plugin() and self.exec_plugin is not None:
+            self.exec_plugin.reject(token)
+        return not self.username and (self.token_file is not None or self._uses_plugin())
 
-    async def _fresh(self, now: datetime) -> tuple[str, datetime]:
-        if self.token_file is not None:
-            try:
-                return self.token_file.read_text().strip(), now + TOKEN_RELOAD
-            except OSError as error:
-                raise ConfigError(f"token file {str(self.token_file)!r} cannot be read: {error.strerror}") from error
-        assert self.exec_plugin is not None
-        return await _run_plugin(self.exec_plugin, now)
+    def _of_file(self, file: Path, now: datetime) -> str:
+        """What was read before stays where the file cannot be read now, as client-go's: it may be between two of a rotation."""
+        # Before it was read: the clock was put back since, and nobody knows how old the token is.
+        if self._cached is not None and self._cached[1] <= now < self._cached[2]:
+            return self._cached[0]
+        try:
+            token = file.read_text().strip()
+            problem = "" if token else f'read empty token from file "{file}"'
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            token, problem = "", f'failed to read token file "{file}": {reason}'
+        if problem:
+            token = self._cached[0] if self._cached is not None else self.token
+            if not token:
+                raise NoCredentials(problem)
+            _log.error("Unable to rotate token: %s", problem)
+        self._cached = (token, now, now + TOKEN_RELOAD)
+        return token
 
-
-async def _run_plugin(plugin: dict[str, Any], now: datetime) -> tuple[str, datetime]:
-    """Runs a credential plugin (client.authentication.k8s.io ExecCredential) and returns token and expiry."""
-    command = plugin.get("command", "")
-    environment = dict(os.environ)
-    environment.update({e["name"]: e["value"] for e in plugin.get("env") or ()})
-    version = plugin.get("apiVersion", "client.authentication.k8s.io/v1")
-    environment["KUBERNETES_EXEC_INFO"] = json.dumps(
-        {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
-    )
-    try:
-        process = await asyncio.create_subprocess_exec(
-            command, *(plugin.get("args") or ()), env=environment, stdout=asyncio.subprocess.PIPE
-        )
-    except OSError as error:
-        hint = plugin.get("installHint", "")
-        raise ConfigError(f"credential plugin {command!r} cannot be run: {error.strerror}. {hint}".strip()) from error
-    output, _ = await process.communicate()
-    if process.returncode:
-        raise ConfigError(f"credential plugin {command!r} failed with exit code {process.returncode}")
-    try:
-        status = json.loads(output)["status"]
-        expiry = status.get("expirationTimestamp")
-        return str(status["token"]), parse_time(expiry) if expiry else now + timedelta(days=3650)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"credential plugin {command!r} gave no ExecCredential with a token") from error
+    async def _of_plugin(self, plugin: ExecPlugin, now: datetime) -> str:
+        """The token; a certificate that is another than before is the next connections'."""
+        given = await plugin.current(now)
+        if given.pair != self._plugins_pair:
+            self._plugins_pair = given.pair
+            if self._plugins_context is not None:
+                self._plugins_context.rebuild()
+        return given.token
 
 
 def load(path: str | os.PathLike[str] | None = None, context: str = "") -> Config:
@@ -188,12 +194,22 @@ def _config(merged: dict[str, Any], context: str, where: str) -> Config:
         certificate_file=_file(user, "client-certificate"),
         key_file=_file(user, "client-key"),
         token=user.get("token", ""),
-        token_file=user["_folder"] / user["tokenFile"] if user.get("tokenFile") and not user.get("token") else None,
+        token_file=user["_folder"] / user["tokenFile"] if user.get("tokenFile") else None,
         username=user.get("username", ""),
         password=user.get("password", ""),
-        exec_plugin=user.get("exec"),
+        exec_plugin=_plugin(user, str(chosen.get("user")), cluster),
         impersonate=impersonate,
     )
+
+
+def _plugin(user: dict[str, Any], name: str, cluster: dict[str, Any]) -> ExecPlugin | None:
+    if not user.get("exec"):
+        return None
+    if user.get("auth-provider"):
+        raise ConfigError(f"authProvider cannot be provided in combination with an exec plugin for {name}")
+    authority = _data(cluster, "certificate-authority")
+    with_data = {**cluster, "certificate-authority-data": base64.b64encode(authority or b"").decode()}
+    return ExecPlugin(execplugin.parse(user["exec"], name, user["_folder"], with_data))
 
 
 def _data(section: dict[str, Any], name: str) -> bytes | None:

@@ -253,6 +253,10 @@ class RESTClient:
             await self._clock.sleep(delay)
             delay = min(delay * 1.3, READY_POLL_MAX)
 
+    def credentials_changed(self) -> None:
+        """A certificate in a file was replaced just now: no further request goes over a connection that was made with the old one."""
+        self._http.look_at_files()
+
     async def close(self) -> None:
         await self._http.close()
 

@@ -33,6 +33,11 @@ class ReloadingContext(ssl.SSLContext):
         """Of the files as they are now, or of the last ones that fitted."""
         return self._reloaded.current()
 
+    @property
+    def latest(self) -> ssl.SSLContext:
+        """The last one that was built, without a look at the files."""
+        return self._reloaded.latest
+
     def rebuild(self) -> None:
         """For what is in no file. Raises what `build` does, and then all stays as it was."""
         self._reloaded.rebuild()

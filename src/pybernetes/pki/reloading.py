@@ -40,6 +40,11 @@ class Reloaded(Generic[T]):
                 _log.info("%s changed: new connections use them", " or ".join(map(str, self._files)))
         return self._current
 
+    @property
+    def latest(self) -> T:
+        """The last one that was made, without a look at the files."""
+        return self._current
+
     def rebuild(self) -> None:
         """For what is in no file. Raises what `build` does, and then all stays as it was."""
         self._current = self._build()

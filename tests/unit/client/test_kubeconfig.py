@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -82,13 +81,30 @@ def test_missing_file(tmp_path: Path) -> None:
         kubeconfig.load(tmp_path / "nothing")
 
 
-def test_exec_plugin() -> None:
-    script = 'import json; print(json.dumps({"kind": "ExecCredential", "status": {"token": "t1"}}))'
-    config = Config(server="http://x", exec_plugin={"command": sys.executable, "args": ["-c", script]})
-    assert asyncio.run(config.authorization(NOW)) == "Bearer t1"
+@pytest.mark.parametrize("now_holds", ["", None, "\n"])
+def test_a_token_file_that_gives_none_leaves_the_last_one(tmp_path: Path, now_holds: str | None) -> None:
+    """Between two of a rotation: gone, empty, or only white space; a first one that is none is told."""
+    file = tmp_path / "token"
+    file.write_text("old")
+    config = Config("http://x", token_file=file)
+
+    async def ask() -> str:
+        await config.authorization(NOW)
+        if now_holds is None:
+            file.unlink()
+        else:
+            file.write_text(now_holds)
+        return await config.authorization(NOW + timedelta(hours=1))
+
+    assert asyncio.run(ask()) == "Bearer old"
+    with pytest.raises(ConnectionError, match="token"):
+        asyncio.run(Config("http://x", token_file=file).authorization(NOW))
 
 
-def test_missing_exec_plugin_names_the_hint() -> None:
-    config = Config(server="http://x", exec_plugin={"command": "/nothing/here", "installHint": "Install it."})
-    with pytest.raises(ConfigError, match=r"'/nothing/here' cannot be run: .* Install it\."):
-        asyncio.run(config.authorization(NOW))
+def test_a_token_file_wins_over_a_token(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("of the file")
+    config = kubeconfig.load(write(tmp_path, FILE.replace("tokenFile: token", "tokenFile: token, token: fixed")))
+    assert asyncio.run(config.authorization(NOW)) == "Bearer of the file"
+    (tmp_path / "token").unlink()
+    config = kubeconfig.load(write(tmp_path, FILE.replace("tokenFile: token", "tokenFile: token, token: fixed")))
+    assert asyncio.run(config.authorization(NOW)) == "Bearer fixed"
