@@ -10,11 +10,11 @@ import base64
 import functools
 import json
 import struct
-from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
 from . import times
+from .protowire import ProtobufError, fields, read_varint
 
 MAGIC = b"k8s\x00"
 MAX_DEPTH = 100
@@ -27,10 +27,6 @@ _PACKAGES = {"": "core", "internal": "apiserverinternal"}
 # Kinds of every group-version, and those of v1 that belong to no group.
 _SHARED = ("WatchEvent", "ListOptions", "GetOptions", "DeleteOptions", "CreateOptions", "UpdateOptions", "PatchOptions")
 _UNVERSIONED = ("Status", "APIVersions", "APIGroupList", "APIGroup", "APIResourceList")
-
-
-class ProtobufError(ValueError):
-    """Bytes that are no such object; the text says why."""
 
 
 Messages = dict[str, dict[str, list[str]]]
@@ -83,9 +79,9 @@ def decode(data: bytes, into: str = "") -> dict[str, Any]:
         raise ProtobufError("empty body")
     api_version = kind = ""
     raw = b""
-    for number, value in _fields(data[len(MAGIC) :]):
+    for number, value in fields(data[len(MAGIC) :]):
         if number == 1:
-            for inner, text in _fields(_bytes(value)):
+            for inner, text in fields(_bytes(value)):
                 if inner == 1:
                     api_version = _bytes(text).decode()
                 elif inner == 2:
@@ -94,43 +90,6 @@ def decode(data: bytes, into: str = "") -> dict[str, Any]:
             raw = _bytes(value)
     made = _message(raw, message_of(api_version, kind or into), 0)
     return {"apiVersion": api_version, "kind": kind, **made} if kind else made
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """(field number, varint or bytes; fixed-width numbers as their bytes)."""
-    place, size = 0, len(data)
-    while place < size:
-        tag, place = _varint(data, place)
-        number, wire = tag >> 3, tag & 7
-        if wire == 0:
-            value, place = _varint(data, place)
-            yield number, value
-            continue
-        if wire == 2:
-            length, place = _varint(data, place)
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
-        else:
-            raise ProtobufError(f"wire type {wire} is not used by Kubernetes")
-        if place + length > size:
-            raise ProtobufError("unexpected EOF")
-        yield number, data[place : place + length]
-        place += length
-
-
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if place >= len(data):
-            raise ProtobufError("unexpected EOF")
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-        shift += 7
-        if shift > 63:
-            raise ProtobufError("a number has more than 64 bits")
 
 
 def _bytes(value: int | bytes) -> bytes:
@@ -142,13 +101,13 @@ def _bytes(value: int | bytes) -> bytes:
 def _message(data: bytes, name: str, depth: int) -> dict[str, Any]:
     if depth > MAX_DEPTH:
         raise ProtobufError(f"messages are nested deeper than {MAX_DEPTH}")
-    fields = fields_of(name)
+    declared = fields_of(name)
     made: dict[str, Any] = {}
-    for number, raw in _fields(data):
-        known = fields.get(str(number))
-        if known is None:
+    for number, raw in fields(data):
+        declaration = declared.get(str(number))
+        if declaration is None:
             continue  # of a newer version, or ours was dropped upstream
-        field, kind, mark = known
+        field, kind, mark = declaration
         if mark == "m":
             key, value = _entry(_bytes(raw), kind, depth)
             made.setdefault(field, {})[key] = value
@@ -167,7 +126,7 @@ def _repeated(raw: int | bytes, kind: str, depth: int) -> list[Any]:
     if kind in ("int32", "int64", "bool", "uint32", "uint64") and isinstance(raw, bytes):  # packed
         values, place = [], 0
         while place < len(raw):
-            number, place = _varint(raw, place)
+            number, place = read_varint(raw, place)
             values.append(_value(number, kind, depth))
         return values
     return [_value(raw, kind, depth)]
@@ -175,7 +134,7 @@ def _repeated(raw: int | bytes, kind: str, depth: int) -> list[Any]:
 
 def _entry(data: bytes, kind: str, depth: int) -> tuple[str, Any]:
     key, value = "", None
-    for number, raw in _fields(data):
+    for number, raw in fields(data):
         if number == 1:
             key = _bytes(raw).decode()
         else:
@@ -212,7 +171,7 @@ def _special(data: bytes, kind: str, depth: int) -> Any:
     """Messages whose JSON is no object, then all others."""
     short = kind.rsplit(".", 1)[-1]
     if kind.startswith("apimachinery.pkg.") and short in ("Quantity", "IntOrString", "RawExtension"):
-        parts = dict(_fields(data))
+        parts = dict(fields(data))
         if short == "Quantity":
             return _bytes(parts.get(1, b"")).decode()
         if short == "RawExtension":
@@ -221,23 +180,23 @@ def _special(data: bytes, kind: str, depth: int) -> Any:
     if kind in (f"{META}Time", f"{META}MicroTime"):
         if not data:  # Go's zero time
             return None
-        parts = dict(_fields(data))
+        parts = dict(fields(data))
         nanos = _value(parts.get(2, 0), "int32", depth)
         moment = times.since_epoch(_value(parts.get(1, 0), "int64", depth), nanos // 1000)
         return times.format_time(moment) if short == "Time" else times.format_micro_time(moment)
     if kind == f"{META}FieldsV1":
-        parts = dict(_fields(data))
+        parts = dict(fields(data))
         return json.loads(_bytes(parts[1])) if parts.get(1) else None
     if short in CUSTOM_JSON and "apiextensions" in kind:
         return _custom(data, kind, short, depth)
     if fields_of(kind) == SLICE:
-        return [_bytes(value).decode() for _, value in _fields(data)]
+        return [_bytes(value).decode() for _, value in fields(data)]
     return _message(data, kind, depth + 1)
 
 
 def _custom(data: bytes, kind: str, short: str, depth: int) -> Any:
     """The types of CustomResourceDefinitions that are one thing or another in JSON."""
-    parts = list(_fields(data))
+    parts = list(fields(data))
     schema = kind[: -len(short)] + "JSONSchemaProps"
     if short == "JSON":
         return json.loads(_bytes(parts[0][1])) if parts else None

@@ -24,7 +24,7 @@ from pybernetes.store.etcd.messages import (
 )
 from pybernetes.store.etcd.store import page_size
 from pybernetes.store.etcd.watch import Watch, reliable_progress
-from pybernetes.store.etcd.wire import WireError, chunk, fields, number
+from pybernetes.store.etcd.wire import ProtobufError, chunk, fields, number
 from pybernetes.store.types import Event as StoreEvent
 from pybernetes.store.types import KeyValue
 
@@ -147,7 +147,7 @@ def test_what_is_cut_off_is_refused_or_says_less(request_: bytes) -> None:
     for end in range(len(request_)):
         try:
             found = list(fields(request_[:end]))
-        except WireError:
+        except ProtobufError:
             refused += 1
         else:
             assert found == whole[: len(found)] and len(found) < len(whole)

@@ -10,53 +10,41 @@ from typing import Any
 
 import msgspec
 
+from pybernetes.api.protowire import chunk, varint
+
 Writer = Callable[[Any], bytes]
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _field(number: int, data: bytes) -> bytes:
-    """A length-delimited field."""
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
 def _text(number: int) -> Writer:
-    return lambda value: _field(number, str(value).encode())
+    return lambda value: chunk(number, str(value).encode())
 
 
 def _texts(number: int) -> Writer:
-    return lambda values: b"".join(_field(number, value.encode()) for value in values)
+    return lambda values: b"".join(chunk(number, value.encode()) for value in values)
 
 
 def _flag(number: int) -> Writer:
-    return lambda value: _varint(number << 3) + b"\x01" if value else b""
+    return lambda value: varint(number << 3) + b"\x01" if value else b""
 
 
 def _nested(number: int, write: Writer) -> Writer:
-    return lambda value: _field(number, write(value))
+    return lambda value: chunk(number, write(value))
 
 
 def _each(number: int, write: Writer) -> Writer:
-    return lambda values: b"".join(_field(number, write(value)) for value in values)
+    return lambda values: b"".join(chunk(number, write(value)) for value in values)
 
 
 def _named(number: int, write: Writer) -> Writer:
     """A map as repeated (name = 1, value = 2), in the order of the names."""
     return lambda values: b"".join(
-        _field(number, _field(1, name.encode()) + _field(2, write(value))) for name, value in sorted(values.items())
+        chunk(number, chunk(1, name.encode()) + chunk(2, write(value))) for name, value in sorted(values.items())
     )
 
 
 def _any(value: Any) -> bytes:
     """Any: its YAML, of which JSON is a part."""
-    return _field(2, msgspec.json.encode(value) + b"\n")
+    return chunk(2, msgspec.json.encode(value) + b"\n")
 
 
 def _message(table: Mapping[str, Writer], value: Mapping[str, Any], extensions: int) -> bytes:
@@ -73,7 +61,7 @@ def _type(value: Any) -> bytes:
 
 def _additional(value: Any) -> bytes:
     """AdditionalPropertiesItem."""
-    return _flag(2)(value) if isinstance(value, bool) else _field(1, schema(value))
+    return _flag(2)(value) if isinstance(value, bool) else chunk(1, schema(value))
 
 
 def schema(value: Mapping[str, Any]) -> bytes:
@@ -93,7 +81,7 @@ _SCHEMA: dict[str, Writer] = {
     "enum": _each(20, _any),
     "additionalProperties": _nested(21, _additional),
     "type": _nested(22, _type),
-    "items": _nested(23, lambda value: _field(1, schema(value))),
+    "items": _nested(23, lambda value: chunk(1, schema(value))),
     "allOf": _each(24, schema),
     "properties": _nested(25, _named(1, schema)),
     "readOnly": _flag(27),

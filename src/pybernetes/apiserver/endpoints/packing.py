@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pybernetes.aio import apart
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
-from pybernetes.api.protobuf import ProtobufError
-from pybernetes.api.protobufencode import chunk, chunk_head, encode, message, wrapped, wrapping
+from pybernetes.api.protobufencode import encode, message, wrapped, wrapping
+from pybernetes.api.protowire import ProtobufError, chunk, chunk_head
 
 from ..generic.cache import Stored
 from ..resource import Object, Resource

@@ -12,7 +12,8 @@ import msgspec
 from pybernetes.api import protobuf, protobufencode
 from pybernetes.api.errors import StatusError
 from pybernetes.api.gojson import escaped
-from pybernetes.api.protobuf import MAGIC, ProtobufError
+from pybernetes.api.protobuf import MAGIC
+from pybernetes.api.protowire import ProtobufError
 
 from ..generic.keys import GROUPED
 from ..generic.reading import encode as encode_own

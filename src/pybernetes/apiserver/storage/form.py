@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from pybernetes.api import protobufencode
-from pybernetes.api.protobuf import ProtobufError
+from pybernetes.api.protowire import ProtobufError
 from pybernetes.store.types import Conflict, Event, KeyValue, Page, Progress, Store, StoreError
 
 from ..generic.keys import Keys

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.api import protobuf, protobufencode
-from pybernetes.api.protobuf import ProtobufError
+from pybernetes.api.protowire import ProtobufError
 from pybernetes.api.times import format_time
 from pybernetes.store.types import Conflict, Event, KeyValue, Store, StoreError
 

@@ -88,7 +88,7 @@ class RangeResponse:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """WireError."""
+        """ProtobufError."""
         revision, items, more = 0, [], False
         for name, count, raw in fields(data):
             match name:
@@ -169,7 +169,7 @@ class TxnResponse:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """WireError."""
+        """ProtobufError."""
         revision, succeeded, ranges, deleted = 0, False, [], 0
         for name, count, raw in fields(data):
             match name:
@@ -221,7 +221,7 @@ class WatchEvent:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """WireError."""
+        """ProtobufError."""
         item, deleted = KeyValue("", b"", 0, 0), False
         for name, count, raw in fields(data):
             if name == 1:
@@ -245,7 +245,7 @@ class WatchResponse:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """WireError."""
+        """ProtobufError."""
         revision = compacted = 0
         created = canceled = fragment = False
         reason, events = "", []

@@ -29,7 +29,7 @@ from .messages import (
     version,
 )
 from .watch import Watch
-from .wire import WireError
+from .wire import ProtobufError
 
 SUPPORTED = (3, 4)
 # Keys of one answer: a list comes in such pages, all of one revision, each about as large as the values of the one before let hope.
@@ -166,7 +166,7 @@ class EtcdStore:
             answer = RangeResponse.decode(await self._call(RANGE, request.encode(), repeat=True))
         except RPCError as error:
             raise await self._out_of_range(error, request.revision) from error
-        except WireError as error:
+        except ProtobufError as error:
             raise StoreError(f"etcd's answer cannot be read: {error}") from error
         self._hear(answer.revision)
         return answer
@@ -186,7 +186,7 @@ class EtcdStore:
             answer, repeated = await self._call(TXN, data, repeat=True), True
         try:
             decoded = TxnResponse.decode(answer)
-        except WireError as error:
+        except ProtobufError as error:
             raise StoreError(f"etcd's answer cannot be read: {error}") from error
         self._hear(decoded.revision)
         return decoded, repeated

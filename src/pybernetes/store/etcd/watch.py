@@ -28,7 +28,7 @@ from .messages import (
     to_bytes,
     version,
 )
-from .wire import WireError
+from .wire import ProtobufError
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Watch:
                 async with contextlib.aclosing(self._stream()) as told:
                     async for one in told:
                         yield one
-            except (RPCError, WireError) as error:
+            except (RPCError, ProtobufError) as error:
                 if ended():
                     return
                 _log.info("the watch of etcd was cut off and goes on from revision %d: %s", self._after, error)
@@ -75,7 +75,7 @@ class Watch:
             await asyncio.sleep(delay)
 
     async def _stream(self) -> AsyncGenerator[Event | Progress]:
-        """Of one connection. RPCError, WireError, Compacted."""
+        """Of one connection. RPCError, ProtobufError, Compacted."""
         reliable = reliable_progress(version(await self._channel.call(STATUS, b"", repeat=True, seconds=LOST_SECONDS)))
         connection, stream = await self._channel.open(WATCH)
         prefix = to_bytes(self._prefix)
