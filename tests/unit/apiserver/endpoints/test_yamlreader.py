@@ -73,6 +73,61 @@ def test_numbers_are_told_and_written_as_go_does() -> None:
     assert negotiate.yaml_document(b'{"a":2.0}') == {"a": 2}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1e400", "1e400"),  # no float64 holds it
+        ("0b" + "1" * 2000, "0b" + "1" * 2000),
+        ("-0x1" + "0" * 16, "-0x1" + "0" * 16),
+        ("1" * 5000, "1" * 5000),
+        ("1" * 25, 1.1111111111111111e24),
+        ("0b" + "1" * 64, 2**64 - 1),
+        ("0o17", 15),
+        ("0X1f", 31),
+        ("-0b101", -5),
+        ("08", 8),
+        ("1_0.5", 10.5),
+        ("0x", "0x"),
+        ("!!float 3", 3),
+        ("!!int '7'", 7),
+        ("!!binary YWI=", "ab"),
+        ("!!python/object:os.system b", "b"),
+        ("=", "="),
+        ("!Ref {a: [1]}", {"a": [1]}),
+        ("!!set {a, b}", {"a": None, "b": None}),
+        ("!!timestamp 2001-01-01", "2001-01-01"),
+    ],
+)
+def test_scalars_are_what_go_takes_them_for(text: str, expected: object) -> None:
+    """The kind: numbers beyond 64 bits or a float are text, unknown tags say nothing; Python's own reader raises for both."""
+    assert negotiate.yaml_document(f"a: {text}".encode()) == {"a": expected}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("metadata: &a\n  labels: *a\n", "yaml: anchor 'a' value contains itself"),
+        ("- &l [1, [*l]]", "yaml: anchor 'l' value contains itself"),
+        ("a: !!int x", "yaml: cannot decode !!str `x` as a !!int"),
+        ("a: !!binary '*'", "yaml: !!binary value contains invalid base64 data"),
+        (
+            "".join(f"%TAG !e{n}! tag:x,{n}:\n" for n in range(20_000)) + "---\na: b",
+            "yaml: document contains excessive aliasing",
+        ),
+    ],
+)
+def test_refusals_of_what_cannot_be_json(text: str, words: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        negotiate.yaml_document(text.encode())
+    assert str(refused.value) == f"error converting YAML to JSON: {words}"
+
+
+@pytest.mark.parametrize("more", ["---\na: 2\n", "...\n", "---\n[", "--- !x\n%"])
+def test_only_the_first_document_is_read(more: str) -> None:
+    assert negotiate.yaml_document(f"a: 1\n{more}".encode()) == {"a": 1}
+    assert yamlreader.duplicates(f"a: 1\n{more}".encode()) == []
+
+
 @pytest.mark.parametrize(("text", "word"), [(".nan", "NaN"), (".inf", "+Inf"), ("-.INF", "-Inf")])
 def test_what_json_has_no_number_for(text: str, word: str) -> None:
     with pytest.raises(ValueError, match=f"json: unsupported value: {re.escape(word)}"):
