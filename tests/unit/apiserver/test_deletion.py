@@ -88,6 +88,25 @@ def test_grace_only_gets_shorter(present: Any, asked: Any, later: int, period: A
     assert (metadata["deletionGracePeriodSeconds"], metadata["deletionTimestamp"]) == (period, at(time))
 
 
+@pytest.mark.parametrize(
+    ("present", "period", "time"),
+    [
+        (None, 2**31, "2094-01-19T03:14:08Z"),
+        (None, 9223372036, "2318-04-12T23:47:16Z"),  # the last that int64 nanoseconds hold
+        (None, 9223372037, "1733-09-22T00:12:43Z"),  # they have run over
+        (None, 2**62, "2026-01-01T00:00:00Z"),  # a multiple of 2**64 nanoseconds
+        (None, 2**63 - 1, "2025-12-31T23:59:59Z"),
+        (2**40, 2**31, "2325-02-28T01:11:39Z"),
+    ],
+)
+def test_grace_periods_run_over_as_gos_durations_do(present: Any, period: int, time: str) -> None:
+    """Any int64 is a grace period: of DeleteOptions, of the query, of a pod's spec, of one that is pending."""
+    marks = {} if present is None else {"deletionTimestamp": at(5), "deletionGracePeriodSeconds": present}
+    step = deletion.marked(GRACEFUL, obj(**marks), DeleteOptions(grace_period_seconds=period), NOW)
+    assert step.written is not None
+    assert step.written["metadata"]["deletionTimestamp"] == time
+
+
 def test_a_second_deletion_leaves_finalizers_alone_while_the_first_is_pending() -> None:
     old = obj(deletionTimestamp=at(30), deletionGracePeriodSeconds=30, finalizers=["x"])
     assert deletion.marked(GRACEFUL, old, DeleteOptions(propagation="Orphan"), NOW) is deletion.PENDING

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from pybernetes.api.pods import is_finished, is_sidecar
+from pybernetes.api.times import shifted
 from pybernetes.api.types import core_v1 as core
 
 from ..runtime.types import Sandbox
@@ -118,7 +119,7 @@ class PodState:
     @property
     def deadline(self) -> datetime | None:
         seconds = self.pod.spec.active_deadline_seconds
-        return None if seconds is None or self.start_time is None else self.start_time + timedelta(seconds=seconds)
+        return None if seconds is None or self.start_time is None else shifted(self.start_time, seconds)
 
     # What its parts do to it.
 

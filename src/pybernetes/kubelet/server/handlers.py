@@ -7,13 +7,13 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from urllib.parse import parse_qs
 
 import msgspec
 
-from pybernetes.api import types
+from pybernetes.api import times, types
 from pybernetes.api.errors import StatusError
 from pybernetes.api.strconv import is_digits
 from pybernetes.api.types import core_v1 as core
@@ -238,7 +238,7 @@ class KubeletServer:
         container = self._logged(slot, query.previous, name, parts["pod"])
         since = query.since
         if query.since_seconds is not None:
-            since = self._now() - timedelta(seconds=query.since_seconds)
+            since = times.shifted(self._now(), -query.since_seconds)
         options = LogOptions(query.follow, query.tail, since, query.timestamps)
         pieces = self._runtime.logs(container.id, options)
 
