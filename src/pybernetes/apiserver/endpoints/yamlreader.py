@@ -87,8 +87,8 @@ def number(text: str) -> int | float | str:
         return float(plain.replace(".", "", 1))
     if not NUMBERS[FLOAT].match(plain):
         return text
-    value = float(plain)
-    return value if math.isfinite(value) else text
+    real = float(plain)
+    return real if math.isfinite(real) else text
 
 
 def _number(loader: Any, node: Any) -> int | float | str:
