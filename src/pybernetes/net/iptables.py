@@ -37,9 +37,13 @@ class IPTables:
         """From 1.6.2 on MASQUERADE takes --random-fully. ProgramError."""
         return version_of(await run([self._program, "--version"])) >= (1, 6, 2)
 
+    async def has(self, table: str, chain: str, rule: Sequence[str]) -> bool:
+        """Whether the rule is in the chain, wherever. ProgramError."""
+        return await self._try(table, "-C", chain, *rule)
+
     async def ensure_first(self, table: str, chain: str, rule: Sequence[str]) -> None:
         """The rule is in the chain; where it is missing it becomes the first. ProgramError."""
-        if not await self._try(table, "-C", chain, *rule):
+        if not await self.has(table, chain, rule):
             await run(self._command(table, "-I", chain, "1", *rule))
 
     async def delete(self, table: str, chain: str, rule: Sequence[str]) -> None:

@@ -43,7 +43,7 @@ def _setns(descriptor: int) -> None:
 
 
 @contextmanager
-def _unless(*numbers: int) -> Iterator[None]:
+def unless(*numbers: int) -> Iterator[None]:
     """These answers of the kernel are no errors."""
     from pyroute2 import NetlinkError
 
@@ -124,7 +124,7 @@ class Netlink:
 
     def delete(self, index: int) -> None:
         """A link, and the other end of it. One that is gone is no error: a veth goes with its namespace, at the kernel's leisure."""
-        with self._route() as route, _unless(errno.ENODEV):
+        with self._route() as route, unless(errno.ENODEV):
             route.link("del", index=index)
 
     def members(self, bridge: int) -> list[str]:
@@ -147,7 +147,7 @@ class Netlink:
 
     def delete_address(self, index: int, address: str, prefix: int) -> None:
         """One that is gone is no error."""
-        with self._route() as route, _unless(errno.ENODEV, errno.EADDRNOTAVAIL):
+        with self._route() as route, unless(errno.ENODEV, errno.EADDRNOTAVAIL):
             route.addr("del", index=index, address=address, prefixlen=prefix)
 
     def add_default_route(self, gateway: str) -> None:
