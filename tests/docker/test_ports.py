@@ -17,7 +17,7 @@ import yaml
 from pybernetes.client.http import Answer, Duplex, HTTPClient
 from pybernetes.component.delegated import Ask, UserInfo
 from pybernetes.component.metrics import Registry
-from pybernetes.kubelet.certificates import serving_files
+from pybernetes.kubelet.selfsigned import serving_files
 from pybernetes.kubelet.server.handlers import KubeletServer
 from pybernetes.pki.contexts import ServerContext
 from pybernetes.wire.http import Request

@@ -38,7 +38,6 @@ ALLOWED = {
     "dns/upstream.py": "limits of sockets",
     "dns/server.py": "limits of sockets",
     "files.py": "a lock of the file system",
-    "kubelet/certificates.py": "a start that waits for its first certificate",
     "kubelet/prober.py": "limits of sockets and of commands in containers",
     "kubelet/cleanup.py": "waits for the runtime and the kernel of this machine",
     "kubelet/runtime/dockerstreams.py": "a command in a container",

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pybernetes.component import command, configfile
@@ -14,10 +13,9 @@ from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Values
 from pybernetes.kubelet.options import CONFIGURATION, FLAGS, Settings, settings
 
-if TYPE_CHECKING:
-    import ssl
+from . import kubeletcertificates
 
-    from pybernetes.client.kubeconfig import Config
+if TYPE_CHECKING:
     from pybernetes.client.rest import RESTClient
     from pybernetes.kubelet.app import Kubelet
     from pybernetes.kubelet.interfaces import PodNetwork, Runtime
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PROGRAM = "pybernetes kubelet"
-ROTATION_CHECK_SECONDS = 60.0
 
 
 def main(arguments: list[str]) -> int:
@@ -40,8 +37,7 @@ async def run(values: Values) -> None:
 
     chosen = settings(_with_file(values), host_name(), host_addresses())
     _check(chosen)
-    config = await _config(chosen)
-    client = RESTClient(config, "kubelet")
+    client = RESTClient(await kubeletcertificates.client_config(chosen), "kubelet")
     try:
         if chosen["runtime"] == "hollow":
             await _run_hollow(chosen, client)
@@ -68,49 +64,6 @@ def _check(chosen: Settings) -> None:
         raise UsageError("--kubeconfig is required: a kubelet without an API server is not served here")
 
 
-def _cert_dir(chosen: Settings) -> Path:
-    return Path(chosen["cert-dir"] or f"{chosen.options.root_dir}/pki")
-
-
-def _client_pair(chosen: Settings) -> Path:
-    """Certificate and key in one file, so that both change at once."""
-    return _cert_dir(chosen) / "kubelet-client-current.pem"
-
-
-async def _config(chosen: Settings) -> Config:
-    """How the API server is reached; by TLS bootstrap where there is no kubeconfig yet."""
-    from pybernetes.client.kubeconfig import ConfigError, load
-
-    try:
-        if chosen["bootstrap-kubeconfig"] and not Path(chosen["kubeconfig"]).exists():
-            await _bootstrap(chosen, load(chosen["bootstrap-kubeconfig"]))
-        return load(chosen["kubeconfig"])
-    except ConfigError as error:
-        raise UsageError(str(error)) from error
-
-
-async def _bootstrap(chosen: Settings, config: Config) -> None:
-    from pybernetes.api.errors import StatusError
-    from pybernetes.client.rest import RESTClient
-    from pybernetes.kubelet import certificates
-    from pybernetes.pki.files import write
-
-    client = RESTClient(config, "kubelet-bootstrap")
-    try:
-        issued = await certificates.client_certificate(client, chosen.options.hostname_override)
-    except (StatusError, ConnectionError, TimeoutError) as error:
-        raise Failure(f"TLS bootstrap: {error}") from error
-    finally:
-        await client.close()
-    pair, kubeconfig = _client_pair(chosen), Path(chosen["kubeconfig"])
-    for path, data in (
-        (pair, issued.certificate + issued.key),
-        (kubeconfig, certificates.kubeconfig(config.server, config.ca_data, pair).encode()),
-    ):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, data)
-
-
 async def _run_hollow(chosen: Settings, client: RESTClient) -> None:
     from pybernetes.client.informer import InformerFactory
     from pybernetes.kubelet.hollownodes import hollow_kubelets, run_all
@@ -131,6 +84,8 @@ async def _run_hollow(chosen: Settings, client: RESTClient) -> None:
         )
         await _serve_health(chosen, kubelets, stack)
         group.create_task(informers.run())
+        for manager in kubeletcertificates.managers(chosen, client):
+            group.create_task(manager.run())
         await run_all(kubelets)
 
 
@@ -140,7 +95,7 @@ async def _serve_hollow(chosen: Settings, client: RESTClient, kubelets: list[Kub
 
     if not chosen.options.port:
         return 0
-    context = _serving_context(chosen)
+    context = kubeletcertificates.serving_context(chosen)
     server = HollowServer(kubelets, _guard(chosen, client), _now, _now())
     try:
         listening = await server.start(chosen["address"], chosen.options.port, context)
@@ -149,22 +104,6 @@ async def _serve_hollow(chosen: Settings, client: RESTClient, kubelets: list[Kub
         listening = await server.start(chosen["address"], 0, context)
     stack.push_async_callback(listening.stop, 0)
     return listening.port
-
-
-def _serving_context(chosen: Settings) -> ssl.SSLContext:
-    """Of the HTTPS port, whose certificate is made where none is given. Failure."""
-    from pybernetes.kubelet.certificates import serving_files
-    from pybernetes.pki.contexts import ServerContext
-
-    options = chosen.options
-    certificate, key = Path(chosen["tls-cert-file"]), Path(chosen["tls-private-key-file"])
-    try:
-        if not chosen["tls-cert-file"]:
-            certificate, key = serving_files(_cert_dir(chosen), options.hostname_override, options.node_ip, _now())
-        authorities = [Path(chosen["client-ca-file"])] if chosen["client-ca-file"] else []
-        return ServerContext(certificate, key, authorities)
-    except OSError as error:  # ssl.SSLError is one
-        raise Failure(f"--port={options.port}: {error.strerror or error}") from error
 
 
 async def _run_docker(chosen: Settings, client: RESTClient) -> None:
@@ -212,28 +151,8 @@ async def _run_host(chosen: Settings, client: RESTClient, runtime: Runtime, netw
         async with asyncio.TaskGroup() as group:
             group.create_task(informers.run())
             group.create_task(kubelet.run())
-            if chosen["bootstrap-kubeconfig"] and chosen["rotate-certificates"]:
-                group.create_task(_rotate(chosen, client))
-
-
-async def _rotate(chosen: Settings, client: RESTClient) -> None:
-    """Renews the client certificate in its file, which the client looks at as it connects."""
-    from pybernetes.api.errors import StatusError
-    from pybernetes.kubelet import certificates
-    from pybernetes.pki.certificates import renew_at
-    from pybernetes.pki.files import write
-
-    pair = _client_pair(chosen)
-    while pair.exists():
-        if datetime.now(UTC) >= renew_at(pair.read_bytes()):
-            try:
-                issued = await certificates.client_certificate(client, chosen.options.hostname_override)
-            except (StatusError, ConnectionError, TimeoutError) as error:
-                _log.warning("renewing the client certificate: %s", error)
-            else:
-                write(pair, issued.certificate + issued.key)
-                _log.info("the client certificate was renewed")
-        await asyncio.sleep(ROTATION_CHECK_SECONDS)
+            for manager in kubeletcertificates.managers(chosen, client):
+                group.create_task(manager.run())
 
 
 async def _serve_health(chosen: Settings, kubelets: list[Kubelet], stack: AsyncExitStack) -> None:
@@ -265,7 +184,7 @@ async def _serve(
     if not chosen.options.port:
         return
     options, now = chosen.options, datetime.now(UTC)
-    context = _serving_context(chosen)
+    context = kubeletcertificates.serving_context(chosen)
     registry = Registry()
     process_metrics(registry)
     try:

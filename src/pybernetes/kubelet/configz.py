@@ -24,6 +24,7 @@ def configz(chosen: Settings, driver: str) -> bytes:
         "tlsCertFile": values["tls-cert-file"],
         "tlsPrivateKeyFile": values["tls-private-key-file"],
         "rotateCertificates": values["rotate-certificates"],
+        "serverTLSBootstrap": values["rotate-server-certificates"] or None,
         "authentication": {
             "x509": {"clientCAFile": values["client-ca-file"]} if values["client-ca-file"] else {},
             "webhook": {"enabled": values["authentication-token-webhook"], "cacheTTL": "2m0s"},

@@ -86,7 +86,7 @@ FLAGS: tuple[Flag, ...] = (
     VERBOSITY,
     Flag("config", flags.string, "", "A KubeletConfiguration file; flags given as well win."),
     Flag("kubeconfig", flags.string, "", "How the API server is reached."),
-    Flag("bootstrap-kubeconfig", flags.string, "", "Used to get a client certificate when --kubeconfig is not there yet."),
+    Flag("bootstrap-kubeconfig", flags.string, "", "Gets a client certificate where --kubeconfig has no good one."),
     Flag("rotate-certificates", flags.boolean, True, "Renew the client certificate before it ends."),
     Flag("hostname-override", flags.string, "", "The node's name instead of the host's.", NODE),
     Flag("node-ip", flags.strings, [], "The node's addresses; default: that of the default route.", NODE),
@@ -115,6 +115,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("healthz-port", flags.integer, 10248, "The port of /healthz; 0: none.", PORT),
     Flag("tls-cert-file", flags.string, "", "The HTTPS port's certificate; default: one made here.", PORT),
     Flag("tls-private-key-file", flags.string, "", "The key of --tls-cert-file.", PORT),
+    Flag("rotate-server-certificates", flags.boolean, False, "Have the cluster sign and renew it.", PORT),
     Flag("client-ca-file", flags.string, "", "Who signs client certificates.", PORT),
     Flag("anonymous-auth", flags.boolean, False, "Let requests without credentials in.", PORT),
     Flag("authentication-token-webhook", flags.boolean, True, "Ask the API server about bearer tokens.", PORT),
@@ -144,6 +145,7 @@ FIELDS = {
     "tlsCertFile": "tls-cert-file",
     "tlsPrivateKeyFile": "tls-private-key-file",
     "rotateCertificates": "rotate-certificates",
+    "serverTLSBootstrap": "rotate-server-certificates",
     "authentication.anonymous.enabled": "anonymous-auth",
     "authentication.webhook.enabled": "authentication-token-webhook",
     "authentication.x509.clientCAFile": "client-ca-file",
@@ -191,7 +193,7 @@ _WITHOUT_EFFECT = (
     "nodeLeaseDurationSeconds nodeStatusMaxImages nodeStatusReportFrequency oomScoreAdj podsPerCore "
     "preloadedImagesVerificationAllowlist protectKernelDefaults providerID qosReserved readOnlyPort registryBurst "
     "registryPullQPS reservedMemory reservedSystemCPUs runOnce runtimeRequestTimeout seccompDefault "
-    "serializeImagePulls serverTLSBootstrap showHiddenMetricsForVersion shutdownGracePeriod "
+    "serializeImagePulls showHiddenMetricsForVersion shutdownGracePeriod "
     "shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill staticPodURL "
     "staticPodURLHeader streamingConnectionIdleTimeout systemCgroups systemReserved systemReservedCgroup "
     "tlsCipherSuites tlsCurvePreferences tlsMinVersion topologyManagerPolicy topologyManagerPolicyOptions "

@@ -47,6 +47,37 @@ class Subject:
     client: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What a certificate says: whom it is for, and when."""
+
+    common_name: str
+    organizations: tuple[str, ...]
+    names: tuple[str, ...]
+    addresses: tuple[str, ...]
+    begins: datetime
+    ends: datetime
+
+    @classmethod
+    def of(cls, pem: bytes) -> Leaf:
+        """The first of a PEM file. ValueError if there is none."""
+        certificate = x509.load_pem_x509_certificate(pem)
+        subject = certificate.subject
+        try:
+            others = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except x509.ExtensionNotFound:
+            others = x509.SubjectAlternativeName([])
+        names = [str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+        return cls(
+            names[0] if names else "",
+            tuple(str(name.value) for name in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)),
+            tuple(others.get_values_for_type(x509.DNSName)),
+            tuple(str(address) for address in others.get_values_for_type(x509.IPAddress)),
+            certificate.not_valid_before_utc,
+            certificate.not_valid_after_utc,
+        )
+
+
 class Authority:
     """Signs certificates. `pair` is what is stored of it (its key is secret), `pem` the certificate that others trust."""
 
@@ -94,7 +125,7 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
-        others = _alternative_names(subject)
+        others = alternative_names(subject)
         if others:
             builder = builder.add_extension(x509.SubjectAlternativeName(others), critical=False)
         return Pair(_pem(self.sign(builder)), keys.private_pem(key))
@@ -119,7 +150,7 @@ class Authority:
         groups = [str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
         if names != [subject.common_name] or groups != list(subject.organizations):
             return f"it is for {names} of {groups}"
-        wanted = _alternative_names(subject)
+        wanted = alternative_names(subject)
         try:
             present = list(found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
         except x509.ExtensionNotFound:
@@ -133,7 +164,7 @@ def self_signed(name: str, names: Sequence[str], addresses: Sequence[str], now: 
     key = keys.generate()
     common_name = f"{name}@{int(now.timestamp())}"[:COMMON_NAME_LIMIT]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-    others = _alternative_names(Subject(common_name, names=names, addresses=addresses))
+    others = alternative_names(Subject(common_name, names=names, addresses=addresses))
     builder = (
         _builder(subject, subject, key, now, SELF_SIGNED_LIFETIME, SELF_SIGNED_SKEW)
         .add_extension(x509.SubjectAlternativeName(others), critical=False)
@@ -148,18 +179,12 @@ def ends_at(certificate: bytes) -> datetime:
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
-def renew_at(certificate: bytes) -> datetime:
-    """When four fifths of its life are over; upstream takes a random point between seven and nine tenths. ValueError as above."""
-    found = x509.load_pem_x509_certificate(certificate)
-    begins, ends = found.not_valid_before_utc, found.not_valid_after_utc
-    return begins + (ends - begins) * 0.8
-
-
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _alternative_names(subject: Subject) -> list[x509.GeneralName]:
+def alternative_names(subject: Subject) -> list[x509.GeneralName]:
+    """DNS names, then addresses, of a subject."""
     names: list[x509.GeneralName] = [x509.DNSName(name) for name in subject.names]
     return names + [x509.IPAddress(ipaddress.ip_address(address)) for address in subject.addresses]
 

@@ -57,9 +57,19 @@ class ServerContext(ReloadingContext):
     Clients' certificates are asked for, and need not be shown, where there are authorities.
     """
 
-    def __init__(self, certificate: Path | Pair, key: Path | None = None, authorities: Sequence[Path] = ()) -> None:
-        """A pair in memory, or the files of certificate (chain) and key; without the second the first holds both."""
+    def __init__(
+        self,
+        certificate: Path | Pair,
+        key: Path | None = None,
+        authorities: Sequence[Path] = (),
+        awaited: bool = False,
+    ) -> None:
+        """A pair in memory, or the files of certificate (chain) and key; without the second the first holds both.
+
+        `awaited`: somebody will sign it yet. Until its file is there, every handshake fails.
+        """
         self._certificate, self._key, self._authorities = certificate, key, authorities
+        self._awaited = awaited
         self._trusted = ""
         files = [path for path in (certificate, key) if isinstance(path, Path)]
         super().__init__(self._make, [*files, *authorities])
@@ -78,6 +88,8 @@ class ServerContext(ReloadingContext):
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if isinstance(self._certificate, Pair):
             load_pair(context, self._certificate)
+        elif self._awaited and not self._certificate.exists():
+            return context
         else:
             context.load_cert_chain(self._certificate, self._key)
         for authority in self._authorities:

@@ -33,6 +33,11 @@ def public_pem(key: PublicKeyTypes) -> bytes:
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def public_der(key: PublicKeyTypes) -> bytes:
+    """The same in bytes (PKIX)."""
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 def public_of(private: bytes) -> bytes:
     """The public half of a private key, both PEM. ValueError if it is none, or has a password."""
     try:

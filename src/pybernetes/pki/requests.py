@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from .certificates import Authority, Subject
+from . import keys
+from .certificates import Authority, Subject, alternative_names
 
 BACKDATE = timedelta(minutes=5)  # for clocks that are behind
 SHORT = timedelta(hours=8)  # certificates of less are not cut by the backdating
@@ -49,11 +50,22 @@ class SigningError(Exception):
 
 
 def request(key: ec.EllipticCurvePrivateKey, subject: Subject) -> bytes:
-    """A request for a user's certificate (CN and O alone), PEM."""
+    """A request for this subject, PEM."""
     groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in subject.organizations]
     name = x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])
-    signed = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    return signed.public_bytes(serialization.Encoding.PEM)
+    builder = x509.CertificateSigningRequestBuilder().subject_name(name)
+    others = alternative_names(subject)
+    if others:
+        builder = builder.add_extension(x509.SubjectAlternativeName(others), critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def public_key(pem: bytes) -> bytes:
+    """The key that a request is for, PEM; b"" for what is no request."""
+    try:
+        return keys.public_pem(x509.load_pem_x509_csr(pem).public_key())
+    except ValueError:
+        return b""
 
 
 def validity(now: datetime, ttl: timedelta, signer_ends: datetime) -> tuple[datetime, datetime]:
