@@ -103,10 +103,16 @@ def hollow_kubelets(
 
     `addresses` and `port`: where a HollowServer answers for them, 0 for none.
     """
+    # A single one asks for no more than the Node authorizer lets a node see.
+    own = f"={names[0]}" if len(names) == 1 else ""
     pods = Shared(
-        informers.informer(core.Pod, field_selector="spec.nodeName!="), lambda pod: pod.spec.node_name, as_scripted
+        informers.informer(core.Pod, field_selector=f"spec.nodeName{own or '!='}"),
+        lambda pod: pod.spec.node_name,
+        as_scripted,
     )
-    nodes = Shared(informers.informer(core.Node), lambda node: node.metadata.name)
+    nodes = Shared(
+        informers.informer(core.Node, field_selector=own and f"metadata.name{own}"), lambda node: node.metadata.name
+    )
     network, shape, ids = HollowNetwork(pod_cidr), machine or hollow_machine(), container_ids()
     return [
         Kubelet(

@@ -52,6 +52,13 @@ def scheduler(asked: object) -> bool:
     return asked
 
 
+def seconds(name: str, given: object) -> float:
+    """WrongArgument."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < float("inf"):
+        raise WrongArgument(f"{name}={given!r}: want a number of seconds above 0")
+    return float(given)
+
+
 def port(number: object) -> int:
     """WrongArgument."""
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 65535:

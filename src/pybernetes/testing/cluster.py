@@ -71,16 +71,19 @@ class TestCluster:
         controllers: str | bool | Sequence[str] = (),
         scheduler: bool = False,
         clock: Clock | None = None,
+        signing_seconds: float = 365 * 24 * 3600.0,
     ) -> None:
         """`controllers`: "all", or names as kube-controller-manager's --controllers takes them. WrongArgument.
 
         `clock` is every part's: with a VirtualClock (of an epoch near today, for TLS) time passes when it is advanced. Hollow nodes with
-        a scheduler have the node-lifecycle-controller besides: without it they would take no pods.
+        a scheduler have the node-lifecycle-controller besides: without it they would take no pods. `signing_seconds`: how long
+        certificates hold that a controller signs.
         """
         self._clock = clock or RealClock()
         self._folder = folder
         self._hollow_nodes = arguments.hollow_nodes(hollow_nodes)
         self._scheduler = arguments.scheduler(scheduler)
+        self._signing_seconds = arguments.seconds("signing_seconds", signing_seconds)
         chosen = arguments.controllers(controllers)
         self._controllers = arguments.with_lifecycle(chosen, self._hollow_nodes, self._scheduler)
         self._clients: list[RESTClient] = []
@@ -173,6 +176,7 @@ class TestCluster:
             service_account_private_key=pki.private_pem(self._token_key),
             cluster_signing_cert=root_ca,
             cluster_signing_key=self._authority.key,
+            cluster_signing_duration=self._signing_seconds,
         )
         informers = InformerFactory(client, self._clock)
         task = asyncio.ensure_future(manager.run(client, informers, options, self._clock))

@@ -87,7 +87,14 @@ def test_hollow_nodes_take_pods_where_there_is_a_scheduler(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"controllers": "deploy"}, {"hollow_nodes": -1}, {"hollow_nodes": "3"}, {"scheduler": "yes"}]
+    "wrong",
+    [
+        {"controllers": "deploy"},
+        {"hollow_nodes": -1},
+        {"hollow_nodes": "3"},
+        {"scheduler": "yes"},
+        {"signing_seconds": 0},
+    ],
 )
 def test_wrong_arguments_are_refused_at_once(wrong: dict[str, Any], tmp_path: Path) -> None:
     """By both ways in, before a thread or a server is there."""
