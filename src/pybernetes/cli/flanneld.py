@@ -1,0 +1,115 @@
+"""`pybernetes flanneld` with upstream's flags and FLANNELD_* environment (upstream: flannel's main.go)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pybernetes import __version__
+from pybernetes.aio.clock import RealClock
+from pybernetes.component import command
+from pybernetes.component.command import Failure, UsageError
+from pybernetes.component.flags import Values
+from pybernetes.flannel.options import FLAGS, Settings, command_line, settings
+
+if TYPE_CHECKING:
+    from pybernetes.client.rest import RESTClient
+    from pybernetes.flannel.app import Flanneld
+    from pybernetes.flannel.config import NetworkConfig
+
+PROGRAM = "pybernetes flanneld"
+BRIDGE_CALLS = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+
+
+def main(arguments: list[str]) -> int:
+    """Runs until SIGTERM or SIGINT."""
+    return command.main(PROGRAM, FLAGS, run, command_line(arguments, os.environ))
+
+
+async def run(values: Values) -> None:
+    """Serves until cancelled."""
+    if values["version"]:
+        print(f"flanneld-pybernetes-{__version__}", file=sys.stderr)
+        return
+    chosen = settings(values)
+    config = _network_config(chosen.net_config)
+    if not BRIDGE_CALLS.exists():
+        # Without it the bridge's packets pass by iptables, and services answer from the wrong address.
+        raise Failure(f"Failed to check br_netfilter: stat {BRIDGE_CALLS}: no such file or directory")
+    async with AsyncExitStack() as stack:
+        client = _client(values)
+        stack.push_async_callback(client.close)
+        await _serve(stack, chosen, config, client)
+
+
+def _network_config(path: Path) -> NetworkConfig:
+    from pybernetes.flannel.config import ConfigError, parse
+
+    try:
+        return parse(path.read_text())
+    except OSError as error:
+        raise Failure(f"failed to read net conf: open {path}: {error.strerror}") from error
+    except (ConfigError, UnicodeDecodeError) as error:
+        raise Failure(f"error parsing subnet config: {error}") from error
+
+
+def _client(values: Values) -> RESTClient:
+    from pybernetes.client.kubeconfig import Config, ConfigError, load
+    from pybernetes.client.rest import RESTClient
+
+    url, file = values["kube-api-url"], values["kubeconfig-file"]
+    if url and not file:
+        return RESTClient(Config(url), "flanneld")
+    try:
+        config = load(file or None)
+        config.server = url or config.server
+        return RESTClient(config, "flanneld")
+    except (ConfigError, OSError) as error:
+        raise UsageError(f"--kubeconfig-file: {error}") from error
+
+
+async def _serve(stack: AsyncExitStack, chosen: Settings, config: NetworkConfig, client: RESTClient) -> None:
+    from pybernetes.client.informer import InformerFactory
+    from pybernetes.flannel.annotations import annotation_names
+    from pybernetes.flannel.app import Flanneld, StartError
+    from pybernetes.flannel.config import ConfigError
+    from pybernetes.flannel.subnetmanager import KubeSubnetManager, SubnetError, node_name
+
+    clock = RealClock()
+    try:
+        names = annotation_names(chosen.annotation_prefix)
+        node = await node_name(os.environ, client)
+    except (ConfigError, SubnetError) as error:
+        raise Failure(str(error)) from error
+    informers = InformerFactory(client)
+    manager = KubeSubnetManager(client, informers, node, names, config, clock)
+    daemon = Flanneld(chosen, config, manager, names, clock)
+    await _listen(stack, chosen, daemon)
+
+    async def work() -> None:
+        try:
+            await daemon.run()
+        except StartError as error:
+            raise Failure(str(error)) from error
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(informers.run())
+        group.create_task(work())
+
+
+async def _listen(stack: AsyncExitStack, chosen: Settings, daemon: Flanneld) -> None:
+    from pybernetes.component import serving
+    from pybernetes.flannel.health import routes
+
+    if chosen.healthz is None:
+        return
+    try:
+        server = await serving.start(routes(lambda: daemon.ready), *chosen.healthz)
+    except OSError as error:
+        host, port = chosen.healthz
+        raise Failure(f"Start healthz server error. {host}:{port}: {error.strerror or error}") from error
+    stack.push_async_callback(server.stop, 0)

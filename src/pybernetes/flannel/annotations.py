@@ -1,0 +1,111 @@
+"""Leases in the annotations of nodes (upstream: pkg/subnet/kube/annotations.go, kube.go)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, ip_network
+
+from pybernetes.api.types import core_v1
+
+from .config import ConfigError, NetworkConfig, contains
+from .lease import Attributes, Lease, LeaseError, vtep_mac
+
+DEFAULT_PREFIX = "flannel.alpha.coreos.com"
+_PREFIX = re.compile(r"(?:[a-z0-9_-]+\.)+[a-z0-9_-]+/(?:[a-z0-9_-]+-)?$")
+MOST_RANGES = 2  # one of each family
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """The names of the annotations, all under one prefix."""
+
+    managed: str
+    backend_type: str
+    backend_data: str
+    public_ip: str
+    public_ip_overwrite: str
+    node_public_ip: str  # written by users: instead of --public-ip
+
+
+def annotation_names(prefix: str) -> Annotations:
+    """Under --kube-annotation-prefix: "example.com" gives example.com/public-ip, "example.com/net" example.com/net-public-ip. ConfigError."""
+    if prefix.count("/") > 1:
+        raise ConfigError("subnet/kube: prefix can contain at most single slash")
+    start = prefix if "/" in prefix else f"{prefix}/"
+    if not start.endswith(("/", "-")):
+        start += "-"
+    if not _PREFIX.search(start):
+        raise ConfigError("subnet/kube: prefix must be in a format: fqdn/[0-9a-z-_]*")
+    return Annotations(
+        managed=f"{start}kube-subnet-manager",
+        backend_type=f"{start}backend-type",
+        backend_data=f"{start}backend-data",
+        public_ip=f"{start}public-ip",
+        public_ip_overwrite=f"{start}public-ip-overwrite",
+        node_public_ip=f"{start}node-public-ip",
+    )
+
+
+def subnet_of(node: core_v1.Node) -> IPv4Network:
+    """The IPv4 podCIDR. LeaseError."""
+    if len(node.spec.pod_cidrs) > MOST_RANGES:
+        raise LeaseError(f'node "{node.metadata.name}" pod cidrs should be IPv4/IPv6 only or dualstack')
+    for text in node.spec.pod_cidrs or [node.spec.pod_cidr]:
+        try:
+            network = ip_network(text, strict=False)
+        except ValueError:
+            raise LeaseError(f"invalid CIDR address: {text}") from None
+        if isinstance(network, IPv4Network):
+            return network
+    raise LeaseError("missing IPv4 address on n.Spec.PodCIDRs")
+
+
+def lease_of(node: core_v1.Node, names: Annotations) -> Lease | None:
+    """None of a node that flannel does not manage. LeaseError where what it says cannot be understood."""
+    told = node.metadata.annotations
+    if told.get(names.managed) != "true":
+        return None
+    try:
+        public_ip = IPv4Address(told.get(names.public_ip, ""))
+    except ValueError:
+        raise LeaseError(f"invalid IP address format: {told.get(names.public_ip, '')!r}") from None
+    data = told.get(names.backend_data, "")
+    return Lease(node.metadata.name, subnet_of(node), Attributes(public_ip, told.get(names.backend_type, ""), data))
+
+
+def own_lease(node: core_v1.Node, attributes: Attributes, config: NetworkConfig) -> Lease:
+    """This host's. LeaseError where the node has no range yet, or one outside the network."""
+    name = node.metadata.name
+    if not node.spec.pod_cidr:
+        raise LeaseError(f'node "{name}" pod cidr not assigned')
+    subnet = subnet_of(node)
+    if not contains(config.network, subnet):
+        raise LeaseError(
+            f'subnet "{config.network}" specified in the flannel net config doesn\'t contain "{subnet}" PodCIDR of the "{name}" node'
+        )
+    return Lease(name, subnet, attributes)
+
+
+def changes(told: Mapping[str, str], attributes: Attributes, names: Annotations) -> dict[str, str]:
+    """The annotations of the own node that are to be written, {} where all is said already.
+
+    An overwriting address stands in for the public one: of hosts behind a NAT, which do not have the address that others reach.
+    """
+    public_ip = told.get(names.public_ip_overwrite) or str(attributes.public_ip)
+    wanted = {
+        names.backend_type: attributes.backend_type,
+        names.backend_data: attributes.backend_data,
+        names.public_ip: public_ip,
+        names.managed: "true",
+    }
+    return {name: value for name, value in wanted.items() if told.get(name) != value}
+
+
+def stored_mac(node: core_v1.Node, names: Annotations) -> str:
+    """The hardware address that the node's vxlan device had before, "" where that is not known."""
+    try:
+        return vtep_mac(node.metadata.annotations.get(names.backend_data, ""))
+    except LeaseError:
+        return ""

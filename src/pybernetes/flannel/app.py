@@ -1,0 +1,162 @@
+"""The running daemon: a lease for this host, then the kernel as the others' leases say (upstream: main.go)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+from pybernetes.aio.clock import Clock
+from pybernetes.api.types import core_v1
+from pybernetes.net.iptables import IPTables
+from pybernetes.net.links import LinkError
+from pybernetes.net.programs import ProgramError
+from pybernetes.net.routes import Router
+
+from . import interface, rules, subnetfile, traffic
+from .annotations import Annotations, stored_mac
+from .backends import Backend, BackendError, backend
+from .config import NetworkConfig
+from .interface import External, InterfaceError
+from .lease import Attributes, Lease
+from .network import Network
+from .options import Settings
+from .rules import RuleSet
+from .subnetmanager import KubeSubnetManager, SubnetError
+
+_log = logging.getLogger(__name__)
+
+REPAIR_SECONDS = 10.0  # upstream's routeCheck
+
+T = TypeVar("T")
+
+
+class StartError(Exception):
+    """flanneld cannot run as it was asked to; one line for the user."""
+
+
+class Flanneld:
+    """`run` until cancelled. What it wrote into the kernel stays: traffic goes on without it."""
+
+    def __init__(
+        self, settings: Settings, config: NetworkConfig, manager: KubeSubnetManager, names: Annotations, clock: Clock
+    ) -> None:
+        self._settings, self._config, self._manager, self._names, self._clock = settings, config, manager, names, clock
+        self._iptables, self._router = IPTables(), Router()
+        # One thread: netlink's answers are waited for, and its socket is one thread's.
+        self._thread = ThreadPoolExecutor(1, "netlink")
+        self.ready = False
+
+    async def run(self) -> None:
+        """The informers are run by the caller. StartError."""
+        try:
+            await self._run()
+        except (BackendError, InterfaceError, LinkError, SubnetError) as error:
+            raise StartError(str(error)) from error
+        finally:
+            self._thread.submit(self._router.close)
+            self._thread.shutdown(wait=False)
+
+    async def _blocking(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+    async def _run(self) -> None:
+        await self._manager.wait_synced()
+        node = await self._manager.own_node()
+        external = await self._blocking(self._external, node.metadata.annotations.get(self._names.node_public_ip, ""))
+        _log.info(
+            "Using interface with name %s and address %s, external address %s",
+            external.name,
+            external.address,
+            external.public_ip,
+        )
+        chosen = backend(self._config.backend, external)
+        lease = await self._register(chosen, external, node)
+        sets = await self._rule_sets(lease)
+        await traffic.start(self._iptables, sets)
+        network = Network(self._router, chosen, lease, self._config.network)
+        await self._blocking(network.start, self._manager.take())
+        self._write_subnet_file(lease, chosen.mtu)
+        if self._settings.tell_available:
+            await self._manager.tell_available()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(network))
+            group.create_task(self._every(REPAIR_SECONDS, lambda: self._repair(network)))
+            group.create_task(self._every(self._settings.resync_seconds, lambda: self._resync(sets, lease)))
+
+    def _external(self, annotated: str) -> External:
+        """On the router's thread. The node's annotation is stronger than the flag."""
+        wanted = self._settings.interface
+        if annotated:
+            wanted = replace(wanted, public_ip=annotated)
+
+        def way_to(address: str) -> tuple[int, str]:
+            try:
+                return self._router.way_to(address)[:2]
+            except LinkError as error:
+                raise InterfaceError(f"couldn't lookup route to {address}: {error}") from None
+
+        return interface.choose(wanted, self._router.links(), self._router.default_device(), way_to)
+
+    async def _register(self, chosen: Backend, external: External, node: core_v1.Node) -> Lease:
+        try:
+            data = await self._blocking(chosen.prepare, self._router, stored_mac(node, self._names))
+        except LinkError as error:
+            raise StartError(f"Error registering network: failed to create {chosen.type} device: {error}") from error
+        try:
+            return await self._manager.acquire(Attributes(external.public_ip, chosen.type, data))
+        except SubnetError as error:
+            raise StartError(f"Error registering network: failed to acquire lease: {error}") from error
+
+    async def _rule_sets(self, lease: Lease) -> Sequence[RuleSet]:
+        sets = []
+        if self._settings.ip_masq:
+            random_fully = self._settings.random_fully and await self._has_random_fully()
+            sets.append(rules.masquerade(self._config.network, lease.subnet, random_fully))
+        if self._settings.forward_rules:
+            sets.append(rules.forward(self._config.network))
+        return sets
+
+    async def _has_random_fully(self) -> bool:
+        try:
+            return await self._iptables.has_random_fully()
+        except ProgramError as error:
+            _log.error("Failed to setup IPTables: %s", error)
+            return False
+
+    def _write_subnet_file(self, lease: Lease, mtu: int) -> None:
+        path = self._settings.subnet_file
+        try:
+            subnetfile.write(path, subnetfile.text(self._config.network, lease.subnet, mtu, self._settings.ip_masq))
+        except OSError as error:
+            _log.warning("Failed to write subnet file: %s: %s", path, error.strerror or error)
+            return
+        _log.info("Wrote subnet file to %s", path)
+        self.ready = True
+
+    async def _follow(self, network: Network) -> None:
+        while True:
+            await self._manager.wait()
+            await self._blocking(network.apply, self._manager.take())
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._clock.sleep(seconds)
+            await work()
+
+    async def _repair(self, network: Network) -> None:
+        try:
+            await self._blocking(network.repair)
+        except LinkError as error:
+            _log.error("Will automatically retry: %s", error)
+
+    async def _resync(self, sets: Sequence[RuleSet], lease: Lease) -> None:
+        await traffic.resync(self._iptables, sets)
+        if self._settings.blackhole_route:
+            try:
+                await self._blocking(self._router.add_blackhole, str(lease.subnet))
+            except LinkError as error:
+                _log.error("Failed to setup blackhole route, %s", error)

@@ -1,0 +1,43 @@
+"""host-gw: a route to each host's subnet, by that host (upstream: pkg/backend/hostgw, route_network.go)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from pybernetes.net.routes import Router
+
+from .. import plan
+from ..interface import External
+from ..lease import NO_DATA, Lease
+from ..plan import Entry
+from . import BackendError
+
+
+class HostGateway:
+    """See `Backend`. Hosts must share a link: nothing but the destination tells a router between them where to send."""
+
+    type = "host-gw"
+
+    def __init__(self, interface: External) -> None:
+        if interface.public_ip != interface.address:
+            raise BackendError(
+                "your PublicIP differs from interface IP, meaning that probably you're on a NAT, which is not supported by host-gw backend"
+            )
+        self.mtu = interface.mtu
+        self._device = interface.index
+
+    def prepare(self, router: Router, mac: str) -> str:
+        return NO_DATA
+
+    def ensure(self, router: Router, own: IPv4Network, network: IPv4Network) -> bool:
+        return False
+
+    def entries(self, lease: Lease, router: Router) -> tuple[Entry, ...]:
+        return plan.by_gateway(lease, self._device)
+
+    def present(self, router: Router) -> set[Entry]:
+        return set(router.routes(self._device))
+
+    def stale(self, router: Router) -> set[Entry]:
+        """Routes by other hosts may be anybody's."""
+        return set()

@@ -1,0 +1,139 @@
+"""Which interface carries packets to the other hosts (upstream: pkg/ipmatch/match.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from pybernetes.api import goregexp
+from pybernetes.net.routes import Link
+
+
+class InterfaceError(ValueError):
+    """No interface is as it was asked for; one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for, tried in this order: names or addresses, patterns, what leads to an address; without any, the default route's."""
+
+    interfaces: Sequence[str] = ()
+    patterns: Sequence[str] = ()
+    can_reach: str = ""
+    public_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """The interface, its own address, and the one by which other hosts reach it (another behind a NAT)."""
+
+    index: int
+    name: str
+    mtu: int
+    address: IPv4Address
+    public_ip: IPv4Address
+
+
+def choose(
+    wanted: Wanted, links: Sequence[Link], default_device: int, way_to: Callable[[str], tuple[int, str]]
+) -> External:
+    """`default_device` is the index of the default route's link, 0 for none; `way_to` gives device and source address. InterfaceError."""
+    if not (wanted.interfaces or wanted.patterns or wanted.can_reach):
+        try:
+            place = _named(wanted.public_ip, links) if wanted.public_ip else _default(links, default_device)
+        except InterfaceError as error:
+            raise InterfaceError(f"Failed to find any valid interface to use: {error}") from None
+        return _external(wanted, *place)
+    problems = []
+    for attempt in _attempts(wanted, links, way_to):
+        try:
+            return _external(wanted, *attempt())
+        except InterfaceError as error:
+            problems.append(str(error))
+    raise InterfaceError(
+        f"Failed to find interface to use that matches the interfaces and/or regexes provided: {'; '.join(problems)}"
+    )
+
+
+Place = tuple[Link, str]
+
+
+def _attempts(
+    wanted: Wanted, links: Sequence[Link], way_to: Callable[[str], tuple[int, str]]
+) -> list[Callable[[], Place]]:
+    attempts: list[Callable[[], Place]] = []
+    attempts += [lambda name=name: _named(name, links) for name in wanted.interfaces]  # type: ignore[misc]
+    attempts += [lambda pattern=pattern: _matching(pattern, links) for pattern in wanted.patterns]  # type: ignore[misc]
+    if wanted.can_reach:
+        attempts.append(lambda: _reaching(wanted.can_reach, links, way_to))
+    return attempts
+
+
+def _named(name: str, links: Sequence[Link]) -> Place:
+    if _is_address(name):
+        for link in links:
+            if name in link.addresses:
+                return link, name
+        raise InterfaceError(f"error looking up interface {name}: no interface with given IP found")
+    for link in links:
+        if link.name == name:
+            return _first(link)
+    raise InterfaceError(f"error looking up interface {name}: no such network interface")
+
+
+def _matching(pattern: str, links: Sequence[Link]) -> Place:
+    """By an address before any by name."""
+    try:
+        regular = goregexp.compile(pattern)
+    except ValueError as error:
+        raise InterfaceError(f"could not compile the IP address regex '{pattern}': {error}") from None
+    for link in links:
+        for address in link.addresses:
+            if regular.search(address):
+                return link, address
+    for link in links:
+        if regular.search(link.name):
+            return _first(link)
+    available = ", ".join(f"{link.name}:[{' '.join(link.addresses)}]" for link in links)
+    raise InterfaceError(f"could not match pattern {pattern} to any of the available network interfaces ({available})")
+
+
+def _reaching(address: str, links: Sequence[Link], way_to: Callable[[str], tuple[int, str]]) -> Place:
+    if not _is_address(address):
+        raise InterfaceError(f"failed to get ifcanreach based interface: {address} is no IPv4 address")
+    index, source = way_to(address)
+    for link in links:
+        if link.index == index and source in link.addresses:
+            return link, source
+    raise InterfaceError("failed to get ifcanreach based interface: no interface with given IP found")
+
+
+def _default(links: Sequence[Link], index: int) -> Place:
+    for link in links:
+        if link.index == index:
+            return _first(link)
+    raise InterfaceError("failed to get default interface: unable to find default route")
+
+
+def _first(link: Link) -> Place:
+    if not link.addresses:
+        raise InterfaceError(f"failed to find IPv4 address for interface {link.name}")
+    return link, link.addresses[0]
+
+
+def _external(wanted: Wanted, link: Link, address: str) -> External:
+    if not link.mtu:
+        raise InterfaceError(f"failed to determine MTU for {address} interface")
+    if wanted.public_ip and not _is_address(wanted.public_ip):
+        raise InterfaceError(f"invalid public IP address: {wanted.public_ip}")
+    public_ip = IPv4Address(wanted.public_ip or address)
+    return External(link.index, link.name, link.mtu, IPv4Address(address), public_ip)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True

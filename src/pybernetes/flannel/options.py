@@ -1,0 +1,117 @@
+"""flanneld's flags and FLANNELD_* environment (upstream: main.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybernetes.component import flags
+from pybernetes.component.command import VERBOSITY, UsageError
+from pybernetes.component.flags import Flag, Values
+
+from .annotations import DEFAULT_PREFIX
+from .interface import Wanted
+
+ENVIRONMENT_PREFIX = "FLANNELD_"
+DAY_MINUTES = 24 * 60  # how long a lease of etcd lasts
+
+
+def repeated(text: str) -> list[str]:
+    """One of several: the flag is given once for each. Patterns may hold commas."""
+    return [text]
+
+
+_NO_ETCD = "leases are in the API server (--kube-subnet-mgr)"
+
+FLAGS = (
+    Flag("healthz-ip", flags.string, "0.0.0.0", "Where health is served."),
+    Flag("healthz-port", flags.integer, 0, "The port for health (/healthz, /readyz); 0: nowhere."),
+    Flag("iface", repeated, [], "Interface (name or IP) to other hosts; repeated: the first that is there."),
+    Flag("iface-can-reach", flags.string, "", "The interface by which packets to this address leave."),
+    Flag("iface-regex", repeated, [], "Pattern of the interface's IP or name; tried after --iface. May be repeated."),
+    Flag("ip-blackhole-route", flags.boolean, False, "Packets to pods of this host that are not there are dropped."),
+    Flag("ip-masq", flags.boolean, False, "Masquerade what leaves the network of pods."),
+    Flag("ip-masq-fully-random-disable", flags.boolean, False, "MASQUERADE without --random-fully."),
+    Flag("iptables-forward-rules", flags.boolean, True, "Accept pods' packets in the FORWARD chain."),
+    Flag("iptables-resync", flags.integer, 5, "Seconds between looks at the iptables rules."),
+    Flag("kube-annotation-prefix", flags.string, DEFAULT_PREFIX, "Prefix of the nodes' annotations."),
+    Flag("kube-api-url", flags.string, "", "The API server's address, if it is not the kubeconfig's."),
+    Flag("kube-subnet-mgr", flags.boolean, False, "Leases through the Kubernetes API: must be given."),
+    Flag("kubeconfig-file", flags.string, "", "How to reach the API server; in a pod the service account is enough."),
+    Flag("net-config-path", flags.string, "/etc/kube-flannel/net-conf.json", "The network's configuration."),
+    Flag("public-ip", flags.string, "", "The IP by which other hosts reach this one."),
+    Flag("set-node-network-unavailable", flags.boolean, True, "Set NetworkUnavailable to False when ready."),
+    Flag("subnet-file", flags.string, "/run/flannel/subnet.env", "Where the subnet and MTU are written."),
+    Flag("version", flags.boolean, False, "Show version."),
+    VERBOSITY,
+    flags.ignored("etcd-cafile", flags.string, _NO_ETCD),
+    flags.ignored("etcd-certfile", flags.string, _NO_ETCD),
+    flags.ignored("etcd-endpoints", flags.string, _NO_ETCD),
+    flags.ignored("etcd-keyfile", flags.string, _NO_ETCD),
+    flags.ignored("etcd-password", flags.string, _NO_ETCD),
+    flags.ignored("etcd-prefix", flags.string, _NO_ETCD),
+    flags.ignored("etcd-username", flags.string, _NO_ETCD),
+    flags.ignored("log-backtrace-at", flags.string),
+    flags.ignored("public-ipv6", flags.string, "there is IPv4 only"),
+    flags.ignored("subnet-lease-renew-margin", flags.integer, _NO_ETCD, 60),
+    flags.ignored("vmodule", flags.string),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What flanneld does; times in seconds, `healthz` (host, port), None where it is switched off."""
+
+    net_config: Path
+    annotation_prefix: str
+    interface: Wanted
+    subnet_file: Path
+    ip_masq: bool
+    random_fully: bool
+    forward_rules: bool
+    blackhole_route: bool
+    resync_seconds: int
+    tell_available: bool
+    healthz: tuple[str, int] | None
+
+
+def command_line(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """The arguments with what the environment says of flags that are not among them; one dash is as good as two, as Go's are."""
+    given = [f"-{a}" if a.startswith("-") and not a.startswith("--") and a != "-h" else a for a in arguments]
+    names = {a[2:].partition("=")[0] for a in given if a.startswith("--")}
+    told = [(flag.name, environment.get(variable(flag.name), "")) for flag in FLAGS if flag.name not in names]
+    return [*(f"--{name}={value}" for name, value in told if value), *given]
+
+
+def variable(flag: str) -> str:
+    """FLANNELD_IP_MASQ for ip-masq."""
+    return ENVIRONMENT_PREFIX + flag.upper().replace("-", "_")
+
+
+def settings(values: Values) -> Settings:
+    """Checked values. UsageError with the flag's name."""
+    if not 0 < values["subnet-lease-renew-margin"] < DAY_MINUTES:
+        raise UsageError("Invalid subnet-lease-renew-margin option, out of acceptable range")
+    if not values["kube-subnet-mgr"]:
+        raise UsageError("leases in etcd are not there: give --kube-subnet-mgr")
+    if values["iptables-resync"] <= 0:
+        raise UsageError(f"--iptables-resync={values['iptables-resync']}: must be greater than 0")
+    port = values["healthz-port"]
+    if port > 65535:
+        raise UsageError(f"--healthz-port={port}: there are ports to 65535")
+    return Settings(
+        net_config=Path(values["net-config-path"]),
+        annotation_prefix=values["kube-annotation-prefix"],
+        interface=Wanted(
+            tuple(values["iface"]), tuple(values["iface-regex"]), values["iface-can-reach"], values["public-ip"]
+        ),
+        subnet_file=Path(values["subnet-file"]),
+        ip_masq=values["ip-masq"],
+        random_fully=not values["ip-masq-fully-random-disable"],
+        forward_rules=values["iptables-forward-rules"],
+        blackhole_route=values["ip-blackhole-route"],
+        resync_seconds=values["iptables-resync"],
+        tell_available=values["set-node-network-unavailable"],
+        healthz=(values["healthz-ip"], port) if port > 0 else None,
+    )
