@@ -62,6 +62,13 @@ def subnet_of(node: core_v1.Node) -> IPv4Network:
     raise LeaseError("missing IPv4 address on n.Spec.PodCIDRs")
 
 
+def said(node: core_v1.Node, names: Annotations) -> tuple[str | None, ...]:
+    """All that a lease is made of: nodes of which it is the same have the same lease."""
+    told = node.metadata.annotations
+    notes = (names.managed, names.backend_type, names.backend_data, names.public_ip)
+    return (*map(told.get, notes), node.spec.pod_cidr, *node.spec.pod_cidrs)
+
+
 def lease_of(node: core_v1.Node, names: Annotations) -> Lease | None:
     """None of a node that flannel does not manage. LeaseError where what it says cannot be understood."""
     told = node.metadata.annotations

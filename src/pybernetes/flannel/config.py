@@ -37,7 +37,10 @@ class BackendConfig:
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """The network of all pods; NOWHERE where it is not said. The subnets' length and bounds are for who allots them: see `subnets`."""
+    """The network of all pods; NOWHERE where it is not said.
+
+    Length and bounds of subnets are for who allots them: in a cluster the controller manager does, and they mean nothing.
+    """
 
     network: ipaddress.IPv4Network = NOWHERE
     backend: BackendConfig = BackendConfig()

@@ -13,7 +13,7 @@ from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1
 from pybernetes.client.types import Client, Informers, present
 
-from .annotations import Annotations, changes, lease_of, own_lease
+from .annotations import Annotations, changes, lease_of, own_lease, said
 from .config import NetworkConfig
 from .lease import Attributes, Lease, LeaseError
 
@@ -62,19 +62,15 @@ class KubeSubnetManager:
         if new is None:
             self._put(name, None)
             return
+        if old is not None and said(old, self._names) == said(new, self._names):
+            return  # heartbeats
         try:
             lease = lease_of(new, self._names)
-            if lease is not None and not (old is not None and self._is_same(old, lease)):
-                self._put(name, lease)
         except LeaseError as error:
             _log.info('Error turning node "%s" to lease: %s', name, error)
-
-    def _is_same(self, old: core_v1.Node, lease: Lease) -> bool:
-        """Heartbeats change nothing."""
-        try:
-            return lease_of(old, self._names) == lease
-        except LeaseError:
-            return False
+            return
+        if lease is not None:
+            self._put(name, lease)
 
     def _put(self, name: str, lease: Lease | None) -> None:
         self._pending[name] = lease
