@@ -57,6 +57,24 @@ def test_without_a_budget_the_pod_goes() -> None:
     play(case)
 
 
+@pytest.mark.parametrize(
+    ("api_version", "code"),
+    [("policy/v1", 201), ("policy/v1beta1", 201), ("policy/v1alpha1", 400), ("apps/v1", 400), (None, 201)],
+)
+def test_evictions_of_an_older_version_are_taken(api_version: str | None, code: int) -> None:
+    """kubectl drain before 1.22 sends policy/v1beta1, of which upstream takes nothing else any more."""
+
+    async def case(client: Client) -> None:
+        await running_pod(client, "a")
+        body: dict[str, Any] = {"metadata": {"name": "a"}}
+        if api_version is not None:
+            body |= {"apiVersion": api_version, "kind": "Eviction"}
+        assert (await client.send("POST", f"{PODS}/a/eviction", body))[0] == code
+        assert await client.names(PODS) == (set() if code == 201 else {"a"})
+
+    play(case)
+
+
 def test_a_budget_gives_so_many_and_no_more() -> None:
     async def case(client: Client) -> None:
         await running_pod(client, "a")

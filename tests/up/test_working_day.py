@@ -46,7 +46,7 @@ def test_get(kubectl: Kubectl) -> None:
 
 def test_describe(kubectl: Kubectl) -> None:
     text = kubectl("describe", "pod", pod(kubectl))
-    for words in ("Successfully assigned", "Created container", "Started container", "Ready             True"):
+    for words in ("Successfully assigned", "Container created", "Container started", "Ready             True"):
         assert re.search(words.replace("  ", r"\s+"), text), text
     assert re.search(r"Endpoints:\s+\d+\.\d+\.\d+\.\d+:8080", kubectl("describe", "service", "hello"))
     assert "ScalingReplicaSet" in kubectl("describe", "deployment", "hello")

@@ -23,6 +23,7 @@ from ..types import RequestInfo
 from .posted import read_as
 
 KIND = Kind("policy", "v1", "Eviction")
+OLDER = ("policy/v1beta1",)  # whose kubectl drains nodes still, long after the rest of that version went
 MAX_DISRUPTED = 2000  # pods in a budget's list: more means that its controller does not keep up
 RETRY_SECONDS = 10
 REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."
@@ -146,7 +147,7 @@ class Eviction:
     async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
         """201 with a Status; 429 where a budget does not allow it."""
         schema = compiled_type("io.k8s.api.policy.v1.Eviction", KIND.api_version, KIND.kind)
-        posted = await read_as(request, info, query, user, KIND, schema)
+        posted = await read_as(request, info, query, user, KIND, schema, accepts=OLDER)
         asked, dry_run = posted.body, posted.options.dry_run
         if asked["metadata"].get("name", "") != info.name:
             raise errors.bad_request("name in URL does not match name in Eviction object")

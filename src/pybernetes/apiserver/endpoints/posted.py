@@ -5,6 +5,7 @@ Upstream: apiserver/pkg/endpoints/handlers/create.go, which reads these as it re
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,18 +69,21 @@ async def read_as(
     kind: Kind,
     schema: CompiledSchema,
     keep_uid: bool = False,
+    accepts: Collection[str] = (),
 ) -> Posted:
-    """As `read`, for a kind without a resource."""
+    """As `read`, for a kind without a resource. `accepts`: other apiVersions of it that say the same (rest.GroupVersionAcceptor)."""
     form = negotiate.accepted(request, query, tables=False)
     options = write_options(query, user, request)
-    body, warnings = await apart.run(len(request.body), _decoded, request, options, kind, schema)
+    body, warnings = await apart.run(len(request.body), _decoded, request, options, kind, schema, accepts)
     options.warnings.extend(warnings)
     body = {**body, "kind": kind.kind, "apiVersion": kind.api_version}
     body["metadata"] = settled(body.get("metadata") or {}, info.namespace, keep_uid)
     return Posted(form, options, body)
 
 
-def _decoded(request: Request, options: WriteOptions, kind: Kind, schema: CompiledSchema) -> tuple[Object, list[str]]:
+def _decoded(
+    request: Request, options: WriteOptions, kind: Kind, schema: CompiledSchema, accepts: Collection[str]
+) -> tuple[Object, list[str]]:
     """The body, and what is to be warned of. StatusError 400, 415."""
     try:
         body, warnings = negotiate.decoded(request, kind.kind, schema, options.validation)
@@ -87,7 +91,8 @@ def _decoded(request: Request, options: WriteOptions, kind: Kind, schema: Compil
         data = negotiate.json_body(request, kind.kind)
         negotiate.require_kind(kind, read_json(data, kind.kind), request.body)  # may say it better
         raise
-    negotiate.require_kind(kind, body, request.body)
+    if body.get("apiVersion") not in accepts or body.get("kind") != kind.kind:
+        negotiate.require_kind(kind, body, request.body)
     return body, warnings
 
 
