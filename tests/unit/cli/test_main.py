@@ -11,7 +11,7 @@ import pytest
 from pybernetes import __version__
 from pybernetes.cli.main import COMMANDS, main
 
-PARTS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns"]
+PARTS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "flanneld", "coredns"]
 
 
 def test_all_commands_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,6 +78,7 @@ def test_a_word_too_many(command: str, capsys: pytest.CaptureFixture[str]) -> No
         ("kube-scheduler", ["--leader-elect=maybe"], '"--leader-elect" flag: '),
         ("kubelet", ["--max-pods=many"], '"--max-pods" flag: '),
         ("kube-proxy", ["--cleanup=x"], '"--cleanup" flag: '),
+        ("flanneld", ["-iptables-resync=x"], '"--iptables-resync" flag: '),
         ("coredns", ["-dns.port=x"], '"--dns.port" flag: '),
     ],
 )
@@ -104,6 +105,12 @@ def test_a_value_that_is_none(
         ("kubelet", ["--kubeconfig=/x", "--tls-cert-file=/y"], "are given together or not at all"),
         ("kube-proxy", ["--kubeconfig=/nothing"], "/nothing"),
         ("kube-proxy", ["--config=/nothing"], "/nothing"),
+        ("flanneld", [], "give --kube-subnet-mgr"),
+        (
+            "flanneld",
+            ["--kube-subnet-mgr", "--net-config-path=/nothing"],
+            "failed to read net conf: open /nothing: No such file",
+        ),
         ("coredns", ["-conf", "/nothing"], "-conf /nothing: there is no such file"),
     ],
 )
