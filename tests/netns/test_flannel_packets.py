@@ -26,7 +26,7 @@ import uvloop
 import yaml
 
 from pybernetes.api import types
-from pybernetes.api.types import core_v1
+from pybernetes.api.types import core_v1, rbac_v1
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
 from pybernetes.testing.cluster import TestCluster
@@ -39,6 +39,31 @@ WAIT_SECONDS = 20.0
 PORT = 6443
 ECHO = 7000
 IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2  # of <netinet/in.h>
+USER = "system:serviceaccount:kube-flannel:flannel"
+# What kube-flannel.yml of v0.11 grants, no more.
+ROLE = types.decode(
+    json.dumps(
+        {
+            "metadata": {"name": "flannel"},
+            "rules": [
+                {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
+                {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]},
+                {"apiGroups": [""], "resources": ["nodes/status"], "verbs": ["patch"]},
+            ],
+        }
+    ).encode(),
+    rbac_v1.ClusterRole,
+)
+BINDING = types.decode(
+    json.dumps(
+        {
+            "metadata": {"name": "flannel"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "flannel"},
+            "subjects": [{"kind": "ServiceAccount", "name": "flannel", "namespace": "kube-flannel"}],
+        }
+    ).encode(),
+    rbac_v1.ClusterRoleBinding,
+)
 
 
 class Server(threading.Thread):
@@ -61,7 +86,11 @@ class Server(threading.Thread):
         document = yaml.safe_load(Path(running.kubeconfig).read_text())
         for entry in document["clusters"]:
             entry["cluster"] |= {"server": f"https://{SERVER}:{PORT}", "tls-server-name": "localhost"}
+        for entry in document["users"]:
+            entry["user"]["as"] = USER
         self.kubeconfig.write_text(yaml.safe_dump(document))
+        for grant in (ROLE, BINDING):
+            await self.client.create(grant)
         local = int(running.url.rpartition(":")[2])
         doors = await asyncio.start_server(lambda r, w: _pass_on(r, w, local), SERVER, PORT)
         self._up.set()
@@ -197,7 +226,7 @@ class Hosts:
         return node
 
     def kernel(self, number: int) -> dict[str, str]:
-        """What flannel has written."""
+        """What flannel has written; rules in their order, the rest sorted."""
         commands = {
             "route": "ip route",
             "neighbour": "ip neigh show nud permanent dev flannel.1",
@@ -205,7 +234,9 @@ class Hosts:
             "link": "ip link show flannel.1",
             "rules": "iptables-save | grep -v '^[#:]'",
         }
-        return {name: self.host[number].run(command, check=False) for name, command in commands.items()}
+        outputs = {name: self.host[number].run(command, check=False) for name, command in commands.items()}
+        unordered = ("route", "neighbour", "forwarding")
+        return outputs | {name: "".join(sorted(outputs[name].splitlines(keepends=True))) for name in unordered}
 
 
 def _true(value: object, text: str = "") -> None:

@@ -101,13 +101,13 @@ def changes(told: Mapping[str, str], attributes: Attributes, names: Annotations)
     An overwriting address stands in for the public one: of hosts behind a NAT, which do not have the address that others reach.
     """
     public_ip = told.get(names.public_ip_overwrite) or str(attributes.public_ip)
-    wanted = {
+    lease_notes = {
         names.backend_type: attributes.backend_type,
         names.backend_data: attributes.backend_data,
         names.public_ip: public_ip,
         names.managed: "true",
     }
-    return {name: value for name, value in wanted.items() if told.get(name) != value}
+    return {name: value for name, value in lease_notes.items() if told.get(name) != value}
 
 
 def stored_mac(node: core_v1.Node, names: Annotations) -> str:

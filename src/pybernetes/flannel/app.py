@@ -89,9 +89,9 @@ class Flanneld:
 
     def _external(self, annotated: str) -> External:
         """On the router's thread. The node's annotation is stronger than the flag."""
-        wanted = self._settings.interface
+        selection = self._settings.interface
         if annotated:
-            wanted = replace(wanted, public_ip=annotated)
+            selection = replace(selection, public_ip=annotated)
 
         def way_to(address: str) -> tuple[int, str]:
             try:
@@ -99,7 +99,7 @@ class Flanneld:
             except LinkError as error:
                 raise InterfaceError(f"couldn't lookup route to {address}: {error}") from None
 
-        return interface.choose(wanted, self._router.links(), self._router.default_device(), way_to)
+        return interface.choose(selection, self._router.links(), self._router.default_device(), way_to)
 
     async def _register(self, chosen: Backend, external: External, node: core_v1.Node) -> Lease:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 
 from pybernetes.api import goregexp
@@ -15,7 +16,7 @@ class InterfaceError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Selection:
     """What was asked for, tried in this order: names or addresses, patterns, what leads to an address; without any, the default route's."""
 
     interfaces: Sequence[str] = ()
@@ -36,19 +37,19 @@ class External:
 
 
 def choose(
-    wanted: Wanted, links: Sequence[Link], default_device: int, way_to: Callable[[str], tuple[int, str]]
+    selection: Selection, links: Sequence[Link], default_device: int, way_to: Callable[[str], tuple[int, str]]
 ) -> External:
     """`default_device` is the index of the default route's link, 0 for none; `way_to` gives device and source address. InterfaceError."""
-    if not (wanted.interfaces or wanted.patterns or wanted.can_reach):
+    if not (selection.interfaces or selection.patterns or selection.can_reach):
         try:
-            place = _named(wanted.public_ip, links) if wanted.public_ip else _default(links, default_device)
+            place = _named(selection.public_ip, links) if selection.public_ip else _default(links, default_device)
         except InterfaceError as error:
             raise InterfaceError(f"Failed to find any valid interface to use: {error}") from None
-        return _external(wanted, *place)
+        return _external(selection, *place)
     problems = []
-    for attempt in _attempts(wanted, links, way_to):
+    for attempt in _attempts(selection, links, way_to):
         try:
-            return _external(wanted, *attempt())
+            return _external(selection, *attempt())
         except InterfaceError as error:
             problems.append(str(error))
     raise InterfaceError(
@@ -60,13 +61,12 @@ Place = tuple[Link, str]
 
 
 def _attempts(
-    wanted: Wanted, links: Sequence[Link], way_to: Callable[[str], tuple[int, str]]
+    selection: Selection, links: Sequence[Link], way_to: Callable[[str], tuple[int, str]]
 ) -> list[Callable[[], Place]]:
-    attempts: list[Callable[[], Place]] = []
-    attempts += [lambda name=name: _named(name, links) for name in wanted.interfaces]  # type: ignore[misc]
-    attempts += [lambda pattern=pattern: _matching(pattern, links) for pattern in wanted.patterns]  # type: ignore[misc]
-    if wanted.can_reach:
-        attempts.append(lambda: _reaching(wanted.can_reach, links, way_to))
+    attempts: list[Callable[[], Place]] = [partial(_named, name, links) for name in selection.interfaces]
+    attempts += [partial(_matching, pattern, links) for pattern in selection.patterns]
+    if selection.can_reach:
+        attempts.append(partial(_reaching, selection.can_reach, links, way_to))
     return attempts
 
 
@@ -122,12 +122,12 @@ def _first(link: Link) -> Place:
     return link, link.addresses[0]
 
 
-def _external(wanted: Wanted, link: Link, address: str) -> External:
+def _external(selection: Selection, link: Link, address: str) -> External:
     if not link.mtu:
         raise InterfaceError(f"failed to determine MTU for {address} interface")
-    if wanted.public_ip and not _is_address(wanted.public_ip):
-        raise InterfaceError(f"invalid public IP address: {wanted.public_ip}")
-    public_ip = IPv4Address(wanted.public_ip or address)
+    if selection.public_ip and not _is_address(selection.public_ip):
+        raise InterfaceError(f"invalid public IP address: {selection.public_ip}")
+    public_ip = IPv4Address(selection.public_ip or address)
     return External(link.index, link.name, link.mtu, IPv4Address(address), public_ip)
 
 

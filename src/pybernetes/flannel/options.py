@@ -11,7 +11,7 @@ from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.flags import Flag, Values
 
 from .annotations import DEFAULT_PREFIX
-from .interface import Wanted
+from .interface import Selection
 
 ENVIRONMENT_PREFIX = "FLANNELD_"
 DAY_MINUTES = 24 * 60  # how long a lease of etcd lasts
@@ -65,7 +65,7 @@ class Settings:
 
     net_config: Path
     annotation_prefix: str
-    interface: Wanted
+    interface: Selection
     subnet_file: Path
     ip_masq: bool
     random_fully: bool
@@ -103,7 +103,7 @@ def settings(values: Values) -> Settings:
     return Settings(
         net_config=Path(values["net-config-path"]),
         annotation_prefix=values["kube-annotation-prefix"],
-        interface=Wanted(
+        interface=Selection(
             tuple(values["iface"]), tuple(values["iface-regex"]), values["iface-can-reach"], values["public-ip"]
         ),
         subnet_file=Path(values["subnet-file"]),

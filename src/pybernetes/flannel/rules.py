@@ -54,13 +54,13 @@ def forward(network: IPv4Network) -> RuleSet:
     return RuleSet("filter", "FLANNEL-FWD", "FORWARD", (*comment, "-j", "FLANNEL-FWD"), rules)
 
 
-def restored(wanted: RuleSet, jump_is_there: bool) -> str:
+def restored(rule_set: RuleSet, jump_is_there: bool) -> str:
     """What makes iptables-restore --noflush bring the chain there at once, in order, with the jump at the end of its parent."""
-    lines = [f"*{wanted.table}", f":{wanted.chain} - [0:0]"]  # declaring a chain of one's own empties it
-    lines += [f"-A {wanted.chain} {_line(rule)}" for rule in wanted.rules]
+    lines = [f"*{rule_set.table}", f":{rule_set.chain} - [0:0]"]  # declaring a chain of one's own empties it
+    lines += [f"-A {rule_set.chain} {_line(rule)}" for rule in rule_set.rules]
     if jump_is_there:
-        lines.append(f"-D {wanted.parent} {_line(wanted.jump)}")
-    lines.append(f"-A {wanted.parent} {_line(wanted.jump)}")
+        lines.append(f"-D {rule_set.parent} {_line(rule_set.jump)}")
+    lines.append(f"-A {rule_set.parent} {_line(rule_set.jump)}")
     return "\n".join([*lines, "COMMIT", ""])
 
 

@@ -21,12 +21,12 @@ class Tables(Protocol):
     async def restore(self, text: str, /) -> None: ...
 
 
-async def ensure(tables: Tables, wanted: RuleSet) -> bool:
+async def ensure(tables: Tables, rule_set: RuleSet) -> bool:
     """All of a set where any of it is missing, since their order counts; whether it was. ProgramError."""
-    jump_is_there = await tables.has(wanted.table, wanted.parent, wanted.jump)
-    if jump_is_there and await _all_there(tables, wanted.table, wanted.chain, wanted.rules):
+    jump_is_there = await tables.has(rule_set.table, rule_set.parent, rule_set.jump)
+    if jump_is_there and await _all_there(tables, rule_set.table, rule_set.chain, rule_set.rules):
         return False
-    await tables.restore(restored(wanted, jump_is_there))
+    await tables.restore(restored(rule_set, jump_is_there))
     return True
 
 
@@ -39,18 +39,18 @@ async def _all_there(tables: Tables, table: str, chain: str, rules: Sequence[Rul
 
 async def start(tables: Tables, sets: Sequence[RuleSet]) -> None:
     """All of them anew, so that no rule of an earlier network is left. What cannot be done is logged: `ensure` tries again."""
-    for wanted in sets:
+    for rule_set in sets:
         try:
-            await tables.restore(restored(wanted, await tables.has(wanted.table, wanted.parent, wanted.jump)))
+            await tables.restore(restored(rule_set, await tables.has(rule_set.table, rule_set.parent, rule_set.jump)))
         except ProgramError as error:
             _log.error("Failed to bootstrap IPTables: %s", error)
 
 
 async def resync(tables: Tables, sets: Sequence[RuleSet]) -> None:
     """One round."""
-    for wanted in sets:
+    for rule_set in sets:
         try:
-            if await ensure(tables, wanted):
+            if await ensure(tables, rule_set):
                 _log.info("Some iptables rules are missing; deleting and recreating rules")
         except ProgramError as error:
             _log.error("Failed to ensure iptables rules: %s", error)

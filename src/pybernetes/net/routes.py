@@ -129,15 +129,15 @@ class Router(Netlink):
             if "RTA_DST" in attributes and "RTA_GATEWAY" in attributes
         }
 
-    def replace_route(self, wanted: Route) -> None:
+    def replace_route(self, entry: Route) -> None:
         """In place of any route to the same destination."""
         with self._route() as route:
-            route.route("replace", **_route_arguments(wanted))
+            route.route("replace", **_route_arguments(entry))
 
-    def delete_route(self, gone: Route) -> None:
+    def delete_route(self, entry: Route) -> None:
         """A route to the destination by another gateway stays."""
         with self._route() as route, unless(errno.ESRCH, errno.ENODEV):
-            route.route("del", **_route_arguments(gone))
+            route.route("del", **_route_arguments(entry))
 
     def add_blackhole(self, destination: str) -> None:
         """What is sent there and has no better route is dropped."""

@@ -97,16 +97,16 @@ class Kernel(Router):
     def routes(self, device: int = 0) -> set[Route]:
         return {replace(r, onlink=False) for r in self.table.values() if device in (0, r.device)}
 
-    def replace_route(self, wanted: Route) -> None:
-        self.calls.append(f"+{wanted.destination}")
-        if wanted.gateway in self.unreachable:
+    def replace_route(self, entry: Route) -> None:
+        self.calls.append(f"+{entry.destination}")
+        if entry.gateway in self.unreachable:
             raise LinkError("netlink: (101, 'Network is unreachable')")
-        self.table[wanted.destination] = wanted if wanted.device else replace(wanted, device=DEVICE)
+        self.table[entry.destination] = entry if entry.device else replace(entry, device=DEVICE)
 
-    def delete_route(self, gone: Route) -> None:
-        self.calls.append(f"-{gone.destination}")
-        if self.table.get(gone.destination, gone).gateway == gone.gateway:
-            self.table.pop(gone.destination, None)
+    def delete_route(self, entry: Route) -> None:
+        self.calls.append(f"-{entry.destination}")
+        if self.table.get(entry.destination, entry).gateway == entry.gateway:
+            self.table.pop(entry.destination, None)
 
     def replace_neighbour(self, neighbour: Neighbour) -> None:
         self.calls.append(f"+{neighbour.address}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pybernetes.flannel.interface import InterfaceError, Wanted, choose
+from pybernetes.flannel.interface import InterfaceError, Selection, choose
 from pybernetes.net.routes import Link
 
 LINKS = [
@@ -21,50 +21,50 @@ def way_to(address: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "name", "address", "public_ip"),
+    ("selection", "name", "address", "public_ip"),
     [
-        (Wanted(), "eth0", "10.0.0.5", "10.0.0.5"),
-        (Wanted(public_ip="192.168.7.2"), "eth1", "192.168.7.2", "192.168.7.2"),
-        (Wanted(["eth1"]), "eth1", "192.168.7.1", "192.168.7.1"),
-        (Wanted(["192.168.7.2"]), "eth1", "192.168.7.2", "192.168.7.2"),
-        (Wanted(["none", "bare", "eth1"]), "eth1", "192.168.7.1", "192.168.7.1"),
-        (Wanted(["eth0"], public_ip="203.0.113.1"), "eth0", "10.0.0.5", "203.0.113.1"),
-        (Wanted(patterns=[r"^192\.168\."]), "eth1", "192.168.7.1", "192.168.7.1"),
-        (Wanted(patterns=["^x", "eth[0-9]{1,2}"]), "eth0", "10.0.0.5", "10.0.0.5"),
-        (Wanted(["none"], ["eth1"]), "eth1", "192.168.7.1", "192.168.7.1"),
-        (Wanted(can_reach="192.168.7.99"), "eth1", "192.168.7.2", "192.168.7.2"),
+        (Selection(), "eth0", "10.0.0.5", "10.0.0.5"),
+        (Selection(public_ip="192.168.7.2"), "eth1", "192.168.7.2", "192.168.7.2"),
+        (Selection(["eth1"]), "eth1", "192.168.7.1", "192.168.7.1"),
+        (Selection(["192.168.7.2"]), "eth1", "192.168.7.2", "192.168.7.2"),
+        (Selection(["none", "bare", "eth1"]), "eth1", "192.168.7.1", "192.168.7.1"),
+        (Selection(["eth0"], public_ip="203.0.113.1"), "eth0", "10.0.0.5", "203.0.113.1"),
+        (Selection(patterns=[r"^192\.168\."]), "eth1", "192.168.7.1", "192.168.7.1"),
+        (Selection(patterns=["^x", "eth[0-9]{1,2}"]), "eth0", "10.0.0.5", "10.0.0.5"),
+        (Selection(["none"], ["eth1"]), "eth1", "192.168.7.1", "192.168.7.1"),
+        (Selection(can_reach="192.168.7.99"), "eth1", "192.168.7.2", "192.168.7.2"),
     ],
 )
-def test_chosen(wanted: Wanted, name: str, address: str, public_ip: str) -> None:
-    external = choose(wanted, LINKS, 2, way_to)
+def test_chosen(selection: Selection, name: str, address: str, public_ip: str) -> None:
+    external = choose(selection, LINKS, 2, way_to)
     assert (external.name, str(external.address), str(external.public_ip)) == (name, address, public_ip)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "default", "words"),
+    ("selection", "default", "words"),
     [
         (
-            Wanted(),
+            Selection(),
             0,
             "Failed to find any valid interface to use: failed to get default interface: unable to find default route",
         ),
-        (Wanted(), 4, "failed to find IPv4 address for interface bare"),
-        (Wanted(public_ip="10.0.0.6"), 2, "error looking up interface 10.0.0.6: no interface with given IP found"),
-        (Wanted(["eth7"]), 2, "error looking up interface eth7: no such network interface"),
-        (Wanted(["bare"]), 2, "failed to find IPv4 address for interface bare"),
-        (Wanted(["null0"]), 2, "failed to determine MTU for 10.9.9.9 interface"),
-        (Wanted(["eth0"], public_ip="here"), 2, "invalid public IP address: here"),
-        (Wanted(patterns=["("]), 2, "could not compile the IP address regex '('"),
+        (Selection(), 4, "failed to find IPv4 address for interface bare"),
+        (Selection(public_ip="10.0.0.6"), 2, "error looking up interface 10.0.0.6: no interface with given IP found"),
+        (Selection(["eth7"]), 2, "error looking up interface eth7: no such network interface"),
+        (Selection(["bare"]), 2, "failed to find IPv4 address for interface bare"),
+        (Selection(["null0"]), 2, "failed to determine MTU for 10.9.9.9 interface"),
+        (Selection(["eth0"], public_ip="here"), 2, "invalid public IP address: here"),
+        (Selection(patterns=["("]), 2, "could not compile the IP address regex '('"),
         (
-            Wanted(patterns=["^wlan"]),
+            Selection(patterns=["^wlan"]),
             2,
             "could not match pattern ^wlan to any of the available network interfaces (lo:[], eth0:[",
         ),
-        (Wanted(can_reach="8.8.8.8"), 2, "failed to get ifcanreach based interface"),
-        (Wanted(can_reach="there"), 2, "failed to get ifcanreach based interface"),
+        (Selection(can_reach="8.8.8.8"), 2, "failed to get ifcanreach based interface"),
+        (Selection(can_reach="there"), 2, "failed to get ifcanreach based interface"),
     ],
 )
-def test_none(wanted: Wanted, default: int, words: str) -> None:
+def test_none(selection: Selection, default: int, words: str) -> None:
     with pytest.raises(InterfaceError) as refused:
-        choose(wanted, LINKS, default, way_to)
+        choose(selection, LINKS, default, way_to)
     assert words in str(refused.value)

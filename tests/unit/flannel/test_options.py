@@ -8,7 +8,7 @@ import pytest
 
 from pybernetes.component import flags
 from pybernetes.component.command import UsageError
-from pybernetes.flannel.interface import Wanted
+from pybernetes.flannel.interface import Selection
 from pybernetes.flannel.options import FLAGS, Settings, command_line, settings
 
 
@@ -20,7 +20,7 @@ def test_defaults_are_upstreams() -> None:
     assert parsed("--kube-subnet-mgr") == Settings(
         net_config=Path("/etc/kube-flannel/net-conf.json"),
         annotation_prefix="flannel.alpha.coreos.com",
-        interface=Wanted(),
+        interface=Selection(),
         subnet_file=Path("/run/flannel/subnet.env"),
         ip_masq=False,
         random_fully=True,

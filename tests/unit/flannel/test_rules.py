@@ -50,9 +50,9 @@ def test_forward() -> None:
 class FakeTables:
     """The rules that are there; `broken`: the program fails."""
 
-    def __init__(self, wanted: RuleSet | None = None) -> None:
-        self.rules = {(wanted.table, wanted.parent, wanted.jump)} if wanted else set()
-        self.rules |= {(wanted.table, wanted.chain, rule) for rule in wanted.rules} if wanted else set()
+    def __init__(self, rule_set: RuleSet | None = None) -> None:
+        self.rules = {(rule_set.table, rule_set.parent, rule_set.jump)} if rule_set else set()
+        self.rules |= {(rule_set.table, rule_set.chain, rule) for rule in rule_set.rules} if rule_set else set()
         self.restored: list[str] = []
         self.broken = False
 

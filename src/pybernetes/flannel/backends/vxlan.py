@@ -27,18 +27,18 @@ def random_mac() -> str:
     return ":".join(f"{byte:02x}" for byte in ((first & 0xFE) | 0x02, *rest))
 
 
-def incompatibility(wanted: VXLAN, existing: VXLAN) -> str:
+def incompatibility(device: VXLAN, existing: VXLAN) -> str:
     """Why a device that is there cannot be used, "" where it can; what is not asked for (0, "") may be anything."""
     for word, new, old in (
-        ("vni", wanted.vni, existing.vni),
-        ("vtep (external) interface", wanted.link, existing.link),
-        ("vtep (external) IP", wanted.local, existing.local),
-        ("port", wanted.port, existing.port),
+        ("vni", device.vni, existing.vni),
+        ("vtep (external) interface", device.link, existing.link),
+        ("vtep (external) IP", device.local, existing.local),
+        ("port", device.port, existing.port),
     ):
         if new and old and new != old:
             return f"{word}: {new} vs {old}"
-    if wanted.gbp != existing.gbp:
-        return f"gbp: {wanted.gbp} vs {existing.gbp}"
+    if device.gbp != existing.gbp:
+        return f"gbp: {device.gbp} vs {existing.gbp}"
     return ""
 
 
