@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,8 @@ from pybernetes.api.wellknown import (
 from ..types import Reader
 from .bearer import TokenError
 from .user import User
+
+_log = logging.getLogger(__name__)
 
 NAMESPACE = "kube-system"
 GROUP = "system:bootstrappers"
@@ -49,6 +52,37 @@ def decoded(secret: dict[str, Any]) -> dict[str, str]:
     return decoded
 
 
+def refusal(secret: Mapping[str, Any] | None, token_id: str, token_secret: str, now: datetime) -> str:
+    """Why the token is not one of this Secret, "" where it is; in upstream's words, which are for the server's log alone."""
+    if secret is None:
+        return "there is no secret of this token"
+    data = decoded(secret)
+    if secret["metadata"].get("deletionTimestamp"):
+        return "it is deleted and awaiting removal"
+    if secret.get("type") != SECRET_TYPE_BOOTSTRAP_TOKEN:
+        return f"it has an invalid type, expected {SECRET_TYPE_BOOTSTRAP_TOKEN}"
+    if not data.get(BOOTSTRAP_TOKEN_SECRET_KEY):
+        return f"it has no value for {BOOTSTRAP_TOKEN_SECRET_KEY}"
+    if not hmac.compare_digest(data[BOOTSTRAP_TOKEN_SECRET_KEY].encode(), token_secret.encode()):
+        return f"its value for key {BOOTSTRAP_TOKEN_SECRET_KEY} does not match"
+    if data.get(BOOTSTRAP_TOKEN_ID_KEY) != token_id:
+        return f"its value for key {BOOTSTRAP_TOKEN_ID_KEY} does not match"
+    if _expired(data.get("expiration", ""), now):
+        return "it is expired"
+    if data.get("usage-bootstrap-authentication") != "true":
+        return "it is not marked usage-bootstrap-authentication"
+    return ""
+
+
+def _expired(text: str, now: datetime) -> bool:
+    if not text:
+        return False
+    try:
+        return now >= times.parse_time(text)
+    except ValueError:
+        return True  # an end that nobody can read has come
+
+
 class BootstrapToken:
     """See `bearer.TokenAuthenticator`."""
 
@@ -56,23 +90,14 @@ class BootstrapToken:
         self._reader, self._now = reader, now
 
     async def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
-        """ID.SECRET, as long as its secret says so."""
+        """ID.SECRET, as long as its secret says so. The log says why not, for who asks may be anybody."""
         match = _TOKEN.fullmatch(token)
-        secret = self._reader.get("", "secrets", NAMESPACE, BOOTSTRAP_TOKEN_SECRET_PREFIX + match[1]) if match else None
-        if match is None or secret is None or secret["metadata"].get("deletionTimestamp"):
+        if match is None:
             return None
-        data = decoded(secret)
-        good = secret.get("type") == SECRET_TYPE_BOOTSTRAP_TOKEN and data.get(BOOTSTRAP_TOKEN_ID_KEY) == match[1]
-        if not good or not hmac.compare_digest(data.get(BOOTSTRAP_TOKEN_SECRET_KEY, "").encode(), match[2].encode()):
+        name = BOOTSTRAP_TOKEN_SECRET_PREFIX + match[1]
+        secret = self._reader.get("", "secrets", NAMESPACE, name)
+        why = refusal(secret, match[1], match[2], self._now())
+        if why or secret is None:
+            _log.debug("bootstrap token %s was refused: %s", match[1], why)
             return None
-        if self._expired(data.get("expiration", "")) or data.get("usage-bootstrap-authentication") != "true":
-            return None
-        return User(f"system:bootstrap:{match[1]}", (*groups_of(data), ALL_AUTHENTICATED))
-
-    def _expired(self, text: str) -> bool:
-        if not text:
-            return False
-        try:
-            return self._now() >= times.parse_time(text)
-        except ValueError:
-            return True  # an end that nobody can read has come
+        return User(f"system:bootstrap:{match[1]}", (*groups_of(decoded(secret)), ALL_AUTHENTICATED))

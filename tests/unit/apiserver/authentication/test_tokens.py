@@ -199,18 +199,25 @@ def test_bootstrap_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "token"),
+    ("changes", "token", "why"),
     [
-        ({}, "abcdef.0123456789abcdeX"),
-        ({}, "abcdef.0123456789abcdee"),
-        ({}, "bbbbbb.0123456789abcdef"),
-        ({"usage-bootstrap-authentication": "false"}, TOKEN),
-        ({"expiration": "2029-12-31T00:00:00Z"}, TOKEN),
-        ({"expiration": "tomorrow"}, TOKEN),
+        ({}, "abcdef.0123456789abcdeX", ""),
+        ({}, "abcdef.0123456789abcdee", "its value for key token-secret does not match"),
+        ({}, "bbbbbb.0123456789abcdef", "there is no secret of this token"),
+        ({"token-secret": ""}, TOKEN, "it has no value for token-secret"),
+        ({"token-id": "bbbbbb"}, TOKEN, "its value for key token-id does not match"),
+        ({"usage-bootstrap-authentication": "false"}, TOKEN, "it is not marked usage-bootstrap-authentication"),
+        ({"expiration": "2029-12-31T00:00:00Z"}, TOKEN, "it is expired"),
+        ({"expiration": "tomorrow"}, TOKEN, "it is expired"),
     ],
 )
-def test_bootstrap_tokens_that_are_none(changes: dict[str, str], token: str) -> None:
-    assert answered(bootstrap(**changes).token(token, ())) is None
+def test_bootstrap_tokens_that_are_none(
+    changes: dict[str, str], token: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who asks learns nothing; the server's log has the reason, and never the secret half."""
+    with caplog.at_level("DEBUG"):
+        assert answered(bootstrap(**changes).token(token, ())) is None
+    assert why in caplog.text and "0123456789" not in caplog.text
 
 
 def test_bootstrap_tokens_give_no_other_groups() -> None:
