@@ -122,6 +122,10 @@ class APIServer:
         self._services.measure(self.metrics.registry)
         self._events = EventExpiry(self.cache, options.event_ttl, now)
         self._discovery, self._documents = Discovery(options.resources), OpenAPI(options.resources)
+        configmaps = Storage(self.store("", "v1", "configmaps"))
+        self._publisher = bootstrap_authentication.Publisher(
+            configmaps, options.authentication.published, options.clock
+        )
         self._custom = Loader(self.cache, self._definition_controller)
         self._health = Health(self.cache, HOOKS)
         self.handle = self._chain().handle
@@ -226,8 +230,7 @@ class APIServer:
         await self.cache.start()
         await namespaces.ensure(self.store("", "v1", "namespaces"))
         health.done(NAMESPACES_MADE)
-        configmaps = Storage(self.store("", "v1", "configmaps"))
-        await bootstrap_authentication.publish(configmaps, options.authentication.published)
+        await self._publisher.start()
         if self.authorizers.rbac is not None:
             await reconcile.reconcile(self._storage)
         health.done(ROLES_MADE)
@@ -246,6 +249,7 @@ class APIServer:
         self._health.serving = False
         await self._custom.stop()
         await self._compactor.stop()
+        await self._publisher.stop()
         await self._events.stop()
         await self._services.stop()
         await self.cache.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -11,20 +12,26 @@ from pybernetes.pki.files import Pair, write_pair
 
 
 def context(
-    certificate_file: str, key_file: str, cert_dir: str, name: str, addresses: list[str], now: datetime
+    certificate_file: str,
+    key_file: str,
+    cert_dir: str,
+    name: str,
+    addresses: list[str],
+    now: datetime,
+    authorities: Sequence[Path] = (),
 ) -> ServerContext:
-    """TLS for a part's port; OSError or ssl.SSLError where the files cannot be used.
+    """TLS for a part's port, which follows its files; OSError or ssl.SSLError where they cannot be used.
 
     Without files a pair is looked for in `cert_dir` as NAME.crt and NAME.key, and made there; without a folder it is never stored.
     """
     if certificate_file or key_file:
-        return ServerContext(Path(certificate_file), Path(key_file))
+        return ServerContext(Path(certificate_file), Path(key_file), authorities)
     if not cert_dir:
-        return ServerContext(_self_signed(addresses, now))
+        return ServerContext(_self_signed(addresses, now), authorities=authorities)
     certificate, key = Path(cert_dir, f"{name}.crt"), Path(cert_dir, f"{name}.key")
     if not certificate.exists() or not key.exists():
         write_pair(certificate, key, _self_signed(addresses, now))
-    return ServerContext(certificate, key)
+    return ServerContext(certificate, key, authorities)
 
 
 def _self_signed(addresses: list[str], now: datetime) -> Pair:

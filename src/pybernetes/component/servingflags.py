@@ -11,6 +11,7 @@ import ssl
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import flags
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LOOKUP_SECONDS = 10.0  # between tries to read the CA of clients
+FOLLOW_SECONDS = 60.0  # between looks whether it is another; upstream watches
 DRAIN_SECONDS = 1.0  # for requests to the ports when the part ends
 SERVING, WHO, MAY = "Secure serving", "Authentication", "Authorization"
 
@@ -66,7 +68,10 @@ async def serve(
         if values["secure-port"]:
             pair = values["tls-cert-file"], values["tls-private-key-file"]
             own = ["127.0.0.1", "::1"]
-            context = servingcert.context(*pair, values["cert-dir"], clients.name, own, datetime.now(UTC))
+            read_file(values, "client-ca-file")  # which is told by its flag where it cannot be read
+            clients_ca = [Path(values["client-ca-file"])] if values["client-ca-file"] else []
+            now = datetime.now(UTC)
+            context = servingcert.context(*pair, values["cert-dir"], clients.name, own, now, clients_ca)
             guard = _guard(stack, values, context, clients)
             server = await serving.start(routes, values["bind-address"], values["secure-port"], context, guard)
             stack.push_async_callback(server.stop, DRAIN_SECONDS)
@@ -85,10 +90,7 @@ def _guard(stack: AsyncExitStack, values: Values, context: ServerContext, client
     from .delegated import DelegatedGuard, certificate_user
 
     reviews = clients.unlimited(flag="authentication-kubeconfig")
-    authority = read_file(values, "client-ca-file").decode()
-    if authority:
-        context.trust(authority)
-    elif not values["authentication-skip-lookup"]:
+    if not values["client-ca-file"] and not values["authentication-skip-lookup"]:
         lookup = asyncio.ensure_future(_look_up(reviews, context))
         stack.callback(lookup.cancel)
     guard = DelegatedGuard(reviews, time.monotonic, certificate_user(lambda: datetime.now(UTC)))
@@ -105,13 +107,14 @@ class _Split:
 
 
 async def _look_up(client: PartClient, context: ServerContext) -> None:
-    """Takes the CA that the API server publishes of its --client-ca-file, as soon as it can be read.
+    """Takes the CA that the API server publishes of its --client-ca-file, as soon as it can be read, and follows it.
 
     Where it is not published, certificates are not taken. The part may well be up before the API server is.
     """
     from pybernetes.api.errors import StatusError
     from pybernetes.api.types import core_v1
 
+    trusted = ""
     while True:
         try:
             found = await client.get(core_v1.ConfigMap, "extension-apiserver-authentication", "kube-system")
@@ -123,6 +126,10 @@ async def _look_up(client: PartClient, context: ServerContext) -> None:
             await asyncio.sleep(LOOKUP_SECONDS)
             continue
         authority = found.data.get("client-ca-file", "")
-        if authority:
-            context.trust(authority)
-        return
+        if authority and authority != trusted:
+            try:
+                context.trust(authority)
+            except ssl.SSLError as error:
+                _log.warning("the CA of clients that is published cannot be used: %s", error)
+            trusted = authority
+        await asyncio.sleep(FOLLOW_SECONDS)

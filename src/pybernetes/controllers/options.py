@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from pybernetes.component import command, flags
@@ -51,6 +52,8 @@ class Options:
     cluster_signing_duration: float = 365 * 24 * 3600.0
     # by "kubelet-serving", "kubelet-client", "kube-apiserver-client", "legacy-unknown": certificate and key of that signer alone
     signers: Mapping[str, tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
+    # by the same names: the files that a signer's certificate and key are in, which it follows; they win over what is above
+    signer_files: Mapping[str, tuple[Path, Path]] = field(default_factory=dict)
     # workers
     concurrent_deployment_syncs: int = 5
     concurrent_endpoint_syncs: int = 5
@@ -204,5 +207,18 @@ def options_from(values: Values) -> Options:
         cluster_signing_cert=read_file(values, "cluster-signing-cert-file"),
         cluster_signing_key=read_file(values, "cluster-signing-key-file"),
         signers={signer: pair for signer, pair in signers.items() if all(pair)},
+        signer_files=_signer_files(values),
         **given,
     )
+
+
+def _signer_files(values: Values) -> dict[str, tuple[Path, Path]]:
+    """Each signer's own, or those of --cluster-signing-cert-file; none for a signer without."""
+    found = {}
+    for signer in SIGNERS:
+        for prefix in (f"cluster-signing-{signer}", "cluster-signing"):
+            certificate, key = values[f"{prefix}-cert-file"], values[f"{prefix}-key-file"]
+            if certificate and key:
+                found[signer] = Path(certificate), Path(key)
+                break
+    return found

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pybernetes.client.http import HTTPClient
+from pybernetes.client.kubeconfig import Config
 from pybernetes.component import clientflags, flags, leaderflags, servingflags
 from pybernetes.component.clientflags import Clients
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.metrics import Registry
+from pybernetes.pki.certificates import Authority, Subject
+from pybernetes.pki.files import write, write_pair
 
+NOW = datetime.now(UTC)
 FLAGS = (*clientflags.client_flags(30), *leaderflags.leader_flags("part"), *servingflags.serving_flags(0))
 FILE = "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: 'http://file:1'}}]\n"
 FILE += "contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\n"
@@ -92,3 +98,45 @@ def test_a_port_that_is_taken_is_named() -> None:
         taken.listen()
         with pytest.raises(Failure, match=r"in use: is --secure-port=0 or --port=\d+ in use\?"):
             asyncio.run(main(taken.getsockname()[1]))
+
+
+def test_a_port_follows_its_files(tmp_path: Path) -> None:
+    """Its certificate and the authorities of its clients: by overlap, old and new are both taken, then the new one alone."""
+    old, new = Authority.create("old", NOW), Authority.create("new", NOW)
+    server = Subject("s", names=("localhost",), server=True, client=False)
+    crt, key, clients_ca = tmp_path / "s.crt", tmp_path / "s.key", tmp_path / "ca.crt"
+
+    async def main(port: int) -> None:
+        write(clients_ca, old.pem)
+        write_pair(crt, key, old.issue(server, NOW))
+        arguments = [f"--secure-port={port}", "--bind-address=127.0.0.1", f"--client-ca-file={clients_ca}"]
+        arguments += ["--master=http://127.0.0.1:9", f"--tls-cert-file={crt}", f"--tls-private-key-file={key}"]
+        given, registry = values(*arguments), Registry()
+
+        async def status(client: Authority, server: Authority) -> int:
+            """401 for a certificate that is none here; 500 where the API server, which is away, would be asked what one may."""
+            pair = client.issue(Subject("u"), NOW)
+            config = Config(f"https://localhost:{port}", ca_data=server.pem, certificate=pair.certificate, key=pair.key)
+            http = HTTPClient(config.server, config.ssl_context(), address=("127.0.0.1", port))
+            try:
+                return (await http.request("GET", "/metrics", timeout=5)).status
+            finally:
+                await http.close()
+
+        async with AsyncExitStack() as stack:
+            await servingflags.serve(stack, given, Clients(stack, given, "part", registry), registry, None)
+            assert await status(old, old) == 500
+            write(clients_ca, old.pem + new.pem)
+            write_pair(crt, key, new.issue(server, NOW))
+            assert [await status(old, new), await status(new, new)] == [500, 500]
+            write(clients_ca, new.pem)
+            assert await status(new, new) == 500
+            with pytest.raises(ConnectionError):
+                await status(old, new)
+            with pytest.raises(ConnectionError):
+                await status(new, old)
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    asyncio.run(main(port))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..types import Authenticator
 from .bearer import TokenAuthenticator
@@ -20,5 +20,5 @@ class AuthenticationOptions:
     service_accounts: TokenOptions | None = None  # None: no such tokens are issued or taken
     bootstrap_tokens: bool = False
     anonymous: bool = False  # whether who comes with nothing is let through, as system:anonymous
-    # What extension API servers must know to authenticate as this one does, by keys of their ConfigMap.
-    published: Mapping[str, str] = field(default_factory=dict)
+    # What extension API servers must know to authenticate as this one does, by keys of their ConfigMap; asked again, for files change.
+    published: Callable[[], Mapping[str, str]] = dict

@@ -3,11 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from pybernetes.aio.clock import Clock
+from pybernetes.api.errors import StatusError
 
 from .storage import Storage
 
+_log = logging.getLogger(__name__)
+
 NAMESPACE, NAME = "kube-system", "extension-apiserver-authentication"
+LOOK_SECONDS = 60.0  # how often files and object are compared; upstream's controller is as slow where nothing tells it
 
 
 async def publish(maps: Storage, data: Mapping[str, str]) -> None:
@@ -19,3 +27,33 @@ async def publish(maps: Storage, data: Mapping[str, str]) -> None:
         await maps.create(NAMESPACE, {"metadata": {"name": NAME, "namespace": NAMESPACE}, "data": dict(data)})
     elif any((present.get("data") or {}).get(key) != value for key, value in data.items()):
         await maps.update(NAMESPACE, {**present, "data": {**(present.get("data") or {}), **data}})
+
+
+class Publisher:
+    """Publishes what `read` gives at the start, and each minute, for authorities are replaced in their files."""
+
+    def __init__(self, maps: Storage, read: Callable[[], Mapping[str, str]], clock: Clock) -> None:
+        self._maps, self._read, self._clock = maps, read, clock
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns when it is published; nothing is done, now or later, where there is nothing to publish. StatusError."""
+        data = self._read()
+        if not data:
+            return
+        await publish(self._maps, data)
+        self._task = asyncio.ensure_future(self._follow())
+
+    async def stop(self) -> None:
+        """Nothing is published any more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            try:
+                await publish(self._maps, self._read())
+            except StatusError as error:  # another server was faster, or the store is away
+                _log.warning("%s/%s cannot be brought up to date yet: %s", NAMESPACE, NAME, error)

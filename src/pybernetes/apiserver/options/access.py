@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,16 +168,29 @@ def options(values: Values) -> dict[str, Any]:
     }
 
 
-def _published(values: Values) -> dict[str, str]:
-    """For extension API servers: the authorities, and the headers of the front proxy."""
-    found = {}
-    for flag in ("client-ca-file", "requestheader-client-ca-file"):
-        if values[flag]:
-            found[flag] = _read(flag, values[flag]).decode()
+def _published(values: Values) -> Callable[[], dict[str, str]]:
+    """For extension API servers: the authorities, which follow their files, and the headers of the front proxy. UsageError."""
+    from pybernetes.pki.bundles import Authorities
+    from pybernetes.pki.reloading import Reloaded
+
+    files = {flag: Path(values[flag]) for flag in ("client-ca-file", "requestheader-client-ca-file") if values[flag]}
+    headers = {}
     if values["requestheader-client-ca-file"]:
         for name in ("allowed-names", "extra-headers-prefix", "group-headers", "uid-headers", "username-headers"):
-            found[f"requestheader-{name}"] = json.dumps(values[f"requestheader-{name}"], separators=(",", ":"))
-    return found
+            headers[f"requestheader-{name}"] = json.dumps(values[f"requestheader-{name}"], separators=(",", ":"))
+    for flag, path in files.items():
+        _read(flag, str(path))
+
+    def read() -> dict[str, str]:
+        bundles = {flag: path.read_bytes() for flag, path in files.items()}
+        for bundle in bundles.values():
+            Authorities(bundle)  # what is half written is published to nobody
+        return {flag: bundle.decode() for flag, bundle in bundles.items()} | headers
+
+    try:
+        return Reloaded(read, list(files.values())).current
+    except ValueError as error:
+        raise UsageError(f"--{' or --'.join(files)}: {error}") from error
 
 
 def authorities(values: Values) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybernetes.api.types import certificates_v1 as certificates
@@ -13,6 +14,7 @@ from pybernetes.api.wellknown import (
     LEGACY_UNKNOWN_SIGNER,
 )
 from pybernetes.pki.files import Pair
+from pybernetes.pki.reloading import Reloaded
 
 from ...common import clone
 from ...framework import Context
@@ -32,6 +34,21 @@ SIGNERS = {  # signer -> its name in the flags
 }
 
 
+def load(pair: Pair) -> Authority:
+    """ValueError for what is no certificate and its key: between the writing of the two the pair before stays."""
+    from pybernetes.pki import keys
+    from pybernetes.pki.certificates import Authority
+
+    if not keys.match(pair):
+        raise ValueError("the key is not the certificate's")
+    return Authority.load(pair)
+
+
+def follow(certificate: Path, key: Path) -> Reloaded[Authority]:
+    """A CA that follows its files. OSError or ValueError where they cannot be used at first."""
+    return Reloaded(lambda: load(Pair(certificate.read_bytes(), key.read_bytes())), [certificate, key])
+
+
 class CSRSigningController(CertificateController):
     """The four signers of kubernetes.io, each with the cluster's CA or its own."""
 
@@ -41,6 +58,7 @@ class CSRSigningController(CertificateController):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._authorities: dict[str, Authority] = {}
+        self._followed: dict[str, Reloaded[Authority]] = {}
 
     @classmethod
     def lacks(cls, options: Options) -> str:
@@ -50,15 +68,18 @@ class CSRSigningController(CertificateController):
         return "--cluster-signing-cert-file and --cluster-signing-key-file are not set"
 
     def _authority(self, signer: str) -> Authority | None:
+        """Of its files as they are now (upstream: dynamiccertificates), or of the options; None for a signer without a CA."""
+        options, name = self.context.options, SIGNERS[signer]
+        if name in self._followed:
+            return self._followed[name].current()
+        if name in options.signer_files:
+            self._followed[name] = follow(*options.signer_files[name])
+            return self._followed[name].current()
         if signer not in self._authorities:
-            options = self.context.options
-            own = (options.cluster_signing_cert, options.cluster_signing_key)
-            certificate, key = options.signers.get(SIGNERS[signer], own)
+            certificate, key = options.signers.get(name, (options.cluster_signing_cert, options.cluster_signing_key))
             if not certificate or not key:
                 return None
-            from pybernetes.pki.certificates import Authority
-
-            self._authorities[signer] = Authority.load(Pair(certificate, key))
+            self._authorities[signer] = load(Pair(certificate, key))
         return self._authorities[signer]
 
     async def handle(self, csr: certificates.CertificateSigningRequest) -> None:
