@@ -117,6 +117,41 @@ def test_wrong_token_is_unauthorized(running: Running) -> None:
     refused.value.close()
 
 
+def test_certificates_that_are_replaced_are_followed_without_a_restart(running: Running, tmp_path: Path) -> None:
+    """The server's own, and, by overlap, the authorities of its clients."""
+    old, new = Authority("old", datetime.now(UTC)), Authority("new", datetime.now(UTC))
+    running.kill(signal.SIGTERM)
+    (tmp_path / "ca").write_bytes(old.pem)
+    running.flags.append(f"--client-ca-file={tmp_path}/ca")
+    running.start()
+    trusted = new.pem.decode()
+
+    def status(client: Authority) -> int:
+        """401 where TLS or the server takes no such certificate."""
+        pair = client.client("jane", [])
+        (tmp_path / "client").write_bytes(pair.key + pair.certificate)
+        context = ssl.create_default_context(cadata=trusted)
+        context.load_cert_chain(tmp_path / "client")
+        try:
+            urllib.request.urlopen(f"https://127.0.0.1:{running.port}{CONFIG_MAPS}", context=context, timeout=10)
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            return refused.code
+        except OSError:
+            return 401
+        return 200
+
+    pair = new.serving(["localhost"], ["127.0.0.1"])
+    (tmp_path / "crt").write_bytes(pair.certificate)
+    (tmp_path / "key").write_bytes(pair.key)
+    assert [status(old), status(new)] == [200, 401]
+    (tmp_path / "ca").write_bytes(old.pem + new.pem)
+    assert [status(old), status(new)] == [200, 200]
+    (tmp_path / "ca").write_bytes(new.pem)
+    assert [status(old), status(new)] == [401, 200]
+    assert running.process.poll() is None
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

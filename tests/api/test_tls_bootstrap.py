@@ -14,14 +14,15 @@ import pytest
 
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import certificates_v1, core_v1, meta_v1, rbac_v1
-from pybernetes.cli import kubelet
+from pybernetes.cli import kubelet, kubeletcertificates
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
 from pybernetes.component import flags
 from pybernetes.component.command import Failure
 from pybernetes.controllers.bootstrap.tokens import detached_signature
-from pybernetes.kubelet.options import FLAGS
-from pybernetes.pki.certificates import Leaf
+from pybernetes.kubelet.certificate import bootstrap
+from pybernetes.kubelet.options import FLAGS, Settings, settings
+from pybernetes.pki.certificates import Authority, Leaf, Subject
 from pybernetes.testing.cluster import RunningCluster, TestCluster
 
 from .test_command import free_port
@@ -108,6 +109,10 @@ def command_line(folder: Path, *more: str) -> flags.Values:
         *more,
     ]
     return flags.parse("kubelet", FLAGS, arguments)
+
+
+def chosen(folder: Path) -> Settings:
+    return settings(command_line(folder, "--port=0"), "n1", ["127.0.0.1"])
 
 
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 15.0) -> Any:
@@ -208,6 +213,66 @@ def test_certificates_of_seconds_are_renewed_in_the_running_kubelet(tmp_path: Pa
             assert link.is_symlink() and len(list(link.parent.glob(f"kubelet-{name}-2*.pem"))) > 2
         requests = (tmp_path / "kubelet.conf").read_text()
         assert "client-certificate" in requests and TOKEN not in requests
+
+    asyncio.run(main())
+
+
+def expired_pair(folder: Path) -> None:
+    """As a machine has it that was off, or asleep, for too long."""
+    then = datetime.now(UTC) - timedelta(days=3)
+    pair = Authority.create("ca", then).issue(Subject("system:node:n1", ("system:nodes",)), then, timedelta(days=1))
+    bootstrap.store(folder / "pki").update(pair, then)
+    config = load(folder / "bootstrap.conf")
+    bootstrap.write_kubeconfig(folder / "kubelet.conf", config, bootstrap.store(folder / "pki").current_path)
+
+
+def test_a_start_after_the_end_of_its_certificate_takes_the_bootstrap_path(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with clustered(tmp_path) as (running, admin):
+            await admin.create(token_secret())
+            bootstrap_kubeconfig(tmp_path, running)
+            expired_pair(tmp_path)
+            with caplog.at_level("INFO"):
+                config = await kubeletcertificates.client_config(chosen(tmp_path))
+            lines = [record.getMessage() for record in caplog.records if "TLS bootstrap" in record.getMessage()]
+            assert len(lines) == 1 and "cannot be used: it ended at" in lines[0]
+            client = RESTClient(config)
+            try:
+                await client.list(CSR)
+            finally:
+                await client.close()
+            names = [csr.metadata.name for csr in (await admin.list(CSR)).items]
+            assert len(names) == 1 and names[0].startswith("node-csr-")
+            again = await kubeletcertificates.client_config(chosen(tmp_path))  # a good one is used as it is
+            assert again.certificate == config.certificate
+
+    asyncio.run(main())
+
+
+def test_the_running_kubelet_asks_as_the_bootstrap_user_where_its_own_certificate_has_ended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with clustered(tmp_path) as (running, admin):
+            await admin.create(token_secret())
+            bootstrap_kubeconfig(tmp_path, running)
+            expired_pair(tmp_path)
+            client = RESTClient(load(tmp_path / "kubelet.conf"))
+            (manager,) = kubeletcertificates.managers(chosen(tmp_path), client)
+            task = asyncio.ensure_future(manager.run())
+            try:
+
+                async def answered() -> bool:
+                    return bool(await client.list(CSR))
+
+                assert await until(answered)  # over a new connection, with the certificate that is there by now
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await client.close()
+            assert caplog.text.count("the client certificate cannot be used: it ended at") == 1
 
     asyncio.run(main())
 

@@ -18,7 +18,9 @@ from pybernetes.component.clientflags import Clients
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.metrics import Registry
 from pybernetes.pki.certificates import Authority, Subject
+from pybernetes.pki.contexts import ServerContext
 from pybernetes.pki.files import write, write_pair
+from pybernetes.wire.http import Request, Response, serve
 
 NOW = datetime.now(UTC)
 FLAGS = (*clientflags.client_flags(30), *leaderflags.leader_flags("part"), *servingflags.serving_flags(0))
@@ -140,3 +142,44 @@ def test_a_port_follows_its_files(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     asyncio.run(main(port))
+
+
+def test_a_parts_client_follows_the_files_of_its_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all parts alike: certificate and key, and the authorities of the API server."""
+    monkeypatch.setattr("pybernetes.client.http.FILES_SECONDS", 0.0)
+    old, new = Authority.create("old", NOW), Authority.create("new", NOW)
+    subject = Subject("s", names=("localhost",), server=True, client=False)
+    shown: list[bytes | None] = []
+
+    async def handle(request: Request) -> Response:
+        shown.append(request.peer_certificate)
+        return Response(200, [], b"{}")
+
+    async def main() -> None:
+        write(tmp_path / "ca.crt", old.pem)
+        write(tmp_path / "clients.crt", old.pem + new.pem)
+        write_pair(tmp_path / "s.crt", tmp_path / "s.key", old.issue(subject, NOW))
+        write_pair(tmp_path / "u.crt", tmp_path / "u.key", old.issue(Subject("u"), NOW))
+        context = ServerContext(tmp_path / "s.crt", tmp_path / "s.key", [tmp_path / "clients.crt"])
+        server = await serve(handle, ssl_context=context)
+        (tmp_path / "config").write_text(f"""
+current-context: c
+clusters: [{{name: k, cluster: {{server: "https://localhost:{server.port}", certificate-authority: ca.crt}}}}]
+users: [{{name: u, user: {{client-certificate: u.crt, client-key: u.key}}}}]
+contexts: [{{name: c, context: {{cluster: k, user: u}}}}]
+""")
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(server.stop, 0)
+            given = values(f"--kubeconfig={tmp_path / 'config'}")
+            client = Clients(stack, given, "part", Registry()).client()
+            await client.raw("GET", "/")
+            await client.raw("GET", "/")
+            write_pair(tmp_path / "u.crt", tmp_path / "u.key", new.issue(Subject("u"), NOW))
+            await client.raw("GET", "/")
+            write(tmp_path / "ca.crt", old.pem + new.pem)
+            write_pair(tmp_path / "s.crt", tmp_path / "s.key", new.issue(subject, NOW))
+            await client.raw("GET", "/")
+        first, again, renewed, last = shown
+        assert None not in shown and first == again != renewed == last
+
+    asyncio.run(main())

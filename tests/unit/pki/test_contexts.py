@@ -155,6 +155,45 @@ def test_a_busy_client_takes_a_new_connection_for_a_new_certificate(
     asyncio.run(main())
 
 
+def test_a_connection_that_was_busy_while_its_certificate_was_replaced_is_not_used_again(tmp_path: Path) -> None:
+    """Else a client that never rests would come with a certificate that has ended."""
+
+    async def main() -> None:
+        authority = Authority.create("ca", NOW)
+        write(tmp_path / "ca.crt", authority.pem)
+        shown: list[bytes | None] = []
+        asked, go_on = asyncio.Event(), asyncio.Event()
+
+        async def handle(request: Request) -> Response:
+            shown.append(request.peer_certificate)
+            if request.raw_path == b"/slow":
+                asked.set()
+                await go_on.wait()
+            return Response(200, [], b"")
+
+        server = await serve(
+            handle,
+            ssl_context=ServerContext(*issue(authority, tmp_path, SERVER), [tmp_path / "ca.crt"]),
+        )
+        certificate, key = issue(authority, tmp_path, Subject("u"))
+        config = Config("https://localhost", ca_data=authority.pem, certificate_file=certificate, key_file=key)
+        client = http.HTTPClient(f"https://localhost:{server.port}", config.ssl_context())
+        try:
+            slow = asyncio.ensure_future(client.request("GET", "/slow"))
+            await asked.wait()
+            issue(authority, tmp_path, Subject("u"))
+            client.look_at_files()
+            go_on.set()
+            assert (await slow).status == 200  # it is not cut
+            await client.request("GET", "/")
+        finally:
+            await client.close()
+            await server.stop(0)
+        assert shown[0] != shown[1]
+
+    asyncio.run(main())
+
+
 def test_files_that_do_not_fit_leave_the_old_ones(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     authority = Authority.create("ca", NOW)
     certificate, key = issue(authority, tmp_path, SERVER)
