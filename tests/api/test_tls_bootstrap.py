@@ -15,6 +15,7 @@ import pytest
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import certificates_v1, core_v1, meta_v1, rbac_v1
 from pybernetes.cli import kubelet, kubeletcertificates
+from pybernetes.client.http import HTTPClient
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
 from pybernetes.component import flags
@@ -162,6 +163,30 @@ class Session:
         self._writer.close()
 
 
+async def run_pod(admin: RESTClient, name: str) -> None:
+    """Returns when it runs on the node."""
+    pod = core_v1.Pod(metadata=meta_v1.ObjectMeta(name=name, namespace="default"))
+    pod.spec.node_name = "n1"
+    pod.spec.containers = [core_v1.Container(name="c", image="i")]
+    await admin.create(pod)
+
+    async def runs() -> bool:
+        return (await admin.get(core_v1.Pod, name, "default")).status.phase == "Running"
+
+    assert await until(runs)
+
+
+async def follow_logs(running: RunningCluster, pod: str) -> None:
+    """Until the stream ends."""
+    client = HTTPClient(running.url, load(running.kubeconfig).ssl_context())
+    try:
+        async with client.stream("GET", f"/api/v1/namespaces/default/pods/{pod}/log?follow=true") as stream:
+            assert stream.status == 200
+            await stream.read()
+    finally:
+        await client.close()
+
+
 def test_certificates_of_seconds_are_renewed_in_the_running_kubelet(tmp_path: Path) -> None:
     async def main() -> None:
         async with clustered(tmp_path) as (running, admin):
@@ -183,20 +208,17 @@ def test_certificates_of_seconds_are_renewed_in_the_running_kubelet(tmp_path: Pa
                 first = session.leaf
                 assert (first.common_name, first.names) == ("system:node:n1", ("n1",))
 
+                await run_pod(admin, "early")
+                following = asyncio.ensure_future(follow_logs(running, "early"))
+
                 async def outlived() -> bool:
                     """All that was signed at first has ended, and the node is alive: its lease is renewed."""
                     return datetime.now(UTC) > begun + timedelta(seconds=SIGNING_SECONDS * 2)
 
                 await until(outlived)
-                pod = core_v1.Pod(metadata=meta_v1.ObjectMeta(name="p", namespace="default"))
-                pod.spec.node_name = "n1"
-                pod.spec.containers = [core_v1.Container(name="c", image="i")]
-                await admin.create(pod)
-
-                async def runs() -> bool:
-                    return (await admin.get(core_v1.Pod, "p", "default")).status.phase == "Running"
-
-                assert await until(runs)  # seen and told by a kubelet whose first certificates have ended
+                await run_pod(admin, "late")  # seen and told by a kubelet whose first certificates have ended
+                assert not following.done()  # the API server's stream from the kubelet was not cut
+                following.cancel()
                 assert await session.healthy()
                 session.close()
                 renewed = await Session.open(port, running.kubeconfig)
