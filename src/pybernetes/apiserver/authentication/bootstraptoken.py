@@ -41,7 +41,7 @@ def groups_of(data: dict[str, str]) -> tuple[str, ...]:
     return (GROUP, *sorted(set(extra) - {GROUP}))
 
 
-def decoded(secret: dict[str, Any]) -> dict[str, str]:
+def decoded(secret: Mapping[str, Any]) -> dict[str, str]:
     """The data of a secret as text; what is no text is left out."""
     decoded = {}
     for key, value in (secret.get("data") or {}).items():
