@@ -332,6 +332,7 @@ def test_the_life_of_a_token(tmp_path: Path) -> None:
             await admin.create(token_secret())
             await admin.create(token_secret("silent.0123456789abcdef", usage_bootstrap_signing="false"))
             await admin.create(token_secret("brief1.0123456789abcdef", datetime.now(UTC) + timedelta(seconds=3)))
+            await admin.create(token_secret("unread.0123456789abcdef", expiration="in a while"))  # that is over
 
             async def signatures() -> dict[str, str]:
                 data = (await admin.get(core_v1.ConfigMap, "cluster-info", "kube-public")).data

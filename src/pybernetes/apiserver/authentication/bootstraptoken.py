@@ -34,7 +34,8 @@ _EXTRA_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
 
 def groups_of(data: dict[str, str]) -> tuple[str, ...]:
     """Of a secret's data; TokenError for groups that such a token may not give."""
-    extra = [group for group in data.get("auth-extra-groups", "").split(",") if group]
+    given = data.get("auth-extra-groups", "")
+    extra = given.split(",") if given else []
     for group in extra:
         if not _EXTRA_GROUP.fullmatch(group):
             raise TokenError(f"bootstrap group {group!r} is invalid (must match {_EXTRA_GROUP.pattern})")

@@ -220,9 +220,19 @@ def test_bootstrap_tokens_that_are_none(
     assert why in caplog.text and "0123456789" not in caplog.text
 
 
-def test_bootstrap_tokens_give_no_other_groups() -> None:
+@pytest.mark.parametrize(
+    "groups",
+    [
+        "system:masters",
+        "system:bootstrappers:x,",
+        "system:bootstrappers:X",
+        "system:bootstrappers:",
+        "system:bootstrappers:x, system:bootstrappers:y",
+    ],
+)
+def test_bootstrap_tokens_give_no_other_groups(groups: str) -> None:
     with pytest.raises(TokenError, match="is invalid"):
-        answered(bootstrap(**{"auth-extra-groups": "system:masters"}).token(TOKEN, ()))
+        answered(bootstrap(**{"auth-extra-groups": groups}).token(TOKEN, ()))
 
 
 def request(token: str = "", certificate: bytes | None = None) -> Request:

@@ -40,8 +40,8 @@ class TokenCleaner(Controller):
         try:
             end = expiration(secret)
         except ValueError as error:
-            _log.warning("bootstrap token %s: %s", key[1], error)
-            return
+            _log.info("bootstrap token %s: %s; treated as expired", key[1], error)
+            end = self.now()
         if end is None:
             return
         left = (end - self.now()).total_seconds()
