@@ -17,6 +17,7 @@ FROM_FILES = {
     "cluster_signing_cert",
     "cluster_signing_key",
     "signers",
+    "signer_files",
 }
 
 
