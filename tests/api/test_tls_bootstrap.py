@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -71,16 +72,15 @@ def binding(role: str, group: str) -> rbac_v1.ClusterRoleBinding:
     )
 
 
-def bootstrap_kubeconfig(folder: Path, cluster: RunningCluster, token: str = TOKEN) -> Path:
+def bootstrap_kubeconfig(folder: Path, cluster: RunningCluster, token: str = TOKEN, user: str = "") -> None:
+    """`user` in YAML's short form, in place of one with the token itself."""
     (folder / "ca.crt").write_bytes(cluster.ca)
-    path = folder / "bootstrap.conf"
-    path.write_text(f"""
+    (folder / "bootstrap.conf").write_text(f"""
 current-context: c
 clusters: [{{name: k, cluster: {{server: "{cluster.url}", certificate-authority: {folder}/ca.crt}}}}]
-users: [{{name: u, user: {{token: {token}}}}}]
+users: [{{name: u, user: {user or f"{{token: {token}}}"}}}]
 contexts: [{{name: c, context: {{cluster: k, user: u}}}}]
 """)
-    return path
 
 
 @contextlib.asynccontextmanager
@@ -235,6 +235,33 @@ def test_certificates_of_seconds_are_renewed_in_the_running_kubelet(tmp_path: Pa
             assert link.is_symlink() and len(list(link.parent.glob(f"kubelet-{name}-2*.pem"))) > 2
         requests = (tmp_path / "kubelet.conf").read_text()
         assert "client-certificate" in requests and TOKEN not in requests
+
+    asyncio.run(main())
+
+
+def plugin(version: str, mode: str = "") -> str:
+    mode = f", interactiveMode: {mode}" if mode else ""
+    return f"{{exec: {{apiVersion: client.authentication.k8s.io/{version}, command: ./plugin{mode}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("user", "version"),
+    [("{tokenFile: token}", "v1"), (plugin("v1", "IfAvailable"), "v1"), (plugin("v1beta1"), "v1beta1")],
+)
+def test_other_ways_to_have_the_token(user: str, version: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    api = f"client.authentication.k8s.io/{version}"
+    given = json.dumps({"apiVersion": api, "kind": "ExecCredential", "status": {"token": TOKEN}})
+    (tmp_path / "plugin").write_text(f"#!/bin/sh\necho '{given}'\n")
+    (tmp_path / "plugin").chmod(0o700)
+
+    async def main() -> None:
+        async with clustered(tmp_path) as (running, admin):
+            await admin.create(token_secret())
+            bootstrap_kubeconfig(tmp_path, running, user=user)
+            config = await kubeletcertificates.client_config(chosen(tmp_path))
+            assert config.certificate is not None
+            assert Leaf.of(config.certificate).common_name == "system:node:n1"
 
     asyncio.run(main())
 
