@@ -61,7 +61,8 @@ class Config:
         files = [file for file in (self.ca_file, self.certificate_file, self.key_file) if file is not None]
         try:
             if self._uses_plugin():
-                self._plugins_context = ReloadingContext(self._context, files)
+                # One for all clients of this configuration, for what the plug-in gives is everybody's.
+                self._plugins_context = self._plugins_context or ReloadingContext(self._context, files)
                 return self._plugins_context
             return ReloadingContext(self._context, files) if files else self._context()
         except OSError as error:  # ssl.SSLError is one

@@ -230,18 +230,20 @@ def test_a_certificate_of_a_plugin_is_the_next_connections(tmp_path: Path) -> No
         give()
         plugin = ExecPlugin(ExecConfig(script(tmp_path, f"cat {tmp_path}/answer")))
         config = Config(f"https://localhost:{server.port}", ca_data=authority.pem, exec_plugin=plugin)
-        client = RESTClient(config)
+        client, another = RESTClient(config), RESTClient(config)
         try:
             await client.raw("GET", "/")
-            await client.raw("GET", "/")
+            await another.raw("GET", "/")
             give()
             config.rejected("")
+            await another.raw("GET", "/")
             await client.raw("GET", "/")
         finally:
             await client.close()
+            await another.close()
             await server.stop(0)
-        first, again, renewed = shown
-        assert None not in (first, renewed) and first == again != renewed
+        first, again, renewed, last = shown
+        assert None not in (first, renewed) and first == again != renewed == last
 
     assert http.FILES_SECONDS > 1  # it is not for a look at files that the last one came
     asyncio.run(main())
