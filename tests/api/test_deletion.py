@@ -152,3 +152,52 @@ def test_what_is_not_gone_yet_is_accepted_where_one_asks_the_old_way(options: An
             assert (await client.send("DELETE", f"{CONFIG_MAPS}/d", options))[0] == 200
 
     play(case)
+
+
+@pytest.mark.parametrize(
+    ("query", "options", "fields"),
+    [
+        ("?dryRun=Foo", None, ["dryRun"]),
+        ("?dryRun=", None, ["dryRun"]),
+        ("", {"dryRun": ["All", "all"]}, ["dryRun"]),
+        ("", {"dryRun": [""], "propagationPolicy": "Never"}, ["propagationPolicy", "dryRun"]),
+        (
+            "",
+            {"dryRun": ["x"], "orphanDependents": True, "propagationPolicy": "Orphan"},
+            ["propagationPolicy", "dryRun"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("path", [f"{CONFIG_MAPS}/a", CONFIG_MAPS])
+def test_options_that_nobody_understands_delete_nothing(path: str, query: str, options: Any, fields: list[str]) -> None:
+    """All that is wrong is told at once, of one object and of many; a dry run by another name is none, and no deletion."""
+
+    async def story(client: Client) -> None:
+        await client.send("POST", CONFIG_MAPS, {"metadata": {"name": "a"}})
+        code, refused = await client.send("DELETE", path + query, options)
+        assert (code, [cause["field"] for cause in refused["details"]["causes"]]) == (422, fields), refused
+        assert (await client.send("GET", f"{CONFIG_MAPS}/a"))[0] == 200
+
+    play(story)
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", CONFIG_MAPS), ("PUT", f"{CONFIG_MAPS}/a")])
+def test_an_empty_dry_run_is_none(method: str, path: str) -> None:
+    async def story(client: Client) -> None:
+        code, refused = await client.send(method, f"{path}?dryRun=", {"metadata": {"name": "a"}})
+        assert code == 422
+        assert 'dryRun: Unsupported value: [""]: supported values: "All"' in refused["message"]
+
+    play(story)
+
+
+def test_a_grace_period_beyond_all_time() -> None:
+    """As Go's durations run over: nothing fails, and nothing is dated beyond what can be written."""
+
+    async def story(client: Client) -> None:
+        for number, period in enumerate((2**62, 2**63 - 1, 9223372037)):
+            await pod(client, f"a{number}", nodeName="n")
+            code, gone = await client.send("DELETE", f"{PODS}/a{number}", {"gracePeriodSeconds": period})
+            assert (code, marks(gone)) == (200, (True, period))
+
+    play(story)

@@ -464,6 +464,9 @@ class HTTPClient:
             raise ConnectFailed(f"no answer from {where} in {CONNECT_SECONDS:.0f} s") from error
         except OSError as error:
             raise ConnectFailed(f"cannot connect to {self._unix_socket or self._authority}: {error}") from error
+        except UnicodeError:  # what no name can be in DNS: a label of over 63 bytes, or an empty one
+            nobody = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            raise ConnectFailed(f"cannot connect to {self._authority}: {nobody}") from nobody
         if not self._unix_socket:
             _keep_alive(connection.transport)
             connection.context = context

@@ -97,13 +97,15 @@ def accept_command(request: Request, wanted: Wanted, run: Run) -> UpgradeRespons
         offered = websocket.offered_protocols(request)
         protocol = _first_common(offered, WEBSOCKET_PROTOCOLS) if offered else ""
         if protocol is None:
-            raise errors.bad_request(f"unable to upgrade: none of the WebSocket protocols {offered} is spoken here")
+            raise errors.bad_request(
+                f"unable to upgrade: none of the WebSocket protocols [{' '.join(offered)}] is spoken here"
+            )
         chosen = protocol
         return _websocket(request, protocol, lambda s: _websocket_command(s, chosen, wanted, run))
     offered = _stream_protocols(request)
     spoken = _first_common(offered, SPDY_PROTOCOLS)
     if spoken is None:
-        text = f"unable to upgrade: unable to negotiate protocol: client supports {offered}"
+        text = f"unable to upgrade: unable to negotiate protocol: client supports [{' '.join(offered)}]"
         raise errors.forbidden("", "", "", f"{text}, server accepts {list(SPDY_PROTOCOLS)}")
     headers = [("X-Stream-Protocol-Version", spoken)]
     return UpgradeResponse("SPDY/3.1", lambda s: _spdy_command(s, spoken, wanted, run), headers)
@@ -123,7 +125,9 @@ def accept_port_forward(request: Request, ports: Sequence[int], connect: Connect
             return _websocket(request, TUNNELLED_PORT_FORWARD, tunnelled)
         protocol = _first_common(offered, FORWARD_PROTOCOLS) if offered else ""
         if protocol is None:
-            raise errors.bad_request(f"unable to upgrade: none of the WebSocket protocols {offered} is spoken here")
+            raise errors.bad_request(
+                f"unable to upgrade: none of the WebSocket protocols [{' '.join(offered)}] is spoken here"
+            )
         if not ports:
             raise errors.bad_request('query parameter "port" is required')
         chosen = protocol

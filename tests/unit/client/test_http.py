@@ -1,6 +1,7 @@
 """The HTTP client against the project's own server."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -99,6 +100,20 @@ def test_no_server() -> None:
         await server.stop(0)
         with pytest.raises(ConnectFailed, match="cannot connect"):
             await HTTPClient(f"http://127.0.0.1:{server.port}").request("GET", "/")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "a..b", f"x.{'ü' * 60}"])
+def test_what_is_no_name_of_dns_is_nowhere(host: str) -> None:
+    """The kind: addresses come from objects (nodes, webhooks), where nobody has looked at them as names."""
+
+    async def main() -> None:
+        client = HTTPClient(f"http://{host}:1")
+        with pytest.raises(ConnectFailed, match="cannot connect") as refused:
+            await client.request("GET", "/", timeout=5)
+        assert isinstance(refused.value.__cause__, socket.gaierror)
+        await client.close()
 
     asyncio.run(main())
 

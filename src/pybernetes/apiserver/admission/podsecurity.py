@@ -34,7 +34,8 @@ TEMPLATES = {
     ("batch", "cronjobs"): ("spec", "jobTemplate", "spec", "template"),
 }
 
-_VERSION = re.compile(r"v1\.(?:0|[1-9][0-9]*)")
+# More digits are beyond Go's int.
+_VERSION = re.compile(r"v1\.(?:0|[1-9][0-9]{0,17})")
 
 Object = dict[str, Any]
 Errors = list[field.FieldError]

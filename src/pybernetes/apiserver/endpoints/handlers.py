@@ -117,9 +117,8 @@ def write_options(query: dict[str, str], user: User, request: Request) -> WriteO
                 "FieldValueNotSupported", "fieldValidation", _supported(validation, ("Ignore", "Strict", "Warn"))
             )
         )
-    dry_run = query.get("dryRun", "")
-    if dry_run not in ("", "All"):
-        problems.append(FieldError("FieldValueNotSupported", "dryRun", _supported([dry_run], ("All",))))
+    dry_run = [query["dryRun"]] if "dryRun" in query else []
+    problems += _dry_run_problems(dry_run)
     manager = query.get("fieldManager", "")
     problems += meta.validate_field_manager(manager, Path("fieldManager"))
     if request.method == "PATCH":
@@ -134,6 +133,13 @@ def write_options(query: dict[str, str], user: User, request: Request) -> WriteO
         manager=manager_of(manager, request.header("user-agent") or ""),
         given={name: query[name] for name in ("fieldManager", "fieldValidation") if query.get(name)},
     )
+
+
+def _dry_run_problems(values: list[str]) -> list[FieldError]:
+    """It is All or left out; empty text is neither (upstream: apimachinery validation.ValidateDryRun)."""
+    if all(value == "All" for value in values):
+        return []
+    return [FieldError("FieldValueNotSupported", "dryRun", _supported(values, ("All",)))]
 
 
 def _patch_problems(query: dict[str, str], applying: bool) -> list[FieldError]:
@@ -470,24 +476,27 @@ class ResourceHandler:
         conditions = given.get("preconditions") or {} if body else {}
         propagation = given.get("propagationPolicy", "")
         orphan = given.get("orphanDependents")
+        problems: list[FieldError] = []
         if orphan is not None and propagation:
             why = "orphanDependents and deletionPropagation cannot be both set"
-            problem = invalid(Path("propagationPolicy"), propagation, why)
-            raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [problem])
+            problems.append(invalid(Path("propagationPolicy"), propagation, why))
+        if propagation not in ("", "Background", "Foreground", "Orphan"):
+            cause = _supported(propagation, ("Foreground", "Background", "Orphan", "nil"))
+            problems.append(FieldError("FieldValueNotSupported", "propagationPolicy", cause))
+        dry_run = given.get("dryRun")
+        problems += _dry_run_problems([dry_run] if isinstance(dry_run, str) else dry_run or [])
+        if problems:
+            raise errors.invalid("meta.k8s.io", "DeleteOptions", "", problems)
         cascades = orphan is not None and str(orphan).lower() != "true"
         if orphan is not None:
             propagation = "Background" if cascades else "Orphan"
-        if propagation not in ("", "Background", "Foreground", "Orphan"):
-            cause = _supported(propagation, ("Foreground", "Background", "Orphan", "nil"))
-            problem = FieldError("FieldValueNotSupported", "propagationPolicy", cause)
-            raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [problem])
         try:
             seconds = grace if grace is None or type(grace) is int else strconv.parse_int(str(grace))
         except strconv.NumberError as error:
             raise errors.bad_request(str(error)) from None
         return DeleteOptions(
             user=user,
-            dry_run=bool(given.get("dryRun")),
+            dry_run=bool(dry_run),
             grace_period_seconds=seconds,
             uid=conditions.get("uid") or "",
             resource_version=conditions.get("resourceVersion") or "",

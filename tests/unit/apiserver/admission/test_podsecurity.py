@@ -151,6 +151,7 @@ LABEL = "pod-security.kubernetes.io/"
             [],
         ),
         ({"enforce-version": ""}, ("privileged:latest",) * 3, ["enforce-version"]),
+        ({"warn-version": f"v1.{2**64}"}, ("privileged:latest",) * 3, ["warn-version"]),
     ],
 )
 def test_what_labels_ask_for(labels: Any, policies: tuple[str, ...], odd: list[str]) -> None:

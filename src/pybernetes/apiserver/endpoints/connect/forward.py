@@ -208,8 +208,8 @@ def _in_messages(answer: StreamingResponse, request: Request) -> UpgradeResponse
     except websocket.ProtocolError as error:
         raise _given_up(answer, errors.bad_request(str(error))) from None
     if upgraded is None:
-        offered = websocket.offered_protocols(request)
-        text = f"requested protocol(s) are not supported: {offered}; supports {list(channels.READER_PROTOCOLS)}"
+        offered, spoken = websocket.offered_protocols(request), channels.READER_PROTOCOLS
+        text = f"requested protocol(s) are not supported: [{' '.join(offered)}]; supports [{' '.join(spoken)}]"
         raise _given_up(answer, errors.forbidden("", "", "", text))
     return upgraded
 

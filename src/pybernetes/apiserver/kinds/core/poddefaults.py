@@ -22,11 +22,14 @@ _IMAGE = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?P<digest>@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?"
 )
 
+# What a reference can have at most: a host, a name of 255 bytes, a tag, a digest. Longer ones cannot be parsed.
+_IMAGE_BYTES = 1024
+
 
 @lru_cache(maxsize=4096)
 def pull_policy(image: str) -> str:
     """Always for the tag latest, which an image without tag and digest has; also what cannot be parsed is left alone."""
-    found = _IMAGE.fullmatch(image)
+    found = _IMAGE.fullmatch(image) if len(image) <= _IMAGE_BYTES else None
     if found is None:
         return "IfNotPresent"
     tag = found["tag"] or ("" if found["digest"] else "latest")

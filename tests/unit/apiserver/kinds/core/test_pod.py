@@ -47,6 +47,7 @@ def pod(**spec: Any) -> dict[str, Any]:
         ("x@sha256:" + "a" * 64, "IfNotPresent"),
         ("x:latest@sha256:" + "a" * 64, "Always"),
         ("Not An Image", "IfNotPresent"),
+        ("a/" * 1_000_000 + "a", "IfNotPresent"),  # longer than any reference
     ],
 )
 def test_pull_policy(image: str, policy: str) -> None:
