@@ -198,3 +198,24 @@ def test_too_large_a_body_is_told_as_a_status() -> None:
     for status, told in asyncio.run(main()):
         assert (status, told["kind"], told["code"], told["reason"]) == (413, "Status", 413, "RequestEntityTooLarge")
         assert told["message"] == f"Request entity too large: limit is {size}"
+
+
+def test_what_an_apply_says_that_is_no_object() -> None:
+    """In Go's words for each kind of value; null and nothing are an object that lacks its version."""
+    lacking = "Incorrect version specified in apply patch. Specified patch version: , expected: v1"
+    none = "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type"
+    bodies = {b"null": lacking, b"": lacking, b"~": lacking, b"# x": lacking, b"{}": lacking}
+    bodies |= {b"[]": none.format("array"), b"x": none.format("string")}
+    bodies |= {b"1": none.format("number"), b"1.5": none.format("number"), b"true": none.format("bool")}
+
+    async def main() -> dict[bytes, tuple[int, str]]:
+        async with server() as client:
+            answers = {}
+            for body in bodies:
+                headers = [("Content-Type", "application/apply-patch+yaml")]
+                answer = await client.request("PATCH", f"{CONFIG_MAPS}/a?fieldManager=m", headers, body, timeout=20)
+                answers[body] = (answer.status, json.loads(answer.body)["message"])
+            return answers
+
+    for body, (status, message) in asyncio.run(main()).items():
+        assert (status, message.startswith(bodies[body])) == (400, True), (body, message)

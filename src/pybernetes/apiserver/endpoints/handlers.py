@@ -414,8 +414,10 @@ class ResourceHandler:
             config = negotiate.yaml_document(request.body)
         except ValueError as error:
             raise errors.bad_request(f"error decoding YAML: {error}") from None
+        if config is None:
+            config = {}  # null, and no document at all, leave Go's map empty
         if not isinstance(config, dict):
-            kind = "array" if isinstance(config, list) else type(config).__name__.replace("str", "string")
+            kind = {list: "array", str: "string", bool: "bool"}.get(type(config), "number")
             text = f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
             raise errors.bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {text}")
         version = self.resource.api_version
