@@ -19,10 +19,14 @@ from typing import Any
 import pytest
 
 from pybernetes import testing
+from pybernetes.api.types import core_v1 as core
 from pybernetes.cli import testserver
 from pybernetes.pki import keys
 from pybernetes.pki.certificates import Subject
 from pybernetes.testing import RunningCluster
+from pybernetes.testing.cluster import NotStarted, TestCluster
+
+SECONDS = 60.0  # for what takes a moment where nothing else runs
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,7 @@ def kubectl(cluster: RunningCluster, *arguments: str, stdin: str | None = None) 
         pytest.skip("kubectl is not installed")
     environment = {**os.environ, "KUBECONFIG": cluster.kubeconfig}
     done = subprocess.run(
-        ["kubectl", *arguments], input=stdin, env=environment, capture_output=True, text=True, timeout=60
+        ["kubectl", *arguments], input=stdin, env=environment, capture_output=True, text=True, timeout=SECONDS
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -54,7 +58,7 @@ def test_command_prints_one_line_and_cleans_up() -> None:
     assert line["url"].startswith("https://127.0.0.1:")
     assert Path(line["kubeconfig"]).stat().st_mode & 0o777 == 0o600
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(SECONDS) == 0
     assert not Path(line["kubeconfig"]).exists()
     process.stdout.close()
 
@@ -69,7 +73,7 @@ def test_command_ends_with_its_parent() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    readable, _, _ = select.select([ended], [], [], 30)  # a pidfd is readable once its process has ended
+    readable, _, _ = select.select([ended], [], [], SECONDS)  # a pidfd is readable once its process has ended
     os.close(ended)
     assert readable, "the server outlived its parent"
 
@@ -91,7 +95,7 @@ def test_command_outlives_the_thread_that_started_it() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1.5)
     process.terminate()
-    assert process.wait(10) == 0 and process.communicate()[1] == ""
+    assert process.wait(SECONDS) == 0 and process.communicate()[1] == ""
 
 
 def test_command_ends_with_the_process_it_is_told() -> None:
@@ -101,7 +105,7 @@ def test_command_ends_with_the_process_it_is_told() -> None:
     other.kill()
     other.wait()
     other.communicate()
-    assert process.wait(10) == 0
+    assert process.wait(SECONDS) == 0
     words = process.communicate()[1]
     assert f"ends, as its parent has (process {other.pid})" in words and "--parent-pid=0" in words
     assert not Path(line["kubeconfig"]).exists()
@@ -119,7 +123,7 @@ def test_command_can_be_told_to_stay() -> None:
     try:
         assert not select.select([ended], [], [], 1.5)[0], "the server has ended"
         os.kill(child, signal.SIGTERM)
-        assert select.select([ended], [], [], 10)[0]
+        assert select.select([ended], [], [], SECONDS)[0]
     finally:
         os.close(ended)
 
@@ -146,13 +150,13 @@ def test_wrong_arguments_are_refused_in_a_line(argument: str, words: str, capsys
 
 def test_used_port_is_one_clear_line(running: RunningCluster) -> None:
     port = running.url.rsplit(":", 1)[1]
-    done = subprocess.run(command("--port", port), capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command("--port", port), capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 1
     assert "ddress already in use" in done.stderr and "--port" in done.stderr
 
 
 def test_unknown_flag_is_refused() -> None:
-    done = subprocess.run(command("--nothing"), capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command("--nothing"), capture_output=True, text=True, timeout=SECONDS)
     assert (done.returncode, done.stderr) == (
         2,
         "pybernetes testserver: unknown flag: --nothing (see pybernetes testserver --help)\n",
@@ -169,7 +173,7 @@ def test_what_is_open_to_everybody(running: RunningCluster) -> None:
     def get(path: str, **headers: str) -> int:
         asked = urllib.request.Request(running.url + path, headers=headers)
         try:
-            with urllib.request.urlopen(asked, context=context, timeout=10) as answer:
+            with urllib.request.urlopen(asked, context=context, timeout=SECONDS) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as refused:
             with refused:
@@ -240,11 +244,11 @@ def test_pods_run_on_hollow_nodes() -> None:
         spec = {"nodeName": "hollow-1", "containers": [{"name": "c", "image": "any"}]}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
         kubectl(cluster, "create", "-f", "-", stdin=json.dumps(pod))
-        kubectl(cluster, "wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
+        kubectl(cluster, "wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
         assert "Running" in kubectl(cluster, "get", "pod", "p")
         nodes = kubectl(cluster, "get", "nodes").splitlines()[1:]
         assert [line.split()[:2] for line in nodes] == [["hollow-0", "Ready"], ["hollow-1", "Ready"]]
-        kubectl(cluster, "delete", "pod", "p", "--timeout=30s")
+        kubectl(cluster, "delete", "pod", "p", "--timeout=60s")
 
 
 def test_hollow_pods_are_placed_end_and_answer() -> None:
@@ -262,14 +266,81 @@ def test_hollow_pods_are_placed_end_and_answer() -> None:
                 "spec": body,
             }
             kubectl(cluster, "create", "-f", "-", stdin=json.dumps(pod))
-        kubectl(cluster, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/ends", "--timeout=30s")
-        kubectl(cluster, "wait", "--for=condition=Ready", "pod/runs", "--timeout=30s")
+        kubectl(cluster, "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/ends", "--timeout=60s")
+        kubectl(cluster, "wait", "--for=condition=Ready", "pod/runs", "--timeout=60s")
         assert kubectl(cluster, "logs", "runs") == "said\n"
         assert kubectl(cluster, "logs", "ends", "-c", "c") == "hollow nodes run no containers\n"
         with pytest.raises(AssertionError, match="command terminated with exit code 4"):
             kubectl(cluster, "exec", "runs", "--", "true")
         with pytest.raises(AssertionError, match="hollow nodes run no containers"):
             kubectl(cluster, "attach", "runs")
+
+
+@pytest.mark.parametrize("controllers", ["all", ["serviceaccount"], ["*", "-namespace-controller"]])
+def test_a_pod_can_be_created_at_once(controllers: Any, tmp_path: Path) -> None:
+    """Where service accounts are asked for, a cluster answers that has the first: no pod is refused for its lack."""
+
+    async def main() -> str:
+        cluster = TestCluster(tmp_path, controllers=controllers)
+        await cluster.start()
+        pod = core.Pod(spec=core.PodSpec(containers=[core.Container(name="c", image="i")]))
+        pod.metadata.name, pod.metadata.namespace = "p", "default"
+        created = await cluster.client("admin").create(pod)
+        await cluster.stop()
+        return created.spec.service_account_name
+
+    assert asyncio.run(main()) == "default"
+
+
+@pytest.mark.parametrize("options", [{}, {"hollow_nodes": 2, "controllers": "all", "scheduler": True}])
+def test_nothing_is_left_running(options: dict[str, Any], tmp_path: Path) -> None:
+    async def main() -> set[str]:
+        cluster = TestCluster(tmp_path, **options)
+        await cluster.start()
+        await cluster.stop()
+        return running_tasks()
+
+    assert asyncio.run(main()) == set()
+
+
+def test_a_start_that_fails_leaves_nothing_running(running: RunningCluster, tmp_path: Path) -> None:
+    """A port that is taken, a service account that nobody makes."""
+
+    async def main() -> set[str]:
+        with pytest.raises(OSError, match="in use"):
+            await TestCluster(tmp_path, hollow_nodes=1).start(int(running.url.rsplit(":", 1)[1]))
+        return running_tasks()
+
+    assert asyncio.run(main()) == set()
+
+
+@pytest.mark.parametrize(
+    ("fails", "words"), [(False, "not there within 0.1 s"), (True, "not there, and what would bring it has ended")]
+)
+def test_a_cluster_without_its_account_has_not_started(
+    fails: bool, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the controller takes too long or has ended; and nothing is left of the others."""
+
+    async def run(*_: object) -> None:
+        if fails:
+            raise ValueError("no such controller")
+        await asyncio.Event().wait()
+
+    async def main() -> set[str]:
+        with pytest.raises(NotStarted, match=f"the service account of the namespace default: {words}"):
+            await TestCluster(tmp_path, controllers=["serviceaccount"]).start()
+        return running_tasks()
+
+    monkeypatch.setattr("pybernetes.controllers.manager.run", run)
+    if not fails:
+        monkeypatch.setattr(sys.modules[TestCluster.__module__], "START_SECONDS", 0.1)
+    assert asyncio.run(main()) == set()
+
+
+def running_tasks() -> set[str]:
+    """But for the one that asks."""
+    return {repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
 
 def test_all_controllers_have_what_they_need() -> None:
@@ -293,7 +364,7 @@ def test_all_controllers_have_what_they_need() -> None:
             await client.raw("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
         async def until(path: str, *fields: str) -> str:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(SECONDS):
                 while True:
                     value: Any = json.loads(await client.raw("GET", path))
                     for field in fields:
@@ -309,7 +380,6 @@ def test_all_controllers_have_what_they_need() -> None:
         body = json.dumps(approved).encode()
         await client.raw("PUT", f"{requests}/jane/approval", body, {"Content-Type": "application/json"})
         secrets = "/api/v1/namespaces/default/secrets"
-        await until("/api/v1/namespaces/default/serviceaccounts/default", "metadata", "uid")
         secret = {"metadata": {"name": "t", "annotations": note}, "type": "kubernetes.io/service-account-token"}
         await post(secrets, secret)
         certificate = base64.b64decode(await until(f"{requests}/jane", "status", "certificate"))

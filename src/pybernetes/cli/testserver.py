@@ -51,10 +51,15 @@ def main(arguments: list[str]) -> int:
     logs.setup(values["v"])
     import uvloop
 
+    from pybernetes.testing.cluster import NotStarted
+
     try:
         return uvloop.run(_serve(values, parent))
     except OSError as error:
         print(f"pybernetes testserver: {error.strerror or error}: choose another --port", file=sys.stderr)
+        return 1
+    except NotStarted as error:
+        print(f"pybernetes testserver: {error}", file=sys.stderr)
         return 1
 
 

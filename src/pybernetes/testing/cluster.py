@@ -7,14 +7,15 @@ import logging
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.api.errors import StatusError
 from pybernetes.api.wellknown import KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, SYSTEM_PRIVILEGED_GROUP
 from pybernetes.apiserver.admission.chain import DEFAULT, EMBEDDED
 from pybernetes.apiserver.authentication import keys
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0  # a machine that runs several suites at once takes its time
+STOP_SECONDS = 30.0
+POLL_SECONDS = 0.01
+SERVICE_ACCOUNTS = "serviceaccount-controller"
 IN_PROCESS = "http://in.process"  # in place of a server's address
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -57,6 +61,10 @@ class RunningCluster:
     url: str
     kubeconfig: str  # path
     ca: bytes
+
+
+class NotStarted(RuntimeError):
+    """The cluster had not all that its users expect when START_SECONDS were over; says what was missing."""
 
 
 class TestCluster:
@@ -86,18 +94,28 @@ class TestCluster:
         self._signing_seconds = arguments.seconds("signing_seconds", signing_seconds)
         chosen = arguments.controllers(controllers)
         self._controllers = arguments.with_lifecycle(chosen, self._hollow_nodes, self._scheduler)
-        self._clients: list[RESTClient] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running = AsyncExitStack()  # ends what was started, the last first
+        self._parts: list[asyncio.Task[None]] = []
         self._nodes: dict[str, asyncio.Task[None]] = {}
-        self._node_server: Server | None = None
 
     async def start(self, port: int = 0) -> RunningCluster:
-        """Returns when it answers. WrongArgument."""
+        """Returns when it answers, its hollow nodes are registered and pods can be created in the namespace default.
+
+        WrongArgument; OSError where the port is not to be had; NotStarted. Nothing is left running after an error.
+        """
         arguments.port(port)
+        try:
+            return await self._start(port)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self, port: int) -> RunningCluster:
         self._authority = authority = Authority("pybernetes-test-ca", _now())
         self._token_key = pki.generate()  # of the cluster's own, for service-account tokens
         context = self._tls(authority)
-        self._store = await open_store(Location(("memory:",)))
+        store = await open_store(Location(("memory:",)))
+        self._running.push_async_callback(store.close)
         options = Options(
             port=port,
             ssl_context=context,
@@ -112,7 +130,8 @@ class TestCluster:
             enable_admission_plugins=self._plugins(),
             clock=self._clock,
         )
-        self._server = APIServer(self._store, options)
+        self._server = APIServer(store, options)
+        self._running.push_async_callback(self._server.stop, 0)
         await self._server.start()
         url = f"https://127.0.0.1:{self._server.port}"
         path = self._folder / "kubeconfig"
@@ -124,18 +143,27 @@ class TestCluster:
             self._start_controllers(authority.pem)
         if self._scheduler:
             self._start_scheduler()
+        if self._makes_accounts():
+            await self._wait_for_account()
         return RunningCluster(url, str(path), authority.pem)
 
     def _plugins(self) -> tuple[str, ...]:
         """The default ones; ServiceAccount only where a controller makes the accounts that it asks for."""
-        from pybernetes.controllers import selected
-
-        chosen = {entry.name for entry in selected(self._controllers)}
-        plugins = (*(DEFAULT if "serviceaccount-controller" in chosen else EMBEDDED), "NodeRestriction")
-        if "node-lifecycle-controller" in chosen:
+        plugins = (*(DEFAULT if self._makes_accounts() else EMBEDDED), "NodeRestriction")
+        if arguments.NODE_LIFECYCLE in self._chosen():
             return plugins
         # Nobody would ever take the taint not-ready off new nodes, and no pod be placed on them.
         return tuple(name for name in plugins if name != "TaintNodesByCondition")
+
+    def _chosen(self) -> set[str]:
+        """The names of the controllers that run."""
+        from pybernetes.controllers import selected
+
+        return {entry.name for entry in selected(self._controllers)}
+
+    def _makes_accounts(self) -> bool:
+        """Whether namespaces have a service account each, without which no pod is admitted."""
+        return SERVICE_ACCOUNTS in self._chosen()
 
     def _kubelet_client(self) -> KubeletConfig:
         """What the API server shows to the hollow nodes' port; their certificate is of the same authority."""
@@ -160,7 +188,7 @@ class TestCluster:
         certificate = ssl.PEM_cert_to_DER_cert(self._authority.client(user, list(groups)).certificate.decode())
         http = HTTPClient(IN_PROCESS, dial=lambda protocol: self._server.connect(protocol, certificate))
         client = RESTClient(Config(IN_PROCESS), agent or user, clock=self._clock, http=http)
-        self._clients.append(client)
+        self._running.push_async_callback(client.close)
         return client
 
     def _start_controllers(self, root_ca: bytes) -> None:
@@ -179,9 +207,7 @@ class TestCluster:
             cluster_signing_duration=self._signing_seconds,
         )
         informers = InformerFactory(client, self._clock)
-        task = asyncio.ensure_future(manager.run(client, informers, options, self._clock))
-        self._tasks.add(task)
-        task.add_done_callback(_report)
+        self._run(asyncio.ensure_future(manager.run(client, informers, options, self._clock)))
 
     def _start_scheduler(self) -> None:
         """Without an election either."""
@@ -189,9 +215,7 @@ class TestCluster:
         from pybernetes.scheduler import app
 
         client = self.client(KUBE_SCHEDULER, agent="kube-scheduler")
-        task = asyncio.ensure_future(app.run(client, InformerFactory(client, self._clock), clock=self._clock))
-        self._tasks.add(task)
-        task.add_done_callback(_report)
+        self._run(asyncio.ensure_future(app.run(client, InformerFactory(client, self._clock), clock=self._clock)))
 
     async def _start_nodes(self) -> None:
         """Nodes whose pods run without processes; returns when all are registered."""
@@ -203,17 +227,50 @@ class TestCluster:
         informers = InformerFactory(client, self._clock)
         names = [f"hollow-{number}" for number in range(self._hollow_nodes)]
         kubelets: list[Kubelet] = []
-        self._node_server = await self._serve_nodes(client, kubelets)
-        kubelets += hollow_kubelets(client, informers, names, clock=self._clock, port=self._node_server.port)
+        server = await self._serve_nodes(client, kubelets)
+        self._running.push_async_callback(server.stop, 0)
+        kubelets += hollow_kubelets(client, informers, names, clock=self._clock, port=server.port)
         self._nodes = {
             name: asyncio.ensure_future(kubelet.run()) for name, kubelet in zip(names, kubelets, strict=True)
         }
         for task in (*self._nodes.values(), asyncio.ensure_future(informers.run())):
-            self._tasks.add(task)
-            task.add_done_callback(_report)
-        async with asyncio.timeout(START_SECONDS):
-            while len((await client.list(core_v1.Node)).items) < len(names):
-                await asyncio.sleep(0.01)
+            self._run(task)
+
+        async def registered() -> bool:
+            return len((await client.list(core_v1.Node)).items) == len(names)
+
+        await self._wait("the hollow nodes", registered)
+
+    async def _wait_for_account(self) -> None:
+        """Whoever has a cluster wants to create a pod in it at once."""
+        from pybernetes.api.types import core_v1
+
+        client = self.client("kubernetes-admin")
+
+        async def exists() -> bool:
+            try:
+                await client.get(core_v1.ServiceAccount, "default", "default")
+            except StatusError as error:
+                if error.code != 404:
+                    raise
+                return False
+            return True
+
+        await self._wait("the service account of the namespace default", exists)
+
+    async def _wait(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
+        """NotStarted. Real seconds, whatever the cluster's clock: the start is of this machine."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not await holds():
+                    for task in self._parts:
+                        if task.done():
+                            raise NotStarted(
+                                f"{what}: not there, and what would bring it has ended"
+                            ) from task.exception()
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError as error:
+            raise NotStarted(f"{what}: not there within {START_SECONDS:g} s") from error
 
     async def _serve_nodes(self, client: RESTClient, kubelets: Sequence[Kubelet]) -> Server:
         """The port of all hollow nodes."""
@@ -247,21 +304,24 @@ class TestCluster:
 
     async def stop(self) -> None:
         """Nothing is left but the folder, which is the caller's."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._node_server is not None:
-            await self._node_server.stop(0)
-        for client in self._clients:
-            await client.close()
-        await self._server.stop(0)
-        await self._store.close()
+        await self._running.aclose()
+
+    def _run(self, task: asyncio.Task[None]) -> None:
+        """The task is one of the cluster's parts from here on."""
+        task.add_done_callback(_report)
+        self._parts.append(task)
+        self._running.push_async_callback(_end, task)
 
 
 def _tokens(key: EllipticCurvePrivateKey) -> TokenOptions:
     signer = keys.signer_with(key)
     return TokenOptions(issuers=(ISSUER,), verifiers=(signer.public,), signer=signer)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Waits for it; why it ended, if by itself, `_report` has told."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _report(task: asyncio.Task[None]) -> None:
@@ -302,12 +362,11 @@ def cluster(
 
         thread = threading.Thread(target=run, name="pybernetes-cluster", daemon=True)
         thread.start()
-        if not started.wait(START_SECONDS):
-            raise RuntimeError(f"the test cluster has not started within {START_SECONDS:g} s")
+        started.wait()  # what may last has its limit there
         if failed:
             raise RuntimeError(f"the test cluster did not start: {failed[0]}") from failed[0]
         try:
             yield ready[0]
         finally:
             stop.set()
-            thread.join(START_SECONDS)
+            thread.join(STOP_SECONDS)

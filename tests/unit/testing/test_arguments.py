@@ -13,6 +13,8 @@ from pybernetes import testing
 from pybernetes.controllers import CONTROLLERS, selected
 from pybernetes.testing import TestCluster, WrongArgument, arguments
 
+AT_ONCE_SECONDS = 30.0  # not the minute that a start may take
+
 
 @pytest.mark.parametrize(
     ("chosen", "names"),
@@ -103,7 +105,7 @@ def test_wrong_arguments_are_refused_at_once(wrong: dict[str, Any], tmp_path: Pa
     threads, began = threading.active_count(), time.monotonic()
     with pytest.raises(WrongArgument), testing.cluster(**wrong):
         raise AssertionError("it has started")
-    assert time.monotonic() - began < 5 and threading.active_count() == threads
+    assert time.monotonic() - began < AT_ONCE_SECONDS and threading.active_count() == threads
 
 
 def test_what_stops_a_start_is_the_cause(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -116,5 +118,5 @@ def test_what_stops_a_start_is_the_cause(monkeypatch: pytest.MonkeyPatch, capfd:
     began = time.monotonic()
     with pytest.raises(RuntimeError, match="did not start: no memory for a store") as raised, testing.cluster():
         raise AssertionError("it has started")
-    assert isinstance(raised.value.__cause__, OSError) and time.monotonic() - began < 5
+    assert isinstance(raised.value.__cause__, OSError) and time.monotonic() - began < AT_ONCE_SECONDS
     assert "Traceback" not in capfd.readouterr().err
