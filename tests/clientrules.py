@@ -137,7 +137,7 @@ async def watches_tell_what_matches(client: Client) -> None:
     await client.patch(core.ConfigMap, "watched", NS, {"metadata": {"labels": {"rule": "watched"}}})
     await client.delete(core.ConfigMap, "watched", NS)
     told: list[tuple[str, str]] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for event in client.watch(core.ConfigMap, NS, resource_version=start, label_selector="rule=watched"):
             if not isinstance(event, Bookmark):
                 told.append((event.type, event.object.data.get("a", "")))
@@ -152,7 +152,7 @@ async def informers_follow(client: Client) -> None:
     seen: asyncio.Queue[str] = asyncio.Queue()
     informer.add_handler(lambda old, new: seen.put_nowait("-" if new is None else new.metadata.name))
     running = asyncio.ensure_future(informers.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await informers.wait_synced()
         account = core.ServiceAccount(
             metadata=meta.ObjectMeta(name="followed", namespace=NS, labels={"rule": "informer"})
@@ -194,7 +194,7 @@ async def any_resource_is_handled_by_its_metadata(client: Client) -> None:
     await metadata.delete(own, "partial", NS, uid=seen.uid)
     assert await refused(metadata.get(own, "partial", NS)) == (404, "NotFound")
     told: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for event in metadata.watch(own, NS, resource_version=start):
             if not isinstance(event, Bookmark):
                 assert event.object.metadata.name == "partial"

@@ -95,7 +95,7 @@ class Kubectl:
                     sent = True
             assert until.encode() in shown, f"not shown: {until!r} in {shown.decode(errors='replace')}"
             os.write(leader, b"exit\n")
-            process.wait(30)
+            process.wait(SECONDS)
         finally:
             if process.poll() is None:
                 process.kill()

@@ -64,7 +64,7 @@ ALONE = tuple(
     )
 )
 CLUSTERS_AT_ONCE = 3
-PATIENCE = 65.0  # seconds that a step may take to come true
+PATIENCE = 120.0  # seconds that a step may take to come true
 RENAMED = {
     "batch/v1beta1": "batch/v1",
     "policy/v1beta1": "policy/v1",

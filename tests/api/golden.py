@@ -47,8 +47,9 @@ MEDIA = {
     "partial": "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
     "partiallist": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
 }
-UNTIL_SECONDS = 5.0
-SETTLE_SECONDS = 1.0  # after it holds, for the rest of the answer
+UNTIL_SECONDS = 60.0  # a limit of failure alone: what comes true ends the wait
+SETTLE_SECONDS = 20.0  # after it holds, for the rest of the answer
+WATCH_SECONDS = 30.0  # for as many events as are expected
 PLUGINS = (*DEFAULT, "NodeRestriction")
 
 
@@ -193,7 +194,7 @@ class Player:
         merged = [(k, v) for k, v in sent if k not in headers]
         for key, value in headers.items():
             merged.extend((key, v) for v in (value if isinstance(value, list) else [value]))
-        return await self._client.request(method, target.replace(" ", "%20"), merged, body, timeout=20)
+        return await self._client.request(method, target.replace(" ", "%20"), merged, body, timeout=60)
 
     async def _do(self, step: dict[str, Any]) -> Answer:
         method, target = self._fill(step["do"]).split(" ", 1)
@@ -216,7 +217,7 @@ class Player:
     async def _request(self, step: dict[str, Any]) -> None:
         until = step.get("until")
         loop = asyncio.get_running_loop()
-        end = loop.time() + min(step.get("within", self._patience), self._patience)
+        end = loop.time() + self._patience  # not the recorded `within`: that was another machine's
         while True:
             answer = await self._do(step)
             got = _decoded(answer)
@@ -293,7 +294,7 @@ class Player:
         target += ("&" if "?" in target else "?") + "watch=true"
         lines: list[bytes] = []
         try:
-            async with asyncio.timeout(min(step.get("within", 3), 3)):
+            async with asyncio.timeout(min(step.get("within", WATCH_SECONDS), WATCH_SECONDS)):
                 headers = [("User-Agent", "golden"), ("Accept", accept)]
                 async with self._client.stream("GET", target.replace(" ", "%20"), headers) as stream:
                     if "code" in expect and stream.status != expect["code"]:

@@ -18,7 +18,7 @@ async def ask(client: HTTPClient, method: str, path: str, body: Object | None = 
     headers = [("Content-Type", "application/json")]
     if user:
         headers.append(("Impersonate-User", user))
-    answer = await client.request(method, path, headers, json.dumps(body).encode() if body else b"", timeout=10)
+    answer = await client.request(method, path, headers, json.dumps(body).encode() if body else b"", timeout=60)
     found: Object = json.loads(answer.body)
     return found
 
@@ -122,7 +122,7 @@ def test_put_makes_only_what_one_may_create() -> None:
 def test_metrics_tell_of_both() -> None:
     async def work(client: HTTPClient) -> None:
         await ask(client, "GET", ACCOUNTS, user="jane")
-        answer = await client.request("GET", "/metrics", [], b"", timeout=10)
+        answer = await client.request("GET", "/metrics", [], b"", timeout=60)
         samples = dict(line.rsplit(" ", 1) for line in answer.body.decode().splitlines() if not line.startswith("#"))
         assert samples['authenticated_user_requests{username="other"}'] == "2"
         assert samples['authentication_attempts{result="success"}'] == "2"

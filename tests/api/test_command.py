@@ -18,13 +18,10 @@ import pytest
 
 from pybernetes.testing.certificates import Authority
 
+from ..ports import free_port
+
+SECONDS = 60.0  # for what takes a moment where nothing else runs
 TOKENS = 'secret,jane,1,"developers,system:masters"\n'
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Running:
@@ -52,23 +49,24 @@ class Running:
     def start(self) -> None:
         command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *self.flags]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, umask=0)
-        for _ in range(500):
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end and self.process.poll() is None:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), 1):
                     return
             except OSError:
                 time.sleep(0.02)
-        raise AssertionError("the server did not start in 10 s")
+        raise AssertionError(f"the server did not start within {SECONDS:g} s, or ended: {self.process.poll()}")
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(SECONDS)
 
     def ask(self, method: str, path: str, body: Any = None, token: str = "secret") -> Any:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"https://127.0.0.1:{self.port}{path}", data, headers, method=method)
-        with urllib.request.urlopen(request, context=self.context, timeout=10) as answer:
+        with urllib.request.urlopen(request, context=self.context, timeout=SECONDS) as answer:
             return json.loads(answer.read())
 
 
@@ -175,7 +173,7 @@ def test_refused_command_lines(flags: list[str], message: str, tmp_path: Path) -
     (tmp_path / "tokens").write_text(TOKENS)
     filled = [flag.format(**{name: tmp_path / name for name in ("crt", "key", "tokens")}) for flag in flags]
     command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *filled]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -184,19 +182,19 @@ def test_refused_command_lines(flags: list[str], message: str, tmp_path: Path) -
 def test_broken_token_file_names_the_line(running: Running, tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text(TOKENS + "only-a-token\n")
     command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *running.flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert (done.returncode, "line 2" in done.stderr) == (2, True)
 
 
 def test_used_port_and_foreign_data_are_one_line(running: Running, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pybernetes", "kube-apiserver", *running.flags]
-    done = subprocess.run([*command, "--store=memory:"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([*command, "--store=memory:"], capture_output=True, text=True, timeout=SECONDS)
     assert (done.returncode, "--secure-port" in done.stderr) == (1, True)
-    done = subprocess.run([*command, f"--secure-port={free_port()}"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([*command, f"--secure-port={free_port()}"], capture_output=True, text=True, timeout=SECONDS)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
     assert f"state.db' is in use by process {running.process.pid}: stop that one first" in done.stderr
     (tmp_path / "foreign.db").write_text("no database at all, but long enough to be looked at as one" * 20)
     done = subprocess.run(
-        [*command, f"--store=sqlite:{tmp_path}/foreign.db"], capture_output=True, text=True, timeout=30
+        [*command, f"--store=sqlite:{tmp_path}/foreign.db"], capture_output=True, text=True, timeout=SECONDS
     )
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr

@@ -131,7 +131,7 @@ async def objects(client: HTTPClient, port: int) -> None:
 
 async def sent(client: HTTPClient, method: str, target: str, body: Any = None) -> Answer:
     answer = await client.request(
-        method, target, body=msgspec.json.encode(body) if body is not None else b"", timeout=5
+        method, target, body=msgspec.json.encode(body) if body is not None else b"", timeout=30
     )
     assert answer.status < 500 or body is None, answer.body
     return answer
@@ -279,7 +279,7 @@ def test_port_forward_spdy_and_tunnelled(tmp_path: Path) -> None:
             ping = b"\x80\x03\x00\x06\x00\x00\x00\x04\x00\x00\x00\x01"
             socket = websocket.WebSocket(stream, client=True)
             await socket.send(ping)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 assert await socket.receive() == ping
             stream.close()
             assert [seen[:2] for seen in kubelet.seen] == [("POST", "/portForward/default/p")] * 2
@@ -302,7 +302,7 @@ def test_node_proxy(tmp_path: Path) -> None:
                 assert [v for k, v in stream.header_list if k == "set-cookie"] == ["a=1", "b=2"]
             moved = await client.request("GET", "/api/v1/nodes/n/proxy?a=b")
             assert (moved.status, moved.headers["location"]) == (301, "/api/v1/nodes/n/proxy/?a=b")
-            assert (await client.request("HEAD", "/api/v1/nodes/n/proxy/x", timeout=5)).status == 200
+            assert (await client.request("HEAD", "/api/v1/nodes/n/proxy/x", timeout=30)).status == 200
             for name in ("http:n:1", "n:1", "https:n:22"):
                 refused = await sent(client, "GET", f"/api/v1/nodes/{name}/proxy/")
                 assert (refused.status, message(refused)) == (400, "address not allowed")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -23,15 +22,10 @@ from pybernetes.component.command import Failure, UsageError
 from pybernetes.testing import cluster
 from pybernetes.testing.cluster import RunningCluster
 
-SECONDS = 20.0
+from ..ports import free_port
+
+SECONDS = 60.0
 LABELS = {"app": "web"}
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def least_privilege(running: RunningCluster, folder: Path) -> str:

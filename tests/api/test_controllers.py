@@ -14,7 +14,7 @@ from pybernetes.client.http import HTTPClient
 from .control import controlled
 
 MANY = 2**31 - 1
-PATIENCE = 20.0  # seconds
+PATIENCE = 60.0  # seconds
 TEMPLATE = {
     "metadata": {"labels": {"app": "w"}},
     "spec": {

@@ -15,7 +15,7 @@ import pytest
 from pybernetes.client.rest import RESTClient
 from pybernetes.testing import TestCluster
 
-SECONDS = 20.0
+SECONDS = 60.0
 MANAGER, KUBELET, SCHEDULER = "kube-controller-manager", "kubelet", "kube-scheduler"
 
 

@@ -14,7 +14,7 @@ from pybernetes.controllers.options import Options
 
 from .control import controlled
 
-SECONDS = 15.0
+SECONDS = 60.0
 OPTIONS = Options(controllers=("garbagecollector", "namespace"))
 DEFAULT = "/api/v1/namespaces/default/configmaps"
 

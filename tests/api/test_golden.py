@@ -20,7 +20,7 @@ def played() -> dict[str, Outcome]:
             names = [name for name in cases(*FOLDERS) if name not in known_failures() | WITH_CONTROLLERS]
             return {name: await outcome(client, name) for name in names}
 
-    return {**asyncio.run(alone()), **asyncio.run(outcomes(sorted(WITH_CONTROLLERS), patience=20.0))}
+    return {**asyncio.run(alone()), **asyncio.run(outcomes(sorted(WITH_CONTROLLERS)))}
 
 
 def test_recorded_cases_are_the_same() -> None:

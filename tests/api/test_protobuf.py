@@ -61,7 +61,7 @@ class Client:
     async def ask(self, method: str, path: str, accept: str, body: Any = None) -> tuple[int, str, bytes]:
         headers = [("Accept", accept), ("Content-Type", "application/json")]
         data = b"" if body is None else json.dumps(body).encode()
-        answer = await self._http.request(method, path, headers, data, timeout=10)
+        answer = await self._http.request(method, path, headers, data, timeout=60)
         return answer.status, answer.headers["content-type"], answer.body
 
     async def both(self, path: str) -> tuple[Any, Any]:

@@ -22,14 +22,10 @@ from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
 from pybernetes.testing.cluster import RunningCluster, cluster
 
-SECONDS = 20.0
+from ..ports import free_port
+
+SECONDS = 60.0
 READY = ("node-lifecycle-controller",)  # takes the taint of new nodes away
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -48,7 +44,7 @@ def get(url: str) -> str:
     end = time.monotonic() + SECONDS
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=SECONDS) as answer:
                 return str(answer.read().decode())
         except OSError:
             if time.monotonic() > end:

@@ -35,24 +35,24 @@ class Client:
 
     async def send(self, method: str, path: str, body: Any = None, media: str = "application/json") -> tuple[int, Any]:
         data = b"" if body is None else json.dumps(body).encode()
-        answer = await self._http.request(method, path, [("Content-Type", media)], data, timeout=10)
+        answer = await self._http.request(method, path, [("Content-Type", media)], data, timeout=60)
         return answer.status, json.loads(answer.body)
 
     async def raw(self, method: str, path: str, body: Any, accept: str = "application/json") -> tuple[int, Any]:
         """As `send`, with a header Accept, and of an answer that is no JSON its text."""
         headers = [("Content-Type", "application/json"), ("Accept", accept)]
-        answer = await self._http.request(method, path, headers, json.dumps(body).encode(), timeout=10)
+        answer = await self._http.request(method, path, headers, json.dumps(body).encode(), timeout=60)
         try:
             return answer.status, json.loads(answer.body)
         except ValueError:
             return answer.status, answer.body.decode()
 
     async def text(self, path: str) -> str:
-        return (await self._http.request("GET", path, timeout=10)).body.decode()
+        return (await self._http.request("GET", path, timeout=60)).body.decode()
 
     async def warnings(self, method: str, path: str, body: Any = None) -> str | None:
         data = b"" if body is None else json.dumps(body).encode()
-        answer = await self._http.request(method, path, [("Content-Type", "application/json")], data, timeout=10)
+        answer = await self._http.request(method, path, [("Content-Type", "application/json")], data, timeout=60)
         return answer.headers.get("warning")
 
     async def create(self, name: str, query: str = "", **spec: Any) -> tuple[int, Any]:

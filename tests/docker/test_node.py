@@ -28,7 +28,7 @@ IMAGE = "busybox:1.29"
 MAX_PIDS = 60
 NODE = "localhost"  # a name that the API server can reach
 PORT, HEALTH_PORT, FORWARDED, HOST_PORT = 21690, 21691, 21692, 21693
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 
@@ -96,9 +96,9 @@ class Node:
 
     def close(self) -> None:
         self.kubelet.terminate()
-        self.kubelet.wait(10)
+        self.kubelet.wait(PATIENCE)
         self.server.terminate()
-        self.server.communicate(timeout=10)
+        self.server.communicate(timeout=PATIENCE)
 
 
 def containers() -> list[str]:
@@ -158,12 +158,12 @@ def test_a_day_with_kubectl(tmp_path: Path) -> None:
         try:
             assert forward.stdout is not None
             forward.stdout.readline()
-            with urllib.request.urlopen(f"http://127.0.0.1:{FORWARDED}/f", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{FORWARDED}/f", timeout=PATIENCE) as answer:
                 assert answer.read() == b"web\n"  # it listens on the pod's loopback alone
         finally:
             forward.terminate()
             forward.communicate()
-        with urllib.request.urlopen(f"http://127.0.0.1:{HEALTH_PORT}/healthz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{HEALTH_PORT}/healthz", timeout=PATIENCE) as answer:
             assert answer.read() == b"ok"
         node.kubectl("debug", "p", f"--image={IMAGE}", "--target=c", "-c", "debugger", "--", "ps")
         shown = until("the debugger's log", lambda: node.kubectl("logs", "p", "-c", "debugger", check=False))
@@ -233,7 +233,7 @@ def test_a_restart_kills_nothing_and_deletion_leaves_nothing(tmp_path: Path) -> 
         before = containers()
         address = node.kubectl("get", "pod", "p", "-o", "jsonpath={.status.podIP}")
         node.kubelet.kill()
-        node.kubelet.wait(10)
+        node.kubelet.wait(PATIENCE)
         assert containers() == before
         node.kubelet = node.start()
         node.run("q", "sleep 3600")

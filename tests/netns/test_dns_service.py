@@ -24,7 +24,7 @@ def asked(where: Namespace, name: str, kind: int) -> Reply:
     """The answer that the service's address gives, to a question over UDP or TCP."""
     message = wire.encode_query(9, name, wire.A)
     with where.socket(kind) as connection:
-        connection.settimeout(0.5)
+        connection.settimeout(5.0)
         connection.connect((DNS_IP, 53))
         if kind == socket.SOCK_STREAM:
             connection.sendall(len(message).to_bytes(2, "big") + message)

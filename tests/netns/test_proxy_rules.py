@@ -100,7 +100,7 @@ def test_same_health(path: Path, node: Namespace) -> None:
 
 def asked(url: str) -> tuple[int, Any, dict[str, Any]]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             return answer.status, answer.headers, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -69,7 +69,7 @@ async def _the_loop_goes_on_meanwhile() -> None:
     done = threading.Event()
 
     def wait() -> bool:
-        return done.wait(10)
+        return done.wait(60)
 
     large: asyncio.Task[Any] = asyncio.ensure_future(apart.run(apart.LARGE, wait))
     await asyncio.sleep(0)

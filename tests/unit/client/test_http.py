@@ -58,7 +58,7 @@ def test_parallel_requests() -> None:
 def test_open_connection_is_used_again() -> None:
     async def body(client: HTTPClient, server: Server) -> None:
         for method in ("GET", "POST", "HEAD", "GET"):
-            await client.request(method, "/", timeout=5)
+            await client.request(method, "/", timeout=60)
         assert len(server.connections) == 1
 
     run(body)

@@ -42,7 +42,7 @@ def run(body: Any, names: list[str]) -> None:
         api = MemoryClient()
         task = asyncio.ensure_future(run_all(hollow_kubelets(api, MemoryInformers(api), names)))
         try:
-            await asyncio.wait_for(body(api), 30)
+            await asyncio.wait_for(body(api), 60)
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -17,7 +17,7 @@ INTERVAL = 300.0
 def run(test: Callable[[Store], Awaitable[None]]) -> None:
     async def limited() -> None:
         store = await SQLiteStore.open(":memory:")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await test(store)
         await store.close()
 

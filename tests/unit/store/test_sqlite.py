@@ -20,7 +20,7 @@ def play(path: str, scenario: Callable[[Store], Awaitable[object]]) -> None:
     async def run() -> None:
         store = await SQLiteStore.open(path)
         try:
-            await asyncio.wait_for(scenario(store), 20)
+            await asyncio.wait_for(scenario(store), 60)
         finally:
             await store.close()
 

@@ -50,7 +50,7 @@ class Place:
 
     def _run(self, action: Callable[[Open], Awaitable[None]]) -> None:
         async def run() -> None:
-            async with asyncio.timeout(20), self.factory.data(self._folder) as opened:
+            async with asyncio.timeout(60), self.factory.data(self._folder) as opened:
                 await action(opened)
 
         asyncio.run(run())

@@ -46,7 +46,7 @@ def run(
         server = await serve(handler, "127.0.0.1", 0, None, limits)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await script(server, reader, writer)
         finally:
             writer.close()
@@ -294,7 +294,7 @@ def test_stream_is_cancelled_on_disconnect_under_back_pressure(abort: bool) -> N
         writer.write(GET)
         await reader.readuntil(b"\r\n\r\n")
         before = -1
-        while before != written:  # the producer stands still once the buffers are full
+        while not written or before != written:  # the producer stands still once the buffers are full
             before = written
             await asyncio.sleep(0.02)
         assert 0 < written < 1 << 27
@@ -544,9 +544,13 @@ def test_pipelined_requests_are_not_read_ahead_without_bound() -> None:
         server = await serve(handler)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write((b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + b"a" * size) * 100)
-        await asyncio.sleep(0.3)
+        while not server.connections:
+            await asyncio.sleep(0.01)
         (connection,) = server.connections
-        held = connection._queued_bytes
+        held = -1
+        while held != connection._queued_bytes:  # until it reads no more
+            held = connection._queued_bytes
+            await asyncio.sleep(0.1)
         go_on.set()
         answers = [await read_response(reader) for _ in range(100)]
         writer.close()
@@ -576,12 +580,15 @@ def test_who_reads_nothing_holds_a_piece_of_a_shared_answer() -> None:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             one.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
             sockets.append(one)
-        await asyncio.sleep(0.3)
+        while len(server.connections) < 10 or not server.unwritten.total:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.3)  # more would come, if it were taken
         held = [connection._transport.get_write_buffer_size() for connection in server.connections]
         counted = server.unwritten.total
         for one in sockets:
             one.close()
-        await asyncio.sleep(0.1)
+        while server.connections:
+            await asyncio.sleep(0.02)
         left = server.unwritten.total
         await server.stop(0.2)
         return held, counted, left

@@ -66,7 +66,7 @@ def run(body: Callable[[HTTPClient], Awaitable[None]]) -> None:
         server = await serve(handle)
         client = HTTPClient(f"http://127.0.0.1:{server.port}")
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await body(client)
         finally:
             await client.close()
@@ -192,7 +192,7 @@ def test_how_a_command_ends_over_websocket(protocol: str, status: bool, code: in
         await client.close()
         await server.stop(0)
 
-    asyncio.run(asyncio.wait_for(main(), 10))
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 @pytest.mark.parametrize("protocol", ["v4.channel.k8s.io", "v4.base64.channel.k8s.io", ""])

@@ -48,22 +48,22 @@ def test_a_full_range_is_seen_at_once(network: str, left: int) -> None:
     span = ranges.addresses(ipaddress.ip_network(network))
     taken = Taken()
     taken._starts, taken._ends = [span.first + left], [span.last]
-    start = time.perf_counter()
+    start = time.process_time()
     for seed in range(1000):
         assert list(taken.free(span, random.Random(seed))) == [span.first][:left]
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_in_a_full_range_of_2_to_the_20_changes_are_quick() -> None:
     span = ranges.addresses(ipaddress.ip_network("10.0.0.0/12"))
     taken = Taken(range(span.first, span.last + 1, 2))  # nothing together: as bad as it gets
     chooser = random.Random(1)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(200):
         [number] = islice(taken.free(span, chooser), 1)
         taken.add(number)
         taken.discard(number)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 def number(name: str) -> tuple[int, int] | None:

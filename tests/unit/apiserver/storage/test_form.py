@@ -22,7 +22,7 @@ KEY = "/registry/core/pods/a/p"
 def play(scenario: Callable[[TTLMemory, UpstreamForm], Awaitable[None]]) -> None:
     async def run() -> None:
         store = TTLMemory()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await scenario(store, form(store))
         await store.close()
 

@@ -23,7 +23,7 @@ def play(scenario: Callable[[TTLMemory, UpstreamForm, UpstreamForm], Awaitable[N
 
     async def run() -> None:
         store = TTLMemory()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await scenario(store, form(store), form(store))
         await store.close()
 
