@@ -46,6 +46,7 @@ START_SECONDS = 60.0  # a machine that runs several suites at once takes its tim
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.01
 SERVICE_ACCOUNTS = "serviceaccount-controller"
+SIGNING_SECONDS = 365 * 24 * 3600.0  # the controller manager's --cluster-signing-duration
 IN_PROCESS = "http://in.process"  # in place of a server's address
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -79,7 +80,7 @@ class TestCluster:
         controllers: str | bool | Sequence[str] = (),
         scheduler: bool = False,
         clock: Clock | None = None,
-        signing_seconds: float = 365 * 24 * 3600.0,
+        signing_seconds: float = SIGNING_SECONDS,
     ) -> None:
         """`controllers`: "all", or names as kube-controller-manager's --controllers takes them. WrongArgument.
 
@@ -332,7 +333,10 @@ def _report(task: asyncio.Task[None]) -> None:
 
 @contextmanager
 def cluster(
-    hollow_nodes: int = 0, controllers: str | bool | Sequence[str] = (), scheduler: bool = False
+    hollow_nodes: int = 0,
+    controllers: str | bool | Sequence[str] = (),
+    scheduler: bool = False,
+    signing_seconds: float = SIGNING_SECONDS,
 ) -> Iterator[RunningCluster]:
     """A cluster on a thread of its own, for tests that are not asynchronous. WrongArgument; RuntimeError where it does not start."""
     with tempfile.TemporaryDirectory(prefix="pybernetes-") as folder:
@@ -340,7 +344,7 @@ def cluster(
         failed: list[BaseException] = []
         started, stop = threading.Event(), threading.Event()
 
-        running = TestCluster(Path(folder), hollow_nodes, controllers, scheduler)
+        running = TestCluster(Path(folder), hollow_nodes, controllers, scheduler, signing_seconds=signing_seconds)
 
         async def main() -> None:
             ready.append(await running.start())
