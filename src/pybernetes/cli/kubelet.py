@@ -17,6 +17,7 @@ from . import kubeletcertificates
 
 if TYPE_CHECKING:
     from pybernetes.client.rest import RESTClient
+    from pybernetes.component.metrics import Registry
     from pybernetes.kubelet.app import Kubelet
     from pybernetes.kubelet.interfaces import PodNetwork, Runtime
 
@@ -135,6 +136,7 @@ async def _run_docker(chosen: Settings, client: RESTClient) -> None:
 async def _run_host(chosen: Settings, client: RESTClient, runtime: Runtime, network: PodNetwork) -> None:
     """A node of this machine on whatever runtime."""
     from pybernetes.client.informer import InformerFactory
+    from pybernetes.component.metrics import Registry
     from pybernetes.kubelet.node.cgroups import CannotLimit
     from pybernetes.kubelet.process import assemble
 
@@ -147,11 +149,12 @@ async def _run_host(chosen: Settings, client: RESTClient, runtime: Runtime, netw
         except CannotLimit as error:
             raise Failure(f"--pod-max-pids={chosen.options.pod_max_pids}: {error}") from error
         kubelets.append(kubelet)
-        await _serve(chosen, client, kubelet, runtime, stack)
+        registry = Registry()
+        await _serve(chosen, client, kubelet, runtime, registry, stack)
         async with asyncio.TaskGroup() as group:
             group.create_task(informers.run())
             group.create_task(kubelet.run())
-            for manager in kubeletcertificates.managers(chosen, client):
+            for manager in kubeletcertificates.managers(chosen, client, registry=registry):
                 group.create_task(manager.run())
 
 
@@ -174,9 +177,9 @@ async def _serve_health(chosen: Settings, kubelets: list[Kubelet], stack: AsyncE
 
 
 async def _serve(
-    chosen: Settings, client: RESTClient, kubelet: Kubelet, runtime: Runtime, stack: AsyncExitStack
+    chosen: Settings, client: RESTClient, kubelet: Kubelet, runtime: Runtime, registry: Registry, stack: AsyncExitStack
 ) -> None:
-    from pybernetes.component.metrics import Registry, process_metrics
+    from pybernetes.component.metrics import process_metrics
     from pybernetes.kubelet.configz import configz
     from pybernetes.kubelet.node.host import read_machine
     from pybernetes.kubelet.server.handlers import KubeletServer
@@ -185,7 +188,6 @@ async def _serve(
         return
     options, now = chosen.options, datetime.now(UTC)
     context = kubeletcertificates.serving_context(chosen)
-    registry = Registry()
     process_metrics(registry)
     try:
         server = KubeletServer(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pybernetes.client.kubeconfig import Config
     from pybernetes.client.rest import RESTClient
     from pybernetes.client.types import Client
+    from pybernetes.component.metrics import Registry
     from pybernetes.kubelet.certificate.manager import CertificateManager
     from pybernetes.kubelet.certificate.store import FileStore
     from pybernetes.pki.certificates import Leaf
@@ -94,24 +95,35 @@ def serving_store(chosen: Settings) -> FileStore:
     return FileStore(directory(chosen), "kubelet-server")
 
 
-def managers(chosen: Settings, client: RESTClient, clock: Clock | None = None) -> list[CertificateManager]:
+def managers(
+    chosen: Settings, client: RESTClient, clock: Clock | None = None, registry: Registry | None = None
+) -> list[CertificateManager]:
     """What renews certificates while the kubelet runs: its own of the API server, that of its port, as the flags say."""
+    from pybernetes.component.metrics import Registry
     from pybernetes.kubelet.certificate import bootstrap, plan
     from pybernetes.kubelet.certificate.manager import CertificateManager
+    from pybernetes.kubelet.certificate.metrics import CertificateMetrics
 
     clock, options, result = clock or RealClock(), chosen.options, []
+    metrics = CertificateMetrics(registry or Registry(), clock.now)
     node = options.hostname_override
     own = bootstrap.store(directory(chosen))
     if chosen["rotate-certificates"] and client.config.certificate_file == own.current_path:
         chooser = _Requesters(chosen["bootstrap-kubeconfig"], client, clock)
         template = plan.client_template(node)
-        result.append(CertificateManager(own, template, chooser.client_for, clock, client.credentials_changed))
+        failed = metrics.client(own)
+        manager = CertificateManager(
+            own, template, chooser.client_for, clock, lambda _: client.credentials_changed(), failed
+        )
+        result.append(manager)
     serving = plan.serving_template(node, [node], options.node_ip)
     if chosen["rotate-server-certificates"] and options.port and serving is not None:
         if chosen["tls-cert-file"]:
             _log.warning("--tls-cert-file has no effect: with --rotate-server-certificates the cluster signs one")
         requesters = _Requesters("", client, clock)
-        result.append(CertificateManager(serving_store(chosen), serving, requesters.client_for, clock))
+        store = serving_store(chosen)
+        failed, renewed = metrics.server(store)
+        result.append(CertificateManager(store, serving, requesters.client_for, clock, renewed, failed))
     return result
 
 

@@ -34,16 +34,18 @@ class CertificateManager:
         template: Template,
         client_for: ClientFor,
         clock: Clock,
-        renewed: Callable[[], None] = lambda: None,
+        renewed: Callable[[Leaf | None], None] = lambda before: None,
+        failed: Callable[[], None] = lambda: None,
         share: Callable[[], float] = random.random,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
-        """`client_for` gives who asks, by the certificate that is there now; `renewed` is called when there is another.
+        """`client_for` gives who asks, by the certificate that is there now. `renewed` is called when there is another, with the one before,
+        `failed` after each try that gave none.
 
         `share` of 0 to 1 says where between 70 and 90 % of a certificate's life it is renewed.
         """
         self._store, self._template, self._client_for, self._clock = store, template, client_for, clock
-        self._renewed, self._share, self._look_seconds = renewed, share, look_seconds
+        self._renewed, self._failed, self._share, self._look_seconds = renewed, failed, share, look_seconds
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -68,11 +70,13 @@ class CertificateManager:
                 return
             except (SigningError, StoreError, OSError, ValueError) as error:
                 _log.warning("%s cannot be renewed, it will be tried again: %s", self._store.current_path, error)
+                self._failed()
             await self._clock.sleep(delay)
 
     async def _try(self) -> None:
-        async with self._client_for(self._store.leaf()) as client:
+        before = self._store.leaf()
+        async with self._client_for(before) as client:
             pair = await issue(client, self._clock, keys.generate(), self._template, WAIT_SECONDS)
         self._store.update(pair, self._clock.now())
         _log.info("%s was renewed: new connections use it", self._store.current_path)
-        self._renewed()
+        self._renewed(before)

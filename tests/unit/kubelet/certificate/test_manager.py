@@ -36,12 +36,14 @@ class Node:
         self.store = FileStore(folder, "kubelet-client")
         self.asked: list[Leaf | None] = []
         self.renewed: list[datetime] = []
+        self.failures: list[datetime] = []
         self.manager = CertificateManager(
             self.store,
             TEMPLATE,
             self._client_for,
             self.clock,
-            lambda: self.renewed.append(self.clock.now()),
+            self._note,
+            lambda: self.failures.append(self.clock.now()),
             lambda: share,
             look_seconds,
         )
@@ -50,6 +52,10 @@ class Node:
     async def _client_for(self, leaf: Leaf | None) -> AsyncIterator[Any]:
         self.asked.append(leaf)
         yield self.signer
+
+    def _note(self, before: Leaf | None) -> None:
+        assert (before is None) is (not self.renewed)
+        self.renewed.append(self.clock.now())
 
     @property
     def leaf(self) -> Leaf:
@@ -92,6 +98,7 @@ def test_an_api_server_that_is_away_is_asked_again_and_again(tmp_path: Path) -> 
             node.signer.down = True
             await node.clock.advance(25 * DAY)
             tries = len(node.asked)
+            assert len(node.failures) > 1000
             assert len(node.renewed) == 1 and tries < 10 + DAY / 32 * 2  # no more than each 32 s
             node.signer.down = False
             await node.clock.advance(40)
