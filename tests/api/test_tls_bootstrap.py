@@ -27,7 +27,7 @@ from pybernetes.kubelet.options import FLAGS, Settings, settings
 from pybernetes.pki.certificates import Authority, Leaf, Subject
 from pybernetes.testing.cluster import RunningCluster, TestCluster
 
-from .test_command import free_port
+from ..ports import free_port
 
 CONTROLLERS = (
     "certificatesigningrequest-approving-controller",

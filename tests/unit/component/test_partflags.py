@@ -21,6 +21,7 @@ from pybernetes.pki.certificates import Authority, Subject
 from pybernetes.pki.contexts import ServerContext
 from pybernetes.pki.files import write, write_pair
 from pybernetes.wire.http import Request, Response, serve
+from tests.ports import free_port
 
 NOW = datetime.now(UTC)
 FLAGS = (*clientflags.client_flags(30), *leaderflags.leader_flags("part"), *servingflags.serving_flags(0))
@@ -138,10 +139,7 @@ def test_a_port_follows_its_files(tmp_path: Path) -> None:
             with pytest.raises(ConnectionError):
                 await status(new, old)
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    asyncio.run(main(port))
+    asyncio.run(main(free_port()))
 
 
 def test_a_parts_client_follows_the_files_of_its_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
