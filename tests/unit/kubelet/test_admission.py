@@ -183,3 +183,29 @@ def test_limits_of_a_pods_cgroup() -> None:
     assert settings(PodLimits(1024, 0, 0), unified=True)["cpu.max"] == "max 100000"
     assert settings(PodLimits(2, 0, 0), unified=False)["memory/memory.limit_in_bytes"] == "-1"
     assert kubepods_settings(2, 0, False)["kubepods"]["cpu/cpu.shares"] == "2048"
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        ("r.io:5/a/b:Tag", ""),
+        ("[::1]:5000/a", ""),
+        ("UPPER.com/a", ""),
+        (f"a@sha256:{'a' * 64}", ""),
+        ("localhost:5000/A", "repository name must be lowercase"),
+        ("a:T:x", "invalid reference format"),
+        ("a:é", "invalid reference format"),
+        ("a" * 256, "repository name must not be more than 255 characters"),
+        (f"a@sha256:{'A' * 64}", "invalid checksum digest format"),
+        (f"a@sha256:{'a' * 63}", "invalid checksum digest length"),
+        (f"a@md5:{'a' * 32}", "unsupported digest algorithm"),
+    ],
+)
+def test_why_a_reference_is_none(image: str, reason: str) -> None:
+    """The kind: what the pattern takes may still be no reference, by its length or its digest."""
+    if not reason:
+        images.check_reference(image)
+        return
+    with pytest.raises(RuntimeFailure) as caught:
+        images.check_reference(image)
+    assert str(caught.value).endswith(f'"{image}": {reason}')

@@ -22,27 +22,55 @@ logger = logging.getLogger(__name__)
 DOCKER_CONFIG_JSON, DOCKER_CONFIG = ".dockerconfigjson", ".dockercfg"
 # A reference: [host[:port]/]path[:tag][@digest] (distribution/reference).
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]+)?"
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 REFERENCE = re.compile(
-    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][\w.+-]*:[0-9a-fA-F]{{32,}})?"
+    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[\w][\w.-]{{0,127}})?(?:@([A-Za-z][\w.+-]*):([0-9a-fA-F]{{32,}}))?",
+    re.ASCII,
 )
+NAME_CHARACTERS = 255  # of what is behind the host
+DIGESTS = {"sha256": 64, "sha384": 96, "sha512": 128}  # hexadecimal digits of each algorithm (opencontainers/go-digest)
 GetSecret = Callable[[str, str], Awaitable["core.Secret | None"]]  # (name, namespace)
 
 
 def check_reference(image: str) -> None:
     """RuntimeFailure with InvalidImageName where it is no image's name."""
-    first, slash, _ = image.partition("/")
-    is_host = "." in first or ":" in first or first == "localhost"
-    if not REFERENCE.fullmatch(image) or (slash and not is_host and first.lower() != first):
-        reason = "repository name must be lowercase" if image.lower() != image else "invalid reference format"
+    if reason := _refusal(image):
         text = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": {reason}'
         raise RuntimeFailure(text, "InvalidImageName")
+
+
+def _refusal(image: str) -> str:
+    """Why it cannot be parsed, "" where it can (distribution/reference: ParseNormalizedNamed)."""
+    first, slash, rest = image.partition("/")
+    behind = rest if slash and _is_host(first) else image
+    name = behind.partition("@")[0].partition(":")[0]
+    if name.lower() != name:
+        return "repository name must be lowercase"
+    parsed = REFERENCE.fullmatch(image)
+    if parsed is None:
+        return "invalid reference format"
+    if len(name) > NAME_CHARACTERS:
+        return f"repository name must not be more than {NAME_CHARACTERS} characters"
+    algorithm, digits = parsed.groups()
+    if algorithm is None:
+        return ""
+    if algorithm not in DIGESTS:
+        return "unsupported digest algorithm"
+    if len(digits) != DIGESTS[algorithm]:
+        return "invalid checksum digest length"
+    return "invalid checksum digest format" if digits.lower() != digits else ""
+
+
+def _is_host(part: str) -> bool:
+    """What is before the first slash is the registry's host, or part of the name."""
+    return "." in part or ":" in part or part == "localhost"
 
 
 def registry_of(image: str) -> str:
     """The registry's host, docker.io where none is named."""
     first, slash, _ = image.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
+    if slash and _is_host(first):
         return first
     return "docker.io"
 

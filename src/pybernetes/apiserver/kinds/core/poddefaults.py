@@ -18,19 +18,20 @@ _MILLI = 10**6  # nanos
 _HOST = r"(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9.-]+:[0-9]+|\[[a-fA-F0-9:]+\](?::[0-9]+)?)"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
-    rf"(?:(?:{_HOST}|[a-z0-9-]+(?::[0-9]+)?)/)?{_COMPONENT}(?:/{_COMPONENT})*"
+    rf"(?:(?:{_HOST}|[a-z0-9-]+(?::[0-9]+)?)/)?(?P<name>{_COMPONENT}(?:/{_COMPONENT})*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?P<digest>@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?"
 )
 
 # What a reference can have at most: a host, a name of 255 bytes, a tag, a digest. Longer ones cannot be parsed.
 _IMAGE_BYTES = 1024
+_NAME_BYTES = 255  # behind the host
 
 
 @lru_cache(maxsize=4096)
 def pull_policy(image: str) -> str:
     """Always for the tag latest, which an image without tag and digest has; also what cannot be parsed is left alone."""
     found = _IMAGE.fullmatch(image) if len(image) <= _IMAGE_BYTES else None
-    if found is None:
+    if found is None or len(found["name"]) > _NAME_BYTES:
         return "IfNotPresent"
     tag = found["tag"] or ("" if found["digest"] else "latest")
     return "Always" if tag == "latest" else "IfNotPresent"

@@ -47,6 +47,8 @@ def pod(**spec: Any) -> dict[str, Any]:
         ("x@sha256:" + "a" * 64, "IfNotPresent"),
         ("x:latest@sha256:" + "a" * 64, "Always"),
         ("Not An Image", "IfNotPresent"),
+        ("r.io/" + "a" * 255, "Always"),
+        ("r.io/" + "a" * 256, "IfNotPresent"),
         ("a/" * 1_000_000 + "a", "IfNotPresent"),  # longer than any reference
     ],
 )
