@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import date
 from urllib.parse import urlsplit
 
-from pybernetes.api import times
+from pybernetes.api import durations, times
 from pybernetes.api.names import dns1123_label_errors, dns1123_subdomain_errors
 
 _HOSTNAME = re.compile(
@@ -25,9 +25,10 @@ _SSN = re.compile(r"[0-9]{3}[- ]?[0-9]{2}[- ]?[0-9]{4}")
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})")
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 _CARD = re.compile(r"[0-9]{13,19}")
-_DURATION = re.compile(
-    r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*(ns|us|µs|μs|ms|s|m|h|d|w|hour|minute|second|day|week)s?(\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*(ns|us|µs|ms|s|m|h|d|w))*|0"
-)
+_AMOUNT = re.compile(r"([0-9]+)\s*([A-Za-zµ]+)", re.ASCII)
+_UNITS = ("ns", "us", "µs", "ms", "s", "m", "h", "hr", "d", "w", "wk")
+_LONG_UNITS = ("nano", "micro", "milli", "sec", "min", "hour", "day", "week")  # may go on: minutes
+_INT64_DIGITS = 19  # more cannot be read
 _UUID = r"[0-9a-f]{8}-?[0-9a-f]{4}-?%s[0-9a-f]{3}-?%s[0-9a-f]{3}-?[0-9a-f]{12}"
 
 
@@ -49,6 +50,22 @@ def _parses(parse: Callable[[str], object]) -> Callable[[str], bool]:
         return True
 
     return check
+
+
+def _duration(text: str) -> bool:
+    """As Go writes them; else text that has an amount of a known unit anywhere, and none beyond int64 (kube-openapi: strfmt.ParseDuration)."""
+    try:
+        durations.parse_duration(text)
+        return True
+    except ValueError:
+        pass
+    told = False
+    for amount in _AMOUNT.finditer(text):
+        digits, unit = amount[1].lstrip("0"), amount[2].lower()
+        if len(digits) > _INT64_DIGITS or int(digits or "0") >= 2**63:
+            return False
+        told = told or unit in _UNITS or unit.startswith(_LONG_UNITS)
+    return told
 
 
 def _uri(text: str) -> bool:
@@ -94,10 +111,28 @@ def _hostname(text: str) -> bool:
     return len(text) <= 255 and _HOSTNAME.fullmatch(text) is not None
 
 
-def _cidr(text: str) -> object:
-    if "/" not in text or "%" in text:
+def _address(text: str) -> object:
+    """Without a zone; parts of IPv4 may begin with zeros (k8s.io/utils/net: ParseIPSloppy)."""
+    if "%" in text:
         raise ValueError(text)
-    return ipaddress.ip_interface(text)
+    if ":" in text:
+        return ipaddress.IPv6Address(text)
+    return ipaddress.IPv4Address(".".join(part and (part.lstrip("0") or "0") for part in text.split(".")))
+
+
+def _family(mark: str) -> Callable[[str], bool]:
+    """An address of IPv6 that is written as one of IPv4 is of both."""
+    return lambda text: mark in text and _parses(_address)(text)
+
+
+def _cidr(text: str) -> object:
+    address, slash, length = text.partition("/")
+    _address(address)
+    if not slash or not re.fullmatch("[0-9]{1,3}", length, re.ASCII) or (len(length) > 1 and length[0] == "0"):
+        raise ValueError(text)
+    if int(length) > (128 if ":" in address else 32):
+        raise ValueError(text)
+    return int(length)
 
 
 CHECKS: dict[str, Callable[[str], bool]] = {
@@ -108,12 +143,12 @@ CHECKS: dict[str, Callable[[str], bool]] = {
     "date": _parses(_date),
     "date-time": _parses(times.parse_time),
     "datetime": _parses(times.parse_time),
-    "duration": _matches(_DURATION),
+    "duration": _duration,
     "email": _matches(_EMAIL),
     "hexcolor": _matches(_HEX_COLOR),
     "hostname": _hostname,
-    "ipv4": _parses(ipaddress.IPv4Address),
-    "ipv6": _parses(ipaddress.IPv6Address),
+    "ipv4": _family("."),
+    "ipv6": _family(":"),
     "isbn": lambda text: _isbn(10)(text) or _isbn(13)(text),
     "isbn10": _isbn(10),
     "isbn13": _isbn(13),
