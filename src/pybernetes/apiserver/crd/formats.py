@@ -112,7 +112,7 @@ def _hostname(text: str) -> bool:
 
 
 def _address(text: str) -> object:
-    """Without a zone; parts of IPv4 may begin with zeros (k8s.io/utils/net: ParseIPSloppy)."""
+    """Without a zone; parts of IPv4, and lengths, may begin with zeros (k8s.io/utils/net: ParseIPSloppy, ParseCIDRSloppy)."""
     if "%" in text:
         raise ValueError(text)
     if ":" in text:
@@ -128,11 +128,11 @@ def _family(mark: str) -> Callable[[str], bool]:
 def _cidr(text: str) -> object:
     address, slash, length = text.partition("/")
     _address(address)
-    if not slash or not re.fullmatch("[0-9]{1,3}", length, re.ASCII) or (len(length) > 1 and length[0] == "0"):
+    if not slash or not re.fullmatch("0*[0-9]{1,3}", length, re.ASCII):
         raise ValueError(text)
-    if int(length) > (128 if ":" in address else 32):
+    if int(length[-3:]) > (128 if ":" in address else 32):
         raise ValueError(text)
-    return int(length)
+    return int(length[-3:])
 
 
 CHECKS: dict[str, Callable[[str], bool]] = {
