@@ -128,18 +128,40 @@ def client(path: Path, config: Mapping[str, Any]) -> Errors:
     return _url(path / "url", url) if url is not None else _service(path / "service", service or {})
 
 
-_PORT = re.compile(r":([^\]:]*)$")  # behind a name, or behind an address in brackets
+_PORT = re.compile(r"(?::[0-9]*)?", re.ASCII)  # behind a name, or behind an address in brackets
+_AUTHORITY = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//(?:[^/?#]*@)?([^/?#]*)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2}).{0,2}")
+_NO_HOST = re.compile(r"[^a-zA-Z0-9._~!$&'()*+,;=:\[\]<>\"%\x80-\U0010ffff-]")
+
+
+def _parse_problem(text: str) -> str:
+    """Why Go's net/url cannot parse it, "" where it can: Python's cuts line ends out and takes blanks for names."""
+    if _CONTROL.search(text):
+        return "net/url: invalid control character in URL"
+    authority = _AUTHORITY.match(text)
+    host = authority[1] if authority else ""
+    if host.startswith("[") and "]" not in host:
+        return "missing ']' in host"
+    port = host.rpartition("]")[2] if host.startswith("[") else f":{host.rpartition(':')[2]}"
+    if ":" in host and not _PORT.fullmatch(port):
+        return f"invalid port {field.quote(port)} after host"
+    if escape := _ESCAPE.search(host):
+        return f"invalid URL escape {field.quote(escape[0])}"
+    if character := _NO_HOST.search(host):
+        return f"invalid character {field.quote(character[0])} in host name"
+    return ""
 
 
 def _url(path: Path, text: str) -> Errors:
+    why = _parse_problem(text)
     try:
-        parts = urlsplit(text)
+        parts = urlsplit("" if why else text)
     except ValueError as error:
-        return [field.required(path, f"url must be a valid URL: {error}{FORM}")]
+        why = str(error)
+    if why:
+        return [field.required(path, f"url must be a valid URL: parse {field.quote(text)}: {why}{FORM}")]
     user, at, host = parts.netloc.rpartition("@")
-    if (port := _PORT.search(host)) and not (port[1].isascii() and (port[1].isdigit() or not port[1])):
-        why = f'parse {field.quote(text)}: invalid port ":{port[1]}" after host'
-        return [field.required(path, f"url must be a valid URL: {why}{FORM}")]
     errors: Errors = []
     if parts.scheme != "https":
         errors.append(field.invalid(path, parts.scheme, f"'https' is the only allowed URL scheme{FORM}"))

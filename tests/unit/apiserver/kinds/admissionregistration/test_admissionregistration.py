@@ -191,3 +191,28 @@ def test_conditions_are_read_once(expression: str, refused: list[str]) -> None:
     configuration = {"webhooks": [{**HOOK, "matchConditions": [{"name": "c", "expression": expression}]}]}
     assert fields(webhooks.validate(configuration, mutating=False)) == refused
     assert fields(webhooks.validate(configuration, mutating=False, old=configuration)) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://x y/", 'invalid character " " in host name'),
+        ("https://a^b/", 'invalid character "^" in host name'),
+        ("https://[::1:443/", "missing ']' in host"),
+        ("https://[::1]x/", 'invalid port "x" after host'),
+        ("https://x:-1/", 'invalid port ":-1" after host'),
+        ("https://x:²/", 'invalid port ":²" after host'),
+        ("https://x%zz/", 'invalid URL escape "%zz"'),
+        ("https://x/\n", "net/url: invalid control character in URL"),
+        ("https://x:/", ""),
+        ("https://x:65536/", ""),
+        ("https://é/p", ""),
+        ("https://[fe80::1]:443/p", ""),
+    ],
+)
+def test_urls_are_those_that_go_parses(url: str, why: str) -> None:
+    """The kind: Python's reader of URLs cuts line ends out, and takes anything for a host."""
+    errors = webhooks.client(Path("c"), {"url": url})
+    quoted = url.replace("\n", "\\n")
+    expected = [f'url must be a valid URL: parse "{quoted}": {why}{webhooks.FORM}'] if why else []
+    assert [error.body.removeprefix("Required value: ") for error in errors] == expected
