@@ -298,6 +298,6 @@ def test_on_a_real_file_system(
             await store.close()
 
     with caplog.at_level(logging.WARNING):
-        asyncio.run(asyncio.wait_for(scenario(), 60))
+        asyncio.run(asyncio.wait_for(scenario(), 180))
     assert not any(record.exc_info for record in caplog.records)
     assert not any("cannot be moved" in record.getMessage() for record in caplog.records)
