@@ -219,7 +219,7 @@ def test_a_host_port_answers(tmp_path: Path) -> None:
 
         def answered() -> bytes:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{HOST_PORT}/f", timeout=2) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{HOST_PORT}/f", timeout=10) as answer:
                     return bytes(answer.read())
             except OSError:
                 return b""

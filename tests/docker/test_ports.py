@@ -30,7 +30,8 @@ NAMESPACE = "golden"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 # Absent here, and said so: the host's logs, the profiler; and the shapes that only a whole page has.
 ABSENT = ("GET /logs/", "GET /logs", "GET /debug/pprof/", "GET /debug/flags/v", "GET /spec/")
-LINES = "for i in 1 2 3 4 5; do echo out $i; sleep 0.05; echo err $i >&2; sleep 0.05; done; sleep 3600"
+# Docker reads both pipes apart from each other: only the pauses keep the order of the lines.
+LINES = "for i in 1 2 3 4 5; do echo out $i; sleep 0.3; echo err $i >&2; sleep 0.3; done; sleep 3600"
 SPEC = {
     "nodeName": NODE,
     "terminationGracePeriodSeconds": 1,
@@ -86,14 +87,14 @@ async def port() -> AsyncIterator[HTTPClient]:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         client = HTTPClient(f"https://127.0.0.1:{listening.port}", context)
         try:
-            await run_pod(node)
+            await run_pod(node, client)
             yield client
         finally:
             await client.close()
             await listening.stop(0)
 
 
-async def run_pod(node: TestNode) -> None:
+async def run_pod(node: TestNode, client: HTTPClient) -> None:
     async def send(path: str, body: Any) -> None:
         answer = await node.http.request(
             "POST", f"/api/v1/{path}", [("Content-Type", "application/json")], json.dumps(body).encode()
@@ -106,7 +107,7 @@ async def run_pod(node: TestNode) -> None:
         f"namespaces/{NAMESPACE}/configmaps", {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": "x"}}
     )
     await send(f"namespaces/{NAMESPACE}/pods", {"metadata": {"name": "p"}, "spec": SPEC})
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             worker = node.kubelet.worker(NAMESPACE, "p")
             slots = worker.machine.slots if worker is not None else {}
@@ -114,7 +115,9 @@ async def run_pod(node: TestNode) -> None:
             if again is not None and again.attempt and again.state == "running" and slots["waits"].waiting:
                 break
             await asyncio.sleep(0.05)
-    await asyncio.sleep(1.5)  # the log of c, and an age of more than a second for sinceSeconds=1
+        while b"err 5" not in (await asked(client, "GET", f"/containerLogs/{NAMESPACE}/p/c")).body:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(1.5)  # an age of more than a second for sinceSeconds=1
 
 
 def same_answer(want: dict[str, Any], got: Answer, where: str) -> None:
@@ -131,7 +134,7 @@ ADMIN = [("Authorization", "Bearer admin")]
 
 
 async def asked(client: HTTPClient, method: str, path: str, headers: list[tuple[str, str]] | None = None) -> Answer:
-    return await client.request(method, path, ADMIN if headers is None else headers, timeout=20)
+    return await client.request(method, path, ADMIN if headers is None else headers, timeout=60)
 
 
 async def differences(client: HTTPClient) -> list[str]:

@@ -25,7 +25,7 @@ def helm(layout: Layout, tmp_path: Path) -> Callable[..., str]:
     def run(*arguments: str) -> str:
         command = [binary, "--kubeconfig", str(layout.kubeconfig("admin")), *arguments]
         home = {**os.environ, "HOME": str(tmp_path)}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180, env=home)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=home)
         assert done.returncode == 0, f"helm {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -33,13 +33,13 @@ def helm(layout: Layout, tmp_path: Path) -> Callable[..., str]:
 
 
 def test_a_release_lives(helm: Callable[..., str]) -> None:
-    helm("install", "web", CHART, "--wait", "--timeout=90s")
-    assert "Succeeded" in helm("test", "web", "--timeout=60s")
-    helm("upgrade", "web", CHART, "--set=text=second,replicas=2", "--wait", "--timeout=90s")
-    helm("test", "web", "--timeout=60s")
-    helm("rollback", "web", "1", "--wait", "--timeout=90s")
+    helm("install", "web", CHART, "--wait", "--timeout=180s")
+    assert "Succeeded" in helm("test", "web", "--timeout=180s")
+    helm("upgrade", "web", CHART, "--set=text=second,replicas=2", "--wait", "--timeout=180s")
+    helm("test", "web", "--timeout=180s")
+    helm("rollback", "web", "1", "--wait", "--timeout=180s")
     releases = json.loads(helm("list", "-o", "json"))
     assert [(r["name"], r["revision"], r["status"]) for r in releases] == [("web", "3", "deployed")]
     assert len(json.loads(helm("history", "web", "-o", "json"))) == 3
-    helm("uninstall", "web", "--wait", "--timeout=90s")
+    helm("uninstall", "web", "--wait", "--timeout=180s")
     assert json.loads(helm("list", "-o", "json")) == []

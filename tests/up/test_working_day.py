@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.clients import Kubectl
 
 
-def eventually(check: Callable[[], bool], seconds: float = 60.0) -> None:
+def eventually(check: Callable[[], bool], seconds: float = 180.0) -> None:
     """Asks again until it holds."""
     end = time.monotonic() + seconds
     while not check():
@@ -120,19 +120,19 @@ def test_scale(kubectl: Kubectl) -> None:
     kubectl("scale", "deployment/hello", "--replicas=1")
     eventually(lambda: len(kubectl("get", "pods", "-l", "app=hello", "-o", "name").split()) == 1)
     kubectl("scale", "deployment/hello", "--replicas=3")
-    kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/hello", "--timeout=180s")
 
 
 def test_rollout_and_back(kubectl: Kubectl) -> None:
     kubectl("set", "env", "deployment/hello", "COLOUR=green")
-    kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/hello", "--timeout=180s")
     assert kubectl("exec", pod(kubectl), "--", "sh", "-c", "echo $COLOUR") == "green\n"
     kubectl("set", "image", "deployment/hello", "web=registry.invalid/none:1")
     eventually(lambda: "registry.invalid/none:1" in kubectl("get", "rs", "-l", "app=hello", "-o", "wide"))
     history = kubectl("rollout", "history", "deployment/hello")
     assert "REVISION" in history
     kubectl("rollout", "undo", "deployment/hello")
-    kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/hello", "--timeout=180s")
     assert kubectl("get", "deployment/hello", "-o", "jsonpath={..image}") == "pybernetes:local"
 
 
@@ -168,7 +168,7 @@ def test_what_one_may_and_what_there_is(kubectl: Kubectl) -> None:
 
 
 def test_wait_and_events(kubectl: Kubectl) -> None:
-    kubectl("wait", "--for=condition=available", "deployment/hello", "--timeout=60s")
+    kubectl("wait", "--for=condition=available", "deployment/hello", "--timeout=180s")
     assert "SuccessfulCreate" in kubectl("get", "events")
     if "kubectl-old" not in kubectl.binary:  # 1.20 has no such command yet
         assert "SuccessfulCreate" in kubectl("events", "--types=Normal")
@@ -184,7 +184,7 @@ def test_validation_finds_what_is_misspelt(kubectl: Kubectl) -> None:
 def test_job(kubectl: Kubectl) -> None:
     kubectl("create", "job", "once", "--image=pybernetes:local", "--", "sh", "-c", "echo done")
     kubectl("patch", "job", "once", "-p", '{"spec":{"ttlSecondsAfterFinished":600}}')
-    kubectl("wait", "--for=condition=complete", "job/once", "--timeout=60s")
+    kubectl("wait", "--for=condition=complete", "job/once", "--timeout=180s")
     assert kubectl("logs", "job/once") == "done\n"
     kubectl("delete", "job", "once")
     eventually(lambda: "once" not in kubectl("get", "pods", "-o", "name"))
@@ -195,11 +195,11 @@ def test_cordon_and_drain(kubectl: Kubectl) -> None:
     kubectl("cordon", node)
     assert "SchedulingDisabled" in kubectl("get", "node", node)
     drained = ("drain", node, "--ignore-daemonsets", "--force", "--delete-emptydir-data", "--pod-selector=app=hello")
-    kubectl(*drained, "--timeout=60s")
+    kubectl(*drained, "--timeout=180s")
     kubectl("uncordon", node)
-    kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
+    kubectl("rollout", "status", "deployment/hello", "--timeout=180s")
 
 
 def test_delete_the_namespace_last(kubectl: Kubectl) -> None:
-    kubectl("delete", "namespace", kubectl.namespace, "--timeout=60s")
+    kubectl("delete", "namespace", kubectl.namespace, "--timeout=180s")
     assert "NotFound" in kubectl("get", "namespace", kubectl.namespace, code=1)
