@@ -32,7 +32,9 @@ def definitions(resource: Resource, schema: Mapping[str, Any], prefix: str, v3: 
     if not v3 and schema.get(PRESERVE):
         made: dict[str, Any] = {"type": "object"}  # with a property kubectl would call all others unknown
     else:
-        made = _referring(with_metadata(schema if v3 else _plain(schema), root=True), prefix)
+        # In OpenAPI 2 what kubectl finds declared is all that it takes: embedded objects that keep the rest declare nothing.
+        declared = with_metadata(schema if v3 else _plain(schema), root=True, closed_only=not v3)
+        made = _referring(declared, prefix)
     kind = {"group": resource.group, "version": resource.version}
     made["x-kubernetes-group-version-kind"] = [{**kind, "kind": resource.kind}]
     listed = {

@@ -125,15 +125,24 @@ class CustomSchema:
         return errors.bad_request(f"{named}: {why}")
 
 
-def with_metadata(schema: Mapping[str, Any], root: bool = False) -> dict[str, Any]:
-    """The schema with what every resource has, and every embedded one, declared in it."""
+def with_metadata(schema: Mapping[str, Any], root: bool = False, *, closed_only: bool = False) -> dict[str, Any]:
+    """The schema with what every resource has, and every embedded one, declared in it. `closed_only`: not in embedded ones
+    that keep unknown fields."""
     made = dict(schema)
     for name in ("items", "additionalProperties"):
         if isinstance(made.get(name), Mapping):
-            made[name] = with_metadata(made[name])
-    properties = {name: with_metadata(below) for name, below in (made.get("properties") or {}).items()}
-    if root or made.get("x-kubernetes-embedded-resource"):
+            made[name] = with_metadata(made[name], closed_only=closed_only)
+    properties = {
+        name: with_metadata(below, closed_only=closed_only) for name, below in (made.get("properties") or {}).items()
+    }
+    embedded = made.get("x-kubernetes-embedded-resource") and not (
+        closed_only and made.get("x-kubernetes-preserve-unknown-fields")
+    )
+    if root or embedded:
         properties = {**TYPE_META, "metadata": METADATA, **{k: v for k, v in properties.items() if k != "metadata"}}
+    if embedded:
+        required = made.get("required") or []
+        made["required"] = [*required, *(name for name in ("kind", "apiVersion") if name not in required)]
     if properties:
         made["properties"] = properties
     return made

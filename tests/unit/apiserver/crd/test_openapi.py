@@ -61,3 +61,27 @@ def test_a_root_that_keeps_everything_is_an_object_and_no_more(more: Any) -> Non
 )
 def test_what_the_older_document_says_of_properties(schema: Any, expected: Any) -> None:
     assert of_property(schema) == expected
+
+
+EMBEDDED = "x-kubernetes-embedded-resource"
+
+
+@pytest.mark.parametrize(
+    ("more", "v3", "declared"),
+    [
+        ({PRESERVE: True}, False, False),
+        ({PRESERVE: True}, True, True),
+        ({"properties": {"spec": {"type": "object"}}}, False, True),
+        ({"properties": {"spec": {"type": "object"}}}, True, True),
+    ],
+)
+@pytest.mark.parametrize("within", ["itself", "items", "additionalProperties"])
+def test_embedded_objects_declare_what_all_objects_have(within: str, more: Any, v3: bool, declared: bool) -> None:
+    """Not in OpenAPI 2 where they keep unknown fields: kubectl would refuse all others (upstream: addEmbeddedProperties)."""
+    schema: Any = {"type": "object", EMBEDDED: True, "required": ["kind"], **more}
+    if within != "itself":
+        schema = {"type": "array" if within == "items" else "object", within: schema}
+    made = shown({"type": "object", "properties": {"x": schema}}, v3)["properties"]["x"]
+    made = made if within == "itself" else made[within]
+    assert (made[EMBEDDED], "metadata" in made.get("properties", {})) == (True, declared)
+    assert made["required"] == (["kind", "apiVersion"] if declared else ["kind"])
