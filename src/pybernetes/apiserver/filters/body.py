@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from pybernetes.aio import apart
 from pybernetes.api import errors
 from pybernetes.wire.http import BodyError
 
@@ -17,7 +18,10 @@ class Body:
     """StatusError 413 for one that is too large, 400 for one that never comes. Of who may not ask nothing is read at all."""
 
     def __call__(self, exchange: Exchange, next: Handler) -> Awaitable[Answer]:
-        return next(exchange) if exchange.request.incoming is None else self._read(exchange, next)
+        request = exchange.request
+        if request.incoming is None and len(request.body) < apart.LARGE:
+            return next(exchange)
+        return self._read(exchange, next)
 
     @staticmethod
     async def _read(exchange: Exchange, next: Handler) -> Answer:
@@ -28,4 +32,7 @@ class Body:
                 text = f"Request entity too large: limit is {error.limit}"
                 raise errors.request_entity_too_large(text) from None
             raise errors.bad_request(f"the body of the request could not be read: {error}") from None
-        return await next(exchange)
+        if len(exchange.request.body) < apart.LARGE:
+            return await next(exchange)
+        with apart.uncollected():  # from end to end: what was read is looked at by the collector as long as it lives
+            return await next(exchange)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 
 import pytest
 
+from pybernetes.aio import apart
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.filters.body import Body
+from pybernetes.apiserver.filters.exchange import Exchange
 from pybernetes.wire.body import IncomingBody
+from pybernetes.wire.http import Response
 
 from .links import OK, PODS, Next, exchange, request, run
 
@@ -53,3 +57,20 @@ def test_what_never_comes_is_a_bad_request() -> None:
     with pytest.raises(StatusError) as refused:
         run(Body(), asked, Next(OK))
     assert refused.value.code == 400
+
+
+@pytest.mark.parametrize(("size", "rests"), [(10, False), (apart.LARGE, True)])
+def test_the_collector_rests_while_a_large_body_is_worked_on(size: int, rests: bool) -> None:
+    """Whether it came along or comes still."""
+    incoming = unread(size)
+    incoming.feed(b"x" * size)
+    incoming.finish()
+    for given in ({"incoming": incoming}, {"body": b"x" * size}):
+        collecting: list[bool] = []
+
+        async def rest(_: Exchange, collecting: list[bool] = collecting) -> Response:
+            collecting.append(gc.isenabled())
+            return OK
+
+        assert run(Body(), exchange(dataclasses.replace(request("POST", PODS), **given)), rest) is OK  # type: ignore[arg-type]
+        assert (collecting, gc.isenabled()) == ([not rests], True)
