@@ -193,6 +193,8 @@ PARTS = st.sampled_from(
 @example("'")
 @example("\ud800")
 @example("{?")
+@example("!-")
+@example("!-(1)")
 def test_nothing_but_refusals(source: str) -> None:
     """Whatever the text, parsing, checking and evaluating it raises errors of CEL's alone."""
     with contextlib.suppress(CelError):
