@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import uvloop
@@ -27,6 +29,7 @@ import yaml
 
 from pybernetes.api import types
 from pybernetes.api.types import core_v1, rbac_v1
+from pybernetes.client.http import HTTPClient
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
 from pybernetes.testing.cluster import TestCluster
@@ -193,7 +196,9 @@ class Hosts:
         file = self.subnet_file(number)
         file.unlink(missing_ok=True)
         command = ["ip", "netns", "exec", self.host[number].name, sys.executable, "-m", "pybernetes", "flanneld"]
-        command += ["--kube-subnet-mgr", f"--kubeconfig-file={self.server.kubeconfig}", "--ip-masq"]
+        if not any(argument.startswith("--etcd") for argument in arguments):
+            command += ["--kube-subnet-mgr", f"--kubeconfig-file={self.server.kubeconfig}"]
+        command.append("--ip-masq")
         command += [f"--net-config-path={self.folder}/net-conf.json", f"--subnet-file={file}", "--iface=eth0"]
         with (self.folder / f"log{number}").open("ab") as log:
             self.daemons[number] = subprocess.Popen(
@@ -445,3 +450,73 @@ def test_masquerade_hides_pods_from_the_world_alone(hosts: Hosts) -> None:
     assert ask(hosts.pod[1], "10.244.2.10") == "10.244.1.10"
     # The host itself asks as its end of the tunnel.
     assert ask(hosts.host[1], "10.244.2.10") == "10.244.1.0"
+
+
+@contextmanager
+def _etcd(hosts: Hosts) -> Iterator[str]:
+    """Its URL; the v2 API is on."""
+    url = f"http://{SERVER}:2379"
+    command = ["ip", "netns", "exec", hosts.switch.name, "etcd", "--enable-v2", f"--data-dir={hosts.folder}/etcd"]
+    command += [
+        f"--listen-client-urls={url}",
+        f"--advertise-client-urls={url}",
+        "--listen-peer-urls=http://127.0.0.1:0",
+    ]
+    with (hosts.folder / "etcd.log").open("wb") as log:
+        process = subprocess.Popen(command, stderr=log, stdout=log)
+    try:
+        yield url
+    finally:
+        process.terminate()
+        process.wait(WAIT_SECONDS)
+
+
+@pytest.mark.skipif(shutil.which("etcd") is None, reason="needs etcd")
+def test_leases_in_etcd(hosts: Hosts) -> None:
+    """Hosts take their subnets themselves: here those of their pods, since they had them before."""
+
+    def keys(method: str, path: str, **fields: str) -> dict[str, Any]:
+        async def ask() -> dict[str, Any]:
+            client = HTTPClient(url)
+            try:
+                form = [("Content-Type", "application/x-www-form-urlencoded")]
+                body = urlencode(fields).encode()
+                answer = await client.request(method, f"/v2/keys/coreos.com/network{path}", form, body)
+                document: dict[str, Any] = json.loads(answer.body)
+                return document
+            finally:
+                await client.close()
+
+        try:
+            return hosts.switch.inside(lambda: uvloop.run(ask()))
+        except ConnectionError as error:
+            raise AssertionError(str(error)) from error
+
+    with _etcd(hosts) as url:
+        config = json.dumps({"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}})
+        eventually(lambda: _true(keys("PUT", "/config", value=config)))
+        for number in HOSTS:
+            lease = json.dumps({"PublicIP": f"10.79.0.{number}"})
+            keys("PUT", f"/subnets/10.244.{number}.0-24", value=lease, ttl="100")
+            hosts.start(number, f"--etcd-endpoints=http://127.0.0.1:4001,{url}")
+        eventually(hosts.all_reach_all)
+        node = keys("GET", "/subnets/10.244.2.0-24")["node"]
+        mac = re.search(r"link/ether (\S+)", hosts.kernel(2)["link"])
+        assert mac is not None and json.loads(node["value"]) == {
+            "PublicIP": "10.79.0.2",
+            "BackendType": "vxlan",
+            "BackendData": {"VNI": 1, "VtepMAC": mac[1]},
+        }
+        assert 24 * 3600 - 100 < node["ttl"] <= 24 * 3600
+        before = hosts.kernel(1)
+        hosts.kill(1)
+        hosts.all_reach_all()
+        hosts.start(1, f"--etcd-endpoints={url}")
+        assert hosts.kernel(1) == before
+
+        # A lease that is taken away: its host ends, the others forget it.
+        keys("DELETE", "/subnets/10.244.3.0-24")
+        assert hosts.daemons.pop(3).wait(WAIT_SECONDS) == 1
+        assert "Lease has been revoked" in hosts.log(3)
+        eventually(lambda: _true("10.244.3.0" not in "".join(hosts.kernel(1).values())))
+        hosts.reach(1, 2)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from pybernetes.client.rest import RESTClient
     from pybernetes.flannel.app import Flanneld
     from pybernetes.flannel.config import NetworkConfig
+    from pybernetes.flannel.etcdmanager import EtcdSubnetManager
+    from pybernetes.flannel.etcdregistry import EtcdConfig
+    from pybernetes.flannel.subnetmanager import KubeSubnetManager, SubnetManager
+
+_log = logging.getLogger(__name__)
 
 PROGRAM = "pybernetes flanneld"
 BRIDGE_CALLS = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
@@ -36,14 +43,17 @@ async def run(values: Values) -> None:
         print(f"flanneld-pybernetes-{__version__}", file=sys.stderr)
         return
     chosen = settings(values)
-    config = _network_config(chosen.net_config)
+    config = _network_config(chosen.net_config) if chosen.etcd is None else None
     if not BRIDGE_CALLS.exists():
         # Without it the bridge's packets pass by iptables, and services answer from the wrong address.
         raise Failure(f"Failed to check br_netfilter: stat {BRIDGE_CALLS}: no such file or directory")
     async with AsyncExitStack() as stack:
-        client = _client(values)
-        stack.push_async_callback(client.close)
-        await _serve(stack, chosen, config, client)
+        if chosen.etcd is None:
+            assert config is not None
+            manager: SubnetManager = await _kube_manager(stack, values, chosen, config)
+        else:
+            manager, config = await _etcd_manager(stack, chosen, chosen.etcd)
+        await _serve(stack, chosen, config, manager)
 
 
 def _network_config(path: Path) -> NetworkConfig:
@@ -72,33 +82,70 @@ def _client(values: Values) -> RESTClient:
         raise UsageError(f"--kubeconfig-file: {error}") from error
 
 
-async def _serve(stack: AsyncExitStack, chosen: Settings, config: NetworkConfig, client: RESTClient) -> None:
+async def _kube_manager(
+    stack: AsyncExitStack, values: Values, chosen: Settings, config: NetworkConfig
+) -> KubeSubnetManager:
     from pybernetes.client.informer import InformerFactory
     from pybernetes.flannel.annotations import annotation_names
-    from pybernetes.flannel.app import Flanneld, StartError
     from pybernetes.flannel.config import ConfigError
     from pybernetes.flannel.subnetmanager import KubeSubnetManager, SubnetError, node_name
 
-    clock = RealClock()
+    client = _client(values)
+    stack.push_async_callback(client.close)
     try:
         names = annotation_names(chosen.annotation_prefix)
         node = await node_name(os.environ, client)
     except (ConfigError, SubnetError) as error:
         raise Failure(str(error)) from error
-    informers = InformerFactory(client)
-    manager = KubeSubnetManager(client, informers, node, names, config, clock)
-    daemon = Flanneld(chosen, config, manager, names, clock)
+    return KubeSubnetManager(client, InformerFactory(client), node, names, config, RealClock())
+
+
+async def _etcd_manager(
+    stack: AsyncExitStack, chosen: Settings, etcd: EtcdConfig
+) -> tuple[EtcdSubnetManager, NetworkConfig]:
+    """Returns when there is a configuration that can be used, however long that takes."""
+    from pybernetes.flannel import subnetfile
+    from pybernetes.flannel.config import ConfigError, parse
+    from pybernetes.flannel.etcdmanager import RETRY_SECONDS, EtcdSubnetManager
+    from pybernetes.flannel.etcdregistry import EtcdError, Registry
+
+    try:
+        registry = Registry(etcd)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--etcd-endpoints, --etcd-cafile, --etcd-certfile, --etcd-keyfile: {error}") from error
+    stack.push_async_callback(registry.close)
+    clock = RealClock()
+    while True:
+        try:
+            config = parse(await registry.network_config())
+            previous = subnetfile.read(chosen.subnet_file)
+            return EtcdSubnetManager(registry, config, previous, chosen.renew_margin, clock), config
+        except (ConfigError, EtcdError) as error:
+            _log.error("Couldn't fetch network config: %s", error)
+        await clock.sleep(RETRY_SECONDS)
+
+
+async def _serve(stack: AsyncExitStack, chosen: Settings, config: NetworkConfig, manager: SubnetManager) -> None:
+    from pybernetes.flannel.app import Flanneld, StartError
+    from pybernetes.flannel.subnetmanager import SubnetError
+
+    daemon = Flanneld(chosen, config, manager, RealClock())
     await _listen(stack, chosen, daemon)
 
-    async def work() -> None:
+    async def work(task: Callable[[], Awaitable[None]]) -> None:
         try:
-            await daemon.run()
-        except StartError as error:
+            await task()
+        except (StartError, SubnetError) as error:
             raise Failure(str(error)) from error
+        except ExceptionGroup as group:
+            lost, others = group.split(SubnetError)
+            if lost is None or others is not None:
+                raise
+            raise Failure("; ".join(str(error) for error in command.leaves(lost))) from group
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(informers.run())
-        group.create_task(work())
+        group.create_task(work(manager.run))
+        group.create_task(work(daemon.run))
 
 
 async def _listen(stack: AsyncExitStack, chosen: Settings, daemon: Flanneld) -> None:

@@ -10,14 +10,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from pybernetes.aio.clock import Clock
-from pybernetes.api.types import core_v1
 from pybernetes.net.iptables import IPTables
 from pybernetes.net.links import LinkError
 from pybernetes.net.programs import ProgramError
 from pybernetes.net.routes import Router
 
 from . import interface, rules, subnetfile, traffic
-from .annotations import Annotations, stored_mac
 from .backends import Backend, BackendError, backend
 from .config import NetworkConfig
 from .interface import External, InterfaceError
@@ -25,7 +23,7 @@ from .lease import Attributes, Lease
 from .network import Network
 from .options import Settings
 from .rules import RuleSet
-from .subnetmanager import KubeSubnetManager, SubnetError
+from .subnetmanager import SubnetError, SubnetManager
 
 _log = logging.getLogger(__name__)
 
@@ -41,17 +39,15 @@ class StartError(Exception):
 class Flanneld:
     """`run` until cancelled. What it wrote into the kernel stays: traffic goes on without it."""
 
-    def __init__(
-        self, settings: Settings, config: NetworkConfig, manager: KubeSubnetManager, names: Annotations, clock: Clock
-    ) -> None:
-        self._settings, self._config, self._manager, self._names, self._clock = settings, config, manager, names, clock
+    def __init__(self, settings: Settings, config: NetworkConfig, manager: SubnetManager, clock: Clock) -> None:
+        self._settings, self._config, self._manager, self._clock = settings, config, manager, clock
         self._iptables, self._router = IPTables(), Router()
         # One thread: netlink's answers are waited for, and its socket is one thread's.
         self._thread = ThreadPoolExecutor(1, "netlink")
         self.ready = False
 
     async def run(self) -> None:
-        """The informers are run by the caller. StartError."""
+        """StartError, also where the lease is lost."""
         try:
             await self._run()
         except (BackendError, InterfaceError, LinkError, SubnetError) as error:
@@ -64,9 +60,8 @@ class Flanneld:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
     async def _run(self) -> None:
-        await self._manager.wait_synced()
-        node = await self._manager.own_node()
-        external = await self._blocking(self._external, node.metadata.annotations.get(self._names.node_public_ip, ""))
+        stored = await self._manager.stored()
+        external = await self._blocking(self._external, stored.public_ip)
         _log.info(
             "Using interface with name %s and address %s, external address %s",
             external.name,
@@ -74,7 +69,7 @@ class Flanneld:
             external.public_ip,
         )
         chosen = backend(self._config.backend, external)
-        lease = await self._register(chosen, external, node)
+        lease = await self._register(chosen, external, stored.mac)
         sets = await self._rule_sets(lease)
         await traffic.start(self._iptables, sets)
         network = Network(self._router, chosen, lease, self._config.network)
@@ -88,7 +83,7 @@ class Flanneld:
             group.create_task(self._every(self._settings.resync_seconds, lambda: self._resync(sets, lease)))
 
     def _external(self, annotated: str) -> External:
-        """On the router's thread. The node's annotation is stronger than the flag."""
+        """On the router's thread. What is stored is stronger than the flag."""
         selection = self._settings.interface
         if annotated:
             selection = replace(selection, public_ip=annotated)
@@ -101,9 +96,9 @@ class Flanneld:
 
         return interface.choose(selection, self._router.links(), self._router.default_device(), way_to)
 
-    async def _register(self, chosen: Backend, external: External, node: core_v1.Node) -> Lease:
+    async def _register(self, chosen: Backend, external: External, mac: str) -> Lease:
         try:
-            data = await self._blocking(chosen.prepare, self._router, stored_mac(node, self._names))
+            data = await self._blocking(chosen.prepare, self._router, mac)
         except LinkError as error:
             raise StartError(f"Error registering network: failed to create {chosen.type} device: {error}") from error
         try:

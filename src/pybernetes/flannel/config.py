@@ -39,7 +39,7 @@ class BackendConfig:
 class NetworkConfig:
     """The network of all pods; NOWHERE where it is not said.
 
-    Length and bounds of subnets are for who allots them: in a cluster the controller manager does, and they mean nothing.
+    Length and bounds of subnets are for hosts that take theirs (see `subnets`): in a cluster the controller manager allots them.
     """
 
     network: ipaddress.IPv4Network = NOWHERE

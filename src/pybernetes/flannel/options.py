@@ -11,6 +11,7 @@ from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.flags import Flag, Values
 
 from .annotations import DEFAULT_PREFIX
+from .etcdregistry import EtcdConfig
 from .interface import Selection
 
 ENVIRONMENT_PREFIX = "FLANNELD_"
@@ -22,9 +23,16 @@ def repeated(text: str) -> list[str]:
     return [text]
 
 
-_NO_ETCD = "leases are in the API server (--kube-subnet-mgr)"
-
+DEFAULT_ENDPOINTS = ["http://127.0.0.1:4001", "http://127.0.0.1:2379"]
 FLAGS = (
+    Flag("etcd-cafile", flags.string, "", "Who signs etcd's certificates.", "etcd"),
+    Flag("etcd-certfile", flags.string, "", "The certificate by which etcd knows flanneld.", "etcd"),
+    Flag("etcd-endpoints", flags.strings, DEFAULT_ENDPOINTS, "etcd's servers, which serve the v2 API.", "etcd"),
+    Flag("etcd-keyfile", flags.string, "", "The certificate's key.", "etcd"),
+    Flag("etcd-password", flags.string, "", "Of --etcd-username.", "etcd"),
+    Flag("etcd-prefix", flags.string, "/coreos.com/network", "Above config and subnets.", "etcd"),
+    Flag("etcd-username", flags.string, "", "Who flanneld is to etcd.", "etcd"),
+    Flag("subnet-lease-renew-margin", flags.integer, 60, "Minutes before its end in which a lease is renewed.", "etcd"),
     Flag("healthz-ip", flags.string, "0.0.0.0", "Where health is served."),
     Flag("healthz-port", flags.integer, 0, "The port for health (/healthz, /readyz); 0: nowhere."),
     Flag("iface", repeated, [], "Interface (name or IP) to other hosts; repeated: the first that is there."),
@@ -37,7 +45,7 @@ FLAGS = (
     Flag("iptables-resync", flags.integer, 5, "Seconds between looks at the iptables rules."),
     Flag("kube-annotation-prefix", flags.string, DEFAULT_PREFIX, "Prefix of the nodes' annotations."),
     Flag("kube-api-url", flags.string, "", "The API server's address, if it is not the kubeconfig's."),
-    Flag("kube-subnet-mgr", flags.boolean, False, "Leases through the Kubernetes API: must be given."),
+    Flag("kube-subnet-mgr", flags.boolean, False, "Leases through the Kubernetes API instead of etcd."),
     Flag("kubeconfig-file", flags.string, "", "How to reach the API server; in a pod the service account is enough."),
     Flag("net-config-path", flags.string, "/etc/kube-flannel/net-conf.json", "The network's configuration."),
     Flag("public-ip", flags.string, "", "The IP by which other hosts reach this one."),
@@ -45,16 +53,8 @@ FLAGS = (
     Flag("subnet-file", flags.string, "/run/flannel/subnet.env", "Where the subnet and MTU are written."),
     Flag("version", flags.boolean, False, "Show version."),
     VERBOSITY,
-    flags.ignored("etcd-cafile", flags.string, _NO_ETCD),
-    flags.ignored("etcd-certfile", flags.string, _NO_ETCD),
-    flags.ignored("etcd-endpoints", flags.string, _NO_ETCD),
-    flags.ignored("etcd-keyfile", flags.string, _NO_ETCD),
-    flags.ignored("etcd-password", flags.string, _NO_ETCD),
-    flags.ignored("etcd-prefix", flags.string, _NO_ETCD),
-    flags.ignored("etcd-username", flags.string, _NO_ETCD),
     flags.ignored("log-backtrace-at", flags.string),
     flags.ignored("public-ipv6", flags.string, "there is IPv4 only"),
-    flags.ignored("subnet-lease-renew-margin", flags.integer, _NO_ETCD, 60),
     flags.ignored("vmodule", flags.string),
 )
 
@@ -74,6 +74,8 @@ class Settings:
     resync_seconds: int
     tell_available: bool
     healthz: tuple[str, int] | None
+    etcd: EtcdConfig | None  # None: leases through the Kubernetes API
+    renew_margin: float
 
 
 def command_line(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
@@ -93,8 +95,6 @@ def settings(values: Values) -> Settings:
     """Checked values. UsageError with the flag's name."""
     if not 0 < values["subnet-lease-renew-margin"] < DAY_MINUTES:
         raise UsageError("Invalid subnet-lease-renew-margin option, out of acceptable range")
-    if not values["kube-subnet-mgr"]:
-        raise UsageError("leases in etcd are not there: give --kube-subnet-mgr")
     if values["iptables-resync"] <= 0:
         raise UsageError(f"--iptables-resync={values['iptables-resync']}: must be greater than 0")
     port = values["healthz-port"]
@@ -114,4 +114,18 @@ def settings(values: Values) -> Settings:
         resync_seconds=values["iptables-resync"],
         tell_available=values["set-node-network-unavailable"],
         healthz=(values["healthz-ip"], port) if port > 0 else None,
+        etcd=None if values["kube-subnet-mgr"] else _etcd(values),
+        renew_margin=values["subnet-lease-renew-margin"] * 60.0,
+    )
+
+
+def _etcd(values: Values) -> EtcdConfig:
+    return EtcdConfig(
+        endpoints=tuple(values["etcd-endpoints"]),
+        prefix=values["etcd-prefix"],
+        ca_file=values["etcd-cafile"],
+        certificate_file=values["etcd-certfile"],
+        key_file=values["etcd-keyfile"],
+        username=values["etcd-username"],
+        password=values["etcd-password"],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from ipaddress import IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
 
@@ -22,3 +22,12 @@ def write(path: Path, content: str) -> None:
     fresh.write_text(content)
     fresh.chmod(0o644)
     os.replace(fresh, path)
+
+
+def read(path: Path, name: str = "FLANNEL_SUBNET") -> IPv4Network | None:
+    """The network that an earlier process wrote there; None where it cannot be read, for whatever reason."""
+    try:
+        lines = [line.partition("=") for line in path.read_text().splitlines()]
+        return next((IPv4Interface(value).network for key, _, value in lines if key == name), None)
+    except (OSError, ValueError):
+        return None

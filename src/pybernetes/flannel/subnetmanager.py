@@ -1,11 +1,13 @@
-"""Leases through the API server: a node's podCIDR and annotations (upstream: pkg/subnet/kube/kube.go)."""
+"""What gives leases; and leases through the API server: a node's podCIDR and annotations (upstream: pkg/subnet/kube/kube.go)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
@@ -13,7 +15,7 @@ from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1
 from pybernetes.client.types import Client, Informers, present
 
-from .annotations import Annotations, changes, lease_of, own_lease, said
+from .annotations import Annotations, changes, lease_of, own_lease, said, stored_mac
 from .config import NetworkConfig
 from .lease import Attributes, Lease, LeaseError
 
@@ -25,6 +27,62 @@ POLL_SECONDS, POLL_END_SECONDS = 3.0, 30.0  # for the own node, and for its anno
 
 class SubnetError(Exception):
     """There is no lease to be had; one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is known of this host from before, or from its administrator; "" for what is not."""
+
+    mac: str = ""
+    public_ip: str = ""
+
+
+class SubnetManager(Protocol):
+    """Who gives this host its lease, and tells of the others'. All may raise SubnetError."""
+
+    async def run(self) -> None:
+        """Keeps the lease and hears of others, until cancelled; SubnetError where the lease is lost."""
+        ...
+
+    async def stored(self) -> Stored:
+        """Waits until it can be told."""
+        ...
+
+    async def acquire(self, attributes: Attributes) -> Lease:
+        """This host's lease; the others are told its attributes."""
+        ...
+
+    def take(self) -> dict[str, Lease | None]:
+        """What has changed since the last call, by node; at first all there is. None: a lease is no more."""
+        ...
+
+    async def wait(self) -> None:
+        """Returns when there is something to take."""
+        ...
+
+    async def tell_available(self) -> None:
+        """This host's network is there."""
+        ...
+
+
+class Pending:
+    """Changes of leases until they are taken; of several of one node the last one counts."""
+
+    def __init__(self) -> None:
+        self._leases: dict[str, Lease | None] = {}
+        self._changed = asyncio.Event()
+
+    def put(self, name: str, lease: Lease | None) -> None:
+        self._leases[name] = lease
+        self._changed.set()
+
+    def take(self) -> dict[str, Lease | None]:
+        leases, self._leases = self._leases, {}
+        self._changed.clear()
+        return leases
+
+    async def wait(self) -> None:
+        await self._changed.wait()
 
 
 async def node_name(environment: Mapping[str, str], client: Client) -> str:
@@ -44,7 +102,7 @@ async def node_name(environment: Mapping[str, str], client: Client) -> str:
 
 
 class KubeSubnetManager:
-    """Collects the changes of other nodes' leases; `run` of the informers brings them."""
+    """See `SubnetManager`. A lease is the node's podCIDR, and lasts as long as the node."""
 
     def __init__(
         self, client: Client, informers: Informers, node: str, names: Annotations, config: NetworkConfig, clock: Clock
@@ -54,13 +112,12 @@ class KubeSubnetManager:
         self._informers = informers
         self._nodes = informers.informer(core_v1.Node)
         self._nodes.add_handler(self._on_node)
-        self._pending: dict[str, Lease | None] = {}  # by node: of several changes the last one counts
-        self._changed = asyncio.Event()
+        self._pending = Pending()
 
     def _on_node(self, old: core_v1.Node | None, new: core_v1.Node | None) -> None:
         name = present(old, new).metadata.name
         if new is None:
-            self._put(name, None)
+            self._pending.put(name, None)
             return
         if old is not None and said(old, self._names) == said(new, self._names):
             return  # heartbeats
@@ -70,21 +127,21 @@ class KubeSubnetManager:
             _log.info('Error turning node "%s" to lease: %s', name, error)
             return
         if lease is not None:
-            self._put(name, lease)
-
-    def _put(self, name: str, lease: Lease | None) -> None:
-        self._pending[name] = lease
-        self._changed.set()
+            self._pending.put(name, lease)
 
     def take(self) -> dict[str, Lease | None]:
-        """What has changed since the last call; at first all there is."""
-        pending, self._pending = self._pending, {}
-        self._changed.clear()
-        return pending
+        return self._pending.take()
 
     async def wait(self) -> None:
-        """Returns when there is something to take."""
-        await self._changed.wait()
+        await self._pending.wait()
+
+    async def run(self) -> None:
+        await self._informers.run()
+
+    async def stored(self) -> Stored:
+        await self.wait_synced()
+        node = await self.own_node()
+        return Stored(stored_mac(node, self._names), node.metadata.annotations.get(self._names.node_public_ip, ""))
 
     async def wait_synced(self) -> None:
         """Returns after the first list. SubnetError where none comes."""

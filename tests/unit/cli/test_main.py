@@ -105,7 +105,7 @@ def test_a_value_that_is_none(
         ("kubelet", ["--kubeconfig=/x", "--tls-cert-file=/y"], "are given together or not at all"),
         ("kube-proxy", ["--kubeconfig=/nothing"], "/nothing"),
         ("kube-proxy", ["--config=/nothing"], "/nothing"),
-        ("flanneld", [], "give --kube-subnet-mgr"),
+        ("flanneld", ["--etcd-endpoints=nothing"], "--etcd-endpoints"),
         (
             "flanneld",
             ["--kube-subnet-mgr", "--net-config-path=/nothing"],

@@ -8,6 +8,7 @@ import pytest
 
 from pybernetes.component import flags
 from pybernetes.component.command import UsageError
+from pybernetes.flannel.etcdregistry import EtcdConfig
 from pybernetes.flannel.interface import Selection
 from pybernetes.flannel.options import FLAGS, Settings, command_line, settings
 
@@ -29,7 +30,17 @@ def test_defaults_are_upstreams() -> None:
         resync_seconds=5,
         tell_available=True,
         healthz=None,
+        etcd=None,
+        renew_margin=3600,
     )
+
+
+def test_without_the_kubernetes_api_leases_are_in_etcd() -> None:
+    endpoints = ("http://127.0.0.1:4001", "http://127.0.0.1:2379")
+    assert parsed().etcd == EtcdConfig(endpoints, "/coreos.com/network")
+    given = parsed("--etcd-endpoints=https://a:1,https://b:2", "--etcd-username=me", "--subnet-lease-renew-margin=1")
+    assert given.etcd == EtcdConfig(("https://a:1", "https://b:2"), "/coreos.com/network", username="me")
+    assert given.renew_margin == 60
 
 
 def test_the_environment_speaks_where_the_command_line_does_not() -> None:
@@ -49,15 +60,13 @@ def test_patterns_may_hold_commas() -> None:
 def test_kube_flannel_ymls_command_line_is_taken_without_a_warning() -> None:
     values = flags.parse("flanneld", FLAGS, command_line(["--ip-masq", "--kube-subnet-mgr"], {}))
     assert flags.warnings(FLAGS, values) == []
-    etcd = ["--etcd-endpoints=http://x:2379", "--etcd-prefix=/x", "--subnet-lease-renew-margin=30", "--vmodule=x=1"]
-    assert len(flags.warnings(FLAGS, flags.parse("flanneld", FLAGS, etcd))) == 4
+    without_effect = flags.parse("flanneld", FLAGS, ["--public-ipv6=fd00::1", "--vmodule=x=1"])
+    assert len(flags.warnings(FLAGS, without_effect)) == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "give --kube-subnet-mgr"),
-        (["--kube-subnet-mgr=false"], "give --kube-subnet-mgr"),
         (["--kube-subnet-mgr", "--subnet-lease-renew-margin=0"], "Invalid subnet-lease-renew-margin option"),
         (["--kube-subnet-mgr", "--subnet-lease-renew-margin=1440"], "Invalid subnet-lease-renew-margin option"),
         (["--kube-subnet-mgr", "--iptables-resync=0"], "--iptables-resync=0: must be greater than 0"),
