@@ -255,7 +255,10 @@ class _Parser:
             case "." | "IDENTIFIER":
                 return self._name(token)
             case "-":
-                if self._token.kind not in (lexer.INT, lexer.FLOAT):  # behind a "!", where only a number may have a sign
+                if self._token.kind not in (
+                    lexer.INT,
+                    lexer.FLOAT,
+                ):  # behind a "!", where only a number may have a sign
                     raise self._stop(self._token, "no viable alternative at input '-'")
                 return self._number(self._next(), token.offset, True)
             case "NUM_INT" | "NUM_UINT" | "NUM_FLOAT":
