@@ -60,10 +60,12 @@ def resolve(base: str | Path, names: Sequence[str] = ()) -> tuple[str, tuple[str
 def open_trusted(names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
     """The O_PATH descriptor of as much of an absolute path as there is, and the names that are missing.
 
-    Links are followed; FileExistsError at one that leads nowhere, Escapes at one that another than root may have put there.
+    Links are followed; FileExistsError at one that leads nowhere, Escapes at one that another than root may have put there: in a
+    directory that others may write into, or anywhere below one. Who owns it does not count there, for a pod may be root.
     Each is read where its directory is open, so that it makes no difference what is put in that directory's place meanwhile.
     """
     current, rest, followed = os.open("/", PATH | os.O_DIRECTORY), list(names), 0
+    foreign = False  # the way has been through a directory whose entries others may replace
     own = len(rest)  # how many of the rest are the path's own names, not a link's
     try:
         while rest:
@@ -75,13 +77,15 @@ def open_trusted(names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
                 return os.dup(current), tuple(rest)
             name = rest.pop(0)
             own = min(own, len(rest))
-            if not stat.S_ISLNK(os.fstat(inner).st_mode):
+            folder, entry = os.fstat(current), os.fstat(inner)
+            foreign = foreign or _replaceable(folder, entry)
+            if not stat.S_ISLNK(entry.st_mode):
                 os.close(current)
                 current = inner
                 continue
             try:
-                if _open_to_others(os.fstat(current)):
-                    raise Escapes(f"{name!r} is a symbolic link in a directory that others may write into")
+                if foreign or _open_to_others(folder):
+                    raise Escapes(f"{name!r} is a symbolic link in, or below, a directory that others may write into")
                 target = os.readlink("", dir_fd=inner)
             finally:
                 os.close(inner)
@@ -99,6 +103,12 @@ def open_trusted(names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
 
 def _open_to_others(directory: os.stat_result) -> bool:
     return directory.st_uid != 0 or bool(directory.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def _replaceable(folder: os.stat_result, entry: os.stat_result) -> bool:
+    """Whether others than root may put something else in the entry's place; in /tmp and its like everybody may touch his own alone."""
+    own_alone = bool(folder.st_mode & stat.S_ISVTX) and folder.st_uid == 0 and entry.st_uid == 0
+    return _open_to_others(folder) and not own_alone
 
 
 def resolve_within(base: str | Path, names: Sequence[str]) -> tuple[str, tuple[str, ...]]:

@@ -344,3 +344,20 @@ class NoObjects:
 
     async def claim(self, name: str, namespace: str) -> core.PersistentVolume:
         raise NotImplementedError
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: whose links count depends on it")
+def test_below_a_directory_of_others_no_link_is_trusted(volume: Path, outside: Path) -> None:
+    """Whoever owns what is there: a pod that is root makes directories and links of root's in its volume."""
+    (volume / "a").mkdir(mode=0o755)
+    (volume / "a" / "b").symlink_to(outside)
+    with pytest.raises(safepath.Escapes, match="below, a directory that others may write into"):
+        safepath.open_trusted([*safepath.components(str(volume / "a" / "b" / "x").lstrip("/"))])
+    with pytest.raises(RuntimeFailure), unchanged(outside):
+        hostpath.check(str(volume / "a" / "b" / "x" / "y"), "DirectoryOrCreate")
+    folder = volume.parent / "host"  # below /tmp, in which everybody has his own: what is root's there is root's
+    folder.mkdir()
+    (folder / "link").symlink_to(outside)
+    opened, missing = safepath.open_trusted(safepath.components(str(folder / "link" / "x").lstrip("/")))
+    os.close(opened)
+    assert missing == ("x",)
