@@ -11,7 +11,7 @@ from ..generic.options import ListResult
 from ..resource import Column, Object, Resource
 
 META = "meta.k8s.io"
-PIECE = 64 << 10  # bytes of a large list that are joined at a time, about
+PIECE = 128 << 10  # bytes of a large list that are joined at a time, about
 _DEFAULT = (
     Column("Name", format="name", description="Name must be unique within a namespace."),
     Column("Created At", type="date", description="CreationTimestamp is the server time of the object's creation."),
