@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pybernetes.api.durations import format_duration, parse_duration
+from pybernetes.api.strconv import NumberError
 
 _BOOLS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 
@@ -62,13 +63,29 @@ def string(text: str) -> str:
 
 
 def integer(text: str) -> int:
-    """Decimal, 0x.., 0o.. as Go's strconv.ParseInt(s, 0, 64)."""
-    return int(text, 0)
+    """Decimal, 0x.., 0o.. as Go's strconv.ParseInt(s, 0, 64). NumberError."""
+    try:
+        value = int(_plain(text), 0)
+    except ValueError:
+        raise NumberError("ParseInt", text, "invalid syntax") from None
+    if not -(1 << 63) <= value < 1 << 63:
+        raise NumberError("ParseInt", text, "value out of range")
+    return value
 
 
 def number(text: str) -> float:
-    """A float."""
-    return float(text)
+    """A float. NumberError."""
+    try:
+        return float(_plain(text))
+    except ValueError:
+        raise NumberError("ParseFloat", text, "invalid syntax") from None
+
+
+def _plain(text: str) -> str:
+    """Python reads blanks and other scripts' digits, too. ValueError."""
+    if not text.isascii() or text != text.strip():
+        raise ValueError(text)
+    return text
 
 
 def boolean(text: str) -> bool:

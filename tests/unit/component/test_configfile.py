@@ -63,7 +63,7 @@ def test_fields(fields: dict[str, Any], values: dict[str, Any]) -> None:
         ({"typo": 1}, 'strict decoding error: unknown field "typo"'),
         ({"a": {"typo": 1}}, 'strict decoding error: unknown field "a.typo"'),
         ({"a": 1}, "a: 1 is no object"),
-        ({"port": "x"}, "port: 'x': invalid literal"),
+        ({"port": "x"}, "port: 'x': strconv.ParseInt: parsing"),
         ({"a": {"period": "1d"}}, "a.period: '1d': time: invalid duration"),
         ({"limits": 3}, "limits: 3: "),
         ({"kind": "Y"}, "want XConfiguration of x.config.k8s.io/v1, not x.config.k8s.io/v1, Y"),

@@ -72,3 +72,34 @@ def test_a_flag_without_effect_says_so() -> None:
     assert flags.warnings(declared, flags.parse("kube-x", declared, [])) == []
     given = flags.parse("kube-x", declared, ["--profiling=false", "--secure-port=1"])
     assert flags.warnings(declared, given) == ["--profiling has no effect here"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x", 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ("", 'strconv.ParseInt: parsing "": invalid syntax'),
+        ("1.5", 'strconv.ParseInt: parsing "1.5": invalid syntax'),
+        (" 1", 'strconv.ParseInt: parsing " 1": invalid syntax'),
+        ("٣", "invalid syntax"),
+        ("9223372036854775808", 'strconv.ParseInt: parsing "9223372036854775808": value out of range'),
+    ],
+)
+def test_numbers_are_refused_in_gos_words(text: str, words: str) -> None:
+    """The kind: what a user types wrong is not answered in Python's words ("invalid literal for int() with base 0")."""
+    with pytest.raises(ValueError) as refused:
+        flags.integer(text)
+    assert words in str(refused.value)
+
+
+def test_numbers() -> None:
+    assert [flags.integer(text) for text in ("7", "-7", "0x10", "0o10", "9223372036854775807")] == [
+        7,
+        -7,
+        16,
+        8,
+        2**63 - 1,
+    ]
+    assert flags.number("1.5") == 1.5
+    with pytest.raises(ValueError, match=r'strconv\.ParseFloat: parsing "a": invalid syntax'):
+        flags.number("a")
