@@ -7,7 +7,7 @@ The order is that of upstream's DefaultBuildHandlerChain (apiserver/pkg/server/c
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Container, Sequence
+from collections.abc import Awaitable, Container, Mapping, Sequence
 
 from pybernetes.aio import apart
 from pybernetes.aio.clock import Clock
@@ -18,6 +18,7 @@ from .authentication.chain import Authenticators
 from .authorization.modes import Authorizers
 from .endpoints.metrics import APIServerMetrics
 from .endpoints.routes import Answer
+from .filters.aggregation import Aggregation, Delegate, GroupVersion
 from .filters.audit import Audit
 from .filters.authentication import Authentication
 from .filters.authorization import Authorization
@@ -39,9 +40,11 @@ def links(
     request_timeout: float,
     metrics: APIServerMetrics,
     served: Container[tuple[str, str, str]],
+    delegates: Mapping[GroupVersion, Delegate],
     clock: Clock,
 ) -> tuple[Link, ...]:
-    """From the outermost to the innermost. `served` has the (group, version, resource) that there are, also those to come."""
+    """From the outermost to the innermost. `served` has the (group, version, resource) that there are, also those to come, those who answer
+    in place of this server are `delegates`."""
     return (
         Recovery(),  # the answer's Audit-Id; a failure of any link becomes a Status
         Compression(),
@@ -53,7 +56,7 @@ def links(
         MaxInFlight(limits, metrics),  # knows for whom: priority and fairness sorts by user
         Authorization(authorizers, metrics.registry),
         Body(),  # only now: who may not ask has nothing read
-        # Aggregation goes here: group-versions of an APIService with a service are led through to it, the rest to the routes.
+        Aggregation(delegates),  # what another server answers goes no further here
     )
 
 

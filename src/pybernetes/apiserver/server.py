@@ -30,7 +30,6 @@ from .bootstrap import authentication as bootstrap_authentication
 from .bootstrap import namespaces, objects
 from .bootstrap.storage import Storage
 from .chain import Chain, links
-from .crd.loader import Loader
 from .documents.discovery import Discovery
 from .documents.openapi import OpenAPI
 from .endpoints import binding, tokenrequest
@@ -44,13 +43,15 @@ from .endpoints.nonresource import NonResource
 from .endpoints.resourcehandlers import ResourceHandlers
 from .endpoints.reviews import Reviews
 from .endpoints.routes import Routes, Special
+from .filters import aggregation
 from .filters.director import Director
 from .filters.maxinflight import Limits
 from .generic.allocation import AllocatingStore
-from .generic.cache import WatchCache
+from .generic.cache import Stored, WatchCache
 from .generic.expiry import EventExpiry
 from .generic.freshness import Freshness
 from .generic.keys import DEFAULT_PREFIX, Keys
+from .generic.loader import Loader
 from .generic.options import WriteOptions
 from .generic.reader import CacheReader
 from .kinds import RESOURCES
@@ -62,6 +63,7 @@ from .services.pool import Pool
 from .types import Attributes
 
 if TYPE_CHECKING:
+    from .aggregation.controller import Aggregator
     from .crd.controller import DefinitionController
 
 # What is done at the start, as /readyz names it (upstream: poststarthooks).
@@ -71,6 +73,8 @@ NAMESPACES_MADE, ROLES_MADE, SERVICES_REPAIRED = HOOKS = (
     "start-service-ip-repair-controllers",
 )
 ADDRESSES, SERVICES = ("networking.k8s.io", "v1", "ipaddresses"), ("", "services")
+DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
+API_SERVICES = ("apiregistration.k8s.io", "apiservices")
 INTERNAL = ("ranges", "masterleases")  # kept beside the resources, and none
 
 
@@ -87,6 +91,7 @@ class Options:
     allow_privileged: bool = True  # containers with all rights on their node
     resources: Sequence[Resource] = RESOURCES
     kubelet: KubeletConfig = field(default_factory=KubeletConfig)
+    proxy_client: tuple[str, str] = ("", "")  # files of the certificate and key that extension API servers are shown
     services: ServiceOptions = field(default_factory=ServiceOptions)
     event_ttl: float = 3600.0  # seconds
     limits: Limits = field(default_factory=Limits)
@@ -126,7 +131,11 @@ class APIServer:
         self._publisher = bootstrap_authentication.Publisher(
             configmaps, options.authentication.published, options.clock
         )
-        self._custom = Loader(self.cache, self._definition_controller)
+        self._custom = Loader(self.cache, DEFINITIONS, self._definition_controller, "custom resources are not served")
+        self._delegates: dict[aggregation.GroupVersion, aggregation.Delegate] = {}
+        self._extensions = Loader(
+            self.cache, API_SERVICES, self._aggregator, "extension API servers are not reached", _names_service
+        )
         self._health = Health(self.cache, HOOKS)
         self.handle = self._chain().handle
         self._server: Server | None = None
@@ -166,6 +175,7 @@ class APIServer:
             request_timeout=options.request_timeout,
             metrics=self.metrics,
             served=self._handlers.by_key,
+            delegates=self._delegates,
             clock=options.clock,
         )
         return Chain(
@@ -204,6 +214,20 @@ class APIServer:
             Webhook(self.reader),
         )
 
+    def _aggregator(self) -> Aggregator:
+        from .aggregation.controller import Aggregator  # with the first extension API server only
+        from .aggregation.delegate import ProxyClient
+
+        return Aggregator(
+            self.store("apiregistration.k8s.io", "v1", "apiservices"),
+            self.reader,
+            ProxyClient(*self.options.proxy_client),
+            self._delegates,
+            self._discovery,
+            self._documents,
+            self.metrics.registry,
+        )
+
     # What parts ask of each other.
 
     async def _admit(self, attributes: Attributes) -> None:
@@ -237,6 +261,7 @@ class APIServer:
         await objects.ensure(self.store, options.resources, times.format_time(options.clock.now()))
         await self._services.repair()
         await self._custom.start()
+        await self._extensions.start()
         self._server = await serve(self.handle, options.host, options.port, options.ssl_context, asks_for_bodies=True)
         await self._services.start(self.port)
         self._events.start()
@@ -247,6 +272,7 @@ class APIServer:
     async def stop(self, grace: float = 1.0) -> None:
         """Refuses new requests, ends watches, waits for the rest."""
         self._health.serving = False
+        await self._extensions.stop()
         await self._custom.stop()
         await self._compactor.stop()
         await self._publisher.stop()
@@ -267,3 +293,8 @@ class APIServer:
         """The bound port."""
         assert self._server is not None, "not started"
         return self._server.port
+
+
+def _names_service(stored: Stored) -> bool:
+    """Of an APIService: whether another server answers for it."""
+    return stored.peek()["spec"].get("service") is not None

@@ -47,6 +47,7 @@ STOP_SECONDS = 30.0
 POLL_SECONDS = 0.01
 SERVICE_ACCOUNTS = "serviceaccount-controller"
 SIGNING_SECONDS = 365 * 24 * 3600.0  # the controller manager's --cluster-signing-duration
+FRONT_PROXY = "front-proxy-client"
 IN_PROCESS = "http://in.process"  # in place of a server's address
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -117,6 +118,7 @@ class TestCluster:
         self._authority = authority = Authority("pybernetes-test-ca", _now())
         self._token_key = pki.generate()  # of the cluster's own, for service-account tokens
         context = self._tls(authority)
+        shown, published = self._front_proxy(authority)
         store = await open_store(Location(("memory:",)))
         self._running.push_async_callback(store.close)
         options = Options(
@@ -124,12 +126,14 @@ class TestCluster:
             ssl_context=context,
             authentication=AuthenticationOptions(
                 requests=[ClientCertificate(self._clock.now)],
+                published=lambda: published,
                 service_accounts=_tokens(self._token_key),
                 bootstrap_tokens=True,
                 anonymous=True,  # as upstream's default: RBAC lets them see health and version
             ),
             authorization_modes=("Node", "RBAC"),
             kubelet=self._kubelet_client(),
+            proxy_client=(shown, ""),
             enable_admission_plugins=self._plugins(),
             clock=self._clock,
         )
@@ -179,6 +183,20 @@ class TestCluster:
         return KubeletConfig(
             address_types=("InternalIP",), certificate=str(pair), key=str(pair), authority=str(trusted)
         )
+
+    def _front_proxy(self, authority: Authority) -> tuple[str, dict[str, str]]:
+        """(file of the certificate and key that extension API servers are shown, what they are to know to believe it)."""
+        proxies, pair = Authority("pybernetes-test-front-proxy-ca", _now()), self._folder / "front-proxy-client.pem"
+        client = proxies.client(FRONT_PROXY, [])
+        write(pair, client.key + client.certificate)
+        return str(pair), {
+            "client-ca-file": authority.pem.decode(),
+            "requestheader-client-ca-file": proxies.pem.decode(),
+            "requestheader-allowed-names": f'["{FRONT_PROXY}"]',
+            "requestheader-username-headers": '["X-Remote-User"]',
+            "requestheader-group-headers": '["X-Remote-Group"]',
+            "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
+        }
 
     def client(self, user: str, groups: Sequence[str] = (SYSTEM_PRIVILEGED_GROUP,), agent: str = "") -> RESTClient:
         """A client of this process, without a socket; closed with the cluster.

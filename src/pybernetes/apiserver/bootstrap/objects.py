@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from pybernetes.api.errors import StatusError
 
-from ..documents.discovery import GROUPS
+from ..documents.discovery import group_priority
 from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..kinds.apiregistration import apiservice
@@ -22,11 +22,7 @@ from ..resource import Object, Resource
 Stores = Callable[[str, str, str], GenericStore]
 
 AUTOUPDATE = {"apf.kubernetes.io/autoupdate-spec": "true"}
-CORE_PRIORITY, FIRST_PRIORITY, PRIORITY_STEP = (
-    18_000,
-    17_900,
-    50,
-)  # of groups in discovery; upstream's are of this order
+CORE_PRIORITY = 18_000  # of the group "" in discovery; upstream's is of this order
 
 
 def flow_control(now: str) -> Iterable[tuple[str, Object]]:
@@ -48,11 +44,9 @@ def flow_control(now: str) -> Iterable[tuple[str, Object]]:
 
 def api_services(served: Iterable[Resource], now: str) -> list[Object]:
     """One for each group-version."""
-    order = {group: FIRST_PRIORITY - PRIORITY_STEP * index for index, group in enumerate(GROUPS)}
-    last = min(order.values()) - PRIORITY_STEP
     versions = dict.fromkeys((resource.group, resource.version) for resource in served)
     return [
-        apiservice.local(group, version, order.get(group, last) if group else CORE_PRIORITY, _rank(version), now)
+        apiservice.local(group, version, group_priority(group) if group else CORE_PRIORITY, _rank(version), now)
         for group, version in versions
     ]
 

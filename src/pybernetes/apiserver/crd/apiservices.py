@@ -17,7 +17,6 @@ from ..kinds.apiregistration import apiservice
 
 _log = logging.getLogger(__name__)
 
-GROUP_PRIORITY, VERSION_PRIORITY = 1000, 100  # upstream's: after all built-in groups
 AUTOMANAGED = "true"
 RETRY_SECONDS = 1.0  # after a write that failed
 
@@ -82,7 +81,8 @@ async def register(store: GenericStore, group: str, version: str, served: bool) 
 
 
 async def _make(store: GenericStore, group: str, version: str) -> None:
-    local = apiservice.local(group, version, GROUP_PRIORITY, VERSION_PRIORITY, store.now_text())
+    priorities = apiservice.CUSTOM_GROUP_PRIORITY, apiservice.CUSTOM_VERSION_PRIORITY
+    local = apiservice.local(group, version, *priorities, store.now_text())
     local["metadata"]["labels"] = {apiservice.AUTOMANAGED: AUTOMANAGED}
     plain, _ = store.schema.normalize(local)
     try:

@@ -6,10 +6,12 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from ..kinds.apiregistration.apiservice import CUSTOM_GROUP_PRIORITY, CUSTOM_VERSION_PRIORITY
 from ..resource import Resource
 
 # Upstream's order of groups (GroupPriorityMinimum of its APIServices).
@@ -35,6 +37,8 @@ GROUPS = (
     "flowcontrol.apiserver.k8s.io",
     "resource.k8s.io",
 )
+FIRST_PRIORITY, PRIORITY_STEP = 17_900, 50  # the same as numbers, the largest first
+VERSION_PRIORITY = 15  # of built-in versions, which go by their names among each other
 STATUS_VERBS = ("get", "patch", "update")
 # (verbs, kind, group, version) of subresources; "" where they are the parent's.
 SUBRESOURCES: dict[str, tuple[tuple[str, ...], str, str, str]] = {
@@ -54,26 +58,62 @@ SUBRESOURCES: dict[str, tuple[tuple[str, ...], str, str, str]] = {
 PROXY_VERBS = ("create", "delete", "get", "patch", "update")
 
 
+def group_priority(group: str) -> int:
+    """Of a built-in group."""
+    return FIRST_PRIORITY - PRIORITY_STEP * (GROUPS.index(group) if group in GROUPS else len(GROUPS))
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteVersion:
+    """A group-version that another server answers; priorities are of its APIService."""
+
+    group: str
+    version: str
+    group_priority: int
+    version_priority: int
+    resources: Sequence[Any] = ()  # APIResourceDiscovery of apidiscovery.k8s.io/v2, as that server told them
+    current: bool = False  # they are what it told when it was asked last
+
+
 class Discovery:
     """Answers for the resources served; a resource with a group-version that is not known sorts last."""
 
     def __init__(self, resources: Iterable[Resource]) -> None:
         self._always = list(resources)
-        self.serve(())
+        self._custom: list[Resource] = []
+        self._remote: dict[tuple[str, str], RemoteVersion] = {}
+        self._sort()
 
     def serve(self, custom: Iterable[Resource]) -> None:
         """These beside the built-in ones from now on."""
-        resources = [*self._always, *custom]
+        self._custom = list(custom)
+        self._sort()
+
+    def serve_remote(self, versions: Iterable[RemoteVersion]) -> None:
+        """These of other servers, in place of this one's own where it has them, from now on."""
+        self._remote = {(one.group, one.version): one for one in versions}
+        self._sort()
+
+    def _sort(self) -> None:
         self._by_version: dict[tuple[str, str], list[Resource]] = {}
-        for resource in resources:
+        for resource in (*self._always, *self._custom):
             self._by_version.setdefault((resource.group, resource.version), []).append(resource)
-        order = {group: index for index, group in enumerate(GROUPS)}
-        found = {group for group, _ in self._by_version if group}
-        self.groups = sorted(found, key=lambda g: (order.get(g, len(order)), g))
+        priorities = dict.fromkeys((resource.group for resource in self._custom), CUSTOM_GROUP_PRIORITY)
+        priorities |= {resource.group: group_priority(resource.group) for resource in self._always}
+        for one in self._remote.values():
+            priorities[one.group] = max(one.group_priority, priorities.get(one.group, 0))
+        self.groups = sorted(priorities.keys() - {""}, key=lambda group: (-priorities[group], group))
 
     def versions(self, group: str) -> list[str]:
-        """Newest first: v2, v1, v1beta1."""
-        return sorted((v for g, v in self._by_version if g == group), key=_version_rank)
+        """Of the highest priority first, then newest first: v2, v1, v1beta1."""
+        keys = dict.fromkeys((*self._by_version, *self._remote))
+        return sorted((v for g, v in keys if g == group), key=lambda v: (-self._priority(group, v), _version_rank(v)))
+
+    def _priority(self, group: str, version: str) -> int:
+        remote = self._remote.get((group, version))
+        if remote is not None:
+            return remote.version_priority
+        return CUSTOM_VERSION_PRIORITY if self._by_version[group, version][0].unstructured else VERSION_PRIORITY
 
     def core_versions(self, address: str) -> dict[str, Any]:
         """/api."""
@@ -109,20 +149,21 @@ class Discovery:
         items = [
             {
                 "metadata": {"name": group, "creationTimestamp": None},
-                "versions": [
-                    {
-                        "version": version,
-                        "resources": [_aggregated(r) for r in sorted(self._by_version[group, version], key=_name)],
-                        "freshness": "Current",
-                    }
-                    for version in self.versions(group)
-                ],
+                "versions": [self._aggregated_version(group, version) for version in self.versions(group)],
             }
             for group in groups
         ]
         body = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
         data = msgspec.json.encode(body)
         return data, hashlib.sha256(data).hexdigest().upper()
+
+    def _aggregated_version(self, group: str, version: str) -> dict[str, Any]:
+        remote = self._remote.get((group, version))
+        if remote is not None:
+            freshness = "Current" if remote.current else "Stale"
+            return {"version": version, "resources": list(remote.resources), "freshness": freshness}
+        resources = sorted(self._by_version[group, version], key=_name)
+        return {"version": version, "resources": [_aggregated(r) for r in resources], "freshness": "Current"}
 
 
 def _name(resource: Resource) -> str:

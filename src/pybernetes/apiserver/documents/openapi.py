@@ -9,7 +9,7 @@ import functools
 import gzip
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from email.utils import formatdate
 from importlib import resources as files
 from typing import Any
@@ -52,6 +52,7 @@ class OpenAPI:
     def __init__(self, served: Iterable[Resource]) -> None:
         self._always = list(served)
         self._custom: list[Resource] = []
+        self._remote: dict[str, Any] = {}  # the index's items of other servers' documents
 
     def serve(self, custom: Iterable[Resource]) -> None:
         """These beside the built-in ones from now on."""
@@ -60,6 +61,10 @@ class OpenAPI:
         changed |= {f"apis/{r.group}/{r.version}" for r in self._custom}
         for name in ("v2", "v2.pb", *changed):
             self._bodies.pop(name, None)
+
+    def serve_remote(self, index: Mapping[str, Any]) -> None:
+        """Documents of other servers, which answer for them: `apis/GROUP/VERSION` -> item of the index of /openapi/v3."""
+        self._remote = dict(index)
 
     def answer(self, path: str, request: Request) -> Response | None:
         """None for a path that there is not."""
@@ -109,7 +114,7 @@ class OpenAPI:
             name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={_digest(self._v3(name))}"}
             for name in self._group_versions()
         }
-        return msgspec.json.encode({"paths": urls})
+        return msgspec.json.encode({"paths": urls | self._remote})
 
     def _v3(self, group_version: str) -> bytes:
         if group_version not in self._bodies:

@@ -142,7 +142,7 @@ def options(values: Values) -> dict[str, Any]:
 
     modes = _modes(values["authorization-mode"])
     anonymous = values["anonymous-auth"]
-    _proxy_client(values)
+    proxy_client = _proxy_client(values)
     tokens = _service_accounts(values)
     requests, static = _requests(values), _static_tokens(values)
     if not requests and not static and tokens is None and not values["enable-bootstrap-token-auth"]:
@@ -165,6 +165,7 @@ def options(values: Values) -> dict[str, Any]:
         "authorization_modes": modes,
         "enable_admission_plugins": plugins,
         "allow_privileged": values["allow-privileged"],
+        "proxy_client": proxy_client,
     }
 
 
@@ -224,17 +225,17 @@ def _plugins(values: Values) -> tuple[str, ...]:
     return tuple(name for name in KNOWN if name in on or (name in DEFAULT and name not in off))
 
 
-def _proxy_client(values: Values) -> None:
-    """Extension API servers are not served yet: the pair is looked at, and that it has no effect is said."""
-    pair = [values["proxy-client-cert-file"], values["proxy-client-key-file"]]
-    if not any(pair):
-        return
+def _proxy_client(values: Values) -> tuple[str, str]:
+    """What extension API servers are shown: (certificate, key), or ("", "")."""
+    certificate, key = values["proxy-client-cert-file"], values["proxy-client-key-file"]
+    if not certificate and not key:
+        return "", ""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_cert_chain(*pair)
+        context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
         raise UsageError(f"the files of --proxy-client-cert-file and --proxy-client-key-file: {error}") from error
-    _log.warning("--proxy-client-cert-file has no effect yet: extension API servers are not served")
+    return certificate, key
 
 
 def _read(flag: str, path: str) -> bytes:

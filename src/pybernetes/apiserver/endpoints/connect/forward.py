@@ -78,18 +78,23 @@ def dial_error(error: Exception, location: Location) -> str:
 
 
 class Forwarder:
-    """Carries requests; `kubelet` makes the context for kubelets, `others` that for pods and services, when first needed."""
+    """Carries requests."""
 
-    def __init__(self, kubelet: Callable[[], ssl.SSLContext], others: Callable[[], ssl.SSLContext]) -> None:
-        self._kubelet, self._others = kubelet, others
+    def __init__(
+        self,
+        client: Callable[[Location], HTTPClient],
+        headers: Callable[[Request], Headers] = forwarded_headers,
+        kept: bool = False,
+    ) -> None:
+        """`client` reaches a place, ValueError where its address is none; without `kept` it is one for each request, and closed after it.
+
+        `headers` are what the other side sees of a request's.
+        """
+        self._make, self._headers, self._kept = client, headers, kept
 
     def _client(self, location: Location) -> HTTPClient:
-        """One for each request: these are few and long, and what is kept open to kubelets would have to be looked after."""
-        context = None
-        if location.scheme == "https":
-            context = self._kubelet() if location.kubelet else self._others()
         try:
-            return HTTPClient(location.base, context)
+            return self._make(location)
         except ValueError as error:  # a node, or a pod, may tell of itself what it likes
             raise errors.bad_request(
                 f"invalid address {join_host_port(location.host, location.port)!r}: {error}"
@@ -100,7 +105,7 @@ class Forwarder:
         if TUNNELLED_PORT_FORWARD in websocket.offered_protocols(request) and "/portForward/" in location.path:
             return await self._tunnelled(location, request)
         protocol = request.header("upgrade") or ""
-        made = await self._dial(location, request.method, forwarded_headers(request), protocol)
+        made = await self._dial(location, request.method, self._headers(request), protocol)
         if isinstance(made, Answer):
             return Response(made.status, answered_headers(made.headers.items()), made.body)
         headers = answered_headers(made.headers.items())
@@ -129,7 +134,7 @@ class Forwarder:
 
     async def proxied(self, location: Location, request: Request, prefix: str) -> Response | StreamingResponse:
         """The answer as it comes; redirects within the place lead back through `prefix`. StatusError 503 where it is not reached."""
-        headers = forwarded_headers(request)
+        headers = self._headers(request)
         headers.append(("X-Forwarded-Uri", rewriting.joined(prefix, location.path)))
         hosts = frozenset({join_host_port(location.host, location.port), _bare(location)})
         place = rewriting.Place(hosts, prefix, request.header("host") or "")
@@ -175,7 +180,8 @@ class Forwarder:
         client = self._client(location)
         target = f"{location.path or '/'}?{location.query}" if location.query else location.path or "/"
         async with AsyncExitStack() as opening:
-            opening.push_async_callback(client.close)
+            if not self._kept:
+                opening.push_async_callback(client.close)
             stream = await opening.enter_async_context(client.stream(method, target, headers, body))
             if checked and not 200 <= stream.status <= 206:
                 raise _refusal(stream.status, (await stream.read())[:MAX_ERROR].decode(errors="replace"), checked)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote
 
 from pybernetes.api import errors
 from pybernetes.api.strconv import is_number
+from pybernetes.client.http import HTTPClient
 from pybernetes.wire.http import Request, Response
 
 from ...authentication.user import User
@@ -38,7 +39,15 @@ class Connect:
     ) -> None:
         self._reader, self._config, self._admit = reader, config, admit
         self._random = chooser or random.Random()
-        self._forwarder = Forwarder(lambda: config.context, functools.cache(unverified))
+        self._others = functools.cache(unverified)
+        self._forwarder = Forwarder(self._client)
+
+    def _client(self, place: Location) -> HTTPClient:
+        """One for each request: these are few and long, and what is kept open to kubelets would have to be looked after."""
+        context = None
+        if place.scheme == "https":
+            context = self._config.context if place.kubelet else self._others()
+        return HTTPClient(place.base, context)
 
     def special(self) -> dict[tuple[str, str, str], dict[str, Special]]:
         """(group, resource, subresource) -> verb -> handler."""

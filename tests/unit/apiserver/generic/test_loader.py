@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from pybernetes.aio.clock import VirtualClock
-from pybernetes.apiserver.crd.loader import FIRST_PAUSE, LONGEST_PAUSE, Loader
 from pybernetes.apiserver.generic.cache import WatchCache
+from pybernetes.apiserver.generic.loader import FIRST_PAUSE, LONGEST_PAUSE, Loader
 from pybernetes.store.types import Event, KeyValue, Page
 
 from ..test_watchcache import ScriptedStore
 
+DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 KEY = "/registry/apiextensions.k8s.io/customresourcedefinitions/things.example.com"
 VALUE = b'{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"things.example.com"}}'
 
@@ -41,7 +42,7 @@ async def defined(failures: int, seconds: float) -> Custom:
     cache = WatchCache(store, clock=clock)
     await cache.start()
     custom: Any = Custom(clock, failures)
-    loader = Loader(cache, lambda: custom)
+    loader = Loader(cache, DEFINITIONS, lambda: custom, "custom resources are not served")
     await loader.start()
     await clock.settle()
     assert custom.started == []
