@@ -29,6 +29,7 @@ from pybernetes.apiserver.endpoints import negotiate, warningheader, yamlreader
 from pybernetes.apiserver.filters import exchange
 from pybernetes.apiserver.kinds.certificates import pem
 from pybernetes.apiserver.kinds.core import volumes
+from pybernetes.apiserver.query import Query
 from pybernetes.wire.http import Request
 
 Headers = tuple[tuple[str, str], ...]
@@ -139,13 +140,13 @@ PLACES = (
     Place(
         "Accept: clauses",
         lambda n: request((("accept", "a/b," * n),)),
-        lambda r: negotiate.accepted(r, {}),
+        lambda r: negotiate.accepted(r, Query()),
         (StatusError,),
     ),
     Place(
         "Accept: parameters",
         lambda n: request((("accept", "a/b" + ";a=b" * n),)),
-        lambda r: negotiate.accepted(r, {}),
+        lambda r: negotiate.accepted(r, Query()),
         (StatusError,),
     ),
     Place(

@@ -15,14 +15,13 @@ from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..kinds.core import binding as kind
 from ..kinds.core.pod import RESOURCE
+from ..query import Query
 from ..resource import Object
 from ..types import RequestInfo
 from .posted import read
 
 
-async def create(
-    pods: GenericStore, request: Request, info: RequestInfo, query: dict[str, str], user: User
-) -> Response:
+async def create(pods: GenericStore, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
     """201 with a Status; 409 for a pod that has a node, may not have one yet, or goes away."""
     posted = await read(request, info, query, user, kind.RESOURCE, keep_uid=True)
     body, dry_run = posted.body, posted.options.dry_run

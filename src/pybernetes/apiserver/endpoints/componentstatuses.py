@@ -18,6 +18,7 @@ from ..generic.options import ListOptions, ListResult
 from ..generic.reading import encode
 from ..generic.selection import selector_predicate
 from ..generic.store import GenericStore
+from ..query import Query
 from ..resource import Object, Resource
 from ..types import RequestInfo
 from .handlers import ResourceHandler
@@ -86,6 +87,6 @@ class ComponentStatuses(ResourceHandler):
 
     store: ComponentStore
 
-    async def get(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
+    async def get(self, request: Request, info: RequestInfo, query: Query) -> Response:
         await self.store.look()
         return await super().get(request, info, query)

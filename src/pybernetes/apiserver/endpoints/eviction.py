@@ -17,6 +17,7 @@ from ..authentication.user import User
 from ..generic.options import DeleteOptions, WriteOptions
 from ..generic.store import GenericStore
 from ..generic.typemeta import Kind
+from ..query import Query
 from ..resource import Object
 from ..schema import compiled_type
 from ..types import RequestInfo
@@ -144,7 +145,7 @@ class Eviction:
     def __init__(self, pods: GenericStore, budgets: GenericStore) -> None:
         self._pods, self._budgets = pods, budgets
 
-    async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
+    async def create(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """201 with a Status; 429 where a budget does not allow it."""
         schema = compiled_type("io.k8s.api.policy.v1.Eviction", KIND.api_version, KIND.kind)
         posted = await read_as(request, info, query, user, KIND, schema, accepts=OLDER)

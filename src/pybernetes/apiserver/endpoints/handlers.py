@@ -28,6 +28,7 @@ from ..generic.selection import selector_predicate
 from ..generic.store import GenericStore
 from ..generic.typemeta import Kind
 from ..kinds import meta
+from ..query import Query
 from ..resource import Object
 from ..schema import CompiledSchema, compiled_type, read_json
 from ..types import RequestInfo
@@ -48,7 +49,7 @@ Warnings = list[str]
 _encode = msgspec.json.Encoder().encode
 
 
-def list_options(query: dict[str, str], info: RequestInfo) -> ListOptions:
+def list_options(query: Query, info: RequestInfo) -> ListOptions:
     """From the query; StatusError 400 for numbers that are none."""
     problems = _match_problems(query, info.verb == "watch")
     if problems:
@@ -61,12 +62,12 @@ def list_options(query: dict[str, str], info: RequestInfo) -> ListOptions:
         resource_version=query.get("resourceVersion", ""),
         resource_version_match=query.get("resourceVersionMatch", ""),
         timeout_seconds=_integer(query, "timeoutSeconds"),
-        allow_bookmarks=_flag(query, "allowWatchBookmarks"),
-        send_initial_events=_flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
+        allow_bookmarks=query.flag("allowWatchBookmarks"),
+        send_initial_events=query.flag("sendInitialEvents") if "sendInitialEvents" in query else None,
     )
 
 
-def _match_problems(query: dict[str, str], watching: bool) -> list[FieldError]:
+def _match_problems(query: Query, watching: bool) -> list[FieldError]:
     """Upstream's ValidateListOptions."""
     match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
     initial = watching and "sendInitialEvents" in query
@@ -95,34 +96,23 @@ def _match_problems(query: dict[str, str], watching: bool) -> list[FieldError]:
     return problems
 
 
-def _integer(query: dict[str, str], name: str) -> int:
-    text = query.get(name, "")
+def _integer(query: Query, name: str) -> int:
     try:
-        return strconv.parse_int(text) if text else 0
+        return query.integer(name) or 0
     except strconv.NumberError as error:
         raise errors.bad_request(str(error)) from None
 
 
-def _flag(query: dict[str, str], name: str) -> bool:
-    return query.get(name, "").lower() not in ("", "0", "false")
-
-
-def write_options(query: dict[str, str], user: User, request: Request) -> WriteOptions:
+def write_options(query: Query, user: User, request: Request) -> WriteOptions:
     """From the query; StatusError 422 for values that are not allowed."""
     validation = query.get("fieldValidation", "") or "Warn"
-    problems = []
-    if validation not in ("Strict", "Warn", "Ignore"):
-        problems.append(
-            FieldError(
-                "FieldValueNotSupported", "fieldValidation", _supported(validation, ("Ignore", "Strict", "Warn"))
-            )
-        )
-    dry_run = [query["dryRun"]] if "dryRun" in query else []
-    problems += _dry_run_problems(dry_run)
-    manager = query.get("fieldManager", "")
+    manager, dry_run = query.get("fieldManager", ""), query.every("dryRun")
+    problems = _patch_problems(query, media_type(request) in APPLY_TYPES) if request.method == "PATCH" else []
     problems += meta.validate_field_manager(manager, Path("fieldManager"))
-    if request.method == "PATCH":
-        problems += _patch_problems(query, media_type(request) in APPLY_TYPES)
+    problems += _dry_run_problems(dry_run)
+    if validation not in ("Strict", "Warn", "Ignore"):
+        supported = _supported(validation, ("Ignore", "Strict", "Warn"))
+        problems.append(FieldError("FieldValueNotSupported", "fieldValidation", supported))
     if problems:
         kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
         raise errors.invalid("meta.k8s.io", kind, "", problems)
@@ -142,7 +132,7 @@ def _dry_run_problems(values: list[str]) -> list[FieldError]:
     return [FieldError("FieldValueNotSupported", "dryRun", _supported(values, ("All",)))]
 
 
-def _patch_problems(query: dict[str, str], applying: bool) -> list[FieldError]:
+def _patch_problems(query: Query, applying: bool) -> list[FieldError]:
     if applying and not query.get("fieldManager"):
         return [FieldError("FieldValueRequired", "fieldManager", "Required value: is required for apply patch")]
     if not applying and "force" in query:
@@ -156,7 +146,7 @@ def media_type(request: Request) -> str:
     return (request.header("content-type") or "").split(";")[0].strip().lower()
 
 
-def _include(query: dict[str, str]) -> str:
+def _include(query: Query) -> str:
     """TableOptions.includeObject."""
     include = query.get("includeObject", "") or "Metadata"
     if include not in ("None", "Metadata", "Object"):
@@ -187,6 +177,19 @@ def _patch_document(body: bytes, kind: PatchKind) -> Any:
     except (ValueError, RecursionError):
         why = gosyntax.syntax_error(body) or gosyntax.TOO_DEEP
     raise errors.bad_request(why if kind == "strategic" else f"error decoding patch: {why}")
+
+
+def _delete_query(query: Query) -> Object:
+    """DeleteOptions of the query; StatusError 400 (upstream: meta/v1 Convert_url_Values_To_v1_DeleteOptions)."""
+    given: Object = {"dryRun": query.every("dryRun")}
+    if "orphanDependents" in query:
+        given["orphanDependents"] = query.flag("orphanDependents")
+    if "propagationPolicy" in query:
+        given["propagationPolicy"] = query["propagationPolicy"]
+    if "gracePeriodSeconds" in query:
+        given["gracePeriodSeconds"] = _integer(query, "gracePeriodSeconds")
+    given["preconditions"] = {name: query[name] for name in ("uid", "resourceVersion") if query.get(name)} or None
+    return given
 
 
 def _delete_body(request: Request) -> Object:
@@ -244,7 +247,7 @@ class ResourceHandler:
     def _go_group(self) -> str:
         return self.resource.group.split(".")[0] or "core"
 
-    def _accepted(self, request: Request, query: dict[str, str], stream: bool = False) -> Accepted:
+    def _accepted(self, request: Request, query: Query, stream: bool = False) -> Accepted:
         """Custom resources have no form in protobuf, but for their metadata. StatusError 406."""
         return negotiate.accepted(request, query, stream, protobuf=not self.resource.unstructured)
 
@@ -255,7 +258,7 @@ class ResourceHandler:
             raise errors.not_acceptable(f"you requested {form.kind}, but the requested object is not a list ({kind})")
         return form
 
-    def _shape(self, obj: Object | bytes, form: Accepted, query: dict[str, str]) -> Any:
+    def _shape(self, obj: Object | bytes, form: Accepted, query: Query) -> Any:
         """The object, its metadata, or a table of one row, as asked."""
         if not form.kind:
             return obj
@@ -268,13 +271,13 @@ class ResourceHandler:
             return tables.table(self.resource, [plain], list_meta, include, form.version, self._now())
         return tables.partial(plain, form.version)
 
-    def _written(self, obj: Object, form: Accepted, query: dict[str, str], options: WriteOptions) -> Any:
+    def _written(self, obj: Object, form: Accepted, query: Query, options: WriteOptions) -> Any:
         """What a write gave, as asked."""
         if form.kind or form.pretty:
             return self._shape(obj, form, query)
         return self.store.written(obj, options)
 
-    async def get(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
+    async def get(self, request: Request, info: RequestInfo, query: Query) -> Response:
         form = self._single(self._accepted(request, query))
         await self.store.not_older(revision_read(query.get("resourceVersion", "")))
         if info.subresource == "scale":
@@ -288,7 +291,7 @@ class ResourceHandler:
         shaped = await apart.run(len(data) if form.kind else 0, self._shape, data, form, query)
         return await answered(200, shaped, form, size=len(data))
 
-    async def list(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response | StreamingResponse:
+    async def list(self, request: Request, info: RequestInfo, query: Query) -> Response | StreamingResponse:
         form = self._accepted(request, query)
         if form.kind == "PartialObjectMetadata":
             kind = f"*{self._go_group}.{self.resource.list_kind}"
@@ -305,7 +308,7 @@ class ResourceHandler:
         body = await apart.run(size, self._listed, found.items, list_meta, form, query)
         return await answered(200, body, form, size=size)
 
-    def _listed(self, found: Sequence[Stored], list_meta: dict[str, Any], form: Accepted, query: dict[str, str]) -> Any:
+    def _listed(self, found: Sequence[Stored], list_meta: dict[str, Any], form: Accepted, query: Query) -> Any:
         """The list, its objects' metadata, or a table, as asked."""
         if form.kind == "Table":
             include = _include(query)
@@ -317,7 +320,7 @@ class ResourceHandler:
             return {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": list_meta, "items": items}
         return tables.list_bytes(self.resource, found, _encode(list_meta))
 
-    async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
+    async def create(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         form = self._accepted(request, query)
         options = write_options(query, user, request)
         obj, warnings = await self._decoded(request, options)
@@ -325,7 +328,7 @@ class ResourceHandler:
         made = await self.store.create(obj, info.namespace, options)
         return await self._answered(201, made, form, query, options, warnings)
 
-    async def update(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
+    async def update(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         form = self._accepted(request, query)
         options = write_options(query, user, request)
         if info.subresource == "scale":
@@ -343,7 +346,7 @@ class ResourceHandler:
         code: int,
         made: Object,
         form: Accepted,
-        query: dict[str, str],
+        query: Query,
         options: WriteOptions,
         warnings: Sequence[str] = (),
     ) -> Response:
@@ -377,7 +380,7 @@ class ResourceHandler:
         if not resource.unstructured:
             negotiate.require_kind(own, obj, body)
 
-    async def patch(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
+    async def patch(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         form = self._accepted(request, query)
         options = write_options(query, user, request)
         media = media_type(request)
@@ -399,11 +402,11 @@ class ResourceHandler:
         return await self._answered(200, made, form, query, options)
 
     async def _apply(
-        self, request: Request, info: RequestInfo, query: dict[str, str], form: Accepted, options: WriteOptions
+        self, request: Request, info: RequestInfo, query: Query, form: Accepted, options: WriteOptions
     ) -> Response:
         options.learned.size = len(request.body)
         config = await apart.run(options.size, self._applied, request, info)
-        force = _flag(query, "force")
+        force = query.flag("force")
         if info.subresource == "scale":
             body = negotiate.encode(await scale.patch(self.store, info, "merge", config, options), form)
             return Response(200, [("Content-Type", body[0])], body[1])
@@ -445,7 +448,7 @@ class ResourceHandler:
         config["metadata"] = {**metadata, "name": name}
         return config
 
-    async def delete(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
+    async def delete(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         form = self._accepted(request, query)
         options = await apart.run(len(request.body), self._delete_options, request, query, user)
         last, gone = await self.store.delete(info.namespace, info.name, options)
@@ -463,9 +466,7 @@ class ResourceHandler:
         body = {**status, "details": {k: v for k, v in details.items() if v}}
         return answer(200, body, form, options.warnings)
 
-    async def delete_collection(
-        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
-    ) -> Response:
+    async def delete_collection(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         form = self._accepted(request, query)
         options = await apart.run(len(request.body), self._delete_options, request, query, user)
         found = await self.store.delete_collection(info.namespace, options, list_options(query, info))
@@ -473,44 +474,36 @@ class ResourceHandler:
         return answer(200, tables.list_bytes(self.resource, found.items, list_meta), form)
 
     @staticmethod
-    def _delete_options(request: Request, query: dict[str, str], user: User) -> DeleteOptions:
-        body = _delete_body(request) if request.body else {}
-        given: dict[str, Any] = body if request.body else query  # with a body the query is not read
-        grace = given.get("gracePeriodSeconds")
-        conditions = given.get("preconditions") or {} if body else {}
-        propagation = given.get("propagationPolicy", "")
-        orphan = given.get("orphanDependents")
+    def _delete_options(request: Request, query: Query, user: User) -> DeleteOptions:
+        given = _delete_body(request) if request.body else _delete_query(query)  # with a body the query is not read
+        conditions = given.get("preconditions") or {}
+        propagation, orphan = given.get("propagationPolicy"), given.get("orphanDependents")
         problems: list[FieldError] = []
-        if orphan is not None and propagation:
+        if orphan is not None and propagation is not None:
             why = "orphanDependents and deletionPropagation cannot be both set"
             problems.append(invalid(Path("propagationPolicy"), propagation, why))
-        if propagation not in ("", "Background", "Foreground", "Orphan"):
+        if propagation not in (None, "Background", "Foreground", "Orphan"):
             cause = _supported(propagation, ("Foreground", "Background", "Orphan", "nil"))
             problems.append(FieldError("FieldValueNotSupported", "propagationPolicy", cause))
-        dry_run = given.get("dryRun")
-        problems += _dry_run_problems([dry_run] if isinstance(dry_run, str) else dry_run or [])
+        dry_run = given.get("dryRun") or []
+        problems += _dry_run_problems(dry_run)
         if problems:
             raise errors.invalid("meta.k8s.io", "DeleteOptions", "", problems)
-        cascades = orphan is not None and str(orphan).lower() != "true"
         if orphan is not None:
-            propagation = "Background" if cascades else "Orphan"
-        try:
-            seconds = grace if grace is None or type(grace) is int else strconv.parse_int(str(grace))
-        except strconv.NumberError as error:
-            raise errors.bad_request(str(error)) from None
+            propagation = "Orphan" if orphan else "Background"
         return DeleteOptions(
             user=user,
             dry_run=bool(dry_run),
-            grace_period_seconds=seconds,
+            grace_period_seconds=given.get("gracePeriodSeconds"),
             uid=conditions.get("uid") or "",
             resource_version=conditions.get("resourceVersion") or "",
-            propagation=propagation,
-            cascades=cascades,
-            given={name: given[name] for name in DELETE_OPTIONS if body.get(name) is not None},
+            propagation=propagation or "",
+            cascades=orphan is False,
+            given={name: given[name] for name in DELETE_OPTIONS if given.get(name) is not None},
         )
 
     async def watch(
-        self, request: Request, info: RequestInfo, query: dict[str, str]
+        self, request: Request, info: RequestInfo, query: Query
     ) -> StreamingResponse | UpgradeResponse | Response:
         form = self._accepted(request, query, stream=True)
         if websocket.asked(request):

@@ -13,6 +13,7 @@ from pybernetes.wire.http import Request
 from .. import schema, schemawalker
 from ..generic import typemeta
 from ..generic.typemeta import Kind, OtherVersion, TypeMismatch
+from ..query import Query
 from ..resource import Object
 from ..schema import Validation
 from . import packing
@@ -53,7 +54,7 @@ def _parts(clause: str) -> tuple[str, dict[str, str]]:
 
 
 def accepted(
-    request: Request, query: dict[str, str], stream: bool = False, tables: bool = True, protobuf: bool = True
+    request: Request, query: Query, stream: bool = False, tables: bool = True, protobuf: bool = True
 ) -> Accepted:
     """The best clause of Accept that can be given; StatusError 406.
 
@@ -99,9 +100,16 @@ def _quality(parameters: dict[str, str]) -> float:
     return quality if 0 <= quality <= 1 else 1.0
 
 
-def _pretty(request: Request, query: dict[str, str]) -> bool:
-    if "pretty" in query:
-        return query["pretty"].lower() not in ("", "0", "false")
+def _pretty(request: Request, query: Query) -> bool:
+    if query.get("pretty"):
+        return query["pretty"] in (
+            "1",
+            "t",
+            "T",
+            "TRUE",
+            "true",
+            "True",
+        )  # strconv.ParseBool; what is neither yes nor no is a no
     agent = request.header("user-agent") or ""
     return agent.startswith(("curl", "Wget", "Mozilla/5.0"))
 

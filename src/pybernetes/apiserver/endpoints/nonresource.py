@@ -13,6 +13,7 @@ from pybernetes.wire.http import Request, Response
 
 from ..documents.discovery import Discovery
 from ..documents.openapi import OpenAPI
+from ..query import Query
 from ..types import RequestInfo
 from . import negotiate
 from .handlers import answer
@@ -49,7 +50,7 @@ class NonResource:
         self._discovery, self._openapi, self._health, self._metrics = discovery, openapi, health, metrics
         self._pages = pages
 
-    def answer(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
+    def answer(self, request: Request, info: RequestInfo, query: Query) -> Response:
         """StatusError for what there is not."""
         if info.path in self._pages and request.method in ("GET", "HEAD"):
             return self._pages[info.path]

@@ -18,6 +18,7 @@ from ..authentication.user import User
 from ..generic.options import WriteOptions
 from ..generic.strategy import OTHER_NAMESPACE
 from ..generic.typemeta import Kind
+from ..query import Query
 from ..resource import Object, Resource
 from ..schema import CompiledSchema, compiled, read_json
 from ..types import RequestInfo
@@ -52,7 +53,7 @@ class Posted:
 
 
 async def read(
-    request: Request, info: RequestInfo, query: dict[str, str], user: User, resource: Resource, keep_uid: bool = False
+    request: Request, info: RequestInfo, query: Query, user: User, resource: Resource, keep_uid: bool = False
 ) -> Posted:
     """The body as one of the resource's kind. StatusError 400, 406, 415, 422.
 
@@ -64,7 +65,7 @@ async def read(
 async def read_as(
     request: Request,
     info: RequestInfo,
-    query: dict[str, str],
+    query: Query,
     user: User,
     kind: Kind,
     schema: CompiledSchema,

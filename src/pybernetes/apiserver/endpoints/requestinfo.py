@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
+from ..query import Query
 from ..types import RequestInfo
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
-def parse(method: str, path: str, query: dict[str, str]) -> RequestInfo:
+def parse(method: str, path: str, query: Query) -> RequestInfo:
     """`path` is still percent-encoded. It is decoded before it is split, as Go's URL.Path is: no name holds a slash."""
     decoded = unquote(path)
     parts = decoded.strip("/").split("/") if decoded.strip("/") else []
@@ -43,10 +44,10 @@ def parse(method: str, path: str, query: dict[str, str]) -> RequestInfo:
     if not name:
         selectors = {"field_selector": query.get("fieldSelector", ""), "label_selector": query.get("labelSelector", "")}
         if verb == "get":
-            verb = "watch" if _truth(query.get("watch")) else "list"
+            verb = "watch" if query.flag("watch") else "list"
         elif verb == "delete":
             verb = "deletecollection"
-    elif verb == "get" and _truth(query.get("watch")):
+    elif verb == "get" and query.flag("watch"):
         verb = "watch"
         selectors = {"field_selector": f"metadata.name={name}"}
     return RequestInfo(
@@ -63,7 +64,3 @@ def parse(method: str, path: str, query: dict[str, str]) -> RequestInfo:
         rest="/".join(rest[3:]),
         **selectors,
     )
-
-
-def _truth(value: str | None) -> bool:
-    return value is not None and value.lower() not in ("", "0", "false")

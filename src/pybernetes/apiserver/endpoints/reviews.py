@@ -16,6 +16,7 @@ from ..authentication.user import User
 from ..authorization.modes import Authorizers
 from ..authorization.node import identity
 from ..kinds import authentication, authorization
+from ..query import Query
 from ..resource import Object, Resource
 from ..types import RequestInfo
 from .posted import Posted, read
@@ -97,7 +98,7 @@ class Reviews:
         resources = (*authentication.RESOURCES, *authorization.RESOURCES)
         return {(r.group, r.name, ""): {"create": found[r.name]} for r in resources}
 
-    async def token_review(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
+    async def token_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Whose a token is."""
         posted = await read(request, info, query, user, authentication.tokenreview.RESOURCE)
         spec = _checked(posted.body, authentication.tokenreview.RESOURCE).get("spec") or {}
@@ -123,9 +124,7 @@ class Reviews:
         have = self._tokens.audiences_of(token)
         return [audience for audience in have if audience in wanted]
 
-    async def self_subject_review(
-        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
-    ) -> Response:
+    async def self_subject_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Who asks."""
         posted = await read(request, info, query, user, authentication.selfsubjectreview.RESOURCE)
         _checked(posted.body, authentication.selfsubjectreview.RESOURCE)
@@ -140,16 +139,14 @@ class Reviews:
             status["reason"] = decision.reason
         return status
 
-    async def subject_access_review(
-        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
-    ) -> Response:
+    async def subject_access_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Whether somebody may."""
         posted = await read(request, info, query, user, authorization.subjectaccessreview.RESOURCE)
         spec = _checked(posted.body, authorization.subjectaccessreview.RESOURCE)["spec"]
         return _answered(posted, status=await self._access(asked_user(spec), spec))
 
     async def local_subject_access_review(
-        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
+        self, request: Request, info: RequestInfo, query: Query, user: User
     ) -> Response:
         """Whether somebody may, in one namespace."""
         if not info.namespace:
@@ -159,7 +156,7 @@ class Reviews:
         return _answered(posted, status=await self._access(asked_user(spec), spec))
 
     async def self_subject_access_review(
-        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
+        self, request: Request, info: RequestInfo, query: Query, user: User
     ) -> Response:
         """Whether who asks may."""
         posted = await read(request, info, query, user, authorization.selfsubjectaccessreview.RESOURCE)
@@ -167,7 +164,7 @@ class Reviews:
         return _answered(posted, status=await self._access(user, spec))
 
     async def self_subject_rules_review(
-        self, request: Request, info: RequestInfo, query: dict[str, str], user: User
+        self, request: Request, info: RequestInfo, query: Query, user: User
     ) -> Response:
         """All that who asks may in a namespace."""
         posted = await read(request, info, query, user, authorization.selfsubjectrulesreview.RESOURCE)

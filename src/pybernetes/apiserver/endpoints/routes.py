@@ -10,6 +10,7 @@ from pybernetes.wire.http import Request, Response, StreamingResponse, UpgradeRe
 
 from .. import audit
 from ..authentication.user import User
+from ..query import Query
 from ..resource import Resource
 from ..types import RequestInfo
 from .handlers import ResourceHandler
@@ -22,7 +23,7 @@ NO_PAGE = Response(404, [("Content-Type", "text/plain; charset=utf-8")], b"404 p
 
 Answer = Response | StreamingResponse | UpgradeResponse
 # (request, what it asks for, its query, who asks)
-Special = Callable[[Request, RequestInfo, dict[str, str], User], Awaitable[Answer]]
+Special = Callable[[Request, RequestInfo, Query, User], Awaitable[Answer]]
 
 
 def not_found() -> errors.StatusError:
@@ -48,7 +49,7 @@ class Routes:
         self._groups = {group for group, _, _ in handlers}  # of built-in kinds
         self._special = special
 
-    async def answer(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Answer:
+    async def answer(self, request: Request, info: RequestInfo, query: Query, user: User) -> Answer:
         """StatusError 404 and 405 for what there is not."""
         handler = self._handlers.get((info.group, info.version, info.resource))
         if handler is None or (info.namespace and not handler.resource.namespaced and info.resource != "namespaces"):
@@ -82,9 +83,7 @@ class Routes:
         return replace(answered, headers=(*answered.headers, told))
 
     @staticmethod
-    async def _verb(
-        handler: ResourceHandler, request: Request, info: RequestInfo, query: dict[str, str], user: User
-    ) -> Answer:
+    async def _verb(handler: ResourceHandler, request: Request, info: RequestInfo, query: Query, user: User) -> Answer:
         match info.verb:
             case "watch":
                 return await handler.watch(request, info, query)

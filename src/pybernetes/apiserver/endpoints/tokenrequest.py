@@ -23,6 +23,7 @@ from ..authentication.serviceaccount import (
 from ..authentication.user import User
 from ..kinds.authentication import tokenrequest as kind
 from ..kinds.core.serviceaccount import RESOURCE as ACCOUNTS
+from ..query import Query
 from ..resource import Object
 from ..types import Attributes, Reader, RequestInfo
 from .posted import read
@@ -38,7 +39,7 @@ async def create(
     admit: Admit,
     request: Request,
     info: RequestInfo,
-    query: dict[str, str],
+    query: Query,
     user: User,
 ) -> Response:
     """201 with the token in its status; a dry run gets one as well, as nothing is stored in any case."""

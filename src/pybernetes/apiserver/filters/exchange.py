@@ -6,7 +6,6 @@ import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qsl
 
 from pybernetes.aio import apart
 from pybernetes.api.mediatypes import APPLY_PATCH
@@ -17,6 +16,8 @@ from ..authentication.user import ANONYMOUS, User
 from ..endpoints import requestinfo
 from ..endpoints.metrics import MUTATING, labels, long_running
 from ..endpoints.routes import Answer
+from ..query import Query
+from ..query import parse as parse_query
 from ..types import RequestInfo
 
 DESCRIBED_BYTES = 1024  # longer ones are not remembered: they could fill the memory
@@ -28,7 +29,7 @@ class Description:
     """What a request's first line says; shared by all that say the same: never change it."""
 
     info: RequestInfo
-    query: dict[str, str]  # of a name given several times, the last value
+    query: Query
     long_running: bool  # not bounded in time: watches, logs, streams
     mutating: bool
     labels: tuple[str, ...]  # values of `metrics.REQUEST`
@@ -49,7 +50,7 @@ def describe(request: Request) -> Description:
 
 @functools.lru_cache(DESCRIBED_REQUESTS)
 def _describe(method: str, path: bytes, query: bytes, applying: bool) -> Description:
-    values = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
+    values = parse_query(query)
     info = requestinfo.parse(method, path.decode("latin-1"), values)
     mutating = info.verb in MUTATING if info.is_resource else method not in ("GET", "HEAD")
     return Description(info, values, long_running(info), mutating, labels(info, applying))
@@ -62,7 +63,7 @@ class Exchange:
     request: Request
     description: Description
     info: RequestInfo
-    query: dict[str, str]
+    query: Query
     event: AuditEvent
     started: float  # on the clock of the chain, as `deadline`
     user: User = ANONYMOUS  # in whose name it is answered: who asks, or who is impersonated

@@ -7,6 +7,7 @@ from pybernetes.api.errors import StatusError
 from pybernetes.store.types import Closed, NoSpace, StoreError
 from pybernetes.wire.http import Request, Response
 
+from .. import query
 from ..endpoints import negotiate
 from ..endpoints.handlers import answer
 from ..endpoints.negotiate import Accepted
@@ -31,7 +32,7 @@ def status_error(error: Exception) -> StatusError:
 def response(request: Request, error: StatusError) -> Response:
     """The Status in the form that the client accepts, or as JSON where it accepts none."""
     try:
-        form = negotiate.accepted(request, {})
+        form = negotiate.accepted(request, query.parse(request.query))
     except StatusError:
         form = Accepted()
     answered = answer(error.code, error.status, Accepted(form.media, pretty=form.pretty))

@@ -36,7 +36,8 @@ class Metrics:
         labels = exchange.description.labels
         if code in (404, 405) and not self._is_served(exchange):
             labels = OTHER
-        dry_run = "All" if exchange.query.get("dryRun") == "All" else ""
+        asked = set(exchange.query.every("dryRun"))
+        dry_run = ",".join(asked) if asked <= {"All"} else "invalid"
         self._metrics.observe(labels, dry_run, code, self._monotonic() - exchange.started, size)
 
     def _is_served(self, exchange: Exchange) -> bool:

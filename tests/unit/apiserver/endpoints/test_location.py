@@ -7,6 +7,7 @@ import pytest
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.endpoints.connect import location
 from pybernetes.apiserver.endpoints.connect.location import Location
+from pybernetes.apiserver.query import parse
 
 NODE = {
     "status": {
@@ -88,8 +89,9 @@ def test_container(made: dict[str, Any], wanted: str, found: str) -> None:
 
 
 def test_log_url() -> None:
-    query = {"follow": ["true"], "tailLines": ["3"], "timestamps": [""], "previous": ["false"], "container": ["a"]}
-    query |= {"sinceTime": ["2026-01-01T00:00:00+01:00"], "limitBytes": ["10"]}
+    query = parse(
+        b"follow=true&tailLines=3&timestamps=&previous=false&container=a&sinceTime=2026-01-01T00:00:00%2B01:00&limitBytes=10"
+    )
     path = "/containerLogs/ns/p/a"
     parameters = "follow=true&limitBytes=10&sinceTime=2025-12-31T23%3A00%3A00Z&tailLines=3&timestamps=true"
     found = location.log(pod("a"), NODE, ["InternalIP"], query)
@@ -99,24 +101,24 @@ def test_log_url() -> None:
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ({"tailLines": ["-1"]}, "tailLines: Invalid value: -1: must be greater than or equal to 0"),
-        ({"limitBytes": ["0"]}, "limitBytes: Invalid value: 0: must be greater than 0"),
-        ({"sinceSeconds": ["0"]}, "sinceSeconds: Invalid value: 0: must be greater than 0"),
-        ({"stream": ["x"]}, 'stream: Unsupported value: "x": supported values: "All", "Stdout", "Stderr"'),
+        (b"tailLines=-1", "tailLines: Invalid value: -1: must be greater than or equal to 0"),
+        (b"limitBytes=0", "limitBytes: Invalid value: 0: must be greater than 0"),
+        (b"sinceSeconds=0", "sinceSeconds: Invalid value: 0: must be greater than 0"),
+        (b"stream=x", 'stream: Unsupported value: "x": supported values: "All", "Stdout", "Stderr"'),
     ],
 )
-def test_log_options_refused(query: dict[str, list[str]], message: str) -> None:
+def test_log_options_refused(query: bytes, message: str) -> None:
     with pytest.raises(StatusError) as error:
-        location.log_parameters(query, "p")
+        location.log_parameters(parse(query), "p")
     assert refused(error) == (422, f'PodLogOptions "p" is invalid: {message}')
 
 
 def test_stream_urls() -> None:
-    query = {"command": ["sh", "-c"], "stdin": ["true"], "stdout": ["1"], "tty": ["true"]}
+    query = parse(b"command=sh&command=-c&stdin=true&stdout=1&tty=true")
     assert location.stream(pod("a"), NODE, ["InternalIP"], "exec", query) == Location(
         "https", "10.0.0.1", 10255, "/exec/ns/p/a", "command=sh&command=-c&input=1&output=1&tty=1", kubelet=True
     )
-    forward = location.stream(pod("a", "b"), NODE, ["InternalIP"], "portforward", {"ports": ["80", "81"]})
+    forward = location.stream(pod("a", "b"), NODE, ["InternalIP"], "portforward", parse(b"ports=80&ports=81"))
     assert (forward.path, forward.query) == ("/portForward/ns/p", "port=80%2C81")
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from pybernetes.apiserver.endpoints.connect import handlers
 from pybernetes.apiserver.endpoints.requestinfo import parse
+from pybernetes.apiserver.query import Query
 from pybernetes.wire.http import Request
 
 NS = "/api/v1/namespaces/n"
@@ -24,7 +25,7 @@ NS = "/api/v1/namespaces/n"
 )
 def test_slashes_are_slashes_however_they_are_written(path: str, asked: tuple[str, ...]) -> None:
     """Who may and what is answered is decided by one reading of the path, the one that Go has."""
-    info = parse("GET", path, {})
+    info = parse("GET", path, Query())
     assert (info.verb, info.resource, info.name, info.subresource, info.namespace) == asked
 
 
@@ -40,4 +41,4 @@ def test_slashes_are_slashes_however_they_are_written(path: str, asked: tuple[st
     ],
 )
 def test_what_follows_the_proxy(path: str, rest: str) -> None:
-    assert handlers._rest(Request("GET", path.encode(), b"", ()), parse("GET", path, {})) == rest
+    assert handlers._rest(Request("GET", path.encode(), b"", ()), parse("GET", path, Query())) == rest

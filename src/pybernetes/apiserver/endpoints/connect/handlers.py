@@ -9,7 +9,7 @@ import random
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from pybernetes.api import errors
 from pybernetes.api.strconv import is_number
@@ -17,13 +17,14 @@ from pybernetes.client.http import HTTPClient
 from pybernetes.wire.http import Request, Response
 
 from ...authentication.user import User
+from ...query import Query
 from ...resource import Object
 from ...types import Reader, RequestInfo
 from ..routes import Answer, Special
 from . import forward, location
 from .forward import Forwarder
 from .kubelet import KubeletConfig, unverified
-from .location import Location, Query
+from .location import Location
 
 PROXY_VERBS = ("create", "update", "patch", "delete", "get", "list", "watch", "deletecollection")
 PROXY_OPTIONS = {"pods": "PodProxyOptions", "services": "ServiceProxyOptions", "nodes": "NodeProxyOptions"}
@@ -64,32 +65,30 @@ class Connect:
             raise errors.not_found("", resource, name)
         return found
 
-    async def log(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Answer:
+    async def log(self, request: Request, info: RequestInfo, query: Query, user: User) -> Answer:
         """GET pods/NAME/log; 204 for a pod that has no node yet."""
-        parameters = _parameters(request)
         pod = self._get("pods", info.namespace, info.name)
-        location.log_parameters(parameters, info.name)
-        location.container(pod, location.first(parameters, "container"))
+        location.log_parameters(query, info.name)
+        location.container(pod, query.get("container", ""))
         if not pod["spec"].get("nodeName"):
             return Response(204)
         node = self._get("nodes", "", location.node_name(pod))
-        found = location.log(pod, node, self._config.address_types, parameters)
+        found = location.log(pod, node, self._config.address_types, query)
         return await self._forwarder.log(found, info.name, request)
 
-    async def stream(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Answer:
+    async def stream(self, request: Request, info: RequestInfo, query: Query, user: User) -> Answer:
         """exec, attach, portforward."""
-        parameters = _parameters(request)
-        await self._admit(user, "pods", info.subresource, info.namespace, info.name, _options(info, parameters))
+        await self._admit(user, "pods", info.subresource, info.namespace, info.name, _options(info, query))
         pod = self._get("pods", info.namespace, info.name)
         if info.subresource != "portforward":
-            location.container(pod, location.first(parameters, "container"))
+            location.container(pod, query.get("container", ""))
         node = self._get("nodes", "", location.node_name(pod))
-        found = location.stream(pod, node, self._config.address_types, info.subresource, parameters)
+        found = location.stream(pod, node, self._config.address_types, info.subresource, query)
         if not forward.upgrade_asked(request):
             raise errors.bad_request("Upgrade request required")
         return await self._forwarder.upgraded(found, request)
 
-    async def proxy(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Answer:
+    async def proxy(self, request: Request, info: RequestInfo, query: Query, user: User) -> Answer:
         """pods, services and nodes: any method, any path."""
         parts = location.split_scheme_name_port(info.name)
         if parts is None:
@@ -151,18 +150,14 @@ async def _addresses(host: str) -> list[str]:
     return [str(address[0]) for *_, address in found]
 
 
-def _parameters(request: Request) -> Query:
-    return parse_qs(request.query.decode("latin-1"), keep_blank_values=True)
-
-
 def _options(info: RequestInfo, query: Query) -> Object:
     """PodExecOptions and its like, for admission."""
     if info.subresource == "portforward":
         return {"kind": "PodPortForwardOptions", "apiVersion": "v1"}
     kind = {"exec": "PodExecOptions", "attach": "PodAttachOptions"}[info.subresource]
-    flags = {name: True for name in ("stdin", "stdout", "stderr", "tty") if location.flag(query, name)}
-    made: Object = {"kind": kind, "apiVersion": "v1", **flags, "container": location.first(query, "container")}
-    return made | ({"command": list(query.get("command", ()))} if info.subresource == "exec" else {})
+    flags = {name: True for name in ("stdin", "stdout", "stderr", "tty") if query.flag(name)}
+    made: Object = {"kind": kind, "apiVersion": "v1", **flags, "container": query.get("container", "")}
+    return made | ({"command": query.every("command")} if info.subresource == "exec" else {})
 
 
 def _rest(request: Request, info: RequestInfo) -> str:

@@ -14,13 +14,12 @@ from urllib.parse import urlencode
 from pybernetes.api import errors, field, strconv, times
 from pybernetes.api.field import Path
 
+from ...query import Query
 from ...resource import Errors, Object
 
 ADDRESS_TYPES = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")  # upstream's default preference
 KUBELET_PORT = 10250
 SCHEMES = ("", "http", "https")
-
-Query = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,33 +97,19 @@ def node_name(pod: Object) -> str:
 # Query parameters.
 
 
-def first(query: Query, name: str) -> str:
-    """The first value, "" if there is none."""
-    values = query.get(name)
-    return values[0] if values else ""
-
-
-def flag(query: Query, name: str) -> bool:
-    """As Go's conversion of query parameters: anything but "", "0" and "false" is true."""
-    return first(query, name).lower() not in ("", "0", "false") or (name in query and first(query, name) == "")
-
-
 def _number(query: Query, name: str) -> int | None:
-    text = first(query, name)
-    if not text:
-        return None
     try:
-        return strconv.parse_int(text)
+        return query.integer(name)
     except strconv.NumberError as error:
         raise errors.bad_request(str(error)) from None
 
 
 def log_parameters(query: Query, pod: str) -> dict[str, str]:
     """PodLogOptions as the kubelet wants them; StatusError 422 as ValidatePodLogOptions says it."""
-    made = {name: "true" for name in ("follow", "previous", "timestamps") if flag(query, name)}
+    made = {name: "true" for name in ("follow", "previous", "timestamps") if query.flag(name)}
     numbers = {name: _number(query, name) for name in ("sinceSeconds", "tailLines", "limitBytes")}
-    since = first(query, "sinceTime")
-    stream = first(query, "stream")
+    since = query.get("sinceTime", "")
+    stream = query.get("stream", "")
     problems = _log_errors(numbers, since, stream)
     if problems:
         raise errors.invalid("", "PodLogOptions", pod, problems)
@@ -160,11 +145,11 @@ def _log_errors(numbers: Mapping[str, int | None], since: str, stream: str) -> E
 def stream_parameters(subresource: str, query: Query) -> list[tuple[str, str]]:
     """Of exec, attach and portforward."""
     if subresource == "portforward":
-        ports = ",".join(str(port) for text in query.get("ports", ()) for port in _ports(text))
+        ports = ",".join(str(port) for text in query.every("ports") for port in _ports(text))
         return [("port", ports)] if ports else []
     names = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
-    made = [(kubelets, "1") for name, kubelets in names.items() if flag(query, name)]
-    return made + ([("command", part) for part in query.get("command", ())] if subresource == "exec" else [])
+    made = [(kubelets, "1") for name, kubelets in names.items() if query.flag(name)]
+    return made + ([("command", part) for part in query.every("command")] if subresource == "exec" else [])
 
 
 def _ports(text: str) -> list[int]:
@@ -180,7 +165,7 @@ def _ports(text: str) -> list[int]:
 def log(pod: Object, node: Object, preferred: Sequence[str], query: Query) -> Location:
     """GET /containerLogs/NAMESPACE/POD/CONTAINER."""
     metadata = pod["metadata"]
-    name = container(pod, first(query, "container"))
+    name = container(pod, query.get("container", ""))
     parameters = urlencode(sorted(log_parameters(query, metadata["name"]).items()))
     path = f"/containerLogs/{metadata['namespace']}/{metadata['name']}/{name}"
     return Location("https", *kubelet(node, preferred), path, parameters, kubelet=True)
@@ -192,7 +177,7 @@ def stream(pod: Object, node: Object, preferred: Sequence[str], subresource: str
     parameters = urlencode(sorted(stream_parameters(subresource, query), key=lambda pair: pair[0]))
     parts = ["", metadata["namespace"], metadata["name"]]
     if subresource != "portforward":
-        parts.append(container(pod, first(query, "container")))
+        parts.append(container(pod, query.get("container", "")))
     path = ("/portForward" if subresource == "portforward" else f"/{subresource}") + "/".join(parts)
     return Location("https", *kubelet(node, preferred), path, parameters, kubelet=True)
 
