@@ -12,7 +12,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,11 @@ def test_command_prints_one_line_and_cleans_up() -> None:
     assert line["pid"] == process.pid
     assert line["url"].startswith("https://127.0.0.1:")
     assert Path(line["kubeconfig"]).stat().st_mode & 0o777 == 0o600
+    asked = urllib.request.Request(f"{line['url']}/api/v1/nodes", headers={"Authorization": f"Bearer {line['token']}"})
+    with urllib.request.urlopen(
+        asked, context=ssl.create_default_context(cafile=line["ca"]), timeout=SECONDS
+    ) as answer:
+        assert json.load(answer)["kind"] == "NodeList"
     process.terminate()
     assert process.wait(SECONDS) == 0
     assert not Path(line["kubeconfig"]).exists()
@@ -249,6 +256,15 @@ def test_pods_run_on_hollow_nodes() -> None:
         nodes = kubectl(cluster, "get", "nodes").splitlines()[1:]
         assert [line.split()[:2] for line in nodes] == [["hollow-0", "Ready"], ["hollow-1", "Ready"]]
         kubectl(cluster, "delete", "pod", "p", "--timeout=60s")
+
+
+def test_nodes_have_ranges_and_their_pods_addresses_of_them() -> None:
+    with testing.cluster(hollow_nodes=1, controllers="nodeipam") as cluster:
+        kubectl(cluster, "wait", "--for=jsonpath={.spec.podCIDR}", "node/hollow-0", "--timeout=60s")
+        pod_range = ip_network(kubectl(cluster, "get", "node", "hollow-0", "-o", "jsonpath={.spec.podCIDR}"))
+        kubectl(cluster, "run", "p", "--image=any", '--overrides={"spec":{"nodeName":"hollow-0"}}')
+        kubectl(cluster, "wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
+        assert ip_address(kubectl(cluster, "get", "pod", "p", "-o", "jsonpath={.status.podIP}")) in pod_range
 
 
 def test_hollow_pods_are_placed_end_and_answer() -> None:

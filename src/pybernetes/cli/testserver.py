@@ -15,7 +15,7 @@ from pybernetes.component import flags, logs
 from pybernetes.component.flags import Flag, FlagError, HelpAsked
 
 FLAGS = (
-    Flag("json", flags.boolean, False, "Print one line of JSON (kubeconfig, url, pid) instead of text."),
+    Flag("json", flags.boolean, False, "Print one line of JSON (kubeconfig, url, token, ca, pid) instead of text."),
     Flag("port", flags.integer, 0, "The port on 127.0.0.1; 0 for any that is free."),
     Flag("hollow-nodes", flags.integer, 0, "So many nodes hollow-0, hollow-1, ... whose pods run without containers."),
     Flag(
@@ -96,7 +96,13 @@ async def _serve(values: flags.Values, parent: int) -> int:
         cluster = TestCluster(Path(folder), values["hollow-nodes"], values["controllers"], values["scheduler"])
         running = await cluster.start(values["port"])
         if values["json"]:
-            print(json.dumps({"kubeconfig": running.kubeconfig, "url": running.url, "pid": os.getpid()}), flush=True)
+            found = {
+                "kubeconfig": running.kubeconfig,
+                "url": running.url,
+                "token": running.token,
+                "ca": running.ca_file,
+            }
+            print(json.dumps({**found, "pid": os.getpid()}), flush=True)
         else:
             print(f"{running.url} answers; try: kubectl --kubeconfig={running.kubeconfig} get namespaces", flush=True)
         await stop.wait()

@@ -17,32 +17,17 @@ FIRST_ADDRESS = 2  # the network's own and, by custom, its gateway's come before
 NEVER_READY = core.Probe(exec=core.ExecAction(command=["never-ready"]), period_seconds=10, failure_threshold=1)
 
 
-class HollowNetwork:
+class HollowAddresses:
     """Addresses of a range, one after the other, none twice at a time."""
 
     def __init__(self, cidr: str = "10.244.0.0/16") -> None:
         self._network = ipaddress.ip_network(cidr)
         self._size = self._network.num_addresses - 1 - FIRST_ADDRESS  # the last is the broadcast
         self._next = 0
-        self._by_sandbox: dict[str, str] = {}
         self._taken: set[str] = set()
 
-    @property
-    def problem(self) -> str:
-        return ""
-
-    def set_range(self, cidr: str) -> None:
-        pass
-
-    async def keep_only(self, sandbox_ids: Collection[str], busy: Collection[str]) -> None:
-        pass
-
-    async def setup(self, sandbox: Sandbox, pod: core.Pod) -> tuple[str, ...]:
-        if sandbox.id not in self._by_sandbox:
-            self._by_sandbox[sandbox.id] = self._free()
-        return (self._by_sandbox[sandbox.id],)
-
-    def _free(self) -> str:
+    def take(self) -> str:
+        """RuntimeFailure where all are in use."""
         if len(self._taken) >= self._size:
             raise RuntimeFailure(f"failed to allocate an address: all of {self._network} are in use")
         while True:
@@ -52,8 +37,39 @@ class HollowNetwork:
                 self._taken.add(address)
                 return address
 
+    def give_back(self, address: str) -> None:
+        """It can be taken again."""
+        self._taken.discard(address)
+
+
+class HollowNetwork:
+    """Pods have addresses of the node's range; as long as it has none, of those that all nodes of the process share."""
+
+    def __init__(self, shared: HollowAddresses | None = None) -> None:
+        self._addresses = shared or HollowAddresses()
+        self._range = ""
+        self._by_sandbox: dict[str, tuple[HollowAddresses, str]] = {}
+
+    @property
+    def problem(self) -> str:
+        return ""
+
+    def set_range(self, cidr: str) -> None:
+        if cidr not in ("", self._range):
+            self._range, self._addresses = cidr, HollowAddresses(cidr)
+
+    async def keep_only(self, sandbox_ids: Collection[str], busy: Collection[str]) -> None:
+        pass
+
+    async def setup(self, sandbox: Sandbox, pod: core.Pod) -> tuple[str, ...]:
+        if sandbox.id not in self._by_sandbox:
+            self._by_sandbox[sandbox.id] = self._addresses, self._addresses.take()
+        return (self._by_sandbox[sandbox.id][1],)
+
     async def teardown(self, sandbox_id: str, pod: core.Pod) -> None:
-        self._taken.discard(self._by_sandbox.pop(sandbox_id, ""))
+        if sandbox_id in self._by_sandbox:
+            addresses, address = self._by_sandbox.pop(sandbox_id)
+            addresses.give_back(address)
 
 
 class HollowImages:

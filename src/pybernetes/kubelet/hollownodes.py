@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 from pybernetes.aio.clock import Clock, RealClock
@@ -11,7 +12,15 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.client.types import Client, Handler, Informer, Informers, present
 
 from .app import Kubelet, Machinery, whole_seconds
-from .hollow import HollowCgroups, HollowImages, HollowNetwork, HollowProber, HollowVolumes, as_scripted
+from .hollow import (
+    HollowAddresses,
+    HollowCgroups,
+    HollowImages,
+    HollowNetwork,
+    HollowProber,
+    HollowVolumes,
+    as_scripted,
+)
 from .interfaces import PodNetwork
 from .machine import node as n
 from .options import KubeletOptions
@@ -73,11 +82,11 @@ def hollow_machinery(
     clock: Clock | None = None,
     ids: Iterator[str] | None = None,
 ) -> Machinery:
-    """Parts without processes; nodes of one process share network and ids, so that those of their pods and containers differ."""
+    """Parts without processes; nodes of one process share addresses and ids, so that those of their pods and containers differ."""
     clock = clock or RealClock()
     return Machinery(
         HollowRuntime(whole_seconds(clock), clock, ids),
-        network or HollowNetwork(pod_cidr),
+        network or HollowNetwork(HollowAddresses(pod_cidr)),
         HollowVolumes(),
         HollowProber(),
         HollowCgroups(),
@@ -113,20 +122,24 @@ def hollow_kubelets(
     nodes = Shared(
         informers.informer(core.Node, field_selector=own and f"metadata.name{own}"), lambda node: node.metadata.name
     )
-    network, shape, ids = HollowNetwork(pod_cidr), machine or hollow_machine(), container_ids()
-    return [
-        Kubelet(
-            KubeletOptions(name, tuple(addresses), max_pods=max_pods, resolv_conf="", port=port),
-            client,
-            pods.of(name),
-            nodes.of(name),
-            None,
-            machinery=hollow_machinery(network=network, clock=clock, ids=ids),
-            machine=shape,
-            clock=clock,
+    addresses_of_pods, shape, ids = HollowAddresses(pod_cidr), machine or hollow_machine(), container_ids()
+    made = []
+    for name in names:
+        network = HollowNetwork(addresses_of_pods)
+        own_node = nodes.of(name)
+        own_node.add_handler(partial(_follow_range, network))
+        options = KubeletOptions(name, tuple(addresses), max_pods=max_pods, resolv_conf="", port=port)
+        parts = hollow_machinery(network=network, clock=clock, ids=ids)
+        made.append(
+            Kubelet(options, client, pods.of(name), own_node, None, machinery=parts, machine=shape, clock=clock)
         )
-        for name in names
-    ]
+    return made
+
+
+def _follow_range(network: HollowNetwork, old: core.Node | None, new: core.Node | None) -> None:
+    """Pods get addresses of the range that the node-ipam-controller gives the node."""
+    if new is not None:
+        network.set_range(new.spec.pod_cidr)
 
 
 async def run_all(kubelets: Sequence[Kubelet]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import ssl
 import tempfile
 import threading
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.errors import StatusError
-from pybernetes.api.wellknown import KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, SYSTEM_PRIVILEGED_GROUP
+from pybernetes.api.wellknown import ALL_AUTHENTICATED, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, SYSTEM_PRIVILEGED_GROUP
 from pybernetes.apiserver.admission.chain import DEFAULT, EMBEDDED
 from pybernetes.apiserver.authentication import keys
 from pybernetes.apiserver.authentication.options import AuthenticationOptions
 from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
+from pybernetes.apiserver.authentication.tokenfile import TokenFile
+from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.authentication.x509 import ClientCertificate
 from pybernetes.apiserver.endpoints.connect.kubelet import KubeletConfig
 from pybernetes.apiserver.server import APIServer, Options
@@ -48,6 +51,9 @@ POLL_SECONDS = 0.01
 SERVICE_ACCOUNTS = "serviceaccount-controller"
 SIGNING_SECONDS = 365 * 24 * 3600.0  # the controller manager's --cluster-signing-duration
 FRONT_PROXY = "front-proxy-client"
+CA_FILE = "ca.crt"
+ADMINISTRATOR = "kubernetes-admin"
+POD_RANGES = "10.128.0.0/10"  # of hollow nodes, a /24 each: more than there can be, and none of the services' addresses
 IN_PROCESS = "http://in.process"  # in place of a server's address
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -63,6 +69,8 @@ class RunningCluster:
     url: str
     kubeconfig: str  # path
     ca: bytes
+    token: str  # the administrator's, for clients without a kubeconfig
+    ca_file: str  # path
 
 
 class NotStarted(RuntimeError):
@@ -116,8 +124,9 @@ class TestCluster:
 
     async def _start(self, port: int) -> RunningCluster:
         self._authority = authority = Authority("pybernetes-test-ca", _now())
+        write(self._folder / CA_FILE, authority.pem)
         self._token_key = pki.generate()  # of the cluster's own, for service-account tokens
-        context = self._tls(authority)
+        context, token = self._tls(authority), secrets.token_urlsafe()
         shown, published = self._front_proxy(authority)
         store = await open_store(Location(("memory:",)))
         self._running.push_async_callback(store.close)
@@ -127,6 +136,7 @@ class TestCluster:
             authentication=AuthenticationOptions(
                 requests=[ClientCertificate(self._clock.now)],
                 published=lambda: published,
+                tokens=[TokenFile({token: User(ADMINISTRATOR, (SYSTEM_PRIVILEGED_GROUP, ALL_AUTHENTICATED))})],
                 service_accounts=_tokens(self._token_key),
                 bootstrap_tokens=True,
                 anonymous=True,  # as upstream's default: RBAC lets them see health and version
@@ -142,8 +152,8 @@ class TestCluster:
         await self._server.start()
         url = f"https://127.0.0.1:{self._server.port}"
         path = self._folder / "kubeconfig"
-        admin = authority.client("kubernetes-admin", [SYSTEM_PRIVILEGED_GROUP])
-        write(path, kubeconfig(url, authority.pem, "kubernetes-admin", admin).encode())
+        admin = authority.client(ADMINISTRATOR, [SYSTEM_PRIVILEGED_GROUP])
+        write(path, kubeconfig(url, authority.pem, ADMINISTRATOR, admin).encode())
         if self._hollow_nodes:
             await self._start_nodes()
         if self._controllers:
@@ -152,7 +162,7 @@ class TestCluster:
             self._start_scheduler()
         if self._makes_accounts() and not self._stands_still:
             await self._wait_for_account()
-        return RunningCluster(url, str(path), authority.pem)
+        return RunningCluster(url, str(path), authority.pem, token, str(self._folder / CA_FILE))
 
     def _plugins(self) -> tuple[str, ...]:
         """The default ones; ServiceAccount only where a controller makes the accounts that it asks for."""
@@ -176,10 +186,9 @@ class TestCluster:
         """What the API server shows to the hollow nodes' port; their certificate is of the same authority."""
         if not self._hollow_nodes:
             return KubeletConfig()
-        authority, pair, trusted = self._authority, self._folder / "kubelet-client.pem", self._folder / "ca.crt"
+        authority, pair, trusted = self._authority, self._folder / "kubelet-client.pem", self._folder / CA_FILE
         client = authority.client("kube-apiserver-kubelet-client", [SYSTEM_PRIVILEGED_GROUP])
         write(pair, client.key + client.certificate)
-        write(trusted, authority.pem)
         return KubeletConfig(
             address_types=("InternalIP",), certificate=str(pair), key=str(pair), authority=str(trusted)
         )
@@ -221,6 +230,8 @@ class TestCluster:
         client = self.client(KUBE_CONTROLLER_MANAGER, agent="kube-controller-manager")
         options = ControllerOptions(
             controllers=self._controllers,
+            allocate_node_cidrs=True,
+            cluster_cidr=POD_RANGES,
             root_ca=root_ca,
             service_account_private_key=pki.private_pem(self._token_key),
             cluster_signing_cert=root_ca,
@@ -266,7 +277,7 @@ class TestCluster:
         """Whoever has a cluster wants to create a pod in it at once."""
         from pybernetes.api.types import core_v1
 
-        client = self.client("kubernetes-admin")
+        client = self.client(ADMINISTRATOR)
 
         async def exists() -> bool:
             try:
@@ -300,7 +311,7 @@ class TestCluster:
         from pybernetes.pki.contexts import ServerContext
 
         serving = self._authority.serving(["localhost"], ["127.0.0.1"])
-        context = ServerContext(serving, authorities=[self._folder / "ca.crt"])
+        context = ServerContext(serving, authorities=[self._folder / CA_FILE])
         guard = DelegatedGuard(client, self._clock.monotonic, certificate_user(self._clock.now))
         server = HollowServer(kubelets, guard, self._clock.now, self._clock.now())
         return await server.start("127.0.0.1", 0, context)

@@ -18,7 +18,7 @@ from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.types import coordination_v1
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.memory import MemoryClient, MemoryInformers
-from pybernetes.kubelet.hollow import HollowNetwork
+from pybernetes.kubelet.hollow import HollowAddresses, HollowNetwork
 from pybernetes.kubelet.hollownodes import hollow_kubelets, run_all
 from pybernetes.kubelet.runtime.hollow import HollowRuntime
 from pybernetes.kubelet.runtime.hollowscript import Script, ScriptError, script
@@ -216,7 +216,7 @@ def test_what_is_asked_of_a_container() -> None:
 
 def test_addresses_are_given_once_at_a_time_and_again_later() -> None:
     async def main() -> None:
-        network, pod = HollowNetwork("10.0.0.0/29"), make("p", "n0")
+        network, pod = HollowNetwork(HollowAddresses("10.0.0.0/29")), make("p", "n0")
         sandboxes = [Sandbox(str(n), "p", "ns", "u", 0, True, datetime(2026, 1, 1, tzinfo=UTC)) for n in range(6)]
         given = [await network.setup(sandbox, pod) for sandbox in sandboxes[:5]]
         assert given[0] == ("10.0.0.2",) and len(set(given)) == 5
@@ -225,5 +225,9 @@ def test_addresses_are_given_once_at_a_time_and_again_later() -> None:
             await network.setup(sandboxes[5], pod)
         await network.teardown("3", pod)
         assert await network.setup(sandboxes[5], pod) == given[3]
+        network.set_range("10.1.2.0/24")  # the node has one of its own now; who has an address keeps it
+        await network.teardown("4", pod)
+        assert await network.setup(sandboxes[0], pod) == given[0]
+        assert await network.setup(sandboxes[4], pod) == ("10.1.2.2",)
 
     asyncio.run(main())

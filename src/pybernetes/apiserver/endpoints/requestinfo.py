@@ -47,8 +47,7 @@ def parse(method: str, path: str, query: Query) -> RequestInfo:
             verb = "watch" if query.flag("watch") else "list"
         elif verb == "delete":
             verb = "deletecollection"
-    elif verb == "get" and query.flag("watch"):
-        verb = "watch"
+    elif verb == "watch":
         selectors = {"field_selector": f"metadata.name={name}"}
     return RequestInfo(
         verb=verb,
