@@ -5,6 +5,7 @@ Upstream: cmd/kubeadm/app/phases/certs/certlist.go, client-go/util/cert.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,17 +87,24 @@ class Authority:
         self.pem = pair.certificate
 
     @classmethod
-    def create(cls, name: str, now: datetime, lifetime: timedelta = AUTHORITY_LIFETIME) -> Authority:
-        """A new one, signed by itself, with an EC key."""
-        key = keys.generate()
+    def create(
+        cls,
+        name: str,
+        now: datetime,
+        lifetime: timedelta = AUTHORITY_LIFETIME,
+        key: keys.PrivateKey | None = None,
+    ) -> Authority:
+        """A new one, signed by itself, with the key or a new EC one; its name is a DNS name of it, too, as upstream has it."""
+        key = key or keys.generate()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        usage = _usage(digital_signature=True, key_cert_sign=True)
+        usage = _usage(digital_signature=True, key_encipherment=True, key_cert_sign=True)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         builder = (
             _builder(subject, subject, key, now, lifetime)
             .add_extension(x509.BasicConstraints(True, None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(identifier, critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         )
         certificate = builder.sign(key, hashes.SHA256())
         return cls(certificate, key, Pair(_pem(certificate), keys.private_pem(key)))
@@ -112,9 +120,15 @@ class Authority:
             raise ValueError(f"a key of the kind {type(key).__name__} signs no certificates")
         return cls(x509.load_pem_x509_certificate(pair.certificate), key, pair)
 
-    def issue(self, subject: Subject, now: datetime, lifetime: timedelta = CERTIFICATE_LIFETIME) -> Pair:
-        """A certificate and a key for it, never beyond the authority's own end."""
-        key = keys.generate()
+    def issue(
+        self,
+        subject: Subject,
+        now: datetime,
+        lifetime: timedelta = CERTIFICATE_LIFETIME,
+        key: keys.PrivateKey | None = None,
+    ) -> Pair:
+        """A certificate for the key, or for a new EC one, never beyond the authority's own end."""
+        key = key or keys.generate()
         organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in subject.organizations]
         name = x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])
         lifetime = min(lifetime, self.certificate.not_valid_after_utc - now)
@@ -123,6 +137,7 @@ class Authority:
             _builder(name, self.certificate.subject, key, now, lifetime)
             .add_extension(_usage(digital_signature=True, key_encipherment=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+            .add_extension(x509.BasicConstraints(False, None), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
         others = alternative_names(subject)
@@ -174,6 +189,32 @@ def self_signed(name: str, names: Sequence[str], addresses: Sequence[str], now: 
     return Pair(_pem(builder.sign(key, hashes.SHA256())), keys.private_pem(key))
 
 
+def subject_of(certificate: bytes) -> Subject:
+    """Whom a certificate (PEM; the first of several) is for and what it may be used for. ValueError if it is none."""
+    leaf, found = Leaf.of(certificate), x509.load_pem_x509_certificate(certificate)
+    try:
+        usages = set(found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        usages = set()
+    server, client = (usage in usages for usage in (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH))
+    return Subject(leaf.common_name, leaf.organizations, leaf.names, leaf.addresses, server, client)
+
+
+def is_authority(certificate: bytes) -> bool:
+    """Whether a certificate (PEM) may sign others (basicConstraints). ValueError if it is none."""
+    try:
+        extensions = x509.load_pem_x509_certificate(certificate).extensions
+        return extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def public_key_pin(certificate: bytes) -> str:
+    """sha256:HEX of a certificate's public key, by which who joins knows the cluster's CA (upstream: kubeadm's pubkeypin)."""
+    key = x509.load_pem_x509_certificate(certificate).public_key()
+    return f"sha256:{hashlib.sha256(keys.public_der(key)).hexdigest()}"
+
+
 def ends_at(certificate: bytes) -> datetime:
     """When a certificate (PEM; the first of several) ends. ValueError if it is none."""
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
@@ -192,7 +233,7 @@ def alternative_names(subject: Subject) -> list[x509.GeneralName]:
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    key: keys.PrivateKey,
     now: datetime,
     lifetime: timedelta,
     skew: timedelta = SKEW,

@@ -1,6 +1,6 @@
 """Private keys: made, written, and compared with certificates.
 
-Keys are ECDSA P-256 (kubeadm's encryptionAlgorithm ECDSA-P256): made in a millisecond, and cheaper in every TLS handshake than RSA.
+Where nobody asks for another algorithm keys are ECDSA P-256: made in a millisecond, and cheaper in every TLS handshake than RSA.
 """
 
 from __future__ import annotations
@@ -12,13 +12,27 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from .files import Pair
 
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+# As kubeadm's encryptionAlgorithm names them.
+_CURVES: dict[str, type[ec.EllipticCurve]] = {"ECDSA-P256": ec.SECP256R1, "ECDSA-P384": ec.SECP384R1}
+_RSA_BITS = {"RSA-2048": 2048, "RSA-3072": 3072, "RSA-4096": 4096}
+ALGORITHMS = tuple(sorted((*_CURVES, *_RSA_BITS)))
+
+
+def generate_as(algorithm: str) -> PrivateKey:
+    """A new key of one of `ALGORITHMS`; RSA takes up to a second. KeyError for another name."""
+    if algorithm in _CURVES:
+        return ec.generate_private_key(_CURVES[algorithm]())
+    return rsa.generate_private_key(65537, _RSA_BITS[algorithm])
+
 
 def generate() -> ec.EllipticCurvePrivateKey:
     """A new key."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def private_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+def private_pem(key: PrivateKey) -> bytes:
     """`EC PRIVATE KEY` (SEC1) or `RSA PRIVATE KEY` (PKCS#1), as client-go's keyutil writes them.
 
     Some clients tell the algorithm from these headers and take a key in PKCS#8 for RSA (fabric8's Config.getKeyAlgorithm).

@@ -6,40 +6,28 @@ import base64
 import binascii
 import hmac
 import logging
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from pybernetes.api import times
+from pybernetes.api import bootstraptokens as tokens
 from pybernetes.api.wellknown import (
     ALL_AUTHENTICATED,
     BOOTSTRAP_TOKEN_ID_KEY,
     BOOTSTRAP_TOKEN_SECRET_KEY,
-    BOOTSTRAP_TOKEN_SECRET_PREFIX,
     SECRET_TYPE_BOOTSTRAP_TOKEN,
 )
 
 from ..types import Reader
-from .bearer import TokenError
 from .user import User
 
 _log = logging.getLogger(__name__)
 
-NAMESPACE = "kube-system"
-GROUP = "system:bootstrappers"
-_TOKEN = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})")
-_EXTRA_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
 
-
-def groups_of(data: dict[str, str]) -> tuple[str, ...]:
-    """Of a secret's data; TokenError for groups that such a token may not give."""
-    given = data.get("auth-extra-groups", "")
-    extra = given.split(",") if given else []
-    for group in extra:
-        if not _EXTRA_GROUP.fullmatch(group):
-            raise TokenError(f"bootstrap group {group!r} is invalid (must match {_EXTRA_GROUP.pattern})")
-    return (GROUP, *sorted(set(extra) - {GROUP}))
+def groups_of(data: Mapping[str, str]) -> tuple[str, ...]:
+    """Of a secret's data, which `refusal` has looked at."""
+    given = data.get(tokens.EXTRA_GROUPS_KEY, "")
+    return tuple(sorted({tokens.DEFAULT_GROUP, *(given.split(",") if given else ())}))
 
 
 def decoded(secret: Mapping[str, Any]) -> dict[str, str]:
@@ -68,20 +56,15 @@ def refusal(secret: Mapping[str, Any] | None, token_id: str, token_secret: str, 
         return f"its value for key {BOOTSTRAP_TOKEN_SECRET_KEY} does not match"
     if data.get(BOOTSTRAP_TOKEN_ID_KEY) != token_id:
         return f"its value for key {BOOTSTRAP_TOKEN_ID_KEY} does not match"
-    if _expired(data.get("expiration", ""), now):
+    if tokens.has_expired(data.get(tokens.EXPIRATION_KEY, ""), now):
         return "it is expired"
-    if data.get("usage-bootstrap-authentication") != "true":
-        return "it is not marked usage-bootstrap-authentication"
+    if data.get(tokens.USAGE_AUTHENTICATION_KEY) != "true":
+        return f"it is not marked {tokens.USAGE_AUTHENTICATION_KEY}"
+    groups = data.get(tokens.EXTRA_GROUPS_KEY, "")
+    problems = [tokens.group_problem(group) for group in groups.split(",")] if groups else []
+    if any(problems):
+        return f"it has an invalid value for key {tokens.EXTRA_GROUPS_KEY}: {next(filter(None, problems))}"
     return ""
-
-
-def _expired(text: str, now: datetime) -> bool:
-    if not text:
-        return False
-    try:
-        return now >= times.parse_time(text)
-    except ValueError:
-        return True  # an end that nobody can read has come
 
 
 class BootstrapToken:
@@ -92,13 +75,12 @@ class BootstrapToken:
 
     async def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
         """ID.SECRET, as long as its secret says so. The log says why not, for who asks may be anybody."""
-        match = _TOKEN.fullmatch(token)
-        if match is None:
+        parts = tokens.split(token)
+        if parts is None:
             return None
-        name = BOOTSTRAP_TOKEN_SECRET_PREFIX + match[1]
-        secret = self._reader.get("", "secrets", NAMESPACE, name)
-        why = refusal(secret, match[1], match[2], self._now())
+        secret = self._reader.get("", "secrets", tokens.NAMESPACE, tokens.secret_name(parts[0]))
+        why = refusal(secret, *parts, self._now())
         if why or secret is None:
-            _log.debug("bootstrap token %s was refused: %s", match[1], why)
+            _log.debug("bootstrap token %s was refused: %s", parts[0], why)
             return None
-        return User(f"system:bootstrap:{match[1]}", (*groups_of(decoded(secret)), ALL_AUTHENTICATED))
+        return User(f"{tokens.USER_PREFIX}{parts[0]}", (*groups_of(decoded(secret)), ALL_AUTHENTICATED))

@@ -6,23 +6,20 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from pybernetes.api.times import parse_time
+from pybernetes.api import bootstraptokens as tokens
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import (
     BOOTSTRAP_TOKEN_ID_KEY,
     BOOTSTRAP_TOKEN_SECRET_KEY,
-    BOOTSTRAP_TOKEN_SECRET_PREFIX,
     SECRET_TYPE_BOOTSTRAP_TOKEN,
 )
 
-NAMESPACE = "kube-system"
+NAMESPACE = tokens.NAMESPACE
 SIGNATURE = "jws-kubeconfig-"
 KUBECONFIG = "kubeconfig"
-_ID = re.compile(r"[a-z0-9]{6}")
 
 
 def text(secret: core.Secret, key: str) -> str:
@@ -32,25 +29,18 @@ def text(secret: core.Secret, key: str) -> str:
 
 def expiration(secret: core.Secret) -> datetime | None:
     """When it ends; None: never. ValueError for what is no time."""
-    value = text(secret, "expiration")
-    return parse_time(value) if value else None
+    return tokens.expiration(text(secret, tokens.EXPIRATION_KEY))
 
 
 def signing_token(secret: core.Secret, now: datetime) -> tuple[str, str] | None:
     """(id, secret) of a token that may sign and has not expired."""
     token_id, token_secret = text(secret, BOOTSTRAP_TOKEN_ID_KEY), text(secret, BOOTSTRAP_TOKEN_SECRET_KEY)
-    if secret.type != SECRET_TYPE_BOOTSTRAP_TOKEN or not _ID.fullmatch(token_id) or not token_secret:
+    if secret.type != SECRET_TYPE_BOOTSTRAP_TOKEN or not tokens.is_id(token_id) or not token_secret:
         return None
-    if (
-        secret.metadata.name != BOOTSTRAP_TOKEN_SECRET_PREFIX + token_id
-        or text(secret, "usage-bootstrap-signing") != "true"
-    ):
+    if secret.metadata.name != tokens.secret_name(token_id) or text(secret, tokens.USAGE_SIGNING_KEY) != "true":
         return None
-    try:
-        end = expiration(secret)
-    except ValueError:
-        return None
-    return (token_id, token_secret) if end is None or now < end else None
+    expired = tokens.has_expired(text(secret, tokens.EXPIRATION_KEY), now)
+    return None if expired else (token_id, token_secret)
 
 
 def detached_signature(content: str, token_id: str, token_secret: str) -> str:
