@@ -38,21 +38,24 @@ class Package:
     named: dict[str, str] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
     registered: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
 
 def git(place: str) -> list[str]:
-    """The command on a checkout or a bare git directory."""
+    """The command on a checkout or a bare git directory, `PATH` or `PATH@REFERENCE`."""
+    place = place.partition("@")[0]
     return ["git", "-C", place] if Path(place, ".git").exists() else ["git", f"--git-dir={place}"]
 
 
 def show(place: str, name: str) -> str:
-    """A file of the newest commit."""
-    return subprocess.run([*git(place), "show", f"HEAD:{name}"], capture_output=True, text=True, check=True).stdout
+    """A file of the reference, else of the newest commit."""
+    reference = place.partition("@")[2] or "HEAD"
+    return subprocess.run([*git(place), "show", f"{reference}:{name}"], capture_output=True, text=True, check=True).stdout
 
 
 def names(place: str) -> list[str]:
-    """Every file of the newest commit."""
-    command = [*git(place), "ls-tree", "-r", "HEAD", "--name-only"]
+    """Every file of the reference, else of the newest commit."""
+    command = [*git(place), "ls-tree", "-r", place.partition("@")[2] or "HEAD", "--name-only"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
@@ -75,6 +78,7 @@ def read(package: Package, name: str, text: str) -> None:
         package.group = group[1] if group else package.group
         package.registered = REGISTERED.findall(text)
         return
+    package.texts.append(text)
     for alias, path in IMPORT.findall(text):
         package.imports.setdefault(alias or path.rsplit("/", 1)[1], path)
     for cls, body in STRUCT.findall(text):

@@ -1,7 +1,7 @@
 """Reads Kubernetes' protobuf form of built-in objects: `k8s\\0`, then runtime.Unknown around the message.
 
 kubectl and Go clients send it; protobufencode.py writes it. Field numbers are in data/protobuf.json, those of messages that no
-kind of today's definitions needs in data/protobuf_unserved.json, which is read when first asked for (tools/read_protos.py).
+kind of today's definitions needs in FURTHER, which are read when first asked for (tools/read_protos.py, tools/read_legacy.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .protowire import ProtobufError, fields, read_varint
 
 MAGIC = b"k8s\x00"
 MAX_DEPTH = 100
+FURTHER = ("protobuf_unserved", "protobuf_legacy")
 META = "apimachinery.pkg.apis.meta.v1."
 # Their JSON is one thing or another (apiextensions).
 CUSTOM_JSON = ("JSON", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrStringArray")
@@ -42,7 +43,12 @@ def _messages(file: str) -> Messages:
 def fields_of(name: str) -> dict[str, list[str]]:
     """field number -> [JSON name, type, mark] of a message (marks: tools/read_protos.py)."""
     found = _messages("protobuf").get(name)
-    return _messages("protobuf_unserved")[name] if found is None else found
+    for file in FURTHER if found is None else ():
+        if (found := _messages(file).get(name)) is not None:
+            break
+    if found is None:
+        raise KeyError(name)
+    return found
 
 
 @functools.cache
@@ -61,7 +67,7 @@ def message_of(api_version: str, kind: str) -> str:
     group, _, version = api_version.rpartition("/")
     word = group.split(".")[0]
     key = (_PACKAGES.get(word, word), version, kind)
-    found = _kinds("protobuf").get(key) or _kinds("protobuf_unserved").get(key)
+    found = next((kinds[key] for file in ("protobuf", *FURTHER) if key in (kinds := _kinds(file))), None)
     if found is None and (kind in _SHARED or kind in _UNVERSIONED):
         found = f"{META}{kind}"
     if found is None:
