@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +105,6 @@ async def _etcd_manager(
     stack: AsyncExitStack, chosen: Settings, etcd: EtcdConfig
 ) -> tuple[EtcdSubnetManager, NetworkConfig]:
     """Returns when there is a configuration that can be used, however long that takes."""
-    from pybernetes.flannel import subnetfile
     from pybernetes.flannel.config import ConfigError, parse
     from pybernetes.flannel.etcdmanager import RETRY_SECONDS, EtcdSubnetManager
     from pybernetes.flannel.etcdregistry import EtcdError, Registry
@@ -118,11 +118,23 @@ async def _etcd_manager(
     while True:
         try:
             config = parse(await registry.network_config())
-            previous = subnetfile.read(chosen.subnet_file)
-            return EtcdSubnetManager(registry, config, previous, chosen.renew_margin, clock), config
+            return EtcdSubnetManager(
+                registry, config, _previous(chosen.subnet_file), chosen.renew_margin, clock
+            ), config
         except (ConfigError, EtcdError) as error:
             _log.error("Couldn't fetch network config: %s", error)
         await clock.sleep(RETRY_SECONDS)
+
+
+def _previous(path: Path) -> IPv4Network | None:
+    """The subnet that an earlier process had; None where that cannot be told, for whatever reason."""
+    from pybernetes.net import subnetfile
+
+    try:
+        subnet = subnetfile.load(path).subnet
+    except subnetfile.SubnetFileError:
+        return None
+    return subnet.network if subnet is not None else None
 
 
 async def _serve(stack: AsyncExitStack, chosen: Settings, config: NetworkConfig, manager: SubnetManager) -> None:

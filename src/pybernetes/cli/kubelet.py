@@ -109,6 +109,7 @@ async def _serve_hollow(chosen: Settings, client: RESTClient, kubelets: list[Kub
 
 async def _run_docker(chosen: Settings, client: RESTClient) -> None:
     import os
+    from pathlib import Path
 
     from pybernetes.kubelet.network.bridge import BridgeNetwork
     from pybernetes.kubelet.runtime.docker import DockerRuntime
@@ -125,6 +126,7 @@ async def _run_docker(chosen: Settings, client: RESTClient) -> None:
         runtime.sandbox_pid,
         bridge=chosen["pod-bridge"],
         cluster_cidr=chosen["non-masquerade-cidr"],
+        subnet_file=Path(chosen["pod-subnet-file"]) if chosen["pod-subnet-file"] else None,
     )
     try:
         await _run_host(chosen, client, runtime, network)

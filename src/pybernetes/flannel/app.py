@@ -7,15 +7,18 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from ipaddress import IPv4Interface
 from typing import TypeVar
 
 from pybernetes.aio.clock import Clock
+from pybernetes.net import subnetfile
 from pybernetes.net.iptables import IPTables
 from pybernetes.net.links import LinkError
 from pybernetes.net.programs import ProgramError
 from pybernetes.net.routes import Router
+from pybernetes.net.subnetfile import SubnetFile
 
-from . import interface, rules, subnetfile, traffic
+from . import interface, rules, traffic
 from .backends import Backend, BackendError, backend
 from .config import NetworkConfig
 from .interface import External, InterfaceError
@@ -123,9 +126,11 @@ class Flanneld:
             return False
 
     def _write_subnet_file(self, lease: Lease, mtu: int) -> None:
-        path = self._settings.subnet_file
+        path, subnet = self._settings.subnet_file, lease.subnet
+        bridge = IPv4Interface((subnet.network_address + 1, subnet.prefixlen))
+        told = SubnetFile(self._config.network, bridge, mtu, self._settings.ip_masq)
         try:
-            subnetfile.write(path, subnetfile.text(self._config.network, lease.subnet, mtu, self._settings.ip_masq))
+            subnetfile.write(path, told.text())
         except OSError as error:
             _log.warning("Failed to write subnet file: %s: %s", path, error.strerror or error)
             return

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
 
-from pybernetes.flannel import subnetfile, traffic
+from pybernetes.flannel import traffic
 from pybernetes.flannel.rules import RuleSet, forward, masquerade, restored
+from pybernetes.net import subnetfile
 from pybernetes.net.programs import ProgramError
+from pybernetes.net.subnetfile import SubnetFile
 
 from .hosts import NETWORK
 
@@ -100,7 +102,9 @@ def test_a_program_that_fails_is_told_and_tried_again(caplog: pytest.LogCaptureF
 def test_the_subnet_file(tmp_path: Path) -> None:
     path = tmp_path / "run" / "flannel" / "subnet.env"
     for mtu, masq in ((1450, "true"), (8951, "false")):
-        subnetfile.write(path, subnetfile.text(NETWORK, IPv4Network("10.244.1.0/24"), mtu, masq == "true"))
+        told = SubnetFile(NETWORK, IPv4Interface("10.244.1.1/24"), mtu, masq == "true")
+        subnetfile.write(path, told.text())
+        assert subnetfile.load(path) == told
         assert path.read_text() == (
             f"FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU={mtu}\nFLANNEL_IPMASQ={masq}\n"
         )

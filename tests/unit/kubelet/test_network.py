@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from pybernetes.api.types.core_v1 import Pod
 from pybernetes.kubelet.network import rules
 from pybernetes.kubelet.network.addresses import AddressBook, Lease, gateway, next_free
-from pybernetes.kubelet.network.bridge import host_interface
+from pybernetes.kubelet.network.bridge import BridgeNetwork, host_interface
 from pybernetes.kubelet.node.usage import interfaces
-from pybernetes.kubelet.runtime.types import PortMapping, RuntimeFailure
+from pybernetes.kubelet.runtime.types import PortMapping, RuntimeFailure, Sandbox
 
 CIDR = "10.0.0.0/29"
 
@@ -66,3 +69,66 @@ def test_interfaces_of_proc() -> None:
     line = "  eth0: 10 1 2 0 0 0 0 0 30 4 5 0 0 0 0 0\n    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n"
     (found,) = interfaces(head + line)
     assert (found.name, found.rx_bytes, found.rx_errors, found.tx_bytes, found.tx_errors) == ("eth0", 10, 2, 30, 5)
+
+
+SUBNET_ENV = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.{}.1/24\nFLANNEL_MTU={}\nFLANNEL_IPMASQ={}\n"
+
+
+class _Recorded:
+    """In place of a bridge and of iptables: what they were asked for."""
+
+    def __init__(self) -> None:
+        self.bridges: list[tuple[str, int, int]] = []
+        self.restored: list[str] = []
+
+    def ensure_bridge(self, address: str, prefix: int, mtu: int) -> None:
+        self.bridges.append((address, prefix, mtu))
+
+    def connect(self, pid: int, name: str, address: str, prefix: int, gateway: str, mtu: int) -> None:
+        assert (gateway, prefix, mtu) == self.bridges[-1]
+
+    async def restore(self, text: str) -> None:
+        self.restored.append(text)
+
+    async def ensure_first(self, table: str, chain: str, rule: list[str]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_range_and_mtu_of_a_subnet_file(tmp_path: Path) -> None:
+    """Pods wait for the file; a change of it is for the pods to come."""
+    file, kernel = tmp_path / "subnet.env", _Recorded()
+
+    async def pid(sandbox: str) -> int:
+        return 1
+
+    async def work() -> None:
+        network = BridgeNetwork(str(tmp_path), pid, subnet_file=file)
+        network._links = network._iptables = kernel  # type: ignore[assignment]
+        network.set_range("10.0.0.0/24")  # the node's podCIDR is not asked
+        assert "does flanneld run?" in network.problem
+        with pytest.raises(RuntimeFailure, match="does flanneld run"):
+            await network.setup(_sandbox("s1"), Pod())
+        file.write_text("FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.2")
+        assert "network plugin is not ready" in network.problem
+        file.write_text(SUBNET_ENV.format(3, 1450, "true"))
+        assert network.problem == ""
+        assert await network.setup(_sandbox("s1"), Pod()) == ("10.244.3.2",)
+        assert kernel.bridges == [("10.244.3.1", 24, 1450)] and "MASQUERADE" not in kernel.restored[-1]
+
+        file.write_text(SUBNET_ENV.format(44, 8950, "false"))
+        assert await network.setup(_sandbox("s2"), Pod()) == ("10.244.44.2",)
+        assert kernel.bridges[1:] == [("10.244.44.1", 24, 8950)]
+        assert "-s 10.244.44.0/24 -d 10.244.0.0/16 -j RETURN" in kernel.restored[-1]
+        assert "-s 10.244.44.0/24 -j MASQUERADE" in kernel.restored[-1]
+        file.unlink()
+        assert network.problem == "" and await network.setup(_sandbox("s1"), Pod()) == ("10.244.3.2",)
+        network.close()
+
+    asyncio.run(work())
+
+
+def _sandbox(id: str) -> Sandbox:
+    return Sandbox(id, id, "default", id, 0, True, datetime(2026, 1, 1, tzinfo=UTC), 1)

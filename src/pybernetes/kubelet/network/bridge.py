@@ -21,6 +21,7 @@ from ..machine import config
 from ..runtime.types import RuntimeFailure, Sandbox
 from . import links, rules
 from .addresses import AddressBook, Lease, gateway
+from .followed import FollowedSubnetFile
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,9 @@ class BridgeNetwork:
         bridge: str = DEFAULT_BRIDGE,
         cluster_cidr: str = "",
         mtu: int = 0,
+        subnet_file: Path | None = None,
     ) -> None:
+        """With a `subnet_file` of flannel's the range, the MTU and who masquerades are what it says, whatever `set_range` tells."""
         self._book = AddressBook(Path(state_dir) / "network")
         self._sandbox_pid = sandbox_pid
         self._cluster_cidr, self._mtu = cluster_cidr, mtu
@@ -61,6 +64,8 @@ class BridgeNetwork:
         self._lock = asyncio.Lock()
         self._ready = False
         self.cidr = ""
+        self._file = FollowedSubnetFile(subnet_file) if subnet_file is not None else None
+        self._masquerades, self._pods_network = True, ""
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
@@ -70,17 +75,36 @@ class BridgeNetwork:
 
     def set_range(self, cidr: str) -> None:
         """The node's podCIDR. Another one than before makes the bridge's address anew."""
-        if cidr != self.cidr:
+        if cidr != self.cidr and self._file is None:
             self.cidr, self._ready = cidr, False
+
+    def _look_at_file(self) -> None:
+        """What the subnet file says now counts for pods from now on; the others keep what they have. Without a file nothing."""
+        if self._file is None or not self._file.changed():
+            return
+        said = self._file.content
+        if said is None or said.subnet is None or said.network is None:
+            return
+        if self.cidr:
+            logger.warning(
+                "%s has changed: pods get addresses of %s, MTU %d", self._file.path, said.subnet.network, said.mtu
+            )
+        self.cidr, self._mtu, self._ready = str(said.subnet.network), said.mtu, False
+        self._masquerades, self._pods_network = not said.ip_masq, str(said.network)
 
     @property
     def problem(self) -> str:
         """Why pods cannot have a network yet, "" where they can."""
-        return "" if self.cidr else "network plugin is not ready: the node has no podCIDR yet"
+        self._look_at_file()
+        if self.cidr:
+            return ""
+        missing = self._file.problem if self._file is not None else "the node has no podCIDR yet"
+        return f"network plugin is not ready: {missing}"
 
     async def _prepare(self) -> None:
         """Bridge and rules, once for a range."""
         async with self._lock:
+            self._look_at_file()
             if self._ready:
                 return
             if not self.cidr:
@@ -95,7 +119,8 @@ class BridgeNetwork:
             self._ready = True
 
     async def _write_rules(self) -> None:
-        text = rules.restore_input(self.cidr, self._cluster_cidr, list(self._book.leases.values()))
+        pods_network = self._cluster_cidr or self._pods_network
+        text = rules.restore_input(self.cidr, pods_network, list(self._book.leases.values()), self._masquerades)
         await _iptables(self._iptables.restore(text))
 
     async def setup(self, sandbox: Sandbox, pod: core.Pod) -> tuple[str, ...]:

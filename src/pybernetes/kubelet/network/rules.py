@@ -50,9 +50,13 @@ def host_ports(leases: Sequence[Lease]) -> tuple[list[str], list[str]]:
     return to_pods, back
 
 
-def restore_input(pod_cidr: str, cluster_cidr: str, leases: Sequence[Lease]) -> str:
-    """The text for iptables-restore --noflush: the three chains as they should be, nobody else's touched."""
+def restore_input(pod_cidr: str, cluster_cidr: str, leases: Sequence[Lease], masquerades: bool = True) -> str:
+    """The text for iptables-restore --noflush: the three chains as they should be, nobody else's touched.
+
+    Without `masquerades` somebody else gives what leaves the pods' network its address.
+    """
     to_pods, back = host_ports(leases)
-    nat = [f":{POSTROUTING} - [0:0]", f":{HOST_PORTS} - [0:0]", *back, *masquerade(pod_cidr, cluster_cidr), *to_pods]
+    leaving = masquerade(pod_cidr, cluster_cidr) if masquerades else []
+    nat = [f":{POSTROUTING} - [0:0]", f":{HOST_PORTS} - [0:0]", *back, *leaving, *to_pods]
     forward = [f":{FORWARD} - [0:0]", f"-A {FORWARD} -s {pod_cidr} -j ACCEPT", f"-A {FORWARD} -d {pod_cidr} -j ACCEPT"]
     return "\n".join(["*nat", *nat, "COMMIT", "*filter", *forward, "COMMIT", ""])
