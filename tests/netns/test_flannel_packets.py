@@ -6,6 +6,7 @@ The hosts share a bridge, on which they also find the API server; a pod is a vet
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -41,7 +42,7 @@ SERVER = "10.79.0.254"
 WAIT_SECONDS = 20.0
 PORT = 6443
 ECHO = 7000
-IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2  # of <netinet/in.h>
+IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_RECVERR = 10, 2, 11  # of <netinet/in.h>
 USER = "system:serviceaccount:kube-flannel:flannel"
 # What kube-flannel.yml of v0.11 grants, no more.
 ROLE = types.decode(
@@ -409,6 +410,67 @@ def test_host_gw(hosts: Hosts) -> None:
     hosts.server.ask(lambda client: client.delete(core_v1.Node, "host3"))
     eventually(lambda: _true("10.244.3.0" not in hosts.kernel(1)["route"]))
     hosts.reach(1, 2)
+
+
+def test_udp(hosts: Hosts) -> None:
+    hosts.configure({"Type": "udp"})
+    for number in HOSTS:
+        hosts.start(number)
+    eventually(hosts.all_reach_all)
+    route = hosts.kernel(1)["route"]
+    assert "10.244.0.0/16 dev flannel0" in route and "10.244.2.0" not in route
+    assert "FLANNEL_MTU=1472\n" in hosts.subnet_file(1).read_text()
+    told = hosts.node(1).metadata.annotations
+    assert (
+        told["flannel.alpha.coreos.com/backend-type"] == ""
+        and told["flannel.alpha.coreos.com/public-ip"] == "10.79.0.1"
+    )
+    _mtu(hosts, 1472)
+    hosts.all_reach_all(1472 - 28)
+
+    # A subnet of no host: the sender hears of it at once, from this host's end of the tunnel.
+    assert _refusal(hosts.pod[1], "10.244.77.10") == errno.ENETUNREACH
+
+    # Each end of the tunnel is a hop, as each host is.
+    def with_ttl(ttl: int) -> None:
+        with _datagrams(hosts.pod[1]) as asking, _datagrams(hosts.pod[2]) as asked:
+            asked.bind(("", ECHO + 1))
+            asked.settimeout(0.5)
+            asking.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+            asking.sendto(b"x", ("10.244.2.10", ECHO + 1))
+            asked.recv(1)
+
+    with_ttl(5)
+    with pytest.raises(OSError):
+        with_ttl(4)
+
+    # The device goes with the process, and comes with it; who takes it away alone sees it again.
+    hosts.kill(1)
+    hosts.reach(2, 3)
+    with pytest.raises(AssertionError):
+        hosts.reach(1, 2)
+    hosts.start(1)
+    eventually(hosts.all_reach_all)
+    hosts.host[1].run("ip link del flannel0")
+    eventually(hosts.all_reach_all)
+    hosts.kill(3)
+    hosts.server.ask(lambda client: client.delete(core_v1.Node, "host3"))
+
+    eventually(lambda: _true(_refusal(hosts.pod[1], "10.244.3.10") == errno.ENETUNREACH))
+
+
+def _refusal(where: Namespace, address: str) -> int:
+    """The error that ICMP brings to who sends a datagram there; 0 where none comes."""
+    with _datagrams(where) as asking:
+        asking.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        asking.connect((address, ECHO))
+        asking.settimeout(1)
+        asking.send(b"x")
+        try:
+            asking.recv(1)
+        except OSError as error:
+            return error.errno or 0
+    return 0
 
 
 def test_direct_routing(hosts: Hosts) -> None:

@@ -72,7 +72,13 @@ class Flanneld:
             external.public_ip,
         )
         chosen = backend(self._config.backend, external)
-        lease = await self._register(chosen, external, stored.mac)
+        try:
+            await self._serve(chosen, external, stored.mac)
+        finally:
+            self._thread.submit(chosen.close)
+
+    async def _serve(self, chosen: Backend, external: External, mac: str) -> None:
+        lease = await self._register(chosen, external, mac)
         sets = await self._rule_sets(lease)
         await traffic.start(self._iptables, sets)
         network = Network(self._router, chosen, lease, self._config.network)
@@ -105,7 +111,7 @@ class Flanneld:
         except LinkError as error:
             raise StartError(f"Error registering network: failed to create {chosen.type} device: {error}") from error
         try:
-            return await self._manager.acquire(Attributes(external.public_ip, chosen.type, data))
+            return await self._manager.acquire(Attributes(external.public_ip, chosen.lease_type, data))
         except SubnetError as error:
             raise StartError(f"Error registering network: failed to acquire lease: {error}") from error
 

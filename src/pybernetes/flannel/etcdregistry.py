@@ -67,7 +67,9 @@ class Event:
 
 def encode(attributes: Attributes) -> str:
     """A lease's value, as Go writes it."""
-    value: dict[str, Any] = {"PublicIP": str(attributes.public_ip), "BackendType": attributes.backend_type}
+    value: dict[str, Any] = {"PublicIP": str(attributes.public_ip)}
+    if attributes.backend_type:
+        value["BackendType"] = attributes.backend_type
     if attributes.backend_data != NO_DATA:
         value["BackendData"] = json.loads(attributes.backend_data)
     return json.dumps(value, separators=(",", ":"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from pybernetes.net.links import LinkError
-from pybernetes.net.routes import Forwarding, Neighbour, Route, Router
+from pybernetes.net.routes import Route, Router
 
 from .backends import Backend
 from .lease import Lease, LeaseError
@@ -40,7 +40,7 @@ class Network:
         for node, lease in leases.items():
             if lease is not None and (node == self._own.node or lease.subnet == self._own.subnet):
                 continue
-            if lease is not None and lease.attributes.backend_type != self._backend.type:
+            if lease is not None and lease.attributes.backend_type != self._backend.lease_type:
                 _log.warning(
                     "ignoring non-%s subnet %s: type=%s",
                     self._backend.type,
@@ -84,24 +84,12 @@ class Network:
 
     def _add(self, entry: Entry) -> None:
         try:
-            match entry:
-                case Route():
-                    self._router.replace_route(entry)
-                case Neighbour():
-                    self._router.replace_neighbour(entry)
-                case Forwarding():
-                    self._router.replace_forwarding(entry)
+            self._backend.add(self._router, entry)
         except LinkError as error:
             _log.error("%s cannot be added: %s", entry, error)
 
     def _remove(self, entry: Entry) -> None:
         try:
-            match entry:
-                case Route():
-                    self._router.delete_route(entry)
-                case Neighbour():
-                    self._router.delete_neighbour(entry)
-                case Forwarding():
-                    self._router.delete_forwarding(entry)
+            self._backend.remove(self._router, entry)
         except LinkError as error:
             _log.error("%s cannot be removed: %s", entry, error)

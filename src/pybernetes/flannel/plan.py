@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 from pybernetes.net.routes import Forwarding, Neighbour, Route
 
 from .lease import Lease, vtep_mac
 
-Entry = Route | Neighbour | Forwarding
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What the udp backend's own table holds: the host to which packets for a subnet are sent."""
+
+    subnet: IPv4Network
+    host: str
+
+
+Entry = Route | Neighbour | Forwarding | Hop
 Key = tuple[str, str]
 
 
@@ -21,6 +32,8 @@ def key(entry: Entry) -> Key:
             return ("neighbour", address)
         case Forwarding(mac):
             return ("forwarding", mac)
+        case Hop(subnet):
+            return ("hop", str(subnet))
 
 
 def by_gateway(lease: Lease, device: int) -> tuple[Entry, ...]:

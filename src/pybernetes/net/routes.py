@@ -139,6 +139,11 @@ class Router(Netlink):
         with self._route() as route, unless(errno.ESRCH, errno.ENODEV):
             route.route("del", **_route_arguments(entry))
 
+    def add_device_route(self, destination: str, device: int) -> None:
+        """Everything there is behind the device, and needs no gateway."""
+        with self._route() as route, unless(errno.EEXIST):
+            route.route("add", dst=destination, oif=device, proto=BOOT)
+
     def add_blackhole(self, destination: str) -> None:
         """What is sent there and has no better route is dropped."""
         with self._route() as route, unless(errno.EEXIST):

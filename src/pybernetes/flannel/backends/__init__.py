@@ -1,11 +1,11 @@
-"""The ways from host to host. `host-gw` needs nothing but routes, `vxlan` a device of its own."""
+"""The ways from host to host. `host-gw` needs nothing but routes, `vxlan` a device of its own, `udp` a process that passes packets on."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network
 from typing import Protocol
 
-from pybernetes.net.routes import Router
+from pybernetes.net.routes import Forwarding, Neighbour, Route, Router
 
 from ..config import BackendConfig
 from ..interface import External
@@ -21,6 +21,7 @@ class Backend(Protocol):
     """Methods that take a router block, and are called on its thread; they raise LinkError."""
 
     type: str
+    lease_type: str  # what leases say of it: udp's, which is older than this word, say nothing
     mtu: int  # of the pods' interfaces
 
     def prepare(self, router: Router, mac: str) -> str:
@@ -39,14 +40,52 @@ class Backend(Protocol):
         """Of what there may be, what there is."""
         ...
 
+    def add(self, router: Router, entry: Entry) -> None:
+        """In place of what was there under the entry's key."""
+        ...
+
+    def remove(self, router: Router, entry: Entry) -> None:
+        """What is not there, or is another's by now, stays so."""
+        ...
+
+    def close(self) -> None:
+        """What cannot be without this process goes."""
+        ...
+
     def stale(self, router: Router) -> set[Entry]:
         """What nobody but this backend can have written: what is not to be is taken away at the start."""
         ...
 
 
+class InKernel:
+    """Entries are the kernel's, and stay there."""
+
+    def add(self, router: Router, entry: Entry) -> None:
+        match entry:
+            case Route():
+                router.replace_route(entry)
+            case Neighbour():
+                router.replace_neighbour(entry)
+            case Forwarding():
+                router.replace_forwarding(entry)
+
+    def remove(self, router: Router, entry: Entry) -> None:
+        match entry:
+            case Route():
+                router.delete_route(entry)
+            case Neighbour():
+                router.delete_neighbour(entry)
+            case Forwarding():
+                router.delete_forwarding(entry)
+
+    def close(self) -> None:
+        pass
+
+
 def backend(config: BackendConfig, interface: External) -> Backend:
     """BackendError in upstream's words, or in ours for a type that is not there."""
     from .hostgw import HostGateway
+    from .udp import UDPBackend
     from .vxlan import VXLANBackend
 
     match config.type:
@@ -54,6 +93,8 @@ def backend(config: BackendConfig, interface: External) -> Backend:
             return HostGateway(interface)
         case "vxlan":
             return VXLANBackend(config, interface)
-        case "udp" | "ipip" | "wireguard" | "alloc" | "extension" | "ipsec" | "tencent-vpc":
-            raise BackendError(f"backend type {config.type} is not there: choose vxlan or host-gw")
+        case "udp":
+            return UDPBackend(config, interface)
+        case "ipip" | "wireguard" | "alloc" | "extension" | "ipsec" | "tencent-vpc":
+            raise BackendError(f"backend type {config.type} is not there: choose vxlan, host-gw or udp")
     raise BackendError(f"unknown backend type: {config.type}")

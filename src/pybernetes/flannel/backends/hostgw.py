@@ -10,13 +10,13 @@ from .. import plan
 from ..interface import External
 from ..lease import NO_DATA, Lease
 from ..plan import Entry
-from . import BackendError
+from . import BackendError, InKernel
 
 
-class HostGateway:
+class HostGateway(InKernel):
     """See `Backend`. Hosts must share a link: nothing but the destination tells a router between them where to send."""
 
-    type = "host-gw"
+    type = lease_type = "host-gw"
 
     def __init__(self, interface: External) -> None:
         if interface.public_ip != interface.address:

@@ -15,6 +15,7 @@ from ..config import BackendConfig
 from ..interface import External
 from ..lease import Lease, vxlan_data
 from ..plan import Entry
+from . import InKernel
 
 _log = logging.getLogger(__name__)
 
@@ -42,10 +43,10 @@ def incompatibility(device: VXLAN, existing: VXLAN) -> str:
     return ""
 
 
-class VXLANBackend:
+class VXLANBackend(InKernel):
     """See `Backend`. The device outlives the process, and is used again: packets flow on while there is no flanneld."""
 
-    type = "vxlan"
+    type = lease_type = "vxlan"
 
     def __init__(self, config: BackendConfig, interface: External) -> None:
         self.mtu = (config.mtu or interface.mtu) - ENCAPSULATION
