@@ -30,7 +30,8 @@ KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USE
 # Each has a connection: thousands of tasks must not mean thousands of handshakes. Streams do not count.
 REQUESTS_AT_ONCE = 64
 BUFFERED_BYTES = 1 << 20  # a stream's reader that is behind by more pauses the connection
-REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+# What Go's client repeats. A PUT with a precondition, or a DELETE, that was done and whose answer was lost is refused the second time.
+REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class ConnectFailed(ConnectionError):
@@ -411,7 +412,10 @@ class HTTPClient:
                     if connection.used == 1 or connection.received or not repeatable:
                         raise
                     self._open.discard(connection)
-                    connection = await self._connect()
+                    try:
+                        connection = await self._connect()
+                    except ConnectFailed as failed:  # which would say that nothing was sent
+                        raise ConnectionResetError(str(failed)) from failed
                     connection.begin(data, streaming)
                     await connection.head()
             yield connection

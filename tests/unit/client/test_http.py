@@ -94,6 +94,40 @@ def test_restarted_server_is_found_again() -> None:
     run(body)
 
 
+@pytest.mark.parametrize(("method", "times"), [("GET", 2), ("PUT", 1), ("DELETE", 1), ("POST", 1), ("PATCH", 1)])
+@pytest.mark.parametrize("gone", [False, True], ids=["the server is back", "the server is gone"])
+def test_what_may_have_been_done_is_not_done_again(method: str, times: int, gone: bool) -> None:
+    """The kind: a server that is killed before its answer. What was sent is never said not to have been."""
+
+    async def main() -> None:
+        received: list[bytes] = []
+
+        async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            received.append(await reader.readuntil(b"\r\n\r\n"))
+            if gone:
+                server.close()
+            writer.close()
+
+        server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+        client = HTTPClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await client.request("GET", "/")
+        if method == "GET" and not gone:
+            assert (await client.request(method, "/")).status == 200
+            times_sent = len(received) + 1
+        else:
+            with pytest.raises(ConnectionError) as error:
+                await client.request(method, "/")
+            assert not isinstance(error.value, ConnectFailed)
+            times_sent = len(received)
+        assert times_sent == (1 if gone else times)
+        await client.close()
+        server.close()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_no_server() -> None:
     async def main() -> None:
         server = await serve(answer)
