@@ -7,6 +7,7 @@ the wild: a write whose answer was lost, a watch far behind a compaction, a leas
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,7 +23,7 @@ from pybernetes.store.etcd import store as etcd_store
 from pybernetes.store.etcd import watch as watches
 from pybernetes.store.etcd.http2 import UNAVAILABLE, RPCError
 from pybernetes.store.etcd.store import EtcdStore, open_etcd
-from pybernetes.store.types import Compacted, Conflict, Event, NoSpace, Progress, StoreError
+from pybernetes.store.types import Compacted, Conflict, Event, KeyValue, NoSpace, Progress, StoreError
 
 from . import server
 from .server import Member, etcd
@@ -41,6 +42,18 @@ def play(folder: Path, scenario: Scenario, count: int = 1, *flags: str, seconds:
 
 async def opened(members: list[Member]) -> EtcdStore:
     return await open_etcd(Location(tuple(member.url for member in members)))
+
+
+async def created(store: EtcdStore, key: str, value: bytes) -> KeyValue:
+    """Tried again where it is not known whether it was done, as upstream's clients do."""
+    while True:
+        try:
+            return await store.put(key, value, 0)
+        except Conflict as conflict:
+            assert conflict.current is not None
+            return conflict.current
+        except StoreError:
+            continue
 
 
 async def events_until(told: AsyncIterator[Event | Progress], revision: int) -> list[Event]:
@@ -68,7 +81,7 @@ def test_a_member_is_lost_and_no_event_is_missed_or_doubled(
 
         async def write() -> None:
             for n in range(300):
-                written.append((await writer.put(f"/a/{n}", b"%d" % n, 0)).mod_revision)
+                written.append((await created(writer, f"/a/{n}", b"%d" % n)).mod_revision)
                 await asyncio.sleep(0.005)
 
         writing = asyncio.create_task(write())
@@ -148,12 +161,69 @@ def test_a_write_whose_answer_was_lost_is_known_again(tmp_path: Path, monkeypatc
         first = await store.put("/a", b"1", 0)
         second = await store.put("/a", b"2", first.mod_revision)
         assert (second.create_revision, second.mod_revision) == (first.mod_revision, first.mod_revision + 1)
-        with pytest.raises(Conflict) as conflict:
+        with pytest.raises(StoreError, match="is not known"):  # another write may have come after it
             await store.put("/a", b"3", first.mod_revision)
-        assert conflict.value.current == second
+        assert (await other.list("/a")).items == [second]
         with pytest.raises(StoreError, match="is lost"):  # nobody can know
             await store.put("/a", b"4")
         assert (losses, (await other.list("/a")).items[0].value) == (4, b"4")
+        await store.close()
+        await other.close()
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["done at once", "done after all"])
+def test_a_lost_write_is_never_said_to_have_failed_nor_done_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """Between the two attempts another client writes; or the first one, which was only delayed, comes after the second."""
+
+    async def scenario(members: list[Member]) -> None:
+        store, other = await opened(members), await opened(members)
+        call = store._channel.call
+        delayed: list[Callable[[], Awaitable[bytes]]] = []
+        between: Callable[[], Awaitable[object]] | None = None
+
+        async def losing(path: str, request: bytes, **options: object) -> bytes:
+            if between is None or options.get("repeat") or not path.endswith("/Txn"):
+                return await call(path, request, **options)  # type: ignore[arg-type]
+            if late:
+                delayed.append(functools.partial(call, path, request))
+            else:
+                await call(path, request)
+            await between()
+            raise RPCError(UNAVAILABLE, "the connection to the server is lost")
+
+        monkeypatch.setattr(store._channel, "call", losing)
+
+        async def attempt(write: Awaitable[object]) -> str:
+            """What the caller may believe."""
+            try:
+                await write
+            except Conflict:
+                return "not done"
+            except StoreError:
+                return "unknown"
+            return "done"
+
+        first = await store.put("/a", b"1", 0)
+        between = functools.partial(other.put, "/a", b"other")
+        assert await attempt(store.put("/a", b"2", first.mod_revision)) == "unknown"
+        last = (await other.list("/a")).items[0]
+        between = functools.partial(other.delete, "/a")
+        assert await attempt(store.delete("/a", last.mod_revision)) == "unknown"
+        between = functools.partial(other.put, "/b", b"other")
+        assert await attempt(store.put("/b", b"mine", 0)) == "unknown"
+        between = functools.partial(other.list, "/")
+        created = await attempt(store.put("/c", b"mine", 0))
+        assert created == ("unknown" if late else "done")
+        await other.delete("/c")
+        before = await other.list("/")
+        for write in delayed:
+            await write()
+        if created == "done":
+            assert (await other.list("/")).items == before.items, "what was acknowledged once is done twice"
         await store.close()
         await other.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from ..backends import Location, LocationError
 from ..types import Closed, Compacted, Conflict, Event, FutureRevision, KeyValue, NoSpace, Page, Progress, StoreError
@@ -97,7 +98,7 @@ class EtcdStore:
             lease = await self._leased(ttl)
             ask = Txn(_compared(raw, expected), (Put(raw, value, lease), Range(raw, keys_only=True)), (Range(raw),))
             try:
-                answer, repeated = await self._txn(ask)
+                answer, lost = await self._txn(ask)
             except RPCError as error:
                 if NO_LEASE not in error.message:
                     raise _refusal(error) from error
@@ -105,10 +106,12 @@ class EtcdStore:
                 continue
             current = answer.ranges[0].items[0] if answer.ranges and answer.ranges[0].items else None
             if not answer.succeeded:
-                if not (repeated and current is not None and current.value == value):
+                if lost is not None and (current is None or current.value != value):
+                    raise _unknown(lost)
+                if lost is None:
                     raise Conflict(key, expected or 0, current)
             elif current is None:
-                raise StoreError("etcd has not kept what was written")
+                raise StoreError("etcd has not kept what was written") if lost is None else _unknown(lost)
             assert current is not None
             return KeyValue(key, value, current.create_revision, current.mod_revision)
 
@@ -116,12 +119,14 @@ class EtcdStore:
         """See `Store`."""
         raw = to_bytes(key)
         try:
-            answer, _ = await self._txn(Txn(_compared(raw, expected), (DeleteRange(raw),), (Range(raw),)))
+            answer, lost = await self._txn(Txn(_compared(raw, expected), (DeleteRange(raw),), (Range(raw),)))
         except RPCError as error:
             raise _refusal(error) from error
         if not answer.succeeded:
-            items = answer.ranges[0].items if answer.ranges else []
-            raise Conflict(key, expected or 0, items[0] if items else None)
+            current = next((item for one in answer.ranges for item in one.items), None)
+            if lost is not None and (current is None or current.create_revision > (expected or 0)):
+                raise _unknown(lost)  # gone, or another one: by whom nobody knows
+            raise Conflict(key, expected or 0, current)
         return Event(answer.revision, key, None) if answer.deleted else None
 
     async def watch(self, prefix: str, after: int) -> AsyncIterator[Event | Progress]:
@@ -171,25 +176,27 @@ class EtcdStore:
         self._hear(answer.revision)
         return answer
 
-    async def _txn(self, request: Txn) -> tuple[TxnResponse, bool]:
-        """The answer, and whether it may be to a repetition of what was done already. RPCError.
+    async def _txn(self, request: Txn) -> tuple[TxnResponse, RPCError | None]:
+        """The answer; with how the first attempt was lost, where it is to a repetition of what may have been done already. RPCError.
 
-        Where the first attempt was cut off nobody knows whether it was done. One that compares may be repeated: if it was done, the
-        comparison fails the second time, and the caller sees what stands there.
+        One that compares may be repeated: if it was done, the comparison fails the second time, and the caller sees what stands there.
+        That may be another's by then, so that a comparison that fails says nothing about the first attempt. What creates is looked for
+        only: the first attempt may be on its way still, and would make it again after the second one's had been deleted.
         """
-        data = request.encode()
         try:
-            answer, repeated = await self._call(TXN, data, repeat=False), False
+            answer, lost = await self._call(TXN, request.encode(), repeat=False), None
         except RPCError as error:
             if not request.compare or not _is_unknown(error):
                 raise
-            answer, repeated = await self._call(TXN, data, repeat=True), True
+            creates = any(one.revision == 0 for one in request.compare)
+            again = replace(request, success=()) if creates else request
+            answer, lost = await self._call(TXN, again.encode(), repeat=True), error
         try:
             decoded = TxnResponse.decode(answer)
         except ProtobufError as error:
             raise StoreError(f"etcd's answer cannot be read: {error}") from error
         self._hear(decoded.revision)
-        return decoded, repeated
+        return decoded, lost
 
     async def _leased(self, ttl: int) -> int:
         try:
@@ -223,6 +230,11 @@ def _compared(key: bytes, expected: int | None) -> tuple[ModRevisionIs, ...]:
 
 def _is_unknown(error: RPCError) -> bool:
     return error.status in (UNAVAILABLE, DEADLINE_EXCEEDED) and not error.unsent
+
+
+def _unknown(lost: RPCError) -> StoreError:
+    """Of a write that may have been done (upstream says so at once: it does not repeat)."""
+    return StoreError(f"{lost.message}: whether it was done is not known")
 
 
 def _refusal(error: RPCError) -> StoreError:
