@@ -20,6 +20,12 @@ _numbers = itertools.count()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def enter(descriptor: int) -> None:
+    """Moves the calling thread, and what it starts from then on, into the namespace of an open file. OSError."""
+    if _libc.setns(descriptor, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
 @dataclass(frozen=True)
 class Namespace:
     """A named network namespace."""
@@ -31,19 +37,18 @@ class Namespace:
         results: list[T] = []
         errors: list[BaseException] = []
 
-        def enter() -> None:
+        def worked() -> None:
             try:
                 descriptor = os.open(f"/var/run/netns/{self.name}", os.O_RDONLY)
                 try:
-                    if _libc.setns(descriptor, CLONE_NEWNET):
-                        raise OSError(ctypes.get_errno(), f"setns to {self.name}")
+                    enter(descriptor)
                 finally:
                     os.close(descriptor)
                 results.append(work())
             except BaseException as error:
                 errors.append(error)
 
-        thread = threading.Thread(target=enter)
+        thread = threading.Thread(target=worked)
         thread.start()
         thread.join()
         if errors:
