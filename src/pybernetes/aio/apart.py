@@ -7,20 +7,19 @@ does (decoding, sorting) is not divided, and has to be short by itself.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Final, ParamSpec, TypeVar
 
+from .collector import made, uncollected
+
 LARGE: Final = 16 << 10  # bytes: of what costs most (containers of a pod) so many take 50 ms, most objects have fewer
 THREADS: Final = 2  # so that one long task holds up no other; more would only wait for the interpreter
 SWITCH_SECONDS: Final = 0.001  # after which a thread gives the interpreter to the loop, where that waits for it
-
-UNCOLLECTED_SECONDS: Final = 10.0  # after which the collector runs once, however many large tasks there are
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,38 +55,27 @@ async def run(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kw
         finally:
             _here.may_leave = False
     with uncollected():
-        future = asyncio.get_running_loop().run_in_executor(_threads(), lambda: function(*args, **kwargs))
-        result: R = await future
+        result = await in_thread(function, *args, **kwargs)
+        kept = made.get()
+        if kept is not None:
+            kept.append(result)
         return result
 
 
-_tasks = 0  # within `uncollected`
-_off_since = 0.0
-_was_on = True
+async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What the function gives, or raises, however little there is to do."""
 
+    def work() -> R:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            traceback.clear_frames(
+                error.__traceback__
+            )  # here, and not where somebody has done with the error: on the loop
+            raise
 
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """For the time of a large task, on the event loop, the collector of cycles rests.
-
-    A document of 3 MiB is a million objects, all of them in use. The collector looks at them ten times while they are made, which holds
-    the interpreter for hundreds of milliseconds at a time and takes most of the time that reading takes.
-    """
-    global _tasks, _off_since, _was_on
-    now = asyncio.get_running_loop().time()
-    if not _tasks:
-        _was_on, _off_since = gc.isenabled(), now
-        gc.disable()
-    elif now - _off_since > UNCOLLECTED_SECONDS:
-        gc.collect()
-        _off_since = now
-    _tasks += 1
-    try:
-        yield
-    finally:
-        _tasks -= 1
-        if not _tasks and _was_on:  # in somebody's process who has it off it stays so
-            gc.enable()
+    result: R = await asyncio.get_running_loop().run_in_executor(_threads(), work)
+    return result
 
 
 async def stretches(size: int, coroutine: Coroutine[Any, Any, R]) -> R:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Container, Mapping, Sequence
 
-from pybernetes.aio import apart
+from pybernetes.aio import apart, collector
 from pybernetes.aio.clock import Clock
 from pybernetes.wire.http import Request
 
@@ -77,7 +77,7 @@ class Chain:
 
     async def _handle_large(self, request: Request) -> Answer:
         """To read what is in it takes time."""
-        with apart.uncollected():
+        with collector.uncollected():
             size = len(request.raw_path) + len(request.query)
             return await self._handle(request, await apart.run(size, describe, request))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from pybernetes.aio import collector
 from pybernetes.apiserver.options import FLAGS, options
 from pybernetes.apiserver.options import store as store_options
 from pybernetes.component import command
@@ -29,6 +30,7 @@ async def run(values: Values) -> None:
         except OSError as error:
             where = f"--secure-port={values['secure-port']}"
             raise Failure(f"{error.strerror or error}: is {where} in use?") from error
+        collector.own_process()
         _log.info("serving securely on %s:%d", values["bind-address"], server.port)
         try:
             await asyncio.Event().wait()

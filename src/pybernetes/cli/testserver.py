@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pybernetes.aio import collector
 from pybernetes.component import flags, logs
 from pybernetes.component.flags import Flag, FlagError, HelpAsked
 
@@ -95,6 +96,7 @@ async def _serve(values: flags.Values, parent: int) -> int:
     with tempfile.TemporaryDirectory(prefix="pybernetes-") as folder:
         cluster = TestCluster(Path(folder), values["hollow-nodes"], values["controllers"], values["scheduler"])
         running = await cluster.start(values["port"])
+        collector.own_process()
         if values["json"]:
             found = {
                 "kubeconfig": running.kubeconfig,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pybernetes.aio import apart
+from pybernetes.aio import apart, collector
 
 
 def thread() -> str:
@@ -81,12 +81,12 @@ def test_the_collector_rests_for_large_work_and_never_for_long(monkeypatch: pyte
     async def main() -> None:
         assert gc.isenabled()
         assert await apart.run(0, gc.isenabled)
-        with apart.uncollected():
+        with collector.uncollected():
             assert not await apart.run(apart.LARGE, gc.isenabled)
             assert not gc.isenabled()
-            monkeypatch.setattr(apart, "UNCOLLECTED_SECONDS", -1)
+            monkeypatch.setattr(collector, "UNCOLLECTED_SECONDS", -1)
             before = gc.get_stats()[2]["collections"]
-            with apart.uncollected():
+            with collector.uncollected():
                 assert gc.get_stats()[2]["collections"] == before + 1
         assert gc.isenabled()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from pybernetes.aio import apart
+from pybernetes.aio import apart, collector
 from pybernetes.api import errors
 from pybernetes.wire.http import BodyError
 
@@ -34,5 +34,7 @@ class Body:
             raise errors.bad_request(f"the body of the request could not be read: {error}") from None
         if len(exchange.request.body) < apart.LARGE:
             return await next(exchange)
-        with apart.uncollected():  # from end to end: what was read is looked at by the collector as long as it lives
+        with (
+            collector.freed_by_pieces()
+        ):  # from end to end: what was read is looked at by the collector as long as it lives
             return await next(exchange)

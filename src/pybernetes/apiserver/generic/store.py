@@ -134,7 +134,7 @@ class GenericStore(ReadStore):
         if is_digits(version) and version.strip("0"):  # upstream's storage finds it, when all else is done
             raise errors.unclassified("resourceVersion should not be set on objects to be created")
         try:
-            return await self._put(key, obj, 0)
+            return await self._put(key, obj, 0, options.size)
         except Conflict:
             refused = errors.already_exists(resource.group, resource.name, name)
             present = self.cache.resource(self.prefix).items.get(key)
@@ -173,9 +173,9 @@ class GenericStore(ReadStore):
         conversions.default(stored)
         return stored
 
-    async def _put(self, key: str, obj: Object, expected: int) -> Object:
+    async def _put(self, key: str, obj: Object, expected: int, size: int) -> Object:
         stored = obj if self._conversions is None else await self._stored_form(obj)
-        value = encode(stored)
+        value = await apart.run(size, encode, stored)
         if len(value) > (MAX_CUSTOM_BYTES if self.resource.unstructured else MAX_BYTES):
             raise errors.unclassified("etcdserver: request is too large")
         written = await self.cache.store.put(key, value, expected)
@@ -404,7 +404,7 @@ class GenericStore(ReadStore):
         if old["metadata"].get("deletionTimestamp") and deletion.deletable(resource, new):
             await self._remove(key, stored.revision, old)
             return new
-        return await self._put(key, new, stored.revision)
+        return await self._put(key, new, stored.revision, options.size)
 
     def _check_changed(self, new: Object, old: Object, subresource: str) -> Sequence[str]:
         """What is to be warned of. StatusError 422."""
@@ -463,7 +463,7 @@ class GenericStore(ReadStore):
                 return step.written or old, step.removed
             try:
                 if step.written is not None:
-                    last = await self._put(key, step.written, stored.revision)
+                    last = await self._put(key, step.written, stored.revision, len(stored.tail))
                     if not step.removed:
                         return last, False
                     if options.resource_version:  # that of before both steps

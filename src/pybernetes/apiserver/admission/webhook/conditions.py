@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pybernetes.aio import apart
 from pybernetes.cel.errors import CompileError, CostExceeded, EvaluationError
 from pybernetes.cel.state import PER_CALL_LIMIT
 
@@ -12,6 +13,7 @@ from ...cel import variables
 from ...cel.authorizer import Answers, Unanswered
 
 BUDGET = 2_500_000  # of all conditions of a webhook (apis/cel/config.go: RuntimeCELCostBudgetMatchConditions)
+LOOP_BUDGET = 50_000  # of them on the event loop: some 5 to 10 ms
 
 
 class Undecided(Exception):
@@ -22,22 +24,26 @@ async def hold(conditions: Sequence[str], data: Mapping[str, Any], answers: Answ
     """Whether all expressions are true of the request. One that is false decides, whatever went wrong with others. Undecided."""
     while True:
         try:
-            return _hold(conditions, data)
+            return await apart.run(sum(map(len, conditions)), _hold, conditions, data)
         except Unanswered as question:
             await answers.learn(question)
 
 
 def _hold(conditions: Sequence[str], data: Mapping[str, Any]) -> bool:
+    """apart.Leave for conditions that are dear, where that is possible."""
     problems: list[str] = []
-    left = BUDGET
+    left, here = BUDGET, LOOP_BUDGET if apart.may_leave() else BUDGET
     for expression in conditions:
+        limit = min(left, PER_CALL_LIMIT)
         try:
-            value, cost = variables.condition(expression).measure(data, min(left, PER_CALL_LIMIT))
-            left -= cost
+            value, cost = variables.condition(expression).measure(data, min(limit, here))
+            left, here = left - cost, here - cost
             if value is not True:
                 return False
         except (CompileError, EvaluationError, CostExceeded) as error:
-            left -= error.cost
+            if isinstance(error, CostExceeded) and here < limit:
+                raise apart.Leave from None
+            left, here = left - error.cost, here - error.cost
             problems.append(f"expression '{expression}' resulted in error: {error}")
     if problems:
         raise Undecided(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
