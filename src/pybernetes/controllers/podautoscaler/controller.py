@@ -19,6 +19,7 @@ from . import calculator as calc
 from . import limits
 from .metrics import MetricsClient
 from .plan import HPA, ambiguity, first_error, scale_failure, scale_path, set_condition
+from .selectors import Selectors
 
 Measured = tuple[calc.Proposal, autoscaling.MetricStatus, str]  # replicas, what the status shows, the metric's name
 NO_SELECTOR = ("InvalidSelector", "the HPA target's scale is missing a selector")
@@ -58,7 +59,7 @@ class HorizontalController(Controller):
         )
         self._metrics = MetricsClient(self.client)
         self._histories: dict[Key, limits.History] = {}
-        self._selectors: dict[Key, labels.Selector] = {}  # of the targets of the autoscalers that were looked at
+        self._selectors = Selectors()
         self._hpas = self.informer(HPA)
         self._pods = self.informer(core_v1.Pod)
         self._pods.add_index(BY_LABEL, index_by_label)
@@ -74,7 +75,7 @@ class HorizontalController(Controller):
         cached = self._hpas.get(key[1], key[0])
         if cached is None:
             self._histories.pop(key, None)
-            self._selectors.pop(key, None)
+            self._selectors.remove(key)
             return
         hpa = clone(cached)
         try:
@@ -193,13 +194,9 @@ class HorizontalController(Controller):
             self._refuse_selector(hpa, ("SelectorRequired", "selector is required"), NO_SELECTOR, now)
             return None
         key = key_of(hpa)
-        self._selectors[key] = labels.parse_selector(text)
+        self._selectors.put(key, text)
         pods = self._selected(hpa.metadata.namespace, text)
-        sharing = [
-            other
-            for other, selector in self._selectors.items()
-            if other[0] == key[0] and any(selector.matches(pod.metadata.labels) for pod in pods)
-        ]
+        sharing = self._selectors.sharing(key[0], (pod.metadata.labels for pod in pods))
         if len(sharing) > 1:
             refusal = ("AmbiguousSelector", ambiguity(text, sharing))
             self._refuse_selector(hpa, refusal, refusal, now)
