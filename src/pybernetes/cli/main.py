@@ -20,7 +20,12 @@ COMMANDS = {
     "kube-proxy": ("pybernetes.cli.proxy", "services on this node (iptables), with upstream's flags"),
     "flanneld": (
         "pybernetes.cli.flanneld",
-        "a network for pods over several hosts (vxlan, host-gw), with upstream's flags",
+        "a network for pods over several hosts (vxlan, host-gw, udp), with upstream's flags",
+    ),
+    "mk-docker-opts": ("pybernetes.cli.mkdockeropts", "dockerd's options for flannel's subnet.env"),
+    "flannel-cni": (
+        "pybernetes.cli.flannelcni",
+        "the CNI plugin that hands flannel's subnet.env on to bridge and host-local",
     ),
     "coredns": ("pybernetes.cli.coredns", "cluster DNS, with a Corefile"),
     "version": ("pybernetes.cli.version", "prints the version"),

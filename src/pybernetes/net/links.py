@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 CLONE_NEWNET = 0x40000000
 HAIRPIN = 1  # IFLA_BRPORT_MODE
@@ -63,7 +63,7 @@ class Netlink:
     def __init__(self) -> None:
         self._socket: Any = None
 
-    def __enter__(self) -> Netlink:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
