@@ -40,6 +40,17 @@ def format_duration(seconds: float) -> str:
     return sign + (f"{hours}h{text}" if hours else text)
 
 
+def short_human_duration(seconds: float) -> str:
+    """59s, 3m, 23h, 364d, 9y: one unit, cut off; <invalid> for what is over (apimachinery's duration.ShortHumanDuration)."""
+    whole = int(seconds)
+    if whole < -1:  # clocks may differ by a moment
+        return "<invalid>"
+    for unit, size, limit in (("s", 1, 60), ("m", 60, 3600), ("h", 3600, 86400), ("d", 86400, 365 * 86400)):
+        if whole < limit:
+            return f"{max(whole, 0) // size}{unit}"
+    return f"{whole // (365 * 86400)}y"
+
+
 def _decimal(amount: int, unit: int) -> str:
     """amount/unit without trailing zeros, exactly."""
     whole, rest = divmod(amount, unit)

@@ -43,7 +43,7 @@ def main(
 
         uvloop.run(until_signalled(run(values)))
     except HelpAsked as asked:
-        return _show(asked)
+        return show(asked)
     except (FlagError, UsageError) as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
@@ -60,7 +60,8 @@ def main(
     return 0
 
 
-def _show(text: HelpAsked) -> int:
+def show(text: HelpAsked) -> int:
+    """Prints it; the exit code."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -111,12 +112,21 @@ def read_file(values: Values, name: str) -> bytes:
         raise UsageError(f"--{name}={path}: {error.strerror}") from error
 
 
-def once(program: str, declared: Sequence[Flag], work: Callable[[Values], int | None], arguments: Sequence[str]) -> int:
-    """Runs a command that does one thing and ends; the exit code is what it gives, 1 for a Failure, 130 when interrupted."""
+def once(
+    program: str,
+    declared: Sequence[Flag],
+    work: Callable[[Values], int | None],
+    arguments: Sequence[str],
+    words: bool = False,
+) -> int:
+    """Runs a command that does one thing and ends; the exit code is what it gives, 1 for a Failure, 130 when interrupted.
+
+    `words`: see `flags.parse`.
+    """
     try:
-        return work(flags.parse(program, declared, arguments)) or 0
+        return work(flags.parse(program, declared, arguments, words)) or 0
     except HelpAsked as asked:
-        return _show(asked)
+        return show(asked)
     except (FlagError, UsageError) as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2

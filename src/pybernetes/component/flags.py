@@ -20,11 +20,15 @@ class FlagError(ValueError):
 
 
 class Values(dict[str, Any]):
-    """By flag name; `given` are the names that were on the command line, also where they say what the default is."""
+    """By flag name; `given` are the names that were on the command line, also where they say what the default is.
 
-    def __init__(self, values: Mapping[str, Any], given: Collection[str] = ()) -> None:
+    `arguments` are the words beside the flags, where a command takes such.
+    """
+
+    def __init__(self, values: Mapping[str, Any], given: Collection[str] = (), arguments: Sequence[str] = ()) -> None:
         super().__init__(values)
         self.given = frozenset(given)
+        self.arguments = tuple(arguments)
 
 
 class HelpAsked(Exception):
@@ -35,7 +39,8 @@ class HelpAsked(Exception):
 class Flag:
     """`type` is one of the parsers below; `default` is the parsed value; `group` is the heading in --help.
 
-    One without effect is there so that upstream's command lines start; `command.main` warns where it is given.
+    One without effect is there so that upstream's command lines start; `command.main` warns where it is given. `short` is its letter
+    after one dash.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Flag:
     help: str
     group: str = ""
     effect: bool = True
+    short: str = ""
 
 
 def ignored(name: str, type: Callable[[str], Any], why: str = "", default: Any = None) -> Flag:
@@ -120,19 +126,32 @@ def switches(text: str) -> dict[str, bool]:
     return {key: boolean(value) for key, value in mapping(text).items()}
 
 
-def parse(program: str, flags: Sequence[Flag], arguments: Sequence[str]) -> Values:
-    """Values by flag name. FlagError for unknown flags and bad values, HelpAsked for --help."""
+def parse(program: str, flags: Sequence[Flag], arguments: Sequence[str], words: bool = False) -> Values:
+    """Values by flag name. FlagError for unknown flags and bad values, HelpAsked for --help.
+
+    `words`: whether others may stand beside the flags; what follows `--` is a word in any case.
+    """
     known = {flag.name: flag for flag in flags}
     values: dict[str, Any] = {flag.name: flag.default for flag in flags}
     given: set[str] = set()
+    beside: list[str] = []
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
         if argument in ("--help", "-h"):
             raise HelpAsked(usage(program, flags))
-        if not argument.startswith("--") or argument == "--":
-            raise FlagError(f"unknown command {argument!r} for {program!r}: it takes flags only (see {program} --help)")
-        name, equals, text = argument[2:].partition("=")
+        if words and argument == "--":
+            beside += rest
+            break
+        named = _named(argument, flags)
+        if named is None:
+            if not words or (argument.startswith("-") and argument != "-"):
+                raise FlagError(
+                    f"unknown command {argument!r} for {program!r}: it takes flags only (see {program} --help)"
+                )
+            beside.append(argument)
+            continue
+        name, equals, text = named
         flag = known.get(name.replace("_", "-"))
         if flag is None:
             raise FlagError(f"unknown flag: --{name} (see {program} --help)")
@@ -143,7 +162,18 @@ def parse(program: str, flags: Sequence[Flag], arguments: Sequence[str]) -> Valu
                 raise FlagError(f"flag needs an argument: --{name}")
             text = rest.pop(0)
         _store(flag, text, values, given)
-    return Values(values, given)
+    return Values(values, given, beside)
+
+
+def _named(argument: str, flags: Sequence[Flag]) -> tuple[str, str, str] | None:
+    """(name, "=" or "", text) of --name=text, -ntext, -n=text; None for what names no flag."""
+    if argument.startswith("--") and argument != "--":
+        return argument[2:].partition("=")
+    flag = next((flag for flag in flags if flag.short and argument.startswith(f"-{flag.short}")), None)
+    if flag is None:
+        return None
+    text = argument[2:]
+    return flag.name, "=" if text else "", text.removeprefix("=")
 
 
 def _store(flag: Flag, text: str, values: dict[str, Any], given: set[str]) -> None:
@@ -169,7 +199,8 @@ def usage(program: str, flags: Sequence[Flag]) -> str:
                 continue
             kind = "" if flag.type is boolean else f" {flag.type.__name__}"
             default = "" if flag.default in ("", None, [], {}, False) else f" (default {_shown(flag)})"
-            lines.append(f"  --{flag.name}{kind}\n        {flag.help}{default}")
+            short = f"-{flag.short}, " if flag.short else ""
+            lines.append(f"  {short}--{flag.name}{kind}\n        {flag.help}{default}")
     return "\n".join(lines)
 
 

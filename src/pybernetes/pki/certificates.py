@@ -200,6 +200,11 @@ def subject_of(certificate: bytes) -> Subject:
     return Subject(leaf.common_name, leaf.organizations, leaf.names, leaf.addresses, server, client)
 
 
+def first(pem: bytes) -> bytes:
+    """The first certificate of a PEM file alone. ValueError if there is none."""
+    return _pem(x509.load_pem_x509_certificate(pem))
+
+
 def is_authority(certificate: bytes) -> bool:
     """Whether a certificate (PEM) may sign others (basicConstraints). ValueError if it is none."""
     try:

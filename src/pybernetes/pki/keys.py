@@ -42,6 +42,17 @@ def private_pem(key: PrivateKey) -> bytes:
     )
 
 
+def load_private(pem: bytes) -> PrivateKey:
+    """An RSA or EC key, in any of the usual forms. ValueError for another kind, what is none, or what has a password."""
+    try:
+        key = serialization.load_pem_private_key(pem, None)
+    except TypeError as error:  # it has a password
+        raise ValueError(str(error)) from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise ValueError(f"a key of the kind {type(key).__name__} is neither RSA nor EC")
+    return key
+
+
 def public_pem(key: PublicKeyTypes) -> bytes:
     """`PUBLIC KEY`."""
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
