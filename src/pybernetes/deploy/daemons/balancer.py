@@ -1,0 +1,187 @@
+"""What stands before several API servers: nginx or HAProxy pass connections on as they are (TLS ends at the API server), keepalived holds
+the virtual address where one of them is well."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from .model import BALANCER, MASTER, Balancer, Check, Cluster, Daemon, File, Host
+
+FOLDER = "/etc/pybernetes/balancer"
+RUN = "/run/pybernetes"
+CONNECT_SECONDS = 2  # a host that is cut off does not refuse: the next one is asked after so long
+IDLE = "10m"  # watches say something at least once a minute: only what is dead is so quiet
+FAILED_SECONDS = 5  # for so long an API server that did not answer is passed over
+
+
+def balancers(cluster: Cluster, host: Host) -> list[Daemon]:
+    """Of a host that has one: the balancer itself, and keepalived where there is a virtual address."""
+    balancer = cluster.balancer
+    if balancer is None:
+        return []
+    if balancer.on_nodes:
+        return [_passing(cluster, balancer, "127.0.0.1")]
+    if BALANCER not in host.roles:
+        return []
+    daemons = [_passing(cluster, balancer, "")]
+    return [*daemons, keepalived(cluster, balancer, host)] if balancer.virtual_address else daemons
+
+
+def _passing(cluster: Cluster, balancer: Balancer, address: str) -> Daemon:
+    port = cluster.configuration.init.local_api_endpoint.bind_port
+    servers = [_joined(host.address, port) for host in cluster.having(MASTER)]
+    listens = [_joined(address, balancer.port)] if address else [f"0.0.0.0:{balancer.port}", f"[::]:{balancer.port}"]
+    make = {"nginx": nginx, "haproxy": haproxy}[balancer.kind]
+    return make(servers, listens, Check(address=_joined(address or "127.0.0.1", balancer.port)))
+
+
+def nginx(servers: Sequence[str], listens: Sequence[str], check: Check) -> Daemon:
+    """Debian's, with libnginx-mod-stream; a configuration of its own, so that another nginx of the host is not in the way."""
+    path = f"{FOLDER}/nginx.conf"
+    text = "\n".join(
+        [
+            "load_module /usr/lib/nginx/modules/ngx_stream_module.so;",
+            "worker_processes 1;",
+            f"pid {RUN}/nginx.pid;",
+            "error_log stderr notice;",
+            "events { worker_connections 8192; }",
+            "stream {",
+            "    upstream kube-apiserver {",
+            "        least_conn;",
+            *(f"        server {server} max_fails=1 fail_timeout={FAILED_SECONDS}s;" for server in servers),
+            "    }",
+            "    server {",
+            *(f"        listen {listen}{' ipv6only=on' if listen.startswith('[::]') else ''};" for listen in listens),
+            "        proxy_pass kube-apiserver;",
+            f"        proxy_connect_timeout {CONNECT_SECONDS}s;",
+            f"        proxy_timeout {IDLE};",
+            "        proxy_socket_keepalive on;",
+            "    }",
+            "}",
+            "",
+        ]
+    )
+    arguments = ("-c", path, "-g", "daemon off;")
+    return Daemon(
+        name="nginx",
+        about="passes connections on to the API servers",
+        program="nginx",
+        arguments=arguments,
+        files=(File(path, text),),
+        directories=(RUN,),
+        check=check,
+        reload=("nginx", "-c", path, "-s", "reload"),
+    )
+
+
+def haproxy(servers: Sequence[str], listens: Sequence[str], check: Check) -> Daemon:
+    """The same by HAProxy, which asks the servers' ports by itself."""
+    path = f"{FOLDER}/haproxy.cfg"
+    text = "\n".join(
+        [
+            "global",
+            "    log stderr format raw local0 notice",
+            "defaults",
+            "    mode tcp",
+            "    log global",
+            f"    timeout connect {CONNECT_SECONDS}s",
+            f"    timeout client {IDLE}",
+            f"    timeout server {IDLE}",
+            "frontend kube-apiserver",
+            *(f"    bind {listen}{' v6only' if listen.startswith('[::]') else ''}" for listen in listens),
+            "    default_backend kube-apiserver",
+            "backend kube-apiserver",
+            "    balance leastconn",
+            "    option redispatch",
+            "    default-server check inter 1s fall 2 rise 1 on-marked-down shutdown-sessions",
+            *(f"    server master-{number} {server}" for number, server in enumerate(servers, 1)),
+            "",
+        ]
+    )
+    return Daemon(
+        name="haproxy",
+        about="passes connections on to the API servers",
+        program="haproxy",
+        arguments=("-W", "-db", "-f", path),
+        files=(File(path, text),),
+        check=check,
+    )
+
+
+def keepalived(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
+    """VRRP without multicast: the hosts are told of each other. The address goes where the balancer answers; of those the first in the
+    list has it. It does not come back by itself (nopreempt): each move cuts connections."""
+    others = [other.address for other in cluster.having(BALANCER) if other.name != host.name]
+    names = [other.name for other in cluster.having(BALANCER)]
+    address = balancer.virtual_address
+    prefix = "" if "/" in address else ("/128" if ":" in address else "/32")
+    path, script = f"{FOLDER}/keepalived.conf", f"{FOLDER}/check"
+    secret = hashlib.sha256(f"{address} {balancer.router_id}".encode()).hexdigest()[
+        :8
+    ]  # tells clusters apart, keeps nobody out
+    text = "\n".join(
+        [
+            "global_defs {",
+            f"    router_id {host.name}",
+            "    script_user root",
+            "    enable_script_security",
+            "    vrrp_garp_master_refresh 60",
+            "}",
+            "vrrp_script balancer {",
+            f'    script "{script}"',
+            "    interval 1",
+            "    timeout 2",
+            "    fall 2",
+            "    rise 2",
+            "}",
+            "vrrp_instance kube-apiserver {",
+            "    state BACKUP",
+            "    nopreempt",
+            f"    interface {host.interface}",
+            f"    virtual_router_id {balancer.router_id}",
+            f"    priority {200 - names.index(host.name)}",
+            "    advert_int 1",
+            f"    unicast_src_ip {host.address}",
+            "    unicast_peer {",
+            *(f"        {other}" for other in others),
+            "    }",
+            "    authentication {",
+            "        auth_type PASS",
+            f"        auth_pass {secret}",
+            "    }",
+            "    virtual_ipaddress {",
+            f"        {address}{prefix} dev {host.interface}",
+            "    }",
+            "    track_script {",
+            "        balancer",
+            "    }",
+            "}",
+            "",
+        ]
+    )
+    return Daemon(
+        name="keepalived",
+        about=f"holds {address.partition('/')[0]} where the balancer is well",
+        program="keepalived",
+        arguments=(
+            "--dont-fork",
+            "--log-console",
+            "--vrrp",
+            f"--use-file={path}",
+            f"--pid={RUN}/keepalived.pid",
+            f"--vrrp_pid={RUN}/vrrp.pid",
+        ),
+        files=(File(path, text), File(script, _check_script(balancer.port), 0o755)),
+        directories=(RUN,),
+        after=(balancer.kind,),
+    )
+
+
+def _check_script(port: int) -> str:
+    """Well is who takes a connection and leads it to an API server that answers, whatever its answer is."""
+    return f"#!/bin/sh\nexec curl --silent --insecure --max-time 2 --output /dev/null https://127.0.0.1:{port}/livez\n"
+
+
+def _joined(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

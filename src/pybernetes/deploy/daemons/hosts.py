@@ -1,0 +1,28 @@
+"""All daemons of a host, in the order of their start."""
+
+from __future__ import annotations
+
+from .balancer import balancers
+from .controlplane import api_server, controller_manager, scheduler
+from .etcd import etcd
+from .model import ETCD, MASTER, WORKER, Cluster, Daemon, Host
+from .node import flannel, kubelet, proxy
+
+
+def daemons(cluster: Cluster, host: Host) -> list[Daemon]:
+    """What the host's roles ask for. Masters are nodes too, as kubeadm's: with a taint that keeps pods of users away."""
+    found: list[Daemon] = []
+    if ETCD in host.roles and cluster.configuration.cluster.etcd.external is None:
+        found.append(etcd(cluster, host))
+    if MASTER in host.roles:
+        found += [make(cluster, host) for make in (api_server, controller_manager, scheduler)]
+    is_node = MASTER in host.roles or WORKER in host.roles
+    if is_node or (cluster.balancer is not None and not cluster.balancer.on_nodes):
+        found += balancers(cluster, host)
+    if is_node:
+        found.append(kubelet(cluster, host))
+        if not cluster.configuration.cluster.proxy.disabled:
+            found.append(proxy(cluster, host))
+        if cluster.network.backend:
+            found.append(flannel(cluster, host))
+    return found

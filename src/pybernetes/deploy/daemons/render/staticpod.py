@@ -1,0 +1,116 @@
+"""Manifests of static pods, as kubeadm writes them (upstream: kubeadm app/phases/controlplane, app/util/staticpod)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...configuration import KUBERNETES_DIR
+from ..controlplane import API_SERVER, CONTROLLER_MANAGER, SCHEDULER
+from ..model import Cluster, Daemon, File, Host
+
+FOLDER = f"{KUBERNETES_DIR}/manifests"
+CPU = {"etcd": "100m", API_SERVER: "250m", CONTROLLER_MANAGER: "200m", SCHEDULER: "100m"}
+AUTHORITIES = (
+    "/etc/ssl/certs",
+    "/etc/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    "/usr/share/ca-certificates",
+)
+DIRECTORY, FILE = "DirectoryOrCreate", "FileOrCreate"
+
+
+def manifest(cluster: Cluster, host: Host, daemon: Daemon, image: str) -> File:
+    """Of one of kubeadm's four."""
+    import yaml
+
+    return File(
+        f"{FOLDER}/{daemon.name}.yaml", yaml.safe_dump(pod(cluster, host, daemon, image), sort_keys=True), 0o600
+    )
+
+
+def pod(cluster: Cluster, host: Host, daemon: Daemon, image: str) -> dict[str, Any]:
+    """The object."""
+    volumes = _volumes(cluster, daemon)
+    container: dict[str, Any] = {
+        "name": daemon.name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": list(daemon.command()),
+        "resources": {"requests": {"cpu": CPU[daemon.name], **({"memory": "100Mi"} if daemon.name == "etcd" else {})}},
+        "volumeMounts": [
+            {"name": name, "mountPath": path, **({} if writable else {"readOnly": True})}
+            for name, path, _, writable in volumes
+        ],
+        **_probes(daemon),
+    }
+    metadata: dict[str, Any] = {
+        "name": daemon.name,
+        "namespace": "kube-system",
+        "labels": {"component": daemon.name, "tier": "control-plane"},
+    }
+    annotations = _annotations(cluster, host, daemon)
+    if annotations:
+        metadata["annotations"] = annotations
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {
+            "containers": [container],
+            "hostNetwork": True,
+            "priority": 2000001000,
+            "priorityClassName": "system-node-critical",
+            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            "volumes": [{"name": name, "hostPath": {"path": path, "type": kind}} for name, path, kind, _ in volumes],
+        },
+    }
+
+
+def _annotations(cluster: Cluster, host: Host, daemon: Daemon) -> dict[str, str]:
+    """By which kubeadm finds other members and API servers."""
+    if daemon.name == "etcd":
+        url = next(a.partition("=")[2] for a in daemon.arguments if a.startswith("--advertise-client-urls="))
+        return {"kubeadm.kubernetes.io/etcd.advertise-client-urls": url}
+    if daemon.name == API_SERVER:
+        port = cluster.configuration.init.local_api_endpoint.bind_port
+        return {"kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint": f"{host.address}:{port}"}
+    return {}
+
+
+def _volumes(cluster: Cluster, daemon: Daemon) -> list[tuple[str, str, str, bool]]:
+    """(name, path, type, whether the pod writes there) by name."""
+    pki = cluster.configuration.cluster.certificates_dir
+    if daemon.name == "etcd":
+        found = [("etcd-certs", f"{pki}/etcd", DIRECTORY, True), ("etcd-data", daemon.directories[0], DIRECTORY, True)]
+        return found
+    kubeconfigs = {CONTROLLER_MANAGER: "controller-manager.conf", SCHEDULER: "scheduler.conf"}
+    found = []
+    if daemon.name in kubeconfigs:
+        found.append(("kubeconfig", f"{KUBERNETES_DIR}/{kubeconfigs[daemon.name]}", FILE, False))
+    if daemon.name != SCHEDULER:
+        found.append(("k8s-certs", pki, DIRECTORY, False))
+        names = ("ca-certs", "etc-ca-certificates", "usr-local-share-ca-certificates", "usr-share-ca-certificates")
+        found += [(name, path, DIRECTORY, False) for name, path in zip(names, AUTHORITIES, strict=True)]
+    if daemon.name == CONTROLLER_MANAGER:
+        found.append(("flexvolume-dir", "/usr/libexec/kubernetes/kubelet-plugins/volume/exec", DIRECTORY, True))
+    return sorted(found)
+
+
+def _probes(daemon: Daemon) -> dict[str, Any]:
+    if daemon.check is None:
+        return {}
+    url = urlsplit(daemon.check.url)
+
+    def probe(path: str, **more: int) -> dict[str, Any]:
+        get = {"host": url.hostname, "path": path, "port": url.port, "scheme": url.scheme.upper()}
+        return {"httpGet": get, "timeoutSeconds": 15, **more}
+
+    slow = {"initialDelaySeconds": 10, "periodSeconds": 10}
+    made = {
+        "livenessProbe": probe(url.path, failureThreshold=8, **slow),
+        "startupProbe": probe(url.path, failureThreshold=24, **slow),
+    }
+    if daemon.name == API_SERVER:
+        made["readinessProbe"] = probe("/readyz", failureThreshold=3, periodSeconds=1)
+    return made
