@@ -1,16 +1,31 @@
-"""`pybernetes supervise`: runs the parts of a cluster that `up` has made, in the foreground; what a service manager would start."""
+"""`pybernetes supervise`: runs the parts of a cluster that `up` has made, or the programs of a host, in the foreground; what a service
+manager would start."""
 
 from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pybernetes.component import command, flags
 from pybernetes.component.command import Failure
 from pybernetes.component.flags import Flag, Values
 
+if TYPE_CHECKING:
+    from pybernetes.cluster.supervisor import Part
+
 PROGRAM = "pybernetes supervise"
-FLAGS = (Flag("data-dir", flags.string, "", "The cluster's directory (default: /var/lib/pybernetes, as root)."),)
+FLAGS = (
+    Flag("data-dir", flags.string, "", "The cluster's directory (default: /var/lib/pybernetes, as root)."),
+    Flag(
+        "programs",
+        flags.string,
+        "",
+        "The file of a host's programs, as init and join write it, in place of a cluster of `up`; read again at SIGHUP.",
+    ),
+    Flag("log-dir", flags.string, "/var/log/pybernetes", "Where the programs' logs go, NAME.log each."),
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -19,13 +34,55 @@ def main(arguments: list[str]) -> int:
 
 
 def run(values: Values) -> None:
+    # `up` sends it to who holds the lock, perhaps before the supervisor listens
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if values["programs"]:
+        _run_programs(Path(values["programs"]), Path(values["log-dir"]))
+    else:
+        _run_cluster(values["data-dir"])
+
+
+def _run_programs(path: Path, logs: Path) -> None:
+    from pybernetes.cluster import parts, state
+    from pybernetes.cluster.supervisor import Supervisor
+
+    def read() -> list[Part]:
+        return of_programs(path.read_bytes())
+
+    try:
+        found = read()
+    except (OSError, ValueError) as error:
+        raise Failure(f"--programs={path}: {error}") from None
+    try:
+        state.hold(path.with_suffix(".lock"))
+    except state.AlreadyRunning:
+        raise Failure(f"the programs of {path} have a supervisor already") from None
+    Supervisor(found, logs, path.with_suffix(".state"), parts.PRELOAD, read).run()
+
+
+def of_programs(data: bytes) -> list[Part]:
+    """The processes of a host's file of programs (`deploy/daemons/render/supervised.py`). ValueError for what cannot be read."""
+    from pybernetes.cluster.supervisor import Part
+    from pybernetes.deploy.daemons.render import supervised
+
+    from .main import COMMANDS
+
+    found = []
+    for program in supervised.parse(data).programs:
+        head, *arguments = program.argv
+        if program.ours and head not in COMMANDS:
+            raise ValueError(f"{program.name}: there is no command {head!r}")
+        module, foreign = (COMMANDS[head][0], "") if program.ours else ("", head)
+        directories = tuple(program.directories)
+        found.append(Part(program.name, module, tuple(arguments), foreign, program.environment, directories))
+    return found
+
+
+def _run_cluster(directory: str) -> None:
     from pybernetes.cluster import contents, parts, state
     from pybernetes.cluster.supervisor import Supervisor
 
-    signal.signal(
-        signal.SIGHUP, signal.SIG_IGN
-    )  # `up` sends it to who holds the lock, perhaps before the supervisor listens
-    place, settings = state.existing(values["data-dir"])
+    place, settings = state.existing(directory)
     try:
         state.hold(place.lock)
     except state.AlreadyRunning:

@@ -44,7 +44,7 @@ def parts(layout: Layout, settings: Settings) -> list[Part]:
         kube_scheduler(layout, settings),
     ]
     if settings.own_docker:
-        chosen.insert(0, Part("dockerd", "pybernetes.cluster.dockerd", ("-H", settings.docker, *DOCKERD)))
+        chosen.insert(0, Part("dockerd", arguments=("-H", settings.docker, *DOCKERD), program="dockerd"))
     if settings.hollow:
         return [*chosen, hollow_kubelet(layout, settings)]
     return [*chosen, kubelet(layout, settings), kube_proxy(layout, settings)]

@@ -16,8 +16,8 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pybernetes import files
@@ -35,17 +35,25 @@ SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One process: `module`.main(arguments)."""
+    """One process: `module`.main(arguments), or where there is no module the program of that name with the arguments.
+
+    `environment` is added to the supervisor's; `directories` are made before each start, their owner's alone.
+    """
 
     name: str
-    module: str
+    module: str = ""
     arguments: tuple[str, ...] = ()
+    program: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    directories: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class _Running:
     part: Part
     pid: int = 0
+    leaving: float = 0.0  # since when it has been asked to end, as it is no more wanted as it is
+    wanted: bool = True  # it is started again when it has ended
     started: float = 0.0
     failures: int = 0
     restarts: int = 0
@@ -66,10 +74,21 @@ def exit_text(status: int) -> str:
 
 
 class Supervisor:
-    """`run` returns when every part has stopped after SIGTERM or SIGINT. SIGHUP: what waits for its restart gets it now."""
+    """`run` returns when every part has stopped after SIGTERM or SIGINT. SIGHUP: what waits for its restart gets it now.
 
-    def __init__(self, parts: Sequence[Part], logs: Path, state: Path, preload: Sequence[str] = ()) -> None:
-        self._parts = [_Running(part) for part in parts]
+    With `read` the parts are read again at SIGHUP: new ones are started, those that are no more in it are ended, changed ones are ended and
+    started anew. It raises OSError or ValueError for what cannot be read; then all stays as it is.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        logs: Path,
+        state: Path,
+        preload: Sequence[str] = (),
+        read: Callable[[], Sequence[Part]] | None = None,
+    ) -> None:
+        self._parts, self._read = [_Running(part) for part in parts], read
         self._logs, self._state, self._preload = logs, state, preload
         self._stopping = 0.0  # when the stop began
         self._saved = True  # what `status` reads is as it should be
@@ -110,6 +129,7 @@ class Supervisor:
         if self._stopping:
             return 0.2
         due = [r.due for r in self._parts if not r.pid]
+        due += [max(r.leaving + STOP_SECONDS, time.monotonic() + 0.2) for r in self._parts if r.pid and r.leaving]
         if not self._saved:
             due.append(time.monotonic() + SAVE_SECONDS)
         return max(min(due, default=time.monotonic() + TICK_SECONDS) - time.monotonic(), 0.0)
@@ -119,6 +139,9 @@ class Supervisor:
         if self._stopping:
             self._stop_some()
         else:
+            if self._hurry:
+                self._read_again()
+            self._end_leaving()
             changed = self._start_due() or changed
         for running in self._parts:
             self._rotate(self._logs / f"{running.part.name}.log")
@@ -138,9 +161,40 @@ class Supervisor:
                 if running.pid == pid:
                     self._ended(running, status)
                     changed = True
+            self._parts = [running for running in self._parts if running.pid or running.wanted]
+
+    def _read_again(self) -> None:
+        """What the parts are now."""
+        if self._read is None:
+            return
+        try:
+            parts = self._read()
+        except (OSError, ValueError) as error:
+            _say(f"the parts stay as they are: {error}")
+            return
+        fresh = {part.name: part for part in parts}
+        for running in self._parts:
+            part = fresh.pop(running.part.name, None)
+            if part == running.part and running.wanted:
+                continue
+            running.wanted, running.part = part is not None, part or running.part
+            if running.pid and not running.leaving:
+                os.kill(running.pid, signal.SIGTERM)
+                running.leaving = time.monotonic()
+        self._parts = [running for running in self._parts if running.pid or running.wanted]
+        self._parts += [_Running(part) for part in fresh.values()]
+
+    def _end_leaving(self) -> None:
+        """What does not end by itself in time is killed."""
+        for running in self._parts:
+            if running.pid and running.leaving and time.monotonic() > running.leaving + STOP_SECONDS:
+                os.kill(running.pid, signal.SIGKILL)
 
     def _ended(self, running: _Running, status: int) -> None:
         now = time.monotonic()
+        if running.leaving and not self._stopping:
+            running.pid, running.leaving, running.failures, running.due = 0, 0.0, 0, now
+            return
         running.failures = 1 if now - running.started > STEADY_SECONDS else running.failures + 1
         running.pid, running.last_exit = 0, exit_text(status)
         running.due = now + restart_delay(running.failures)
@@ -175,6 +229,11 @@ class Supervisor:
         code = 70
         try:
             _become_part(self._logs / f"{part.name}.log", parent)
+            os.environ.update(part.environment)
+            for path in part.directories:
+                files.make_private_directory(Path(path))
+            if not part.module:
+                _execute(part)
             main = importlib.import_module(part.module).main
             code = int(main(list(part.arguments)) or 0)
         except SystemExit as error:
@@ -219,6 +278,15 @@ def _say(text: str) -> None:
     """A line on stderr if that can be written: a supervisor outlives a full disk."""
     with contextlib.suppress(OSError):
         os.write(2, f"{text}\n".encode())
+
+
+def _execute(part: Part) -> None:
+    """The fork becomes the program. SystemExit, with a word in the log, where there is none."""
+    try:
+        os.execvp(part.program, [part.program, *part.arguments])
+    except OSError as error:
+        print(f"{part.program} cannot be started: {error.strerror}", file=sys.stderr)
+        raise SystemExit(127) from error
 
 
 def _become_part(log: Path, parent: int) -> None:

@@ -31,8 +31,15 @@ import sys
 from pathlib import Path
 from pybernetes.cluster.supervisor import Part, Supervisor
 folder = Path(sys.argv[1])
-parts = [Part(name, "toy_part", (name, str(folder))) for name in ("one", "two")]
-Supervisor(parts, folder / "logs", folder / "state.json").run()
+def read():
+    names = (folder / "parts").read_text().split()
+    if "broken" in names:
+        raise ValueError("it is broken")
+    return [Part(name, "toy_part", (name.partition("=")[0], str(folder))) for name in names if name != "sleep"] + [
+        Part(name, arguments=("-c", "echo $WORD $(stat -c %a $0); exec sleep 600", f"{folder}/made"), program="sh",
+             environment={"WORD": "hello"}, directories=(f"{folder}/made",)) for name in names if name == "sleep"]
+(folder / "parts").write_text("one two")
+Supervisor(read(), folder / "logs", folder / "state.json", (), read).run()
 """
 
 
@@ -110,3 +117,33 @@ def test_parts_end_with_a_killed_supervisor(supervisor: Any, tmp_path: Path) -> 
     before = until(lambda: both(tmp_path))
     supervisor.kill()
     until(lambda: not any(alive(pid) for pid in before.values()))
+
+
+def test_parts_are_read_again(supervisor: Any, tmp_path: Path) -> None:
+    """New ones start, those that are gone end, the others are left alone; what cannot be read changes nothing."""
+    before = until(lambda: both(tmp_path))
+    for names in ("one broken", "one sleep"):
+        (tmp_path / "parts").write_text(names)
+        supervisor.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        if "broken" in names:
+            assert pids(tmp_path) == before
+    after = until(lambda: (now := pids(tmp_path)).keys() == {"one", "sleep"} and now)
+    assert after["one"] == before["one"] and not alive(before["two"])
+    assert (tmp_path / "stopped").read_text().split() == ["two"]
+    log = tmp_path / "logs" / "sleep.log"
+    assert until(lambda: log.exists() and log.read_text()) == "hello 700\n"
+    assert Path(f"/proc/{after['sleep']}/comm").read_text() == "sleep\n"
+
+
+def test_a_program_that_is_not_there_says_so(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pybernetes.cluster.supervisor import Part, Supervisor; f = Path(sys.argv[1]);"
+        " Supervisor([Part('x', program='no-such-program')], f / 'logs', f / 'state.json').run()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)
+    log = tmp_path / "logs" / "x.log"
+    text = until(lambda: log.exists() and log.read_text())
+    process.terminate()
+    process.wait(60)
+    assert text.startswith("no-such-program cannot be started: No such file or directory\n")

@@ -10,7 +10,7 @@ from ..model import Daemon
 
 
 class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One process in the supervisor's file."""
+    """One process in the supervisor's file; `ours`: argv is a command of pybernetes."""
 
     name: str
     argv: list[str]
