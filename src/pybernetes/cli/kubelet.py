@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PROGRAM = "pybernetes kubelet"
+DOCKERS_BRIDGE = ("", "noop")  # of --network-plugin, as kubelets up to 1.23 call it
 
 
 def main(arguments: list[str]) -> int:
@@ -59,6 +60,14 @@ def _check(chosen: Settings) -> None:
         raise UsageError(f"--runtime={chosen['runtime']}: it is docker or hollow")
     if chosen["authorization-mode"] not in ("Webhook", "AlwaysAllow"):
         raise UsageError(f"--authorization-mode={chosen['authorization-mode']}: it is Webhook or AlwaysAllow")
+    if chosen["network-plugin"] not in ("kubenet", *DOCKERS_BRIDGE):
+        raise UsageError(
+            f"--network-plugin={chosen['network-plugin']}: it is kubenet or noop; there are no chains of CNI plugins yet"
+        )
+    if chosen["network-plugin"] in DOCKERS_BRIDGE and chosen["pod-subnet-file"]:
+        raise UsageError(
+            "--pod-subnet-file is for --network-plugin=kubenet: dockerd is told its subnet by --bip (mk-docker-opts)"
+        )
     if bool(chosen["tls-cert-file"]) != bool(chosen["tls-private-key-file"]):
         raise UsageError("--tls-cert-file and --tls-private-key-file are given together or not at all")
     if not chosen["kubeconfig"]:
@@ -112,15 +121,25 @@ async def _run_docker(chosen: Settings, client: RESTClient) -> None:
     from pathlib import Path
 
     from pybernetes.kubelet.network.bridge import BridgeNetwork
+    from pybernetes.kubelet.network.delegated import RuntimeNetwork
+    from pybernetes.kubelet.network.links import make_bridges_call_iptables
     from pybernetes.kubelet.runtime.docker import DockerRuntime
 
     if os.geteuid() != 0:
         raise Failure("a kubelet on Docker needs root for mounts and interfaces; --runtime=hollow needs none")
+    bridged = chosen["network-plugin"] in DOCKERS_BRIDGE
     endpoint = chosen["container-runtime-endpoint"] or chosen["docker-endpoint"]
     try:
-        runtime = DockerRuntime(endpoint, chosen["pod-infra-container-image"])
+        runtime = DockerRuntime(endpoint, chosen["pod-infra-container-image"], bridged=bridged)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    if bridged:
+        make_bridges_call_iptables()
+        try:
+            await _run_host(chosen, client, runtime, RuntimeNetwork())
+        finally:
+            await runtime.close()
+        return
     network = BridgeNetwork(
         chosen.options.root_dir,
         runtime.sandbox_pid,

@@ -105,6 +105,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("minimum-image-ttl-duration", flags.duration, 120.0, "How old an unused image must be to go.", NODE),
     Flag("pod-cidr", flags.string, "", "The pods' addresses where no controller gives the node a range.", NET),
     Flag("non-masquerade-cidr", flags.string, "", "Where pods go with their own addresses; default: the node's pods.", NET),
+    Flag("network-plugin", flags.string, "kubenet", "kubenet: a bridge of ours; noop, or nothing: Docker's.", NET),
     Flag("pod-subnet-file", flags.string, "", "flannel's subnet.env: the pods' range and MTU, instead of podCIDR (ours).", NET),
     Flag("pod-bridge", flags.string, "pyb0", "The bridge that pods are connected to (ours).", NET),
     Flag("cluster-dns", flags.strings, [], "Addresses of the cluster's DNS service.", NET),

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from pybernetes.kubelet.runtime import docker, dockerstreams
+from pybernetes.kubelet.runtime import docker, dockerconfig, dockerstreams
 from pybernetes.kubelet.runtime.docker import DockerRuntime
 from pybernetes.kubelet.runtime.dockerapi import DockerError, DockerGone
 from pybernetes.kubelet.runtime.types import (
     ContainerConfig,
     ExecResult,
     LogOptions,
+    PortMapping,
     RuntimeFailure,
     SandboxConfig,
     Security,
@@ -323,3 +324,14 @@ def test_an_ended_container_tells_its_message(tmp_path: Path) -> None:
         assert len(engine.asked) == before + 1  # what has ended is not asked about again
 
     run(tmp_path, answers, body)
+
+
+def test_a_sandbox_on_dockers_bridge_has_dockers_ports_and_addresses() -> None:
+    pod = SandboxConfig("p", "ns", "u", 0, "p", ports=(PortMapping(80, 8080),))
+    host = dockerconfig.sandbox_create(pod, "i", "", 0, bridged=True)["HostConfig"]
+    assert host["NetworkMode"] == "default"
+    assert host["PortBindings"] == {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}
+    assert dockerconfig.sandbox_create(pod, "i", "", 0)["HostConfig"]["PortBindings"] == {}
+    networks = {"bridge": {"IPAddress": "10.244.3.2", "GlobalIPv6Address": "fd00::2"}}
+    assert dockerconfig.addresses({"NetworkSettings": {"Networks": networks}}) == ("10.244.3.2", "fd00::2")
+    assert dockerconfig.addresses({"NetworkSettings": {"Networks": {"none": {"IPAddress": ""}}}}) == ()

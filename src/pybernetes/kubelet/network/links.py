@@ -39,7 +39,7 @@ class Links:
                 raise LinkError(f"address {address} for bridge {self._bridge}: {error}") from error
         self._bridge_index = index
         _write("/proc/sys/net/ipv4/ip_forward", "1")
-        _write("/proc/sys/net/bridge/bridge-nf-call-iptables", "1")
+        make_bridges_call_iptables()
         # So that a host port answers on the loopback address as well.
         _write(f"/proc/sys/net/ipv4/conf/{self._bridge}/route_localnet", "1")
 
@@ -87,6 +87,11 @@ def _write(path: str, value: str) -> None:
             Path(path).write_text(value)
     except FileNotFoundError:
         logger.debug("%s is not there", path)  # a kernel without that module needs no such setting
+
+
+def make_bridges_call_iptables() -> None:
+    """Else pods of one node answer each other behind kube-proxy's back, from the wrong address."""
+    _write("/proc/sys/net/bridge/bridge-nf-call-iptables", "1")
 
 
 def default_mtu() -> int:

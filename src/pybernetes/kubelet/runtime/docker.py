@@ -46,11 +46,14 @@ def may_raise_priority(status: str) -> bool:
 
 
 class DockerRuntime(DockerStreams):
-    """Implements interfaces.Runtime. `sandbox_image` "" is the package's own, which is loaded where it is not there."""
+    """Implements interfaces.Runtime. `sandbox_image` "" is the package's own, which is loaded where it is not there.
 
-    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, sandbox_image: str = "") -> None:
+    `bridged`: pods are on Docker's bridge, which it makes as dockerd's --bip and --mtu say.
+    """
+
+    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, sandbox_image: str = "", *, bridged: bool = False) -> None:
         super().__init__(DockerAPI(endpoint))
-        self._sandbox_image = sandbox_image
+        self._sandbox_image, self._bridged = sandbox_image, bridged
         self._sandbox_ready = False
         self._loading = asyncio.Lock()
         self._docker_info: d.Json = {}
@@ -112,7 +115,11 @@ class DockerRuntime(DockerStreams):
             raise RuntimeFailure(f'RuntimeHandler "{handler}" not supported')
         image = await self._ensure_sandbox_image()
         body = d.sandbox_create(
-            config, image, await self._parent(config.cgroup_parent), self._oom_score(d.SANDBOX_OOM_SCORE)
+            config,
+            image,
+            await self._parent(config.cgroup_parent),
+            self._oom_score(d.SANDBOX_OOM_SCORE),
+            self._bridged,
         )
         name = d.container_name(d.SANDBOX_NAME, config, config.attempt)
         try:
@@ -133,7 +140,8 @@ class DockerRuntime(DockerStreams):
         created = d.time_of(inspected["Created"])
         assert created is not None
         pid = int(inspected["State"]["Pid"])
-        return Sandbox(uid, config.pod_name, config.namespace, config.uid, config.attempt, True, created, pid)
+        ips = d.addresses(inspected) if self._bridged else ()
+        return Sandbox(uid, config.pod_name, config.namespace, config.uid, config.attempt, True, created, pid, ips)
 
     async def _create(self, name: str, body: d.Json) -> str:
         try:

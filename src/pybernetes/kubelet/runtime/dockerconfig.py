@@ -75,10 +75,10 @@ def systemd_slice(parent: str) -> str:
     return "-".join(parts) + ".slice"
 
 
-def sandbox_create(pod: SandboxConfig, image: str, parent: str, oom_score: int) -> Json:
-    """The body of /containers/create for a sandbox."""
+def sandbox_create(pod: SandboxConfig, image: str, parent: str, oom_score: int, bridged: bool = False) -> Json:
+    """The body of /containers/create for a sandbox; `bridged`: its network, and its host ports, are Docker's."""
     host: Json = {
-        "NetworkMode": "host" if pod.host_network else "none",
+        "NetworkMode": "host" if pod.host_network else "default" if bridged else "none",
         "IpcMode": "host" if pod.host_ipc else "shareable",
         "PidMode": "host" if pod.host_pid else "",
         "CpuShares": SANDBOX_SHARES,
@@ -91,7 +91,7 @@ def sandbox_create(pod: SandboxConfig, image: str, parent: str, oom_score: int) 
     }
     exposed: Json = {}
     bindings: Json = {}
-    for port in pod.ports if pod.host_network else ():
+    for port in pod.ports if pod.host_network or bridged else ():
         key = f"{port.container_port}/{port.protocol.lower()}"
         exposed[key] = {}
         bindings[key] = [{"HostIp": port.host_ip, "HostPort": str(port.host_port)}]
@@ -109,6 +109,13 @@ def sandbox_create(pod: SandboxConfig, image: str, parent: str, oom_score: int) 
         "ExposedPorts": exposed,
         "HostConfig": {**host, "PortBindings": bindings, **_handled_by(pod)},
     }
+
+
+def addresses(inspected: Json) -> tuple[str, ...]:
+    """A container's, of the networks that Docker has made for it; IPv4 first."""
+    networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
+    found = [network.get(name, "") for name in ("IPAddress", "GlobalIPv6Address") for network in networks.values()]
+    return tuple(address for address in found if address)
 
 
 def _handled_by(pod: SandboxConfig) -> Json:
