@@ -187,6 +187,7 @@ class Hosts:
     pod: dict[int, Namespace]
     server: Server
     daemons: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    others: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def configure(self, backend: dict[str, Any]) -> None:
         text = json.dumps({"Network": "10.244.0.0/16", "Backend": backend})
@@ -206,6 +207,12 @@ class Hosts:
                 [*command, *arguments], env={**os.environ, "NODE_NAME": f"host{number}"}, stderr=log
             )
         eventually(lambda: _true(file.exists(), self.log(number)))
+
+    def run_beside(self, number: int, *command: str) -> None:
+        """Another part in the host's namespace, as long as the hosts are there."""
+        words = ["ip", "netns", "exec", self.host[number].name, sys.executable, "-m", "pybernetes", *command]
+        with (self.folder / f"{command[0]}{number}.log").open("ab") as log:
+            self.others.append(subprocess.Popen(words, stderr=log))
 
     def log(self, number: int) -> str:
         return (self.folder / f"log{number}").read_text()
@@ -299,6 +306,9 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
         finally:
             for number in list(found.daemons):
                 found.kill(number)
+            for process in found.others:
+                process.kill()
+                process.wait()
 
 
 class _Monitor:
@@ -515,7 +525,7 @@ def test_masquerade_hides_pods_from_the_world_alone(hosts: Hosts) -> None:
 
 
 @contextmanager
-def _etcd(hosts: Hosts) -> Iterator[str]:
+def _etcd(hosts: Hosts) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Its URL; the v2 API is on."""
     url = f"http://{SERVER}:2379"
     command = ["ip", "netns", "exec", hosts.switch.name, "etcd", "--enable-v2", f"--data-dir={hosts.folder}/etcd"]
@@ -527,7 +537,7 @@ def _etcd(hosts: Hosts) -> Iterator[str]:
     with (hosts.folder / "etcd.log").open("wb") as log:
         process = subprocess.Popen(command, stderr=log, stdout=log)
     try:
-        yield url
+        yield url, process
     finally:
         process.terminate()
         process.wait(WAIT_SECONDS)
@@ -554,7 +564,7 @@ def test_leases_in_etcd(hosts: Hosts) -> None:
         except ConnectionError as error:
             raise AssertionError(str(error)) from error
 
-    with _etcd(hosts) as url:
+    with _etcd(hosts) as (url, _):
         config = json.dumps({"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}})
         eventually(lambda: _true(keys("PUT", "/config", value=config)))
         for number in HOSTS:

@@ -107,10 +107,11 @@ async def _etcd_manager(
     """Returns when there is a configuration that can be used, however long that takes."""
     from pybernetes.flannel.config import ConfigError, parse
     from pybernetes.flannel.etcdmanager import RETRY_SECONDS, EtcdSubnetManager
-    from pybernetes.flannel.etcdregistry import EtcdError, Registry
+    from pybernetes.flannel.etcdregistry import EtcdError, LeaseRegistry, Registry
+    from pybernetes.flannel.etcdv3registry import V3Registry
 
     try:
-        registry = Registry(etcd)
+        registry: LeaseRegistry = Registry(etcd) if chosen.etcd_api == "v2" else V3Registry(etcd)
     except (OSError, ValueError) as error:
         raise UsageError(f"--etcd-endpoints, --etcd-cafile, --etcd-certfile, --etcd-keyfile: {error}") from error
     stack.push_async_callback(registry.close)

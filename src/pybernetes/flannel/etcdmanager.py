@@ -13,7 +13,7 @@ from pybernetes.aio.clock import Clock
 
 from . import subnets
 from .config import NetworkConfig
-from .etcdregistry import INDEX_CLEARED, NODE_EXISTS, EtcdError, Held, Registry
+from .etcdregistry import INDEX_CLEARED, NODE_EXISTS, EtcdError, Held, LeaseRegistry
 from .lease import Attributes, Lease
 from .subnetmanager import Pending, Stored, SubnetError
 from .subnets import Range
@@ -30,7 +30,12 @@ class EtcdSubnetManager:
     """See `SubnetManager`. `previous` is the subnet that this host had before: it is taken again where it is free."""
 
     def __init__(
-        self, registry: Registry, config: NetworkConfig, previous: IPv4Network | None, renew_margin: float, clock: Clock
+        self,
+        registry: LeaseRegistry,
+        config: NetworkConfig,
+        previous: IPv4Network | None,
+        renew_margin: float,
+        clock: Clock,
     ) -> None:
         """ConfigError of `subnets.allotted`."""
         self._registry, self._clock, self._margin = registry, clock, renew_margin

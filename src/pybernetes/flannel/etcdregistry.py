@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from pybernetes.client.http import Answer, HTTPClient
@@ -65,9 +65,43 @@ class Event:
     index: int
 
 
-def encode(attributes: Attributes) -> str:
-    """A lease's value, as Go writes it."""
+class LeaseRegistry(Protocol):
+    """Where hosts write their leases. All methods may raise EtcdError."""
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        ...
+
+    async def network_config(self) -> str:
+        """The JSON of PREFIX/config."""
+        ...
+
+    async def leases(self) -> tuple[list[Held], int]:
+        """All of them, and the index to watch after. What is no lease is told in the log, and left out."""
+        ...
+
+    async def create(self, lease: Lease, ttl: int) -> None:
+        """EtcdError of NODE_EXISTS where somebody else has it."""
+        ...
+
+    async def update(self, lease: Lease, ttl: int | None) -> None:
+        """A reservation (None) stays one."""
+        ...
+
+    async def delete(self, subnet: IPv4Network) -> None:
+        """It is gone; one that was so already is no error."""
+        ...
+
+    async def watch(self, after: int) -> Event | None:
+        """The next change after an index; None where there was none for a while. EtcdError of INDEX_CLEARED: list again."""
+        ...
+
+
+def encode(attributes: Attributes, with_ipv6: bool = False) -> str:
+    """A lease's value, as Go writes it; today's has a place for an IPv6 address."""
     value: dict[str, Any] = {"PublicIP": str(attributes.public_ip)}
+    if with_ipv6:
+        value["PublicIPv6"] = None
     if attributes.backend_type:
         value["BackendType"] = attributes.backend_type
     if attributes.backend_data != NO_DATA:
@@ -87,7 +121,7 @@ def decode(subnet: IPv4Network, value: str) -> Lease:
 
 
 class Registry:
-    """One etcd cluster. All methods raise EtcdError; OSError of the constructor: a file cannot be read."""
+    """See `LeaseRegistry`; one etcd cluster's v2 API. All methods raise EtcdError; OSError of the constructor: a file cannot be read."""
 
     def __init__(self, config: EtcdConfig) -> None:
         context: ssl.SSLContext | None = None

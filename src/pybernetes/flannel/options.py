@@ -25,9 +25,12 @@ def repeated(text: str) -> list[str]:
 
 DEFAULT_ENDPOINTS = ["http://127.0.0.1:4001", "http://127.0.0.1:2379"]
 FLAGS = (
+    Flag("etcd-api", flags.string, "v2", "v2, as flannel to v0.11, or v3, as today's (ours).", "etcd"),
     Flag("etcd-cafile", flags.string, "", "Who signs etcd's certificates.", "etcd"),
     Flag("etcd-certfile", flags.string, "", "The certificate by which etcd knows flanneld.", "etcd"),
-    Flag("etcd-endpoints", flags.strings, DEFAULT_ENDPOINTS, "etcd's servers, which serve the v2 API.", "etcd"),
+    Flag(
+        "etcd-endpoints", flags.strings, DEFAULT_ENDPOINTS, "etcd's servers; for the v2 API with --enable-v2.", "etcd"
+    ),
     Flag("etcd-keyfile", flags.string, "", "The certificate's key.", "etcd"),
     Flag("etcd-password", flags.string, "", "Of --etcd-username.", "etcd"),
     Flag("etcd-prefix", flags.string, "/coreos.com/network", "Above config and subnets.", "etcd"),
@@ -74,6 +77,7 @@ class Settings:
     resync_seconds: int
     tell_available: bool
     healthz: tuple[str, int] | None
+    etcd_api: str
     etcd: EtcdConfig | None  # None: leases through the Kubernetes API
     renew_margin: float
 
@@ -97,6 +101,8 @@ def settings(values: Values) -> Settings:
         raise UsageError("Invalid subnet-lease-renew-margin option, out of acceptable range")
     if values["iptables-resync"] <= 0:
         raise UsageError(f"--iptables-resync={values['iptables-resync']}: must be greater than 0")
+    if values["etcd-api"] not in ("v2", "v3"):
+        raise UsageError(f"--etcd-api={values['etcd-api']}: it is v2 or v3")
     port = values["healthz-port"]
     if port > 65535:
         raise UsageError(f"--healthz-port={port}: there are ports to 65535")
@@ -114,6 +120,7 @@ def settings(values: Values) -> Settings:
         resync_seconds=values["iptables-resync"],
         tell_available=values["set-node-network-unavailable"],
         healthz=(values["healthz-ip"], port) if port > 0 else None,
+        etcd_api=values["etcd-api"],
         etcd=None if values["kube-subnet-mgr"] else _etcd(values),
         renew_margin=values["subnet-lease-renew-margin"] * 60.0,
     )

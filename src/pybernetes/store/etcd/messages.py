@@ -101,6 +101,17 @@ class RangeResponse:
         return cls(revision, items, more)
 
 
+def unleased(data: bytes) -> set[str]:
+    """The keys of a RangeResponse that hang on no lease. ProtobufError."""
+    keys = set()
+    for name, _, raw in fields(data):
+        if name == 2:
+            item = {field: (count, value) for field, count, value in fields(raw)}
+            if not item.get(6, (0, b""))[0]:
+                keys.add(item.get(1, (0, b""))[1].decode(errors="surrogateescape"))
+    return keys
+
+
 @dataclass(frozen=True, slots=True)
 class Put:
     """`lease` 0: for ever."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from ..backends import Location, LocationError
@@ -27,6 +27,7 @@ from .messages import (
     compaction,
     prefix_end,
     to_bytes,
+    unleased,
     version,
 )
 from .watch import Watch
@@ -91,6 +92,17 @@ class EtcdStore:
             key = to_bytes(answer.items[-1].key) + b"\0"
             page = page_size(answer.items)
 
+    async def without_lease(self, prefix: str, revision: int) -> set[str]:
+        """Of the keys of a revision those that do not end by themselves. StoreError."""
+        key, end = to_bytes(prefix), prefix_end(to_bytes(prefix))
+        request = Range(key, end, revision=revision, keys_only=True)
+        try:
+            return unleased(await self._call(RANGE, request.encode(), repeat=True))
+        except RPCError as error:
+            raise await self._out_of_range(error, revision) from error
+        except ProtobufError as error:
+            raise StoreError(f"etcd's answer cannot be read: {error}") from error
+
     async def put(self, key: str, value: bytes, expected: int | None = None, *, ttl: int = 0) -> KeyValue:
         """See `Store`. With `ttl` the key ends by itself after so many seconds, or a little later."""
         raw = to_bytes(key)
@@ -129,7 +141,7 @@ class EtcdStore:
             raise Conflict(key, expected or 0, current)
         return Event(answer.revision, key, None) if answer.deleted else None
 
-    async def watch(self, prefix: str, after: int) -> AsyncIterator[Event | Progress]:
+    async def watch(self, prefix: str, after: int) -> AsyncGenerator[Event | Progress]:
         """See `Store`."""
         heard = asyncio.Event()
         self._heard.add(heard)

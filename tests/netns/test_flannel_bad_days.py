@@ -1,0 +1,187 @@
+"""Bad days of three hosts with flannel: a host is cut off, a daemon is killed, etcd is away. What is lost of a stream of datagrams is counted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import uvloop
+import yaml
+
+from pybernetes.api import types
+from pybernetes.api.types import core_v1, discovery_v1
+from pybernetes.store.backends import Location
+from pybernetes.store.etcd.store import EtcdStore, open_etcd
+
+from .namespaces import Namespace
+from .test_flannel_packets import ECHO, HOSTS, WAIT_SECONDS, Hosts, _etcd, _true, eventually, hosts
+
+__all__ = ["hosts"]
+
+BETWEEN_SECONDS = 0.01
+SERVICE = "10.96.0.20"
+
+
+class Stream(threading.Thread):
+    """A datagram every BETWEEN_SECONDS from one pod to another and back, as long as it is open."""
+
+    def __init__(self, where: Namespace, address: str) -> None:
+        super().__init__()
+        self._socket = where.socket(socket.SOCK_DGRAM)
+        self._socket.connect((address, ECHO))
+        self._socket.settimeout(0.2)
+        self._end = threading.Event()
+        self.sent = self.lost = 0
+
+    def run(self) -> None:
+        while not self._end.wait(BETWEEN_SECONDS):
+            self.sent += 1
+            try:
+                self._socket.send(b"x" * 64)
+                self._socket.recv(100)
+            except OSError:
+                self.lost += 1
+
+    def __enter__(self) -> Stream:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._end.set()
+        self.join()
+        self._socket.close()
+
+
+@pytest.mark.parametrize("backend", ["vxlan", "host-gw"])
+def test_a_daemon_that_is_killed_and_a_host_that_is_cut_off(hosts: Hosts, backend: str) -> None:
+    hosts.configure({"Type": backend})
+    for number in HOSTS:
+        hosts.start(number)
+    eventually(hosts.all_reach_all)
+    with Stream(hosts.pod[1], "10.244.2.10") as stream:
+        for number in (1, 2):
+            hosts.kill(number)
+        time.sleep(0.5)
+        for number in (1, 2):
+            hosts.start(number)
+        time.sleep(0.2)
+    assert stream.lost == 0 and stream.sent > 20
+
+    before = {number: hosts.kernel(number) for number in HOSTS}
+    hosts.switch.run("ip link set h2 down")
+    with pytest.raises(AssertionError):
+        hosts.reach(1, 2)
+    hosts.reach(1, 3)
+    hosts.switch.run("ip link set h2 up")
+    eventually(hosts.all_reach_all)
+    assert {number: hosts.kernel(number) for number in HOSTS} == before
+
+
+@pytest.mark.parametrize("backend", ["vxlan", "host-gw", "udp"])
+def test_services(hosts: Hosts, backend: str) -> None:
+    """kube-proxy's rules send to a pod of another host."""
+    hosts.configure({"Type": backend})
+    for number in HOSTS:
+        hosts.start(number)
+    eventually(hosts.all_reach_all)
+    port = {"name": "echo", "port": 53, "targetPort": ECHO, "protocol": "UDP"}
+    service = {"metadata": {"name": "s", "namespace": "default"}, "spec": {"clusterIP": SERVICE, "ports": [port]}}
+    slice_ = {
+        "metadata": {"name": "s-1", "namespace": "default", "labels": {"kubernetes.io/service-name": "s"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.244.2.10"], "conditions": {"ready": True}, "nodeName": "host2"}],
+        "ports": [{"name": "echo", "port": ECHO, "protocol": "UDP"}],
+    }
+    for body, kind in ((service, core_v1.Service), (slice_, discovery_v1.EndpointSlice)):
+        made = types.decode(json.dumps(body).encode(), kind)
+        hosts.server.ask(lambda client, made=made: client.create(made))
+    kubeconfig = hosts.folder / "proxy.kubeconfig"
+    document = yaml.safe_load(hosts.server.kubeconfig.read_text())
+    for user in document["users"]:
+        del user["user"]["as"]
+    kubeconfig.write_text(yaml.safe_dump(document))
+    hosts.run_beside(
+        1, "kube-proxy", f"--kubeconfig={kubeconfig}", "--hostname-override=host1", "--cluster-cidr=10.244.0.0/16"
+    )
+
+    def through_the_service() -> None:
+        with hosts.pod[1].socket(socket.SOCK_DGRAM) as asking:
+            asking.settimeout(0.5)
+            try:
+                asking.sendto(b"x" * 56, (SERVICE, 53))
+                answer, peer = asking.recvfrom(100)
+            except OSError as error:
+                raise AssertionError(str(error)) from error
+        assert answer.decode().strip() == "10.244.1.10" and peer == (SERVICE, 53)
+
+    eventually(through_the_service)
+
+
+@pytest.mark.skipif(shutil.which("etcd") is None, reason="needs etcd")
+def test_etcd_is_away(hosts: Hosts) -> None:
+    """Leases in the v3 API. While etcd does not answer packets flow; what happened meanwhile is heard of afterwards."""
+
+    def store(work: Callable[[EtcdStore], Any]) -> Any:
+        async def asked() -> Any:
+            opened = await open_etcd(Location((url,)))
+            assert isinstance(opened, EtcdStore)
+            try:
+                return await work(opened)
+            finally:
+                await opened.close()
+
+        return hosts.switch.inside(lambda: uvloop.run(asked()))
+
+    with _etcd(hosts) as (url, etcd):
+        config = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}
+        prefix = "/coreos.com/network"
+        store(lambda s: s.put(f"{prefix}/config", json.dumps(config).encode()))
+        for number in HOSTS:
+            value = json.dumps({"PublicIP": f"10.79.0.{number}"}).encode()
+            # The third is reserved: it stays without an end.
+            store(
+                lambda s, number=number, value=value: s.put(
+                    f"{prefix}/subnets/10.244.{number}.0-24", value, ttl=0 if number == 3 else 100
+                )
+            )
+            hosts.start(number, f"--etcd-endpoints={url}", "--etcd-api=v3")
+        eventually(hosts.all_reach_all)
+        items = {
+            item.key.rpartition("/")[2]: json.loads(item.value)
+            for item in store(lambda s: s.list(f"{prefix}/subnets/")).items
+        }
+        assert items["10.244.1.0-24"] == {
+            "PublicIP": "10.79.0.1",
+            "PublicIPv6": None,
+            "BackendType": "vxlan",
+            "BackendData": items["10.244.1.0-24"]["BackendData"],
+        }
+        reserved = store(lambda s: s.without_lease(f"{prefix}/subnets/", 0))
+        assert reserved == {f"{prefix}/subnets/10.244.3.0-24"}
+
+        before = hosts.kernel(1)
+        with Stream(hosts.pod[1], "10.244.2.10") as stream:
+            etcd.send_signal(signal.SIGSTOP)
+            hosts.kill(3)
+            time.sleep(7)  # more than a watch waits for a member
+            etcd.send_signal(signal.SIGCONT)
+            time.sleep(0.5)
+        assert stream.lost == 0 and hosts.kernel(1) == before
+        hosts.reach(1, 3)  # its daemon is gone, its device is not
+
+        # What changes when etcd is back is heard of: one lease goes, its host ends, another comes.
+        data = {"VNI": 1, "VtepMAC": "02:00:00:00:00:09"}
+        added = {"PublicIP": "10.79.0.9", "BackendType": "vxlan", "BackendData": data}
+        store(lambda s: s.delete(f"{prefix}/subnets/10.244.3.0-24"))
+        store(lambda s: s.put(f"{prefix}/subnets/10.244.9.0-24", json.dumps(added).encode(), ttl=60))
+        eventually(lambda: _true("10.244.3.0" not in hosts.kernel(1)["route"], hosts.log(1)))
+        eventually(lambda: _true("10.244.9.0/24" in hosts.kernel(1)["route"], hosts.log(1)))
+        store(lambda s: s.delete(f"{prefix}/subnets/10.244.2.0-24"))
+        assert hosts.daemons.pop(2).wait(WAIT_SECONDS) == 1 and "Lease has been revoked" in hosts.log(2)
