@@ -21,6 +21,8 @@ from pybernetes.api.wellknown import (
     NODES_GROUP,
     SYSTEM_PRIVILEGED_GROUP,
 )
+from pybernetes.deploy import kubeconfigs
+from pybernetes.deploy.certificates import KUBERNETES_NAMES
 from pybernetes.files import make_private_directory
 from pybernetes.pki import keys
 from pybernetes.pki.certificates import Authority, Subject
@@ -40,7 +42,6 @@ CERTIFICATES = (
     "scheduler",
 )
 USERS = ("admin", "controller-manager", "scheduler", "kubelet", "kube-proxy")
-KUBERNETES_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,22 +196,4 @@ def _fits(path: Path, authority: Authority, subject: Subject, endpoint: Endpoint
 
 def kubeconfig(url: str, ca: bytes, user: str, pair: Pair, cluster: str = "pybernetes") -> str:
     """A kubeconfig with everything in it."""
-
-    def data(content: bytes) -> str:
-        return base64.b64encode(content).decode()
-
-    context = f"{user}@{cluster}"
-    content = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": cluster, "cluster": {"server": url, "certificate-authority-data": data(ca)}}],
-        "users": [
-            {
-                "name": user,
-                "user": {"client-certificate-data": data(pair.certificate), "client-key-data": data(pair.key)},
-            }
-        ],
-        "contexts": [{"name": context, "context": {"cluster": cluster, "user": user}}],
-        "current-context": context,
-    }
-    return yaml.safe_dump(content, sort_keys=False)
+    return kubeconfigs.text(kubeconfigs.with_certificate(url, ca, cluster, user, pair))
