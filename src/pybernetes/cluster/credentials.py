@@ -21,11 +21,10 @@ from pybernetes.api.wellknown import (
     NODES_GROUP,
     SYSTEM_PRIVILEGED_GROUP,
 )
-from pybernetes.deploy import kubeconfigs
-from pybernetes.deploy.certificates import KUBERNETES_NAMES
+from pybernetes.deploy import kubeconfigfile
 from pybernetes.files import make_private_directory
 from pybernetes.pki import keys
-from pybernetes.pki.certificates import Authority, Subject
+from pybernetes.pki.certificates import KUBERNETES_NAMES, Authority, Subject
 from pybernetes.pki.files import Pair, write
 
 from .layout import Layout
@@ -196,4 +195,4 @@ def _fits(path: Path, authority: Authority, subject: Subject, endpoint: Endpoint
 
 def kubeconfig(url: str, ca: bytes, user: str, pair: Pair, cluster: str = "pybernetes") -> str:
     """A kubeconfig with everything in it."""
-    return kubeconfigs.text(kubeconfigs.with_certificate(url, ca, cluster, user, pair))
+    return kubeconfigfile.text(kubeconfigfile.with_certificate(url, ca, cluster, user, pair))

@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from pybernetes.pki.certificates import Subject
+from pybernetes.pki.certificates import KUBERNETES_NAMES, Subject
 
 from . import endpoints
 from .configuration import Configuration
 
 # Bound to cluster-admin by an object in the API, so that whoever loses such a certificate can be stopped; system:masters cannot be.
 CLUSTER_ADMINS_GROUP = "kubeadm:cluster-admins"
-KUBERNETES_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
 @dataclass(frozen=True, slots=True)

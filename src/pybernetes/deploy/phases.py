@@ -19,7 +19,7 @@ from pybernetes.pki import keys
 from pybernetes.pki.certificates import Authority, Subject, first
 from pybernetes.pki.files import Pair, write
 
-from . import certificates, kubeconfigs, pkifiles
+from . import certificates, kubeconfigfile, kubeconfigs, pkifiles
 from .certificates import SERVICE_ACCOUNT_KEY, Certificate
 from .configuration import Configuration
 from .kubeconfigs import Kubeconfig
@@ -98,9 +98,9 @@ def make_kubeconfig(
     subject = wanted.subject(configuration)
     pair = _issue(configuration, authority, subject, now)
     tell(f'[kubeconfig] Writing "{wanted.file}" kubeconfig file')
-    document = kubeconfigs.with_certificate(server, first(authority.pem), cluster, subject.common_name, pair)
+    document = kubeconfigfile.with_certificate(server, first(authority.pem), cluster, subject.common_name, pair)
     make_private_directory(directory, 0o755)
-    write(path, kubeconfigs.text(document).encode())
+    write(path, kubeconfigfile.text(document).encode())
 
 
 def user_kubeconfig(
@@ -114,13 +114,13 @@ def user_kubeconfig(
             certificate = pkifiles.read_certificate(folder(configuration), "ca")
         except FileError as error:
             raise PhaseError(f"couldn't create a kubeconfig; the CA files couldn't be loaded: {error}") from error
-        document = kubeconfigs.with_token(server, first(certificate), cluster, subject.common_name, token)
-        return kubeconfigs.text(document)
+        document = kubeconfigfile.with_token(server, first(certificate), cluster, subject.common_name, token)
+        return kubeconfigfile.text(document)
     authority = _kubeconfigs_authority(configuration, now)
     key = keys.generate_as(configuration.cluster.encryption_algorithm)
     pair = authority.issue(subject, now, period, key)
-    return kubeconfigs.text(
-        kubeconfigs.with_certificate(server, first(authority.pem), cluster, subject.common_name, pair)
+    return kubeconfigfile.text(
+        kubeconfigfile.with_certificate(server, first(authority.pem), cluster, subject.common_name, pair)
     )
 
 
@@ -221,11 +221,11 @@ def _check_provided(configuration: Configuration, path: Path, server: str) -> No
 def _check_kubeconfig(path: Path, server: str, authority: bytes) -> None:
     """PhaseError for one of another cluster; another address is only worth a warning, as upstream has it."""
     document = _load(path)
-    context = kubeconfigs.current(document)
+    context = kubeconfigfile.current(document)
     if context is None:
         raise PhaseError(f"failed to find CurrentContext in Contexts of the kubeconfig file {path}")
     try:
-        present = kubeconfigs.authority_of(context[0])
+        present = kubeconfigfile.authority_of(context[0])
         present = (path.parent / present).read_bytes() if isinstance(present, Path) else present
     except (OSError, ValueError) as error:
         raise PhaseError(f"failed to load CA cert of the kubeconfig {path}: {error}") from error

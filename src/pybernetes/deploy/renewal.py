@@ -19,7 +19,7 @@ from pybernetes.pki import keys
 from pybernetes.pki.certificates import ends_at, subject_of
 from pybernetes.pki.files import Pair, write
 
-from . import certificates, kubeconfigs, phases, pkifiles
+from . import certificates, kubeconfigfile, kubeconfigs, phases, pkifiles
 from .configuration import Configuration
 from .pkifiles import FileError
 from .tables import table
@@ -180,7 +180,7 @@ def _present(entry: Entry, place: Path, directory: Path) -> bytes:
     if not entry.in_kubeconfig:
         return pkifiles.read_certificate(place, entry.file)
     path = directory / entry.file
-    context = kubeconfigs.current(_load(path))
+    context = kubeconfigfile.current(_load(path))
     data = context[1].get("client-certificate-data") if context else None
     if not data:
         raise FileError(f"no client certificate data in the current context of the kubeconfig file {path}")
@@ -193,11 +193,11 @@ def _present(entry: Entry, place: Path, directory: Path) -> bytes:
 def _put_into(path: Path, pair: Pair) -> None:
     """The kubeconfig with another certificate for its user; the rest of it stays as it is."""
     document = _load(path)
-    context = kubeconfigs.current(document)
+    context = kubeconfigfile.current(document)
     assert context is not None  # the present certificate was found by it
     context[1]["client-certificate-data"] = base64.b64encode(pair.certificate).decode()
     context[1]["client-key-data"] = base64.b64encode(pair.key).decode()
-    write(path, kubeconfigs.text(document).encode())
+    write(path, kubeconfigfile.text(document).encode())
 
 
 def _load(path: Path) -> Any:

@@ -33,6 +33,7 @@ RENEW_BEFORE = timedelta(days=30)  # `up` renews what would end sooner
 SELF_SIGNED_LIFETIME = timedelta(days=365)
 SKEW = timedelta(minutes=5)  # clocks of other hosts may be behind
 SELF_SIGNED_SKEW = timedelta(hours=1)
+KUBERNETES_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")  # of the API in its own cluster
 COMMON_NAME_LIMIT = 64  # X.520's upper bound, which the library enforces
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pybernetes.deploy import certificates, kubeconfigs, phases
+from pybernetes.deploy import certificates, kubeconfigfile, kubeconfigs, phases
 from pybernetes.deploy.configuration import Configuration
 from pybernetes.deploy.phases import PhaseError
 from pybernetes.pki import keys
@@ -257,7 +257,7 @@ def test_a_service_account_key_is_never_replaced(found: Configuration) -> None:
 
 def with_other_ca(path: Path) -> None:
     document = yaml.safe_load(path.read_text())
-    other = kubeconfigs.with_certificate("https://s", Authority.create("x", NOW).pem, "c", "u", Pair(b"", b""))
+    other = kubeconfigfile.with_certificate("https://s", Authority.create("x", NOW).pem, "c", "u", Pair(b"", b""))
     document["clusters"][0]["cluster"] = other["clusters"][0]["cluster"]
     path.write_text(yaml.safe_dump(document))
 
@@ -311,14 +311,14 @@ def test_the_kubelet_may_be_sent_to_the_balancer(found: Configuration, tmp_path:
 def test_a_further_user(found: Configuration) -> None:
     certs(found, "ca")
     text = phases.user_kubeconfig(found, Subject("jane", ("dev",)), "", timedelta(hours=2), NOW)
-    cluster, user = kubeconfigs.current(yaml.safe_load(text)) or ({}, {})
+    cluster, user = kubeconfigfile.current(yaml.safe_load(text)) or ({}, {})
     assert cluster["server"] == "https://10.0.0.10:6443"
     import base64
 
     pem = base64.b64decode(user["client-certificate-data"])
     assert subject_of(pem) == Subject("jane", ("dev",), (), ()) and Leaf.of(pem).ends == NOW + timedelta(hours=2)
     text = phases.user_kubeconfig(found, Subject("jane"), "secret", timedelta(hours=2), NOW)
-    assert (kubeconfigs.current(yaml.safe_load(text)) or ({}, {}))[1] == {"token": "secret"}
+    assert (kubeconfigfile.current(yaml.safe_load(text)) or ({}, {}))[1] == {"token": "secret"}
 
 
 def test_a_full_disk_leaves_what_was_there(found: Configuration, monkeypatch: pytest.MonkeyPatch) -> None:

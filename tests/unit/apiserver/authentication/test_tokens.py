@@ -209,7 +209,11 @@ def test_bootstrap_token() -> None:
         ({"usage-bootstrap-authentication": "false"}, TOKEN, "it is not marked usage-bootstrap-authentication"),
         ({"expiration": "2029-12-31T00:00:00Z"}, TOKEN, "it is expired"),
         ({"expiration": "tomorrow"}, TOKEN, "it is expired"),
-        ({"expiration": "20310101T000000Z"}, TOKEN, "it is expired"),  # ISO 8601, and not RFC 3339: Go reads no such time
+        (
+            {"expiration": "20310101T000000Z"},
+            TOKEN,
+            "it is expired",
+        ),  # ISO 8601, and not RFC 3339: Go reads no such time
     ],
 )
 def test_bootstrap_tokens_that_are_none(
