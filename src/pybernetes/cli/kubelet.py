@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pybernetes.client.rest import RESTClient
     from pybernetes.component.metrics import Registry
     from pybernetes.kubelet.app import Kubelet
+    from pybernetes.kubelet.certificate.manager import CertificateManager
     from pybernetes.kubelet.interfaces import PodNetwork, Runtime
 
 _log = logging.getLogger(__name__)
@@ -94,8 +96,7 @@ async def _run_hollow(chosen: Settings, client: RESTClient) -> None:
         )
         await _serve_health(chosen, kubelets, stack)
         group.create_task(informers.run())
-        for manager in kubeletcertificates.managers(chosen, client):
-            group.create_task(manager.run())
+        _renew(group, chosen, kubeletcertificates.managers(chosen, client))
         await run_all(kubelets)
 
 
@@ -175,8 +176,13 @@ async def _run_host(chosen: Settings, client: RESTClient, runtime: Runtime, netw
         async with asyncio.TaskGroup() as group:
             group.create_task(informers.run())
             group.create_task(kubelet.run())
-            for manager in kubeletcertificates.managers(chosen, client, registry=registry):
-                group.create_task(manager.run())
+            _renew(group, chosen, kubeletcertificates.managers(chosen, client, registry=registry))
+
+
+def _renew(group: asyncio.TaskGroup, chosen: Settings, managers: Sequence[CertificateManager]) -> None:
+    for manager in managers:
+        group.create_task(manager.run())
+    group.create_task(kubeletcertificates.watched(chosen, managers))
 
 
 async def _serve_health(chosen: Settings, kubelets: list[Kubelet], stack: AsyncExitStack) -> None:

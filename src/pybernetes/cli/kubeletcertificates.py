@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,6 +125,20 @@ def managers(
         failed, renewed = metrics.server(store)
         result.append(CertificateManager(store, serving, requesters.client_for, clock, renewed, failed))
     return result
+
+
+async def watched(chosen: Settings, found: Sequence[CertificateManager], clock: Clock | None = None) -> None:
+    """Until cancelled; Failure where the kubelet's own certificate has ended and a server is there that gives it no other."""
+    from pybernetes.kubelet.certificate import bootstrap, watchdog
+
+    path = bootstrap.store(directory(chosen)).current_path
+    manager = next((one for one in found if one.store.current_path == path), None)
+    if manager is None:
+        return  # it is not renewed here
+    try:
+        await watchdog.watch(manager.store, clock or RealClock(), lambda: manager.responsive)
+    except watchdog.NoCertificateError as error:
+        raise Failure(str(error)) from error
 
 
 class _Requesters:

@@ -44,8 +44,9 @@ class CertificateManager:
 
         `share` of 0 to 1 says where between 70 and 90 % of a certificate's life it is renewed.
         """
-        self._store, self._template, self._client_for, self._clock = store, template, client_for, clock
+        self.store, self._template, self._client_for, self._clock = store, template, client_for, clock
         self._renewed, self._failed, self._share, self._look_seconds = renewed, failed, share, look_seconds
+        self.responsive = False  # whether an API server was there when one was last needed (upstream's ServerHealthy)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -55,10 +56,10 @@ class CertificateManager:
             await self._clock.sleep(PAUSE_SECONDS)
 
     async def _due(self) -> None:
-        leaf = self._store.leaf()
+        leaf = self.store.leaf()
         deadline = rotation_deadline(leaf, self._template, self._clock.now(), self._share())
         if leaf is not None:
-            _log.info("%s: it ends at %s and is renewed at %s", self._store.current_path, leaf.ends, deadline)
+            _log.info("%s: it ends at %s and is renewed at %s", self.store.current_path, leaf.ends, deadline)
         while (left := (deadline - self._clock.now()).total_seconds()) > 0:
             await self._clock.sleep(min(left, self._look_seconds))
 
@@ -69,14 +70,17 @@ class CertificateManager:
                 await self._try()
                 return
             except (SigningError, StoreError, OSError, ValueError) as error:
-                _log.warning("%s cannot be renewed, it will be tried again: %s", self._store.current_path, error)
+                _log.warning("%s cannot be renewed, it will be tried again: %s", self.store.current_path, error)
                 self._failed()
+                if isinstance(error, SigningError) and error.responsive is not None:
+                    self.responsive = error.responsive
             await self._clock.sleep(delay)
 
     async def _try(self) -> None:
-        before = self._store.leaf()
+        before = self.store.leaf()
         async with self._client_for(before) as client:
             pair = await issue(client, self._clock, keys.generate(), self._template, WAIT_SECONDS)
-        self._store.update(pair, self._clock.now())
-        _log.info("%s was renewed: new connections use it", self._store.current_path)
+        self.store.update(pair, self._clock.now())
+        self.responsive = True
+        _log.info("%s was renewed: new connections use it", self.store.current_path)
         self._renewed(before)

@@ -24,6 +24,7 @@ from pybernetes.pki.certificates import Leaf, Subject
 EARLIEST, SPREAD = 0.7, 0.2  # of a certificate's life
 RETRIES = (2.0, 4.0, 8.0, 16.0)  # seconds after a try that failed
 RETRY_LATER = 32.0
+EXIT_SECONDS = 300.0  # without a valid certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,14 @@ def unusable(leaf: Leaf | None, now: datetime) -> str:
     if leaf is None:
         return "there is none"
     return f"it ended at {leaf.ends:%Y-%m-%dT%H:%M:%SZ}" if now > leaf.ends else ""
+
+
+def given_up(idle_seconds: float, responsive: bool) -> bool:
+    """Whether a kubelet that has had no valid certificate for so long ends, to begin anew with what a start can do.
+
+    Not while no API server answers: then a start could do no better, and the pods are better off with a kubelet.
+    """
+    return idle_seconds > EXIT_SECONDS and responsive
 
 
 @dataclass(frozen=True, slots=True)

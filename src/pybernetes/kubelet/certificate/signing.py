@@ -25,7 +25,15 @@ CSR = certificates_v1.CertificateSigningRequest
 
 
 class SigningError(Exception):
-    """No certificate was issued; says why."""
+    """No certificate was issued; says why.
+
+    `responsive`: whether an API server has refused the request for what it is, False where none was there to do so; None where the
+    request was made, and did not come to a certificate.
+    """
+
+    def __init__(self, text: str, responsive: bool | None = None) -> None:
+        super().__init__(text)
+        self.responsive = responsive
 
 
 async def issue(
@@ -39,9 +47,10 @@ async def issue(
         made = await _requested(client, key, template, name)
     except StatusError as error:
         who = ": the token or certificate is not one of this cluster, or it has expired" if error.code == 401 else ""
-        raise SigningError(f"cannot create certificate signing request: {error}{who}") from error
+        responsive = error.code in (401, 403, 404)
+        raise SigningError(f"cannot create certificate signing request: {error}{who}", responsive) from error
     except (ConnectionError, TimeoutError) as error:
-        raise SigningError(f"cannot create certificate signing request: {error}") from error
+        raise SigningError(f"cannot create certificate signing request: {error}", responsive=False) from error
     _log.info("waiting for certificate signing request %s to be approved and signed", made.metadata.name)
     try:
         async with clock.timeout(seconds):

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from pybernetes.aio.clock import Clock
 from pybernetes.api import errors
+from pybernetes.api.errors import StatusError
 from pybernetes.api.types import certificates_v1
 from pybernetes.pki.certificates import Authority
 from pybernetes.pki.requests import sign
@@ -25,10 +26,13 @@ class Signer:
         self.requests: dict[str, certificates_v1.CertificateSigningRequest] = {}
         self.decision = "Approved"  # or Denied, Failed, or "" for nobody decides
         self.down = False
+        self.refuses = 0  # the code of the answer to each request, as 401 to who comes with what has ended
 
     async def create(self, request: Any) -> Any:
         if self.down:
             raise ConnectionError("it is down")
+        if self.refuses:
+            raise StatusError({"code": self.refuses, "reason": "Refused", "message": "refused"})
         name = request.metadata.name or f"csr-{len(self.requests)}"
         if name in self.requests:
             raise errors.already_exists("certificates.k8s.io", "certificatesigningrequests", name)
