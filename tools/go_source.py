@@ -50,7 +50,9 @@ def git(place: str) -> list[str]:
 def show(place: str, name: str) -> str:
     """A file of the reference, else of the newest commit."""
     reference = place.partition("@")[2] or "HEAD"
-    return subprocess.run([*git(place), "show", f"{reference}:{name}"], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [*git(place), "show", f"{reference}:{name}"], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def names(place: str) -> list[str]:

@@ -60,7 +60,7 @@ MACHINERY = {
     "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1beta1": "APIService",
 }
 LIFECYCLE = re.compile(r"^// \+k8s:prerelease-lifecycle-gen:(\w+)=(\S+)$", re.M)
-LINE = re.compile(r'^\t(?:(\w+)\s+)?([\w.\[\]*]+(?:\{\})?)\s+`([^`]*)`')
+LINE = re.compile(r"^\t(?:(\w+)\s+)?([\w.\[\]*]+(?:\{\})?)\s+`([^`]*)`")
 INTEGERS = {"int32": "int32", "int": "int32", "int64": "int64"}
 
 
@@ -192,7 +192,7 @@ class Legacy(Unserved):
             made["properties"]["kind"] = {"enum": [gvk["kind"]], "type": "string"}
 
     def _written(self, package: go_source.Package, known: dict[str, Any]) -> str:
-        """"a", "z" or "" as in go_fields.json."""
+        """ "a", "z" or "" as in go_fields.json."""
         go = known["go"]
         if go.startswith("*") or go.rsplit(".", 1)[-1] in ("Time", "MicroTime", "Duration"):
             return ""
@@ -241,7 +241,9 @@ def deprecation(gvk: dict[str, str], life: dict[str, str]) -> str:
     removed = int(life["removed"].split(".")[1]) if "removed" in life else deprecated + 3
     if (alpha and "deprecated" not in life) or ("warned" in life and deprecated > WARNED_MINOR):
         return ""
-    text = f"{gvk['group']}/{gvk['version']} {gvk['kind']} is deprecated in v1.{deprecated}+, unavailable in v1.{removed}+"
+    text = (
+        f"{gvk['group']}/{gvk['version']} {gvk['kind']} is deprecated in v1.{deprecated}+, unavailable in v1.{removed}+"
+    )
     if "replacement" in life:
         group, version, kind = life["replacement"].split(",")
         text += f"; use {group}/{version} {kind}"
@@ -274,7 +276,10 @@ def main() -> int:
 def write(found: Legacy, own: set[str]) -> None:
     """The definitions and their texts."""
     missing = set(found.made) - own
-    lines = [f"{json.dumps(n)}:{json.dumps(found.made[n], separators=(',', ':'), sort_keys=True)}" for n in sorted(found.made)]
+    lines = [
+        f"{json.dumps(n)}:{json.dumps(found.made[n], separators=(',', ':'), sort_keys=True)}"
+        for n in sorted(found.made)
+    ]
     (DATA / "legacy.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     texts = json.dumps({k: v for k, v in found.texts.items() if v}, separators=(",", ":"), sort_keys=True).encode()
     (DATA / "legacy_descriptions.json.gz").write_bytes(gzip.compress(texts, 9, mtime=0))
@@ -284,7 +289,9 @@ def write(found: Legacy, own: set[str]) -> None:
 
 def write_messages(places: list[str]) -> int:
     """The messages that other files lack; how many there are."""
-    have = {name for file in ("protobuf", "protobuf_unserved") for name in json.loads((DATA / f"{file}.json").read_text())}
+    have = {
+        name for file in ("protobuf", "protobuf_unserved") for name in json.loads((DATA / f"{file}.json").read_text())
+    }
     wanted = tuple(f"api.{path.replace('/', '.')}." for path in KINDS)
     made: dict[str, Any] = {}
     for reference in REFERENCES[1:]:

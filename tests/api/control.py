@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from pybernetes.apiserver.server import APIServer
+from pybernetes.apiserver.server import Options as ServerOptions
 from pybernetes.client.http import HTTPClient
 from pybernetes.client.informer import InformerFactory
 from pybernetes.client.kubeconfig import Config
@@ -24,7 +25,7 @@ from pybernetes.store.sqlite import SQLiteStore
 
 from . import controloptions
 from .golden import Outcome, cases, line, outcome, totals
-from .golden import options as server_options
+from .golden import options as as_usual
 
 AT_ONCE = 24  # cases
 SPEED = 15.0  # of the clock in the second cluster
@@ -97,7 +98,9 @@ class Flying:
 
 
 @asynccontextmanager
-async def controlled(speed: float = 1.0, options: Options | None = None) -> AsyncIterator[HTTPClient]:
+async def controlled(
+    speed: float = 1.0, options: Options | None = None, server_options: Callable[[], ServerOptions] = as_usual
+) -> AsyncIterator[HTTPClient]:
     """A client of a fresh API server whose objects are looked after, by controllers whose time runs so fast."""
     clock = Flying(speed)
     store = await SQLiteStore.open(":memory:")

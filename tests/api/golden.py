@@ -12,7 +12,7 @@ import random
 import re
 import string
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,10 +106,12 @@ def options() -> Options:
 
 
 @asynccontextmanager
-async def server(over: Store | None = None) -> AsyncIterator[HTTPClient]:
+async def server(
+    over: Store | None = None, server_options: Callable[[], Options] = lambda: options()
+) -> AsyncIterator[HTTPClient]:
     """A client of a fresh API server, on a store that is closed with it."""
     store = over or await SQLiteStore.open(":memory:")
-    running = APIServer(store, options())
+    running = APIServer(store, server_options())
     await running.start()
     client = HTTPClient(f"http://127.0.0.1:{running.port}")
     try:
@@ -248,6 +250,10 @@ class Player:
             self._saved[name] = dig(got, parts(path))
         if not step.get("any"):
             self._same(step, {"code": answer.status, "body": got})
+        for name in step.get("headers") or ():
+            wanted = ", ".join(self._expected(step)["headers"][name])
+            if (sent := answer.headers.get(name.lower(), "")) != wanted:
+                raise Differs(f"header {name}: {sent!r}, not {wanted!r}")
         for path in step.get("absent") or ():
             if dig(got, parts(path)) is not None:
                 raise Differs(f"{path} is there")

@@ -14,11 +14,12 @@ MAX_CAUSES = 1000  # of one refusal
 
 
 class StatusError(Exception):
-    """An answer other than success. `status` is the whole Status object, as it goes over the wire."""
+    """An answer other than success. `status` is the whole Status object, as it goes over the wire; `headers` go with it."""
 
     def __init__(self, status: Status) -> None:
         super().__init__(status.get("message", ""))
         self.status = status
+        self.headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def code(self) -> int:

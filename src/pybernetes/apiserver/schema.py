@@ -7,7 +7,7 @@ upstream's types say ("x-go" in the definitions), quantities and times canonical
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from typing import Annotated, Any, Literal, cast
 
@@ -89,6 +89,24 @@ def definitions() -> dict[str, Definition]:
     """Every definition by its full name."""
     data = resources.files("pybernetes.api").joinpath("data/definitions.json").read_bytes()
     found: dict[str, Definition] = msgspec.json.decode(data)
+    return found
+
+
+_legacy: set[str] = set()
+
+
+def legacy_names() -> Collection[str]:
+    """Of the definitions that `load_legacy` has added."""
+    return _legacy
+
+
+@functools.cache
+def load_legacy() -> dict[str, Definition]:
+    """Adds the definitions of old group-versions to the others, and gives them: they are read only where one is served."""
+    data = resources.files("pybernetes.api").joinpath("data/legacy.json").read_bytes()
+    found: dict[str, Definition] = msgspec.json.decode(data)
+    _legacy.update(found.keys() - definitions().keys())
+    definitions().update({name: found[name] for name in _legacy})
     return found
 
 

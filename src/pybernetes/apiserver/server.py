@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from pybernetes.store.compaction import DEFAULT_SECONDS, Compactor
 from pybernetes.store.types import Store
 from pybernetes.wire.http import Server, serve
 
+from . import runtimeconfig
 from .admission.chain import EMBEDDED, AdmissionChain, Services, admission_chain
 from .authentication import openid
 from .authentication.chain import authenticators
@@ -89,6 +90,7 @@ class Options:
     authorization_modes: Sequence[str] = ("AlwaysAllow",)
     enable_admission_plugins: Sequence[str] = EMBEDDED
     allow_privileged: bool = True  # containers with all rights on their node
+    runtime_config: Mapping[str, str] = field(default_factory=dict)  # by upstream's keys; RuntimeConfigError
     resources: Sequence[Resource] = RESOURCES
     kubelet: KubeletConfig = field(default_factory=KubeletConfig)
     proxy_client: tuple[str, str] = ("", "")  # files of the certificate and key that extension API servers are shown
@@ -102,6 +104,12 @@ class Options:
     clock: Clock = field(default_factory=RealClock)
 
 
+def _legacy() -> Sequence[Resource]:
+    from .kinds import legacy  # where the configuration asks for something alone
+
+    return legacy.resources()
+
+
 class APIServer:
     """A running API server between `start` and `stop`. The store is the caller's: it is not closed here.
 
@@ -111,6 +119,9 @@ class APIServer:
 
     def __init__(self, store: Store, options: Options) -> None:
         self.options, now = options, options.clock.now
+        chosen = runtimeconfig.enabled(options.resources, _legacy, options.runtime_config)
+        self._resources, self._hidden = chosen.resources, chosen.hidden
+        shown = [one for one in chosen.resources if runtimeconfig.key_of(one) not in chosen.hidden]
         self.cache = WatchCache(store, Keys(options.key_prefix), options.clock)
         self._compactor = Compactor(store, options.compaction_interval, options.clock)
         self.reader = CacheReader(self.cache)
@@ -126,7 +137,7 @@ class APIServer:
         self._services = ServiceKeeper(self.cache, self.store, pool, options.services, now)
         self._services.measure(self.metrics.registry)
         self._events = EventExpiry(self.cache, options.event_ttl, now)
-        self._discovery, self._documents = Discovery(options.resources), OpenAPI(options.resources)
+        self._discovery, self._documents = Discovery(shown), OpenAPI(shown)
         configmaps = Storage(self.store("", "v1", "configmaps"))
         self._publisher = bootstrap_authentication.Publisher(
             configmaps, options.authentication.published, options.clock
@@ -143,8 +154,8 @@ class APIServer:
     def _install(self) -> Pool:
         """The handlers of all built-in resources. Services are the last: they take their addresses from the pool, it keeps
         IPAddresses."""
-        services = [r for r in self.options.resources if (r.group, r.name) == SERVICES]
-        others = [r for r in self.options.resources if (r.group, r.name) != SERVICES]
+        services = [r for r in self._resources if (r.group, r.name) == SERVICES]
+        others = [r for r in self._resources if (r.group, r.name) != SERVICES]
         self._handlers.install(others, self._admission)
         options = self.options.services
         pool = Pool(self.cache, self.store(*ADDRESSES), options.networks, options.ports)
@@ -165,7 +176,7 @@ class APIServer:
 
     def _chain(self) -> Chain:
         options, accounts = self.options, self.options.authentication.service_accounts
-        routes = Routes(self._handlers.by_key, self._special())
+        routes = Routes(self._handlers.by_key, self._special(), self._hidden)
         pages = openid.pages(accounts) if accounts else {}
         told = NonResource(self._discovery, self._documents, self._health, self.metrics.registry.text, pages)
         chain = links(
@@ -191,7 +202,7 @@ class APIServer:
             ("", "pods", "binding"): {"create": bind},
             ("", "bindings", ""): {"create": bind},
             ("", "pods", "eviction"): {"create": Eviction(pods, budgets).create},
-            **Reviews(self.authenticators, self.authorizers, accounts).routes(),
+            **Reviews(self.authenticators, self.authorizers, accounts, self._handlers.by_key).routes(),
             **Connect(self.reader, self.options.kubelet, self._admit_connection).special(),
         }
         if accounts is not None and accounts.options.signer is not None:
@@ -258,7 +269,7 @@ class APIServer:
         if self.authorizers.rbac is not None:
             await reconcile.reconcile(self._storage)
         health.done(ROLES_MADE)
-        await objects.ensure(self.store, options.resources, times.format_time(options.clock.now()))
+        await objects.ensure(self.store, self._resources, times.format_time(options.clock.now()))
         await self._services.repair()
         await self._custom.start()
         await self._extensions.start()

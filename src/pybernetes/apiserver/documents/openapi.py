@@ -21,7 +21,7 @@ from pybernetes.api import errors, version
 from pybernetes.wire.http import Request, Response
 
 from ..resource import Resource
-from ..schema import definitions
+from ..schema import definitions, legacy_names
 
 JSON = "application/json"
 PROTOBUF_ASKED = (
@@ -30,7 +30,7 @@ PROTOBUF_ASKED = (
 )
 PROTOBUF = PROTOBUF_ASKED[1]  # what is answered: the other is no media type by the book
 YEAR_SECONDS = 365 * 24 * 3600
-_HIDDEN = ("x-go",)
+_HIDDEN = ("x-go", "x-deprecated")
 # OpenAPI 2 has no oneOf.
 _V2_SCALARS = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": "string"},
@@ -39,11 +39,18 @@ _V2_SCALARS = {
 
 
 @functools.cache
-def descriptions() -> dict[str, str]:
+def descriptions(file: str = "descriptions") -> dict[str, str]:
     """Texts by definition.field.field."""
-    data = files.files("pybernetes.api").joinpath("data/descriptions.json.gz").read_bytes()
+    data = files.files("pybernetes.api").joinpath(f"data/{file}.json.gz").read_bytes()
     found: dict[str, str] = msgspec.json.decode(gzip.decompress(data))
     return found
+
+
+def _texts(name: str) -> dict[str, str]:
+    """Where the texts of a definition are: those of old group-versions are read only where one is served."""
+    return (
+        descriptions() if name in descriptions() or name not in legacy_names() else descriptions("legacy_descriptions")
+    )
 
 
 class OpenAPI:
@@ -234,7 +241,7 @@ def _references(schema: Any) -> list[str]:
 
 def _described(name: str, prefix: str) -> Any:
     """A definition with its descriptions back in, and references as the document has them."""
-    texts = descriptions()
+    texts = _texts(name)
 
     def build(schema: Any, path: str) -> Any:
         if isinstance(schema, list):

@@ -19,6 +19,7 @@ from ..kinds import authentication, authorization
 from ..query import Query
 from ..resource import Object, Resource
 from ..types import RequestInfo
+from .handlers import ResourceHandler
 from .posted import Posted, read
 from .routes import Special, not_allowed
 
@@ -81,8 +82,13 @@ class Reviews:
     """`routes` gives them to `routes.Routes`."""
 
     def __init__(
-        self, authenticators: Authenticators, authorizers: Authorizers, tokens: ServiceAccountTokens | None
+        self,
+        authenticators: Authenticators,
+        authorizers: Authorizers,
+        tokens: ServiceAccountTokens | None,
+        served: Mapping[tuple[str, str, str], ResourceHandler],
     ) -> None:
+        self._served = served
         self._authenticators, self._authorizers, self._tokens = authenticators, authorizers, tokens
 
     def routes(self) -> dict[tuple[str, str, str], dict[str, Special]]:
@@ -98,10 +104,14 @@ class Reviews:
         resources = (*authentication.RESOURCES, *authorization.RESOURCES)
         return {(r.group, r.name, ""): {"create": found[r.name]} for r in resources}
 
+    def _resource(self, info: RequestInfo) -> Resource:
+        return self._served[info.group, info.version, info.resource].resource
+
     async def token_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Whose a token is."""
-        posted = await read(request, info, query, user, authentication.tokenreview.RESOURCE)
-        spec = _checked(posted.body, authentication.tokenreview.RESOURCE).get("spec") or {}
+        resource = self._resource(info)
+        posted = await read(request, info, query, user, resource)
+        spec = _checked(posted.body, resource).get("spec") or {}
         token, audiences = spec.get("token", ""), tuple(spec.get("audiences") or ())
         if not token:
             raise errors.bad_request("token is required for TokenReview in authentication")
@@ -126,8 +136,9 @@ class Reviews:
 
     async def self_subject_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Who asks."""
-        posted = await read(request, info, query, user, authentication.selfsubjectreview.RESOURCE)
-        _checked(posted.body, authentication.selfsubjectreview.RESOURCE)
+        resource = self._resource(info)
+        posted = await read(request, info, query, user, resource)
+        _checked(posted.body, resource)
         return _answered(posted, status={"userInfo": user_info(user)})
 
     async def _access(self, user: User, spec: Object) -> Object:
@@ -141,8 +152,9 @@ class Reviews:
 
     async def subject_access_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Whether somebody may."""
-        posted = await read(request, info, query, user, authorization.subjectaccessreview.RESOURCE)
-        spec = _checked(posted.body, authorization.subjectaccessreview.RESOURCE)["spec"]
+        resource = self._resource(info)
+        posted = await read(request, info, query, user, resource)
+        spec = _checked(posted.body, resource)["spec"]
         return _answered(posted, status=await self._access(asked_user(spec), spec))
 
     async def local_subject_access_review(
@@ -151,26 +163,27 @@ class Reviews:
         """Whether somebody may, in one namespace."""
         if not info.namespace:
             raise not_allowed()
-        posted = await read(request, info, query, user, authorization.localsubjectaccessreview.RESOURCE)
-        spec = _checked(posted.body, authorization.localsubjectaccessreview.RESOURCE)["spec"]
+        resource = self._resource(info)
+        posted = await read(request, info, query, user, resource)
+        spec = _checked(posted.body, resource)["spec"]
         return _answered(posted, status=await self._access(asked_user(spec), spec))
 
     async def self_subject_access_review(
         self, request: Request, info: RequestInfo, query: Query, user: User
     ) -> Response:
         """Whether who asks may."""
-        posted = await read(request, info, query, user, authorization.selfsubjectaccessreview.RESOURCE)
-        spec = _checked(posted.body, authorization.selfsubjectaccessreview.RESOURCE)["spec"]
+        resource = self._resource(info)
+        posted = await read(request, info, query, user, resource)
+        spec = _checked(posted.body, resource)["spec"]
         return _answered(posted, status=await self._access(user, spec))
 
     async def self_subject_rules_review(
         self, request: Request, info: RequestInfo, query: Query, user: User
     ) -> Response:
         """All that who asks may in a namespace."""
-        posted = await read(request, info, query, user, authorization.selfsubjectrulesreview.RESOURCE)
-        namespace = (_checked(posted.body, authorization.selfsubjectrulesreview.RESOURCE).get("spec") or {}).get(
-            "namespace", ""
-        )
+        resource = self._resource(info)
+        posted = await read(request, info, query, user, resource)
+        namespace = (_checked(posted.body, resource).get("spec") or {}).get("namespace", "")
         if not namespace:
             raise errors.bad_request("no namespace on request")
         return _answered(posted, spec={}, status=self._rules(user, namespace))

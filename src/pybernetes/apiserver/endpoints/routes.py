@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 
 from pybernetes.api import errors
@@ -38,20 +38,23 @@ def not_allowed() -> errors.StatusError:
 
 class Routes:
     """All resources. `special` answers subresources that are no part of the object, and resources that are never stored:
-    (group, resource, subresource) -> verb -> handler."""
+    (group, resource, subresource) -> verb -> handler. `hidden`: (group, version, resource) of those that nobody is to see."""
 
     def __init__(
         self,
         handlers: Mapping[tuple[str, str, str], ResourceHandler],
         special: Mapping[tuple[str, str, str], Mapping[str, Special]],
+        hidden: Collection[tuple[str, str, str]] = (),
     ) -> None:
         self._handlers = handlers
         self._groups = {group for group, _, _ in handlers}  # of built-in kinds
-        self._special = special
+        self._special, self._hidden = special, hidden
 
     async def answer(self, request: Request, info: RequestInfo, query: Query, user: User) -> Answer:
         """StatusError 404 and 405 for what there is not."""
         handler = self._handlers.get((info.group, info.version, info.resource))
+        if (info.group, info.version, info.resource) in self._hidden:
+            raise not_found()
         if handler is None or (info.namespace and not handler.resource.namespaced and info.resource != "namespaces"):
             if info.group in self._groups:
                 raise not_found()
@@ -66,6 +69,21 @@ class Routes:
         if info.resource == "namespaces" and not handler.resource.namespaced:
             # /api/v1/namespaces/a: cluster-scoped, though authorization sees it in its own namespace
             info = replace(info, namespace="")
+        if not handler.resource.deprecated:
+            return await self._served(handler, request, info, query, user)
+        audit.annotate(audit.DEPRECATED, "true")
+        told = ("Warning", f'299 - "{handler.resource.deprecated}"')
+        try:
+            answered = await self._served(handler, request, info, query, user)
+        except errors.StatusError as error:
+            error.headers = (*error.headers, told)
+            raise
+        return replace(answered, headers=(*answered.headers, told))
+
+    async def _served(
+        self, handler: ResourceHandler, request: Request, info: RequestInfo, query: Query, user: User
+    ) -> Answer:
+        """Of a resource that there is."""
         special = self._special.get((info.group, info.resource, info.subresource))
         if special is not None:
             answer = special.get(info.verb)
@@ -75,12 +93,7 @@ class Routes:
         if request.method == "HEAD":  # upstream installs no such route
             raise not_allowed()
         check_verb(handler.resource, info)
-        answered = await self._verb(handler, request, info, query, user)
-        if not handler.resource.deprecated:
-            return answered
-        audit.annotate(audit.DEPRECATED, "true")
-        told = ("Warning", f'299 - "{handler.resource.deprecated}"')
-        return replace(answered, headers=(*answered.headers, told))
+        return await self._verb(handler, request, info, query, user)
 
     @staticmethod
     async def _verb(handler: ResourceHandler, request: Request, info: RequestInfo, query: Query, user: User) -> Answer:

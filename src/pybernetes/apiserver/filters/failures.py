@@ -37,6 +37,5 @@ def response(request: Request, error: StatusError) -> Response:
         form = Accepted()
     answered = answer(error.code, error.status, Accepted(form.media, pretty=form.pretty))
     seconds = (error.status.get("details") or {}).get("retryAfterSeconds")
-    if not seconds:
-        return answered
-    return Response(answered.status, (*answered.headers, ("Retry-After", str(seconds))), answered.body)
+    further = [*error.headers, *([("Retry-After", str(seconds))] if seconds else [])]
+    return Response(answered.status, (*answered.headers, *further), answered.body) if further else answered

@@ -94,9 +94,13 @@ def interpreted(document: Any) -> tuple[str, str]:
     return api_version, kind
 
 
-@functools.cache
 def _registered() -> dict[tuple[str, str], str]:
-    """The definition of each (apiVersion, kind) that upstream's types have."""
+    return _registered_of(len(definitions()))
+
+
+@functools.cache
+def _registered_of(count: int) -> dict[tuple[str, str], str]:
+    """The definition of each (apiVersion, kind) that upstream's types have; there are more with old group-versions."""
     names = {}
     for name, definition in definitions().items():
         for one in definition.get("x-kubernetes-group-version-kind", ()):

@@ -1,0 +1,99 @@
+"""rbac.authorization.k8s.io/v1beta1, v1alpha1 (until 1.22; upstream: pkg/apis/rbac/v1alpha1/{conversion,defaults}.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...resource import Errors, Object, Resource
+from ..versions import Family, Functions, family, older
+from . import clusterrole, clusterrolebinding, role, rolebinding
+from .rules import GROUP, default_binding
+
+ALPHA, HUB = f"{GROUP}/v1alpha1", f"{GROUP}/v1"
+ANYBODY = "system:authenticated"  # whom v1alpha1 calls the user "*"
+NAMED = ("User", "Group")
+
+
+def default_alpha(binding: Object) -> None:
+    """The role's group, and the subjects' versions."""
+    ref = binding.setdefault("roleRef", {})
+    ref["apiGroup"] = ref.get("apiGroup") or GROUP
+    for subject in binding.get("subjects") or ():
+        if not subject.get("apiVersion"):
+            kind = subject.get("kind")
+            if version := "v1" if kind == "ServiceAccount" else ALPHA if kind in NAMED else "":
+                subject["apiVersion"] = version
+
+
+def _to_hub(subject: Mapping[str, Any]) -> dict[str, Any]:
+    made = {name: value for name, value in subject.items() if name != "apiVersion"}
+    kind, version = subject.get("kind"), subject.get("apiVersion") or ""
+    group = "" if kind == "ServiceAccount" else GROUP if kind in NAMED else version.rpartition("/")[0]
+    if group:
+        made["apiGroup"] = group
+    if kind == "User" and subject.get("name") == "*":
+        made |= {"kind": "Group", "name": ANYBODY}
+    return made
+
+
+def _from_hub(subject: Mapping[str, Any]) -> dict[str, Any]:
+    made = {name: value for name, value in subject.items() if name != "apiGroup"}
+    group, kind = subject.get("apiGroup") or "", subject.get("kind")
+    if kind == "ServiceAccount" and not group:
+        made["apiVersion"] = "v1"
+    elif kind in NAMED and group == GROUP:
+        made["apiVersion"] = ALPHA
+    elif group:
+        made["apiVersion"] = f"{group}/"
+    return made
+
+
+def _with_subjects(obj: Object, version: str, change: Any) -> Object:
+    subjects = obj.get("subjects")
+    more = {} if subjects is None else {"subjects": [change(subject) for subject in subjects]}
+    return {**obj, **more, "apiVersion": version}
+
+
+def from_alpha(binding: Object) -> Object:
+    """As v1."""
+    return _with_subjects(binding, HUB, _to_hub)
+
+
+def to_alpha(binding: Object) -> Object:
+    """As v1alpha1."""
+    return _with_subjects(binding, ALPHA, _from_hub)
+
+
+def _alpha(hub: Resource) -> Resource:
+    def validate(binding: Object) -> Errors:
+        return hub.validate(from_alpha(binding))
+
+    def validate_update(new: Object, old: Object) -> Errors:
+        return hub.validate_update(from_alpha(new), from_alpha(old))
+
+    def row(binding: Object, now: Any) -> list[Any]:
+        assert hub.row is not None
+        return hub.row(from_alpha(binding), now)
+
+    changes = {"validate": validate, "validate_update": validate_update, "row": row}
+    return older(hub, "rbac.v1alpha1", default=default_alpha, **changes)
+
+
+SUBJECTS: Functions = {(ALPHA, HUB): from_alpha, (HUB, ALPHA): to_alpha}
+
+
+def _roles(hub: Resource) -> Family:
+    return family(hub, older(hub, "rbac.v1beta1"), older(hub, "rbac.v1alpha1"))
+
+
+def _bindings(hub: Resource) -> Family:
+    return family(hub, older(hub, "rbac.v1beta1", default=default_binding), _alpha(hub), functions=SUBJECTS)
+
+
+FAMILIES: tuple[Family, ...] = (
+    _bindings(clusterrolebinding.RESOURCE),
+    _roles(clusterrole.RESOURCE),
+    _bindings(rolebinding.RESOURCE),
+    _roles(role.RESOURCE),
+)
