@@ -83,11 +83,14 @@ class Differs(Exception):
     """The first difference of a case."""
 
 
+@dataclass(frozen=True)
 class Administrator:
     """Everyone is the administrator."""
 
+    name: str = "golden"
+
     async def authenticate(self, request: Request) -> User:
-        return User("golden", ("system:masters", "system:authenticated"))
+        return User(self.name, ("system:masters", "system:authenticated"))
 
 
 def tokens() -> TokenOptions:
@@ -96,10 +99,10 @@ def tokens() -> TokenOptions:
     return TokenOptions(issuers=("https://kubernetes.default.svc",), verifiers=(signer.public,), signer=signer)
 
 
-def options() -> Options:
+def options(administrator: str = "golden") -> Options:
     """As real clusters have them: Node and RBAC decide, service accounts have tokens."""
     return Options(
-        authentication=AuthenticationOptions([Administrator()], service_accounts=tokens()),
+        authentication=AuthenticationOptions([Administrator(administrator)], service_accounts=tokens()),
         authorization_modes=("Node", "RBAC"),
         enable_admission_plugins=PLUGINS,
     )

@@ -28,7 +28,7 @@ PATIENCE = 20.0  # seconds that a step may take to come true
 
 def options() -> Options:
     """Of a server of 2020."""
-    return replace(golden.options(), runtime_config=CONFIG)
+    return replace(golden.options("kubernetes-admin"), runtime_config=CONFIG)
 
 
 def policed() -> Options:

@@ -30,6 +30,7 @@ from .nodetaint import TaintNodesByCondition
 from .persistentvolumeclaimresize import PersistentVolumeClaimResize
 from .podnodeselector import PodNodeSelector
 from .podsecurity import PodSecurity
+from .podsecuritypolicy import PodSecurityPolicy
 from .podtopologylabels import PodTopologyLabels
 from .priority import Priority
 from .rbacescalation import RBACEscalation
@@ -69,6 +70,7 @@ ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
     "TaintNodesByCondition": lambda s: TaintNodesByCondition(),
     "AlwaysPullImages": lambda s: AlwaysPullImages(),
     "PodSecurity": lambda s: PodSecurity(s.reader),
+    "PodSecurityPolicy": lambda s: PodSecurityPolicy(s.reader, s.authorizers),
     "PodNodeSelector": lambda s: PodNodeSelector(s.reader),
     "Priority": lambda s: Priority(s.reader),
     "DefaultTolerationSeconds": lambda s: DefaultTolerationSeconds(s.reader),
@@ -96,6 +98,7 @@ OFF = (
     "LimitPodHardAntiAffinityTopology",
     "NodeRestriction",
     "AlwaysPullImages",
+    "PodSecurityPolicy",
     "PodNodeSelector",
     "ExtendedResourceToleration",
     "DenyServiceExternalIPs",

@@ -21,6 +21,7 @@ from .autoscaling.legacy import FAMILIES as AUTOSCALING
 from .batch.legacy import FAMILIES as BATCH
 from .certificates.legacy import FAMILIES as CERTIFICATES
 from .coordination.legacy import FAMILIES as COORDINATION
+from .core.legacy import FAMILIES as CORE
 from .discovery.legacy import FAMILIES as DISCOVERY
 from .events.legacy import FAMILIES as EVENTS
 from .flowcontrol.legacy import FAMILIES as FLOWCONTROL
@@ -43,6 +44,7 @@ FAMILIES: tuple[Family, ...] = (
     *BATCH,
     *CERTIFICATES,
     *COORDINATION,
+    *CORE,
     *DISCOVERY,
     *EVENTS,
     *FLOWCONTROL,

@@ -5,6 +5,39 @@ Upstream: pkg/apis/admissionregistration/v1beta1/defaults.go; validation of both
 
 from __future__ import annotations
 
-from ..versions import Family
+from ...resource import Errors, Object, Resource
+from ..versions import Family, family, older
+from . import mutatingwebhookconfiguration, validatingwebhookconfiguration, webhooks
 
-FAMILIES: tuple[Family, ...] = ()
+TIMEOUT_SECONDS = 30
+
+
+def _older(hub: Resource, mutating: bool) -> Resource:
+    def default(configuration: Object) -> None:
+        for hook in configuration.get("webhooks") or ():
+            for name, value in (
+                ("failurePolicy", "Ignore"),
+                ("matchPolicy", "Exact"),
+                ("sideEffects", "Unknown"),
+                ("timeoutSeconds", TIMEOUT_SECONDS),
+            ):
+                if hook.get(name) is None:
+                    hook[name] = value
+            if not hook.get("admissionReviewVersions"):
+                hook["admissionReviewVersions"] = ["v1beta1"]
+        webhooks.default(configuration, mutating)
+
+    def validate(configuration: Object) -> Errors:
+        return webhooks.validate(configuration, mutating, beta=True)
+
+    def validate_update(new: Object, old: Object) -> Errors:
+        return webhooks.validate(new, mutating, old, beta=True)
+
+    changes = {"default": default, "validate": validate, "validate_update": validate_update}
+    return older(hub, "admissionregistration.v1beta1", **changes)
+
+
+FAMILIES: tuple[Family, ...] = tuple(
+    family(module.RESOURCE, _older(module.RESOURCE, mutating))
+    for module, mutating in ((mutatingwebhookconfiguration, True), (validatingwebhookconfiguration, False))
+)

@@ -17,6 +17,7 @@ from . import rules
 
 REVIEW_VERSIONS = ("v1", "v1beta1")
 SIDE_EFFECTS = ("None", "NoneOnDryRun")
+ANY_SIDE_EFFECTS = (*SIDE_EFFECTS, "Some", "Unknown")
 PORT, TIMEOUT_SECONDS, MAX_SECONDS = 443, 10, 30
 FORM = "; desired format: https://host[/path]"
 
@@ -45,8 +46,16 @@ def default(configuration: Object, mutating: bool) -> None:
             service["port"] = PORT
 
 
-def validate(configuration: Object, mutating: bool, old: Object | None = None) -> Errors:
-    """All of its webhooks. Conditions that were there before an update are not read again."""
+def validate(configuration: Object, mutating: bool, old: Object | None = None, beta: bool = False) -> Errors:
+    """All of its webhooks. Conditions that were there before an update are not read again, and what v1 refuses may stay.
+
+    `beta`: as v1beta1, in which webhooks may do anything besides, and share names.
+    """
+    present = (old or {}).get("webhooks") or ()
+    any_effects = beta or any(hook.get("sideEffects") not in SIDE_EFFECTS for hook in present)
+    effects = ANY_SIDE_EFFECTS if any_effects else SIDE_EFFECTS
+    before = [hook.get("name") for hook in present]
+    any_names = beta or len(set(before)) < len(before)
     known = {
         item.get("expression")
         for hook in (old or {}).get("webhooks") or ()
@@ -56,15 +65,15 @@ def validate(configuration: Object, mutating: bool, old: Object | None = None) -
     seen: set[str] = set()
     for index, hook in enumerate(configuration.get("webhooks") or ()):
         at, name = Path("webhooks") / index, hook.get("name") or ""
-        errors += _hook(at, hook, mutating, known)
+        errors += _hook(at, hook, mutating, known, effects)
         errors += _versions(at / "admissionReviewVersions", hook.get("admissionReviewVersions") or [])
-        if name and name in seen:
+        if name and name in seen and not any_names:
             errors.append(field.duplicate(at / "name", name))
         seen.add(name)
     return errors
 
 
-def _hook(path: Path, hook: Hook, mutating: bool, known: Container[Any]) -> Errors:
+def _hook(path: Path, hook: Hook, mutating: bool, known: Container[Any], side_effects: Sequence[str]) -> Errors:
     errors = full_name(path / "name", hook.get("name") or "")
     for index, rule in enumerate(hook.get("rules") or ()):
         errors += rules.validate(path / "rules" / index, rule)
@@ -73,9 +82,9 @@ def _hook(path: Path, hook: Hook, mutating: bool, known: Container[Any]) -> Erro
             errors.append(field.not_supported(path / name, hook[name], valid))
     effects = hook.get("sideEffects")
     if effects is None:
-        errors.append(field.required(path / "sideEffects", f"must specify one of {', '.join(SIDE_EFFECTS)}"))
-    elif effects not in SIDE_EFFECTS:
-        errors.append(field.not_supported(path / "sideEffects", effects, SIDE_EFFECTS))
+        errors.append(field.required(path / "sideEffects", f"must specify one of {', '.join(side_effects)}"))
+    elif effects not in side_effects:
+        errors.append(field.not_supported(path / "sideEffects", effects, side_effects))
     seconds = hook.get("timeoutSeconds")
     if seconds is not None and not 1 <= seconds <= MAX_SECONDS:
         why = f"the timeout value must be between 1 and {MAX_SECONDS} seconds"

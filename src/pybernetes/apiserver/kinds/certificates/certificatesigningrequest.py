@@ -131,12 +131,12 @@ def validate(request: Object) -> Errors:
     return errors
 
 
-def _conditions(status: Mapping[str, Any]) -> Errors:
+def _conditions(status: Mapping[str, Any], lenient: bool) -> Errors:
     errors: Errors = []
     seen: set[str] = set()
     for index, condition in enumerate(status.get("conditions") or ()):
         at, kind = CONDITIONS / index, condition.get("type") or ""
-        if not kind:
+        if not kind and not lenient:
             errors.append(field.required(at / "type"))
         allowed = ("True",) if kind in FINAL else ("False", "True", "Unknown")
         value = condition.get("status") or ""
@@ -147,7 +147,7 @@ def _conditions(status: Mapping[str, Any]) -> Errors:
         if kind in DECISIONS and seen & ({*DECISIONS} - {kind}):
             why = "Approved and Denied conditions are mutually exclusive"
             errors.append(field.invalid(at / "type", kind, why))
-        if kind in seen:
+        if kind in seen and not lenient:
             errors.append(field.duplicate(at / "type", kind))
         seen.add(kind)
     return errors
@@ -157,12 +157,12 @@ def _of_type(obj: Object, kind: str) -> list[Any]:
     return [c for c in (obj.get("status") or {}).get("conditions") or () if c.get("type") == kind]
 
 
-def _changed(new: Object, old: Object, decides: bool, signs: bool) -> Errors:
-    """What the way of the write may not change."""
+def changed(new: Object, old: Object, decides: bool = False, signs: bool = False, lenient: bool = False) -> Errors:
+    """What the way of the write may not change. `lenient`: as v1beta1, whose certificates and types of conditions are not looked at."""
     status, before = new.get("status") or {}, old.get("status") or {}
-    errors = _conditions(status)
+    errors = _conditions(status, lenient)
     certificate, had = status.get("certificate") or "", before.get("certificate") or ""
-    if certificate and certificate != had and (why := pem.certificates_error(certificate)):
+    if certificate and certificate != had and not lenient and (why := pem.certificates_error(certificate)):
         errors.append(field.invalid(CERTIFICATE, "<certificate data>", why))
     counts = {kind: (_of_type(new, kind), _of_type(old, kind)) for kind in FINAL}
     for kind, (now, then) in counts.items():
@@ -180,24 +180,24 @@ def _changed(new: Object, old: Object, decides: bool, signs: bool) -> Errors:
     if certificate != had:
         if not signs:
             errors.append(field.forbidden(CERTIFICATE, "updates may not set certificate content"))
-        elif had:
+        elif had and not lenient:
             errors.append(field.forbidden(CERTIFICATE, "updates may not modify existing certificate content"))
     return errors
 
 
 def validate_update(new: Object, old: Object) -> Errors:
     """Through the main path nothing but metadata changes."""
-    return _changed(new, old, decides=False, signs=False)
+    return changed(new, old)
 
 
 def validate_status(new: Object, old: Object) -> Errors:
     """The signer's word: the certificate, or that it failed."""
-    return _changed(new, old, decides=False, signs=True)
+    return changed(new, old, signs=True)
 
 
 def validate_approval(new: Object, old: Object) -> Errors:
     """The approver's word."""
-    return _changed(new, old, decides=True, signs=False)
+    return changed(new, old, decides=True)
 
 
 # --- table --------------------------------------------------------------------------------------

@@ -60,6 +60,23 @@ def _seccomp(path: Path, text: str) -> Errors:
     return [field.invalid(path, text, "must be a valid seccomp profile")]
 
 
+def seccomp_text(profile: Object) -> str:
+    """What an annotation says of a profile (upstream: SeccompAnnotationForField); "" where it can say nothing."""
+    kind = profile.get("type")
+    if kind == "Localhost":
+        file = profile.get("localhostProfile")
+        return "" if file is None else f"{_LOCALHOST}{file}"
+    return {"Unconfined": "unconfined", "RuntimeDefault": "runtime/default"}.get(kind or "", "")
+
+
+def seccomp_field(text: str) -> dict[str, str] | None:
+    """The profile that an annotation means."""
+    if text in _SECCOMP_TYPES:
+        return {"type": _SECCOMP_TYPES[text]}
+    file = text.removeprefix(_LOCALHOST)
+    return {"type": "Localhost", "localhostProfile": file} if file and file != text else None
+
+
 def fields_match(path: Path, annotations: Mapping[str, str], spec: Object) -> Errors:
     """On creation: where a profile is given both ways, both say the same."""
     security = spec.get("securityContext") or {}

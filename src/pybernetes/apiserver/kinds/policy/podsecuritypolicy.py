@@ -106,14 +106,14 @@ def _annotations(annotations: Mapping[str, str]) -> Errors:
         text = annotations.get(name) or ""
         for profile in text.split(",") if many else [text]:
             if why := apparmor_error(profile):
-                errors.append(field.invalid(Path(f"{ANNOTATIONS}[{name}]"), text, why))
+                errors.append(field.invalid(ANNOTATIONS.key(name), text, why))
     for name, many in ((SECCOMP_DEFAULT, False), (SECCOMP_ALLOWED, True)):
         text = annotations.get(name)
         if text is None:
             continue
         for profile in text.split(",") if many else [text]:
             if not (many and profile == ANY):
-                errors += _seccomp(Path(f"{ANNOTATIONS}[{name}]"), profile)
+                errors += _seccomp(ANNOTATIONS.key(name), profile)
     return errors
 
 
