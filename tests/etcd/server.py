@@ -32,7 +32,8 @@ class Member:
         self.name, self.port = name, client
         self.scheme = "https" if any("--cert-file" in flag for flag in flags) else "http"
         self.url = f"{self.scheme}://127.0.0.1:{client}"
-        peers = f"http://127.0.0.1:{peer}"
+        self.peer, self.cluster = peer, cluster
+        self.peers = peers = f"http://127.0.0.1:{peer}"
         self._log = folder / f"{name}.log"
         self._command = [
             BINARY or "etcd",

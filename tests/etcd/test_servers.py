@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -69,6 +71,12 @@ async def running(members: list[Member], advertise: str = "192.0.2.10") -> Async
         await client.close()
         await one.stop(0)
         await store.close()
+
+
+def control(member: Member, *arguments: str) -> str:
+    """What etcdctl says."""
+    command, environment = ["etcdctl", f"--endpoints={member.url}", *arguments], {**os.environ, "ETCDCTL_API": "3"}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
 
 Scenario = Callable[[list[Client], list[Member]], Awaitable[None]]
@@ -238,17 +246,39 @@ def test_etcd_goes_and_comes_back(
     assert not [record for record in caplog.records if record.exc_info], "no tracebacks"
 
 
-def test_an_etcd_of_an_older_time_is_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """As after a restore: what this server knows is no more, and nothing it is told would say so."""
+@pytest.mark.parametrize("further", [False, True], ids=["and is behind", "and has gone on since"])
+def test_an_etcd_that_was_restored_is_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture, further: bool) -> None:
+    """What a server knows is no more, and nothing that etcd tells would say so: it is listed anew, and clients have to."""
 
     async def scenario(clients: list[Client], members: list[Member]) -> None:
         [client] = clients
+        for name in ("kept", "lost"):
+            assert (await client.send("POST", MAPS, {"metadata": {"name": name}}))[0] == 201
+            if name == "kept":
+                control(members[0], "snapshot", "save", f"{tmp_path}/snapshot")
+        _, known = await client.send("GET", MAPS)
+        old = known["metadata"]["resourceVersion"]
+        watching = asyncio.create_task(client.text(f"{MAPS}?watch=1&resourceVersion={old}&timeoutSeconds=100"))
         await members[0].stop()
         shutil.rmtree(tmp_path / "m0")
-        await members[0].start()
-        while "is back at revision" not in caplog.text:
+        [member] = members
+        control(
+            member, "snapshot", "restore", f"{tmp_path}/snapshot", f"--data-dir={tmp_path}/m0", "--name=m0",
+            f"--initial-cluster={member.cluster}", f"--initial-advertise-peer-urls={member.peers}",
+        )  # fmt: skip
+        if further:  # before this server sees it again
+            elsewhere = Member(tmp_path, "m0", server.free_ports(1)[0], member.peer, member.cluster, ())
+            await elsewhere.start()
+            for n in range(20):
+                control(elsewhere, "put", f"/registry/other/{n}", "x")
+            await elsewhere.stop()
+        await member.start()
+        while "has the state of another time now" not in caplog.text:
             await asyncio.sleep(0.1)
-        assert "check etcd failed" in await client.text("/readyz/etcd")
+        assert await client.names(MAPS) == {"kept"}
+        assert await client.text("/readyz/etcd") == "ok"
+        assert await watching == ""
+        assert (await client.send("POST", MAPS, {"metadata": {"name": "new"}}))[0] == 201
 
     with caplog.at_level(logging.ERROR):
         play(tmp_path, scenario, count=1)

@@ -65,6 +65,15 @@ class Compacted(StoreError):
         self.oldest = oldest
 
 
+class Restored(StoreError):
+    """The store has another history than it had: it was restored from a copy, or has lost its data."""
+
+    def __init__(self, before: int, now: int) -> None:
+        super().__init__(
+            f"the store was at revision {before} and has the state of another time now, at {now}: list again"
+        )
+
+
 class FutureRevision(StoreError):
     """The asked revision has not been written yet."""
 
@@ -103,7 +112,8 @@ class Store(Protocol):
 
         Whoever waits for a revision is never left waiting: where the newest one is another prefix's, Progress tells it
         soon. Raises Compacted where the log does not reach back so far: at the first step, or later where the watch
-        was cut off for long. Revisions never go back, nor does one come twice as an event.
+        was cut off for long. Restored where what was told before is not in the log any more. Revisions never go back,
+        nor does one come twice as an event.
         """
 
     async def compact(self, revision: int) -> None:

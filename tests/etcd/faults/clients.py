@@ -22,7 +22,7 @@ KEYS = 6  # that all clients fight for
 GENERATION = 300  # operations on these keys; then come other ones, so that each has a history of its own length
 PAUSE_SECONDS = 0.05  # of a client between two requests, at the most
 REQUEST_SECONDS = 20.0
-WATCH_SECONDS = 20  # after which a watch is begun anew
+WATCH_SECONDS = (1, 1, 2, 3, 20)  # after which a watch is begun anew, maybe with a server that is behind
 HEADERS = (("Authorization", f"Bearer {TOKEN}"), ("Content-Type", "application/json"))
 WEIGHTS = {Kind.GET: 30, Kind.CREATE: 20, Kind.UPDATE: 35, Kind.DELETE: 8, None: 6}  # None: a list
 UNANSWERED = (ConnectionError, TimeoutError, OSError)
@@ -183,7 +183,7 @@ class Watcher:
             try:
                 watched = await self._listed()
                 while not await self._follow(watched):
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(self._dice.choice((0, 0.1)))
             except UNANSWERED:
                 await asyncio.sleep(0.1)
 
@@ -201,9 +201,10 @@ class Watcher:
     async def _follow(self, watched: Watched) -> bool:
         """One watch; whether the events after the last one are gone."""
         http = self._dice.choice(self._recorder.https)
-        path = f"{PATH}?watch=1&resourceVersion={watched.last}&timeoutSeconds={WATCH_SECONDS}"
+        seconds = self._dice.choice(WATCH_SECONDS)
+        path = f"{PATH}?watch=1&resourceVersion={watched.last}&timeoutSeconds={seconds}"
         try:
-            async with asyncio.timeout(2 * WATCH_SECONDS), http.stream("GET", path, HEADERS) as stream:
+            async with asyncio.timeout(seconds + REQUEST_SECONDS), http.stream("GET", path, HEADERS) as stream:
                 if stream.status != 200:
                     return stream.status == 410
                 rest = b""

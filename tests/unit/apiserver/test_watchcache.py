@@ -12,7 +12,7 @@ from pybernetes.apiserver.generic.cache import Lagging, TooOld, WatchCache
 from pybernetes.apiserver.generic.keys import Keys
 from pybernetes.apiserver.generic.reader import CacheReader
 from pybernetes.store.sqlite import SQLiteStore
-from pybernetes.store.types import Closed, Compacted, Event, KeyValue, Page, Progress, StoreError
+from pybernetes.store.types import Closed, Compacted, Event, KeyValue, Page, Progress, Restored, StoreError
 
 PODS = "/registry/core/pods/"
 
@@ -179,20 +179,63 @@ def test_resources_that_are_gone_after_a_compaction_are_empty() -> None:
     run(test)
 
 
-def test_revisions_never_go_back(caplog: pytest.LogCaptureFixture) -> None:
-    """A store restored from a backup: clients would take old objects for new ones."""
+@pytest.mark.parametrize(
+    "trouble",
+    [StoreError("cut off"), Compacted(5, 1), Restored(5, 3)],
+    ids=["its revision is lower", "as it is listed", "it says so"],
+)
+def test_a_store_of_another_time_is_listed_anew(caplog: pytest.LogCaptureFixture, trouble: StoreError) -> None:
+    """Restored from a backup: nothing that was known is kept, even if it looks the same; who waits or watches is told."""
 
     async def test() -> None:
-        store = ScriptedStore(page(5, pod("p", 5)))
+        store = ScriptedStore(page(5, pod("p", 3), pod("later", 5)))
         cache, clock = await started(store)
-        store.pages = [page(3)]
-        await store.say(Compacted(5, 1))
+        pods = cache.of("", "pods")
+        before, watcher = pods.items[f"{PODS}a/p"], pods.watch(5)
+        waiting = asyncio.create_task(cache.wait(6))
+        store.pages = [page(3, pod("p", 3))]
+        await store.say(trouble)
         await clock.advance(1)
-        assert (known(cache), cache.revision, cache.following) == ({"a/p": 5}, 5, False)
+        assert (known(cache), cache.revision, cache.following, cache.lost) == ({"a/p": 3}, 3, True, 5)
+        assert pods.items[f"{PODS}a/p"] is not before
+        assert store.watched[-1] == ("/registry/", 3)
+        with pytest.raises(Lagging):
+            await watcher.batch(1)
+        with pytest.raises(Restored):
+            await waiting
         await cache.stop()
 
     run(test)
-    assert "the store is back at revision 3, after 5: start the server anew" in caplog.text
+    assert "the store was at revision 5 and has the state of another time now, at 3" in caplog.text
+
+
+def test_a_store_that_has_another_history_is_listed_anew_however_far_it_is() -> None:
+    async def test() -> None:
+        store = ScriptedStore(page(5, pod("p", 5)))
+        cache, clock = await started(store)
+        before = cache.of("", "pods").items[f"{PODS}a/p"]
+        store.pages = [page(9, pod("p", 5))]
+        await store.say(Restored(5, 9))
+        await clock.advance(1)
+        assert cache.of("", "pods").items[f"{PODS}a/p"] is not before
+        await cache.stop()
+
+    run(test)
+
+
+def test_a_watcher_from_another_server_is_told_nothing_that_it_knows() -> None:
+    """That server was ahead of this one: what comes here next was told there already."""
+
+    async def test() -> None:
+        store = ScriptedStore(page(5))
+        cache, _ = await started(store)
+        watchers = cache.of("", "pods").watch(7), cache.of("", "pods").watch(7, "f", "", lambda _: "")
+        await store.say(*(Event(n, f"{PODS}a/p", pod("p", n)) for n in (6, 7, 8)))
+        for watcher in watchers:
+            assert [change.revision for change in await watcher.batch(1)] == [8]
+        await cache.stop()
+
+    run(test)
 
 
 def test_a_watch_that_is_cut_off_goes_on_where_it_was(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,7 +23,7 @@ from pybernetes.store.etcd.messages import (
     prefix_end,
 )
 from pybernetes.store.etcd.store import page_size
-from pybernetes.store.etcd.watch import Watch, reliable_progress
+from pybernetes.store.etcd.watch import Landmark, Watch, reliable_progress
 from pybernetes.store.etcd.wire import ProtobufError, chunk, fields, number
 from pybernetes.store.types import Event as StoreEvent
 from pybernetes.store.types import KeyValue
@@ -101,7 +101,7 @@ def test_a_revision_is_told_whole_and_nothing_twice() -> None:
     """Fragments may divide a transaction of several keys, and a new connection may tell again what was told."""
 
     async def scenario() -> None:
-        watch = Watch(Channel([Endpoint("http://a")], None), "/a/", 4, lambda: 0, asyncio.Event())
+        watch = Watch(Channel([Endpoint("http://a")], None), "/a/", 4, lambda: 0, asyncio.Event(), Landmark())
 
         def told(*events: WatchEvent, fragment: bool = False, revision: int = 0) -> list[tuple[str, int]]:
             response = WatchResponse(revision, fragment=fragment, events=list(events))

@@ -519,6 +519,7 @@ class ResourceHandler:
         if options.send_initial_events:
             await self.store.not_older(revision_read(options.resource_version))
         try:
+            await self.store.not_lost(revision_read(options.resource_version))
             watcher, revision, initial = self.store.watch(options, predicate)
         except TooOld as error:
             asked = options.resource_version

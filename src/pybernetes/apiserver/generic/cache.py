@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import functools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable
@@ -18,7 +19,7 @@ import msgspec
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api import errors, gosyntax
-from pybernetes.store.types import Closed, Compacted, Event, KeyValue, Store, StoreError
+from pybernetes.store.types import Closed, Compacted, Event, KeyValue, Restored, Store, StoreError
 
 from ..resource import Object, Resource
 from .keys import Keys
@@ -170,10 +171,11 @@ class TooOld(Exception):
 
 
 class Watcher:
-    """A queue of changes. Iterating gives them in order; ends with Lagging, or when the cache closes."""
+    """A queue of changes after a revision. Iterating gives them in order; ends with Lagging, or when the cache closes."""
 
-    def __init__(self, owner: ResourceCache, trigger: tuple[Hashable, str] | None = None) -> None:
+    def __init__(self, owner: ResourceCache, after: int, trigger: tuple[Hashable, str] | None = None) -> None:
         self._owner = owner
+        self._after = after  # which this server may not have reached yet: the client had it from another one
         self.trigger = trigger
         self._queue: deque[Change] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -182,6 +184,8 @@ class Watcher:
 
     def push(self, change: Change) -> None:
         """Called by the cache."""
+        if change.revision <= self._after:
+            return
         if len(self._queue) >= WATCHER_QUEUE:
             self.cut_off()
             return
@@ -296,10 +300,15 @@ class ResourceCache:
                 for watcher in tuple(triggered.watchers.get(value or "", ())):
                     watcher.push(change)
 
-    def replace(self, items: Iterable[KeyValue], revision: int) -> None:
-        """Everything, as it is at the revision. What happened since the last change is not known: watchers are cut off."""
-        before = self.items.copy()
+    def replace(self, items: Iterable[KeyValue], revision: int, *, anew: bool = False) -> None:
+        """Everything, as it is at the revision. What happened since the last change is not known: watchers are cut off.
+
+        `anew`: the revisions are others than they were; nothing that was worked out is kept.
+        """
+        before = {} if anew else self.items.copy()
         self.items.clear()
+        if anew:
+            self.frames.forget()
         for item in items:
             present = before.get(item.key)
             if present is None or present.revision != item.mod_revision:
@@ -353,10 +362,9 @@ class ResourceCache:
         """
         if after < self.ring_start:
             raise TooOld(self.ring_start)
-        watcher = Watcher(self, (field, value) if read is not None else None)
+        watcher = Watcher(self, after, (field, value) if read is not None else None)
         for change in self.ring:
-            if change.revision > after:
-                watcher.push(change)
+            watcher.push(change)
         self.watchers.add(watcher)
         if read is None:
             self._untriggered.add(watcher)
@@ -373,6 +381,7 @@ class WatchCache:
         self.store = store
         self.keys = keys or Keys()
         self.revision = 0
+        self.lost = 0  # revisions up to this one and after `revision` are of a history that the store has no more
         self.clock = clock or RealClock()  # of all that the server does by time
         self._caches: dict[str, ResourceCache] = {}
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
@@ -398,27 +407,33 @@ class WatchCache:
 
     # Following the store.
 
-    async def _list(self) -> None:
-        """Replaces what is known by what the store has. StoreError where that is older: revisions never go back."""
+    async def _list(self, *, anew: bool = False) -> None:
+        """Replaces what is known by what the store has; `anew`, or where the store is older than what is known: it is another one."""
         page = await self.store.list(self.keys.root)
-        self._check_not_back(page.revision)
+        anew = anew or page.revision < self.revision
         items: dict[str, list[KeyValue]] = {prefix: [] for prefix in self._caches}
         for item in page.items:
             prefix = self.keys.resource_of(item.key)
             if prefix:
                 items.setdefault(prefix, []).append(item)
         for prefix, listed in items.items():
-            self.resource(prefix).replace(listed, page.revision)
-        self.revision = page.revision
+            self.resource(prefix).replace(listed, page.revision, anew=anew)
+        before, self.revision = self.revision, page.revision
         self._wake()
-
-    def _check_not_back(self, revision: int) -> None:
-        if revision < self.revision:
-            raise StoreError(f"the store is back at revision {revision}, after {self.revision}: start the server anew")
+        if anew:
+            self.lost = max(self.lost, before)
+            _log.critical(
+                "the store was at revision %d and has the state of another time now, at %d: it was restored, or has lost its data. "
+                "Everything was listed anew, and clients have to",
+                before,
+                page.revision,
+            )
+            self._fail_waiters(Restored(before, page.revision))
 
     async def _reach(self) -> None:
-        """Returns where the store answers, and is the one that it was."""
-        self._check_not_back(await self.store.revision())
+        """Returns where the store answers, and is the one that it was, or everything was listed anew."""
+        if await self.store.revision() < self.revision:
+            await self._list(anew=True)
 
     async def _follow(self) -> None:
         while True:
@@ -432,6 +447,8 @@ class WatchCache:
                 await self._retried(self._list)
             except Closed:
                 return
+            except Restored:
+                await self._retried(functools.partial(self._list, anew=True))
             except StoreError as error:
                 _log.error("the watch of the store was cut off; it goes on from revision %d: %s", self.revision, error)
                 await self._retried(self._reach)
@@ -471,9 +488,12 @@ class WatchCache:
         self._ended, self._connected = True, False
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.critical("the watch cache gets no more news from the store", exc_info=error)
+        self._fail_waiters(_no_news())
+
+    def _fail_waiters(self, error: StoreError) -> None:
         for _, waiter in self._waiters:
             if not waiter.done():
-                waiter.set_exception(_no_news())
+                waiter.set_exception(error)
         self._waiters.clear()
 
     @property
@@ -492,7 +512,7 @@ class WatchCache:
                     waiter.set_result(None)
 
     async def wait(self, revision: int) -> None:
-        """Returns when the cache has seen the revision; Closed where it never will."""
+        """Returns when the cache has seen the revision; Closed, Restored where it never will."""
         if self.revision < revision:
             if self._ended:
                 raise _no_news()

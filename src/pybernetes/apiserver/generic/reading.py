@@ -19,7 +19,7 @@ from pybernetes.store.types import Compacted
 from ..resource import Object, Resource
 from ..schema import CompiledSchema, compiled
 from . import typemeta
-from .cache import Stored, WatchCache, Watcher
+from .cache import Stored, TooOld, WatchCache, Watcher
 from .options import ListOptions, ListResult
 from .paging import continued, expired, revision_of, revision_read, token, too_large
 from .selection import Selection, selector_predicate
@@ -183,6 +183,16 @@ class ReadStore:
                     await self.cache.wait(revision)
             except TimeoutError:
                 raise too_large(revision, self.cache.revision) from None
+
+    async def not_lost(self, revision: int) -> None:
+        """TooOld where a watch would go on from what the store has had before it was restored, and has no more."""
+        if (
+            self.cache.revision < revision <= self.cache.lost
+        ):  # it may also be another server's, which is ahead of this one
+            try:
+                await self.not_older(revision)
+            except StatusError:
+                raise TooOld(self.cache.revision) from None
 
     async def _list_at(
         self, prefix: str, revision: int, after: str, options: ListOptions, predicate: Selection | None

@@ -30,7 +30,7 @@ from .messages import (
     unleased,
     version,
 )
-from .watch import Watch
+from .watch import Landmark, Watch
 from .wire import ProtobufError
 
 SUPPORTED = (3, 4)
@@ -69,6 +69,7 @@ class EtcdStore:
         self._leases = Leases(channel, asyncio.get_running_loop().time)
         self._newest = 0  # revision that was heard of
         self._heard: set[asyncio.Event] = set()  # of watches
+        self._landmark = Landmark()
         self._closed = False
 
     async def revision(self) -> int:
@@ -145,7 +146,7 @@ class EtcdStore:
         """See `Store`."""
         heard = asyncio.Event()
         self._heard.add(heard)
-        watch = Watch(self._channel, prefix, after, lambda: self._newest, heard)
+        watch = Watch(self._channel, prefix, after, lambda: self._newest, heard, self._landmark)
         try:
             async for one in watch.tell(lambda: self._closed):
                 yield one
@@ -179,12 +180,17 @@ class EtcdStore:
             raise
 
     async def _range(self, request: Range) -> RangeResponse:
+        known = self._newest
         try:
             answer = RangeResponse.decode(await self._call(RANGE, request.encode(), repeat=True))
         except RPCError as error:
             raise await self._out_of_range(error, request.revision) from error
         except ProtobufError as error:
             raise StoreError(f"etcd's answer cannot be read: {error}") from error
+        if (
+            answer.revision < known
+        ):  # reads are linearizable: it was restored, and what was heard of does not come any more
+            self._newest = answer.revision
         self._hear(answer.revision)
         return answer
 

@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
 
-from ..types import Compacted, Event, KeyValue, Progress, StoreError
+from ..types import Compacted, Event, KeyValue, Progress, Restored, StoreError
 from .channel import MAX_RETRY_SECONDS, RETRY_SECONDS, Channel
-from .http2 import RPCError, Stream
+from .http2 import OUT_OF_RANGE, RPCError, Stream
 from .messages import (
     PROGRESS_REQUEST,
     RANGE,
@@ -23,6 +24,7 @@ from .messages import (
     Range,
     RangeResponse,
     WatchCreate,
+    WatchEvent,
     WatchResponse,
     prefix_end,
     to_bytes,
@@ -45,13 +47,27 @@ def reliable_progress(release: tuple[int, ...]) -> bool:
     return release >= FIRST_GOOD[1]
 
 
+@dataclass(slots=True)
+class Landmark:
+    """The last event that a store told of: where etcd does not have it, it is not the one that it was."""
+
+    event: WatchEvent | None = None
+
+
 class Watch:
     """One watch. `newest` says which revision this process has heard of, `heard` is set when there is a newer one."""
 
     def __init__(
-        self, channel: Channel, prefix: str, after: int, newest: Callable[[], int], heard: asyncio.Event
+        self,
+        channel: Channel,
+        prefix: str,
+        after: int,
+        newest: Callable[[], int],
+        heard: asyncio.Event,
+        landmark: Landmark,
     ) -> None:
         self._channel, self._prefix, self._after = channel, prefix, after
+        self._landmark = landmark
         self._newest, self._heard = newest, heard
         self._pending: list[Event | Progress] = []  # of a revision that is not told whole yet
 
@@ -89,8 +105,8 @@ class Watch:
             while (data := await stream.receive()) is not None:
                 self._answered = _now()
                 response = WatchResponse.decode(data)
-                if response.created and response.revision < self._after:
-                    await self._check_not_back()
+                if response.created:
+                    await self._check_same(response.revision)
                 for one in self._understood(response):
                     self._after = one.revision
                     yield one
@@ -102,14 +118,31 @@ class Watch:
                 asking.cancel()
             stream.cancel()
 
-    async def _check_not_back(self) -> None:
-        """StoreError where etcd is not as far as it was: watched from there it would tell nothing for long. A member may lag behind others."""
-        asked = Range(EVERYTHING[0], count_only=True).encode()
-        revision = RangeResponse.decode(await self._channel.call(RANGE, asked, repeat=True)).revision
+    async def _check_same(self, revision: int) -> None:
+        """Restored where etcd is not as far as it was: watched from there it would tell nothing for long. Or where the last event that
+        it told of never was, for others have written since. A member may lag behind others: it is not its word that counts."""
         if revision < self._after:
-            raise StoreError(
-                f"etcd is at revision {revision}, and was at {self._after}: it has the state of an older time"
-            )
+            asked = Range(EVERYTHING[0], count_only=True)
+            revision = RangeResponse.decode(await self._channel.call(RANGE, asked.encode(), repeat=True)).revision
+            if revision < self._after:
+                self._landmark.event = None
+                raise Restored(self._after, revision)
+        last = self._landmark.event
+        if last is None or last.item.mod_revision > self._after:
+            return
+        asked = Range(to_bytes(last.item.key), revision=last.item.mod_revision, keys_only=True)
+        try:
+            answer = RangeResponse.decode(await self._channel.call(RANGE, asked.encode(), repeat=True))
+        except RPCError as error:
+            if (
+                error.status == OUT_OF_RANGE
+            ):  # compacted: the watch will say so, unless it was at the very last revision
+                return
+            raise
+        found = answer.items[0].mod_revision if answer.items else 0
+        if found != (0 if last.deleted else last.item.mod_revision):
+            self._landmark.event = None
+            raise Restored(self._after, answer.revision)
 
     async def _ask(self, stream: Stream) -> None:
         """For progress: at once where something newer was heard of, else now and then."""
@@ -134,6 +167,7 @@ class Watch:
             item = one.item
             if item.mod_revision <= self._after:
                 continue
+            self._landmark.event = one
             if not item.key.startswith(self._prefix):
                 told.append(Progress(item.mod_revision))
                 continue
