@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
+from types import TracebackType
 from typing import Protocol
 
 # Deadlines this close to the target of an advance count as reached, so that float rounding never strands a sleeper.
@@ -74,6 +75,41 @@ class RealClock:
         return asyncio.get_running_loop().call_later(seconds, callback)
 
 
+class _Alarm:
+    """What is to happen at a moment of a virtual clock; `ring` is None once it has happened or was cancelled."""
+
+    __slots__ = ("ring",)
+
+    def __init__(self, ring: Callable[[], object]) -> None:
+        self.ring: Callable[[], object] | None = ring
+
+    def cancel(self) -> None:
+        self.ring = None
+
+
+class _Timeout:
+    """asyncio.timeout, of which an alarm is the end."""
+
+    __slots__ = ("_alarm", "_clock", "_scope", "_seconds")
+
+    def __init__(self, clock: VirtualClock, seconds: float) -> None:
+        self._clock, self._seconds = clock, seconds
+        self._scope = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+        self._alarm = self._clock.call_later(self._seconds, self._ring)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._alarm.cancel()
+        await self._scope.__aexit__(kind, error, trace)
+
+    def _ring(self) -> None:
+        self._scope.reschedule(asyncio.get_running_loop().time())
+
+
 class VirtualClock:
     """A clock that moves only when told to (k8s.io/utils/clock/testing.FakeClock); `epoch` is its time of day at 0."""
 
@@ -81,7 +117,7 @@ class VirtualClock:
         self._now = start
         self._epoch = epoch
         self._sequence = 0
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._alarms: list[tuple[float, int, _Alarm]] = []
 
     def now(self) -> datetime:
         """Return the epoch and the virtual time since."""
@@ -98,76 +134,102 @@ class VirtualClock:
     @property
     def sleepers(self) -> int:
         """How many sleeps are still waiting (FakeClock.Waiters)."""
-        return sum(not future.done() for _, _, future in self._sleepers)
+        return sum(alarm.ring is not None for _, _, alarm in self._alarms)
 
     async def sleep(self, seconds: float) -> None:
         """Wait until the clock has been advanced by the given seconds."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
-        await self._alarm(seconds)
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    @asynccontextmanager
-    async def timeout(self, seconds: float | None) -> AsyncIterator[None]:
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        alarm = self.call_later(seconds, wake)
+        try:
+            await woken
+        finally:
+            alarm.cancel()
+
+    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
         """A time-out that an advance of the clock can reach."""
-        async with asyncio.timeout(None) as scope:
-            if seconds is None:
-                yield
-                return
-            alarm = self._alarm(max(seconds, 0.0))
-
-            def ring(done: asyncio.Future[None]) -> None:
-                if not done.cancelled():
-                    scope.reschedule(asyncio.get_running_loop().time())
-
-            alarm.add_done_callback(ring)
-            try:
-                yield
-            finally:
-                alarm.cancel()
+        return asyncio.timeout(None) if seconds is None else _Timeout(self, seconds)
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Cancellable:
         """When the clock has been advanced by the seconds."""
-        alarm = self._alarm(max(seconds, 0.0))
-        alarm.add_done_callback(lambda done: None if done.cancelled() else callback())
+        alarm = _Alarm(callback)
+        self._sequence += 1
+        heapq.heappush(self._alarms, (self._now + max(seconds, 0.0), self._sequence, alarm))
         return alarm
 
-    def _alarm(self, seconds: float) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sequence += 1
-        heapq.heappush(self._sleepers, (self._now + seconds, self._sequence, future))
-        return future
-
     async def advance(self, seconds: float) -> None:
-        """Move time forward, waking sleepers one by one by deadline, then by the order in which they went to sleep.
+        """Move time forward, waking sleepers by deadline; those of one moment in the order in which they went to sleep, as a loop does.
 
-        A woken task sees its own deadline as the present time, and runs until it blocks before the next one wakes;
+        A woken task sees its own deadline as the present time, and runs until it blocks before time goes on;
         sleeps it starts that end within the same advance are woken too.
         """
         if seconds < 0:
             raise ValueError("a clock cannot be moved backwards")
         target = self._now + seconds
-        await self.settle()
-        while self._sleepers and self._sleepers[0][0] <= target + _TOLERANCE:
-            deadline, _, future = heapq.heappop(self._sleepers)
-            if future.done():
-                continue
-            self._now = max(self._now, deadline)
-            future.set_result(None)
-            await self.settle()
+        await _at_rest(lambda: self._wake_next(target))
         self._now = max(self._now, target)
+
+    def _wake_next(self, target: float) -> bool:
+        """Rings all alarms of the next moment until the target; False where there are none."""
+        alarms, moment = self._alarms, target + _TOLERANCE
+        woken = False
+        while alarms and alarms[0][0] <= moment:
+            deadline, _, alarm = heapq.heappop(alarms)
+            ring, alarm.ring = alarm.ring, None
+            if ring is None:
+                continue
+            if not woken:
+                self._now = max(self._now, deadline)
+                moment, woken = min(moment, self._now + _TOLERANCE), True
+            ring()
+        return woken
 
     async def settle(self) -> None:
         """Lets every task run until all wait for this clock, for each other or for the outside world.
 
         RuntimeError where they never come to rest. Sockets and threads are the outside world: what they bring comes later.
         """
-        ready = getattr(
-            asyncio.get_running_loop(), "_ready", None
-        )  # of asyncio's own loops: what is to run in this turn
-        for _ in range(_BLIND_TURNS if ready is None else _RESTLESS_TURNS):
-            await asyncio.sleep(0)
-            if ready is not None and not ready:
-                return
-        if ready is not None:
-            raise RuntimeError("tasks keep the event loop busy without end: time cannot go on")
+        await _at_rest(lambda: False)
+
+
+async def _at_rest(go_on: Callable[[], bool]) -> None:
+    """Returns when the loop is at rest; each time that it is, `go_on` may give it more to do, and is False where it has none.
+
+    Called by the loop itself, not by a task: a day of virtual time has hundreds of thousands of turns.
+    """
+    loop = asyncio.get_running_loop()
+    ready = getattr(loop, "_ready", None)  # of asyncio's own loops: what is to run in this turn
+    done: asyncio.Future[None] = loop.create_future()
+    turns = 0
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        if done.done():
+            return
+        if ready if ready is not None else turns < _BLIND_TURNS:
+            if turns < _RESTLESS_TURNS:
+                loop.call_soon(turn)
+            else:
+                done.set_exception(RuntimeError("tasks keep the event loop busy without end: time cannot go on"))
+            return
+        turns = 0
+        try:
+            busy = go_on()
+        except BaseException as error:
+            done.set_exception(error)
+            return
+        if busy:
+            loop.call_soon(turn)
+        else:
+            done.set_result(None)
+
+    loop.call_soon(turn)
+    await done

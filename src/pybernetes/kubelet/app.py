@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +32,7 @@ from .node.resources import ResourceKeeper
 from .options import KubeletOptions
 from .recorder import Recorder
 from .runtime.images import ImagePuller
-from .runtime.types import RuntimeFailure
+from .runtime.types import Container, RuntimeFailure, Sandbox
 from .worker import Node, Parts, PodWorker
 
 logger = logging.getLogger(__name__)
@@ -380,11 +381,7 @@ class Kubelet:
             try:
                 epochs = {uid: worker.epoch for uid, worker in self._workers.items()}
                 sandboxes, containers = await self._runtime.list()
-                for uid, epoch in epochs.items():
-                    worker = self._workers.get(uid)
-                    if worker is not None:
-                        mine = [c for c in containers if c.pod_uid == uid]
-                        worker.observe(epoch, [s for s in sandboxes if s.uid == uid], mine)
+                self._observe(epochs, sandboxes, containers)
                 if self._pods.synced:
                     await garbage.collect(self._machinery, self._workers, sandboxes, containers)
                 for worker, about in self._allocation.deferred():
@@ -392,6 +389,20 @@ class Kubelet:
                 self.sync_loop.entered()
             except (RuntimeFailure, OSError) as error:
                 logger.warning("relisting containers: %s", error)
+
+    def _observe(
+        self, epochs: Mapping[str, int], sandboxes: Sequence[Sandbox], containers: Sequence[Container]
+    ) -> None:
+        """Tells each worker what the runtime has of its pod, which may have begun after its epoch was read."""
+        sandboxes_of, containers_of = defaultdict[str, list[Sandbox]](list), defaultdict[str, list[Container]](list)
+        for sandbox in sandboxes:
+            sandboxes_of[sandbox.uid].append(sandbox)
+        for container in containers:
+            containers_of[container.pod_uid].append(container)
+        for uid, epoch in epochs.items():
+            worker = self._workers.get(uid)
+            if worker is not None:
+                worker.relisted(epoch, sandboxes_of[uid], containers_of[uid], self.options.sync_seconds)
 
     async def _refresh(self) -> None:
         """Changed config maps and secrets, and new tokens, once in a sync period."""

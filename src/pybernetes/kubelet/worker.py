@@ -102,6 +102,8 @@ class PodWorker:
         self._images: dict[str, Image] = {}
         self._status: core.PodStatus | None = None
         self._runtime_handler = ""  # its RuntimeClass's, once it was looked up
+        self._observed: tuple[int, Sequence[Sandbox], Sequence[Container]] = (-1, (), ())  # with the epoch
+        self._observed_at = 0.0
         self._epoch = 0  # counts what happened to sandbox and containers: a list from before it is stale
         self._seen = parts.now()
         # What decides about it never changes while a pod lives.
@@ -488,14 +490,21 @@ class PodWorker:
         return self._epoch
 
     def observe(self, epoch: int, sandboxes: Sequence[Sandbox], containers: Sequence[Container]) -> bool:
-        """As relist, of a list that was begun at an epoch; False where something has happened since then."""
+        """As relist, of a list of this pod's that was begun at an epoch; False where something has happened since then."""
         if epoch != self._epoch:
             return False
-        uid = self.machine.pod.metadata.uid
-        self.handle(
-            stimuli.Observed([s for s in sandboxes if s.uid == uid], [c for c in containers if c.pod_uid == uid])
-        )
+        self._observed = (epoch, sandboxes, containers)
+        self._observed_at = self._parts.clock.monotonic()
+        self.handle(stimuli.Observed(sandboxes, containers))
         return True
+
+    def relisted(
+        self, epoch: int, sandboxes: Sequence[Sandbox], containers: Sequence[Container], sync_seconds: float
+    ) -> None:
+        """As observe; what was observed already is told again once in a sync period only, as upstream's pleg and sync loop do."""
+        age = self._parts.clock.monotonic() - self._observed_at
+        if (epoch, sandboxes, containers) != self._observed or age >= sync_seconds:
+            self.observe(epoch, sandboxes, containers)
 
 
 def config_grace(spec: core.Pod) -> float:

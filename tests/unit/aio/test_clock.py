@@ -162,3 +162,68 @@ def test_a_call_comes_when_the_clock_has_been_advanced_so_far() -> None:
         assert calls == [5]
 
     asyncio.run(main())
+
+
+def test_those_of_one_moment_wake_together_as_on_a_loop() -> None:
+    """Each in its turn, before any of them goes on; what an earlier one cancels does not come."""
+
+    async def main() -> None:
+        clock, told = VirtualClock(), list[str]()
+
+        async def sleeper(name: str) -> None:
+            await clock.sleep(5)
+            told.append(f"{name} wakes")
+            await asyncio.sleep(0)
+            told.append(f"{name} goes on")
+
+        later = [clock.call_later(5, lambda: told.append("called"))]
+        tasks = [asyncio.create_task(sleeper(name)) for name in ("a", "b")]
+        await asyncio.sleep(0)
+        clock.call_later(5, lambda: later[1].cancel())
+        later.append(clock.call_later(5, lambda: told.append("cancelled")))
+        await clock.advance(5)
+        assert told == ["called", "a wakes", "b wakes", "a goes on", "b goes on"]
+        await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+
+
+def test_time_does_not_go_on_while_tasks_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pybernetes.aio.clock._RESTLESS_TURNS", 100)
+
+    async def main() -> None:
+        async def spin() -> None:
+            while True:
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(spin())
+        with pytest.raises(RuntimeError, match="busy without end"):
+            await VirtualClock().advance(1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_what_an_alarm_raises_is_told_to_who_advances() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        clock.call_later(1, lambda: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            await clock.advance(2)
+
+    asyncio.run(main())
+
+
+def test_a_sleep_that_is_cancelled_is_no_sleeper() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        task = asyncio.create_task(clock.sleep(3))
+        await clock.settle()
+        assert clock.sleepers == 1
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert clock.sleepers == 0
+        await clock.advance(5)
+
+    asyncio.run(main())

@@ -13,7 +13,7 @@ import pytest
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet.hollow import HollowCgroups, HollowNetwork, HollowProber, HollowVolumes
-from pybernetes.kubelet.machine import config, dns
+from pybernetes.kubelet.machine import config, dns, stimuli
 from pybernetes.kubelet.machine.events import Event
 from pybernetes.kubelet.runtime.hollow import HollowRuntime
 from pybernetes.kubelet.runtime.types import Container, ContainerConfig, Image, RuntimeFailure, Sandbox, SandboxConfig
@@ -264,8 +264,8 @@ def test_volumes_and_probes_that_break() -> None:
         async def probe(*arguments: object) -> tuple[bool, str]:
             raise KeyError("y")
 
-        world.volumes.prepare = prepare  # type: ignore[method-assign]
-        world.prober.probe = probe  # type: ignore[method-assign]
+        world.volumes.prepare = prepare
+        world.prober.probe = probe
         await world.run(10)
         assert world.reasons().count("FailedMount") == 2
         assert world.api.status.phase == "Running"
@@ -282,7 +282,7 @@ def test_a_network_that_fails_leaves_no_sandbox() -> None:
         async def setup(sandbox: Sandbox, pod: core.Pod) -> tuple[str, ...]:
             raise RuntimeFailure("no address is free")
 
-        world.network.setup = setup  # type: ignore[method-assign]
+        world.network.setup = setup
         await world.run()
         assert world.runtime.sandboxes == {}
         assert world.reasons()[0] == "FailedCreatePodSandBox"
@@ -360,6 +360,40 @@ def test_a_list_from_before_is_not_believed() -> None:
         stale: Sequence[Container] = ()
         await world.delete()
         assert not world.worker.observe(epoch, (), stale)
+
+    play(make(), body)
+
+
+def test_what_is_listed_again_is_told_once_in_a_sync_period() -> None:
+    async def body(world: World) -> None:
+        await world.run()
+        told: list[Sequence[Container]] = []
+        handle = world.worker.handle
+
+        def listen(event: stimuli.Stimulus) -> None:
+            if isinstance(event, stimuli.Observed):
+                told.append(event.containers)
+            handle(event)
+
+        world.worker.handle = listen
+
+        async def relist() -> None:
+            world.worker.relisted(world.worker.epoch, *await world.runtime.list(), sync_seconds=60)
+
+        await world.worker.relist()
+        for _ in range(5):
+            await world.run(10)
+            await relist()
+        assert len(told) == 1
+        await world.run(10)
+        await relist()
+        assert len(told) == 2, "the period is over"
+        gone = next(iter(world.runtime.containers))
+        await world.runtime.remove_container(gone)
+        await relist()  # what differs is told at once
+        await world.run(1)
+        assert not [c for c in told[2] if c.id == gone]
+        assert gone not in world.runtime.containers and world.runtime.containers, "it is made anew"
 
     play(make(), body)
 
