@@ -27,7 +27,9 @@ async def collect(
         if container.pod_uid not in workers:
             await runtime.stop_container(container.id, 0)
         await runtime.remove_container(container.id)
-    newest = {uid: max(s.attempt for s in sandboxes if s.uid == uid) for uid in {s.uid for s in sandboxes}}
+    newest: dict[str, int] = {}
+    for sandbox in sandboxes:
+        newest[sandbox.uid] = max(sandbox.attempt, newest.get(sandbox.uid, 0))
     for sandbox in sandboxes:
         if sandbox.uid not in workers:
             await runtime.stop_sandbox(sandbox.id)
@@ -53,7 +55,9 @@ def superfluous(containers: Sequence[Container], workers: Mapping[str, object]) 
         attempts[container.pod_uid, container.name].append(container.attempt)
 
     def is_old(container: Container) -> bool:
-        newer = [a for a in attempts[container.pod_uid, container.name] if a > container.attempt]
-        return container.state == "exited" and len(newer) >= OLDER_RUNS
+        runs = attempts[container.pod_uid, container.name]
+        if container.state != "exited" or len(runs) <= OLDER_RUNS:
+            return False
+        return sum(attempt > container.attempt for attempt in runs) >= OLDER_RUNS
 
     return [c for c in containers if c.pod_uid not in workers or is_old(c)]

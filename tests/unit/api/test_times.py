@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pybernetes.api import times
 from pybernetes.api.times import TimeError, format_micro_time, format_time, parse_rfc3339, shifted, since_epoch
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -89,3 +93,24 @@ def test_unix_time() -> None:
     for seconds in (2**63 - 1, -(2**63), 253402300800):
         with pytest.raises(TimeError):
             since_epoch(seconds)
+
+
+NEAR_USUAL = st.from_regex(
+    r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.,][0-9]{1,9})?(Z|[+-][0-2][0-9]:[0-6][0-9])",
+    fullmatch=True,
+)
+
+
+@given(text=NEAR_USUAL, micro=st.booleans())
+def test_the_short_way_reads_what_the_long_one_does(text: str, micro: bool) -> None:
+    def read() -> datetime | str:
+        try:
+            return parse_rfc3339(text, micro)
+        except TimeError as error:
+            return str(error)
+
+    short = read()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_USUAL", "_USUAL_MICRO"):
+            patch.setattr(times, name, re.compile("never^"))
+        assert read() == short

@@ -129,6 +129,8 @@ class ServiceKeeper:
 
     async def _ensure_service(self) -> None:
         """Another server that starts at the same time may have the address already, and not yet written the Service."""
+        if self._services.key("default", kubernetes.NAME) in self._cache.of("", "services").items:
+            return
         try:
             async with self._cache.clock.timeout(SETTLE_SECONDS):
                 while not await self._service_is_there():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -133,13 +134,9 @@ class NodeLifecycleController(Controller):
                 await self.look()
             except (StatusError, ConnectionError, TimeoutError) as error:
                 _log.warning("node lifecycle: %s", error)
-            sleep = asyncio.ensure_future(clock.sleep(period))
-            woken = asyncio.ensure_future(self._look.wait())
-            try:
-                await asyncio.wait({sleep, woken}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                sleep.cancel()
-                woken.cancel()
+            with suppress(TimeoutError):
+                async with clock.timeout(period):
+                    await self._look.wait()
             if self._look.is_set():
                 await clock.sleep(SOON)
                 self._look.clear()

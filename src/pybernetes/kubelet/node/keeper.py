@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
@@ -162,21 +163,16 @@ class NodeKeeper:
                 await self._check()
             except (ConnectionError, TimeoutError, StatusError) as error:
                 logger.warning("Error updating node status, will retry: %s", error)
-            await self._clock.sleep(CHECK_FLOOR_SECONDS)
             await self._pause()
 
     async def _pause(self) -> None:
-        waits = [
-            asyncio.ensure_future(self._clock.sleep(self._check_seconds)),
-            asyncio.ensure_future(self._check_asked.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
-        self._check_asked.clear()
+        floor = self._clock.monotonic() + CHECK_FLOOR_SECONDS
+        with suppress(TimeoutError):
+            async with self._clock.timeout(self._check_seconds):
+                await self._check_asked.wait()
+        if self._check_asked.is_set():
+            await self._clock.sleep(floor - self._clock.monotonic())
+            self._check_asked.clear()
 
     async def _check(self) -> None:
         facts = self._seen_facts = await self._facts()
