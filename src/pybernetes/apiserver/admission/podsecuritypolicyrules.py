@@ -240,8 +240,8 @@ def _of_token(source: Spec) -> bool:
     if source.get("serviceAccountToken") is not None:
         return True
     if (config := source.get("configMap")) is not None:
-        items = [(item.get("key"), item.get("path")) for item in config.get("items") or ()]
-        return bool(config.get("name") == ROOT_CA and items == [("ca.crt", "ca.crt")])
+        keys = [(item.get("key"), item.get("path")) for item in config.get("items") or ()]
+        return bool(config.get("name") == ROOT_CA and keys == [("ca.crt", "ca.crt")])
     items = (source.get("downwardAPI") or {}).get("items") or ()
     paths = [(item.get("path"), (item.get("fieldRef") or {}).get("fieldPath")) for item in items]
     return paths == [("namespace", "metadata.namespace")]
