@@ -26,6 +26,7 @@ from pybernetes.apiserver.generic.options import DeleteOptions, ListOptions, Wri
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.http import HTTPClient
 from pybernetes.store.sqlite import SQLiteStore
+from pybernetes.store.types import Store
 from pybernetes.testing.certificates import Authority
 from pybernetes.testing.cluster import TestCluster
 
@@ -37,6 +38,7 @@ PODS = 10_000
 WATCHERS, EVENTS = 1_000, 100
 CONNECTING = 50  # handshakes at once: more would wait for each other beyond the client's patience
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+CONFIG_MAP = '"data":{"a":"b"}'
 POST = """
 local thread = 0
 function setup(t) t:set("id", thread); thread = thread + 1 end
@@ -102,6 +104,11 @@ def pod(number: int) -> dict[str, Any]:
     return {"metadata": {"name": f"p-{number:05}", "labels": {"app": "web"}}, "spec": {"containers": containers}}
 
 
+def pod_without_name() -> str:
+    """For `post`."""
+    return json.dumps({"spec": pod(0)["spec"]})[1:-1]
+
+
 def post(folder: Path, resource: str, rest: str) -> str:
     """A script of wrk that makes objects; `rest` is their JSON but for the metadata."""
     script = folder / f"{resource}.lua"
@@ -161,15 +168,15 @@ async def fan_out(server: APIServer, folder: Path) -> Figures:
     return figures
 
 
-async def measure(folder: Path) -> Figures:
-    """On SQLite in a file, over TLS, with RBAC."""
-    store = await SQLiteStore.open(str(folder / "state.db"))
+async def serving(folder: Path, store: Store, **options: Any) -> APIServer:
+    """A server on the store, over TLS, with RBAC, and a namespace `bench`. Who starts it stops it."""
     context = TestCluster(folder)._tls(Authority("bench", datetime.now(UTC)))
     context.verify_mode = ssl.CERT_NONE
-    options = Options(
-        ssl_context=context, authentication=AuthenticationOptions([Everyone()]), authorization_modes=("Node", "RBAC")
+    authentication = AuthenticationOptions([Everyone()])
+    server = APIServer(
+        store,
+        Options(ssl_context=context, authentication=authentication, authorization_modes=("Node", "RBAC"), **options),
     )
-    server = APIServer(store, options)
     await server.start()
     bindings = server.store("rbac.authorization.k8s.io", "v1", "clusterrolebindings")
     await bindings.create(bindings.schema.normalize(BINDING)[0], "", WriteOptions(admission=False))
@@ -177,19 +184,32 @@ async def measure(folder: Path) -> Figures:
     await namespaces.create(
         namespaces.schema.normalize({"metadata": {"name": "bench"}})[0], "", WriteOptions(admission=False)
     )
-    url = f"https://127.0.0.1:{server.port}"
-    figures: Figures = {}
-    figures |= await wrk("get_namespace", f"{url}/api/v1/namespaces/default")
-    figures |= await fan_out(server, folder)
-    figures |= await wrk("post_configmap", url, "-s", post(folder, "configmaps", '"data":{"a":"b"}'))
-    figures |= await wrk("post_pod", url, "-s", post(folder, "pods", json.dumps({"spec": pod(0)["spec"]})[1:-1]))
+    return server
+
+
+async def create_pods(server: APIServer) -> float:
+    """PODS of them, in this process; how many a second."""
     pods = server.store("", "v1", "pods")
-    await pods.delete_collection("bench", DeleteOptions(grace_period_seconds=0), ListOptions())
     begin = time.perf_counter()
     for start in range(0, PODS, 100):
         made = [pods.schema.normalize(pod(n))[0] for n in range(start, start + 100)]
         await asyncio.gather(*(pods.create(obj, "default", WriteOptions()) for obj in made))
-    figures["create_pods_in_process"] = (PODS / (time.perf_counter() - begin), "1/s")
+    return PODS / (time.perf_counter() - begin)
+
+
+async def measure(folder: Path) -> Figures:
+    """On SQLite in a file."""
+    store = await SQLiteStore.open(str(folder / "state.db"))
+    server = await serving(folder, store)
+    url = f"https://127.0.0.1:{server.port}"
+    figures: Figures = {}
+    figures |= await wrk("get_namespace", f"{url}/api/v1/namespaces/default")
+    figures |= await fan_out(server, folder)
+    figures |= await wrk("post_configmap", url, "-s", post(folder, "configmaps", CONFIG_MAP))
+    figures |= await wrk("post_pod", url, "-s", post(folder, "pods", pod_without_name()))
+    pods = server.store("", "v1", "pods")
+    await pods.delete_collection("bench", DeleteOptions(grace_period_seconds=0), ListOptions())
+    figures["create_pods_in_process"] = (await create_pods(server), "1/s")
     figures |= await wrk(f"list_{PODS}_pods", f"{url}/api/v1/pods", connections=4)
     figures |= await wrk("list_limit_500", f"{url}/api/v1/pods?limit=500", connections=4)
     await server.stop(0)

@@ -24,6 +24,7 @@ from .ports import NodePorts
 _log = logging.getLogger(__name__)
 
 AT_ONCE = 25  # objects that are read before others have a turn: about 10 ms
+KNOWN_WRITES = 500  # own writes that the watch has not told yet, and that need not be read when it does
 Events = list[Event]  # where a method called list hides the type
 FOREVER = "9999-12-31T00:00:00Z"  # renewal of a server's lease: etcd ends it
 
@@ -56,6 +57,9 @@ class UpstreamForm:
         self._resources = {keys.resource(*at[:2]): one for at, one in stored.items()}
         self._ttls = {keys.resource(*at): seconds for at, seconds in ttls.items()}
         self._leases = keys.resource("masterleases", "endpoints")
+        self._writing: dict[
+            str, tuple[bytes, bytes]
+        ] = {}  # by key: as stored, as put; for the watch, which need not read it again
         place = f"{keys.root}ranges/servicenodeports"
         self._ports = NodePorts(store, place, keys.resource("ranges", "servicenodeports"), ports, now)
 
@@ -84,11 +88,16 @@ class UpstreamForm:
         if prefix == self._ports.prefix:
             return await self._ports.take(key)
         data = self._stored(prefix, key, value)
+        if prefix != self._leases:  # of which less is stored than was put
+            self._writing[key] = data, value
         try:
             ttl = self._ttls.get(prefix, 0)
             written = await self._store.put(self._layout.theirs(key), data, expected, ttl=ttl)
         except Conflict as conflict:
             raise self._conflict(key, expected, conflict) from None
+        finally:
+            if len(self._writing) > KNOWN_WRITES:
+                del self._writing[next(iter(self._writing))]
         return KeyValue(key, value, written.create_revision, written.mod_revision)
 
     async def delete(self, key: str, expected: int | None = None) -> Event | None:
@@ -162,6 +171,9 @@ class UpstreamForm:
 
     def _read(self, key: str, item: KeyValue) -> KeyValue:
         """StoreError."""
+        own = self._writing.pop(key, None)
+        if own is not None and own[0] == item.value:
+            return KeyValue(key, own[1], item.create_revision, item.mod_revision)
         prefix = self._keys.resource_of(key)
         try:
             value = self._lease(key[len(prefix) :]) if prefix == self._leases else self._value(prefix, item.value)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from pybernetes.api.protobuf import MAGIC
+from pybernetes.apiserver.storage import form as form_module
 from pybernetes.apiserver.storage.form import UpstreamForm
 from pybernetes.store.types import Conflict, Event, Progress, StoreError
 
@@ -127,3 +128,49 @@ def test_what_ends_by_itself_is_what_ends_in_upstreams() -> None:
 
     play(scenario)
     assert {key.split("/")[2] for key in LEASED} == {"events", "masterleases"}
+
+
+def test_own_writes_are_read_by_nobody_and_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where another server has written the same key before the watch tells of the own write; and what is remembered is bounded."""
+    read: list[bytes] = []
+
+    def reading(data: bytes, resource: object) -> bytes:
+        read.append(data)
+        return real(data, resource)  # type: ignore[arg-type]
+
+    real = form_module.codec.read
+    monkeypatch.setattr(form_module.codec, "read", reading)
+
+    async def scenario(store: TTLMemory, over: UpstreamForm) -> None:
+        other = form(store)
+        await over.put(KEY, POD)
+        changed = POD.replace(b'"status":{}', b'"status":{"phase":"Failed"}')
+        await other.put(KEY, changed)
+        await over.put(KEY + "2", POD)
+        values = []
+        async for told in over.watch("/registry/", 0):
+            assert isinstance(told, Event) and told.current is not None
+            values.append(told.current.value)
+            if told.revision == 3:
+                break
+        assert values == [POD, changed, POD]
+        assert len(read) == 1 and b"Failed" in read[0]
+        for number in range(2 * form_module.KNOWN_WRITES):
+            await over.put(f"{KEY}-{number}", POD)
+        assert len(over._writing) <= form_module.KNOWN_WRITES
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("key", sorted(VALUES))
+def test_what_is_put_is_what_another_server_reads(key: str) -> None:
+    """The watch tells own writes as they were put."""
+
+    async def scenario(store: TTLMemory, over: UpstreamForm) -> None:
+        await store.put(key, VALUES[key])
+        for item in (await over.list("/registry/")).items:
+            if not item.key.startswith(("/registry/ranges/", "/registry/masterleases/")):
+                await over.put(item.key, item.value)
+                assert [one.value for one in (await form(store).list(item.key)).items] == [item.value]
+
+    play(scenario)
