@@ -19,6 +19,7 @@ COMMANDS = {
     "kube-apiserver": ("pybernetes.cli.apiserver", "the API server, with upstream's flags"),
     "kube-controller-manager": ("pybernetes.cli.controllermanager", "the controllers, with upstream's flags"),
     "kube-scheduler": ("pybernetes.cli.scheduler", "places pods on nodes, with upstream's flags"),
+    "store": ("pybernetes.cli.store", "copies all objects between SQLite, etcd and files: store copy FROM TO"),
     "testserver": ("pybernetes.cli.testserver", "a private API server on the memory store, for tests; needs no root"),
     "kubelet": ("pybernetes.cli.kubelet", "pods on this node (Docker, or hollow), with upstream's flags"),
     "kube-proxy": ("pybernetes.cli.proxy", "services on this node (iptables), with upstream's flags"),

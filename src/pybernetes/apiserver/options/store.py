@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pybernetes.component import flags
 from pybernetes.component.command import Failure, UsageError
@@ -11,7 +11,12 @@ from pybernetes.store.backends import Location, LocationError, open_store
 from pybernetes.store.compaction import DEFAULT_SECONDS
 from pybernetes.store.types import Store, StoreError
 
+from ..generic.keys import Keys
+from ..storage import copying
 from . import services
+
+if TYPE_CHECKING:
+    from ..storage.form import UpstreamForm
 
 ETCD_SCHEMES = ("http://", "https://")
 MASTER_LEASE_SECONDS = 15  # as services.kubernetes.LEASE_SECONDS; upstream's
@@ -57,19 +62,42 @@ FLAGS = (
 
 async def opened(values: Values) -> Store:
     """The store, which the caller closes. UsageError, Failure."""
+    store, raw = await _opened(values)
+    try:
+        await copying.check_finished(raw, Keys(values["etcd-prefix"]))
+    except StoreError as error:
+        await store.close()
+        raise Failure(f"the store: {error}") from error
+    return store
+
+
+async def _opened(values: Values) -> tuple[Store, Store]:
+    """As a server sees it, and as it is."""
     servers = tuple(values["etcd-servers"])
     if not servers:
         where = values["store"]
         if where.startswith(ETCD_SCHEMES):
             raise UsageError(f"--store={where}: etcd is for --etcd-servers")
-        return await _open(f"--store={where}", Location((where,)))
+        store = await _open(f"--store={where}", Location((where,)))
+        return store, store
     shown = f"--etcd-servers={','.join(servers)}"
     if values["store"] != "memory:":
         raise UsageError(f"--store={values['store']} and {shown}: give one of them")
     if not all(server.startswith(ETCD_SCHEMES) for server in servers):
         raise UsageError(f"{shown}: want http://HOST:PORT or https://HOST:PORT, separated by commas")
     location = Location(servers, values["etcd-cafile"], values["etcd-certfile"], values["etcd-keyfile"])
-    return _in_upstreams_form(await _open(shown, location), values)
+    raw = await _open(shown, location)
+    return _in_upstreams_form(raw, values), raw
+
+
+async def place(values: Values) -> copying.Place:
+    """For copies; its store is the caller's to close. UsageError, Failure."""
+    from ..storage.form import UpstreamForm
+
+    store, raw = await _opened(values)
+    keys = Keys(values["etcd-prefix"])
+    served = store.served if isinstance(store, UpstreamForm) else lambda key: bool(keys.resource_of(key))
+    return copying.Place(store, raw, keys, served)
 
 
 async def _open(shown: str, location: Location) -> Store:
@@ -81,11 +109,10 @@ async def _open(shown: str, location: Location) -> Store:
         raise Failure(f"{shown}: {error}") from error
 
 
-def _in_upstreams_form(store: Store, values: Values) -> Store:
+def _in_upstreams_form(store: Store, values: Values) -> UpstreamForm:
     from pybernetes.aio.clock import RealClock
     from pybernetes.store.etcd.store import EtcdStore
 
-    from ..generic.keys import Keys
     from ..kinds import RESOURCES
     from ..storage.form import UpstreamForm
 

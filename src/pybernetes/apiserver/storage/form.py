@@ -139,6 +139,10 @@ class UpstreamForm:
             return []
         return [Event(told.revision, key, self._read(key, told.current) if told.current is not None else None)]
 
+    def served(self, key: str) -> bool:
+        """Whether a key of the store below is an object's, or what objects' keys are made of."""
+        return key == self._ports.place or bool(self._own_key(key))
+
     async def compact(self, revision: int) -> None:
         """See `Store`."""
         await self._store.compact(revision)
