@@ -14,12 +14,12 @@ MANAGED_BY = "ipallocator.k8s.io"
 def reference(service: Object) -> dict[str, str]:
     """Of an IPAddress to its Service (ParentReference)."""
     metadata = service["metadata"]
-    return {"group": "", "resource": "services", "namespace": metadata["namespace"], "name": metadata["name"]}
+    return {"resource": "services", "namespace": metadata["namespace"], "name": metadata["name"]}
 
 
 def refers(parent: Object | None, service: Object) -> bool:
     """Whether an IPAddress' parentRef is to the Service: an empty group may be left out."""
-    return parent is not None and {"group": "", **parent} == reference(service)
+    return parent is not None and {"group": "", **parent} == {"group": "", **reference(service)}
 
 
 def owner(service: Object) -> str:
