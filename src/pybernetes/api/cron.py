@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .durations import parse_duration
 
 YEARS_AHEAD = 5  # a date that does not come in so long never comes: 31 February
+SHORT = 200  # characters of a schedule as people write them
 LAST_YEAR = 9998  # datetime ends a year later; a status may hold any time
 _DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",
@@ -136,7 +138,24 @@ class Spec:
 
 
 def parse(text: str, zone: tzinfo = UTC) -> Schedule:
-    """A schedule in the time zone, unless it names one itself (TZ=, CRON_TZ=). ScheduleError."""
+    """A schedule in the time zone, unless it names one itself (TZ=, CRON_TZ=). ScheduleError.
+
+    Schedules are asked for again and again; the last ones are remembered, of those that are long a few.
+    """
+    return _short(text, zone) if len(text) <= SHORT else _long(text, zone)
+
+
+@lru_cache(1024)
+def _short(text: str, zone: tzinfo) -> Schedule:
+    return _parse(text, zone)
+
+
+@lru_cache(8)
+def _long(text: str, zone: tzinfo) -> Schedule:
+    return _parse(text, zone)
+
+
+def _parse(text: str, zone: tzinfo) -> Schedule:
     if not text:
         raise ScheduleError("empty spec string")
     if text.startswith(("TZ=", "CRON_TZ=")):
@@ -182,7 +201,7 @@ def _duration(text: str) -> float:
 def _field(part: str, bounds: _Bounds) -> _Field:
     values: set[int] = set()
     star = False
-    for expression in filter(None, part.split(",")):
+    for expression in dict.fromkeys(filter(None, part.split(","))):  # a list may name the same minute a million times
         numbers, starred = _range(expression, bounds)
         values.update(numbers)
         star = star or starred

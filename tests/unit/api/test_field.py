@@ -23,3 +23,8 @@ from pybernetes.api import field
 )
 def test_quote(value: Any, text: str) -> None:
     assert field.quote(value) == text
+
+
+def test_large_texts_are_quoted_as_small_ones_are() -> None:
+    text = 'a"\\\n\x00é' * 9_999
+    assert field.quote(text) == '"' + 'a\\"\\\\\\n\\x00é' * 9_999 + '"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pybernetes.aio import apart
 from pybernetes.api.errors import StatusError
 from pybernetes.api.owners import controlled_by, controller_of
 from pybernetes.api.types import batch_v1 as batch
@@ -47,6 +48,7 @@ class CronJobController(Controller):
             if cj is None:
                 return
         gone = await self._gone(cj, jobs)
+        await apart.run(len(cj.spec.schedule), plan.remember, cj)
         decision = plan.plan(cj, jobs, gone, self.now())
         for type, reason, text in decision.events:
             self.recorder.event(cj, type, reason, text)

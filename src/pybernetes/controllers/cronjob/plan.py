@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,12 @@ class Decision:
     scheduled: datetime | None = None
     again: datetime | None = None
     schedule: cron.Schedule | None = None
+
+
+def remember(cj: batch.CronJob) -> None:
+    """Reads the schedule: of one that is as long as an object may be it takes seconds, and is remembered then."""
+    with contextlib.suppress(cron.ScheduleError):
+        schedule_of(cj)
 
 
 def schedule_of(cj: batch.CronJob) -> cron.Schedule:
