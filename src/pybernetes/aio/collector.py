@@ -50,7 +50,7 @@ def uncollected() -> Iterator[None]:
         _was_on, _off_since = gc.isenabled(), now
         gc.disable()
     elif now - _off_since > UNCOLLECTED_SECONDS:
-        gc.collect()
+        _keep() if _owned else gc.collect()
         _off_since = now
     _tasks += 1
     try:
@@ -70,13 +70,14 @@ def _rest() -> None:
 
 
 def _keep() -> None:
-    """What is left of large tasks (compiled schemas, caches) stays as a rule. Once in a while all is looked at: there may be cycles."""
+    """What is left of large tasks (compiled schemas, caches) stays as a rule. Once in a while all is looked at, for there may be cycles:
+    that takes half a second, where so much is left."""
     global _ended, _collected_at
     gc.freeze()
     _ended += 1
     if _ended >= COUNTED:
         _ended = 0
-        if gc.get_freeze_count() > _collected_at + KEPT_OBJECTS:
+        if gc.get_freeze_count() > _collected_at + max(_collected_at, KEPT_OBJECTS):
             gc.unfreeze()
             gc.collect()
             gc.freeze()
