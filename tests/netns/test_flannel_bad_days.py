@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import signal
@@ -9,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import pytest
@@ -17,11 +19,27 @@ import yaml
 
 from pybernetes.api import types
 from pybernetes.api.types import core_v1, discovery_v1
+from pybernetes.flannel.backends.udp import UDPBackend
+from pybernetes.flannel.config import BackendConfig
+from pybernetes.flannel.interface import External
+from pybernetes.net.routes import Router
 from pybernetes.store.backends import Location
 from pybernetes.store.etcd.store import EtcdStore, open_etcd
 
+from .flannelhosts import (
+    ECHO,
+    HOSTS,
+    WAIT_SECONDS,
+    Hosts,
+    datagrams,
+    etcd_server,
+    eventually,
+    hosts,
+    refusal,
+    set_mtu,
+    true,
+)
 from .namespaces import Namespace
-from .test_flannel_packets import ECHO, HOSTS, WAIT_SECONDS, Hosts, _etcd, _true, eventually, hosts
 
 __all__ = ["hosts"]
 
@@ -62,8 +80,7 @@ class Stream(threading.Thread):
 @pytest.mark.parametrize("backend", ["vxlan", "host-gw"])
 def test_a_daemon_that_is_killed_and_a_host_that_is_cut_off(hosts: Hosts, backend: str) -> None:
     hosts.configure({"Type": backend})
-    for number in HOSTS:
-        hosts.start(number)
+    hosts.start_all()
     eventually(hosts.all_reach_all)
     with Stream(hosts.pod[1], "10.244.2.10") as stream:
         for number in (1, 2):
@@ -74,6 +91,7 @@ def test_a_daemon_that_is_killed_and_a_host_that_is_cut_off(hosts: Hosts, backen
         time.sleep(0.2)
     assert stream.lost == 0 and stream.sent > 20
 
+    reach_by_service(hosts)
     before = {number: hosts.kernel(number) for number in HOSTS}
     hosts.switch.run("ip link set h2 down")
     with pytest.raises(AssertionError):
@@ -84,13 +102,8 @@ def test_a_daemon_that_is_killed_and_a_host_that_is_cut_off(hosts: Hosts, backen
     assert {number: hosts.kernel(number) for number in HOSTS} == before
 
 
-@pytest.mark.parametrize("backend", ["vxlan", "host-gw", "udp"])
-def test_services(hosts: Hosts, backend: str) -> None:
-    """kube-proxy's rules send to a pod of another host."""
-    hosts.configure({"Type": backend})
-    for number in HOSTS:
-        hosts.start(number)
-    eventually(hosts.all_reach_all)
+def reach_by_service(hosts: Hosts) -> None:
+    """kube-proxy's rules on host 1 send to a pod of host 2."""
     port = {"name": "echo", "port": 53, "targetPort": ECHO, "protocol": "UDP"}
     service = {"metadata": {"name": "s", "namespace": "default"}, "spec": {"clusterIP": SERVICE, "ports": [port]}}
     slice_ = {
@@ -124,6 +137,71 @@ def test_services(hosts: Hosts, backend: str) -> None:
     eventually(through_the_service)
 
 
+def test_udp(hosts: Hosts) -> None:
+    hosts.configure({"Type": "udp"})
+    hosts.start_all()
+    eventually(hosts.all_reach_all)
+    route = hosts.kernel(1)["route"]
+    assert "10.244.0.0/16 dev flannel0" in route and "10.244.2.0" not in route
+    assert "FLANNEL_MTU=1472\n" in hosts.subnet_file(1).read_text()
+    told = hosts.node(1).metadata.annotations
+    assert (
+        told["flannel.alpha.coreos.com/backend-type"] == ""
+        and told["flannel.alpha.coreos.com/public-ip"] == "10.79.0.1"
+    )
+    set_mtu(hosts, 1472)
+    hosts.all_reach_all(1472 - 28)
+
+    # A subnet of no host: the sender hears of it at once, from this host's end of the tunnel.
+    assert refusal(hosts.pod[1], "10.244.77.10") == errno.ENETUNREACH
+
+    # Each end of the tunnel is a hop, as each host is.
+    def with_ttl(ttl: int) -> None:
+        with datagrams(hosts.pod[1]) as asking, datagrams(hosts.pod[2]) as asked:
+            asked.bind(("", ECHO + 1))
+            asked.settimeout(0.5)
+            asking.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+            asking.sendto(b"x", ("10.244.2.10", ECHO + 1))
+            asked.recv(1)
+
+    with_ttl(5)
+    with pytest.raises(OSError):
+        with_ttl(4)
+
+    # The device goes with the process, and comes with it.
+    hosts.kill(1)
+    hosts.reach(2, 3)
+    with pytest.raises(AssertionError):
+        hosts.reach(1, 2)
+    hosts.start(1)
+    eventually(hosts.all_reach_all)
+    reach_by_service(hosts)
+    hosts.kill(3)
+    hosts.server.ask(lambda client: client.delete(core_v1.Node, "host3"))
+
+    eventually(lambda: true(refusal(hosts.pod[1], "10.244.3.10") == errno.ENETUNREACH))
+
+
+def test_the_device_of_udp_is_made_again(node: Namespace) -> None:
+    node.run("ip link add eth0 type bridge; ip addr add 10.79.0.1/24 dev eth0; ip link set eth0 up")
+    own, network = IPv4Network("10.244.1.0/24"), IPv4Network("10.244.0.0/16")
+    address = IPv4Address("10.79.0.1")
+
+    def work() -> None:
+        backend = UDPBackend(BackendConfig("udp"), External(1, "eth0", 1500, address, address))
+        with Router() as router:
+            assert backend.ensure(router, own, network) is False and router.index("flannel0")
+            router.delete(router.index("flannel0"))
+            eventually(lambda: true(not backend.alive))
+            backend.ensure(router, own, network)
+            assert backend.alive and "10.244.0.0/16 dev flannel0" in node.run("ip route")
+            assert "mtu 1472" in node.run("ip link show flannel0")
+            backend.close()
+            assert not router.index("flannel0")
+
+    node.inside(work)
+
+
 @pytest.mark.skipif(shutil.which("etcd") is None, reason="needs etcd")
 def test_etcd_is_away(hosts: Hosts) -> None:
     """Leases in the v3 API. While etcd does not answer packets flow; what happened meanwhile is heard of afterwards."""
@@ -139,7 +217,7 @@ def test_etcd_is_away(hosts: Hosts) -> None:
 
         return hosts.switch.inside(lambda: uvloop.run(asked()))
 
-    with _etcd(hosts) as (url, etcd):
+    with etcd_server(hosts) as (url, etcd):
         config = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}
         prefix = "/coreos.com/network"
         store(lambda s: s.put(f"{prefix}/config", json.dumps(config).encode()))
@@ -181,7 +259,7 @@ def test_etcd_is_away(hosts: Hosts) -> None:
         added = {"PublicIP": "10.79.0.9", "BackendType": "vxlan", "BackendData": data}
         store(lambda s: s.delete(f"{prefix}/subnets/10.244.3.0-24"))
         store(lambda s: s.put(f"{prefix}/subnets/10.244.9.0-24", json.dumps(added).encode(), ttl=60))
-        eventually(lambda: _true("10.244.3.0" not in hosts.kernel(1)["route"], hosts.log(1)))
-        eventually(lambda: _true("10.244.9.0/24" in hosts.kernel(1)["route"], hosts.log(1)))
+        eventually(lambda: true("10.244.3.0" not in hosts.kernel(1)["route"], hosts.log(1)))
+        eventually(lambda: true("10.244.9.0/24" in hosts.kernel(1)["route"], hosts.log(1)))
         store(lambda s: s.delete(f"{prefix}/subnets/10.244.2.0-24"))
         assert hosts.daemons.pop(2).wait(WAIT_SECONDS) == 1 and "Lease has been revoked" in hosts.log(2)

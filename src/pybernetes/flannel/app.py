@@ -11,6 +11,7 @@ from ipaddress import IPv4Interface
 from typing import TypeVar
 
 from pybernetes.aio.clock import Clock
+from pybernetes.component import systemd
 from pybernetes.net import subnetfile
 from pybernetes.net.iptables import IPTables
 from pybernetes.net.links import LinkError
@@ -84,6 +85,7 @@ class Flanneld:
         network = Network(self._router, chosen, lease, self._config.network)
         await self._blocking(network.start, self._manager.take())
         self._write_subnet_file(lease, chosen.mtu)
+        systemd.notify(systemd.READY)
         if self._settings.tell_available:
             await self._manager.tell_available()
         async with asyncio.TaskGroup() as group:

@@ -56,7 +56,7 @@ FLAGS = (
     Flag("subnet-file", flags.string, "/run/flannel/subnet.env", "Where the subnet and MTU are written."),
     Flag("version", flags.boolean, False, "Show version."),
     VERBOSITY,
-    flags.ignored("log-backtrace-at", flags.string),
+    flags.ignored("log_backtrace_at", flags.string),
     flags.ignored("public-ipv6", flags.string, "there is IPv4 only"),
     flags.ignored("vmodule", flags.string),
 )

@@ -30,6 +30,7 @@ def test_defaults_are_upstreams() -> None:
         resync_seconds=5,
         tell_available=True,
         healthz=None,
+        etcd_api="v2",
         etcd=None,
         renew_margin=3600,
     )

@@ -36,13 +36,18 @@ class UDPBackend:
         self._table = Table()
         self._tunnel: Tunnel | None = None
 
+    @property
+    def alive(self) -> bool:
+        """Whether packets are passed on."""
+        return self._tunnel is not None and self._tunnel.alive
+
     def prepare(self, router: Router, mac: str) -> str:
         return NO_DATA
 
     def ensure(self, router: Router, own: IPv4Network, network: IPv4Network) -> bool:
         """The route leads to the network as a whole: which host it is, `Tunnel` finds out. The table outlives the device."""
         if self._tunnel is not None:
-            if self._tunnel.alive and router.index(self._tunnel.tun.name):
+            if self.alive and router.index(self._tunnel.tun.name):
                 return False
             _log.warning("%s is gone: it is made again", self._tunnel.tun.name)
             self.close()
