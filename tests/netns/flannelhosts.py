@@ -185,8 +185,8 @@ class Hosts:
     daemons: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     others: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def configure(self, backend: dict[str, Any]) -> None:
-        text = json.dumps({"Network": "10.244.0.0/16", "Backend": backend})
+    def configure(self, backend: dict[str, Any], **more: Any) -> None:
+        text = json.dumps({"Network": "10.244.0.0/16", "Backend": backend, **more})
         (self.folder / "net-conf.json").write_text(text)
 
     def start(self, number: int, *arguments: str) -> None:
@@ -308,7 +308,11 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
             tmp_path, switch, {n: h for n, (h, _) in pairs.items()}, {n: p for n, (_, p) in pairs.items()}, server
         )
         for number in HOSTS:
-            body = {"metadata": {"name": f"host{number}"}, "spec": {"podCIDR": f"10.244.{number}.0/24"}}
+            ranges = [f"10.244.{number}.0/24", f"fd00:244:0:{number}::/64"]
+            body = {
+                "metadata": {"name": f"host{number}"},
+                "spec": {"podCIDR": ranges[0], "podCIDRs": ranges},
+            }
             node = types.decode(types.encode(body), core_v1.Node)
             server.ask(lambda client, node=node: client.create(node))
         try:

@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 PROGRAM = "pybernetes flanneld"
 BRIDGE_CALLS = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+BRIDGE_CALLS_V6 = Path("/proc/sys/net/bridge/bridge-nf-call-ip6tables")
 
 
 def main(arguments: list[str]) -> int:
@@ -45,16 +46,22 @@ async def run(values: Values) -> None:
         return
     chosen = settings(values)
     config = _network_config(chosen.net_config) if chosen.etcd is None else None
-    if not BRIDGE_CALLS.exists():
-        # Without it the bridge's packets pass by iptables, and services answer from the wrong address.
-        raise Failure(f"Failed to check br_netfilter: stat {BRIDGE_CALLS}: no such file or directory")
+    _check_bridge_calls(BRIDGE_CALLS)
     async with AsyncExitStack() as stack:
         if chosen.etcd is None:
             assert config is not None
             manager: SubnetManager = await _kube_manager(stack, values, chosen, config)
         else:
             manager, config = await _etcd_manager(stack, chosen, chosen.etcd)
+        if config.ipv6_network is not None:
+            _check_bridge_calls(BRIDGE_CALLS_V6)
         await _serve(stack, chosen, config, manager)
+
+
+def _check_bridge_calls(path: Path) -> None:
+    """Without it the bridge's packets pass by iptables, and services answer from the wrong address."""
+    if not path.exists():
+        raise Failure(f"Failed to check br_netfilter: stat {path}: no such file or directory")
 
 
 def _network_config(path: Path) -> NetworkConfig:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from ipaddress import IPv4Interface
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface, IPv6Interface
 from typing import TypeVar
 
 from pybernetes.aio.clock import Clock
@@ -20,6 +20,7 @@ from pybernetes.net.routes import Router
 from pybernetes.net.subnetfile import SubnetFile
 
 from . import interface, rules, traffic
+from . import lease as leases_of
 from .backends import Backend, BackendError, backend
 from .config import NetworkConfig
 from .interface import External, InterfaceError
@@ -27,7 +28,7 @@ from .lease import Attributes, Lease
 from .network import Network
 from .options import Settings
 from .rules import RuleSet
-from .subnetmanager import SubnetError, SubnetManager
+from .subnetmanager import Stored, SubnetError, SubnetManager
 
 _log = logging.getLogger(__name__)
 
@@ -40,12 +41,31 @@ class StartError(Exception):
     """flanneld cannot run as it was asked to; one line for the user."""
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A backend of one family, with the hardware address that its device had before."""
+
+    backend: Backend
+    mac: str
+
+
+@dataclass(slots=True)
+class Family:
+    """What there is for IPv4, or for IPv6: this host's lease, all pods' network, and who brings the kernel there."""
+
+    lease: Lease
+    pods: leases_of.Network
+    network: Network
+    iptables: IPTables
+    sets: Sequence[RuleSet] = ()
+
+
 class Flanneld:
     """`run` until cancelled. What it wrote into the kernel stays: traffic goes on without it."""
 
     def __init__(self, settings: Settings, config: NetworkConfig, manager: SubnetManager, clock: Clock) -> None:
         self._settings, self._config, self._manager, self._clock = settings, config, manager, clock
-        self._iptables, self._router = IPTables(), Router()
+        self._router = Router()
         # One thread: netlink's answers are waited for, and its socket is one thread's.
         self._thread = ThreadPoolExecutor(1, "netlink")
         self.ready = False
@@ -65,39 +85,57 @@ class Flanneld:
 
     async def _run(self) -> None:
         stored = await self._manager.stored()
-        external = await self._blocking(self._external, stored.public_ip)
+        external = await self._blocking(self._external, stored)
         _log.info(
             "Using interface with name %s and address %s, external address %s",
             external.name,
             external.address,
             external.public_ip,
         )
-        chosen = backend(self._config.backend, external)
+        ways = [Way(backend(self._config.backend, external), stored.mac)]
+        if self._config.ipv6_network is not None:
+            ways.append(Way(backend(self._config.backend, external.ipv6()), stored.mac_v6))
         try:
-            await self._serve(chosen, external, stored.mac)
+            await self._serve(ways, external)
         finally:
-            self._thread.submit(chosen.close)
+            for way in ways:
+                self._thread.submit(way.backend.close)
 
-    async def _serve(self, chosen: Backend, external: External, mac: str) -> None:
-        lease = await self._register(chosen, external, mac)
-        sets = await self._rule_sets(lease)
-        await traffic.start(self._iptables, sets)
-        network = Network(self._router, chosen, lease, self._config.network)
-        await self._blocking(network.start, self._manager.take())
-        self._write_subnet_file(lease, chosen.mtu)
+    async def _serve(self, ways: Sequence[Way], external: External) -> None:
+        """`ways` are IPv4's, and IPv6's where there is that."""
+        lease = await self._register(ways, external)
+        families = self._families(ways, lease)
+        for family in families:
+            family.sets = await self._rule_sets(family)
+            await traffic.start(family.iptables, family.sets)
+        networks = [family.network for family in families]
+        await self._blocking(_start, networks, self._manager.take())
+        self._write_subnet_file(lease, ways[0].backend.mtu)
         systemd.notify(systemd.READY)
         if self._settings.tell_available:
             await self._manager.tell_available()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow(network))
-            group.create_task(self._every(REPAIR_SECONDS, lambda: self._repair(network)))
-            group.create_task(self._every(self._settings.resync_seconds, lambda: self._resync(sets, lease)))
+            group.create_task(self._follow(networks))
+            group.create_task(self._every(REPAIR_SECONDS, lambda: self._repair(networks)))
+            group.create_task(self._every(self._settings.resync_seconds, lambda: self._resync(families)))
 
-    def _external(self, annotated: str) -> External:
+    def _families(self, ways: Sequence[Way], lease: Lease) -> list[Family]:
+        config, ipv6 = self._config, lease.ipv6()
+        found = [
+            Family(lease, config.network, Network(self._router, ways[0].backend, lease, config.network), IPTables())
+        ]
+        if config.ipv6_network is not None and ipv6 is not None:
+            network = Network(self._router, ways[1].backend, ipv6, config.ipv6_network)
+            found.append(Family(ipv6, config.ipv6_network, network, IPTables("IPv6")))
+        return found
+
+    def _external(self, stored: Stored) -> External:
         """On the router's thread. What is stored is stronger than the flag."""
-        selection = self._settings.interface
-        if annotated:
-            selection = replace(selection, public_ip=annotated)
+        selection = replace(self._settings.interface, ipv6=self._config.ipv6_network is not None)
+        if stored.public_ip:
+            selection = replace(selection, public_ip=stored.public_ip)
+        if stored.public_ipv6:
+            selection = replace(selection, public_ipv6=stored.public_ipv6)
 
         def way_to(address: str) -> tuple[int, str]:
             try:
@@ -107,36 +145,48 @@ class Flanneld:
 
         return interface.choose(selection, self._router.links(), self._router.default_device(), way_to)
 
-    async def _register(self, chosen: Backend, external: External, mac: str) -> Lease:
+    async def _register(self, ways: Sequence[Way], external: External) -> Lease:
+        type, data = ways[0].backend.type, []
         try:
-            data = await self._blocking(chosen.prepare, self._router, mac)
+            for way in ways:
+                data.append(await self._blocking(way.backend.prepare, self._router, way.mac))
         except LinkError as error:
-            raise StartError(f"Error registering network: failed to create {chosen.type} device: {error}") from error
+            raise StartError(f"Error registering network: failed to create {type} device: {error}") from error
+        attributes = Attributes(external.public_ip, ways[0].backend.lease_type, data[0])
+        if len(ways) > 1:
+            attributes = replace(attributes, public_ipv6=external.public_ipv6, backend_v6_data=data[1])
         try:
-            return await self._manager.acquire(Attributes(external.public_ip, chosen.lease_type, data))
+            return await self._manager.acquire(attributes)
         except SubnetError as error:
             raise StartError(f"Error registering network: failed to acquire lease: {error}") from error
 
-    async def _rule_sets(self, lease: Lease) -> Sequence[RuleSet]:
+    async def _rule_sets(self, family: Family) -> Sequence[RuleSet]:
         sets = []
         if self._settings.ip_masq:
-            random_fully = self._settings.random_fully and await self._has_random_fully()
-            sets.append(rules.masquerade(self._config.network, lease.subnet, random_fully))
+            random_fully = self._settings.random_fully and await self._has_random_fully(family.iptables)
+            sets.append(rules.masquerade(family.pods, family.lease.subnet, random_fully))
         if self._settings.forward_rules:
-            sets.append(rules.forward(self._config.network))
+            sets.append(rules.forward(family.pods))
         return sets
 
-    async def _has_random_fully(self) -> bool:
+    @staticmethod
+    async def _has_random_fully(iptables: IPTables) -> bool:
         try:
-            return await self._iptables.has_random_fully()
+            return await iptables.has_random_fully()
         except ProgramError as error:
             _log.error("Failed to setup IPTables: %s", error)
             return False
 
     def _write_subnet_file(self, lease: Lease, mtu: int) -> None:
-        path, subnet = self._settings.subnet_file, lease.subnet
-        bridge = IPv4Interface((subnet.network_address + 1, subnet.prefixlen))
-        told = SubnetFile(self._config.network, bridge, mtu, self._settings.ip_masq)
+        path, subnet, ipv6 = self._settings.subnet_file, lease.subnet, lease.ipv6_subnet
+        told = SubnetFile(
+            self._config.network,
+            IPv4Interface(f"{subnet[1]}/{subnet.prefixlen}"),
+            mtu,
+            self._settings.ip_masq,
+            self._config.ipv6_network if ipv6 is not None else None,
+            IPv6Interface(f"{ipv6[1]}/{ipv6.prefixlen}") if ipv6 is not None else None,
+        )
         try:
             subnetfile.write(path, told.text())
         except OSError as error:
@@ -145,26 +195,45 @@ class Flanneld:
         _log.info("Wrote subnet file to %s", path)
         self.ready = True
 
-    async def _follow(self, network: Network) -> None:
+    async def _follow(self, networks: Sequence[Network]) -> None:
         while True:
             await self._manager.wait()
-            await self._blocking(network.apply, self._manager.take())
+            await self._blocking(_apply, networks, self._manager.take())
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             await self._clock.sleep(seconds)
             await work()
 
-    async def _repair(self, network: Network) -> None:
-        try:
-            await self._blocking(network.repair)
-        except LinkError as error:
-            _log.error("Will automatically retry: %s", error)
-
-    async def _resync(self, sets: Sequence[RuleSet], lease: Lease) -> None:
-        await traffic.resync(self._iptables, sets)
-        if self._settings.blackhole_route:
+    async def _repair(self, networks: Sequence[Network]) -> None:
+        for network in networks:
             try:
-                await self._blocking(self._router.add_blackhole, str(lease.subnet))
+                await self._blocking(network.repair)
             except LinkError as error:
-                _log.error("Failed to setup blackhole route, %s", error)
+                _log.error("Will automatically retry: %s", error)
+
+    async def _resync(self, families: Sequence[Family]) -> None:
+        for family in families:
+            await traffic.resync(family.iptables, family.sets)
+            if self._settings.blackhole_route:
+                try:
+                    await self._blocking(self._router.add_blackhole, str(family.lease.subnet))
+                except LinkError as error:
+                    _log.error("Failed to setup blackhole route, %s", error)
+
+
+def _start(networks: Sequence[Network], leases: Mapping[str, Lease | None]) -> None:
+    for number, network in enumerate(networks):
+        network.start(_of_family(leases, number))
+
+
+def _apply(networks: Sequence[Network], leases: Mapping[str, Lease | None]) -> None:
+    for number, network in enumerate(networks):
+        network.apply(_of_family(leases, number))
+
+
+def _of_family(leases: Mapping[str, Lease | None], number: int) -> Mapping[str, Lease | None]:
+    """IPv4's, or (1) what they say of IPv6."""
+    if number == 0:
+        return leases
+    return {node: lease.ipv6() if lease is not None else None for node, lease in leases.items()}

@@ -18,6 +18,9 @@ MAX_MTU = 65535
 NOWHERE = ipaddress.IPv4Network("0.0.0.0/0")  # upstream's zero value: no Network was given
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
 class ConfigError(ValueError):
     """A configuration that cannot be used; one line that says where."""
 
@@ -47,10 +50,11 @@ class NetworkConfig:
     subnet_len: int = 0
     subnet_min: ipaddress.IPv4Address | None = None
     subnet_max: ipaddress.IPv4Address | None = None
+    ipv6_network: ipaddress.IPv6Network | None = None  # None: IPv6 is not enabled
 
 
 def parse(text: str) -> NetworkConfig:
-    """ConfigError for what is no JSON, has values of wrong types, or asks for what is not there: IPv6, nftables."""
+    """ConfigError for what is no JSON, has values of wrong types, or asks for what is not there: IPv6 alone, nftables."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -58,11 +62,13 @@ def parse(text: str) -> NetworkConfig:
     if not isinstance(document, dict):
         raise ConfigError(f"json: cannot unmarshal {_kind(document)} into Go value of type subnet.Config")
     fields = _Fields(document, "Config")
-    if not fields.boolean("EnableIPv4", True) or fields.boolean("EnableIPv6", False):
-        raise ConfigError("EnableIPv6 and EnableIPv4 false: there is IPv4 only")
+    if not fields.boolean("EnableIPv4", True):
+        raise ConfigError("EnableIPv4 false: there is IPv4, or IPv4 and IPv6")
     if fields.boolean("EnableNFTables", False):
         raise ConfigError("EnableNFTables: there is iptables only")
+    ipv6 = fields.boolean("EnableIPv6", False)
     return NetworkConfig(
+        ipv6_network=_ipv6_network(fields.text("IPv6Network")) if ipv6 else None,
         network=_network(fields.text("Network")),
         backend=_backend(fields),
         subnet_len=fields.integer("SubnetLen", 32),
@@ -71,9 +77,11 @@ def parse(text: str) -> NetworkConfig:
     )
 
 
-def contains(network: ipaddress.IPv4Network, subnet: ipaddress.IPv4Network) -> bool:
+def contains(network: Network, subnet: Network) -> bool:
     """Whether the subnet of a node lies in the network; in one that was not given lies none."""
-    return network != NOWHERE and subnet.subnet_of(network)
+    if network.prefixlen == 0 or network.version != subnet.version:
+        return False
+    return network.prefixlen <= subnet.prefixlen and subnet.network_address in network
 
 
 def _backend(fields: _Fields) -> BackendConfig:
@@ -149,6 +157,15 @@ def _network(text: str) -> ipaddress.IPv4Network:
         return ipaddress.IPv4Network(text, strict=False)
     except ValueError:
         raise ConfigError(f"Network: invalid CIDR address: {text}") from None
+
+
+def _ipv6_network(text: str) -> ipaddress.IPv6Network:
+    try:
+        if "/" not in text:
+            raise ValueError
+        return ipaddress.IPv6Network(text, strict=False)
+    except ValueError:
+        raise ConfigError(f"IPv6Network: invalid CIDR address: {text}") from None
 
 
 def _address(text: str) -> ipaddress.IPv4Address | None:

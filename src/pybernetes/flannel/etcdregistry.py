@@ -11,14 +11,14 @@ import logging
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from pybernetes.client.http import Answer, HTTPClient
 
 from . import subnets
-from .lease import NO_DATA, Attributes, Lease, LeaseError
+from .lease import NO_DATA, Attributes, Lease, LeaseError, Network
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Held:
 class Event:
     """A change of one lease, None where it is no more, and its index."""
 
-    subnet: IPv4Network | None  # None: the key is no subnet's
+    subnet: Network | None  # None: the key is no subnet's
     lease: Lease | None
     index: int
 
@@ -88,7 +88,7 @@ class LeaseRegistry(Protocol):
         """A reservation (None) stays one."""
         ...
 
-    async def delete(self, subnet: IPv4Network) -> None:
+    async def delete(self, subnet: Network) -> None:
         """It is gone; one that was so already is no error."""
         ...
 
@@ -109,7 +109,7 @@ def encode(attributes: Attributes, with_ipv6: bool = False) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def decode(subnet: IPv4Network, value: str) -> Lease:
+def decode(subnet: Network, value: str) -> Lease:
     """LeaseError. A lease of etcd is known by its subnet, as nobody's name is in it."""
     try:
         fields = {name.casefold(): field for name, field in json.loads(value).items()}
@@ -182,7 +182,7 @@ class Registry:
         body = {"value": encode(lease.attributes), **fields}
         await self._ask("PUT", f"/subnets/{subnets.key(lease.subnet)}", {}, body)
 
-    async def delete(self, subnet: IPv4Network) -> None:
+    async def delete(self, subnet: Network) -> None:
         """It is gone; one that was so already is no error."""
         try:
             await self._ask("DELETE", f"/subnets/{subnets.key(subnet)}", {})

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Iterator
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from pybernetes.store import types
@@ -17,7 +16,7 @@ from pybernetes.store.types import Compacted, Conflict, Progress, StoreError
 
 from . import subnets
 from .etcdregistry import INDEX_CLEARED, NODE_EXISTS, EtcdConfig, EtcdError, Event, Held, decode, encode
-from .lease import Lease, LeaseError
+from .lease import Lease, LeaseError, Network
 
 if TYPE_CHECKING:
     from pybernetes.store.etcd.store import EtcdStore
@@ -103,7 +102,7 @@ class V3Registry:
         with _refusals():
             await (await self._opened()).put(self._key(lease.subnet), self._value(lease), ttl=ttl or 0)
 
-    async def delete(self, subnet: IPv4Network) -> None:
+    async def delete(self, subnet: Network) -> None:
         with _refusals():
             await (await self._opened()).delete(self._key(subnet))
 
@@ -136,7 +135,7 @@ class V3Registry:
             await self._told.aclose()
         self._told = (await self._opened()).watch(self._prefix, after)
 
-    def _key(self, subnet: IPv4Network) -> str:
+    def _key(self, subnet: Network) -> str:
         return self._prefix + subnets.key(subnet)
 
     @staticmethod

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from pybernetes.api import goregexp
 from pybernetes.net.routes import Link
+
+from .lease import Address
 
 
 class InterfaceError(ValueError):
@@ -23,6 +25,8 @@ class Selection:
     patterns: Sequence[str] = ()
     can_reach: str = ""
     public_ip: str = ""
+    public_ipv6: str = ""
+    ipv6: bool = False  # an address of this family is needed, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,15 @@ class External:
     index: int
     name: str
     mtu: int
-    address: IPv4Address
-    public_ip: IPv4Address
+    address: Address
+    public_ip: Address
+    ipv6_address: IPv6Address | None = None
+    public_ipv6: IPv6Address | None = None
+
+    def ipv6(self) -> External:
+        """As it is for IPv6. Only where that was asked for."""
+        assert self.ipv6_address is not None and self.public_ipv6 is not None
+        return External(self.index, self.name, self.mtu, self.ipv6_address, self.public_ipv6)
 
 
 def choose(
@@ -128,7 +139,19 @@ def _external(selection: Selection, link: Link, address: str) -> External:
     if selection.public_ip and not _is_address(selection.public_ip):
         raise InterfaceError(f"invalid public IP address: {selection.public_ip}")
     public_ip = IPv4Address(selection.public_ip or address)
-    return External(link.index, link.name, link.mtu, IPv4Address(address), public_ip)
+    ipv6 = _ipv6(selection, link) if selection.ipv6 else (None, None)
+    return External(link.index, link.name, link.mtu, IPv4Address(address), public_ip, *ipv6)
+
+
+def _ipv6(selection: Selection, link: Link) -> tuple[IPv6Address, IPv6Address]:
+    """The link's first address, and the one that others reach."""
+    if not link.ipv6_addresses:
+        raise InterfaceError(f"failed to find IPv6 address for interface {link.name}")
+    own = IPv6Address(link.ipv6_addresses[0])
+    try:
+        return own, IPv6Address(selection.public_ipv6) if selection.public_ipv6 else own
+    except ValueError:
+        raise InterfaceError(f"invalid public IPv6 address: {selection.public_ipv6}") from None
 
 
 def _is_address(text: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from ipaddress import IPv4Network
 
 from pybernetes.net.links import LinkError
 from pybernetes.net.routes import Route, Router
 
+from . import lease as leases_of
 from .backends import Backend
 from .lease import Lease, LeaseError
 from .plan import Entry, Key, difference, key
@@ -17,9 +17,9 @@ _log = logging.getLogger(__name__)
 
 
 class Network:
-    """The entries of all hosts but this one, whose subnet is `own`. A change of a lease costs what it changes."""
+    """The entries of all hosts but this one, whose subnet is `own`, in one family of addresses. A change of a lease costs what it changes."""
 
-    def __init__(self, router: Router, backend: Backend, own: Lease, network: IPv4Network) -> None:
+    def __init__(self, router: Router, backend: Backend, own: Lease, network: leases_of.Network) -> None:
         self._router, self._backend, self._own, self._network = router, backend, own, network
         self._leases: dict[str, Lease] = {}  # by node
         self._entries: dict[str, tuple[Entry, ...]] = {}

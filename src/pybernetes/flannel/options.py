@@ -52,12 +52,12 @@ FLAGS = (
     Flag("kubeconfig-file", flags.string, "", "How to reach the API server; in a pod the service account is enough."),
     Flag("net-config-path", flags.string, "/etc/kube-flannel/net-conf.json", "The network's configuration."),
     Flag("public-ip", flags.string, "", "The IP by which other hosts reach this one."),
+    Flag("public-ipv6", flags.string, "", "The IPv6 address by which other hosts reach this one."),
     Flag("set-node-network-unavailable", flags.boolean, True, "Set NetworkUnavailable to False when ready."),
     Flag("subnet-file", flags.string, "/run/flannel/subnet.env", "Where the subnet and MTU are written."),
     Flag("version", flags.boolean, False, "Show version."),
     VERBOSITY,
-    flags.ignored("log_backtrace_at", flags.string),
-    flags.ignored("public-ipv6", flags.string, "there is IPv4 only"),
+    flags.ignored("log-backtrace-at", flags.string),
     flags.ignored("vmodule", flags.string),
 )
 
@@ -110,7 +110,11 @@ def settings(values: Values) -> Settings:
         net_config=Path(values["net-config-path"]),
         annotation_prefix=values["kube-annotation-prefix"],
         interface=Selection(
-            tuple(values["iface"]), tuple(values["iface-regex"]), values["iface-can-reach"], values["public-ip"]
+            tuple(values["iface"]),
+            tuple(values["iface-regex"]),
+            values["iface-can-reach"],
+            values["public-ip"],
+            values["public-ipv6"],
         ),
         subnet_file=Path(values["subnet-file"]),
         ip_masq=values["ip-masq"],

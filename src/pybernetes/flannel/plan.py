@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 
 from pybernetes.net.routes import Forwarding, Neighbour, Route
 
-from .lease import Lease, vtep_mac
+from .lease import Lease, Network, vtep_mac
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
     """What the udp backend's own table holds: the host to which packets for a subnet are sent."""
 
-    subnet: IPv4Network
+    subnet: Network
     host: str
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+
+from .lease import Network
 
 KUBE_PROXY_MARK = "0x4000/0x4000"  # kube-proxy masquerades these itself; twice is a fault of some kernels
-MULTICAST = "224.0.0.0/4"
+MULTICAST = {4: "224.0.0.0/4", 6: "ff00::/8"}
 
 Rule = tuple[str, ...]
 
@@ -26,7 +27,7 @@ class RuleSet:
     rules: tuple[Rule, ...]
 
 
-def masquerade(network: IPv4Network, subnet: IPv4Network, random_fully: bool) -> RuleSet:
+def masquerade(network: Network, subnet: Network, random_fully: bool) -> RuleSet:
     """Packets that leave the network of pods, or come into it from elsewhere, get this host's address. Pods see each other's own."""
     pods, own = str(network), str(subnet)
     comment = ("-m", "comment", "--comment", "flanneld masq")
@@ -38,13 +39,13 @@ def masquerade(network: IPv4Network, subnet: IPv4Network, random_fully: bool) ->
         ("-s", pods, "-d", own, *leave),
         # What another host sent on to a pod here keeps the client's address.
         ("!", "-s", pods, "-d", own, *leave),
-        ("-s", pods, "!", "-d", MULTICAST, *masq),
+        ("-s", pods, "!", "-d", MULTICAST[network.version], *masq),
         ("!", "-s", pods, "-d", pods, *masq),
     )
     return RuleSet("nat", "FLANNEL-POSTRTG", "POSTROUTING", (*comment, "-j", "FLANNEL-POSTRTG"), rules)
 
 
-def forward(network: IPv4Network) -> RuleSet:
+def forward(network: Network) -> RuleSet:
     """Pods' packets may pass, where Docker has made the chain's policy DROP."""
     comment = ("-m", "comment", "--comment", "flanneld forward")
     rules = (

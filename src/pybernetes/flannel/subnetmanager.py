@@ -35,6 +35,8 @@ class Stored:
 
     mac: str = ""
     public_ip: str = ""
+    mac_v6: str = ""
+    public_ipv6: str = ""
 
 
 class SubnetManager(Protocol):
@@ -122,7 +124,7 @@ class KubeSubnetManager:
         if old is not None and said(old, self._names) == said(new, self._names):
             return  # heartbeats
         try:
-            lease = lease_of(new, self._names)
+            lease = lease_of(new, self._names, self._config.ipv6_network is not None)
         except LeaseError as error:
             _log.info('Error turning node "%s" to lease: %s', name, error)
             return
@@ -141,7 +143,13 @@ class KubeSubnetManager:
     async def stored(self) -> Stored:
         await self.wait_synced()
         node = await self.own_node()
-        return Stored(stored_mac(node, self._names), node.metadata.annotations.get(self._names.node_public_ip, ""))
+        told, names = node.metadata.annotations, self._names
+        return Stored(
+            stored_mac(node, names.backend_data),
+            told.get(names.node_public_ip, ""),
+            stored_mac(node, names.backend_v6_data),
+            told.get(names.node_public_ipv6, ""),
+        )
 
     async def wait_synced(self) -> None:
         """Returns after the first list. SubnetError where none comes."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
-from .config import NOWHERE, ConfigError, NetworkConfig
+from .config import NOWHERE, ConfigError, Network, NetworkConfig
 
 MOST_CANDIDATES = 100  # of which one is drawn: hosts that start together seldom want the same
 SMALLEST, USUAL_LENGTH, USUAL_NETWORK = 28, 24, 22
@@ -22,13 +22,17 @@ class Range:
     first: IPv4Address
     last: IPv4Address
 
-    def __contains__(self, subnet: IPv4Network) -> bool:
+    def __contains__(self, subnet: Network) -> bool:
+        if isinstance(subnet, IPv6Network):
+            return False
         return subnet.prefixlen == self.length and self.first <= subnet.network_address <= self.last
 
 
 def allotted(config: NetworkConfig) -> Range:
     """What the configuration says, with upstream's defaults: the first subnet is left out, as its address is the network's. ConfigError."""
     network = config.network
+    if config.ipv6_network is not None:
+        raise ConfigError("EnableIPv6: leases in etcd are of IPv4, for both there is --kube-subnet-mgr")
     if network == NOWHERE:
         raise ConfigError("please define a correct Network parameter in the flannel config")
     length = _length(config)
@@ -63,7 +67,7 @@ def _bound(
     return address
 
 
-def candidates(range_: Range, taken: Collection[IPv4Network]) -> list[IPv4Network]:
+def candidates(range_: Range, taken: Collection[Network]) -> list[IPv4Network]:
     """The first subnets that overlap none that is taken, at most MOST_CANDIDATES; work grows as what is taken."""
     size = 1 << (32 - range_.length)
     blocked = sorted((int(subnet.network_address), int(subnet.broadcast_address)) for subnet in taken)
@@ -81,7 +85,7 @@ def candidates(range_: Range, taken: Collection[IPv4Network]) -> list[IPv4Networ
     return free
 
 
-def key(subnet: IPv4Network) -> str:
+def key(subnet: Network) -> str:
     """10.5.34.0-24."""
     return f"{subnet.network_address}-{subnet.prefixlen}"
 

@@ -1,18 +1,24 @@
-"""Routes, neighbours and VXLAN devices over netlink, beside the links of `links` (upstream: vishvananda/netlink). IPv4. Blocking."""
+"""Routes, neighbours and VXLAN devices over netlink, beside the links of `links` (upstream: vishvananda/netlink). Blocking."""
 
 from __future__ import annotations
 
 import errno
 import ipaddress
+import logging
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .links import Netlink, unless
 
+_log = logging.getLogger(__name__)
+
 MAIN_TABLE = 254  # RT_TABLE_MAIN: where routes go that name no table
 ONLINK = 4  # RTNH_F_ONLINK: the gateway is taken to be on the link, whatever its addresses say
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}  # by the version of IP
 BRIDGE = 7  # AF_BRIDGE
+DEPRECATED = 0x20  # IFA_F_DEPRECATED
 BOOT = 3  # RTPROT_BOOT: what `ip route` writes, too
 PERMANENT = 0x80  # NUD_PERMANENT: never asked for again, never forgotten
 KERNEL_PORT = 8472  # Linux's, from before IANA gave 4789
@@ -21,13 +27,14 @@ SELF = 2  # NTF_SELF: the entry is the device's own, not that of a bridge above 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A network interface; the addresses are IPv4, those of the world before those of the link."""
+    """A network interface; of its addresses those of the world come before those of the link."""
 
     index: int
     name: str
     mtu: int
     mac: str = ""
     addresses: tuple[str, ...] = ()
+    ipv6_addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +84,12 @@ class Router(Netlink):
     def links(self) -> list[Link]:
         """All of them, in the order of their indexes."""
         with self._route() as route:
-            addresses: dict[int, list[str]] = {}
-            for entry in route.get_addr(family=socket.AF_INET):
+            addresses: dict[tuple[int, int], list[str]] = {}
+            for entry in route.get_addr():
                 attributes = dict(entry["attrs"])
                 address = attributes.get("IFA_LOCAL") or attributes.get("IFA_ADDRESS")
-                if address:
-                    addresses.setdefault(int(entry["index"]), []).append(str(address))
+                if address and not attributes.get("IFA_FLAGS", 0) & DEPRECATED:
+                    addresses.setdefault((entry["family"], int(entry["index"])), []).append(str(address))
             links = [(int(link["index"]), dict(link["attrs"])) for link in route.get_links()]
         return [
             Link(
@@ -90,7 +97,8 @@ class Router(Netlink):
                 str(attributes["IFLA_IFNAME"]),
                 int(attributes.get("IFLA_MTU", 0)),
                 str(attributes.get("IFLA_ADDRESS", "")),
-                _preferred(addresses.get(index, [])),
+                _preferred(addresses.get((socket.AF_INET, index), [])),
+                _preferred(addresses.get((socket.AF_INET6, index), [])),
             )
             for index, attributes in sorted(links, key=lambda link: link[0])
         ]
@@ -115,11 +123,11 @@ class Router(Netlink):
             str(attributes.get("RTA_GATEWAY", "")),
         )
 
-    def routes(self, device: int = 0) -> set[Route]:
+    def routes(self, device: int = 0, family: int = socket.AF_INET) -> set[Route]:
         """Of the main table, with a gateway; through one device, or all. `onlink` is not told."""
         with self._route() as route:
             narrowed: dict[str, int] = {"oif": device} if device else {}
-            entries = list(route.get_routes(family=socket.AF_INET, table=MAIN_TABLE, **narrowed))
+            entries = list(route.get_routes(family=family, table=MAIN_TABLE, **narrowed))
         return {
             Route(
                 f"{attributes['RTA_DST']}/{entry['dst_len']}", attributes["RTA_GATEWAY"], attributes.get("RTA_OIF", 0)
@@ -157,10 +165,10 @@ class Router(Netlink):
         with self._route() as route, unless(errno.ENOENT, errno.ENODEV):
             route.neigh("del", **_neighbour_arguments(neighbour))
 
-    def neighbours(self, device: int) -> set[Neighbour]:
-        """The permanent IPv4 ones."""
+    def neighbours(self, device: int, family: int = socket.AF_INET) -> set[Neighbour]:
+        """The permanent ones."""
         with self._route() as route:
-            entries = list(route.get_neighbours(family=socket.AF_INET, ifindex=device))
+            entries = list(route.get_neighbours(family=family, ifindex=device))
         return {
             Neighbour(attributes["NDA_DST"], attributes["NDA_LLADDR"], device)
             for entry in entries
@@ -200,11 +208,17 @@ class Router(Netlink):
                 mtu=mtu,
                 vxlan_id=device.vni,
                 vxlan_link=device.link,
-                vxlan_local=device.local,
+                **{"vxlan_local6" if ":" in device.local else "vxlan_local": device.local},
                 vxlan_learning=device.learning,
                 vxlan_port=device.port or KERNEL_PORT,
                 **options,
             )
+
+        try:
+            # Nobody behind it is to become this host's router by saying so.
+            Path(f"/proc/sys/net/ipv6/conf/{device.name}/accept_ra").write_text("0")
+        except OSError as error:  # of a kernel without IPv6
+            _log.debug("accept_ra of %s: %s", device.name, error.strerror)
 
     def vxlan(self, name: str) -> VXLAN | None:
         """As it is; None where there is no link of the name, or it is of another kind."""
@@ -221,7 +235,7 @@ class Router(Netlink):
             name,
             data["IFLA_VXLAN_ID"],
             data.get("IFLA_VXLAN_LINK", 0),
-            data.get("IFLA_VXLAN_LOCAL", ""),
+            data.get("IFLA_VXLAN_LOCAL") or data.get("IFLA_VXLAN_LOCAL6", ""),
             data["IFLA_VXLAN_PORT"],
             bool(data.get("IFLA_VXLAN_LEARNING")),
             "IFLA_VXLAN_GBP" in data,
@@ -230,7 +244,7 @@ class Router(Netlink):
 
 def _preferred(addresses: list[str]) -> tuple[str, ...]:
     """Those by which others can reach the link; the world's first."""
-    usable = [a for a in map(ipaddress.IPv4Address, addresses) if not (a.is_loopback or a.is_multicast or not int(a))]
+    usable = [a for a in map(ipaddress.ip_address, addresses) if not (a.is_loopback or a.is_multicast or not int(a))]
     return tuple(str(address) for address in sorted(usable, key=lambda address: address.is_link_local))
 
 

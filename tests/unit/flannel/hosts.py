@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
@@ -94,8 +95,9 @@ class Kernel(Router):
     def way_to(self, address: str) -> tuple[int, str, str]:
         return DEVICE, "10.79.0.1", "10.79.0.254" if address in self.far else ""
 
-    def routes(self, device: int = 0) -> set[Route]:
-        return {replace(r, onlink=False) for r in self.table.values() if device in (0, r.device)}
+    def routes(self, device: int = 0, family: int = socket.AF_INET) -> set[Route]:
+        found = {replace(r, onlink=False) for r in self.table.values() if device in (0, r.device)}
+        return {route for route in found if (":" in route.destination) == (family == socket.AF_INET6)}
 
     def replace_route(self, entry: Route) -> None:
         self.calls.append(f"+{entry.destination}")
@@ -116,8 +118,9 @@ class Kernel(Router):
         self.calls.append(f"-{neighbour.address}")
         self.arp.pop((neighbour.device, neighbour.address), None)
 
-    def neighbours(self, device: int) -> set[Neighbour]:
-        return {entry for entry in self.arp.values() if entry.device == device}
+    def neighbours(self, device: int, family: int = socket.AF_INET) -> set[Neighbour]:
+        found = {entry for entry in self.arp.values() if entry.device == device}
+        return {entry for entry in found if (":" in entry.address) == (family == socket.AF_INET6)}
 
     def replace_forwarding(self, entry: Forwarding) -> None:
         self.calls.append(f"+{entry.mac}")

@@ -110,7 +110,7 @@ def test_what_is_written() -> None:
 )
 def test_hardware_addresses(data: str, address: str) -> None:
     assert vtep_mac(data) == address
-    assert stored_mac(vxlan_node(1, backend_data=data), NAMES) == address
+    assert stored_mac(vxlan_node(1, backend_data=data), NAMES.backend_data) == address
 
 
 @pytest.mark.parametrize(
@@ -129,4 +129,4 @@ def test_hardware_addresses(data: str, address: str) -> None:
 def test_hardware_addresses_that_are_none(data: str) -> None:
     with pytest.raises(LeaseError, match="error decoding subnet lease JSON"):
         vtep_mac(data)
-    assert stored_mac(vxlan_node(1, backend_data=data), NAMES) == ""
+    assert stored_mac(vxlan_node(1, backend_data=data), NAMES.backend_data) == ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 import pytest
 
@@ -19,6 +19,11 @@ from pybernetes.flannel.config import BackendConfig, ConfigError, NetworkConfig,
         ),
         ('{"Network": "10.244.3.1/16"}', NetworkConfig(IPv4Network("10.244.0.0/16"), BackendConfig("udp"))),
         ("{}", NetworkConfig()),
+        (
+            '{"Network": "10.244.0.0/16", "EnableIPv6": true, "IPv6Network": "fd00:244::/48"}',
+            NetworkConfig(IPv4Network("10.244.0.0/16"), ipv6_network=IPv6Network("fd00:244::/48")),
+        ),
+        ('{"IPv6Network": "fd00:244::/48"}', NetworkConfig()),
         (
             '{"network": "10.0.0.0/8", "SUBNETLEN": 20, "subnetMin": "10.10.0.0", "SubnetMax": "10.99.0.0",'
             ' "backend": {"type": "VXLAN", "VNI": 7, "port": 4789, "Mtu": 9000, "GBP": true, "directrouting": true, "Learning": true}}',
@@ -53,8 +58,8 @@ def test_configurations(text: str, config: NetworkConfig) -> None:
         ('{"Backend": {"VNI": 16777216}}', "VNI: 16777216 is not within 0 and 16777215"),
         ('{"Backend": {"Port": -1}}', "Port: -1 is not within 0 and 65535"),
         ('{"Backend": {"DirectRouting": "yes"}}', "VXLANConfig.DirectRouting of type bool"),
-        ('{"EnableIPv6": true}', "there is IPv4 only"),
-        ('{"EnableIPv4": false}', "there is IPv4 only"),
+        ('{"EnableIPv6": true, "IPv6Network": "10.0.0.0/8"}', "IPv6Network: invalid CIDR address: 10.0.0.0/8"),
+        ('{"EnableIPv4": false}', "EnableIPv4 false: there is IPv4, or IPv4 and IPv6"),
         ('{"EnableNFTables": true}', "there is iptables only"),
         ("[" * 100_000, "recursion"),
         ('{"SubnetLen": ' + "1" * 5000 + "}", "digits"),

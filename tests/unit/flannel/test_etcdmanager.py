@@ -22,7 +22,7 @@ from pybernetes.flannel.etcdregistry import (
     decode,
     encode,
 )
-from pybernetes.flannel.lease import Attributes, Lease, LeaseError
+from pybernetes.flannel.lease import Attributes, Lease, LeaseError, Network
 from pybernetes.flannel.subnetmanager import SubnetError
 
 from .hosts import NETWORK, lease
@@ -64,7 +64,7 @@ class FakeRegistry(Registry):
         self.written.append((word, str(lease.subnet), ttl))
         self.held[lease.subnet] = Held(lease, ttl)
 
-    async def delete(self, subnet: IPv4Network) -> None:
+    async def delete(self, subnet: Network) -> None:
         self.written.append(("delete", str(subnet), None))
         self.held.pop(subnet, None)
 

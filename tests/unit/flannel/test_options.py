@@ -61,7 +61,7 @@ def test_patterns_may_hold_commas() -> None:
 def test_kube_flannel_ymls_command_line_is_taken_without_a_warning() -> None:
     values = flags.parse("flanneld", FLAGS, command_line(["--ip-masq", "--kube-subnet-mgr"], {}))
     assert flags.warnings(FLAGS, values) == []
-    without_effect = flags.parse("flanneld", FLAGS, ["--public-ipv6=fd00::1", "--vmodule=x=1"])
+    without_effect = flags.parse("flanneld", FLAGS, ["--log_backtrace_at=a.go:1", "--vmodule=x=1"])
     assert len(flags.warnings(FLAGS, without_effect)) == 2
 
 

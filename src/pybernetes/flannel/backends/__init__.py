@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from typing import Protocol
 
 from pybernetes.net.routes import Forwarding, Neighbour, Route, Router
 
 from ..config import BackendConfig
 from ..interface import External
-from ..lease import Lease
+from ..lease import Lease, Network
 from ..plan import Entry
 
 
@@ -20,7 +19,7 @@ class BackendError(Exception):
 class Backend(Protocol):
     """Methods that take a router block, and are called on its thread; they raise LinkError."""
 
-    type: str
+    type: str  # each is for one family of addresses: that of the interface's
     lease_type: str  # what leases say of it: udp's, which is older than this word, say nothing
     mtu: int  # of the pods' interfaces
 
@@ -28,7 +27,7 @@ class Backend(Protocol):
         """Makes the device, if there is one, of that hardware address if it is known; the data that other hosts are told."""
         ...
 
-    def ensure(self, router: Router, own: IPv4Network, network: IPv4Network) -> bool:
+    def ensure(self, router: Router, own: Network, network: Network) -> bool:
         """The device is up and has its address; whether it is another than before, so that all entries have to come again."""
         ...
 
@@ -94,6 +93,8 @@ def backend(config: BackendConfig, interface: External) -> Backend:
         case "vxlan":
             return VXLANBackend(config, interface)
         case "udp":
+            if interface.address.version == 6:
+                raise BackendError("backend type udp is of IPv4 only: choose vxlan or host-gw for IPv6")
             return UDPBackend(config, interface)
         case "ipip" | "wireguard" | "alloc" | "extension" | "ipsec" | "tencent-vpc":
             raise BackendError(f"backend type {config.type} is not there: choose vxlan, host-gw or udp")

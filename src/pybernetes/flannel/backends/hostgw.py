@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
-
-from pybernetes.net.routes import Router
+from pybernetes.net.routes import FAMILIES, Router
 
 from .. import plan
 from ..interface import External
-from ..lease import NO_DATA, Lease
+from ..lease import NO_DATA, Lease, Network
 from ..plan import Entry
 from . import BackendError, InKernel
 
@@ -25,18 +23,19 @@ class HostGateway(InKernel):
             )
         self.mtu = interface.mtu
         self._device = interface.index
+        self._family = FAMILIES[interface.address.version]
 
     def prepare(self, router: Router, mac: str) -> str:
         return NO_DATA
 
-    def ensure(self, router: Router, own: IPv4Network, network: IPv4Network) -> bool:
+    def ensure(self, router: Router, own: Network, network: Network) -> bool:
         return False
 
     def entries(self, lease: Lease, router: Router) -> tuple[Entry, ...]:
         return plan.by_gateway(lease, self._device)
 
     def present(self, router: Router) -> set[Entry]:
-        return set(router.routes(self._device))
+        return set(router.routes(self._device, self._family))
 
     def stale(self, router: Router) -> set[Entry]:
         """Routes by other hosts may be anybody's."""

@@ -9,10 +9,10 @@ import select
 import socket
 import threading
 from collections import Counter
-from ipaddress import IPv4Network
 
 from pybernetes.net.tun import Tun
 
+from ..lease import Network
 from ..packets import HEADER, decrement_ttl, is_whole, net_unreachable
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Table:
         self._lengths: tuple[int, ...] = ()  # the longest first
         self.version = 0
 
-    def set(self, subnet: IPv4Network, host: str) -> None:
+    def set(self, subnet: Network, host: str) -> None:
         """In place of the host that had it."""
         key = _key(int(subnet.network_address), subnet.prefixlen)
         if key not in self._hops:
@@ -42,7 +42,7 @@ class Table:
         self._hops[key] = host
         self.version += 1
 
-    def remove(self, subnet: IPv4Network, host: str) -> None:
+    def remove(self, subnet: Network, host: str) -> None:
         """Another host's stays."""
         key = _key(int(subnet.network_address), subnet.prefixlen)
         if self._hops.get(key) == host:
@@ -64,7 +64,7 @@ class Table:
                 return host
         return None
 
-    def __contains__(self, hop: tuple[IPv4Network, str]) -> bool:
+    def __contains__(self, hop: tuple[Network, str]) -> bool:
         subnet, host = hop
         return self._hops.get(_key(int(subnet.network_address), subnet.prefixlen)) == host
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from pybernetes.net.links import LinkError
@@ -13,7 +12,7 @@ from pybernetes.net.tun import Tun, open_tun
 
 from ..config import BackendConfig
 from ..interface import External
-from ..lease import NO_DATA, Lease
+from ..lease import NO_DATA, Address, Lease, Network
 from ..plan import Entry, Hop
 from .tunnel import Table, Tunnel
 
@@ -44,7 +43,7 @@ class UDPBackend:
     def prepare(self, router: Router, mac: str) -> str:
         return NO_DATA
 
-    def ensure(self, router: Router, own: IPv4Network, network: IPv4Network) -> bool:
+    def ensure(self, router: Router, own: Network, network: Network) -> bool:
         """The route leads to the network as a whole: which host it is, `Tunnel` finds out. The table outlives the device."""
         if self._tunnel is not None:
             if self.alive and router.index(self._tunnel.tun.name):
@@ -59,7 +58,7 @@ class UDPBackend:
             raise
         return False
 
-    def _configure(self, router: Router, tun: Tun, own: IPv4Address, network: IPv4Network) -> Tunnel:
+    def _configure(self, router: Router, tun: Tun, own: Address, network: Network) -> Tunnel:
         index = router.index(tun.name)
         router.add_address(index, str(own), 32)  # as one of itself: no broadcast address comes with it
         router.set_up(index, mtu=self.mtu)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address
 
 from pybernetes.net.links import LinkError
-from pybernetes.net.routes import VXLAN, Route, Router
+from pybernetes.net.routes import FAMILIES, VXLAN, Route, Router
 
 from .. import plan
 from ..config import BackendConfig
 from ..interface import External
-from ..lease import Lease, vxlan_data
+from ..lease import Lease, Network, vxlan_data
 from ..plan import Entry
 from . import InKernel
 
 _log = logging.getLogger(__name__)
 
 ENCAPSULATION = 50  # bytes: outer Ethernet 14, IP 20, UDP 8, VXLAN 8
+IPV6_MORE = 20  # bytes that IPv6's outer header is longer: Linux refuses a larger MTU there. Pods hear of it from the host, when they try
 
 
 def random_mac() -> str:
@@ -51,8 +52,11 @@ class VXLANBackend(InKernel):
     def __init__(self, config: BackendConfig, interface: External) -> None:
         self.mtu = (config.mtu or interface.mtu) - ENCAPSULATION
         self._direct_routing = config.direct_routing
+        version = interface.public_ip.version
+        self._family, self._length = FAMILIES[version], interface.public_ip.max_prefixlen
+        self._device_mtu = self.mtu if version == 4 else self.mtu - IPV6_MORE
         self._device = VXLAN(
-            f"flannel.{config.vni}",
+            f"flannel.{config.vni}" if version == 4 else f"flannel-v6.{config.vni}",
             config.vni,
             interface.index,
             str(interface.public_ip),
@@ -74,13 +78,13 @@ class VXLANBackend(InKernel):
             _log.warning("%r already exists with incompatible configuration: %s; recreating device", name, reason)
             router.delete(index)
         if not index or reason:
-            router.add_vxlan(self._device, mac or random_mac(), self.mtu)
+            router.add_vxlan(self._device, mac or random_mac(), self._device_mtu)
         link = router.link(name)
         if link is None:
             raise LinkError(f"{name} has vanished")
         self._index, self._mac = link.index, link.mac
 
-    def ensure(self, router: Router, own: IPv4Network, network: IPv4Network) -> bool:
+    def ensure(self, router: Router, own: Network, network: Network) -> bool:
         """Its address is of the subnet, and a network of one: packets of this host to pods carry it, and find back."""
         before = self._index
         if router.index(self._device.name) != before:
@@ -89,11 +93,12 @@ class VXLANBackend(InKernel):
         address = str(own.network_address)
         addresses = router.addresses(self._index)
         for other, prefix in addresses.items():
-            if ":" not in other and (other, prefix) != (address, 32) and IPv4Address(other) in network:
+            stale = (other, prefix) != (address, self._length) and ip_address(other) in network
+            if stale:
                 router.delete_address(self._index, other, prefix)
-        if addresses.get(address) != 32:
-            router.add_address(self._index, address, 32)
-        router.set_up(self._index, mtu=self.mtu)
+        if addresses.get(address) != self._length:
+            router.add_address(self._index, address, self._length)
+        router.set_up(self._index, mtu=self._device_mtu)
         return self._index != before
 
     def entries(self, lease: Lease, router: Router) -> tuple[Entry, ...]:
@@ -111,12 +116,14 @@ class VXLANBackend(InKernel):
             return False
 
     def present(self, router: Router) -> set[Entry]:
-        routes = router.routes(0 if self._direct_routing else self._index)
+        routes = router.routes(0 if self._direct_routing else self._index, self._family)
         return {
             replace(route, onlink=True) if route.device == self._index else replace(route, device=0) for route in routes
         }
 
     def stale(self, router: Router) -> set[Entry]:
         """All that leads through the device is its own."""
-        routes = {Route(r.destination, r.gateway, r.device, onlink=True) for r in router.routes(self._index)}
-        return {*routes, *router.neighbours(self._index), *router.forwardings(self._index)}
+        routes = {
+            Route(r.destination, r.gateway, r.device, onlink=True) for r in router.routes(self._index, self._family)
+        }
+        return {*routes, *router.neighbours(self._index, self._family), *router.forwardings(self._index)}
