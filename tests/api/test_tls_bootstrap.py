@@ -42,7 +42,7 @@ BINDINGS = {
     "system:certificates.k8s.io:certificatesigningrequests:nodeclient": "system:bootstrappers:here",
     "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient": "system:nodes",
 }
-SIGNING_SECONDS = 4.0
+SIGNING_SECONDS = 4.0  # a moment longer than a renewal takes: each is due as soon as the one before is there
 CSR = certificates_v1.CertificateSigningRequest
 
 
