@@ -368,6 +368,11 @@ class HTTPClient:
         """Whether a request is under way."""
         return len(self._open) > len(self._idle)
 
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        """What the next request's connection was made with; another one where files have changed. None: there are no files to follow."""
+        return self._latest()
+
     def look_at_files(self) -> None:
         """Requests after this use a certificate that has just been replaced; streams under way go on with theirs."""
         self._look_at = time.monotonic() + FILES_SECONDS

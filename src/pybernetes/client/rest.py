@@ -200,14 +200,20 @@ class RESTClient:
     async def raw(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
-        authorization = await self._authorization()
+        authorization, context = await self._authorization(), self._http.context
         answer = await self._answer(method, path, self._headers(headers, body, authorization), body)
-        if answer.status == 401 and self.config.rejected(authorization):
-            fresh = await self._authorization()
-            if fresh != authorization:  # the token was replaced; what was refused was not done
+        if answer.status == 401:
+            fresh = await self._after_refusal(authorization)
+            if fresh != authorization or self._http.context is not context:
+                # The token or the certificate was replaced; what was refused was not done.
                 answer = await self._answer(method, path, self._headers(headers, body, fresh), body)
         raise_for(answer, method, path)
         return answer.body
+
+    async def _after_refusal(self, authorization: str) -> str:
+        """The Authorization header as it is after a 401: files and plug-ins are asked again, also for a certificate."""
+        self._http.look_at_files()
+        return await self._authorization() if self.config.rejected(authorization) else authorization
 
     async def _answer(self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes | None) -> Answer:
         for attempt in range(MAX_RETRIES + 1):
@@ -270,8 +276,9 @@ class RESTClient:
         sent = self._headers(headers, None, authorization)
         async with self._http.stream("GET", path, sent, head_timeout=self._timeout) as stream:
             if stream.status >= 400:
-                if stream.status == 401:
-                    self.config.rejected(authorization)  # whoever watches asks again, then with another token
+                if stream.status == 401:  # whoever watches asks again, then with another token or certificate
+                    self._http.look_at_files()
+                    self.config.rejected(authorization)
                 async with asyncio.timeout(self._timeout):
                     raise_for(Answer(stream.status, stream.headers, await stream.read()), "GET", path)
             rest, pieces = b"", aiter(stream)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,6 +19,10 @@ from pybernetes.client import rest
 from pybernetes.client.http import _Connection
 from pybernetes.client.kubeconfig import Config
 from pybernetes.client.rest import RESTClient
+from pybernetes.pki.bundles import common_name
+from pybernetes.pki.certificates import Authority, Subject
+from pybernetes.pki.contexts import ServerContext
+from pybernetes.pki.files import write, write_pair
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse, serve
 
 Answer = Callable[[Request], Awaitable[Response | StreamingResponse]]
@@ -193,3 +198,50 @@ def test_the_kernel_watches_over_connections() -> None:
         assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 45_000
 
     run(answer, use)
+
+
+def test_a_certificate_that_was_replaced_is_tried_after_a_refusal(tmp_path: Path) -> None:
+    """The connection that stands was made with the old one; a busy client looks at its files only so often (FILES_SECONDS)."""
+    now = datetime.now(UTC)
+    authority = Authority.create("ca", now)
+    serving = Subject("s", addresses=("127.0.0.1",), server=True, client=False)
+    write_pair(tmp_path / "s.crt", tmp_path / "s.key", authority.issue(serving, now))
+    (tmp_path / "ca.crt").write_bytes(authority.pem)
+    asked: list[str] = []
+
+    def replace(name: str) -> None:
+        pair = authority.issue(Subject(name), now)
+        write(tmp_path / "pair.pem", pair.certificate + pair.key)
+
+    async def answer(request: Request) -> Response:
+        assert request.peer_certificate is not None
+        asked.append(common_name(request.peer_certificate))
+        return body({"metadata": {}}) if asked[-1] == good else body(errors.unauthorized().status, 401)
+
+    async def main() -> None:
+        nonlocal good
+        server = await serve(
+            answer, ssl_context=ServerContext(tmp_path / "s.crt", tmp_path / "s.key", [tmp_path / "ca.crt"])
+        )
+        pair = tmp_path / "pair.pem"
+        read = pair.read_bytes()
+        url = f"https://127.0.0.1:{server.port}"
+        config = Config(url, ca_data=authority.pem, certificate=read, key=read, certificate_file=pair, key_file=pair)
+        client = RESTClient(config)
+        try:
+            await client.get(core.Node, "a")
+            replace("new")
+            good = "new"
+            await client.get(core.Node, "a")
+            assert asked == ["old", "old", "new"]
+            good = "nobody"
+            with pytest.raises(errors.StatusError, match="Unauthorized"):
+                await client.get(core.Node, "a")
+            assert asked == ["old", "old", "new", "new"]  # there is no other: once is enough
+        finally:
+            await client.close()
+            await server.stop(0)
+
+    good = "old"
+    replace("old")
+    asyncio.run(main())
