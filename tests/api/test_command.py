@@ -1,5 +1,6 @@
 """`pybernetes kube-apiserver`: flags, files, and that nothing acknowledged is lost when it is killed."""
 
+import http.client
 import json
 import signal
 import socket
@@ -145,9 +146,31 @@ def test_certificates_that_are_replaced_are_followed_without_a_restart(running: 
     assert [status(old), status(new)] == [200, 401]
     (tmp_path / "ca").write_bytes(old.pem + new.pem)
     assert [status(old), status(new)] == [200, 200]
+    standing = {authority: connection(running, authority, trusted, tmp_path) for authority in (old, new)}
+    assert [answer(standing[authority]) for authority in (old, new)] == [200, 200]
     (tmp_path / "ca").write_bytes(new.pem)
     assert [status(old), status(new)] == [401, 200]
+    time.sleep(1.1)  # for so long an authority that was taken out is taken still
+    assert [answer(standing[authority]) for authority in (old, new)] == [401, 200]  # over connections that stand
+    for one in standing.values():
+        one.close()
     assert running.process.poll() is None
+
+
+def connection(running: Running, client: Authority, trusted: str, folder: Path) -> http.client.HTTPSConnection:
+    """One that stays open, of jane's."""
+    pair = client.client("jane", [])
+    (folder / "client").write_bytes(pair.key + pair.certificate)
+    context = ssl.create_default_context(cadata=trusted)
+    context.load_cert_chain(folder / "client")
+    return http.client.HTTPSConnection("127.0.0.1", running.port, context=context, timeout=10)
+
+
+def answer(standing: http.client.HTTPSConnection) -> int:
+    standing.request("GET", "/version")
+    found = standing.getresponse()
+    found.read()
+    return found.status
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from .reloading import Reloaded
 if TYPE_CHECKING:
     from cryptography import x509
 
+LOOK_SECONDS = 1.0  # for which an authority that was taken out of its file is taken still
+LONGEST_CHAIN = 10  # intermediates that are looked at, of as many as somebody may send
 REMEMBERED = 4096  # certificates of which it is known, until the file changes
 
 
@@ -26,39 +30,60 @@ class Authorities:
         self._trusted: Sequence[x509.Certificate] = x509.load_pem_x509_certificates(pem)
         self._known: dict[bytes, bool] = {}
 
-    def issued(self, certificate: bytes) -> bool:
-        """Whether one of them has signed a DER certificate. ValueError for what is none."""
-        known = self._known.get(certificate)
+    def issued(self, certificate: bytes, intermediates: Sequence[bytes] = ()) -> bool:
+        """Whether one of them has signed a DER certificate, or one of the intermediates (DER) that lead to it. ValueError for what is none."""
+        # A digest where others came with it: what is remembered must not be as long as somebody makes it.
+        key = hashlib.sha256(b"".join((certificate, *intermediates))).digest() if intermediates else certificate
+        known = self._known.get(key)
         if known is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            known = self._known[certificate] = self._issued(certificate)
+            known = self._known[key] = self._issued(certificate, intermediates)
         return known
 
-    def _issued(self, certificate: bytes) -> bool:
+    def _issued(self, certificate: bytes, intermediates: Sequence[bytes]) -> bool:
         from cryptography import x509
-        from cryptography.exceptions import InvalidSignature
 
         shown = x509.load_der_x509_certificate(certificate)
-        for authority in self._trusted:
-            try:
-                shown.verify_directly_issued_by(authority)
-                return True
-            except (ValueError, TypeError, InvalidSignature):
-                continue
+        between = [x509.load_der_x509_certificate(one) for one in intermediates[:LONGEST_CHAIN]]
+        while not any(_signed(shown, authority) for authority in self._trusted):
+            issuer = next((one for one in between if _signed(shown, one)), None)
+            if issuer is None:
+                return False
+            between.remove(issuer)
+            shown = issuer
+        return True
+
+
+def _signed(shown: x509.Certificate, authority: x509.Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        shown.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
         return False
+    return True
 
 
 class AuthorityFile:
     """`Authorities` that follow their file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
         """OSError, or ValueError for a file that holds none."""
         self._reloaded = Reloaded(lambda: Authorities(path.read_bytes()), [path])
+        self._monotonic, self._look_at = monotonic, 0.0
 
-    def issued(self, certificate: bytes) -> bool:
-        """As of `Authorities`, of the file as it is now or of the last one that fitted."""
-        return self._reloaded.current().issued(certificate)
+    def issued(self, certificate: bytes, intermediates: Sequence[bytes] = ()) -> bool:
+        """As of `Authorities`, of the file as it is now or of the last one that fitted.
+
+        It is asked with each request: what was good a moment ago (LOOK_SECONDS) is so without a look at the file, what is refused
+        is so of today's file.
+        """
+        now = self._monotonic()
+        if now < self._look_at and self._reloaded.latest.issued(certificate, intermediates):
+            return True
+        self._look_at = now + LOOK_SECONDS
+        return self._reloaded.current().issued(certificate, intermediates)
 
 
 @functools.lru_cache(REMEMBERED)

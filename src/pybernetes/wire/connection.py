@@ -15,6 +15,7 @@ from .body import BodyError
 from .heads import head, plain, wants_close
 from .messages import Handler, Limits, Response, StreamingResponse, UpgradeResponse
 from .parser import Exchange, Parser, Reject, Upgrade
+from .peer import intermediates
 from .unwritten import Unwritten
 
 _log = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ class Connection(asyncio.Protocol):
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         if tls is not None:
             self._parser.peer_certificate = tls.getpeercert(binary_form=True)
+            if self._parser.peer_certificate is not None:
+                self._parser.peer_intermediates = intermediates(tls)
             self._transport.set_write_buffer_limits(high=HIGH_WATER)
             self._receive_window(STRANGERS_BYTES)
             limit_reading = getattr(

@@ -42,6 +42,7 @@ class Request:
     peer_certificate: bytes | None = None
     incoming: IncomingBody | None = None  # a body that has not been read yet; `body` is empty then
     peer: str = ""  # the address of who is at the other end; "" where it has none
+    peer_intermediates: tuple[bytes, ...] = ()  # what came behind the peer's certificate
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, or None."""

@@ -48,6 +48,7 @@ class Parser:
         self._limits, self._parsed, self._begun = limits, parsed, begun
         self._parser = httptools.HttpRequestParser(self)
         self.peer_certificate: bytes | None = None
+        self.peer_intermediates: tuple[bytes, ...] = ()
         self.peer = ""
         self.wanted: Callable[[], None] = lambda: None  # who wants a body that is under way calls it
         self.in_message = False
@@ -152,7 +153,8 @@ class Parser:
         path, query = _split_target(bytes(self._target))
         headers: Headers = tuple(self._headers)
         method = self._parser.get_method().decode("ascii")
-        return Request(method, path, query, headers, body, self.peer_certificate, incoming, self.peer)
+        certificate, behind = self.peer_certificate, self.peer_intermediates
+        return Request(method, path, query, headers, body, certificate, incoming, self.peer, behind)
 
     def _give(self, request: Request, size: int) -> None:
         keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pybernetes.pki import bundles
-from pybernetes.pki.bundles import Authorities, AuthorityFile, blocks, common_name
+from pybernetes.pki.bundles import LOOK_SECONDS, Authorities, AuthorityFile, blocks, common_name
 from pybernetes.pki.certificates import Authority, Subject
 from pybernetes.pki.files import write
 
@@ -27,6 +28,41 @@ def der(authority: Authority, name: str = "n") -> bytes:
 def test_any_of_the_bundle() -> None:
     both = Authorities(FIRST.pem + b"\nwords\n" + SECOND.pem)
     assert [both.issued(der(authority)) for authority in (FIRST, SECOND, OTHER)] == [True, True, False]
+
+
+def chained(root: Authority, depth: int) -> tuple[bytes, list[bytes]]:
+    """(a certificate, the intermediates that lead from it to the root), DER."""
+    signer, between = root, []
+    for number in range(depth):
+        below = Authority.create(f"between-{number}", NOW)
+        own = below.certificate
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(own.subject)
+            .issuer_name(signer.certificate.subject)
+            .public_key(own.public_key())
+            .serial_number(number + 1)
+            .not_valid_before(own.not_valid_before_utc)
+            .not_valid_after(own.not_valid_after_utc)
+            .add_extension(x509.BasicConstraints(True, None), critical=True)
+        )
+        between.append(signer.sign(builder).public_bytes(Encoding.DER))
+        signer = below
+    return der(signer), between
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_over_intermediates(depth: int) -> None:
+    leaf, between = chained(FIRST, depth)
+    authorities = Authorities(FIRST.pem)
+    assert authorities.issued(leaf, between) and authorities.issued(leaf, between[::-1])
+    assert not authorities.issued(leaf) and not authorities.issued(leaf, between[:-1])
+    assert not Authorities(OTHER.pem).issued(leaf, between)
+
+
+def test_a_chain_without_end_is_none() -> None:
+    leaf, between = chained(OTHER, 1)
+    assert not Authorities(FIRST.pem).issued(leaf, between * 10_000)
 
 
 def test_an_authority_of_the_same_name_is_another() -> None:
@@ -51,7 +87,8 @@ def test_a_file_is_followed_and_a_broken_one_is_not(tmp_path: Path, caplog: pyte
     """The fault: TLS followed its file, and the check beside it kept to what it had read at the start."""
     path, old, new = tmp_path / "ca.crt", der(FIRST), der(SECOND)
     write(path, FIRST.pem)
-    file = AuthorityFile(path)
+    passed = itertools.count(0.0, LOOK_SECONDS)
+    file = AuthorityFile(path, lambda: next(passed))
     assert [file.issued(certificate) for certificate in (old, new)] == [True, False]
     write(path, SECOND.pem)
     assert [file.issued(certificate) for certificate in (old, new)] == [False, True]
@@ -66,6 +103,20 @@ def test_a_file_is_followed_and_a_broken_one_is_not(tmp_path: Path, caplog: pyte
     assert file.issued(old) and file.issued(new)
     with pytest.raises(OSError):
         AuthorityFile(tmp_path / "none")
+
+
+def test_who_is_let_in_costs_no_look_at_the_file_each_time(tmp_path: Path) -> None:
+    """For LOOK_SECONDS; who is new in it is let in at once."""
+    path, old, new, now = tmp_path / "ca.crt", der(FIRST), der(SECOND), 0.0
+    write(path, FIRST.pem)
+    file = AuthorityFile(path, lambda: now)
+    assert file.issued(old)
+    write(path, SECOND.pem)
+    assert file.issued(old)
+    now = LOOK_SECONDS
+    assert not file.issued(old) and file.issued(new)
+    write(path, FIRST.pem)
+    assert file.issued(old)
 
 
 def test_common_names() -> None:

@@ -15,9 +15,9 @@ from .user import User
 
 @dataclass(frozen=True, slots=True)
 class RequestHeader:
-    """Of the flags --requestheader-*. `issued` says whether a DER certificate is of the proxies' authority."""
+    """Of the flags --requestheader-*. `issued` says whether a DER certificate, with its intermediates, is of the proxies' authority."""
 
-    issued: Callable[[bytes], bool]
+    issued: Callable[[bytes, Sequence[bytes]], bool]
     allowed_names: Collection[str] = ()  # common names of the proxies' certificates; none: any
     username_headers: Sequence[str] = ("x-remote-user",)
     uid_headers: Sequence[str] = ()
@@ -28,7 +28,9 @@ class RequestHeader:
         """None without the proxy's certificate, or without a user in the headers."""
         if not request.peer_certificate or not any(request.header(name) for name in self.username_headers):
             return None
-        if not self.issued(request.peer_certificate) or not self._allowed(request.peer_certificate):
+        if not self.issued(request.peer_certificate, request.peer_intermediates):
+            return None
+        if not self._allowed(request.peer_certificate):
             return None
         name = next(value for header in self.username_headers if (value := request.header(header)))
         uid = next((value for header in self.uid_headers if (value := request.header(header))), "")

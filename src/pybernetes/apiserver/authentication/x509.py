@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from pybernetes.api import errors
@@ -17,16 +17,18 @@ CACHED = 4096  # certificates whose user is remembered
 class ClientCertificate:
     """CN is the user, each O a group. TLS has verified the chain; only the time is looked at again.
 
-    `issued` is given where TLS also trusts other authorities: it says whether a DER certificate is of the clients' one, and is asked
-    each time, for authorities change.
+    `issued` says whether a DER certificate, with the intermediates that came with it, is of the clients' authorities, and is asked each
+    time: TLS may trust others too, and authorities change while connections stand. Without it what TLS took is good.
     """
 
-    def __init__(self, now: Callable[[], datetime], issued: Callable[[bytes], bool] | None = None) -> None:
+    def __init__(
+        self, now: Callable[[], datetime], issued: Callable[[bytes, Sequence[bytes]], bool] | None = None
+    ) -> None:
         self._now, self._issued = now, issued
         self._users: dict[bytes, tuple[User | None, datetime]] = {}
 
     async def authenticate(self, request: Request) -> User | None:
-        """None without a certificate; StatusError 401 with one that has expired."""
+        """None without a certificate; StatusError 401 with one that has expired, or is of none of the authorities."""
         data = request.peer_certificate
         if not data:
             return None
@@ -38,7 +40,9 @@ class ClientCertificate:
         user, until = remembered
         if self._now() > until:
             raise errors.unauthorized()
-        return user if self._issued is None or self._issued(data) else None
+        if self._issued is not None and not self._issued(data, request.peer_intermediates):
+            raise errors.unauthorized()
+        return user
 
     def _read(self, data: bytes) -> tuple[User | None, datetime]:
         from cryptography import x509  # only servers with TLS need it

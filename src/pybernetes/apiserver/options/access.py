@@ -254,8 +254,7 @@ def _requests(values: Values) -> list[Authenticator]:
     if proxies:
         chain.append(_front_proxy(values))
     if clients:
-        # TLS takes certificates of both authorities: with one alone there is nothing to tell apart.
-        issued = _authorities("client-ca-file", clients).issued if proxies else None
+        issued = _authorities("client-ca-file", clients).issued
         chain.append(ClientCertificate(lambda: datetime.now(UTC), issued))
     return chain
 
