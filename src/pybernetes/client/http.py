@@ -11,11 +11,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
 
+from pybernetes.aio.tlserrors import explained
 from pybernetes.pki.contexts import ReloadingContext
 
 Headers = Iterable[tuple[str, str]]
@@ -472,7 +474,8 @@ class HTTPClient:
             where = self._unix_socket or self._authority
             raise ConnectFailed(f"no answer from {where} in {CONNECT_SECONDS:.0f} s") from error
         except OSError as error:
-            raise ConnectFailed(f"cannot connect to {self._unix_socket or self._authority}: {error}") from error
+            text = explained(error, datetime.now(UTC))
+            raise ConnectFailed(f"cannot connect to {self._unix_socket or self._authority}: {text}") from error
         except UnicodeError:  # what no name can be in DNS: a label of over 63 bytes, or an empty one
             nobody = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
             raise ConnectFailed(f"cannot connect to {self._authority}: {nobody}") from nobody

@@ -11,7 +11,10 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
+
+from pybernetes.aio.tlserrors import explained
 
 from ..backends import Location, LocationError
 from .http2 import DEADLINE_EXCEEDED, UNAVAILABLE, UNKNOWN, Connection, RPCError, Stream
@@ -128,7 +131,7 @@ class Channel:
                 self._connection = await self._connect(endpoint)
             except (OSError, TimeoutError, LocationError) as error:
                 self._at = (self._at + 1) % len(self._endpoints)
-                text = str(error) or "no answer"
+                text = explained(error, datetime.now(UTC)) or "no answer"
                 raise RPCError(UNAVAILABLE, f"cannot connect to {endpoint.url}: {text}", unsent=True) from error
             if self._keepalive is not None:
                 self._keepalive.cancel()
