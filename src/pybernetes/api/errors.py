@@ -145,11 +145,6 @@ def service_unavailable(message: str) -> StatusError:
     return _error(503, "ServiceUnavailable", message)
 
 
-def insufficient_storage(message: str) -> StatusError:
-    """507: the object cannot be kept now; upstream has no word for it, kubectl shows reason and message."""
-    return _error(507, "InsufficientStorage", message)
-
-
 def internal_error(message: str) -> StatusError:
     """500: ours, never the client's fault."""
     return _error(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})

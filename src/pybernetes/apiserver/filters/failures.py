@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
-from pybernetes.store.types import Closed, NoSpace, StoreError
+from pybernetes.store.types import Closed, StoreError
 from pybernetes.wire.http import Request, Response
 
 from .. import query
@@ -14,14 +14,12 @@ from ..endpoints.negotiate import Accepted
 
 
 def status_error(error: Exception) -> StatusError:
-    """The failure itself; 503 for a store that is closed already, 507 for one that is full, the store's word for what else it refuses
+    """The failure itself; 503 for a store that is closed already, the store's word for what else it refuses, for want of space as well
     (as upstream hands on etcd's), 400 for what is deeper than the interpreter's stack, 500 for what nobody has foreseen."""
     if isinstance(error, StatusError):
         return error
     if isinstance(error, Closed):
         return errors.service_unavailable("the server is shutting down")
-    if isinstance(error, NoSpace):
-        return errors.insufficient_storage(str(error))
     if isinstance(error, StoreError):
         return errors.unclassified(str(error))
     if isinstance(error, RecursionError):

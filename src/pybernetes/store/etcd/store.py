@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
@@ -32,6 +33,8 @@ from .messages import (
 )
 from .watch import Landmark, Watch
 from .wire import ProtobufError
+
+_log = logging.getLogger(__name__)
 
 SUPPORTED = (3, 4)
 # Keys of one answer: a list comes in such pages, all of one revision, each about as large as the values of the one before let hope.
@@ -70,6 +73,7 @@ class EtcdStore:
         self._newest = 0  # revision that was heard of
         self._heard: set[asyncio.Event] = set()  # of watches
         self._landmark = Landmark()
+        self._full = False  # it has said that there is no space
         self._closed = False
 
     async def revision(self) -> int:
@@ -114,7 +118,7 @@ class EtcdStore:
                 answer, lost = await self._txn(ask)
             except RPCError as error:
                 if NO_LEASE not in error.message:
-                    raise _refusal(error) from error
+                    raise self._refused(error) from error
                 self._leases.forget(lease)
                 continue
             current = answer.ranges[0].items[0] if answer.ranges and answer.ranges[0].items else None
@@ -126,6 +130,9 @@ class EtcdStore:
             elif current is None:
                 raise StoreError("etcd has not kept what was written") if lost is None else _unknown(lost)
             assert current is not None
+            if self._full:
+                self._full = False
+                _log.warning("etcd takes writes again")
             return KeyValue(key, value, current.create_revision, current.mod_revision)
 
     async def delete(self, key: str, expected: int | None = None) -> Event | None:
@@ -134,7 +141,7 @@ class EtcdStore:
         try:
             answer, lost = await self._txn(Txn(_compared(raw, expected), (DeleteRange(raw),), (Range(raw),)))
         except RPCError as error:
-            raise _refusal(error) from error
+            raise self._refused(error) from error
         if not answer.succeeded:
             current = next((item for one in answer.ranges for item in one.items), None)
             if lost is not None and (current is None or current.create_revision > (expected or 0)):
@@ -220,7 +227,19 @@ class EtcdStore:
         try:
             return await self._leases.get(ttl) if ttl else 0
         except RPCError as error:
-            raise _refusal(error) from error
+            raise self._refused(error) from error
+
+    def _refused(self, error: RPCError) -> StoreError:
+        """Of a write. That etcd is full is said once, with what helps: it does not get better by itself."""
+        refusal = _refusal(error)
+        if isinstance(refusal, NoSpace) and not self._full:
+            self._full = True
+            _log.error(
+                "etcd is full and takes no writes (%s): delete and compact what can be spared, defragment each member, then "
+                "`etcdctl alarm disarm`",
+                error.message,
+            )
+        return refusal
 
     def _hear(self, revision: int) -> None:
         if revision > self._newest:

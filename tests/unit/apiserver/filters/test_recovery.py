@@ -18,7 +18,7 @@ from .links import OK, PODS, Next, exchange, request, run
     [
         (errors.not_found("", "pods", "a"), 404, 'pods "a" not found'),
         (Closed("closed"), 503, "the server is shutting down"),
-        (NoSpace("no space is left"), 507, "no space is left"),
+        (NoSpace("no space is left"), 500, "no space is left"),
         (errors.too_many_requests("wait", 7), 429, "wait"),
         (RecursionError("maximum recursion depth exceeded"), 400, "the document is nested too deeply"),
     ],
