@@ -38,7 +38,7 @@ from .endpoints.connect.handlers import Connect
 from .endpoints.connect.kubelet import KubeletConfig
 from .endpoints.customresources import CustomResources
 from .endpoints.eviction import Eviction
-from .endpoints.health import Health
+from .endpoints.health import ETCD_CHECKS, Ask, Health
 from .endpoints.metrics import APIServerMetrics
 from .endpoints.nonresource import NonResource
 from .endpoints.resourcehandlers import ResourceHandlers
@@ -101,6 +101,8 @@ class Options:
     key_prefix: str = DEFAULT_PREFIX
     compaction_interval: float = DEFAULT_SECONDS  # 0: never
     shared_store: bool = False  # other servers write to it as well
+    healthcheck_timeout: float = 2.0  # seconds that it may take to answer /livez and /healthz
+    readycheck_timeout: float = 2.0  # as it, for /readyz/etcd-readiness
     clock: Clock = field(default_factory=RealClock)
 
 
@@ -147,7 +149,8 @@ class APIServer:
         self._extensions = Loader(
             self.cache, API_SERVICES, self._aggregator, "extension API servers are not reached", _names_service
         )
-        self._health = Health(self.cache, HOOKS)
+        self._freshness = Freshness(self.cache) if options.shared_store else None
+        self._health = Health(self.cache, HOOKS, self._asks(self._freshness))
         self.handle = self._chain().handle
         self._server: Server | None = None
 
@@ -189,9 +192,17 @@ class APIServer:
             delegates=self._delegates,
             clock=options.clock,
         )
-        return Chain(
-            chain, Director(routes, told, Freshness(self.cache) if options.shared_store else None), options.clock
-        )
+        return Chain(chain, Director(routes, told, self._freshness), options.clock)
+
+    def _asks(self, freshness: Freshness | None) -> dict[str, Ask]:
+        """Checks of health that ask the store, where it is not this process's own."""
+        if freshness is None:
+            return {}
+        seconds = (self.options.healthcheck_timeout, self.options.readycheck_timeout)
+        return {
+            name: functools.partial(freshness.answers, timeout)
+            for name, timeout in zip(ETCD_CHECKS, seconds, strict=True)
+        }
 
     def _special(self) -> dict[tuple[str, str, str], dict[str, Special]]:
         """What is answered otherwise than from a kind's own storage: (group, resource, subresource) -> verb -> handler."""

@@ -24,8 +24,10 @@ CONTROL_SECONDS = 10.0
 class Cluster:
     """Its parts, and etcdctl."""
 
-    def __init__(self, folder: Path, members: Sequence[Process], servers: Sequence[Process]) -> None:
-        self.folder, self.members, self.servers = folder, members, servers
+    def __init__(
+        self, folder: Path, members: Sequence[Process], servers: Sequence[Process], authority: Authority
+    ) -> None:
+        self.folder, self.members, self.servers, self.authority = folder, members, servers, authority
 
     def control(self, *arguments: str, endpoints: Sequence[Process] = (), check: bool = True) -> str:
         """What etcdctl says."""
@@ -80,7 +82,7 @@ async def cluster(
     server_flags: Sequence[str] = (),
 ) -> AsyncIterator[Cluster]:
     """The first `members` hosts have etcd, the others API servers; all answer."""
-    write_certificates(folder, [host.address for host in hosts])
+    authority = write_certificates(folder, [host.address for host in hosts])
     ports = free_ports(2 * members + len(hosts))
     pairs = [(ports.pop(), ports.pop()) for _ in range(members)]
     together = ",".join(
@@ -103,4 +105,4 @@ async def cluster(
             one.begin()
         for one in servers:
             await one.answers()
-        yield Cluster(folder, etcds, servers)
+        yield Cluster(folder, etcds, servers, authority)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from urllib.parse import parse_qs
 
 from pybernetes.wire.http import Request, Response
@@ -13,13 +15,19 @@ HEALTH = ("healthz", "livez", "readyz")
 TEXT = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
 
 Check = Callable[[], bool]
+Ask = Callable[[], Awaitable[bool]]
+ETCD_CHECKS = ("etcd", "etcd-readiness")
 
 
 class Health:
-    """How far the start is, and whether the watch cache follows the store. `hooks` are what is done at the start, by name."""
+    """How far the start is, and whether the watch cache follows the store. `hooks` are what is done at the start, by name.
 
-    def __init__(self, cache: WatchCache, hooks: Iterable[str]) -> None:
-        self._cache = cache
+    `asks`: whether the store answers, for the checks that ask it whenever they are looked at: a watch that is still connected says
+    nothing of a store that cannot write (upstream: storage/storagebackend/factory).
+    """
+
+    def __init__(self, cache: WatchCache, hooks: Iterable[str], asks: Mapping[str, Ask] | None = None) -> None:
+        self._cache, self._asks = cache, asks or {}
         self._waiting = list(hooks)
         self._done = dict.fromkeys(hooks, False)
         self.serving = False  # false before the start is over, and from the moment that the server stops
@@ -29,9 +37,15 @@ class Health:
         """A part of the start is over."""
         self._done[hook] = True
 
-    def answer(self, kind: str, single: str, request: Request, query: Mapping[str, str]) -> Response:
+    async def answer(self, kind: str, single: str, request: Request, query: Mapping[str, str]) -> Response:
         """`kind` is one of HEALTH, `single` the one check that is asked for, "": all."""
-        return health(kind, single, self._checks[kind], query, excluded(request))
+        checks, skip = self._checks[kind], excluded(request)
+        asked = [
+            name for name in self._asks if name in checks and single in ("", name) and (single or name not in skip)
+        ]
+        answers = dict(zip(asked, await asyncio.gather(*(self._asks[name]() for name in asked)), strict=True))
+        told = {name: functools.partial(_both, check, answers.get(name, True)) for name, check in checks.items()}
+        return health(kind, single, told, query, skip)
 
     def _all(self) -> dict[str, dict[str, Check]]:
         def over(hook: str) -> Check:
@@ -43,6 +57,10 @@ class Health:
         ready: dict[str, Check] = {"etcd-readiness": common["etcd"], "informer-sync": lambda: cache.revision > 0}
         shutdown: dict[str, Check] = {"shutdown": lambda: self.serving}
         return {"healthz": common | hooks, "livez": common | hooks, "readyz": common | ready | hooks | shutdown}
+
+
+def _both(check: Check, answered: bool) -> bool:
+    return answered and check()
 
 
 def excluded(request: Request) -> list[str]:

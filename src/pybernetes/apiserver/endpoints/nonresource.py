@@ -50,14 +50,14 @@ class NonResource:
         self._discovery, self._openapi, self._health, self._metrics = discovery, openapi, health, metrics
         self._pages = pages
 
-    def answer(self, request: Request, info: RequestInfo, query: Query) -> Response:
+    async def answer(self, request: Request, info: RequestInfo, query: Query) -> Response:
         """StatusError for what there is not."""
         if info.path in self._pages and request.method in ("GET", "HEAD"):
             return self._pages[info.path]
         path = info.path.rstrip("/") or "/"
         parts = path.strip("/").split("/")
         if parts[0] in HEALTH:
-            return self._health.answer(parts[0], "/".join(parts[1:]), request, query)
+            return await self._health.answer(parts[0], "/".join(parts[1:]), request, query)
         if request.method not in ("GET", "HEAD"):
             known = path == "/" or parts[0] in ("api", "apis", "version", "openapi", "metrics")
             raise not_allowed() if known else not_found()

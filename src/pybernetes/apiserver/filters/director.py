@@ -29,4 +29,4 @@ class Director:
         return await self._routes.answer(exchange.request, exchange.info, exchange.query, exchange.user)
 
     async def _page(self, exchange: Exchange) -> Answer:
-        return self._nonresource.answer(exchange.request, exchange.info, exchange.query)
+        return await self._nonresource.answer(exchange.request, exchange.info, exchange.query)

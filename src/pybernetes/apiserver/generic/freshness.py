@@ -7,11 +7,17 @@ well: what it is checked against must not be older than what its client has seen
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
+
+from pybernetes.api.errors import StatusError
+from pybernetes.store.types import StoreError
 
 from ..types import RequestInfo
 from .cache import WatchCache
 from .paging import too_large
+
+_log = logging.getLogger(__name__)
 
 READS = ("get", "list", "watch")
 WAIT_SECONDS = 3.0  # that a request waits for the cache; upstream's limit for fresh reads
@@ -38,6 +44,16 @@ class Freshness:
             self._next = asyncio.get_running_loop().create_task(self._ask(self._asked))
             self._next.add_done_callback(_looked_at)
         await asyncio.shield(self._next)
+
+    async def answers(self, seconds: float) -> bool:
+        """Whether the store, and with it a majority of its members, answers in time."""
+        try:
+            async with self._cache.clock.timeout(seconds):
+                await self.sync()
+        except (TimeoutError, StoreError, StatusError) as error:
+            _log.warning("the store does not answer a check of health: %s", error or f"no answer in {seconds:g} s")
+            return False
+        return True
 
     async def _ask(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:

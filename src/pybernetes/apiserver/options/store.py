@@ -41,11 +41,21 @@ FLAGS = (
         DEFAULT_SECONDS,
         "How often what watches no longer need is dropped; 0: never.",
     ),
+    Flag(
+        "etcd-healthcheck-timeout",
+        flags.duration,
+        2.0,
+        "How long etcd may take to answer before the check `etcd` of /livez, /healthz and /readyz fails.",
+    ),
+    Flag(
+        "etcd-readycheck-timeout",
+        flags.duration,
+        2.0,
+        "How long etcd may take to answer before the check `etcd-readiness` of /readyz fails.",
+    ),
     *(
         flags.ignored(f"etcd-{name}", flags.duration, why)
         for name, why in (
-            ("healthcheck-timeout", "the watch of etcd says whether it answers"),
-            ("readycheck-timeout", "the watch of etcd says whether it answers"),
             ("count-metric-poll-period", "the watch cache counts"),
             ("db-metric-poll-interval", ""),
         )
@@ -128,4 +138,6 @@ def options(values: Values) -> dict[str, Any]:
         "key_prefix": values["etcd-prefix"],
         "compaction_interval": values["etcd-compaction-interval"],
         "shared_store": bool(values["etcd-servers"]),
+        "healthcheck_timeout": values["etcd-healthcheck-timeout"],
+        "readycheck_timeout": values["etcd-readycheck-timeout"],
     }
