@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
     from .aggregation.controller import Aggregator
     from .crd.controller import DefinitionController
 
+_log = logging.getLogger(__name__)
+
 # What is done at the start, as /readyz names it (upstream: poststarthooks).
 NAMESPACES_MADE, ROLES_MADE, SERVICES_REPAIRED = HOOKS = (
     "start-system-namespaces-controller",
@@ -76,6 +79,7 @@ NAMESPACES_MADE, ROLES_MADE, SERVICES_REPAIRED = HOOKS = (
 ADDRESSES, SERVICES = ("networking.k8s.io", "v1", "ipaddresses"), ("", "services")
 DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 API_SERVICES = ("apiregistration.k8s.io", "apiservices")
+AGAIN_SECONDS = 5.0
 INTERNAL = ("ranges", "masterleases")  # kept beside the resources, and none
 
 
@@ -153,6 +157,7 @@ class APIServer:
         self._health = Health(self.cache, HOOKS, self._asks(self._freshness))
         self.handle = self._chain().handle
         self._server: Server | None = None
+        self._making: asyncio.Task[None] | None = None
 
     def _install(self) -> Pool:
         """The handlers of all built-in resources. Services are the last: they take their addresses from the pool, it keeps
@@ -274,16 +279,11 @@ class APIServer:
         """Returns when requests are answered and /readyz says so."""
         options, health = self.options, self._health
         await self.cache.start()
-        await namespaces.ensure(self.store("", "v1", "namespaces"))
-        health.done(NAMESPACES_MADE)
+        await self._make()
         await self._publisher.start()
-        if self.authorizers.rbac is not None:
-            await reconcile.reconcile(self._storage)
-        health.done(ROLES_MADE)
-        await objects.ensure(self.store, self._resources, times.format_time(options.clock.now()))
-        await self._services.repair()
         await self._custom.start()
         await self._extensions.start()
+        self._making = asyncio.get_running_loop().create_task(self._make_again())
         self._server = await serve(self.handle, options.host, options.port, options.ssl_context, asks_for_bodies=True)
         await self._services.start(self.port)
         self._events.start()
@@ -291,9 +291,34 @@ class APIServer:
         health.done(SERVICES_REPAIRED)
         health.serving = True
 
+    async def _make(self) -> None:
+        """What every cluster has."""
+        await namespaces.ensure(self.store("", "v1", "namespaces"))
+        self._health.done(NAMESPACES_MADE)
+        if self.authorizers.rbac is not None:
+            await reconcile.reconcile(self._storage)
+        self._health.done(ROLES_MADE)
+        await objects.ensure(self.store, self._resources, times.format_time(self.options.clock.now()))
+        await self._services.repair()
+
+    async def _make_again(self) -> None:
+        """Whenever the store has come back with older data, or none."""
+        while True:
+            await self.cache.restored.wait()
+            self.cache.restored.clear()
+            try:
+                await self._make()
+            except Exception:
+                _log.exception("what every cluster has could not be made again; the next try is in %g s", AGAIN_SECONDS)
+                await self.options.clock.sleep(AGAIN_SECONDS)
+                self.cache.restored.set()
+
     async def stop(self, grace: float = 1.0) -> None:
         """Refuses new requests, ends watches, waits for the rest."""
         self._health.serving = False
+        if self._making is not None:
+            self._making.cancel()
+            await asyncio.gather(self._making, return_exceptions=True)
         await self._extensions.stop()
         await self._custom.stop()
         await self._compactor.stop()

@@ -382,6 +382,7 @@ class WatchCache:
         self.keys = keys or Keys()
         self.revision = 0
         self.lost = 0  # revisions up to this one and after `revision` are of a history that the store has no more
+        self.restored = asyncio.Event()  # set when the store has other data than it had; who acts on it clears it
         self.clock = clock or RealClock()  # of all that the server does by time
         self._caches: dict[str, ResourceCache] = {}
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
@@ -429,6 +430,7 @@ class WatchCache:
                 page.revision,
             )
             self._fail_waiters(Restored(before, page.revision))
+            self.restored.set()
 
     async def _reach(self) -> None:
         """Returns where the store answers, and is the one that it was, or everything was listed anew."""
