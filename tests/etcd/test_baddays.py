@@ -30,7 +30,7 @@ def test_killed_api_servers_lose_nothing(tmp_path: Path) -> None:
 @pytest.mark.skipif(not CAN_CUT, reason=WHY_NOT)
 def test_faults_of_members_and_api_servers(tmp_path: Path) -> None:
     """In a process of its own, which enters a namespace."""
-    command = [sys.executable, "-m", "tests.etcd.faults", "--minutes=0.3", f"--seed={SEED}", "--longest=4"]
+    command = [sys.executable, "-m", "tests.etcd.faults", "--minutes=0.2", f"--seed={SEED}", "--longest=4"]
     done = subprocess.run([*command, f"--keep={tmp_path}"], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 problems" in done.stdout

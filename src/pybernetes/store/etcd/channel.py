@@ -76,13 +76,16 @@ class Channel:
         error = RPCError(DEADLINE_EXCEEDED, "no endpoint of etcd has answered")
         try:
             async with asyncio.timeout(seconds):
-                delay, tried = RETRY_SECONDS, 0
+                delay, tried, untrusted = RETRY_SECONDS, 0, 0
                 while True:
                     try:
                         return await self._attempt(path, request, min(ATTEMPT_SECONDS, seconds))
                     except RPCError as failed:
                         error = failed
                         if failed.status != UNAVAILABLE or self._closed or not (repeat or failed.unsent):
+                            raise
+                        untrusted = untrusted + 1 if isinstance(failed.__cause__, ssl.SSLCertVerificationError) else 0
+                        if untrusted == len(self._endpoints):  # which no waiting makes better
                             raise
                     tried += 1
                     if tried % len(self._endpoints) == 0:
