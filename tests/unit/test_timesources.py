@@ -5,24 +5,39 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 SOURCE = Path(__file__).parents[2] / "src" / "pybernetes"
 
-# (module, attribute) that tell or wait for the time. `asyncio.sleep(0)` only gives others a turn.
+# What tells the time, or waits for it, by the module or object it belongs to. `asyncio.sleep(0)` only gives others a turn, and
+# `asyncio.wait` waits for no time without its `timeout`.
 FORBIDDEN = {
-    ("datetime", "now"),
-    ("datetime", "utcnow"),
-    ("time", "time"),
-    ("time", "time_ns"),
-    ("time", "monotonic"),
-    ("time", "perf_counter"),
-    ("time", "sleep"),
-    ("asyncio", "sleep"),
-    ("asyncio", "timeout"),
-    ("asyncio", "timeout_at"),
-    ("asyncio", "wait_for"),
-    ("loop", "time"),
-    ("loop", "call_later"),
+    "datetime": {"now", "utcnow", "today"},
+    "date": {"today"},
+    "time": {
+        "clock_gettime",
+        "clock_gettime_ns",
+        "ctime",
+        "gmtime",
+        "localtime",
+        "monotonic",
+        "monotonic_ns",
+        "perf_counter",
+        "perf_counter_ns",
+        "process_time",
+        "process_time_ns",
+        "sleep",
+        "thread_time",
+        "time",
+        "time_ns",
+    },
+    "asyncio": {"sleep", "timeout", "timeout_at", "wait_for"},
+    "loop": {"call_at", "call_later", "time"},
+    "threading": {"Timer"},
 }
+WITH_TIMEOUT = {("asyncio", "wait"), ("asyncio", "as_completed")}
+MODULES = ("asyncio", "threading", "time")
+LOOPS = {"_loop", "get_event_loop", "get_running_loop", "loop"}
 
 # Folders and files that talk to the kernel, or are where clocks are made, each with its reason.
 ALLOWED = {
@@ -56,27 +71,60 @@ def test_nobody_looks_at_another_clock() -> None:
     found: dict[str, list[str]] = {}
     for path in sorted(SOURCE.rglob("*.py")):
         name = str(path.relative_to(SOURCE))
-        uses = _uses(path)
+        uses = _uses(path.read_text())
         if uses:
             found.setdefault(next((place for place in ALLOWED if name.startswith(place)), name), []).extend(uses)
     assert {place: uses for place, uses in found.items() if place not in ALLOWED} == {}
     assert set(ALLOWED) == set(found), "an exception that nobody needs any more"
 
 
-def _uses(path: Path) -> list[str]:
-    uses = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute) and (owner := _name(node.value)) and (owner, node.attr) in FORBIDDEN:
-            uses.append(f"line {node.lineno}: {owner}.{node.attr}")
-    return [use for use in uses if not _gives_a_turn(path, use)]
+@pytest.mark.parametrize(
+    ("source", "uses"),
+    [
+        ("from datetime import datetime\ndatetime.now()", ["line 2: datetime.now"]),
+        ("import datetime\nf(datetime.datetime.utcnow)", ["line 2: datetime.utcnow"]),
+        ("import time\nf(now=time.time)", ["line 2: time.time"]),
+        ("from time import monotonic", ["line 1: time.monotonic"]),
+        ("from asyncio import sleep as pause", ["line 1: asyncio.sleep"]),
+        ("import time as t\nt.time()", ["line 1: time under another name"]),
+        ("asyncio.get_running_loop().time()", ["line 1: loop.time"]),
+        ("self._loop.call_at(1, f)", ["line 1: loop.call_at"]),
+        ("asyncio.sleep(0)", []),
+        ("asyncio.sleep(0); asyncio.sleep(1)", ["line 1: asyncio.sleep"]),
+        ("asyncio.wait(tasks)", []),
+        ("asyncio.wait(tasks, timeout=5)", ["line 1: asyncio.wait"]),
+        ("clock.sleep(1); clock.now(); clock.timeout(5)", []),
+    ],
+)
+def test_sources_are_known_however_they_are_written(source: str, uses: list[str]) -> None:
+    assert _uses(source) == uses
+
+
+def _uses(source: str) -> list[str]:
+    tree, uses = ast.parse(source), list[tuple[int, str]]()
+    turns = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and _gives_a_turn(node)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value, name) if name in FORBIDDEN.get(_name(value), ()) and node not in turns:
+                uses.append((node.lineno, f"{_name(value)}.{name}"))
+            case ast.Call(ast.Attribute(value, name)) if (_name(value), name) in WITH_TIMEOUT:
+                if any(keyword.arg == "timeout" for keyword in node.keywords):
+                    uses.append((node.lineno, f"{_name(value)}.{name}"))
+            case ast.ImportFrom(module, names) if module in MODULES:
+                uses += [(node.lineno, f"{module}.{a.name}") for a in names if a.name in FORBIDDEN[module]]
+            case ast.Import(names):
+                hidden = [a.name for a in names if a.asname and a.name in MODULES]
+                uses += [(node.lineno, f"{name} under another name") for name in hidden]
+    return [f"line {line}: {use}" for line, use in sorted(uses)]
 
 
 def _name(value: ast.expr) -> str:
+    """What an attribute is taken of; every event loop is called loop."""
     if isinstance(value, ast.Call):
-        return "loop" if _name(value.func) == "get_running_loop" else ""
-    return value.id if isinstance(value, ast.Name) else value.attr if isinstance(value, ast.Attribute) else ""
+        value = value.func
+    name = value.id if isinstance(value, ast.Name) else value.attr if isinstance(value, ast.Attribute) else ""
+    return "loop" if name in LOOPS else name
 
 
-def _gives_a_turn(path: Path, use: str) -> bool:
-    line = path.read_text().splitlines()[int(use.split(":")[0].removeprefix("line ")) - 1]
-    return "asyncio.sleep(0)" in line
+def _gives_a_turn(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and ast.unparse(call) == "asyncio.sleep(0)"

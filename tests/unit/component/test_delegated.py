@@ -1,12 +1,14 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from pybernetes.api import errors
 from pybernetes.api.types import authentication_v1 as authentication
 from pybernetes.api.types import authorization_v1 as authorization
+from pybernetes.client.memory import MemoryClient
+from pybernetes.client.types import Object
 from pybernetes.component.delegated import (
     ALLOWED_SECONDS,
     DENIED_SECONDS,
@@ -17,18 +19,19 @@ from pybernetes.component.delegated import (
 )
 from pybernetes.wire.http import Request
 
+T = TypeVar("T", bound=Object)
 READ = Ask("get", "/metrics")
 
 
-class Reviews:
+class Reviews(MemoryClient):
     """An API server that knows one token and one permission; counts what it is asked."""
 
     def __init__(self) -> None:
-        self.asked: list[Any] = []
+        super().__init__()
         self.down = False
 
-    async def create(self, review: Any) -> Any:
-        self.asked.append(review)
+    async def create(self, obj: T) -> T:
+        review: Any = await super().create(obj)
         if self.down:
             raise errors.service_unavailable("not now")
         if isinstance(review, authentication.TokenReview):
@@ -49,7 +52,7 @@ def bearer(token: str) -> Request:
 
 def guard_at(time: list[float]) -> tuple[DelegatedGuard, Reviews]:
     reviews = Reviews()
-    return DelegatedGuard(reviews, lambda: time[0]), reviews  # type: ignore[arg-type]  # only create is used
+    return DelegatedGuard(reviews, lambda: time[0]), reviews
 
 
 def test_a_token_is_reviewed_once_while_it_is_fresh() -> None:
@@ -59,10 +62,10 @@ def test_a_token_is_reviewed_once_while_it_is_fresh() -> None:
     async def main() -> None:
         assert await guard.authenticate(bearer("good")) == UserInfo("u", ("g",))
         assert await guard.authenticate(bearer("good")) == UserInfo("u", ("g",))
-        assert len(reviews.asked) == 1
+        assert len(reviews.asked("create")) == 1
         assert await guard.authenticate(bearer("bad")) is None
         assert await guard.authenticate(Request("GET", b"/", b"", [])) is None
-        assert len(reviews.asked) == 2
+        assert len(reviews.asked("create")) == 2
 
     asyncio.run(main())
 
@@ -79,7 +82,7 @@ def test_answers_are_kept_for_their_time(ask: Ask, refusal: str | None, lifetime
         for moment, asked in ((0.0, 1), (lifetime - 1, 1), (lifetime, 2)):
             time[0] = moment
             assert await guard.authorize(UserInfo("u"), ask) == refusal
-            assert len(reviews.asked) == asked
+            assert len(reviews.asked("create")) == asked
 
     asyncio.run(main())
 

@@ -86,15 +86,17 @@ class Kubernetes(Plugin):
     async def prepare(self) -> None:
         """ConfigError where there is no way to the API."""
         parsed = self._parsed
-        self._client = RESTClient(parsed.access.config(), "coredns")
-        informers = SlimInformers(self._client)
+        self._client = RESTClient(parsed.access.config(), "coredns", clock=self.clock)
+        informers = SlimInformers(self._client, self.clock)
         verified = self._options.pods is PodMode.VERIFIED
         self._directory = ClusterDirectory(informers, self._seconds, verified, parsed.labels, parsed.namespace_labels)
         self._options = replace(self._options, local_ips=tuple(local_addresses(parsed.access.endpoint)))
         self._tasks = [asyncio.ensure_future(informers.run()), asyncio.ensure_future(self._sync(informers))]
         self._tasks[0].add_done_callback(self._ended)
-        done, _ = await asyncio.wait(self._tasks[1:], timeout=SYNC_SECONDS)
-        if not done:
+        try:
+            async with self.clock.timeout(SYNC_SECONDS):
+                await asyncio.wait(self._tasks[1:])
+        except TimeoutError:
             _log.warning("plugin/kubernetes: starting server with unsynced Kubernetes API")
 
     def _seconds(self) -> float:

@@ -1,7 +1,7 @@
 """Tokens: of service accounts, static, for joining nodes; and the chain that asks for them."""
 
 import base64
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.errors import StatusError
 from pybernetes.apiserver.authentication import keys, openid, tokenfile
 from pybernetes.apiserver.authentication.bearer import TokenError, bearer_token
@@ -41,17 +42,9 @@ GROUPS = ("system:serviceaccounts", "system:serviceaccounts:a", "system:authenti
 Object = dict[str, Any]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-def known(*objects: tuple[str, str, Object], clock: Clock | None = None, **options: Any) -> ServiceAccountTokens:
+def known(*objects: tuple[str, str, Object], clock: VirtualClock | None = None, **options: Any) -> ServiceAccountTokens:
     chosen = TokenOptions(issuers=(ISSUER, "https://old"), verifiers=(SIGNER.public,), signer=SIGNER, **options)
-    return ServiceAccountTokens(chosen, Objects(*objects), clock or Clock())
+    return ServiceAccountTokens(chosen, Objects(*objects), (clock or VirtualClock(epoch=NOW)).now)
 
 
 def issued(
@@ -110,15 +103,15 @@ def test_other_audiences_on_request_and_other_issuers() -> None:
 
 
 def test_what_was_good_once_is_looked_at_again() -> None:
-    clock, objects = Clock(), Objects(*HERE)
+    clock, objects = VirtualClock(epoch=NOW), Objects(*HERE)
     tokens = known(clock=clock)
     tokens.reader = objects
     token = issued(BOUND)
     assert answered(tokens.token(token, ())) is not None
     objects.put("", "pods", {"metadata": {**POD["metadata"], "deletionTimestamp": "2030-01-01T00:00:00Z"}})
-    clock.now = NOW + timedelta(seconds=30)
+    clock.step(30)
     assert answered(tokens.token(token, ())) is not None  # a pod that is going needs its token a while
-    clock.now = NOW + timedelta(seconds=90)
+    clock.step(60)
     with pytest.raises(TokenError):
         answered(tokens.token(token, ()))
 

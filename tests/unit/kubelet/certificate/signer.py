@@ -3,54 +3,56 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TypeVar
 
 from cryptography import x509
 
 from pybernetes.aio.clock import Clock
-from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import certificates_v1
+from pybernetes.client.memory import MemoryClient
+from pybernetes.client.types import Object
 from pybernetes.pki.certificates import Authority
 from pybernetes.pki.requests import sign
 
+CSR = certificates_v1.CertificateSigningRequest
 Condition = certificates_v1.CertificateSigningRequestCondition
 
+T = TypeVar("T", bound=Object)
 
-class Signer:
-    """The two verbs of a client that who asks for certificates uses."""
+
+class Signer(MemoryClient):
+    """Requests are decided when somebody looks at them."""
 
     def __init__(self, clock: Clock, lifetime: timedelta = timedelta(days=30)) -> None:
+        super().__init__(clock=clock)
         self.clock, self.lifetime = clock, lifetime
         self.authority = Authority.create("ca", clock.now())
-        self.requests: dict[str, certificates_v1.CertificateSigningRequest] = {}
         self.decision = "Approved"  # or Denied, Failed, or "" for nobody decides
         self.down = False
         self.refuses = 0  # the code of the answer to each request, as 401 to who comes with what has ended
 
-    async def create(self, request: Any) -> Any:
-        if self.down:
-            raise ConnectionError("it is down")
+    async def create(self, obj: T) -> T:
+        self._answers()
         if self.refuses:
             raise StatusError({"code": self.refuses, "reason": "Refused", "message": "refused"})
-        name = request.metadata.name or f"csr-{len(self.requests)}"
-        if name in self.requests:
-            raise errors.already_exists("certificates.k8s.io", "certificatesigningrequests", name)
-        request.metadata.name, request.metadata.uid = name, f"uid-{len(self.requests)}"
-        self.requests[name] = request
-        return request
+        return await super().create(obj)
 
-    async def get(self, kind: type, name: str) -> Any:
+    async def get(self, kind: type[T], name: str, namespace: str = "") -> T:
+        self._answers()
+        for request in self.all(CSR):
+            if request.metadata.name == name and self.decision and not request.status.conditions:
+                self.put(self._decided(request))
+        return await super().get(kind, name, namespace)
+
+    def _answers(self) -> None:
         if self.down:
             raise ConnectionError("it is down")
-        if name not in self.requests:
-            raise errors.not_found("certificates.k8s.io", "certificatesigningrequests", name)
-        request = self.requests[name]
-        if self.decision and not request.status.conditions:
-            condition = Condition(type=self.decision, status="True", reason="R", message="M")
-            request.status.conditions = [condition]
-            if self.decision == "Approved":
-                parsed = x509.load_pem_x509_csr(request.spec.request)
-                now = self.clock.now()
-                request.status.certificate = sign(self.authority, parsed, request.spec.usages, self.lifetime, now)
+
+    def _decided(self, request: CSR) -> CSR:
+        request.status.conditions = [Condition(type=self.decision, status="True", reason="R", message="M")]
+        if self.decision == "Approved":
+            parsed = x509.load_pem_x509_csr(request.spec.request)
+            now = self.clock.now()
+            request.status.certificate = sign(self.authority, parsed, request.spec.usages, self.lifetime, now)
         return request

@@ -21,7 +21,7 @@ from pybernetes.kubelet.certificate.store import FileStore
 from pybernetes.pki import keys
 from pybernetes.pki.certificates import Leaf
 
-from .signer import Signer
+from .signer import CSR, Signer
 
 DAY = 86400.0
 TEMPLATE = plan.client_template("n1")
@@ -116,7 +116,7 @@ def test_what_is_not_signed_is_asked_for_anew(tmp_path: Path, decision: str, cap
     async def main() -> None:
         async with node.running():
             await node.clock.advance(1000)
-            assert len(node.signer.requests) > 1 and not node.renewed
+            assert len(node.signer.all(CSR)) > 1 and not node.renewed
             node.signer.decision = "Approved"
             await node.clock.advance(1000)
             assert len(node.renewed) == 1
@@ -143,7 +143,7 @@ def test_a_machine_that_slept_through_the_end_of_its_certificate(tmp_path: Path)
 
 def test_a_restart_during_the_wait_comes_back_to_its_request(tmp_path: Path) -> None:
     clock = VirtualClock()
-    signer: Any = Signer(clock)
+    signer = Signer(clock)
     signer.decision = ""
 
     async def attempt() -> None:
@@ -160,8 +160,8 @@ def test_a_restart_during_the_wait_comes_back_to_its_request(tmp_path: Path) -> 
         await second
 
     asyncio.run(main())
-    (name,) = signer.requests
-    assert name.startswith("node-csr-")
+    (request,) = signer.all(CSR)
+    assert request.metadata.name.startswith("node-csr-")
     leaf = bootstrap.store(tmp_path).leaf()
     assert leaf is not None and leaf.common_name == "system:node:n1"
     assert not (tmp_path / bootstrap.KEY_FILE).exists()
@@ -169,7 +169,7 @@ def test_a_restart_during_the_wait_comes_back_to_its_request(tmp_path: Path) -> 
 
 def test_a_request_of_that_name_for_another_key_is_not_taken(tmp_path: Path) -> None:
     clock = VirtualClock()
-    signer: Any = Signer(clock)
+    signer = Signer(clock)
 
     async def main() -> None:
         await issue(signer, clock, keys.generate(), TEMPLATE, 10, "node-csr-x")
@@ -186,7 +186,7 @@ def test_bootstrap_is_needed_where_the_certificate_is_missing_or_over(
     tmp_path: Path, days: int | None, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = VirtualClock()
-    signer: Any = Signer(clock)
+    signer = Signer(clock)
     path = tmp_path / "kubeconfig"
 
     async def main() -> None:
