@@ -372,16 +372,21 @@ def test_scales_of_other_types() -> None:
 FUTURE = "9999999"
 
 
-@pytest.mark.parametrize("path", ["configmaps/a", "configmaps", "configmaps?limit=1", "configmaps/a?pretty=1"])
-def test_what_is_still_to_come_is_waited_for_and_then_refused(path: str) -> None:
-    async def case(client: Client) -> None:
-        await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": "a"}})
+def test_what_is_still_to_come_is_waited_for_and_then_refused() -> None:
+    """Each for three seconds, all at once."""
+
+    async def refused(client: Client, path: str) -> None:
         mark = "&" if "?" in path else "?"
         code, answer = await client.send("GET", f"{NS}/{path}{mark}resourceVersion={FUTURE}")
         assert (code, answer["reason"]) == (504, "Timeout")
         assert answer["message"].startswith(f"Timeout: Too large resource version: {FUTURE}, current: ")
         cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
         assert answer["details"] == {"retryAfterSeconds": 1, "causes": [cause]}
+
+    async def case(client: Client) -> None:
+        await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": "a"}})
+        paths = ("configmaps/a", "configmaps", "configmaps?limit=1", "configmaps/a?pretty=1")
+        await asyncio.gather(*(refused(client, path) for path in paths))
 
     play(case)
 
@@ -478,10 +483,10 @@ def test_events_by_field(selector: str, shown: set[str]) -> None:
             code, answer = await client.send("POST", path, body)
             assert code == 201, answer
         assert await client.names(f"{path}?fieldSelector={selector}") == shown
-        for start in ("0", before["metadata"]["resourceVersion"]):
-            query = f"fieldSelector={selector}&watch=1&timeoutSeconds=1&resourceVersion={start}"
-            lines = (await client.text(f"{path}?{query}")).splitlines()
-            assert {json.loads(line)["object"]["metadata"]["name"] for line in lines} == shown
+        query = f"fieldSelector={selector}&watch=1&timeoutSeconds=1&resourceVersion="
+        starts = ("0", before["metadata"]["resourceVersion"])
+        for text in await asyncio.gather(*(client.text(f"{path}?{query}{start}") for start in starts)):
+            assert {json.loads(line)["object"]["metadata"]["name"] for line in text.splitlines()} == shown
 
     play(case)
 
