@@ -151,11 +151,11 @@ def validate_updated_meta(
     finalizers = new_meta.get("finalizers")
     if not own and not (finalizers and validate_finalizers(finalizers, path / "finalizers")):
         return []
-    found = validate_object_meta(new_meta, namespaced, path_segment_errors, path, known_finalizers=False)
-    found += validate_object_meta_update(new_meta, old_meta, path, known_finalizers=False) + own
+    errors = validate_object_meta(new_meta, namespaced, path_segment_errors, path, known_finalizers=False)
+    errors += validate_object_meta_update(new_meta, old_meta, path, known_finalizers=False) + own
     for _ in range(again):
-        found += validate_object_meta(new_meta, namespaced, name_errors, path, known_finalizers=known_finalizers)
-    return found
+        errors += validate_object_meta(new_meta, namespaced, name_errors, path, known_finalizers=known_finalizers)
+    return errors
 
 
 def _shown(name: str, value: Any) -> Any:

@@ -220,9 +220,9 @@ def parse_ip(text: str) -> Address | None:
             return None
 
 
-def valid_ip(path: Path, text: str, known: Collection[str] = ()) -> Errors:
-    """An address of a field older than strict checks: not necessarily canonical. `known` were there before the update."""
-    if text in known:
+def valid_ip(path: Path, text: str, existing: Collection[str] = ()) -> Errors:
+    """An address of a field older than strict checks: not necessarily canonical. `existing` were there before the update."""
+    if text in existing:
         return []
     address = parse_ip(text)
     if address is None:
@@ -235,9 +235,9 @@ def valid_ip(path: Path, text: str, known: Collection[str] = ()) -> Errors:
     return errors
 
 
-def valid_cidr(path: Path, text: str, known: Collection[str] = ()) -> Errors:
+def valid_cidr(path: Path, text: str, existing: Collection[str] = ()) -> Errors:
     """A network of a field older than strict checks."""
-    if text in known:
+    if text in existing:
         return []
     host, slash, prefix = text.partition("/")
     address = parse_ip(host)

@@ -96,8 +96,8 @@ def _condition(path: Path, expression: str) -> Errors:
     return []
 
 
-def conditions(path: Path, items: Sequence[Rule], known: Container[Any] | None = None) -> Errors:
-    """matchConditions: named expressions. Those that are not `known` from before must be conditions; without `known`, none need to be."""
+def conditions(path: Path, items: Sequence[Rule], existing: Container[Any] | None = None) -> Errors:
+    """matchConditions: named expressions. Those that are not `existing` from before must be conditions; without `existing`, none need to be."""
     if len(items) > MAX_CONDITIONS:
         return [field.too_many(path, len(items), MAX_CONDITIONS)]
     errors: Errors = []
@@ -106,7 +106,7 @@ def conditions(path: Path, items: Sequence[Rule], known: Container[Any] | None =
         name, at = item.get("name") or "", path / index
         if not (item.get("expression") or "").strip():
             errors.append(field.required(at / "expression"))
-        elif known is not None and item["expression"] not in known:
+        elif existing is not None and item["expression"] not in existing:
             errors += _condition(at / "expression", item["expression"])
         errors += qualified_name(at / "name", name) if name else [field.required(at / "name")]
         if name and name in seen:

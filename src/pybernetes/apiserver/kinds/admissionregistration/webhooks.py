@@ -56,7 +56,7 @@ def validate(configuration: Object, mutating: bool, old: Object | None = None, b
     effects = ANY_SIDE_EFFECTS if any_effects else SIDE_EFFECTS
     before = [hook.get("name") for hook in present]
     any_names = beta or len(set(before)) < len(before)
-    known = {
+    existing = {
         item.get("expression")
         for hook in (old or {}).get("webhooks") or ()
         for item in hook.get("matchConditions") or ()
@@ -65,7 +65,7 @@ def validate(configuration: Object, mutating: bool, old: Object | None = None, b
     seen: set[str] = set()
     for index, hook in enumerate(configuration.get("webhooks") or ()):
         at, name = Path("webhooks") / index, hook.get("name") or ""
-        errors += _hook(at, hook, mutating, known, effects)
+        errors += _hook(at, hook, mutating, existing, effects)
         errors += _versions(at / "admissionReviewVersions", hook.get("admissionReviewVersions") or [])
         if name and name in seen and not any_names:
             errors.append(field.duplicate(at / "name", name))
@@ -73,7 +73,7 @@ def validate(configuration: Object, mutating: bool, old: Object | None = None, b
     return errors
 
 
-def _hook(path: Path, hook: Hook, mutating: bool, known: Container[Any], side_effects: Sequence[str]) -> Errors:
+def _hook(path: Path, hook: Hook, mutating: bool, existing: Container[Any], side_effects: Sequence[str]) -> Errors:
     errors = full_name(path / "name", hook.get("name") or "")
     for index, rule in enumerate(hook.get("rules") or ()):
         errors += rules.validate(path / "rules" / index, rule)
@@ -95,7 +95,7 @@ def _hook(path: Path, hook: Hook, mutating: bool, known: Container[Any], side_ef
     if mutating and policy is not None and policy not in rules.REINVOCATION_POLICIES:
         errors.append(field.not_supported(path / "reinvocationPolicy", policy, rules.REINVOCATION_POLICIES))
     errors += client(path / "clientConfig", hook.get("clientConfig") or {})
-    return errors + rules.conditions(path / "matchConditions", hook.get("matchConditions") or (), known)
+    return errors + rules.conditions(path / "matchConditions", hook.get("matchConditions") or (), existing)
 
 
 def full_name(path: Path, name: str) -> Errors:
@@ -111,9 +111,9 @@ def full_name(path: Path, name: str) -> Errors:
 
 
 def _versions(path: Path, versions: Sequence[str]) -> Errors:
-    known = ", ".join(REVIEW_VERSIONS)
+    supported = ", ".join(REVIEW_VERSIONS)
     if not versions:
-        return [field.required(path, f"must specify one of {known}")]
+        return [field.required(path, f"must specify one of {supported}")]
     errors: Errors = []
     again = {index for index, _ in field.repeats(versions)}
     for index, version in enumerate(versions):
@@ -122,7 +122,7 @@ def _versions(path: Path, versions: Sequence[str]) -> Errors:
         else:
             errors += each(path / index, version, dns1035_label_errors(version))
     if not set(versions) & set(REVIEW_VERSIONS):
-        errors.append(field.invalid(path, versions, f"must include at least one of {known}"))
+        errors.append(field.invalid(path, versions, f"must include at least one of {supported}"))
     return errors
 
 

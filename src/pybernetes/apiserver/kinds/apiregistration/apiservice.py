@@ -59,10 +59,10 @@ def validate(service: Object) -> Errors:
     """ValidateAPIService."""
     spec = service.get("spec") or {}
     group, version = spec.get("group") or "", spec.get("version") or ""
-    name, wanted = (service.get("metadata") or {}).get("name") or "", f"{version}.{group}"
+    name, expected = (service.get("metadata") or {}).get("name") or "", f"{version}.{group}"
     errors: Errors = []
-    if name and name != wanted:
-        why = f'must be `spec.version+"."+spec.group`: {field.quote(wanted)}'
+    if name and name != expected:
+        why = f'must be `spec.version+"."+spec.group`: {field.quote(expected)}'
         errors.append(field.invalid(Path("metadata.name"), name, why))
     if not group and version != "v1":
         why = "only v1 may have an empty group and it better be legacy kube"

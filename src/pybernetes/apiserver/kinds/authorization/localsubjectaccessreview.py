@@ -10,16 +10,16 @@ from .reviews import GROUP, SPEC, metadata_errors, spec_errors, subject_errors
 
 def validate(review: Object) -> Errors:
     """On creation: it stays in its namespace."""
-    found = spec_errors(review) + subject_errors(review) + metadata_errors(review, "namespace")
+    errors = spec_errors(review) + subject_errors(review) + metadata_errors(review, "namespace")
     spec = review.get("spec") or {}
     attributes, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     namespace = (review.get("metadata") or {}).get("namespace", "")
     if attributes is not None and attributes.get("namespace", "") != namespace:
         at = SPEC / "resourceAttributes" / "namespace"
-        found.append(field.invalid(at, attributes.get("namespace", ""), "must match metadata.namespace"))
+        errors.append(field.invalid(at, attributes.get("namespace", ""), "must match metadata.namespace"))
     if other is not None:
-        found.append(field.invalid(SPEC / "nonResourceAttributes", other, "disallowed on this kind of request"))
-    return found
+        errors.append(field.invalid(SPEC / "nonResourceAttributes", other, "disallowed on this kind of request"))
+    return errors
 
 
 RESOURCE = Resource(

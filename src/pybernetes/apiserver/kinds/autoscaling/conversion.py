@@ -24,9 +24,9 @@ ANNOTATIONS = (METRICS, CURRENT, CONDITIONS, BEHAVIOR)
 Source = Mapping[str, Any]
 
 
-def _set(made: dict[str, Any], **values: Any) -> dict[str, Any]:
-    made.update({name: value for name, value in values.items() if value is not None})
-    return made
+def _set(converted: dict[str, Any], **values: Any) -> dict[str, Any]:
+    converted.update({name: value for name, value in values.items() if value is not None})
+    return converted
 
 
 def _is_cpu(metric: Source) -> bool:
@@ -49,25 +49,25 @@ def _flat(metric: Source, current: bool) -> dict[str, Any]:
     source = metric.get(name) or {}
     value = source.get("current" if current else "target") or {}
     prefix = "current" if current else "target"
-    made: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     if name in ("resource", "containerResource"):
-        made["name"] = source.get("name") or ""
-        _set(made, container=source.get("container"))
-        _set(made, **{f"{prefix}AverageUtilization": value.get("averageUtilization")})
-        _set(made, **{f"{prefix}AverageValue": value.get("averageValue")})
+        converted["name"] = source.get("name") or ""
+        _set(converted, container=source.get("container"))
+        _set(converted, **{f"{prefix}AverageUtilization": value.get("averageUtilization")})
+        _set(converted, **{f"{prefix}AverageValue": value.get("averageValue")})
     else:
         identifier = source.get("metric") or {}
-        made["metricName"] = identifier.get("name") or ""
+        converted["metricName"] = identifier.get("name") or ""
         selector = "metricSelector" if name == "external" else "selector"
-        _set(made, **{selector: identifier.get("selector")})
+        _set(converted, **{selector: identifier.get("selector")})
         if name == "object":
-            made["target"] = source.get("describedObject") or {}
-            _set(made, averageValue=value.get("averageValue"))
-            made[f"{prefix}Value"] = value.get("value") or "0"
+            converted["target"] = source.get("describedObject") or {}
+            _set(converted, averageValue=value.get("averageValue"))
+            converted[f"{prefix}Value"] = value.get("value") or "0"
         else:
-            _set(made, **{f"{prefix}AverageValue": value.get("averageValue")})
-            _set(made, **{f"{prefix}Value": value.get("value")})
-    return {"type": kind, name: made}
+            _set(converted, **{f"{prefix}AverageValue": value.get("averageValue")})
+            _set(converted, **{f"{prefix}Value": value.get("value")})
+    return {"type": kind, name: converted}
 
 
 def from_v2(scaler: Object) -> Object:
@@ -102,9 +102,9 @@ def _text(value: Any) -> str:
 
 
 def _take_cpu(metrics: Sequence[Source], into: dict[str, Any], name: str, side: str) -> None:
-    found = next((m for m in metrics if _is_cpu(m)), None)
-    if found is not None:
-        into[name] = found["resource"][side]["averageUtilization"]
+    cpu = next((m for m in metrics if _is_cpu(m)), None)
+    if cpu is not None:
+        into[name] = cpu["resource"][side]["averageUtilization"]
 
 
 def _without_first_cpu(metrics: Sequence[Source]) -> list[Source]:
@@ -131,16 +131,16 @@ def _deep(metric: Source, current: bool) -> dict[str, Any]:
     if not current:
         percent, plain = "averageUtilization" in value, "value" in value
         value["type"] = "Utilization" if percent else "Value" if plain else "AverageValue"
-    made: dict[str, Any] = {side: value}
+    converted: dict[str, Any] = {side: value}
     if name in ("resource", "containerResource"):
-        made["name"] = source.get("name") or ""
-        _set(made, container=source.get("container"))
+        converted["name"] = source.get("name") or ""
+        _set(converted, container=source.get("container"))
     else:
         selector = source.get("metricSelector" if name == "external" else "selector")
-        made["metric"] = _set({"name": source.get("metricName") or ""}, selector=selector)
+        converted["metric"] = _set({"name": source.get("metricName") or ""}, selector=selector)
         if name == "object":
-            made["describedObject"] = source.get("target") or {}
-    return {"type": kind, name: made}
+            converted["describedObject"] = source.get("target") or {}
+    return {"type": kind, name: converted}
 
 
 def _parsed(annotations: Mapping[str, str], key: str, kind: type) -> Any:

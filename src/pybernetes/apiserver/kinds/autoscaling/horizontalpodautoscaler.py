@@ -80,21 +80,21 @@ def _metric(spec: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
     name = metrics.SOURCES.get(spec.get("type") or "")
     if name is None:
         return "<unknown type>"
-    source, found = spec.get(name) or {}, (seen.get(name) or {}).get("current") or {}
+    source, current = spec.get(name) or {}, (seen.get(name) or {}).get("current") or {}
     target = source.get("target") or {}
     absent = "<unknown>" if seen.get(name) is None else "<nil>"
     if name in ("resource", "containerResource"):
         label = source.get("name") or ""
         if target.get("averageValue") is not None:
-            return f"{label}: {found.get('averageValue', '<unknown>')}/{target['averageValue']}"
-        now, goal = found.get("averageUtilization"), target.get("averageUtilization")
+            return f"{label}: {current.get('averageValue', '<unknown>')}/{target['averageValue']}"
+        now, goal = current.get("averageUtilization"), target.get("averageUtilization")
         now_text, goal_text = "<unknown>" if now is None else f"{now}%", "<auto>" if goal is None else f"{goal}%"
         return f"{label}: {now_text}/{goal_text}"
     if name != "pods" and target.get("averageValue") is None:
-        return f"{found.get('value', absent)}/{target.get('value', '<nil>')}"
+        return f"{current.get('value', absent)}/{target.get('value', '<nil>')}"
     if name == "pods":
-        return f"{found.get('averageValue', absent)}/{target.get('averageValue', '<nil>')}"
-    text = f"{found.get('averageValue', '<unknown>')}/{target.get('averageValue', '<nil>')}"
+        return f"{current.get('averageValue', absent)}/{target.get('averageValue', '<nil>')}"
+    text = f"{current.get('averageValue', '<unknown>')}/{target.get('averageValue', '<nil>')}"
     return f"{text} (avg)"
 
 

@@ -66,14 +66,14 @@ def _metric(path: Path, spec: Object, any_version: bool) -> Errors:
         errors += _object(path / "object", spec["object"], any_version)
     elif present:
         errors += _CHECKS[present[0]](path / present[0], spec[present[0]])
-    wanted = SOURCES.get(kind, "")
-    if wanted and wanted not in present:
-        errors.append(field.required(path / wanted, "must populate information for the given metric source"))
-    if not wanted:
+    source = SOURCES.get(kind, "")
+    if source and source not in present:
+        errors.append(field.required(path / source, "must populate information for the given metric source"))
+    if not source:
         errors.append(field.not_supported(path / "type", kind, tuple(SOURCES)))  # once more, as upstream
     if len(present) != 1:
         why = "must populate the given metric source only"
-        errors += [field.forbidden(path / name, why) for name in present if name != wanted]
+        errors += [field.forbidden(path / name, why) for name in present if name != source]
     return errors
 
 

@@ -251,7 +251,7 @@ def _index(text: str, completions: int) -> int:
 
 def intervals(text: str, completions: int) -> list[tuple[int, int]]:
     """`1,3-5` as pairs; ValueError in upstream's words."""
-    found: list[tuple[int, int]] = []
+    pairs: list[tuple[int, int]] = []
     for part in text.split(",") if text else ():
         limits = part.split("-")
         if len(limits) > 2:
@@ -261,10 +261,10 @@ def intervals(text: str, completions: int) -> list[tuple[int, int]]:
         high = _index(limits[1], completions) if len(limits) > 1 else low
         if len(limits) > 1 and low >= high:
             raise ValueError(f"non-increasing order, previous: {low}, current: {high}")
-        if found and found[-1][1] >= low:
-            raise ValueError(f"non-increasing order, previous: {found[-1][1]}, current: {low}")
-        found.append((low, high))
-    return found
+        if pairs and pairs[-1][1] >= low:
+            raise ValueError(f"non-increasing order, previous: {pairs[-1][1]}, current: {low}")
+        pairs.append((low, high))
+    return pairs
 
 
 def count_indexes(text: str, completions: int) -> int:

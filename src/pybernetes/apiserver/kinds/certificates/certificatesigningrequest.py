@@ -95,9 +95,9 @@ def stamp(new: Object, old: Object | None, by: Stamp) -> None:
 
 
 def _since(condition: Mapping[str, Any], before: Any) -> str | None:
-    for known in before:
-        if all(known.get(name) == condition.get(name) for name in ("type", "status")):
-            when: str | None = known.get("lastTransitionTime")
+    for previous in before:
+        if all(previous.get(name) == condition.get(name) for name in ("type", "status")):
+            when: str | None = previous.get("lastTransitionTime")
             if when:
                 return when
     return None

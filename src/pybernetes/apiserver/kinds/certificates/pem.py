@@ -53,7 +53,7 @@ def certificates_error(text: str) -> str:
     """Why it is no chain of certificates; "" if it is one."""
     from cryptography import x509  # as above
 
-    found = 0
+    blocks = 0
     for kind, der in _blocks(_decoded(text)):
         if kind != b"CERTIFICATE":
             continue
@@ -61,5 +61,5 @@ def certificates_error(text: str) -> str:
             x509.load_der_x509_certificate(der)
         except ValueError as error:
             return f"{error}"
-        found += 1
-    return "" if found else "must contain at least one CERTIFICATE PEM block"
+        blocks += 1
+    return "" if blocks else "must contain at least one CERTIFICATE PEM block"

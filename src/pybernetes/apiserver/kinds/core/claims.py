@@ -20,8 +20,8 @@ VOLUME_MODES = ("Block", "Filesystem")
 def access_modes(path: Path, modes: list[str]) -> Errors:
     """Each is known, and the one for a single pod stands alone."""
     errors = [field.not_supported(path, mode, ACCESS_MODES) for mode in modes if mode not in ACCESS_MODES]
-    known = {mode for mode in modes if mode in ACCESS_MODES}
-    if "ReadWriteOncePod" in known and len(known) > 1:
+    supported = {mode for mode in modes if mode in ACCESS_MODES}
+    if "ReadWriteOncePod" in supported and len(supported) > 1:
         errors.append(field.forbidden(path, "may not use ReadWriteOncePod with other access modes"))
     return errors
 

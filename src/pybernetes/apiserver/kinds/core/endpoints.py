@@ -33,11 +33,11 @@ def validate(endpoints: Object) -> Errors:
 def validate_update(new: Object, old: Object) -> Errors:
     """Addresses that were there already may be of an older form."""
     subsets = old.get("subsets") or ()
-    known = {a.get("ip") or "" for subset in subsets for name in _LISTS for a in subset.get(name) or ()}
-    return _subsets(new, known)
+    existing = {a.get("ip") or "" for subset in subsets for name in _LISTS for a in subset.get(name) or ()}
+    return _subsets(new, existing)
 
 
-def _subsets(endpoints: Object, known: Collection[str]) -> Errors:
+def _subsets(endpoints: Object, existing: Collection[str]) -> Errors:
     errors: Errors = []
     for index, subset in enumerate(endpoints.get("subsets") or ()):
         at = Path("subsets") / index
@@ -45,16 +45,16 @@ def _subsets(endpoints: Object, known: Collection[str]) -> Errors:
             errors.append(field.required(at, "must specify `addresses` or `notReadyAddresses`"))
         for name in _LISTS:
             for number, address in enumerate(subset.get(name) or ()):
-                errors += _address(at / name / number, address, known)
+                errors += _address(at / name / number, address, existing)
         ports = subset.get("ports") or ()
         for number, port in enumerate(ports):
             errors += _port(at / "ports" / number, port, len(ports) > 1)
     return errors
 
 
-def _address(path: Path, address: Object, known: Collection[str]) -> Errors:
+def _address(path: Path, address: Object, existing: Collection[str]) -> Errors:
     text = address.get("ip") or ""
-    errors = valid_ip(path / "ip", text, known)
+    errors = valid_ip(path / "ip", text, existing)
     if name := address.get("hostname"):
         errors += dns_label(path / "hostname", name)
     if (node := address.get("nodeName")) is not None:

@@ -22,23 +22,23 @@ BACK = {there: here for here, there in NAMES.items()}
 
 def to_core(event: Object) -> Object:
     """As v1 stores it; what v1 always writes is there."""
-    made = {NAMES.get(name, name): value for name, value in event.items()}
-    made |= {"apiVersion": CORE, "kind": "Event"}
+    converted = {NAMES.get(name, name): value for name, value in event.items()}
+    converted |= {"apiVersion": CORE, "kind": "Event"}
     for name, zero in (("reportingComponent", ""), ("reportingInstance", ""), ("source", {}), ("involvedObject", {})):
-        made.setdefault(name, zero)
+        converted.setdefault(name, zero)
     for name in ("eventTime", "firstTimestamp", "lastTimestamp"):
-        made.setdefault(name, None)
-    return made
+        converted.setdefault(name, None)
+    return converted
 
 
 def from_core(event: Object) -> Object:
     """As events.k8s.io has it."""
-    made = {BACK.get(name, name): value for name, value in event.items()}
-    made |= {"apiVersion": NEW, "kind": "Event"}
+    converted = {BACK.get(name, name): value for name, value in event.items()}
+    converted |= {"apiVersion": NEW, "kind": "Event"}
     for name in ("reportingController", "reportingInstance"):
-        if not made.get(name):
-            made.pop(name, None)
-    return made
+        if not converted.get(name):
+            converted.pop(name, None)
+    return converted
 
 
 CONVERSIONS = ConversionTable(

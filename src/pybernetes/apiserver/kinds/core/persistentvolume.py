@@ -276,10 +276,10 @@ _STABLE = {
 def _with_stable_labels(new: Any, old: Any) -> Any:
     """The old affinity, with beta labels that the new one names in their stable form in that form."""
     if isinstance(old, dict) and isinstance(new, dict):
-        made = {key: _with_stable_labels(new.get(key), value) for key, value in old.items()}
+        affinity = {key: _with_stable_labels(new.get(key), value) for key, value in old.items()}
         if "operator" in old and _STABLE.get(old.get("key", "")) == new.get("key"):
-            made["key"] = new["key"]
-        return made
+            affinity["key"] = new["key"]
+        return affinity
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         return [_with_stable_labels(a, b) for a, b in zip(new, old, strict=True)]
     return old

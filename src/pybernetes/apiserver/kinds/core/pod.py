@@ -86,11 +86,11 @@ def _keep_generations(status: Object, before: Object) -> None:
     """Who does not know observedGeneration does not take it away; of conditions it is kept by type, in their order."""
     if not status.get("observedGeneration"):
         keep(status, before, "observedGeneration")
-    known: dict[str, list[int]] = {}
+    generations: dict[str, list[int]] = {}
     for condition in before.get("conditions") or ():
-        known.setdefault(condition.get("type") or "", []).append(condition.get("observedGeneration") or 0)
+        generations.setdefault(condition.get("type") or "", []).append(condition.get("observedGeneration") or 0)
     for condition in status.get("conditions") or ():
-        numbers = known.get(condition.get("type") or "")
+        numbers = generations.get(condition.get("type") or "")
         number = numbers.pop(0) if numbers else 0
         if number and not condition.get("observedGeneration"):
             condition["observedGeneration"] = number

@@ -30,10 +30,10 @@ _NAME_BYTES = 255  # behind the host
 @lru_cache(maxsize=4096)
 def pull_policy(image: str) -> str:
     """Always for the tag latest, which an image without tag and digest has; also what cannot be parsed is left alone."""
-    found = _IMAGE.fullmatch(image) if len(image) <= _IMAGE_BYTES else None
-    if found is None or len(found["name"]) > _NAME_BYTES:
+    match = _IMAGE.fullmatch(image) if len(image) <= _IMAGE_BYTES else None
+    if match is None or len(match["name"]) > _NAME_BYTES:
         return "IfNotPresent"
-    tag = found["tag"] or ("" if found["digest"] else "latest")
+    tag = match["tag"] or ("" if match["digest"] else "latest")
     return "Always" if tag == "latest" else "IfNotPresent"
 
 

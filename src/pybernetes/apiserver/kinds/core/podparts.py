@@ -42,17 +42,17 @@ def prepare_resize(new: Object, old: Object) -> None:
             new["spec"][kind] = _resized(asked, new["spec"].get(kind) or [])
 
 
-def _resized(asked: list[Any], had: list[Any]) -> list[Any]:
-    if [c.get("name") for c in asked] != [c.get("name") for c in had]:
+def _resized(asked: list[Any], stored: list[Any]) -> list[Any]:
+    if [c.get("name") for c in asked] != [c.get("name") for c in stored]:
         return asked
-    made = []
-    for container, before in zip(asked, had, strict=True):
+    resized = []
+    for container, before in zip(asked, stored, strict=True):
         merged = {key: value for key, value in before.items() if key not in ("resources", "resizePolicy")}
         for key in ("resources", "resizePolicy"):
             if key in container:
                 merged[key] = container[key]
-        made.append(merged)
-    return made
+        resized.append(merged)
+    return resized
 
 
 PARTS = {

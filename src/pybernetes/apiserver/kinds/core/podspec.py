@@ -49,15 +49,15 @@ def pod_spec(path: Path, spec: Object, *, pod_name: str = "", in_pod: bool = Fal
     errors: Errors = []
     if get("terminationGracePeriodSeconds") is None:
         errors.append(field.required(path / "terminationGracePeriodSeconds"))
-    found: dict[str, Object] = {}
+    pod_volumes: dict[str, Object] = {}
     if items := get("volumes"):
-        found, problems = volumes(path / "volumes", items, pod_name, in_pod=in_pod)
+        pod_volumes, problems = volumes(path / "volumes", items, pod_name, in_pod=in_pod)
         errors += problems
     claims: set[str] = set()
     if items := get("resourceClaims"):
         claims = {claim["name"] for claim in items if claim.get("name")}
         errors += resource_claims(path / "resourceClaims", items, static=static)
-    errors += _containers(path, spec, found, claims)
+    errors += _containers(path, spec, pod_volumes, claims)
     if (resources := get("resources")) is not None:
         errors += pod_resources(path / "resources", resources, spec)
     if get("hostNetwork"):
@@ -70,11 +70,11 @@ def pod_spec(path: Path, spec: Object, *, pod_name: str = "", in_pod: bool = Fal
     return errors + _names_and_limits(path, spec) + _file_volumes(path, spec)
 
 
-def _containers(path: Path, spec: Object, found: Mapping[str, Object], claims: set[str]) -> Errors:
+def _containers(path: Path, spec: Object, pod_volumes: Mapping[str, Object], claims: set[str]) -> Errors:
     grace = spec.get("terminationGracePeriodSeconds")
     host_users = spec.get("hostUsers") is not False
     system = None if spec.get("os") is None else spec["os"].get("name") or ""
-    pod = PodContext(found, claims, grace, spec.get("restartPolicy") or "", host_users, system)
+    pod = PodContext(pod_volumes, claims, grace, spec.get("restartPolicy") or "", host_users, system)
     regular, init = spec.get("containers") or [], spec.get("initContainers") or []
     errors = regular_containers(path / "containers", regular, pod)
     if init:
@@ -165,7 +165,7 @@ def _host_name(path: Path, name: str, spec: Object) -> Errors:
 
 def _file_volumes(path: Path, spec: Object) -> Errors:
     """Files with environment variables lie in empty directories."""
-    found = {volume.get("name"): volume for volume in spec.get("volumes") or ()}
+    pod_volumes = {volume.get("name"): volume for volume in spec.get("volumes") or ()}
     errors: Errors = []
     for place, container in all_containers(path, spec):
         for index, variable in enumerate(container.get("env") or ()):
@@ -173,9 +173,9 @@ def _file_volumes(path: Path, spec: Object) -> Errors:
             if ref is None:
                 continue
             at, name = place / "env" / index / "valueFrom" / "fileKeyRef" / "volumeName", ref.get("volumeName") or ""
-            if name not in found:
+            if name not in pod_volumes:
                 errors.append(field.not_found(at, name))
-            elif found[name].get("emptyDir") is None:
+            elif pod_volumes[name].get("emptyDir") is None:
                 errors.append(field.invalid(at, name, "referenced volume must be of type emptyDir"))
     return errors
 

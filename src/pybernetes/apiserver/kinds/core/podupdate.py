@@ -278,11 +278,11 @@ def _transitions(status: Object, before: Object, spec: Object) -> Errors:
 
 def _claim_statuses(statuses: Sequence[Object], claims: Sequence[Object]) -> Errors:
     errors: Errors = []
-    known = {claim.get("name") for claim in claims}
+    pod_claims = {claim.get("name") for claim in claims}
     seen: set[str] = set()
     for index, status in enumerate(statuses):
         at, name = STATUS / "resourceClaimStatuses" / index / "name", status.get("name") or ""
-        if name not in known:
+        if name not in pod_claims:
             errors.append(field.invalid(at, name, "must match the name of an entry in `spec.resourceClaims`"))
         if name in seen:
             errors.append(field.duplicate(at, name))
@@ -294,9 +294,9 @@ def _claim_statuses(statuses: Sequence[Object], claims: Sequence[Object]) -> Err
 
 def _addresses(path: Path, items: Sequence[Object], before: Sequence[Object]) -> Errors:
     errors: Errors = []
-    texts, known = [item.get("ip") or "" for item in items], [item.get("ip") or "" for item in before]
+    texts, existing = [item.get("ip") or "" for item in items], [item.get("ip") or "" for item in before]
     for index, text in enumerate(texts):
-        errors += valid_ip(path / index, text, known)
+        errors += valid_ip(path / index, text, existing)
     if len(texts) > 1 and (len(texts) > 2 or not dual_stack(texts)):
         why = "may specify no more than one IP for each IP family"
         errors.append(field.invalid(path, [{"IP": text} for text in texts], why))

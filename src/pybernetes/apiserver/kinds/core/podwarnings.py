@@ -159,9 +159,9 @@ def _affinity(path: Path, affinity: Object) -> list[str]:
 
 
 def _term(path: Path, term: Object) -> list[str]:
-    found = [(index, e.get("key") or "") for index, e in enumerate(term.get("matchExpressions") or ())]
+    keys = [(index, e.get("key") or "") for index, e in enumerate(term.get("matchExpressions") or ())]
     at = path / "matchExpressions"
-    return [f"{at / i / 'key'}: {key} is {DEPRECATED_LABELS[key]}" for i, key in found if key in DEPRECATED_LABELS]
+    return [f"{at / i / 'key'}: {key} is {DEPRECATED_LABELS[key]}" for i, key in keys if key in DEPRECATED_LABELS]
 
 
 def _spread(path: Path, constraints: Sequence[Object]) -> list[str]:

@@ -171,12 +171,12 @@ def _huge_pages_alone(path: Path, names: Collection[str]) -> Errors:
     return []
 
 
-def _claims(path: Path, claims: list[Mapping[str, Any]], known: Collection[str]) -> Errors:
+def _claims(path: Path, claims: list[Mapping[str, Any]], pod_claims: Collection[str]) -> Errors:
     errors: Errors = []
     seen: set[str] = set()
     requested: set[str] = set()  # names of which a part is asked for
-    listed = ", ".join(sorted(known)[:MAX_NAMED])
-    rest = f": {listed}" if known else " which is empty"
+    listed = ", ".join(sorted(pod_claims)[:MAX_NAMED])
+    rest = f": {listed}" if pod_claims else " which is empty"
     for index, claim in enumerate(claims):
         at, name, request = path / index, claim.get("name") or "", claim.get("request") or ""
         if not name:
@@ -190,7 +190,7 @@ def _claims(path: Path, claims: list[Mapping[str, Any]], known: Collection[str])
         seen.add(key)
         if request:
             requested.add(name)
-        if name not in known:
+        if name not in pod_claims:
             error = field.not_found(at, name)
             body = f"{error.body}: must be one of the names in pod.spec.resourceClaims{rest}"
             errors.append(field.FieldError(error.reason, error.field, body))

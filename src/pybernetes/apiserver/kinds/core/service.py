@@ -121,10 +121,12 @@ def _keep_allocated(spec: Object, before: Object) -> None:
             if before.get(name):
                 spec[name] = before[name]
     if _has_node_ports(spec) and _has_node_ports(before):
-        known = {(port.get("protocol"), port.get("port")): port.get("nodePort") for port in before.get("ports") or ()}
+        node_ports = {
+            (port.get("protocol"), port.get("port")): port.get("nodePort") for port in before.get("ports") or ()
+        }
         taken = {port.get("nodePort") for port in spec.get("ports") or ()}
         for port in spec.get("ports") or ():
-            number = known.get((port.get("protocol"), port.get("port")))
+            number = node_ports.get((port.get("protocol"), port.get("port")))
             if not port.get("nodePort") and number and number not in taken:
                 port["nodePort"] = number
     if needs_health_port(spec) and needs_health_port(before):

@@ -100,10 +100,10 @@ def _service(service: Object, before: Object, annotated: Object | None) -> Error
     errors += label_map(SPEC / "selector", spec.get("selector"))
     errors += _affinity(spec)
     errors += validate_cluster_ips(service, frozenset(before.get("clusterIPs") or ()))
-    known = frozenset(before.get("externalIPs") or ())
+    existing = frozenset(before.get("externalIPs") or ())
     for index, text in enumerate(spec.get("externalIPs") or ()):
         at = SPEC / "externalIPs" / index
-        errors += valid_ip(at, text, known) or not_special_ip(at, text)
+        errors += valid_ip(at, text, existing) or not_special_ip(at, text)
     errors += enum(SPEC / "type", kind, TYPES)
     errors += _port_conflicts(ports, kind)
     errors += _balancer(service, spec, kind, before, annotated)
@@ -220,9 +220,9 @@ def _balancer(service: Object, spec: Object, kind: str, before: Object, annotate
     if ranges := spec.get("loadBalancerSourceRanges"):
         at = SPEC / "LoadBalancerSourceRanges"
         errors += [] if balanced else [field.forbidden(at, ONLY_BALANCED)]
-        known = {text.strip() for text in before.get("loadBalancerSourceRanges") or ()}
+        existing = {text.strip() for text in before.get("loadBalancerSourceRanges") or ()}
         for index, text in enumerate(ranges):
-            errors += valid_cidr(at / index, text.strip(), known)
+            errors += valid_cidr(at / index, text.strip(), existing)
     elif RANGES_ANNOTATION in annotations:
         at = Path("metadata.annotations").key(RANGES_ANNOTATION)
         errors += [] if balanced else [field.forbidden(at, ONLY_BALANCED)]
@@ -263,7 +263,7 @@ def _traffic(spec: Object, kind: str) -> Errors:
 # --- addresses ----------------------------------------------------------------------------------
 
 
-def validate_cluster_ips(service: Object, known: Collection[str] = ()) -> Errors:
+def validate_cluster_ips(service: Object, existing: Collection[str] = ()) -> Errors:
     """Addresses and families, which allocation needs in order (ValidateServiceClusterIPsRelatedFields)."""
     spec = service.get("spec") or {}
     if spec.get("type") == "ExternalName":
@@ -286,7 +286,7 @@ def validate_cluster_ips(service: Object, known: Collection[str] = ()) -> Errors
     policy = spec.get("ipFamilyPolicy")
     if policy is not None and policy not in FAMILY_POLICIES:
         errors.append(field.not_supported(SPEC / "ipFamilyPolicy", policy, FAMILY_POLICIES))
-    bad, stop = _addresses(at, many, known)
+    bad, stop = _addresses(at, many, existing)
     errors += bad
     if stop:
         return errors
@@ -295,7 +295,7 @@ def validate_cluster_ips(service: Object, known: Collection[str] = ()) -> Errors
     return errors if headless(spec) else errors + _families(at, many, families)
 
 
-def _addresses(path: Path, addresses: list[str], known: Collection[str]) -> tuple[Errors, bool]:
+def _addresses(path: Path, addresses: list[str], existing: Collection[str]) -> tuple[Errors, bool]:
     errors: Errors = []
     stop = False
     for index, text in enumerate(addresses):
@@ -304,7 +304,7 @@ def _addresses(path: Path, addresses: list[str], known: Collection[str]) -> tupl
                 stop = True
                 errors.append(field.invalid(path, addresses, "'None' must be the first and only value"))
             continue
-        problems = valid_ip(path / index, text, known)
+        problems = valid_ip(path / index, text, existing)
         stop = stop or bool(problems)
         errors += problems
     if len(addresses) > 2:
@@ -369,15 +369,15 @@ def validate_status(new: Object, old: Object) -> Errors:
     if items and (new.get("spec") or {}).get("type") != "LoadBalancer":
         return [field.forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")]
     before = ((old.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-    known = {item["ip"] for item in before if item.get("ip")}
-    return [error for index, item in enumerate(items) for error in _ingress(at / index, item, known)]
+    existing = {item["ip"] for item in before if item.get("ip")}
+    return [error for index, item in enumerate(items) for error in _ingress(at / index, item, existing)]
 
 
-def _ingress(path: Path, item: Object, known: Collection[str]) -> Errors:
+def _ingress(path: Path, item: Object, existing: Collection[str]) -> Errors:
     errors: Errors = []
     address, mode, name = item.get("ip") or "", item.get("ipMode"), item.get("hostname") or ""
     if address:
-        errors += valid_ip(path / "ip", address, known)
+        errors += valid_ip(path / "ip", address, existing)
     if address and mode is None:
         errors.append(field.required(path / "ipMode", "must be specified when `ip` is set"))
     elif mode is not None and not address:

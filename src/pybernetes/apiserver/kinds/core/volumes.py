@@ -39,7 +39,7 @@ def volumes(
 ) -> tuple[dict[str, Object], Errors]:
     """The good ones by name, and the errors. `pod_name` is "" for templates, of which `in_pod` is false."""
     errors: Errors = []
-    found: dict[str, Object] = {}
+    by_name: dict[str, Object] = {}
     created = {f"{pod_name}-{v.get('name', '')}" for v in items if pod_name and v.get("ephemeral") is not None}
     for index, volume in enumerate(items):
         at, name = path / index, volume.get("name") or ""
@@ -47,17 +47,17 @@ def volumes(
         if not in_pod:  # a template may leave the image to others
             own = [error for error in own if error != field.required(at / "image" / "reference")]
         own += dns_label(at / "name", name) if name else [field.required(at / "name")]
-        if name in found:
+        if name in by_name:
             own.append(field.duplicate(at / "name", name))
         if own:
             errors += own
         else:
-            found[name] = volume
+            by_name[name] = volume
         claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
         if claim and claim in created:
             why = "must not reference a PVC that gets created for an ephemeral volume"
             errors.append(field.invalid(at / "persistentVolumeClaim" / "claimName", claim, why))
-    return found, errors
+    return by_name, errors
 
 
 def volume_source(path: Path, volume: Object, name: str, pod_name: str) -> Errors:
@@ -269,8 +269,8 @@ def field_ref(path: Path, ref: Object, allowed: Sequence[str]) -> Errors:
         return each(path, key, label_key_errors(key))
     if name not in POD_FIELDS:
         return [field.invalid(at, name, f"error converting fieldPath: field label not supported: {name}")]
-    known = "spec.nodeName" if name == "spec.host" else name
-    return [] if known in allowed else [field.not_supported(at, known, allowed)]
+    label = "spec.nodeName" if name == "spec.host" else name
+    return [] if label in allowed else [field.not_supported(at, label, allowed)]
 
 
 def resource_field_ref(path: Path, ref: Object, *, in_volume: bool) -> Errors:

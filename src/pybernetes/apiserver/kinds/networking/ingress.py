@@ -115,9 +115,9 @@ def _path(at: Path, item: Mapping[str, Any]) -> Errors:
     elif (text or kind != "ImplementationSpecific") and not text.startswith("/"):
         errors.append(field.invalid(at / "path", text, "must be an absolute path"))
     if kind in ("Exact", "Prefix"):
-        found = [f"must not contain '{part}'" for part in BAD_SEQUENCES if part in text]
-        found += [f"cannot end with '{end}'" for end in BAD_ENDS if text.endswith(end)]
-        errors += each(at / "path", text, found)
+        problems = [f"must not contain '{part}'" for part in BAD_SEQUENCES if part in text]
+        problems += [f"cannot end with '{end}'" for end in BAD_ENDS if text.endswith(end)]
+        errors += each(at / "path", text, problems)
     return errors + _backend(at / "backend", item.get("backend") or {})
 
 

@@ -12,18 +12,18 @@ from .rules import GROUP, rule_errors
 
 def validate(role: Object) -> Errors:
     """On creation."""
-    found = rule_errors(role.get("rules"), namespaced=False)
+    errors = rule_errors(role.get("rules"), namespaced=False)
     aggregation = role.get("aggregationRule")
     if aggregation is None:
-        return found
+        return errors
     path = Path("aggregationRule") / "clusterRoleSelectors"
     selectors = aggregation.get("clusterRoleSelectors") or ()
     if not selectors:
         why = "at least one clusterRoleSelector required if aggregationRule is non-nil"
-        return [*found, field.required(path, why)]
+        return [*errors, field.required(path, why)]
     for index, selector in enumerate(selectors):
-        found += label_selector(path / index, selector)
-    return found
+        errors += label_selector(path / index, selector)
+    return errors
 
 
 def validate_update(new: Object, old: Object) -> Errors:

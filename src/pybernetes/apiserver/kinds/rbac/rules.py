@@ -29,28 +29,28 @@ COLUMNS = (
 
 def rule_errors(rules: Sequence[Mapping[str, Any]] | None, namespaced: bool) -> Errors:
     """Of a role's rules."""
-    found: Errors = []
+    errors: Errors = []
     for index, rule in enumerate(rules or ()):
-        found += _rule(Path("rules") / index, rule, namespaced)
-    return found
+        errors += _rule(Path("rules") / index, rule, namespaced)
+    return errors
 
 
 def _rule(path: Path, rule: Mapping[str, Any], namespaced: bool) -> Errors:
-    found: Errors = []
+    errors: Errors = []
     if not rule.get("verbs"):
-        found.append(field.required(path / "verbs", "verbs must contain at least one value"))
+        errors.append(field.required(path / "verbs", "verbs must contain at least one value"))
     if urls := rule.get("nonResourceURLs"):
         at = path / "nonResourceURLs"
         if namespaced:
-            found.append(field.invalid(at, urls, "namespaced rules cannot apply to non-resource URLs"))
+            errors.append(field.invalid(at, urls, "namespaced rules cannot apply to non-resource URLs"))
         if rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames"):
-            found.append(field.invalid(at, urls, "rules cannot apply to both regular resources and non-resource URLs"))
-        return found
+            errors.append(field.invalid(at, urls, "rules cannot apply to both regular resources and non-resource URLs"))
+        return errors
     if not rule.get("apiGroups"):
-        found.append(field.required(path / "apiGroups", "resource rules must supply at least one api group"))
+        errors.append(field.required(path / "apiGroups", "resource rules must supply at least one api group"))
     if not rule.get("resources"):
-        found.append(field.required(path / "resources", "resource rules must supply at least one resource"))
-    return found
+        errors.append(field.required(path / "resources", "resource rules must supply at least one resource"))
+    return errors
 
 
 def default_binding(binding: Object) -> None:
@@ -66,48 +66,48 @@ def default_binding(binding: Object) -> None:
 def binding_errors(binding: Object, kinds: Sequence[str], namespaced: bool) -> Errors:
     """Of a new binding; `kinds` of roles that it may name."""
     ref, path = binding.get("roleRef") or {}, Path("roleRef")
-    found: Errors = []
+    errors: Errors = []
     if ref.get("apiGroup", "") != GROUP:
-        found.append(field.not_supported(path / "apiGroup", ref.get("apiGroup", ""), [GROUP]))
+        errors.append(field.not_supported(path / "apiGroup", ref.get("apiGroup", ""), [GROUP]))
     if ref.get("kind", "") not in kinds:
-        found.append(field.not_supported(path / "kind", ref.get("kind", ""), kinds))
+        errors.append(field.not_supported(path / "kind", ref.get("kind", ""), kinds))
     name = ref.get("name", "")
     if not name:
-        found.append(field.required(path / "name"))
+        errors.append(field.required(path / "name"))
     else:
-        found += each(path / "name", name, path_segment_errors(name))
+        errors += each(path / "name", name, path_segment_errors(name))
     for index, subject in enumerate(binding.get("subjects") or ()):
-        found += _subject(Path("subjects") / index, subject, namespaced)
-    return found
+        errors += _subject(Path("subjects") / index, subject, namespaced)
+    return errors
 
 
 def _subject(path: Path, subject: Mapping[str, Any], namespaced: bool) -> Errors:
-    found: Errors = []
+    errors: Errors = []
     name, group, kind = (subject.get(key, "") for key in ("name", "apiGroup", "kind"))
     if not name:
-        found.append(field.required(path / "name"))
+        errors.append(field.required(path / "name"))
     match kind:
         case "ServiceAccount":
             if name:
-                found += each(path / "name", name, dns1123_subdomain_errors(name))
+                errors += each(path / "name", name, dns1123_subdomain_errors(name))
             if group:
-                found.append(field.not_supported(path / "apiGroup", group, [""]))
+                errors.append(field.not_supported(path / "apiGroup", group, [""]))
             if not namespaced and not subject.get("namespace"):
-                found.append(field.required(path / "namespace"))
+                errors.append(field.required(path / "namespace"))
         case "User" | "Group":
             if group != GROUP:
-                found.append(field.not_supported(path / "apiGroup", group, [GROUP]))
+                errors.append(field.not_supported(path / "apiGroup", group, [GROUP]))
         case _:
-            found.append(field.not_supported(path / "kind", kind, ["ServiceAccount", "User", "Group"]))
-    return found
+            errors.append(field.not_supported(path / "kind", kind, ["ServiceAccount", "User", "Group"]))
+    return errors
 
 
 def binding_update_errors(new: Object, old: Object, kinds: Sequence[str], namespaced: bool) -> Errors:
     """Subjects may change, the role may not."""
-    found = binding_errors(new, kinds, namespaced)
+    errors = binding_errors(new, kinds, namespaced)
     if new.get("roleRef") != old.get("roleRef"):
-        found.append(field.invalid(Path("roleRef"), new.get("roleRef"), "cannot change roleRef"))
-    return found
+        errors.append(field.invalid(Path("roleRef"), new.get("roleRef"), "cannot change roleRef"))
+    return errors
 
 
 def row(binding: Object, now: datetime) -> list[Any]:

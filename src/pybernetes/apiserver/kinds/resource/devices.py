@@ -45,17 +45,17 @@ def claim(path: Path, devices: Item) -> Errors:
     errors = items(path / "requests", requests, MAX_REQUESTS, _request)
     names = [request.get("name") or "" for request in requests]
     errors += [field.duplicate(path / "requests" / i / "name", n) for i, n in field.repeats(names)]
-    known = request_names(requests)
+    declared = request_names(requests)
 
     def constraint(at: Path, item: Item) -> Errors:
-        found = _references(at / "requests", item.get("requests") or (), known)
+        errors = _references(at / "requests", item.get("requests") or (), declared)
         given = [name for name in ("matchAttribute", "distinctAttribute") if item.get(name) is not None]
         if not given:
-            return [*found, field.required(at / "matchAttribute")]
-        return found + [e for name in given for e in _full_name(at / name, item[name])]
+            return [*errors, field.required(at / "matchAttribute")]
+        return errors + [e for name in given for e in _full_name(at / name, item[name])]
 
     def config(at: Path, item: Item) -> Errors:
-        return _references(at / "requests", item.get("requests") or (), known) + configuration(at, item)
+        return _references(at / "requests", item.get("requests") or (), declared) + configuration(at, item)
 
     errors += items(path / "constraints", devices.get("constraints") or (), MAX_CONSTRAINTS, constraint)
     return errors + items(path / "config", devices.get("config") or (), MAX_CONFIGS, config)
@@ -70,9 +70,9 @@ def request_names(requests: Sequence[Item]) -> set[str]:
     return names
 
 
-def _references(path: Path, names: Sequence[str], known: Collection[str]) -> Errors:
+def _references(path: Path, names: Sequence[str], declared: Collection[str]) -> Errors:
     why = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
-    errors = [field.invalid(path / i, name, why) for i, name in enumerate(names) if name not in known]
+    errors = [field.invalid(path / i, name, why) for i, name in enumerate(names) if name not in declared]
     return errors + [field.duplicate(path / i, name) for i, name in field.repeats(names)]
 
 

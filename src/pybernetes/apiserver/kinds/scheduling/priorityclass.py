@@ -49,11 +49,11 @@ def prepare_create(priority: Object) -> None:
 
 
 def _system_error(name: str, value: int, is_default: bool) -> str:
-    known = SYSTEM.get(name)
-    if known is None:
+    system = SYSTEM.get(name)
+    if system is None:
         return f"{name} is not a known system priority class"
-    if value != known[0]:
-        return f"value of {name} PriorityClass must be {known[0]}"
+    if value != system[0]:
+        return f"value of {name} PriorityClass must be {system[0]}"
     return f"globalDefault of {name} PriorityClass must be false" if is_default else ""
 
 
@@ -86,8 +86,8 @@ def validate_update(new: Object, old: Object) -> Errors:
 
 def refuse_delete(priority: Object) -> str:
     """Those that are there from the start stay."""
-    known = priority["metadata"]["name"] in SYSTEM
-    return "this is a system priority class and cannot be deleted" if known else ""
+    is_system = priority["metadata"]["name"] in SYSTEM
+    return "this is a system priority class and cannot be deleted" if is_system else ""
 
 
 def row(priority: Object, now: datetime) -> list[Any]:

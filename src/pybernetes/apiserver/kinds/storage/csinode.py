@@ -63,9 +63,9 @@ def _topology(path: Path, keys: list[str]) -> Errors:
 def validate_update(new: Object, old: Object) -> Errors:
     """A driver's entry stays, but for how many volumes it can attach."""
     errors = validate(new)
-    known = {driver.get("name"): driver for driver in _drivers(old)}
+    old_drivers = {driver.get("name"): driver for driver in _drivers(old)}
     for driver in _drivers(new):
-        before = known.get(driver.get("name"))
+        before = old_drivers.get(driver.get("name"))
         if before is not None and not same(*({**d, "allocatable": None} for d in (driver, before))):
             errors.append(field.invalid(Path("CSINodeDriver"), go_names(driver), "field is immutable"))
     return errors
