@@ -37,11 +37,11 @@ class AllowPrivileged:
             pod = template_of(obj, fields)
         else:
             return
-        found = []
+        refusals = []
         for name in CONTAINERS:
             for index, container in enumerate((pod or {}).get("spec", {}).get(name) or ()):
                 if (container.get("securityContext") or {}).get("privileged"):
                     path = Path(".".join((*fields, "spec"))) / name / index / "securityContext" / "privileged"
-                    found.append(field.forbidden(path, WHY))
-        if found:
-            raise errors.invalid(resource.group, resource.kind, attributes.name, found)
+                    refusals.append(field.forbidden(path, WHY))
+        if refusals:
+            raise errors.invalid(resource.group, resource.kind, attributes.name, refusals)

@@ -13,9 +13,9 @@ def default_class(classes: Iterable[dict[str, Any]], annotations: Sequence[str])
         given = item["metadata"].get("annotations") or {}
         return any(given.get(name) == "true" for name in annotations)
 
-    found = [item for item in classes if marked(item)]
-    if not found:
+    defaults = [item for item in classes if marked(item)]
+    if not defaults:
         return None
-    newest = max(item["metadata"].get("creationTimestamp", "") for item in found)
-    same = [item for item in found if item["metadata"].get("creationTimestamp", "") == newest]
+    newest = max(item["metadata"].get("creationTimestamp", "") for item in defaults)
+    same = [item for item in defaults if item["metadata"].get("creationTimestamp", "") == newest]
     return min(same, key=lambda item: str(item["metadata"]["name"]))

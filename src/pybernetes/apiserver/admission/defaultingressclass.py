@@ -28,9 +28,9 @@ class DefaultIngressClass:
         spec = ingress.setdefault("spec", {})
         if spec.get("ingressClassName") or ANNOTATION_INGRESS_CLASS in (ingress["metadata"].get("annotations") or {}):
             return
-        found = default_class(self._reader.list("networking.k8s.io", "ingressclasses"), ANNOTATIONS)
-        if found is not None:
-            spec["ingressClassName"] = found["metadata"]["name"]
+        ingress_class = default_class(self._reader.list("networking.k8s.io", "ingressclasses"), ANNOTATIONS)
+        if ingress_class is not None:
+            spec["ingressClassName"] = ingress_class["metadata"]["name"]
 
     def validate(self, attributes: Attributes) -> None:
         """Nothing more."""

@@ -36,9 +36,9 @@ class DefaultStorageClass:
             claim["metadata"].get("annotations") or {}
         ):
             return
-        found = default_class(self._reader.list("storage.k8s.io", "storageclasses"), ANNOTATIONS)
-        if found is not None:
-            claim["spec"]["storageClassName"] = found["metadata"]["name"]
+        storage_class = default_class(self._reader.list("storage.k8s.io", "storageclasses"), ANNOTATIONS)
+        if storage_class is not None:
+            claim["spec"]["storageClassName"] = storage_class["metadata"]["name"]
 
     def validate(self, attributes: Attributes) -> None:
         """Nothing more."""

@@ -67,13 +67,13 @@ def ratio(kind: str, name: str, enforced: Quantity, requests: Amounts, limits: A
 
 
 def _checked(limit: Object, checks: Sequence[tuple[str, Constraint]], requests: Amounts, limits: Amounts) -> list[str]:
-    found = []
+    texts = []
     for key, constraint in checks:
         for name, enforced in sorted(amounts(limit.get(key)).items()):
             problem = constraint(limit.get("type", ""), name, enforced, requests, limits)
             if problem:
-                found.append(problem)
-    return found
+                texts.append(problem)
+    return texts
 
 
 _POD_CHECKS = (("min", minimum), ("max", maximum), ("maxLimitRequestRatio", ratio))
@@ -83,17 +83,17 @@ _CLAIM_CHECKS = (("min", minimum), ("max", maximum_request))
 def pod_problems(pod: Object, limit: Object) -> list[str]:
     """Of one limit of a LimitRange."""
     spec = pod["spec"]
-    found: list[str] = []
+    texts: list[str] = []
     if limit.get("type") == "Container":
         for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
             resources = container.get("resources") or {}
             requests, limits = amounts(resources.get("requests")), amounts(resources.get("limits"))
-            found += _checked(limit, _POD_CHECKS, requests, limits)
+            texts += _checked(limit, _POD_CHECKS, requests, limits)
     elif limit.get("type") == "Pod":
         whole = pods.resources_of(spec)
         requests, limits = pods.requests(whole, overhead=False), pods.limits(whole, overhead=False)
-        found += _checked(limit, _POD_CHECKS, requests, limits)
-    return found
+        texts += _checked(limit, _POD_CHECKS, requests, limits)
+    return texts
 
 
 def claim_problems(claim: Object, limit: Object) -> list[str]:
@@ -165,8 +165,10 @@ class LimitRanger:
             case _:
                 return
         for limit_range in self._reader.list("", "limitranges", attributes.namespace):
-            found = [p for limit in (limit_range.get("spec") or {}).get("limits") or () for p in problems(obj, limit)]
-            if found:
-                texts = list(dict.fromkeys(found))
+            violations = [
+                p for limit in (limit_range.get("spec") or {}).get("limits") or () for p in problems(obj, limit)
+            ]
+            if violations:
+                texts = list(dict.fromkeys(violations))
                 text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
                 raise errors.forbidden("", resource.name, attributes.name, text)

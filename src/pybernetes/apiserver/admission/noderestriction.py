@@ -82,19 +82,19 @@ def _allowed(key: str) -> bool:
 
 def audiences(pod: Object, reader: Reader) -> set[str]:
     """Of the tokens in a pod's projected volumes, and of those that the CSI drivers of its other volumes are given."""
-    found: set[str] = set()
+    result: set[str] = set()
     drivers: set[str] = set()
     for volume in (pod.get("spec") or {}).get("volumes") or ():
         for source in (volume.get("projected") or {}).get("sources") or ():
             if token := source.get("serviceAccountToken"):
-                found.add(token.get("audience", ""))
+                result.add(token.get("audience", ""))
         if csi := volume.get("csi"):
             drivers.add(csi.get("driver", ""))
         drivers.add(_driver(pod, volume, reader))
     for name in drivers - {""}:
         driver = reader.get("storage.k8s.io", "csidrivers", "", name) or {}
-        found |= {t.get("audience", "") for t in (driver.get("spec") or {}).get("tokenRequests") or ()}
-    return found
+        result |= {t.get("audience", "") for t in (driver.get("spec") or {}).get("tokenRequests") or ()}
+    return result
 
 
 def _driver(pod: Object, volume: Object, reader: Reader) -> str:
@@ -104,8 +104,8 @@ def _driver(pod: Object, volume: Object, reader: Reader) -> str:
         name = f"{pod['metadata']['name']}-{volume['name']}"
     claim = reader.get("", "persistentvolumeclaims", pod["metadata"].get("namespace", ""), name) if name else None
     bound = ((claim or {}).get("spec") or {}).get("volumeName", "")
-    found = reader.get("", "persistentvolumes", "", bound) if bound else None
-    return str((((found or {}).get("spec") or {}).get("csi") or {}).get("driver", ""))
+    persistent_volume = reader.get("", "persistentvolumes", "", bound) if bound else None
+    return str((((persistent_volume or {}).get("spec") or {}).get("csi") or {}).get("driver", ""))
 
 
 def refused(attributes: Attributes, why: str) -> StatusError:
@@ -202,10 +202,10 @@ class NodeRestriction:
             raise refused(attributes, f"{prefix} a controller owner reference set to itself")
         if owner.get("blockOwnerDeletion"):
             raise refused(attributes, f'node "{node}" must not set blockOwnerDeletion on an owner reference')
-        found = self._reader.get("", "nodes", "", node)
-        if found is None:
+        registered = self._reader.get("", "nodes", "", node)
+        if registered is None:
             raise errors.not_found("", "nodes", node)
-        uid = found["metadata"]["uid"]
+        uid = registered["metadata"]["uid"]
         if owner.get("uid") != uid:
             raise refused(attributes, f"node {node} UID mismatch: expected {uid} got {owner.get('uid', '')}")
 

@@ -44,8 +44,8 @@ class PersistentVolumeClaimResize:
         name, before = storage_class_of_json(new), storage_class_of_json(old)
         if not name or name != before:
             return False
-        found = self._reader.get("storage.k8s.io", "storageclasses", "", name)
-        return bool(found and found.get("allowVolumeExpansion"))
+        storage_class = self._reader.get("storage.k8s.io", "storageclasses", "", name)
+        return bool(storage_class and storage_class.get("allowVolumeExpansion"))
 
 
 def _size(claim: dict[str, Any]) -> Quantity:

@@ -24,13 +24,13 @@ class PodNodeSelector:
             return
         if attributes.operation != "CREATE":
             return
-        wanted = self._selector(attributes)
+        selector = self._selector(attributes)
         present = pod["spec"].get("nodeSelector") or {}
-        if any(present.get(key, value) != value for key, value in wanted.items()):
+        if any(present.get(key, value) != value for key, value in selector.items()):
             why = "pod node label selector conflicts with its namespace node label selector"
             raise errors.forbidden("", "pods", attributes.name, why)
-        if wanted:
-            pod["spec"]["nodeSelector"] = {**present, **wanted}
+        if selector:
+            pod["spec"]["nodeSelector"] = {**present, **selector}
 
     def validate(self, attributes: Attributes) -> None:
         """Nothing more."""

@@ -163,9 +163,9 @@ def of_existing(pods: list[Object], namespace: str, enforced: LevelVersion) -> l
     by_reason: dict[str, list[str]] = {}
     ordered = _one_of_each_first(pods)
     for pod in ordered[:MAX_PODS]:
-        found = violations(pod, enforced.level)
-        if found:
-            reason = ", ".join(one.partition(" (")[0] for one in found)
+        violated = violations(pod, enforced.level)
+        if violated:
+            reason = ", ".join(one.partition(" (")[0] for one in violated)
             by_reason.setdefault(reason, []).append(pod["metadata"]["name"])
     told = []
     if len(ordered) > MAX_PODS:

@@ -75,9 +75,9 @@ def plural(word: str, names: Sequence[str]) -> str:
 
 def setters(pod: Object, wrong: Callable[[Object], bool]) -> list[str]:
     """Who sets what is wrong in a security context: pod, container "c"."""
-    found = ["pod"] if wrong(context(pod["spec"])) else []
+    offenders = ["pod"] if wrong(context(pod["spec"])) else []
     named = [c["name"] for c in containers(pod) if wrong(context(c))]
-    return found + ([plural("container", named)] if named else [])
+    return offenders + ([plural("container", named)] if named else [])
 
 
 # --- baseline -----------------------------------------------------------------------------------
@@ -117,26 +117,26 @@ def capabilities(pod: Object) -> str | None:
 
 def host_namespaces(pod: Object) -> str | None:
     """Network, processes and IPC are the pod's own."""
-    found = [f"{name}=true" for name in ("hostNetwork", "hostPID", "hostIPC") if pod["spec"].get(name)]
-    return f"host namespaces ({', '.join(found)})" if found else None
+    namespaces = [f"{name}=true" for name in ("hostNetwork", "hostPID", "hostIPC") if pod["spec"].get(name)]
+    return f"host namespaces ({', '.join(namespaces)})" if namespaces else None
 
 
 def host_path(pod: Object) -> str | None:
     """No folders of the node."""
-    found = [v["name"] for v in pod["spec"].get("volumes") or () if v.get("hostPath") is not None]
-    return f"hostPath volumes ({plural('volume', found)})" if found else None
+    host_paths = [v["name"] for v in pod["spec"].get("volumes") or () if v.get("hostPath") is not None]
+    return f"hostPath volumes ({plural('volume', host_paths)})" if host_paths else None
 
 
 def host_ports(pod: Object) -> str | None:
     """No ports of the node."""
-    found = {c["name"]: [p["hostPort"] for p in c.get("ports") or () if p.get("hostPort")] for c in containers(pod)}
-    found = {name: ports for name, ports in found.items() if ports}
-    if not found:
+    ports_of = {c["name"]: [p["hostPort"] for p in c.get("ports") or () if p.get("hostPort")] for c in containers(pod)}
+    ports_of = {name: ports for name, ports in ports_of.items() if ports}
+    if not ports_of:
         return None
-    ports = sorted({port for listed in found.values() for port in listed})
-    verb = "uses" if len(found) == 1 else "use"
+    ports = sorted({port for listed in ports_of.values() for port in listed})
+    verb = "uses" if len(ports_of) == 1 else "use"
     word = "hostPort" if len(ports) == 1 else "hostPorts"
-    return f"hostPort ({plural('container', list(found))} {verb} {word} {', '.join(map(str, ports))})"
+    return f"hostPort ({plural('container', list(ports_of))} {verb} {word} {', '.join(map(str, ports))})"
 
 
 def host_probes(pod: Object) -> str | None:
@@ -150,13 +150,13 @@ def host_probes(pod: Object) -> str | None:
                 if host := (action.get(kind) or {}).get("host"):
                     yield host
 
-    found = {c["name"]: list(hosts(c)) for c in containers(pod)}
-    found = {name: listed for name, listed in found.items() if listed}
-    if not found:
+    hosts_of = {c["name"]: list(hosts(c)) for c in containers(pod)}
+    hosts_of = {name: listed for name, listed in hosts_of.items() if listed}
+    if not hosts_of:
         return None
-    listed = quoted(sorted({host for one in found.values() for host in one}))
-    verb = "uses" if len(found) == 1 else "use"
-    return f"probe or lifecycle host ({plural('container', list(found))} {verb} probe or lifecycle host {listed})"
+    listed = quoted(sorted({host for one in hosts_of.values() for host in one}))
+    verb = "uses" if len(hosts_of) == 1 else "use"
+    return f"probe or lifecycle host ({plural('container', list(hosts_of))} {verb} probe or lifecycle host {listed})"
 
 
 def host_process(pod: Object) -> str | None:
@@ -169,20 +169,20 @@ def host_process(pod: Object) -> str | None:
 
 def privileged(pod: Object) -> str | None:
     """No container is privileged."""
-    found = [c["name"] for c in containers(pod) if context(c).get("privileged")]
-    if not found:
+    offenders = [c["name"] for c in containers(pod) if context(c).get("privileged")]
+    if not offenders:
         return None
-    return f"privileged ({plural('container', found)} must not set securityContext.privileged=true)"
+    return f"privileged ({plural('container', offenders)} must not set securityContext.privileged=true)"
 
 
 def proc_mount(pod: Object) -> str | None:
     """/proc stays masked."""
     kinds = {c["name"]: context(c).get("procMount") for c in containers(pod)}
-    found = [name for name, kind in kinds.items() if kind not in (None, "", "Default")]
-    if not found:
+    offenders = [name for name, kind in kinds.items() if kind not in (None, "", "Default")]
+    if not offenders:
         return None
-    listed = quoted(sorted({str(kinds[name]) for name in found}))
-    return f"procMount ({plural('container', found)} must not set securityContext.procMount to {listed})"
+    listed = quoted(sorted({str(kinds[name]) for name in offenders}))
+    return f"procMount ({plural('container', offenders)} must not set securityContext.procMount to {listed})"
 
 
 def selinux(pod: Object) -> str | None:
@@ -219,8 +219,8 @@ def seccomp_baseline(pod: Object) -> str | None:
 def sysctls(pod: Object) -> str | None:
     """Those that do not reach beyond the pod."""
     named = [s.get("name", "") for s in context(pod["spec"]).get("sysctls") or ()]
-    found = [name for name in named if name not in SAFE_SYSCTLS]
-    return f"forbidden sysctls ({', '.join(found)})" if found else None
+    unsafe = [name for name in named if name not in SAFE_SYSCTLS]
+    return f"forbidden sysctls ({', '.join(unsafe)})" if unsafe else None
 
 
 # --- restricted ---------------------------------------------------------------------------------
@@ -232,11 +232,11 @@ def _windows(pod: Object) -> bool:
 
 def allow_privilege_escalation(pod: Object) -> str | None:
     """Must be switched off."""
-    found = [c["name"] for c in containers(pod) if context(c).get("allowPrivilegeEscalation") is not False]
-    if not found or _windows(pod):
+    offenders = [c["name"] for c in containers(pod) if context(c).get("allowPrivilegeEscalation") is not False]
+    if not offenders or _windows(pod):
         return None
     where = "must set securityContext.allowPrivilegeEscalation=false"
-    return f"allowPrivilegeEscalation != false ({plural('container', found)} {where})"
+    return f"allowPrivilegeEscalation != false ({plural('container', offenders)} {where})"
 
 
 def capabilities_restricted(pod: Object) -> str | None:
@@ -261,16 +261,16 @@ def capabilities_restricted(pod: Object) -> str | None:
 
 def restricted_volumes(pod: Object) -> str | None:
     """Only kinds of volumes that are the cluster's."""
-    found = {
+    restricted = {
         v["name"]: next((kind for kind in v if kind not in ("name", *VOLUMES)), "")
         for v in pod["spec"].get("volumes") or ()
     }
-    found = {name: kind for name, kind in found.items() if kind}
-    if not found:
+    restricted = {name: kind for name, kind in restricted.items() if kind}
+    if not restricted:
         return None
-    kinds = sorted(set(found.values()))
-    verb, word = ("uses", "type") if len(found) == 1 else ("use", "type" if len(kinds) == 1 else "types")
-    return f"restricted volume types ({plural('volume', list(found))} {verb} restricted volume {word} {quoted(kinds)})"
+    kinds = sorted(set(restricted.values()))
+    verb, word = ("uses", "type") if len(restricted) == 1 else ("use", "type" if len(kinds) == 1 else "types")
+    return f"restricted volume types ({plural('volume', list(restricted))} {verb} restricted volume {word} {quoted(kinds)})"
 
 
 def run_as_non_root(pod: Object) -> str | None:
@@ -338,4 +338,4 @@ RESTRICTED: tuple[Check, ...] = (
 def violations(pod: Object, level: str) -> list[str]:
     """What the pod does that the level forbids."""
     checks = {"privileged": (), "baseline": BASELINE, "restricted": RESTRICTED}[level]
-    return [found for check in checks if (found := check(pod)) is not None]
+    return [violation for check in checks if (violation := check(pod)) is not None]

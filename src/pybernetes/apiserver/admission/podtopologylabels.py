@@ -36,6 +36,6 @@ class PodTopologyLabels:
     def _label(self, obj: dict[str, Any], name: str) -> None:
         node = self._reader.get("", "nodes", "", name) if name else None
         labels = ((node or {}).get("metadata") or {}).get("labels") or {}
-        found = {key: labels[key] for key in LABELS if key in labels}
-        if found:
-            obj["metadata"]["labels"] = {**(obj["metadata"].get("labels") or {}), **found}
+        topology = {key: labels[key] for key in LABELS if key in labels}
+        if topology:
+            obj["metadata"]["labels"] = {**(obj["metadata"].get("labels") or {}), **topology}

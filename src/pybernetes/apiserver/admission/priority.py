@@ -59,17 +59,17 @@ class Priority:
             defaults = [c for c in classes if c.get("globalDefault")]
             if not defaults:
                 return "", 0, "PreemptLowerPriority"
-            found = min(defaults, key=lambda c: int(c.get("value", 0)))
+            priority_class = min(defaults, key=lambda c: int(c.get("value", 0)))
         else:
-            known = next((c for c in classes if c["metadata"]["name"] == name), None)
-            if known is None and name in SYSTEM:
+            named = next((c for c in classes if c["metadata"]["name"] == name), None)
+            if named is None and name in SYSTEM:
                 return name, SYSTEM[name], "PreemptLowerPriority"
-            if known is None:
+            if named is None:
                 why = f"no PriorityClass with name {name} was found"
                 raise errors.forbidden("", "pods", attributes.name, why)
-            found = known
+            priority_class = named
         return (
-            found["metadata"]["name"],
-            int(found.get("value", 0)),
-            found.get("preemptionPolicy") or "PreemptLowerPriority",
+            priority_class["metadata"]["name"],
+            int(priority_class.get("value", 0)),
+            priority_class.get("preemptionPolicy") or "PreemptLowerPriority",
         )

@@ -74,25 +74,25 @@ def charge(attributes: Attributes, ledgers: Sequence[Ledger], now: datetime) -> 
     """What a request adds to which quotas, nothing counted yet. StatusError 403 where one does not allow it."""
     obj, resource = attributes.object, attributes.resource
     assert obj is not None
-    known = evaluator(resource)
+    quota_evaluator = evaluator(resource)
     concerned: list[tuple[Ledger, list[str]]] = []
     for ledger in ledgers:
-        names = [name for name in ledger.hard if known.matches(name)]
-        if not names or not known.in_scopes(obj, ledger.scopes):
+        names = [name for name in ledger.hard if quota_evaluator.matches(name)]
+        if not names or not quota_evaluator.in_scopes(obj, ledger.scopes):
             continue
         _constrain(attributes, ledger, names)
         concerned.append((ledger, names))
-    delta = known.usage(obj, now)
+    delta = quota_evaluator.usage(obj, now)
     if attributes.operation == "UPDATE" and attributes.old_object is not None:
-        delta = subtract(delta, known.usage(attributes.old_object, now))
+        delta = subtract(delta, quota_evaluator.usage(attributes.old_object, now))
     if all(amount.is_zero() for amount in delta.values()):
         return []
-    found = []
+    charges = []
     for ledger, _ in concerned:
         requested = {name: amount for name, amount in delta.items() if name in ledger.hard}
         _compare(attributes, ledger, requested)
-        found.append((ledger, requested))
-    return found
+        charges.append((ledger, requested))
+    return charges
 
 
 def _refused(attributes: Attributes, why: str) -> StatusError:

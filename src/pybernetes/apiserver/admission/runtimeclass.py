@@ -22,16 +22,16 @@ class RuntimeClass:
 
     def admit(self, attributes: Attributes) -> None:
         """Fills in overhead, node selector and tolerations; 403 without the class, or where they contradict the pod's."""
-        found = self._class(attributes)
-        if found is None or attributes.object is None:
+        runtime_class = self._class(attributes)
+        if runtime_class is None or attributes.object is None:
             return
         spec = attributes.object["spec"]
-        overhead = (found.get("overhead") or {}).get("podFixed")
+        overhead = (runtime_class.get("overhead") or {}).get("podFixed")
         if overhead:
             if spec.get("overhead") and spec["overhead"] != overhead:
                 raise _refused(attributes, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
             spec["overhead"] = dict(overhead)
-        scheduling = found.get("scheduling") or {}
+        scheduling = runtime_class.get("scheduling") or {}
         selector = spec.get("nodeSelector") or {}
         for key, value in (scheduling.get("nodeSelector") or {}).items():
             if selector.get(key, value) != value:
@@ -45,13 +45,13 @@ class RuntimeClass:
 
     def validate(self, attributes: Attributes) -> None:
         """403 for an overhead that is not the class's."""
-        found = self._class(attributes)
+        runtime_class = self._class(attributes)
         pod = attributes.object
         if pod is None or not _concerns(attributes):
             return
         overhead = pod["spec"].get("overhead")
-        if found is not None:
-            if (overhead or {}) != ((found.get("overhead") or {}).get("podFixed") or {}):
+        if runtime_class is not None:
+            if (overhead or {}) != ((runtime_class.get("overhead") or {}).get("podFixed") or {}):
                 raise _refused(attributes, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
         elif overhead:
             raise _refused(
@@ -65,10 +65,10 @@ class RuntimeClass:
         name = pod["spec"].get("runtimeClassName")
         if not name:
             return None
-        found = self._reader.get("node.k8s.io", "runtimeclasses", "", name)
-        if found is None:
+        runtime_class = self._reader.get("node.k8s.io", "runtimeclasses", "", name)
+        if runtime_class is None:
             raise _refused(attributes, f'pod rejected: RuntimeClass "{name}" not found')
-        return found
+        return runtime_class
 
 
 def _concerns(attributes: Attributes) -> bool:

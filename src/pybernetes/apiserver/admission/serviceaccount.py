@@ -92,14 +92,14 @@ class ServiceAccount:
         containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
         bare = [c for c in containers if all(m.get("mountPath") != MOUNT_PATH for m in c.get("volumeMounts") or ())]
         volumes = spec.get("volumes") or []
-        known = next((v["name"] for v in volumes if v["name"].startswith(VOLUME_PREFIX)), None)
+        mounted = next((v["name"] for v in volumes if v["name"].startswith(VOLUME_PREFIX)), None)
         if not bare:
             return
-        name = known or VOLUME_PREFIX + "".join(self._random.choice(ALPHABET) for _ in range(5))
+        name = mounted or VOLUME_PREFIX + "".join(self._random.choice(ALPHABET) for _ in range(5))
         for container in bare:
             mount = {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}
             container["volumeMounts"] = [*(container.get("volumeMounts") or ()), mount]
-        if known is None:
+        if mounted is None:
             spec["volumes"] = [*volumes, token_volume(name)]
 
 

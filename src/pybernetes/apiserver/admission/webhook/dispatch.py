@@ -97,12 +97,12 @@ class Dispatcher:
 
     # The two steps.
 
-    async def mutate(self, attributes: Attributes, found: Found) -> None:
+    async def mutate(self, attributes: Attributes, invocations: Found) -> None:
         """One after the other; each sees what those before it made. StatusError where one refuses."""
         state: Reinvocation = attributes.kept.setdefault(KEPT, Reinvocation())
         if attributes.again and state.output != attributes.object:
             state.require()  # other plug-ins have changed it meanwhile
-        for invocation in found:
+        for invocation in invocations:
             hook = invocation.hook
             if attributes.again and hook.uid not in state.due:
                 continue
@@ -116,9 +116,9 @@ class Dispatcher:
         if not attributes.again and attributes.mutated:
             state.output = json_copy(attributes.object)
 
-    async def validate(self, attributes: Attributes, found: Found) -> None:
+    async def validate(self, attributes: Attributes, invocations: Found) -> None:
         """All at the same time; StatusError of the first that refuses, once all have answered."""
-        asked = [i for i in found if await self._wanted(attributes, i, VALIDATING)]
+        asked = [i for i in invocations if await self._wanted(attributes, i, VALIDATING)]
         refusals: list[StatusError] = []
 
         async def one(invocation: Invocation, index: int) -> None:
@@ -194,12 +194,14 @@ class Dispatcher:
         if not name and not own:
             return True  # cluster-scoped objects are not exempt
         if own and not attributes.subresource and attributes.operation in ("CREATE", "UPDATE"):
-            found = attributes.object
+            namespace = attributes.object
         else:
-            found = self._reader.get("", "namespaces", "", name) or await self._reader.fresh("", "namespaces", "", name)
-        if found is None:
+            namespace = self._reader.get("", "namespaces", "", name) or await self._reader.fresh(
+                "", "namespaces", "", name
+            )
+        if namespace is None:
             raise errors.not_found("", "namespaces", name)
-        return hook.namespaces.matches(labels(found))
+        return hook.namespaces.matches(labels(namespace))
 
     # Asking one.
 
@@ -277,9 +279,9 @@ class Dispatcher:
             raise errors.internal_error(f'admission webhook "{hook.name}" {why}')
         if reply.patch_type != review.JSON_PATCH:
             raise Failed(hook, f'unsupported patch type "{reply.patch_type}"', 400)
-        made = patched(shown, operations)
+        document = patched(shown, operations)
         try:
-            changed = subject.decoded(attributes, made, resource, self._served())
+            changed = subject.decoded(attributes, document, resource, self._served())
         except StatusError as error:
             raise errors.internal_error(str(error)) from None
         auditing.patched(hook, attributes.again, invocation.index, operations)

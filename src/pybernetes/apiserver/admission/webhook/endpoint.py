@@ -48,27 +48,31 @@ def addresses(reader: Reader, reference: ServiceReference) -> list[tuple[str, in
     spec = service.get("spec") or {}
     if spec.get("type") == "ExternalName":
         return [(spec.get("externalName", ""), port)]
-    for known in spec.get("ports") or ():
-        if known.get("port") == port:
+    for service_port in spec.get("ports") or ():
+        if service_port.get("port") == port:
             break
     else:
         raise Unresolved(f'no service port {port} found for service "{name}"')
-    found = [*_of_slices(reader, namespace, name, known.get("name", ""))]
-    found = found or [*_of_endpoints(reader.get("", "endpoints", namespace, name), known.get("name", ""))]
-    if found:
-        return found
+    addresses = [*_of_slices(reader, namespace, name, service_port.get("name", ""))]
+    addresses = addresses or [
+        *_of_endpoints(reader.get("", "endpoints", namespace, name), service_port.get("name", ""))
+    ]
+    if addresses:
+        return addresses
     if spec.get("clusterIP") in (None, "", "None"):
         raise Unresolved(f'no endpoints available for service "{name}"')
     return [(spec["clusterIP"], port)]
 
 
 def _of_slices(reader: Reader, namespace: str, name: str, port: str) -> Iterable[tuple[str, int]]:
-    for found in reader.list("discovery.k8s.io", "endpointslices", namespace):
-        labels = found["metadata"].get("labels") or {}
-        if labels.get(LABEL_SERVICE_NAME) != name or found.get("addressType") == "FQDN":
+    for endpoint_slice in reader.list("discovery.k8s.io", "endpointslices", namespace):
+        labels = endpoint_slice["metadata"].get("labels") or {}
+        if labels.get(LABEL_SERVICE_NAME) != name or endpoint_slice.get("addressType") == "FQDN":
             continue
-        numbers = [p["port"] for p in found.get("ports") or () if (p.get("name") or "") == port and p.get("port")]
-        for endpoint in found.get("endpoints") or ():
+        numbers = [
+            p["port"] for p in endpoint_slice.get("ports") or () if (p.get("name") or "") == port and p.get("port")
+        ]
+        for endpoint in endpoint_slice.get("endpoints") or ():
             if numbers and (endpoint.get("conditions") or {}).get("ready") is not False:
                 yield endpoint["addresses"][0], numbers[0]
 

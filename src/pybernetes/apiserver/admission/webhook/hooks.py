@@ -60,11 +60,11 @@ def read(configuration: Object) -> list[Hook]:
     """The webhooks of a configuration in their order. ValueError for selectors and certificates that none could have stored."""
     name = configuration["metadata"]["name"]
     seen: Counter[str] = Counter()
-    found = []
+    hooks = []
     for hook in configuration.get("webhooks") or ():
-        found.append(_hook(name, hook, seen[hook["name"]]))
+        hooks.append(_hook(name, hook, seen[hook["name"]]))
         seen[hook["name"]] += 1
-    return found
+    return hooks
 
 
 def _hook(configuration: str, hook: Object, index: int) -> Hook:

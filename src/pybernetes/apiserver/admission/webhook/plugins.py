@@ -59,8 +59,8 @@ class MutatingAdmissionWebhook:
 
     def admit(self, attributes: Attributes) -> Awaitable[None] | None:
         """Asks those that the request's rules lead to."""
-        found = self._source.find(attributes.resource, attributes.subresource, attributes.operation)
-        return self._webhooks.dispatcher.mutate(attributes, found) if found else None
+        invocations = self._source.find(attributes.resource, attributes.subresource, attributes.operation)
+        return self._webhooks.dispatcher.mutate(attributes, invocations) if invocations else None
 
     def validate(self, attributes: Attributes) -> None:
         """Nothing: that is the other one's."""
@@ -80,5 +80,5 @@ class ValidatingAdmissionWebhook:
 
     def validate(self, attributes: Attributes) -> Awaitable[None] | None:
         """Asks those that the request's rules lead to."""
-        found = self._source.find(attributes.resource, attributes.subresource, attributes.operation)
-        return self._webhooks.dispatcher.validate(attributes, found) if found else None
+        invocations = self._source.find(attributes.resource, attributes.subresource, attributes.operation)
+        return self._webhooks.dispatcher.validate(attributes, invocations) if invocations else None

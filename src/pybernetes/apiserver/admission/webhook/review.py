@@ -81,7 +81,7 @@ def _resource(resource: Resource) -> dict[str, str]:
 
 
 def _user(user: User) -> Object:
-    extra = {key: list(found) for key, found in user.extra.items()}
+    extra = {key: list(values) for key, values in user.extra.items()}
     told: Object = {"username": user.name, "uid": user.uid, "groups": list(user.groups), "extra": extra}
     return {key: value for key, value in told.items() if value}
 
@@ -155,14 +155,14 @@ def _verify_patch(patch: bytes, kind: Any, mutating: bool) -> None:
 def operations(patch: bytes) -> list[Any]:
     """The operations of a JSON patch, [] for none. BadReply if it is none."""
     try:
-        found = msgspec.json.decode(patch) if patch else []
+        decoded = msgspec.json.decode(patch) if patch else []
     except msgspec.DecodeError as error:
         raise BadReply(str(error)) from None
-    if found is None:
+    if decoded is None:
         return []
-    if not isinstance(found, list):
+    if not isinstance(decoded, list):
         raise BadReply("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
-    return found
+    return decoded
 
 
 def denied(name: str, result: Object | None) -> StatusError:

@@ -63,12 +63,12 @@ def _split(text: str) -> tuple[str, str]:
     return resource, subresource
 
 
-def _is(wanted: str, value: str) -> bool:
-    return wanted in (ALL, value)
+def _is(listed: str, value: str) -> bool:
+    return listed in (ALL, value)
 
 
-def _has(wanted: Sequence[str], value: str) -> bool:
-    return ALL in wanted or value in wanted
+def _has(listed: Sequence[str], value: str) -> bool:
+    return ALL in listed or value in listed
 
 
 def exempt(resource: Resource) -> bool:
@@ -76,12 +76,12 @@ def exempt(resource: Resource) -> bool:
     return resource.group == EXEMPT_GROUP and resource.name in EXEMPT
 
 
-def equivalents(resource: Resource, subresource: str, known: Iterable[Resource]) -> list[Resource]:
+def equivalents(resource: Resource, subresource: str, served: Iterable[Resource]) -> list[Resource]:
     """The other versions (and groups) under which the same objects are served."""
     stored, own = resource.stored_at[:2], (resource.group, resource.version, resource.name)
     return [
         other
-        for other in known
+        for other in served
         if other.stored_at[:2] == stored
         and (other.group, other.version, other.name) != own
         and _has_subresource(other, subresource)

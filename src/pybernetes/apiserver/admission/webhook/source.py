@@ -54,10 +54,10 @@ class Source:
         if not self._hooks:
             return ()
         key = (resource.group, resource.version, resource.name, subresource, operation)
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = self._match(resource, subresource, operation)
-        return found
+        invocations = self._found.get(key)
+        if invocations is None:
+            invocations = self._found[key] = self._match(resource, subresource, operation)
+        return invocations
 
     def _read(self, changed: tuple[int, int]) -> None:
         hooks: list[Hook] = []
@@ -74,7 +74,7 @@ class Source:
         if rules.exempt(resource):
             return ()
         others: list[Resource] | None = None
-        found = []
+        invocations = []
         for index, hook in enumerate(self._hooks):
             if hook.equivalent and others is None:
                 others = rules.equivalents(resource, subresource, self._served())
@@ -82,5 +82,5 @@ class Source:
                 hook.rules, resource, subresource, operation, (others or ()) if hook.equivalent else ()
             )
             if shown is not None:
-                found.append(Invocation(hook, shown, index))
-        return tuple(found)
+                invocations.append(Invocation(hook, shown, index))
+        return tuple(invocations)

@@ -41,11 +41,11 @@ def kind(attributes: Attributes, resource: Resource) -> tuple[str, str]:
     """(apiVersion, kind) of the request in a version of its resource."""
     if attributes.subresource == "scale":
         return SCALE
-    known = KINDS.get((resource.name, attributes.subresource))
-    if known is None:
+    subresource_kind = KINDS.get((resource.name, attributes.subresource))
+    if subresource_kind is None:
         return resource.api_version, resource.kind
     given = attributes.object or {}
-    return (given["apiVersion"], given["kind"]) if given.get("kind") and given.get("apiVersion") else known
+    return (given["apiVersion"], given["kind"]) if given.get("kind") and given.get("apiVersion") else subresource_kind
 
 
 async def shown(attributes: Attributes, obj: Object | None, resource: Resource) -> Object | None:
@@ -68,9 +68,9 @@ async def converted(obj: Object, own: Resource, other: Resource) -> Object:
     """An object of one version in another version of its resource, with the defaults of that. StatusError as `shown`."""
     if own.conversions is None or own.api_version == other.api_version:
         return obj
-    [made] = await own.conversions.convert([json_copy(obj)], other.api_version)
-    other.default(made)
-    return made
+    [result] = await own.conversions.convert([json_copy(obj)], other.api_version)
+    other.default(result)
+    return result
 
 
 def decoded(attributes: Attributes, document: Any, resource: Resource, served: Iterable[Resource]) -> Object:
