@@ -61,6 +61,7 @@ MACHINERY = {
 }
 LIFECYCLE = re.compile(r"^// \+k8s:prerelease-lifecycle-gen:(\w+)=(\S+)$", re.M)
 LINE = re.compile(r"^\t(?:(\w+)\s+)?([\w.\[\]*]+(?:\{\})?)\s+`([^`]*)`")
+ANYTHING = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON"
 INTEGERS = {"int32": "int32", "int": "int32", "int64": "int64"}
 
 
@@ -157,7 +158,7 @@ class Legacy(Unserved):
         plain = go.lstrip("*")
         if plain in INTEGERS:
             return {"type": "integer", "format": INTEGERS[plain]}
-        return super().schema(package, go)
+        return super().schema(package, go) or {"$ref": f"#/$defs/{ANYTHING}"}
 
     def add(self, package: go_source.Package, cls: str, kind: bool = False) -> None:
         """With what is required and how zero values are written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import pybernetes
@@ -31,3 +32,15 @@ def build_date(written: str = _COMMITTED) -> str:
     if written.startswith("$"):
         return NO_DATE
     return format_time(datetime.fromisoformat(written))
+
+
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
+
+
+def version_rank(version: str) -> tuple[int, int, int, str]:
+    """v2 before v1 before v1beta2 before v1beta1 before v1alpha1 before others (version.CompareKubeAwareVersionStrings)."""
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return 3, 0, 0, version
+    major, mark, minor = found.groups()
+    return {None: 0, "beta": 1, "alpha": 2}[mark], -int(major), -int(minor or 0), version

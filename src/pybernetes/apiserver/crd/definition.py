@@ -7,6 +7,8 @@ spec.additionalPrinterColumns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as field_of
 from typing import Any
 
 from pybernetes.api import field
@@ -39,8 +41,52 @@ ROOT_FIELDS = frozenset(
 MAX_LEVELS = 400  # of JSON, which are 200 of a schema; those of projects have up to 60
 
 
-def validate(crd: Object) -> Errors:
-    """On creation, beyond metadata."""
+@dataclass(frozen=True)
+class Leniency:
+    """What may be that v1 refuses: in v1beta1 anything of it, in v1 what was there before an update.
+
+    `former` are the schemas of before an update, by version: the rules of one that has not changed may cost what they will.
+    """
+
+    former: Mapping[str, Any] = field_of(default_factory=dict)
+    schemaless: bool = False
+    unstructured: bool = False
+    preserving: bool = False
+    unapproved: bool = False
+    no_default: str = ""  # why there may be no default
+
+
+STRICT = Leniency()
+NO_DEFAULT = "(cannot set default values in apiextensions.k8s.io/v1beta1 CRDs, must use apiextensions.k8s.io/v1)"
+
+
+def leniency(new: Object, old: Object | None, beta: bool) -> Leniency:
+    """What is allowed in a write through v1, or v1beta1 (`beta`)."""
+    spec, was = new.get("spec") or {}, (old or {}).get("spec") or {}
+    before = was.get("versions") or ()
+    bare = any(not (version.get("schema") or {}).get("openAPIV3Schema") for version in before)
+    keeps = bool(spec.get("preserveUnknownFields"))
+    loose = bool(was.get("preserveUnknownFields")) and not is_structural(was)
+    had_defaults = any(_has_defaults(schema) for schema in _schemas(before))
+    return Leniency(
+        former=_schemas_by_version(was),
+        schemaless=beta or bare,
+        unstructured=(beta and keeps) or (not beta and loose),
+        preserving=beta or bool(was.get("preserveUnknownFields")),
+        unapproved=beta,
+        no_default=NO_DEFAULT if beta and not had_defaults else "",
+    )
+
+
+def is_structural(spec: Mapping[str, Any]) -> bool:
+    """Whether the schemas of all versions are."""
+    schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in spec.get("versions") or ()]
+    return not any(schema and schemarules.structure(schema, SPEC) for schema in schemas)
+
+
+def validate(crd: Object, beta: bool = False) -> Errors:
+    """On creation, beyond metadata; `beta`: through v1beta1."""
+    lenient = leniency(crd, None, beta)
     spec = crd.get("spec") or {}
     errors = _too_deep(spec)
     if errors:
@@ -49,8 +95,9 @@ def validate(crd: Object) -> Errors:
     name = crd["metadata"].get("name", "")
     if name and name != wanted:
         errors.append(field.invalid(Path("metadata") / "name", name, 'must be spec.names.plural+"."+spec.group'))
-    errors += _spec(spec) + validate_status(crd) + _stored_versions(crd) + _approval(crd)
-    return errors + _preserved(spec)
+    errors += _spec(spec, lenient) + validate_status(crd) + _stored_versions(crd)
+    errors += [] if lenient.unapproved else _approval(crd)
+    return errors + ([] if lenient.preserving else _preserved(spec))
 
 
 def _too_deep(spec: Object) -> Errors:
@@ -72,12 +119,13 @@ def _below(value: Any) -> Iterable[Any]:
     return [child for child in children if isinstance(child, dict | list)]
 
 
-def validate_update(new: Object, old: Object) -> Errors:
-    """Names and scope stay, and so does every version in which objects are stored."""
+def validate_update(new: Object, old: Object, beta: bool = False) -> Errors:
+    """Names and scope stay, and so does every version in which objects are stored; `beta`: through v1beta1."""
+    lenient = leniency(new, old, beta)
     spec, was = new.get("spec") or {}, old.get("spec") or {}
     if errors := _too_deep(spec):
         return errors
-    errors = _spec(spec, _schemas_by_version(was))
+    errors = _spec(spec, lenient)
     names_, before = spec.get("names") or {}, was.get("names") or {}
     if conditions.is_true(old, "Established"):
         errors += immutable(SPEC / "scope", spec.get("scope"), was.get("scope"))
@@ -86,8 +134,8 @@ def validate_update(new: Object, old: Object) -> Errors:
     errors += immutable(SPEC / "names" / "plural", names_.get("plural"), before.get("plural"))
     errors += validate_status(new) + _stored_versions(new)
     unchanged = names.approval(_annotation(new))[0] == names.approval(_annotation(old))[0]
-    errors += [] if unchanged else _approval(new)
-    return errors + ([] if was.get("preserveUnknownFields") else _preserved(spec))
+    errors += [] if unchanged or lenient.unapproved else _approval(new)
+    return errors + ([] if lenient.preserving else _preserved(spec))
 
 
 def validate_status(crd: Object) -> Errors:
@@ -147,8 +195,7 @@ def _schemas_by_version(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     return {version.get("name") or "": version.get("schema") for version in spec.get("versions") or ()}
 
 
-def _spec(spec: Mapping[str, Any], former: Mapping[str, Any] | None = None) -> Errors:
-    """`former` are the schemas of before an update, by version: the rules of one that has not changed may cost what they will."""
+def _spec(spec: Mapping[str, Any], lenient: Leniency) -> Errors:
     errors = _group(spec.get("group") or "")
     scope = spec.get("scope") or ""
     if not scope:
@@ -159,18 +206,22 @@ def _spec(spec: Mapping[str, Any], former: Mapping[str, Any] | None = None) -> E
     hoisted = {part: _hoisted(versions, part) for part in _PARTS}
     for index, version in enumerate(versions):
         at = SPEC / "versions" / index
-        if not (version.get("schema") or {}).get("openAPIV3Schema"):
+        if not lenient.schemaless and not (version.get("schema") or {}).get("openAPIV3Schema"):
             errors.append(field.required(at / "schema" / "openAPIV3Schema"))
-    if spec.get("preserveUnknownFields") and any(_has_defaults(schema) for schema in _schemas(versions)):
+    if (
+        not lenient.no_default
+        and spec.get("preserveUnknownFields")
+        and any(_has_defaults(schema) for schema in _schemas(versions))
+    ):
         why = "must be false in order to use defaults in the schema"
         errors.append(field.invalid(SPEC / "preserveUnknownFields", True, why))
     for index, version in enumerate(versions):
-        errors += _version(SPEC / "versions" / index, version, hoisted, former or {})
+        errors += _version(SPEC / "versions" / index, version, hoisted, lenient)
     errors += _version_names(versions)
     errors += _all_names(spec.get("names") or {}, SPEC / "names")
     for part, (internal, check) in _PARTS.items():
         if versions and hoisted[part]:
-            errors += check(_with_any_status(versions), SPEC / internal, former or {})
+            errors += check(_with_any_status(versions), SPEC / internal, lenient)
     conversion = spec.get("conversion") or {}
     if conversion.get("strategy") != "None" and spec.get("preserveUnknownFields"):
         why = "must be None if spec.preserveUnknownFields is true"
@@ -212,7 +263,7 @@ def _hoisted(versions: Sequence[Mapping[str, Any]], part: str) -> bool:
     return bool(versions) and all(version.get(part) == versions[0].get(part) for version in versions)
 
 
-def _version(path: Path, version: Mapping[str, Any], hoisted: Mapping[str, bool], former: Mapping[str, Any]) -> Errors:
+def _version(path: Path, version: Mapping[str, Any], hoisted: Mapping[str, bool], lenient: Leniency) -> Errors:
     name = version.get("name") or ""
     errors: Errors = []
     if why := dns1035_label_errors(name):
@@ -223,7 +274,7 @@ def _version(path: Path, version: Mapping[str, Any], hoisted: Mapping[str, bool]
             errors.append(field.invalid(path / "deprecationWarning", warning, text))
     for part, (_, check) in _PARTS.items():
         if not hoisted[part]:
-            errors += check(version, path / part, former)
+            errors += check(version, path / part, lenient)
     return errors
 
 
@@ -287,7 +338,7 @@ def _label(path: Path, value: str, empty: bool = True) -> Errors:
 # --- parts of a version ------------------------------------------------------------------------
 
 
-def _schema(version: Mapping[str, Any], path: Path, former: Mapping[str, Any]) -> Errors:
+def _schema(version: Mapping[str, Any], path: Path, lenient: Leniency) -> Errors:
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     if not schema:
         return []
@@ -297,14 +348,16 @@ def _schema(version: Mapping[str, Any], path: Path, former: Mapping[str, Any]) -
         errors.append(field.forbidden(path / "openAPIV3Schema.nullable", "nullable cannot be true at the root"))
     # A schema with a keyword that is never read cannot be asked for its structure: one cause, not two.
     unread = schemarules.unread_keyword(schema)
-    structure = [] if unread else schemarules.structure(schema, at) or schemarules.default_values(schema, at)
-    keywords = schemarules.openapi(schema, at)
-    errors += structure + keywords
+    structure = [] if unread or lenient.unstructured else schemarules.structure(schema, at)
+    keywords = schemarules.openapi(schema, at, lenient.no_default)
+    if not (unread or lenient.unstructured or structure):
+        structure = schemarules.default_values(schema, at)
+    errors += [*keywords, *structure] if lenient.no_default else [*structure, *keywords]
     if unread:
         return errors or [field.invalid(at, "", unread)]
     if structure:
         return errors
-    changed = version["schema"] != former.get(version.get("name") or "")
+    changed = version["schema"] != lenient.former.get(version.get("name") or "")
     if not schemarules.ruled(schema):
         return errors
     from . import rules  # CEL is loaded with the first rule
@@ -329,7 +382,7 @@ def _is_set(value: Any) -> bool:
     return value not in (None, "", False)
 
 
-def _subresources(version: Mapping[str, Any], path: Path, former: Mapping[str, Any]) -> Errors:
+def _subresources(version: Mapping[str, Any], path: Path, lenient: Leniency) -> Errors:
     scale = (version.get("subresources") or {}).get("scale")
     if scale is None:
         return []
@@ -358,7 +411,7 @@ def _simple_path(path: Path, value: str) -> Errors:
     return []
 
 
-def _columns(version: Mapping[str, Any], path: Path, former: Mapping[str, Any]) -> Errors:
+def _columns(version: Mapping[str, Any], path: Path, lenient: Leniency) -> Errors:
     errors: Errors = []
     for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
         errors += _column(path / index, column)
@@ -378,7 +431,7 @@ def _column(path: Path, column: Mapping[str, Any]) -> Errors:
     return errors + (_simple_path(path / "JSONPath", found) if found else [field.required(path / "JSONPath")])
 
 
-def _selectable(version: Mapping[str, Any], path: Path, former: Mapping[str, Any]) -> Errors:
+def _selectable(version: Mapping[str, Any], path: Path, lenient: Leniency) -> Errors:
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     errors: Errors = []
     seen: set[str] = set()
@@ -421,7 +474,7 @@ def _unselectable(steps: Sequence[str], schema: Mapping[str, Any]) -> Iterable[s
         yield "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
 
 
-_Part = Callable[[Mapping[str, Any], Path, Mapping[str, Any]], Errors]
+_Part = Callable[[Mapping[str, Any], Path, Leniency], Errors]
 # Part of a version -> (where upstream's internal type has it, its check).
 _PARTS: dict[str, tuple[str, _Part]] = {
     "schema": ("validation", _schema),

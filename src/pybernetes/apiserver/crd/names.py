@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pybernetes.api.jsoncopy import json_copy
 
 from ..resource import Object
-from . import conditions
+from . import conditions, structure
 
 APPROVAL = "api-approved.kubernetes.io"
 CONFORMANT = "KubernetesAPIApprovalPolicyConformant"
@@ -21,6 +21,7 @@ def decided(crd: Object, others: Iterable[Object], now: str) -> Object:
     made = {**crd, "status": json_copy(crd.get("status") or {})}
     _name(made, others, now)
     _approve(made, now)
+    structure.judge(made, now)
     return made
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from pybernetes.api import errors
-
 from ..resource import Object
 from ..schema import CompiledSchema, Validation
 
@@ -44,13 +42,13 @@ class Mistyped(Exception):
 
 
 class DefinitionSchema(CompiledSchema):
-    """The definition's own schema."""
+    """The definition's own schema in one of its versions."""
 
     @classmethod
     @functools.cache
-    def made(cls) -> DefinitionSchema:
-        """The only one."""
-        return cls(NAME, "apiextensions.k8s.io/v1", "CustomResourceDefinition")
+    def made(cls, version: str = "v1") -> DefinitionSchema:
+        """Of a version the only one."""
+        return cls(NAME.replace(".v1.", f".{version}."), f"apiextensions.k8s.io/{version}", "CustomResourceDefinition")
 
     def decode(self, body: bytes, validation: Validation = "Warn") -> tuple[Object, list[str]]:
         obj, warnings = super().decode(body, validation)
@@ -64,15 +62,17 @@ class DefinitionSchema(CompiledSchema):
 
     def _deep(self, obj: Object, validation: Validation) -> list[str]:
         unknown: list[str] = []
-        for index, version in enumerate((obj.get("spec") or {}).get("versions") or ()):
-            holder = version.get("schema") or {}
+        spec = obj.get("spec") or {}
+        holders = [("spec.validation", spec.get("validation") or {})]  # in v1beta1
+        for index, version in enumerate(spec.get("versions") or ()):
+            holders.append((f"spec.versions[{index}].schema", version.get("schema") or {}))
+        for place, holder in holders:
             if holder.get("openAPIV3Schema") is not None:
-                at = f"spec.versions[{index}].schema.openAPIV3Schema"
+                at = f"{place}.openAPIV3Schema"
                 try:
                     holder["openAPIV3Schema"] = clean(holder["openAPIV3Schema"], at, unknown)
                 except Mistyped as error:
-                    named = 'CustomResourceDefinition in version "v1" cannot be handled as a CustomResourceDefinition'
-                    raise errors.bad_request(f"{named}: {error}") from None
+                    raise self.refused(str(error)) from None
         return self._strict([f'unknown field "{path}"' for path in unknown], validation)
 
 

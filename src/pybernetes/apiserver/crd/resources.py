@@ -10,6 +10,7 @@ from typing import Any
 from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
 from pybernetes.api.jsoncopy import json_copy
+from pybernetes.api.version import version_rank
 
 from ..conversion import Conversions
 from ..generic.scaled import accessor_error
@@ -39,7 +40,8 @@ def records(crd: Object, ask: Call) -> list[Resource]:
 
 def _schema(spec: Object, version: Object) -> CustomSchema:
     given = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-    return CustomSchema(spec["group"], version["name"], spec["names"]["kind"], given)
+    preserving = bool(spec.get("preserveUnknownFields"))
+    return CustomSchema(spec["group"], version["name"], spec["names"]["kind"], given, preserving)
 
 
 def _record(crd: Object, version: Object, schema: CustomSchema, conversions: Conversions) -> Resource:
@@ -88,7 +90,17 @@ def _deprecated(spec: Object, version: Object) -> str:
     if not version.get("deprecated"):
         return ""
     usual = f"{spec['group']}/{version['name']} {spec['names']['kind']} is deprecated"
-    return version.get("deprecationWarning") or usual
+    return version.get("deprecationWarning") or usual + _instead(spec, version)
+
+
+def _instead(spec: Object, version: Object) -> str:
+    """The newest version that is served and not deprecated, where that is a better one."""
+    order = sorted(
+        (v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated")), key=version_rank
+    )
+    if not order or version_rank(order[0]) > version_rank(version["name"]):
+        return ""
+    return f"; use {spec['group']}/{order[0]} {spec['names']['kind']}"
 
 
 def _scale(given: Mapping[str, str] | None) -> ScalePaths | None:

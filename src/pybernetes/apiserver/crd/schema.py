@@ -20,11 +20,12 @@ from ..generic import typemeta
 from ..resource import Object
 from ..schema import Validation, compiled_type, definitions, has_duplicates, read_json, unreadable
 from ..schemawalker import MAX_STRICT_ERRORS, Refused, untyped
-from . import objectmeta, structural
+from . import objectmeta, schemarules, structural
 from .structural import Structural
 from .values import Rules
 
 TYPE_META = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
+ANYTHING = {"type": "object", schemarules.PRESERVE: True}
 METADATA = {"$ref": f"#/definitions/{objectmeta.NAME}"}
 
 
@@ -33,11 +34,15 @@ class CustomSchema:
 
     merge_schema: Any = None  # strategic merge patches are refused
 
-    def __init__(self, group: str, version: str, kind: str, schema: Mapping[str, Any]) -> None:
+    def __init__(
+        self, group: str, version: str, kind: str, schema: Mapping[str, Any], preserving: bool = False
+    ) -> None:
+        """`preserving`: unknown fields stay, and the schema, which need not be structural, only says what is valid."""
         self._group, self._version, self._kind = group, version, kind
         self._api_version = f"{group}/{version}"
-        self.source = schema
-        self.structural = Structural(schema, root=True)
+        loose = preserving and bool(schema) and bool(schemarules.structure(schema, Path()))
+        self.source = ANYTHING if loose or (preserving and not schema) else schema
+        self.structural = Structural(ANYTHING if preserving else schema, root=True)
         self.rules = Rules(schema)
         self.zero: Object = {"apiVersion": self._api_version, "kind": kind}
         self.top_fields = ("apiVersion", "kind", "metadata", "status", *(schema.get("properties") or {"spec": {}}))

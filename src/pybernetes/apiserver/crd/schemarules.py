@@ -49,9 +49,9 @@ class _Place:
     no_default: str = ""
 
 
-def openapi(schema: Schema, path: Path) -> Errors:
-    """Of a whole schema (ValidateCustomResourceDefinitionOpenAPISchema)."""
-    return _openapi(schema, path, _Place(root=True))
+def openapi(schema: Schema, path: Path, no_default: str = "") -> Errors:
+    """Of a whole schema (ValidateCustomResourceDefinitionOpenAPISchema); `no_default`: why there may be no default anywhere."""
+    return _openapi(schema, path, _Place(root=True, no_default=no_default))
 
 
 def _openapi(schema: Schema, path: Path, place: _Place) -> Errors:

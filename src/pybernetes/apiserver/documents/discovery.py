@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
+from pybernetes.api.version import version_rank
 
 from ..kinds.apiregistration.apiservice import CUSTOM_GROUP_PRIORITY, CUSTOM_VERSION_PRIORITY
 from ..resource import Resource
@@ -107,7 +108,7 @@ class Discovery:
     def versions(self, group: str) -> list[str]:
         """Of the highest priority first, then newest first: v2, v1, v1beta1."""
         keys = dict.fromkeys((*self._by_version, *self._remote))
-        return sorted((v for g, v in keys if g == group), key=lambda v: (-self._priority(group, v), _version_rank(v)))
+        return sorted((v for g, v in keys if g == group), key=lambda v: (-self._priority(group, v), version_rank(v)))
 
     def _priority(self, group: str, version: str) -> int:
         remote = self._remote.get((group, version))
@@ -168,18 +169,6 @@ class Discovery:
 
 def _name(resource: Resource) -> str:
     return resource.name
-
-
-_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
-
-
-def _version_rank(version: str) -> tuple[int, int, int, str]:
-    """v2 before v1 before v1beta2 before v1beta1 before v1alpha1 before others (version.CompareKubeAwareVersionStrings)."""
-    found = _VERSION.fullmatch(version)
-    if found is None:
-        return 3, 0, 0, version
-    major, mark, minor = found.groups()
-    return {None: 0, "beta": 1, "alpha": 2}[mark], -int(major), -int(minor or 0), version
 
 
 def _subresources(resource: Resource) -> list[str]:
