@@ -44,7 +44,7 @@ async def outcomes(names: list[str], patience: float = PATIENCE) -> dict[str, Ou
     alone = [name for name in names if name.startswith(ALONE)]
     rest = [name for name in names if name not in policies and name not in alone]
     places = asyncio.Semaphore(AT_ONCE)
-    managers = controloptions.options()
+    managers = replace(controloptions.options(), token_secrets=True)
 
     if policies:
         async with golden.server(server_options=policed) as client:

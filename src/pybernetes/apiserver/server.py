@@ -177,6 +177,7 @@ class APIServer:
             authorizers=self.authorizers,
             write_quota=self._write_quota,
             allow_privileged=self.options.allow_privileged,
+            legacy=self.options.runtime_config.get(runtimeconfig.LEGACY) == "true",
             served=self._handlers.resources,
             clock=self.options.clock,
             registry=self.metrics.registry,

@@ -5,6 +5,7 @@ A plain field of `Options` is a line of `TABLE`: the flag has its name, with das
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,6 +17,8 @@ from pybernetes.component.command import UsageError, read_file
 from pybernetes.component.flags import Flag, Values, boolean, duration, integer, number, string
 from pybernetes.component.leaderflags import leader_flags
 from pybernetes.component.servingflags import serving_flags
+
+_log = logging.getLogger(__name__)
 
 NAME = "kube-controller-manager"
 SIGNERS = ("kubelet-serving", "kubelet-client", "kube-apiserver-client", "legacy-unknown")
@@ -47,6 +50,7 @@ class Options:
     # certificates
     root_ca: bytes = b""
     service_account_private_key: bytes = field(default=b"", repr=False)
+    token_secrets: bool = False  # each account gets one, as until 1.24
     cluster_signing_cert: bytes = field(default=b"", repr=False)
     cluster_signing_key: bytes = field(default=b"", repr=False)
     cluster_signing_duration: float = 365 * 24 * 3600.0
@@ -178,10 +182,16 @@ WITHOUT_EFFECT: dict[Callable[[str], Any], str] = {
     "min-resync-period namespace-sync-period node-sync-period pod-eviction-timeout route-reconciliation-period",
     integer: "concurrent-service-syncs concurrent-validating-admission-policy-status-syncs "
     "http2-max-streams-per-connection",
-    flags.switches: "feature-gates",
 }
+TOKEN_SECRETS = "LegacyServiceAccountTokenNoAutoGeneration"  # the gate of it, which is false where they are made
 IGNORED = tuple(flags.ignored(name, kind) for kind, names in WITHOUT_EFFECT.items() for name in names.split())
-FLAGS = (*GENERIC, *leader_flags(NAME), *serving_flags(10257), *FILES, *PLAIN, *IGNORED)
+GATES = Flag(
+    "feature-gates",
+    flags.switches,
+    {},
+    f"{TOKEN_SECRETS}=false makes a token secret for each service account; others have no effect here.",
+)
+FLAGS = (*GENERIC, GATES, *leader_flags(NAME), *serving_flags(10257), *FILES, *PLAIN, *IGNORED)
 
 
 def options_from(values: Values) -> Options:
@@ -200,7 +210,11 @@ def options_from(values: Values) -> Options:
         )
         for signer in SIGNERS
     }
+    gates = values["feature-gates"]
+    if others := sorted(gates.keys() - {TOKEN_SECRETS}):
+        _log.warning("--feature-gates: %s: no effect here", ", ".join(others))
     return Options(
+        token_secrets=not gates.get(TOKEN_SECRETS, True),
         controllers=tuple(values["controllers"]),
         root_ca=read_file(values, "root-ca-file"),
         service_account_private_key=read_file(values, "service-account-private-key-file"),

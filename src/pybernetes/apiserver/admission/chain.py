@@ -49,6 +49,7 @@ class Services:
     authorizers: Authorizers
     write_quota: WriteStatus
     allow_privileged: bool = True
+    legacy: bool = False  # as when old group-versions were new: pods get token secrets
     served: Callable[[], Iterable[Resource]] = tuple  # all resources, for webhooks that know another version
     clock: Clock = field(default_factory=RealClock)
     registry: Registry | None = None  # for the metrics of webhooks
@@ -65,7 +66,7 @@ ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
     "NamespaceExists": lambda s: NamespaceExists(s.reader),
     "LimitPodHardAntiAffinityTopology": lambda s: LimitPodHardAntiAffinityTopology(),
     "LimitRanger": lambda s: LimitRanger(s.reader),
-    "ServiceAccount": lambda s: ServiceAccount(s.reader, clock=s.clock),
+    "ServiceAccount": lambda s: ServiceAccount(s.reader, clock=s.clock, token_secrets=s.legacy),
     "NodeRestriction": lambda s: NodeRestriction(s.reader, s.authorizers),
     "TaintNodesByCondition": lambda s: TaintNodesByCondition(),
     "AlwaysPullImages": lambda s: AlwaysPullImages(),

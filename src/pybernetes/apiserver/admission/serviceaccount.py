@@ -8,7 +8,11 @@ from typing import Any
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api import errors
-from pybernetes.api.wellknown import MIRROR_POD_ANNOTATION
+from pybernetes.api.wellknown import (
+    MIRROR_POD_ANNOTATION,
+    SECRET_TYPE_SERVICE_ACCOUNT_TOKEN,
+    SERVICE_ACCOUNT_NAME_KEY,
+)
 
 from ..authorization.podrefs import references
 from ..types import Attributes, Reader
@@ -36,8 +40,10 @@ class ServiceAccount:
         reader: Reader,
         chooser: random.Random | None = None,
         clock: Clock | None = None,
+        token_secrets: bool = False,
     ) -> None:
-        self._reader = reader
+        """`token_secrets`: pods get the token secret of an account that lists one, as until 1.21."""
+        self._reader, self._token_secrets = reader, token_secrets
         self._random = chooser or random.Random()
         self._clock = clock or RealClock()
 
@@ -69,7 +75,7 @@ class ServiceAccount:
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [dict(secret) for secret in account["imagePullSecrets"]]
         if _automounts(spec, account):
-            self._mount(spec)
+            self._mount(spec, self._token_secret(account))
 
     def validate(self, attributes: Attributes) -> None:
         """403 for mirror pods that refer to what only the API server gives, and for secrets that the account may not mount."""
@@ -88,19 +94,34 @@ class ServiceAccount:
             for why in unmountable(pod, account):
                 raise errors.forbidden("", "pods", attributes.name, why)
 
-    def _mount(self, spec: Object) -> None:
+    def _token_secret(self, account: Object) -> str:
+        """The first of its own token secrets that an account lists; "" where none is asked for, or there."""
+        metadata = account["metadata"]
+        for reference in (account.get("secrets") or ()) if self._token_secrets else ():
+            secret = self._reader.get("", "secrets", metadata["namespace"], reference.get("name") or "")
+            annotations = ((secret or {}).get("metadata") or {}).get("annotations") or {}
+            if secret is None or secret.get("type") != SECRET_TYPE_SERVICE_ACCOUNT_TOKEN:
+                continue
+            if annotations.get(SERVICE_ACCOUNT_NAME_KEY) == metadata["name"]:
+                return str(reference["name"])
+        return ""
+
+    def _mount(self, spec: Object, secret: str) -> None:
         containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
         bare = [c for c in containers if all(m.get("mountPath") != MOUNT_PATH for m in c.get("volumeMounts") or ())]
         volumes = spec.get("volumes") or []
         mounted = next((v["name"] for v in volumes if v["name"].startswith(VOLUME_PREFIX)), None)
+        if secret:
+            mounted = next((v["name"] for v in volumes if (v.get("secret") or {}).get("secretName") == secret), None)
         if not bare:
             return
-        name = mounted or VOLUME_PREFIX + "".join(self._random.choice(ALPHABET) for _ in range(5))
+        name = mounted or secret or VOLUME_PREFIX + "".join(self._random.choice(ALPHABET) for _ in range(5))
         for container in bare:
             mount = {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}
             container["volumeMounts"] = [*(container.get("volumeMounts") or ()), mount]
         if mounted is None:
-            spec["volumes"] = [*volumes, token_volume(name)]
+            token = {"name": secret, "secret": {"secretName": secret, "defaultMode": 420}}
+            spec["volumes"] = [*volumes, token if secret else token_volume(name)]
 
 
 def _concerns(attributes: Attributes) -> bool:

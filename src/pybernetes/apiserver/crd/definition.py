@@ -71,7 +71,7 @@ def leniency(new: Object, old: Object | None, beta: bool) -> Leniency:
     return Leniency(
         former=_schemas_by_version(was),
         schemaless=beta or bare,
-        unstructured=(beta and keeps) or (not beta and loose),
+        unstructured=keeps and (beta or loose),
         preserving=beta or bool(was.get("preserveUnknownFields")),
         unapproved=beta,
         no_default=NO_DEFAULT if beta and not had_defaults else "",
@@ -349,7 +349,7 @@ def _schema(version: Mapping[str, Any], path: Path, lenient: Leniency) -> Errors
     # A schema with a keyword that is never read cannot be asked for its structure: one cause, not two.
     unread = schemarules.unread_keyword(schema)
     structure = [] if unread or lenient.unstructured else schemarules.structure(schema, at)
-    keywords = schemarules.openapi(schema, at, lenient.no_default)
+    keywords = schemarules.openapi(schema, at, lenient.no_default, any_type=lenient.unstructured)
     if not (unread or lenient.unstructured or structure):
         structure = schemarules.default_values(schema, at)
     errors += [*keywords, *structure] if lenient.no_default else [*structure, *keywords]

@@ -15,7 +15,7 @@ import msgspec
 from pybernetes.api import errors, gosyntax
 from pybernetes.api.field import Path, invalid
 
-from ..apply.schema import Node, Schemas
+from ..apply.schema import DEDUCED, Node, Schemas
 from ..generic import typemeta
 from ..resource import Object
 from ..schema import Validation, compiled_type, definitions, has_duplicates, read_json, unreadable
@@ -50,6 +50,8 @@ class CustomSchema:
     @functools.cached_property
     def apply_node(self) -> Node:
         """How its fields merge."""
+        if self.source is ANYTHING:
+            return DEDUCED
         return Schemas(definitions()).of(with_metadata(self.source, root=True))
 
     def decode(self, body: bytes, validation: Validation = "Warn") -> tuple[Object, list[str]]:

@@ -47,11 +47,12 @@ class _Place:
     root: bool = False
     in_metadata: bool = False
     no_default: str = ""
+    any_type: bool = False
 
 
-def openapi(schema: Schema, path: Path, no_default: str = "") -> Errors:
+def openapi(schema: Schema, path: Path, no_default: str = "", any_type: bool = False) -> Errors:
     """Of a whole schema (ValidateCustomResourceDefinitionOpenAPISchema); `no_default`: why there may be no default anywhere."""
-    return _openapi(schema, path, _Place(root=True, no_default=no_default))
+    return _openapi(schema, path, _Place(root=True, no_default=no_default, any_type=any_type))
 
 
 def _openapi(schema: Schema, path: Path, place: _Place) -> Errors:
@@ -85,7 +86,7 @@ def _openapi(schema: Schema, path: Path, place: _Place) -> Errors:
 def _of_property(schema: Schema, name: str, place: _Place) -> _Place:
     if name in META and (place.root or schema.get(EMBEDDED)):
         why = f"in top-level {name}" if place.root else place.no_default
-        return _Place(in_metadata=True, no_default=why)
+        return _Place(in_metadata=True, no_default=why, any_type=place.any_type)
     return replace(place, root=False)
 
 
@@ -99,7 +100,7 @@ def _keywords(schema: Schema, path: Path, place: _Place) -> Errors:
     kind = schema.get("type") or ""
     if kind == "null":
         errors.append(field.forbidden(path / "type", "type cannot be set to null, use nullable as an alternative"))
-    elif kind and kind not in TYPES:
+    elif kind and kind not in TYPES and not place.any_type:
         errors.append(field.not_supported(path / "type", kind, TYPES))
     if isinstance(schema.get("items"), list):
         errors.append(field.forbidden(path / "items", "items must be a schema object and not an array"))

@@ -1,10 +1,11 @@
 """Fills secrets of type service-account-token, and deletes them with their account (upstream: pkg/controller/serviceaccount/tokens_controller.go).
 
-Such secrets are made by hand since 1.24; pods get their tokens by TokenRequest.
+Such secrets are made by hand since 1.24; pods get their tokens by TokenRequest. With `token_secrets` each account gets one as before.
 """
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from pybernetes.api.errors import StatusError
@@ -14,9 +15,11 @@ from pybernetes.api.wellknown import SECRET_TYPE_SERVICE_ACCOUNT_TOKEN
 from ...common import Key, clone
 from ...framework import Context, Controller
 from ...options import Options
-from .plan import Content, Signer, account_of, belongs_to, claims_of, filled, needs_token
+from .plan import Content, Signer, account_of, belongs_to, claims_of, filled, listed, needs_token, new_secret
 
 BY_ACCOUNT = "serviceAccount"
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # as names that the API server generates
+ACCOUNT = ""  # the first of a key that names an account; else it is a namespace
 
 
 class ServiceAccountTokenController(Controller):
@@ -40,6 +43,8 @@ class ServiceAccountTokenController(Controller):
         return "" if options.service_account_private_key else "--service-account-private-key-file is not set"
 
     def _on_account(self, old: core.ServiceAccount | None, new: core.ServiceAccount | None) -> None:
+        if new is not None and self.context.options.token_secrets:
+            self.queue.add((ACCOUNT, new.metadata.namespace, new.metadata.name))
         if old is not None and new is not None and old.metadata.uid == new.metadata.uid:
             return
         account = new if new is not None else old
@@ -55,6 +60,9 @@ class ServiceAccountTokenController(Controller):
 
     async def sync(self, key: Key | tuple[str, str, str]) -> None:
         """Fills or deletes a secret; takes a deleted one from its account's list."""
+        if len(key) == 3 and key[0] == ACCOUNT:
+            await self._ensure(key[1], key[2])
+            return
         if len(key) == 3:
             await self._forget(*key)
             return
@@ -73,6 +81,29 @@ class ServiceAccountTokenController(Controller):
         if desired is not None:
             await self._unless_gone(self.client.update(desired))
 
+    async def _ensure(self, namespace: str, name: str) -> None:
+        """A secret for an account that lists none of its own, and its name in the account's list.
+
+        Where the latter fails the secret goes again: another try makes another.
+        """
+        seen = self._accounts.get(name, namespace)
+        if seen is None or listed(seen, self._secrets.by_index(BY_ACCOUNT, f"{namespace}/{name}")):
+            return
+        live = await self._unless_gone(self.client.get(core.ServiceAccount, name, namespace))
+        if live is None or live.metadata.resource_version != seen.metadata.resource_version:
+            return  # the informer tells of it soon
+        token = new_secret(live, "".join(random.choices(ALPHABET, k=5)))
+        desired = filled(token, live, Content(self.context.options.root_ca, self._signer.sign(claims_of(token, live))))
+        made = await self.client.create(desired or token)
+        changed = clone(live)
+        changed.secrets = [*changed.secrets, core.ObjectReference(name=made.metadata.name)]
+        try:
+            await self.client.update(changed)
+        except StatusError as error:
+            await self._unless_gone(self.client.delete(core.Secret, made.metadata.name, namespace))
+            if error.code not in (404, 409):
+                raise
+
     async def _account(self, namespace: str, name: str) -> core.ServiceAccount | None:
         """The live one where the informer has none: it may just have been made."""
         account: core.ServiceAccount | None = self._accounts.get(name, namespace)
@@ -89,6 +120,8 @@ class ServiceAccountTokenController(Controller):
             desired = clone(account)
             desired.secrets = remaining
             await self._unless_gone(self.client.update(desired))
+        if self.context.options.token_secrets:
+            self.queue.add((ACCOUNT, namespace, name))
 
     @staticmethod
     async def _unless_gone(request: Any) -> Any:

@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.api.wellknown import SERVICE_ACCOUNT_NAME_KEY, SERVICE_ACCOUNT_USERNAME_PREFIX
+from pybernetes.api.types.meta_v1 import ObjectMeta
+from pybernetes.api.wellknown import (
+    SECRET_TYPE_SERVICE_ACCOUNT_TOKEN,
+    SERVICE_ACCOUNT_NAME_KEY,
+    SERVICE_ACCOUNT_USERNAME_PREFIX,
+)
 
 from ...common import clone
 
 ACCOUNT_UID = "kubernetes.io/service-account.uid"
 ISSUER = "kubernetes/serviceaccount"
+MAX_NAME = (
+    50  # of an account in the name of its secret (upstream: what names.SimpleNameGenerator leaves of `NAME-token-`)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,20 @@ def claims_of(secret: core.Secret, account: core.ServiceAccount) -> dict[str, st
         "kubernetes.io/serviceaccount/service-account.uid": account.metadata.uid,
         "sub": f"{SERVICE_ACCOUNT_USERNAME_PREFIX}{namespace}:{name}",
     }
+
+
+def listed(account: core.ServiceAccount, secrets: Iterable[core.Secret]) -> bool:
+    """Whether the account lists one of its own token secrets."""
+    names = {reference.name for reference in account.secrets}
+    return any(secret.metadata.name in names and belongs_to(secret, account) for secret in secrets)
+
+
+def new_secret(account: core.ServiceAccount, suffix: str) -> core.Secret:
+    """A token secret that is still empty; `suffix` makes its name another one than all others."""
+    name, namespace = account.metadata.name, account.metadata.namespace
+    annotations = {SERVICE_ACCOUNT_NAME_KEY: name, ACCOUNT_UID: account.metadata.uid}
+    meta = ObjectMeta(name=f"{name[:MAX_NAME]}-token-{suffix}", namespace=namespace, annotations=annotations)
+    return core.Secret(metadata=meta, type=SECRET_TYPE_SERVICE_ACCOUNT_TOKEN)
 
 
 def needs_token(secret: core.Secret) -> bool:
