@@ -143,7 +143,10 @@ class Player:
         patience: float,
         differences: Sequence[Difference] = (),
         managed_fields: bool = True,
+        made: Sequence[str] = (),
     ) -> None:
+        """`made`: paths of what must be there before the first step."""
+        self._made = made
         self._client, self._case, self._patience = client, case, patience
         word = "".join(random.choice(string.ascii_lowercase) for _ in range(8))
         self._saved = {"ns": f"g-{word}", "run": word}
@@ -161,6 +164,7 @@ class Player:
         await self._send("POST", "/api/v1/namespaces", {}, body)
         account = json.dumps({"metadata": {"name": "default"}}).encode()
         await self._send("POST", f"/api/v1/namespaces/{self._saved['ns']}/serviceaccounts", {}, account)
+        await self._prepared()
         try:
             for number, step in enumerate(self._case["steps"], 1):
                 self._number = number
@@ -176,6 +180,13 @@ class Player:
         if unneeded:
             raise Differs(f"answered as recorded, take it out of differences.py: {unneeded[0]}")
 
+    async def _prepared(self) -> None:
+        """Until what controllers make in each namespace is there."""
+        for path in self._made:
+            async with asyncio.timeout(UNTIL_SECONDS):
+                while (await self._send("GET", self._fill(path), {})).status != 200:
+                    await asyncio.sleep(0.02)
+
     def _place(self, step: dict[str, Any]) -> str:
         return f"step {self._number} ({step.get('do') or step.get('watch') or 'sleep'})"
 
@@ -189,6 +200,9 @@ class Player:
 
     def _fill(self, value: Any) -> Any:
         if isinstance(value, str):
+            whole = re.fullmatch(r"\{(\w+)\}", value)
+            if whole and not isinstance(self._saved.get(whole[1], ""), str):
+                return self._saved[whole[1]]
             return re.sub(r"\{(\w+)\}", lambda m: str(self._saved.get(m[1], m[0])), value)
         if isinstance(value, list):
             return [self._fill(v) for v in value]
@@ -346,7 +360,11 @@ def cases(*folders: str) -> Iterator[str]:
 
 
 async def outcome(
-    client: HTTPClient, name: str, patience: float = UNTIL_SECONDS, renamed: Mapping[str, str] | None = None
+    client: HTTPClient,
+    name: str,
+    patience: float = UNTIL_SECONDS,
+    renamed: Mapping[str, str] | None = None,
+    made: Sequence[str] = (),
 ) -> Outcome:
     """Plays a case; `patience`: seconds that an `until` step may take.
 
@@ -356,7 +374,7 @@ async def outcome(
     for former, today in (renamed or {}).items():
         text = text.replace(former, today)
     case = yaml.load(text, Loader=yaml.CSafeLoader)
-    player = Player(client, case, patience, DIFFERENCES.get(name, ()), not name.startswith(CONTROL))
+    player = Player(client, case, patience, DIFFERENCES.get(name, ()), not name.startswith(CONTROL), made)
     try:
         await player.play()
     except Differs as error:

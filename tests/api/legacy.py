@@ -21,6 +21,7 @@ CONFIG |= {"apps/v1beta1": "false", "apps/v1beta2": "false"}
 CONFIG |= {f"extensions/v1beta1/{resource}": "false" for resource in LEFT}
 POLICIES = "legacy/psp/"  # on a server of their own
 AT_ONCE = 16
+MADE = ("/api/v1/namespaces/{ns}/configmaps/kube-root-ca.crt",)  # by a controller, in each namespace
 # Make cluster-wide defaults, or tell of all that there is.
 ALONE = ("legacy/admission/", "legacy/networking/ingressclass", "legacy/scheduling/", "legacy/certificates/warnings")
 PATIENCE = 20.0  # seconds that a step may take to come true
@@ -55,7 +56,7 @@ async def outcomes(names: list[str], patience: float = PATIENCE) -> dict[str, Ou
 
             async def one(name: str) -> None:
                 async with places:
-                    results[name] = await outcome(client, name, patience)
+                    results[name] = await outcome(client, name, patience, made=MADE)
 
             await asyncio.gather(*map(one, rest))
             for name in alone:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable
 
 from pybernetes.api.errors import StatusError
 
-from ..documents.discovery import group_priority
 from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
-from ..kinds.apiregistration import apiservice
+from ..kinds.apiregistration import apiservice, priorities
 from ..kinds.flowcontrol import flowschema, prioritylevelconfiguration
 from ..kinds.scheduling import priorityclass
 from ..resource import Object, Resource
@@ -22,7 +21,6 @@ from ..resource import Object, Resource
 Stores = Callable[[str, str, str], GenericStore]
 
 AUTOUPDATE = {"apf.kubernetes.io/autoupdate-spec": "true"}
-CORE_PRIORITY = 18_000  # of the group "" in discovery; upstream's is of this order
 
 
 def flow_control(now: str) -> Iterable[tuple[str, Object]]:
@@ -46,15 +44,9 @@ def api_services(served: Iterable[Resource], now: str) -> list[Object]:
     """One for each group-version."""
     versions = dict.fromkeys((resource.group, resource.version) for resource in served)
     return [
-        apiservice.local(group, version, group_priority(group) if group else CORE_PRIORITY, _rank(version), now)
+        apiservice.local(group, version, priorities.of_group(group), priorities.of_version(group, version), now)
         for group, version in versions
     ]
-
-
-def _rank(version: str) -> int:
-    """Newer ones of a group come first."""
-    number = int(version[1:].partition("alpha")[0].partition("beta")[0] or 0)
-    return 15 + number if version[1:].isdigit() else number
 
 
 async def ensure(store: Stores, served: Iterable[Resource], now: str) -> None:

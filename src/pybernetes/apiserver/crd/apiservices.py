@@ -13,7 +13,7 @@ from pybernetes.api.errors import StatusError
 
 from ..generic.options import DeleteOptions, WriteOptions
 from ..generic.store import GenericStore
-from ..kinds.apiregistration import apiservice
+from ..kinds.apiregistration import apiservice, priorities
 
 _log = logging.getLogger(__name__)
 
@@ -81,8 +81,7 @@ async def register(store: GenericStore, group: str, version: str, served: bool) 
 
 
 async def _make(store: GenericStore, group: str, version: str) -> None:
-    priorities = apiservice.CUSTOM_GROUP_PRIORITY, apiservice.CUSTOM_VERSION_PRIORITY
-    local = apiservice.local(group, version, *priorities, store.now_text())
+    local = apiservice.local(group, version, priorities.CUSTOM_GROUP, priorities.CUSTOM_VERSION, store.now_text())
     local["metadata"]["labels"] = {apiservice.AUTOMANAGED: AUTOMANAGED}
     plain, _ = store.schema.normalize(local)
     try:

@@ -12,34 +12,9 @@ import msgspec
 
 from pybernetes.api.version import version_rank
 
-from ..kinds.apiregistration.apiservice import CUSTOM_GROUP_PRIORITY, CUSTOM_VERSION_PRIORITY
+from ..kinds.apiregistration import priorities
 from ..resource import Resource
 
-# Upstream's order of groups (GroupPriorityMinimum of its APIServices).
-GROUPS = (
-    "apiregistration.k8s.io",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-    "resource.k8s.io",
-)
-FIRST_PRIORITY, PRIORITY_STEP = 17_900, 50  # the same as numbers, the largest first
-VERSION_PRIORITY = 15  # of built-in versions, which go by their names among each other
 STATUS_VERBS = ("get", "patch", "update")
 # (verbs, kind, group, version) of subresources; "" where they are the parent's.
 SUBRESOURCES: dict[str, tuple[tuple[str, ...], str, str, str]] = {
@@ -57,11 +32,6 @@ SUBRESOURCES: dict[str, tuple[tuple[str, ...], str, str, str]] = {
     "portforward": (("create", "get"), "PodPortForwardOptions", "", "v1"),
 }
 PROXY_VERBS = ("create", "delete", "get", "patch", "update")
-
-
-def group_priority(group: str) -> int:
-    """Of a built-in group."""
-    return FIRST_PRIORITY - PRIORITY_STEP * (GROUPS.index(group) if group in GROUPS else len(GROUPS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +69,11 @@ class Discovery:
         self._by_version: dict[tuple[str, str], list[Resource]] = {}
         for resource in (*self._always, *self._custom):
             self._by_version.setdefault((resource.group, resource.version), []).append(resource)
-        priorities = dict.fromkeys((resource.group for resource in self._custom), CUSTOM_GROUP_PRIORITY)
-        priorities |= {resource.group: group_priority(resource.group) for resource in self._always}
+        first = dict.fromkeys((resource.group for resource in self._custom), priorities.CUSTOM_GROUP)
+        first |= {resource.group: priorities.of_group(resource.group) for resource in self._always}
         for one in self._remote.values():
-            priorities[one.group] = max(one.group_priority, priorities.get(one.group, 0))
-        self.groups = sorted(priorities.keys() - {""}, key=lambda group: (-priorities[group], group))
+            first[one.group] = max(one.group_priority, first.get(one.group, 0))
+        self.groups = sorted(first.keys() - {""}, key=lambda group: (-first[group], group))
 
     def versions(self, group: str) -> list[str]:
         """Of the highest priority first, then newest first: v2, v1, v1beta1."""
@@ -114,7 +84,9 @@ class Discovery:
         remote = self._remote.get((group, version))
         if remote is not None:
             return remote.version_priority
-        return CUSTOM_VERSION_PRIORITY if self._by_version[group, version][0].unstructured else VERSION_PRIORITY
+        if self._by_version[group, version][0].unstructured:
+            return priorities.CUSTOM_VERSION
+        return priorities.of_version(group, version)
 
     def core_versions(self, address: str) -> dict[str, Any]:
         """/api."""

@@ -73,9 +73,9 @@ def user_info(user: User) -> Object:
 
 
 def asked_user(spec: Mapping[str, Any]) -> User:
-    """Whom a SubjectAccessReview is about."""
+    """Whom a SubjectAccessReview is about; v1beta1 calls the groups `group`."""
     extra = {key: tuple(values or ()) for key, values in (spec.get("extra") or {}).items()}
-    return User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), extra)
+    return User(spec.get("user", ""), tuple(spec.get("groups") or spec.get("group") or ()), spec.get("uid", ""), extra)
 
 
 class Reviews:

@@ -17,8 +17,6 @@ from ..validation import dns1035_label_errors, dns_subdomain, each, port_number
 SPEC = Path("spec")
 PORT = 443
 MAX_GROUP_PRIORITY, MAX_VERSION_PRIORITY = 20_000, 1000
-# Of custom resources: after all built-in groups (upstream: controller/crdregistration).
-CUSTOM_GROUP_PRIORITY, CUSTOM_VERSION_PRIORITY = 1000, 100
 AUTOMANAGED = "kube-aggregator.kubernetes.io/automanaged"
 
 

@@ -20,6 +20,18 @@ CURRENT = "autoscaling.alpha.kubernetes.io/current-metrics"
 CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
 ANNOTATIONS = (METRICS, CURRENT, CONDITIONS, BEHAVIOR)
+# Fields of a metric in the order of v1's types.
+ORDER = (
+    *("name", "target", "metricName", "metricSelector", "targetValue", "currentValue", "targetAverageUtilization"),
+    *(
+        "currentAverageUtilization",
+        "targetAverageValue",
+        "currentAverageValue",
+        "selector",
+        "averageValue",
+        "container",
+    ),
+)
 
 Source = Mapping[str, Any]
 
@@ -67,7 +79,49 @@ def _flat(metric: Source, current: bool) -> dict[str, Any]:
         else:
             _set(converted, **{f"{prefix}AverageValue": value.get("averageValue")})
             _set(converted, **{f"{prefix}Value": value.get("value")})
-    return {"type": kind, name: converted}
+    return {"type": kind, name: _ordered(converted)}
+
+
+def _ordered(converted: dict[str, Any]) -> dict[str, Any]:
+    """The fields as Go's types have them: annotations are compared as text."""
+    known = {name: converted[name] for name in ORDER if name in converted}
+    if "target" in known:
+        known["target"] = {
+            name: known["target"][name] for name in ("kind", "name", "apiVersion") if name in known["target"]
+        }
+    return known
+
+
+def _behavior_text(behavior: Source) -> str:
+    """Upstream marshals the type in memory, whose fields have no JSON names."""
+    converted: dict[str, Any] = {}
+    for name in ("scaleUp", "scaleDown"):
+        rules = behavior.get(name)
+        if rules is None:
+            converted[_go(name)] = None
+            continue
+        policies = [
+            {_go(key): one.get(key) for key in ("type", "value", "periodSeconds")}
+            for one in rules.get("policies") or ()
+        ]
+        found: dict[str, Any] = {
+            "StabilizationWindowSeconds": rules.get("stabilizationWindowSeconds"),
+            "SelectPolicy": rules.get("selectPolicy"),
+            "Policies": policies,
+        }
+        converted[_go(name)] = found | ({"Tolerance": rules["tolerance"]} if rules.get("tolerance") is not None else {})
+    return _text(converted)
+
+
+def _go(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _json_names(value: Any) -> Any:
+    """Names of fields as JSON has them, whoever wrote them; nulls are as good as nothing."""
+    if isinstance(value, dict):
+        return {k[:1].lower() + k[1:]: _json_names(v) for k, v in value.items() if v is not None}
+    return [_json_names(one) for one in value] if isinstance(value, list) else value
 
 
 def from_v2(scaler: Object) -> Object:
@@ -83,10 +137,13 @@ def from_v2(scaler: Object) -> Object:
     _take_cpu(seen, status, "currentCPUUtilizationPercentage", "current")
     if seen:
         annotations[CURRENT] = _text([_flat(m, True) for m in seen])
-    for name, where, key in (("conditions", status, CONDITIONS), ("behavior", spec, BEHAVIOR)):
+    for name, where, key, text in (
+        ("conditions", status, CONDITIONS, _text),
+        ("behavior", spec, BEHAVIOR, _behavior_text),
+    ):
         value = where.pop(name, None)
         if value:
-            annotations[key] = _text(value)
+            annotations[key] = text(value)
     if annotations:
         metadata["annotations"] = annotations
     else:
@@ -161,11 +218,11 @@ def to_v2(scaler: Object) -> Object:
     percent = spec.pop("targetCPUUtilizationPercentage", None)
     if percent is not None:
         target = {"type": "Utilization", "averageUtilization": percent}
-        metrics.insert(0, {"type": "Resource", "resource": {"name": "cpu", "target": target}})
+        metrics.append({"type": "Resource", "resource": {"name": "cpu", "target": target}})
     if metrics:
         spec["metrics"] = metrics
     if behavior := _parsed(annotations, BEHAVIOR, dict[str, Any]):
-        spec["behavior"] = behavior
+        spec["behavior"] = _json_names(behavior)
     seen = [_deep(m, True) for m in _parsed(annotations, CURRENT, list[dict[str, Any]]) or []]
     percent = status.pop("currentCPUUtilizationPercentage", None)
     if percent is not None and not any(_is_cpu(m) for m in seen):

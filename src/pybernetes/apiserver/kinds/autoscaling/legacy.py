@@ -115,11 +115,23 @@ def from_v2(scaler: Object) -> Object:
 
 def _converted(scaler: Object, version: str, change: Any) -> Object:
     made = {**scaler, "apiVersion": version}
+    if version != V2:
+        made["status"] = _whole(scaler.get("status") or {})
     for part, name, current in (("spec", "metrics", False), ("status", "currentMetrics", True)):
-        found = scaler.get(part)
+        found = made.get(part)
         if found is not None and found.get(name) is not None:
             made[part] = {**found, name: [change(metric, current) for metric in found[name]]}
     return made
+
+
+def _whole(status: Mapping[str, Any]) -> dict[str, Any]:
+    """With what these versions always write."""
+    return {"currentReplicas": 0, "desiredReplicas": 0, "currentMetrics": None, "conditions": None} | dict(status)
+
+
+def to_beta2(scaler: Object) -> Object:
+    """As v2beta2."""
+    return {**scaler, "apiVersion": BETA2, "status": _whole(scaler.get("status") or {})}
 
 
 # --- rules --------------------------------------------------------------------------------------
@@ -169,7 +181,7 @@ TABLE = ConversionTable(
         (BETA1, V2): to_v2,
         (V2, BETA1): from_v2,
         (BETA2, V2): renamed(V2),
-        (V2, BETA2): renamed(BETA2),
+        (V2, BETA2): to_beta2,
     },
 )
 

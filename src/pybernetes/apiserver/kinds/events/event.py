@@ -33,7 +33,7 @@ FIXED = (
 
 def validate(event: Object) -> Errors:
     """Unlike v1's, these say who did what, when and why."""
-    errors = [_renamed(error) for error in core.validate(to_core(event))]
+    errors = [renamed(error) for error in core.validate(to_core(event))]
     errors += _series(event)
     if not event.get("eventTime"):
         errors.append(field.required(Path("eventTime")))
@@ -47,7 +47,8 @@ def validate(event: Object) -> Errors:
     return errors
 
 
-def _renamed(error: field.FieldError) -> field.FieldError:
+def renamed(error: field.FieldError) -> field.FieldError:
+    """With this group's name of the field."""
     if error.field != "reportingComponent":
         return error
     return field.FieldError(error.reason, "reportingController", error.body)

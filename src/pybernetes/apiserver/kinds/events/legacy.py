@@ -21,7 +21,7 @@ def to_beta(stored: Object) -> Object:
 
 def validate(made: Object) -> Errors:
     """What holds for v1's events."""
-    return core.validate(to_core(made))
+    return [event.renamed(error) for error in core.validate(to_core(made))]
 
 
 def validate_update(new: Object, old: Object) -> Errors:

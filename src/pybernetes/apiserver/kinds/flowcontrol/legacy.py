@@ -85,8 +85,15 @@ def to_beta3(level: Object) -> Object:
 
 
 def _named(errors: Errors) -> Errors:
-    """Upstream checks one form of all versions, in which the shares of limited levels have today's name."""
-    return [FieldError(one.reason, one.field, one.body) for one in errors]
+    """With the old name of the shares, which must be more than nought."""
+    return [
+        FieldError(
+            one.reason, one.field.replace(NAME, OLD_NAME), one.body.replace("a non-negative integer", "positive")
+        )
+        if one.field == f"spec.limited.{NAME}"
+        else one
+        for one in errors
+    ]
 
 
 def validate(level: Object) -> Errors:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from pybernetes.api.field import FieldError
+from pybernetes.api import field
+from pybernetes.api.field import FieldError, Path
+from pybernetes.api.wellknown import ANNOTATION_INGRESS_CLASS
 
 from ...conversion import Convert
 from ...resource import Errors, Object, Resource
@@ -101,7 +103,12 @@ def from_hub(version: str) -> Convert:
 
 def validate(obj: Object) -> Errors:
     """As v1, under the names of this version."""
-    return [_renamed(error) for error in ingress.validate(to_hub(obj))]
+    annotations = (obj.get("metadata") or {}).get("annotations") or {}
+    errors = [_renamed(error) for error in ingress.validate_update(to_hub(obj), {})]
+    if ANNOTATION_INGRESS_CLASS in annotations and (obj.get("spec") or {}).get("ingressClassName") is not None:
+        at, why = Path("annotations") / ANNOTATION_INGRESS_CLASS, "can not be set when the class field is also set"
+        errors.append(field.invalid(at, annotations[ANNOTATION_INGRESS_CLASS], why))
+    return errors
 
 
 def validate_update(new: Object, old: Object) -> Errors:

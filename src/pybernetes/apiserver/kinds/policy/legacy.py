@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...conversion import Convert
-from ...resource import Object
+from ...resource import Errors, Object
 from ..versions import Family, family, older
 from . import poddisruptionbudget as budgets
 from . import podsecuritypolicy
@@ -59,10 +59,15 @@ to_hub = _convert(HUB, NOTHING, EVERYTHING)
 from_hub = _convert(BETA, EVERYTHING, NOTHING)
 
 
+def validate_status(new: Object, old: Object) -> Errors:
+    """Counts may be anything."""
+    return []
+
+
 FAMILIES: tuple[Family, ...] = (
     family(
         budgets.RESOURCE,
-        older(budgets.RESOURCE, "policy.v1beta1"),
+        older(budgets.RESOURCE, "policy.v1beta1", validate_status=validate_status),
         functions={(BETA, HUB): to_hub, (HUB, BETA): from_hub},
     ),
     podsecuritypolicy.FAMILY,

@@ -72,11 +72,7 @@ def _alpha(hub: Resource) -> Resource:
     def validate_update(new: Object, old: Object) -> Errors:
         return hub.validate_update(from_alpha(new), from_alpha(old))
 
-    def row(binding: Object, now: Any) -> list[Any]:
-        assert hub.row is not None
-        return hub.row(from_alpha(binding), now)
-
-    changes = {"validate": validate, "validate_update": validate_update, "row": row}
+    changes = {"validate": validate, "validate_update": validate_update}
     return older(hub, "rbac.v1alpha1", default=default_alpha, **changes)
 
 

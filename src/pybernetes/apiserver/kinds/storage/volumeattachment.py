@@ -25,15 +25,15 @@ def prepare_create(attachment: Object) -> None:
     attachment["status"] = {"attached": False}
 
 
-def validate(attachment: Object) -> Errors:
-    """ValidateVolumeAttachment, and the name of the driver."""
+def validate(attachment: Object, any_driver: bool = False) -> Errors:
+    """ValidateVolumeAttachment, and the name of the driver; `any_driver`: which was not looked at before v1."""
     spec = attachment.get("spec") or {}
     attacher, at = spec.get("attacher") or "", SPEC / "attacher"
     errors = [] if attacher else [field.required(at)]
     errors += _source(SPEC / "source", spec.get("source") or {})
     errors += dns_subdomain(SPEC / "nodeName", spec.get("nodeName") or "")
     errors += _status(attachment.get("status") or {})
-    return errors + names.driver_name(at, attacher)
+    return errors if any_driver and attacher else errors + names.driver_name(at, attacher)
 
 
 def _source(path: Path, source: Mapping[str, Any]) -> Errors:
@@ -58,9 +58,9 @@ def _status(status: Mapping[str, Any]) -> Errors:
     return errors
 
 
-def validate_update(new: Object, old: Object) -> Errors:
+def validate_update(new: Object, old: Object, any_driver: bool = False) -> Errors:
     """The spec stays."""
-    return validate(new) + [
+    return validate(new, any_driver) + [
         field.invalid(SPEC, go_names(new.get("spec")), "field is immutable")
         for _ in immutable(SPEC, new.get("spec"), old.get("spec"))
     ]
