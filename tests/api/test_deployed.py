@@ -36,6 +36,12 @@ etcd: {{external: {{endpoints: ["http://127.0.0.1:2379"]}}}}
 """
 
 
+@pytest.fixture(autouse=True)
+def not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server shares this process with tests, whose garbage is to be collected."""
+    monkeypatch.setattr("pybernetes.aio.collector.own_process", lambda: None)
+
+
 async def command(*words: str) -> str:
     """stdout of a command that succeeds; in a thread, for it has an event loop of its own."""
     output = io.StringIO()

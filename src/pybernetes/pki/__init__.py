@@ -5,3 +5,8 @@ numbers; they load the cryptography package, so parts import them where they nee
 (authorities that others trust) are I/O and load the standard library alone, `bundles` the package when it is used. Nothing here knows of
 Kubernetes' objects, flags or kubeconfigs.
 """
+
+import warnings
+
+# Of names that are longer than X.520 would have them: see `certificates.distinguished_name`.
+warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning)

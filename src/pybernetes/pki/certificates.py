@@ -34,7 +34,7 @@ SELF_SIGNED_LIFETIME = timedelta(days=365)
 SKEW = timedelta(minutes=5)  # clocks of other hosts may be behind
 SELF_SIGNED_SKEW = timedelta(hours=1)
 KUBERNETES_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")  # of the API in its own cluster
-COMMON_NAME_LIMIT = 64  # X.520's upper bound, which the library enforces
+COMMON_NAME_LIMIT = 64  # X.520's upper bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Authority:
     ) -> Authority:
         """A new one, signed by itself, with the key or a new EC one; its name is a DNS name of it, too, as upstream has it."""
         key = key or keys.generate()
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        subject = distinguished_name(Subject(name))
         usage = _usage(digital_signature=True, key_encipherment=True, key_cert_sign=True)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         builder = (
@@ -130,8 +130,7 @@ class Authority:
     ) -> Pair:
         """A certificate for the key, or for a new EC one, never beyond the authority's own end."""
         key = key or keys.generate()
-        organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in subject.organizations]
-        name = x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])
+        name = distinguished_name(subject)
         lifetime = min(lifetime, self.certificate.not_valid_after_utc - now)
         usages = [ExtendedKeyUsageOID.SERVER_AUTH] * subject.server + [ExtendedKeyUsageOID.CLIENT_AUTH] * subject.client
         builder = (
@@ -224,6 +223,13 @@ def public_key_pin(certificate: bytes) -> str:
 def ends_at(certificate: bytes) -> datetime:
     """When a certificate (PEM; the first of several) ends. ValueError if it is none."""
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
+
+
+def distinguished_name(subject: Subject) -> x509.Name:
+    """The groups, then the user, of whatever length: names of nodes have up to 253 characters, and Go knows no bound."""
+    attributes = [(NameOID.ORGANIZATION_NAME, name) for name in subject.organizations]
+    attributes.append((NameOID.COMMON_NAME, subject.common_name))
+    return x509.Name([x509.NameAttribute(oid, value, _validate=False) for oid, value in attributes])
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

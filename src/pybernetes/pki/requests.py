@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from . import keys
-from .certificates import Authority, Subject, alternative_names
+from .certificates import Authority, Subject, alternative_names, distinguished_name
 
 BACKDATE = timedelta(minutes=5)  # for clocks that are behind
 SHORT = timedelta(hours=8)  # certificates of less are not cut by the backdating
@@ -51,9 +50,7 @@ class SigningError(Exception):
 
 def request(key: ec.EllipticCurvePrivateKey, subject: Subject) -> bytes:
     """A request for this subject, PEM."""
-    groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in subject.organizations]
-    name = x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)])
-    builder = x509.CertificateSigningRequestBuilder().subject_name(name)
+    builder = x509.CertificateSigningRequestBuilder().subject_name(distinguished_name(subject))
     others = alternative_names(subject)
     if others:
         builder = builder.add_extension(x509.SubjectAlternativeName(others), critical=False)

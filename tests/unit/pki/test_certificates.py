@@ -2,9 +2,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
 
-from pybernetes.pki import certificates
-from pybernetes.pki.certificates import Authority, Subject
+from pybernetes.pki import certificates, keys, requests
+from pybernetes.pki.certificates import Authority, Leaf, Subject
 from pybernetes.pki.files import Pair
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,3 +55,13 @@ def test_an_authority_survives_being_stored(authority: Authority) -> None:
 def test_no_certificate_outlives_its_authority() -> None:
     short = Authority.create("kubernetes", NOW, timedelta(days=60))
     assert certificates.ends_at(short.issue(USER, NOW).certificate) == NOW + timedelta(days=60)
+
+
+def test_names_of_nodes_have_up_to_253_characters() -> None:
+    """X.520 would end them at 64, and Go knows no such end."""
+    name = f"system:node:{'n' * 253}"
+    authority, subject = Authority.create("ca", NOW), Subject(name, ("system:nodes",))
+    assert Leaf.of(authority.issue(subject, NOW).certificate).common_name == name
+    csr = x509.load_pem_x509_csr(requests.request(keys.generate(), subject))
+    signed = requests.sign(authority, csr, ("digital signature", "client auth"), timedelta(days=1), NOW)
+    assert Leaf.of(signed).common_name == name
