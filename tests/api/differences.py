@@ -10,6 +10,7 @@ from typing import Any
 
 from ..recorded import Change, Difference
 from .controldifferences import CONTROL_DIFFERENCES
+from .legacydifferences import LEGACY_DIFFERENCES
 
 
 def _cause(field: str, message: str, reason: str = "FieldValueInvalid") -> dict[str, str]:
@@ -278,3 +279,4 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
 }
 
 DIFFERENCES |= CONTROL_DIFFERENCES
+DIFFERENCES |= LEGACY_DIFFERENCES

@@ -4,6 +4,7 @@ from pathlib import Path
 
 PATH = Path(__file__).with_name("known_failures.txt")
 CONTROL = Path(__file__).with_name("known_failures_control.txt")
+LEGACY = Path(__file__).with_name("known_failures_legacy.txt")
 INEXACT = Path(__file__).with_name("inexact.txt")
 
 

@@ -44,4 +44,4 @@ def test_known_failures_still_differ() -> None:
 
 def test_lists_name_cases() -> None:
     assert (known_failures() | WITH_CONTROLLERS) - set(cases(*FOLDERS)) == set()
-    assert (known_failures(INEXACT) | set(DIFFERENCES)) - set(cases(*FOLDERS, "control")) == set()
+    assert (known_failures(INEXACT) | set(DIFFERENCES)) - set(cases(*FOLDERS, "control", "legacy")) == set()

@@ -93,6 +93,7 @@ class Options:
     authentication: AuthenticationOptions = field(default_factory=AuthenticationOptions)
     authorization_modes: Sequence[str] = ("AlwaysAllow",)
     enable_admission_plugins: Sequence[str] = EMBEDDED
+    toleration_seconds: tuple[int, int] = (300, 300)  # on nodes that are not ready, and not to be reached
     allow_privileged: bool = True  # containers with all rights on their node
     runtime_config: Mapping[str, str] = field(default_factory=dict)  # by upstream's keys; RuntimeConfigError
     resources: Sequence[Resource] = RESOURCES
@@ -177,6 +178,7 @@ class APIServer:
             authorizers=self.authorizers,
             write_quota=self._write_quota,
             allow_privileged=self.options.allow_privileged,
+            toleration_seconds=self.options.toleration_seconds,
             legacy=self.options.runtime_config.get(runtimeconfig.LEGACY) == "true",
             served=self._handlers.resources,
             clock=self.options.clock,

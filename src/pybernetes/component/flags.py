@@ -50,17 +50,22 @@ class Flag:
     group: str = ""
     effect: bool = True
     short: str = ""
+    why: str = ""  # it has none
 
 
 def ignored(name: str, type: Callable[[str], Any], why: str = "", default: Any = None) -> Flag:
     """A flag of upstream's that is taken and does nothing here; `why` says what makes it needless, if anything does."""
     text = f"Accepted, and without effect here{f': {why}' if why else ''}."
-    return Flag(name, type, default, text, "Ignored", effect=False)
+    return Flag(name, type, default, text, "Ignored", effect=False, why=why)
 
 
 def warnings(flags: Sequence[Flag], values: Values) -> list[str]:
-    """A line for each flag that was given and does nothing."""
-    return [f"--{flag.name} has no effect here" for flag in flags if not flag.effect and flag.name in values.given]
+    """A line for each flag that was given and does nothing, and why."""
+    return [
+        f"--{flag.name} has no effect here{f': {flag.why}' if flag.why else ''}"
+        for flag in flags
+        if not flag.effect and flag.name in values.given
+    ]
 
 
 def string(text: str) -> str:
@@ -118,6 +123,12 @@ def mapping(text: str) -> dict[str, str]:
     for key, equals, _ in pairs:
         if not equals:
             raise ValueError(f"malformed pair, expect string=string: {key}")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def configuration(text: str) -> dict[str, str]:
+    """a=b,c (ConfigurationMap): what has no value has an empty one."""
+    pairs = [item.partition("=") for item in text.split(",") if item.strip()]
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 

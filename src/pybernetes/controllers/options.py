@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from pybernetes.component import command, flags
+from pybernetes.component import command, flags, formerflags
 from pybernetes.component.clientflags import client_flags
 from pybernetes.component.command import UsageError, read_file
 from pybernetes.component.flags import Flag, Values, boolean, duration, integer, number, string
@@ -191,7 +191,12 @@ GATES = Flag(
     {},
     f"{TOKEN_SECRETS}=false makes a token secret for each service account; others have no effect here.",
 )
-FLAGS = (*GENERIC, GATES, *leader_flags(NAME), *serving_flags(10257), *FILES, *PLAIN, *IGNORED)
+OLD_DURATION = "experimental-cluster-signing-duration"  # until 1.25
+OLD = Flag(
+    OLD_DURATION, duration, _DEFAULTS["cluster_signing_duration"], "As --cluster-signing-duration.", _CERTIFICATES
+)
+OWN = (*GENERIC, GATES, OLD, *leader_flags(NAME), *serving_flags(10257), *FILES, *PLAIN, *IGNORED)
+FLAGS = formerflags.beside(OWN, formerflags.CONTROLLER_MANAGER)
 
 
 def options_from(values: Values) -> Options:
@@ -203,6 +208,8 @@ def options_from(values: Values) -> Options:
     except ValueError as error:
         raise UsageError(f"--controllers: {error}") from error
     given = {flag.name.replace("-", "_"): values[flag.name] for flag in PLAIN}
+    if OLD_DURATION in values.given and "cluster-signing-duration" not in values.given:
+        given["cluster_signing_duration"] = values[OLD_DURATION]
     signers = {
         signer: (
             read_file(values, f"cluster-signing-{signer}-cert-file"),

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from pybernetes.api.types import core_v1 as core
-from pybernetes.component import flags
+from pybernetes.component import flags, formerflags
 from pybernetes.component.command import VERBOSITY
 from pybernetes.component.configfile import Kind
 from pybernetes.component.flags import Flag, Values
@@ -82,7 +82,7 @@ def taints(text: str) -> list[core.Taint]:
 
 
 NODE, NET, PORT, POD, RUN = "Node", "Network", "Serving", "Pods", "Runtime"
-FLAGS: tuple[Flag, ...] = (
+OWN: tuple[Flag, ...] = (
     VERBOSITY,
     Flag("config", flags.string, "", "A KubeletConfiguration file; flags given as well win."),
     Flag("kubeconfig", flags.string, "", "How the API server is reached."),
@@ -134,6 +134,7 @@ FLAGS: tuple[Flag, ...] = (
     flags.ignored("cgroup-driver", flags.string, "Docker is asked"),
     flags.ignored("fail-swap-on", flags.boolean, "swap is never a reason to fail"),
 )  # fmt: skip
+FLAGS = formerflags.beside(OWN, formerflags.KUBELET)
 
 # KubeletConfiguration's field, by path, and the flag that means the same.
 FIELDS = {

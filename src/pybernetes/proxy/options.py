@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any
 
-from pybernetes.component import configfile, flags
+from pybernetes.component import configfile, flags, formerflags
 from pybernetes.component.clientflags import client_flags
 from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.configfile import Kind
@@ -21,7 +21,7 @@ from .sysctl import Conntrack
 
 DETECT_MODES = ("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")
 
-FLAGS = (
+OWN = (
     Flag("bind-address-hard-fail", flags.boolean, False, "Treat failure to bind to a port as fatal."),
     Flag("cleanup", flags.boolean, False, "Remove all rules of the proxy and exit."),
     Flag(
@@ -59,6 +59,7 @@ FLAGS = (
     flags.ignored("kube-api-content-type", flags.string, "JSON is spoken"),
     flags.ignored("profiling", flags.boolean),
 )
+FLAGS = formerflags.beside(OWN, formerflags.PROXY)
 
 FIELDS = {
     "bindAddressHardFail": "bind-address-hard-fail",

@@ -5,7 +5,7 @@ Profiles and the times of the queue are in the file alone: `config` reads them.
 
 from __future__ import annotations
 
-from pybernetes.component import command, flags
+from pybernetes.component import command, flags, formerflags
 from pybernetes.component.clientflags import client_flags
 from pybernetes.component.configfile import Kind
 from pybernetes.component.flags import Flag
@@ -15,13 +15,14 @@ from pybernetes.component.servingflags import serving_flags
 NAME = "kube-scheduler"
 API_VERSION, KIND = "kubescheduler.config.k8s.io/v1", "KubeSchedulerConfiguration"
 
-FLAGS = (
+OWN = (
     Flag("config", flags.string, "", "A KubeSchedulerConfiguration; flags given as well win."),
     *client_flags(burst=100),
     command.VERBOSITY,
     *leader_flags(NAME),
     *serving_flags(10259),
 )
+FLAGS = formerflags.beside(OWN, formerflags.SCHEDULER)
 FIELDS = {
     "clientConnection.burst": "kube-api-burst",
     "clientConnection.kubeconfig": "kubeconfig",

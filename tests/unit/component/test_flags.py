@@ -71,7 +71,7 @@ def test_a_flag_without_effect_says_so() -> None:
         flags.parse("kube-x", declared, ["--help"])
     assert flags.warnings(declared, flags.parse("kube-x", declared, [])) == []
     given = flags.parse("kube-x", declared, ["--profiling=false", "--secure-port=1"])
-    assert flags.warnings(declared, given) == ["--profiling has no effect here"]
+    assert flags.warnings(declared, given) == ["--profiling has no effect here: there is no profiler"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from .antiaffinity import LimitPodHardAntiAffinityTopology
 from .certificates import CertificateApproval, CertificateSigning, CertificateSubjectRestriction
 from .defaultingressclass import DefaultIngressClass
 from .defaultstorageclass import DefaultStorageClass
-from .defaulttolerationseconds import DefaultTolerationSeconds
+from .defaulttolerationseconds import SECONDS, DefaultTolerationSeconds
 from .denyserviceexternalips import DenyServiceExternalIPs
 from .extendedresourcetoleration import ExtendedResourceToleration
 from .limitranger import LimitRanger
@@ -49,6 +49,7 @@ class Services:
     authorizers: Authorizers
     write_quota: WriteStatus
     allow_privileged: bool = True
+    toleration_seconds: tuple[int, int] = (SECONDS, SECONDS)  # on nodes that are not ready, and not to be reached
     legacy: bool = False  # as when old group-versions were new: pods get token secrets
     served: Callable[[], Iterable[Resource]] = tuple  # all resources, for webhooks that know another version
     clock: Clock = field(default_factory=RealClock)
@@ -74,7 +75,7 @@ ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
     "PodSecurityPolicy": lambda s: PodSecurityPolicy(s.reader, s.authorizers),
     "PodNodeSelector": lambda s: PodNodeSelector(s.reader),
     "Priority": lambda s: Priority(s.reader),
-    "DefaultTolerationSeconds": lambda s: DefaultTolerationSeconds(s.reader),
+    "DefaultTolerationSeconds": lambda s: DefaultTolerationSeconds(s.reader, *s.toleration_seconds),
     "ExtendedResourceToleration": lambda s: ExtendedResourceToleration(),
     "DefaultStorageClass": lambda s: DefaultStorageClass(s.reader),
     "StorageObjectInUseProtection": lambda s: StorageObjectInUseProtection(s.reader),

@@ -11,12 +11,13 @@ TAINTS = (TAINT_NODE_NOT_READY, TAINT_NODE_UNREACHABLE)
 
 
 class DefaultTolerationSeconds:
-    """A pod stays five minutes on a node that fails, unless it says otherwise."""
+    """A pod stays five minutes, or as long as the flags say, on a node that fails, unless it says otherwise."""
 
     name = "DefaultTolerationSeconds"
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, not_ready: int = SECONDS, unreachable: int = SECONDS) -> None:
         """Needs to look nothing up."""
+        self._seconds = {TAINT_NODE_NOT_READY: not_ready, TAINT_NODE_UNREACHABLE: unreachable}
 
     def admit(self, attributes: Attributes) -> None:
         """Adds what is missing."""
@@ -30,7 +31,8 @@ class DefaultTolerationSeconds:
                 t.get("key", "") in ("", taint) and t.get("effect", "") in ("", "NoExecute") for t in present
             )
             if not tolerated:
-                extra = {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS}
+                seconds = self._seconds[taint]
+                extra = {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
                 spec["tolerations"] = [*(spec.get("tolerations") or []), extra]
 
     def validate(self, attributes: Attributes) -> None:

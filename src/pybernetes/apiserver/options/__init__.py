@@ -9,28 +9,30 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybernetes.component import command, flags
+from pybernetes.component import command, flags, formerflags
 from pybernetes.component.command import UsageError
 from pybernetes.component.flags import Flag, Values
 from pybernetes.pki.contexts import ServerContext
 
-from . import access, requests, services, store
+from . import access, api, requests, services, store
 
 if TYPE_CHECKING:
     from ..server import Options
 
-FLAGS = (
+OWN = (
     Flag("bind-address", flags.string, "0.0.0.0", "The address to listen on."),
     Flag("secure-port", flags.integer, 6443, "The port for HTTPS."),
     Flag("tls-cert-file", flags.string, "", "The serving certificate, PEM."),
     Flag("tls-private-key-file", flags.string, "", "Its key, PEM."),
     *store.FLAGS,
     *access.FLAGS,
+    *api.FLAGS,
     Flag("event-ttl", flags.duration, 3600.0, "How long events are kept after their last news."),
     *services.FLAGS,
     *requests.FLAGS,
     command.VERBOSITY,
 )
+FLAGS = formerflags.beside(OWN, formerflags.APISERVER)
 
 
 def options(values: Values) -> Options:
@@ -44,6 +46,7 @@ def options(values: Values) -> Options:
         services=services.options(values),
         event_ttl=values["event-ttl"],
         **access.options(values),
+        **api.options(values),
         **requests.options(values),
         **store.options(values),
     )

@@ -133,6 +133,43 @@ FLAGS = (
     Flag("allow-privileged", flags.boolean, False, "Whether containers may be privileged.", ADMISSION),
     Flag("enable-admission-plugins", flags.strings, [], "Plug-ins besides those that are on by default.", ADMISSION),
     Flag("disable-admission-plugins", flags.strings, [], "Plug-ins to switch off.", ADMISSION),
+    Flag(
+        "default-not-ready-toleration-seconds",
+        flags.integer,
+        300,
+        "How long pods that do not say it stay on a node that is not ready.",
+        ADMISSION,
+    ),
+    Flag(
+        "default-unreachable-toleration-seconds",
+        flags.integer,
+        300,
+        "How long pods that do not say it stay on a node that is not to be reached.",
+        ADMISSION,
+    ),
+    Flag("admission-control", flags.strings, [], "The plug-ins that are on, and no others (until 1.10).", ADMISSION),
+)
+# Plug-ins that left upstream, and when.
+FORMER_PLUGINS = {
+    "Initializers": "1.14",
+    "PodPreset": "1.20",
+    "DenyEscalatingExec": "1.21",
+    "DenyExecOnPrivileged": "1.21",
+    "SecurityContextDeny": "1.30",
+    "PersistentVolumeLabel": "1.31",
+}
+# Plug-ins of upstream's that are not here: nothing is switched off.
+ABSENT_PLUGINS = frozenset(
+    {
+        "ClusterTrustBundleAttest",
+        "EventRateLimit",
+        "ImagePolicyWebhook",
+        "MutatingAdmissionPolicy",
+        "NamespaceAutoProvision",
+        "OwnerReferencesPermissionEnforcement",
+        "PodTolerationRestriction",
+        "ValidatingAdmissionPolicy",
+    }
 )
 
 
@@ -166,6 +203,10 @@ def options(values: Values) -> dict[str, Any]:
         "enable_admission_plugins": plugins,
         "allow_privileged": values["allow-privileged"],
         "proxy_client": proxy_client,
+        "toleration_seconds": (
+            values["default-not-ready-toleration-seconds"],
+            values["default-unreachable-toleration-seconds"],
+        ),
     }
 
 
@@ -215,6 +256,13 @@ def _plugins(values: Values) -> tuple[str, ...]:
     from pybernetes.apiserver.admission.chain import DEFAULT
 
     on, off = values["enable-admission-plugins"], values["disable-admission-plugins"]
+    if only := values["admission-control"]:
+        if on or off:
+            raise UsageError(
+                "admission-control and enable-admission-plugins/disable-admission-plugins flags are mutually exclusive"
+            )
+        on, off = only, [name for name in DEFAULT if name not in only]
+    on, off = _present(on), [name for name in _present(off) if name not in ABSENT_PLUGINS]
     for flag, names in (("enable", on), ("disable", off)):
         for name in names:
             if name not in KNOWN:
@@ -223,6 +271,14 @@ def _plugins(values: Values) -> tuple[str, ...]:
     if both:
         raise UsageError(f"{sorted(both)[0]} in enable-admission-plugins and disable-admission-plugins overlapped")
     return tuple(name for name in KNOWN if name in on or (name in DEFAULT and name not in off))
+
+
+def _present(names: Sequence[str]) -> list[str]:
+    """Without those that left upstream, which are warned of."""
+    for name in names:
+        if name in FORMER_PLUGINS:
+            _log.warning("the admission plug-in %s does nothing: it left upstream with %s", name, FORMER_PLUGINS[name])
+    return [name for name in names if name not in FORMER_PLUGINS]
 
 
 def _proxy_client(values: Values) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from .daemonset import GENERATION
 
 EXTENSIONS, BETA1, BETA2 = "extensions.v1beta1", "apps.v1beta1", "apps.v1beta2"
 NO_LIMIT = 2**31 - 1  # of revisions kept and of seconds to a deadline, before there were better defaults
-ROLLBACK = "deprecated.deployment.rollback.revision"  # a field of spec in the first versions
+ROLLBACK = "deprecated.deployment.rollback.to"  # a field of spec in the first versions
 
 
 # --- defaults -----------------------------------------------------------------------------------

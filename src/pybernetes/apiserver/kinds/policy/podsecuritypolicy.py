@@ -108,10 +108,10 @@ def _annotations(annotations: Mapping[str, str]) -> Errors:
             if why := apparmor_error(profile):
                 errors.append(field.invalid(ANNOTATIONS.key(name), text, why))
     for name, many in ((SECCOMP_DEFAULT, False), (SECCOMP_ALLOWED, True)):
-        given = annotations.get(name)
-        if given is None:
+        if name not in annotations:
             continue
-        for profile in given.split(",") if many else [given]:
+        text = annotations[name]
+        for profile in text.split(",") if many else [text]:
             if not (many and profile == ANY):
                 errors += _seccomp(ANNOTATIONS.key(name), profile)
     return errors

@@ -39,6 +39,6 @@ FAMILIES: tuple[Family, ...] = (
     family(
         volumeattachment.RESOURCE,
         older(volumeattachment.RESOURCE, BETA, **ATTACHMENT),
-        older(volumeattachment.RESOURCE, ALPHA, **ATTACHMENT),
+        older(volumeattachment.RESOURCE, ALPHA, status=False),
     ),
 )

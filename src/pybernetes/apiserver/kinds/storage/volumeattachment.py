@@ -33,7 +33,7 @@ def validate(attachment: Object, any_driver: bool = False) -> Errors:
     errors += _source(SPEC / "source", spec.get("source") or {})
     errors += dns_subdomain(SPEC / "nodeName", spec.get("nodeName") or "")
     errors += _status(attachment.get("status") or {})
-    return errors if any_driver and attacher else errors + names.driver_name(at, attacher)
+    return errors if any_driver else errors + names.driver_name(at, attacher)
 
 
 def _source(path: Path, source: Mapping[str, Any]) -> Errors:
