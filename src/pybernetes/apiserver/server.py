@@ -39,7 +39,7 @@ from .endpoints.connect.handlers import Connect
 from .endpoints.connect.kubelet import KubeletConfig
 from .endpoints.customresources import CustomResources
 from .endpoints.eviction import Eviction
-from .endpoints.health import ETCD_CHECKS, Ask, Health
+from .endpoints.health import Health
 from .endpoints.metrics import APIServerMetrics
 from .endpoints.nonresource import NonResource
 from .endpoints.resourcehandlers import ResourceHandlers
@@ -50,8 +50,9 @@ from .filters.director import Director
 from .filters.maxinflight import Limits
 from .generic.allocation import AllocatingStore
 from .generic.cache import Stored, WatchCache
+from .generic.caches import Caches
 from .generic.expiry import EventExpiry
-from .generic.freshness import Freshness
+from .generic.freshness import FreshClusters
 from .generic.keys import DEFAULT_PREFIX, Keys
 from .generic.loader import Loader
 from .generic.options import WriteOptions
@@ -108,6 +109,7 @@ class Options:
     shared_store: bool = False  # other servers write to it as well
     healthcheck_timeout: float = 2.0  # seconds that it may take to answer /livez and /healthz
     readycheck_timeout: float = 2.0  # as it, for /readyz/etcd-readiness
+    elsewhere: Mapping[tuple[str, str], Store] = field(default_factory=dict)  # stores of single resources
     clock: Clock = field(default_factory=RealClock)
 
 
@@ -130,12 +132,14 @@ class APIServer:
         self._resources, self._hidden = chosen.resources, chosen.hidden
         shown = [one for one in chosen.resources if runtimeconfig.key_of(one) not in chosen.hidden]
         self.cache = WatchCache(store, Keys(options.key_prefix), options.clock)
-        self._compactor = Compactor(store, options.compaction_interval, options.clock)
-        self.reader = CacheReader(self.cache)
-        self.metrics = APIServerMetrics(self._counts, self.cache.watchers)
+        self._caches = Caches(self.cache, self._elsewhere())
+        stores = (cache.store for cache in (self.cache, *self._caches.others))
+        self._compactors = [Compactor(one, options.compaction_interval, options.clock) for one in stores]
+        self.reader = CacheReader(self._caches)
+        self.metrics = APIServerMetrics(self._counts, self._caches.watchers)
         self.authenticators = authenticators(options.authentication, self.reader, now)
-        self.authorizers = authorizers(options.authorization_modes, self.cache, self.reader)
-        self._handlers = ResourceHandlers(self.cache, now, self.authorizers.require_create)
+        self.authorizers = authorizers(options.authorization_modes, self._caches.of("", "pods"), self.reader)
+        self._handlers = ResourceHandlers(self._caches, now, self.authorizers.require_create)
         self.store = self._handlers.store
         services = self._admission_services()
         self._webhooks = services.webhooks
@@ -143,7 +147,7 @@ class APIServer:
         pool = self._install()
         self._services = ServiceKeeper(self.cache, self.store, pool, options.services, now)
         self._services.measure(self.metrics.registry)
-        self._events = EventExpiry(self.cache, options.event_ttl, now)
+        self._events = EventExpiry(self._caches.of("", "events"), options.event_ttl, now)
         self._discovery, self._documents = Discovery(shown), OpenAPI(shown)
         configmaps = Storage(self.store("", "v1", "configmaps"))
         self._publisher = bootstrap_authentication.Publisher(
@@ -154,11 +158,23 @@ class APIServer:
         self._extensions = Loader(
             self.cache, API_SERVICES, self._aggregator, "extension API servers are not reached", _names_service
         )
-        self._freshness = Freshness(self.cache) if options.shared_store else None
-        self._health = Health(self.cache, HOOKS, self._asks(self._freshness))
+        self._freshness = FreshClusters(self._caches) if options.shared_store else None
+        timeouts = (options.healthcheck_timeout, options.readycheck_timeout)
+        asks = self._freshness.asks(*timeouts) if self._freshness is not None else {}
+        self._health = Health(self._caches, HOOKS, asks)
         self.handle = self._chain().handle
         self._server: Server | None = None
         self._making: asyncio.Task[None] | None = None
+
+    def _elsewhere(self) -> dict[tuple[str, str], WatchCache]:
+        """A cache for each other store, by each name of its resources."""
+        chosen, caches = self.options.elsewhere, dict[int, WatchCache]()
+        for store in chosen.values():
+            caches.setdefault(id(store), WatchCache(store, Keys(self.options.key_prefix), self.options.clock))
+        stored = ((one, one.stored_at[:2]) for one in self.options.resources)
+        return {
+            name: caches[id(chosen[at])] for one, at in stored if at in chosen for name in (at, (one.group, one.name))
+        }
 
     def _install(self) -> Pool:
         """The handlers of all built-in resources. Services are the last: they take their addresses from the pool, it keeps
@@ -202,16 +218,6 @@ class APIServer:
         )
         return Chain(chain, Director(routes, told, self._freshness), options.clock)
 
-    def _asks(self, freshness: Freshness | None) -> dict[str, Ask]:
-        """Checks of health that ask the store, where it is not this process's own."""
-        if freshness is None:
-            return {}
-        seconds = (self.options.healthcheck_timeout, self.options.readycheck_timeout)
-        return {
-            name: functools.partial(freshness.answers, timeout)
-            for name, timeout in zip(ETCD_CHECKS, seconds, strict=True)
-        }
-
     def _special(self) -> dict[tuple[str, str, str], dict[str, Special]]:
         """What is answered otherwise than from a kind's own storage: (group, resource, subresource) -> verb -> handler."""
         pods, budgets = self.store("", "v1", "pods"), self.store("policy", "v1", "poddisruptionbudgets")
@@ -230,7 +236,7 @@ class APIServer:
         return special
 
     def _counts(self) -> dict[tuple[str, str], int]:
-        return {key: count for key, count in self.cache.counts().items() if key[0] not in INTERNAL}
+        return {key: count for key, count in self._caches.counts().items() if key[0] not in INTERNAL}
 
     def _definition_controller(self) -> DefinitionController:
         from .crd.controller import DefinitionController  # with the first definition only
@@ -281,7 +287,7 @@ class APIServer:
     async def start(self) -> None:
         """Returns when requests are answered and /readyz says so."""
         options, health = self.options, self._health
-        await self.cache.start()
+        await self._caches.start()
         await self._make()
         await self._publisher.start()
         await self._custom.start()
@@ -290,7 +296,8 @@ class APIServer:
         self._server = await serve(self.handle, options.host, options.port, options.ssl_context, asks_for_bodies=True)
         await self._services.start(self.port)
         self._events.start()
-        self._compactor.start()
+        for compactor in self._compactors:
+            compactor.start()
         health.done(SERVICES_REPAIRED)
         health.serving = True
 
@@ -324,11 +331,12 @@ class APIServer:
             await asyncio.gather(self._making, return_exceptions=True)
         await self._extensions.stop()
         await self._custom.stop()
-        await self._compactor.stop()
+        for compactor in self._compactors:
+            await compactor.stop()
         await self._publisher.stop()
         await self._events.stop()
         await self._services.stop()
-        await self.cache.stop()
+        await self._caches.stop()
         if self._server is not None:
             await self._server.stop(grace)
         await self._webhooks.close()

@@ -24,6 +24,7 @@ async def run(values: Values) -> None:
     chosen = options(values)
     store = await store_options.opened(values)
     try:
+        chosen.elsewhere = await store_options.opened_overrides(values)
         server = APIServer(store, chosen)
         try:
             await server.start()
@@ -37,7 +38,8 @@ async def run(values: Values) -> None:
         finally:
             await server.stop()
     finally:
-        await store.close()
+        for one in dict.fromkeys((*chosen.elsewhere.values(), store)):
+            await one.close()
 
 
 def main(arguments: list[str]) -> int:

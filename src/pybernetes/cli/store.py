@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 from pybernetes.apiserver.options import FLAGS as SERVER_FLAGS
@@ -29,27 +28,29 @@ Flags are kube-apiserver's, for both."""
 
 def main(arguments: list[str]) -> int:
     """Exit code 0 when all is copied."""
-    if arguments[:1] in ([], ["--help"], ["-h"]):
-        print(USAGE, file=sys.stdout if arguments else sys.stderr)
-        return 0 if arguments else 2
-    if arguments[0] != "copy":
-        print(f"pybernetes store: there is no command {arguments[0]!r}; there is copy", file=sys.stderr)
-        return 2
-    places = [word for word in arguments[1:] if not word.startswith("-")]
-    rest = [word for word in arguments[1:] if word.startswith("-")]
+    words, options = split(arguments)
 
     def work(values: Values) -> None:
-        if len(places) != 2:
-            raise UsageError("want FROM and TO, and flags as --NAME=VALUE (see pybernetes store copy --help)")
-        asyncio.run(copy(places[0], places[1], values))
+        if {"--help", "-h"} & set(options):
+            raise HelpAsked("\n\n".join((USAGE, flags.usage(PROGRAM, FLAGS).partition("\n\n")[2])))
+        if words[:1] != ["copy"] or len(words) != 3:
+            raise UsageError(f"want copy FROM TO, is {' '.join(words) or 'nothing'} (see {PROGRAM} --help)")
+        asyncio.run(copy(words[1], words[2], values))
 
-    if {"--help", "-h"} & set(rest):
-        return command.once(PROGRAM, FLAGS, _help, [])
-    return command.once(PROGRAM, FLAGS, work, rest)
+    return command.once(PROGRAM, FLAGS, work, [one for one in options if one not in ("--help", "-h")])
 
 
-def _help(_: Values) -> None:
-    raise HelpAsked(f"{USAGE}\n\n{flags.usage(PROGRAM, FLAGS).partition(chr(10) * 2)[2]}")
+def split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Words and flags, in any order; what follows a flag without = is its value."""
+    words: list[str] = []
+    options: list[str] = []
+    for argument in arguments:
+        last = options[-1] if options else ""
+        if argument.startswith("-") or (last.startswith("--") and "=" not in last and last != "--help"):
+            options.append(argument)
+        else:
+            words.append(argument)
+    return words, options
 
 
 async def copy(source: str, target: str, values: Values) -> None:

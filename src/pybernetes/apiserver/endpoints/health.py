@@ -10,13 +10,13 @@ from urllib.parse import parse_qs
 from pybernetes.wire.http import Request, Response
 
 from ..generic.cache import WatchCache
+from ..generic.caches import Caches
 
 HEALTH = ("healthz", "livez", "readyz")
 TEXT = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
 
 Check = Callable[[], bool]
 Ask = Callable[[], Awaitable[bool]]
-ETCD_CHECKS = ("etcd", "etcd-readiness")
 
 
 class Health:
@@ -26,8 +26,8 @@ class Health:
     nothing of a store that cannot write (upstream: storage/storagebackend/factory).
     """
 
-    def __init__(self, cache: WatchCache, hooks: Iterable[str], asks: Mapping[str, Ask] | None = None) -> None:
-        self._cache, self._asks = cache, asks or {}
+    def __init__(self, caches: Caches, hooks: Iterable[str], asks: Mapping[str, Ask] | None = None) -> None:
+        self._caches, self._asks = caches, asks or {}
         self._waiting = list(hooks)
         self._done = dict.fromkeys(hooks, False)
         self.serving = False  # false before the start is over, and from the moment that the server stops
@@ -51,16 +51,22 @@ class Health:
         def over(hook: str) -> Check:
             return lambda: self._done[hook]
 
-        cache = self._cache
+        cache = self._caches.main
         hooks = {f"poststarthook/{hook}": over(hook) for hook in self._done}
         common: dict[str, Check] = {"ping": lambda: True, "log": lambda: True, "etcd": lambda: cache.following}
         ready: dict[str, Check] = {"etcd-readiness": common["etcd"], "informer-sync": lambda: cache.revision > 0}
+        for number, other in enumerate(self._caches.others):
+            common[f"etcd-override-{number}"] = ready[f"etcd-override-readiness-{number}"] = _follows(other)
         shutdown: dict[str, Check] = {"shutdown": lambda: self.serving}
         return {"healthz": common | hooks, "livez": common | hooks, "readyz": common | ready | hooks | shutdown}
 
 
 def _both(check: Check, answered: bool) -> bool:
     return answered and check()
+
+
+def _follows(cache: WatchCache) -> Check:
+    return lambda: cache.following
 
 
 def excluded(request: Request) -> list[str]:

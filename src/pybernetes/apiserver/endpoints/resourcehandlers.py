@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ..generic.cache import WatchCache
+from ..generic.caches import Caches
 from ..generic.store import AuthorizeCreate, GenericStore
 from ..resource import Resource
 from ..types import Admission
@@ -42,8 +43,8 @@ def key_of(resource: Resource) -> Key:
 class ResourceHandlers:
     """`by_key` is empty until `install`: it may be handed out before, to those who look into it when a request comes."""
 
-    def __init__(self, cache: WatchCache, now: Callable[[], datetime], require_create: AuthorizeCreate) -> None:
-        self._cache, self._now, self._require_create = cache, now, require_create
+    def __init__(self, caches: Caches, now: Callable[[], datetime], require_create: AuthorizeCreate) -> None:
+        self._caches, self._now, self._require_create = caches, now, require_create
         self.by_key: dict[Key, ResourceHandler] = {}
 
     def install(
@@ -73,7 +74,8 @@ class ResourceHandlers:
 
     def _handler(self, resource: Resource, admission: Admission, make: MakeStore, since: int) -> ResourceHandler:
         if key_of(resource) == COMPONENT_STATUSES:
-            return ComponentStatuses(ComponentStore(resource, self._cache, self._now), self._now)
+            return ComponentStatuses(ComponentStore(resource, self._caches.main, self._now), self._now)
         may, now = self._require_create, self._now
-        store = make(resource, self._cache, admission, authorize_create=may, now=now, since=since)
+        cache = self._caches.of(*resource.stored_at[:2])
+        store = make(resource, cache, admission, authorize_create=may, now=now, since=since)
         return ResourceHandler(store, now)

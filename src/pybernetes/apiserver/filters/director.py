@@ -6,14 +6,14 @@ from collections.abc import Awaitable
 
 from ..endpoints.nonresource import NonResource
 from ..endpoints.routes import Answer, Routes
-from ..generic.freshness import Freshness, must_be_fresh
+from ..generic.freshness import FreshClusters, must_be_fresh
 from .exchange import Exchange
 
 
 class Director:
     """See `exchange.Handler`."""
 
-    def __init__(self, routes: Routes, nonresource: NonResource, freshness: Freshness | None = None) -> None:
+    def __init__(self, routes: Routes, nonresource: NonResource, freshness: FreshClusters | None = None) -> None:
         """`freshness` of a store that other servers write to as well."""
         self._routes, self._nonresource, self._freshness = routes, nonresource, freshness
 
@@ -24,8 +24,8 @@ class Director:
             return self._routes.answer(exchange.request, exchange.info, exchange.query, exchange.user)
         return self._page(exchange)
 
-    async def _fresh(self, exchange: Exchange, freshness: Freshness) -> Answer:
-        await freshness.sync()
+    async def _fresh(self, exchange: Exchange, freshness: FreshClusters) -> Answer:
+        await freshness.sync(exchange.info)
         return await self._routes.answer(exchange.request, exchange.info, exchange.query, exchange.user)
 
     async def _page(self, exchange: Exchange) -> Answer:

@@ -7,14 +7,16 @@ well: what it is checked against must not be older than what its client has seen
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from pybernetes.api.errors import StatusError
 from pybernetes.store.types import StoreError
 
 from ..types import RequestInfo
 from .cache import WatchCache
+from .caches import Caches
 from .paging import too_large
 
 _log = logging.getLogger(__name__)
@@ -28,6 +30,32 @@ def must_be_fresh(info: RequestInfo, query: Mapping[str, str]) -> bool:
     if info.verb not in READS:
         return True
     return not query.get("resourceVersion") and not query.get("continue")
+
+
+class FreshClusters:
+    """Of all caches of a server."""
+
+    def __init__(self, caches: Caches) -> None:
+        self._caches = caches
+        self._of = {cache: Freshness(cache) for cache in (caches.main, *caches.others)}
+
+    async def sync(self, info: RequestInfo) -> None:
+        """Before a request: its resource's cluster, and for a write also the main one, where what it is checked against lies."""
+        own = self._caches.of(info.group, info.resource)
+        if own is self._caches.main or info.verb in READS:
+            await self._of[own].sync()
+        else:
+            await asyncio.gather(self._of[own].sync(), self._of[self._caches.main].sync())
+
+    def asks(self, health: float, readiness: float) -> dict[str, Callable[[], Awaitable[bool]]]:
+        """Whether each cluster answers, by the names that the checks have in /healthz and /readyz; in so many seconds."""
+        asks: dict[str, Callable[[], Awaitable[bool]]] = {}
+        for number, cache in enumerate((self._caches.main, *self._caches.others), -1):
+            check = f"etcd-override-{number}" if number >= 0 else "etcd"
+            ready = f"etcd-override-readiness-{number}" if number >= 0 else "etcd-readiness"
+            for name, seconds in ((check, health), (ready, readiness)):
+                asks[name] = functools.partial(self._of[cache].answers, seconds)
+        return asks
 
 
 class Freshness:

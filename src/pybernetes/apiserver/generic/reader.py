@@ -7,27 +7,29 @@ from collections.abc import Iterable
 from ..resource import Object
 from . import keys
 from .cache import WatchCache
+from .caches import Caches
 
 
 class CacheReader:
     """See `types.Reader`."""
 
-    def __init__(self, cache: WatchCache) -> None:
-        self._cache = cache
+    def __init__(self, caches: Caches | WatchCache) -> None:
+        self._caches = caches if isinstance(caches, Caches) else Caches(caches, {})
 
     def get(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
-        cache = self._cache.of(group, resource)
+        cache = self._caches.of(group, resource).of(group, resource)
         stored = cache.items.get(keys.of(cache.prefix, namespace, name))
         return stored.obj if stored else None
 
     def list(self, group: str, resource: str, namespace: str = "") -> Iterable[Object]:
-        cache = self._cache.of(group, resource)
+        cache = self._caches.of(group, resource).of(group, resource)
         return [stored.obj for stored in cache.range(keys.of(cache.prefix, namespace, ""))]
 
     def changed(self, group: str, resource: str) -> int:
         """The revision of the last change of a resource: what was worked out from older ones may be wrong."""
-        return self._cache.of(group, resource).changed
+        return self._caches.of(group, resource).of(group, resource).changed
 
     async def fresh(self, group: str, resource: str, namespace: str, name: str) -> Object | None:
-        await self._cache.wait(await self._cache.store.revision())
+        cache = self._caches.of(group, resource)
+        await cache.wait(await cache.store.revision())
         return self.get(group, resource, namespace, name)

@@ -19,12 +19,28 @@ if TYPE_CHECKING:
     from ..storage.form import UpstreamForm
 
 ETCD_SCHEMES = ("http://", "https://")
+LEASE_REUSE_SECONDS = 60  # as store.etcd.leases.REUSE_SECONDS, which is not loaded without need; upstream's
 MASTER_LEASE_SECONDS = 15  # as services.kubernetes.LEASE_SECONDS; upstream's
+
+# What the server keeps in step by one revision: addresses and ports with Services, definitions with their objects.
+TOGETHER = (
+    ("", "services"),
+    ("networking.k8s.io", "ipaddresses"),
+    ("networking.k8s.io", "servicecidrs"),
+    ("apiextensions.k8s.io", "customresourcedefinitions"),
+    ("apiregistration.k8s.io", "apiservices"),
+)
 
 FLAGS = (
     Flag("store", flags.string, "memory:", "sqlite:PATH or memory: (pybernetes' own flag)."),
     Flag(
         "etcd-servers", flags.strings, [], "Members of the etcd cluster that objects are kept in: http(s)://HOST:PORT."
+    ),
+    Flag(
+        "etcd-servers-overrides",
+        flags.strings,
+        [],
+        "Resources in other etcd clusters: GROUP/RESOURCE#http(s)://HOST:PORT;http(s)://HOST:PORT, separated by commas.",
     ),
     Flag(
         "etcd-cafile",
@@ -60,7 +76,18 @@ FLAGS = (
             ("db-metric-poll-interval", ""),
         )
     ),
-    flags.ignored("storage-backend", flags.string, "etcd3 is what --etcd-servers means", "etcd3"),
+    Flag("storage-backend", flags.string, "", "etcd3, the only one that there is."),
+    Flag(
+        "lease-reuse-duration-seconds",
+        flags.integer,
+        LEASE_REUSE_SECONDS,
+        "How long a lease in etcd is taken for further keys (events).",
+    ),
+    flags.ignored("watch-cache", flags.boolean, "all resources are watched through it", True),
+    flags.ignored("watch-cache-sizes", flags.strings, "each resource has 10,000 events"),
+    flags.ignored("default-watch-cache-size", flags.integer, "each resource has 10,000 events", 100),
+    flags.ignored("delete-collection-workers", flags.integer, "", 1),
+    flags.ignored("enable-garbage-collector", flags.boolean, "finalizers of owners are always kept", True),
     flags.ignored(
         "storage-media-type",
         flags.string,
@@ -83,6 +110,10 @@ async def opened(values: Values) -> Store:
 
 async def _opened(values: Values) -> tuple[Store, Store]:
     """As a server sees it, and as it is."""
+    if values["storage-backend"] not in ("", "etcd3"):
+        raise UsageError(
+            "--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3'"
+        )
     servers = tuple(values["etcd-servers"])
     if not servers:
         where = values["store"]
@@ -119,6 +150,55 @@ async def _open(shown: str, location: Location) -> Store:
         raise Failure(f"{shown}: {error}") from error
 
 
+Overrides = dict[tuple[str, str], tuple[str, ...]]
+
+
+def overrides(texts: list[str]) -> Overrides:
+    """The servers of each (group, resource) as it is stored, of --etcd-servers-overrides; upstream's syntax and words. UsageError."""
+    from ..kinds import RESOURCES
+
+    stored = {(one.group, one.name): one.stored_at[:2] for one in RESOURCES}
+    found: Overrides = {}
+    for text in texts:
+        place, mark, servers = text.partition("#")
+        group, slash, resource = place.partition("/")
+        urls = tuple(servers.split(";"))
+        if not mark or not slash or "#" in servers or "/" in resource or not all(urls):
+            raise UsageError(
+                f"--etcd-servers-overrides={text}: invalid, must be of format: group/resource#servers, where servers are URLs, "
+                "semicolon separated"
+            )
+        if (group, resource) not in stored:
+            raise UsageError(
+                f"--etcd-servers-overrides={text}: there is no built-in resource {resource!r} in group {group!r}"
+            )
+        if (group, resource) in TOGETHER:
+            raise UsageError(f"--etcd-servers-overrides={text}: {resource} cannot lie apart from the rest here")
+        if not all(url.startswith(ETCD_SCHEMES) for url in urls):
+            raise UsageError(f"--etcd-servers-overrides={text}: want http://HOST:PORT or https://HOST:PORT")
+        found[stored[group, resource]] = urls
+    return found
+
+
+async def opened_overrides(values: Values) -> dict[tuple[str, str], Store]:
+    """The stores of resources that lie elsewhere, one for each set of servers; the caller closes them. UsageError, Failure."""
+    wanted = overrides(values["etcd-servers-overrides"])
+    if wanted and not values["etcd-servers"]:
+        raise UsageError("--etcd-servers-overrides: --etcd-servers is needed for the other resources")
+    stores: dict[frozenset[str], Store] = {}
+    try:
+        for urls in wanted.values():
+            if frozenset(urls) not in stores:
+                location = Location(urls, values["etcd-cafile"], values["etcd-certfile"], values["etcd-keyfile"])
+                raw = await _open(f"--etcd-servers-overrides: {';'.join(urls)}", location)
+                stores[frozenset(urls)] = _in_upstreams_form(raw, values)
+    except BaseException:
+        for store in stores.values():
+            await store.close()
+        raise
+    return {name: stores[frozenset(urls)] for name, urls in wanted.items()}
+
+
 def _in_upstreams_form(store: Store, values: Values) -> UpstreamForm:
     from pybernetes.aio.clock import RealClock
     from pybernetes.store.etcd.store import EtcdStore
@@ -127,6 +207,7 @@ def _in_upstreams_form(store: Store, values: Values) -> UpstreamForm:
     from ..storage.form import UpstreamForm
 
     assert isinstance(store, EtcdStore)
+    store.reuse_leases(values["lease-reuse-duration-seconds"])
     ttls = {("", "events"): int(values["event-ttl"]), ("masterleases", "endpoints"): MASTER_LEASE_SECONDS}
     ports = services.options(values).ports
     return UpstreamForm(store, Keys(values["etcd-prefix"]), RESOURCES, ttls, (ports.first, ports.last), RealClock().now)

@@ -32,13 +32,14 @@ class Leases:
         self._channel, self._clock = channel, clock
         self._last: dict[int, _Lease] = {}  # by time to live
         self._lock = asyncio.Lock()
+        self.reuse_seconds = REUSE_SECONDS
 
     async def get(self, ttl: int) -> int:
         """One that holds for `ttl` seconds from now, and hardly longer. RPCError."""
         async with self._lock:
             lease = self._last.get(ttl)
             if lease is None or lease.keys >= MAX_KEYS or self._clock() >= lease.until:
-                reuse = min(ttl * REUSE_SHARE, REUSE_SECONDS)
+                reuse = min(ttl * REUSE_SHARE, self.reuse_seconds)
                 until = self._clock() + reuse
                 answer = await self._channel.call(LEASE_GRANT, lease_grant(ttl + int(reuse)), repeat=True)
                 lease = self._last[ttl] = _Lease(lease_id(answer), until)

@@ -76,6 +76,10 @@ class EtcdStore:
         self._full = False  # it has said that there is no space
         self._closed = False
 
+    def reuse_leases(self, seconds: float) -> None:
+        """For so long a lease is taken for further keys, at the most."""
+        self._leases.reuse_seconds = seconds
+
     async def revision(self) -> int:
         """See `Store`; linearizable, so that it is not older than what any server was told before."""
         return (await self._range(Range(b"\0", count_only=True))).revision
