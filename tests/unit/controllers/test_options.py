@@ -11,6 +11,7 @@ from pybernetes.component.command import UsageError
 from pybernetes.controllers.options import FLAGS, NAME, TABLE, Options, options_from
 
 FROM_FILES = {
+    "token_secrets",  # a gate of --feature-gates
     "controllers",
     "root_ca",
     "service_account_private_key",

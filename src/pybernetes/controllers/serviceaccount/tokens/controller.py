@@ -5,7 +5,6 @@ Such secrets are made by hand since 1.24; pods get their tokens by TokenRequest.
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 from pybernetes.api.errors import StatusError
@@ -18,7 +17,6 @@ from ...options import Options
 from .plan import Content, Signer, account_of, belongs_to, claims_of, filled, listed, needs_token, new_secret
 
 BY_ACCOUNT = "serviceAccount"
-ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # as names that the API server generates
 ACCOUNT = ""  # the first of a key that names an account; else it is a namespace
 
 
@@ -92,9 +90,10 @@ class ServiceAccountTokenController(Controller):
         live = await self._unless_gone(self.client.get(core.ServiceAccount, name, namespace))
         if live is None or live.metadata.resource_version != seen.metadata.resource_version:
             return  # the informer tells of it soon
-        token = new_secret(live, "".join(random.choices(ALPHABET, k=5)))
-        desired = filled(token, live, Content(self.context.options.root_ca, self._signer.sign(claims_of(token, live))))
-        made = await self.client.create(desired or token)
+        made = await self.client.create(new_secret(live))
+        desired = filled(made, live, Content(self.context.options.root_ca, self._signer.sign(claims_of(made, live))))
+        if desired is not None:
+            await self._unless_gone(self.client.update(desired))
         changed = clone(live)
         changed.secrets = [*changed.secrets, core.ObjectReference(name=made.metadata.name)]
         try:

@@ -66,11 +66,11 @@ def listed(account: core.ServiceAccount, secrets: Iterable[core.Secret]) -> bool
     return any(secret.metadata.name in names and belongs_to(secret, account) for secret in secrets)
 
 
-def new_secret(account: core.ServiceAccount, suffix: str) -> core.Secret:
-    """A token secret that is still empty; `suffix` makes its name another one than all others."""
+def new_secret(account: core.ServiceAccount) -> core.Secret:
+    """A token secret that is still empty, and has no name yet."""
     name, namespace = account.metadata.name, account.metadata.namespace
     annotations = {SERVICE_ACCOUNT_NAME_KEY: name, ACCOUNT_UID: account.metadata.uid}
-    meta = ObjectMeta(name=f"{name[:MAX_NAME]}-token-{suffix}", namespace=namespace, annotations=annotations)
+    meta = ObjectMeta(generate_name=f"{name}-token-", namespace=namespace, annotations=annotations)
     return core.Secret(metadata=meta, type=SECRET_TYPE_SERVICE_ACCOUNT_TOKEN)
 
 
