@@ -143,6 +143,7 @@ class Resource:
 
     status: bool = False  # has the subresource status
     scale: ScalePaths | None = None
+    scale_version: str = "autoscaling/v1"  # of the Scale; the first group-versions of workloads had Scales of their own
     parts: Mapping[str, Part] = field(default_factory=dict)  # further parts of the object, written as status is
     unchecked: Sequence[str] = ()  # subresources whose handlers check and write as nobody's, e.g. a pod's binding
     # Names of all but status and scale, for discovery; routes.py answers those that are no part.

@@ -230,6 +230,11 @@ class APIServer:
             **Reviews(self.authenticators, self.authorizers, accounts, self._handlers.by_key).routes(),
             **Connect(self.reader, self.options.kubelet, self._admit_connection).special(),
         }
+        if any("rollback" in resource.subresources for resource in self._resources):
+            from .endpoints.rollback import Rollback  # with old group-versions only
+
+            back = Rollback(self.store("apps", "v1", "deployments"))
+            special |= {(group, "deployments", "rollback"): {"create": back.create} for group in ("apps", "extensions")}
         if accounts is not None and accounts.options.signer is not None:
             issue = functools.partial(tokenrequest.create, accounts, self._admit)
             special["", "serviceaccounts", "token"] = {"create": issue}

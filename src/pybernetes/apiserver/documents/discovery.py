@@ -18,10 +18,10 @@ from ..resource import Resource
 STATUS_VERBS = ("get", "patch", "update")
 # (verbs, kind, group, version) of subresources; "" where they are the parent's.
 SUBRESOURCES: dict[str, tuple[tuple[str, ...], str, str, str]] = {
-    "scale": (STATUS_VERBS, "Scale", "autoscaling", "v1"),
     "binding": (("create",), "Binding", "", "v1"),
     "eviction": (("create",), "Eviction", "policy", "v1"),
     "token": (("create",), "TokenRequest", "authentication.k8s.io", "v1"),
+    "rollback": (("create",), "DeploymentRollback", "", ""),
     "log": (("get",), "", "", ""),
     "finalize": (("update",), "", "", ""),
     "approval": (STATUS_VERBS, "", "", ""),
@@ -155,6 +155,9 @@ def _subresource(resource: Resource, name: str) -> tuple[Sequence[str], str, str
     if name == "proxy":
         kind = {"nodes": "NodeProxyOptions", "pods": "PodProxyOptions"}.get(resource.name, "ServiceProxyOptions")
         return PROXY_VERBS, kind, "", "v1"
+    if name == "scale":
+        group, _, version = resource.scale_version.rpartition("/")
+        return STATUS_VERBS, "Scale", group, version
     verbs, kind, group, version = SUBRESOURCES.get(name, (STATUS_VERBS, "", "", ""))
     return verbs, kind, group, version
 

@@ -22,13 +22,17 @@ from ..schema import CompiledSchema, compiled_type, read_json
 from ..types import RequestInfo
 from . import negotiate
 
-SCALE = Kind("autoscaling", "v1", "Scale")
+
+def kind_of(resource: Resource) -> Kind:
+    """Of the Scale of a resource."""
+    group, _, version = resource.scale_version.rpartition("/")
+    return Kind(group, version, "Scale")
 
 
 async def get(store: GenericStore, info: RequestInfo) -> Object:
     """GET; what is missing is the subresource, as upstream says it."""
     try:
-        return scaled.of(store.resource, (await store.read(info.namespace, info.name)).obj)
+        return _scale(store.resource, (await store.read(info.namespace, info.name)).obj)
     except StatusError as error:
         if error.code != 404:
             raise
@@ -38,9 +42,10 @@ async def get(store: GenericStore, info: RequestInfo) -> Object:
 
 async def update(store: GenericStore, info: RequestInfo, request: Request, options: WriteOptions) -> Object:
     """PUT of a Scale."""
-    body = negotiate.json_body(request, SCALE.kind)
-    negotiate.require_kind(SCALE, read_json(body, SCALE.kind), request.body)
-    asked, warnings = _schema().decode(body, options.validation)
+    kind = kind_of(store.resource)
+    body = negotiate.json_body(request, kind.kind)
+    negotiate.require_kind(kind, read_json(body, kind.kind), request.body)
+    asked, warnings = _schema(store.resource).decode(body, options.validation)
     options.warnings.extend(warnings)
     check_name(asked, info)
     return await _changed(store, info, lambda old: asked, options, (asked.get("metadata") or {}).get("uid", ""))
@@ -48,12 +53,13 @@ async def update(store: GenericStore, info: RequestInfo, request: Request, optio
 
 async def patch(store: GenericStore, info: RequestInfo, kind: PatchKind, body: Any, options: WriteOptions) -> Object:
     """PATCH of a Scale."""
+    schema = _schema(store.resource)
 
     def patched(old: Object) -> Object:
-        made = patching.patched(kind, old, body, _schema(), options.validation)
-        made = patching.of_kind(kind, SCALE, made, info.name)
+        made = patching.patched(kind, old, body, schema, options.validation)
+        made = patching.of_kind(kind, kind_of(store.resource), made, info.name)
         try:
-            asked, warnings = _schema().normalize(made, options.validation, whole_floats=kind == "strategic")
+            asked, warnings = schema.normalize(made, options.validation, whole_floats=kind == "strategic")
         except StatusError as error:
             raise patching.invalid(made, error) from None
         options.warnings.extend(warnings)
@@ -88,8 +94,22 @@ def replicas_of(resource: Resource, asked: Object, name: str) -> int:
     return replicas
 
 
-def _schema() -> CompiledSchema:
-    return compiled_type("io.k8s.api.autoscaling.v1.Scale", "autoscaling/v1", "Scale")
+def _schema(resource: Resource) -> CompiledSchema:
+    kind = kind_of(resource)
+    return compiled_type(f"io.k8s.api.{kind.group}.{kind.version}.Scale", kind.api_version, "Scale")
+
+
+def _scale(resource: Resource, obj: Object, unset: int | None = None) -> Object:
+    """The Scale of an object, in the resource's version: in the first ones labels are a map, and the text stands beside it."""
+    made = scaled.of(resource, obj, unset)
+    if resource.scale_version == "autoscaling/v1":
+        return made
+    status = dict(made["status"])
+    if text := status.pop("selector", ""):
+        status["targetSelector"] = text
+        if labels := ((obj.get("spec") or {}).get("selector") or {}).get("matchLabels"):
+            status["selector"] = labels
+    return {**made, "apiVersion": resource.scale_version, "status": status}
 
 
 async def _changed(
@@ -98,7 +118,7 @@ async def _changed(
     resource = store.resource
 
     async def mutate(old: Object) -> Object:
-        asked = make(scaled.of(resource, old, scaled.UNSET))
+        asked = make(_scale(resource, old, scaled.UNSET))
         new: Object = json_copy(old)
         scaled.set_replicas(resource, new, replicas_of(resource, asked, info.name))
         version = (asked.get("metadata") or {}).get("resourceVersion")
@@ -108,4 +128,4 @@ async def _changed(
 
     options = replace(options, managed_subresource="scale")
     written = await store.change(info.namespace, info.name, mutate, options, patching=True, uid=uid)
-    return scaled.of(resource, written)
+    return _scale(resource, written)

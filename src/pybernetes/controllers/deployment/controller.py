@@ -13,7 +13,7 @@ from pybernetes.api.types import core_v1 as core
 
 from ..common import Key, clone, namespace_terminating
 from ..framework import BY_CONTROLLER, Claims, Context, Controller, index_by_controller, owned_and_orphans, resolve
-from . import util
+from . import rollback, util
 from .plan import Action, CreateReplicaSet, DeleteReplicaSet, UpdateReplicaSet, UpdateStatus, plan
 
 
@@ -65,6 +65,12 @@ class DeploymentController(Controller):
             return
         claims = Claims(self.client, apps.ReplicaSet, deployment, selector)
         sets = await claims.claim(owned_and_orphans(self._sets, deployment))
+        back = rollback.decided(deployment, sets) if not deployment.spec.paused else None
+        if back is not None:
+            await self.client.update(back.deployment)
+            tell = self.recorder.warning if back.warning else self.recorder.normal
+            tell(deployment, back.reason, back.message)
+            return
         pods = {rs.metadata.uid: list(self._pods.by_index(BY_CONTROLLER, rs.metadata.uid)) for rs in sets}
         actions = plan(deployment, sets, pods, self.now())
         for action in actions:

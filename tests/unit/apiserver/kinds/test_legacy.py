@@ -192,6 +192,6 @@ def test_metrics_of_v2beta1() -> None:
     ],
 )
 def test_policies_that_cannot_be(spec: Object, field: str) -> None:
-    rules = dict.fromkeys(("seLinux", "runAsUser", "fsGroup", "supplementalGroups"), {"rule": "RunAsAny"})
+    rules = {key: {"rule": "RunAsAny"} for key in ("seLinux", "runAsUser", "fsGroup", "supplementalGroups")}
     found = podsecuritypolicy.validate({"metadata": {"name": "p"}, "spec": {**rules, **spec}})
     assert [error.field for error in found] == [field]

@@ -188,7 +188,7 @@ def prepare_daemonset_update(new: Object, old: Object) -> None:
 
 
 def _extensions(hub: Resource, **changes: Any) -> Resource:
-    moves = {"validate_update": _selector_moves(hub.validate)}
+    moves = {"validate_update": _selector_moves(hub.validate), "scale_version": "extensions/v1beta1"}
     return older(hub, EXTENSIONS, group="extensions", **(moves | changes))
 
 
@@ -197,11 +197,12 @@ def _families() -> tuple[Family, ...]:
     rollbacks = {("apps/v1", version): deployment_from_hub(version) for version in versions}
     rollbacks |= {(version, "apps/v1"): deployment_to_hub for version in versions}
     back = {"subresources": ("rollback",)}
+    scales1, scales2 = ({"scale_version": f"apps/{version}"} for version in ("v1beta1", "v1beta2"))
     moves = _selector_moves(deployment.validate)
     deployments = family(
         deployment.RESOURCE,
-        older(deployment.RESOURCE, BETA2),
-        older(deployment.RESOURCE, BETA1, default=default_beta1_deployment, validate_update=moves, **back),
+        older(deployment.RESOURCE, BETA2, **scales2),
+        older(deployment.RESOURCE, BETA1, default=default_beta1_deployment, validate_update=moves, **back, **scales1),
         _extensions(deployment.RESOURCE, default=default_extensions_deployment, **back),
         functions=rollbacks,
     )
@@ -222,13 +223,13 @@ def _families() -> tuple[Family, ...]:
     )
     replicasets = family(
         replicaset.RESOURCE,
-        older(replicaset.RESOURCE, BETA2),
+        older(replicaset.RESOURCE, BETA2, **scales2),
         _extensions(replicaset.RESOURCE, default=default_extensions_replicaset),
     )
     statefulsets = family(
         statefulset.RESOURCE,
-        older(statefulset.RESOURCE, BETA2),
-        older(statefulset.RESOURCE, BETA1, default=default_beta1_statefulset),
+        older(statefulset.RESOURCE, BETA2, **scales2),
+        older(statefulset.RESOURCE, BETA1, default=default_beta1_statefulset, **scales1),
     )
     revisions = controllerrevision.RESOURCE
     return (
