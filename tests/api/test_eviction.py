@@ -202,4 +202,4 @@ def test_which_budgets_cover_a_pod() -> None:
     budgets = [
         {"spec": {"selector": s}} for s in (None, {}, {"matchLabels": {"app": "web"}}, {"matchLabels": {"a": "b"}})
     ]
-    assert eviction.covering(budgets, labelled) == [budgets[2]]
+    assert eviction.covering(budgets, labelled) == budgets[1:3]  # an empty selector is everybody's since policy/v1

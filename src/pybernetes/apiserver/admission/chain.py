@@ -30,7 +30,6 @@ from .nodetaint import TaintNodesByCondition
 from .persistentvolumeclaimresize import PersistentVolumeClaimResize
 from .podnodeselector import PodNodeSelector
 from .podsecurity import PodSecurity
-from .podsecuritypolicy import PodSecurityPolicy
 from .podtopologylabels import PodTopologyLabels
 from .priority import Priority
 from .rbacescalation import RBACEscalation
@@ -61,6 +60,12 @@ class Services:
         return Webhooks(self.reader, self.served, self.authorizers, self.registry)
 
 
+def _pod_security_policy(services: Services) -> AdmissionPlugin:
+    from .podsecuritypolicy import PodSecurityPolicy  # it left upstream: few have it
+
+    return PodSecurityPolicy(services.reader, services.authorizers)
+
+
 ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
     "AlwaysAdmit": lambda s: AlwaysAdmit(),
     "NamespaceLifecycle": lambda s: NamespaceLifecycle(s.reader),
@@ -72,7 +77,7 @@ ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
     "TaintNodesByCondition": lambda s: TaintNodesByCondition(),
     "AlwaysPullImages": lambda s: AlwaysPullImages(),
     "PodSecurity": lambda s: PodSecurity(s.reader),
-    "PodSecurityPolicy": lambda s: PodSecurityPolicy(s.reader, s.authorizers),
+    "PodSecurityPolicy": _pod_security_policy,
     "PodNodeSelector": lambda s: PodNodeSelector(s.reader),
     "Priority": lambda s: Priority(s.reader),
     "DefaultTolerationSeconds": lambda s: DefaultTolerationSeconds(s.reader, *s.toleration_seconds),

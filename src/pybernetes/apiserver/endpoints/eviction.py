@@ -47,14 +47,17 @@ def ignores_budgets(pod: Object) -> bool:
 
 
 def covering(budgets: Iterable[Object], pod: Object) -> list[Object]:
-    """The budgets that select the pod; an empty or unreadable selector selects nothing."""
+    """The budgets that select the pod; an empty selector selects all, none or an unreadable one nothing."""
     found = []
     for budget in budgets:
+        given = (budget.get("spec") or {}).get("selector")
+        if given is None:
+            continue
         try:
-            selector = selector_from_dict((budget.get("spec") or {}).get("selector"))
+            selector = selector_from_dict(given)
         except SelectorError:
             continue
-        if not selector.empty() and selector.matches(pod["metadata"].get("labels") or {}):
+        if selector.matches(pod["metadata"].get("labels") or {}):
             found.append(budget)
     return found
 
