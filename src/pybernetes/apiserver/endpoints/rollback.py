@@ -15,6 +15,7 @@ from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..generic.typemeta import Kind
 from ..kinds.apps.legacy import ROLLBACK
+from ..query import Query
 from ..resource import Object
 from ..schema import compiled_type
 from ..types import RequestInfo
@@ -30,7 +31,7 @@ class Rollback:
     def __init__(self, deployments: GenericStore) -> None:
         self._deployments = deployments
 
-    async def create(self, request: Request, info: RequestInfo, query: dict[str, str], user: User) -> Response:
+    async def create(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """201. StatusError 400, 404, 422."""
         if info.version != VERSION:
             raise not_found()
