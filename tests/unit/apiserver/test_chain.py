@@ -41,6 +41,7 @@ def made(authorizer: Authorizer, anonymous: bool = True) -> tuple[Link, ...]:
         request_timeout=60.0,
         metrics=APIServerMetrics(dict, dict),
         served={("", "v1", "pods")},
+        delegates={},
         clock=CLOCK,
     )
 
@@ -58,6 +59,7 @@ def test_the_order_is_upstream_s() -> None:
         "MaxInFlight",
         "Authorization",
         "Body",
+        "Aggregation",
     ]
     assert [name for name in names if name in UPSTREAM.values()] == list(dict.fromkeys(UPSTREAM.values()))
 
