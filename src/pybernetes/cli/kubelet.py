@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pybernetes.component import command, configfile
@@ -238,8 +239,13 @@ def _guard(chosen: Settings, client: RESTClient) -> Any:
 
     from pybernetes.component.delegated import DelegatedGuard, certificate_user
     from pybernetes.kubelet.server.guard import KubeletGuard
+    from pybernetes.pki.bundles import AuthorityFile
 
-    user = certificate_user(_now) if chosen["client-ca-file"] else None
+    try:
+        issued = AuthorityFile(Path(chosen["client-ca-file"])).issued if chosen["client-ca-file"] else None
+    except (OSError, ValueError) as error:
+        raise Failure(f"--client-ca-file={chosen['client-ca-file']}: {error}") from error
+    user = certificate_user(_now, issued) if issued is not None else None
     delegated = DelegatedGuard(client, time.monotonic, user)
     return KubeletGuard(
         delegated, anonymous=chosen["anonymous-auth"], allow_all=chosen["authorization-mode"] == "AlwaysAllow"

@@ -6,7 +6,7 @@ A client certificate signed by --client-ca-file is checked here, a bearer token 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -36,10 +36,19 @@ class UserInfo:
     extra: dict[str, list[str]] = field(default_factory=dict, hash=False)
 
 
-def certificate_user(now: Callable[[], datetime]) -> Callable[[bytes], UserInfo | None]:
-    """CN is the user, each O a group; None for one that has expired. TLS has verified the chain."""
+Issued = Callable[[bytes, Sequence[bytes]], bool]
+CertificateUser = Callable[[bytes, Sequence[bytes]], UserInfo | None]
 
-    def read(data: bytes) -> UserInfo | None:
+
+def certificate_user(now: Callable[[], datetime], issued: Issued | None = None) -> CertificateUser:
+    """CN is the user, each O a group; None for one that has expired. TLS has verified the chain.
+
+    `issued` says of a certificate and its intermediates (DER) whether an authority stands for it still: connections live long.
+    """
+
+    def read(data: bytes, intermediates: Sequence[bytes] = ()) -> UserInfo | None:
+        if issued is not None and not issued(data, intermediates):
+            return None
         from cryptography import x509  # only where somebody comes with a certificate
 
         certificate = x509.load_der_x509_certificate(data)
@@ -84,14 +93,14 @@ class DelegatedGuard:
         self,
         client: Client,
         monotonic: Callable[[], float],
-        certificate_user: Callable[[bytes], UserInfo | None] | None = None,
+        certificate_user: CertificateUser | None = None,
     ) -> None:
         self._client, self._monotonic, self._certificate_user = client, monotonic, certificate_user
         self._cache: dict[Hashable, tuple[float, Any]] = {}
 
     async def authenticate(self, request: Request) -> UserInfo | None:
         if self._certificate_user is not None and request.peer_certificate is not None:
-            user = self._certificate_user(request.peer_certificate)
+            user = self._certificate_user(request.peer_certificate, request.peer_intermediates)
             if user is not None:
                 return user
         scheme, _, token = (request.header("authorization") or "").partition(" ")

@@ -87,13 +87,19 @@ async def serve(
 
 
 def _guard(stack: AsyncExitStack, values: Values, context: ServerContext, clients: Clients) -> Guard:
+    from pybernetes.pki.bundles import AuthorityFile
+
     from .delegated import DelegatedGuard, certificate_user
 
     reviews = clients.unlimited(flag="authentication-kubeconfig")
     if not values["client-ca-file"] and not values["authentication-skip-lookup"]:
         lookup = asyncio.ensure_future(_look_up(reviews, context))
         stack.callback(lookup.cancel)
-    guard = DelegatedGuard(reviews, time.monotonic, certificate_user(lambda: datetime.now(UTC)))
+    try:
+        issued = AuthorityFile(Path(values["client-ca-file"])).issued if values["client-ca-file"] else None
+    except ValueError as error:
+        raise UsageError(f"--client-ca-file={values['client-ca-file']}: {error}") from error
+    guard = DelegatedGuard(reviews, time.monotonic, certificate_user(lambda: datetime.now(UTC), issued))
     if values["authorization-kubeconfig"] in ("", values["authentication-kubeconfig"]):
         return guard
     return _Split(guard, DelegatedGuard(clients.unlimited(flag="authorization-kubeconfig"), time.monotonic))

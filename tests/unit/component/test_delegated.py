@@ -109,5 +109,10 @@ def test_a_certificate_is_its_common_name_until_it_ends() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     pair = Authority.create("ca", now).issue(Subject("u", ("g",)), now, timedelta(days=1))
     data = x509.load_pem_x509_certificate(pair.certificate).public_bytes(Encoding.DER)
-    assert certificate_user(lambda: now)(data) == UserInfo("u", ("g", "system:authenticated"))
-    assert certificate_user(lambda: now + timedelta(days=2))(data) is None
+    assert certificate_user(lambda: now)(data, ()) == UserInfo("u", ("g", "system:authenticated"))
+    assert certificate_user(lambda: now + timedelta(days=2))(data, ()) is None
+    trusted = [True]
+    known = certificate_user(lambda: now, lambda certificate, intermediates: trusted[0])
+    assert known(data, ()) is not None
+    trusted[0] = False  # its authority has left the file, while a connection stood
+    assert known(data, ()) is None
