@@ -15,6 +15,7 @@ from .storage import Storage
 _log = logging.getLogger(__name__)
 
 NAMESPACE, NAME = "kube-system", "extension-apiserver-authentication"
+TRIES, PAUSE_SECONDS = 20, 0.2  # at the start, where servers that start together write the same
 LOOK_SECONDS = 60.0  # how often files and object are compared; upstream's controller is as slow where nothing tells it
 
 
@@ -41,8 +42,18 @@ class Publisher:
         data = self._read()
         if not data:
             return
-        await publish(self._maps, data)
+        await self._publish_first(data)
         self._task = asyncio.ensure_future(self._follow())
+
+    async def _publish_first(self, data: Mapping[str, str]) -> None:
+        """Again where another server was faster: what it wrote is read, and may be all that is to be said. StatusError."""
+        for tries in range(1, TRIES + 1):
+            try:
+                return await publish(self._maps, data)
+            except StatusError as error:
+                if error.code != 409 or tries == TRIES:
+                    raise
+            await self._clock.sleep(PAUSE_SECONDS)
 
     async def stop(self) -> None:
         """Nothing is published any more."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pybernetes.aio.clock import VirtualClock
+from pybernetes.api import errors
 from pybernetes.apiserver.bootstrap.authentication import NAME, NAMESPACE, Publisher
 from pybernetes.apiserver.options import FLAGS, access
 from pybernetes.component import flags
@@ -66,3 +67,26 @@ def test_a_file_without_authorities_is_refused_at_the_start(tmp_path: Path) -> N
     write(tmp_path / "ca.crt", b"none")
     with pytest.raises(UsageError, match="--client-ca-file: "):
         access._published(flags.parse("kube-apiserver", FLAGS, [f"--client-ca-file={tmp_path}/ca.crt"]))
+
+
+@pytest.mark.parametrize("theirs", ["ca", "another"])
+def test_servers_that_start_together(theirs: str) -> None:
+    """One is faster; the other sees that a moment later, and adds what is missing."""
+
+    class Shared(Maps):
+        async def create(self, namespace: str, obj: dict[str, Any]) -> None:
+            raise errors.already_exists("", "configmaps", NAME)
+
+    async def main() -> None:
+        clock, maps = VirtualClock(), Shared()
+        publisher = Publisher(maps, lambda: {"client-ca-file": "ca"}, clock)  # type: ignore[arg-type]  # three verbs of a storage
+        starting = asyncio.ensure_future(publisher.start())
+        await clock.advance(0.3)
+        assert not starting.done()
+        maps.obj = {"metadata": {"name": NAME}, "data": {"client-ca-file": theirs}}  # what this one's cache is told
+        await clock.advance(0.3)
+        await starting
+        assert maps.obj["data"] == {"client-ca-file": "ca"} and maps.writes == (theirs != "ca")
+        await publisher.stop()
+
+    asyncio.run(main())
