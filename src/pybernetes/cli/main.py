@@ -33,6 +33,7 @@ COMMANDS = {
         "the CNI plugin that hands flannel's subnet.env on to bridge and host-local",
     ),
     "coredns": ("pybernetes.cli.coredns", "cluster DNS, with a Corefile"),
+    "image": ("pybernetes.cli.image", "packs this installation as a container image, for add-ons without a registry"),
     "version": ("pybernetes.cli.version", "prints the version"),
 }
 

@@ -115,6 +115,8 @@ def test_a_value_that_is_none(
             ["--kube-subnet-mgr", "--net-config-path=/nothing"],
             "failed to read net conf: open /nothing: No such file",
         ),
+        ("image", [], "--output is missing"),
+        ("image", ["--output=/nothing/x"], "No such file or directory"),
         ("coredns", ["-conf", "/nothing"], "-conf /nothing: there is no such file"),
     ],
 )
