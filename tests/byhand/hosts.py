@@ -15,7 +15,8 @@ import pybernetes
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
-PREFIX = "byhand-"
+FAMILY = "byhand-"
+PREFIX = f"{FAMILY}{os.getpid()}-"  # of network namespaces, which have names on the machine; all else is the hosts' own
 LAN = f"{PREFIX}lan"
 GATEWAY = "10.20.0.1"
 START_SECONDS = 30.0
@@ -55,7 +56,8 @@ class Host:
         run("ip", "-n", self.namespace, "address", "add", f"{self.address}/24", "dev", "eth0")
         run("ip", "-n", self.namespace, "link", "set", "eth0", "up")
         run("ip", "-n", self.namespace, "route", "add", "default", "via", GATEWAY)
-        command = ["nsenter", f"--net=/run/netns/{self.namespace}", "unshare", "--mount", "--uts", "--ipc", "--pid"]
+        command = ["setpriv", "--pdeathsig=KILL"]  # no host outlives the tests
+        command += ["nsenter", f"--net=/run/netns/{self.namespace}", "unshare", "--mount", "--uts", "--ipc", "--pid"]
         command += ["--fork", "--kill-child", "--propagation=private", str(HERE / "host.sh"), self.name]
         command += [str(self.folder), str(REPOSITORY), str(HERE / "standin")]
         with open(self.folder / "log", "ab") as log:
@@ -98,9 +100,7 @@ class Host:
 @contextmanager
 def lan(folder: Path, addresses: Mapping[str, str], kubectl: str) -> Iterator[dict[str, Host]]:
     """The hosts by name, started; all gone afterwards."""
-    left = [line.split()[0] for line in run("ip", "netns", "list").splitlines() if line.startswith(PREFIX)]
-    for name in left:
-        run("ip", "netns", "delete", name)
+    _forget_the_dead()
     clients = folder / "clients"
     clients.mkdir()
     (clients / "kubectl").symlink_to(kubectl)
@@ -134,3 +134,12 @@ def _ssh_keys(folder: Path) -> None:
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "id_ed25519"))
     (folder / "authorized_keys").write_text((folder / "id_ed25519.pub").read_text())
     (folder / "config").write_text("StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\n")
+
+
+def _forget_the_dead() -> None:
+    """Names that processes have left which could not clean up."""
+    for line in run("ip", "netns", "list").splitlines():
+        name = line.split()[0]
+        pid = name.removeprefix(FAMILY).partition("-")[0]
+        if name.startswith(FAMILY) and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            run("ip", "netns", "delete", name)
