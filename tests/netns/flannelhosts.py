@@ -224,6 +224,15 @@ class Hosts:
         with (self.folder / f"{command[0]}{number}.log").open("ab") as log:
             self.others.append(subprocess.Popen(words, stderr=log))
 
+    def administrators_kubeconfig(self) -> Path:
+        """For other parts than flanneld, whose own is of a service account with few rights."""
+        path = self.folder / "administrator.kubeconfig"
+        document = yaml.safe_load(self.server.kubeconfig.read_text())
+        for user in document["users"]:
+            del user["user"]["as"]
+        path.write_text(yaml.safe_dump(document))
+        return path
+
     def log(self, number: int) -> str:
         return (self.folder / f"log{number}").read_text()
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import uvloop
-import yaml
 
 from pybernetes.api import types
 from pybernetes.api.types import core_v1, discovery_v1
@@ -115,13 +114,12 @@ def reach_by_service(hosts: Hosts) -> None:
     for body, kind in ((service, core_v1.Service), (slice_, discovery_v1.EndpointSlice)):
         made = types.decode(json.dumps(body).encode(), kind)
         hosts.server.ask(lambda client, made=made: client.create(made))
-    kubeconfig = hosts.folder / "proxy.kubeconfig"
-    document = yaml.safe_load(hosts.server.kubeconfig.read_text())
-    for user in document["users"]:
-        del user["user"]["as"]
-    kubeconfig.write_text(yaml.safe_dump(document))
     hosts.run_beside(
-        1, "kube-proxy", f"--kubeconfig={kubeconfig}", "--hostname-override=host1", "--cluster-cidr=10.244.0.0/16"
+        1,
+        "kube-proxy",
+        f"--kubeconfig={hosts.administrators_kubeconfig()}",
+        "--hostname-override=host1",
+        "--cluster-cidr=10.244.0.0/16",
     )
 
     def through_the_service() -> None:

@@ -6,12 +6,14 @@ import json
 import re
 import shutil
 import signal
+from ipaddress import IPv4Network
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 import uvloop
 
+from pybernetes.api import types
 from pybernetes.api.types import core_v1
 from pybernetes.client.http import HTTPClient
 
@@ -210,3 +212,28 @@ def test_leases_in_etcd(hosts: Hosts) -> None:
         assert "Lease has been revoked" in hosts.log(3)
         eventually(lambda: true("10.244.3.0" not in "".join(hosts.kernel(1).values())))
         hosts.reach(1, 2)
+
+
+def test_ranges_of_the_controller_manager(hosts: Hosts) -> None:
+    """A node without a range gets one, and its flanneld, which waits for that by being started again, takes it."""
+    hosts.configure({"Type": "host-gw"})
+    hosts.server.ask(lambda client: client.delete(core_v1.Node, "host1"))
+    hosts.server.ask(lambda client: client.create(types.decode(b'{"metadata": {"name": "host1"}}', core_v1.Node)))
+    hosts.spawn(1)
+    assert hosts.daemons.pop(1).wait(WAIT_SECONDS) == 1
+    assert 'node "host1" pod cidr not assigned' in hosts.log(1)
+    hosts.run_beside(
+        1,
+        "kube-controller-manager",
+        f"--kubeconfig={hosts.administrators_kubeconfig()}",
+        "--controllers=nodeipam",
+        "--allocate-node-cidrs",
+        "--cluster-cidr=10.244.0.0/16",
+    )
+    eventually(lambda: true(hosts.node(1).spec.pod_cidr))
+    subnet = IPv4Network(hosts.node(1).spec.pod_cidr)
+    assert subnet.subnet_of(IPv4Network("10.244.0.0/16")) and str(subnet) not in ("10.244.2.0/24", "10.244.3.0/24")
+    hosts.start(1)
+    assert f"FLANNEL_SUBNET={subnet[1]}/24\n" in hosts.subnet_file(1).read_text()
+    hosts.start(2)
+    eventually(lambda: true(f"{subnet} via 10.79.0.1 dev eth0" in hosts.kernel(2)["route"]))
