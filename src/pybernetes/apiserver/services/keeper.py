@@ -20,7 +20,7 @@ from pybernetes.component.metrics import Registry
 from pybernetes.net.addresses import outward_address
 from pybernetes.store.types import Closed, StoreError
 
-from ..generic.cache import WatchCache
+from ..generic.cache import Lagging, WatchCache, Watcher
 from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..resource import Object
@@ -103,9 +103,15 @@ class ServiceKeeper:
     async def _run(self) -> None:
         clock = self._cache.clock
         repair_at = clock.monotonic() + REPAIR_SECONDS
+        renew_at = clock.monotonic() + RENEW_SECONDS
+        watcher = self._leases.watch(self._cache.revision)
         while True:
-            await clock.sleep(RENEW_SECONDS)
+            watcher = await self._lease_ended(watcher, renew_at - clock.monotonic())
             try:
+                if clock.monotonic() < renew_at:
+                    await self._publish()
+                    continue
+                renew_at = clock.monotonic() + RENEW_SECONDS
                 await self._ensure_service()
                 if self._address:
                     await self._renew()
@@ -118,6 +124,22 @@ class ServiceKeeper:
                 _log.error("services could not be looked after; again in %d s: %s", RENEW_SECONDS, error)
             except Exception:
                 _log.exception("services could not be looked after; again in %d s", RENEW_SECONDS)
+
+    async def _lease_ended(self, watcher: Watcher, seconds: float) -> Watcher:
+        """Returns when a server has left, or after the time; the watcher for the next time. Who died leaves with its lease, not a
+        round later."""
+        clock = self._cache.clock
+        until = clock.monotonic() + seconds
+        try:
+            while (left := until - clock.monotonic()) > 0:
+                changes = await watcher.batch(left)
+                if any(change.current is None for change in changes):
+                    return watcher
+                if watcher.ended:
+                    await clock.sleep(left)  # the server stops
+        except Lagging:
+            return self._leases.watch(self._cache.revision)
+        return watcher
 
     # The Service `kubernetes`.
 
