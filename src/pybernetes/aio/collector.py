@@ -21,13 +21,14 @@ SLICE: Final = 1_000  # containers that are freed at once: a millisecond
 KEPT_OBJECTS: Final = (
     500_000  # more than at the last full collection: another one follows. 100 MB, were all of it garbage
 )
-COUNTED: Final = 8  # large tasks between two counts, each of which takes some milliseconds
+COUNT_SECONDS: Final = 1.0  # between two counts, each of which takes some milliseconds
+DIVIDED_BYTES: Final = 128 << 10  # of a body: what a smaller one makes is freed in some milliseconds
 
 _tasks = 0  # within `uncollected`
 _off_since = 0.0
 _was_on = True
 _owned = False
-_ended, _collected_at = 0, 0  # large tasks since the last count; objects after the last full collection
+_counted, _collected_at = 0.0, 0  # when objects were counted last; how many there were after the last full collection
 
 made: ContextVar[list[Any] | None] = ContextVar("made", default=None)  # by the large request that is served
 _freeing: set[asyncio.Task[None]] = set()
@@ -72,11 +73,11 @@ def _rest() -> None:
 def _keep() -> None:
     """What is left of large tasks (compiled schemas, caches) stays as a rule. Once in a while all is looked at, for there may be cycles:
     that takes half a second, where so much is left."""
-    global _ended, _collected_at
+    global _counted, _collected_at
     gc.freeze()
-    _ended += 1
-    if _ended >= COUNTED:
-        _ended = 0
+    now = asyncio.get_running_loop().time()
+    if now - _counted >= COUNT_SECONDS:
+        _counted = now
         if gc.get_freeze_count() > _collected_at + max(_collected_at, KEPT_OBJECTS):
             gc.unfreeze()
             gc.collect()
@@ -85,10 +86,13 @@ def _keep() -> None:
 
 
 @contextlib.contextmanager
-def freed_by_pieces() -> Iterator[None]:
-    """Around a large request: what `apart.run` gives within is freed by pieces in a thread, when the request has been answered."""
+def freed_by_pieces(size: int) -> Iterator[None]:
+    """Around a large request: what `apart.run` gives within is freed by pieces in a thread, when it has been answered.
+
+    `size`: bytes of its body.
+    """
     values: list[Any] = []
-    token = made.set(values)
+    token = made.set(values if size >= DIVIDED_BYTES else None)
     try:
         with uncollected():
             yield

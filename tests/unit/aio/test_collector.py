@@ -31,7 +31,7 @@ def test_what_a_large_request_made_is_freed_in_a_thread(monkeypatch: pytest.Monk
     freed: list[str] = []
 
     async def request(refused: bool) -> None:
-        with collector.freed_by_pieces():
+        with collector.freed_by_pieces(collector.DIVIDED_BYTES):
             made = await apart.run(apart.LARGE, graph, freed, 50)
             if refused:
                 raise ValueError(len(made))
@@ -66,9 +66,9 @@ def test_what_others_hold_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, walked
 
 @pytest.fixture
 def owned(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("_owned", "_ended", "_collected_at"):
+    for name in ("_owned", "_counted", "_collected_at"):
         monkeypatch.setattr(collector, name, getattr(collector, name))
-    monkeypatch.setattr(collector, "COUNTED", 1)
+    monkeypatch.setattr(collector, "COUNT_SECONDS", 0.0)
     collector.own_process()
     yield
     gc.unfreeze()

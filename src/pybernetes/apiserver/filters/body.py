@@ -34,7 +34,6 @@ class Body:
             raise errors.bad_request(f"the body of the request could not be read: {error}") from None
         if len(exchange.request.body) < apart.LARGE:
             return await next(exchange)
-        with (
-            collector.freed_by_pieces()
-        ):  # from end to end: what was read is looked at by the collector as long as it lives
+        # From end to end: what was read is looked at by the collector as long as it lives.
+        with collector.freed_by_pieces(len(exchange.request.body)):
             return await next(exchange)
