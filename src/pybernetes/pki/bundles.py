@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pybernetes.aio.clock import RealClock
 
 from .reloading import Reloaded
 
@@ -68,10 +69,10 @@ def _signed(shown: x509.Certificate, authority: x509.Certificate) -> bool:
 class AuthorityFile:
     """`Authorities` that follow their file."""
 
-    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path, monotonic: Callable[[], float] | None = None) -> None:
         """OSError, or ValueError for a file that holds none."""
         self._reloaded = Reloaded(lambda: Authorities(path.read_bytes()), [path])
-        self._monotonic, self._look_at = monotonic, 0.0
+        self._monotonic, self._look_at = monotonic or RealClock().monotonic, 0.0
 
     def issued(self, certificate: bytes, intermediates: Sequence[bytes] = ()) -> bool:
         """As of `Authorities`, of the file as it is now or of the last one that fitted.
