@@ -24,6 +24,7 @@ AT_ONCE = 16
 MADE = ("/api/v1/namespaces/{ns}/configmaps/kube-root-ca.crt",)  # by a controller, in each namespace
 # Make cluster-wide defaults, or tell of all that there is.
 ALONE = ("legacy/admission/", "legacy/networking/ingressclass", "legacy/scheduling/", "legacy/certificates/warnings")
+DEFINING = ("legacy/apiextensions/", "legacy/apiregistration/")
 PATIENCE = 20.0  # seconds that a step may take to come true
 
 
@@ -47,8 +48,8 @@ async def outcomes(names: list[str], patience: float = PATIENCE) -> dict[str, Ou
     places = asyncio.Semaphore(AT_ONCE)
     usual = controloptions.options()
     # The autoscaler of 1.20 first looked after fifteen seconds.
-    chosen = (*usual.controllers, "-horizontal-pod-autoscaler-controller")
-    managers = replace(usual, token_secrets=True, controllers=chosen)
+    own = (*usual.controllers, "-horizontal-pod-autoscaler-controller")
+    managers = replace(usual, token_secrets=True, controllers=own)
 
     if policies:
         async with golden.server(server_options=policed) as client:
@@ -61,7 +62,12 @@ async def outcomes(names: list[str], patience: float = PATIENCE) -> dict[str, Ou
                 async with places:
                     results[name] = await outcome(client, name, patience, made=MADE)
 
-            await asyncio.gather(*map(one, rest))
+            # Definitions come and go: the garbage collector looks for what is there anew, and others wait for it.
+            for chosen in (
+                [n for n in rest if not n.startswith(DEFINING)],
+                [n for n in rest if n.startswith(DEFINING)],
+            ):
+                await asyncio.gather(*map(one, chosen))
             for name in alone:
                 results[name] = await outcome(client, name, patience)
     return results
