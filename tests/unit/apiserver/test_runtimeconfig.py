@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from pybernetes.apiserver.resource import Resource
@@ -93,6 +96,12 @@ def test_refusals(text: str, why: str) -> None:
     with pytest.raises(RuntimeConfigError) as caught:
         of(text)
     assert str(caught.value) == why
+
+
+def test_a_server_without_it_imports_nothing_old() -> None:
+    code = "import sys, pybernetes.apiserver.server as s; print([m for m in sys.modules if 'legacy' in m or 'podsecuritypolicy' in m])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 def test_groups_that_left_altogether_are_known() -> None:
