@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybernetes.store.backends import LocationError
+from pybernetes.store.etcd import channel
 from pybernetes.store.etcd.channel import Channel, Endpoint
 from pybernetes.store.etcd.http2 import UNAVAILABLE, Connection, RPCError
 from pybernetes.store.etcd.messages import (
@@ -164,3 +165,36 @@ def test_fields_come_back(value: int, data: bytes) -> None:
 @pytest.mark.parametrize(("prefix", "end"), [(b"/a/", b"/a0"), (b"a\xff", b"b"), (b"\xff\xff", b"\0"), (b"", b"\0")])
 def test_where_a_prefix_ends(prefix: bytes, end: bytes) -> None:
     assert prefix_end(prefix) == end
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_member_that_gives_no_sign_of_life_is_left_at_once(monkeypatch: pytest.MonkeyPatch, alive: bool) -> None:
+    """What is under way at one that does is waited for: it may only lack a majority."""
+    monkeypatch.setattr(channel, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(channel, "ATTEMPT_SECONDS", 1000.0)
+
+    class Silent(Connection):
+        closed_with: list[str]
+
+        def ping(self) -> asyncio.Future[None]:
+            answered = asyncio.get_running_loop().create_future()
+            if alive:
+                answered.set_result(None)
+            return answered
+
+        def close(self, why: str = "closed") -> None:
+            self.closed_with.append(why)
+
+    async def scenario() -> None:
+        calls = Channel([Endpoint("http://a"), Endpoint("http://b")], None)
+        connection = Silent("a", tls=False)
+        connection.closed_with = []
+        calls._connection = connection
+        calls.leave(connection)
+        [ending] = calls._ending
+        await asyncio.wait((ending,), timeout=0.5 if alive else 60)
+        assert bool(connection.closed_with) is not alive
+        await calls.close()
+        assert connection.closed_with == ["left for another endpoint"]
+
+    asyncio.run(scenario())

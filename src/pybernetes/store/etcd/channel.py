@@ -28,6 +28,7 @@ RETRY_SECONDS = 0.05  # before the next round of endpoints, doubling
 MAX_RETRY_SECONDS = 1.0
 KEEPALIVE_SECONDS = 10.0  # between pings; etcd takes them every 5 s at the most
 KEEPALIVE_TIMEOUT_SECONDS = 3.0
+PING_SECONDS = 1.0  # that a member which has just let an attempt wait in vain has for a sign of life
 DEFAULT_PORTS = {"http": 2379, "https": 2379}
 
 
@@ -69,6 +70,7 @@ class Channel:
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
         self._keepalive: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()  # of connections that were left
         self._closed = False
 
     async def call(self, path: str, request: bytes, *, repeat: bool = False, seconds: float = CALL_SECONDS) -> bytes:
@@ -174,13 +176,29 @@ class Channel:
             self._connection = None
             self._at = (self._at + 1) % len(self._endpoints)
             if len(self._endpoints) > 1 or not connection.usable:
-                asyncio.get_running_loop().call_later(ATTEMPT_SECONDS, connection.close, "left for another endpoint")
+                task = asyncio.get_running_loop().create_task(self._end(connection))
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
             else:
                 self._connection = connection
+
+    async def _end(self, connection: Connection) -> None:
+        """What is under way may be answered still, but not by a member that does not even answer a ping: its watches go on elsewhere."""
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await asyncio.shield(connection.ping())
+            await asyncio.sleep(ATTEMPT_SECONDS)
+        except TimeoutError:
+            pass
+        finally:
+            connection.close("left for another endpoint")
 
     async def close(self) -> None:
         """Ends all calls."""
         self._closed = True
+        for task in tuple(self._ending):
+            task.cancel()
+        await asyncio.gather(*self._ending, return_exceptions=True)
         if self._keepalive is not None:
             self._keepalive.cancel()
             await asyncio.gather(self._keepalive, return_exceptions=True)
