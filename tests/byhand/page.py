@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 FENCE = re.compile(
@@ -81,6 +81,18 @@ def steps(body: str) -> list[tuple[str, str]]:
             command, shown = result[-1]
             result[-1] = (command, f"{shown}{line}\n")
     return result
+
+
+def with_outputs(text: str, outputs: Mapping[Block, Sequence[str]]) -> str:
+    """The page with what came instead of what it shows, step by step; where it shows three dots it stays as it is."""
+    lines = text.splitlines(keepends=True)
+    for block in sorted(outputs, key=lambda block: block.line, reverse=True):
+        body = "".join(
+            f"# {command}\n{shown if ELLIPSIS in shown.splitlines() else came}"
+            for (command, shown), came in zip(steps(block.body), outputs[block], strict=True)
+        )
+        lines[block.line : block.line + block.body.count("\n")] = [body]
+    return "".join(lines)
 
 
 def shape(line: str) -> str:

@@ -1,7 +1,8 @@
-"""docs/by-hand.md from its first command to its last."""
+"""docs/by-hand.md from its first command to its last. With BYHAND_UPDATE=1 the outputs on the page become those that came."""
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,7 +11,7 @@ from itertools import groupby
 import pytest
 
 from .hosts import REPOSITORY, Host
-from .page import Block, blocks, difference, steps
+from .page import Block, blocks, difference, steps, with_outputs
 
 PAGE = REPOSITORY / "docs" / "by-hand.md"
 ALL = list(blocks(PAGE.read_text()))
@@ -18,6 +19,7 @@ SECTIONS = [(heading, list(part)) for heading, part in groupby(ALL, lambda block
 UNTIL_SECONDS = 30.0
 
 failed: list[str] = []
+outputs: dict[Block, list[str]] = {}
 
 
 @pytest.mark.parametrize(("heading", "section"), SECTIONS, ids=[heading for heading, _ in SECTIONS])
@@ -34,6 +36,8 @@ def test_section(heading: str, section: list[Block], hosts: dict[str, Host]) -> 
                     play_on_all(earlier, chosen)
         play_on_all(block, chosen)
     failed.clear()
+    if os.environ.get("BYHAND_UPDATE") and section == SECTIONS[-1][1]:
+        PAGE.write_text(with_outputs(PAGE.read_text(), outputs))
 
 
 def play_on_all(block: Block, chosen: list[Host]) -> None:
@@ -48,12 +52,14 @@ def play(block: Block, host: Host) -> None:
         code, came = host(f"set -eu\n{block.body}")
         assert code == 0, f"{PAGE.name}:{block.line} on {host.name} ended with {code}:\n{came}{logs(host)}"
         return
+    outputs[block] = []
     for command, shown in steps(block.body):
         end = time.monotonic() + (UNTIL_SECONDS if "until" in block.options else 0.0)
         while True:
             _, came = host(command)
             wrong = difference(shown, came)
             if not wrong:
+                outputs[block].append(came)
                 break
             text = f"{PAGE.name}:{block.line} on {host.name}: {command}\n{wrong}all of it:\n{came}{logs(host)}"
             assert time.monotonic() < end, text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .page import Block, blocks, difference, shape, steps
+from .page import Block, blocks, difference, shape, steps, with_outputs
 
 PAGE = """# Title
 ## One
@@ -35,6 +35,12 @@ def test_blocks_know_their_section_hosts_and_options() -> None:
 def test_a_command_must_say_where() -> None:
     with pytest.raises(ValueError, match="line 2: a block of sh does not say on which host it runs"):
         list(blocks("text\n```sh\nx\n```\n"))
+
+
+def test_outputs_that_came_into_the_page() -> None:
+    _, two = blocks(PAGE)
+    assert with_outputs(PAGE, {two: ["came\nmore\n"]}) == PAGE.replace("shown\n", "came\nmore\n")
+    assert with_outputs(PAGE, {two: [""]}) == PAGE.replace("shown\n", "")
 
 
 @pytest.mark.parametrize(
