@@ -52,18 +52,19 @@ def play(block: Block, host: Host) -> None:
         code, came = host(f"set -eu\n{block.body}")
         assert code == 0, f"{PAGE.name}:{block.line} on {host.name} ended with {code}:\n{came}{logs(host)}"
         return
-    outputs[block] = []
+    shown_here: list[str] = []
     for command, shown in steps(block.body):
         end = time.monotonic() + (UNTIL_SECONDS if "until" in block.options else 0.0)
         while True:
             _, came = host(command)
             wrong = difference(shown, came)
             if not wrong:
-                outputs[block].append(came)
+                shown_here.append("".join(f"{line.rstrip()}\n" for line in came.splitlines()))
                 break
             text = f"{PAGE.name}:{block.line} on {host.name}: {command}\n{wrong}all of it:\n{came}{logs(host)}"
             assert time.monotonic() < end, text
             time.sleep(0.3)
+    outputs[block] = shown_here
 
 
 def logs(host: Host) -> str:
