@@ -1,8 +1,6 @@
 """Figures of the API server on etcd (Debian's etcd-server), which runs on this machine as well. Needs wrk.
 
 ./bench etcd
-
-Where PYBERNETES_PEERS names a folder with upstream's kube-apiserver, that one is measured on an etcd of its own, too.
 """
 
 from __future__ import annotations
