@@ -4,7 +4,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pybernetes.cel import schematypes
@@ -140,7 +140,6 @@ EXPRESSIONS = st.recursive(
 )
 
 
-@settings(deadline=2000)
 @given(EXPRESSIONS)
 def test_cost_bounds_time(source: str) -> None:
     """Whatever an expression is made of, 100,000 units take no longer than the deadline."""

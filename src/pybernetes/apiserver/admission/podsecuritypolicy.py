@@ -10,6 +10,11 @@ from collections.abc import Mapping, Sequence
 from pybernetes.api import errors
 from pybernetes.api.field import FieldError
 from pybernetes.api.jsoncopy import json_copy
+from pybernetes.api.wellknown import (
+    ALL_SERVICE_ACCOUNTS_GROUP,
+    SERVICE_ACCOUNT_GROUP_PREFIX,
+    SERVICE_ACCOUNT_USERNAME_PREFIX,
+)
 
 from .. import audit
 from ..authentication.user import User
@@ -100,8 +105,8 @@ class PodSecurityPolicy:
         account = (pod.get("spec") or {}).get("serviceAccountName") or ""
         users = [attributes.user]
         if account:
-            groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
-            users.insert(0, User(f"system:serviceaccount:{namespace}:{account}", groups))
+            groups = (ALL_SERVICE_ACCOUNTS_GROUP, f"{SERVICE_ACCOUNT_GROUP_PREFIX}{namespace}")
+            users.insert(0, User(f"{SERVICE_ACCOUNT_USERNAME_PREFIX}{namespace}:{account}", groups))
         for user in users:
             for group in GROUPS:
                 info = RequestInfo(

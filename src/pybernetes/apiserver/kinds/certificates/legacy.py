@@ -13,13 +13,14 @@ from pybernetes.api.wellknown import (
     KUBE_API_SERVER_CLIENT_KUBELET_SIGNER,
     KUBELET_SERVING_SIGNER,
     LEGACY_UNKNOWN_SIGNER,
+    NODE_USER_PREFIX,
+    NODES_GROUP,
 )
 
 from ...resource import Errors, Object, Part
 from ..versions import Family, family, older
 from . import certificatesigningrequest as v1
 
-NODES, NODE_PREFIX = ["system:nodes"], "system:node:"
 DEFAULT_USAGES = ("digital signature", "key encipherment")
 CLIENT_USAGES, SERVER_USAGES = {*DEFAULT_USAGES, "client auth"}, {*DEFAULT_USAGES, "server auth"}
 
@@ -49,7 +50,7 @@ def signer_of(request: str, usages: Sequence[str]) -> str:
         others = []
     except (ValueError, binascii.Error):
         return LEGACY_UNKNOWN_SIGNER
-    if organizations != NODES or not (names and names[-1].startswith(NODE_PREFIX)):
+    if organizations != [NODES_GROUP] or not (names and names[-1].startswith(NODE_USER_PREFIX)):
         return LEGACY_UNKNOWN_SIGNER
     if not others:
         return KUBE_API_SERVER_CLIENT_KUBELET_SIGNER if set(usages) == CLIENT_USAGES else LEGACY_UNKNOWN_SIGNER

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pybernetes.api.wellknown import ALL_AUTHENTICATED
+
 from ...resource import Errors, Object, Resource
 from ..versions import Family, Functions, family, older
 from . import clusterrole, clusterrolebinding, role, rolebinding
 from .rules import GROUP, default_binding
 
 ALPHA, HUB = f"{GROUP}/v1alpha1", f"{GROUP}/v1"
-ANYBODY = "system:authenticated"  # whom v1alpha1 calls the user "*"
+ANYBODY = ALL_AUTHENTICATED  # whom v1alpha1 calls the user "*"
 NAMED = ("User", "Group")
 
 

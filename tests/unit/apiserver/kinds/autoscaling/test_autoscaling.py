@@ -105,7 +105,7 @@ def test_a_version_that_stays_is_not_checked() -> None:
 def test_v1_carries_all_there_and_back() -> None:
     whole = copy.deepcopy(BASE)
     whole["metadata"]["annotations"] = {"kept": "x"}
-    whole["spec"] |= {"metrics": [CPU, PODS, OBJECT, EXTERNAL, CONTAINER], "behavior": defaults.DEFAULT_RULES}
+    whole["spec"] |= {"metrics": [PODS, OBJECT, EXTERNAL, CONTAINER, CPU], "behavior": defaults.DEFAULT_RULES}
     seen = {
         "type": "Resource",
         "resource": {"name": "cpu", "current": {"averageUtilization": 40, "averageValue": "4m"}},
