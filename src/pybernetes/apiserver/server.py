@@ -130,6 +130,7 @@ class APIServer:
         self.options, now = options, options.clock.now
         chosen = runtimeconfig.enabled(options.resources, _legacy, options.runtime_config)
         self._resources, self._hidden = chosen.resources, chosen.hidden
+        self._legacy = options.runtime_config.get(runtimeconfig.LEGACY) == "true"
         shown = [one for one in chosen.resources if runtimeconfig.key_of(one) not in chosen.hidden]
         self.cache = WatchCache(store, Keys(options.key_prefix), options.clock)
         self._caches = Caches(self.cache, self._elsewhere())
@@ -139,7 +140,7 @@ class APIServer:
         self.metrics = APIServerMetrics(self._counts, self._caches.watchers)
         self.authenticators = authenticators(options.authentication, self.reader, now)
         self.authorizers = authorizers(options.authorization_modes, self._caches.of("", "pods"), self.reader)
-        self._handlers = ResourceHandlers(self._caches, now, self.authorizers.require_create)
+        self._handlers = ResourceHandlers(self._caches, now, self.authorizers.require_create, self._legacy)
         self.store = self._handlers.store
         services = self._admission_services()
         self._webhooks = services.webhooks
@@ -195,7 +196,7 @@ class APIServer:
             write_quota=self._write_quota,
             allow_privileged=self.options.allow_privileged,
             toleration_seconds=self.options.toleration_seconds,
-            legacy=self.options.runtime_config.get(runtimeconfig.LEGACY) == "true",
+            legacy=self._legacy,
             served=self._handlers.resources,
             clock=self.options.clock,
             registry=self.metrics.registry,

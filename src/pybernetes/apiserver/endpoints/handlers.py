@@ -29,7 +29,7 @@ from ..generic.store import GenericStore
 from ..generic.typemeta import Kind
 from ..kinds import meta
 from ..query import Query
-from ..resource import Object
+from ..resource import Object, Resource
 from ..schema import CompiledSchema, compiled_type, read_json
 from ..types import RequestInfo
 from . import negotiate, packing, scale, tables, warningheader
@@ -234,11 +234,24 @@ def _streamed(media: str, pieces: Iterator[bytes]) -> StreamingResponse:
     return StreamingResponse(produce, 200, [("Content-Type", media), NOT_CACHED])
 
 
+def exported(resource: Resource, obj: Object, exact: bool) -> Object:
+    """An object as somebody would make it again elsewhere; `exact`: in its namespace (upstream until 1.21: registry Store.Export)."""
+    metadata = obj["metadata"]
+    gone = ("uid", "deletionTimestamp", "resourceVersion", "selfLink", *(() if exact else ("namespace",)))
+    kept = {name: value for name, value in metadata.items() if name not in gone}
+    if kept.get("generateName") and not exact:
+        kept.pop("name")
+    obj["metadata"] = {**kept, "creationTimestamp": None}
+    resource.prepare_create(obj)
+    return obj
+
+
 class ResourceHandler:
     """The verbs of one resource over HTTP."""
 
-    def __init__(self, store: GenericStore, now: Callable[[], datetime]) -> None:
-        self.store = store
+    def __init__(self, store: GenericStore, now: Callable[[], datetime], exports: bool = False) -> None:
+        """`exports`: GET knows the parameter export, as until 1.21."""
+        self.store, self._exports = store, exports
         self.resource = store.resource
         self._kind = Kind.of(self.resource)
         self._now = now
@@ -283,6 +296,8 @@ class ResourceHandler:
         if info.subresource == "scale":
             return answer(200, await scale.get(self.store, info), form)
         stored = await self.store.read(info.namespace, info.name)
+        if self._exports and query.flag("export"):
+            return answer(200, exported(self.resource, stored.copy(), query.flag("exact")), form)
         if form.media == negotiate.PROTOBUF and not form.kind:
             return packed(await packing.of_stored(self.resource, stored))
         data = stored.data

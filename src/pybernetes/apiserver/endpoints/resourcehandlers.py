@@ -43,7 +43,11 @@ def key_of(resource: Resource) -> Key:
 class ResourceHandlers:
     """`by_key` is empty until `install`: it may be handed out before, to those who look into it when a request comes."""
 
-    def __init__(self, caches: Caches, now: Callable[[], datetime], require_create: AuthorizeCreate) -> None:
+    def __init__(
+        self, caches: Caches, now: Callable[[], datetime], require_create: AuthorizeCreate, exports: bool = False
+    ) -> None:
+        """`exports`: GET knows the parameter export, as until 1.21."""
+        self._exports = exports
         self._caches, self._now, self._require_create = caches, now, require_create
         self.by_key: dict[Key, ResourceHandler] = {}
 
@@ -78,4 +82,4 @@ class ResourceHandlers:
         may, now = self._require_create, self._now
         cache = self._caches.of(*resource.stored_at[:2])
         store = make(resource, cache, admission, authorize_create=may, now=now, since=since)
-        return ResourceHandler(store, now)
+        return ResourceHandler(store, now, self._exports)

@@ -104,13 +104,15 @@ class Reviews:
         resources = (*authentication.RESOURCES, *authorization.RESOURCES)
         return {(r.group, r.name, ""): {"create": found[r.name]} for r in resources}
 
-    def _resource(self, info: RequestInfo) -> Resource:
-        return self._served[info.group, info.version, info.resource].resource
+    async def _read(self, request: Request, info: RequestInfo, query: Query, user: User) -> tuple[Resource, Posted]:
+        store = self._served[info.group, info.version, info.resource].store
+        posted = await read(request, info, query, user, store.resource)
+        await store.track(posted.body, posted.options)
+        return store.resource, posted
 
     async def token_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Whose a token is."""
-        resource = self._resource(info)
-        posted = await read(request, info, query, user, resource)
+        resource, posted = await self._read(request, info, query, user)
         spec = _checked(posted.body, resource).get("spec") or {}
         token, audiences = spec.get("token", ""), tuple(spec.get("audiences") or ())
         if not token:
@@ -136,8 +138,7 @@ class Reviews:
 
     async def self_subject_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Who asks."""
-        resource = self._resource(info)
-        posted = await read(request, info, query, user, resource)
+        resource, posted = await self._read(request, info, query, user)
         _checked(posted.body, resource)
         return _answered(posted, status={"userInfo": user_info(user)})
 
@@ -152,8 +153,7 @@ class Reviews:
 
     async def subject_access_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Whether somebody may."""
-        resource = self._resource(info)
-        posted = await read(request, info, query, user, resource)
+        resource, posted = await self._read(request, info, query, user)
         spec = _checked(posted.body, resource)["spec"]
         return _answered(posted, status=await self._access(asked_user(spec), spec))
 
@@ -163,8 +163,7 @@ class Reviews:
         """Whether somebody may, in one namespace."""
         if not info.namespace:
             raise not_allowed()
-        resource = self._resource(info)
-        posted = await read(request, info, query, user, resource)
+        resource, posted = await self._read(request, info, query, user)
         spec = _checked(posted.body, resource)["spec"]
         return _answered(posted, status=await self._access(asked_user(spec), spec))
 
@@ -172,8 +171,7 @@ class Reviews:
         self, request: Request, info: RequestInfo, query: Query, user: User
     ) -> Response:
         """Whether who asks may."""
-        resource = self._resource(info)
-        posted = await read(request, info, query, user, resource)
+        resource, posted = await self._read(request, info, query, user)
         spec = _checked(posted.body, resource)["spec"]
         return _answered(posted, status=await self._access(user, spec))
 
@@ -181,8 +179,7 @@ class Reviews:
         self, request: Request, info: RequestInfo, query: Query, user: User
     ) -> Response:
         """All that who asks may in a namespace."""
-        resource = self._resource(info)
-        posted = await read(request, info, query, user, resource)
+        resource, posted = await self._read(request, info, query, user)
         namespace = (_checked(posted.body, resource).get("spec") or {}).get("namespace", "")
         if not namespace:
             raise errors.bad_request("no namespace on request")

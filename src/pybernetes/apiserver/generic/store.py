@@ -183,6 +183,10 @@ class GenericStore(ReadStore):
         obj["metadata"]["resourceVersion"] = str(written.mod_revision)
         return obj
 
+    async def track(self, obj: Object, options: WriteOptions) -> None:
+        """Notes in an object that is posted, and never kept, who made it, as in others."""
+        await self._fields.created(obj, options)
+
     def written(self, obj: Object, options: WriteOptions) -> Object | bytes:
         """What a write gave, as the bytes that the cache has of it, where it still has them and in this version."""
         if options.dry_run:

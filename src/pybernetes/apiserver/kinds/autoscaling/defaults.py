@@ -41,7 +41,7 @@ def default(scaler: Object) -> None:
         for name, rules in DEFAULT_RULES.items():
             given = behavior.setdefault(name, {})
             for key, value in rules.items():
-                if given.get(key) is None or (key == "policies" and not given[key]):
+                if given.get(key) is None:
                     given[key] = deepcopy(value)
 
 

@@ -59,7 +59,7 @@ def test_defaults() -> None:
     ("spec", "refused"),
     [
         ({}, []),
-        ({"metrics": [PODS, OBJECT, EXTERNAL, CONTAINER, CPU]}, []),
+        ({"metrics": [CPU, PODS, OBJECT, EXTERNAL, CONTAINER]}, []),
         ({"maxReplicas": 0}, ["spec.maxReplicas Invalid", "spec.maxReplicas Invalid"]),
         ({"minReplicas": 0}, ["spec.minReplicas Invalid", "spec.metrics Forbidden"]),
         ({"metrics": [{"type": "Pods"}]}, ["spec.metrics[0].pods Required"]),
