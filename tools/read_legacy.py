@@ -39,7 +39,7 @@ KINDS = {
     "coordination/v1beta1": "Lease",
     "discovery/v1beta1": "EndpointSlice",
     "events/v1beta1": "Event",
-    "extensions/v1beta1": "DaemonSet Deployment DeploymentRollback Ingress NetworkPolicy PodSecurityPolicy ReplicaSet Scale",
+    "extensions/v1beta1": "DaemonSet Deployment DeploymentRollback Ingress NetworkPolicy ReplicaSet Scale",
     "flowcontrol/v1alpha1": "FlowSchema PriorityLevelConfiguration",
     "flowcontrol/v1beta1": "FlowSchema PriorityLevelConfiguration",
     "flowcontrol/v1beta2": "FlowSchema PriorityLevelConfiguration",

@@ -16,7 +16,7 @@ from .golden import Outcome, cases, line, outcome, totals
 
 # All that 1.20 still had; what it had left behind is switched off by name.
 CONFIG = {"api/legacy": "true"}
-LEFT = ("deployments", "daemonsets", "replicasets", "networkpolicies", "podsecuritypolicies", "replicationcontrollers")
+LEFT = ("deployments", "daemonsets", "replicasets", "networkpolicies")
 CONFIG |= {"apps/v1beta1": "false", "apps/v1beta2": "false"}
 CONFIG |= {f"extensions/v1beta1/{resource}": "false" for resource in LEFT}
 POLICIES = "legacy/psp/"  # on a server of their own

@@ -7,8 +7,6 @@ spec.additionalPrinterColumns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from dataclasses import field as field_of
 from typing import Any
 
 from pybernetes.api import field
@@ -19,6 +17,7 @@ from ..kinds.admissionregistration import webhooks
 from ..kinds.validation import dns1035_label_errors, immutable
 from ..resource import Object
 from . import conditions, formats, jsonpath, names, schemarules
+from .leniency import Leniency, all_schemas, has_defaults, leniency, schemas
 
 Errors = list[FieldError]
 
@@ -39,49 +38,6 @@ ROOT_FIELDS = frozenset(
 )
 
 MAX_LEVELS = 400  # of JSON, which are 200 of a schema; those of projects have up to 60
-
-
-@dataclass(frozen=True)
-class Leniency:
-    """What may be that v1 refuses: in v1beta1 anything of it, in v1 what was there before an update.
-
-    `former` are the schemas of before an update, by version: the rules of one that has not changed may cost what they will.
-    """
-
-    former: Mapping[str, Any] = field_of(default_factory=dict)
-    schemaless: bool = False
-    unstructured: bool = False
-    preserving: bool = False
-    unapproved: bool = False
-    no_default: str = ""  # why there may be no default
-
-
-STRICT = Leniency()
-NO_DEFAULT = "(cannot set default values in apiextensions.k8s.io/v1beta1 CRDs, must use apiextensions.k8s.io/v1)"
-
-
-def leniency(new: Object, old: Object | None, beta: bool) -> Leniency:
-    """What is allowed in a write through v1, or v1beta1 (`beta`)."""
-    spec, was = new.get("spec") or {}, (old or {}).get("spec") or {}
-    before = was.get("versions") or ()
-    bare = any(not (version.get("schema") or {}).get("openAPIV3Schema") for version in before)
-    keeps = bool(spec.get("preserveUnknownFields"))
-    loose = bool(was.get("preserveUnknownFields")) and not is_structural(was)
-    had_defaults = any(_has_defaults(schema) for schema in _schemas(before))
-    return Leniency(
-        former=_schemas_by_version(was),
-        schemaless=beta or bare,
-        unstructured=keeps and (beta or loose),
-        preserving=beta or bool(was.get("preserveUnknownFields")),
-        unapproved=beta,
-        no_default=NO_DEFAULT if beta and not had_defaults else "",
-    )
-
-
-def is_structural(spec: Mapping[str, Any]) -> bool:
-    """Whether the schemas of all versions are."""
-    schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in spec.get("versions") or ()]
-    return not any(schema and schemarules.structure(schema, SPEC) for schema in schemas)
 
 
 def validate(crd: Object, beta: bool = False) -> Errors:
@@ -191,10 +147,6 @@ def _approval(crd: Object) -> Errors:
 # --- the spec ----------------------------------------------------------------------------------
 
 
-def _schemas_by_version(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {version.get("name") or "": version.get("schema") for version in spec.get("versions") or ()}
-
-
 def _spec(spec: Mapping[str, Any], lenient: Leniency) -> Errors:
     errors = _group(spec.get("group") or "")
     scope = spec.get("scope") or ""
@@ -211,7 +163,7 @@ def _spec(spec: Mapping[str, Any], lenient: Leniency) -> Errors:
     if (
         not lenient.no_default
         and spec.get("preserveUnknownFields")
-        and any(_has_defaults(schema) for schema in _schemas(versions))
+        and any(has_defaults(schema) for schema in schemas(versions))
     ):
         why = "must be false in order to use defaults in the schema"
         errors.append(field.invalid(SPEC / "preserveUnknownFields", True, why))
@@ -235,16 +187,6 @@ def _with_any_status(versions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]
     if status is None:
         return versions[0]
     return {**versions[0], "subresources": {**(versions[0].get("subresources") or {}), "status": status}}
-
-
-def _schemas(versions: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """At any depth."""
-    for version in versions:
-        yield from _all((version.get("schema") or {}).get("openAPIV3Schema") or {})
-
-
-def _has_defaults(schema: Mapping[str, Any]) -> bool:
-    return schema.get("default") is not None
 
 
 def _group(group: str) -> Errors:
@@ -527,7 +469,7 @@ def warnings(crd: Object) -> list[str]:
     """Formats that nobody knows."""
     found: dict[str, None] = {}
     for version in crd["spec"].get("versions") or ():
-        for schema in _all((version.get("schema") or {}).get("openAPIV3Schema") or {}):
+        for schema in all_schemas((version.get("schema") or {}).get("openAPIV3Schema") or {}):
             found.update(dict.fromkeys(_odd(schema)))
     return list(found)
 
@@ -539,13 +481,3 @@ def _odd(schema: Mapping[str, Any]) -> Iterable[str]:
     form = schema.get("format") or ""
     if form and form not in formats.CHECKS and form not in _NUMERIC_FORMATS:
         yield f'unrecognized format "{form}"'
-
-
-def _all(schema: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    yield schema
-    below = [schema.get("items"), schema.get("additionalProperties"), schema.get("not")]
-    below += (schema.get("properties") or {}).values()
-    below += [one for word in schemarules.BRANCHES for one in schema.get(word) or ()]
-    for one in below:
-        if isinstance(one, Mapping):
-            yield from _all(one)

@@ -13,7 +13,7 @@ from pybernetes.api.field import FieldError, Path
 from ...resource import Column, Errors, Object, Resource
 from ..printing import NAME
 from ..validation import dns_subdomain
-from ..versions import Family, family, older
+from ..versions import Family
 
 SPEC, ANNOTATIONS = Path("spec"), Path("metadata.annotations")
 ANY = "*"
@@ -275,4 +275,4 @@ RESOURCE = Resource(
     row=row,
 )
 
-FAMILY: Family = family(RESOURCE, older(RESOURCE, "extensions.v1beta1", group="extensions"))
+FAMILY: Family = (RESOURCE,)
