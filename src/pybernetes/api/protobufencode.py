@@ -13,7 +13,7 @@ import json
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from .gojson import escaped
 from .protobuf import CUSTOM_JSON, MAGIC, MAX_DEPTH, META, SLICE, fields_of, message_of
@@ -21,6 +21,7 @@ from .protowire import ProtobufError, chunk, chunk_head, varint
 from .quantity import Quantity
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+REMEMBERED = 1024  # quantities: a cluster has few, in many objects
 _EMPTY: dict[str, Any] = {}
 
 
@@ -47,16 +48,37 @@ def wrapping(api_version: str, kind: str, size: int) -> tuple[bytes, bytes]:
     return MAGIC + chunk(1, type_meta) + chunk_head(2, size), chunk(3, b"") + chunk(4, b"")
 
 
+Write = Callable[
+    [Any, int], bytes
+]  # of a value that is there, and the depth of who holds it, what stands for it with its tag
+
+
+class _Member(NamedTuple):
+    """A field of a message. `whole`: it is made of the same JSON object, whose fields it holds."""
+
+    name: str
+    write: Write
+    zero: bytes  # what is written where there is no value
+    whole: bool
+
+
 @functools.cache
-def _plan(name: str) -> tuple[tuple[int, str, str, str], ...]:
-    """(number, JSON name, type, mark) in the order of the numbers."""
+def _members(name: str) -> tuple[_Member, ...]:
+    """In the order of the numbers. Made once for each message: objects are many, their types few."""
     found = fields_of(name)
-    return tuple((number, *_three(found[str(number)])) for number in sorted(map(int, found)))
+    return tuple(_member(number, *found[str(number)]) for number in sorted(map(int, found)))
 
 
-def _three(known: list[str]) -> tuple[str, str, str]:
-    field, kind, mark = known
-    return field, kind, mark
+def _member(number: int, field: str, kind: str, mark: str) -> _Member:
+    match mark:
+        case "i":
+            return _Member("", _writer(number, kind), b"", whole=True)
+        case "r":
+            return _Member(field, _repeated(field, _writer(number, kind)), b"", whole=False)
+        case "m":
+            return _Member(field, _map(field, number, kind), b"", whole=False)
+    write = _writer(number, kind)
+    return _Member(field, write, b"" if mark == "p" or kind == "bytes" else write(None, 0), whole=False)
 
 
 def _message(value: Any, name: str, depth: int) -> bytes:
@@ -65,19 +87,35 @@ def _message(value: Any, name: str, depth: int) -> bytes:
     if not isinstance(value, dict):
         raise ProtobufError(f"{value!r} is no object, as {name} is one")
     out = []
-    for number, field, kind, mark in _plan(name):
-        if mark == "i":
-            out.append(chunk(number, _message(value, kind, depth + 1)))
-            continue
-        one = value.get(field)
-        if mark == "r":
-            out.extend(_field(number, kind, each, depth) for each in _checked(one or [], list, field))
-        elif mark == "m":
-            entries = sorted(_checked(one or _EMPTY, dict, field).items())
-            out.extend(chunk(number, _entry(key, kind, each, depth)) for key, each in entries)
-        elif one is not None or (mark != "p" and kind != "bytes"):
-            out.append(_field(number, kind, one, depth))
+    get = value.get
+    for field, write, zero, whole in _members(name):
+        one = value if whole else get(field)
+        if one is not None:
+            out.append(write(one, depth))
+        elif zero:
+            out.append(zero)
     return b"".join(out)
+
+
+def _repeated(field: str, write: Write) -> Write:
+    def written(value: Any, depth: int) -> bytes:
+        return b"".join([write(each, depth) for each in _checked(value or [], list, field)])
+
+    return written
+
+
+def _map(field: str, number: int, kind: str) -> Write:
+    write = _writer(2, kind)
+
+    def entry(key: str, value: Any, depth: int) -> bytes:
+        head = chunk(1, key.encode())
+        return head if kind == "bytes" and value is None else head + write(value, depth)
+
+    def written(value: Any, depth: int) -> bytes:
+        entries = sorted(_checked(value or _EMPTY, dict, field).items())
+        return b"".join([chunk(number, entry(key, each, depth)) for key, each in entries])
+
+    return written
 
 
 def _checked(value: Any, kind: type, field: str) -> Any:
@@ -86,25 +124,36 @@ def _checked(value: Any, kind: type, field: str) -> Any:
     return value
 
 
-def _entry(key: str, kind: str, value: Any, depth: int) -> bytes:
-    head = chunk(1, key.encode())
-    return head if kind == "bytes" and value is None else head + _field(2, kind, value, depth)
-
-
-def _field(number: int, kind: str, value: Any, depth: int) -> bytes:
-    """A tag and a value; None is the zero value."""
+@functools.cache
+def _writer(number: int, kind: str) -> Write:
+    """Of a field that holds one value of the kind; None is the zero value."""
     match kind:
         case "int32" | "int64" | "uint32" | "uint64":
-            return varint(number << 3) + varint(_number(value, int))
+            tag = varint(number << 3)
+            return lambda value, depth: tag + varint(_number(value, int))
         case "bool":
-            return varint(number << 3) + bytes([bool(_checked(value or False, bool, kind))])
+            off, on = varint(number << 3) + b"\0", varint(number << 3) + b"\1"
+            return lambda value, depth: on if _checked(value or False, bool, kind) else off
         case "double":
-            return varint(number << 3 | 1) + struct.pack("<d", _number(value, float))
+            tag = varint(number << 3 | 1)
+            return lambda value, depth: tag + struct.pack("<d", _number(value, float))
         case "string":
-            return chunk(number, _checked(value or "", str, kind).encode())
+            return _delimited(number, lambda value, depth: _checked(value or "", str, kind).encode())
         case "bytes":
-            return chunk(number, _base64(value))
-    return chunk(number, _special(value, kind, depth + 1))
+            return _delimited(number, lambda value, depth: _base64(value))
+    return _delimited(number, _content(kind))
+
+
+def _delimited(number: int, content: Write) -> Write:
+    tag = varint(number << 3 | 2)
+    short = tuple(tag + bytes([size]) for size in range(128))  # of nearly all
+
+    def written(value: Any, depth: int) -> bytes:
+        data = content(value, depth)
+        size = len(data)
+        return (short[size] if size < 128 else tag + varint(size)) + data
+
+    return written
 
 
 def _number(value: Any, kind: Callable[[Any], Any]) -> Any:
@@ -122,35 +171,39 @@ def _base64(value: Any) -> bytes:
         raise ProtobufError(f"illegal base64 data: {error}") from None
 
 
-def _special(value: Any, kind: str, depth: int) -> bytes:
-    """Messages whose JSON is no object, then all others."""
+def _content(kind: str) -> Write:
+    """The bytes of messages whose JSON is no object, then of all others."""
     short = kind.rsplit(".", 1)[-1]
     if kind.startswith("apimachinery.pkg."):
         match short:
             case "Quantity":
-                return chunk(1, _quantity(value).encode())
+                return lambda value, depth: chunk(1, _quantity(str(value)) if value is not None else b"0")
             case "IntOrString":
-                text = value if isinstance(value, str) else ""
-                number = 0 if isinstance(value, str) else _number(value, int)
-                return b"\x08" + bytes([isinstance(value, str)]) + b"\x10" + varint(number) + chunk(3, text.encode())
+                return lambda value, depth: _int_or_string(value)
             case "RawExtension":  # upstream's controllers compare the bytes of revisions with what Go writes
-                return b"" if value is None else chunk(1, escaped(_raw(value)))
+                return lambda value, depth: b"" if value is None else chunk(1, escaped(_raw(value)))
             case "FieldsV1":
-                return b"" if value is None else chunk(1, _raw(value))
+                return lambda value, depth: b"" if value is None else chunk(1, _raw(value))
     if kind in (f"{META}Time", f"{META}MicroTime"):
-        return _time(value, short == "MicroTime")
+        return lambda value, depth: _time(value, short == "MicroTime")
     if short in CUSTOM_JSON and "apiextensions" in kind:
-        return _custom(value, kind, short, depth)
+        return lambda value, depth: _custom(value, kind, short, depth + 1)
     if fields_of(kind) == SLICE:
-        return b"".join(_field(1, "string", each, depth) for each in _checked(value or [], list, kind))
-    return _message(_EMPTY if value is None else value, kind, depth)
+        item = _writer(1, "string")
+        return lambda value, depth: b"".join([item(each, depth) for each in _checked(value or [], list, kind)])
+    return lambda value, depth: _message(_EMPTY if value is None else value, kind, depth + 1)
 
 
-def _quantity(value: Any) -> str:
-    if value is None:
-        return "0"
+def _int_or_string(value: Any) -> bytes:
+    text = value if isinstance(value, str) else ""
+    number = 0 if isinstance(value, str) else _number(value, int)
+    return b"\x08" + bytes([isinstance(value, str)]) + b"\x10" + varint(number) + chunk(3, text.encode())
+
+
+@functools.lru_cache(REMEMBERED)
+def _quantity(text: str) -> bytes:
     try:
-        return str(Quantity.parse(str(value)))
+        return str(Quantity.parse(text)).encode()
     except ValueError as error:
         raise ProtobufError(str(error)) from None
 
@@ -185,5 +238,5 @@ def _custom(value: Any, kind: str, short: str, depth: int) -> bytes:
         return head + chunk(number, _message(value, schema, depth))
     if short == "JSONSchemaPropsOrBool":
         return b"\x08" + bytes([bool(value)])
-    item = schema if short == "JSONSchemaPropsOrArray" else "string"
-    return b"".join(_field(2, item, each, depth) for each in _checked(value or [], list, kind))
+    item = _writer(2, schema if short == "JSONSchemaPropsOrArray" else "string")
+    return b"".join([item(each, depth) for each in _checked(value or [], list, kind)])
