@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import ssl
 from collections.abc import Callable, Sequence
@@ -60,12 +61,27 @@ def tls_context(location: Location) -> ssl.SSLContext:
     return context
 
 
+def open_channel(location: Location, *, leader: bool = True) -> Channel:
+    """To the members of a location; nobody is called yet. LocationError, also for files that cannot be read."""
+    endpoints = [Endpoint(url) for url in location.urls]
+    context = None
+    if any(endpoint.tls for endpoint in endpoints):
+        context = functools.partial(tls_context, location)
+        context()  # files that cannot be read are told at once
+    return Channel(endpoints, context, leader=leader)
+
+
 class Channel:
     """Between its making and `close`. One connection at a time, to the endpoint that answered last."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], context: Callable[[], ssl.SSLContext] | None) -> None:
-        """`context` for members behind TLS, asked for with each connection: files may have been renewed."""
-        self._endpoints, self._context = endpoints, context
+    def __init__(
+        self, endpoints: Sequence[Endpoint], context: Callable[[], ssl.SSLContext] | None, *, leader: bool = True
+    ) -> None:
+        """`context` for members behind TLS, asked for with each connection: files may have been renewed.
+
+        `leader`: members that know of no leader are not to answer. Who looks after a broken cluster wants their answers too.
+        """
+        self._endpoints, self._context, self._leader = endpoints, context, leader
         self._at = 0  # of the endpoint that is used
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
@@ -73,7 +89,15 @@ class Channel:
         self._ending: set[asyncio.Task[None]] = set()  # of connections that were left
         self._closed = False
 
-    async def call(self, path: str, request: bytes, *, repeat: bool = False, seconds: float = CALL_SECONDS) -> bytes:
+    async def call(
+        self,
+        path: str,
+        request: bytes,
+        *,
+        repeat: bool = False,
+        seconds: float = CALL_SECONDS,
+        attempt_seconds: float = ATTEMPT_SECONDS,
+    ) -> bytes:
         """A request with one answer. `repeat`: it does no harm twice. RPCError, UNAVAILABLE or DEADLINE_EXCEEDED where nobody answers."""
         error = RPCError(DEADLINE_EXCEEDED, "no endpoint of etcd has answered")
         try:
@@ -81,7 +105,7 @@ class Channel:
                 delay, tried, untrusted = RETRY_SECONDS, 0, 0
                 while True:
                     try:
-                        return await self._attempt(path, request, min(ATTEMPT_SECONDS, seconds))
+                        return await self._attempt(path, request, min(attempt_seconds, seconds))
                     except RPCError as failed:
                         error = failed
                         if failed.status != UNAVAILABLE or self._closed or not (repeat or failed.unsent):
@@ -147,7 +171,7 @@ class Channel:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_SECONDS):
             _, connection = await loop.create_connection(
-                lambda: Connection(endpoint.authority, tls=endpoint.tls),
+                lambda: Connection(endpoint.authority, tls=endpoint.tls, leader=self._leader),
                 endpoint.host,
                 endpoint.port,
                 ssl=self._context() if endpoint.tls and self._context else None,

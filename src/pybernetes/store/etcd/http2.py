@@ -134,8 +134,8 @@ class Stream:
 class Connection(asyncio.Protocol):
     """Between `connection_made` and `closed`. Calls are `Stream`s; when it breaks each of them ends with UNAVAILABLE."""
 
-    def __init__(self, authority: str, *, tls: bool) -> None:
-        self._authority, self._tls = authority, tls
+    def __init__(self, authority: str, *, tls: bool, leader: bool = True) -> None:
+        self._authority, self._tls, self._leader = authority, tls, leader
         self._blocks: dict[str, bytes] = {}  # by path
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -169,7 +169,7 @@ class Connection(asyncio.Protocol):
             raise RPCError(UNAVAILABLE, f"the connection to {self._authority} is lost: {self._why}", unsent=True)
         block = self._blocks.get(path)
         if block is None:
-            block = self._blocks[path] = _request(self._authority, path, self._tls)
+            block = self._blocks[path] = _request(self._authority, path, self._tls, self._leader)
         stream = self._streams[self._next] = Stream(self, self._next)
         self._next += 2
         self._frame(Frame.HEADERS, END_HEADERS, stream.number, block)
@@ -391,8 +391,8 @@ def _text(text: bytes) -> bytes:
     return bytes(out) + text
 
 
-def _request(authority: str, path: str, tls: bool) -> bytes:
-    """Of a call: indexed and literal fields of RFC 7541 that touch no table. etcd is to answer only while it has a leader."""
+def _request(authority: str, path: str, tls: bool, leader: bool) -> bytes:
+    """Of a call: indexed and literal fields of RFC 7541 that touch no table. `leader`: etcd is to answer only while it has one."""
     return b"".join(
         (
             b"\x83",  # :method POST
@@ -401,6 +401,6 @@ def _request(authority: str, path: str, tls: bool) -> bytes:
             b"\x04" + _text(path.encode()),  # :path
             b"\x0f\x10" + _text(b"application/grpc"),  # content-type
             b"\x00" + _text(b"te") + _text(b"trailers"),
-            b"\x00" + _text(b"hasleader") + _text(b"true"),
+            b"\x00" + _text(b"hasleader") + _text(b"true") if leader else b"",
         )
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from ..backends import Location, LocationError
 from ..types import Closed, Compacted, Conflict, Event, FutureRevision, KeyValue, NoSpace, Page, Progress, StoreError
-from .channel import CALL_SECONDS, Channel, Endpoint, tls_context
+from .channel import CALL_SECONDS, Channel, open_channel
 from .http2 import DEADLINE_EXCEEDED, OUT_OF_RANGE, RESOURCE_EXHAUSTED, UNAVAILABLE, RPCError
 from .leases import Leases
 from .messages import (
@@ -46,12 +45,7 @@ NO_LEASE = "requested lease not found"
 
 async def open_etcd(location: Location) -> EtcdStore:
     """`http://HOST:PORT`, one or several members of one cluster. LocationError, StoreError where none answers."""
-    endpoints = [Endpoint(url) for url in location.urls]
-    context = None
-    if any(endpoint.tls for endpoint in endpoints):
-        context = functools.partial(tls_context, location)
-        context()  # files that cannot be read are told at once
-    channel = Channel(endpoints, context)
+    channel = open_channel(location)
     store = EtcdStore(channel)
     try:
         found = version(await channel.call(STATUS, b"", repeat=True, seconds=CALL_SECONDS))
