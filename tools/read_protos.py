@@ -28,7 +28,7 @@ def one(known: go_source.Field | None, repeated: str, kind: str, name: str, own:
     mark = "r" if repeated.strip() == "repeated" else ""
     if kind.startswith("map<"):
         mark, kind = "m", kind[4:-1].split(",")[1].strip()
-    kind = own.get(kind, kind).removeprefix(".k8s.io.")
+    kind = own.get(kind, kind).lstrip(".").removeprefix("k8s.io.")  # without the dot in older files
     if known is None:
         return [name, kind, mark]
     if not known.json and not mark:

@@ -16,6 +16,8 @@ ELSEWHERE = {
     ("", "services"): "services/specs",
     ("networking.k8s.io", "ingresses"): "ingress",
 }
+# The same of resources that only --runtime-config serves.
+FORMER = {("policy", "podsecuritypolicies"): "podsecuritypolicy"}
 GROUPED = ("apiextensions.k8s.io", "apiregistration.k8s.io")  # built in, and yet kept below their group
 
 
@@ -37,7 +39,8 @@ class Keys:
 
     def told(self, group: str, resource: str, custom: bool, rest: str) -> str:
         """An object's key as upstream's messages have it; `rest`: [NAMESPACE/]NAME."""
-        own = f"{group}/{resource}" if custom or group in GROUPED else ELSEWHERE.get((group, resource), resource)
+        place = (ELSEWHERE | FORMER).get((group, resource), resource)
+        own = f"{group}/{resource}" if custom or group in GROUPED else place
         return f"{self.root}{own}/{rest}"
 
     def named(self, prefix: str) -> tuple[str, str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pybernetes.component import flags
 from pybernetes.component.command import UsageError
 from pybernetes.component.flags import Flag, Values
+
+if TYPE_CHECKING:
+    from ..resource import Resource
 
 POLICY = ("policy", "v1beta1", "podsecuritypolicies")
 
@@ -31,19 +34,26 @@ FLAGS = (
 )
 
 
+def installed(values: Values) -> tuple[Resource, ...]:
+    """What --runtime-config asks for. UsageError."""
+    from ..kinds import RESOURCES
+
+    config: dict[str, str] = values["runtime-config"]
+    if not config:
+        return tuple(RESOURCES)
+    from .. import runtimeconfig
+    from ..kinds import legacy
+
+    try:
+        return runtimeconfig.enabled(RESOURCES, legacy.resources, config).resources
+    except runtimeconfig.RuntimeConfigError as error:
+        raise UsageError(f"--runtime-config: {error}") from error
+
+
 def options(values: Values) -> dict[str, Any]:
     """Keywords for `server.Options`. UsageError."""
     config: dict[str, str] = values["runtime-config"]
-    served = set[tuple[str, str, str]]()
-    if config:
-        from .. import runtimeconfig
-        from ..kinds import RESOURCES, legacy
-
-        try:
-            found = runtimeconfig.enabled(RESOURCES, legacy.resources, config)
-        except runtimeconfig.RuntimeConfigError as error:
-            raise UsageError(f"--runtime-config: {error}") from error
-        served = {runtimeconfig.key_of(one) for one in found.resources}
+    served = {(one.group, one.version, one.name) for one in installed(values)} if config else set()
     if "PodSecurityPolicy" in values["enable-admission-plugins"] and POLICY not in served:
         raise UsageError(
             "PodSecurityPolicy of --enable-admission-plugins needs policy/v1beta1 of --runtime-config: no pod could be made"

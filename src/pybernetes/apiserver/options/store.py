@@ -203,14 +203,16 @@ def _in_upstreams_form(store: Store, values: Values) -> UpstreamForm:
     from pybernetes.aio.clock import RealClock
     from pybernetes.store.etcd.store import EtcdStore
 
-    from ..kinds import RESOURCES
     from ..storage.form import UpstreamForm
+    from .api import installed
 
     assert isinstance(store, EtcdStore)
     store.reuse_leases(values["lease-reuse-duration-seconds"])
     ttls = {("", "events"): int(values["event-ttl"]), ("masterleases", "endpoints"): MASTER_LEASE_SECONDS}
     ports = services.options(values).ports
-    return UpstreamForm(store, Keys(values["etcd-prefix"]), RESOURCES, ttls, (ports.first, ports.last), RealClock().now)
+    return UpstreamForm(
+        store, Keys(values["etcd-prefix"]), installed(values), ttls, (ports.first, ports.last), RealClock().now
+    )
 
 
 def options(values: Values) -> dict[str, Any]:

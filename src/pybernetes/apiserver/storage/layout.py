@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..generic.keys import ELSEWHERE, GROUPED, Keys
+from ..generic.keys import ELSEWHERE, FORMER, GROUPED, Keys
 
 SPECIAL = {
     **ELSEWHERE,
@@ -22,7 +22,7 @@ class Layout:
 
     def __init__(self, keys: Keys, resources: Iterable[tuple[str, str]]) -> None:
         self._keys = keys
-        own = {one: one[1] for one in resources if one[0] not in GROUPED}
+        own = {one: FORMER.get(one, one[1]) for one in resources if one[0] not in GROUPED}
         self._place: dict[str, str] = {}  # ours, as `Keys.resource` gives it -> upstream's
         self._resource: dict[str, str] = {}
         for (group, resource), place in (own | SPECIAL).items():

@@ -195,3 +195,14 @@ def test_policies_that_cannot_be(spec: Object, field: str) -> None:
     rules = {key: {"rule": "RunAsAny"} for key in ("seLinux", "runAsUser", "fsGroup", "supplementalGroups")}
     found = podsecuritypolicy.validate({"metadata": {"name": "p"}, "spec": {**rules, **spec}})
     assert [error.field for error in found] == [field]
+
+
+@MEMBERS
+def test_messages_are_whole(resource: Resource) -> None:
+    waiting, seen = [protobuf.message_of(resource.api_version, resource.kind)], set[str]()
+    scalars = {"string", "bytes", "bool", "int32", "int64", "uint32", "uint64", "double"}
+    while waiting:
+        name = waiting.pop()
+        if name not in seen | scalars and not name.endswith(".RawExtension"):
+            seen.add(name)
+            waiting += [kind for _, kind, _ in protobuf.fields_of(name).values()]
