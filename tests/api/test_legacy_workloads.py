@@ -89,3 +89,72 @@ def test_a_group_version_that_is_switched_off_is_not_there() -> None:
             assert [version["version"] for version in group["versions"]] == ["v2"]
 
     asyncio.run(main())
+
+
+FORMS = (
+    "application/json",
+    "application/vnd.kubernetes.protobuf",
+    golden.MEDIA["table"],
+    golden.MEDIA["partiallist"],
+    "application/yaml",
+)
+MADE = {
+    "/apis/autoscaling/v2beta1/namespaces/default/horizontalpodautoscalers": {
+        "maxReplicas": 3,
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"},
+        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "targetAverageUtilization": 50}}],
+    },
+    f"{OLD}/deployments": {"template": TEMPLATE},
+    f"{OLD}/daemonsets": {"template": TEMPLATE},
+    "/apis/apps/v1beta1/namespaces/default/statefulsets": {"serviceName": "s", "template": TEMPLATE},
+    "/apis/batch/v2alpha1/namespaces/default/cronjobs": {
+        "schedule": "0 0 * * *",
+        "jobTemplate": {"spec": {"template": {**TEMPLATE, "spec": {**TEMPLATE["spec"], "restartPolicy": "Never"}}}},
+    },
+    "/apis/policy/v1beta1/namespaces/default/poddisruptionbudgets": {"minAvailable": 1, "selector": {}},
+    "/apis/policy/v1beta1/podsecuritypolicies": {
+        name: {"rule": "RunAsAny"} for name in ("seLinux", "runAsUser", "fsGroup", "supplementalGroups")
+    },
+    "/apis/flowcontrol.apiserver.k8s.io/v1beta1/prioritylevelconfigurations": {
+        "type": "Limited",
+        "limited": {"assuredConcurrencyShares": 7, "limitResponse": {"type": "Reject"}},
+    },
+    "/apis/node.k8s.io/v1alpha1/runtimeclasses": {"runtimeHandler": "r"},
+}
+
+
+def test_everything_old_is_listed_in_each_form() -> None:
+    async def main() -> None:
+        async with golden.server(server_options=options) as client:
+            for path, spec in MADE.items():
+                code, made = await call(client, f"POST {path}", {"metadata": {"name": "a"}, "spec": spec})
+                assert code == 201, made
+            failed = []
+            _, groups = await call(client, "GET /apis")
+            versions = [version["groupVersion"] for group in groups["groups"] for version in group["versions"]]
+            for version in versions:
+                _, found = await call(client, f"GET /apis/{version}")
+                for resource in found["resources"]:
+                    if "list" not in resource["verbs"]:
+                        continue
+                    for form in FORMS:
+                        path = f"/apis/{version}/{resource['name']}"
+                        answer = await client.request("GET", path, [("Accept", form)], b"", timeout=30)
+                        if answer.status != 200:
+                            failed.append((path, form, answer.status, answer.body[:200]))
+            assert failed == []
+
+    asyncio.run(main())
+
+
+def test_its_documents_name_it() -> None:
+    async def main() -> None:
+        async with golden.server(server_options=options) as client:
+            _, document = await call(client, "GET /openapi/v2")
+            name = "io.k8s.api.policy.v1beta1.PodSecurityPolicy"
+            assert document["definitions"][name]["description"].startswith("PodSecurityPolicy governs")
+            assert "/apis/extensions/v1beta1/namespaces/{namespace}/ingresses" in document["paths"]
+            _, newer = await call(client, "GET /openapi/v3/apis/policy/v1beta1")
+            assert name in newer["components"]["schemas"]
+
+    asyncio.run(main())
