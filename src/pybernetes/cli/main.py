@@ -15,6 +15,7 @@ COMMANDS = {
     "init": ("pybernetes.cli.init", "prepares a control-plane host phase by phase, as kubeadm's"),
     "token": ("pybernetes.cli.token", "bootstrap tokens, with kubeadm's flags"),
     "certs": ("pybernetes.cli.certs", "certificates' ends and renewal, with kubeadm's flags"),
+    "etcd": ("pybernetes.cli.etcd", "members, health, snapshots, space and alarms of a cluster's etcd"),
     "kubeconfig": ("pybernetes.cli.kubeconfig", "a kubeconfig for a further user, with kubeadm's flags"),
     "kube-apiserver": ("pybernetes.cli.apiserver", "the API server, with upstream's flags"),
     "kube-controller-manager": ("pybernetes.cli.controllermanager", "the controllers, with upstream's flags"),
