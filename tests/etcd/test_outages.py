@@ -147,6 +147,25 @@ def test_etcd_is_away(tmp_path: Path, how: str) -> None:
     play(tmp_path, scenario, members=3 if how == "without a majority" else 1)
 
 
+def test_a_server_ends_at_once_where_etcd_is_gone(tmp_path: Path) -> None:
+    """Whoever stops it waits: it says that its lease runs out, and no traceback."""
+
+    async def scenario(running: Cluster, asking: Asking) -> None:
+        await asking.until("/readyz", 200)
+        for member in running.members:
+            await member.kill()
+        server = running.servers[0]
+        begun = time.monotonic()
+        server.signal(signal.SIGTERM)
+        while server.running:
+            await asyncio.sleep(0.05)
+        assert time.monotonic() - begun < 8  # it took the 10 s of a call before
+        log = server.log.read_text()
+        assert "its lease runs out" in log and "Traceback" not in log
+
+    play(tmp_path, scenario)
+
+
 def memory(process: Process) -> int:
     """Bytes that it has now."""
     return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * resource.getpagesize()

@@ -167,16 +167,20 @@ def test_where_a_prefix_ends(prefix: bytes, end: bytes) -> None:
     assert prefix_end(prefix) == end
 
 
-@pytest.mark.parametrize("alive", [True, False])
-def test_a_member_that_gives_no_sign_of_life_is_left_at_once(monkeypatch: pytest.MonkeyPatch, alive: bool) -> None:
-    """What is under way at one that does is waited for: it may only lack a majority."""
+@pytest.mark.parametrize(("alive", "connected"), [(True, True), (False, True), (False, False)])
+def test_a_member_that_gives_no_sign_of_life_is_left_at_once(
+    monkeypatch: pytest.MonkeyPatch, alive: bool, connected: bool
+) -> None:
+    """What is under way at one that does is waited for: it may only lack a majority. One whose connection is lost is not asked."""
     monkeypatch.setattr(channel, "PING_SECONDS", 0.01)
     monkeypatch.setattr(channel, "ATTEMPT_SECONDS", 1000.0)
 
     class Silent(Connection):
         closed_with: list[str]
+        usable = connected  # type: ignore[assignment]
 
         def ping(self) -> asyncio.Future[None]:
+            assert connected
             answered = asyncio.get_running_loop().create_future()
             if alive:
                 answered.set_result(None)

@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 LEASES = ("masterleases", "endpoints")  # of the servers; no kind: keys are addresses
 RENEW_SECONDS = 10.0  # upstream's interval of the endpoints' reconciler; a lease holds for kubernetes.LEASE_SECONDS
+LEAVE_SECONDS = 2.0  # that a store may take as the server ends: who ends it waits
 REPAIR_SECONDS = 180.0
 SETTLE_SECONDS = 2.0  # that servers which start together need to agree on who makes the Service kubernetes
 
@@ -91,14 +92,19 @@ class ServiceKeeper:
         if not self._address:
             return
         try:
-            event = await self._cache.store.delete(self._leases.prefix + self._address)
-            if event is not None:
-                await self._cache.wait(event.revision)
-            await self._publish()
-        except (StoreError, StatusError) as error:
+            async with self._cache.clock.timeout(LEAVE_SECONDS):
+                await self._leave()
+        except (StoreError, StatusError, TimeoutError) as error:
+            why = str(error) or f"no answer of the store in {LEAVE_SECONDS:g} s"
             _log.warning(
-                "this server could not be taken out of the endpoints of kubernetes, its lease runs out: %s", error
+                "this server could not be taken out of the endpoints of kubernetes, its lease runs out: %s", why
             )
+
+    async def _leave(self) -> None:
+        event = await self._cache.store.delete(self._leases.prefix + self._address)
+        if event is not None:
+            await self._cache.wait(event.revision)
+        await self._publish()
 
     async def _run(self) -> None:
         clock = self._cache.clock

@@ -209,9 +209,10 @@ class Channel:
     async def _end(self, connection: Connection) -> None:
         """What is under way may be answered still, but not by a member that does not even answer a ping: its watches go on elsewhere."""
         try:
-            async with asyncio.timeout(PING_SECONDS):
-                await asyncio.shield(connection.ping())
-            await asyncio.sleep(ATTEMPT_SECONDS)
+            if connection.usable:
+                async with asyncio.timeout(PING_SECONDS):
+                    await asyncio.shield(connection.ping())
+                await asyncio.sleep(ATTEMPT_SECONDS)
         except TimeoutError:
             pass
         finally:

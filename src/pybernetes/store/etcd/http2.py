@@ -231,7 +231,8 @@ class Connection(asyncio.Protocol):
     # Frames.
 
     def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        if self._transport is not None:
+        """Of a connection that has ended, nothing: uvloop would refuse it."""
+        if self._transport is not None and not self._transport.is_closing():
             head = len(payload).to_bytes(3, "big") + bytes((kind, flags)) + number.to_bytes(4, "big")
             self._transport.write(head + payload)
 
