@@ -61,6 +61,7 @@ ALLOWED = {
     "apiserver/admission/webhook/dispatch.py": "how long a real request took",
     "apiserver/options/": "the command line makes the clocks",
     "apiserver/documents/openapi.py": "a header for real caches",
+    "deploy/etcd/asking.py": "how long a real member took to answer",
     "store/etcd/": "limits of sockets and of leases in a real etcd",
     "store/sqlite.py": "how often a real disk is asked for room",
     "testing/cluster.py": "certificates for real TLS",

@@ -15,7 +15,7 @@ PARTS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet
 
 FOREIGN = {"mk-docker-opts", "flannel-cni"}  # speak as the programs that they stand for, and have tests of their own
 OWN = [command for command in COMMANDS if command not in FOREIGN]
-GROUPS = ("init", "token", "certs", "kubeconfig", "store")  # which have commands of their own
+GROUPS = ("init", "token", "certs", "kubeconfig", "store", "etcd")  # which have commands of their own
 
 
 def test_all_commands_are_told(capsys: pytest.CaptureFixture[str]) -> None:
