@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -67,9 +67,9 @@ OF_FILE = {
 }
 
 
-def unmixed(values: Values) -> None:
-    """UsageError where --config comes with flags that say the same things."""
-    mixed = sorted(values.given & OF_FILE)
+def unmixed(values: Values, more: Collection[str] = ()) -> None:
+    """UsageError where --config comes with flags that say the same things; `more` are those of one command alone."""
+    mixed = sorted(values.given & {*OF_FILE, *more})
     if "config" in values.given and mixed:
         raise UsageError(f"can not mix '--config' with arguments [{' '.join(mixed)}]")
 
@@ -166,7 +166,7 @@ def kubeconfig_path(values: Values) -> Path:
 
 
 def _of_file(path: str) -> Configuration:
-    from pybernetes.deploy.configuration import ConfigurationError, parse
+    from pybernetes.deploy.configuration import LAYOUT, ConfigurationError, parse
 
     try:
         parsed = parse(Path(path).read_text())
@@ -176,6 +176,8 @@ def _of_file(path: str) -> Configuration:
     except ConfigurationError as error:
         raise UsageError(f"--config={path}: {error}") from error
     for version, kind in parsed.ignored:
+        if (version, kind) == LAYOUT:
+            continue  # beside kubeadm's, and read where it counts
         text = f"[config] WARNING: Ignored configuration document with GroupVersionKind {version}, Kind={kind}"
         print(text, file=sys.stderr)
     return parsed.configuration

@@ -1,4 +1,5 @@
-"""`pybernetes init phase certs|kubeconfig NAME`: the first phases of a control-plane host (upstream: cmd/kubeadm/app/cmd/phases/init)."""
+"""`pybernetes init`, and `init phase NAME`: those of certificates and kubeconfigs are here, the others in `initcluster.py`
+(upstream: cmd/kubeadm/app/cmd/phases/init)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybernetes.component import subcommands
+from pybernetes.component import command, subcommands
 from pybernetes.component.command import Failure
 from pybernetes.component.flags import Flag, Values
 from pybernetes.component.subcommands import Group, Subcommand
@@ -42,7 +43,11 @@ Work = Callable[["Configuration", Values], None]
 
 def main(arguments: list[str]) -> int:
     """Exit code 1 where a phase cannot be done."""
-    return subcommands.main(PROGRAM, _commands(), arguments)
+    if arguments[:1] == ["phase"]:
+        return subcommands.main(f"{PROGRAM} phase", _commands(), arguments[1:])
+    from . import initcluster
+
+    return command.once(PROGRAM, initcluster.FLAGS, initcluster.run, arguments)
 
 
 def _commands() -> Group:
@@ -52,25 +57,23 @@ def _commands() -> Group:
     certificates = {one.name: f"Generate the {one.long_name}" for one in CERTIFICATES}
     certificates[SA] = "Generate a private key for signing service account tokens along with its public key"
     files = {one.name: f"Generate the kubeconfig file {one.file}" for one in KUBECONFIGS}
+    from .initcluster import groups
+
     return Group(
-        "Prepares a control-plane host, phase by phase.",
+        "One phase of init; each may be run again.",
         {
-            "phase": Group(
-                "One phase of init; each may be run again.",
-                {
-                    "certs": _phase(
-                        "certs", "Certificate generation", "certificates", certificates, _certs_flags, _certificate
-                    ),
-                    "kubeconfig": _phase(
-                        "kubeconfig",
-                        "Generate all kubeconfig files necessary to establish the control plane and the admin kubeconfig file",
-                        "kubeconfig files",
-                        files,
-                        _kubeconfig_flags,
-                        _kubeconfig,
-                    ),
-                },
-            )
+            **groups(),
+            "certs": _phase(
+                "certs", "Certificate generation", "certificates", certificates, _certs_flags, _certificate
+            ),
+            "kubeconfig": _phase(
+                "kubeconfig",
+                "Generate all kubeconfig files necessary to establish the control plane and the admin kubeconfig file",
+                "kubeconfig files",
+                files,
+                _kubeconfig_flags,
+                _kubeconfig,
+            ),
         },
     )
 

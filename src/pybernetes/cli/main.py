@@ -12,7 +12,12 @@ COMMANDS = {
     "logs": ("pybernetes.cli.logs", "the log of a part"),
     "down": ("pybernetes.cli.down", "ends the cluster and cleans the machine"),
     "supervise": ("pybernetes.cli.supervise", "runs the parts in the foreground, for a service manager"),
-    "init": ("pybernetes.cli.init", "prepares a control-plane host phase by phase, as kubeadm's"),
+    "init": ("pybernetes.cli.init", "the first host of a cluster of several, with kubeadm's flags and phases"),
+    "join": (
+        "pybernetes.cli.join",
+        "this host into a cluster, as worker or with --control-plane, with kubeadm's flags",
+    ),
+    "reset": ("pybernetes.cli.reset", "takes back what init or join has made on this host"),
     "token": ("pybernetes.cli.token", "bootstrap tokens, with kubeadm's flags"),
     "certs": ("pybernetes.cli.certs", "certificates' ends and renewal, with kubeadm's flags"),
     "etcd": ("pybernetes.cli.etcd", "members, health, snapshots, space and alarms of a cluster's etcd"),
@@ -34,6 +39,10 @@ COMMANDS = {
         "the CNI plugin that hands flannel's subnet.env on to bridge and host-local",
     ),
     "coredns": ("pybernetes.cli.coredns", "cluster DNS, with a Corefile"),
+    "balancer": (
+        "pybernetes.cli.balancer",
+        "has a host's nginx or HAProxy, and keepalived, know the control-plane hosts as they come and go",
+    ),
     "image": ("pybernetes.cli.image", "packs this installation as a container image, for add-ons without a registry"),
     "version": ("pybernetes.cli.version", "prints the version"),
 }

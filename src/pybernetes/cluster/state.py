@@ -45,9 +45,14 @@ def hold(lock: Path) -> int:
 
 
 def supervisor_pid(layout: Layout) -> int:
-    """Of the supervisor that runs, 0 if none does. The lock tells, since a pid alone may be another's after a reboot."""
+    """Of the supervisor that runs, 0 if none does."""
+    return holder(layout.lock)
+
+
+def holder(lock: Path) -> int:
+    """Who holds a lock, 0 if nobody does. The lock tells, since a pid alone may be another's after a reboot."""
     try:
-        file = os.open(layout.lock, os.O_RDWR | os.O_CLOEXEC)
+        file = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return 0
     try:

@@ -34,9 +34,15 @@ OLD = {
     "v1beta2": "v1.22",
 }
 # What may stand in the same file and is somebody else's business.
-ELSEWHERE = {
+KUBELET, PROXY = (
     ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"),
     ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration"),
+)
+LAYOUT = ("pybernetes.io/v1alpha1", "ClusterLayout")
+ELSEWHERE = {
+    KUBELET,
+    PROXY,
+    LAYOUT,
     *((f"{GROUP}/{v}", kind) for v in FORMS for kind in ("JoinConfiguration", "ResetConfiguration", "UpgradeConfiguration")),
 }  # fmt: skip
 
@@ -80,7 +86,7 @@ def parse(text: str) -> Parsed:
     """The documents of a file, without defaults. ConfigurationError."""
     found: dict[str, tuple[str, msgspec.Struct]] = {}
     ignored = []
-    for document in _documents(text):
+    for document in documents(text):
         version, kind = str(document.get("apiVersion") or ""), str(document.get("kind") or "")
         if not version or not kind:
             where = f'{{apiVersion: "{version}", kind: "{kind}"}}'
@@ -91,7 +97,7 @@ def parse(text: str) -> Parsed:
         form = _form(version, kind)
         if kind in found:
             raise ConfigurationError(f'invalid configuration: kind "{kind}" is specified twice in YAML file')
-        found[kind] = version, _decoded(form, document, f"{version}, Kind={kind}")
+        found[kind] = version, decoded(form, document, f"{version}, Kind={kind}")
     if not found:
         raise ConfigurationError("no InitConfiguration or ClusterConfiguration kind was found in the YAML file")
     return Parsed(_todays(found.get(INIT), found.get(CLUSTER)), tuple(ignored))
@@ -114,17 +120,37 @@ def token_defaults(token: types.BootstrapToken) -> types.BootstrapToken:
     )
 
 
+def text(cluster: ClusterConfiguration) -> str:
+    """The object as YAML, as it is kept in the cluster."""
+    import yaml
+
+    # Components without settings are shown all the same, as kubeadm does.
+    content: dict[str, Any] = {name: {} for name in ("apiServer", "controllerManager", "scheduler", "dns", "proxy")}
+    content |= msgspec.to_builtins(cluster)
+    return yaml.safe_dump({**content, "apiVersion": f"{GROUP}/v1beta4", "kind": CLUSTER})
+
+
 def _init_defaults(init: InitConfiguration, node_name: str, address: str) -> InitConfiguration:
     node, endpoint = init.node_registration, init.local_api_endpoint
     return msgspec.structs.replace(
         init,
         bootstrap_tokens=[token_defaults(token) for token in init.bootstrap_tokens],
-        node_registration=msgspec.structs.replace(node, name=(node.name or node_name).strip().lower()),
-        local_api_endpoint=msgspec.structs.replace(
-            endpoint,
-            advertise_address=endpoint.advertise_address or address,
-            bind_port=endpoint.bind_port or BIND_PORT,
-        ),
+        node_registration=node_defaults(node, node_name),
+        local_api_endpoint=endpoint_defaults(endpoint, address),
+    )
+
+
+def node_defaults(node: types.NodeRegistration, name: str) -> types.NodeRegistration:
+    """With the host's own name where no other is given."""
+    return msgspec.structs.replace(node, name=(node.name or name).strip().lower())
+
+
+def endpoint_defaults(endpoint: types.APIEndpoint, address: str) -> types.APIEndpoint:
+    """With the host's own address, and the port of all API servers, where nothing else is given."""
+    return msgspec.structs.replace(
+        endpoint,
+        advertise_address=endpoint.advertise_address or address,
+        bind_port=endpoint.bind_port or BIND_PORT,
     )
 
 
@@ -180,7 +206,16 @@ def _todays(init: tuple[str, Any] | None, cluster: tuple[str, Any] | None) -> Co
     return Configuration(first, given)
 
 
-def _documents(text: str) -> Iterator[dict[str, Any]]:
+def document(text: str, identity: tuple[str, str]) -> dict[str, Any] | None:
+    """The one of an (apiVersion, kind), without these two; None: there is none. ConfigurationError, also for two of them."""
+    found = [one for one in documents(text) if (one.get("apiVersion"), one.get("kind")) == identity]
+    if len(found) > 1:
+        raise ConfigurationError(f'invalid configuration: kind "{identity[1]}" is specified twice in YAML file')
+    return {name: value for name, value in found[0].items() if name not in ("apiVersion", "kind")} if found else None
+
+
+def documents(text: str) -> Iterator[dict[str, Any]]:
+    """All objects of a YAML file, without their nulls. ConfigurationError."""
     import yaml
 
     try:
@@ -225,7 +260,8 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _decoded(form: type[msgspec.Struct], document: Mapping[str, Any], where: str) -> msgspec.Struct:
+def decoded(form: type[msgspec.Struct], document: Mapping[str, Any], where: str) -> msgspec.Struct:
+    """An object of a form, `where` names it. ConfigurationError, also for fields that the form has not."""
     content = {key: value for key, value in document.items() if key not in ("apiVersion", "kind")}
     unknown = list(_unknown(form, content, ""))
     if unknown:

@@ -20,6 +20,19 @@ def with_token(server: str, authority: bytes, cluster: str, user: str, token: st
     return _document(server, authority, cluster, user, {"token": token})
 
 
+def anonymous(server: str, authority: bytes) -> dict[str, Any]:
+    """Where a cluster is and who stands for it; nobody's credentials (kube-public/cluster-info)."""
+    return {
+        "apiVersion": "v1",
+        "clusters": [{"name": "", "cluster": {"certificate-authority-data": _data(authority), "server": server}}],
+        "contexts": None,
+        "current-context": "",
+        "kind": "Config",
+        "preferences": {},
+        "users": None,
+    }
+
+
 def text(document: dict[str, Any]) -> str:
     """YAML, the keys in their order as client-go writes them."""
     import yaml

@@ -112,17 +112,22 @@ def cluster(old: ClusterConfiguration) -> types.ClusterConfiguration:
 def init(old: InitConfiguration, control_plane_timeout: str = "") -> types.InitConfiguration:
     """The same in today's form, with the time-out of the ClusterConfiguration beside it."""
     timeouts = types.Timeouts(control_plane_component_health_check=control_plane_timeout)
-    node = msgspec.structs.asdict(old.node_registration)
-    node["kubelet_extra_args"] = _arguments(old.node_registration.kubelet_extra_args)
     return types.InitConfiguration(
         bootstrap_tokens=old.bootstrap_tokens,
-        node_registration=types.NodeRegistration(**node),
+        node_registration=node_registration(old.node_registration),
         local_api_endpoint=old.local_api_endpoint,
         certificate_key=old.certificate_key,
         skip_phases=old.skip_phases,
         patches=old.patches,
         timeouts=timeouts if control_plane_timeout else None,
     )
+
+
+def node_registration(old: NodeRegistration) -> types.NodeRegistration:
+    """The same in today's form."""
+    fields = msgspec.structs.asdict(old)
+    fields["kubelet_extra_args"] = _arguments(old.kubelet_extra_args)
+    return types.NodeRegistration(**fields)
 
 
 def _component(old: ControlPlaneComponent) -> types.ControlPlaneComponent:

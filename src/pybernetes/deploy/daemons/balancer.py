@@ -6,8 +6,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from ..configuration import KUBERNETES_DIR
+from .flags import command_line
 from .model import BALANCER, MASTER, Balancer, Check, Cluster, Daemon, File, Host
 
+WATCHER = "balancer"  # our command
+KUBECONFIG = f"{KUBERNETES_DIR}/kubelet.conf"
 FOLDER = "/etc/pybernetes/balancer"
 RUN = "/run/pybernetes"
 CONNECT_SECONDS = 2  # a host that is cut off does not refuse: the next one is asked after so long
@@ -25,7 +29,32 @@ def balancers(cluster: Cluster, host: Host) -> list[Daemon]:
     if BALANCER not in host.roles:
         return []
     daemons = [_passing(cluster, balancer, "")]
-    return [*daemons, keepalived(cluster, balancer, host)] if balancer.virtual_address else daemons
+    if balancer.virtual_address:
+        daemons.append(keepalived(cluster, balancer, host))
+    return [*daemons, watcher(cluster, balancer, host)]
+
+
+def watcher(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
+    """Has the files of the others name the masters that there are, as these come and go."""
+    arguments = {
+        "address": host.address,
+        "apiserver-port": str(cluster.configuration.init.local_api_endpoint.bind_port),
+        "interface": host.interface,
+        "kind": balancer.kind,
+        "kubeconfig": KUBECONFIG,
+        "node-name": host.name,
+        "port": str(balancer.port),
+        "router-id": str(balancer.router_id),
+        "virtual-address": balancer.virtual_address,
+    }
+    return Daemon(
+        name=WATCHER,
+        about="tells the balancer which API servers there are",
+        program=WATCHER,
+        arguments=command_line(arguments),
+        ours=True,
+        after=(balancer.kind,),
+    )
 
 
 def _passing(cluster: Cluster, balancer: Balancer, address: str) -> Daemon:
@@ -103,9 +132,11 @@ def haproxy(servers: Sequence[str], listens: Sequence[str], check: Check) -> Dae
         name="haproxy",
         about="passes connections on to the API servers",
         program="haproxy",
-        arguments=("-W", "-db", "-f", path),
+        arguments=("-W", "-db", "-f", path, "-p", f"{RUN}/haproxy.pid"),
         files=(File(path, text),),
+        directories=(RUN,),
         check=check,
+        reload=_signal("USR2", "haproxy.pid"),
     )
 
 
@@ -174,6 +205,7 @@ def keepalived(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
         ),
         files=(File(path, text), File(script, _check_script(balancer.port), 0o755)),
         directories=(RUN,),
+        reload=_signal("HUP", "keepalived.pid"),
         after=(balancer.kind,),
     )
 
@@ -181,6 +213,10 @@ def keepalived(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
 def _check_script(port: int) -> str:
     """Well is who takes a connection and leads it to an API server that answers, whatever its answer is."""
     return f"#!/bin/sh\nexec curl --silent --insecure --max-time 2 --output /dev/null https://127.0.0.1:{port}/livez\n"
+
+
+def _signal(name: str, pid_file: str) -> tuple[str, ...]:
+    return ("sh", "-c", f'kill -{name} "$(cat {RUN}/{pid_file})"')
 
 
 def _joined(address: str, port: int) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 from ..configuration import KUBERNETES_DIR
 from .flags import command_line
-from .model import Check, Cluster, Daemon, Host
+from .model import Check, Cluster, Daemon, File, Host
 
 KUBELET, PROXY, FLANNEL = "kubelet", "kube-proxy", "flanneld"
 KUBELET_DIR = "/var/lib/kubelet"
 KUBELET_CONFIG = f"{KUBELET_DIR}/config.yaml"
 BOOTSTRAP_KUBECONFIG, KUBECONFIG = f"{KUBERNETES_DIR}/bootstrap-kubelet.conf", f"{KUBERNETES_DIR}/kubelet.conf"
-PROXY_CONFIG, PROXY_KUBECONFIG = "/var/lib/kube-proxy/config.conf", f"{KUBERNETES_DIR}/kube-proxy.conf"
-FLANNEL_KUBECONFIG, SUBNET_FILE = f"{KUBERNETES_DIR}/flannel.conf", "/run/flannel/subnet.env"
+PROXY_CONFIG = "/var/lib/kube-proxy/config.conf"
+NETWORK_CONFIG, SUBNET_FILE = "/etc/kube-flannel/net-conf.json", "/run/flannel/subnet.env"
+# kube-proxy and flanneld of a host come as its node: with a certificate that the kubelet renews, and no secret that would have to be handed on.
 KUBELET_HEALTH_PORT, PROXY_HEALTH_PORT, FLANNEL_HEALTH_PORT = 10248, 10256, 8285
 
 
@@ -50,6 +53,17 @@ def proxy(cluster: Cluster, host: Host) -> Daemon:
     )
 
 
+def network_config(cluster: Cluster) -> str:
+    """flannel's net-conf.json: the pods' ranges, of which each node has a part, and the way between hosts."""
+    ranges = [text.strip() for text in cluster.configuration.cluster.networking.pod_subnet.split(",") if text.strip()]
+    content: dict[str, object] = {"Backend": {"Type": cluster.network.backend}}
+    for one in ranges:
+        content["IPv6Network" if ":" in one else "Network"] = one
+    if any(":" in one for one in ranges):
+        content |= {"EnableIPv6": True, "EnableIPv4": any(":" not in one for one in ranges)}
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+
 def flannel(cluster: Cluster, host: Host) -> Daemon:
     """Joins the pods' networks of the hosts; takes the node's podCIDR for its subnet."""
     arguments = {
@@ -58,7 +72,8 @@ def flannel(cluster: Cluster, host: Host) -> Daemon:
         "iface": host.address,
         "ip-masq": "true" if cluster.network.ip_masq else "false",
         "kube-subnet-mgr": "true",
-        "kubeconfig-file": FLANNEL_KUBECONFIG,
+        "kubeconfig-file": KUBECONFIG,
+        "net-config-path": NETWORK_CONFIG,
         "public-ip": host.address,
         "subnet-file": SUBNET_FILE,
     }
@@ -69,6 +84,7 @@ def flannel(cluster: Cluster, host: Host) -> Daemon:
         arguments=command_line(arguments),
         ours=True,
         environment={"NODE_NAME": host.name},
+        files=(File(NETWORK_CONFIG, network_config(cluster)),),
         after=(KUBELET,),
         check=Check(url=f"http://127.0.0.1:{FLANNEL_HEALTH_PORT}/healthz"),
     )

@@ -1,0 +1,53 @@
+"""`pybernetes balancer`: has this host's nginx or HAProxy, and keepalived, know the control-plane hosts as they come and go."""
+
+from __future__ import annotations
+
+from pybernetes.component import command, flags
+from pybernetes.component.command import VERBOSITY, UsageError
+from pybernetes.component.flags import Flag, Values
+
+PROGRAM = "pybernetes balancer"
+FLAGS = (
+    Flag("address", flags.string, "", "This host's address, by which the others reach it."),
+    Flag("apiserver-port", flags.integer, 6443, "Where API servers listen."),
+    Flag("interface", flags.string, "", "The interface that gets the virtual address."),
+    Flag("kind", flags.string, "nginx", "What passes connections on: nginx or haproxy."),
+    Flag("kubeconfig", flags.string, "", "How the API is asked for the control-plane nodes."),
+    Flag("node-name", flags.string, "", "This host's node."),
+    Flag("port", flags.integer, 8443, "Where the balancer listens."),
+    Flag("router-id", flags.integer, 51, "VRRP's."),
+    Flag("virtual-address", flags.string, "", "What keepalived holds; nothing where there is none."),
+    VERBOSITY,
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Until SIGTERM."""
+    return command.main(PROGRAM, FLAGS, run, arguments)
+
+
+async def run(values: Values) -> None:
+    """UsageError."""
+    from pybernetes.client.kubeconfig import ConfigError, load
+    from pybernetes.client.rest import RESTClient
+    from pybernetes.cluster.assembly import watcher
+    from pybernetes.deploy.daemons.model import BALANCER, MASTER, Balancer, Host
+
+    for name in ("address", "kubeconfig", "node-name"):
+        if not values[name]:
+            raise UsageError(f"--{name} is missing")
+    if values["kind"] not in ("nginx", "haproxy"):
+        raise UsageError(f"--kind={values['kind']}: it is nginx or haproxy")
+    this = Host(values["node-name"], values["address"], (MASTER, BALANCER), values["interface"])
+    balancer = Balancer(values["kind"], values["port"], values["virtual-address"], values["router-id"])
+    try:
+        client = RESTClient(load(values["kubeconfig"]), PROGRAM.replace(" ", "-"))
+    except ConfigError as error:
+        raise UsageError(f"--kubeconfig={values['kubeconfig']}: {error}") from error
+    port = values["apiserver-port"]
+    try:
+        await watcher.watch(
+            client, lambda masters: watcher.bring_about(watcher.described(balancer, this, port, masters))
+        )
+    finally:
+        await client.close()

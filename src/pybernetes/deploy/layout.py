@@ -1,0 +1,124 @@
+"""What kubeadm's configuration has no words for: the balancer before the API servers and the pods' network; pure.
+
+One document beside kubeadm's, in the same file:
+
+    apiVersion: pybernetes.io/v1alpha1
+    kind: ClusterLayout
+    balancer:
+      kind: nginx          # nginx, haproxy or none (somebody else's, or one control-plane host alone)
+      routerID: 51         # VRRP's, another one for each cluster on a network
+    network:
+      backend: vxlan       # flannel's: vxlan, host-gw, udp; none: somebody else's
+      ipMasq: true
+
+Where the balancer listens is kubeadm's controlPlaneEndpoint: its port, and its host for the virtual address, where that is an address.
+The cluster keeps the document in kube-system/pybernetes-config, for the hosts that join. One without it (of kubeadm's own making) has its
+network and kube-proxy in pods: hosts that join run a kubelet alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pybernetes.api.field import quote
+
+from . import endpoints
+from .configuration import LAYOUT, ConfigurationError, decoded, document
+from .daemons.model import Balancer, Network
+from .types import ClusterConfiguration, Fields
+
+VERSION, KIND = LAYOUT
+CONFIG_MAP, CONFIG_KEY = "pybernetes-config", KIND
+NONE = "none"
+BALANCERS = ("nginx", "haproxy", NONE)
+BACKENDS = ("vxlan", "host-gw", "udp", NONE)
+POD_SUBNET = "10.244.0.0/16"  # flannel's own choice, where a network is asked for and no range is
+LARGEST_ROUTER_ID = 255
+
+
+class BalancerLayout(Fields):
+    """See the document above."""
+
+    kind: str = NONE
+    router_id: int = msgspec.field(default=51, name="routerID")
+
+
+class NetworkLayout(Fields):
+    """See the document above."""
+
+    backend: str = "vxlan"
+    ip_masq: bool = True
+
+
+class ClusterLayout(Fields):
+    """The document."""
+
+    balancer: BalancerLayout = msgspec.field(default_factory=BalancerLayout)
+    network: NetworkLayout = msgspec.field(default_factory=NetworkLayout)
+
+
+FOREIGN = ClusterLayout(network=NetworkLayout(backend=NONE))  # of a cluster that says nothing of it
+
+
+def parse(text: str) -> ClusterLayout | None:
+    """Of a file that may hold other documents; None: it has none. ConfigurationError."""
+    found = document(text, LAYOUT)
+    if found is None:
+        return None
+    layout = decoded(ClusterLayout, found, f"{VERSION}, Kind={KIND}")
+    assert isinstance(layout, ClusterLayout)
+    return layout
+
+
+def check(layout: ClusterLayout, cluster: ClusterConfiguration, bind_port: int) -> None:
+    """ConfigurationError for what cannot be; says what to do."""
+    balancer, network = layout.balancer, layout.network
+    if balancer.kind not in BALANCERS:
+        raise ConfigurationError(f"balancer.kind: {quote(balancer.kind)}: choose one of {', '.join(BALANCERS)}")
+    if network.backend not in BACKENDS:
+        raise ConfigurationError(f"network.backend: {quote(network.backend)}: choose one of {', '.join(BACKENDS)}")
+    if not 0 < balancer.router_id <= LARGEST_ROUTER_ID:
+        raise ConfigurationError(f"balancer.routerID: {balancer.router_id}: want 1 to {LARGEST_ROUTER_ID}")
+    if balancer.kind == NONE:
+        return
+    host, port = (
+        endpoints.split_host_port(cluster.control_plane_endpoint) if cluster.control_plane_endpoint else ("", "")
+    )
+    if not host:
+        raise ConfigurationError(
+            "a balancer needs the address and port that all use: give --control-plane-endpoint=ADDRESS:PORT (controlPlaneEndpoint)"
+        )
+    if int(port or bind_port) == bind_port:
+        raise ConfigurationError(
+            f"controlPlaneEndpoint: {quote(cluster.control_plane_endpoint)}: the API server of this host has port {bind_port}, so the balancer "
+            f"before it needs another one: {endpoints.url(host, 8443).removeprefix('https://')}, say"
+        )
+
+
+def balancer_of(layout: ClusterLayout, cluster: ClusterConfiguration) -> Balancer | None:
+    """What stands before the API servers by our hands; None: nothing. An endpoint that is a name has its address from elsewhere."""
+    if layout.balancer.kind == NONE:
+        return None
+    host, port = endpoints.split_host_port(cluster.control_plane_endpoint)
+    virtual = host if endpoints.is_address(host) else ""
+    return Balancer(layout.balancer.kind, int(port), virtual, layout.balancer.router_id)
+
+
+def network_of(layout: ClusterLayout) -> Network:
+    """The pods' network in the words of who runs it."""
+    backend = layout.network.backend
+    return Network("" if backend == NONE else backend, layout.network.ip_masq)
+
+
+def text(layout: ClusterLayout) -> str:
+    """The document, all fields said."""
+    import yaml
+
+    fields: Mapping[str, Any] = {
+        "balancer": {"kind": layout.balancer.kind, "routerID": layout.balancer.router_id},
+        "network": {"backend": layout.network.backend, "ipMasq": layout.network.ip_masq},
+    }
+    return yaml.safe_dump({"apiVersion": VERSION, "kind": KIND, **fields})
