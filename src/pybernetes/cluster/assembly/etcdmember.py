@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from pybernetes.component.command import Failure
 from pybernetes.deploy.daemons import etcd
 from pybernetes.deploy.daemons.model import Host
+from pybernetes.deploy.etcd.access import opened
 from pybernetes.store.backends import Location, LocationError
-from pybernetes.store.etcd.cluster import Member, Members
+from pybernetes.store.etcd.cluster import Member, Membership, settled
 from pybernetes.store.etcd.http2 import RPCError
 
 T = TypeVar("T")
@@ -27,16 +28,17 @@ SECONDS = 120.0  # kubeadm's etcdAPICall
 def joined(this: Host, others: Sequence[Host], certificates: Path, data: Path) -> Sequence[Host]:
     """Makes this host's member known to the others; the members that it starts with. Failure."""
 
-    async def work(members: Members) -> Sequence[Host]:
+    async def work(membership: Membership) -> Sequence[Host]:
         mine = etcd.peer_url(this)
-        found = await members.list()
-        own = next((member for member in found if mine in member.peer_urls), None)
-        if own is not None and own.name and not (data / "member").exists():
+        found = await membership.members()
+        own = _own(found, this)
+        if own is not None and own.started and not (data / "member").exists():
             # It ran, and its data is gone: etcd would never take it for the same one again.
-            await members.remove(own.id, SECONDS)
+            identity = own.id
+            await settled(lambda: membership.remove(identity), SECONDS)
             own = None
         if own is None:
-            found = await members.add_learner([mine], SECONDS)
+            _, found = await settled(lambda: membership.add([mine], learner=True), SECONDS)
         return [host for member in found if (host := _host(member, this)) is not None]
 
     return _asked(others, certificates, work)
@@ -45,10 +47,11 @@ def joined(this: Host, others: Sequence[Host], certificates: Path, data: Path) -
 def promoted(this: Host, others: Sequence[Host], certificates: Path) -> None:
     """Gives this host's member its vote. Failure."""
 
-    async def work(members: Members) -> None:
-        own = _own(await members.list(), this)
-        if own is not None and own.is_learner:
-            await members.promote(own.id, SECONDS)
+    async def work(membership: Membership) -> None:
+        own = _own(await membership.members(), this)
+        if own is not None and own.learner:
+            identity = own.id
+            await settled(lambda: membership.promote(identity), SECONDS)
 
     _asked([*others, this], certificates, work)
 
@@ -56,12 +59,13 @@ def promoted(this: Host, others: Sequence[Host], certificates: Path) -> None:
 def removed(this: Host, others: Sequence[Host], certificates: Path, seconds: float) -> bool:
     """Takes this host's member out; whether there was one beside others. Failure."""
 
-    async def work(members: Members) -> bool:
-        found = await members.list()
+    async def work(membership: Membership) -> bool:
+        found = await membership.members(seconds=seconds)
         own = _own(found, this)
         if own is None or len(found) == 1:
             return False
-        await members.remove(own.id, seconds)
+        identity = own.id
+        await settled(lambda: membership.remove(identity), seconds)
         return True
 
     return _asked([this, *others], certificates, work)
@@ -79,7 +83,7 @@ def _host(member: Member, this: Host) -> Host | None:
     return Host(member.name, address) if member.name and address else None
 
 
-def _asked(hosts: Sequence[Host], certificates: Path, work: Callable[[Members], Awaitable[T]]) -> T:
+def _asked(hosts: Sequence[Host], certificates: Path, work: Callable[[Membership], Awaitable[T]]) -> T:
     if not hosts:
         raise Failure(
             "no member of the cluster's etcd is known: no Node has the label node-role.kubernetes.io/control-plane"
@@ -89,11 +93,8 @@ def _asked(hosts: Sequence[Host], certificates: Path, work: Callable[[Members], 
     location = Location(tuple(etcd.client_url(host) for host in hosts), *files)
 
     async def ask() -> T:
-        members = Members(location)
-        try:
-            return await work(members)
-        finally:
-            await members.close()
+        async with opened(location) as channel:
+            return await work(Membership(channel))
 
     try:
         return asyncio.run(ask())
