@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import sys
-from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,24 +13,16 @@ from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Flag, Values
 from pybernetes.component.subcommands import Group, Subcommand
 
-from . import deployflags
+from . import deployflags, etcdflags
 
 if TYPE_CHECKING:
+    from pybernetes.deploy.etcd import snapshots
     from pybernetes.deploy.etcd.asking import Asked
     from pybernetes.store.backends import Location
 
 T = TypeVar("T")
 
 PROGRAM = "pybernetes etcd"
-ACCESS = (
-    Flag("endpoints", flags.strings, [], "Members to ask, https://HOST:PORT; default: the one on this host, and by it all others."),
-    Flag("cacert", flags.string, "", "The authority of etcd's certificates; default: etcd/ca.crt in --cert-dir."),
-    Flag("cert", flags.string, "", "The certificate to come with; default: etcd/healthcheck-client.crt in --cert-dir."),
-    Flag("key", flags.string, "", "Its key."),
-    deployflags.CERT_DIR,
-    deployflags.CONFIG,
-    deployflags.KUBECONFIG,
-)  # fmt: skip
 OUTPUT = Flag("output", flags.string, "table", "Output format. One of: table|json.", short="o")
 RESTORE = (
     deployflags.CERT_DIR,
@@ -61,7 +51,7 @@ def members(values: Values) -> None:
     from pybernetes.deploy.etcd import asking
     from pybernetes.deploy.tables import table
 
-    found = _run(asking.members(_location(values)))
+    found = etcdflags.run(asking.members(etcdflags.location(values)))
     if _is_json(values):
         _print([_member(member) for member in found])
         return
@@ -78,7 +68,7 @@ def health(values: Values) -> int:
     from pybernetes.deploy.etcd import asking
     from pybernetes.deploy.etcd.health import findings
 
-    asked = _run(asking.everything(_location(values), "endpoints" in values.given))
+    asked = etcdflags.run(asking.everything(etcdflags.location(values), "endpoints" in values.given))
     wrong = findings(asked.members, asked.answers, asked.alarms)
     if _is_json(values):
         _print({"members": _answers(asked), "findings": wrong})
@@ -118,7 +108,7 @@ def save(values: Values) -> None:
     from pybernetes.deploy.etcd import snapshots
 
     path = Path(_word(values, "FILE"))
-    size = _run(snapshots.save(_location(values), path))
+    size = etcdflags.run(snapshots.save(etcdflags.location(values), path))
     print(f"Snapshot saved at {path} ({_size(size)})")
 
 
@@ -140,31 +130,42 @@ def status(values: Values) -> None:
 
 def restore(values: Values) -> None:
     """Makes a data directory; the etcd that is started on it is the first of a new cluster."""
+    path, found = Path(_word(values, "FILE")), member(values)
+    make_data(path, found, found.data_dir)
+
+
+def member(values: Values) -> snapshots.Member:
+    """For whom data are made, of the flags RESTORE. UsageError."""
     from pybernetes.deploy.configuration import ETCD_DATA_DIR
     from pybernetes.deploy.etcd import snapshots
 
-    path = Path(_word(values, "FILE"))
     configuration = deployflags.configuration(values)
     local, address = configuration.cluster.etcd.local, configuration.init.local_api_endpoint.advertise_address
     name = values["name"] or configuration.init.node_registration.name
     url = values["initial-advertise-peer-urls"] or f"https://{f'[{address}]' if ':' in address else address}:2380"
-    member = snapshots.Member(
+    return snapshots.Member(
         name=name,
         peer_url=url,
         initial_cluster=values["initial-cluster"] or f"{name}={url}",
         token=values["initial-cluster-token"],
         data_dir=Path(values["data-dir"] or (local.data_dir if local is not None else "") or ETCD_DATA_DIR),
     )
+
+
+def make_data(path: Path, found: snapshots.Member, directory: Path) -> None:
+    """Of a snapshot. Failure."""
+    from pybernetes.deploy.etcd import snapshots
+
     try:
-        snapshots.restore(path, member)
+        snapshots.restore(path, replace(found, data_dir=directory))
     except snapshots.SnapshotError as error:
         raise Failure(str(error)) from error
-    print(f"{member.data_dir} holds the snapshot for member {name} of {member.initial_cluster}")
+    print(f"{directory} holds the snapshot for member {found.name} of {found.initial_cluster}")
 
 
 def defrag(values: Values) -> None:
     """One member after the other, the leader last; stops at the first that is not well afterwards."""
-    _run(_defragment(_location(values), "endpoints" in values.given))
+    etcdflags.run(_defragment(etcdflags.location(values), "endpoints" in values.given))
 
 
 async def _defragment(where: Location, only_these: bool) -> None:
@@ -193,7 +194,7 @@ async def _defragment(where: Location, only_these: bool) -> None:
 
 def alarms(values: Values) -> int:
     """A line each; 1 where there is one."""
-    asked = _run(_alarms(_location(values)))
+    asked = etcdflags.run(_alarms(etcdflags.location(values)))
     if _is_json(values):
         _print([{"member": f"{member:x}", "name": name, "alarm": kind} for member, name, kind in asked])
     elif not asked:
@@ -230,38 +231,7 @@ def disarm(values: Values) -> None:
                 await Maintenance(channel).disarm(one)
             return [f"{one.alarm.name} of {one.member:x} disarmed" for one in raised]
 
-    print("\n".join(_run(work(_location(values)))) or "no alarm")
-
-
-def _location(values: Values) -> Location:
-    """UsageError."""
-    from pybernetes.deploy.etcd import access
-    from pybernetes.store.backends import Location
-
-    here = bool(values["endpoints"]) or Path(values["cert-dir"], "etcd/ca.crt").exists()
-    # Only a host without etcd's authority asks the cluster where etcd is: where it is broken nobody answers.
-    configuration = (
-        deployflags.configuration(values) if here else deployflags.of_cluster(values, "etcd", lambda line: None)
-    )
-    found = access.location(configuration, os.environ)
-    urls = tuple(values["endpoints"]) or found.urls
-    files = (values["cacert"] or found.ca_file, values["cert"] or found.cert_file, values["key"] or found.key_file)
-    plain = all(url.startswith("http://") for url in urls)
-    return Location(urls) if plain else Location(urls, *files)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Failure in etcd's words."""
-    from pybernetes.deploy.etcd.snapshots import SnapshotError
-    from pybernetes.store.backends import LocationError
-    from pybernetes.store.etcd.http2 import RPCError
-
-    try:
-        return asyncio.run(work)
-    except RPCError as error:
-        raise Failure(error.message) from error
-    except (SnapshotError, LocationError) as error:
-        raise Failure(str(error)) from error
+    print("\n".join(etcdflags.run(work(etcdflags.location(values)))) or "no alarm")
 
 
 def _word(values: Values, name: str) -> str:
@@ -323,22 +293,22 @@ def _size(size: int) -> str:
 COMMANDS = Group(
     "Looks after a cluster's etcd: by the certificates of this host, or ETCDCTL_ENDPOINTS, _CACERT, _CERT, _KEY.",
     {
-        "members": Subcommand("Who the members are", (*ACCESS, OUTPUT), members),
-        "health": Subcommand("How each of them is", (*ACCESS, OUTPUT), health),
+        "members": Subcommand("Who the members are", (*etcdflags.ACCESS, OUTPUT), members),
+        "health": Subcommand("How each of them is", (*etcdflags.ACCESS, OUTPUT), health),
         "snapshot": Group(
             "All of etcd's content as a file.",
             {
-                "save": Subcommand("Take one from a member", ACCESS, save, "FILE"),
+                "save": Subcommand("Take one from a member", etcdflags.ACCESS, save, "FILE"),
                 "status": Subcommand("What is in one", (OUTPUT,), status, "FILE"),
             },
         ),
         "restore": Subcommand("Make a member's data of a snapshot", RESTORE, restore, "FILE"),
-        "defrag": Subcommand("Give unused space back, one member after the other", ACCESS, defrag),
+        "defrag": Subcommand("Give unused space back, one member after the other", etcdflags.ACCESS, defrag),
         "alarms": Group(
             "Why members take no writes.",
             {
-                "list": Subcommand("Those that are raised", (*ACCESS, OUTPUT), alarms),
-                "disarm": Subcommand("End all of them", ACCESS, disarm),
+                "list": Subcommand("Those that are raised", (*etcdflags.ACCESS, OUTPUT), alarms),
+                "disarm": Subcommand("End all of them", etcdflags.ACCESS, disarm),
             },
         ),
     },

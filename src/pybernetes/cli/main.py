@@ -21,6 +21,8 @@ COMMANDS = {
     "token": ("pybernetes.cli.token", "bootstrap tokens, with kubeadm's flags"),
     "certs": ("pybernetes.cli.certs", "certificates' ends and renewal, with kubeadm's flags"),
     "etcd": ("pybernetes.cli.etcd", "members, health, snapshots, space and alarms of a cluster's etcd"),
+    "backup": ("pybernetes.cli.backup", "objects, certificates and configuration of this host in one file"),
+    "restore": ("pybernetes.cli.restore", "brings a backup back"),
     "kubeconfig": ("pybernetes.cli.kubeconfig", "a kubeconfig for a further user, with kubeadm's flags"),
     "kube-apiserver": ("pybernetes.cli.apiserver", "the API server, with upstream's flags"),
     "kube-controller-manager": ("pybernetes.cli.controllermanager", "the controllers, with upstream's flags"),

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pybernetes.store.backends import Location, LocationError
 from pybernetes.store.etcd.cluster import Member, Membership
@@ -15,6 +16,9 @@ from pybernetes.store.etcd.messages import RANGE, Range
 
 from .access import at, opened
 from .health import Answer
+
+if TYPE_CHECKING:
+    from pybernetes.store.etcd.channel import Channel
 
 ASK_SECONDS = 4.0  # an election takes one
 PROBE_KEY = b"health"  # read, never written; etcdctl's
@@ -39,12 +43,17 @@ async def everything(where: Location, only_these: bool = False) -> Asked:
     """Each member, or with `only_these` each endpoint of the location. RPCError where not even one says who the members are."""
     async with opened(where) as channel:
         known = await Membership(channel).members(linearizable=False, seconds=ASK_SECONDS)
-        try:
-            alarms = await Maintenance(channel).alarms()
-        except RPCError:
-            alarms = []  # without a quorum nobody says; that there is none stands in the answers
-    urls = where.urls if only_these else endpoints(known)
-    return Asked(known, list(await asyncio.gather(*(ask(where, url) for url in urls))), alarms)
+        urls = where.urls if only_these else endpoints(known)
+        answers, alarms = await asyncio.gather(asyncio.gather(*(ask(where, url) for url in urls)), _alarms(channel))
+    return Asked(known, list(answers), alarms)
+
+
+async def _alarms(channel: Channel) -> list[Raised]:
+    """None without a quorum: nobody says then, and that there is no quorum stands in the answers."""
+    try:
+        return await Maintenance(channel).alarms(ASK_SECONDS)
+    except RPCError:
+        return []
 
 
 def endpoints(known: Sequence[Member]) -> tuple[str, ...]:

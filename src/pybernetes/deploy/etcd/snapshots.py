@@ -72,7 +72,7 @@ async def save(where: Location, path: Path, tell: Callable[[int], None] = lambda
                 file.flush()
                 os.fsync(file.fileno())
         os.link(partial, path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
         return size
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -159,7 +159,7 @@ def restore(path: Path, member: Member) -> None:
         if target.exists():
             target.rmdir()
         made.rename(target)
-    _sync_directory(target.parent)
+    sync_directory(target.parent)
 
 
 def _tool() -> str:
@@ -185,7 +185,8 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """So that a file's new name outlives a power failure."""
     directory = os.open(path, os.O_RDONLY)
     try:
         os.fsync(directory)

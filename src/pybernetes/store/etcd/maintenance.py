@@ -121,9 +121,9 @@ class Maintenance:
         """Of the member that answers."""
         return Status.decode(await self._channel.call(STATUS, b"", repeat=True, seconds=seconds))
 
-    async def alarms(self) -> list[Raised]:
-        """All members'."""
-        return _raised(await self._channel.call(ALARM, b"", repeat=True))
+    async def alarms(self, seconds: float = CALL_SECONDS) -> list[Raised]:
+        """All members'; that needs a quorum."""
+        return _raised(await self._channel.call(ALARM, b"", repeat=True, seconds=seconds))
 
     async def disarm(self, raised: Raised) -> None:
         """An alarm goes; it comes back with the next write where its reason is still there."""
