@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pybernetes.component import subcommands
-from pybernetes.component.command import Failure
-from pybernetes.component.flags import Values
+from pybernetes.component import flags, subcommands
+from pybernetes.component.command import Failure, UsageError
+from pybernetes.component.flags import Flag, Values
 from pybernetes.component.subcommands import Group, Subcommand
 
 from . import deployflags
 
+if TYPE_CHECKING:
+    from pybernetes.deploy import rotation
+
 PROGRAM = "pybernetes certs"
 RENEW_FLAGS = (deployflags.CONFIG, deployflags.CERT_DIR, deployflags.KUBECONFIG, deployflags.KUBECONFIG_DIR)
+ROTATE_FLAGS = (
+    *RENEW_FLAGS,
+    Flag("kubelet-dir", flags.string, "/var/lib/kubelet/pki", "Where the kubelet's certificates are."),
+)
 KEY_BYTES = 32
+AFTER_PREPARE = """
+Next: the same on every host before anything else. Control-plane hosts: copy {folder} there and run prepare; others:
+copy this ca.crt there and run `pybernetes certs rotate-ca trust FILE`. Parts of pybernetes read their files again by themselves, but for
+--root-ca-file: restart the controller managers, one after the other. etcd reads its authorities at its start only: for etcd-ca restart the
+members, one after the other."""
+AFTER_REISSUE = """
+Next: the same on every control-plane host. Kubelets of other hosts get their certificates of the new authority with their next
+renewal; a host that should not wait for it joins anew. When nothing of the old authority is in use: finish, and on others trust."""
 DONE = (
     "\nDone renewing certificates. You must restart the kube-apiserver, kube-controller-manager, kube-scheduler and etcd, "
     "so that they can use the new certificates."
@@ -47,9 +64,86 @@ def _commands() -> Group:
                 check_expiration,
             ),
             "renew": Group("Renew certificates for a Kubernetes cluster.", {"all": every, **single}),
+            "rotate-ca": _rotate_ca(),
             "certificate-key": Subcommand("Generate certificate keys", (), certificate_key),
         },
     )
+
+
+def _rotate_ca() -> Group:
+    """Steps that are taken on every host before the next one is on any."""
+    return Group(
+        "Replaces an authority (ca, front-proxy-ca or etcd-ca) while the cluster runs, in three steps.",
+        {
+            "prepare": Subcommand(
+                "Have this host trust a new authority beside the old one", ROTATE_FLAGS, _rotates("prepare"), "[NAME]"
+            ),
+            "reissue": Subcommand(
+                "Have the new one sign, and all certificates of this host anew",
+                ROTATE_FLAGS,
+                _rotates("reissue"),
+                "[NAME]",
+            ),
+            "finish": Subcommand("Take the old one out", ROTATE_FLAGS, _rotates("finish"), "[NAME]"),
+            "trust": Subcommand(
+                "On a host without the authority's key: trust what a control-plane host's file says",
+                (
+                    *ROTATE_FLAGS,
+                    Flag("ca", flags.string, "ca", "Which authority it is: ca, front-proxy-ca or etcd-ca."),
+                ),
+                _trust,
+                "FILE",
+            ),
+        },
+    )
+
+
+def _rotates(step: str) -> Callable[[Values], None]:
+    def run(values: Values) -> None:
+        from pybernetes.deploy import rotation
+
+        place = _place(values, values.arguments[0] if values.arguments else "ca")
+        with _told():
+            if step == "prepare":
+                rotation.prepare(place, datetime.now(UTC), print)
+                print(AFTER_PREPARE.format(folder=place.coming))
+            elif step == "reissue":
+                rotation.reissue(place, datetime.now(UTC), print)
+                print(AFTER_REISSUE)
+            else:
+                rotation.finish(place, print)
+
+    return run
+
+
+def _trust(values: Values) -> None:
+    from pybernetes.deploy import rotation
+
+    if not values.arguments:
+        raise UsageError("FILE is missing")
+    with _told():
+        rotation.trust(_place(values, values["ca"]), Path(values.arguments[0]).read_bytes(), print)
+
+
+def _place(values: Values, name: str) -> rotation.Place:
+    from pybernetes.deploy import certificates, rotation
+
+    known = certificates.BY_NAME.get(name)
+    if known is None or known.authority:
+        raise UsageError(f"{name!r}: want ca, front-proxy-ca or etcd-ca")
+    configuration = deployflags.of_cluster(values, "rotate-ca", _aside)
+    return rotation.Place(configuration, known.file, Path(values["kubeconfig-dir"]), Path(values["kubelet-dir"]))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    from pybernetes.deploy.pkifiles import FileError
+    from pybernetes.deploy.rotationplan import RotationError
+
+    try:
+        yield
+    except (RotationError, FileError) as error:
+        raise Failure(str(error)) from error
 
 
 def certificate_key(values: Values) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ class Config:
     """Where the server is and who we are there.
 
     Where `ca_file`, `certificate_file` or `key_file` is given, the bytes beside it are what it held at first: new connections use what it holds
-    by then.
+    by then. So with `source`, a kubeconfig that holds authorities or certificate itself and its context: an authority is replaced by way of
+    both, and no part ends for it.
     """
 
     server: str
@@ -44,6 +45,7 @@ class Config:
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+    source: tuple[Path, str] | None = None
     token: str = ""
     token_file: Path | None = None
     username: str = ""
@@ -59,6 +61,7 @@ class Config:
         if not self.server.startswith("https://"):
             return None
         files = [file for file in (self.ca_file, self.certificate_file, self.key_file) if file is not None]
+        files += [self.source[0]] if self.source is not None else []
         try:
             if self._uses_plugin():
                 # One for all clients of this configuration, for what the plug-in gives is everybody's.
@@ -71,18 +74,30 @@ class Config:
             ) from error
 
     def _context(self) -> ssl.SSLContext:
-        authority = self.ca_file.read_bytes() if self.ca_file is not None else self.ca_data
+        held = self._held()
+        authority = self.ca_file.read_bytes() if self.ca_file is not None else held.ca_data
         context = ssl.create_default_context(cadata=authority.decode() if authority else None)
         if self.insecure_skip_tls_verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        certificate = self.certificate_file.read_bytes() if self.certificate_file is not None else self.certificate
-        key = self.key_file.read_bytes() if self.key_file is not None else self.key
+        certificate = self.certificate_file.read_bytes() if self.certificate_file is not None else held.certificate
+        key = self.key_file.read_bytes() if self.key_file is not None else held.key
         if certificate and key:
             load_pair(context, Pair(certificate, key))
         elif self._plugins_pair is not None:
             load_pair(context, self._plugins_pair)
         return context
+
+    def _held(self) -> Config:
+        """With the authorities and the certificate that its kubeconfig holds by now. ValueError where that cannot be read."""
+        if self.source is None:
+            return self
+        try:
+            now = load(*self.source)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        certificate, key = (now.certificate, now.key) if self.certificate is not None else (None, None)
+        return replace(self, ca_data=now.ca_data, certificate=certificate, key=key)
 
     def _uses_plugin(self) -> bool:
         """Other credentials win, so that `kubectl --token` runs no plug-in."""
@@ -164,7 +179,11 @@ def load(path: str | os.PathLike[str] | None = None, context: str = "") -> Confi
             for entry in document.get(section) or ():
                 value = {**(entry.get(section[:-1]) or {}), "_folder": place.parent}
                 merged[section].setdefault(entry.get("name"), value)
-    return _config(merged, context or current, ", ".join(str(p) for p in places))
+    config = _config(merged, context or current, ", ".join(str(p) for p in places))
+    holds = (config.ca_data and not config.ca_file) or (config.certificate and not config.certificate_file)
+    if holds and len(places) == 1:
+        config.source = places[0].absolute(), context or current
+    return config
 
 
 def _config(merged: dict[str, Any], context: str, where: str) -> Config:

@@ -84,6 +84,7 @@ class Accounts:
                 server,
                 ca_data=config.ca_data,
                 ca_file=config.ca_file,
+                source=config.source,
                 insecure_skip_tls_verify=config.insecure_skip_tls_verify,
                 tls_server_name=config.tls_server_name,
                 root=self._root,

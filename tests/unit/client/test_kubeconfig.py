@@ -2,13 +2,17 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pybernetes.client import kubeconfig
-from pybernetes.client.kubeconfig import Config, ConfigError
+from pybernetes.client.kubeconfig import Config, ConfigError, load
+from pybernetes.deploy import kubeconfigfile
+from pybernetes.pki.certificates import Authority, Subject
+from pybernetes.pki.contexts import ReloadingContext
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FILE = f"""
@@ -108,3 +112,29 @@ def test_a_token_file_wins_over_a_token(tmp_path: Path) -> None:
     (tmp_path / "token").unlink()
     config = kubeconfig.load(write(tmp_path, FILE.replace("tokenFile: token", "tokenFile: token, token: fixed")))
     assert asyncio.run(config.authorization(NOW)) == "Bearer fixed"
+
+
+def test_what_a_kubeconfig_holds_is_followed_and_what_it_names_besides_is_not(tmp_path: Path) -> None:
+    def hold(authority: Authority, server: str) -> None:
+        pair = authority.issue(Subject("u"), datetime.now(UTC))
+        document = kubeconfigfile.with_certificate(server, authority.pem, "c", "u", pair)
+        (tmp_path / "config").write_text(kubeconfigfile.text(document))
+
+    one, other = (Authority.create("ca", datetime.now(UTC)) for _ in range(2))
+    hold(one, "https://a:1")
+    config = load(tmp_path / "config")
+    context = config.ssl_context()
+    assert isinstance(context, ReloadingContext)
+
+    def trusted() -> list[str]:
+        return [str(ca["serialNumber"]) for ca in context.current().get_ca_certs()]
+
+    [first] = trusted()
+    hold(other, "https://b:1")
+    assert trusted() != [first] and config.server == "https://a:1"
+    (tmp_path / "config").write_text("{")
+    assert len(trusted()) == 1  # the last that fitted
+    token = replace(config, certificate=None, key=None, token="t")
+    hold(one, "https://a:1")
+    assert trusted() == [first]
+    assert token.ssl_context() is not None
