@@ -1,0 +1,237 @@
+"""What can be done to a host, as data: each action is a shell script to run there as root, and words for people. Pure.
+
+Each may be run again after it was cut off anywhere. None has a secret in it: keys are made where they are used, and what a host needs to
+join is got by `execute` at the moment of joining.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..daemons.model import Check, Daemon, File
+from .facts import BROUGHT, PENDING, curl
+
+WELL_SECONDS = 60  # for a daemon to be well after its start; etcd waits for a second member, an API server for etcd
+RUN_JOIN = "/run/pybernetes/join.yaml"
+INIT_FILE = "/etc/pybernetes/init.yaml"
+LOG_LINES = 20
+RUN_WITH = "--run-with=systemd"
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """Packages of Debian's."""
+
+    packages: tuple[str, ...]
+
+    def title(self) -> str:
+        return f"install {', '.join(self.packages)}"
+
+    def script(self) -> str:
+        """What they start by themselves is not what is wanted here: it is kept from starting."""
+        names = " ".join(map(shlex.quote, self.packages))
+        return (
+            "export DEBIAN_FRONTEND=noninteractive\n"
+            "kept=/usr/sbin/policy-rc.d\n"
+            "if [ ! -e $kept ]; then printf '#!/bin/sh\\nexit 101\\n' >$kept; chmod +x $kept; trap 'rm -f $kept' EXIT; fi\n"
+            f"apt-get install -y --no-install-recommends {names} || "
+            f"{{ apt-get update && apt-get install -y --no-install-recommends {names}; }}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bring:
+    """This installation, packed: `execute` sends it to the script's input."""
+
+    digest: str
+
+    def title(self) -> str:
+        return f"bring pybernetes ({self.digest[:12]}) to {BROUGHT}/{self.digest[:12]}"
+
+    def script(self) -> str:
+        """Complete or not there; what runs from an older one goes on with it."""
+        place = f"{BROUGHT}/{self.digest[:12]}"
+        return (
+            f"rm -rf {place}.new\n"
+            f"mkdir -p {place}.new\n"
+            f"tar -xz -C {place}.new\n"
+            f"printf %s {self.digest} >{place}.new/DIGEST\n"
+            f"rm -rf {place}\n"
+            f"mv {place}.new {place}\n"
+            f"ln -sfn {self.digest[:12]} {BROUGHT}/current.new\n"
+            f"mv -T {BROUGHT}/current.new {BROUGHT}/current\n"
+            f"ln -sf {BROUGHT}/current/bin/pybernetes /usr/local/bin/pybernetes\n"
+            "pybernetes version >/dev/null"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Enable:
+    """A unit that a package brings."""
+
+    unit: str
+
+    def title(self) -> str:
+        return f"start {self.unit}"
+
+    def script(self) -> str:
+        return f"systemctl enable --now {self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """A daemon's files and its new start. `before` has the texts of the files that are there, by path."""
+
+    daemon: Daemon
+    files: tuple[File, ...]  # those that differ
+    before: tuple[tuple[str, str], ...] = ()
+    reload: bool = False  # reading its files anew is enough
+
+    def title(self) -> str:
+        names = f"write {', '.join(file.path for file in self.files)}; " if self.files else ""
+        return f"{names}{'reload' if self.reload else 'start'} {self.daemon.name}"
+
+    def script(self) -> str:
+        """The note that it is to be started anew comes before its files, and goes when it is well."""
+        name = self.daemon.name
+        note = f"{PENDING}/{name}"
+        start = f"systemctl enable {name} 2>/dev/null\nsystemctl restart --no-block {name}"
+        run = shlex.join(self.daemon.reload) if self.reload else start
+        lines = [f"mkdir -p {PENDING}", f": >{note}", *map(written, self.files), "systemctl daemon-reload", run]
+        if self.daemon.check is not None:
+            lines.append(well(self.daemon.name, self.daemon.check))
+        return "\n".join([*lines, f"rm -f {note}"])
+
+
+@dataclass(frozen=True, slots=True)
+class Initialise:
+    """The first master: `pybernetes init` with this file. `daemons` are what it then runs, for who reads the plan."""
+
+    configuration: str
+    daemons: tuple[Daemon, ...]
+    program: str = "pybernetes"
+
+    def title(self) -> str:
+        return "make it the cluster's first master"
+
+    def script(self) -> str:
+        file = File(INIT_FILE, self.configuration, 0o600)
+        return f"{written(file)}\n{self.program} init --config={INIT_FILE} {RUN_WITH}"
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A further host: `pybernetes join`, with a file that is made when it is done, since it holds a token; `shown` is it without that."""
+
+    control_plane: bool
+    shown: str
+    daemons: tuple[Daemon, ...]
+    program: str = "pybernetes"
+
+    def title(self) -> str:
+        return "join it as a master" if self.control_plane else "join it as a worker"
+
+    def script(self) -> str:
+        """The file comes by the script's input, and stays for the time of the command."""
+        return (
+            "umask 077\n"
+            f"mkdir -p {RUN_JOIN.rpartition('/')[0]}\n"
+            f"trap 'rm -f {RUN_JOIN}' EXIT\n"
+            f"cat >{RUN_JOIN}\n"
+            f"{self.program} join --config={RUN_JOIN} {RUN_WITH}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Labels of a node, by the API server of a master; what the file does not name stays."""
+
+    node: str
+    labels: tuple[tuple[str, str], ...]
+    pki: str
+    url: str
+
+    def title(self) -> str:
+        return f"label the node {self.node}: {', '.join(f'{key}={value}' for key, value in self.labels)}"
+
+    def script(self) -> str:
+        import json
+
+        patch = json.dumps({"metadata": {"labels": dict(self.labels)}})
+        header = "Content-Type: application/merge-patch+json"
+        return (
+            f"{curl(self.pki, 10)} --output /dev/null -X PATCH -H {shlex.quote(header)} --data {shlex.quote(patch)} "
+            f"{shlex.quote(f'{self.url}/api/v1/nodes/{self.node}')}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The cluster's own copy of its configuration, for hosts that join later; by a master."""
+
+    configuration: str
+    program: str = "pybernetes"
+
+    def title(self) -> str:
+        return "have the cluster remember its new configuration"
+
+    def script(self) -> str:
+        """The file is there when the cluster has it."""
+        new = f"{INIT_FILE}.uploaded"
+        return (
+            f"{written(File(new, self.configuration, 0o600))}\n"
+            f"{self.program} init phase upload-config all --config={new}\n"
+            f"mv {new} {INIT_FILE}"
+        )
+
+
+Action = Install | Bring | Enable | Renew | Initialise | Join | Label | Upload
+
+
+def written(file: File) -> str:
+    """The shell's words for a file: it is replaced in one step."""
+    marker = "END"
+    while marker in file.text:
+        marker += "-"
+    new = shlex.quote(f"{file.path}.new")
+    folder = shlex.quote(file.path.rpartition("/")[0])
+    text = file.text if file.text.endswith("\n") else f"{file.text}\n"
+    return (
+        f"mkdir -p {folder}\n"
+        f"(umask 077; cat >{new}) <<'{marker}'\n{text}{marker}\n"
+        f"chmod {file.mode:04o} {new}\n"
+        f"sync {new}\n"
+        f"mv {new} {shlex.quote(file.path)}"
+    )
+
+
+def well(name: str, check: Check, seconds: int = WELL_SECONDS) -> str:
+    """Waits until a daemon is well; else its last words and exit code 1."""
+    return (
+        f"end=$(($(date +%s) + {seconds}))\n"
+        f"until {probe(check)}; do\n"
+        f"  if [ $(date +%s) -ge $end ]; then\n"
+        f"    echo '{name} is not well after {seconds} s. Its last words:' >&2\n"
+        f"    journalctl -u {name} -n {LOG_LINES} --no-pager >&2\n"
+        "    exit 1\n"
+        "  fi\n"
+        "  sleep 0.5\n"
+        "done"
+    )
+
+
+def probe(check: Check) -> str:
+    """A command that succeeds where the daemon is well."""
+    if check.url:
+        words: Sequence[str] = ("curl", "-fs", "--max-time", "3", "--output", "/dev/null")
+        trust = ["--cacert", check.authority] if check.authority else ["--insecure"]
+        own = ["--cert", check.certificate, "--key", check.key] if check.certificate else []
+        return shlex.join([*words, *trust, *own, check.url])
+    return shlex.join(["timeout", "3", "bash", "-c", f"</dev/tcp/{_slashed(check.address)}"]) + " 2>/dev/null"
+
+
+def _slashed(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    return f"{host.strip('[]')}/{port}"

@@ -1,0 +1,113 @@
+"""The files that `pybernetes init` and `pybernetes join` get, in kubeadm's words; pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ..configuration import GROUP
+from ..daemons.model import BALANCER, MASTER, Cluster, Host
+from .clusterfile import NONE
+
+FORM = f"{GROUP}/v1beta4"
+LAYOUT_VERSION, LAYOUT_KIND = "pybernetes.io/v1alpha1", "ClusterLayout"
+
+Taints = Sequence[dict[str, Any]] | None
+
+
+def init(cluster: Cluster, host: Host, taints: Taints = None) -> str:
+    """Of the first master. There is no token in it: who joins gets one when it joins."""
+    import yaml
+
+    configuration = cluster.configuration
+    init = {
+        "apiVersion": FORM,
+        "kind": "InitConfiguration",
+        "localAPIEndpoint": _endpoint(cluster, host),
+        "nodeRegistration": _registration(host, taints),
+    }
+    whole = {**msgspec.to_builtins(configuration.cluster), "apiVersion": FORM, "kind": "ClusterConfiguration"}
+    return str(yaml.safe_dump_all([init, whole, layout(cluster)], sort_keys=True))
+
+
+def layout(cluster: Cluster) -> dict[str, Any]:
+    """What the cluster remembers of its balancer and network, for hosts that join later. A balancer that is not on all masters and nowhere
+    else is none of init's and join's."""
+    balancer, network = cluster.balancer, cluster.network
+    known = balancer is not None and not balancer.on_nodes and cluster.having(BALANCER) == cluster.having(MASTER)
+    of_balancer: dict[str, Any] = {"kind": NONE}
+    if known and balancer is not None:
+        of_balancer = {"kind": balancer.kind, "routerID": balancer.router_id}
+    return {
+        "apiVersion": LAYOUT_VERSION,
+        "kind": LAYOUT_KIND,
+        "balancer": of_balancer,
+        "network": {"backend": network.backend or NONE, "ipMasq": network.ip_masq},
+    }
+
+
+def join(cluster: Cluster, host: Host, master: Host, secrets: Secrets, taints: Taints = None) -> str:
+    """Of a further host; asks `master` who the cluster is. It holds the token, and for masters the key of the certificates."""
+    import yaml
+
+    port = cluster.configuration.init.local_api_endpoint.bind_port
+    discovery = {
+        "token": secrets.token,
+        "apiServerEndpoint": f"[{master.address}]:{port}" if ":" in master.address else f"{master.address}:{port}",
+        "caCertHashes": list(secrets.pins),
+    }
+    document = {
+        "apiVersion": FORM,
+        "kind": "JoinConfiguration",
+        "discovery": {"bootstrapToken": discovery},
+        "nodeRegistration": _registration(host, taints),
+    }
+    if MASTER in host.roles:
+        document["controlPlane"] = {
+            "localAPIEndpoint": _endpoint(cluster, host),
+            "certificateKey": secrets.certificate_key,
+        }
+    return str(yaml.safe_dump(document, sort_keys=True))
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """What a host needs to join, got from a master; never shown."""
+
+    token: str
+    pins: tuple[str, ...]
+    certificate_key: str = ""
+
+    def __repr__(self) -> str:
+        return "Secrets(...)"
+
+
+HIDDEN = Secrets(
+    "TOKEN", ("sha256:HASH",), "KEY"
+)  # for who reads a plan: made when it is done, good for a quarter of an hour
+
+
+def secrets(said: str) -> Secrets:
+    """Of what `token create --print-join-command` and `init phase upload-certs` print on a master. ValueError, without what was said."""
+    words = said.split()
+    token = next((after for word, after in itertools.pairwise(words) if word == "--token"), "")
+    pins = tuple(
+        after
+        for word, after in itertools.pairwise(words)
+        if word == "--discovery-token-ca-cert-hash" and after.startswith("sha256:")
+    )
+    keys = [word for word in words if len(word) == 64 and not set(word) - set("0123456789abcdef")]
+    if not token or not pins:
+        raise ValueError("it printed no join command")
+    return Secrets(token, pins, keys[-1] if keys else "")
+
+
+def _endpoint(cluster: Cluster, host: Host) -> dict[str, Any]:
+    port = cluster.configuration.init.local_api_endpoint.bind_port
+    return {"advertiseAddress": host.address, "bindPort": port}
+
+
+def _registration(host: Host, taints: Taints) -> dict[str, Any]:
+    return {"name": host.name, **({"taints": list(taints)} if taints is not None else {})}

@@ -1,0 +1,264 @@
+"""What is to be done, from what hosts are and what they are to be; pure. Nothing to do: no stage.
+
+A plan is made again after each of its stages, from what hosts say then, so only its first stage is ever carried out as it stands; the
+others tell people what will come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..daemons.etcd import EXISTING, NEW, etcd
+from ..daemons.model import ETCD, MASTER, WORKER, Cluster, Daemon, Host
+from ..endpoints import url
+from . import initfile
+from .actions import INIT_FILE, Action, Bring, Enable, Initialise, Install, Join, Label, Renew, Upload
+from .facts import Facts, Node
+from .wanted import WATCHER, Wanted, differing, files
+
+DOCKER, UNIT_OF_DOCKER = "dockerd", "docker"
+CHANGES = "changes, host by host"
+AT_ONCE = 10  # hosts that are prepared, and workers that join, at the same time
+
+
+class PlanError(Exception):
+    """A host that cannot be what it is to be; says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one host goes through, in this order."""
+
+    host: Host
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Steps of hosts, `width` of them at once; the next stage begins when all are done."""
+
+    title: str
+    steps: tuple[Step, ...]
+    width: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a plan is made of. `facts` of the hosts that answered; `labels`, `taints` by host; `digest` and `python` are of what is to be
+    brought, "" where the hosts have `program` already."""
+
+    cluster: Cluster
+    wanted: Mapping[str, Wanted]
+    facts: Mapping[str, Facts]
+    labels: Mapping[str, Mapping[str, str]]
+    taints: Mapping[str, initfile.Taints]
+    init_file: str
+    program: str = "pybernetes"
+    digest: str = ""
+    python: str = ""
+    machine: str = ""
+    limit: frozenset[str] = frozenset()  # names of hosts; empty: all
+
+    def hosts(self) -> list[Host]:
+        """Those to be looked after."""
+        return [host for host in self.cluster.hosts if not self.limit or host.name in self.limit]
+
+
+def plan(situation: Situation) -> list[Stage]:
+    """The stages that lead from here to there. PlanError."""
+    _check(situation)
+    stages = [
+        Stage("prepare the hosts", tuple(_preparations(situation)), AT_ONCE),
+        Stage("the first master", tuple(_first(situation))),
+        Stage("further masters, one by one", tuple(_joining(situation, MASTER))),
+        Stage("workers", tuple(_joining(situation, WORKER)), AT_ONCE),
+        Stage(CHANGES, tuple(_changes(situation))),
+        Stage("the cluster's memory", tuple(_memory(situation))),
+        Stage("labels of nodes", tuple(_labels(situation))),
+    ]
+    stages = [stage for stage in stages if stage.steps]
+    if stages and stages[0].title == CHANGES:
+        _check_majority(situation, stages[0])
+    return stages
+
+
+def leader(situation: Situation) -> Host | None:
+    """The master that is asked about the cluster: the first that has joined and answers, else the first that has joined; None: there is no
+    cluster yet."""
+    joined = [host for host in situation.cluster.having(MASTER) if _facts(situation, host).joined]
+    answering = [host for host in joined if _facts(situation, host).nodes is not None]
+    return next(iter(answering or joined), None)
+
+
+def nodes(situation: Situation) -> Mapping[str, Node]:
+    """Of the API, where it answers."""
+    return next((facts.nodes for facts in situation.facts.values() if facts.nodes is not None), {})
+
+
+def _check(situation: Situation) -> None:
+    """PlanError where a limit leaves out what has to come first, or a host cannot run what would be brought."""
+    if leader(situation) is None:
+        first = situation.cluster.having(MASTER)[0]
+        if first not in situation.hosts():
+            raise PlanError(
+                f"there is no cluster yet: its first master, {first.name}, has to be among those of --limit"
+            )
+        away = [host.name for host in situation.cluster.having(MASTER) if host.name not in situation.facts]
+        if away:
+            text = "whether they are masters of a cluster already cannot be seen: no second one is begun beside them"
+            raise PlanError(f"{', '.join(away)}: no answer, and no other master has joined; {text}")
+    for host in situation.hosts():
+        facts = situation.facts.get(host.name)
+        if facts is None or not situation.digest or facts.brought == situation.digest:
+            continue
+        if facts.machine and facts.machine != situation.machine:
+            text = f"it is {facts.machine}, this installation of pybernetes {situation.machine}"
+            raise PlanError(f"{host.name}: {text}: install pybernetes there and name its path in `program`")
+        if facts.python and facts.python != situation.python:
+            text = f"its python3 is {facts.python}, this installation's {situation.python}"
+            raise PlanError(
+                f"{host.name}: {text}: deploy from a host with the same, or install pybernetes there and name its path in `program`"
+            )
+
+
+def _check_majority(situation: Situation, stage: Stage) -> None:
+    """PlanError where the new start of a member of etcd would leave the others without a majority."""
+    members = [
+        host
+        for host in situation.cluster.having(ETCD)
+        if _facts(situation, host).joined or host.name not in situation.facts
+    ]
+    well = {host.name for host in members if ETCD in _facts(situation, host).active}
+    for step in stage.steps:
+        restarts = any(isinstance(action, Renew) and action.daemon.name == ETCD for action in step.actions)
+        others = len(well - {step.host.name})
+        if restarts and step.host.name in well and len(members) > 2 and others * 2 <= len(members):
+            away = ", ".join(host.name for host in members if host.name not in well)
+            text = f"etcd does not run on {away}: with {step.host.name}'s started anew, {others} of {len(members)} members would be no majority"
+            raise PlanError(f"{text}: bring {away} back first (--limit={away})")
+
+
+def _preparations(situation: Situation) -> list[Step]:
+    steps = []
+    for host in _answering(situation):
+        facts, aim = situation.facts[host.name], situation.wanted[host.name]
+        actions: list[Action] = []
+        missing = {package for program, package in aim.needs.items() if program not in facts.programs}
+        if missing:
+            actions.append(Install(tuple(sorted(missing))))
+        if situation.digest and facts.brought != situation.digest:
+            actions.append(Bring(situation.digest))
+        if DOCKER in aim.needs and UNIT_OF_DOCKER not in facts.active:
+            actions.append(Enable(UNIT_OF_DOCKER))
+        if not facts.joined:
+            actions += _renewals(aim.own, facts, ())
+        steps.append(Step(host, tuple(actions)))
+    return [step for step in steps if step.actions]
+
+
+def _first(situation: Situation) -> list[Step]:
+    if leader(situation) is not None:
+        return []
+    host = situation.cluster.having(MASTER)[0]
+    daemons = _beginning(situation, host, (host,), NEW)
+    return [Step(host, (Initialise(situation.init_file, daemons, situation.program),))]
+
+
+def _joining(situation: Situation, role: str) -> list[Step]:
+    """Hosts of the role that have not joined; a master that is a worker too joins as a master."""
+    cluster = situation.cluster
+    asked = leader(situation) or cluster.having(MASTER)[0]
+    members = [host for host in cluster.having(ETCD) if host == asked or _facts(situation, host).joined]
+    steps = []
+    for host in _answering(situation):
+        of_role = role in host.roles and (role == MASTER or MASTER not in host.roles)
+        if not of_role or situation.facts[host.name].joined or (host == asked and leader(situation) is None):
+            continue
+        if ETCD in host.roles:
+            members.append(host)
+        shown = initfile.join(cluster, host, asked, initfile.HIDDEN, situation.taints.get(host.name))
+        daemons = _beginning(situation, host, members, EXISTING)
+        steps.append(Step(host, (Join(role == MASTER, shown, daemons, situation.program),)))
+    return steps
+
+
+def _beginning(situation: Situation, host: Host, members: Sequence[Host], state: str) -> tuple[Daemon, ...]:
+    """The daemons of a host as it joins: etcd is told which members there are then."""
+    found = situation.wanted[host.name].daemons
+    return tuple(
+        etcd(situation.cluster, host, tuple(members), state) if daemon.name == ETCD else daemon for daemon in found
+    )
+
+
+def _changes(situation: Situation) -> list[Step]:
+    """Of hosts that are there already: masters before workers, as upstream's rule of versions has it."""
+    steps = []
+    for host in sorted(_answering(situation), key=lambda host: MASTER not in host.roles):
+        facts, aim = situation.facts[host.name], situation.wanted[host.name]
+        is_node = bool(aim.daemons)
+        if is_node and not facts.joined:
+            continue  # what it runs comes with joining
+        new_program = bool(situation.digest) and facts.brought != situation.digest
+        daemons = (*aim.own, *aim.daemons)
+        again = tuple(daemon.name for daemon in daemons if daemon.ours) if new_program and facts.brought else ()
+        if is_node or not _prepared(situation, host):
+            actions = _renewals(daemons, facts, again)
+            if actions:
+                steps.append(Step(host, tuple(actions)))
+    return steps
+
+
+def _prepared(situation: Situation, host: Host) -> bool:
+    """Whether the first stage looks after its daemons: those of a host that never joins."""
+    return not situation.facts[host.name].joined
+
+
+def _renewals(daemons: Sequence[Daemon], facts: Facts, again: Sequence[str]) -> list[Renew]:
+    watched = any(daemon.name == WATCHER for daemon in daemons)
+    found = []
+    for daemon in daemons:
+        changed = differing(daemon, facts.files, watched)
+        down, due = daemon.name not in facts.active, daemon.name in facts.pending
+        if not (changed or down or due or daemon.name in again):
+            continue
+        units = {file.path for file in files(daemon)} - {file.path for file in daemon.files}
+        reload = bool(daemon.reload and changed) and not (down or due or units & {file.path for file in changed})
+        before = tuple((file.path, facts.files[file.path].text) for file in changed if file.path in facts.files)
+        found.append(Renew(daemon, changed, before, reload))
+    return found
+
+
+def _memory(situation: Situation) -> list[Step]:
+    """The configuration lies on the master that is asked, as the cluster was told it."""
+    master = leader(situation)
+    if master is None or master not in situation.hosts():
+        return []
+    present = _facts(situation, master).files.get(INIT_FILE)
+    told = present.text if present is not None else ""
+    return [] if told == situation.init_file else [Step(master, (Upload(situation.init_file, situation.program),))]
+
+
+def _labels(situation: Situation) -> list[Step]:
+    """Labels that a node lacks; whoever joins in this plan gets them afterwards."""
+    present, master = nodes(situation), leader(situation) or situation.cluster.having(MASTER)[0]
+    configuration = situation.cluster.configuration
+    server = url(master.address, configuration.init.local_api_endpoint.bind_port)
+    steps = []
+    for host in situation.hosts():
+        node = present.get(host.name, Node(False))
+        missing = {
+            key: value for key, value in situation.labels.get(host.name, {}).items() if node.labels.get(key) != value
+        }
+        if missing and (host.name in present or not _facts(situation, host).joined):
+            label = Label(host.name, tuple(sorted(missing.items())), configuration.cluster.certificates_dir, server)
+            steps.append(Step(master, (label,)))
+    return steps
+
+
+def _answering(situation: Situation) -> list[Host]:
+    return [host for host in situation.hosts() if host.name in situation.facts]
+
+
+def _facts(situation: Situation, host: Host) -> Facts:
+    return situation.facts.get(host.name, Facts())

@@ -1,0 +1,182 @@
+"""From nothing to a cluster, and from one to another: what is done, in which order, and what is left after a cut."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from pybernetes.deploy.rollout.execute import RolloutError
+
+from .hosts import SHOWN_SECRETS, Cut, Silent, World, world
+from .test_clusterfile import EXAMPLE, KUBEADM, file, host
+
+THREE = file(
+    *(host(f"m{n}", f"10.0.0.{n}", "master") for n in (1, 2, 3)),
+    host("w1", "10.0.0.11", "worker", more=", labels: {zone: a}"),
+    host("w2", "10.0.0.12", "worker"),
+    more="balancer: {virtualAddress: 10.0.0.9}\n",
+)
+NEW_ARGUMENT = f"{KUBEADM}apiServer: {{extraArgs: [{{name: v, value: '4'}}]}}\n"
+
+
+def run(made: World) -> Silent:
+    shown = Silent()
+    asyncio.run(made.rollout.run(shown))
+    return shown
+
+
+def deployed() -> World:
+    made = world(THREE)
+    run(made)
+    return made
+
+
+def test_from_nothing_in_the_order_that_clusters_grow_in() -> None:
+    made = world(THREE)
+    shown = run(made)
+    assert shown.stages == [
+        "prepare the hosts",
+        "the first master",
+        "further masters, one by one",
+        "workers",
+        "labels of nodes",
+    ]
+    assert [line for line in shown.shown if "master" in line and "ended" not in line] == [
+        "m1: make it the cluster's first master",
+        "m2: join it as a master",
+        "m3: join it as a master",
+    ]
+    assert made.hosts["w1"].labels == {"zone": "a"}
+    # Tokens are taken back.
+    assert sum("token delete abcdef" in script for name, script in made.scripts if name == "m1") == 4
+
+
+def test_a_second_run_has_nothing_to_do() -> None:
+    again = world(THREE, before=deployed())
+    assert asyncio.run(again.rollout.plan())[1] == []
+    assert run(again).shown == [] and again.scripts == []
+
+
+def test_cut_off_anywhere_a_second_run_finishes() -> None:
+    count = len(deployed().scripts)
+    assert count > 20
+    for place in range(count):
+        made = world(THREE)
+        made.cut_after = place
+        with pytest.raises(Cut):
+            run(made)
+        again = world(THREE, before=made)
+        run(again)
+        assert all(host.joined for host in again.hosts.values())
+        assert asyncio.run(world(THREE, before=again).rollout.plan())[1] == []
+
+
+def test_a_setting_is_changed_host_by_host() -> None:
+    made = world(THREE + NEW_ARGUMENT, before=deployed())
+    shown = run(made)
+    assert shown.stages == ["changes, host by host", "the cluster's memory"]
+    begun = [line for line in shown.shown if "ended" not in line]
+    unit = "write /etc/systemd/system/kube-apiserver.service; start kube-apiserver"
+    assert begun == [f"{name}: {unit}" for name in ("m1", "m2", "m3")] + [
+        "m1: have the cluster remember its new configuration"
+    ]
+    # Each is seen to be well before the next one is begun.
+    restarts = [script for _, script in made.scripts if "restart --no-block kube-apiserver" in script]
+    assert all(script.index("restart") < script.index("until curl") for script in restarts)
+
+
+def test_a_change_that_fails_stops_before_the_next_host() -> None:
+    made = world(THREE + NEW_ARGUMENT, before=deployed())
+    made.hosts["m2"].fails = "restart --no-block kube-apiserver"
+    with pytest.raises(RolloutError, match=r"m2: .*start kube-apiserver: exit code 1: m2 says no") as raised:
+        run(made)
+    assert raised.value.report == ["m1: done", "m2: failed", "m3: not begun"]
+    assert not any(name == "m3" for name, _ in made.scripts)
+    made.hosts["m2"].fails = ""
+    again = world(THREE + NEW_ARGUMENT, before=made)
+    assert [line for line in run(again).shown if line.startswith("m1")] == [
+        "m1: have the cluster remember its new configuration",
+        "m1: ended",
+    ]
+
+
+def test_a_start_that_is_due_is_made_up_for() -> None:
+    made = deployed()
+    made.hosts["m2"].pending.add("kube-scheduler")  # the files were written, and then the plug was pulled
+    again = world(THREE, before=made)
+    _, (stage,) = asyncio.run(again.rollout.plan())
+    assert [(step.host.name, [action.title() for action in step.actions]) for step in stage.steps] == [
+        ("m2", ["start kube-scheduler"])
+    ]
+
+
+def test_etcd_keeps_its_majority() -> None:
+    made = deployed()
+    made.hosts["m3"].active.discard("etcd")
+    made.hosts["m1"].pending.add("etcd")
+    with pytest.raises(RolloutError, match="etcd does not run on m3: with m1's started anew, 1 of 3 members"):
+        run(world(THREE, before=made))
+    made.hosts["m1"].pending.clear()
+    assert run(world(THREE, before=made)).shown == ["m3: start etcd", "m3: ended"]
+
+
+def test_the_beginning_of_a_member_of_etcd_is_its_own() -> None:
+    made = deployed()
+    path = "/etc/systemd/system/etcd.service"
+    text, mode = made.hosts["m2"].files[path]
+    beginning = "--initial-cluster=m1=https://10.0.0.1:2380,m2=https://10.0.0.2:2380 \\"
+    text = re.sub(r"--initial-cluster=.*", lambda _: beginning, text).replace("state=new", "state=existing")
+    made.hosts["m2"].files[path] = (text, mode)
+    assert asyncio.run(world(THREE, before=made).rollout.plan())[1] == []
+
+
+def test_a_host_that_is_away() -> None:
+    made = deployed()
+    made.hosts["w2"].away = "10.0.0.12, port 22: not reachable"
+    with pytest.raises(RolloutError, match=r"w2: .*not reachable \(--limit=m1,m2,m3,w1 leaves it out\)"):
+        run(world(THREE, before=made))
+    assert run(world(THREE + NEW_ARGUMENT, ["m1"], before=made)).stages[0] == "changes, host by host"
+
+
+def test_a_limit_touches_no_other_host() -> None:
+    made = world(THREE, ["m1", "w1"])
+    run(made)
+    assert {name for name, _ in made.scripts} == {"m1", "w1"}
+    with pytest.raises(RolloutError, match="its first master, m1, has to be among those of --limit"):
+        run(world(THREE, ["w1"]))
+
+
+def test_no_second_cluster_is_begun_beside_masters_that_do_not_answer() -> None:
+    made = world(THREE, ["m1"])
+    made.hosts["m2"].away = made.hosts["m3"].away = "gone"
+    with pytest.raises(RolloutError, match="m2, m3: no answer, and no other master has joined"):
+        run(made)
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ({"python": "3.13"}, "its python3 is 3.11, this installation's 3.13"),
+        ({"machine": "aarch64"}, "it is x86_64, this installation of pybernetes aarch64"),
+    ],
+)
+def test_what_would_not_run_there_is_not_brought(program: dict[str, str], words: str) -> None:
+    made = world(THREE)
+    object.__setattr__(made.rollout.program, "python", program.get("python", "3.11"))
+    object.__setattr__(made.rollout.program, "machine", program.get("machine", "x86_64"))
+    try:
+        with pytest.raises(RolloutError, match=words):
+            run(made)
+    finally:
+        object.__setattr__(made.rollout.program, "python", "3.11")
+        object.__setattr__(made.rollout.program, "machine", "x86_64")
+
+
+def test_no_secret_is_shown() -> None:
+    made = world(EXAMPLE.read_text())
+    shown = run(made)
+    assert not any(secret in line for line in shown.shown for secret in SHOWN_SECRETS)
+    # Nor does it stand on a command line, where every user of the host sees it.
+    assert not any(secret in script for _, script in made.scripts for secret in SHOWN_SECRETS)
