@@ -39,7 +39,7 @@ from .endpoints.connect.handlers import Connect
 from .endpoints.connect.kubelet import KubeletConfig
 from .endpoints.customresources import CustomResources
 from .endpoints.eviction import Eviction
-from .endpoints.health import Health
+from .endpoints.health import Ask, Health
 from .endpoints.metrics import APIServerMetrics
 from .endpoints.nonresource import NonResource
 from .endpoints.resourcehandlers import ResourceHandlers
@@ -68,6 +68,7 @@ from .types import Attributes
 if TYPE_CHECKING:
     from .aggregation.controller import Aggregator
     from .crd.controller import DefinitionController
+    from .encryption.provider import Encryption
 
 _log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ class Options:
     healthcheck_timeout: float = 2.0  # seconds that it may take to answer /livez and /healthz
     readycheck_timeout: float = 2.0  # as it, for /readyz/etcd-readiness
     elsewhere: Mapping[tuple[str, str], Store] = field(default_factory=dict)  # stores of single resources
+    encryption: Encryption | None = None  # of the store's values; the caller starts and closes it
     clock: Clock = field(default_factory=RealClock)
 
 
@@ -162,10 +164,19 @@ class APIServer:
         self._freshness = FreshClusters(self._caches) if options.shared_store else None
         timeouts = (options.healthcheck_timeout, options.readycheck_timeout)
         asks = self._freshness.asks(*timeouts) if self._freshness is not None else {}
-        self._health = Health(self._caches, HOOKS, asks)
+        self._health = Health(self._caches, HOOKS, asks, self._decipher())
         self.handle = self._chain().handle
         self._server: Server | None = None
         self._making: asyncio.Task[None] | None = None
+
+    def _decipher(self) -> dict[str, Ask]:
+        """Follows those who decrypt the store; what there is to ask of their health."""
+        encryption = self.options.encryption
+        if encryption is None:
+            return {}
+        encryption.readable += [cache.read_again for cache in (self.cache, *self._caches.others)]
+        self.metrics.registry.include(encryption.metrics.registry)
+        return {"kms-providers": encryption.healthy} if encryption.checked else {}
 
     def _elsewhere(self) -> dict[tuple[str, str], WatchCache]:
         """A cache for each other store, by each name of its resources."""

@@ -7,6 +7,7 @@ import logging
 
 from pybernetes.aio import collector
 from pybernetes.apiserver.options import FLAGS, options
+from pybernetes.apiserver.options import encryption as encryption_options
 from pybernetes.apiserver.options import store as store_options
 from pybernetes.component import command
 from pybernetes.component.command import Failure
@@ -22,9 +23,12 @@ async def run(values: Values) -> None:
     from pybernetes.apiserver.server import APIServer
 
     chosen = options(values)
-    store = await store_options.opened(values)
+    chosen.encryption = encryption = encryption_options.made(values)
+    store = await store_options.opened(values, encryption)
     try:
-        chosen.elsewhere = await store_options.opened_overrides(values)
+        chosen.elsewhere = await store_options.opened_overrides(values, encryption)
+        if encryption is not None:
+            await encryption.start()
         server = APIServer(store, chosen)
         try:
             await server.start()
@@ -38,6 +42,8 @@ async def run(values: Values) -> None:
         finally:
             await server.stop()
     finally:
+        if encryption is not None:
+            await encryption.close()
         for one in dict.fromkeys((*chosen.elsewhere.values(), store)):
             await one.close()
 

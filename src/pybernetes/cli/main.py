@@ -18,7 +18,10 @@ COMMANDS = {
         "this host into a cluster, as worker or with --control-plane, with kubeadm's flags",
     ),
     "reset": ("pybernetes.cli.reset", "takes back what init or join has made on this host"),
-    "deploy": ("pybernetes.cli.deploy", "all hosts of a cluster from one file, over SSH: deploy cluster.yaml --dry-run"),
+    "deploy": (
+        "pybernetes.cli.deploy",
+        "all hosts of a cluster from one file, over SSH: deploy cluster.yaml --dry-run",
+    ),
     "token": ("pybernetes.cli.token", "bootstrap tokens, with kubeadm's flags"),
     "certs": ("pybernetes.cli.certs", "certificates' ends and renewal, with kubeadm's flags"),
     "etcd": ("pybernetes.cli.etcd", "members, health, snapshots, space and alarms of a cluster's etcd"),

@@ -121,6 +121,11 @@ class Registry:
     ) -> Histogram:
         return self._add(Histogram(name, help, labels, buckets=buckets))
 
+    def include(self, other: Registry) -> None:
+        """Shows another one's metrics, those that it has now, behind these."""
+        for metric in other._metrics.values():
+            self._add(metric)
+
     def _add(self, metric: M) -> M:
         if metric.name in self._metrics:
             raise ValueError(f"metric {metric.name!r} is registered already")

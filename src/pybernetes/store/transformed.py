@@ -7,15 +7,24 @@ upstream's key.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from .types import Conflict, Event, KeyValue, Page, Progress, Store, StoreError
 
+READ_AT_ONCE = 100  # values of a list before others have a turn: some milliseconds
 
-class Unreadable(StoreError):
-    """A stored value that no transformer can read: the message names its key, and what would help."""
+
+class TransformError(StoreError):
+    """A value that cannot be changed: it is not written, or not read. `status` is what metrics call the failure."""
+
+    status = "unknown-non-grpc"
+
+
+class Unreadable(TransformError):
+    """A stored value that no transformer can read, for now or for ever: why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +44,25 @@ class Transformer(Protocol):
     """
 
     async def to_storage(self, key: str, value: bytes) -> bytes:
-        """What is stored. StoreError: then nothing is written."""
+        """What is stored. TransformError: then nothing is written."""
 
     async def from_storage(self, key: str, stored: bytes) -> Plain:
-        """What was given to `to_storage`, by this transformer or by one that it still reads for. Unreadable."""
+        """What was given to `to_storage`, by this transformer or by one that it still reads for. TransformError."""
+
+
+@runtime_checkable
+class Rewritable(Protocol):
+    """A store whose values may be written anew though they stay the same."""
+
+    async def stale(self, key: str) -> bool:
+        """Whether the key's value would be stored otherwise today. TransformError."""
 
 
 class Transformed:
-    """See `Store`. `choose` gives the transformer of a key; None where values of its resource are stored as they are."""
+    """See `Store`. `choose` gives the transformer of a key; None where values of its resource are stored as they are.
+
+    A value that cannot be read has its `problem`, and is told like any other: one object that is lost harms no other one.
+    """
 
     def __init__(self, store: Store, choose: Callable[[str], Transformer | None]) -> None:
         self._store, self._choose = store, choose
@@ -52,9 +72,14 @@ class Transformed:
         return await self._store.revision()
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
-        """See `Store`. Unreadable."""
+        """See `Store`."""
         page = await self._store.list(prefix, after=after, limit=limit, revision=revision)
-        return replace(page, items=[await self._plain(item) for item in page.items])
+        items = []
+        for index, item in enumerate(page.items):
+            if index % READ_AT_ONCE == READ_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            items.append(await self._plain(item))
+        return replace(page, items=items)
 
     async def put(self, key: str, value: bytes, expected: int | None = None, **options: Any) -> KeyValue:
         """See `Store`; `options` are the store's own."""
@@ -74,7 +99,7 @@ class Transformed:
             raise await self._conflict(key, expected, conflict) from None
 
     async def watch(self, prefix: str, after: int) -> AsyncIterator[Event | Progress]:
-        """See `Store`. Unreadable ends the watch before the event: whoever goes on from its last revision is told again."""
+        """See `Store`."""
         async for told in self._store.watch(prefix, after):
             if isinstance(told, Event) and told.current is not None:
                 told = replace(told, current=await self._plain(told.current))
@@ -88,11 +113,22 @@ class Transformed:
         """See `Store`."""
         await self._store.close()
 
+    async def stale(self, key: str) -> bool:
+        """See `Rewritable`."""
+        transformer = self._choose(key)
+        if transformer is None:
+            return False
+        stored = next((item for item in (await self._store.list(key, limit=1)).items if item.key == key), None)
+        return stored is not None and (await transformer.from_storage(key, stored.value)).stale
+
     async def _plain(self, item: KeyValue) -> KeyValue:
         transformer = self._choose(item.key)
         if transformer is None:
             return item
-        return replace(item, value=(await transformer.from_storage(item.key, item.value)).value)
+        try:
+            return replace(item, value=(await transformer.from_storage(item.key, item.value)).value)
+        except TransformError as error:
+            return replace(item, problem=f'unable to transform key "{item.key}": {error}')
 
     async def _conflict(self, key: str, expected: int | None, conflict: Conflict) -> Conflict:
         current = conflict.current

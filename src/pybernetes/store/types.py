@@ -11,12 +11,13 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class KeyValue:
-    """One key's value as of the revision that wrote it."""
+    """One key's value as of the revision that wrote it. `problem`: why the value cannot be read; it is as it is stored then."""
 
     key: str
     value: bytes
     create_revision: int
     mod_revision: int
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

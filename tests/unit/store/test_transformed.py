@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.generic.cache import Damaged, WatchCache
 from pybernetes.apiserver.generic.keys import Keys
 from pybernetes.apiserver.kinds import RESOURCES
 from pybernetes.apiserver.storage.form import UpstreamForm
 from pybernetes.store.backends import Location, open_store
+from pybernetes.store.memory import MemoryStore
 from pybernetes.store.transformed import Plain, Transformed, Transformer, Unreadable
 from pybernetes.store.types import Conflict, Event
 
@@ -29,7 +32,7 @@ class Signed:
             return Plain(stored, stale=True)  # written before there was a transformer
         tag, value = stored[7:39], stored[39:][::-1]
         if not hmac.compare_digest(tag, self._tag(key, value)):
-            raise Unreadable(f"{key}: the value belongs to another key")
+            raise Unreadable("the value belongs to another key")
         return Plain(value)
 
     def _tag(self, key: str, value: bytes) -> bytes:
@@ -65,8 +68,10 @@ def test_values_are_changed_on_their_way_and_bound_to_their_key(url: str, tmp_pa
                 break
         assert told == [b"plain", b"value", b"open"]
         await store.put("/r/secrets/a/stolen", raw["/r/secrets/a/s"])
-        with pytest.raises(Unreadable, match="/r/secrets/a/stolen"):
-            await over.list("/r/")
+        *others, stolen = (await over.list("/r/")).items
+        assert others == [other, old, secret]  # one that is lost harms no other one
+        assert stolen.problem == 'unable to transform key "/r/secrets/a/stolen": the value belongs to another key'
+        assert await over.stale("/r/secrets/a/old") and not await over.stale("/r/secrets/a/s")
         await over.close()
 
     asyncio.run(scenario())
@@ -84,5 +89,42 @@ def test_on_etcd_it_lies_below_upstreams_form() -> None:
         assert item.key == "/registry/secrets/a/s"
         assert (await Signed().from_storage(item.key, item.value)).value.startswith(b"k8s\0")
         assert [one.value for one in (await over.list("/registry/")).items] == [value]
+
+    asyncio.run(scenario())
+
+
+def test_what_could_not_be_read_is_read_again() -> None:
+    """As a key comes back: the cache has the value then, though nobody has written it."""
+    lost = True
+
+    class Away(Signed):
+        async def from_storage(self, key: str, stored: bytes) -> Plain:
+            if lost:
+                raise Unreadable("the key is away")
+            return await super().from_storage(key, stored)
+
+    async def scenario() -> None:
+        nonlocal lost
+        store = Transformed(MemoryStore(), lambda key: Away() if "/secrets/" in key else None)
+        cache = WatchCache(store)
+        value = b'{"kind":"Secret","metadata":{"name":"s"}}'
+        await store.put("/registry/core/secrets/a/s", value)
+        await cache.start()
+        written = await store.put("/registry/core/secrets/a/t", value)
+        await cache.wait(written.mod_revision)
+        items = cache.of("", "secrets").items
+        for item in items.values():
+            with pytest.raises(
+                StatusError, match=r"Internal error occurred: unable to transform key .* the key is away"
+            ):
+                _ = item.obj
+        await cache.read_again()
+        assert all(type(item) is Damaged for item in items.values())
+        lost = False
+        await cache.read_again()
+        assert [item.obj["metadata"]["name"] for item in items.values()] == ["s", "s"]
+        assert cache.of("", "secrets").values == list(items.values())
+        await cache.stop()
+        await store.close()
 
     asyncio.run(scenario())

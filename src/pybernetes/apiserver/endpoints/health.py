@@ -23,11 +23,19 @@ class Health:
     """How far the start is, and whether the watch cache follows the store. `hooks` are what is done at the start, by name.
 
     `asks`: whether the store answers, for the checks that ask it whenever they are looked at: a watch that is still connected says
-    nothing of a store that cannot write (upstream: storage/storagebackend/factory).
+    nothing of a store that cannot write (upstream: storage/storagebackend/factory). `others` are servers that this one needs: it does
+    not get well by a restart where they are not, so /livez does not ask them.
     """
 
-    def __init__(self, caches: Caches, hooks: Iterable[str], asks: Mapping[str, Ask] | None = None) -> None:
-        self._caches, self._asks = caches, asks or {}
+    def __init__(
+        self,
+        caches: Caches,
+        hooks: Iterable[str],
+        asks: Mapping[str, Ask] | None = None,
+        others: Mapping[str, Ask] | None = None,
+    ) -> None:
+        self._caches, self._others = caches, others or {}
+        self._asks = {**(asks or {}), **self._others}
         self._waiting = list(hooks)
         self._done = dict.fromkeys(hooks, False)
         self.serving = False  # false before the start is over, and from the moment that the server stops
@@ -58,7 +66,12 @@ class Health:
         for number, other in enumerate(self._caches.others):
             common[f"etcd-override-{number}"] = ready[f"etcd-override-readiness-{number}"] = _follows(other)
         shutdown: dict[str, Check] = {"shutdown": lambda: self.serving}
-        return {"healthz": common | hooks, "livez": common | hooks, "readyz": common | ready | hooks | shutdown}
+        others: dict[str, Check] = {name: lambda: True for name in self._others}
+        return {
+            "healthz": common | hooks | others,
+            "livez": common | hooks,
+            "readyz": common | ready | hooks | others | shutdown,
+        }
 
 
 def _both(check: Check, answered: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
+from pybernetes.store.transformed import TransformError
 from pybernetes.store.types import Closed, StoreError
 from pybernetes.wire.http import Request, Response
 
@@ -20,6 +21,8 @@ def status_error(error: Exception) -> StatusError:
         return error
     if isinstance(error, Closed):
         return errors.service_unavailable("the server is shutting down")
+    if isinstance(error, TransformError):
+        return errors.internal_error(str(error))
     if isinstance(error, StoreError):
         return errors.unclassified(str(error))
     if isinstance(error, RecursionError):

@@ -19,6 +19,8 @@ import msgspec
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api import errors, gosyntax
+from pybernetes.api.errors import StatusError
+from pybernetes.store.transformed import Rewritable
 from pybernetes.store.types import Closed, Compacted, Event, KeyValue, Restored, Store, StoreError
 
 from ..resource import Object, Resource
@@ -32,6 +34,7 @@ RING = 10_000  # events of one resource that a watch can still start behind
 FRAMES = 256  # encoded events that are kept for the next watcher
 WATCHER_QUEUE = 10_000  # events that a watcher may be behind before it is cut off
 Seen = tuple[dict[str, str], dict[str, str]]  # labels and selectable fields
+ENCRYPTED, UNDECIPHERED = b"k8s:enc:", "identity transformer tried to read encrypted data"  # upstream: encrypt/identity
 _METADATA = b'"metadata":{'
 _heads: dict[bytes, bytes] = {}  # each beginning once: `{"apiVersion":"v1","kind":"Pod",`
 
@@ -119,15 +122,18 @@ class Damaged(Stored):
     A list that left it out would tell controllers that it is gone, and they would act on that.
     """
 
-    def __init__(self, key: str, value: bytes, revision: int) -> None:
+    def __init__(self, key: str, value: bytes, revision: int, problem: str = "") -> None:
+        """`problem`: why the store could not read it (upstream: storage.InternalError)."""
         self.key, self.revision = key, revision
+        if problem or value.startswith(ENCRYPTED):
+            self._refusal = errors.internal_error(problem or f'unable to transform key "{key}": {UNDECIPHERED}')
+            return
         words = gosyntax.syntax_error(value)
-        self._refusal = (
-            f"couldn't get version/kind; json parse error: {words}" if words else f"the value of {key} is no object"
-        )
+        text = f"couldn't get version/kind; json parse error: {words}" if words else f"the value of {key} is no object"
+        self._refusal = errors.unclassified(text)
 
     def _refuse(self, *_: object) -> Any:
-        raise errors.unclassified(self._refusal)
+        raise StatusError(self._refusal.status)
 
     head = tail = data = obj = property(_refuse)
     seen = peek = copy = _refuse  # type: ignore[assignment]
@@ -136,8 +142,11 @@ class Damaged(Stored):
         """There is nothing known of it."""
 
 
-def stored_or_damaged(key: str, value: bytes, revision: int) -> Stored:
+def stored_or_damaged(key: str, value: bytes, revision: int, problem: str = "") -> Stored:
     """An object of the store, or what is left of one."""
+    if problem:
+        _log.error("revision %d: %s: what reads it fails", revision, problem)
+        return Damaged(key, value, revision, problem)
     try:
         _read_head(value)
         whole = _METADATA in value
@@ -271,7 +280,7 @@ class ResourceCache:
     def apply(self, revision: int, key: str, current: KeyValue | None) -> None:
         """One event of the store."""
         previous = self.items.get(key)
-        stored = None if current is None else stored_or_damaged(key, current.value, revision)
+        stored = None if current is None else stored_or_damaged(key, current.value, revision, current.problem)
         if stored is None:
             if previous is None:
                 return
@@ -312,7 +321,7 @@ class ResourceCache:
         for item in items:
             present = before.get(item.key)
             if present is None or present.revision != item.mod_revision:
-                present = stored_or_damaged(item.key, item.value, item.mod_revision)
+                present = stored_or_damaged(item.key, item.value, item.mod_revision, item.problem)
             self.items[item.key] = present
         self.keys[:] = sorted(self.items)
         self.values[:] = [self.items[key] for key in self.keys]
@@ -320,6 +329,12 @@ class ResourceCache:
         self.ring_start = self.changed = revision
         for watcher in tuple(self.watchers):
             watcher.cut_off()
+
+    def mend(self, damaged: Stored, item: KeyValue) -> None:
+        """What could be read at last takes the place of what was damaged, where nothing newer has."""
+        if self.items.get(damaged.key) is damaged and item.mod_revision == damaged.revision:
+            stored = stored_or_damaged(item.key, item.value, item.mod_revision)
+            self.items[item.key] = self.values[bisect.bisect_left(self.keys, item.key)] = stored
 
     def forget(self, watcher: Watcher) -> None:
         """It gets no more changes."""
@@ -379,6 +394,7 @@ class WatchCache:
 
     def __init__(self, store: Store, keys: Keys | None = None, clock: Clock | None = None) -> None:
         self.store = store
+        self._rewritable = store if isinstance(store, Rewritable) else None
         self.keys = keys or Keys()
         self.revision = 0
         self.lost = 0  # revisions up to this one and after `revision` are of a history that the store has no more
@@ -405,6 +421,19 @@ class WatchCache:
         for cache in self._caches.values():
             for watcher in tuple(cache.watchers):
                 watcher.end()
+
+    async def read_again(self) -> None:
+        """Of what could not be read, what can be read now. It is no event: who met it was refused, and asks again."""
+        for cache in tuple(self._caches.values()):
+            for damaged in [one for one in cache.values if type(one) is Damaged]:
+                page = await self.store.list(damaged.key, limit=1)
+                found = next((item for item in page.items if item.key == damaged.key and not item.problem), None)
+                if found is not None:
+                    cache.mend(damaged, found)
+
+    async def stale(self, key: str) -> bool:
+        """Whether a value would be stored otherwise today, though it is the same (upstream: GuaranteedUpdate)."""
+        return self._rewritable is not None and await self._rewritable.stale(key)
 
     # Following the store.
 

@@ -403,7 +403,7 @@ class GenericStore(ReadStore):
             strategy.bump_generation(self.resource, new, old)
         options.warnings.extend(await apart.run(options.size, self._check_changed, new, old, subresource))
         await self._admit(options, "UPDATE", subresource, namespace, name, new, old, mutating=False)
-        if options.dry_run or self._same(new, old):
+        if options.dry_run or (self._same(new, old) and not await self.cache.stale(key)):
             return new
         if old["metadata"].get("deletionTimestamp") and deletion.deletable(resource, new):
             await self._remove(key, stored.revision, old)

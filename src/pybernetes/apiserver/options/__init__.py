@@ -14,7 +14,7 @@ from pybernetes.component.command import UsageError
 from pybernetes.component.flags import Flag, Values
 from pybernetes.pki.contexts import ServerContext
 
-from . import access, api, requests, services, store
+from . import access, api, encryption, requests, services, store
 
 if TYPE_CHECKING:
     from ..server import Options
@@ -25,6 +25,7 @@ OWN = (
     Flag("tls-cert-file", flags.string, "", "The serving certificate, PEM."),
     Flag("tls-private-key-file", flags.string, "", "Its key, PEM."),
     *store.FLAGS,
+    *encryption.FLAGS,
     *access.FLAGS,
     *api.FLAGS,
     Flag("event-ttl", flags.duration, 3600.0, "How long events are kept after their last news."),

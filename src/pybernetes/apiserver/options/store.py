@@ -16,10 +16,14 @@ from ..storage import copying
 from . import services
 
 if TYPE_CHECKING:
-    from ..storage.form import UpstreamForm
+    from pybernetes.store.transformed import Transformer
+
+    from ..encryption.provider import Encryption
+    from ..storage.form import TTLStore, UpstreamForm
 
 ETCD_SCHEMES = ("http://", "https://")
 LEASE_REUSE_SECONDS = 60  # as store.etcd.leases.REUSE_SECONDS, which is not loaded without need; upstream's
+INTERNAL = ("ranges", "masterleases")  # groups of keys that are no resource's: upstream never encrypts them
 MASTER_LEASE_SECONDS = 15  # as services.kubernetes.LEASE_SECONDS; upstream's
 
 # What the server keeps in step by one revision: addresses and ports with Services, definitions with their objects.
@@ -97,9 +101,9 @@ FLAGS = (
 )
 
 
-async def opened(values: Values) -> Store:
+async def opened(values: Values, encryption: Encryption | None = None) -> Store:
     """The store, which the caller closes. UsageError, Failure."""
-    store, raw = await _opened(values)
+    store, raw = await _opened(values, encryption)
     try:
         await copying.check_finished(raw, Keys(values["etcd-prefix"]))
     except StoreError as error:
@@ -108,7 +112,7 @@ async def opened(values: Values) -> Store:
     return store
 
 
-async def _opened(values: Values) -> tuple[Store, Store]:
+async def _opened(values: Values, encryption: Encryption | None = None) -> tuple[Store, Store]:
     """As a server sees it, and as it is."""
     if values["storage-backend"] not in ("", "etcd3"):
         raise UsageError(
@@ -120,7 +124,7 @@ async def _opened(values: Values) -> tuple[Store, Store]:
         if where.startswith(ETCD_SCHEMES):
             raise UsageError(f"--store={where}: etcd is for --etcd-servers")
         store = await _open(f"--store={where}", Location((where,)))
-        return store, store
+        return _encrypted(store, values, encryption), store
     shown = f"--etcd-servers={','.join(servers)}"
     if values["store"] != "memory:":
         raise UsageError(f"--store={values['store']} and {shown}: give one of them")
@@ -128,7 +132,7 @@ async def _opened(values: Values) -> tuple[Store, Store]:
         raise UsageError(f"{shown}: want http://HOST:PORT or https://HOST:PORT, separated by commas")
     location = Location(servers, values["etcd-cafile"], values["etcd-certfile"], values["etcd-keyfile"])
     raw = await _open(shown, location)
-    return _in_upstreams_form(raw, values), raw
+    return _in_upstreams_form(raw, values, encryption), raw
 
 
 async def place(values: Values) -> copying.Place:
@@ -180,7 +184,7 @@ def overrides(texts: list[str]) -> Overrides:
     return found
 
 
-async def opened_overrides(values: Values) -> dict[tuple[str, str], Store]:
+async def opened_overrides(values: Values, encryption: Encryption | None = None) -> dict[tuple[str, str], Store]:
     """The stores of resources that lie elsewhere, one for each set of servers; the caller closes them. UsageError, Failure."""
     wanted = overrides(values["etcd-servers-overrides"])
     if wanted and not values["etcd-servers"]:
@@ -191,7 +195,7 @@ async def opened_overrides(values: Values) -> dict[tuple[str, str], Store]:
             if frozenset(urls) not in stores:
                 location = Location(urls, values["etcd-cafile"], values["etcd-certfile"], values["etcd-keyfile"])
                 raw = await _open(f"--etcd-servers-overrides: {';'.join(urls)}", location)
-                stores[frozenset(urls)] = _in_upstreams_form(raw, values)
+                stores[frozenset(urls)] = _in_upstreams_form(raw, values, encryption)
     except BaseException:
         for store in stores.values():
             await store.close()
@@ -199,7 +203,23 @@ async def opened_overrides(values: Values) -> dict[tuple[str, str], Store]:
     return {name: stores[frozenset(urls)] for name, urls in wanted.items()}
 
 
-def _in_upstreams_form(store: Store, values: Values) -> UpstreamForm:
+def _encrypted(store: Store, values: Values, encryption: Encryption | None) -> Store:
+    """Over a store of our own form: keys are bound to values as they are there."""
+    if encryption is None:
+        return store
+    from pybernetes.store.transformed import Transformed
+
+    keys, of = Keys(values["etcd-prefix"]), encryption.of
+
+    def choose(key: str) -> Transformer | None:
+        prefix = keys.resource_of(key)
+        name = keys.named(prefix)
+        return of(name) if prefix and name[0] not in INTERNAL else None
+
+    return Transformed(store, choose)
+
+
+def _in_upstreams_form(store: Store, values: Values, encryption: Encryption | None) -> UpstreamForm:
     from pybernetes.aio.clock import RealClock
     from pybernetes.store.etcd.store import EtcdStore
 
@@ -210,9 +230,23 @@ def _in_upstreams_form(store: Store, values: Values) -> UpstreamForm:
     store.reuse_leases(values["lease-reuse-duration-seconds"])
     ttls = {("", "events"): int(values["event-ttl"]), ("masterleases", "endpoints"): MASTER_LEASE_SECONDS}
     ports = services.options(values).ports
-    return UpstreamForm(
-        store, Keys(values["etcd-prefix"]), installed(values), ttls, (ports.first, ports.last), RealClock().now
-    )
+    keys = Keys(values["etcd-prefix"])
+    below: TTLStore = store
+    resources = installed(values)
+    if encryption is not None:
+        from pybernetes.store.transformed import Transformed
+
+        from ..storage.layout import Layout
+
+        layout, of = Layout(keys, (one.stored_at[:2] for one in resources)), encryption.of
+
+        def choose(key: str) -> Transformer | None:
+            prefix = keys.resource_of(layout.ours(key))
+            name = keys.named(prefix)
+            return of(name) if prefix and name[0] not in INTERNAL else None
+
+        below = Transformed(store, choose)
+    return UpstreamForm(below, keys, resources, ttls, (ports.first, ports.last), RealClock().now)
 
 
 def options(values: Values) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import msgspec
 
 from pybernetes.api import protobufencode
 from pybernetes.api.protowire import ProtobufError
+from pybernetes.store.transformed import Rewritable
 from pybernetes.store.types import Conflict, Event, KeyValue, Page, Progress, Store, StoreError
 
 from ..generic.keys import Keys
@@ -53,6 +55,7 @@ class UpstreamForm:
     ) -> None:
         stored = {one.stored_at: one for one in resources if (one.group, one.name, one.version) == one.stored_at}
         self._store, self._keys = store, keys
+        self._rewritable = store if isinstance(store, Rewritable) else None
         self._layout = Layout(keys, (at[:2] for at in stored))
         self._resources = {keys.resource(*at[:2]): one for at, one in stored.items()}
         self._ttls = {keys.resource(*at): seconds for at, seconds in ttls.items()}
@@ -143,6 +146,10 @@ class UpstreamForm:
         """Whether a key of the store below is an object's, or what objects' keys are made of."""
         return key == self._ports.place or bool(self._own_key(key))
 
+    async def stale(self, key: str) -> bool:
+        """See `Rewritable`."""
+        return self._rewritable is not None and await self._rewritable.stale(self._layout.theirs(key))
+
     async def compact(self, revision: int) -> None:
         """See `Store`."""
         await self._store.compact(revision)
@@ -178,6 +185,8 @@ class UpstreamForm:
         own = self._writing.pop(key, None)
         if own is not None and own[0] == item.value:
             return KeyValue(key, own[1], item.create_revision, item.mod_revision)
+        if item.problem:
+            return replace(item, key=key)
         prefix = self._keys.resource_of(key)
         try:
             value = self._lease(key[len(prefix) :]) if prefix == self._leases else self._value(prefix, item.value)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from pybernetes.aio.tlserrors import explained
 
 from ..backends import Location, LocationError
-from .http2 import DEADLINE_EXCEEDED, UNAVAILABLE, UNKNOWN, Connection, RPCError, Stream
+from .http2 import DEADLINE_EXCEEDED, ETCD_METADATA, UNAVAILABLE, UNKNOWN, Connection, RPCError, Stream
 
 _log = logging.getLogger(__name__)
 
@@ -171,7 +171,9 @@ class Channel:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_SECONDS):
             _, connection = await loop.create_connection(
-                lambda: Connection(endpoint.authority, tls=endpoint.tls, leader=self._leader),
+                lambda: Connection(
+                    endpoint.authority, tls=endpoint.tls, metadata=ETCD_METADATA if self._leader else ()
+                ),
                 endpoint.host,
                 endpoint.port,
                 ssl=self._context() if endpoint.tls and self._context else None,

@@ -30,6 +30,9 @@ MAX_STREAM_ID = (1 << 31) - 1
 KNOWN_BLOCKS = 64  # header blocks that are kept, read
 PREFIX = struct.Struct(">BI")  # of a gRPC message: whether it is compressed, and its length
 
+Metadata = tuple[tuple[bytes, bytes], ...]
+ETCD_METADATA: Metadata = ((b"hasleader", b"true"),)  # etcd is to answer only while it has a leader
+
 OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, OUT_OF_RANGE, UNAVAILABLE = 0, 1, 2, 4, 8, 11, 14
 
 
@@ -134,8 +137,9 @@ class Stream:
 class Connection(asyncio.Protocol):
     """Between `connection_made` and `closed`. Calls are `Stream`s; when it breaks each of them ends with UNAVAILABLE."""
 
-    def __init__(self, authority: str, *, tls: bool, leader: bool = True) -> None:
-        self._authority, self._tls, self._leader = authority, tls, leader
+    def __init__(self, authority: str, *, tls: bool, metadata: Metadata = ETCD_METADATA) -> None:
+        """`metadata` goes with each call."""
+        self._authority, self._tls, self._metadata = authority, tls, metadata
         self._blocks: dict[str, bytes] = {}  # by path
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -169,7 +173,7 @@ class Connection(asyncio.Protocol):
             raise RPCError(UNAVAILABLE, f"the connection to {self._authority} is lost: {self._why}", unsent=True)
         block = self._blocks.get(path)
         if block is None:
-            block = self._blocks[path] = _request(self._authority, path, self._tls, self._leader)
+            block = self._blocks[path] = _request(self._authority, path, self._tls, self._metadata)
         stream = self._streams[self._next] = Stream(self, self._next)
         self._next += 2
         self._frame(Frame.HEADERS, END_HEADERS, stream.number, block)
@@ -392,8 +396,8 @@ def _text(text: bytes) -> bytes:
     return bytes(out) + text
 
 
-def _request(authority: str, path: str, tls: bool, leader: bool) -> bytes:
-    """Of a call: indexed and literal fields of RFC 7541 that touch no table. `leader`: etcd is to answer only while it has one."""
+def _request(authority: str, path: str, tls: bool, metadata: Metadata) -> bytes:
+    """Of a call: indexed and literal fields of RFC 7541 that touch no table."""
     return b"".join(
         (
             b"\x83",  # :method POST
@@ -402,6 +406,6 @@ def _request(authority: str, path: str, tls: bool, leader: bool) -> bytes:
             b"\x04" + _text(path.encode()),  # :path
             b"\x0f\x10" + _text(b"application/grpc"),  # content-type
             b"\x00" + _text(b"te") + _text(b"trailers"),
-            b"\x00" + _text(b"hasleader") + _text(b"true") if leader else b"",
+            *(b"\x00" + _text(name) + _text(value) for name, value in metadata),
         )
     )
