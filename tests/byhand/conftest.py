@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import clients
-
-from .hosts import Host, lan
+from tests.hosts import Host, lan, unable
 
 HERE = Path(__file__).parent
 PROGRAMS = (
@@ -38,11 +34,7 @@ ADDRESSES = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    missing = [program for program in PROGRAMS if shutil.which(program, path=path) is None]
-    reason = "needs root" if os.geteuid() else f"needs {', '.join(missing)}: run tools/packages.sh" if missing else ""
-    if not reason and not clients.found():
-        reason = "needs a kubectl: run tools/clients.sh"
+    reason = unable(PROGRAMS)
     for item in items:
         if reason and HERE in Path(item.path).parents and "hosts" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -51,7 +43,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Host]]:
     """By name, with nothing on them; gone afterwards."""
-    found = clients.found()
-    kubectl = next(found[name] for name in ("kubectl-new", "kubectl", "kubectl-old") if name in found)
-    with lan(tmp_path_factory.mktemp("byhand"), ADDRESSES, kubectl) as started:
+    with lan(tmp_path_factory.mktemp("byhand"), ADDRESSES) as started:
         yield started

@@ -10,7 +10,8 @@ from itertools import groupby
 
 import pytest
 
-from .hosts import REPOSITORY, Host
+from tests.hosts import REPOSITORY, Host
+
 from .page import Block, blocks, difference, steps, with_outputs
 
 PAGE = REPOSITORY / "docs" / "by-hand.md"

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pybernetes
+from tests import clients
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
-FAMILY = "byhand-"
+FAMILY = "pybhost-"
 PREFIX = f"{FAMILY}{os.getpid()}-"  # of network namespaces, which have names on the machine; all else is the hosts' own
 LAN = f"{PREFIX}lan"
 GATEWAY = "10.20.0.1"
 START_SECONDS = 30.0
 COMMAND_SECONDS = 120.0
+
+
+def unable(programs: Sequence[str]) -> str:
+    """Why hosts with these programs cannot be made here, "" where they can."""
+    if os.geteuid():
+        return "needs root"
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [program for program in programs if shutil.which(program, path=path) is None]
+    if missing:
+        return f"needs {', '.join(missing)}: run tools/packages.sh"
+    return "" if clients.found() else "needs a kubectl: run tools/clients.sh"
+
+
+def newest_kubectl() -> str:
+    """Of those that there are."""
+    found = clients.found()
+    return str(next(found[name] for name in ("kubectl-new", "kubectl", "kubectl-old") if name in found))
 
 
 def run(*command: str) -> str:
@@ -98,17 +117,17 @@ class Host:
 
 
 @contextmanager
-def lan(folder: Path, addresses: Mapping[str, str], kubectl: str) -> Iterator[dict[str, Host]]:
+def lan(folder: Path, addresses: Mapping[str, str]) -> Iterator[dict[str, Host]]:
     """The hosts by name, started; all gone afterwards."""
     _forget_the_dead()
-    clients = folder / "clients"
-    clients.mkdir()
-    (clients / "kubectl").symlink_to(kubectl)
+    programs = folder / "clients"
+    programs.mkdir()
+    (programs / "kubectl").symlink_to(newest_kubectl())
     _ssh_keys(folder / "ssh")
     environment = {
         "HOME": "/root",
         "LANG": "C.UTF-8",
-        "PATH": f"/usr/local/sbin:/usr/local/bin:{clients}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": f"/usr/local/sbin:/usr/local/bin:{programs}:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": str(Path(pybernetes.__file__).parent.parent),
     }
     hosts = {name: Host(name, address, folder / name, environment) for name, address in addresses.items()}
