@@ -16,7 +16,7 @@ from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.http import HTTPClient
 from pybernetes.controllers.options import Options as Controllers
 from pybernetes.store.sqlite import SQLiteStore
-from pybernetes.testing.cluster import cluster
+from pybernetes.testing import cluster
 
 from ..clients import Kubectl, found
 from .control import controlled

@@ -20,7 +20,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
-from pybernetes.testing.cluster import RunningCluster, cluster
+from pybernetes.testing import RunningCluster, cluster
 
 from ..ports import free_port
 

@@ -65,6 +65,7 @@ ALLOWED = {
     "store/etcd/": "limits of sockets and of leases in a real etcd",
     "store/sqlite.py": "how often a real disk is asked for room",
     "testing/cluster.py": "certificates for real TLS",
+    "testing/kube.py": "how long a test waits for what comes by itself",
 }
 
 

@@ -42,13 +42,19 @@ def links(
     served: Container[tuple[str, str, str]],
     delegates: Mapping[GroupVersion, Delegate],
     clock: Clock,
+    watching: Sequence[Link] = (),
+    failing: Sequence[Link] = (),
 ) -> tuple[Link, ...]:
     """From the outermost to the innermost. `served` has the (group, version, resource) that there are, also those to come, those who answer
-    in place of this server are `delegates`."""
+    in place of this server are `delegates`.
+
+    Test servers add links: those of `watching` see every request and its answer, those of `failing` what was let in, just before it is done.
+    """
     return (
         Recovery(),  # the answer's Audit-Id; a failure of any link becomes a Status
         Compression(),
         Metrics(metrics, served, clock),
+        *watching,
         Deadline(request_timeout, clock),
         Authentication(authenticators, metrics.registry, clock),
         Audit(clock),  # knows who asked, and hears what everything below has answered
@@ -56,6 +62,7 @@ def links(
         MaxInFlight(limits, metrics),  # knows for whom: priority and fairness sorts by user
         Authorization(authorizers, metrics.registry),
         Body(),  # only now: who may not ask has nothing read
+        *failing,
         Aggregation(delegates),  # what another server answers goes no further here
     )
 

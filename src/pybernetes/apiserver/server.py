@@ -47,6 +47,7 @@ from .endpoints.reviews import Reviews
 from .endpoints.routes import Routes, Special
 from .filters import aggregation
 from .filters.director import Director
+from .filters.exchange import Link
 from .filters.maxinflight import Limits
 from .generic.allocation import AllocatingStore
 from .generic.cache import Stored, WatchCache
@@ -113,6 +114,8 @@ class Options:
     elsewhere: Mapping[tuple[str, str], Store] = field(default_factory=dict)  # stores of single resources
     encryption: Encryption | None = None  # of the store's values; the caller starts and closes it
     clock: Clock = field(default_factory=RealClock)
+    watching: Sequence[Link] = ()  # further links of the chain, see there; none but in tests
+    failing: Sequence[Link] = ()
 
 
 def _legacy() -> Sequence[Resource]:
@@ -227,6 +230,8 @@ class APIServer:
             served=self._handlers.by_key,
             delegates=self._delegates,
             clock=options.clock,
+            watching=options.watching,
+            failing=options.failing,
         )
         return Chain(chain, Director(routes, told, self._freshness), options.clock)
 

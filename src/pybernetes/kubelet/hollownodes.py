@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -24,7 +24,7 @@ from .hollow import (
 from .interfaces import PodNetwork
 from .machine import node as n
 from .options import KubeletOptions
-from .runtime.hollow import HollowRuntime, container_ids
+from .runtime.hollow import ExecHandler, HollowRuntime, container_ids
 
 T = TypeVar("T")
 
@@ -81,11 +81,12 @@ def hollow_machinery(
     network: PodNetwork | None = None,
     clock: Clock | None = None,
     ids: Iterator[str] | None = None,
+    handlers: Mapping[str, ExecHandler] | None = None,
 ) -> Machinery:
     """Parts without processes; nodes of one process share addresses and ids, so that those of their pods and containers differ."""
     clock = clock or RealClock()
     return Machinery(
-        HollowRuntime(whole_seconds(clock), clock, ids),
+        HollowRuntime(whole_seconds(clock), clock, ids, handlers),
         network or HollowNetwork(HollowAddresses(pod_cidr)),
         HollowVolumes(),
         HollowProber(),
@@ -107,17 +108,19 @@ def hollow_kubelets(
     clock: Clock | None = None,
     addresses: Sequence[str] = ("127.0.0.1",),
     port: int = 0,
+    seen: Callable[[core.Pod], core.Pod] = as_scripted,
+    handlers: Mapping[str, ExecHandler] | None = None,
 ) -> list[Kubelet]:
     """Nodes without processes, to be run: one watch for all their pods. The caller runs the informers.
 
-    `addresses` and `port`: where a HollowServer answers for them, 0 for none.
+    `addresses` and `port`: where a HollowServer answers for them, 0 for none. `seen`: how the nodes see a pod; `handlers` as HollowRuntime has them.
     """
     # A single one asks for no more than the Node authorizer lets a node see.
     own = f"={names[0]}" if len(names) == 1 else ""
     pods = Shared(
         informers.informer(core.Pod, field_selector=f"spec.nodeName{own or '!='}"),
         lambda pod: pod.spec.node_name,
-        as_scripted,
+        seen,
     )
     nodes = Shared(
         informers.informer(core.Node, field_selector=own and f"metadata.name{own}"), lambda node: node.metadata.name
@@ -129,7 +132,7 @@ def hollow_kubelets(
         own_node = nodes.of(name)
         own_node.add_handler(partial(_follow_range, network))
         options = KubeletOptions(name, tuple(addresses), max_pods=max_pods, resolv_conf="", port=port)
-        parts = hollow_machinery(network=network, clock=clock, ids=ids)
+        parts = hollow_machinery(network=network, clock=clock, ids=ids, handlers=handlers)
         made.append(
             Kubelet(options, client, pods.of(name), own_node, None, machinery=parts, machine=shape, clock=clock)
         )

@@ -6,13 +6,21 @@ that time may go on.
 
 import asyncio
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 
 from .backends import Location, LocationError
 from .types import Closed, Compacted, Conflict, Event, FutureRevision, KeyValue, Page, Progress
 
 LAST_CHARACTER = "\U0010ffff"  # sorts after every continuation of a prefix
 BATCH = 256  # events that a watch takes from the log before others have a turn
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All values at one moment, by key. It shares its bytes with the store: a copy costs a reference a key."""
+
+    values: Mapping[str, bytes]
 
 
 async def open_memory(location: Location) -> "MemoryStore":
@@ -116,6 +124,33 @@ class MemoryStore:
         self._compacted = revision
         if gone:
             self._keys = [key for key in self._keys if key not in gone]
+
+    def snapshot(self) -> Snapshot:
+        """What there is now. Closed."""
+        self._check_open()
+        newest = ((key, versions[-1].current) for key, versions in self._versions.items())
+        return Snapshot({key: current.value for key, current in newest if current is not None})
+
+    def restore(self, snapshot: Snapshot) -> int:
+        """Writes what brings everything back to what it was, and tells how many writes that took. Closed.
+
+        These are writes as all others, none comes between them, and each has its own revision: watchers hear of deletions, changes and
+        additions, and revisions go on.
+        """
+        self._check_open()
+        before = self._newest
+        for key in list(self._keys):
+            current = self._versions[key][-1].current
+            if current is not None and key not in snapshot.values:
+                self._append(Event(self._newest + 1, key, None))
+        for key, value in snapshot.values.items():
+            versions = self._versions.get(key)
+            current = versions[-1].current if versions else None
+            if current is None or current.value != value:
+                revision = self._newest + 1
+                created = current.create_revision if current else revision
+                self._append(Event(revision, key, KeyValue(key, value, created, revision)))
+        return self._newest - before
 
     async def close(self) -> None:
         """See `Store`."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
+from pybernetes.api.durations import parse_duration
 from pybernetes.controllers import CONTROLLERS, selected
 
 NODE_LIFECYCLE = "node-lifecycle-controller"
@@ -40,8 +42,13 @@ def controllers(chosen: object) -> tuple[str, ...]:
 
 def hollow_nodes(count: object) -> int:
     """WrongArgument."""
+    return number_of_nodes("hollow_nodes", count)
+
+
+def number_of_nodes(name: str, count: object) -> int:
+    """WrongArgument."""
     if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_HOLLOW_NODES:
-        raise WrongArgument(f"hollow_nodes={count!r}: want a number from 0 to {MAX_HOLLOW_NODES}")
+        raise WrongArgument(f"{name}={count!r}: want a number from 0 to {MAX_HOLLOW_NODES}")
     return count
 
 
@@ -57,6 +64,18 @@ def seconds(name: str, given: object) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < float("inf"):
         raise WrongArgument(f"{name}={given!r}: want a number of seconds above 0")
     return float(given)
+
+
+def duration(name: str, given: object) -> float:
+    """Seconds of a number, a timedelta or a text as "90s", "1h30m". WrongArgument."""
+    try:
+        number = given.total_seconds() if isinstance(given, timedelta) else given
+        length = parse_duration(number) if isinstance(number, str) else float(number)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        length = -1.0
+    if isinstance(given, bool) or not 0 <= length < float("inf"):
+        raise WrongArgument(f'{name}={given!r}: want seconds, a timedelta, or a text as "500ms", "90s", "1h30m"')
+    return length
 
 
 def port(number: object) -> int:

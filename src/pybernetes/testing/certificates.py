@@ -1,4 +1,4 @@
-"""Certificates of a test cluster: made in memory as a cluster's are, but good for two days only."""
+"""Certificates of a test cluster: made in memory as a cluster's are, good for ten years."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pybernetes.pki import certificates
 from pybernetes.pki.certificates import Subject
 from pybernetes.pki.files import Pair
 
-# A cluster on a virtual clock may live for a day and more, and begin up to half an hour after the real time.
-LIFETIME = timedelta(days=2)
+# A test may send the clock years ahead, and a virtual one may begin up to half an hour after the real time.
+LIFETIME = timedelta(days=3650)
 
 
 class Authority:

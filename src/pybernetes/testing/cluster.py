@@ -6,16 +6,15 @@ import asyncio
 import logging
 import secrets
 import ssl
-import tempfile
-import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.aio.flowing import FlowingClock
 from pybernetes.api.errors import StatusError
 from pybernetes.api.wellknown import ALL_AUTHENTICATED, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, SYSTEM_PRIVILEGED_GROUP
 from pybernetes.apiserver.admission.chain import DEFAULT, EMBEDDED
@@ -30,8 +29,9 @@ from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.kubeconfig import Config
 from pybernetes.cluster.credentials import kubeconfig
 from pybernetes.pki import keys as pki
-from pybernetes.pki.files import write
-from pybernetes.store.backends import Location, open_store
+from pybernetes.pki.contexts import ServerContext
+from pybernetes.pki.files import Pair, write
+from pybernetes.store.memory import MemoryStore, Snapshot
 
 from . import arguments
 from .certificates import Authority
@@ -39,14 +39,15 @@ from .certificates import Authority
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+    from pybernetes.apiserver.filters.exchange import Link
     from pybernetes.client.rest import RESTClient
-    from pybernetes.kubelet.app import Kubelet
-    from pybernetes.wire.http import Server
+
+    from .nodes import HollowNodes
+    from .scripts import Scripts
 
 _log = logging.getLogger(__name__)
 
 START_SECONDS = 60.0  # a machine that runs several suites at once takes its time
-STOP_SECONDS = 30.0
 POLL_SECONDS = 0.01
 SERVICE_ACCOUNTS = "serviceaccount-controller"
 SIGNING_SECONDS = 365 * 24 * 3600.0  # the controller manager's --cluster-signing-duration
@@ -54,6 +55,9 @@ FRONT_PROXY = "front-proxy-client"
 CA_FILE = "ca.crt"
 ADMINISTRATOR = "kubernetes-admin"
 POD_RANGES = "10.128.0.0/10"  # of hollow nodes, a /24 each: more than there can be, and none of the services' addresses
+HOLLOW_NODES = "system:hollow-nodes"
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = {"0.0.0.0", "::"}
 IN_PROCESS = "http://in.process"  # in place of a server's address
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -90,15 +94,24 @@ class TestCluster:
         scheduler: bool = False,
         clock: Clock | None = None,
         signing_seconds: float = SIGNING_SECONDS,
+        *,
+        host: str = LOOPBACK,
+        state: Snapshot | None = None,
+        watching: Sequence[Link] = (),
+        failing: Sequence[Link] = (),
+        scripts: Scripts | None = None,
     ) -> None:
         """`controllers`: "all", or names as kube-controller-manager's --controllers takes them. WrongArgument.
 
         `clock` is every part's: with a VirtualClock (of an epoch near today, for TLS) time passes when it is advanced. Hollow nodes with
         a scheduler have the node-lifecycle-controller besides: without it they would take no pods. `signing_seconds`: how long
-        certificates hold that a controller signs.
+        certificates hold that a controller signs. `host`: the address that is listened on. `state`: what another cluster had, to begin with.
+        `watching`, `failing`: links as `chain.links` has them; `scripts`: what the pods of hollow nodes do.
         """
         self._clock = clock or RealClock()
-        self._stands_still = clock is not None  # until the caller, who waits for the start, advances it
+        self._stands_still = clock is not None and not isinstance(
+            clock, FlowingClock
+        )  # until the caller, who waits for the start, advances it
         self._folder = folder
         self._hollow_nodes = arguments.hollow_nodes(hollow_nodes)
         self._scheduler = arguments.scheduler(scheduler)
@@ -107,7 +120,11 @@ class TestCluster:
         self._controllers = arguments.with_lifecycle(chosen, self._hollow_nodes, self._scheduler)
         self._running = AsyncExitStack()  # ends what was started, the last first
         self._parts: list[asyncio.Task[None]] = []
-        self._nodes: dict[str, asyncio.Task[None]] = {}
+        self._host, self._state, self._scripts = host, state, scripts
+        self._links = tuple(watching), tuple(failing)
+        self._restarting = False
+        self._users: dict[str, User] = {}  # by token
+        self.nodes: HollowNodes | None = None
 
     async def start(self, port: int = 0) -> RunningCluster:
         """Returns when it answers, its hollow nodes are registered and pods can be created in the namespace default.
@@ -128,15 +145,19 @@ class TestCluster:
         self._token_key = pki.generate()  # of the cluster's own, for service-account tokens
         context, token = self._tls(authority), secrets.token_urlsafe()
         shown, published = self._front_proxy(authority)
-        store = await open_store(Location(("memory:",)))
-        self._running.push_async_callback(store.close)
-        options = Options(
+        self._users[token] = User(ADMINISTRATOR, (SYSTEM_PRIVILEGED_GROUP, ALL_AUTHENTICATED))
+        self._store = MemoryStore()
+        if self._state is not None:
+            self._store.restore(self._state)
+        self._running.push_async_callback(self._store.close)
+        self._options = Options(
+            host=self._host,
             port=port,
             ssl_context=context,
             authentication=AuthenticationOptions(
                 requests=[ClientCertificate(self._clock.now)],
                 published=lambda: published,
-                tokens=[TokenFile({token: User(ADMINISTRATOR, (SYSTEM_PRIVILEGED_GROUP, ALL_AUTHENTICATED))})],
+                tokens=[TokenFile(self._users)],
                 service_accounts=_tokens(self._token_key),
                 bootstrap_tokens=True,
                 anonymous=True,  # as upstream's default: RBAC lets them see health and version
@@ -146,11 +167,13 @@ class TestCluster:
             proxy_client=(shown, ""),
             enable_admission_plugins=self._plugins(),
             clock=self._clock,
+            watching=self._links[0],
+            failing=self._links[1],
         )
-        self._server = APIServer(store, options)
-        self._running.push_async_callback(self._server.stop, 0)
-        await self._server.start()
-        url = f"https://127.0.0.1:{self._server.port}"
+        self._running.push_async_callback(self._stop_server)
+        self.server = APIServer(self._store, self._options)
+        await self.server.start()
+        url = f"https://127.0.0.1:{self.server.port}"
         path = self._folder / "kubeconfig"
         admin = authority.client(ADMINISTRATOR, [SYSTEM_PRIVILEGED_GROUP])
         write(path, kubeconfig(url, authority.pem, ADMINISTRATOR, admin).encode())
@@ -163,6 +186,35 @@ class TestCluster:
         if self._makes_accounts() and not self._stands_still:
             await self._wait_for_account()
         return RunningCluster(url, str(path), authority.pem, token, str(self._folder / CA_FILE))
+
+    async def _stop_server(self) -> None:
+        await self.server.stop(0)
+
+    # What a test does to it.
+
+    def snapshot(self) -> Snapshot:
+        """All objects as they are now."""
+        return self._store.snapshot()
+
+    async def restore(self, snapshot: Snapshot) -> None:
+        """All objects as they were; returns when whoever asks is answered so. Uids are those of then, revisions go on (`MemoryStore.restore`)."""
+        self._store.restore(snapshot)
+        await self.server.cache.wait(await self._store.revision())
+
+    async def restart(self) -> None:
+        """The API server ends and comes back, on its port and with its data; connections are cut."""
+        self._restarting = True
+        await self.server.stop(0)
+        self._options = replace(self._options, port=self.server.port)
+        self.server = APIServer(self._store, self._options)
+        await self.server.start()
+        self._restarting = False
+
+    def user(self, name: str, groups: Sequence[str] = ()) -> tuple[str, Pair]:
+        """(token, certificate and key) of one whom nobody has given rights yet."""
+        token = secrets.token_urlsafe()
+        self._users[token] = User(name, (*groups, ALL_AUTHENTICATED))
+        return token, self._authority.client(name, list(groups))
 
     def _plugins(self) -> tuple[str, ...]:
         """The default ones; ServiceAccount only where a controller makes the accounts that it asks for."""
@@ -216,10 +268,15 @@ class TestCluster:
         from pybernetes.client.rest import RESTClient
 
         certificate = ssl.PEM_cert_to_DER_cert(self._authority.client(user, list(groups)).certificate.decode())
-        http = HTTPClient(IN_PROCESS, dial=lambda protocol: self._server.connect(protocol, certificate))
+        http = HTTPClient(IN_PROCESS, dial=lambda protocol: self._dial(protocol, certificate))
         client = RESTClient(Config(IN_PROCESS), agent or user, clock=self._clock, http=http)
         self._running.push_async_callback(client.close)
         return client
+
+    def _dial(self, protocol: asyncio.Protocol, certificate: bytes) -> None:
+        if self._restarting:
+            raise ConnectionRefusedError("the API server is restarted")
+        self.server.connect(protocol, certificate)
 
     def _start_controllers(self, root_ca: bytes) -> None:
         """The controllers of --controllers, without an election: nobody else could be elected."""
@@ -250,26 +307,21 @@ class TestCluster:
         self._run(asyncio.ensure_future(app.run(client, InformerFactory(client, self._clock), clock=self._clock)))
 
     async def _start_nodes(self) -> None:
-        """Nodes whose pods run without processes; returns when all are registered."""
+        """Returns when all are registered."""
         from pybernetes.api.types import core_v1
-        from pybernetes.client.informer import InformerFactory
-        from pybernetes.kubelet.hollownodes import hollow_kubelets
 
-        client = self.client("system:hollow-nodes", agent="kubelet")
-        informers = InformerFactory(client, self._clock)
-        names = [f"hollow-{number}" for number in range(self._hollow_nodes)]
-        kubelets: list[Kubelet] = []
-        server = await self._serve_nodes(client, kubelets)
-        self._running.push_async_callback(server.stop, 0)
-        kubelets += hollow_kubelets(client, informers, names, clock=self._clock, port=server.port)
-        self._nodes = {
-            name: asyncio.ensure_future(kubelet.run()) for name, kubelet in zip(names, kubelets, strict=True)
-        }
-        for task in (*self._nodes.values(), asyncio.ensure_future(informers.run())):
+        from .nodes import HollowNodes
+
+        client = self.client(HOLLOW_NODES, agent="kubelet")
+        serving = self._authority.serving(["localhost"], ["127.0.0.1"])
+        context = ServerContext(serving, authorities=[self._folder / CA_FILE])
+        self.nodes = nodes = HollowNodes(client, self._clock, self._hollow_nodes, self._scripts)
+        self._running.push_async_callback(nodes.stop)
+        for task in await nodes.start(context):
             self._run(task)
 
         async def registered() -> bool:
-            return len((await client.list(core_v1.Node)).items) == len(names)
+            return len((await client.list(core_v1.Node)).items) >= self._hollow_nodes
 
         await self._wait("the hollow nodes", registered)
 
@@ -304,28 +356,15 @@ class TestCluster:
         except TimeoutError as error:
             raise NotStarted(f"{what}: not there within {START_SECONDS:g} s") from error
 
-    async def _serve_nodes(self, client: RESTClient, kubelets: Sequence[Kubelet]) -> Server:
-        """The port of all hollow nodes."""
-        from pybernetes.component.delegated import DelegatedGuard, certificate_user
-        from pybernetes.kubelet.server.hollow import HollowServer
-        from pybernetes.pki.contexts import ServerContext
-
-        serving = self._authority.serving(["localhost"], ["127.0.0.1"])
-        context = ServerContext(serving, authorities=[self._folder / CA_FILE])
-        guard = DelegatedGuard(client, self._clock.monotonic, certificate_user(self._clock.now))
-        server = HollowServer(kubelets, guard, self._clock.now, self._clock.now())
-        return await server.start("127.0.0.1", 0, context)
-
     async def kill_node(self, name: str) -> None:
         """A hollow node ends as if its power had gone: nothing is said, its lease runs out. KeyError if there is none."""
-        task = self._nodes.pop(name)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        if self.nodes is None:
+            raise KeyError(name)
+        await self.nodes.kill(name)
 
     def _tls(self, authority: Authority) -> ssl.SSLContext:
-        serving = authority.serving(
-            ["localhost", "kubernetes", "kubernetes.default.svc"], ["127.0.0.1", "::1", "10.96.0.1"]
-        )
+        names = ["localhost", "host.docker.internal", "kubernetes", "kubernetes.default.svc"]
+        serving = authority.serving(names, sorted({"127.0.0.1", "::1", "10.96.0.1", self._host} - EVERYWHERE))
         pair = self._folder / "apiserver.pem"
         write(pair, serving.key + serving.certificate)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -360,48 +399,3 @@ def _report(task: asyncio.Task[None]) -> None:
     """A part that ends by itself has failed."""
     if not task.cancelled() and task.exception() is not None:
         _log.error("a part of the test cluster ended", exc_info=task.exception())
-
-
-@contextmanager
-def cluster(
-    hollow_nodes: int = 0,
-    controllers: str | bool | Sequence[str] = (),
-    scheduler: bool = False,
-    signing_seconds: float = SIGNING_SECONDS,
-) -> Iterator[RunningCluster]:
-    """A cluster on a thread of its own, for tests that are not asynchronous. WrongArgument; RuntimeError where it does not start."""
-    with tempfile.TemporaryDirectory(prefix="pybernetes-") as folder:
-        ready: list[RunningCluster] = []
-        failed: list[BaseException] = []
-        started, stop = threading.Event(), threading.Event()
-
-        running = TestCluster(Path(folder), hollow_nodes, controllers, scheduler, signing_seconds=signing_seconds)
-
-        async def main() -> None:
-            ready.append(await running.start())
-            started.set()
-            await asyncio.get_running_loop().run_in_executor(None, stop.wait)
-            await running.stop()
-
-        def run() -> None:
-            try:
-                asyncio.run(main())
-            except (
-                BaseException
-            ) as error:  # told by the thread that waits for it; after the start there is nobody to be told
-                if started.is_set():
-                    raise
-                failed.append(error)
-            finally:
-                started.set()
-
-        thread = threading.Thread(target=run, name="pybernetes-cluster", daemon=True)
-        thread.start()
-        started.wait()  # what may last has its limit there
-        if failed:
-            raise RuntimeError(f"the test cluster did not start: {failed[0]}") from failed[0]
-        try:
-            yield ready[0]
-        finally:
-            stop.set()
-            thread.join(STOP_SECONDS)

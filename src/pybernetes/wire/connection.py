@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 from .body import BodyError
 from .heads import head, plain, wants_close
-from .messages import Handler, Limits, Response, StreamingResponse, UpgradeResponse
+from .messages import Dropped, Handler, Limits, Response, StreamingResponse, UpgradeResponse
 from .parser import Exchange, Parser, Reject, Upgrade
 from .peer import intermediates
 from .unwritten import Unwritten
@@ -389,6 +389,9 @@ class Connection(asyncio.Protocol):
             await self.drain()
             return keep_alive
         except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, Dropped):
+                self._transport.abort()
+                return False
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise

@@ -15,6 +15,7 @@ from .body import BodyError
 from .connection import PEER_CERTIFICATE, Connection
 from .messages import (
     BodyWriter,
+    Dropped,
     Handler,
     Headers,
     Limits,
@@ -120,6 +121,7 @@ __all__ = [
     "PEER_CERTIFICATE",
     "BodyError",
     "BodyWriter",
+    "Dropped",
     "Handler",
     "Headers",
     "Limits",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -105,6 +106,10 @@ class UpgradeResponse:
 
 
 Handler = Callable[[Request], Awaitable[Response | StreamingResponse | UpgradeResponse]]
+
+
+class Dropped(asyncio.CancelledError):
+    """Raised by a handler or producer: the connection ends here, without an answer or the rest of it, as when a server dies."""
 
 
 class BodyWriter(Protocol):

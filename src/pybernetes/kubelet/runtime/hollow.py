@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -27,6 +27,7 @@ from .types import (
 
 USER = "65532"  # what images run as by themselves, as distroless' nonroot: nothing is known of them that forbids runAsNonRoot
 CONFIG_ERROR = "CreateContainerConfigError"
+ExecHandler = Callable[[Sequence[str]], Awaitable[ExecResult]]  # of a command; what it raises fails the exec
 
 
 def image(name: str) -> Image:
@@ -55,7 +56,10 @@ class HollowRuntime:
         now: Callable[[], datetime] | None = None,
         clock: Clock | None = None,
         ids: Iterator[str] | None = None,
+        handlers: Mapping[str, ExecHandler] | None = None,
     ) -> None:
+        """`handlers` by the names that scripts call them by; more may come later."""
+        self._handlers = handlers if handlers is not None else {}
         self._clock: Clock = clock or RealClock()
         self._now = now or self._clock.now
         self._ids = ids or container_ids()
@@ -106,26 +110,26 @@ class HollowRuntime:
         self.containers[container_id] = replace(self._get(container_id), state="running", started_at=self._now())
         run = self._runs[container_id]
         if run.script.exit_after == 0:
-            self.end(container_id, run.script.exit_code)
+            self.end(container_id, run.script.exit_code, run.script.exit_reason)
         elif run.script.exit_after is not None:
             run.ending = asyncio.ensure_future(self._end_later(container_id, run.script))
 
     async def _end_later(self, container_id: str, chosen: Script) -> None:
         await self._clock.sleep(chosen.exit_after or 0.0)
         self._runs[container_id].ending = None
-        self.end(container_id, chosen.exit_code)
+        self.end(container_id, chosen.exit_code, chosen.exit_reason)
 
     async def stop_container(self, container_id: str, grace: float) -> None:
         if container_id in self.containers:
             self.end(container_id, 0)
 
-    def end(self, container_id: str, exit_code: int) -> None:
+    def end(self, container_id: str, exit_code: int, reason: str = "") -> None:
         """Lets a container's command end, as a test or a simulated failure wants it."""
         container = self._get(container_id)
         if container.state != "running":
             return
         self._forget_ending(container_id)
-        ended = replace(container, state="exited", exit_code=exit_code, finished_at=self._now())
+        ended = replace(container, state="exited", exit_code=exit_code, reason=reason, finished_at=self._now())
         self.containers[container_id] = ended
         self._changed.put_nowait(ended.pod_uid)
 
@@ -177,23 +181,27 @@ class HollowRuntime:
     # What somebody asks of a container: only what the script answers.
 
     async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float) -> ExecResult:
-        chosen = self._answers_commands(container_id)
-        return ExecResult(chosen.exec_exit_code, (chosen.exec_output or "").encode())
+        return await self._answer_command(container_id, command)
 
     async def exec(
         self, container_id: str, command: Sequence[str], streams: CommandStreams, *, stdin: bool, tty: bool
     ) -> int:
-        chosen = self._answers_commands(container_id)
-        if chosen.exec_output:
-            await streams.write_stdout(chosen.exec_output.encode())
-        return chosen.exec_exit_code
+        result = await self._answer_command(container_id, command)
+        if result.output:
+            await streams.write_stdout(result.output)
+        return result.exit_code
 
-    def _answers_commands(self, container_id: str) -> Script:
+    async def _answer_command(self, container_id: str, command: Sequence[str]) -> ExecResult:
         self._get(container_id)
         chosen = self._runs[container_id].script
+        if chosen.exec_handler:
+            handler = self._handlers.get(chosen.exec_handler)
+            if handler is None:
+                raise RuntimeFailure(f"nobody has registered the exec-handler {chosen.exec_handler!r}")
+            return await handler(command)
         if chosen.exec_output is None and not chosen.exec_exit_code:
             raise RuntimeFailure(NO_CONTAINERS)
-        return chosen
+        return ExecResult(chosen.exec_exit_code, (chosen.exec_output or "").encode())
 
     async def attach(self, container_id: str, streams: CommandStreams, *, stdin: bool, tty: bool) -> None:
         self._get(container_id)

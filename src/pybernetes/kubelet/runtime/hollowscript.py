@@ -6,10 +6,12 @@ second, and all others run until they are stopped.
 
 exit-code    what a run ends with; one that would run on ends, too
 exit-after   how long a run lasts: 500ms, 1m
+exit-reason  why it ended, as its status says: OOMKilled
 never-ready  "true": readiness fails for ever
 pull-error   the image cannot be pulled: the message
 logs         what `kubectl logs` shows
 exec-output, exec-exit-code: what every command run in the container prints and ends with
+exec-handler: a function of the process that runs the nodes answers, by the name under which it was registered there
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from pybernetes.api.durations import parse_duration
 
 DOMAIN = "hollow.pybernetes.dev"
 NAMES = (
-    *("exit-code", "exit-after", "never-ready", "pull-error", "logs"),
-    *("exec-output", "exec-exit-code"),
+    *("exit-code", "exit-after", "exit-reason", "never-ready", "pull-error", "logs"),
+    *("exec-output", "exec-exit-code", "exec-handler"),
 )
 MOMENT = 1.0  # how long a container runs that is to end
 NO_CONTAINERS = "hollow nodes run no containers"
@@ -44,6 +46,8 @@ class Script:
     logs: str | None = None
     exec_output: str | None = None
     exec_exit_code: int = 0
+    exit_reason: str = ""
+    exec_handler: str = ""
 
 
 def is_scripted(annotations: Mapping[str, str]) -> bool:
@@ -70,6 +74,8 @@ def script(annotations: Mapping[str, str], container: str, *, init: bool = False
         words.get("logs"),
         words.get("exec-output"),
         _code("exec-exit-code", words.get("exec-exit-code", "0")),
+        words.get("exit-reason", ""),
+        words.get("exec-handler", ""),
     )
 
 
