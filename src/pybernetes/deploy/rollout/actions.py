@@ -118,7 +118,7 @@ class Initialise:
 
     def script(self) -> str:
         file = File(INIT_FILE, self.configuration, 0o600)
-        return f"{written(file)}\n{self.program} init --config={INIT_FILE} {RUN_WITH}"
+        return f"{written(file)}\n{self.program} init --config={INIT_FILE} --skip-token-print {RUN_WITH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +136,9 @@ class Join:
     def script(self) -> str:
         """The file comes by the script's input, and stays for the time of the command."""
         return (
-            "umask 077\n"
             f"mkdir -p {RUN_JOIN.rpartition('/')[0]}\n"
             f"trap 'rm -f {RUN_JOIN}' EXIT\n"
-            f"cat >{RUN_JOIN}\n"
+            f"(umask 077; cat >{RUN_JOIN})\n"
             f"{self.program} join --config={RUN_JOIN} {RUN_WITH}"
         )
 

@@ -93,6 +93,10 @@ def _file(file: File) -> Iterator[str]:
 
 
 def _difference(file: File, before: str) -> Iterator[str]:
+    if file.text == before:
+        yield f"{file.path}: only its mode changes, to {file.mode:04o}."
+        yield ""
+        return
     yield f"{file.path} (mode {file.mode:04o}) changes:"
     yield ""
     changed = difflib.unified_diff(before.splitlines(), file.text.splitlines(), "before", "after", lineterm="", n=1)

@@ -1,0 +1,1 @@
+"""`pybernetes deploy` over Debian's sshd, on hosts that are namespaces."""

@@ -1,0 +1,118 @@
+"""The hosts of a file become a cluster: from nothing, cut off in the middle, again, and with another setting."""
+
+from __future__ import annotations
+
+import re
+
+from tests.byhand.hosts import Host
+
+PYBERNETES = "/opt/pybernetes/.venv/bin/python -m pybernetes"
+DEPLOY = f"{PYBERNETES} deploy /root/cluster.yaml"
+FILE = """\
+apiVersion: pybernetes.io/v1alpha1
+kind: Cluster
+hosts:
+- {name: master1, address: 10.20.0.11, roles: [master]}
+- {name: worker1, address: 10.20.0.21, roles: [worker], labels: {zone: a}}
+balancer: {virtualAddress: 10.20.0.10}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+encryptionAlgorithm: ECDSA-P256
+"""
+OTHER = f"{FILE}apiServer: {{extraArgs: [{{name: v, value: '1'}}]}}\n"
+NODES = """\
+p=/etc/kubernetes/pki; k=$p/apiserver-kubelet-client
+curl -fsS --cacert $p/ca.crt --cert $k.crt --key $k.key https://10.20.0.10:8443/api/v1/nodes
+"""
+# Killed when the authority is there and init is not at its end: what runs on the host goes on without anybody who listens.
+CUT = f"""\
+{DEPLOY} >/root/cut.log 2>&1 &
+until ssh 10.20.0.11 test -e /etc/kubernetes/pki/ca.crt; do sleep 0.1; done
+kill -KILL $!
+ssh 10.20.0.11 cat /etc/kubernetes/pybernetes/host.json
+"""
+NOTHING = "Nothing to do: every host is as the file describes it."
+
+
+def write(desk: Host, text: str) -> None:
+    code, output = desk(f"cat >/root/cluster.yaml <<'END'\n{text}END")
+    assert code == 0, output
+
+
+def last_line(output: str) -> str:
+    return output.splitlines()[-1]
+
+
+def test_a_plan_changes_nothing(hosts: dict[str, Host]) -> None:
+    write(hosts["desk"], FILE)
+    code, guide = hosts["desk"](f"{DEPLOY} --dry-run")
+    assert code == 0 and "/etc/systemd/system/kube-apiserver.service" in guide, guide
+    for name in ("master1", "worker1"):
+        code, output = hosts[name]("ls -d /opt/pybernetes/current /etc/kubernetes/* /var/lib/pybernetes/deploy")
+        assert not [line for line in output.splitlines() if "No such file" not in line], output
+
+
+def test_cut_off_in_the_middle(hosts: dict[str, Host]) -> None:
+    code, output = hosts["desk"](CUT, 60)
+    assert code == 0 and '"complete": true' not in output, output
+
+
+def test_the_same_command_goes_on(hosts: dict[str, Host]) -> None:
+    code, output = hosts["desk"](DEPLOY, 240)
+    assert code == 0 and "bring" not in output.partition("first master:")[0].partition("master1: make")[0], output
+    assert "changes, host by host" not in output, "what init and join have made is not what the plan wants"
+    code, output = hosts["master1"](NODES)
+    assert code == 0 and re.findall(r'"zone":\s*"(\w+)"', output) == ["a"], output
+    assert len(re.findall(r'"type":\s*"Ready"', output)) == 2
+
+
+def test_there_is_nothing_to_do_then(hosts: dict[str, Host]) -> None:
+    code, output = hosts["desk"](DEPLOY)
+    assert (code, last_line(output)) == (0, NOTHING), output
+    code, tokens = hosts["master1"]("pybernetes token list")
+    assert code == 0 and "deploy:" not in tokens, tokens
+
+
+def test_a_setting_is_changed_where_it_matters(hosts: dict[str, Host]) -> None:
+    desk, master = hosts["desk"], hosts["master1"]
+    write(desk, OTHER)
+    code, guide = desk(f"{DEPLOY} --dry-run")
+    assert code == 0 and "+  --v=1" in guide and "worker1" not in guide, guide
+    code, output = desk(DEPLOY)
+    assert code == 0, output
+    code, output = master("cat /proc/*/cmdline | tr '\\0' ' ' | grep -c 'kube-apiserver.*--v=1 '")
+    assert code == 0, output
+    code, output = desk(DEPLOY)
+    assert (code, last_line(output)) == (0, NOTHING), output
+
+
+def test_a_change_by_hand_is_taken_back(hosts: dict[str, Host]) -> None:
+    desk, worker = hosts["desk"], hosts["worker1"]
+    code, output = worker("echo '# mine' >>/etc/systemd/system/kube-proxy.service; systemctl stop flanneld")
+    assert code == 0, output
+    code, output = desk(DEPLOY)
+    assert code == 0, output
+    assert "worker1: write /etc/systemd/system/kube-proxy.service; start kube-proxy" in output
+    assert "worker1: start flanneld" in output and "kubelet" not in output, output
+    assert worker("systemctl is-active kubelet kube-proxy flanneld") == (0, "active\n" * 3)
+
+
+def test_a_host_that_cannot_be_reached_is_named(hosts: dict[str, Host]) -> None:
+    desk, worker = hosts["desk"], hosts["worker1"]
+    desk("cp /root/.ssh/config /root/.ssh/config.before")
+    refused = worker("mv /root/.ssh/authorized_keys /root/.ssh/away")
+    assert refused[0] == 0
+    try:
+        code, output = desk(DEPLOY)
+        assert code == 1 and "permission denied to root" in output and "--limit=master1" in output, output
+        code, output = desk(f"{DEPLOY} --limit=master1")
+        assert (code, last_line(output)) == (0, NOTHING), output
+        code, output = desk(
+            "printf 'UserKnownHostsFile /root/none\\nStrictHostKeyChecking yes\\n' >/root/.ssh/config; "
+            f"{DEPLOY} --limit=master1"
+        )
+        assert code == 1 and "its host key is not known here" in output, output
+    finally:
+        worker("mv /root/.ssh/away /root/.ssh/authorized_keys")
+        desk("mv /root/.ssh/config.before /root/.ssh/config")
