@@ -132,4 +132,7 @@ def _name(value: ast.expr) -> str:
 
 
 def _gives_a_turn(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Attribute) and ast.unparse(call) == "asyncio.sleep(0)"
+    match call:
+        case ast.Call(ast.Attribute(ast.Name("asyncio"), "sleep"), [ast.Constant(0)], []):
+            return True
+    return False
