@@ -27,6 +27,7 @@ COMMANDS = {
     "etcd": ("pybernetes.cli.etcd", "members, health, snapshots, space and alarms of a cluster's etcd"),
     "backup": ("pybernetes.cli.backup", "objects, certificates and configuration of this host in one file"),
     "restore": ("pybernetes.cli.restore", "brings a backup back"),
+    "node": ("pybernetes.cli.node", "drains a node, brings it back, or removes it with its member of etcd"),
     "kubeconfig": ("pybernetes.cli.kubeconfig", "a kubeconfig for a further user, with kubeadm's flags"),
     "kube-apiserver": ("pybernetes.cli.apiserver", "the API server, with upstream's flags"),
     "kube-controller-manager": ("pybernetes.cli.controllermanager", "the controllers, with upstream's flags"),
