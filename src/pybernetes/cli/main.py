@@ -9,6 +9,7 @@ import sys
 COMMANDS = {
     "up": ("pybernetes.cli.up", "a running cluster on this machine"),
     "status": ("pybernetes.cli.status", "the health of its parts, nodes and add-ons; certificates' ends"),
+    "doctor": ("pybernetes.cli.doctor", "what is wrong with this host, and what to do about it"),
     "logs": ("pybernetes.cli.logs", "the log of a part"),
     "down": ("pybernetes.cli.down", "ends the cluster and cleans the machine"),
     "supervise": ("pybernetes.cli.supervise", "runs the parts in the foreground, for a service manager"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from pybernetes.api.conditions import condition
@@ -15,6 +13,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.client.http import HTTPClient
 from pybernetes.client.kubeconfig import ConfigError, load
 from pybernetes.client.rest import RESTClient
+from pybernetes.deploy.lines import Line
 from pybernetes.pki.certificates import RENEW_BEFORE, ends_at
 
 from . import state
@@ -24,16 +23,6 @@ from .settings import Settings
 
 ASK_SECONDS = 3.0
 ADD_ONS = (("kube-system", "coredns"),)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One thing; `ok` False makes `status` exit with 1."""
-
-    kind: str
-    name: str
-    ok: bool
-    text: str
 
 
 async def status(layout: Layout, settings: Settings, now: datetime) -> list[Line]:
@@ -142,10 +131,3 @@ def certificate_line(name: str, end: datetime, now: datetime) -> Line:
         return Line("certificate", name, False, f"ended on {end:%Y-%m-%d}; `pybernetes up` renews it")
     hint = "; the next `pybernetes up` renews it" if end - now < RENEW_BEFORE else ""
     return Line("certificate", name, True, f"ends in {days} days, on {end:%Y-%m-%d}{hint}")
-
-
-def table(lines: Sequence[Line]) -> str:
-    """Aligned columns."""
-    widths = [max(len(getattr(line, field)) for line in lines) for field in ("kind", "name")]
-    rows = [f"{'ok ' if x.ok else 'BAD'}  {x.kind:<{widths[0]}}  {x.name:<{widths[1]}}  {x.text}" for x in lines]
-    return "\n".join(rows)

@@ -6,7 +6,8 @@ from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.cluster.state import PartState
-from pybernetes.cluster.status import Line, add_on_line, certificate_line, node_line, part_line, table
+from pybernetes.cluster.status import add_on_line, certificate_line, node_line, part_line
+from pybernetes.deploy.lines import Line, table
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
