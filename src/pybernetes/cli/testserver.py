@@ -5,19 +5,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from pybernetes.aio import collector
+from pybernetes.api.errors import StatusError
 from pybernetes.component import flags, logs
 from pybernetes.component.flags import Flag, FlagError, HelpAsked
+from pybernetes.pki import files
+
+if TYPE_CHECKING:
+    from pybernetes.testing.cluster import RunningCluster
+
+_log = logging.getLogger(__name__)
 
 FLAGS = (
     Flag("json", flags.boolean, False, "Print one line of JSON (kubeconfig, url, token, ca, pid) instead of text."),
-    Flag("port", flags.integer, 0, "The port on 127.0.0.1; 0 for any that is free."),
+    Flag("port", flags.integer, 0, "The port; 0 for any that is free."),
+    Flag("bind", flags.string, "127.0.0.1", "The address to listen on; 0.0.0.0 for all, so that containers reach it."),
+    Flag("kubeconfig", flags.string, "", "Writes the administrator's kubeconfig there, too."),
+    Flag(
+        "crds",
+        flags.strings,
+        [],
+        "Files or folders of manifests, definitions first, that are applied before it answers.",
+    ),
+    Flag(
+        "faults",
+        flags.string,
+        "",
+        "A file with a list of rules, in YAML or JSON, by which requests fail (docs/testing.md).",
+    ),
+    Flag("record", flags.string, "", "Appends a line of JSON for each request to this file."),
     Flag("hollow-nodes", flags.integer, 0, "So many nodes hollow-0, hollow-1, ... whose pods run without containers."),
     Flag(
         "controllers",
@@ -50,16 +74,16 @@ def main(arguments: list[str]) -> int:
         print(f"pybernetes testserver: {error}", file=sys.stderr)
         return 2
     logs.setup(values["v"])
-    import uvloop
-
+    from pybernetes.testing.arguments import WrongArgument
     from pybernetes.testing.cluster import NotStarted
 
     try:
-        return uvloop.run(_serve(values, parent))
+        # asyncio's own loop, of which the clock can be told when it is at rest: an advance is over when nothing more happens.
+        return asyncio.run(_serve(values, parent))
     except OSError as error:
-        print(f"pybernetes testserver: {error.strerror or error}: choose another --port", file=sys.stderr)
+        print(f"pybernetes testserver: {error.strerror or error}: choose another --port or --bind", file=sys.stderr)
         return 1
-    except NotStarted as error:
+    except (NotStarted, WrongArgument, StatusError) as error:
         print(f"pybernetes testserver: {error}", file=sys.stderr)
         return 1
 
@@ -84,33 +108,77 @@ def _check(values: flags.Values) -> None:
         except arguments.WrongArgument as error:
             shown = ",".join(values[flag]) if isinstance(values[flag], list) else values[flag]
             raise FlagError(f"--{flag}={shown}: {str(error).partition(': ')[2]}") from error
+    _read_files(values)
+
+
+def _read_files(values: flags.Values) -> None:
+    """What --crds and --faults name, into the values `crds-objects` and `faults-rules`. FlagError."""
+    import yaml
+
+    from pybernetes.apiserver.filters.faultrules import Fault, FaultError
+    from pybernetes.testing import manifests
+    from pybernetes.testing.arguments import WrongArgument
+
+    try:
+        values["crds-objects"] = manifests.objects([Path(path) for path in values["crds"]])
+    except (WrongArgument, OSError) as error:
+        raise FlagError(f"--crds={','.join(values['crds'])}: {error}") from error
+    try:
+        rules = yaml.safe_load(Path(values["faults"]).read_text()) if values["faults"] else []
+        if not isinstance(rules, list):
+            raise FaultError("want a list of rules")
+        values["faults-rules"] = [Fault.read(rule) for rule in rules]
+    except (FaultError, OSError, ValueError, yaml.YAMLError) as error:
+        raise FlagError(f"--faults={values['faults']}: {error}") from error
 
 
 async def _serve(values: flags.Values, parent: int) -> int:
-    from pybernetes.testing.cluster import TestCluster
+    from pybernetes.testing import launch
+    from pybernetes.testing.httpapi import TestingAPI
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     watch = asyncio.ensure_future(_parents_end(parent, stop))
-    with tempfile.TemporaryDirectory(prefix="pybernetes-") as folder:
-        cluster = TestCluster(Path(folder), values["hollow-nodes"], values["controllers"], values["scheduler"])
-        running = await cluster.start(values["port"])
-        collector.own_process()
-        if values["json"]:
-            found = {
-                "kubeconfig": running.kubeconfig,
-                "url": running.url,
-                "token": running.token,
-                "ca": running.ca_file,
-            }
-            print(json.dumps({**found, "pid": os.getpid()}), flush=True)
-        else:
-            print(f"{running.url} answers; try: kubectl --kubeconfig={running.kubeconfig} get namespaces", flush=True)
-        await stop.wait()
-        watch.cancel()
-        await cluster.stop()
+    with contextlib.ExitStack() as ending:
+        folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="pybernetes-")))
+        api, nodes, controllers = TestingAPI(), values["hollow-nodes"], values["controllers"]
+        core = launch.make(folder, nodes, controllers, values["scheduler"], host=values["bind"], outermost=[api])
+        api.core = core
+        await core.start(values["port"])
+        try:
+            await core.apply(values["crds-objects"], "default")
+            core.mark()
+            core.faults.add(values["faults-rules"])
+            if values["record"]:
+                file = ending.enter_context(Path(values["record"]).open("a", buffering=1))
+                core.recorder.listeners.append(lambda request: _record(file, request.line()))
+            if values["kubeconfig"]:
+                files.write(Path(values["kubeconfig"]), Path(core.running.kubeconfig).read_bytes())
+            _tell(core.running, values["json"])
+            collector.own_process()
+            await stop.wait()
+            watch.cancel()
+        finally:
+            await core.cluster.stop()
     return 0
+
+
+def _tell(running: RunningCluster, as_json: bool) -> None:
+    """The line that says where it answers."""
+    if as_json:
+        where = {"kubeconfig": running.kubeconfig, "url": running.url, "token": running.token, "ca": running.ca_file}
+        print(json.dumps({**where, "pid": os.getpid()}), flush=True)
+    else:
+        print(f"{running.url} answers; try: kubectl --kubeconfig={running.kubeconfig} get namespaces", flush=True)
+
+
+def _record(file: TextIO, line: str) -> None:
+    """A disk that is full ends the record, not the server; whoever looks at it sees where."""
+    try:
+        file.write(f"{line}\n")
+    except OSError as error:
+        _log.error("a request could not be recorded: %s", error)
 
 
 async def _parents_end(parent: int, stop: asyncio.Event) -> None:

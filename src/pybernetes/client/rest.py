@@ -88,8 +88,10 @@ class RESTClient:
         timeout: float = REQUEST_SECONDS,
         clock: Clock | None = None,
         http: HTTPClient | None = None,
+        retries: int = MAX_RETRIES,
     ) -> None:
-        """`http` in place of one for the configuration's server, such as one without a socket."""
+        """`http` in place of one for the configuration's server, such as one without a socket. `retries` of 429 and 503 with Retry-After."""
+        self._retries = retries
         self.config = config
         self._timeout, self._clock = timeout, clock or RealClock()
         self._http = http or HTTPClient(config.server, config.ssl_context(), config.tls_server_name)
@@ -216,13 +218,13 @@ class RESTClient:
         return await self._authorization() if self.config.rejected(authorization) else authorization
 
     async def _answer(self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes | None) -> Answer:
-        for attempt in range(MAX_RETRIES + 1):
+        for attempt in range(self._retries + 1):
             try:
                 answer = await self._http.request(method, path, headers, body or b"", answer_timeout=self._timeout)
             except TimeoutError as error:
                 raise TimeoutError(f"no answer to {method} {path} within {self._timeout:g} s") from error
             wait = answer.headers.get("retry-after", "")
-            if answer.status not in (429, 503) or not wait.isdigit() or attempt == MAX_RETRIES:
+            if answer.status not in (429, 503) or not wait.isdigit() or attempt == self._retries:
                 break
             await self._clock.sleep(int(wait))
         return answer

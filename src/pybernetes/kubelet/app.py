@@ -104,6 +104,7 @@ class Kubelet:
         self._workers: dict[str, PodWorker] = {}
         self._done: set[str] = set()  # uids whose object was let go: late updates of them start nothing
         self._closing: set[asyncio.Task[None]] = set()
+        self._ended = False  # informers that other nodes share go on
         self.sync_loop = SyncLoopMonitor(self._clock, options.sync_seconds)
         self._resources = ResourceKeeper(
             options,
@@ -180,6 +181,7 @@ class Kubelet:
     async def run(self) -> None:
         """Registers, then keeps the node's pods as the API wants them."""
         self.sync_loop.entered()
+        self._ended = False
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._recorder.run())
@@ -196,6 +198,7 @@ class Kubelet:
                     group.create_task(self._watch_files())
                 self._pods.add_handler(self.on_pod)
         finally:
+            self._ended = True
             await asyncio.gather(*(worker.close() for worker in self._workers.values()), *self._closing)
 
     async def _keep_node(self) -> None:
@@ -254,7 +257,7 @@ class Kubelet:
     def on_pod(self, old: core.Pod | None, new: core.Pod | None) -> None:
         """An informer's handler; pods of other nodes are passed over."""
         about = present(old, new)
-        if about.spec.node_name != self.options.hostname_override:
+        if self._ended or about.spec.node_name != self.options.hostname_override:
             return
         if static.is_mirror(about):
             self._on_mirror(about, gone=new is None)

@@ -81,7 +81,8 @@ class Clients:
     def close(self) -> None:
         """All of them; lightkube keeps its connections in a client of httpx, and has no end of its own."""
         for client in self._made:
-            for one in (client, getattr(getattr(client, "_client", None), "_client", None)):
+            kept: tuple[Any, ...] = (client, getattr(getattr(client, "_client", None), "_client", None))
+            for one in kept:
                 if callable(getattr(one, "close", None)):
                     one.close()
         self._made.clear()

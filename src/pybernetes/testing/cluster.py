@@ -33,7 +33,8 @@ from pybernetes.pki.contexts import ServerContext
 from pybernetes.pki.files import Pair, write
 from pybernetes.store.memory import MemoryStore, Snapshot
 
-from . import arguments
+from . import addresses, arguments
+from .addresses import LOOPBACK
 from .certificates import Authority
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ CA_FILE = "ca.crt"
 ADMINISTRATOR = "kubernetes-admin"
 POD_RANGES = "10.128.0.0/10"  # of hollow nodes, a /24 each: more than there can be, and none of the services' addresses
 HOLLOW_NODES = "system:hollow-nodes"
-LOOPBACK = "127.0.0.1"
-EVERYWHERE = {"0.0.0.0", "::"}
 IN_PROCESS = "http://in.process"  # in place of a server's address
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -173,7 +172,7 @@ class TestCluster:
         self._running.push_async_callback(self._stop_server)
         self.server = APIServer(self._store, self._options)
         await self.server.start()
-        url = f"https://127.0.0.1:{self.server.port}"
+        url = f"https://{addresses.reached_at(self._host)}:{self.server.port}"
         path = self._folder / "kubeconfig"
         admin = authority.client(ADMINISTRATOR, [SYSTEM_PRIVILEGED_GROUP])
         write(path, kubeconfig(url, authority.pem, ADMINISTRATOR, admin).encode())
@@ -259,17 +258,22 @@ class TestCluster:
             "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
         }
 
-    def client(self, user: str, groups: Sequence[str] = (SYSTEM_PRIVILEGED_GROUP,), agent: str = "") -> RESTClient:
+    def client(
+        self, user: str, groups: Sequence[str] = (SYSTEM_PRIVILEGED_GROUP,), agent: str = "", *, retries: bool = True
+    ) -> RESTClient:
         """A client of this process, without a socket; closed with the cluster.
 
-        `agent`: what managedFields call it, as the commands of a real cluster are called; the user's name where it has none.
+        `agent`: what managedFields call it, as the commands of a real cluster are called; the user's name where it has none. Without
+        `retries` it hands on every 429.
         """
         from pybernetes.client.http import HTTPClient
-        from pybernetes.client.rest import RESTClient
+        from pybernetes.client.rest import MAX_RETRIES, RESTClient
 
         certificate = ssl.PEM_cert_to_DER_cert(self._authority.client(user, list(groups)).certificate.decode())
         http = HTTPClient(IN_PROCESS, dial=lambda protocol: self._dial(protocol, certificate))
-        client = RESTClient(Config(IN_PROCESS), agent or user, clock=self._clock, http=http)
+        client = RESTClient(
+            Config(IN_PROCESS), agent or user, clock=self._clock, http=http, retries=MAX_RETRIES if retries else 0
+        )
         self._running.push_async_callback(client.close)
         return client
 
@@ -363,8 +367,7 @@ class TestCluster:
         await self.nodes.kill(name)
 
     def _tls(self, authority: Authority) -> ssl.SSLContext:
-        names = ["localhost", "host.docker.internal", "kubernetes", "kubernetes.default.svc"]
-        serving = authority.serving(names, sorted({"127.0.0.1", "::1", "10.96.0.1", self._host} - EVERYWHERE))
+        serving = authority.serving(*addresses.served_as(self._host))
         pair = self._folder / "apiserver.pem"
         write(pair, serving.key + serving.certificate)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

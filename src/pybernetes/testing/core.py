@@ -60,7 +60,7 @@ class Core:
     async def start(self, port: int = 0) -> None:
         """See TestCluster.start."""
         self.running = await self.cluster.start(port)
-        self._client = self.cluster.client(HANDLE, agent=AGENT)
+        self._client = self.cluster.client(HANDLE, agent=AGENT, retries=False)
         self._resources = Resources(self._client)
         self.mark()
 

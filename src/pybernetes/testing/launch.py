@@ -10,11 +10,13 @@ from types import TracebackType
 from typing import Any
 
 from pybernetes.aio.flowing import FlowingClock
-from pybernetes.apiserver.filters.faultrules import Fault, FaultError
+from pybernetes.apiserver.filters.exchange import Link
+from pybernetes.apiserver.filters.faultrules import NAMES, Fault, FaultError
 from pybernetes.apiserver.filters.faults import Faults
 from pybernetes.store.memory import Snapshot
 
 from . import arguments, manifests
+from .addresses import LOOPBACK
 from .akube import AsyncKube, apart
 from .arguments import WrongArgument
 from .background import BackgroundLoop
@@ -87,20 +89,35 @@ class Cluster:
         await apart(self._open.pop().close)
 
     async def _make(self, folder: Path) -> Core:
-        clock, scripts = FlowingClock(), Scripts()
-        recorder, faults = Recorder(unseen=(AGENT,)), Faults(clock, PARTS)
-        cluster = TestCluster(
-            folder,
-            self._nodes,
-            self._controllers,
-            self._scheduler,
-            clock,
-            state=self._state,
-            watching=[recorder],
-            failing=[faults],
-            scripts=scripts,
-        )
-        return Core(folder, cluster, clock, recorder, faults, scripts)
+        return make(folder, self._nodes, self._controllers, self._scheduler, state=self._state)
+
+
+def make(
+    folder: Path,
+    nodes: int,
+    controllers: str | bool | Sequence[str],
+    scheduler: bool,
+    *,
+    host: str = LOOPBACK,
+    state: Snapshot | None = None,
+    outermost: Sequence[Link] = (),
+) -> Core:
+    """A cluster that can be watched, hindered and sent ahead; to be started on the running loop. WrongArgument."""
+    clock, scripts = FlowingClock(), Scripts()
+    recorder, faults = Recorder(unseen=(AGENT,)), Faults(clock, PARTS)
+    cluster = TestCluster(
+        folder,
+        nodes,
+        controllers,
+        scheduler,
+        clock,
+        host=host,
+        state=state,
+        watching=[*outermost, recorder],
+        failing=[faults],
+        scripts=scripts,
+    )
+    return Core(folder, cluster, clock, recorder, faults, scripts)
 
 
 async def _started(core: Core) -> None:
@@ -113,8 +130,6 @@ async def _started(core: Core) -> None:
 
 def _given(rule: Fault) -> dict[str, Any]:
     """What a rule was made of: each cluster counts for itself."""
-    from pybernetes.apiserver.filters.faultrules import NAMES
-
     return {name: getattr(rule, name) for name in NAMES}
 
 

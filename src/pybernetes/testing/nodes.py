@@ -53,6 +53,7 @@ class HollowNodes:
     async def kill(self, name: str) -> None:
         """It ends as if its power had gone: nothing is said, its lease runs out. KeyError if it does not run."""
         task = self._tasks.pop(name)
+        self._kubelets[:] = [one for one in self._kubelets if one.options.hostname_override != name]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

@@ -14,8 +14,6 @@ from .background import BackgroundLoop
 from .core import Core
 from .scripts import Command, PodScript, Scripts
 
-MAX_RULES = 1000
-
 
 class Clock:
     """The cluster's time: it goes as real time does, and can be sent ahead."""
@@ -68,13 +66,11 @@ class FaultRules:
 
     def add(self, **rule: object) -> AddedFault:
         """`add(verb="update", resource="configmaps", error="Conflict", nth=2)`. WrongArgument, which lists the names."""
-        if len(self._faults.rules) >= MAX_RULES:
-            raise WrongArgument(f"there are {MAX_RULES} rules already: clear() them first")
         try:
             added = AddedFault(self._faults, Fault.read(rule))
+            self._faults.add([added.rule])
         except FaultError as error:
             raise WrongArgument(f"fault: {error}") from error
-        self._faults.rules.append(added.rule)
         return added
 
     def storm(self, resource: str = "*", **rule: object) -> AddedFault:

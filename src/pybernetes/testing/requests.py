@@ -14,6 +14,7 @@ from pybernetes.api.times import format_micro_time
 from pybernetes.apiserver.endpoints.routes import Answer
 from pybernetes.apiserver.filters import failures
 from pybernetes.apiserver.filters.exchange import Exchange, Handler
+from pybernetes.apiserver.filters.faults import object_name
 from pybernetes.wire.http import Dropped, Response
 
 REQUESTS = 2000  # the last ones are kept
@@ -106,6 +107,7 @@ class Recorder:
     def _keep(self, exchange: Exchange, code: int) -> None:
         info, event, body = exchange.info, exchange.event, exchange.request.body
         user, about = event.impersonated or event.user, event.object_ref
+        name = about.name if about is not None else ""
         request = Request(
             event.received,
             user.name if user is not None else "",
@@ -113,7 +115,7 @@ class Recorder:
             f"{info.resource}.{info.group}" if info.group else info.resource,
             info.subresource,
             info.namespace,
-            about.name if about is not None else "",
+            name or object_name(exchange),
             event.request_uri,
             code,
             event.elapsed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 from collections import OrderedDict
-from collections.abc import Awaitable, Container
+from collections.abc import Awaitable, Container, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -20,8 +20,9 @@ from ..endpoints.routes import Answer
 from ..generic.paging import expired
 from ..types import RequestInfo
 from .exchange import Exchange, Handler
-from .faultrules import Fault
+from .faultrules import Fault, FaultError
 
+MAX_RULES = 1000
 REMEMBERED = 512  # answers to reads, for rules that serve them again
 REMEMBERED_BYTES = 256 << 10  # longer ones are not
 TOO_OLD = "too old resource version: injected by the test"
@@ -56,6 +57,12 @@ class Faults:
             return next(exchange)
         return self._fail(exchange, next)
 
+    def add(self, rules: Sequence[Fault]) -> None:
+        """FaultError where there are too many."""
+        if len(self.rules) + len(rules) > MAX_RULES:
+            raise FaultError(f"there may be {MAX_RULES} rules: clear them first")
+        self.rules += rules
+
     def end_watches(self, resource: str = "*", gone: bool = False) -> int:
         """Ends those that run on the resource: their connections are cut, or (`gone`) they are told 410. How many; parts' among them."""
         ended = 0
@@ -84,7 +91,7 @@ class Faults:
         if rule.drop:
             raise Dropped
         if rule.error:
-            raise rule.status(exchange.info, _name(exchange))
+            raise rule.status(exchange.info, object_name(exchange))
         return await self._remembered(exchange, next)
 
     def _hit(self, exchange: Exchange) -> Fault | None:
@@ -95,7 +102,7 @@ class Faults:
                 continue
             if rule.stale and _key(exchange) not in self._answers:
                 continue  # the first such request: there is nothing older yet
-            if rule.hit(info, _name(exchange)):
+            if rule.hit(info, object_name(exchange)):
                 return rule
         return None
 
@@ -114,7 +121,7 @@ class Faults:
         if rule is not None and rule.error:
             if rule.seconds:
                 await self._clock.sleep(rule.seconds)
-            raise rule.status(exchange.info, _name(exchange))
+            raise rule.status(exchange.info, object_name(exchange))
         if rule is not None and not (rule.drop or rule.gone):
             await self._clock.sleep(rule.seconds)
             rule = None
@@ -165,7 +172,7 @@ class _Named(msgspec.Struct):
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
 
-def _name(exchange: Exchange) -> str:
+def object_name(exchange: Exchange) -> str:
     """Of the object, as the path says it or, for creations in JSON, the body."""
     if exchange.info.name or exchange.info.verb != "create":
         return exchange.info.name
