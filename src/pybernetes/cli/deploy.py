@@ -14,6 +14,7 @@ from pybernetes.component.flags import Flag, Values
 if TYPE_CHECKING:
     from pybernetes.deploy.rollout.clusterfile import Description
     from pybernetes.deploy.rollout.execute import Program, Rollout
+    from pybernetes.deploy.rollout.plan import Stage
 
 PROGRAM = "pybernetes deploy"
 FLAGS = (
@@ -80,7 +81,7 @@ async def _deploy(description: Description, limit: frozenset[str], values: Value
     try:
         hosts = {host.name: connections.host(host.name, host.address, host.ssh, entry.ssh) for host in entry.hosts}
         rollout = Rollout(description, hosts, _program(entry.program), limit)
-        stages = rollout.offline() if values["offline"] else (await rollout.plan())[1]
+        stages = rollout.offline() if values["offline"] else await _planned(rollout)
         if values["dry-run"]:
             print(guide.guide(stages), end="")
             return 0
@@ -94,6 +95,15 @@ async def _deploy(description: Description, limit: frozenset[str], values: Value
         raise Failure(f"{error}{told}\nmend that and run the same command again: what is done stays done") from error
     finally:
         await connections.close()
+
+
+async def _planned(rollout: Rollout) -> list[Stage]:
+    from pybernetes.deploy.rollout.plan import notes
+
+    situation, stages = await rollout.plan()
+    for line in notes(situation):
+        print(f"note: {line}", file=sys.stderr)
+    return stages
 
 
 async def _carried_out(rollout: Rollout) -> None:

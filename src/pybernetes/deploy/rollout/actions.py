@@ -43,15 +43,17 @@ class Install:
 
 @dataclass(frozen=True, slots=True)
 class Bring:
-    """This installation, packed: `execute` sends it to the script's input."""
+    """This installation, packed: `execute` sends it to the script's input. `daemons` run from an older one, and have to be started anew."""
 
     digest: str
+    daemons: tuple[str, ...] = ()
 
     def title(self) -> str:
         return f"bring pybernetes ({self.digest[:12]}) to {BROUGHT}/{self.digest[:12]}"
 
     def script(self) -> str:
-        """Complete or not there; what runs from an older one goes on with it."""
+        """Complete or not there. The one before stays, since it runs still; older ones go."""
+        notes = "".join(f": >{PENDING}/{name}\n" for name in self.daemons)
         place = f"{BROUGHT}/{self.digest[:12]}"
         return (
             f"rm -rf {place}.new\n"
@@ -60,6 +62,12 @@ class Bring:
             f"printf %s {self.digest} >{place}.new/DIGEST\n"
             f"rm -rf {place}\n"
             f"mv {place}.new {place}\n"
+            f"mkdir -p {PENDING}\n"
+            f"{notes}"
+            f"for old in {BROUGHT}/*/DIGEST; do\n"
+            f"  old=${{old%/DIGEST}}\n"
+            f'  case $old in {place} | {BROUGHT}/current | $(readlink -f {BROUGHT}/current)) ;; *) rm -rf "$old" ;; esac\n'
+            "done\n"
             f"ln -sfn {self.digest[:12]} {BROUGHT}/current.new\n"
             f"mv -T {BROUGHT}/current.new {BROUGHT}/current\n"
             f"ln -sf {BROUGHT}/current/bin/pybernetes /usr/local/bin/pybernetes\n"

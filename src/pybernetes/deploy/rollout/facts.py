@@ -56,6 +56,8 @@ class Facts:
     pending: frozenset[str] = frozenset()
     joined: bool = False  # init or join has come to its end here
     run_with: str = ""  # systemd or supervisor, by init or join
+    node_name: str = ""  # under which it has joined, or is about to
+    control_plane: bool = False  # it has joined, or is about to, as a master
     interface: str = ""  # that has the host's address; "" where none has it
     nodes: Mapping[str, Node] | None = None  # None: this host's API server does not answer, or there is none
 
@@ -144,6 +146,8 @@ def read(answer: str) -> Facts:
         pending=frozenset(found.get("pending", {})),
         joined=bool(state.get("complete")),
         run_with=str(state.get("runWith") or ""),
+        node_name=str(state.get("nodeName") or ""),
+        control_plane=bool(state.get("controlPlane")),
         interface=one("interface"),
         nodes=_nodes(one("nodes")) if "nodes" in found else None,
     )

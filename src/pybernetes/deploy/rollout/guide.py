@@ -11,6 +11,10 @@ from .actions import Action, Bring, Initialise, Join, Renew
 from .plan import Stage
 from .wanted import PROGRAM
 
+STARTED = "It writes these and starts them (where they name other hosts: those that there are by then):"
+OF_FURTHER_MASTERS = """\
+At the end the API servers of the masters that joined first are told of the members of etcd that joined after them: a new start each,
+one by one."""
 NOTHING = "Nothing to do: every host is as the file describes it.\n"
 
 
@@ -27,14 +31,20 @@ def guide(stages: Sequence[Stage]) -> str:
             lines += [f"## {host.name} ({host.address}): {', '.join(host.roles)}", ""]
             for action in step.actions:
                 lines += [*_action(action), ""]
+    if any(isinstance(action, Join) and action.control_plane for _, action in _all(stages)):
+        lines += [OF_FURTHER_MASTERS, ""]
     return "\n".join(lines)
+
+
+def _all(stages: Sequence[Stage]) -> Iterator[tuple[str, Action]]:
+    for stage in stages:
+        for step in stage.steps:
+            yield from ((step.host.name, action) for action in step.actions)
 
 
 def summary(stages: Sequence[Stage]) -> str:
     """A line for each action of each host."""
-    lines = [
-        f"{step.host.name}: {action.title()}" for stage in stages for step in stage.steps for action in step.actions
-    ]
+    lines = [f"{host}: {action.title()}" for host, action in _all(stages)]
     return "\n".join(lines) + "\n" if lines else NOTHING
 
 
@@ -54,13 +64,13 @@ def _action(action: Action) -> Iterator[str]:
             yield from _block("sh", f"# this installation, packed, is the input\n{action.script()}")
         case Initialise():
             yield from _block("sh", action.script())
-            yield "It makes the certificates and kubeconfigs, and writes these and starts them (where they name other hosts: those that there are by then):"
+            yield f"It makes the certificates and kubeconfigs. {STARTED}"
             yield ""
             yield from _daemons(action.daemons)
         case Join():
             yield from _block("yaml", action.shown)
             yield from _block("sh", f"# that file is the input\n{action.script()}")
-            yield "It writes these and starts them (where they name other hosts: those that there are by then):"
+            yield STARTED
             yield ""
             yield from _daemons(action.daemons)
         case _:

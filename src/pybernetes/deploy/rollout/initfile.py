@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..configuration import GROUP
+from ..configuration import GROUP, documents
 from ..daemons.model import BALANCER, MASTER, Cluster, Host
 from .clusterfile import NONE
 
@@ -47,6 +47,50 @@ def layout(cluster: Cluster) -> dict[str, Any]:
         "balancer": of_balancer,
         "network": {"backend": network.backend or NONE, "ipMasq": network.ip_masq},
     }
+
+
+# What a cluster is made with, and is not changed afterwards by a new start of its daemons: document, path.
+FIXED = (
+    ("InitConfiguration", "localAPIEndpoint.bindPort"),
+    ("ClusterConfiguration", "controlPlaneEndpoint"),
+    ("ClusterConfiguration", "networking.podSubnet"),
+    ("ClusterConfiguration", "networking.serviceSubnet"),
+    ("ClusterConfiguration", "networking.dnsDomain"),
+    ("ClusterConfiguration", "clusterName"),
+    ("ClusterConfiguration", "certificatesDir"),
+    ("ClusterConfiguration", "apiServer.certSANs"),
+    ("ClusterConfiguration", "etcd.local.dataDir"),
+    ("ClusterConfiguration", "etcd.external"),
+    ("ClusterConfiguration", "proxy.disabled"),
+    ("ClusterConfiguration", "dns"),
+    (LAYOUT_KIND, "balancer.kind"),
+    (LAYOUT_KIND, "network.backend"),
+)
+
+
+def fixed_changes(before: str, after: str) -> list[tuple[str, str, str]]:
+    """(name, before, after) of the FIXED that differ between two files of init. ValueError for what is none."""
+    old, new = _by_kind(before), _by_kind(after)
+    found = []
+    for kind, path in FIXED:
+        was, will = _at(old.get(kind), path), _at(new.get(kind), path)
+        if was != will:
+            found.append((path, _shown(was), _shown(will)))
+    return found
+
+
+def _by_kind(text: str) -> dict[str, dict[str, Any]]:
+    return {str(document.get("kind")): document for document in documents(text)}
+
+
+def _at(document: Any, path: str) -> Any:
+    for name in path.split("."):
+        document = document.get(name) if isinstance(document, dict) else None
+    return document or None
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(value)
 
 
 def join(cluster: Cluster, host: Host, master: Host, secrets: Secrets, taints: Taints = None) -> str:

@@ -68,6 +68,7 @@ class Situation:
 def plan(situation: Situation) -> list[Stage]:
     """The stages that lead from here to there. PlanError."""
     _check(situation)
+    _check_fixed(situation)
     stages = [
         Stage("prepare the hosts", tuple(_preparations(situation)), AT_ONCE),
         Stage("the first master", tuple(_first(situation))),
@@ -109,6 +110,7 @@ def _check(situation: Situation) -> None:
             text = "whether they are masters of a cluster already cannot be seen: no second one is begun beside them"
             raise PlanError(f"{', '.join(away)}: no answer, and no other master has joined; {text}")
     for host in situation.hosts():
+        _check_identity(host, _facts(situation, host))
         facts = situation.facts.get(host.name)
         if facts is None or not situation.digest or facts.brought == situation.digest:
             continue
@@ -120,6 +122,52 @@ def _check(situation: Situation) -> None:
             raise PlanError(
                 f"{host.name}: {text}: deploy from a host with the same, or install pybernetes there and name its path in `program`"
             )
+
+
+def _check_identity(host: Host, facts: Facts) -> None:
+    """PlanError where the host has become something else than the file says."""
+    if facts.node_name and facts.node_name != host.name:
+        text = f"it has joined as node {facts.node_name}: is it another host, or has the file another name for it?"
+        raise PlanError(f"{host.name}: {text} `pybernetes reset` on it has it join anew")
+    if facts.node_name and facts.control_plane != (MASTER in host.roles):
+        present, aim = ("master", "worker") if facts.control_plane else ("worker", "master")
+        raise PlanError(f"{host.name}: it has joined as a {present}: to make it a {aim}, `pybernetes reset` it first")
+
+
+def _check_fixed(situation: Situation) -> None:
+    """PlanError for a setting with which the cluster was made, and which is in certificates, kubeconfigs and objects since then."""
+    master = leader(situation)
+    present = _facts(situation, master).files.get(INIT_FILE) if master is not None else None
+    if present is None:
+        return
+    try:
+        changed = initfile.fixed_changes(present.text, situation.init_file)
+    except ValueError as error:
+        raise PlanError(f"{master.name if master else ''}: {INIT_FILE} cannot be read: {error}") from error
+    if changed:
+        name, before, after = changed[0]
+        text = f"{name}: the cluster was made with {before}, the file says {after}: that is not changed by deploy"
+        raise PlanError(f"{text}, since certificates, kubeconfigs and objects have it; write {before} again")
+
+
+def notes(situation: Situation) -> list[str]:
+    """What nobody is to overlook, and deploy does nothing about."""
+    names = {host.name for host in situation.cluster.hosts}
+    present = nodes(situation)
+    found = [
+        f"{name} is a node of the cluster, and not in the file: to remove it, `pybernetes reset` on it and `kubectl delete node {name}`"
+        for name in sorted(set(present) - names)
+    ]
+    for host in situation.cluster.hosts:
+        if not present or not _facts(situation, host).joined:
+            continue
+        if host.name not in present:
+            found.append(
+                f"{host.name} has joined a cluster that has no such node: another one, or the node was deleted"
+            )
+        elif not present[host.name].ready:
+            found.append(f"{host.name} is not Ready")
+    return found
 
 
 def _check_majority(situation: Situation, stage: Stage) -> None:
@@ -148,13 +196,21 @@ def _preparations(situation: Situation) -> list[Step]:
         if missing:
             actions.append(Install(tuple(sorted(missing))))
         if situation.digest and facts.brought != situation.digest:
-            actions.append(Bring(situation.digest))
+            actions.append(Bring(situation.digest, _stale(situation, host)))
         if DOCKER in aim.needs and UNIT_OF_DOCKER not in facts.active:
             actions.append(Enable(UNIT_OF_DOCKER))
         if not facts.joined:
-            actions += _renewals(aim.own, facts, ())
+            actions += _renewals([daemon for daemon in aim.own if daemon.name not in facts.active], facts, ())
         steps.append(Step(host, tuple(actions)))
     return [step for step in steps if step.actions]
+
+
+def _stale(situation: Situation, host: Host) -> tuple[str, ...]:
+    """The daemons that would go on with an older pybernetes than the host is brought."""
+    facts = situation.facts[host.name]
+    if not situation.digest or facts.brought == situation.digest or not facts.joined:
+        return ()
+    return tuple(daemon.name for daemon in situation.wanted[host.name].daemons if daemon.ours)
 
 
 def _first(situation: Situation) -> list[Step]:
@@ -192,26 +248,17 @@ def _beginning(situation: Situation, host: Host, members: Sequence[Host], state:
 
 
 def _changes(situation: Situation) -> list[Step]:
-    """Of hosts that are there already: masters before workers, as upstream's rule of versions has it."""
+    """Of what runs already: masters before workers, as upstream's rule of versions has it."""
     steps = []
     for host in sorted(_answering(situation), key=lambda host: MASTER not in host.roles):
         facts, aim = situation.facts[host.name], situation.wanted[host.name]
-        is_node = bool(aim.daemons)
-        if is_node and not facts.joined:
-            continue  # what it runs comes with joining
-        new_program = bool(situation.digest) and facts.brought != situation.digest
-        daemons = (*aim.own, *aim.daemons)
-        again = tuple(daemon.name for daemon in daemons if daemon.ours) if new_program and facts.brought else ()
-        if is_node or not _prepared(situation, host):
-            actions = _renewals(daemons, facts, again)
-            if actions:
-                steps.append(Step(host, tuple(actions)))
+        if facts.joined:
+            actions = _renewals((*aim.own, *aim.daemons), facts, _stale(situation, host))
+        else:  # what else it is to run comes with joining
+            actions = _renewals([daemon for daemon in aim.own if daemon.name in facts.active], facts, ())
+        if actions:
+            steps.append(Step(host, tuple(actions)))
     return steps
-
-
-def _prepared(situation: Situation, host: Host) -> bool:
-    """Whether the first stage looks after its daemons: those of a host that never joins."""
-    return not situation.facts[host.name].joined
 
 
 def _renewals(daemons: Sequence[Daemon], facts: Facts, again: Sequence[str]) -> list[Renew]:

@@ -82,7 +82,12 @@ class FakeHost:
         lines += [f"pending {name} -" for name in self.pending]
         known = dict(self.files)
         if self.joined:
-            known[facts.HOST_STATE] = (json.dumps({"complete": True, "runWith": "systemd"}), 0o600)
+            known[facts.HOST_STATE] = (
+                json.dumps(
+                    {"complete": True, "runWith": "systemd", "nodeName": self.name, "controlPlane": self.master}
+                ),
+                0o600,
+            )
         for path, (text, mode) in known.items():
             lines.append(f"file {path} {mode:o} {base64.b64encode(text.encode()).decode()}")
         if self.master and self.joined:
@@ -109,6 +114,8 @@ class FakeHost:
             self.programs |= set(aim.needs)
         if found := re.search(r"printf %s (\w{64})", script):
             self.brought = found[1]
+        self.pending |= set(re.findall(r"^: >/var/lib/pybernetes/deploy/pending/(\S+)$", script, re.MULTILINE))
+        self.pending -= set(re.findall(r"^rm -f /var/lib/pybernetes/deploy/pending/(\S+)$", script, re.MULTILINE))
         self.active |= set(re.findall(r"systemctl (?:restart --no-block|enable --now) (\S+)", script))
         if " init --config=" in script or " join --config=" in script:
             self.joined = True

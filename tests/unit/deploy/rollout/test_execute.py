@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 
 import pytest
 
-from pybernetes.deploy.rollout.execute import RolloutError
+from pybernetes.deploy.rollout.actions import INIT_FILE
+from pybernetes.deploy.rollout.execute import Program, RolloutError
+from pybernetes.deploy.rollout.plan import CHANGES, notes
 
-from .hosts import SHOWN_SECRETS, Cut, Silent, World, world
+from .hosts import PROGRAM, SHOWN_SECRETS, Cut, Silent, World, world
 from .test_clusterfile import EXAMPLE, KUBEADM, file, host
 
 THREE = file(
@@ -60,17 +63,23 @@ def test_a_second_run_has_nothing_to_do() -> None:
 
 
 def test_cut_off_anywhere_a_second_run_finishes() -> None:
-    count = len(deployed().scripts)
-    assert count > 20
-    for place in range(count):
-        made = world(THREE)
+    few = file(
+        *(host(f"m{n}", f"10.0.0.{n}", "master") for n in (1, 2)),
+        host("w1", "10.0.0.11", "worker", more=", labels: {zone: a}"),
+        more="balancer: {virtualAddress: 10.0.0.9}\n",
+    )
+    whole = world(few)
+    run(whole)
+    assert len(whole.scripts) > 15
+    for place in range(len(whole.scripts)):
+        made = world(few)
         made.cut_after = place
         with pytest.raises(Cut):
             run(made)
-        again = world(THREE, before=made)
+        again = world(few, before=made)
         run(again)
-        assert all(host.joined for host in again.hosts.values())
-        assert asyncio.run(world(THREE, before=again).rollout.plan())[1] == []
+        assert all(fake.joined for fake in again.hosts.values())
+        assert asyncio.run(world(few, before=again).rollout.plan())[1] == []
 
 
 def test_a_setting_is_changed_host_by_host() -> None:
@@ -158,20 +167,126 @@ def test_no_second_cluster_is_begun_beside_masters_that_do_not_answer() -> None:
 @pytest.mark.parametrize(
     ("program", "words"),
     [
-        ({"python": "3.13"}, "its python3 is 3.11, this installation's 3.13"),
-        ({"machine": "aarch64"}, "it is x86_64, this installation of pybernetes aarch64"),
+        (replace(PROGRAM, python="3.13"), "its python3 is 3.11, this installation's 3.13"),
+        (replace(PROGRAM, machine="aarch64"), "it is x86_64, this installation of pybernetes aarch64"),
+        (
+            Program("/usr/bin/pybernetes"),
+            "there is no /usr/bin/pybernetes: install pybernetes there, or leave `program` out",
+        ),
     ],
 )
-def test_what_would_not_run_there_is_not_brought(program: dict[str, str], words: str) -> None:
+def test_what_would_not_run_there_is_not_begun(program: Program, words: str) -> None:
     made = world(THREE)
-    object.__setattr__(made.rollout.program, "python", program.get("python", "3.11"))
-    object.__setattr__(made.rollout.program, "machine", program.get("machine", "x86_64"))
-    try:
-        with pytest.raises(RolloutError, match=words):
-            run(made)
-    finally:
-        object.__setattr__(made.rollout.program, "python", "3.11")
-        object.__setattr__(made.rollout.program, "machine", "x86_64")
+    made.rollout.program = program
+    with pytest.raises(RolloutError, match=words):
+        run(made)
+    assert made.scripts == []
+
+
+def test_a_new_pybernetes_starts_everything_of_ours_anew() -> None:
+    made = world(THREE, before=deployed())
+    made.rollout.program = replace(PROGRAM, digest="e" * 64)
+    shown = run(made)
+    assert shown.stages == ["prepare the hosts", "changes, host by host"]
+    starts = [line.replace(": start", "") for line in shown.shown if ": start" in line]
+    assert starts[:3] == ["m1 kube-apiserver", "m1 kube-controller-manager", "m1 kube-scheduler"]
+    assert [line for line in starts if line.startswith("w2")] == ["w2 kubelet", "w2 kube-proxy", "w2 flanneld"]
+    assert not any("etcd" in line or "nginx" in line for line in starts)
+
+
+def test_a_cut_between_bringing_and_starting_is_made_up_for() -> None:
+    made = world(THREE, before=deployed())
+    made.rollout.program = replace(PROGRAM, digest="e" * 64)
+    made.cut_after = 7  # five hosts have it, two daemons were started anew
+    with pytest.raises(Cut):
+        run(made)
+    again = world(THREE, before=made)
+    again.rollout.program = made.rollout.program
+    starts = [line for line in run(again).shown if ": start" in line]
+    assert starts[0] == "m1: start kube-scheduler" and len([line for line in starts if line.startswith("w1")]) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            "10.0.0.9",
+            "10.0.0.8",
+            "controlPlaneEndpoint: the cluster was made with 10.0.0.9:8443, the file says 10.0.0.8:8443",
+        ),
+        (
+            "balancer",
+            "network: {podSubnet: 10.9.0.0/16}\nbalancer",
+            "networking.podSubnet: the cluster was made with 10.244",
+        ),
+        ("virtualAddress", "kind: haproxy, virtualAddress", "balancer.kind: the cluster was made with nginx"),
+    ],
+)
+def test_what_a_cluster_was_made_with_is_not_changed_by_half(before: str, after: str, words: str) -> None:
+    made = world(THREE.replace(before, after), before=deployed())
+    with pytest.raises(RolloutError, match=words):
+        run(made)
+    assert made.scripts == []
+
+
+def test_a_host_that_has_become_something_else() -> None:
+    made = deployed()
+    made.hosts["w1"].master = True
+    with pytest.raises(RolloutError, match="w1: it has joined as a master: to make it a worker"):
+        run(world(THREE, before=made))
+    renamed = THREE.replace("name: w2", "name: w3")
+    made = deployed()
+    made.hosts["w3"] = made.hosts["w2"]
+    with pytest.raises(RolloutError, match="w3: it has joined as node w2"):
+        run(world(renamed, before=made))
+
+
+def test_a_host_is_added_later() -> None:
+    more = THREE.replace("balancer:", host("w3", "10.0.0.13", "worker") + "balancer:")
+    made = world(more, before=deployed())
+    assert run(made).stages == ["prepare the hosts", "workers"]
+    assert {name for name, _ in made.scripts} == {"w3", "m1"}
+
+
+def test_a_node_that_is_not_in_the_file_is_told() -> None:
+    fewer = THREE.replace(host("w2", "10.0.0.12", "worker"), "")
+    situation, stages = asyncio.run(world(fewer, before=deployed()).rollout.plan())
+    assert stages == []
+    (note,) = notes(situation)
+    assert note.startswith("w2 is a node of the cluster, and not in the file")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "balancer", "prepared"),
+    [
+        (
+            [host("m1", "10.0.0.1", "master"), host("l1", "10.0.0.7", "balancer"), host("l2", "10.0.0.8", "balancer")],
+            "balancer: {virtualAddress: 10.0.0.9}",
+            {"l1": {"nginx", "keepalived"}, "l2": {"nginx", "keepalived"}},
+        ),
+        (
+            [host("m1", "10.0.0.1", "master"), host("w1", "10.0.0.7", "worker")],
+            "balancer: {onNodes: true, kind: haproxy}",
+            {"m1": {"haproxy"}, "w1": {"haproxy"}},
+        ),
+    ],
+)
+def test_balancers_that_no_join_brings(hosts: list[str], balancer: str, prepared: dict[str, set[str]]) -> None:
+    text = file(*hosts, more=f"{balancer}\n")
+    made = world(text)
+    shown = run(made)
+    begun = shown.shown[: shown.shown.index("m1: make it the cluster's first master")]
+    started = {
+        name: {line.rpartition(" ")[2] for line in begun if line.startswith(f"{name}: write")} for name in prepared
+    }
+    assert started == prepared
+    assert asyncio.run(world(text, before=made).rollout.plan())[1] == []
+    # A change of theirs is made one host after the other.
+    changed = world(text.replace("balancer: {", "balancer: {port: 9443, "), before=made)
+    for fake in changed.hosts.values():
+        fake.files.pop(INIT_FILE, None)
+    stage = asyncio.run(changed.rollout.plan())[1][0]
+    assert (stage.title, stage.width, {step.host.name for step in stage.steps}) == (CHANGES, 1, set(prepared))
 
 
 def test_no_secret_is_shown() -> None:
