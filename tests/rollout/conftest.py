@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.byhand.conftest import PROGRAMS
-from tests.byhand.hosts import Host, lan
+from tests.hosts import Host, lan, unable
 
 HERE = Path(__file__).parent
+PROGRAMS = ("ip", "iptables", "conntrack", "dockerd", "etcd", "nginx", "keepalived", "curl", "sshd")
 ADDRESSES = {"desk": "10.20.0.2", "master1": "10.20.0.11", "worker1": "10.20.0.21"}
 DOCKER_UNIT = """\
 [Unit]
@@ -35,9 +33,7 @@ cat >/etc/systemd/system/docker.service <<'END'
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    missing = [program for program in PROGRAMS if shutil.which(program, path=path) is None]
-    reason = "needs root" if os.geteuid() else f"needs {', '.join(missing)}: run tools/packages.sh" if missing else ""
+    reason = unable(PROGRAMS)
     for item in items:
         if reason and HERE in Path(item.path).parents:
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -46,8 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Host]]:
     """By name, with Docker's packages on them and no cluster; gone afterwards."""
-    kubectl = "/bin/false"  # nothing here asks with it
-    with lan(tmp_path_factory.mktemp("deploy"), ADDRESSES, kubectl) as started:
+    with lan(tmp_path_factory.mktemp("rollout"), ADDRESSES) as started:
         for host in started.values():
             code, output = host(PREPARED)
             assert code == 0, output

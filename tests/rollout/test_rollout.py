@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.byhand.hosts import Host
+from tests.hosts import Host
 
 PYBERNETES = "/opt/pybernetes/.venv/bin/python -m pybernetes"
 DEPLOY = f"{PYBERNETES} deploy /root/cluster.yaml"
@@ -60,7 +60,7 @@ def test_cut_off_in_the_middle(hosts: dict[str, Host]) -> None:
 
 def test_the_same_command_goes_on(hosts: dict[str, Host]) -> None:
     code, output = hosts["desk"](DEPLOY, 240)
-    assert code == 0 and "bring" not in output.partition("first master:")[0].partition("master1: make")[0], output
+    assert code == 0 and "master1: bring" not in output, output
     assert "changes, host by host" not in output, "what init and join have made is not what the plan wants"
     code, output = hosts["master1"](NODES)
     assert code == 0 and re.findall(r'"zone":\s*"(\w+)"', output) == ["a"], output
