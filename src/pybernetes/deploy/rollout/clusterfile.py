@@ -12,7 +12,7 @@
       address: 10.20.0.11      # that the others use
       roles: [master]          # master, worker, balancer
       interface: eth0          # of that address; default: the host is asked
-      labels: {zone: a}        # of the node
+      labels: {zone: a}        # of the node; others that it has stay
       taints: []               # of the node as it registers; default: kubeadm's for masters, none for workers
       ssh: {address: 192.0.2.1}
     balancer:

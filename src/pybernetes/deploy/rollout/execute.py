@@ -140,7 +140,7 @@ class Rollout:
             {name: entry.labels for name, entry in entries.items()},
             {name: entry.taints for name, entry in entries.items()},
             "",
-            self.program.path or "pybernetes",
+            shlex.quote(self.program.path or "pybernetes"),
             self.program.digest,
             self.program.python,
             self.program.machine,
@@ -246,7 +246,7 @@ class Rollout:
         master = leader(situation)
         if master is None:
             raise StepError("no master has joined that could let it in")
-        program = self.program.path or "pybernetes"
+        program = shlex.quote(self.program.path or "pybernetes")
         script = f"{program} token create --ttl={TOKEN_TTL} --description='deploy: {host.name}' --print-join-command"
         if action.control_plane:
             script += f"\n{program} init phase upload-certs --upload-certs --config={INIT_FILE}"

@@ -108,7 +108,7 @@ class Question:
             return []
         url = f"https://{f'[{self.address}]' if ':' in self.address else self.address}:{self.port}/api/v1/nodes?limit=5000"
         return [
-            f"if [ -r {self.pki}/apiserver-kubelet-client.crt ]; then",
+            f"if [ -r {shlex.quote(f'{self.pki}/apiserver-kubelet-client.crt')} ]; then",
             f"  nodes=$({curl(self.pki, ASK_SECONDS)} -H 'Accept: {TABLE}' '{url}' 2>/dev/null) && "
             'echo "nodes - $(printf %s "$nodes" | base64 -w 0)"',
             "fi",
@@ -118,7 +118,8 @@ class Question:
 def curl(pki: str, seconds: int) -> str:
     """curl as an administrator of the cluster, on a master."""
     name = f"{pki}/apiserver-kubelet-client"
-    return f"curl -fsS --max-time {seconds} --cacert {pki}/ca.crt --cert {name}.crt --key {name}.key"
+    words = ("--max-time", str(seconds), "--cacert", f"{pki}/ca.crt", "--cert", f"{name}.crt", "--key", f"{name}.key")
+    return shlex.join(["curl", "-fsS", *words])
 
 
 def read(answer: str) -> Facts:

@@ -18,7 +18,7 @@ from .facts import Facts, Node
 from .wanted import WATCHER, Wanted, differing, files
 
 DOCKER, UNIT_OF_DOCKER = "dockerd", "docker"
-CHANGES = "changes, host by host"
+DUE, CHANGES = "what has to be started, host by host", "changes, host by host"
 AT_ONCE = 10  # hosts that are prepared, and workers that join, at the same time
 
 
@@ -72,6 +72,7 @@ def plan(situation: Situation) -> list[Stage]:
     stages = [
         Stage("prepare the hosts", tuple(_preparations(situation)), AT_ONCE),
         Stage("the first master", tuple(_first(situation))),
+        Stage(DUE, tuple(_due(situation))),
         Stage("further masters, one by one", tuple(_joining(situation, MASTER))),
         Stage("workers", tuple(_joining(situation, WORKER)), AT_ONCE),
         Stage(CHANGES, tuple(_changes(situation))),
@@ -79,7 +80,7 @@ def plan(situation: Situation) -> list[Stage]:
         Stage("labels of nodes", tuple(_labels(situation))),
     ]
     stages = [stage for stage in stages if stage.steps]
-    if stages and stages[0].title == CHANGES:
+    if stages and stages[0].title in (DUE, CHANGES):
         _check_majority(situation, stages[0])
     return stages
 
@@ -136,14 +137,14 @@ def _check_identity(host: Host, facts: Facts) -> None:
 
 def _check_fixed(situation: Situation) -> None:
     """PlanError for a setting with which the cluster was made, and which is in certificates, kubeconfigs and objects since then."""
-    master = leader(situation)
-    present = _facts(situation, master).files.get(INIT_FILE) if master is not None else None
-    if present is None:
+    joined = [host for host in situation.cluster.having(MASTER) if _facts(situation, host).joined]
+    told = next((host for host in joined if INIT_FILE in _facts(situation, host).files), None)
+    if told is None:
         return
     try:
-        changed = initfile.fixed_changes(present.text, situation.init_file)
+        changed = initfile.fixed_changes(_facts(situation, told).files[INIT_FILE].text, situation.init_file)
     except ValueError as error:
-        raise PlanError(f"{master.name if master else ''}: {INIT_FILE} cannot be read: {error}") from error
+        raise PlanError(f"{told.name}: {INIT_FILE} cannot be read: {error}") from error
     if changed:
         name, before, after = changed[0]
         text = f"{name}: the cluster was made with {before}, the file says {after}: that is not changed by deploy"
@@ -247,8 +248,18 @@ def _beginning(situation: Situation, host: Host, members: Sequence[Host], state:
     )
 
 
+def _due(situation: Situation) -> list[Step]:
+    """What is down on hosts that have joined, or was to be started anew when somebody was cut off: before anybody joins them."""
+    return _stepwise(situation, True)
+
+
 def _changes(situation: Situation) -> list[Step]:
-    """Of what runs already: masters before workers, as upstream's rule of versions has it."""
+    """Of what runs already."""
+    return _stepwise(situation, False)
+
+
+def _stepwise(situation: Situation, due: bool) -> list[Step]:
+    """New starts: of masters before those of workers, as upstream's rule of versions has it."""
     steps = []
     for host in sorted(_answering(situation), key=lambda host: MASTER not in host.roles):
         facts, aim = situation.facts[host.name], situation.wanted[host.name]
@@ -256,9 +267,14 @@ def _changes(situation: Situation) -> list[Step]:
             actions = _renewals((*aim.own, *aim.daemons), facts, _stale(situation, host))
         else:  # what else it is to run comes with joining
             actions = _renewals([daemon for daemon in aim.own if daemon.name in facts.active], facts, ())
-        if actions:
-            steps.append(Step(host, tuple(actions)))
+        chosen = [action for action in actions if due == _is_due(action.daemon, facts)]
+        if chosen:
+            steps.append(Step(host, tuple(chosen)))
     return steps
+
+
+def _is_due(daemon: Daemon, facts: Facts) -> bool:
+    return daemon.name not in facts.active or daemon.name in facts.pending
 
 
 def _renewals(daemons: Sequence[Daemon], facts: Facts, again: Sequence[str]) -> list[Renew]:
@@ -266,11 +282,11 @@ def _renewals(daemons: Sequence[Daemon], facts: Facts, again: Sequence[str]) -> 
     found = []
     for daemon in daemons:
         changed = differing(daemon, facts.files, watched)
-        down, due = daemon.name not in facts.active, daemon.name in facts.pending
-        if not (changed or down or due or daemon.name in again):
+        due = _is_due(daemon, facts)
+        if not (changed or due or daemon.name in again):
             continue
         units = {file.path for file in files(daemon)} - {file.path for file in daemon.files}
-        reload = bool(daemon.reload and changed) and not (down or due or units & {file.path for file in changed})
+        reload = bool(daemon.reload and changed) and not (due or units & {file.path for file in changed})
         before = tuple((file.path, facts.files[file.path].text) for file in changed if file.path in facts.files)
         found.append(Renew(daemon, changed, before, reload))
     return found

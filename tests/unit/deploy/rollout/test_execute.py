@@ -10,7 +10,7 @@ import pytest
 
 from pybernetes.deploy.rollout.actions import INIT_FILE
 from pybernetes.deploy.rollout.execute import Program, RolloutError
-from pybernetes.deploy.rollout.plan import CHANGES, notes
+from pybernetes.deploy.rollout.plan import CHANGES, DUE, notes
 
 from .hosts import PROGRAM, SHOWN_SECRETS, Cut, Silent, World, world
 from .test_clusterfile import EXAMPLE, KUBEADM, file, host
@@ -121,6 +121,14 @@ def test_a_start_that_is_due_is_made_up_for() -> None:
     ]
 
 
+def test_what_is_down_is_started_before_anybody_joins() -> None:
+    made = deployed()
+    made.hosts["m1"].active.discard("kube-apiserver")
+    made.hosts["w2"].joined = False
+    again = world(THREE, before=made)
+    assert run(again).stages == [DUE, "workers"]
+
+
 def test_etcd_keeps_its_majority() -> None:
     made = deployed()
     made.hosts["m3"].active.discard("etcd")
@@ -187,7 +195,7 @@ def test_a_new_pybernetes_starts_everything_of_ours_anew() -> None:
     made = world(THREE, before=deployed())
     made.rollout.program = replace(PROGRAM, digest="e" * 64)
     shown = run(made)
-    assert shown.stages == ["prepare the hosts", "changes, host by host"]
+    assert shown.stages == ["prepare the hosts", DUE]
     starts = [line.replace(": start", "") for line in shown.shown if ": start" in line]
     assert starts[:3] == ["m1 kube-apiserver", "m1 kube-controller-manager", "m1 kube-scheduler"]
     assert [line for line in starts if line.startswith("w2")] == ["w2 kubelet", "w2 kube-proxy", "w2 flanneld"]
