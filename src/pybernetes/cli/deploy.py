@@ -111,6 +111,8 @@ async def _carried_out(rollout: Rollout) -> None:
 
     with display(sys.stdout, [host.name for host in rollout.description.entry.hosts]) as shown:
         count = await rollout.run(shown)
+    for line in await rollout.settled():
+        print(f"note: {line}", file=sys.stderr)
     print(f"done: {count} actions; every host is as the file describes it")
 
 

@@ -78,7 +78,7 @@ class Screen:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=self._stage, title_justify="left", box=None, show_header=False)
+        table = Table(title=Text(self._stage), title_justify="left", box=None, show_header=False)
         for host, (mark, title) in self._rows.items():
             since = f"{time.monotonic() - self._begun[host]:.0f} s" if mark == AT_WORK else ""
             table.add_row(mark, Text(host), Text(title, overflow="ellipsis", no_wrap=True), since)

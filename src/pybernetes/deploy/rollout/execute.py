@@ -16,12 +16,16 @@ from . import initfile
 from .actions import INIT_FILE, Action, Bring, Join
 from .clusterfile import Description, cluster
 from .facts import Facts, FactsError, Question, read
-from .plan import UNIT_OF_DOCKER, PlanError, Situation, Stage, Step, leader, plan
+from .plan import UNIT_OF_DOCKER, PlanError, Situation, Stage, Step, leader, notes, plan, unready
 from .ssh import Result, Unreachable
 from .wanted import Wanted, wanted
 
 AT_ONCE = 20  # hosts that are asked at the same time
 LOOK_SECONDS = 60.0
+READY_SECONDS, READY_POLL_SECONDS = (
+    60.0,
+    2.0,
+)  # a node is Ready seconds after its kubelet's start; a network of somebody else's may take longer
 ACTION_SECONDS = 1200.0  # packages over a slow line; what waits for daemons ends by itself long before
 MOST_STAGES = 24  # each is done once; more means that hosts do not become what they are to be
 WORDS = 2000  # of a failed command's
@@ -117,6 +121,15 @@ class Rollout:
             count += len(mark)
             await self._stage(situation, stage, display)
         raise RolloutError(f"there is no end after {MOST_STAGES} stages")
+
+    async def settled(self, seconds: float = READY_SECONDS) -> list[str]:
+        """Waits for the nodes to be Ready; what is to be told in the end: `plan.notes`. RolloutError."""
+        end = asyncio.get_running_loop().time() + seconds
+        while True:
+            situation = await self.look()
+            if not unready(situation) or asyncio.get_running_loop().time() > end:
+                return notes(situation)
+            await asyncio.sleep(READY_POLL_SECONDS)
 
     async def look(self) -> Situation:
         """Asks all hosts. RolloutError where one that is to be touched does not answer."""

@@ -160,15 +160,19 @@ def notes(situation: Situation) -> list[str]:
         for name in sorted(set(present) - names)
     ]
     for host in situation.cluster.hosts:
-        if not present or not _facts(situation, host).joined:
-            continue
-        if host.name not in present:
+        if present and _facts(situation, host).joined and host.name not in present:
             found.append(
                 f"{host.name} has joined a cluster that has no such node: another one, or the node was deleted"
             )
-        elif not present[host.name].ready:
-            found.append(f"{host.name} is not Ready")
+    found += [f"{name} is not Ready" for name in unready(situation)]
     return found
+
+
+def unready(situation: Situation) -> list[str]:
+    """The nodes among the hosts that have joined and are not Ready."""
+    present = nodes(situation)
+    names = [host.name for host in situation.hosts() if _facts(situation, host).joined]
+    return [name for name in names if name in present and not present[name].ready]
 
 
 def _check_majority(situation: Situation, stage: Stage) -> None:

@@ -54,6 +54,7 @@ class FakeHost:
     pending: set[str] = field(default_factory=set)
     labels: dict[str, str] = field(default_factory=dict)
     brought: str = ""
+    ready: bool = True
     joined: bool = False
     fails: str = ""
     away: str = ""
@@ -93,7 +94,10 @@ class FakeHost:
         if self.master and self.joined:
             assert self.world is not None
             rows = [
-                {"cells": [host.name, "Ready"], "object": {"metadata": {"name": host.name, "labels": host.labels}}}
+                {
+                    "cells": [host.name, "Ready" if host.ready else "NotReady"],
+                    "object": {"metadata": {"name": host.name, "labels": host.labels}},
+                }
                 for host in self.world.hosts.values()
                 if host.joined
             ]

@@ -264,6 +264,13 @@ def test_a_node_that_is_not_in_the_file_is_told() -> None:
     assert note.startswith("w2 is a node of the cluster, and not in the file")
 
 
+def test_in_the_end_the_nodes_are_ready_or_named() -> None:
+    made = deployed()
+    assert asyncio.run(made.rollout.settled()) == []
+    made.hosts["w1"].ready = False
+    assert asyncio.run(made.rollout.settled(0)) == ["w1 is not Ready"]
+
+
 @pytest.mark.parametrize(
     ("hosts", "balancer", "prepared"),
     [

@@ -80,6 +80,27 @@ def test_a_host_by_a_program_that_stands_for_ssh(tmp_path: Path, monkeypatch: py
     asyncio.run(work())
 
 
+def test_who_is_not_root_becomes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (
+        ("ssh", 'for last; do :; done\neval "exec $last"'),
+        ("sudo", 'echo "sudo $1"; shift; exec "$@"'),
+    ):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    async def work() -> None:
+        connections = Connections()
+        try:
+            host = connections.host("a", "10.0.0.1", SSH(), SSH(user="ann"))
+            assert (await host.run("echo it\\'s; cat", b"in")).output == "sudo -n\nit's\nin"
+        finally:
+            await connections.close()
+
+    asyncio.run(work())
+
+
 def test_there_is_no_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
