@@ -92,15 +92,14 @@ class Host:
         self._init = int(run("pgrep", "-P", str(self._unshare.pid)).split()[0])
 
     def __call__(self, script: str, seconds: float = COMMAND_SECONDS) -> tuple[int, str]:
-        """Exit code and both outputs of a shell script run as root."""
+        """Exit code and both outputs of a shell script run as root; 137 where it took too long."""
         command = ["nsenter", "-t", str(self._init), "--mount", "--uts", "--ipc", "--net", "--pid"]
         with open(self.folder / "output", "wb+") as output:  # no pipe: what stays in the background would keep it open
             done = subprocess.run(
-                [*command, "--wd=/root", "bash", "-c", script],
+                [*command, "--wd=/root", "timeout", "--signal=KILL", str(seconds), "bash", "-c", script],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                timeout=seconds,
                 env=dict(self.environment),
             )
             output.seek(0)

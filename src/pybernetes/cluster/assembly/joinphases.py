@@ -87,6 +87,7 @@ class Join(Work):
     @cached_property
     def fetched(self) -> Fetched:
         """What it says of itself. Failure."""
+        _ = self.discovered
         self.tell('[preflight] Reading configuration from the "kubeadm-config" ConfigMap in namespace "kube-system"...')
         return self.bootstrap(self._fetch)
 

@@ -108,16 +108,17 @@ def _clean_node() -> None:
 
 
 def _remove_image() -> None:
-    """The project's own, where this host's Docker got it from us."""
-    if not addons.IMAGES.exists() or not machine.docker_version(DOCKER):
+    """The project's own: what this host's Docker got from us, and the sandboxes'."""
+    if not machine.docker_version(DOCKER):
         return
     from pybernetes import __version__
+    from pybernetes.kubelet.runtime import pause
 
     from ..image import LOCAL_NAME
 
     program = machine.find("docker")
     if program is not None:
-        names = [LOCAL_NAME, f"pybernetes:{__version__}"]
+        names = [LOCAL_NAME, f"pybernetes:{__version__}", pause.IMAGE]
         subprocess.run([program, "-H", DOCKER, "image", "rm", *names], capture_output=True, timeout=CONTAINER_SECONDS)
 
 
@@ -139,7 +140,8 @@ def _remove_files(certificates: Path) -> None:
             path.unlink(missing_ok=True)
     if hoststate.FOLDER.exists():  # last: a reset that was cut off can be repeated
         shutil.rmtree(hoststate.FOLDER)
-    _remove_empty([data, *(Path(path) for path in PARENTS)])
+    # Debian's etcd has its folder from the package, and would miss it.
+    _remove_empty([*([data] if data.is_dir() and data.stat().st_uid == 0 else []), *(Path(path) for path in PARENTS)])
 
 
 def _remove_empty(paths: Sequence[Path]) -> None:
