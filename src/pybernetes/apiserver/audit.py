@@ -12,7 +12,7 @@ import logging
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from pybernetes.wire.http import Request
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 MAX_USER_AGENT, TRUNCATED = 1024, "...TRUNCATED"  # characters of User-Agent
 DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
 DEPRECATED = "k8s.io/deprecated"
+TRUNCATED_OBJECT = "audit.k8s.io/truncated"  # an object that is wanted is left out
 STATUS_FIELDS = (
     "status",
     "message",
@@ -41,6 +42,35 @@ class Stage(StrEnum):
     RESPONSE_STARTED = "ResponseStarted"  # of long-running requests alone: the headers are sent
     RESPONSE_COMPLETE = "ResponseComplete"
     PANIC = "Panic"  # nobody has foreseen what happened
+
+
+class Level(IntEnum):
+    """How much of a request is written down. Each has what those before it have."""
+
+    NONE = 0
+    METADATA = 1
+    REQUEST = 2
+    REQUEST_RESPONSE = 3
+
+    @property
+    def word(self) -> str:
+        """As policies and events have it."""
+        return LEVELS[self]
+
+
+LEVELS = ("None", "Metadata", "Request", "RequestResponse")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What of one request is written down (upstream: audit.RequestAuditConfig)."""
+
+    level: Level
+    omitted: frozenset[str] = frozenset()  # stages
+    omit_managed_fields: bool = False
+
+
+NOTHING = Decision(Level.NONE)
 
 
 @dataclass(slots=True)
@@ -72,6 +102,10 @@ class AuditEvent:
     response: dict[str, Any] | None = None  # of metav1.Status: the code alone for what went well
     annotations: dict[str, str] = field(default_factory=dict)
     detailed: dict[str, str] = field(default_factory=dict)  # annotations that are for level Request and above
+    decision: Decision = NOTHING
+    posted: Request | None = None  # whose body is an object, where the decision asks for it
+    request_object: bytes | None = None  # JSON in one line, as the two that follow are where the decision asks for them
+    response_object: bytes | None = None
     _object: dict[str, Any] | None = None  # metadata of the object in the body
 
     @property
@@ -165,6 +199,13 @@ def of_object(obj: dict[str, Any]) -> None:
     event = current.get()
     if event is not None:
         event.of_object(obj)
+
+
+def takes_body(request: Request) -> None:
+    """The body of the request is an object, or a patch of one, of a resource that is served."""
+    event = current.get()
+    if event is not None and event.decision.level >= Level.REQUEST:
+        event.posted = request
 
 
 def _ip(text: str) -> str:

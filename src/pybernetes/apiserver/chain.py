@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Container, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pybernetes.aio import apart, collector
 from pybernetes.aio.clock import Clock
@@ -31,6 +32,9 @@ from .filters.maxinflight import Limits, MaxInFlight
 from .filters.metrics import Metrics
 from .filters.recovery import Recovery
 
+if TYPE_CHECKING:
+    from .auditing.auditor import Auditor
+
 
 def links(
     *,
@@ -44,6 +48,7 @@ def links(
     clock: Clock,
     watching: Sequence[Link] = (),
     failing: Sequence[Link] = (),
+    auditor: Auditor | None = None,
 ) -> tuple[Link, ...]:
     """From the outermost to the innermost. `served` has the (group, version, resource) that there are, also those to come, those who answer
     in place of this server are `delegates`.
@@ -56,8 +61,8 @@ def links(
         Metrics(metrics, served, clock),
         *watching,
         Deadline(request_timeout, clock),
-        Authentication(authenticators, metrics.registry, clock),
-        Audit(clock),  # knows who asked, and hears what everything below has answered
+        Authentication(authenticators, metrics.registry, clock, auditor),
+        Audit(clock, auditor),  # knows who asked, and hears what everything below has answered
         Impersonation(authorizers),
         MaxInFlight(limits, metrics),  # knows for whom: priority and fairness sorts by user
         Authorization(authorizers, metrics.registry),

@@ -26,6 +26,10 @@ class DocumentError(ValueError):
     """A file that cannot be used: one line, in upstream's words where it has them."""
 
 
+class StrictError(DocumentError):
+    """A document with fields that there are not, or with values of another type."""
+
+
 def read(path: str, what: str) -> bytes:
     """The file's bytes. DocumentError, also where there are none; `what`: what the file is, for the message."""
     try:
@@ -37,8 +41,10 @@ def read(path: str, what: str) -> bytes:
     return data
 
 
-def decode(data: bytes, kinds: Sequence[tuple[str, str]], shape: Mapping[str, Shape]) -> Object:
-    """The document, of one of these (apiVersion, kind). DocumentError."""
+def decode(
+    data: bytes, kinds: Sequence[tuple[str, str]], shape: Mapping[str, Shape], *, lenient: bool = False
+) -> Object:
+    """The document, of one of these (apiVersion, kind). DocumentError. `lenient`: unknown fields are passed over."""
     document = _parsed(data)
     if not isinstance(document, dict):
         raise DocumentError("couldn't get version/kind; json parse error: the document is no object")
@@ -48,11 +54,12 @@ def decode(data: bytes, kinds: Sequence[tuple[str, str]], shape: Mapping[str, Sh
             raise DocumentError(f"Object '{name}' is missing in the document")
     if (version, kind) not in kinds:
         raise DocumentError(f"no kind {field.quote(kind)} is registered for version {field.quote(version)}")
-    problems: list[str] = []
+    problems: list[tuple[str, bool]] = []
     own = {name: value for name, value in document.items() if name not in ("apiVersion", "kind", "metadata")}
     told: Object = _shaped(own, shape, "", problems)
-    if problems:
-        raise DocumentError(f"strict decoding error: {', '.join(problems)}")
+    wrong = [text for text, unknown in problems if not (lenient and unknown)]
+    if wrong:
+        raise StrictError(f"strict decoding error: {', '.join(wrong)}")
     return told
 
 
@@ -74,8 +81,8 @@ def _parsed(data: bytes) -> Any:
         raise DocumentError(f"yaml: {' '.join(str(error).split())}") from error
 
 
-def _shaped(value: Any, shape: Shape, path: str, problems: list[str]) -> Any:
-    """The value, without its nulls; what does not fit is said in `problems`."""
+def _shaped(value: Any, shape: Shape, path: str, problems: list[tuple[str, bool]]) -> Any:
+    """The value, without its nulls; what does not fit is said in `problems`, with whether that is but unknown."""
     if isinstance(shape, list):
         if not isinstance(value, list):
             return _misfit(value, "a list", path, problems)
@@ -88,15 +95,18 @@ def _shaped(value: Any, shape: Shape, path: str, problems: list[str]) -> Any:
     return value if fits else _misfit(value, _WORDS[shape], path, problems)
 
 
-def _fields(value: Object, shape: Mapping[str, Shape], path: str, problems: list[str]) -> Iterator[tuple[str, Any]]:
+def _fields(
+    value: Object, shape: Mapping[str, Shape], path: str, problems: list[tuple[str, bool]]
+) -> Iterator[tuple[str, Any]]:
     for name, one in value.items():
         place = f"{path}.{name}" if path else str(name)
         if name not in shape:
-            problems.append(f"unknown field {field.quote(place)}")
+            problems.append((f"unknown field {field.quote(place)}", True))
         elif one is not None:
             yield name, _shaped(one, shape[name], place, problems)
 
 
-def _misfit(value: Any, wanted: str, path: str, problems: list[str]) -> None:
+def _misfit(value: Any, wanted: str, path: str, problems: list[tuple[str, bool]]) -> None:
     given = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
-    problems.append(f"cannot unmarshal {given.get(type(value), 'null')} into field {field.quote(path)}: want {wanted}")
+    text = f"cannot unmarshal {given.get(type(value), 'null')} into field {field.quote(path)}: want {wanted}"
+    problems.append((text, False))

@@ -68,6 +68,7 @@ from .types import Attributes
 
 if TYPE_CHECKING:
     from .aggregation.controller import Aggregator
+    from .auditing.auditor import Auditor
     from .crd.controller import DefinitionController
     from .encryption.provider import Encryption
 
@@ -112,6 +113,7 @@ class Options:
     healthcheck_timeout: float = 2.0  # seconds that it may take to answer /livez and /healthz
     readycheck_timeout: float = 2.0  # as it, for /readyz/etcd-readiness
     elsewhere: Mapping[tuple[str, str], Store] = field(default_factory=dict)  # stores of single resources
+    auditor: Auditor | None = None  # who writes down what is asked
     encryption: Encryption | None = None  # of the store's values; the caller starts and closes it
     clock: Clock = field(default_factory=RealClock)
     watching: Sequence[Link] = ()  # further links of the chain, see there; none but in tests
@@ -143,6 +145,8 @@ class APIServer:
         self._compactors = [Compactor(one, options.compaction_interval, options.clock) for one in stores]
         self.reader = CacheReader(self._caches)
         self.metrics = APIServerMetrics(self._counts, self._caches.watchers)
+        if options.auditor is not None:
+            self.metrics.registry.include(options.auditor.metrics.registry)
         self.authenticators = authenticators(options.authentication, self.reader, now)
         self.authorizers = authorizers(options.authorization_modes, self._caches.of("", "pods"), self.reader)
         self._handlers = ResourceHandlers(self._caches, now, self.authorizers.require_create, self._legacy)
@@ -232,6 +236,7 @@ class APIServer:
             clock=options.clock,
             watching=options.watching,
             failing=options.failing,
+            auditor=options.auditor,
         )
         return Chain(chain, Director(routes, told, self._freshness), options.clock)
 
@@ -309,6 +314,8 @@ class APIServer:
     async def start(self) -> None:
         """Returns when requests are answered and /readyz says so."""
         options, health = self.options, self._health
+        if options.auditor is not None:
+            await options.auditor.start()
         await self._caches.start()
         await self._make()
         await self._publisher.start()
@@ -361,6 +368,8 @@ class APIServer:
         await self._caches.stop()
         if self._server is not None:
             await self._server.stop(grace)
+        if self.options.auditor is not None:
+            await self.options.auditor.close()
         await self._webhooks.close()
 
     def connect(self, client: asyncio.Protocol, certificate: bytes | None = None) -> None:

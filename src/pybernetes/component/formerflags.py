@@ -38,10 +38,6 @@ APISERVER: Table = {
     },
     "each server keeps its own lease": {integer: "apiserver-count", string: "endpoint-reconciler-type"},
     "extension API servers are not served yet": {boolean: "enable-aggregator-routing"},
-    "requests are not written to an audit log yet": {
-        integer: "audit-log-maxage audit-log-maxbackup audit-log-maxsize",
-        string: "audit-log-path audit-log-format audit-policy-file",
-    },
     "objects are watched in one cache": {
         boolean: "watch-cache",
         strings: "watch-cache-sizes",

@@ -14,6 +14,7 @@ from ..query import Query
 from ..resource import Resource
 from ..types import RequestInfo
 from .handlers import ResourceHandler
+from .metrics import CONNECT
 
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 NOT_FOUND = "the server could not find the requested resource"
@@ -84,6 +85,8 @@ class Routes:
         self, handler: ResourceHandler, request: Request, info: RequestInfo, query: Query, user: User
     ) -> Answer:
         """Of a resource that there is."""
+        if request.body and info.subresource not in CONNECT:
+            audit.takes_body(request)
         special = self._special.get((info.group, info.resource, info.subresource))
         if special is not None:
             answer = special.get(info.verb)

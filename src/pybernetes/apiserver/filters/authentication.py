@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
 from pybernetes.component.metrics import Registry
@@ -12,6 +14,9 @@ from ..authentication.user import User
 from ..endpoints.routes import Answer
 from .exchange import Exchange, Handler
 
+if TYPE_CHECKING:
+    from ..auditing.auditor import Auditor
+
 # Upstream counts these by name (authenticated_user_requests); others together, lest made-up names make samples.
 COUNTED_USERS = frozenset({"admin", "client", "kube_proxy", "kubelet", "system:serviceaccount:kube-system:default"})
 
@@ -19,9 +24,11 @@ COUNTED_USERS = frozenset({"admin", "client", "kube_proxy", "kubelet", "system:s
 class Authentication:
     """StatusError 401 where nobody is known. Credentials go no further."""
 
-    def __init__(self, authenticators: Authenticators, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, authenticators: Authenticators, registry: Registry, clock: Clock, auditor: Auditor | None = None
+    ) -> None:
         self._authenticate, self._credentials = authenticators.authenticate, authenticators.credentials
-        self._monotonic = clock.monotonic
+        self._monotonic, self._auditor = clock.monotonic, auditor
         self._users = registry.counter(
             "authenticated_user_requests", "Counter of authenticated requests broken out by username.", ("username",)
         )
@@ -35,6 +42,8 @@ class Authentication:
             event, elapsed = exchange.event, self._monotonic() - exchange.started
             event.respond(error.code, {"message": _attempted(exchange)})
             event.reach(Stage.RESPONSE_STARTED, elapsed)  # upstream's only one of who is not let in
+            if self._auditor is not None and self._auditor.decide(event):
+                await self._auditor.emit(event)
             raise
         self._users.inc(_counted(user))
         self._attempts.inc("success")

@@ -14,7 +14,7 @@ from pybernetes.component.command import UsageError
 from pybernetes.component.flags import Flag, Values
 from pybernetes.pki.contexts import ServerContext
 
-from . import access, api, encryption, requests, services, store
+from . import access, api, audit, encryption, requests, services, store
 
 if TYPE_CHECKING:
     from ..server import Options
@@ -26,6 +26,7 @@ OWN = (
     Flag("tls-private-key-file", flags.string, "", "Its key, PEM."),
     *store.FLAGS,
     *encryption.FLAGS,
+    *audit.FLAGS,
     *access.FLAGS,
     *api.FLAGS,
     Flag("event-ttl", flags.duration, 3600.0, "How long events are kept after their last news."),
@@ -50,6 +51,7 @@ def options(values: Values) -> Options:
         **api.options(values),
         **requests.options(values),
         **store.options(values),
+        **audit.options(values),
     )
 
 
