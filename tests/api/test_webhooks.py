@@ -429,7 +429,7 @@ def test_match_conditions(tmp_path: Path, expression: str, asked: bool | None) -
 @pytest.mark.parametrize(
     ("expression", "words"),
     [
-        ("object.data.a", "must evaluate to bool"),
+        ("object.data.a", "must evaluate to bool but got dyn"),
         ("request.nothing == 'a'", "compilation failed: ERROR: <input>:1:8: undefined field 'nothing'"),
         (
             "object.data.a ==",

@@ -59,10 +59,10 @@ class Program:
 
 
 class Environment:
-    """Variables with their types, and the types that expressions may name."""
+    """Variables with their types, the types that expressions may name, and functions."""
 
-    def __init__(self, variables: Mapping[str, Type], named: Mapping[str, Type]) -> None:
-        self._variables, self._named = dict(variables), dict(named)
+    def __init__(self, variables: Mapping[str, Type], named: Mapping[str, Type], table: Table) -> None:
+        self._variables, self._named, self._functions = dict(variables), named, table
 
     def compile(self, source: str, expected: Type | None = None) -> Program:
         """The expression, checked. CompileError, also for another type than `expected`; InstantiationError."""
@@ -85,7 +85,7 @@ class Environment:
             sys.setrecursionlimit(_CALLS)
         try:
             tree = parse(source)
-            checker = Checker(self._variables, self._named, functions())
+            checker = Checker(self._variables, self._named, self._functions)
             checker.check(tree)
             if not checker.issues:
                 checker.issues += validate(tree)
@@ -98,7 +98,14 @@ class Environment:
 
 def environment(variables: Mapping[str, Type], named: Mapping[str, Type] | None = None) -> Environment:
     """`named` are object types that an expression may make values of, besides the language's own types."""
-    return Environment(variables, {**_names(), **(named or {})})
+    return Environment(variables, {**_names(), **(named or {})}, functions())
+
+
+def mutating(variables: Mapping[str, Type]) -> Environment:
+    """For expressions that make patches: Object{...}, JSONPatch{...} and jsonpatch.escapeKey."""
+    from . import mutation
+
+    return Environment(variables, mutation.Names(_names()), Table(mutation.overloads(), functions()))
 
 
 @functools.cache

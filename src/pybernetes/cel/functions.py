@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import types
@@ -70,16 +70,18 @@ def _is(value: Any, wanted: Type) -> bool:
 
 
 class Table:
-    """Functions by name."""
+    """Functions by name, over those of another table."""
 
-    def __init__(self, overloads: Sequence[Overload] = ()) -> None:
+    def __init__(self, overloads: Iterable[Overload] = (), below: Table | None = None) -> None:
         self._overloads: dict[str, list[Overload]] = {}
+        self._below = below
         for overload in overloads:
             self._overloads.setdefault(overload.function, []).append(overload)
 
     def get(self, name: str) -> Sequence[Overload] | None:
         """All overloads, or None for a name that is no function."""
-        return self._overloads.get(name)
+        found = self._overloads.get(name)
+        return self._below.get(name) if found is None and self._below is not None else found
 
 
 # --- costs -------------------------------------------------------------------------------------

@@ -211,3 +211,12 @@ def _less_specific(left: Type, right: Type) -> bool:
             and all(map(_less_specific, left.parameters, right.parameters))
         )
     return left.kind == TYPE or left == right
+
+
+_GO_NAMES = {"null": "null_type", "timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration"}
+
+
+def go_text(given: Type) -> str:
+    """A type as messages of Kubernetes have it; those of the language itself have `text`."""
+    name = _GO_NAMES.get(given.kind, given.name)
+    return f"{name}({', '.join(map(go_text, given.parameters))})" if given.parameters else name

@@ -31,6 +31,7 @@ from .persistentvolumeclaimresize import PersistentVolumeClaimResize
 from .podnodeselector import PodNodeSelector
 from .podsecurity import PodSecurity
 from .podtopologylabels import PodTopologyLabels
+from .policy.plugins import MutatingAdmissionPolicy, Policies, ValidatingAdmissionPolicy
 from .priority import Priority
 from .rbacescalation import RBACEscalation
 from .resourcequota import ResourceQuota, WriteStatus
@@ -58,6 +59,11 @@ class Services:
     def webhooks(self) -> Webhooks:
         """What the two plug-ins of webhooks share."""
         return Webhooks(self.reader, self.served, self.authorizers, self.registry)
+
+    @functools.cached_property
+    def policies(self) -> Policies:
+        """What the two plug-ins of policies share."""
+        return Policies(self.reader, self.served, self.authorizers, self.registry)
 
 
 def _pod_security_policy(services: Services) -> AdmissionPlugin:
@@ -92,7 +98,9 @@ ADMISSION: dict[str, Callable[[Services], AdmissionPlugin]] = {
     "DefaultIngressClass": lambda s: DefaultIngressClass(s.reader),
     "DenyServiceExternalIPs": lambda s: DenyServiceExternalIPs(),
     "PodTopologyLabels": lambda s: PodTopologyLabels(s.reader),
+    "MutatingAdmissionPolicy": lambda s: MutatingAdmissionPolicy(s.policies),
     "MutatingAdmissionWebhook": lambda s: MutatingAdmissionWebhook(s.webhooks),
+    "ValidatingAdmissionPolicy": lambda s: ValidatingAdmissionPolicy(s.policies),
     "ValidatingAdmissionWebhook": lambda s: ValidatingAdmissionWebhook(s.webhooks),
     "ResourceQuota": lambda s: ResourceQuota(s.reader, s.write_quota, s.clock),
     "AlwaysDeny": lambda s: AlwaysDeny(),

@@ -164,11 +164,9 @@ ABSENT_PLUGINS = frozenset(
         "ClusterTrustBundleAttest",
         "EventRateLimit",
         "ImagePolicyWebhook",
-        "MutatingAdmissionPolicy",
         "NamespaceAutoProvision",
         "OwnerReferencesPermissionEnforcement",
         "PodTolerationRestriction",
-        "ValidatingAdmissionPolicy",
     }
 )
 

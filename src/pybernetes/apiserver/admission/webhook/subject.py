@@ -9,7 +9,7 @@ from pybernetes.api.jsoncopy import json_copy
 
 from ...generic import scaled
 from ...resource import Object, Resource
-from ...schema import compiled, compiled_type
+from ...schema import CompiledSchema, Validation, compiled, compiled_type
 from ...types import Attributes
 
 SCALE = ("autoscaling/v1", "Scale")
@@ -73,25 +73,41 @@ async def converted(obj: Object, own: Resource, other: Resource) -> Object:
     return result
 
 
-def decoded(attributes: Attributes, document: Any, resource: Resource, served: Iterable[Resource]) -> Object:
-    """What a webhook made of `shown`, as if a client had sent it: types checked, unknown fields dropped, defaults set.
+def schema_of(attributes: Attributes, resource: Resource, served: Iterable[Resource]) -> CompiledSchema | None:
+    """Of what `shown` gives; None for what is in no schema, as options of a connection."""
+    version, name = kind(attributes, resource)
+    if (version, name) == (resource.api_version, resource.kind):
+        return compiled(resource)
+    if (version, name) == SCALE:
+        return compiled_type("io.k8s.api.autoscaling.v1.Scale", *SCALE)
+    for other in served:
+        if (other.api_version, other.kind) == (version, name):
+            return compiled(other)
+    return None
+
+
+def decoded(
+    attributes: Attributes,
+    document: Any,
+    resource: Resource,
+    served: Iterable[Resource],
+    validation: Validation = "Ignore",
+) -> Object:
+    """What a webhook or policy made of `shown`, as if a client had sent it: types checked, unknown fields dropped, defaults set.
 
     StatusError where it does not fit.
     """
+    schema = schema_of(attributes, resource, served)
+    if schema is None:
+        made: Object = document
+        return made
+    plain, _ = schema.normalize(document, validation)
     version, name = kind(attributes, resource)
     if (version, name) == (resource.api_version, resource.kind):
-        plain, _ = compiled(resource).normalize(document)
         plain["apiVersion"], plain["kind"] = version, name
         plain.setdefault("metadata", {})
         resource.default(plain)
-        return plain
-    if (version, name) == SCALE:
-        return compiled_type("io.k8s.api.autoscaling.v1.Scale", *SCALE).normalize(document)[0]
-    for other in served:
-        if (other.api_version, other.kind) == (version, name):
-            return compiled(other).normalize(document)[0]
-    made: Object = document
-    return made
+    return plain
 
 
 async def take(attributes: Attributes, changed: Object, resource: Resource) -> None:

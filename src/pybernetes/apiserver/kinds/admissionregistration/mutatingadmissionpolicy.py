@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
@@ -12,6 +12,9 @@ from pybernetes.api.field import Path
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
 from . import policies, rules
+
+if TYPE_CHECKING:
+    from ...cel.expressions import Compiler
 
 SPEC = Path("spec")
 PATCHES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
@@ -22,15 +25,17 @@ def default(policy: Object) -> None:
     policies.default(policy)
 
 
-def validate(policy: Object) -> Errors:
+def validate(policy: Object, old: Object | None = None) -> Errors:
     """ValidateMutatingAdmissionPolicy."""
     spec = policy.get("spec") or {}
-    errors = policies.validate(spec)
+    compiler = policies.compiler_of(spec, composed=True)
+    before = (old.get("spec") or {}) if old is not None else None
+    errors = policies.validate(spec, before, compiler, rules.MUTATING_OPERATIONS)
     mutations = spec.get("mutations") or ()
     if not mutations:
         errors.append(field.required(SPEC / "mutations", "mutations must contain at least one item"))
     for index, item in enumerate(mutations):
-        errors += _mutation(SPEC / "mutations" / index, item)
+        errors += _mutation(SPEC / "mutations" / index, item, compiler)
     policy_name, at = spec.get("reinvocationPolicy") or "", SPEC / "reinvocationPolicy"
     if not policy_name:
         errors.append(field.required(at))
@@ -39,27 +44,32 @@ def validate(policy: Object) -> Errors:
     return errors
 
 
-def _mutation(path: Path, item: Mapping[str, Any]) -> Errors:
+def _mutation(path: Path, item: Mapping[str, Any], compiler: Compiler) -> Errors:
+    from ...cel import expressions
+
     kind = item.get("patchType") or ""
     if kind not in PATCHES:
         missing = field.required(path / "patchType")
         return [field.not_supported(path / "patchType", kind, tuple(PATCHES)) if kind else missing]
     errors: Errors = []
+    own, at = PATCHES[kind], path / PATCHES[kind]
+    if item.get(own) is None:
+        errors.append(field.required(at, f"must be specified when patchType is {kind}"))
+    elif not (expression := (item[own].get("expression") or "").strip()):
+        errors.append(field.required(at / "expression"))
+    else:
+        expected = expressions.JSON_PATCH if own == "jsonPatch" else expressions.APPLY_CONFIGURATION
+        errors += policies.compile_errors(at / "expression", compiler.compile(expression, expected, patches=True))
     for other, name in PATCHES.items():
         if other != kind and item.get(name) is not None:
-            why = f"must not be set when patchType is {kind}"
-            errors.append(field.forbidden(path / name, why))
-    own = PATCHES[kind]
-    if item.get(own) is None:
-        errors.append(field.required(path / own, f"must be specified when patchType is {kind}"))
-    elif not (item[own].get("expression") or "").strip():
-        errors.append(field.required(path / own / "expression", "expression is not specified"))
+            why = f"must not be specified when patchType is {kind}"
+            errors.append(field.invalid(path / name, f"{{{name}}}", why))
     return errors
 
 
 def validate_update(new: Object, old: Object) -> Errors:
     """As on creation."""
-    return validate(new)
+    return validate(new, old)
 
 
 def row(policy: Object, now: datetime) -> list[Any]:
@@ -79,7 +89,6 @@ RESOURCE = Resource(
     default=default,
     validate=validate,
     validate_update=validate_update,
-    warnings=policies.warnings,
     allow_unconditional_update=False,
     columns=(
         NAME,

@@ -13,12 +13,13 @@ from pybernetes.api import field
 from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource
+from ..meta import path_segment_errors
 from ..printing import AGE, NAME, go_selector, object_age
-from ..validation import dns_label, dns_subdomain, label_selector
-from . import policies, rules
+from ..validation import dns_subdomain, each, label_selector
+from . import rules
 
 SPEC = Path("spec")
-NOT_FOUND_ACTIONS, ACTIONS = ("Allow", "Deny"), ("Audit", "Deny", "Warn")
+NOT_FOUND_ACTIONS, ACTIONS = ("Deny", "Allow"), ("Audit", "Deny", "Warn")
 
 
 def default(binding: Object) -> None:
@@ -45,7 +46,7 @@ def _reference(path: Path, reference: Mapping[str, Any]) -> Errors:
     errors: Errors = []
     name, selector = reference.get("name") or "", reference.get("selector")
     if name:
-        errors += dns_subdomain(path / "name", name)
+        errors += each(path / "name", name, path_segment_errors(name))
         if selector is not None:
             errors.append(field.forbidden(path / "name", "name and selector are mutually exclusive"))
     if selector is not None:
@@ -54,8 +55,6 @@ def _reference(path: Path, reference: Mapping[str, Any]) -> Errors:
             errors.append(field.forbidden(path / "selector", "name and selector are mutually exclusive"))
     if not name and selector is None:
         errors.append(field.required(path, "one of name or selector must be specified"))
-    if namespace := reference.get("namespace"):
-        errors += dns_label(path / "namespace", namespace)
     action, at = reference.get("parameterNotFoundAction") or "", path / "parameterNotFoundAction"
     if not action:
         errors.append(field.required(at))
@@ -66,7 +65,9 @@ def _reference(path: Path, reference: Mapping[str, Any]) -> Errors:
 
 def validate_mutating(binding: Object) -> Errors:
     """ValidateMutatingAdmissionPolicyBinding."""
-    return _common(binding.get("spec") or {})
+    spec = binding.get("spec") or {}
+    match = spec.get("matchResources") or {}
+    return _common(spec) + rules.only_operations(SPEC / "matchResources", match, rules.MUTATING_OPERATIONS)
 
 
 def validate_validating(binding: Object) -> Errors:
@@ -74,8 +75,6 @@ def validate_validating(binding: Object) -> Errors:
     spec = binding.get("spec") or {}
     actions, at = spec.get("validationActions") or [], SPEC / "validationActions"
     errors = _common(spec)
-    if not actions:
-        errors.append(field.required(at, "at least one validation action is required"))
     again = {index for index, _ in field.repeats(actions)}
     for index, action in enumerate(actions):
         if action not in ACTIONS:
@@ -86,6 +85,8 @@ def validate_validating(binding: Object) -> Errors:
         purpose = "repeating the same validation failure information in the API response and headers serves no purpose"
         why = f"must not contain both Deny and Warn ({purpose})"
         errors.append(field.invalid(at, actions, why))
+    if not actions:
+        errors.append(field.required(at, "at least one validation action is required"))
     return errors
 
 
@@ -118,7 +119,6 @@ MUTATING = Resource(
     default=default,
     validate=validate_mutating,
     validate_update=lambda new, old: validate_mutating(new),
-    warnings=policies.warnings,
     allow_unconditional_update=False,
     columns=_COLUMNS,
     row=row,
@@ -135,7 +135,6 @@ VALIDATING = Resource(
     default=default,
     validate=validate_validating,
     validate_update=lambda new, old: validate_validating(new),
-    warnings=policies.warnings,
     allow_unconditional_update=False,
     columns=_COLUMNS,
     row=row,

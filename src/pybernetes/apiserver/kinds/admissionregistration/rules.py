@@ -9,10 +9,12 @@ from pybernetes.api import field
 from pybernetes.api.field import Path
 
 from ...resource import Object
-from ..validation import Errors, label_selector, qualified_name
+from ..meta import path_segment_errors
+from ..validation import Errors, each, label_selector, qualified_name
 
 ALL = "*"
 OPERATIONS = (ALL, "CONNECT", "CREATE", "DELETE", "UPDATE")
+MUTATING_OPERATIONS = (ALL, "CONNECT", "CREATE", "UPDATE")
 SCOPES = (ALL, "Cluster", "Namespaced")
 FAILURE_POLICIES, MATCH_POLICIES = ("Fail", "Ignore"), ("Equivalent", "Exact")
 REINVOCATION_POLICIES = ("IfNeeded", "Never")
@@ -84,30 +86,33 @@ def _resources(path: Path, resources: Sequence[str]) -> Errors:
     return errors
 
 
-def _condition(path: Path, expression: str) -> Errors:
-    from pybernetes.cel.errors import CompileError  # loaded with the first condition
+def _condition(path: Path, expression: str, parameters: bool) -> Errors:
+    from pybernetes.cel.errors import CompileError, InstantiationError  # loaded with the first condition
 
     from ...cel import variables
 
     try:
-        variables.condition(expression.strip())
+        variables.condition(expression, parameters)
+    except InstantiationError as error:
+        return [field.internal(path, str(error))]
     except CompileError as error:
         return [field.invalid(path, expression, str(error))]
     return []
 
 
-def conditions(path: Path, items: Sequence[Rule], existing: Container[Any] | None = None) -> Errors:
-    """matchConditions: named expressions. Those that are not `existing` from before must be conditions; without `existing`, none need to be."""
+def conditions(path: Path, items: Sequence[Rule], existing: Container[Any], parameters: bool = False) -> Errors:
+    """matchConditions: named expressions. Those that are not `existing` from before must be conditions, which may speak of `parameters`."""
     if len(items) > MAX_CONDITIONS:
         return [field.too_many(path, len(items), MAX_CONDITIONS)]
     errors: Errors = []
     seen: set[str] = set()
     for index, item in enumerate(items):
         name, at = item.get("name") or "", path / index
-        if not (item.get("expression") or "").strip():
+        expression = (item.get("expression") or "").strip()
+        if not expression:
             errors.append(field.required(at / "expression"))
-        elif existing is not None and item["expression"] not in existing:
-            errors += _condition(at / "expression", item["expression"])
+        elif item["expression"] not in existing:
+            errors += _condition(at / "expression", expression, parameters)
         errors += qualified_name(at / "name", name) if name else [field.required(at / "name")]
         if name and name in seen:
             errors.append(field.duplicate(at / "name", name))
@@ -142,5 +147,27 @@ def match_resources(path: Path, match: Rule) -> Errors:
             errors += label_selector(path / name, match[name])
     for name in ("resourceRules", "excludeResourceRules"):
         for index, rule in enumerate(match.get(name) or ()):
+            errors += _names(path / name / index / "resourceNames", rule.get("resourceNames") or ())
             errors += validate(path / name / index, rule)
     return errors
+
+
+def _names(path: Path, names: Sequence[str]) -> Errors:
+    errors: Errors = []
+    again = {index for index, _ in field.repeats(names)}
+    for index, name in enumerate(names):
+        errors += each(path / index, name, path_segment_errors(name))
+        if index in again:
+            errors.append(field.duplicate(path / index, name))
+    return errors
+
+
+def only_operations(path: Path, match: Rule, operations: Sequence[str]) -> Errors:
+    """A policy that is asked for some operations alone looks at no others."""
+    at = path / "resourceRules" / "operations"
+    return [
+        field.not_supported(at, operation, operations)
+        for rule in match.get("resourceRules") or ()
+        for operation in rule.get("operations") or ()
+        if operation not in operations
+    ]

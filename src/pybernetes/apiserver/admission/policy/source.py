@@ -1,0 +1,137 @@
+"""The policies with bindings that there are now, by what they look at (upstream: policy/generic/policy_source.go).
+
+A request costs one look into a dictionary where no policy speaks of its kind. Expressions are compiled when a request first comes to their policy,
+and again when its generation changes; what is compiled of policies that are gone is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pybernetes.aio import apart
+
+from ...resource import Object, Resource
+from ...types import Reader
+from ..webhook import rules
+from . import definitions
+from .definitions import Binding, Compiled, ParamKind, Policy
+from .matching import EXEMPT, REVIEWS, Subject, by_rules
+
+Read = TypeVar("Read")
+
+_log = logging.getLogger(__name__)
+
+GROUP = rules.EXEMPT_GROUP
+COMPILED_WEIGHT = 20  # a character of an expression takes as long as so many bytes of an object
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A policy with its bindings. `params` is what its paramKind is served as; None where it has none, or that is `unknown`."""
+
+    policy: Policy
+    bindings: Sequence[Binding]
+    params: Resource | None
+    unknown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Policies that may speak of a request, by name, and the other versions of its resource."""
+
+    hooks: Sequence[Hook]
+    others: Sequence[Resource]
+
+
+NONE = Found((), ())
+
+
+class Source:
+    """Of one kind of policies; `kinds` are the resources of policies and bindings. `served` gives all resources."""
+
+    def __init__(self, reader: Reader, kinds: tuple[str, str], served: Callable[[], Iterable[Resource]]) -> None:
+        self._reader, self._served = reader, served
+        self._policies, self._bindings = kinds
+        self._read_at = (-1, -1, -1)
+        self._hooks: list[Hook] = []
+        self._found: dict[tuple[str, str, str, str, str], Found] = {}
+        self._compiled: dict[tuple[str, int], Compiled] = {}
+
+    def find(self, resource: Resource, subresource: str, operation: str) -> Found:
+        """By the rules of policies alone: names, selectors and bindings are not looked at yet."""
+        changed = self._reader.changed
+        now = (
+            changed(GROUP, self._policies),
+            changed(GROUP, self._bindings),
+            changed("apiextensions.k8s.io", "customresourcedefinitions"),
+        )
+        if now != self._read_at:
+            self._read(now)
+        if not self._hooks:
+            return NONE
+        key = (resource.group, resource.version, resource.name, subresource, operation)
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = self._match(resource, subresource, operation)
+        return found
+
+    async def compiled(self, policy: Policy) -> Compiled:
+        """Its expressions."""
+        made = self._compiled.get(policy.revision)
+        if made is None:
+            made = await apart.run(policy.size * COMPILED_WEIGHT, definitions.compiled, policy.spec)
+            self._compiled[policy.revision] = made
+        return made
+
+    def _read(self, now: tuple[int, int, int]) -> None:
+        by_policy: dict[str, list[Binding]] = {}
+        for each in self._reader.list(GROUP, self._bindings):
+            binding = _readable(each, Binding.read)
+            if binding is not None:
+                by_policy.setdefault(binding.policy, []).append(binding)
+        hooks = []
+        for each in self._reader.list(GROUP, self._policies):
+            bindings = by_policy.get(each["metadata"]["name"])
+            policy = _readable(each, Policy.read) if bindings else None
+            if policy is not None and bindings:
+                params = self._param_resource(policy.params)
+                unknown = policy.params is not None and params is None
+                hooks.append(Hook(policy, sorted(bindings, key=lambda b: b.name), params, unknown))
+        self._hooks = sorted(hooks, key=lambda hook: hook.policy.name)
+        self._found.clear()
+        revisions = {hook.policy.revision for hook in hooks}
+        self._compiled = {key: made for key, made in self._compiled.items() if key in revisions}
+        self._read_at = now
+
+    def _param_resource(self, kind: ParamKind | None) -> Resource | None:
+        if kind is None:
+            return None
+        for resource in self._served():
+            if (resource.api_version, resource.kind) == (kind.api_version, kind.kind) and "list" in resource.verbs:
+                return resource
+        return None
+
+    def _match(self, resource: Resource, subresource: str, operation: str) -> Found:
+        place = (resource.group, resource.name)
+        if place in EXEMPT or place in REVIEWS:
+            return NONE
+        others = rules.equivalents(resource, subresource, self._served())
+        subject = Subject(resource, subresource, operation, "", others, None, ())
+        hooks = [
+            hook
+            for hook in self._hooks
+            if by_rules(hook.policy.constraints.rules, hook.policy.constraints.equivalent, subject, named=False)
+            is not None
+        ]
+        return Found(hooks, others) if hooks else NONE
+
+
+def _readable(obj: Object, read: Callable[[Object], Read]) -> Read | None:
+    try:
+        return read(obj)
+    except ValueError as error:
+        _log.error("%s %s is not enforced: %s", obj.get("kind"), obj["metadata"]["name"], error)
+        return None
