@@ -103,6 +103,10 @@ CONTROLLERS: tuple[Entry, ...] = (
     ),
     Entry("service-cidr-controller", "servicecidrs:ServiceCIDRsController"),
     Entry("volumeattributesclass-protection-controller", "volume.protection:VACProtectionController"),
+    Entry(
+        "validatingadmissionpolicy-status-controller",
+        "validatingadmissionpolicystatus:ValidatingAdmissionPolicyStatusController",
+    ),
 )
 
 
