@@ -28,8 +28,9 @@ from .filters.compression import Compression
 from .filters.deadline import Deadline
 from .filters.exchange import Description, Exchange, Handler, Link, describe, is_large
 from .filters.impersonation import Impersonation
-from .filters.maxinflight import Limits, MaxInFlight
+from .filters.maxinflight import MaxInFlight
 from .filters.metrics import Metrics
+from .filters.priorityandfairness import PriorityAndFairness
 from .filters.recovery import Recovery
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def links(
     *,
     authenticators: Authenticators,
     authorizers: Authorizers,
-    limits: Limits,
+    limiter: MaxInFlight | PriorityAndFairness,
     request_timeout: float,
     metrics: APIServerMetrics,
     served: Container[tuple[str, str, str]],
@@ -64,7 +65,7 @@ def links(
         Authentication(authenticators, metrics.registry, clock, auditor),
         Audit(clock, auditor),  # knows who asked, and hears what everything below has answered
         Impersonation(authorizers),
-        MaxInFlight(limits, metrics),  # knows for whom: priority and fairness sorts by user
+        limiter,  # knows for whom: priority and fairness sorts by user
         Authorization(authorizers, metrics.registry),
         Body(),  # only now: who may not ask has nothing read
         *failing,

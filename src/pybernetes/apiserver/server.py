@@ -29,6 +29,7 @@ from .authorization import reconcile
 from .authorization.modes import authorizers
 from .authorization.rules import GROUP as RBAC_GROUP
 from .bootstrap import authentication as bootstrap_authentication
+from .bootstrap import flowcontrol as bootstrap_flowcontrol
 from .bootstrap import namespaces, objects
 from .bootstrap.storage import Storage
 from .chain import Chain, links
@@ -48,7 +49,8 @@ from .endpoints.routes import Routes, Special
 from .filters import aggregation
 from .filters.director import Director
 from .filters.exchange import Link
-from .filters.maxinflight import Limits
+from .filters.maxinflight import Limits, MaxInFlight
+from .flowcontrol.server import ServerFlowControl
 from .generic.allocation import AllocatingStore
 from .generic.cache import Stored, WatchCache
 from .generic.caches import Caches
@@ -75,15 +77,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # What is done at the start, as /readyz names it (upstream: poststarthooks).
-NAMESPACES_MADE, ROLES_MADE, SERVICES_REPAIRED = HOOKS = (
+NAMESPACES_MADE, ROLES_MADE, FLOWS_MADE, SERVICES_REPAIRED = HOOKS = (
     "start-system-namespaces-controller",
     "rbac/bootstrap-roles",
+    "priority-and-fairness-config-producer",
     "start-service-ip-repair-controllers",
 )
 ADDRESSES, SERVICES = ("networking.k8s.io", "v1", "ipaddresses"), ("", "services")
 DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 API_SERVICES = ("apiregistration.k8s.io", "apiservices")
 AGAIN_SECONDS = 5.0
+FLOWS_READ, FLOWS_LIMITED = FLOW_HOOKS = ("priority-and-fairness-config-consumer", "priority-and-fairness-filter")
 INTERNAL = ("ranges", "masterleases")  # kept beside the resources, and none
 
 
@@ -106,6 +110,7 @@ class Options:
     services: ServiceOptions = field(default_factory=ServiceOptions)
     event_ttl: float = 3600.0  # seconds
     limits: Limits = field(default_factory=Limits)
+    priority_and_fairness: bool = True  # over both limits together; else each for itself
     request_timeout: float = 60.0  # seconds; 0: none
     key_prefix: str = DEFAULT_PREFIX
     compaction_interval: float = DEFAULT_SECONDS  # 0: never
@@ -171,7 +176,11 @@ class APIServer:
         self._freshness = FreshClusters(self._caches) if options.shared_store else None
         timeouts = (options.healthcheck_timeout, options.readycheck_timeout)
         asks = self._freshness.asks(*timeouts) if self._freshness is not None else {}
-        self._health = Health(self._caches, HOOKS, asks, self._decipher())
+        self._producer = bootstrap_flowcontrol.Producer(self.store, options.clock)
+        self._flows = self._flow_control() if options.priority_and_fairness else None
+        self._health = Health(
+            self._caches, HOOKS if self._flows is None else (*HOOKS, *FLOW_HOOKS), asks, self._decipher()
+        )
         self.handle = self._chain().handle
         self._server: Server | None = None
         self._making: asyncio.Task[None] | None = None
@@ -224,11 +233,13 @@ class APIServer:
         options, accounts = self.options, self.options.authentication.service_accounts
         routes = Routes(self._handlers.by_key, self._special(), self._hidden)
         pages = openid.pages(accounts) if accounts else {}
-        told = NonResource(self._discovery, self._documents, self._health, self.metrics.registry.text, pages)
+        flows = self._flows
+        debug = flows.answer if flows is not None else None
+        told = NonResource(self._discovery, self._documents, self._health, self.metrics.registry.text, pages, debug)
         chain = links(
             authenticators=self.authenticators,
             authorizers=self.authorizers,
-            limits=options.limits,
+            limiter=flows.link if flows is not None else MaxInFlight(options.limits, self.metrics),
             request_timeout=options.request_timeout,
             metrics=self.metrics,
             served=self._handlers.by_key,
@@ -239,6 +250,13 @@ class APIServer:
             auditor=options.auditor,
         )
         return Chain(chain, Director(routes, told, self._freshness), options.clock)
+
+    def _flow_control(self) -> ServerFlowControl:
+        options = self.options
+        return ServerFlowControl(
+            *(options.limits.total, options.request_timeout, self._handlers.by_key, self.store, self.metrics),
+            options.clock,
+        )
 
     def _special(self) -> dict[tuple[str, str, str], dict[str, Special]]:
         """What is answered otherwise than from a kind's own storage: (group, resource, subresource) -> verb -> handler."""
@@ -319,6 +337,11 @@ class APIServer:
         await self._caches.start()
         await self._make()
         await self._publisher.start()
+        self._producer.start()
+        if self._flows is not None:
+            await self._flows.start()
+            health.done(FLOWS_READ)
+            health.done(FLOWS_LIMITED)
         await self._custom.start()
         await self._extensions.start()
         self._making = asyncio.get_running_loop().create_task(self._make_again())
@@ -337,6 +360,8 @@ class APIServer:
         if self.authorizers.rbac is not None:
             await reconcile.reconcile(self._storage)
         self._health.done(ROLES_MADE)
+        await self._producer.ensure()
+        self._health.done(FLOWS_MADE)
         await objects.ensure(self.store, self._resources, times.format_time(self.options.clock.now()))
         await self._services.repair()
 
@@ -358,6 +383,9 @@ class APIServer:
         if self._making is not None:
             self._making.cancel()
             await asyncio.gather(self._making, return_exceptions=True)
+        await self._producer.stop()
+        if self._flows is not None:
+            await self._flows.stop()
         await self._extensions.stop()
         await self._custom.stop()
         for compactor in self._compactors:

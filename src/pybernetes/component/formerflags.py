@@ -44,7 +44,7 @@ APISERVER: Table = {
         integer: "default-watch-cache-size target-ram-mb",
     },
     "": {
-        boolean: "contention-profiling enable-garbage-collector enable-logs-handler enable-priority-and-fairness profiling",
+        boolean: "contention-profiling enable-garbage-collector enable-logs-handler profiling",
         integer: "delete-collection-workers http2-max-streams-per-connection kubelet-port kubelet-read-only-port "
         "kubernetes-service-node-port max-connection-bytes-per-sec min-request-timeout",
         string: "cert-dir external-hostname tls-min-version",

@@ -12,7 +12,7 @@ from pybernetes.apiserver.chain import Chain, audit_id, links
 from pybernetes.apiserver.endpoints.metrics import APIServerMetrics
 from pybernetes.apiserver.endpoints.routes import Answer
 from pybernetes.apiserver.filters.exchange import Exchange, Handler, Link
-from pybernetes.apiserver.filters.maxinflight import Limits
+from pybernetes.apiserver.filters.maxinflight import Limits, MaxInFlight
 from pybernetes.apiserver.types import Authorizer
 from pybernetes.wire.http import Request, Response
 
@@ -28,18 +28,20 @@ UPSTREAM = {
     "WithAuthentication": "Authentication",
     "WithAudit": "Audit",
     "WithImpersonation": "Impersonation",
+    "WithPriorityAndFairness": "MaxInFlight",  # either of the two
     "WithMaxInFlightLimit": "MaxInFlight",
     "WithAuthorization": "Authorization",
 }
 
 
 def made(authorizer: Authorizer, anonymous: bool = True) -> tuple[Link, ...]:
+    metrics = APIServerMetrics(dict, dict)
     return links(
         authenticators=Authenticators(anonymous=anonymous),
         authorizers=Authorizers([authorizer]),
-        limits=Limits(),
+        limiter=MaxInFlight(Limits(), metrics),
         request_timeout=60.0,
-        metrics=APIServerMetrics(dict, dict),
+        metrics=metrics,
         served={("", "v1", "pods")},
         delegates={},
         clock=CLOCK,

@@ -1,7 +1,7 @@
-"""What is there before anyone makes it: system priority classes, the mandatory objects of flow control, local APIServices.
+"""What is there before anyone makes it: system priority classes and local APIServices.
 
-Upstream: pkg/registry/scheduling/rest, apis/flowcontrol/bootstrap, kube-aggregator's autoregister controller. Namespaces, the Service
-`kubernetes` and RBAC's roles have places of their own (`namespaces.py`, `services`, `authorization/reconcile.py`).
+Upstream: pkg/registry/scheduling/rest, kube-aggregator's autoregister controller. Namespaces, the Service `kubernetes`, RBAC's roles and
+flow control have places of their own (`namespaces.py`, `services`, `authorization/reconcile.py`, `flowcontrol.py`).
 """
 
 from __future__ import annotations
@@ -14,30 +14,10 @@ from pybernetes.api.errors import StatusError
 from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..kinds.apiregistration import apiservice, priorities
-from ..kinds.flowcontrol import flowschema, prioritylevelconfiguration
 from ..kinds.scheduling import priorityclass
 from ..resource import Object, Resource
 
 Stores = Callable[[str, str, str], GenericStore]
-
-AUTOUPDATE = {"apf.kubernetes.io/autoupdate-spec": "true"}
-
-
-def flow_control(now: str) -> Iterable[tuple[str, Object]]:
-    """(resource, object) of the mandatory schemas and levels, as their controller leaves them."""
-    for name, spec in prioritylevelconfiguration.MANDATORY.items():
-        yield "prioritylevelconfigurations", {"metadata": {"name": name, "annotations": AUTOUPDATE}, "spec": spec}
-    for name, spec in flowschema.MANDATORY.items():
-        level = spec["priorityLevelConfiguration"]["name"]
-        condition = {
-            "type": "Dangling",
-            "status": "False",
-            "lastTransitionTime": now,
-            "reason": "Found",
-            "message": f'This FlowSchema references the PriorityLevelConfiguration object named "{level}" and it exists',
-        }
-        made: Object = {"metadata": {"name": name, "annotations": AUTOUPDATE}, "spec": spec}
-        yield "flowschemas", {**made, "status": {"conditions": [condition]}}
 
 
 def api_services(served: Iterable[Resource], now: str) -> list[Object]:
@@ -52,7 +32,6 @@ def api_services(served: Iterable[Resource], now: str) -> list[Object]:
 async def ensure(store: Stores, served: Iterable[Resource], now: str) -> None:
     """Makes what is missing, all at once."""
     wanted = [(store("scheduling.k8s.io", "v1", "priorityclasses"), obj) for obj in priorityclass.system_classes()]
-    wanted += [(store("flowcontrol.apiserver.k8s.io", "v1", name), obj) for name, obj in flow_control(now)]
     services = store("apiregistration.k8s.io", "v1", "apiservices")
     wanted += [(services, obj) for obj in api_services(served, now)]
     await asyncio.gather(*(_ensure(one, obj) for one, obj in wanted))

@@ -88,6 +88,11 @@ class APIServerMetrics:
             "Maximal number of currently used inflight request limit of this apiserver per request kind in last second.",
             ("request_kind",),
         )
+        self.inqueue: Gauge = registry.gauge(
+            "apiserver_current_inqueue_requests",
+            "Maximal number of queued requests in this apiserver per request kind in last second.",
+            ("request_kind",),
+        )
         self.long_running: Gauge = registry.gauge(
             "apiserver_longrunning_requests",
             "Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope "

@@ -37,7 +37,7 @@ PATHS = (
 
 
 class NonResource:
-    """`pages` are of paths that are always answered alike; `metrics` gives the text of /metrics."""
+    """`pages` are of paths that are always answered alike; `metrics` gives the text of /metrics, `debug` the pages below /debug."""
 
     def __init__(
         self,
@@ -46,9 +46,10 @@ class NonResource:
         health: Health,
         metrics: Callable[[], str],
         pages: Mapping[str, Response],
+        debug: Callable[[str, Query], Response | None] | None = None,
     ) -> None:
         self._discovery, self._openapi, self._health, self._metrics = discovery, openapi, health, metrics
-        self._pages = pages
+        self._pages, self._debug = pages, debug
 
     async def answer(self, request: Request, info: RequestInfo, query: Query) -> Response:
         """StatusError for what there is not."""
@@ -56,6 +57,10 @@ class NonResource:
             return self._pages[info.path]
         path = info.path.rstrip("/") or "/"
         parts = path.strip("/").split("/")
+        if parts[0] == "debug" and self._debug is not None:
+            page = self._debug(info.path, query)
+            if page is not None:
+                return page
         if parts[0] in HEALTH:
             return await self._health.answer(parts[0], "/".join(parts[1:]), request, query)
         if request.method not in ("GET", "HEAD"):

@@ -13,6 +13,7 @@ import msgspec
 
 from pybernetes.wire.http import BodyWriter
 
+from ..flowcontrol import initialization
 from ..generic.cache import Change, Stored, Watcher
 from ..generic.options import ListOptions
 from ..generic.reading import ReadStore, encode
@@ -42,6 +43,7 @@ async def produce(
             await writer.write(frames.bookmark(revision, {INITIAL_EVENTS_END: "true"}))
     else:
         await writer.write(b"")
+    initialization.done()
     bookmark_due = monotonic() + BOOKMARK_SECONDS
     seen = revision  # as of the last batch: what comes while that is written waits behind it, and no bookmark may say it was told
     while not watcher.ended:

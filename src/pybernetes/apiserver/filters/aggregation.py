@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 from ..endpoints.routes import Answer
+from ..flowcontrol import initialization
 from .exchange import Exchange, Handler
 
 GroupVersion = tuple[str, str]
@@ -30,7 +31,10 @@ class Aggregation:
             return next(exchange)
         wanted = group_version(exchange.info.path)
         delegate = self._delegates.get(wanted) if wanted is not None else None
-        return next(exchange) if delegate is None else delegate.answer(exchange)
+        if delegate is None:
+            return next(exchange)
+        initialization.done()  # of a watch: what it costs is the other server's
+        return delegate.answer(exchange)
 
 
 def group_version(path: str) -> GroupVersion | None:

@@ -67,6 +67,7 @@ class Exchange:
     event: AuditEvent
     started: float  # on the clock of the chain, as `deadline`
     user: User = ANONYMOUS  # in whose name it is answered: who asks, or who is impersonated
+    headers: tuple[tuple[str, str], ...] = ()  # of the answer, whatever it is
     deadline: float | None = None  # when nobody waits for the answer any more; None: somebody always does
 
 

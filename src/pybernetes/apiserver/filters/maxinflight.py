@@ -25,6 +25,11 @@ class Limits:
     read_only: int = 400  # --max-requests-inflight
     mutating: int = 200  # --max-mutating-requests-inflight
 
+    @property
+    def total(self) -> int:
+        """Seats of the server with priority and fairness."""
+        return self.read_only + self.mutating
+
 
 class Gate:
     """So many at a time; the others wait in the order they came, as with upstream's priority and fairness."""

@@ -30,7 +30,7 @@ class Recovery:
             elif not isinstance(error, StatusError | RecursionError):
                 _log.exception("%s %r failed", request.method, request.raw_path)
             answered = failures.response(request, failures.status_error(error))
-        headers = (*answered.headers, ("Audit-Id", exchange.event.id))
+        headers = (*answered.headers, ("Audit-Id", exchange.event.id), *exchange.headers)
         if type(answered) is Response:  # nearly all: dataclasses.replace takes ten times as long
             return Response(answered.status, headers, answered.body)
         return replace(answered, headers=headers)

@@ -11,11 +11,29 @@ from pybernetes.component.flags import Flag, Values
 
 if TYPE_CHECKING:
     from pybernetes.apiserver.endpoints.connect.kubelet import KubeletConfig
+    from pybernetes.apiserver.filters.maxinflight import Limits
 
 ADDRESS_TYPES = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
 FLAGS = (
-    Flag("max-requests-inflight", flags.integer, 400, "So many requests that change nothing at a time; 0: no limit."),
-    Flag("max-mutating-requests-inflight", flags.integer, 200, "So many requests that change something; 0: no limit."),
+    Flag(
+        "enable-priority-and-fairness",
+        flags.boolean,
+        True,
+        "Requests wait and are refused by FlowSchemas and PriorityLevelConfigurations; false: by the two limits alone.",
+    ),
+    Flag(
+        "max-requests-inflight",
+        flags.integer,
+        400,
+        "Together with the next one the seats of the server; without priority and fairness so many requests that change nothing at a "
+        "time, 0: no limit.",
+    ),
+    Flag(
+        "max-mutating-requests-inflight",
+        flags.integer,
+        200,
+        "See the one before; without priority and fairness so many requests that change something, 0: no limit.",
+    ),
     Flag("request-timeout", flags.duration, 60.0, "How long a request may take that is not a watch or the like."),
     Flag(
         "kubelet-preferred-address-types",
@@ -31,13 +49,27 @@ FLAGS = (
 
 def options(values: Values) -> dict[str, Any]:
     """For apiserver.server.Options; UsageError for what cannot be."""
-    from pybernetes.apiserver.filters.maxinflight import Limits
-
+    limits, fair = _limits(values), values["enable-priority-and-fairness"]
+    if fair and limits.total <= 0:
+        raise UsageError(
+            f"invalid configuration: MaxRequestsInFlight={limits.read_only} and MaxMutatingRequestsInFlight={limits.mutating}; "
+            "they must add up to something positive"
+        )
     return {
         "kubelet": _kubelet(values),
-        "limits": Limits(values["max-requests-inflight"], values["max-mutating-requests-inflight"]),
+        "limits": limits,
+        "priority_and_fairness": fair,
         "request_timeout": values["request-timeout"],
     }
+
+
+def _limits(values: Values) -> Limits:
+    from pybernetes.apiserver.filters.maxinflight import Limits
+
+    for name in ("max-requests-inflight", "max-mutating-requests-inflight"):
+        if values[name] < 0:
+            raise UsageError(f"--{name} can not be negative value")
+    return Limits(values["max-requests-inflight"], values["max-mutating-requests-inflight"])
 
 
 def _kubelet(values: Values) -> KubeletConfig:

@@ -1,0 +1,56 @@
+"""How long what was in which state: utilisation metrics and the demand of levels are worked out from it.
+
+Times are counted by state, however often it was entered: a request changes the state twice, and must not cost two observations of
+each metric for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from .demand import Observed
+
+State = tuple[int, int, int, int]  # requests that run, their seats, requests that wait, their seats
+MANY_STATES = 256  # that are kept before they are told
+
+Tell = Callable[[State, float], None]
+
+
+class Occupancy:
+    """Of one level. `tell` is told each state and for how long it was, when `flush` is called or there are many."""
+
+    def __init__(self, tell: Tell | None = None) -> None:
+        self.tell = tell
+        self.states: dict[State, float] = {}  # that have not been told
+        self.highest = 0  # seats that were used or wanted at a time
+        self._seconds = self._area = self._squares = 0.0
+
+    def stay(self, seconds: float, executing: int, seats: int, waiting: int, seats_waiting: int) -> None:
+        """So long in a state."""
+        state, states = (executing, seats, waiting, seats_waiting), self.states
+        states[state] = states.get(state, 0.0) + seconds
+        if len(states) > MANY_STATES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Tells what has not been told."""
+        for state, seconds in self.states.items():
+            demand = state[1] + state[3]
+            self._seconds += seconds
+            self._area += seconds * demand
+            self._squares += seconds * demand * demand
+            if self.tell is not None:
+                self.tell(state, seconds)
+        self.states.clear()
+
+    def reset(self, demand: int) -> Observed:
+        """The demand of the period that ends; `demand` is that of now, with which the next one begins."""
+        self.flush()
+        seconds = self._seconds
+        average = self._area / seconds if seconds else 0.0
+        variance = self._squares / seconds - average * average if seconds else 0.0
+        observed = Observed(seconds, average, math.sqrt(max(variance, 0.0)), self.highest)
+        self._seconds = self._area = self._squares = 0.0
+        self.highest = demand
+        return observed
