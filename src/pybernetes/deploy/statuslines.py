@@ -164,4 +164,4 @@ def renewed_at(lease: coordination.Lease | None) -> datetime | None:
 
 def _ago(age: timedelta) -> str:
     seconds = max(age.total_seconds(), 0.0)
-    return f"{seconds:.0f} s ago" if seconds < 120 else f"{seconds / 60:.0f} min ago"
+    return f"{seconds:.0f}s ago" if seconds < 120 else f"{seconds / 60:.0f}m ago"

@@ -15,7 +15,8 @@ PARTS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet
 
 FOREIGN = {"mk-docker-opts", "flannel-cni"}  # speak as the programs that they stand for, and have tests of their own
 OWN = [command for command in COMMANDS if command not in FOREIGN]
-GROUPS = ("init", "token", "certs", "kubeconfig", "store", "etcd")  # which have commands of their own
+GROUPS = ("init", "token", "certs", "kubeconfig", "store", "etcd", "node")  # which have commands of their own
+WORDS = ("logs", "backup", "restore", "deploy", "join")  # which take words beside flags
 
 
 def test_all_commands_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,7 +50,7 @@ def test_help_of_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> 
     assert output.startswith(f"Usage:\n  pybernetes {command}") and errors == ""
     module = importlib.import_module(COMMANDS[command][0])
     for flag in getattr(module, "FLAGS", ()):
-        assert re.search(rf"^  --{re.escape(flag.name)}( |$)", output, re.M)
+        assert re.search(rf"^  (-., )?--{re.escape(flag.name)}( |$)", output, re.M)
 
 
 @pytest.mark.parametrize("command", OWN)
@@ -62,7 +63,7 @@ def test_an_unknown_flag_of_a_command(command: str, flag: str, capsys: pytest.Ca
     assert errors.startswith(f"pybernetes {command}") and f"unknown flag: {name} (see pybernetes {command}" in errors
 
 
-@pytest.mark.parametrize("command", sorted(set(OWN) - {"logs", *GROUPS}))
+@pytest.mark.parametrize("command", sorted(set(OWN) - {*WORDS, *GROUPS}))
 def test_a_word_too_many(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "word"]) == 2
     assert "it takes flags only" in capsys.readouterr().err

@@ -28,7 +28,7 @@ def lease(holder: str, age: float) -> coordination.Lease:
 def test_leaders() -> None:
     leases = {"kube-controller-manager": lease("m1_0b8ee8a2", 3), "kube-scheduler": lease("m2_x", 20)}
     first, second = statuslines.leader_lines(leases, NOW)
-    assert first == Line("leader", "kube-controller-manager", True, "m1, lease renewed 3 s ago")
+    assert first == Line("leader", "kube-controller-manager", True, "m1, lease renewed 3s ago")
     assert not second.ok and "m2 has not renewed" in second.text
     assert not any(line.ok for line in statuslines.leader_lines({}, NOW))
     cleared = {"kube-scheduler": lease("", 1)}  # a clean stop gives it up
@@ -52,7 +52,7 @@ def test_servers_and_a_master_without_one() -> None:
 def test_nodes() -> None:
     node = core.Node(metadata=meta.ObjectMeta(name="w"))
     [line] = statuslines.node_lines([node], {"w": lease("w", 300)}, NOW)
-    assert not line.ok and "no status yet" in line.text and "heard of 5 min ago" in line.text
+    assert not line.ok and "no status yet" in line.text and "heard of 5m ago" in line.text
     node.status.conditions = [core.NodeCondition(type="Ready", status="True")]
     node.metadata.labels = {"node-role.kubernetes.io/control-plane": ""}
     node.spec.unschedulable = True
