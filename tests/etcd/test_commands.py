@@ -151,7 +151,8 @@ def test_a_damaged_snapshot_is_refused(tmp_path: Path, command: Command, monkeyp
     assert "apt-get install etcd-client" in command("snapshot", "status", str(good), code=1)
 
 
-def test_a_lost_member_is_seen(tmp_path: Path, command: Command) -> None:
+def test_a_lost_member_is_seen(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pybernetes.deploy.etcd.asking.ASK_SECONDS", 1.0)
     with running(tmp_path, 3) as members:
         fill(members[0].url, 3)
         table = command("health", f"--endpoints={members[0].url}")
