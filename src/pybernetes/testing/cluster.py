@@ -30,12 +30,12 @@ from pybernetes.client.kubeconfig import Config
 from pybernetes.cluster.credentials import kubeconfig
 from pybernetes.pki import keys as pki
 from pybernetes.pki.contexts import ServerContext
-from pybernetes.pki.files import Pair, write
+from pybernetes.pki.files import Pair
 from pybernetes.store.memory import MemoryStore, Snapshot
 
 from . import addresses, arguments
 from .addresses import LOOPBACK
-from .certificates import Authority
+from .certificates import Authority, write
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey

@@ -15,11 +15,11 @@ from pybernetes.apiserver.authorization.rules import GROUP as RBAC_GROUP
 from pybernetes.apiserver.filters.faults import Faults
 from pybernetes.client.rest import RESTClient
 from pybernetes.cluster.credentials import kubeconfig
-from pybernetes.pki.files import write
 from pybernetes.store.memory import Snapshot
 
 from .access import Access, in_namespace
 from .arguments import WrongArgument
+from .certificates import write
 from .clients import Clients
 from .cluster import HOLLOW_NODES, RunningCluster, TestCluster
 from .discovery import Resources
@@ -75,7 +75,8 @@ class Core:
         path = Path(running.kubeconfig)
         if namespace:
             path = self.folder / f"kubeconfig-{namespace}"
-            write(path, in_namespace(Path(running.kubeconfig).read_text(), namespace).encode())
+            if not path.exists():
+                write(path, in_namespace(Path(running.kubeconfig).read_text(), namespace).encode())
         return Access(
             "kubernetes-admin",
             running.url,
