@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pybernetes.deploy.rollout.clusterfile import Description
     from pybernetes.deploy.rollout.execute import Program, Rollout
     from pybernetes.deploy.rollout.plan import Stage
+    from pybernetes.deploy.rollout.ssh import Connections
 
 PROGRAM = "pybernetes deploy"
 FLAGS = (
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> int:
 
 def run(values: Values) -> int:
     from pybernetes.deploy.rollout import judge
+    from pybernetes.deploy.rollout.ssh import Connections
 
     if len(values.arguments) != 1:
         raise UsageError("want one file: pybernetes deploy cluster.yaml")
@@ -50,11 +52,14 @@ def run(values: Values) -> int:
         raise UsageError(f"--limit={','.join(values['limit'])}: {', '.join(unknown)}: the file has {', '.join(names)}")
     for line in judge.warnings(description):
         print(f"warning: {line}", file=sys.stderr)
+    connections = Connections()
     try:
-        return asyncio.run(_deploy(description, frozenset(values["limit"]), values))
+        return asyncio.run(_deploy(description, connections, values))
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
+    finally:
+        connections.forget()
 
 
 def _described(path: str) -> Description:
@@ -71,16 +76,14 @@ def _described(path: str) -> Description:
     return description
 
 
-async def _deploy(description: Description, limit: frozenset[str], values: Values) -> int:
+async def _deploy(description: Description, connections: Connections, values: Values) -> int:
     from pybernetes.deploy.rollout import guide
     from pybernetes.deploy.rollout.execute import Rollout, RolloutError
-    from pybernetes.deploy.rollout.ssh import Connections
 
     entry = description.entry
-    connections = Connections()
     try:
         hosts = {host.name: connections.host(host.name, host.address, host.ssh, entry.ssh) for host in entry.hosts}
-        rollout = Rollout(description, hosts, _program(entry.program), limit)
+        rollout = Rollout(description, hosts, _program(entry.program), frozenset(values["limit"]))
         stages = rollout.offline() if values["offline"] else await _planned(rollout)
         if values["dry-run"]:
             print(guide.guide(stages), end="")

@@ -44,7 +44,7 @@ class Connections:
 
     def __init__(self) -> None:
         # Below /tmp and short: a socket's path has 108 bytes at most.
-        self._folder = Path(tempfile.mkdtemp(prefix="pyb-ssh-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="pyb-ssh-", dir="/tmp"))
         self._targets: list[list[str]] = []
 
     def host(self, name: str, address: str, given: SSH, default: SSH) -> Connection:
@@ -55,7 +55,7 @@ class Connections:
             key=given.key or default.key,
             address=given.address or address,
         )
-        words = arguments(merged, str(self._folder / "%C"))
+        words = arguments(merged, str(self.folder / "%C"))
         self._targets.append(words)
         return Connection(name, merged, words)
 
@@ -67,7 +67,11 @@ class Connections:
                     *words[:-1], "-O", "exit", words[-1], stdin=_NOTHING, stdout=_NOTHING, stderr=_NOTHING
                 )
                 await process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.forget()
+
+    def forget(self) -> None:
+        """What is left of the connections here, also where `close` was cut off; ssh's own processes end by themselves."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 _NOTHING = asyncio.subprocess.DEVNULL

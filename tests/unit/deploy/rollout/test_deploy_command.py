@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pybernetes.cli import deploy
-from pybernetes.deploy.rollout import bundle
+from pybernetes.deploy.rollout import bundle, ssh
 
 from .test_clusterfile import EXAMPLE, ONE
 
@@ -52,6 +52,24 @@ def test_command_lines_that_cannot_be_used(
     file.write_text(ONE)
     assert deploy.main([argument.format(file=file) for argument in arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_an_interruption_leaves_nothing_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[Path] = []
+
+    async def interrupted(description: object, connections: ssh.Connections, values: object) -> int:
+        seen.append(connections.folder)
+        assert connections.folder.is_dir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deploy, "_deploy", interrupted)
+    file = tmp_path / "cluster.yaml"
+    file.write_text(ONE)
+    assert deploy.main([str(file)]) == 130
+    assert "the same command goes on where it stopped" in capsys.readouterr().err
+    assert not seen[0].exists()
 
 
 def test_what_is_packed() -> None:
