@@ -116,12 +116,12 @@ class Host:
 
 
 @contextmanager
-def lan(folder: Path, addresses: Mapping[str, str]) -> Iterator[dict[str, Host]]:
-    """The hosts by name, started; all gone afterwards."""
+def lan(folder: Path, addresses: Mapping[str, str], kubectl: str = "") -> Iterator[dict[str, Host]]:
+    """The hosts by name, started; all gone afterwards. `kubectl`: theirs, the newest where none is given."""
     _forget_the_dead()
     programs = folder / "clients"
     programs.mkdir()
-    (programs / "kubectl").symlink_to(newest_kubectl())
+    (programs / "kubectl").symlink_to(kubectl or newest_kubectl())
     _ssh_keys(folder / "ssh")
     environment = {
         "HOME": "/root",

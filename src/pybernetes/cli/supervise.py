@@ -74,7 +74,8 @@ def of_programs(data: bytes) -> list[Part]:
             raise ValueError(f"{program.name}: there is no command {head!r}")
         module, foreign = (COMMANDS[head][0], "") if program.ours else ("", head)
         directories = tuple(program.directories)
-        found.append(Part(program.name, module, tuple(arguments), foreign, program.environment, directories))
+        part = Part(program.name, module, tuple(arguments), foreign, program.environment, directories, bool(foreign))
+        found.append(part)
     return found
 
 

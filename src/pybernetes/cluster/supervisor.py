@@ -37,7 +37,8 @@ SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Part:
     """One process: `module`.main(arguments), or where there is no module the program of that name with the arguments.
 
-    `environment` is added to the supervisor's; `directories` are made before each start, their owner's alone.
+    `environment` is added to the supervisor's; `directories` are made before each start, their owner's alone. `with_children`: what it
+    has started ends with it, however it ends, as nginx' workers, who would keep its port.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Part:
     program: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
+    with_children: bool = False
 
 
 @dataclass(slots=True)
@@ -159,6 +161,9 @@ class Supervisor:
                 return changed
             for running in self._parts:
                 if running.pid == pid:
+                    if running.part.with_children:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.killpg(pid, signal.SIGKILL)
                     self._ended(running, status)
                     changed = True
             self._parts = [running for running in self._parts if running.pid or running.wanted]
@@ -229,6 +234,8 @@ class Supervisor:
         code = 70
         try:
             _become_part(self._logs / f"{part.name}.log", parent)
+            if part.with_children:
+                os.setpgid(0, 0)
             os.environ.update(part.environment)
             for path in part.directories:
                 files.make_private_directory(Path(path))

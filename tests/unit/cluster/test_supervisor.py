@@ -147,3 +147,22 @@ def test_a_program_that_is_not_there_says_so(tmp_path: Path) -> None:
     process.terminate()
     process.wait(60)
     assert text.startswith("no-such-program cannot be started: No such file or directory\n")
+
+
+def test_what_a_program_has_started_ends_with_it(tmp_path: Path) -> None:
+    """As nginx' workers, who would keep its port: the next one could not listen."""
+    script = f"echo $$ >{tmp_path}/master; sleep 600 & echo $! >{tmp_path}/worker; wait"
+    run = (
+        "import sys; from pathlib import Path; from pybernetes.cluster.supervisor import Part, Supervisor;"
+        f" f = Path({str(tmp_path)!r});"
+        f" Supervisor([Part('x', program='sh', arguments=('-c', {script!r}), with_children=True)], f / 'logs', f / 'state.json').run()"
+    )
+    supervisor = subprocess.Popen([sys.executable, "-c", run])
+    try:
+        master = int(until(lambda: (tmp_path / "worker").exists() and (tmp_path / "master").read_text()))
+        worker = int(until((tmp_path / "worker").read_text))
+        os.kill(master, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{worker}").exists())
+    finally:
+        supervisor.terminate()
+        supervisor.wait(30)

@@ -83,6 +83,7 @@ class Supervised:
     def __init__(self, programs: Path = hoststate.PROGRAMS, logs: Path = LOGS) -> None:
         self._programs, self._logs = programs, logs
         self._state, self._lock = programs.with_suffix(".state"), programs.with_suffix(".lock")
+        self._started: subprocess.Popen[bytes] | None = None  # the supervisor, where this process started it
 
     def put(self, daemons: Sequence[Daemon]) -> None:
         present = {program.name: program for program in self._described()}
@@ -116,6 +117,8 @@ class Supervised:
         if pid:
             os.kill(pid, signal.SIGTERM)
             self._until(lambda: not self.pid(), f"the supervisor (pid {pid}) does not end")
+        if self._started is not None:
+            self._started.wait()
         for path in (self._programs, self._state, self._lock):
             path.unlink(missing_ok=True)
 
@@ -160,7 +163,7 @@ class Supervised:
             dict.fromkeys([*os.environ.get("PATH", "").split(os.pathsep), *SBIN, "/usr/bin", "/bin"])
         )
         with os.fdopen(log_file, "ab") as log:
-            started = subprocess.Popen(
+            started = self._started = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -105,7 +105,7 @@ def test_what_a_configuration_adds_takes_the_place_of_a_default() -> None:
 def test_who_runs_what() -> None:
     cluster = available()
     assert list(by_name(cluster, THREE[0])) == [
-        *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "nginx", "keepalived"),
+        *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "nginx", "keepalived", "balancer"),
         *("kubelet", "kube-proxy", "flanneld"),
     ]
     assert list(by_name(cluster, WORKERS[0])) == ["kubelet", "kube-proxy", "flanneld"]

@@ -1,0 +1,43 @@
+"""Daemons under the supervisor, for real: put, changed, stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pybernetes.cluster.assembly.runner import Supervised
+from pybernetes.deploy.daemons.model import Daemon, File
+
+
+def sleeper(name: str, seconds: int, text: str = "") -> Daemon:
+    files = (File(text.partition("=")[0], text.partition("=")[2]),) if text else ()
+    return Daemon(name=name, about="sleeps", program="sleep", arguments=(str(seconds),), files=files)
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_daemons_come_change_and_go(tmp_path: Path) -> None:
+    runner = Supervised(tmp_path / "programs.json", tmp_path / "logs")
+    file = tmp_path / "made" / "file"
+    try:
+        runner.put([sleeper("etcd", 600)])
+        until(lambda: runner._running().get("etcd"))
+        supervisor, etcd = runner.pid(), runner._running()["etcd"]
+        runner.put([sleeper("kubelet", 600, f"{file}=one")])
+        until(lambda: runner._running().get("kubelet"))
+        kubelet = runner._running()["kubelet"]
+        assert (runner.pid(), runner._running()["etcd"], file.read_text()) == (supervisor, etcd, "one")
+        runner.put([sleeper("kubelet", 600, f"{file}=two")])  # the same command, that reads another file
+        until(lambda: runner._running().get("kubelet") not in (0, None, kubelet))
+        assert (runner._running()["etcd"], file.read_text()) == (etcd, "two")
+        runner.stop(["kubelet"])
+        assert not Path(f"/proc/{kubelet}").exists() and runner._running() == {"etcd": etcd}
+    finally:
+        runner.stop(["etcd", "kubelet"])
+    assert not runner.pid() and not (tmp_path / "programs.json").exists()
