@@ -179,7 +179,7 @@ def test_objects_are_kubeadms() -> None:
         assert subjects[0] == subjects[1], one["metadata"]["name"]
         assert one["metadata"].get("namespace") == wanted["metadata"].get("namespace")
         compared += 1
-    assert compared == 18
+    assert compared == 21
     info_ = yaml.safe_load(next(one for one in made if one["metadata"]["name"] == "cluster-info")["data"]["kubeconfig"])
     old = yaml.safe_load(golden["ConfigMap", "cluster-info"]["data"]["kubeconfig"].replace("<CA>", "Q0E="))
     assert info_ == old

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ..configuration import KUBERNETES_DIR
 from .flags import command_line
-from .model import BALANCER, MASTER, Balancer, Check, Cluster, Daemon, File, Host
+from .model import BALANCER, MASTER, WORKER, Balancer, Check, Cluster, Daemon, File, Host
 
 WATCHER = "balancer"  # our command
 KUBECONFIG = f"{KUBERNETES_DIR}/kubelet.conf"
@@ -31,7 +31,8 @@ def balancers(cluster: Cluster, host: Host) -> list[Daemon]:
     daemons = [_passing(cluster, balancer, "")]
     if balancer.virtual_address:
         daemons.append(keepalived(cluster, balancer, host))
-    return [*daemons, watcher(cluster, balancer, host)]
+    # The watcher asks as the host's node: a host apart has none, and its files are whose that wrote them.
+    return [*daemons, watcher(cluster, balancer, host)] if MASTER in host.roles or WORKER in host.roles else daemons
 
 
 def watcher(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
