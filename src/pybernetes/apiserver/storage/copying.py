@@ -20,6 +20,7 @@ from .snapshot import Item, Snapshot
 
 _log = logging.getLogger(__name__)
 
+ENCRYPTED = b"k8s:enc:"  # what encrypted values begin with
 # Keys beside those of servers, whose prefix follows. The first is there while objects are still missing.
 UNFINISHED, FILLER = "pybernetes_copy_unfinished", "pybernetes_copy_filler"
 FILLING = 64  # writes at once that bring the revision up
@@ -47,6 +48,8 @@ async def whole(place: Place) -> Snapshot:
     for item in sorted(page.items, key=lambda one: one.mod_revision):
         if not keys.resource_of(item.key) or item.key.startswith(left):
             continue
+        if item.value.startswith(ENCRYPTED):
+            raise StoreError(f"the value of {item.key} is encrypted: write it with the provider identity first")
         try:
             value = msgspec.json.format(item.value, indent=-1)  # on one line, and JSON
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
