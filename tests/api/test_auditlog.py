@@ -172,6 +172,29 @@ def test_managed_fields_and_protobuf(tmp_path: Path) -> None:
     assert apply["requestObject"]["data"] == {"k": "v"}
 
 
+@pytest.mark.parametrize(
+    ("media", "body"),
+    [
+        ("application/json", b"{"),
+        ("application/json", b"\xff"),
+        ("application/yaml", b"a: [\n"),
+        ("application/vnd.kubernetes.protobuf", b"k8s\0\xff"),
+        ("text/plain", b"words"),
+    ],
+)
+def test_bodies_that_are_no_objects_harm_nothing(media: str, body: bytes, tmp_path: Path) -> None:
+    async def story() -> None:
+        rules = {"level": "RequestResponse", "omitStages": ["RequestReceived"]}
+        async with served(policy(tmp_path, rules), f"--audit-log-path={tmp_path}/audit.log") as ask:
+            for method, path in (("POST", MAPS), ("PATCH", f"{MAPS}/a"), ("DELETE", f"{MAPS}/a")):
+                assert (await ask(method, path, body, media=media))[0] in (400, 404, 415)
+
+    run(story)
+    assert [("requestObject" in one, one["responseObject"]["kind"]) for one in logged(tmp_path)] == [
+        (False, "Status")
+    ] * 3
+
+
 def test_a_strict_log_that_cannot_be_written_refuses_requests(tmp_path: Path) -> None:
     """/dev/full takes nothing."""
 

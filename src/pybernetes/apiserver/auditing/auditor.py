@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
+
+import msgspec
+
+from pybernetes.aio.clock import Clock
 
 from ..audit import AuditEvent
 from .metrics import AuditMetrics
@@ -11,14 +16,18 @@ from .policy import Policy
 from .record import Record
 from .sinks import Sink
 
+CLOSE_SECONDS = 10.0  # that a stop waits for them
 MAX_LATE = 10_000  # records of answers that have ended, for whose sinks nobody waits
 
 
 class Auditor:
     """Between `start` and `close`. `lines`: one of the sinks wants the text of an event."""
 
-    def __init__(self, policy: Policy, sinks: Sequence[Sink], metrics: AuditMetrics, *, lines: bool = False) -> None:
+    def __init__(
+        self, policy: Policy, sinks: Sequence[Sink], metrics: AuditMetrics, clock: Clock, *, lines: bool = False
+    ) -> None:
         self._policy, self._sinks, self.metrics, self._lines = policy, tuple(sinks), metrics, lines
+        self._clock = clock
         self._late: set[asyncio.Task[bool]] = set()
 
     async def start(self) -> None:
@@ -28,8 +37,9 @@ class Auditor:
 
     async def close(self) -> None:
         """After the last one."""
-        if self._late:
-            await asyncio.wait(self._late, timeout=None)
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(CLOSE_SECONDS):
+                await asyncio.gather(*self._late, return_exceptions=True)
         for sink in self._sinks:
             await sink.close()
 
@@ -43,11 +53,21 @@ class Auditor:
         """The event at its present stage; False where the request must not go on, as its record is lost."""
         if event.stage.value in event.decision.omitted:
             return True
-        self.metrics.events.inc()
-        records = (Record(event, line=self._lines),)
+        records = self._records(event)
         if len(self._sinks) == 1:
             return await self._sinks[0].process(records)
         return all([await sink.process(records) for sink in self._sinks])
+
+    def _records(self, event: AuditEvent) -> tuple[Record, ...]:
+        """The record; none of what cannot be written down, which harms no request."""
+        self.metrics.events.inc()
+        try:
+            record = Record(event, line=self._lines)
+            _ = record.json
+        except (ValueError, TypeError, msgspec.MsgspecError) as error:
+            self.metrics.failed("log", f"{event.id}: {error}", 1)
+            return ()
+        return (record,)
 
     def emit_late(self, event: AuditEvent) -> None:
         """As `emit`, where nobody can wait for it: the answer has ended already."""
@@ -56,8 +76,7 @@ class Auditor:
         if len(self._late) >= MAX_LATE:
             self.metrics.failed("buffered", "audit buffer queue blocked", 1)
             return
-        self.metrics.events.inc()
-        records = (Record(event, line=self._lines),)
+        records = self._records(event)
         for sink in self._sinks:
             task = asyncio.get_running_loop().create_task(sink.process(records))
             self._late.add(task)

@@ -15,6 +15,7 @@ from ..endpoints import negotiate
 
 STATUS_JSON = b'{"kind":"Status"'
 STATUS_PROTOBUF = b"Status"
+UNREADABLE = (ValueError, TypeError, msgspec.MsgspecError, ProtobufError, RecursionError)
 _decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
 
 
@@ -29,7 +30,7 @@ def of_request(request: Request, omit_managed_fields: bool) -> bytes | None:
         if media == negotiate.PROTOBUF:
             return _plain(negotiate.json_body(request, ""), omit_managed_fields)
         return _plain(request.body, omit_managed_fields)
-    except (ValueError, StatusError, RecursionError):  # a request that was refused for it
+    except (*UNREADABLE, StatusError):  # a request that was refused for it
         return None
 
 
@@ -42,7 +43,7 @@ def of_response(response: Response, omit_managed_fields: bool) -> bytes | None:
         if media in negotiate.YAMLS:
             return _plain(_encode(negotiate.yaml_document(response.body)), omit_managed_fields)
         return _plain(response.body, omit_managed_fields) if media == negotiate.JSON else None
-    except (ValueError, ProtobufError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -54,7 +55,7 @@ def status_of(response: Response) -> dict[str, Any] | None:
     if body.startswith(protobuf.MAGIC) and STATUS_PROTOBUF in body[:32]:
         try:
             told: dict[str, Any] = protobuf.decode(body)
-        except ProtobufError:
+        except UNREADABLE:
             return None
         return told if told.get("kind") == "Status" else None
     return None
@@ -63,7 +64,7 @@ def status_of(response: Response) -> dict[str, Any] | None:
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
         told = _decode(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     return told if isinstance(told, dict) else None
 
@@ -74,7 +75,7 @@ def _media(response: Response) -> str:
 
 
 def _plain(body: bytes, omit_managed_fields: bool) -> bytes:
-    """ValueError for what is no JSON."""
+    """One of UNREADABLE for what is no JSON."""
     if not omit_managed_fields or b'"managedFields"' not in body:
         return msgspec.json.format(body, indent=-1)
     told = _decode(body)

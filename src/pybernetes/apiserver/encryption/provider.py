@@ -264,6 +264,7 @@ class Encryption:
         finally:
             for plugin in before.plugins:
                 await plugin.close()
+                plugin.recovered.set()  # for who waits for it, and ends
 
 
 async def _problems(loaded: Loaded, *, fresh: bool = False) -> AsyncIterator[str]:

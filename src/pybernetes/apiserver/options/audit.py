@@ -88,7 +88,7 @@ def _auditor(values: Values) -> Auditor | None:
     if values["audit-webhook-config-file"]:
         sinks.append(_webhook(values, metrics, clock))
     lines = bool(values["audit-log-path"]) and values["audit-log-format"] == "legacy"
-    return Auditor(wanted, sinks, metrics, lines=lines) if sinks else None
+    return Auditor(wanted, sinks, metrics, clock, lines=lines) if sinks else None
 
 
 def _log(values: Values, metrics: AuditMetrics, clock: Clock) -> Sink:
