@@ -42,6 +42,11 @@ class Audit:
 
     def __init__(self, clock: Clock, auditor: Auditor | None = None) -> None:
         self._monotonic, self._auditor = clock.monotonic, auditor
+        if auditor is not None:
+            from ..auditing import objects  # with a policy alone
+
+            self._of_request, self._of_response = objects.of_request, objects.of_response
+            self._status_of = objects.status_of
 
     async def __call__(self, exchange: Exchange, next: Handler) -> Answer:
         event, auditor = exchange.event, self._auditor
@@ -102,20 +107,17 @@ class Audit:
             await self._objects(event, status if foreseen else None)
         await self._reached(exchange, Stage.RESPONSE_COMPLETE if foreseen else Stage.PANIC)
 
-    @staticmethod
-    async def _objects(event: AuditEvent, answered: Response | dict[str, Any] | None) -> None:
+    async def _objects(self, event: AuditEvent, answered: Response | dict[str, Any] | None) -> None:
         """What went in and came out, as far as it is wanted."""
-        from ..auditing import objects  # with a policy alone
-
         level, omit, posted = event.decision.level, event.decision.omit_managed_fields, event.posted
         if posted is not None:
-            event.request_object = await apart.run(len(posted.body), objects.of_request, posted, omit)
+            event.request_object = await apart.run(len(posted.body), self._of_request, posted, omit)
         if isinstance(answered, Response) and event.info.is_resource and event.info.subresource not in CONNECT:
-            status = objects.status_of(answered)
+            status = self._status_of(answered)
             if status is not None:
                 event.respond(answered.status, status)
             if level == Level.REQUEST_RESPONSE:
-                event.response_object = await apart.run(len(answered.body), objects.of_response, answered, omit)
+                event.response_object = await apart.run(len(answered.body), self._of_response, answered, omit)
         elif isinstance(answered, dict) and level == Level.REQUEST_RESPONSE and event.info.is_resource:
             event.response_object = msgspec.json.encode(answered)
 
