@@ -31,8 +31,16 @@ class Asked:
         self._versions: dict[str, tuple[Object | None, Object | None]] = {}
         self._requests: dict[str, dict[str, Any]] = {}
         self._namespace: Object | None = None
+        self._visible: Object | None = None
         self._loop = Loop()
         self.namespace_name = shown.namespace(attributes)
+        self._about = authorizers.Attributes(
+            group=attributes.resource.group,
+            resource=attributes.resource.name,
+            subresource=attributes.subresource,
+            namespace=self.namespace_name,
+            name=attributes.name,
+        )
 
     async def subject(self, others: Sequence[Resource]) -> Subject:
         """What rules and selectors look at."""
@@ -64,7 +72,9 @@ class Asked:
         """namespaceObject: None for what is in no namespace, and for namespaces. StatusError 404."""
         if not self.namespace_name or shown.is_namespace(self.attributes.resource):
             return None
-        return _visible(await self._read_namespace())
+        if self._visible is None:
+            self._visible = _visible(await self._read_namespace())
+        return self._visible
 
     async def _read_namespace(self) -> Object:
         if self._namespace is None:
@@ -97,15 +107,7 @@ class Asked:
         if request is None:
             asked = review.request(self.attributes, resource, "", "v1", None, None)["request"]
             request = self._requests[resource.api_version] = variables.request(asked)
-        attributes = self.attributes
-        about = authorizers.Attributes(
-            group=attributes.resource.group,
-            resource=attributes.resource.name,
-            subresource=attributes.subresource,
-            namespace=self.namespace_name,
-            name=attributes.name,
-        )
-        return Inputs(obj, old, request, params, namespace, self._answers, about, self._loop)
+        return Inputs(obj, old, request, params, namespace, self._answers, self._about, self._loop)
 
     async def answered(self, size: int, evaluate: Callable[[], T]) -> T:
         """What an evaluation gives, begun again with each answer of the authorizer; `size` is that of its expressions."""

@@ -19,7 +19,7 @@ from ..webhook import subject as shown
 from ..webhook.dispatch import Reinvocation
 from . import params, patching
 from .asked import Asked
-from .definitions import JSON_PATCH, Binding, Compiled, Mutation, ParamKind
+from .definitions import JSON_PATCH, Binding, Compiled, Mutation
 from .evaluation import Inputs, Meter, Now, OutOfBudget, Result, bindings, conditions_met, evaluate
 from .matching import Subject, Unmatched, matched
 from .metrics import PolicyMetrics
@@ -89,7 +89,8 @@ class MutatingDispatcher:
             resource = matched(policy.constraints, subject)
             if resource is None:
                 return []
-            if hook.unknown and isinstance(policy.params, ParamKind):
+            kind = self._source.resource_of(policy.params) if policy.params is not None else None
+            if policy.params is not None and kind is None:
                 raise Unmatched(params.unknown(policy.params))
         except Unmatched as error:
             misconfigured(str(error))
@@ -100,7 +101,7 @@ class MutatingDispatcher:
                 if binding.constraints is not None and matched(binding.constraints, subject) is None:
                     continue
                 await asked.objects(resource)
-                given = await params.collect(self._reader, hook.params, binding.params, asked.namespace_name)
+                given = await params.collect(self._reader, kind, binding.params, asked.namespace_name)
             except (Unmatched, params.Misconfigured, StatusError) as error:
                 misconfigured(str(error), binding.name)
                 continue

@@ -55,12 +55,12 @@ class Outcome:
             yield from self._annotated(policy, binding, annotation)
 
     def _decided(self, policy: str, binding: Binding, index: int, decision: Decision) -> Iterator[Observation]:
-        kind = error_type(decision.failed, decision.message)
-        if decision.admitted:
-            if decision.failed:
-                yield Observation(binding.name, kind, "allow", decision.seconds)
+        if decision.admitted and not decision.failed:
             return
-        kind = kind if decision.failed else INVALID_ERROR
+        kind = error_type(True, decision.message)
+        if decision.admitted:
+            yield Observation(binding.name, kind, "allow", decision.seconds)
+            return
         for action in binding.actions:
             match action:
                 case "Deny":

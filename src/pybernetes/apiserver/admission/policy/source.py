@@ -30,12 +30,10 @@ COMPILED_WEIGHT = 20  # a character of an expression takes as long as so many by
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A policy with its bindings. `params` is what its paramKind is served as; None where it has none, or that is `unknown`."""
+    """A policy with its bindings."""
 
     policy: Policy
     bindings: Sequence[Binding]
-    params: Resource | None
-    unknown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,13 @@ class Source:
             self._compiled[policy.revision] = made
         return made
 
+    def resource_of(self, kind: ParamKind) -> Resource | None:
+        """What a kind of parameters is served as now; None for one that is not."""
+        for resource in self._served():
+            if (resource.api_version, resource.kind) == (kind.api_version, kind.kind) and "list" in resource.verbs:
+                return resource
+        return None
+
     def _read(self, now: tuple[int, int, int]) -> None:
         by_policy: dict[str, list[Binding]] = {}
         for each in self._reader.list(GROUP, self._bindings):
@@ -97,22 +102,12 @@ class Source:
             bindings = by_policy.get(each["metadata"]["name"])
             policy = _readable(each, Policy.read) if bindings else None
             if policy is not None and bindings:
-                params = self._param_resource(policy.params)
-                unknown = policy.params is not None and params is None
-                hooks.append(Hook(policy, sorted(bindings, key=lambda b: b.name), params, unknown))
+                hooks.append(Hook(policy, sorted(bindings, key=lambda b: b.name)))
         self._hooks = sorted(hooks, key=lambda hook: hook.policy.name)
         self._found.clear()
         revisions = {hook.policy.revision for hook in hooks}
         self._compiled = {key: made for key, made in self._compiled.items() if key in revisions}
         self._read_at = now
-
-    def _param_resource(self, kind: ParamKind | None) -> Resource | None:
-        if kind is None:
-            return None
-        for resource in self._served():
-            if (resource.api_version, resource.kind) == (kind.api_version, kind.kind) and "list" in resource.verbs:
-                return resource
-        return None
 
     def _match(self, resource: Resource, subresource: str, operation: str) -> Found:
         place = (resource.group, resource.name)

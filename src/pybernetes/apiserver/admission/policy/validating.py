@@ -44,7 +44,8 @@ class ValidatingDispatcher:
             resource = matched(policy.constraints, subject)
             if resource is None:
                 return
-            if hook.unknown and policy.params is not None:
+            kind = self._source.resource_of(policy.params) if policy.params is not None else None
+            if policy.params is not None and kind is None:
                 raise Unmatched(params.unknown(policy.params))
         except Unmatched as error:
             outcome.misconfigured(policy.name, policy.ignore, str(error))
@@ -53,7 +54,7 @@ class ValidatingDispatcher:
             try:
                 if binding.constraints is not None and matched(binding.constraints, subject) is None:
                     continue
-                given = await params.collect(self._reader, hook.params, binding.params, asked.namespace_name)
+                given = await params.collect(self._reader, kind, binding.params, asked.namespace_name)
             except (Unmatched, params.Misconfigured, StatusError) as error:
                 outcome.misconfigured(policy.name, policy.ignore, str(error), binding.name)
                 continue
