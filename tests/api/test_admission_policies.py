@@ -23,7 +23,7 @@ from .policies import (
     rule,
     validating,
 )
-from .test_customresources import defined
+from .test_customresources import defined, until
 from .webhooks import Bench, Object, bench
 
 MERGE = "application/merge-patch+json"
@@ -407,6 +407,51 @@ def test_custom_resources_are_judged(tmp_path: Path) -> None:
         thing["spec"]["x"] = "bad"
         apply = "application/apply-patch+yaml"
         assert (await b.ask("PATCH", f"{things}/a?fieldManager=m&force=true", thing, apply)).code == 422
+
+    run(tmp_path, story)
+
+
+def test_namespaces_are_in_themselves(tmp_path: Path) -> None:
+    """Selectors see a namespace's own labels, as they will be; namespaceObject is null."""
+
+    async def story(b: Bench) -> None:
+        selector = {"namespaceSelector": {"matchLabels": {"locked": "yes"}}}
+        await bound(
+            b,
+            validating(
+                "p", "namespaceObject != null", rules=[rule("namespaces", "configmaps", "nodes")], match=selector
+            ),
+        )
+        spaces = "/api/v1/namespaces"
+        assert (await b.ask("POST", spaces, {"metadata": {"name": "a", "labels": {"locked": "yes"}}})).code == 422
+        assert (await b.ask("POST", spaces, {"metadata": {"name": "a"}})).code == 201
+        assert (await b.ask("PATCH", f"{spaces}/a", {"metadata": {"labels": {"locked": "yes"}}}, MERGE)).code == 422
+        assert (await b.ask("POST", MAPS.replace("default", "a"), config_map("m"))).code == 201
+        assert (
+            await b.ask("POST", "/api/v1/nodes", {"metadata": {"name": "n"}})
+        ).code == 422  # as upstream: of no namespace
+        assert (await b.ask("DELETE", f"{spaces}/a")).code == 200
+
+    run(tmp_path, story)
+
+
+def test_a_kind_of_parameters_that_goes(tmp_path: Path) -> None:
+    """And comes again: as the other scope, its parameters are looked for elsewhere."""
+
+    async def story(b: Bench) -> None:
+        await with_limits(b)
+        await bound(b, limited(), paramRef={"name": "a", "parameterNotFoundAction": "Deny"})
+        await b.ask("POST", LIMITS.format("default"), limit("a", 2))
+        assert (await b.ask("POST", DEPLOYMENTS, deployment("d", 2))).code == 201
+        definition_path = f"{DEFINITIONS}/replicalimits.example.com"
+        await b.ask("DELETE", definition_path)
+        await until(b, definition_path, lambda answer: answer.code == 404)
+        refused = await b.ask("POST", DEPLOYMENTS, deployment("e", 2))
+        assert refused.code == 422 and "failed to configure" in refused.message, refused.body
+        await with_limits(b, "Cluster")
+        await b.ask("POST", "/apis/example.com/v1/replicalimits", limit("a", 1))
+        assert (await b.ask("POST", DEPLOYMENTS, deployment("e", 2))).code == 403
+        assert (await b.ask("POST", DEPLOYMENTS, deployment("e", 1))).code == 201
 
     run(tmp_path, story)
 

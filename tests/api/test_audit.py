@@ -15,6 +15,7 @@ from pybernetes.apiserver import chain
 from pybernetes.apiserver.audit import AuditEvent, Stage
 
 from .customresources import definition, version
+from .policies import binding, put, validating
 from .test_customresources import defined
 from .webhooks import Bench, Object, bench
 
@@ -118,6 +119,34 @@ def test_webhooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "patch.webhook.admission.k8s.io/round_0_index_1": f'{{{called},"patch":{change},"patchType":"JSONPatch"}}'
         }
         assert event.response is not None and event.response["code"] == 400
+
+    run(tmp_path, monkeypatch, story)
+
+
+def test_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What rules that are audited found, and what a policy's own annotations say: once each, of all bindings."""
+
+    async def story(b: Bench, events: list[AuditEvent]) -> None:
+        policy = validating(
+            "p",
+            "true",
+            {"expression": "object.metadata.name == 'b'", "message": "<no>"},
+            auditAnnotations=[
+                {"key": "value", "valueExpression": "'named ' + string(object.metadata.name)"},
+                {"key": "none", "valueExpression": "null"},
+            ],
+        )
+        first = binding(policy, "b1", validationActions=["Audit"])
+        await put(b, policy, first, binding(policy, "b2", validationActions=["Audit", "Deny"]))
+        assert (await b.ask("POST", MAPS, config_map("a"))).code == 422
+        failures = [
+            {"message": "<no>", "policy": "p", "binding": name, "expressionIndex": 1, "validationActions": actions}
+            for name, actions in (("b1", ["Audit"]), ("b2", ["Audit", "Deny"]))
+        ]
+        found = dict(events[-1].annotations)
+        told = found.pop("validation.policy.admission.k8s.io/validation_failure")
+        assert json.loads(told) == failures and "\\u003cno\\u003e" in told
+        assert found == {**ALLOWED, "p/value": "named a"}
 
     run(tmp_path, monkeypatch, story)
 
