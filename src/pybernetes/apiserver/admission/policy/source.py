@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pybernetes.aio import apart
 
@@ -57,9 +57,13 @@ class Source:
         self._hooks: list[Hook] = []
         self._found: dict[tuple[str, str, str, str, str], Found] = {}
         self._compiled: dict[tuple[str, int], Compiled] = {}
+        self._known = (Known(Policy.read), Known(Binding.read))
 
     def find(self, resource: Resource, subresource: str, operation: str) -> Found:
         """By the rules of policies alone: names, selectors and bindings are not looked at yet."""
+        place = (resource.group, resource.name)
+        if place in EXEMPT or place in REVIEWS:
+            return NONE
         changed = self._reader.changed
         now = (
             changed(GROUP, self._policies),
@@ -92,17 +96,15 @@ class Source:
         return None
 
     def _read(self, now: tuple[int, int, int]) -> None:
+        policies, bindings = self._known
         by_policy: dict[str, list[Binding]] = {}
-        for each in self._reader.list(GROUP, self._bindings):
-            binding = _readable(each, Binding.read)
-            if binding is not None:
-                by_policy.setdefault(binding.policy, []).append(binding)
-        hooks = []
-        for each in self._reader.list(GROUP, self._policies):
-            bindings = by_policy.get(each["metadata"]["name"])
-            policy = _readable(each, Policy.read) if bindings else None
-            if policy is not None and bindings:
-                hooks.append(Hook(policy, sorted(bindings, key=lambda b: b.name)))
+        for binding in bindings.read(self._reader.list(GROUP, self._bindings)):
+            by_policy.setdefault(binding.policy, []).append(binding)
+        hooks = [
+            Hook(policy, sorted(by_policy[policy.name], key=lambda binding: binding.name))
+            for policy in policies.read(self._reader.list(GROUP, self._policies))
+            if policy.name in by_policy
+        ]
         self._hooks = sorted(hooks, key=lambda hook: hook.policy.name)
         self._found.clear()
         revisions = {hook.policy.revision for hook in hooks}
@@ -110,9 +112,6 @@ class Source:
         self._read_at = now
 
     def _match(self, resource: Resource, subresource: str, operation: str) -> Found:
-        place = (resource.group, resource.name)
-        if place in EXEMPT or place in REVIEWS:
-            return NONE
         others = rules.equivalents(resource, subresource, self._served())
         subject = Subject(resource, subresource, operation, "", others, None, ())
         hooks = [
@@ -124,9 +123,24 @@ class Source:
         return Found(hooks, others) if hooks else NONE
 
 
-def _readable(obj: Object, read: Callable[[Object], Read]) -> Read | None:
-    try:
-        return read(obj)
-    except ValueError as error:
-        _log.error("%s %s is not enforced: %s", obj.get("kind"), obj["metadata"]["name"], error)
-        return None
+class Known(Generic[Read]):
+    """Objects that were read already: after a change of one the others need not be read again."""
+
+    def __init__(self, read: Callable[[Object], Read]) -> None:
+        self._read = read
+        self._known: dict[
+            int, tuple[Object, Read | None]
+        ] = {}  # by the object's address, which it keeps as long as it stands here
+
+    def read(self, objects: Iterable[Object]) -> list[Read]:
+        """All that can be read; what is not among them is forgotten."""
+        known = self._known
+        self._known = {id(obj): known.get(id(obj)) or (obj, self._readable(obj)) for obj in objects}
+        return [made for _, made in self._known.values() if made is not None]
+
+    def _readable(self, obj: Object) -> Read | None:
+        try:
+            return self._read(obj)
+        except ValueError as error:
+            _log.error("%s %s is not enforced: %s", obj.get("kind"), obj["metadata"]["name"], error)
+            return None
