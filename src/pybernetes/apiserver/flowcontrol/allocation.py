@@ -28,6 +28,8 @@ def allocate(total: float, levels: Sequence[Bounds]) -> tuple[list[float], float
     low, high = sum(one.lower for one in levels), sum(one.upper for one in levels)
     if not low <= total <= high:
         return None
+    if not levels:
+        return [], 0.0
     targets = [max(one.target, MIN_TARGET) for one in levels]
 
     def given(fraction: float) -> float:
@@ -35,10 +37,7 @@ def allocate(total: float, levels: Sequence[Bounds]) -> tuple[list[float], float
 
     # What all get together grows with the fraction, along straight pieces between the points where a level comes to a bound.
     points = sorted(
-        {
-            0.0,
-            *(bound / target for one, target in zip(levels, targets, strict=True) for bound in (one.lower, one.upper)),
-        }
+        {bound / target for one, target in zip(levels, targets, strict=True) for bound in (one.lower, one.upper)}
     )
     place = bisect.bisect_left(points, total, key=given)
     fraction = points[min(place, len(points) - 1)]

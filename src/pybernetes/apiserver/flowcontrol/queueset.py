@@ -148,7 +148,8 @@ class QueueSet:
             self._join(queue)
             self._leave_virtually(request, queue, now)
             return []
-        if self.seats_in_use >= self.limit and len(queue.waiting) >= self.queue_length:
+        # Upstream takes it in as long as a seat is free, for one that is too few for the oldest as well: its queues have no end then.
+        if len(queue.waiting) >= self.queue_length:
             request.state = State.REFUSED
             self.rejected += 1
             return []

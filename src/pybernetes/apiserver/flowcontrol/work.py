@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pybernetes.api.fieldselectors import parse_field_selector
+from pybernetes.api.labels import SelectorError
 from pybernetes.api.strconv import NumberError
 
 from ..query import Query
@@ -21,6 +23,7 @@ BYTES_PER_SEAT = 100_000
 CACHE_BYTES = 1_000_000  # more are not in memory at a time of what is read from the cache and written piece by piece
 WATCHES_PER_SEAT, EVENT_SECONDS = 10, 0.005
 MAX_SEATS_PART = 0.15  # of a level's seats for one request
+LONG_SELECTOR = 4096  # bytes; a longer one is not looked into, for that would be work before anybody is asked
 MUTATING = frozenset({"create", "update", "patch", "delete"})
 
 
@@ -79,7 +82,7 @@ def _begins_with_list(query: Query) -> bool:
 def _seats(info: RequestInfo, query: Query, limit: int, stored: Stored) -> int:
     count = min(limit, stored.count) if limit > 0 else stored.count
     cached = info.verb == "watch" or _from_cache(query, limit)
-    if info.name:  # by a field selector: at most one
+    if _selected(info, "metadata.name"):
         count = 1
     elif not cached and (query.get("fieldSelector") or query.get("labelSelector")):
         count = max(count, stored.count // 2)
@@ -106,17 +109,29 @@ def of_write(info: RequestInfo, most: int, watches: int) -> Estimate:
     return Estimate(MINIMUM_SEATS, given, seats * EVENT_SECONDS / given)
 
 
+def _selected(info: RequestInfo, field: str) -> str:
+    """The one value that its field selector wants the field to have; "" where there is none. What cannot be read is refused later."""
+    if not info.field_selector or len(info.field_selector) >= LONG_SELECTOR:
+        return ""
+    try:
+        requirements = parse_field_selector(info.field_selector).requirements
+    except SelectorError:
+        return ""
+    wanted = (one.value for one in requirements if one.field == field and one.operator in ("=", "=="))
+    return next(wanted, "")
+
+
 class WatchTracker:
-    """How many watch what (upstream: watch_tracker.go). A pod's watch for one node hears little, and does not count."""
+    """How many watch what (upstream: watch_tracker.go). A watch of one node's pods hears little, and does not count."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str, str, str], int] = {}
 
     def begin(self, info: RequestInfo) -> tuple[str, str, str, str] | None:
         """For `end`."""
-        if info.resource == "pods" and "spec.nodeName=" in info.field_selector.replace("==", "="):
+        if info.resource == "pods" and _selected(info, "spec.nodeName"):
             return None
-        watched = (info.group, info.resource, info.namespace, info.name)
+        watched = (info.group, info.resource, info.namespace, info.name or _selected(info, "metadata.name"))
         self._counts[watched] = self._counts.get(watched, 0) + 1
         return watched
 
