@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pybernetes.component import command, flags
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Flag, HelpAsked, Values
 
 from . import etcd
+
+if TYPE_CHECKING:
+    from pybernetes.deploy.archive import Manifest
 
 PROGRAM = "pybernetes restore"
 WHAT = ("all", "files", "store", "list")
@@ -44,6 +48,8 @@ def run(values: Values) -> None:
     try:
         if values["what"] == "list":
             _show(archive.verify(path))
+        if values["what"] == "all":
+            _check_store(archive.verify(path), root, values)  # before anything is written
         if values["what"] in ("all", "files"):
             for written in backup.restore_files(path, root, values["overwrite"]):
                 print(written)
@@ -53,10 +59,18 @@ def run(values: Values) -> None:
         raise Failure(str(error)) from error
 
 
-def _show(manifest: object) -> None:
-    from pybernetes.deploy.archive import Manifest
+def _check_store(manifest: Manifest, root: Path, values: Values) -> None:
+    from pybernetes.deploy.etcd import snapshots
 
-    assert isinstance(manifest, Manifest)
+    if manifest.store is None or manifest.store.kind != "etcd":
+        return
+    try:
+        snapshots.ready(root / str(etcd.member(values).data_dir).lstrip("/"))
+    except snapshots.SnapshotError as error:
+        raise Failure(str(error)) from error
+
+
+def _show(manifest: Manifest) -> None:
     print(f"made on {manifest.host} at {manifest.created} by v{manifest.kubernetes}")
     if manifest.store is not None:
         print(f"{manifest.store.kind} {manifest.store.path} {manifest.store.size} bytes")

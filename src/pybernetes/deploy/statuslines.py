@@ -10,6 +10,7 @@ from pybernetes.api.times import parse_rfc3339
 from pybernetes.api.types import coordination_v1 as coordination
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
+from pybernetes.api.wellknown import LABEL_SERVICE_NAME
 from pybernetes.pki.certificates import RENEW_BEFORE
 
 from .etcd.health import Answer, leader_of
@@ -45,7 +46,7 @@ def server_addresses(slices: Sequence[discovery.EndpointSlice]) -> list[tuple[st
     """(address, port) of each API server: they keep the Service `kubernetes` themselves, by leases of 15 s."""
     found = set()
     for one in slices:
-        if one.metadata.labels.get("kubernetes.io/service-name") == "kubernetes":
+        if one.metadata.labels.get(LABEL_SERVICE_NAME) == "kubernetes":
             port = next((port.port for port in one.ports if port.port), 6443)
             found |= {(address, port) for endpoint in one.endpoints for address in endpoint.addresses}
     return sorted(found)

@@ -135,10 +135,7 @@ def restore(path: Path, member: Member) -> None:
     The member is of a new cluster then, which those of before have nothing to do with.
     """
     check(path)
-    target = member.data_dir
-    if target.exists() and any(target.iterdir()):
-        raise SnapshotError(f"{target} is not empty: stop etcd, and move what is there out of the way first")
-    tool = _tool()
+    tool, target = ready(member.data_dir), member.data_dir
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=target.parent, prefix=".restore-"
@@ -160,6 +157,13 @@ def restore(path: Path, member: Member) -> None:
             target.rmdir()
         made.rename(target)
     sync_directory(target.parent)
+
+
+def ready(target: Path) -> str:
+    """The tool that makes data there. SnapshotError where there is none, or something in the way."""
+    if target.exists() and any(target.iterdir()):
+        raise SnapshotError(f"{target} is not empty: stop etcd, and move what is there out of the way first")
+    return _tool()
 
 
 def _tool() -> str:
