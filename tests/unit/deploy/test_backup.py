@@ -11,9 +11,11 @@ import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pybernetes.cli.main import main
+from pybernetes.cluster.settings import Settings
 from pybernetes.deploy import archive, backup
 from pybernetes.deploy.archive import ArchiveError, Entry, in_the_way
 from pybernetes.store.backends import Location, open_store
@@ -191,3 +193,33 @@ def test_sqlite_in_use_is_taken_whole(host: Path, tmp_path: Path, capsys: pytest
         return len(page.items), page.revision
 
     assert asyncio.run(keys()) == (50, 50)
+
+
+def test_a_cluster_of_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its database, certificates, kubeconfigs and settings; not its logs, images and volumes."""
+    place = tmp_path / "data"
+    (place / "pki").mkdir(parents=True)
+    (place / "logs").mkdir()
+    for name in ("pki/ca.key", "admin.conf", "logs/kubelet.log"):
+        (place / name).write_text(name)
+    (place / "cluster.json").write_bytes(msgspec.json.encode(Settings(node_name="a", addresses=["192.0.2.2"])))
+
+    async def fill() -> None:
+        store = await open_store(Location((f"sqlite:{place}/state.db",)))
+        await store.put("/registry/a", b"{}")
+        await store.close()
+
+    asyncio.run(fill())
+    out = tmp_path / "b"
+    assert main(["backup", str(out), f"--data-dir={place}"]) == 0
+    assert "3 files, sqlite" in capsys.readouterr().out
+    assert main(["restore", str(out), f"--root={tmp_path}/new"]) == 0
+    new = tmp_path / "new" / str(place).lstrip("/")
+    assert sorted(path.name for path in new.rglob("*") if path.is_file()) == [
+        "admin.conf",
+        "ca.key",
+        "cluster.json",
+        "state.db",
+    ]
+    assert main(["backup", str(out), f"--data-dir={place}"]) == 1
+    assert "is there already" in capsys.readouterr().err
