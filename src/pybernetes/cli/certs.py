@@ -29,9 +29,9 @@ ROTATE_FLAGS = (
 KEY_BYTES = 32
 AFTER_PREPARE = """
 Next: the same on every host before anything else. Control-plane hosts: copy {folder} there and run prepare; others:
-copy this ca.crt there and run `pybernetes certs rotate-ca trust FILE`. Parts of pybernetes read their files again by themselves, but for
---root-ca-file: restart the controller managers, one after the other. etcd reads its authorities at its start only: for etcd-ca restart the
-members, one after the other."""
+copy this ca.crt there and run `pybernetes certs rotate-ca trust FILE`. Parts of pybernetes read their files again by themselves; pods see
+the new kube-root-ca.crt a minute or two later. etcd reads its authorities at its start only: for etcd-ca restart the members, one after
+the other."""
 AFTER_REISSUE = """
 Next: the same on every control-plane host. Kubelets of other hosts get their certificates of the new authority with their next
 renewal; a host that should not wait for it joins anew. When nothing of the old authority is in use: finish, and on others trust."""

@@ -49,6 +49,7 @@ class Options:
     terminated_pod_gc_threshold: int = 12500
     # certificates
     root_ca: bytes = b""
+    root_ca_file: str = ""  # whose content that was: it is followed
     service_account_private_key: bytes = field(default=b"", repr=False)
     token_secrets: bool = False  # each account gets one, as until 1.24
     cluster_signing_cert: bytes = field(default=b"", repr=False)
@@ -224,6 +225,7 @@ def options_from(values: Values) -> Options:
         token_secrets=not gates.get(TOKEN_SECRETS, True),
         controllers=tuple(values["controllers"]),
         root_ca=read_file(values, "root-ca-file"),
+        root_ca_file=values["root-ca-file"],
         service_account_private_key=read_file(values, "service-account-private-key-file"),
         cluster_signing_cert=read_file(values, "cluster-signing-cert-file"),
         cluster_signing_key=read_file(values, "cluster-signing-key-file"),

@@ -14,6 +14,7 @@ FROM_FILES = {
     "token_secrets",  # a gate of --feature-gates
     "controllers",
     "root_ca",
+    "root_ca_file",
     "service_account_private_key",
     "cluster_signing_cert",
     "cluster_signing_key",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Iterable
+from pathlib import Path
+
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1 as core
+from pybernetes.pki.reloading import Reloaded
 
 from ...common import Key, namespace_terminating
 from ...framework import Context, Controller
 from ...options import Options
 from .plan import NAME, plan
+
+FOLLOW_SECONDS = 10.0  # between looks at the CA's file
 
 
 class RootCACertPublisher(Controller):
@@ -38,6 +44,21 @@ class RootCACertPublisher(Controller):
         changed = new if new is not None else old
         if old is not None and changed is not None:
             self.queue.add(("", changed.metadata.namespace))
+
+    def background(self) -> Iterable[Awaitable[None]]:
+        """Where the CA has a file."""
+        return (self._follow(Path(self.context.options.root_ca_file)),) if self.context.options.root_ca_file else ()
+
+    async def _follow(self, path: Path) -> None:
+        """Pods learn of an authority that is replaced while both are trusted (upstream reads the file at its start only)."""
+        bundle = Reloaded(path.read_text, [path])
+        while True:
+            data = {"ca.crt": bundle.current()}
+            if data != self._data:
+                self._data = data
+                for namespace in self._namespaces.list():
+                    self.enqueue(namespace)
+            await self.context.clock.sleep(FOLLOW_SECONDS)
 
     async def sync(self, key: Key) -> None:
         """Makes it or puts it right."""
