@@ -115,10 +115,10 @@ def akube_namespace(kube_namespace: Kube) -> AsyncKube:
     return AsyncKube(kube_namespace)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+@pytest.hookimpl(hookwrapper=True)  # not `wrapper`, which pytest 7 does not know
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """Where a test has failed its report shows what is in its clusters."""
-    report = yield
+    report = (yield).get_result()
     if report.failed:
         for handle in item.stash.get(_handles, []):
             try:
@@ -126,7 +126,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             except Exception as error:  # the report of the test itself must come
                 shown = f"the cluster does not answer any more: {error!r}"
             report.sections.append((SECTION, shown))
-    return report
 
 
 def _asked(item: pytest.Item) -> dict[str, Any]:

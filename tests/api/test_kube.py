@@ -414,6 +414,25 @@ def test_snapshot_and_restore() -> None:
             assert kube.get("widget", "w")
 
 
+def test_restore_of_a_cluster_at_work() -> None:
+    """Controllers and nodes go on from what is there then."""
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    web = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+    with Cluster(controllers=["deployment", "replicaset"], scheduler=True, nodes=1) as kube:
+        empty = kube.snapshot()
+        for _ in range(2):
+            kube.apply(web)
+            kube.wait_for("deployment", "web", "Available")
+            running = kube.snapshot()
+            kube.restore(empty)
+            assert kube.list("pods") == kube.list("deployments") == []
+        kube.restore(running)
+        kube.patch("deployment", "web", {"spec": {"replicas": 3}})
+        kube.wait_for("deployment", "web", ".status.availableReplicas=3")
+        assert len(kube.list("pods")) == 3
+
+
 def test_restart_keeps_address_and_data() -> None:
     with Cluster(controllers=["replicaset"]) as kube:
         kube.apply(config_map("kept"))

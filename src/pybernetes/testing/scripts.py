@@ -16,7 +16,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet.hollow import as_scripted
 from pybernetes.kubelet.runtime.hollow import ExecHandler
 from pybernetes.kubelet.runtime.hollowscript import DOMAIN, ScriptError, script
-from pybernetes.kubelet.runtime.types import ExecResult
+from pybernetes.kubelet.runtime.types import ExecResult, RuntimeFailure
 
 from .arguments import WrongArgument, duration
 
@@ -128,13 +128,20 @@ class Scripts:
 
 
 def _handler(command: Command) -> ExecHandler:
-    """On a thread, so that it may ask the cluster; what is asynchronous on the cluster's loop."""
+    """On a thread, so that it may ask the cluster; what is asynchronous on the cluster's loop. RuntimeFailure for what it raises."""
 
     async def answer(words: Sequence[str]) -> ExecResult:
-        answered = await asyncio.to_thread(command, list(words))
-        if inspect.isawaitable(answered):
-            answered = await answered
+        try:
+            answered = await asyncio.to_thread(command, list(words))
+            if inspect.isawaitable(answered):
+                answered = await answered
+        except Exception as error:  # a function of the test's: whoever runs the command is told
+            raise RuntimeFailure(f"the test's exec function failed: {type(error).__name__}: {error}") from error
         output, code = answered if isinstance(answered, tuple) else (answered, 0)
+        if not isinstance(output, str | bytes) or not isinstance(code, int):
+            raise RuntimeFailure(
+                f"the test's exec function returned {answered!r}: want the output, or (output, exit code)"
+            )
         return ExecResult(code, output.encode() if isinstance(output, str) else output)
 
     return answer
