@@ -141,10 +141,11 @@ class Supervisor:
         if self._stopping:
             self._stop_some()
         else:
-            if self._hurry:
+            hurry, self._hurry = self._hurry, False  # before the reading: a signal during it asks for another one
+            if hurry:
                 self._read_again()
             self._end_leaving()
-            changed = self._start_due() or changed
+            changed = self._start_due(hurry) or changed
         for running in self._parts:
             self._rotate(self._logs / f"{running.part.name}.log")
         if changed or not self._saved:
@@ -208,9 +209,8 @@ class Supervisor:
             delay = running.due - now
             _say(f"{running.part.name} ended with {running.last_exit}; restart in {delay:.1f} s")
 
-    def _start_due(self) -> bool:
+    def _start_due(self, hurry: bool = False) -> bool:
         started = False
-        hurry, self._hurry = self._hurry, False
         for running in self._parts:
             if not running.pid and (hurry or running.due <= time.monotonic()):
                 running.pid, running.started = self._fork(running.part), time.monotonic()

@@ -41,3 +41,24 @@ def test_daemons_come_change_and_go(tmp_path: Path) -> None:
     finally:
         runner.stop(["etcd", "kubelet"])
     assert not runner.pid() and not (tmp_path / "programs.json").exists()
+
+
+def test_none_of_many_changes_in_a_row_is_lost(tmp_path: Path) -> None:
+    """Each is a signal to the supervisor, which may be reading when the next one comes."""
+    runner = Supervised(tmp_path / "programs.json", tmp_path / "logs")
+    names = [
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "nginx",
+        "keepalived",
+        "kubelet",
+        "flanneld",
+    ]
+    try:
+        for name in names:
+            runner.put([sleeper(name, 600)])
+        until(lambda: all(runner._running().get(name) for name in names))
+    finally:
+        runner.stop(names)
