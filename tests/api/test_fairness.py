@@ -141,7 +141,8 @@ async def made(client: Client, response: Object, *users: str) -> tuple[str, str]
     uid = a_schema.json["metadata"]["uid"]
 
     async def holds() -> bool:
-        return (await client.get(users[0], "/api/v1/nodes")).headers["x-kubernetes-pf-flowschema-uid"] == uid
+        answered = await client.get(users[0], "/api/v1/nodes")
+        return answered.headers["x-kubernetes-pf-flowschema-uid"] == str(uid)
 
     await until(holds)
     return uid, a_level.json["metadata"]["uid"]
