@@ -66,6 +66,7 @@ ALLOWED = {
     "apiserver/options/": "the command line makes the clocks",
     "apiserver/documents/openapi.py": "a header for real caches",
     "deploy/doctor.py": "this host's clock, which is compared with the API server's",
+    "deploy/rollout/": "patience with real hosts",
     "deploy/etcd/asking.py": "how long a real member took to answer",
     "store/etcd/": "limits of sockets and of leases in a real etcd",
     "store/sqlite.py": "how often a real disk is asked for room",

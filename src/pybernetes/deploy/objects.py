@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pybernetes.api.wellknown import NODES_GROUP
+from pybernetes.api.wellknown import ANONYMOUS_USER, NODES_GROUP
 
 from . import clusterinfo, configuration, layout, sealed
 from .certificates import CLUSTER_ADMINS_GROUP
@@ -23,7 +23,6 @@ KUBEADM_CONFIG, KUBELET_CONFIG, PROXY_CONFIG = "kubeadm-config", "kubelet-config
 KUBELET_KEY, PROXY_KEY, PROXY_KUBECONFIG_KEY = "kubelet", "config.conf", "kubeconfig.conf"
 BOOTSTRAPPERS = TOKEN_GROUPS[0]
 RBAC = "rbac.authorization.k8s.io"
-ANONYMOUS = "system:anonymous"
 
 LABEL_CONTROL_PLANE, LABEL_EXCLUDE = (
     "node-role.kubernetes.io/control-plane",
@@ -85,7 +84,7 @@ def cluster_info(kubeconfig: str) -> list[Manifest]:
     return [
         _config_map(clusterinfo.NAME, {clusterinfo.KUBECONFIG: kubeconfig}, namespace),
         _role(namespace, name, "configmaps", clusterinfo.NAME),
-        _binding(namespace, name, {"apiGroup": RBAC, "kind": "User", "name": ANONYMOUS}),
+        _binding(namespace, name, {"apiGroup": RBAC, "kind": "User", "name": ANONYMOUS_USER}),
     ]
 
 

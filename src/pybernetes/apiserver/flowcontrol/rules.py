@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pybernetes.api.wellknown import SERVICE_ACCOUNT_USERNAME_PREFIX
+
 from ..authentication.user import User
 from ..types import RequestInfo
 from .configuration import Schema
 
 ALL = "*"
-SERVICE_ACCOUNT = "system:serviceaccount:"
 
 
 def matches(schema: Schema, user: User, info: RequestInfo) -> bool:
@@ -33,7 +34,7 @@ def _subject(subject: Mapping[str, Any], user: User) -> bool:
         case {"kind": "Group", "group": {"name": name}}:
             return bool(name == ALL or name in user.groups)
         case {"kind": "ServiceAccount", "serviceAccount": {"name": name, "namespace": namespace}}:
-            prefix = f"{SERVICE_ACCOUNT}{namespace}:"
+            prefix = f"{SERVICE_ACCOUNT_USERNAME_PREFIX}{namespace}:"
             return user.name.startswith(prefix) if name == ALL else user.name == prefix + name
     return False
 
