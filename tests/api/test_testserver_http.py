@@ -61,7 +61,7 @@ def server(folder: Path) -> Iterator[Server]:
     (folder / "widgets.yaml").write_text(DEFINITION)
     (folder / "faults.yaml").write_text("- {verb: create, resource: secrets, error: Conflict}\n")
     files = [f"--{flag}={folder / name}" for flag, name in FILES.items()]
-    server = Server(folder, *files, "--bind=0.0.0.0", "--hollow-nodes=1")
+    server = Server(folder, *files, "--bind=0.0.0.0", "--hollow-nodes=1", "--virtual-time")
     yield server
     server.process.terminate()
     assert server.process.wait(SECONDS) == 0
@@ -163,3 +163,16 @@ def test_an_address_that_is_none() -> None:
         timeout=SECONDS,
     )
     assert done.returncode == 1 and "--bind" in done.stderr
+
+
+def test_the_clock_goes_with_real_time_unless_it_is_asked_to_be_sent_ahead(folder: Path) -> None:
+    server = Server(folder)
+    try:
+        assert server.ask("GET", "/testing/clock")[0] == 200
+        code, status = server.ask("POST", "/testing/clock", {"advance": "10m"})
+        assert code == 400 and "--virtual-time" in status["message"]
+    finally:
+        server.process.terminate()
+        server.process.wait(SECONDS)
+        assert server.process.stdout
+        server.process.stdout.close()

@@ -55,6 +55,12 @@ FLAGS = (
         False,
         "Place pods on nodes; hollow nodes have the node-lifecycle-controller then.",
     ),
+    Flag(
+        "virtual-time",
+        flags.boolean,
+        False,
+        "The clock can be sent ahead by POST /testing/clock. It runs on asyncio's own loop then, and answers a third slower.",
+    ),
     Flag("parent-pid", flags.integer, None, "The process to end with; 0: none. The parent unless told otherwise."),
     Flag("v", flags.integer, 0, "Verbosity of the log on stderr."),
 )
@@ -78,8 +84,12 @@ def main(arguments: list[str]) -> int:
     from pybernetes.testing.cluster import NotStarted
 
     try:
-        # asyncio's own loop, of which the clock can be told when it is at rest: an advance is over when nothing more happens.
-        return asyncio.run(_serve(values, parent))
+        if values["virtual-time"]:
+            # Of asyncio's own loop it can be told when it is at rest: an advance is over when nothing more happens.
+            return asyncio.run(_serve(values, parent))
+        import uvloop
+
+        return uvloop.run(_serve(values, parent))
     except OSError as error:
         print(f"pybernetes testserver: {error.strerror or error}: choose another --port or --bind", file=sys.stderr)
         return 1
@@ -142,7 +152,7 @@ async def _serve(values: flags.Values, parent: int) -> int:
     watch = asyncio.ensure_future(_parents_end(parent, stop))
     with contextlib.ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="pybernetes-")))
-        api, nodes, controllers = TestingAPI(), values["hollow-nodes"], values["controllers"]
+        api, nodes, controllers = TestingAPI(values["virtual-time"]), values["hollow-nodes"], values["controllers"]
         core = launch.make(folder, nodes, controllers, values["scheduler"], host=values["bind"], outermost=[api])
         api.core = core
         await core.start(values["port"])

@@ -50,8 +50,10 @@ class TestingAPI:
 
     __test__ = False  # not a test, whatever pytest thinks of the name
 
-    def __init__(self) -> None:
+    def __init__(self, virtual_time: bool) -> None:
+        """`virtual_time`: it runs on a loop of which the clock can be told when it is at rest."""
         self.core: Core  # before the first request
+        self._virtual_time = virtual_time
         self._snapshots: dict[str, Snapshot] = {}
         self._numbers = itertools.count(1)
 
@@ -111,6 +113,10 @@ class TestingAPI:
         return {"now": format_micro_time(self.core.clock.now())}
 
     async def _advance(self, name: str, given: Any) -> Any:
+        if not self._virtual_time:
+            raise WrongArgument(
+                "the clock goes as real time does: start testserver with --virtual-time to send it ahead"
+            )
         await self.core.clock.advance(duration("advance", _only(given, "advance").get("advance")))
         return await self._now(name, given)
 
