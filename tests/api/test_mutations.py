@@ -23,6 +23,7 @@ from .seeds import NAMESPACE, Seed, fullest
 
 MUTATIONS = int(os.environ.get("MUTATIONS", "1500"))
 JSON = [("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", "mutations")]
+TRIES = 10
 LIVE = ("customresourcedefinitions",)  # whose status the server itself writes meanwhile
 
 
@@ -83,6 +84,11 @@ async def tried(client: HTTPClient, path: str, body: dict[str, Any]) -> str:
         if not live and (differs := different(json.loads(posted.body), json.loads(read.body))):
             return f"made, and read: {differs}"
         put = await client.request("PUT", target, JSON, read.body, timeout=20)
+        for _ in range(TRIES if live else 0):  # its controller may have written meanwhile
+            if put.status != 409:
+                break
+            read = await client.request("GET", target, JSON, timeout=20)
+            put = await client.request("PUT", target, JSON, read.body, timeout=20)
         if put.status != 200:
             return f"put back: {put.status} {put.body[:300]!r}"
         if not live and (differs := different(json.loads(read.body), json.loads(put.body))):

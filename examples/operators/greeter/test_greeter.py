@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ def operator(kube: Kube) -> Iterator[KopfRunner]:
     with KopfRunner(["run", "--standalone", "--all-namespaces", str(HERE / "greeter.py")], timeout=60) as runner:
         yield runner
     assert runner.exit_code == 0, runner.output
+    with warnings.catch_warnings():  # kopf leaves some of its connections to the collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def greeting(**spec: str) -> dict[str, Any]:
