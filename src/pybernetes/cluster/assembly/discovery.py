@@ -26,6 +26,8 @@ SECONDS = (
     1.5  # for an answer, and for the signature of a token that was made just now; more where the configuration says so
 )
 POLL_SECONDS = 0.2
+# Of silence, which a virtual address on its way from one host to another is. Who refuses connections, or a token, has answered.
+SILENT_SECONDS, TRY_SECONDS = 15.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,13 @@ async def discover(discovery: Discovery, seconds: float = SECONDS) -> Discovered
         return _of_file(discovery.file.kube_config_path)
     assert discovery.bootstrap_token is not None  # one of the two: `joinconfiguration.check`
     loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
+    begun = loop.time()
     while True:
         try:
-            return await _of_token(discovery.bootstrap_token, max(end - loop.time(), POLL_SECONDS))
+            return await _of_token(discovery.bootstrap_token, TRY_SECONDS)
         except (NotSigned, ConnectionError, TimeoutError) as error:
-            if loop.time() + POLL_SECONDS > end:
+            patience = max(seconds, SILENT_SECONDS) if isinstance(error, TimeoutError) else seconds
+            if loop.time() + POLL_SECONDS > begun + patience:
                 raise Failure(_words(discovery.bootstrap_token, error)) from error
         except DiscoveryError as error:
             raise Failure(str(error)) from error
