@@ -86,7 +86,7 @@ def test_the_life_of_a_token_by_command(tmp_path: Path) -> None:
             output, _ = await token(running, "create", TOKEN, "--ttl=0", "--print-join-command")
             (pin,) = [public_key_pin(running.ca)]
             host = running.url.removeprefix("https://")
-            assert output == f"kubeadm join {host} --token {TOKEN} --discovery-token-ca-cert-hash {pin}\n"
+            assert output == f"pybernetes join {host} --token {TOKEN} --discovery-token-ca-cert-hash {pin}\n"
             _, errors = await token(running, "create", TOKEN, code=1)
             assert 'a token with id "abcdef" already exists' in errors
 

@@ -29,9 +29,10 @@ def in_order(request: pytest.FixtureRequest) -> Iterator[None]:
     """What a test that failed should have made is not there."""
     if failed:
         pytest.skip(f"an earlier test has failed: {failed[0]}")
-    failed.append(request.node.name)
+    before = request.session.testsfailed
     yield
-    failed.clear()
+    if request.session.testsfailed > before:
+        failed.append(request.node.name)
 
 
 @pytest.fixture(scope="module")

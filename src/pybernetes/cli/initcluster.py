@@ -204,7 +204,7 @@ def _farewell(work: Init, values: Values) -> str:
     token = "<value withheld>" if values["skip-token-print"] else work.token
 
     def command(key: str = "") -> str:
-        return tokens.join_command(server, token, [pin], key).replace("kubeadm join", "pybernetes join", 1)
+        return tokens.join_command(server, token, [pin], key)
 
     lines = [
         "",

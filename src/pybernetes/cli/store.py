@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         if {"--help", "-h"} & set(options):
             raise HelpAsked("\n\n".join((USAGE, flags.usage(PROGRAM, FLAGS).partition("\n\n")[2])))
         if words[:1] != ["copy"] or len(words) != 3:
-            raise UsageError(f"want copy FROM TO, is {' '.join(words) or 'nothing'} (see {PROGRAM} --help)")
+            raise UsageError(f"want FROM and TO, are {' '.join(words[1:]) or 'missing'} (see {PROGRAM} --help)")
         asyncio.run(copy(words[1], words[2], values))
 
     return command.once(PROGRAM, FLAGS, work, [one for one in options if one not in ("--help", "-h")])

@@ -51,7 +51,9 @@ def _run_programs(path: Path, logs: Path) -> None:
 
     try:
         found = read()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise Failure(f"--programs={path}: {error.strerror}") from None
+    except ValueError as error:
         raise Failure(f"--programs={path}: {error}") from None
     try:
         state.hold(path.with_suffix(".lock"))

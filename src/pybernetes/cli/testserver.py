@@ -138,7 +138,9 @@ def _read_files(values: flags.Values) -> None:
         if not isinstance(rules, list):
             raise FaultError("want a list of rules")
         values["faults-rules"] = [Fault.read(rule) for rule in rules]
-    except (FaultError, OSError, ValueError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise FlagError(f"--faults={values['faults']}: {error.strerror}") from error
+    except (FaultError, ValueError, yaml.YAMLError) as error:
         raise FlagError(f"--faults={values['faults']}: {error}") from error
 
 

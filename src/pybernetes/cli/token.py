@@ -36,7 +36,7 @@ CREATE_FLAGS = (
         f"Groups of who comes with it, beside system:bootstrappers. Must match {bootstraptokens.GROUP_PATTERN}.",
     ),
     Flag("description", flags.string, "", "A human friendly description of how this token is used."),
-    Flag("print-join-command", flags.boolean, False, "Print the full 'kubeadm join' command instead of the token alone."),
+    Flag("print-join-command", flags.boolean, False, "Print the full 'pybernetes join' command, which is kubeadm's too, instead of the token alone."),
     Flag("certificate-key", flags.string, "", "With --print-join-command: of a control-plane host, with this key."),
 )  # fmt: skip
 

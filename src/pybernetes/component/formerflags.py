@@ -37,7 +37,7 @@ APISERVER: Table = {
         string: "cloud-config cloud-provider cloud-provider-gce-lb-src-cidrs"
     },
     "each server keeps its own lease": {integer: "apiserver-count", string: "endpoint-reconciler-type"},
-    "extension API servers are not served yet": {boolean: "enable-aggregator-routing"},
+    "extension API servers are reached at their endpoints in either case": {boolean: "enable-aggregator-routing"},
     "objects are watched in one cache": {
         boolean: "watch-cache",
         strings: "watch-cache-sizes",

@@ -62,6 +62,8 @@ async def make(
     """
     if out is not None and out.exists():
         raise ArchiveError(f"{out} is there already: choose another name")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise ArchiveError(f"{out.absolute().parent} is no directory: make it first")
     folder = out.absolute().parent if out is not None else None  # the snapshot is as large as the archive, at the least
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=folder) as scratch:
         store: StoreEntry | None = None

@@ -151,7 +151,7 @@ def join_command(server: str, token: str, pins: Iterable[str], certificate_key: 
 
     It is kubeadm's, to the letter: scripts take it apart.
     """
-    words = [f"kubeadm join {server.removeprefix('https://')} --token {token}"]
+    words = [f"pybernetes join {server.removeprefix('https://')} --token {token}"]
     words += [f"--discovery-token-ca-cert-hash {pin}" for pin in pins]
     if certificate_key:
         words.append(f"--control-plane --certificate-key {certificate_key}")

@@ -134,7 +134,7 @@ def test_the_objects() -> None:
 
 
 def test_the_join_command() -> None:
-    head = f"kubeadm join 10.0.0.10:6443 --token {TOKEN} --discovery-token-ca-cert-hash sha256:1"
+    head = f"pybernetes join 10.0.0.10:6443 --token {TOKEN} --discovery-token-ca-cert-hash sha256:1"
     assert tokens.join_command("https://10.0.0.10:6443", TOKEN, ["sha256:1"]) == head
     both = f"{head} --discovery-token-ca-cert-hash sha256:2 --control-plane --certificate-key ab"
     assert tokens.join_command("https://10.0.0.10:6443", TOKEN, ["sha256:1", "sha256:2"], "ab") == both

@@ -26,13 +26,6 @@ class Occupancy:
         self.highest = 0  # seats that were used or wanted at a time
         self._seconds = self._area = self._squares = 0.0
 
-    def stay(self, seconds: float, executing: int, seats: int, waiting: int, seats_waiting: int) -> None:
-        """So long in a state."""
-        state, states = (executing, seats, waiting, seats_waiting), self.states
-        states[state] = states.get(state, 0.0) + seconds
-        if len(states) > MANY_STATES:
-            self.flush()
-
     def flush(self) -> None:
         """Tells what has not been told."""
         for state, seconds in self.states.items():

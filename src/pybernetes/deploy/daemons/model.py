@@ -25,14 +25,12 @@ class File:
 class Check:
     """How to see that a daemon is well: a URL that answers 200, or an address (HOST:PORT) that takes connections.
 
-    `authority`, `certificate`, `key` are files; without an authority the certificate of the other side is not looked at.
+    `authority` is a file; without an authority the certificate of the other side is not looked at.
     """
 
     url: str = ""
     address: str = ""
     authority: str = ""
-    certificate: str = ""
-    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

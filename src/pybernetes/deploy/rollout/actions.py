@@ -234,8 +234,7 @@ def probe(check: Check) -> str:
     if check.url:
         words: Sequence[str] = ("curl", "-fs", "--max-time", "3", "--output", "/dev/null")
         trust = ["--cacert", check.authority] if check.authority else ["--insecure"]
-        own = ["--cert", check.certificate, "--key", check.key] if check.certificate else []
-        return shlex.join([*words, *trust, *own, check.url])
+        return shlex.join([*words, *trust, check.url])
     return shlex.join(["timeout", "3", "bash", "-c", f"</dev/tcp/{_slashed(check.address)}"]) + " 2>/dev/null"
 
 

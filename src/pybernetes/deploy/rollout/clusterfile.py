@@ -180,15 +180,6 @@ def cluster(description: Description, interfaces: dict[str, str] | None = None) 
     return Cluster(whole, hosts, balancer, Network(backend, entry.network.ip_masq))
 
 
-def of_host(whole: Cluster, host: Host) -> Configuration:
-    """kubeadm's two objects as the host's own phases read them."""
-    init = whole.configuration.init
-    node = msgspec.structs.replace(init.node_registration, name=host.name)
-    endpoint = msgspec.structs.replace(init.local_api_endpoint, advertise_address=host.address)
-    changed = msgspec.structs.replace(init, node_registration=node, local_api_endpoint=endpoint)
-    return Configuration(changed, whole.configuration.cluster)
-
-
 def endpoint_of(entry: ClusterEntry, bind_port: int, balancers: list[HostEntry], masters: list[HostEntry]) -> str:
     """HOST:PORT by which all reach the API, as the file implies it; "": it does not."""
     balancer = entry.balancer

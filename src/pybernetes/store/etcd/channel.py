@@ -51,6 +51,11 @@ class Endpoint:
 
 def tls_context(location: Location) -> ssl.SSLContext:
     """For members behind TLS. LocationError where a file cannot be read."""
+    for path in filter(None, (location.ca_file, location.cert_file, location.key_file)):
+        try:  # ssl's own words leave out which
+            open(path, "rb").close()
+        except OSError as error:
+            raise LocationError(f"the files for TLS cannot be read: {path}: {error.strerror}") from error
     try:
         context = ssl.create_default_context(cafile=location.ca_file or None)
         if location.cert_file:

@@ -18,7 +18,6 @@ from .wire import fields, number, signed
 
 ALARM, DEFRAGMENT = "/etcdserverpb.Maintenance/Alarm", "/etcdserverpb.Maintenance/Defragment"
 HASH_KV, SNAPSHOT = "/etcdserverpb.Maintenance/HashKV", "/etcdserverpb.Maintenance/Snapshot"
-MOVE_LEADER = "/etcdserverpb.Maintenance/MoveLeader"
 DEFRAGMENT_SECONDS = 120.0  # the member writes its file anew, and answers nobody meanwhile
 PIECE_SECONDS = 30.0  # between two pieces of a snapshot
 DIGEST_BYTES = 32  # SHA-256 of all before, the last bytes of a snapshot
@@ -140,10 +139,6 @@ class Maintenance:
         found = {place: count for place, count, _ in fields(answer)}
         header = next((Header.decode(raw) for place, _, raw in fields(answer) if place == 1), Header())
         return Hash(found.get(2, 0), signed(found.get(3, 0)), header)
-
-    async def move_leader(self, target: int) -> None:
-        """The leader, which must be the one that is asked, hands over to another member."""
-        await self._channel.call(MOVE_LEADER, number(1, target))
 
     async def snapshot(self) -> AsyncIterator[tuple[bytes, int]]:
         """The member's file as of now, in pieces (bytes, bytes that follow), the SHA-256 of all of it at the end.

@@ -130,7 +130,7 @@ class FakeHost:
         for patch, node in re.findall(r"--data '(\{.*\})' \S*/nodes/(\S+)$", script, re.MULTILINE):
             self.world.hosts[node].labels |= json.loads(patch)["metadata"]["labels"]
         if "token create" in script:
-            join = f"kubeadm join 10.0.0.1:6443 --token {TOKEN} --discovery-token-ca-cert-hash sha256:{'0' * 64}\n"
+            join = f"pybernetes join 10.0.0.1:6443 --token {TOKEN} --discovery-token-ca-cert-hash sha256:{'0' * 64}\n"
             return join + ("key:\n" + "ab" * 32 + "\n" if "upload-certs" in script else "")
         return ""
 
