@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> int:
     def work(values: Values) -> None:
         if {"--help", "-h"} & set(options):
             raise HelpAsked("\n\n".join((USAGE, flags.usage(PROGRAM, FLAGS).partition("\n\n")[2])))
-        if words[:1] != ["copy"] or len(words) != 3:
+        if words[:1] != ["copy"]:
+            raise UsageError(f"want copy FROM TO, is {' '.join(words) or 'nothing'} (see {PROGRAM} --help)")
+        if len(words) != 3:
             raise UsageError(f"want FROM and TO, are {' '.join(words[1:]) or 'missing'} (see {PROGRAM} --help)")
         asyncio.run(copy(words[1], words[2], values))
 

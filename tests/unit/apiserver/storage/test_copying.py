@@ -165,7 +165,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["copy", f"sqlite:{tmp_path}/b.db", f"file:{tmp_path}/s"], 1, "File exists"),
         (["copy", f"sqlite:{tmp_path}/none.db", f"file:{tmp_path}/t"], 1, "there is no such file"),
         (["copy", "memory:", f"file:{tmp_path}/t"], 2, "want sqlite:PATH, file:PATH"),
-        (["copy", "file:a"], 2, "want copy FROM TO, is copy file:a"),
+        (["copy", "file:a"], 2, "want FROM and TO, are file:a"),
         (["move"], 2, "want copy FROM TO, is move"),
         ([], 2, "want copy FROM TO, is nothing"),
     ):
