@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .doubletext import double_text
 from .errors import CostExceeded
 
 INT64, UINT64 = range(-(2**63), 2**63), range(2**64)
@@ -330,7 +331,5 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        from .convert import double_text
-
         return double_text(value)
     return str(value)

@@ -18,13 +18,13 @@ from .layout import Layout
 from .parts import DOCKERD
 from .progress import Progress
 from .settings import Settings
-from .up import UpError, stop_supervisor
+from .stopping import ClusterError, stop_supervisor
 
 DOCKER_SECONDS = 30.0  # for the daemon to start, or to end
 
 
 def down(data_dir: Path, purge: bool, progress: Progress) -> None:
-    """Repeatable: finds what is left, also after a crash. UpError."""
+    """Repeatable: finds what is left, also after a crash. ClusterError."""
     layout = Layout(data_dir)
     try:
         settings = state.load_settings(layout)
@@ -35,7 +35,7 @@ def down(data_dir: Path, purge: bool, progress: Progress) -> None:
         progress.note(f"no cluster in {layout.root}")
         return
     if not settings.hollow and os.geteuid() != 0:
-        raise UpError(f"the pods of the cluster in {layout.root} are containers: only root can end them")
+        raise ClusterError(f"the pods of the cluster in {layout.root} are containers: only root can end them")
     with progress.step("parts"):
         stop_supervisor(layout)
     if not settings.hollow:
@@ -56,7 +56,7 @@ def clean_host(layout: Layout, settings: Settings, progress: Progress) -> None:
         try:
             proxy.clean()
         except BackendError as error:
-            raise UpError(f"iptables chains are left: {error}") from error
+            raise ClusterError(f"iptables chains are left: {error}") from error
 
 
 async def _clean_node(endpoint: str, root_dir: str) -> None:
@@ -86,7 +86,7 @@ def docker(settings: Settings) -> Iterator[None]:
         end = time.monotonic() + DOCKER_SECONDS
         while not docker_version(settings.docker):
             if daemon.poll() is not None or time.monotonic() > end:
-                raise UpError("dockerd does not start, so containers cannot be removed: run it by hand to see why")
+                raise ClusterError("dockerd does not start, so containers cannot be removed: run it by hand to see why")
             time.sleep(0.05)
         yield
     finally:
@@ -95,12 +95,12 @@ def docker(settings: Settings) -> Iterator[None]:
 
 
 def purge_data(layout: Layout) -> None:
-    """Deletes what `up` made; folders too if nothing else is in them. UpError where pods' volumes are still mounted."""
+    """Deletes what `up` made; folders too if nothing else is in them. ClusterError where pods' volumes are still mounted."""
     from pybernetes.kubelet.volumes import mount
 
     mounted = mount.mounted_below(layout.kubelet)
     if mounted:
-        raise UpError(f"{mounted[0]} is still mounted, and what is behind it is not ours to delete: umount it")
+        raise ClusterError(f"{mounted[0]} is still mounted, and what is behind it is not ours to delete: umount it")
     for name in OWN:
         if (layout.root / name).exists():
             shutil.rmtree(layout.root / name)

@@ -24,15 +24,16 @@ from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
-from pybernetes.component.command import Failure
 from pybernetes.pki.files import write
 
 from . import addons, apply, contents, credentials, hello, host, ports, preflight, signs, state
+from .down import clean_host
 from .host import HostError
 from .layout import Layout
 from .ports import PortTaken
 from .progress import Progress
 from .settings import Settings, conflicts, merged, problems
+from .stopping import ClusterError, stop_supervisor
 
 if TYPE_CHECKING:
     from .image import ImageInfo
@@ -47,10 +48,6 @@ POLL_SECONDS = 0.05
 DNS_SECONDS = 1.0  # for an answer; then it is asked again
 DOCKER_ROOT = Path("/var/lib/docker")  # where its daemon keeps images and logs unless told otherwise
 HOLLOW_NODES = 3  # where there can be no containers and no number was asked for
-
-
-class UpError(Failure):
-    """What stopped it, and what to do; one line or a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,7 @@ class Up:
         self.layout = Layout(options.data_dir)
 
     def run(self) -> Settings:
-        """Returns when the cluster serves. UpError."""
+        """Returns when the cluster serves. ClusterError."""
         try:
             return self._run()
         except BrokenPipeError:
@@ -114,16 +111,16 @@ class Up:
             ConnectionError,
             TimeoutError,
         ) as error:
-            raise UpError(str(error)) from error
+            raise ClusterError(str(error)) from error
         except OSError as error:
-            raise UpError(f"{error.filename or self.layout.root}: {error.strerror or error}") from error
+            raise ClusterError(f"{error.filename or self.layout.root}: {error.strerror or error}") from error
 
     def _run(self) -> Settings:
         try:
             contents.make(self.layout)
         except OSError as error:
             text = f"{self.layout.root} cannot be made ({error.strerror}): choose a directory of yours with --data-dir"
-            raise UpError(text) from error
+            raise ClusterError(text) from error
         with self._only_one():
             closed = contents.close_to_others(self.layout)
             if closed:
@@ -139,7 +136,7 @@ class Up:
         try:
             return os.fdopen(state.hold(self.layout.root / "up.lock"), "rb")
         except state.AlreadyRunning:
-            raise UpError(f"another `up` works on {self.layout.root}: wait for it") from None
+            raise ClusterError(f"another `up` works on {self.layout.root}: wait for it") from None
 
     # What it is made of.
 
@@ -148,7 +145,7 @@ class Up:
         if stored is not None:
             clash = conflicts(stored, given)
             if clash:
-                raise UpError("\n".join(clash))
+                raise ClusterError("\n".join(clash))
         fresh = Settings(node_name=host.node_name(), addresses=[])
         machine = self._machine(str(given.get("docker", fresh.docker)))
         hollow = self._options.hollow_nodes
@@ -159,7 +156,7 @@ class Up:
         given["hollow_nodes"] = hollow
         settings = merged(stored, fresh, given)
         if wrong := problems(settings):  # what was typed; the address below is chosen by it
-            raise UpError("\n".join(wrong))
+            raise ClusterError("\n".join(wrong))
         present = host.addresses()
         chosen = node_address(stored.addresses if stored else [], present, settings.pod_cidr)
         settings = msgspec.structs.replace(settings, addresses=[chosen])
@@ -175,7 +172,7 @@ class Up:
             for text in preflight.hidden_by_services(settings, routes):
                 self._progress.note(text)
         if wrong:
-            raise UpError("\n".join(wrong))
+            raise ClusterError("\n".join(wrong))
         return self._ports(stored, settings)
 
     def _ports(self, stored: Settings | None, settings: Settings) -> Settings:
@@ -222,8 +219,6 @@ class Up:
             with self._progress.step("stopping the parts: settings or certificates have changed"):
                 stop_supervisor(self.layout)
         if stored is not None and settings.hollow and not stored.hollow:
-            from .down import clean_host
-
             clean_host(self.layout, stored, self._progress)  # no kubelet would end these containers
         write(self.layout.settings, msgspec.json.format(msgspec.json.encode(settings)))
         files.make_private_directory(self.layout.logs)
@@ -288,7 +283,7 @@ class Up:
                 await self._until(title, check, WORKLOAD_SECONDS)
 
     async def _until(self, what: str, check: Callable[[], Awaitable[T | None]], seconds: float) -> T:
-        """Asks again until there is an answer; UpError with what the parts say when it takes too long."""
+        """Asks again until there is an answer; ClusterError with what the parts say when it takes too long."""
         end = time.monotonic() + seconds
         last = ""
         while True:
@@ -300,7 +295,7 @@ class Up:
                 last = str(error)
             trouble = failing(state.read(self.layout), self.layout)
             if time.monotonic() > end or (trouble and time.monotonic() > end - seconds + 5):
-                raise UpError("\n".join([trouble or await self._why_not(what, seconds, last), LOGS]))
+                raise ClusterError("\n".join([trouble or await self._why_not(what, seconds, last), LOGS]))
             await asyncio.sleep(POLL_SECONDS)
 
     async def _why_not(self, what: str, seconds: float, last: str) -> str:
@@ -339,26 +334,6 @@ def last_line(log: Path) -> str:
     except OSError:
         return "it has no log"
     return lines[-1] if lines else "its log is empty"
-
-
-def stop_supervisor(layout: Layout, seconds: float = 40.0) -> bool:
-    """Ends the parts; whether there were any. UpError if they do not go."""
-    pid = state.supervisor_pid(layout)
-    if not pid:
-        return False
-    end = time.monotonic() + seconds
-    try:
-        if state.alive(pid):  # else it was killed; its parts, which hold the lock, are on their way out
-            os.kill(pid, signal.SIGTERM)
-    except ProcessLookupError:
-        pass
-    except PermissionError:
-        raise UpError(f"the cluster in {layout.root} belongs to another user: use their account, or root") from None
-    while state.supervisor_pid(layout):
-        if time.monotonic() > end:
-            raise UpError(f"the parts have not stopped within {seconds:.0f} s; see pybernetes status")
-        time.sleep(0.05)
-    return True
 
 
 async def _ready(client: RESTClient) -> bool | None:

@@ -7,7 +7,7 @@ import copy
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from pybernetes.client.types import Client, Informer, Informers, Notifier, prese
 from . import garbage, static
 from .allocation import AllocationManager
 from .cluster import APICluster
-from .interfaces import Cgroups, Images, PodNetwork, Prober, Runtime, Volumes
+from .interfaces import PodNetwork, Runtime
 from .machine import admission, dns, resize, stimuli
 from .machine import node as n
 from .machine.events import Event
+from .machinery import Machinery
 from .node.health import SyncLoopMonitor
 from .node.host import read_machine
 from .node.keeper import NodeKeeper
@@ -41,20 +42,6 @@ logger = logging.getLogger(__name__)
 DEVICE_CHECKPOINT = "device-plugins/kubelet_internal_checkpoint"
 RELIST_SECONDS = 10.0  # the back-stop of pushed changes
 RECONNECT_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Machinery:
-    """What one node works with; a hollow node's parts cost nothing."""
-
-    runtime: Runtime
-    network: PodNetwork
-    volumes: Volumes
-    prober: Prober
-    cgroups: Cgroups
-    runtime_name: str
-    images: Images | None = None  # else the runtime's, with the pods' credentials
-    on_host: bool = True  # False: memory, disk, files of this machine are not the node's, as with hollow ones
 
 
 def whole_seconds(clock: Clock) -> Callable[[], datetime]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from .machinery import Machinery
 from .runtime.types import Container, Sandbox
 from .worker import PodWorker
-
-if TYPE_CHECKING:
-    from .app import Machinery
 
 OLDER_RUNS = 2  # dead containers that stay beside the newest run, for kubectl logs --previous
 

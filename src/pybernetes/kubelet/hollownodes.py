@@ -11,7 +11,7 @@ from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.types import Client, Handler, Informer, Informers, present
 
-from .app import Kubelet, Machinery, whole_seconds
+from .app import Kubelet, whole_seconds
 from .hollow import (
     HollowAddresses,
     HollowCgroups,
@@ -23,6 +23,7 @@ from .hollow import (
 )
 from .interfaces import PodNetwork
 from .machine import node as n
+from .machinery import Machinery
 from .options import KubeletOptions
 from .runtime.hollow import ExecHandler, HollowRuntime, container_ids
 

@@ -12,10 +12,11 @@ from pybernetes.client.types import Client, Informers
 from pybernetes.files import close_to_others, is_our_own, make_private_directory
 from pybernetes.net.addresses import outward_address
 
-from .app import Kubelet, Machinery, node_informer, pod_informer, whole_seconds
+from .app import Kubelet, node_informer, pod_informer, whole_seconds
 from .cluster import APICluster
 from .interfaces import PodNetwork, Runtime
 from .machine import node as n
+from .machinery import Machinery
 from .network.delegated import RuntimeNetwork
 from .node import cgroups
 from .node.host import read_machine
