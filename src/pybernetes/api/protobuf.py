@@ -62,6 +62,7 @@ def _kinds(file: str) -> dict[tuple[str, str, str], str]:
     return found
 
 
+@functools.lru_cache(1024)
 def message_of(api_version: str, kind: str) -> str:
     """The message of a kind; ProtobufError if there is none."""
     group, _, version = api_version.rpartition("/")

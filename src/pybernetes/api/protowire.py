@@ -12,8 +12,13 @@ class ProtobufError(ValueError):
     """Bytes that are no message, or data that cannot be one."""
 
 
+_ONE_BYTE = tuple(bytes((value,)) for value in range(0x80))  # varints of nearly all tags and sizes
+
+
 def varint(value: int) -> bytes:
     """A number; a negative one as its 64-bit complement."""
+    if 0 <= value < 0x80:
+        return _ONE_BYTE[value]
     value &= MASK
     out = bytearray()
     while value > 0x7F:
@@ -34,38 +39,46 @@ def chunk(number: int, data: bytes) -> bytes:
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """(field number, varint or bytes; fixed-width numbers as their bytes). ProtobufError."""
+    """(field number, varint or bytes; fixed-width numbers as their bytes). ProtobufError.
+
+    Nearly all tags and lengths are numbers of one byte: those are read here, without a call.
+    """
     place, size = 0, len(data)
     while place < size:
-        tag, place = read_varint(data, place)
-        number, kind = tag >> 3, tag & 7
-        if kind == 0:
-            value, place = read_varint(data, place)
-            yield number, value
-            continue
-        if kind == 2:
+        tag = data[place]
+        if tag < 0x80:
+            place += 1
+        else:
+            tag, place = read_varint(data, place)
+        kind = tag & 7
+        if kind == 2 and place < size and (length := data[place]) < 0x80:
+            place += 1
+        elif kind == 2:
             length, place = read_varint(data, place)
+        elif kind == 0:
+            value, place = read_varint(data, place)
+            yield tag >> 3, value
+            continue
         elif kind in (1, 5):
             length = 8 if kind == 1 else 4
         else:
             raise ProtobufError(f"wire type {kind} is not used by Kubernetes")
         if place + length > size:
             raise ProtobufError("unexpected EOF")
-        yield number, data[place : place + length]
+        yield tag >> 3, data[place : place + length]
         place += length
 
 
 def read_varint(data: bytes, place: int) -> tuple[int, int]:
     """The number, and the place behind it. ProtobufError."""
     value = shift = 0
-    while True:
-        if place >= len(data):
-            raise ProtobufError("unexpected EOF")
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-        shift += 7
-        if shift > MAX_SHIFT:
-            raise ProtobufError("a number has more than 64 bits")
+    try:
+        while (byte := data[place]) >= 0x80:
+            value |= (byte & 0x7F) << shift
+            place += 1
+            shift += 7
+            if shift > MAX_SHIFT:
+                raise ProtobufError("a number has more than 64 bits")
+    except IndexError:
+        raise ProtobufError("unexpected EOF") from None
+    return value | byte << shift, place + 1

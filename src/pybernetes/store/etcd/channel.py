@@ -29,6 +29,7 @@ RETRY_SECONDS = 0.05  # before the next round of endpoints, doubling
 MAX_RETRY_SECONDS = 1.0
 KEEPALIVE_SECONDS = 10.0  # between pings; etcd takes them every 5 s at the most
 KEEPALIVE_TIMEOUT_SECONDS = 3.0
+TIMED_OUT = "etcdserver: request timed out"  # in etcd's words
 PING_SECONDS = 1.0  # that a member which has just let an attempt wait in vain has for a sign of life
 DEFAULT_PORTS = {"http": 2379, "https": 2379}
 
@@ -105,46 +106,49 @@ class Channel:
     ) -> bytes:
         """A request with one answer. `repeat`: it does no harm twice. RPCError, UNAVAILABLE or DEADLINE_EXCEEDED where nobody answers."""
         error = RPCError(DEADLINE_EXCEEDED, "no endpoint of etcd has answered")
+        end = asyncio.get_running_loop().time() + seconds
+        delay, tried, untrusted = RETRY_SECONDS, 0, 0
         try:
-            async with asyncio.timeout(seconds):
-                delay, tried, untrusted = RETRY_SECONDS, 0, 0
-                while True:
-                    try:
-                        return await self._attempt(path, request, min(attempt_seconds, seconds))
-                    except RPCError as failed:
-                        error = failed
-                        if failed.status != UNAVAILABLE or self._closed or not (repeat or failed.unsent):
-                            raise
-                        untrusted = untrusted + 1 if isinstance(failed.__cause__, ssl.SSLCertVerificationError) else 0
-                        if untrusted == len(self._endpoints):  # which no waiting makes better
-                            raise
-                    tried += 1
-                    if tried % len(self._endpoints) == 0:
+            while True:
+                try:
+                    return await self._attempt(path, request, end, attempt_seconds)
+                except RPCError as failed:
+                    error = failed
+                    if failed.status != UNAVAILABLE or self._closed or not (repeat or failed.unsent):
+                        raise
+                    untrusted = untrusted + 1 if isinstance(failed.__cause__, ssl.SSLCertVerificationError) else 0
+                    if untrusted == len(self._endpoints):  # which no waiting makes better
+                        raise
+                tried += 1
+                if tried % len(self._endpoints) == 0:
+                    async with asyncio.timeout_at(end):
                         await asyncio.sleep(delay)
-                        delay = min(2 * delay, MAX_RETRY_SECONDS)
+                    delay = min(2 * delay, MAX_RETRY_SECONDS)
         except TimeoutError:
             raise RPCError(error.status, error.message, unsent=error.unsent) from None
 
-    async def _attempt(self, path: str, request: bytes, seconds: float) -> bytes:
-        connection = await self.connection()
+    async def _attempt(self, path: str, request: bytes, end: float, seconds: float) -> bytes:
+        """RPCError; TimeoutError where nothing was sent until `end`."""
+        connection = self._connection
+        if connection is None or not connection.usable:
+            async with asyncio.timeout_at(end):
+                connection = await self.connection()
+        rest = end - asyncio.get_running_loop().time()
+        if rest <= 0:
+            raise TimeoutError
         stream = connection.call(path)
+        stream.send(request, last=True)
         try:
-            async with asyncio.timeout(seconds):
-                stream.send(request, last=True)
-                answer = await stream.receive()
-                if answer is None:
-                    raise RPCError(UNKNOWN, "an empty answer")
-                await stream.receive()  # its status
-                return answer
+            return await stream.answer(min(seconds, rest))
         except TimeoutError:
+            if rest < seconds:  # it did not have its time
+                raise RPCError(DEADLINE_EXCEEDED, TIMED_OUT) from None
             self.leave(connection)
-            raise RPCError(UNAVAILABLE, "etcdserver: request timed out") from None
+            raise RPCError(UNAVAILABLE, TIMED_OUT) from None
         except RPCError as error:
             if error.status == UNAVAILABLE:
                 self.leave(connection)
             raise
-        finally:
-            stream.cancel()
 
     async def open(self, path: str) -> tuple[Connection, Stream]:
         """A call whose messages go both ways. RPCError."""

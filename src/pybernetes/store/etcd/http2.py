@@ -1,7 +1,8 @@
 """One HTTP/2 connection to a gRPC server (RFC 9113; gRPC's "gRPC over HTTP2"): frames, flow control, header blocks.
 
 What a client of etcd needs and no more: no priorities, no push, no dynamic header table (it is announced as empty, so that equal header
-blocks mean equal headers and are read once).
+blocks mean equal headers and are read once). What is sent in one turn of the loop goes out in one write: calls that were begun together cost
+one system call here, and the server wakes up once for them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MAX_HEADER_BLOCK = 64 << 10
 MAX_MESSAGE = 512 << 20  # of one answer; etcd bounds requests, pages of a list are ours to bound
 MAX_STREAM_ID = (1 << 31) - 1
 KNOWN_BLOCKS = 64  # header blocks that are kept, read
+HEAD = struct.Struct(">IBI")  # of a frame: its length (24 bits) and type, flags, stream
 PREFIX = struct.Struct(">BI")  # of a gRPC message: whether it is compressed, and its length
 
 Metadata = tuple[tuple[bytes, bytes], ...]
@@ -57,6 +59,9 @@ class RPCError(Exception):
         self.status, self.message, self.unsent = status, message, unsent
 
 
+GOOD_END = RPCError(OK, "")  # of streams; it is never raised
+
+
 class Stream:
     """One call: messages go out with `send`, come in with `receive`."""
 
@@ -69,6 +74,7 @@ class Stream:
         self._messages: deque[bytes] = deque()
         self._taken = 0  # bytes that the reader has had, not yet told to the peer
         self._waiter: asyncio.Future[None] | None = None
+        self._ended: asyncio.Future[None] | None = None  # for who only wants the end
         self.error: RPCError | None = None  # the end, OK as well
 
     def send(self, message: bytes, *, last: bool = False) -> None:
@@ -97,6 +103,23 @@ class Stream:
             self._taken = 0
         return message
 
+    async def answer(self, seconds: float) -> bytes:
+        """The message of a call that has just one, once it has ended well; RPCError at another end, TimeoutError where there is none."""
+        if self.error is None:
+            loop = asyncio.get_running_loop()
+            ended = self._ended = loop.create_future()
+            timer = loop.call_later(seconds, _time_out, ended)
+            try:
+                await ended
+            finally:
+                timer.cancel()
+                self.cancel()
+        if self.error is not None and self.error.status != OK:
+            raise self.error
+        if not self._messages:
+            raise RPCError(UNKNOWN, "an empty answer")
+        return self._messages.popleft()
+
     def cancel(self) -> None:
         """Nobody waits for it any more."""
         if self.error is None:
@@ -105,6 +128,10 @@ class Stream:
     def take(self, data: bytes | memoryview) -> None:
         """Bytes of the peer's."""
         buffer = self._buffer
+        if not buffer and len(data) >= PREFIX.size and data[0] == 0 and PREFIX.unpack_from(data)[1] == len(data) - PREFIX.size:
+            self._messages.append(bytes(data[PREFIX.size :]))  # one whole message, as most are
+            self._wake()
+            return
         buffer += data
         while len(buffer) >= PREFIX.size:
             compressed, length = PREFIX.unpack_from(buffer)
@@ -128,6 +155,8 @@ class Stream:
             self.error = error
             self.unsent.clear()
             self._wake()
+            if self._ended is not None and not self._ended.done():
+                self._ended.set_result(None)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -142,6 +171,7 @@ class Connection(asyncio.Protocol):
         self._authority, self._tls, self._metadata = authority, tls, metadata
         self._blocks: dict[str, bytes] = {}  # by path
         self._transport: asyncio.Transport | None = None
+        self._unwritten: list[bytes] = []  # frames of this turn of the loop
         self._buffer = bytearray()
         self._streams: dict[int, Stream] = {}
         self._next = 1
@@ -207,24 +237,29 @@ class Connection(asyncio.Protocol):
         self.give_window(0, OUR_WINDOW - DEFAULT_WINDOW)
 
     def data_received(self, data: bytes) -> None:
-        buffer = self._buffer
-        buffer += data
+        buffer: bytes | bytearray = data
+        if self._buffer:
+            self._buffer += data
+            buffer = self._buffer
         start, size = 0, len(buffer)
         try:
-            while size - start >= 9:
-                length = int.from_bytes(buffer[start : start + 3], "big")
+            while size - start >= HEAD.size:
+                length_and_kind, flags, number = HEAD.unpack_from(buffer, start)
+                length = length_and_kind >> 8
                 if length > OUR_FRAME:
                     raise ValueError(f"a frame of {length} bytes")
-                if size - start - 9 < length:
+                end = start + HEAD.size + length
+                if size < end:
                     break
-                kind, flags = buffer[start + 3], buffer[start + 4]
-                number = int.from_bytes(buffer[start + 5 : start + 9], "big") & MAX_STREAM_ID
-                self._take(kind, flags, number, bytes(buffer[start + 9 : start + 9 + length]))
-                start += 9 + length
+                self._take(length_and_kind & 0xFF, flags, number & MAX_STREAM_ID, bytes(buffer[start + HEAD.size : end]))
+                start = end
         except (ValueError, IndexError, struct.error, hpack.HPACKError) as error:
             self.close(f"the server breaks HTTP/2: {error}")
             return
-        del buffer[:start]
+        if buffer is data:
+            self._buffer += data[start:]
+        else:
+            del self._buffer[:start]
 
     def eof_received(self) -> None:
         self._break("the server has closed the connection")
@@ -236,9 +271,14 @@ class Connection(asyncio.Protocol):
 
     def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         """Of a connection that has ended, nothing: uvloop would refuse it."""
+        if not self._unwritten:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._unwritten.append(HEAD.pack(len(payload) << 8 | kind, flags, number) + payload)
+
+    def _write(self) -> None:
+        frames, self._unwritten = self._unwritten, []
         if self._transport is not None and not self._transport.is_closing():
-            head = len(payload).to_bytes(3, "big") + bytes((kind, flags)) + number.to_bytes(4, "big")
-            self._transport.write(head + payload)
+            self._transport.write(b"".join(frames))
 
     def give_window(self, number: int, size: int) -> None:
         """Lets the peer send so much more."""
@@ -321,7 +361,9 @@ class Connection(asyncio.Protocol):
         self._block = None
         headers = self._headers(bytes(block))
         status = headers.get(b"grpc-status")
-        if status is not None:
+        if status == b"0":
+            self._finish(number, GOOD_END)
+        elif status is not None:
             self._finish(number, RPCError(int(status), unquote(headers.get(b"grpc-message", b"").decode())))
         elif headers.get(b":status", b"200") != b"200":
             self._finish(number, RPCError(UNAVAILABLE, f"the server answers {headers[b':status'].decode()}"))
@@ -374,6 +416,11 @@ class Connection(asyncio.Protocol):
             self.pinged.cancel()
         if not self.closed.done():
             self.closed.set_result(None)
+
+
+def _time_out(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_exception(TimeoutError())
 
 
 def _bytes(value: bytes | str) -> bytes:

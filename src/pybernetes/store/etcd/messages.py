@@ -5,16 +5,19 @@ A request encodes itself, an answer is decoded from bytes. Unknown fields are pa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 from ..types import KeyValue
-from .wire import chunk, fields, number, signed, text
+from .wire import chunk, fields, number, read_varint, signed, text
 
 RANGE, TXN, COMPACT = "/etcdserverpb.KV/Range", "/etcdserverpb.KV/Txn", "/etcdserverpb.KV/Compact"
 WATCH, LEASE_GRANT = "/etcdserverpb.Watch/Watch", "/etcdserverpb.Lease/LeaseGrant"
 STATUS = "/etcdserverpb.Maintenance/Status"
+
+_IDS = re.compile(rb"(?:[\x08\x10][\x80-\xff]*[\x00-\x7f])*\x18")  # fields 1 and 2 of a ResponseHeader, and the tag of the third
 
 
 def to_bytes(key: str) -> bytes:
@@ -46,7 +49,10 @@ def key_value(data: bytes) -> KeyValue:
 
 
 def _revision(header: bytes) -> int:
-    """That of a ResponseHeader."""
+    """That of a ResponseHeader. The numbers of 64 bits before it, of the cluster and of the member, are passed over unread."""
+    before = _IDS.match(header)
+    if before is not None:
+        return read_varint(header, before.end())[0]
     return next((count for name, count, _ in fields(header) if name == 3), 0)
 
 

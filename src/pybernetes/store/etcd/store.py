@@ -111,7 +111,9 @@ class EtcdStore:
         raw = to_bytes(key)
         while True:
             lease = await self._leased(ttl)
-            ask = Txn(_compared(raw, expected), (Put(raw, value, lease), Range(raw, keys_only=True)), (Range(raw),))
+            # Of what is new the answer's revision says all; else etcd is asked when the key was made.
+            asked = () if expected == 0 else (Range(raw, keys_only=True),)
+            ask = Txn(_compared(raw, expected), (Put(raw, value, lease), *asked), (Range(raw),))
             try:
                 answer, lost = await self._txn(ask)
             except RPCError as error:
@@ -120,6 +122,8 @@ class EtcdStore:
                 self._leases.forget(lease)
                 continue
             current = answer.ranges[0].items[0] if answer.ranges and answer.ranges[0].items else None
+            if answer.succeeded and expected == 0 and lost is None:
+                current = KeyValue(key, value, answer.revision, answer.revision)
             if not answer.succeeded:
                 if lost is not None and (current is None or current.value != value):
                     raise _unknown(lost)

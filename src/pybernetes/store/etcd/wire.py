@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pybernetes.api import protowire
-from pybernetes.api.protowire import ProtobufError, chunk, varint
+from pybernetes.api.protowire import ProtobufError, chunk, read_varint, varint
 
-__all__ = ["ProtobufError", "chunk", "fields", "number", "signed", "text", "varint"]
+__all__ = ["ProtobufError", "chunk", "fields", "number", "read_varint", "signed", "text", "varint"]
 
 
 def number(field: int, value: int) -> bytes:
@@ -20,10 +18,11 @@ def text(field: int, data: bytes) -> bytes:
     return chunk(field, data) if data else b""
 
 
-def fields(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def fields(data: bytes) -> list[tuple[int, int, bytes]]:
     """(field, its number, its bytes): one of the two, by the field's type. ProtobufError."""
-    for field, value in protowire.fields(data):
-        yield (field, value, b"") if isinstance(value, int) else (field, 0, value)
+    return [
+        (field, value, b"") if isinstance(value, int) else (field, 0, value) for field, value in protowire.fields(data)
+    ]
 
 
 def signed(value: int) -> int:
