@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from pybernetes.apiserver.options import FLAGS
 from pybernetes.apiserver.options import encryption as encryption_options
 from pybernetes.apiserver.options import store as store_options
 from pybernetes.apiserver.server import APIServer, Options
+from pybernetes.cli.store import PROGRAM
 from pybernetes.component import flags
 
 from ..api.golden import Administrator
@@ -88,5 +90,32 @@ def test_what_lies_in_etcd(tmp_path: Path) -> None:
                 text = await client.text("/metrics")
                 assert 'resource="clusterroles.rbac.authorization.k8s.io",transformation_type="from_storage"' in text
             assert (await asyncio.to_thread(seen, member, KEY)).startswith(b"k8s:enc:aescbc:v1:2:")
+
+    asyncio.run(scenario())
+
+
+def test_a_copy_into_etcd_is_under_its_new_key(tmp_path: Path) -> None:
+    """`store copy` between two clusters of etcd, each with the configuration of its own server."""
+
+    async def scenario() -> None:
+        secret = {"metadata": {"name": "s"}, "data": {"word": base64.b64encode(WORD).decode()}}
+        before, after = (["*.*"], [provider("aesgcm", "1")]), (["secrets"], [provider("secretbox", "2")])
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        async with etcd(tmp_path / "a") as [source], etcd(tmp_path / "b") as [target]:
+            async with running(source, tmp_path / "before", before) as client:
+                assert (await client.send("POST", SECRETS, secret))[0] == 201
+            command = [
+                *(sys.executable, "-m", *PROGRAM.split(), source.url, target.url),
+                f"--encryption-provider-config={tmp_path / 'before'}",
+                f"--target-encryption-provider-config={configured(tmp_path / 'after', after)}",
+            ]
+            await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+            assert (await asyncio.to_thread(seen, target, KEY)).startswith(b"k8s:enc:secretbox:v1:2:")
+            role = await asyncio.to_thread(seen, target, "/registry/clusterroles/cluster-admin")
+            assert role.startswith(b"k8s\0")
+            async with running(target, tmp_path / "after", after) as client:
+                code, kept = await client.send("GET", f"{SECRETS}/s")
+                assert code == 200 and kept["data"] == secret["data"]
 
     asyncio.run(scenario())

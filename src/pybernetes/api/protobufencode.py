@@ -143,7 +143,9 @@ def _writer(number: int, kind: str) -> Write:
             return lambda value, depth: tag + struct.pack("<d", _number(value, float))
         case "string":
             whole = _chunks(number)
-            return lambda value, depth: whole((value if type(value) is str else _checked(value or "", str, kind)).encode())
+            return lambda value, depth: whole(
+                (value if type(value) is str else _checked(value or "", str, kind)).encode()
+            )
         case "bytes":
             return _delimited(number, lambda value, depth: _base64(value))
     return _delimited(number, _content(kind))

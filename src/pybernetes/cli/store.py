@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pybernetes.apiserver.options import FLAGS as SERVER_FLAGS
+from pybernetes.apiserver.options import encryption as encryption_options
 from pybernetes.apiserver.options import store as store_options
 from pybernetes.apiserver.options.store import ETCD_SCHEMES
 from pybernetes.apiserver.storage import copying, snapshot
+from pybernetes.apiserver.storage.copying import Place
 from pybernetes.apiserver.storage.snapshot import Snapshot
 from pybernetes.component import command, flags
 from pybernetes.component.command import Failure, UsageError
@@ -16,14 +20,31 @@ from pybernetes.component.flags import Flag, HelpAsked, Values
 from pybernetes.store.types import StoreError
 
 PROGRAM = "pybernetes store copy"
-TAKEN = ("etcd-cafile", "etcd-certfile", "etcd-keyfile", "etcd-prefix", "event-ttl", "service-node-port-range")
-FLAGS: tuple[Flag, ...] = tuple(flag for flag in SERVER_FLAGS if flag.name in TAKEN)
+ENCRYPTION, TARGET_ENCRYPTION = encryption_options.FILE, f"target-{encryption_options.FILE}"
+TAKEN = (
+    "etcd-cafile",
+    "etcd-certfile",
+    "etcd-keyfile",
+    "etcd-prefix",
+    "event-ttl",
+    "service-node-port-range",
+    ENCRYPTION,
+)
+FLAGS: tuple[Flag, ...] = (
+    *(flag for flag in SERVER_FLAGS if flag.name in TAKEN),
+    Flag(
+        TARGET_ENCRYPTION,
+        flags.string,
+        "",
+        "The EncryptionConfiguration of TO, where it is not that of FROM (pybernetes' own flag).",
+    ),
+)
 WANT = "want sqlite:PATH, file:PATH (a snapshot), or http(s)://HOST:PORT of etcd's members, separated by commas"
 USAGE = f"""Usage:
   {PROGRAM} FROM TO [flags]
 
 FROM and TO: {WANT}. TO must be empty, or not there.
-Flags are kube-apiserver's, for both."""
+Flags are kube-apiserver's, for both. A snapshot is never encrypted."""
 
 
 def main(arguments: list[str]) -> int:
@@ -60,6 +81,14 @@ async def copy(source: str, target: str, values: Values) -> None:
     for where in (source, target):
         if not where.startswith(("sqlite:", "file:", *ETCD_SCHEMES)):
             raise UsageError(f"{where}: {WANT}")
+    written = not target.startswith("file:")
+    read = not source.startswith("file:")
+    for name, used in (
+        (TARGET_ENCRYPTION, written),
+        (ENCRYPTION, read or (written and not values[TARGET_ENCRYPTION])),
+    ):
+        if values[name] and not used:
+            raise UsageError(f"--{name}: there is nothing that it says how to encrypt: snapshots never are")
     try:
         taken = await _read(source, values)
     except StoreError as error:
@@ -79,11 +108,8 @@ async def _read(where: str, values: Values) -> Snapshot:
         return snapshot.read(Path(path))
     if scheme == "sqlite" and not Path(path.removeprefix("//")).exists():
         raise StoreError("there is no such file")
-    place = await store_options.place(_located(where, values))
-    try:
+    async with _opened(where, values, values[ENCRYPTION]) as place:
         return await copying.whole(place)
-    finally:
-        await place.store.close()
 
 
 async def _write(where: str, taken: Snapshot, values: Values) -> int:
@@ -91,15 +117,26 @@ async def _write(where: str, taken: Snapshot, values: Values) -> int:
     if scheme == "file":
         snapshot.write(Path(path), taken)
         return taken.revision
-    place = await store_options.place(_located(where, values))
-    try:
+    async with _opened(where, values, values[TARGET_ENCRYPTION] or values[ENCRYPTION]) as place:
         return await copying.fill(place, taken)
-    finally:
-        await place.store.close()
 
 
-def _located(where: str, values: Values) -> Values:
-    """The flags of a server there."""
+@asynccontextmanager
+async def _opened(where: str, values: Values, encryption_file: str) -> AsyncIterator[Place]:
+    """The store as a server there has it, whose encryption the file says. UsageError, Failure."""
     name = "etcd-servers" if where.startswith(ETCD_SCHEMES) else "store"
-    chosen = flags.parse(PROGRAM, SERVER_FLAGS, [f"--{name}={where}"])
-    return Values({**chosen, **values})
+    chosen = Values(
+        {**flags.parse(PROGRAM, SERVER_FLAGS, [f"--{name}={where}"]), **values, ENCRYPTION: encryption_file}
+    )
+    encryption = encryption_options.made(chosen)
+    if encryption is not None:
+        await encryption.start()
+    try:
+        place = await store_options.place(chosen, encryption)
+        try:
+            yield place
+        finally:
+            await place.store.close()
+    finally:
+        if encryption is not None:
+            await encryption.close()

@@ -135,11 +135,11 @@ async def _opened(values: Values, encryption: Encryption | None = None) -> tuple
     return _in_upstreams_form(raw, values, encryption), raw
 
 
-async def place(values: Values) -> copying.Place:
+async def place(values: Values, encryption: Encryption | None = None) -> copying.Place:
     """For copies; its store is the caller's to close. UsageError, Failure."""
     from ..storage.form import UpstreamForm
 
-    store, raw = await _opened(values)
+    store, raw = await _opened(values, encryption)
     keys = Keys(values["etcd-prefix"])
     served = store.served if isinstance(store, UpstreamForm) else lambda key: bool(keys.resource_of(key))
     return copying.Place(store, raw, keys, served)

@@ -39,7 +39,7 @@ class Place:
 
 
 async def whole(place: Place) -> Snapshot:
-    """All that a server would serve, at one revision. StoreError, also where a value is no JSON."""
+    """All that a server would serve, at one revision. StoreError, also where a value cannot be decrypted, or is no JSON."""
     keys = place.keys
     await check_finished(place.raw, keys)
     page = await place.store.list(keys.root)
@@ -48,8 +48,10 @@ async def whole(place: Place) -> Snapshot:
     for item in sorted(page.items, key=lambda one: one.mod_revision):
         if not keys.resource_of(item.key) or item.key.startswith(left):
             continue
+        if item.problem:
+            raise StoreError(f"the value of {item.key} cannot be read: {item.problem}")
         if item.value.startswith(ENCRYPTED):
-            raise StoreError(f"the value of {item.key} is encrypted: write it with the provider identity first")
+            raise StoreError(f"the value of {item.key} is encrypted: give the server's --encryption-provider-config")
         try:
             value = msgspec.json.format(item.value, indent=-1)  # on one line, and JSON
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

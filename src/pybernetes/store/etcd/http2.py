@@ -128,7 +128,12 @@ class Stream:
     def take(self, data: bytes | memoryview) -> None:
         """Bytes of the peer's."""
         buffer = self._buffer
-        if not buffer and len(data) >= PREFIX.size and data[0] == 0 and PREFIX.unpack_from(data)[1] == len(data) - PREFIX.size:
+        if (
+            not buffer
+            and len(data) >= PREFIX.size
+            and data[0] == 0
+            and PREFIX.unpack_from(data)[1] == len(data) - PREFIX.size
+        ):
             self._messages.append(bytes(data[PREFIX.size :]))  # one whole message, as most are
             self._wake()
             return
@@ -251,7 +256,9 @@ class Connection(asyncio.Protocol):
                 end = start + HEAD.size + length
                 if size < end:
                     break
-                self._take(length_and_kind & 0xFF, flags, number & MAX_STREAM_ID, bytes(buffer[start + HEAD.size : end]))
+                self._take(
+                    length_and_kind & 0xFF, flags, number & MAX_STREAM_ID, bytes(buffer[start + HEAD.size : end])
+                )
                 start = end
         except (ValueError, IndexError, struct.error, hpack.HPACKError) as error:
             self.close(f"the server breaks HTTP/2: {error}")

@@ -21,6 +21,7 @@ from pybernetes.store.backends import Location, open_store
 from pybernetes.store.memory import MemoryStore
 from pybernetes.store.types import Compacted, Store, StoreError
 
+from ..encryption.test_provider import IDENTITY, configured, provider
 from .values import VALUES, TTLMemory, form
 
 ROOT = "/registry/"
@@ -171,3 +172,64 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ):
         assert main(arguments) == code
         assert words in capsys.readouterr().err
+
+
+def test_keys_change_on_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Plain -> key 1 -> key 2 -> plain; who has not the key is told which value, and writes nothing."""
+    one = configured(tmp_path / "one", (["secrets"], [provider("aesgcm", "1"), IDENTITY]))
+    two = configured(tmp_path / "two", (["secrets"], [provider("aescbc", "2")]))
+    plain_text = configured(tmp_path / "plain", (["secrets"], [IDENTITY, provider("aescbc", "2")]))
+    objects = {
+        f"{ROOT}core/secrets/x/s": b'{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"data":{"w":"aG9yc2U="}}',
+        f"{ROOT}core/configmaps/x/m": b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m"}}',
+    }
+
+    async def values(name: str) -> dict[str, bytes]:
+        store = await open_store(Location((f"sqlite:{tmp_path}/{name}.db",)))
+        found = {item.key: item.value for item in (await store.list(ROOT)).items}
+        await store.close()
+        return found
+
+    async def begin() -> None:
+        store = await open_store(Location((f"sqlite:{tmp_path}/a.db",)))
+        for key, value in objects.items():
+            await store.put(key, value)
+        await store.close()
+
+    def copied(source: str, target: str, *options: str) -> int:
+        return main(["copy", f"sqlite:{tmp_path}/{source}.db", f"sqlite:{tmp_path}/{target}.db", *options])
+
+    run(begin)
+    for source, target, options, begins in (
+        ("a", "b", (f"--encryption-provider-config={one}",), b"k8s:enc:aesgcm:v1:1:"),
+        (
+            "b",
+            "c",
+            (f"--encryption-provider-config={one}", f"--target-encryption-provider-config={two}"),
+            b"k8s:enc:aescbc:v1:2:",
+        ),
+        (
+            "c",
+            "d",
+            (f"--encryption-provider-config={two}", f"--target-encryption-provider-config={plain_text}"),
+            b'{"apiVersion"',
+        ),
+    ):
+        assert copied(source, target, *options) == 0, capsys.readouterr().err
+        found = asyncio.run(values(target))
+        assert found[f"{ROOT}core/secrets/x/s"].startswith(begins)
+        assert found[f"{ROOT}core/configmaps/x/m"] == objects[f"{ROOT}core/configmaps/x/m"]
+    assert found == objects
+    capsys.readouterr()
+    for options, words in (
+        ((), f"the value of {ROOT}core/secrets/x/s is encrypted: give the server's --encryption-provider-config"),
+        ((f"--encryption-provider-config={two}",), f"the value of {ROOT}core/secrets/x/s cannot be read"),
+    ):
+        assert copied("b", "e", *options) == 1
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "e.db").exists()
+    for source, target in (("sqlite", "file"), ("file", "file")):
+        flag = "target-" if source == "sqlite" else ""
+        arguments = ["copy", f"{source}:{tmp_path}/a.db", f"{target}:{tmp_path}/f"]
+        assert main([*arguments, f"--{flag}encryption-provider-config={one}"]) == 2
+        assert "snapshots never are" in capsys.readouterr().err
