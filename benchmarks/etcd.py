@@ -1,10 +1,14 @@
 """Figures of the API server on etcd (Debian's etcd-server), which runs on this machine as well. Needs wrk.
 
 ./bench etcd
+
+Where PYBERNETES_PEERS names a folder with upstream's kube-apiserver, the same requests go to that, after ours and on an etcd of its own.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -12,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import uvloop
+from tests.etcd import upstream
 from tests.etcd.server import WHY_NOT, Member, etcd
 
 from pybernetes.apiserver.options import FLAGS
@@ -19,7 +24,7 @@ from pybernetes.apiserver.options import store as store_options
 from pybernetes.apiserver.server import APIServer
 from pybernetes.component import flags
 
-from .apiserver import CONFIG_MAP, PODS, create_pods, pod_without_name, post, serving, wrk
+from .apiserver import CONFIG_MAP, PODS, create_pods, pod, pod_without_name, post, serving, wrk
 from .figures import Figures
 
 DURABLE = (
@@ -71,8 +76,39 @@ async def measure() -> Figures:
     return figures
 
 
+async def measure_upstream() -> Figures:
+    """On one member, as ours."""
+    figures: Figures = {}
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        [member] = await stack.enter_async_context(etcd(folder, 1, DURABLE))
+        peer = await stack.enter_async_context(upstream.upstream(folder, member))
+        headers = ("-H", f"Authorization: Bearer {upstream.TOKEN}")
+
+        def cpu() -> float:
+            fields = Path(f"/proc/{peer.process.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+        await peer.send("POST", "/api/v1/namespaces", b'{"metadata":{"name":"bench"}}')
+        for resource, body in (("configmaps", CONFIG_MAP), ("pods", pod_without_name())):
+            script = post(folder, resource, body)
+            figures |= await wrk(f"upstream_post_{resource[:-1]}", peer.url, *headers, "-s", script, cpu=cpu)
+        figures |= await wrk("upstream_get_namespace", f"{peer.url}/api/v1/namespaces/default", *headers, cpu=cpu)
+        pods = f"{peer.url}/api/v1/namespaces/default/pods"
+        for number in range(PODS):
+            await peer.send("POST", "/api/v1/namespaces/default/pods", json.dumps(pod(number)).encode())
+        figures |= await wrk("upstream_list_limit_500", f"{pods}?limit=500", *headers, connections=4, cpu=cpu)
+        figures |= await wrk(f"upstream_list_{PODS}_pods", pods, *headers, connections=4, cpu=cpu)
+    return figures
+
+
+async def both() -> Figures:
+    """In one sitting."""
+    return await measure() | ({} if upstream.WHY_NOT else await measure_upstream())
+
+
 def main() -> Figures:
     """RuntimeError without wrk or etcd."""
     if WHY_NOT or shutil.which("wrk") is None:
         raise RuntimeError(WHY_NOT or "wrk is missing: apt-get install wrk")
-    return uvloop.run(measure())
+    return uvloop.run(both())

@@ -35,7 +35,10 @@ def chunk_head(number: int, size: int) -> bytes:
 
 def chunk(number: int, data: bytes) -> bytes:
     """A field that is bytes, text or a message; also when empty: an empty message is not the same as none."""
-    return chunk_head(number, len(data)) + data
+    tag, size = number << 3 | 2, len(data)
+    if tag < 0x80 and size < 0x80:
+        return _ONE_BYTE[tag] + _ONE_BYTE[size] + data
+    return varint(tag) + varint(size) + data
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -53,6 +53,24 @@ def test_what_is_no_endpoint(url: str) -> None:
         Endpoint(url)
 
 
+class Written(asyncio.Transport):
+    """Keeps what is written, write by write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.closing = False
+
+    def write(self, data: object) -> None:
+        self.writes.append(bytes(data))  # type: ignore[call-overload]
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def abort(self) -> None:
+        self.closing = True
+
+
 @pytest.mark.parametrize(
     "noise",
     [
@@ -66,21 +84,7 @@ def test_what_is_no_endpoint(url: str) -> None:
 def test_what_is_no_http2_ends_the_connection(noise: bytes) -> None:
     async def scenario() -> None:
         connection = Connection("a", tls=False)
-        writes: list[bytes] = []
-
-        class Transport(asyncio.Transport):
-            closing = False
-
-            def write(self, data: object) -> None:
-                writes.append(bytes(data))  # type: ignore[call-overload]
-
-            def is_closing(self) -> bool:
-                return self.closing
-
-            def abort(self) -> None:
-                self.closing = True
-
-        connection.connection_made(Transport())
+        connection.connection_made(Written())
         stream = connection.call("/x")
         stream.send(b"", last=True)
         connection.data_received(noise)
@@ -90,6 +94,80 @@ def test_what_is_no_http2_ends_the_connection(noise: bytes) -> None:
             await stream.receive()
         assert failed.value.status == UNAVAILABLE
         assert not connection.usable
+
+    asyncio.run(scenario())
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+def message(data: bytes) -> bytes:
+    return b"\0" + len(data).to_bytes(4, "big") + data
+
+
+def trailers(status: bytes) -> bytes:
+    return b"\0\x0bgrpc-status" + bytes((len(status),)) + status
+
+
+def test_calls_of_one_turn_go_out_together_and_answers_come_in_any_pieces() -> None:
+    async def scenario() -> None:
+        connection, transport = Connection("a", tls=False), Written()
+        connection.connection_made(transport)
+        await asyncio.sleep(0)
+        transport.writes.clear()
+        streams = [connection.call("/x") for _ in range(3)]
+        answers = [asyncio.ensure_future(stream.answer(60)) for stream in streams]
+        for stream in streams:
+            stream.send(b"asked", last=True)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        [written] = transport.writes
+        assert written.count(frame(0, 1, 3, message(b"asked"))) == 1 and written.count(b"/x") == 3
+        told = frame(1, 4, 1, b"\x88") + frame(0, 0, 1, message(b"one")) + frame(1, 5, 1, trailers(b"0"))
+        told += frame(0, 0, 3, message(b"two")[:-2]) + frame(0, 0, 3, b"wo") + frame(1, 5, 3, trailers(b"5"))
+        told += frame(0, 0, 5, message(b"")) + frame(1, 5, 5, trailers(b"0"))
+        for place in range(0, len(told), 7):
+            connection.data_received(told[place : place + 7])
+        one, two, three = await asyncio.gather(*answers, return_exceptions=True)
+        assert (one, three) == (b"one", b"")
+        assert isinstance(two, RPCError) and two.status == 5
+        assert not connection.busy
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_no_longer_tells_the_server() -> None:
+    async def scenario() -> None:
+        connection, transport = Connection("a", tls=False), Written()
+        connection.connection_made(transport)
+        with pytest.raises(TimeoutError):
+            await connection.call("/x").answer(0.0)
+        await asyncio.sleep(0)
+        assert transport.writes[-1] == frame(3, 0, 1, (8).to_bytes(4, "big"))  # RST_STREAM, CANCEL
+        assert not connection.busy
+
+    asyncio.run(scenario())
+
+
+def test_what_was_sent_may_have_been_done_though_others_could_not_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first endpoint refuses the connection, the second never answers."""
+
+    async def scenario() -> None:
+        calls = Channel([Endpoint("http://a"), Endpoint("http://b")], None)
+        connection = Connection("b", tls=False)
+        connection.connection_made(Written())
+
+        async def connect(endpoint: Endpoint) -> Connection:
+            if endpoint.host == "a":
+                raise ConnectionRefusedError("refused")
+            return connection
+
+        monkeypatch.setattr(calls, "_connect", connect)
+        with pytest.raises(RPCError, match="timed out") as failed:
+            await calls.call("/x", b"", seconds=0.05)
+        assert not failed.value.unsent
+        await calls.close()
 
     asyncio.run(scenario())
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from pybernetes.aio.tlserrors import explained
 
 from ..backends import Location, LocationError
-from .http2 import DEADLINE_EXCEEDED, ETCD_METADATA, UNAVAILABLE, UNKNOWN, Connection, RPCError, Stream
+from .http2 import DEADLINE_EXCEEDED, ETCD_METADATA, UNAVAILABLE, Connection, RPCError, Stream
 
 _log = logging.getLogger(__name__)
 
