@@ -51,6 +51,9 @@ class Frame(IntEnum):
     CONTINUATION = 9
 
 
+DATA, HEADERS = int(Frame.DATA), int(Frame.HEADERS)  # nearly all there are, and cheaper to compare with
+
+
 class RPCError(Exception):
     """A call failed: gRPC's status. `unsent`: for certain nobody has done anything about it."""
 
@@ -186,7 +189,7 @@ class Connection(asyncio.Protocol):
         self._received = 0  # bytes of DATA not yet given back to the connection's window
         self._decoder = hpack.Decoder()
         self._read: dict[bytes, dict[bytes, bytes]] = {}
-        self._block: tuple[int, int, bytearray] | None = None  # stream, flags, what came of it
+        self._block: tuple[int, int, bytes] | None = None  # stream, flags, what came of it
         self._leaving = False  # the peer takes no new calls
         self._why = "the server goes away"  # what is said of it
         self.pinged: asyncio.Future[None] | None = None
@@ -203,7 +206,7 @@ class Connection(asyncio.Protocol):
         return bool(self._streams)
 
     def call(self, path: str) -> Stream:
-        """Begins one. RPCError where the connection takes none."""
+        """Begins one, which sends messages and receives them. RPCError where the connection takes none."""
         if not self.usable or self._next > MAX_STREAM_ID:
             raise RPCError(UNAVAILABLE, f"the connection to {self._authority} is lost: {self._why}", unsent=True)
         block = self._blocks.get(path)
@@ -211,7 +214,7 @@ class Connection(asyncio.Protocol):
             block = self._blocks[path] = _request(self._authority, path, self._tls, self._metadata)
         stream = self._streams[self._next] = Stream(self, self._next)
         self._next += 2
-        self._frame(Frame.HEADERS, END_HEADERS, stream.number, block)
+        self._frame(HEADERS, END_HEADERS, stream.number, block)
         return stream
 
     def ping(self) -> asyncio.Future[None]:
@@ -312,17 +315,21 @@ class Connection(asyncio.Protocol):
             self._window -= size
             stream.window -= size
             ends = last and stream.half_closed and not stream.unsent
-            self._frame(Frame.DATA, END_STREAM if ends else 0, stream.number, data[:size])
+            self._frame(DATA, END_STREAM if ends else 0, stream.number, data if last else data[:size])
 
     def _take(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         if self._block is not None and kind != Frame.CONTINUATION:
             raise ValueError("a header block is not ended")
+        if kind == DATA:
+            self._take_data(flags, number, payload)
+        elif kind == HEADERS:
+            payload = _unpadded(flags, payload)
+            self._take_block(flags, number, payload[5:] if flags & PRIORITY else payload)
+        else:
+            self._take_other(kind, flags, number, payload)
+
+    def _take_other(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         match kind:
-            case Frame.DATA:
-                self._take_data(flags, number, payload)
-            case Frame.HEADERS:
-                payload = _unpadded(flags, payload)
-                self._take_block(flags, number, bytearray(payload[5 if flags & PRIORITY else 0 :]))
             case Frame.CONTINUATION:
                 if self._block is None or self._block[0] != number:
                     raise ValueError("a header block goes on that never began")
@@ -359,14 +366,14 @@ class Connection(asyncio.Protocol):
         if flags & END_STREAM:
             self._finish(number, RPCError(UNKNOWN, "the server ended the call without a status"))
 
-    def _take_block(self, flags: int, number: int, block: bytearray) -> None:
+    def _take_block(self, flags: int, number: int, block: bytes) -> None:
         if len(block) > MAX_HEADER_BLOCK:
             raise ValueError("a header block is too large")
         if not flags & END_HEADERS:
             self._block = number, flags, block
             return
         self._block = None
-        headers = self._headers(bytes(block))
+        headers = self._headers(block)
         status = headers.get(b"grpc-status")
         if status == b"0":
             self._finish(number, GOOD_END)
