@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ _TOLERANCE = 1e-9
 _RESTLESS_TURNS = 1_000_000
 # Turns that a loop gets of which nobody can say whether it is at rest (uvloop).
 _BLIND_TURNS = 32
+# Calls that are run in one turn of a loop that shows what is to run: between turns it asks the system for news of sockets, which is dear.
+_CALLS_A_TURN = 256
 
 
 class Clock(Protocol):
@@ -205,7 +208,9 @@ async def _at_rest(go_on: Callable[[], bool]) -> None:
     Called by the loop itself, not by a task: a day of virtual time has hundreds of thousands of turns.
     """
     loop = asyncio.get_running_loop()
-    ready = getattr(loop, "_ready", None)  # of asyncio's own loops: what is to run in this turn
+    ready: deque[asyncio.Handle] | None = getattr(
+        loop, "_ready", None
+    )  # of asyncio's own loops: what is to run in this turn
     done: asyncio.Future[None] = loop.create_future()
     turns = 0
 
@@ -215,10 +220,12 @@ async def _at_rest(go_on: Callable[[], bool]) -> None:
         if done.done():
             return
         if ready if ready is not None else turns < _BLIND_TURNS:
-            if turns < _RESTLESS_TURNS:
-                loop.call_soon(turn)
-            else:
+            if turns >= _RESTLESS_TURNS:
                 done.set_exception(RuntimeError("tasks keep the event loop busy without end: time cannot go on"))
+                return
+            if ready is not None:
+                _run(ready)
+            loop.call_soon(turn)
             return
         turns = 0
         try:
@@ -226,10 +233,22 @@ async def _at_rest(go_on: Callable[[], bool]) -> None:
         except BaseException as error:
             done.set_exception(error)
             return
-        if busy:
-            loop.call_soon(turn)
-        else:
+        if not busy:
             done.set_result(None)
+            return
+        if ready is not None:
+            _run(ready)
+        loop.call_soon(turn)
 
     loop.call_soon(turn)
     await done
+
+
+def _run(ready: deque[asyncio.Handle]) -> None:
+    """Makes calls that the loop has ready, and those that become so, as it would in its next turns."""
+    for _ in range(_CALLS_A_TURN):
+        if not ready:
+            return
+        handle = ready.popleft()
+        if not handle.cancelled():
+            handle._run()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from pybernetes.aio.wakeup import Wakeup
 from pybernetes.api.conditions import condition
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import coordination_v1 as coordination
@@ -66,7 +66,7 @@ class NodeLifecycleController(Controller):
         self._zones: dict[str, ZoneState] = {}
         self._zone_of: dict[str, str] = {}
         self._tainter = SlowTainter(context.clock, self._taint_now)
-        self._look = asyncio.Event()
+        self._look = Wakeup(context.clock)
         self._nodes = self.informer(core.Node)
         self._pods = self.informer(core.Pod)
         self._leases = self.informer(coordination.Lease, namespace=LEASES)
@@ -134,10 +134,7 @@ class NodeLifecycleController(Controller):
                 await self.look()
             except (StatusError, ConnectionError, TimeoutError) as error:
                 _log.warning("node lifecycle: %s", error)
-            with suppress(TimeoutError):
-                async with clock.timeout(period):
-                    await self._look.wait()
-            if self._look.is_set():
+            if await self._look.wait(period):
                 await clock.sleep(SOON)
                 self._look.clear()
 
@@ -162,19 +159,20 @@ class NodeLifecycleController(Controller):
         now = self.now()
         for node in nodes:
             verdict = self._examine(node, now)
-            if verdict.conditions is None and verdict.current == verdict.observed == "True" and self._is_clean(node):
+            if verdict.is_old and self._is_settled(node, verdict.observed):
                 self._health[node.metadata.name] = verdict.health
-                count(node, "True")
+                count(node, verdict.current)
             else:
                 busy.append(node)
-        await asyncio.gather(*map(one, busy))
+        if busy:
+            await asyncio.gather(*map(one, busy))
         await self._handle_disruption(statuses, nodes)
 
-    def _is_clean(self, node: core.Node) -> bool:
-        """Nothing to do for a ready node: by far the most, and not worth a task each."""
-        name = node.metadata.name
-        tainted = has_taint(node, TAINT_NODE_NOT_READY) or has_taint(node, TAINT_NODE_UNREACHABLE)
-        return not tainted and name not in self._retry and not self._tainter.waits(name)
+    def _is_settled(self, node: core.Node, ready: str) -> bool:
+        """Nothing to do for a node that has the taint of its condition alone: nearly all, and not worth a task each."""
+        name, taint = node.metadata.name, TAINTS["Ready"].get(ready)
+        right = all(has_taint(node, key) == (key == taint) for key in TAINTS["Ready"].values())
+        return right and name not in self._retry and not self._tainter.waits(name)
 
     async def _register(self, nodes: list[core.Node]) -> None:
         names = {node.metadata.name for node in nodes}

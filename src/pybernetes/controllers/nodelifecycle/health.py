@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -65,6 +65,11 @@ class Verdict:
     current: str | None
     conditions: Sequence[core.NodeCondition] | None = None
 
+    @property
+    def is_old(self) -> bool:
+        """The node's Ready condition says it already."""
+        return self.conditions is None and self.current == self.observed
+
 
 def examine(
     node: core.Node, renewed: str, before: Health | None, now: datetime, uptime: float, grace: float, startup: float
@@ -81,12 +86,12 @@ def examine(
         age = (now - created).total_seconds() if ready is None and created is not None else 0.0
         health = Health(uptime - max(0.0, age), heartbeat)
     elif before.heartbeat != heartbeat:
-        health = replace(before, heard=uptime, heartbeat=heartbeat)
+        health = Health(uptime, heartbeat, before.renewed)
     else:
         health = before
     # Any other time is news, not only a later one: a node whose clock was put back renews with earlier ones.
     if renewed and renewed != health.renewed:
-        health = replace(health, heard=uptime, renewed=renewed)
+        health = Health(uptime, health.heartbeat, renewed)
     observed = ready.status if ready is not None else "Unknown"
     if uptime <= health.heard + (grace if ready is not None else startup):
         return Verdict(health, observed, ready.status if ready is not None else None)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.wakeup import Wakeup
 from pybernetes.api.errors import StatusError
 from pybernetes.api.times import format_micro_time
 from pybernetes.api.types import coordination_v1
@@ -84,7 +83,7 @@ class NodeKeeper:
         self._compared: tuple[object, ...] = ()  # the facts and the Node's version that were found to agree
         self._seen_facts: n.NodeFacts | None = None
         self._unschedulable = False
-        self._check_asked = asyncio.Event()
+        self._check_asked = Wakeup(clock)
         self.node = core.Node()
 
     @property
@@ -167,10 +166,7 @@ class NodeKeeper:
 
     async def _pause(self) -> None:
         floor = self._clock.monotonic() + CHECK_FLOOR_SECONDS
-        with suppress(TimeoutError):
-            async with self._clock.timeout(self._check_seconds):
-                await self._check_asked.wait()
-        if self._check_asked.is_set():
+        if await self._check_asked.wait(self._check_seconds):
             await self._clock.sleep(floor - self._clock.monotonic())
             self._check_asked.clear()
 
