@@ -33,7 +33,7 @@ from .node.resources import ResourceKeeper
 from .options import KubeletOptions
 from .recorder import Recorder
 from .runtime.images import ImagePuller
-from .runtime.types import Container, RuntimeFailure, Sandbox
+from .runtime.types import Container, Image, RuntimeFailure, Sandbox
 from .worker import Node, Parts, PodWorker
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,9 @@ class Kubelet:
         if present(old, new).metadata.name == self.options.hostname_override:
             self.keeper.on_node(old, new)
 
-    def _node_facts(self) -> n.NodeFacts:
+    def _node_facts(
+        self, runtime: str = n.UNKNOWN_RUNTIME, images: Sequence[Image] = (), problems: Sequence[str] = ()
+    ) -> n.NodeFacts:
         options = self.options
         return n.NodeFacts(
             options.hostname_override,
@@ -151,19 +153,20 @@ class Kubelet:
             pressure=self.pressure,
             pod_cidr=options.pod_cidr,
             resolvable=self._machinery.on_host,
+            runtime=runtime,
+            images=images,
+            problems=tuple(problems),
         )
 
     async def _facts(self) -> n.NodeFacts:
-        facts = self._node_facts()
         text = self._machinery.network.problem
         reason = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:"
         problems = [reason + text] if text else []
         try:
             name, version = await self._runtime.version()
-            facts = replace(facts, runtime=f"{name}://{version}", images=await self._runtime.images())
+            return self._node_facts(f"{name}://{version}", await self._runtime.images(), problems)
         except RuntimeFailure as error:
-            problems.append(f"container runtime is down: {error}")
-        return replace(facts, problems=tuple(problems))
+            return self._node_facts(problems=[*problems, f"container runtime is down: {error}"])
 
     async def run(self) -> None:
         """Registers, then keeps the node's pods as the API wants them."""

@@ -501,10 +501,18 @@ class PodWorker:
     def relisted(
         self, epoch: int, sandboxes: Sequence[Sandbox], containers: Sequence[Container], sync_seconds: float
     ) -> None:
-        """As observe; what was observed already is told again once in a sync period only, as upstream's pleg and sync loop do."""
-        age = self._parts.clock.monotonic() - self._observed_at
-        if (epoch, sandboxes, containers) != self._observed or age >= sync_seconds:
-            self.observe(epoch, sandboxes, containers)
+        """As observe; what was observed already is told again once in a sync period only, and of a pod that is over never.
+
+        So do upstream's pleg and sync loop, which has no worker any more for such a pod.
+        """
+        now = self._parts.clock.monotonic()
+        if (epoch, sandboxes, containers) == self._observed:
+            if now - self._observed_at < sync_seconds:
+                return
+            if self.machine.terminated:
+                self._observed_at = now
+                return
+        self.observe(epoch, sandboxes, containers)
 
 
 def config_grace(spec: core.Pod) -> float:

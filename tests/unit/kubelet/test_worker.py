@@ -398,6 +398,32 @@ def test_what_is_listed_again_is_told_once_in_a_sync_period() -> None:
     play(make(), body)
 
 
+def test_a_pod_that_is_over_is_told_only_what_differs() -> None:
+    async def body(world: World) -> None:
+        await world.run()
+        world.runtime.end(next(iter(world.runtime.containers)), 0)
+        await world.worker.relist()
+        await world.run(10)
+        assert world.worker.machine.terminated
+        told: list[stimuli.Stimulus] = []
+
+        def listen(event: stimuli.Stimulus) -> None:
+            told.append(event)
+
+        world.worker.handle = listen
+        for _ in range(30):
+            await world.run(10)
+            world.worker.relisted(world.worker.epoch, *await world.runtime.list(), sync_seconds=60)
+        assert len(told) == 1, "once after it had ended"
+        await world.runtime.remove_container(next(iter(world.runtime.containers)))
+        world.worker.relisted(world.worker.epoch, *await world.runtime.list(), sync_seconds=60)
+        assert len(told) == 2
+
+    pod = make()
+    pod.spec.restart_policy = "Never"
+    play(pod, body)
+
+
 def test_a_container_that_ends_is_seen_with_its_code() -> None:
     async def body(world: World) -> None:
         await world.run()

@@ -26,6 +26,7 @@ from pybernetes.api.wellknown import (
 
 from ..runtime.types import Image
 
+UNKNOWN_RUNTIME = "docker://"  # while it does not say its version
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 MAX_IMAGES = 50  # as --node-status-max-images
@@ -57,7 +58,7 @@ class NodeFacts:
     name: str
     addresses: tuple[str, ...]
     machine: Machine
-    runtime: str = "docker://"
+    runtime: str = UNKNOWN_RUNTIME
     port: int = 10250
     max_pods: int = 110
     labels: dict[str, str] = field(default_factory=dict)

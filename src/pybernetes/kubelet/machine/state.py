@@ -117,6 +117,11 @@ class PodState:
         return any(slot.running or slot.step for slot in self.slots.values())
 
     @property
+    def terminated(self) -> bool:
+        """Nothing runs, nothing is left to stop, nothing will start: its object alone may change (upstream: SyncTerminatedPod)."""
+        return self.sandbox_step == "stopped" and self.sandbox is None and not self.busy and self.finished
+
+    @property
     def deadline(self) -> datetime | None:
         seconds = self.pod.spec.active_deadline_seconds
         return None if seconds is None or self.start_time is None else shifted(self.start_time, seconds)
