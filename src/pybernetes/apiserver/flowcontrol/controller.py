@@ -72,6 +72,7 @@ class FlowControl:
         self.fair_fraction = 0.0
         self._stats, self._tell = stats, tell
         self._flows: dict[tuple[object, ...], Flow] = {}
+        self._wants: list[tuple[float, ...]] = []  # of the last adjustment
         self.configure((), (), now)
 
     # What is configured.
@@ -81,6 +82,9 @@ class FlowControl:
         read = configuration.read(levels, schemas)
         self.schemas = read.schemas
         self._flows.clear()
+        self._wants = []
+        for level in self.levels.values():
+            level.queues.occupancy.flush()
         self._place(read, now)
         shares = [level.spec.shares for level in self.levels.values()]
         for level, limits in zip(self.levels.values(), allocation.limits(self.seats, shares), strict=True):
@@ -111,11 +115,14 @@ class FlowControl:
         return level
 
     def adjust(self, now: float) -> list[Request]:
-        """Lends seats of levels that do not want them to those that do; who is dispatched by it."""
+        """Lends seats of levels that do not want them to those that do; who is dispatched by it. Nobody where all want what they did."""
         levels = list(self.levels.values())
         for level in levels:
             level.queues.advance(now)
             level.demand.update(level.queues.occupancy.reset(level.queues.demand))
+        wants = [(one.demand.high_watermark, one.demand.smoothed, one.queues.limit) for one in levels]
+        if wants == self._wants:
+            return []
         wishes = [
             Wish(one.limits, one.spec.exempt, one.demand.high_watermark, one.demand.smoothed, one.queues.limit)
             for one in levels
@@ -127,7 +134,10 @@ class FlowControl:
             queuing = level.spec.queuing
             queues, length = (queuing.queues, queuing.length) if queuing is not None else (0, 0)
             exempt = level.spec.exempt
+            if limit != level.queues.limit:
+                level.queues.occupancy.flush()  # utilisation until now was of the seats until now
             dispatched += level.queues.configure(now, queues=queues, queue_length=length, limit=limit, exempt=exempt)
+        self._wants = [(*want[:2], limit) for want, limit in zip(wants, given, strict=True)]
         return dispatched
 
     def denominator(self, level: Level) -> int:

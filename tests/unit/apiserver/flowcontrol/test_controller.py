@@ -148,6 +148,38 @@ def test_seats_are_lent_to_who_wants_them() -> None:
     assert default.queues.limit < 300
 
 
+def test_what_was_used_is_told_by_the_seats_that_there_were() -> None:
+    """However late: whoever reads the metrics asks for it."""
+    told: list[tuple[str, int, int, float]] = []
+    made = FlowControl(
+        600,
+        lambda _: None,
+        0.0,
+        lambda level, state, seconds: told.append((level.spec.name, state[1], level.queues.limit, seconds)),
+    )
+    made.configure(named(PRIORITY_LEVELS), named(SCHEMAS), 0.0)
+    default = made.levels["global-default"]
+    before = default.queues.limit
+    for number in range(200):
+        default.queues.start(Request("s", str(number)), (number % 128,), 5.0)
+    made.adjust(11.0)
+    after = default.queues.limit
+    made.adjust(21.0)
+    made.adjust(31.0)
+    default.queues.occupancy.flush()
+    used = [(seats, limit, seconds) for name, seats, limit, seconds in told if name == "global-default" and seconds]
+    assert used == [(0, before, 5.0), (before, before, 6.0), (200, after, 20.0)]
+
+
+def test_nothing_is_adjusted_where_all_want_what_they_did() -> None:
+    made = control()
+    made.adjust(10.0)
+    limits = {name: level.queues.limit for name, level in made.levels.items()}
+    assert made.adjust(20.0) == []
+    assert {name: level.queues.limit for name, level in made.levels.items()} == limits
+    assert all(level.demand.average == 0.0 for level in made.levels.values())
+
+
 @pytest.mark.parametrize(
     ("level", "conditions", "expected"),
     [
