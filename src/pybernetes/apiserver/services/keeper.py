@@ -20,7 +20,7 @@ from pybernetes.component.metrics import Registry
 from pybernetes.net.addresses import outward_address
 from pybernetes.store.types import Closed, StoreError
 
-from ..generic.cache import Lagging, WatchCache, Watcher
+from ..generic.cache import Lagging, Stored, WatchCache, Watcher
 from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..resource import Object
@@ -59,6 +59,7 @@ class ServiceKeeper:
         self._cidrs = store("networking.k8s.io", "v1", "servicecidrs")
         self._task: asyncio.Task[None] | None = None
         self._address, self._port = "", 0
+        self._published: tuple[list[str], Stored | None, Stored | None] = [], None, None  # what was found to agree
 
     def measure(self, registry: Registry) -> None:
         """The allocators' metrics."""
@@ -188,9 +189,19 @@ class ServiceKeeper:
         alive = kubernetes.alive(leases, self._now())
         # A server elsewhere that says it is at a loopback address is reached by nobody, and no endpoint may be one.
         addresses = [address for address in alive if not ipaddress.ip_address(address).is_loopback]
-        if addresses:
-            await _ensure(self._endpoints, "default", kubernetes.endpoints(addresses, self._port))
-            await _ensure(self._slices, "default", kubernetes.endpoint_slice(addresses, self._port))
+        if not addresses or self._as_stored(addresses) == self._published:
+            return
+        await _ensure(self._endpoints, "default", kubernetes.endpoints(addresses, self._port))
+        await _ensure(self._slices, "default", kubernetes.endpoint_slice(addresses, self._port))
+        self._published = self._as_stored(addresses)
+
+    def _as_stored(self, addresses: list[str]) -> tuple[list[str], Stored | None, Stored | None]:
+        """The addresses, and the very objects that tell of them now."""
+        endpoints, slices = (
+            store.cache.resource(store.prefix).items.get(store.key("default", kubernetes.NAME))
+            for store in (self._endpoints, self._slices)
+        )
+        return addresses, endpoints, slices
 
     # Addresses and ports.
 
