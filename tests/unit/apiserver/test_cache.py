@@ -106,6 +106,20 @@ def test_a_watch_from_before_the_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.value.oldest == 2
 
 
+@pytest.mark.parametrize("after", range(6))
+def test_a_watch_goes_on_after_its_revision(after: int) -> None:
+    async def test() -> None:
+        pods = Pods()
+        for number in range(5):
+            pods.put(f"p{number}")
+        watcher = pods.watch(after)
+        pods.put("last")
+        expected = [*range(after + 1, 6), 6] if after < 6 else []
+        assert [change.revision for change in await watcher.batch(1)] == expected
+
+    run(test)
+
+
 def test_kept_frames_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "FRAMES", 2)
     kept = KeptFrames()

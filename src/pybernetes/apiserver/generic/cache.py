@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import functools
+import itertools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable
@@ -378,7 +379,8 @@ class ResourceCache:
         if after < self.ring_start:
             raise TooOld(self.ring_start)
         watcher = Watcher(self, after, (field, value) if read is not None else None)
-        for change in self.ring:
+        missed = list(itertools.takewhile(lambda change: change.revision > after, reversed(self.ring)))
+        for change in reversed(missed):  # mostly few of many: a watch goes on where another has ended
             watcher.push(change)
         self.watchers.add(watcher)
         if read is None:
