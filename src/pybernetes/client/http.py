@@ -9,9 +9,10 @@ import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -61,6 +62,7 @@ class _Connection(asyncio.Protocol):
         )
         self.closed = False
         self._error: Exception | None = None
+        self._expiry: asyncio.TimerHandle | None = None
         self._writable = asyncio.Event()
         self._writable.set()
         self._reset()
@@ -169,6 +171,22 @@ class _Connection(asyncio.Protocol):
         finally:
             self._waiter = None
 
+    def expire_in(self, seconds: float) -> None:
+        """Whoever waits for more of this answer after so long gets TimeoutError. One timer, however many pieces come."""
+        self._expiry = asyncio.get_running_loop().call_later(seconds, self._expire, seconds)
+
+    def _expire(self, seconds: float) -> None:
+        if self._error is None:
+            self._error = TimeoutError(f"the answer had not ended after {seconds:g} s")
+        self.transport.abort()
+        self._wake()
+
+    def released(self) -> None:
+        """Nobody waits for its answer any more."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+
     def begin(self, data: bytes, streaming: bool = False) -> None:
         """Sends a request's bytes."""
         self._reset()
@@ -230,6 +248,14 @@ class Stream:
         self.headers = connection.headers
         self.header_list = connection.header_list  # in order, with repeats
 
+    def expire_in(self, seconds: float) -> None:
+        """TimeoutError for who waits for a piece after so long."""
+        self._connection.expire_in(seconds)
+
+    async def piece(self) -> bytes:
+        """The next bytes; b"" at the end. ConnectionError where it is cut off."""
+        return await self._connection.chunk()
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while piece := await self._connection.chunk():
             yield piece
@@ -278,6 +304,26 @@ def _keep_alive(transport: asyncio.Transport) -> None:
     for option, value in KEEP_ALIVE.items():
         if hasattr(socket, option):  # Linux has all of them
             peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+class _Unlimited:
+    """In place of a time-out that there is none of: every request has some of these."""
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+_UNLIMITED = _Unlimited()
+
+
+def _limited(seconds: float | None) -> AbstractAsyncContextManager[object]:
+    """asyncio.timeout."""
+    return _UNLIMITED if seconds is None else asyncio.timeout(seconds)
 
 
 class HTTPClient:
@@ -331,7 +377,7 @@ class HTTPClient:
         `answer_timeout` leaves out the time that the request waits here because so many others are under way.
         `repeatable`: it may be sent again where a pooled connection turns out to be closed, as is always done for GET and the like.
         """
-        async with asyncio.timeout(timeout), self._slots, asyncio.timeout(answer_timeout):
+        async with _limited(timeout), self._slots, _limited(answer_timeout):
             repeatable = repeatable or method in REPEATABLE
             async with self._begun(method, target, headers, body, False, repeatable) as connection:
                 content = await connection.body()
@@ -410,7 +456,7 @@ class HTTPClient:
         data = self._encode(method, target, headers, body)
         connection = self._pooled() or await self._connect()
         try:
-            async with asyncio.timeout(head_timeout):
+            async with _limited(head_timeout):
                 connection.begin(data, streaming)
                 try:
                     await connection.head()
@@ -447,6 +493,7 @@ class HTTPClient:
         return self._reloading.latest if self._reloading is not None else None
 
     def _release(self, connection: _Connection) -> None:
+        connection.released()
         if connection.reusable and connection.context is self._latest():
             connection.idle_since = time.monotonic()
             self._idle.append(connection)

@@ -272,8 +272,6 @@ class RESTClient:
         self, path: str, headers: Mapping[str, str] | None = None, timeout_seconds: int = 0
     ) -> AsyncIterator[_Frame]:
         """The lines of a watch; TimeoutError where the server neither begins nor, asked for an end after some seconds, ends it."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_seconds + ENDING_SECONDS if timeout_seconds else None
         authorization = await self._authorization()
         sent = self._headers(headers, None, authorization)
         async with self._http.stream("GET", path, sent, head_timeout=self._timeout) as stream:
@@ -283,12 +281,10 @@ class RESTClient:
                     self.config.rejected(authorization)
                 async with asyncio.timeout(self._timeout):
                     raise_for(Answer(stream.status, stream.headers, await stream.read()), "GET", path)
-            rest, pieces = b"", aiter(stream)
-            while True:
-                async with asyncio.timeout_at(deadline):
-                    piece = await anext(pieces, b"")
-                if not piece:
-                    return
+            if timeout_seconds:
+                stream.expire_in(timeout_seconds + ENDING_SECONDS)
+            rest = b""
+            while piece := await stream.piece():
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
                     if line:
