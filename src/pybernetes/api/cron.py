@@ -106,7 +106,7 @@ class Spec:
             elif local.hour not in self.hour.values:
                 moment += timedelta(minutes=60 - local.minute)
             elif local.minute not in self.minute.values:
-                moment += timedelta(minutes=1)
+                moment += timedelta(minutes=self._minutes_left(local.minute))
             else:
                 return moment
         return None
@@ -129,6 +129,10 @@ class Spec:
     @staticmethod
     def _start_of_day(start: datetime, former: datetime) -> datetime:
         return max(start.astimezone(UTC), former + timedelta(minutes=1))
+
+    def _minutes_left(self, minute: int) -> int:
+        """Until the next minute of the hour that there is, or the hour's end. Clocks leap at whole quarters: those are looked at."""
+        return min([given for given in self.minute.values if given > minute] + [(minute // 15 + 1) * 15]) - minute
 
     def _is_day(self, local: datetime) -> bool:
         """Either field is enough where both are given; a star leaves it to the other."""

@@ -84,6 +84,18 @@ def test_the_last_time_is_the_last_of_the_next(text: str, back: int, span: int, 
     assert schedule.last(after, until) == last
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
+@given(st.sets(st.integers(0, 59), min_size=1, max_size=4), st.integers(0, 60 * 24 * 300))
+def test_the_next_time_is_found_minute_by_minute_too(zone: str, minutes: set[int], start: int) -> None:
+    """Also where clocks leap by half an hour, or are a quarter of one off."""
+    schedule = cron.parse(f"{','.join(map(str, minutes))} * * * *", ZoneInfo(zone))
+    moment = START.replace(second=0) + timedelta(minutes=start)
+    following = moment + timedelta(minutes=1)
+    while following.astimezone(ZoneInfo(zone)).minute not in minutes:
+        following += timedelta(minutes=1)
+    assert schedule.next(moment) == following
+
+
 @pytest.mark.parametrize(
     ("text", "created"),
     [
