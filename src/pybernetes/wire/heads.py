@@ -25,9 +25,9 @@ def head(status: int, headers: Pairs, framing: Pairs) -> bytes:
     lines = [f"HTTP/1.1 {status:d} {reason}"]
     dated = False
     for name, value in headers:
-        if not _TOKEN.fullmatch(name) or _BAD_VALUE.search(value):
-            raise ValueError(f"invalid response header {name!r}")
-        lower = name.lower()
+        lower = _lowered(name)
+        if not value.isprintable() and _BAD_VALUE.search(value):
+            raise _invalid(name)
         if lower in _FRAMING:
             continue
         dated = dated or lower == "date"
@@ -36,6 +36,18 @@ def head(status: int, headers: Pairs, framing: Pairs) -> bytes:
         lines.append(_date_line(int(time.time())))
     lines.extend(f"{name}: {value}" for name, value in framing)
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+@functools.lru_cache(256)
+def _lowered(name: str) -> str:
+    """ValueError for what is no header's name."""
+    if not _TOKEN.fullmatch(name):
+        raise _invalid(name)
+    return name.lower()
+
+
+def _invalid(name: str) -> ValueError:
+    return ValueError(f"invalid response header {name!r}")
 
 
 @functools.lru_cache(1)

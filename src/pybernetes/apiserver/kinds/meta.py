@@ -123,8 +123,8 @@ def validate_object_meta_update(
     if generation < (old_meta.get("generation") or 0):
         errors.append(field.invalid(path / "generation", generation, "must not be decremented"))
     for name in _FIXED:
-        value = new_meta.get(name)
-        if value != old_meta.get(name) and (value or old_meta.get(name)):
+        value, before = new_meta.get(name), old_meta.get(name)
+        if value != before and (value or before):
             errors.append(field.invalid(path / name, _shown(name, value), IMMUTABLE))
     errors += _details(new_meta, path)
     if managed := new_meta.get("managedFields"):
@@ -269,6 +269,8 @@ def validate_field_manager(manager: str, path: Path) -> list[FieldError]:
     errors: list[FieldError] = []
     if len(manager.encode()) > FIELD_MANAGER_LIMIT:
         errors.append(field.too_long(path, FIELD_MANAGER_LIMIT))
+    if manager.isprintable():
+        return errors
     position = 0
     for char in manager:
         if not char.isprintable():

@@ -42,8 +42,10 @@ def out_of_service(pods: Iterable[core.Pod], nodes: Mapping[str, core.Node]) -> 
     """Terminating pods of nodes that are not ready and tainted as out of service."""
     deletions: list[Deletion] = []
     for pod in pods:
+        if pod.metadata.deletion_timestamp is None:
+            continue
         node = nodes.get(pod.spec.node_name)
-        if pod.metadata.deletion_timestamp is None or node is None or not _out_of_service(node):
+        if node is None or not _out_of_service(node):
             continue
         deletions.append(Deletion(pod, "PodGC: node is out-of-service"))
     return deletions
