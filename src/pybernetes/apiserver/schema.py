@@ -17,6 +17,7 @@ from pybernetes.api import errors, gosyntax
 from pybernetes.api.patch import FieldMerge
 from pybernetes.api.quantity import Quantity, QuantityError
 
+from . import pieces
 from .apply.schema import Schemas
 from .resource import Object, Resource
 from .schemawalker import INT_OR_STRING, MAX_STRICT_ERRORS, MICRO_TIME, QUANTITY, TIME, Refused, Walker, canonical_time
@@ -238,16 +239,6 @@ def _builtin_nodes() -> Schemas:
     return Schemas(definitions())
 
 
-def has_duplicates(body: bytes) -> bool:
-    """Whether a JSON body, which must be readable, sets a field twice.
-
-    Decoding keeps the last and does not tell. So the body is decoded and encoded again in C: where that has as many colons
-    after quotes as the body, nothing was there twice. Only else the slow way is gone. (That costs 1 µs for a small object;
-    to decode once, untyped, and convert that was tried, and is slower.) True also where spaces stand before colons.
-    """
-    return msgspec.json.encode(msgspec.json.decode(body)).count(b'":') != body.count(b'":')
-
-
 def unreadable(body: bytes, kind: str, why: str) -> errors.StatusError:
     """400 for a body that does not even say what it is (upstream: handlers/rest.go transformDecodeError)."""
     return errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({_summary(body)})")
@@ -289,12 +280,23 @@ class CompiledSchema:
     def decode(self, body: bytes, validation: Validation = "Warn") -> tuple[Object, list[str]]:
         """The object and warnings. StatusError 400 for what cannot be read."""
         try:
-            plain = self._plain(self._decoder.decode(body))
-            if validation == "Ignore" or not has_duplicates(body):
+            if len(body) >= pieces.LARGE:
+                plain, twice = self._by_pieces(body)
+            else:
+                plain = self._plain(self._decoder.decode(body))
+                twice = validation != "Ignore" and pieces.has_duplicates(body)
+            if validation == "Ignore" or not twice:
                 return plain, []
         except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # the slow way finds the words, or knows better
         return self._explain(read_json(body, self._kind), validation, whole_floats=False)
+
+    def _by_pieces(self, body: bytes) -> tuple[Object, bool]:
+        """The object, and whether a field is there twice."""
+        reader = pieces.Reader(_decode_hook, _encode_hook)
+        plain: Object = reader.read(body, self._type)
+        _nil_empties(plain, self._nils)
+        return plain, reader.has_duplicates(body)
 
     def normalize(
         self, document: Any, validation: Validation = "Ignore", whole_floats: bool = True

@@ -15,7 +15,8 @@ from pybernetes.apiserver.kinds.core.configmap import RESOURCE as CONFIG_MAP
 from pybernetes.apiserver.kinds.core.limitrange import RESOURCE as LIMIT_RANGE
 from pybernetes.apiserver.kinds.core.pod import RESOURCE as POD
 from pybernetes.apiserver.kinds.core.secret import RESOURCE as SECRET
-from pybernetes.apiserver.schema import compiled, has_duplicates
+from pybernetes.apiserver.pieces import has_duplicates
+from pybernetes.apiserver.schema import compiled
 from pybernetes.apiserver.schemawalker import untyped
 
 PREFIX = 'Pod in version "v1" cannot be handled as a Pod: '
@@ -238,6 +239,9 @@ def test_no_object_is_a_bad_request(body: bytes) -> None:
         (b'{"x":[{"a":1},{"b":{"c":1,"c":2}}]}', ['duplicate field "x[1].b.c"']),
         (b'{"a" : 1, "a" : 2, "b": 3}', ['duplicate field "a"']),
         (b'{"a":"\\":","b":"\\u0022:"}', []),
+        (b'{"a":1,"a":2,"b" :3}', ['duplicate field "a"']),  # as many colons after quotes as members are left
+        (b'{"a":1,"a":2,"b"\n:3}', ['duplicate field "a"']),
+        (b'{"a":1,"a":2,"b":"c :"}', ['duplicate field "a"']),
     ],
 )
 def test_duplicates(body: bytes, found: list[str]) -> None:

@@ -67,9 +67,9 @@ def subject_key(subject: Object, namespace: str) -> tuple[Subject, str]:
     return (kind, name), f'{kind} "{name}"'
 
 
-def subjects_of(user: User) -> list[Subject]:
-    """The keys under which a user's bindings are."""
-    keys = [("User", user.name), *(("Group", group) for group in user.groups)]
+def subjects_of(user: User, groups: frozenset[str]) -> list[Subject]:
+    """The keys under which a user's bindings are. `groups`: all that a binding names; a review's user may be in any number of others."""
+    keys = [("User", user.name), *(("Group", group) for group in groups.intersection(user.groups))]
     if user.name.startswith(SERVICE_ACCOUNT_USERNAME_PREFIX):
         namespace, _, name = user.name[len(SERVICE_ACCOUNT_USERNAME_PREFIX) :].partition(":")
         keys.append(("ServiceAccount", f"{name}/{namespace}"))
@@ -83,6 +83,7 @@ class RBAC:
         self._reader = reader
         self._versions: tuple[int, ...] = ()
         self._index: dict[Subject, list[tuple[int, Grant]]] = {}
+        self._groups: frozenset[str] = frozenset()  # that are in the index
         self._users: dict[tuple[str, tuple[str, ...]], _Rights] = {}
 
     async def authorize(self, user: User, info: RequestInfo) -> Decision:
@@ -133,7 +134,7 @@ class RBAC:
         key = (user.name, user.groups)
         rights = self._users.get(key)
         if rights is None:
-            found = sorted({item for subject in subjects_of(user) for item in self._index.get(subject, ())}, key=_order)
+            found = sorted({item for subject in subjects_of(user, self._groups) for item in self._index.get(subject, ())}, key=_order)
             # A binding that names the user in several ways counts once, by the subject it names first.
             first: dict[tuple[str, str], Grant] = {}
             for _, grant in found:
@@ -161,6 +162,7 @@ class RBAC:
                     grant = Grant(namespace, metadata["name"], ref.get("kind", ""), ref.get("name", ""), words)
                     self._index.setdefault(key, []).append((number, grant))
                     number += 1
+        self._groups = frozenset(name for kind, name in self._index if kind == "Group")
 
     @staticmethod
     def _in_namespace(rights: _Rights, namespace: str) -> Iterator[Grant]:

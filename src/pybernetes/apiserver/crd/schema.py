@@ -15,10 +15,11 @@ import msgspec
 from pybernetes.api import errors, gosyntax
 from pybernetes.api.field import Path, invalid
 
+from .. import pieces
 from ..apply.schema import DEDUCED, Node, Schemas
 from ..generic import typemeta
 from ..resource import Object
-from ..schema import Validation, compiled_type, definitions, has_duplicates, read_json, unreadable
+from ..schema import Validation, compiled_type, definitions, read_json, unreadable
 from ..schemawalker import MAX_STRICT_ERRORS, Refused, untyped
 from . import objectmeta, schemarules, structural
 from .structural import Structural
@@ -72,8 +73,8 @@ class CustomSchema:
         """The object as Go holds it, and which fields it sets twice."""
         twice: list[str] = []
         try:
-            document = msgspec.json.decode(body)
-            plain = type(document) is dict and not has_duplicates(body)
+            document, doubled = pieces.untyped(body)
+            plain = type(document) is dict and not doubled
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             plain = False
         if not plain:

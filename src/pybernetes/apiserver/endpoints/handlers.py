@@ -221,7 +221,8 @@ def packed(body: bytes) -> Response:
 async def answered(code: int, value: Any, form: Accepted, warnings: list[str] | None = None, size: int = 0) -> Response:
     """As `answer`, of what may be large: `size` is about the number of its bytes."""
     size = max(size, len(value)) if isinstance(value, bytes) else size
-    return await apart.run(size if form.media != negotiate.JSON else 0, answer, code, value, form, warnings)
+    there = form.media == negotiate.JSON and isinstance(value, bytes)
+    return await apart.run(0 if there else size, answer, code, value, form, warnings)
 
 
 def _streamed(media: str, pieces: Iterator[bytes]) -> StreamingResponse:

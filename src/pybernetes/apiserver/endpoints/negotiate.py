@@ -10,7 +10,7 @@ import msgspec
 from pybernetes.api import errors, gojson
 from pybernetes.wire.http import Request
 
-from .. import schema, schemawalker
+from .. import pieces, schema, schemawalker
 from ..generic import typemeta
 from ..generic.typemeta import Kind, OtherVersion, TypeMismatch
 from ..query import Query
@@ -200,7 +200,7 @@ def _twice(request: Request) -> list[str]:
     from . import yamlreader  # rare
 
     try:
-        if not schema.has_duplicates(request.body):
+        if not pieces.has_duplicates(request.body):
             return []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass

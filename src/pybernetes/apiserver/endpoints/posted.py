@@ -75,7 +75,8 @@ async def read_as(
     """As `read`, for a kind without a resource. `accepts`: other apiVersions of it that say the same (rest.GroupVersionAcceptor)."""
     form = negotiate.accepted(request, query, tables=False)
     options = write_options(query, user, request)
-    body, warnings = await apart.run(len(request.body), _decoded, request, options, kind, schema, accepts)
+    options.learned.size = len(request.body)
+    body, warnings = await apart.run(options.size, _decoded, request, options, kind, schema, accepts)
     options.warnings.extend(warnings)
     body = {**body, "kind": kind.kind, "apiVersion": kind.api_version}
     body["metadata"] = settled(body.get("metadata") or {}, info.namespace, keep_uid)

@@ -16,6 +16,7 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.gojson import escaped
 from pybernetes.store.types import Compacted
 
+from .. import pieces
 from ..resource import Object, Resource
 from ..schema import CompiledSchema, compiled
 from . import typemeta
@@ -34,11 +35,31 @@ CHUNK = 500  # objects of an older revision that are looked at at once where a s
 _encode = msgspec.json.Encoder().encode
 
 
-def encode(obj: Object) -> bytes:
-    """As stored: type and metadata first, no resource version."""
+class TooLong(Exception):
+    """Of an object that has more bytes than are stored."""
+
+
+def encode(obj: Object, size: int = 0, most: int = 0) -> bytes:
+    """As stored: type and metadata first, no resource version.
+
+    `size`: of the body that it was made of; TooLong, before all of it is written, where it has more than `most` bytes.
+    """
     metadata = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
     head = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata}
-    return escaped(_encode({**head, **{k: v for k, v in obj.items() if k not in head}}))
+    whole = {**head, **{k: v for k, v in obj.items() if k not in head}}
+    if size < pieces.LARGE:
+        written = [escaped(_encode(whole))]
+        length = len(written[0])
+    else:
+        written, length = [], 0
+        for piece in pieces.encode(whole):
+            written.append(escaped(piece))
+            length += len(written[-1])
+            if length > most > 0:
+                break
+    if length > most > 0:
+        raise TooLong
+    return b"".join(written)
 
 
 class ReadStore:

@@ -31,7 +31,7 @@ from . import deletion, patching, strategy
 from .cache import Stored, WatchCache
 from .fields import FieldTracker
 from .options import DeleteOptions, ListOptions, ListResult, WriteOptions
-from .reading import ReadStore, encode
+from .reading import ReadStore, TooLong, encode
 from .typemeta import Kind
 
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # what generated names end with: no vowels, no look-alikes
@@ -175,9 +175,11 @@ class GenericStore(ReadStore):
 
     async def _put(self, key: str, obj: Object, expected: int, size: int) -> Object:
         stored = obj if self._conversions is None else await self._stored_form(obj)
-        value = await apart.run(size, encode, stored)
-        if len(value) > (MAX_CUSTOM_BYTES if self.resource.unstructured else MAX_BYTES):
-            raise errors.unclassified("etcdserver: request is too large")
+        most = MAX_CUSTOM_BYTES if self.resource.unstructured else MAX_BYTES
+        try:
+            value = await apart.run(size, encode, stored, size, most)
+        except TooLong:
+            raise errors.unclassified("etcdserver: request is too large") from None
         written = await self.cache.store.put(key, value, expected)
         await self.cache.wait(written.mod_revision)
         obj["metadata"]["resourceVersion"] = str(written.mod_revision)
@@ -185,7 +187,7 @@ class GenericStore(ReadStore):
 
     async def track(self, obj: Object, options: WriteOptions) -> None:
         """Notes in an object that is posted, and never kept, who made it, as in others."""
-        await self._fields.created(obj, options)
+        await apart.stretches(options.size, self._fields.created(obj, options))
 
     def written(self, obj: Object, options: WriteOptions) -> Object | bytes:
         """What a write gave, as the bytes that the cache has of it, where it still has them and in this version."""
