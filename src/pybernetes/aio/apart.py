@@ -42,9 +42,14 @@ def may_leave() -> bool:
     return bool(getattr(_here, "may_leave", False))
 
 
+def is_apart() -> bool:
+    """Whether the caller is in one of the threads."""
+    return bool(getattr(_here, "apart", False))
+
+
 async def run(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """What the function gives, or raises; in a thread where there are LARGE bytes or more to work on, or it asks to `Leave`."""
-    if getattr(_here, "apart", False):
+    if is_apart():
         return function(*args, **kwargs)
     if size < LARGE:
         _here.may_leave = True
@@ -96,7 +101,7 @@ async def stretches(size: int, coroutine: Coroutine[Any, Any, R]) -> R:
 
 async def on_loop(begin: Callable[[], Awaitable[R]]) -> R:
     """What `begin` gives, awaited on the event loop, from wherever `stretches` has taken the caller."""
-    if getattr(_here, "apart", False):
+    if is_apart():
         result: R = await _Back(begin)
         return result
     return await begin()

@@ -28,6 +28,10 @@ _tasks = 0  # within `uncollected`
 _off_since = 0.0
 _was_on = True
 _owned = False
+_unfreed, _unfreed_since = (
+    0,
+    0.0,
+)  # large requests whose objects are still to be freed; since when there always are some
 _counted, _collected_at = 0.0, 0  # when objects were counted last; how many there were after the last full collection
 
 made: ContextVar[list[Any] | None] = ContextVar("made", default=None)  # by the large request that is served
@@ -73,9 +77,14 @@ def _rest() -> None:
 def _keep() -> None:
     """What is left of large tasks (compiled schemas, caches) stays as a rule. Once in a while all is looked at, for there may be cycles:
     that takes half a second, where so much is left."""
-    global _counted, _collected_at
+    global _counted, _collected_at, _unfreed_since
     gc.freeze()
     now = asyncio.get_running_loop().time()
+    if _unfreed:  # what is about to be let go is no garbage, and may be more objects than all the rest
+        _unfreed_since = _unfreed_since or now
+        if now - _unfreed_since < UNCOLLECTED_SECONDS:
+            return
+    _unfreed_since = 0.0
     if now - _counted >= COUNT_SECONDS:
         _counted = now
         if gc.get_freeze_count() > _collected_at + max(_collected_at, KEPT_OBJECTS):
@@ -91,25 +100,31 @@ def freed_by_pieces(size: int) -> Iterator[None]:
 
     `size`: bytes of its body.
     """
+    global _unfreed
     values: list[Any] = []
     token = made.set(values if size >= DIVIDED_BYTES else None)
-    try:
-        with uncollected():
+    with uncollected():
+        try:
             yield
-    finally:
-        made.reset(token)
-        if values:
-            task = asyncio.ensure_future(_free_later(values))
-            _freeing.add(task)
-            task.add_done_callback(_freeing.discard)
+        finally:
+            made.reset(token)
+            if values:
+                _unfreed += 1
+                task = asyncio.ensure_future(_free_later(values))
+                _freeing.add(task)
+                task.add_done_callback(_freeing.discard)
 
 
 async def _free_later(values: list[Any]) -> None:
     from .apart import in_thread
 
+    global _unfreed
     with uncollected():
-        await asyncio.sleep(FREED_SECONDS)
-        await in_thread(free, values)
+        try:
+            await asyncio.sleep(FREED_SECONDS)
+            await in_thread(free, values)
+        finally:
+            _unfreed -= 1
 
 
 def free(values: list[Any]) -> None:

@@ -30,7 +30,8 @@ def numbers(value: Any) -> Any:
             if type(item) is not str:
                 value[key] = numbers(item)
     elif type(value) is list:
-        value[:] = [numbers(item) for item in value]
+        for index, item in enumerate(value):
+            value[index] = numbers(item)
     elif type(value) is float:
         if not math.isfinite(value):
             text = "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
+from pybernetes.aio import apart
 from pybernetes.api import errors, gosyntax
 from pybernetes.api.patch import FieldMerge
 from pybernetes.api.quantity import Quantity, QuantityError
@@ -27,6 +28,7 @@ Definition = dict[str, Any]
 
 _INT32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+DIVIDED_NODES = 20_000  # members and items of a document, beyond which it is converted by pieces
 SUMMARY = 30  # bytes of a body that is not understood, in the message
 
 
@@ -244,6 +246,11 @@ def unreadable(body: bytes, kind: str, why: str) -> errors.StatusError:
     return errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({_summary(body)})")
 
 
+def too_deep(body: bytes, kind: str) -> errors.StatusError:
+    """400 for a body whose lists and maps are nested deeper than the interpreter's stack."""
+    return unreadable(body, kind, f"couldn't get version/kind; json parse error: {gosyntax.TOO_DEEP}")
+
+
 def _summary(body: bytes) -> str:
     if not body:
         return "<empty>"
@@ -303,9 +310,15 @@ class CompiledSchema:
     ) -> tuple[Object, list[str]]:
         """As decode, for what is decoded already (a patched object). `whole_floats`: whether 2.0 is an integer."""
         try:
-            return self._plain(msgspec.convert(document, self._type, dec_hook=_decode_hook, builtin_types=())), []
+            return self._converted(document), []
         except (msgspec.ValidationError, UnicodeEncodeError):
             return self._explain(document, validation, whole_floats)
+
+    def _converted(self, document: Any) -> Object:
+        """msgspec.ValidationError, UnicodeEncodeError."""
+        if apart.is_apart() and pieces.nodes(document, DIVIDED_NODES) > DIVIDED_NODES:
+            return self._by_pieces(b"".join(pieces.encode(document)))[0]
+        return self._plain(msgspec.convert(document, self._type, dec_hook=_decode_hook, builtin_types=()))
 
     def _explain(self, document: Any, validation: Validation, whole_floats: bool) -> tuple[Object, list[str]]:
         """The slow way: drops what is unknown, and finds the words for what is wrong."""
@@ -320,10 +333,9 @@ class CompiledSchema:
             raise self.refused(walker.refusal)
         warnings = self._strict(walker.strict, validation)
         try:
-            typed = msgspec.convert(clean, self._type, dec_hook=_decode_hook, builtin_types=())
+            return self._converted(clean), warnings
         except msgspec.ValidationError as error:
             raise self.refused(str(error)) from None
-        return self._plain(typed), warnings
 
     def _strict(self, problems: list[str], validation: Validation) -> list[str]:
         """What is warned of; StatusError 400 where it is not only warned of."""

@@ -97,3 +97,23 @@ def test_cycles_are_found_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         assert freed == [1, 1]
 
     asyncio.run(main())
+
+
+@pytest.mark.usefixtures("owned")
+def test_what_is_about_to_be_freed_is_not_looked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fault: the objects of one large body were as many as all others, so that a full collection came before they were let go."""
+    monkeypatch.setattr(collector, "KEPT_OBJECTS", 0)
+    monkeypatch.setattr(collector, "FREED_SECONDS", 0.0)
+    monkeypatch.setattr(collector, "_collected_at", gc.get_freeze_count() + 10_000)
+    collections: list[int] = []
+    monkeypatch.setattr(gc, "collect", lambda: collections.append(collector._unfreed))
+
+    async def main() -> None:
+        with collector.freed_by_pieces(collector.DIVIDED_BYTES):
+            await apart.run(apart.LARGE, lambda: [[n] for n in range(100_000)])
+        assert not collections
+        while collector._unfreed:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+    assert set(collections) <= {0}

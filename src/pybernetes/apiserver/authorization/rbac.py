@@ -134,7 +134,10 @@ class RBAC:
         key = (user.name, user.groups)
         rights = self._users.get(key)
         if rights is None:
-            found = sorted({item for subject in subjects_of(user, self._groups) for item in self._index.get(subject, ())}, key=_order)
+            found = sorted(
+                {item for subject in subjects_of(user, self._groups) for item in self._index.get(subject, ())},
+                key=_order,
+            )
             # A binding that names the user in several ways counts once, by the subject it names first.
             first: dict[tuple[str, str], Grant] = {}
             for _, grant in found:

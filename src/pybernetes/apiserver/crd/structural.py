@@ -160,7 +160,8 @@ def whole_numbers(value: Any) -> Any:
         for key, item in value.items():
             value[key] = whole_numbers(item)
     elif type(value) is list:
-        value[:] = [whole_numbers(item) for item in value]
+        for index, item in enumerate(value):  # no comprehension: that is a frame a level
+            value[index] = whole_numbers(item)
     return value
 
 

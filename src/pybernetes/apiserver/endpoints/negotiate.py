@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pybernetes.api import errors, gojson
+from pybernetes.api import errors, gojson, gosyntax
 from pybernetes.wire.http import Request
 
 from .. import pieces, schema, schemawalker
@@ -22,6 +22,7 @@ JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 SUPPORTED = (JSON, YAML, PROTOBUF)
 YAMLS = (YAML, "application/x-yaml", "text/yaml")
+LIBYAML_DEPTH = "exceeded maximum nesting depth"  # of 1,000; go-yaml's is 10,000
 MAX_CLAUSES, MAX_PARAMETERS = 256, 32  # of Accept that are looked at: a header may have a hundred thousand
 KINDS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
@@ -146,7 +147,11 @@ def yaml_document(body: bytes) -> Any:
 
 def _words(error: Exception) -> str:
     """In the form of Go's YAML reader, its way of counting lines included (go-yaml: parser.fail)."""
+    if isinstance(error, RecursionError):
+        return f"yaml: {gosyntax.TOO_DEEP}"
     problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+    if problem == LIBYAML_DEPTH:
+        problem = gosyntax.TOO_DEEP
     if problem is None:
         return str(error)
     marks = (getattr(error, "context_mark", None), getattr(error, "problem_mark", None))
@@ -172,8 +177,10 @@ def json_body(request: Request, kind: str) -> bytes:
             return msgspec.json.encode(yaml_document(request.body))
         if media == PROTOBUF:
             return msgspec.json.encode(_protobuf(request.body))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise schema.unreadable(request.body, kind, str(error)) from None
+    except RecursionError:
+        raise schema.too_deep(request.body, kind) from None
     accepted_types = ", ".join(SUPPORTED)
     raise errors.unsupported_media_type(
         f"the body of the request was in an unknown format - accepted media types include: {accepted_types}"
@@ -182,6 +189,13 @@ def json_body(request: Request, kind: str) -> bytes:
 
 def decoded(request: Request, kind: str, reader: BodySchema, validation: Validation) -> tuple[Object, list[str]]:
     """The body as an object, and what is to be warned of. StatusError 400, 415."""
+    try:
+        return _decoded(request, kind, reader, validation)
+    except RecursionError:
+        raise schema.too_deep(request.body, kind) from None
+
+
+def _decoded(request: Request, kind: str, reader: BodySchema, validation: Validation) -> tuple[Object, list[str]]:
     body = json_body(request, kind)
     twice = [] if validation == "Ignore" else _twice(request)
     if not twice:

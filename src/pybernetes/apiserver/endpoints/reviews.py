@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pybernetes.aio import apart
 from pybernetes.api import errors
 from pybernetes.api.fieldselectors import escape_field_value
 from pybernetes.wire.http import Request, Response
@@ -104,16 +105,18 @@ class Reviews:
         resources = (*authentication.RESOURCES, *authorization.RESOURCES)
         return {(r.group, r.name, ""): {"create": found[r.name]} for r in resources}
 
-    async def _read(self, request: Request, info: RequestInfo, query: Query, user: User) -> tuple[Resource, Posted]:
+    async def _read(self, request: Request, info: RequestInfo, query: Query, user: User) -> Posted:
+        """The question; StatusError 422 for one that cannot be answered."""
         store = self._served[info.group, info.version, info.resource].store
         posted = await read(request, info, query, user, store.resource)
         await store.track(posted.body, posted.options)
-        return store.resource, posted
+        await apart.run(posted.options.size, _check, posted.body, store.resource)
+        return posted
 
     async def token_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Whose a token is."""
-        resource, posted = await self._read(request, info, query, user)
-        spec = _checked(posted.body, resource).get("spec") or {}
+        posted = await self._read(request, info, query, user)
+        spec = posted.body.get("spec") or {}
         token, audiences = spec.get("token", ""), tuple(spec.get("audiences") or ())
         if not token:
             raise errors.bad_request("token is required for TokenReview in authentication")
@@ -138,12 +141,14 @@ class Reviews:
 
     async def self_subject_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Who asks."""
-        resource, posted = await self._read(request, info, query, user)
-        _checked(posted.body, resource)
+        posted = await self._read(request, info, query, user)
         return _answered(posted, status={"userInfo": user_info(user)})
 
-    async def _access(self, user: User, spec: Object) -> Object:
-        decision = await self._authorizers.authorize(user, attributes(spec))
+    async def _access(self, posted: Posted, user: User | None = None) -> Object:
+        """`user`: who asks, where it is about no other."""
+        spec, size = posted.body["spec"], posted.options.size
+        about = await apart.run(size, asked_user, spec) if user is None else user
+        decision = await self._authorizers.authorize(about, await apart.run(size, attributes, spec))
         status: Object = {"allowed": decision.allowed}
         if decision.denied:
             status["denied"] = True
@@ -153,9 +158,8 @@ class Reviews:
 
     async def subject_access_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Whether somebody may."""
-        resource, posted = await self._read(request, info, query, user)
-        spec = _checked(posted.body, resource)["spec"]
-        return _answered(posted, status=await self._access(asked_user(spec), spec))
+        posted = await self._read(request, info, query, user)
+        return _answered(posted, status=await self._access(posted))
 
     async def local_subject_access_review(
         self, request: Request, info: RequestInfo, query: Query, user: User
@@ -163,24 +167,22 @@ class Reviews:
         """Whether somebody may, in one namespace."""
         if not info.namespace:
             raise not_allowed()
-        resource, posted = await self._read(request, info, query, user)
-        spec = _checked(posted.body, resource)["spec"]
-        return _answered(posted, status=await self._access(asked_user(spec), spec))
+        posted = await self._read(request, info, query, user)
+        return _answered(posted, status=await self._access(posted))
 
     async def self_subject_access_review(
         self, request: Request, info: RequestInfo, query: Query, user: User
     ) -> Response:
         """Whether who asks may."""
-        resource, posted = await self._read(request, info, query, user)
-        spec = _checked(posted.body, resource)["spec"]
-        return _answered(posted, status=await self._access(user, spec))
+        posted = await self._read(request, info, query, user)
+        return _answered(posted, status=await self._access(posted, user))
 
     async def self_subject_rules_review(
         self, request: Request, info: RequestInfo, query: Query, user: User
     ) -> Response:
         """All that who asks may in a namespace."""
-        resource, posted = await self._read(request, info, query, user)
-        namespace = (_checked(posted.body, resource).get("spec") or {}).get("namespace", "")
+        posted = await self._read(request, info, query, user)
+        namespace = (posted.body.get("spec") or {}).get("namespace", "")
         if not namespace:
             raise errors.bad_request("no namespace on request")
         return _answered(posted, spec={}, status=self._rules(user, namespace))
@@ -208,12 +210,11 @@ class Reviews:
         return status
 
 
-def _checked(review: Object, resource: Resource) -> Object:
+def _check(review: Object, resource: Resource) -> None:
     """StatusError 422 for a question that cannot be answered."""
     problems = resource.validate(review)
     if problems:
         raise errors.invalid(resource.group, "", "", problems)
-    return review
 
 
 def _answered(posted: Posted, **more: Any) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybernetes.api import errors
+from pybernetes.api import errors, gosyntax
 from pybernetes.api.errors import StatusError
 from pybernetes.store.transformed import TransformError
 from pybernetes.store.types import Closed, StoreError
@@ -26,7 +26,7 @@ def status_error(error: Exception) -> StatusError:
     if isinstance(error, StoreError):
         return errors.unclassified(str(error))
     if isinstance(error, RecursionError):
-        return errors.bad_request("the document is nested too deeply")
+        return errors.bad_request(gosyntax.TOO_DEEP)
     return errors.internal_error(str(error))
 
 

@@ -178,5 +178,5 @@ def object_name(exchange: Exchange) -> str:
         return exchange.info.name
     try:
         return msgspec.json.decode(exchange.request.body, type=_Named).metadata.name
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""

@@ -20,7 +20,7 @@ from .links import OK, PODS, Next, exchange, request, run
         (Closed("closed"), 503, "the server is shutting down"),
         (NoSpace("no space is left"), 500, "no space is left"),
         (errors.too_many_requests("wait", 7), 429, "wait"),
-        (RecursionError("maximum recursion depth exceeded"), 400, "the document is nested too deeply"),
+        (RecursionError("maximum recursion depth exceeded"), 400, "exceeded max depth"),
     ],
 )
 def test_what_is_foreseen(failure: Exception, code: int, message: str, caplog: pytest.LogCaptureFixture) -> None:
