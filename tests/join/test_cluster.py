@@ -207,6 +207,90 @@ def test_the_cluster_works(hosts: Hosts) -> None:
     assert len(set(places)) == 2, places
 
 
+def configured(host: Host, change: str) -> None:
+    """Has the cluster remember a ClusterConfiguration that a sed script has changed."""
+    key = ".data.ClusterConfiguration"
+    must(
+        host,
+        f"""set -e
+        {KUBECTL} -n kube-system get configmap kubeadm-config -o jsonpath='{{{key}}}' | sed -e '{change}' >/root/changed.yaml
+        {KUBECTL} -n kube-system create configmap kubeadm-config --from-file=ClusterConfiguration=/root/changed.yaml \
+            --dry-run=client -o yaml | {KUBECTL} replace -f -""",
+    )
+
+
+def test_an_upgrade_is_planned_and_one_that_cannot_be_is_refused(hosts: Hosts) -> None:
+    """Two minor versions at once, and backwards; a plan names what runs, and what would be written."""
+    first = hosts["master1"]
+    for version, words in (
+        ("v1.35.9", "is too high; the cluster version is"),
+        ("v1.38.0", "Downgrades are not really supported"),
+    ):
+        configured(first, f"s/^kubernetesVersion: .*/kubernetesVersion: {version}/")
+        code, said = run(first, "upgrade apply --yes")
+        assert code == 1 and words in said, said
+    code, said = run(hosts["worker1"], "upgrade node")
+    assert code == 1 and "on the first control-plane host before" in said, said
+    configured(first, "s/^kubernetesVersion: .*/kubernetesVersion: v1.36.4/")
+    plan = must(first, f"{PYBERNETES} upgrade plan")
+    assert "Cluster version: v1.36.4" in plan
+    assert re.findall(r"^kube-apiserver +(\S+) +v1\.37\.0\S* +v1\.37\.0$", plan, re.M) == [
+        "master1",
+        "master2",
+        "master3",
+    ]
+    assert len(re.findall(r"^kubelet +", plan, re.M)) == 5 and len(re.findall(r"^etcd +master\d +3\.", plan, re.M)) == 3
+    assert "programs.json (kube-apiserver)" in plan, "masters that joined later are no members for its API server yet"
+
+
+def test_an_upgrade_that_fails_leaves_everything_as_it_was(hosts: Hosts) -> None:
+    """The API server does not take a flag: its files come back, it runs again, and the cluster remembers the version before."""
+    first = hosts["master1"]
+    programs = must(first, "cat /etc/kubernetes/pybernetes/programs.json")
+    configured(first, "s/^apiServer: .*/apiServer: {extraArgs: [{name: no-such-flag, value: x}]}/")
+    code, said = run(first, "upgrade apply --yes --timeout=3s")
+    assert code == 1 and "rolled back: kube-apiserver runs with the files before" in said, said
+    assert must(first, "cat /etc/kubernetes/pybernetes/programs.json") == programs
+    assert must(first, "curl -sk https://10.20.0.11:6443/livez") == "ok"
+    configured(first, 's/^apiServer: .*/apiServer: {extraArgs: [{name: v, value: "1"}]}/')
+
+
+def test_an_upgrade(hosts: Hosts) -> None:
+    """The first master, another one, then both workers; the API answers at the virtual address throughout, and no pod starts anew."""
+    first = hosts["master1"]
+    uids = f"{KUBECTL} get pods -A -o jsonpath='{{range .items[*]}}{{.metadata.uid}} {{.status.containerStatuses[*].restartCount}} {{end}}'"
+    pods = must(first, uids)
+    asking = f"""
+        : >/root/asked.log
+        while [ ! -e /root/asked.end ]; do
+            for _ in 1 2 3 4; do said=$(curl -sk --max-time 5 https://{ENDPOINT}/livez) && break; sleep 0.3; done
+            echo "$said" >>/root/asked.log; sleep 0.1
+        done >/dev/null 2>&1 &
+    """
+    must(hosts["worker1"], asking)
+    said = must(first, f"{PYBERNETES} upgrade apply --yes 2>&1")
+    assert "etcd is as it is to be: it runs on" in said and 'was upgraded to "v1.37.0"' in said, said
+    must(hosts["master2"], f"{PYBERNETES} upgrade node 2>&1")
+    with ThreadPoolExecutor(2) as threads:
+        for said in threads.map(
+            lambda name: must(hosts[name], f"{PYBERNETES} upgrade node 2>&1"), ("worker1", "worker2")
+        ):
+            assert "was successfully upgraded" in said
+    asked = must(hosts["worker1"], "touch /root/asked.end; sleep 0.5; sort /root/asked.log | uniq -c; rm /root/asked.*")
+    assert re.fullmatch(r" *\d+ ok\n", asked), asked
+    servers = "https://10.20.0.11:2379,https://10.20.0.12:2379,https://10.20.0.13:2379"
+    assert "kubernetesVersion: v1.37.0" in must(first, f"{KUBECTL} -n kube-system get configmap kubeadm-config -o yaml")
+    programs = must(first, "cat /etc/kubernetes/pybernetes/programs.json")
+    assert f"--etcd-servers={servers}" in programs and '"--v=1"' in programs
+    assert "Every file of master1 is as this pybernetes would write it" in must(first, f"{PYBERNETES} upgrade plan")
+    assert len(must(first, "ls /var/lib/pybernetes/backups").split()) == 2  # the one before that failed has its own
+    assert "/etc/kubernetes/pki/ca.key" in must(
+        first, f"{PYBERNETES} restore $(ls -d /var/lib/pybernetes/backups/* | tail -n 1) --what=list"
+    )
+    until(first, uids, f"^{re.escape(pods)}$")
+    until(first, f"{KUBECTL} get nodes --no-headers | grep -c ' Ready '", "^5$")
+
+
 def test_a_dead_master_is_survived(hosts: Hosts) -> None:
     """The one with the virtual address: another one takes it, and writes go on."""
     masters = [host for name, host in hosts.items() if name.startswith("master")]

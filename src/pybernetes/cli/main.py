@@ -23,6 +23,7 @@ COMMANDS = {
         "pybernetes.cli.deploy",
         "all hosts of a cluster from one file, over SSH: deploy cluster.yaml --dry-run",
     ),
+    "upgrade": ("pybernetes.cli.upgrade", "a cluster of several to this version: plan, apply, node, as kubeadm's"),
     "token": ("pybernetes.cli.token", "bootstrap tokens, with kubeadm's flags"),
     "certs": ("pybernetes.cli.certs", "certificates' ends and renewal, with kubeadm's flags"),
     "etcd": ("pybernetes.cli.etcd", "members, health, snapshots, space and alarms of a cluster's etcd"),

@@ -3,6 +3,7 @@ manager would start."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -34,8 +35,11 @@ def main(arguments: list[str]) -> int:
 
 
 def run(values: Values) -> None:
-    # `up` sends it to who holds the lock, perhaps before the supervisor listens
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from pybernetes.cluster.supervisor import HANDED_OVER
+
+    if HANDED_OVER not in os.environ:  # signals wait then: none is lost
+        # `up` sends it to who holds the lock, perhaps before the supervisor listens
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if values["programs"]:
         _run_programs(Path(values["programs"]), Path(values["log-dir"]))
     else:
@@ -44,22 +48,30 @@ def run(values: Values) -> None:
 
 def _run_programs(path: Path, logs: Path) -> None:
     from pybernetes.cluster import parts, state
-    from pybernetes.cluster.supervisor import Supervisor
+    from pybernetes.cluster.supervisor import Supervisor, handed_over
+    from pybernetes.deploy.daemons.render import supervised
 
     def read() -> list[Part]:
         return of_programs(path.read_bytes())
 
+    def renewal() -> list[str]:
+        python = supervised.parse(path.read_bytes()).python or sys.executable
+        return [python, "-m", "pybernetes", "supervise", f"--programs={path}", f"--log-dir={logs}"]
+
+    before = handed_over()
     try:
         found = read()
     except OSError as error:
         raise Failure(f"--programs={path}: {error.strerror}") from None
     except ValueError as error:
         raise Failure(f"--programs={path}: {error}") from None
-    try:
-        state.hold(path.with_suffix(".lock"))
-    except state.AlreadyRunning:
-        raise Failure(f"the programs of {path} have a supervisor already") from None
-    Supervisor(found, logs, path.with_suffix(".state"), parts.PRELOAD, read).run()
+    supervisor = Supervisor(found, logs, path.with_suffix(".state"), parts.PRELOAD, read, renewal, before)
+    if before.lock < 0:
+        try:
+            supervisor.hold(state.hold(path.with_suffix(".lock")))
+        except state.AlreadyRunning:
+            raise Failure(f"the programs of {path} have a supervisor already") from None
+    supervisor.run()
 
 
 def of_programs(data: bytes) -> list[Part]:

@@ -28,8 +28,11 @@ class PartState(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SupervisorState(msgspec.Struct, frozen=True):
+    """`generation`: how often a newer release has taken over; -1 of one that lets none."""
+
     pid: int
     parts: list[PartState]
+    generation: int = -1
 
 
 class AlreadyRunning(Exception):

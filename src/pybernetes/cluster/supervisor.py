@@ -30,7 +30,8 @@ LOG_BYTES = 20 << 20  # a log that grows beyond is moved to NAME.log.1
 TICK_SECONDS = 60.0
 SAVE_SECONDS = 5.0  # between attempts to write the state on a disk that is full
 PR_SET_PDEATHSIG = 1
-SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
+HANDED_OVER = "PYBERNETES_HANDED_OVER"  # the variable by which a supervisor tells the one that it becomes what runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,36 @@ def exit_text(status: int) -> str:
     return f"exit code {os.WEXITSTATUS(status)}"
 
 
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """What a supervisor leaves to the one that it becomes: same process, same children, other code. `lock` is an open descriptor;
+    `parts` are (pid, restarts) by name."""
+
+    lock: int = -1
+    generation: int = 0
+    parts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def handed_over() -> HandedOver:
+    """Of the variable, which is gone then: parts do not inherit it. Nothing, where this process began as a supervisor."""
+    text = os.environ.pop(HANDED_OVER, "")
+    if not text:
+        return HandedOver()
+    told = json.loads(text)
+    found = HandedOver(told["lock"], told["generation"], {name: (pid, n) for name, (pid, n) in told["parts"].items()})
+    if found.lock >= 0:
+        os.set_inheritable(found.lock, False)
+    return found
+
+
 class Supervisor:
     """`run` returns when every part has stopped after SIGTERM or SIGINT. SIGHUP: what waits for its restart gets it now.
 
     With `read` the parts are read again at SIGHUP: new ones are started, those that are no more in it are ended, changed ones are ended and
     started anew. It raises OSError or ValueError for what cannot be read; then all stays as it is.
+
+    With `renewal`, which gives a command line, the process becomes that program at SIGUSR2: a newer release's supervisor, which gets `before`
+    and has the parts go on. What is forked from then on is of its release.
     """
 
     def __init__(
@@ -89,12 +115,16 @@ class Supervisor:
         state: Path,
         preload: Sequence[str] = (),
         read: Callable[[], Sequence[Part]] | None = None,
+        renewal: Callable[[], Sequence[str]] | None = None,
+        before: HandedOver = HandedOver(),
     ) -> None:
-        self._parts, self._read = [_Running(part) for part in parts], read
+        self._parts, self._read = _adopted(parts, before), read
+        self._renewal, self._lock, self._generation = renewal, before.lock, before.generation
         self._logs, self._state, self._preload = logs, state, preload
         self._stopping = 0.0  # when the stop began
         self._saved = True  # what `status` reads is as it should be
         self._hurry = False  # somebody has mended something
+        self._renewing = False  # there is a newer release
 
     def run(self) -> None:
         """Starts all parts and keeps them up; returns after SIGTERM or SIGINT, when the last has ended."""
@@ -109,8 +139,10 @@ class Supervisor:
         previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, self._signalled)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # who handed over has blocked them
         with selectors.DefaultSelector() as selector:
             selector.register(reader, selectors.EVENT_READ)
+            self._reap()
             self._start_due()
             self._save()
             while any(running.pid for running in self._parts) or not self._stopping:
@@ -124,6 +156,8 @@ class Supervisor:
     def _signalled(self, number: int, frame: object) -> None:
         if number == signal.SIGHUP:
             self._hurry = True
+        elif number == signal.SIGUSR2:
+            self._renewing = self._renewal is not None
         elif number != signal.SIGCHLD and not self._stopping:
             self._stopping = time.monotonic()
 
@@ -137,6 +171,9 @@ class Supervisor:
         return max(min(due, default=time.monotonic() + TICK_SECONDS) - time.monotonic(), 0.0)
 
     def _step(self) -> None:
+        if self._renewing and not self._stopping:
+            self._renewing = False
+            self._become_newer()
         changed = self._reap()
         if self._stopping:
             self._stop_some()
@@ -189,6 +226,27 @@ class Supervisor:
                 running.leaving = time.monotonic()
         self._parts = [running for running in self._parts if running.pid or running.wanted]
         self._parts += [_Running(part) for part in fresh.values()]
+
+    def _become_newer(self) -> None:
+        """Does not return, but where there is no such program. Signals wait meanwhile, children are reaped afterwards."""
+        assert self._renewal is not None
+        parts = {running.part.name: (running.pid, running.restarts) for running in self._parts if running.pid}
+        told = {"lock": self._lock, "generation": self._generation + 1, "parts": parts}
+        try:
+            command = self._renewal()
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+            if self._lock >= 0:
+                os.set_inheritable(self._lock, True)
+            os.execve(command[0], list(command), {**os.environ, HANDED_OVER: json.dumps(told)})
+        except (OSError, ValueError) as error:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            if self._lock >= 0:
+                os.set_inheritable(self._lock, False)
+            _say(f"no newer release takes over: {error}")
+
+    def hold(self, lock: int) -> None:
+        """The lock that is handed on with the parts, an open descriptor."""
+        self._lock = lock
 
     def _end_leaving(self) -> None:
         """What does not end by itself in time is killed."""
@@ -270,7 +328,7 @@ class Supervisor:
         parts = [
             {"name": r.part.name, "pid": r.pid, "restarts": r.restarts, "lastExit": r.last_exit} for r in self._parts
         ]
-        text = json.dumps({"pid": os.getpid(), "parts": parts})
+        text = json.dumps({"pid": os.getpid(), "parts": parts, "generation": self._generation})
         fresh = self._state.with_suffix(".new")
         try:
             files.write_private(fresh, text.encode())
@@ -279,6 +337,21 @@ class Supervisor:
         except OSError as error:
             self._saved = False
             _say(f"{self._state} cannot be written: {error.strerror}")
+
+
+def _adopted(parts: Sequence[Part], before: HandedOver) -> list[_Running]:
+    """Those that run already go on; what nobody wants any more is on its way out."""
+    now, names = time.monotonic(), {part.name for part in parts}
+    left = []
+    for name, (pid, _) in before.parts.items():
+        if name not in names:
+            os.kill(pid, signal.SIGTERM)  # a child that is not reaped yet: nobody else has its pid
+            left.append(_Running(Part(name), pid, leaving=now, wanted=False))
+    found = []
+    for part in parts:
+        pid, restarts = before.parts.get(part.name, (0, 0))
+        found.append(_Running(part, pid, started=now if pid else 0.0, restarts=restarts))
+    return [*found, *left]
 
 
 def _say(text: str) -> None:

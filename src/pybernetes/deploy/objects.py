@@ -102,8 +102,14 @@ def kube_proxy(text: str, server: str) -> list[Manifest]:
 
 
 def host_daemons() -> list[Manifest]:
-    """kube-proxy, flanneld and the balancer's watcher of a host ask as its node: they read Services, their endpoints, and all Nodes."""
-    return [_cluster_binding("pybernetes:node-daemons", "system:node-proxier", _group(NODES_GROUP))]
+    """kube-proxy, flanneld and the balancer's watcher of a host ask as its node: they read Services, their endpoints, and all Nodes.
+    `upgrade node` does so too, where the host has no other credential: it reads how kube-proxies are configured."""
+    name = "pybernetes:nodes-kube-proxy"
+    return [
+        _cluster_binding("pybernetes:node-daemons", "system:node-proxier", _group(NODES_GROUP)),
+        _role(KUBE_SYSTEM, name, "configmaps", PROXY_CONFIG),
+        _binding(KUBE_SYSTEM, name, _group(NODES_GROUP)),
+    ]
 
 
 def control_plane_patch(

@@ -71,7 +71,7 @@ async def _of_api(
     virtual: str,
     now: datetime,
 ) -> list[Line]:
-    masters = _masters(nodes)
+    masters = masters_by_address(nodes)
     servers = statuslines.server_addresses(slices)
     answers = await asyncio.gather(*(_ready(config, host, port) for host, port in servers))
     ends = await asyncio.gather(*(asyncio.to_thread(_serving_end, host, port) for host, port in servers))
@@ -87,8 +87,8 @@ async def _of_api(
     return [*lines, *([address] if address is not None else [])]
 
 
-def _masters(nodes: Sequence[core.Node]) -> dict[str, str]:
-    """Node by address."""
+def masters_by_address(nodes: Sequence[core.Node]) -> dict[str, str]:
+    """The control-plane nodes by address."""
     return {
         address.address: node.metadata.name
         for node in nodes

@@ -29,8 +29,9 @@ def main(arguments):
 RUN = """
 import sys
 from pathlib import Path
-from pybernetes.cluster.supervisor import Part, Supervisor
+from pybernetes.cluster.supervisor import Part, Supervisor, handed_over
 folder = Path(sys.argv[1])
+before = handed_over()
 def read():
     names = (folder / "parts").read_text().split()
     if "broken" in names:
@@ -38,8 +39,13 @@ def read():
     return [Part(name, "toy_part", (name.partition("=")[0], str(folder))) for name in names if name != "sleep"] + [
         Part(name, arguments=("-c", "echo $WORD $(stat -c %a $0); exec sleep 600", f"{folder}/made"), program="sh",
              environment={"WORD": "hello"}, directories=(f"{folder}/made",)) for name in names if name == "sleep"]
-(folder / "parts").write_text("one two")
-Supervisor(read(), folder / "logs", folder / "state.json", (), read).run()
+def renewal():
+    if (folder / "no-release").exists():
+        return [str(folder / "no-such-python")]
+    return [sys.executable, "-c", sys.orig_argv[2], *sys.argv[1:]]
+if not before.parts:
+    (folder / "parts").write_text("one two")
+Supervisor(read(), folder / "logs", folder / "state.json", (), read, renewal, before).run()
 """
 
 
@@ -134,6 +140,37 @@ def test_parts_are_read_again(supervisor: Any, tmp_path: Path) -> None:
     log = tmp_path / "logs" / "sleep.log"
     assert until(lambda: log.exists() and log.read_text()) == "hello 700\n"
     assert Path(f"/proc/{after['sleep']}/comm").read_text() == "sleep\n"
+
+
+def generation(folder: Path) -> int:
+    return int(json.loads((folder / "state.json").read_text())["generation"])
+
+
+def test_a_newer_release_takes_over_and_parts_go_on(supervisor: Any, tmp_path: Path) -> None:
+    """The same processes under the same supervisor, which is another program by then; what has gone meanwhile is started, or ended."""
+    before = until(lambda: both(tmp_path))
+    supervisor.send_signal(signal.SIGUSR2)
+    until(lambda: generation(tmp_path) == 1)
+    assert pids(tmp_path) == before and all(map(alive, before.values()))
+    os.kill(before["one"], signal.SIGKILL)
+    until(lambda: pids(tmp_path).get("one") not in (None, before["one"]))
+    (tmp_path / "parts").write_text("one")  # nobody tells: it is seen when the next one takes over
+    supervisor.send_signal(signal.SIGUSR2)
+    until(lambda: generation(tmp_path) == 2 and not alive(before["two"]))
+    assert (tmp_path / "stopped").read_text().split() == ["two"]
+    supervisor.terminate()
+    assert supervisor.wait(60) == 0
+
+
+def test_a_release_that_is_not_there_takes_nothing_over(supervisor: Any, tmp_path: Path) -> None:
+    before = until(lambda: both(tmp_path))
+    (tmp_path / "no-release").touch()
+    supervisor.send_signal(signal.SIGUSR2)
+    (tmp_path / "parts").write_text("one two sleep")
+    time.sleep(0.2)
+    supervisor.send_signal(signal.SIGHUP)
+    after = until(lambda: (now := pids(tmp_path)).keys() == {"one", "two", "sleep"} and now)
+    assert generation(tmp_path) == 0 and {**before, "sleep": after["sleep"]} == after
 
 
 def test_a_program_that_is_not_there_says_so(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from pybernetes.deploy.configuration import KUBERNETES_DIR
+from pybernetes.deploy.types import Arg
 from pybernetes.files import make_private_directory
 from pybernetes.pki.files import write
 
@@ -16,7 +17,10 @@ INIT, JOIN = "init", "join"
 
 
 class HostState(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
-    """`command` is what began, `complete` whether it came to its end; `daemons` are those that it started, `run_with` says how."""
+    """`command` is what began, `complete` whether it came to its end; `daemons` are those that it started, `run_with` says how.
+
+    `kubelet_extra_args`: this host's alone (nodeRegistration.kubeletExtraArgs), which the cluster does not know.
+    """
 
     command: str
     run_with: str
@@ -25,6 +29,7 @@ class HostState(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True
     control_plane: bool = False
     complete: bool = False
     daemons: list[str] = []
+    kubelet_extra_args: list[Arg] = []
 
 
 class StateError(Exception):

@@ -29,12 +29,11 @@ from pybernetes.deploy import (
     kubeconfigfile,
     kubeconfigs,
     layout,
-    objects,
     phases,
     sealed,
     types,
 )
-from pybernetes.deploy.configuration import KUBERNETES_DIR, Configuration, ConfigurationError
+from pybernetes.deploy.configuration import KUBERNETES_DIR, Configuration
 from pybernetes.deploy.daemons import controlplane, etcd, node
 from pybernetes.deploy.daemons.model import Host
 from pybernetes.deploy.joinconfiguration import JoinConfiguration
@@ -42,6 +41,7 @@ from pybernetes.files import make_private_directory
 from pybernetes.pki.files import write
 
 from . import addons, discovery, etcdmember, facts, nodesteps
+from .clusterconfig import Fetched, fetched
 from .discovery import Discovered
 from .work import CONTROL_PLANE_SECONDS, KUBELET_SECONDS, POLL_SECONDS, Work, answered
 
@@ -50,16 +50,6 @@ T = TypeVar("T")
 UPLOAD = "run `pybernetes init phase upload-certs --upload-certs` on a control-plane host, and give the key that it prints with --certificate-key"
 CONTROL_PLANE = (controlplane.API_SERVER, controlplane.CONTROLLER_MANAGER, controlplane.SCHEDULER)
 ASK_SECONDS = 10.0  # for what one who joins asks at first: a cluster that is there answers at once
-
-
-@dataclass
-class Fetched:
-    """What the cluster tells somebody who joins: how it was made, and its kubelets' and kube-proxies' configuration ("": in pods)."""
-
-    configuration: Configuration
-    layout: layout.ClusterLayout
-    kubelet: str
-    proxy: str
 
 
 @dataclass
@@ -110,26 +100,11 @@ class Join(Work):
 
     async def _fetch(self, client: RESTClient) -> Fetched:
         control = self.join.control_plane
-        kubeadm = await _config_map(client, objects.KUBEADM_CONFIG)
-        if not kubeadm:
-            raise Failure(
-                f"the cluster has no ConfigMap kube-system/{objects.KUBEADM_CONFIG}: run `pybernetes init phase upload-config all` there"
-            )
-        try:
-            cluster = configuration.parse(kubeadm.get(configuration.CLUSTER, "")).configuration.cluster
-            ours = layout.parse((await _config_map(client, layout.CONFIG_MAP)).get(layout.CONFIG_KEY, ""))
-        except ConfigurationError as error:
-            raise Failure(f"the cluster's configuration: {error}") from error
         init = types.InitConfiguration(
             node_registration=self.join.node_registration,
             local_api_endpoint=control.local_api_endpoint if control is not None else types.APIEndpoint(),
         )
-        return Fetched(
-            configuration.defaulted(Configuration(init, cluster), self.host.name, self.host.address),
-            ours or layout.FOREIGN,
-            await _kubelet_config(client, cluster.kubernetes_version),
-            (await _config_map(client, objects.PROXY_CONFIG)).get(objects.PROXY_KEY, "") if ours is not None else "",
-        )
+        return await fetched(client, init, self.host)
 
 
 def preflight(work: Join) -> None:
@@ -277,28 +252,6 @@ def _admin(path: Path, work: Join) -> Config:
     config = load(path)
     config.server = work.discovered.server
     return config
-
-
-async def _config_map(client: RESTClient, name: str) -> dict[str, str]:
-    """Its data; empty where there is none."""
-    try:
-        return dict((await client.get(core_v1.ConfigMap, name, objects.KUBE_SYSTEM)).data)
-    except StatusError as error:
-        if error.code in (403, 404):  # who may read one by its name alone is refused where nobody has made it
-            return {}
-        raise
-
-
-async def _kubelet_config(client: RESTClient, version: str) -> str:
-    """Under its present name, or the one with the version, as before 1.24."""
-    minor = ".".join(version.lstrip("v").split(".")[:2])
-    for name in (objects.KUBELET_CONFIG, f"{objects.KUBELET_CONFIG}-{minor}"):
-        found = (await _config_map(client, name)).get(objects.KUBELET_KEY, "")
-        if found:
-            return found
-    raise Failure(
-        f"the cluster has no ConfigMap kube-system/{objects.KUBELET_CONFIG}: run `pybernetes init phase upload-config all` there"
-    )
 
 
 async def _name_is_free(client: RESTClient, work: Join) -> None:

@@ -54,6 +54,7 @@ def start_kubelet(work: Work, text: str) -> None:
     work.tell(f'[kubelet-start] Writing kubelet configuration to file "{node.KUBELET_CONFIG}"')
     _written(node.KUBELET_CONFIG, text)
     Path(componentconfigs.STATIC_PODS).mkdir(parents=True, exist_ok=True)
+    work.state.kubelet_extra_args = list(work.configuration.init.node_registration.kubelet_extra_args)
     daemon = node.kubelet(work.cluster(), work.host)
     work.tell("[kubelet-start] Starting the kubelet")
     work.run(daemon)

@@ -24,6 +24,7 @@ from .. import host as machine
 from . import addons, etcdmember, hoststate
 from .facts import DOCKER
 from .hoststate import HostState
+from .renewal import BACKUPS
 from .runner import LOGS, RunError, runner
 from .work import ADMIN, answered, masters
 
@@ -47,6 +48,7 @@ FOLDERS = (
     balancer.RUN,
     "/run/flannel",
     str(addons.IMAGES),
+    str(BACKUPS),
     str(LOGS),
 )
 PARENTS = ("/etc/pybernetes", "/etc/kube-flannel", f"{KUBERNETES_DIR}/manifests", "/var/lib/pybernetes", KUBERNETES_DIR)

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from pybernetes import files
-from pybernetes.deploy.daemons.model import Daemon
+from pybernetes.deploy.daemons.model import Daemon, File
 from pybernetes.deploy.daemons.render import supervised, systemd
+from pybernetes.deploy.upgradeplan import Difference
 from pybernetes.pki.files import write
 
 from .. import state
@@ -53,6 +55,26 @@ class Runner(Protocol):
         """Ends daemons for good, in the opposite order of their start."""
         ...
 
+    def told(self, name: str) -> Sequence[str]:
+        """The arguments of a daemon as it is described now; none where there is no such."""
+        ...
+
+    def differences(self, daemons: Sequence[Daemon]) -> Sequence[Difference]:
+        """What of these daemons' files, and of their descriptions, is not as `describe` would write it."""
+        ...
+
+    def described_in(self, daemon: Daemon) -> Sequence[Path]:
+        """All files that `describe` writes."""
+        ...
+
+    def describe(self, daemons: Sequence[Daemon]) -> None:
+        """Writes how they run, and starts nothing."""
+        ...
+
+    def again(self, names: Sequence[str]) -> None:
+        """Has each run as it is described now, in a new process, by the release that the description names. Returns when these are there."""
+        ...
+
 
 def default_way() -> str:
     """systemd where that runs this host."""
@@ -75,6 +97,17 @@ def write_files(daemon: Daemon) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, content, file.mode)
     return changed
+
+
+def file_differences(daemon: str, described: Iterable[File]) -> Sequence[Difference]:
+    """Of a daemon's files those that are there with another text, or not at all. OSError."""
+    found = []
+    for file in described:
+        path = Path(file.path)
+        before = path.read_text() if path.exists() else ""
+        if before != file.text:
+            found.append(Difference(daemon, file.path, before, file.text))
+    return found
 
 
 class Supervised:
@@ -104,6 +137,52 @@ class Supervised:
         found = self._running()
         if found.get(name):
             os.kill(found[name], signal.SIGTERM)
+
+    def told(self, name: str) -> Sequence[str]:
+        return next((program.argv[1:] for program in self._described() if program.name == name), ())
+
+    def differences(self, daemons: Sequence[Daemon]) -> Sequence[Difference]:
+        present = {program.name: program for program in self._described()}
+        found = [one for daemon in daemons for one in file_differences(daemon.name, daemon.files)]
+        for program in supervised.programs(daemons).programs:
+            if present.get(program.name) != program:
+                there = present.get(program.name)
+                before = supervised.shown(there) if there is not None else ""
+                found.append(Difference(program.name, str(self._programs), before, supervised.shown(program)))
+        return found
+
+    def described_in(self, daemon: Daemon) -> Sequence[Path]:
+        return [self._programs, *(Path(file.path) for file in daemon.files)]
+
+    def describe(self, daemons: Sequence[Daemon]) -> None:
+        for daemon in daemons:
+            write_files(daemon)
+        fresh = {program.name: program for program in supervised.programs(daemons).programs}
+        self._write({**{program.name: program for program in self._described()}, **fresh}.values())
+
+    def again(self, names: Sequence[str]) -> None:
+        pid = self.pid()
+        if not pid:
+            self._start()
+            self._until(lambda: all(self._running().get(name) for name in names), "its programs do not start")
+            return
+        state_before = self._state_of()
+        if state_before.generation < 0:
+            raise RunError(
+                f"the supervisor (pid {pid}) is of a release that lets none take over: end it (kill {pid}), and run this command again"
+            )
+        os.kill(pid, signal.SIGUSR2)
+        self._until(
+            lambda: self._state_of().generation > state_before.generation,
+            f"the supervisor (pid {pid}) does not renew itself",
+        )
+        before = self._running()
+        for name in names:
+            self.restart(name)
+        self._until(
+            lambda: all(self._running().get(name, 0) not in (0, before.get(name, 0)) for name in names),
+            f"{', '.join(names)}: no new process; see {self._logs}",
+        )
 
     def stop(self, names: Sequence[str]) -> None:
         left = [program for program in self._described() if program.name not in names]
@@ -137,14 +216,16 @@ class Supervised:
     def _write(self, programs: Iterable[supervised.Program]) -> None:
         ordered = sorted(programs, key=lambda program: ORDER.index(program.name))
         files.make_private_directory(self._programs.parent)
-        write(self._programs, supervised.text(supervised.Programs(programs=ordered)))
+        write(self._programs, supervised.text(supervised.Programs(programs=ordered, python=sys.executable)))
 
     def _running(self) -> dict[str, int]:
+        return {part.name: part.pid for part in self._state_of().parts}
+
+    def _state_of(self) -> state.SupervisorState:
         try:
-            found = msgspec.json.decode(self._state.read_bytes(), type=state.SupervisorState)
+            return msgspec.json.decode(self._state.read_bytes(), type=state.SupervisorState)
         except (FileNotFoundError, msgspec.DecodeError):
-            return {}
-        return {part.name: part.pid for part in found.parts}
+            return state.SupervisorState(0, [])
 
     def _start(self) -> None:
         """Returns when it listens."""
@@ -196,8 +277,8 @@ class Systemd:
         changed = []
         for daemon in daemons:
             stale = write_files(daemon)
-            unit = systemd.unit(daemon, (sys.executable, "-m", "pybernetes"))
-            path = self._folder / Path(unit.path).name
+            unit = self._unit(daemon)
+            path = Path(unit.path)
             if path.exists() and path.read_text() == unit.text:
                 changed += [daemon.name] if stale else []
                 continue
@@ -215,6 +296,27 @@ class Systemd:
     def restart(self, name: str) -> None:
         self._systemctl("restart", "--no-block", name)
 
+    def told(self, name: str) -> Sequence[str]:
+        path = self._folder / f"{name}.service"
+        return systemd.arguments(path.read_text()) if path.exists() else ()
+
+    def differences(self, daemons: Sequence[Daemon]) -> Sequence[Difference]:
+        return [one for daemon in daemons for one in file_differences(daemon.name, (*daemon.files, self._unit(daemon)))]
+
+    def described_in(self, daemon: Daemon) -> Sequence[Path]:
+        return [Path(file.path) for file in (*daemon.files, self._unit(daemon))]
+
+    def describe(self, daemons: Sequence[Daemon]) -> None:
+        for daemon in daemons:
+            write_files(daemon)
+            unit = self._unit(daemon)
+            write(Path(unit.path), unit.text.encode(), unit.mode)
+
+    def again(self, names: Sequence[str]) -> None:
+        self._systemctl("daemon-reload")
+        for name in names:
+            self._systemctl("restart", name)
+
     def stop(self, names: Sequence[str]) -> None:
         for name in sorted(names, key=ORDER.index, reverse=True):
             path = self._folder / f"{name}.service"
@@ -222,6 +324,10 @@ class Systemd:
                 self._systemctl("disable", "--now", name)
                 path.unlink()
         self._systemctl("daemon-reload")
+
+    def _unit(self, daemon: Daemon) -> File:
+        unit = systemd.unit(daemon, (sys.executable, "-m", "pybernetes"))
+        return replace(unit, path=str(self._folder / Path(unit.path).name))
 
     @staticmethod
     def _systemctl(*words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ..configuration import ETCD_DATA_DIR
 from .flags import command_line
@@ -10,6 +11,7 @@ from .model import ETCD, Check, Cluster, Daemon, Host
 
 CLIENTS, PEERS, METRICS = 2379, 2380, 2381
 NEW, EXISTING = "new", "existing"
+BEGINNING = ("--initial-cluster=", "--initial-cluster-state=")
 
 
 def client_url(host: Host) -> str:
@@ -65,6 +67,16 @@ def etcd(cluster: Cluster, host: Host, members: Sequence[Host] = (), state: str 
         directories=(data,),
         check=Check(url=f"http://127.0.0.1:{METRICS}/health"),
     )
+
+
+def begun(daemon: Daemon, told: Sequence[str]) -> Daemon:
+    """A member that has begun, by its present arguments: which members there were then it reads once in its life, and others would say
+    nothing but cost a start."""
+    kept = [one for one in told if one.startswith(BEGINNING)]
+    if not kept:
+        return daemon
+    rest = [one for one in daemon.arguments if not one.startswith(BEGINNING)]
+    return replace(daemon, arguments=tuple(sorted((*rest, *kept), key=lambda argument: argument.partition("=")[0])))
 
 
 def _bracketed(address: str) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pybernetes.cluster.assembly.renewal import kept
 from pybernetes.cluster.assembly.runner import Supervised
 from pybernetes.deploy.daemons.model import Daemon, File
 
@@ -62,3 +63,35 @@ def test_none_of_many_changes_in_a_row_is_lost(tmp_path: Path) -> None:
         until(lambda: all(runner._running().get(name) for name in names))
     finally:
         runner.stop(names)
+
+
+def test_a_host_goes_over_to_other_descriptions_and_back(tmp_path: Path) -> None:
+    """What would be written is told first; only who is named gets a new process, by the release that describes."""
+    runner = Supervised(tmp_path / "programs.json", tmp_path / "logs")
+    file = tmp_path / "file"
+    try:
+        runner.put([sleeper("etcd", 600), sleeper("kubelet", 600, f"{file}=one")])
+        until(lambda: runner._running().get("kubelet"))
+        first = runner._running()
+        assert runner.differences([sleeper("etcd", 600), sleeper("kubelet", 600, f"{file}=one")]) == []
+        other = sleeper("kubelet", 500, f"{file}=two")
+        shown = [(one.daemon, one.path, one.before, one.after) for one in runner.differences([other])]
+        programs = str(tmp_path / "programs.json")
+        assert shown == [
+            ("kubelet", str(file), "one", "two"),
+            ("kubelet", programs, "sleep\n600\n", "sleep\n500\n"),
+        ]
+        present = kept(runner.described_in(other))
+        runner.describe([other])
+        assert runner._running() == first and runner.told("kubelet") == ["500"]
+        runner.again(["kubelet"])
+        second = runner._running()
+        assert second["etcd"] == first["etcd"] and second["kubelet"] != first["kubelet"]
+        assert Path(f"/proc/{second['kubelet']}/cmdline").read_bytes() == b"sleep\x00500\x00"
+        present.put_back()
+        runner.again(["kubelet"])
+        third = runner._running()
+        assert Path(f"/proc/{third['kubelet']}/cmdline").read_bytes() == b"sleep\x00600\x00"
+        assert (third["etcd"], file.read_text()) == (first["etcd"], "one")
+    finally:
+        runner.stop(["etcd", "kubelet"])

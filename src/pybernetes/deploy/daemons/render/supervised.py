@@ -19,10 +19,11 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     directories: list[str]
 
 
-class Programs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The supervisor's file; started in this order."""
+class Programs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """The supervisor's file; started in this order. `python`: the interpreter that pybernetes is installed for, "" that of the supervisor."""
 
     programs: list[Program]
+    python: str = ""
 
 
 def programs(daemons: Sequence[Daemon]) -> Programs:
@@ -44,6 +45,12 @@ def programs(daemons: Sequence[Daemon]) -> Programs:
 def text(described: Programs) -> bytes:
     """JSON, for people too."""
     return msgspec.json.format(msgspec.json.encode(described)) + b"\n"
+
+
+def shown(program: Program) -> str:
+    """A program for people: an argument a line."""
+    words = [f"{name}={value}" for name, value in sorted(program.environment.items())]
+    return "".join(f"{word}\n" for word in (*words, *program.argv))
 
 
 def parse(data: bytes) -> Programs:

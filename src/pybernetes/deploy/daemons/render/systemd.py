@@ -37,6 +37,13 @@ def unit(daemon: Daemon, pybernetes: Sequence[str] = ("/usr/local/bin/pybernetes
     return File(f"{FOLDER}/{daemon.name}.service", "\n".join(lines))
 
 
+def arguments(text: str) -> list[str]:
+    """Those that a unit of ours gives its program, as they stand in it."""
+    command = text.partition("\nExecStart=")[2].partition("\n\n")[0]
+    lines = [line.strip().removesuffix(" \\") for line in command.splitlines()]
+    return [line.strip('"').replace("%%", "%").replace("$$", "$") for line in lines if line.startswith(("-", '"-'))]
+
+
 def _command(argv: Sequence[str]) -> str:
     return " \\\n  ".join(_quoted(argument) for argument in argv)
 

@@ -1,0 +1,86 @@
+"""Daemons of a host are brought to how they are described now, one after the other, each seen to be well before the next one; where one
+does not become well, all go back to the files that they had (upstream: cmd/kubeadm/app/phases/upgrade/staticpods.go)."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybernetes.component.command import Failure
+from pybernetes.deploy.daemons.model import Daemon
+from pybernetes.pki.files import write
+
+from .runner import ORDER, RunError
+from .work import Work
+
+BACKUPS = Path("/var/lib/pybernetes/backups")  # of before each upgrade
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Files as they were: (content, mode), None of one that was not there."""
+
+    files: Mapping[Path, tuple[bytes, int] | None]
+
+    def put_back(self) -> None:
+        """OSError."""
+        for path, present in self.files.items():
+            if present is None:
+                path.unlink(missing_ok=True)
+            else:
+                write(path, *present)
+
+
+def kept(paths: Sequence[Path]) -> Kept:
+    """OSError."""
+    return Kept(
+        {path: (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) if path.exists() else None for path in paths}
+    )
+
+
+def renew(
+    work: Work,
+    phase: str,
+    daemons: Sequence[Daemon],
+    seconds: float,
+    judge: Callable[[Daemon], None] = lambda one: None,
+) -> None:
+    """Those of pybernetes in any case, since what runs may be of another release; others only where their files differ. `judge` is asked
+    when one is well, and raises Failure for what it is not. Failure when all are as before, or not even that."""
+    begun: list[tuple[Daemon, Kept]] = []
+    try:
+        for daemon in sorted(daemons, key=lambda daemon: ORDER.index(daemon.name)):
+            changed = work.runner.differences([daemon])
+            if not changed and not daemon.ours:
+                work.tell(f"[upgrade/{phase}] {daemon.name} is as it is to be: it runs on")
+                continue
+            files = ", ".join(dict.fromkeys(one.path for one in changed))
+            work.tell(f"[upgrade/{phase}] {f'Writing {files}; s' if files else 'S'}tarting {daemon.name} anew")
+            begun.append((daemon, kept(work.runner.described_in(daemon))))
+            work.runner.describe([daemon])
+            work.runner.again([daemon.name])
+            work.well(f"upgrade/{phase}", daemon, seconds)
+            judge(daemon)
+    except (Failure, RunError, OSError) as error:
+        raise Failure(f"{error}; {_rolled_back(work, phase, begun, seconds)}") from error
+
+
+def _rolled_back(work: Work, phase: str, begun: Sequence[tuple[Daemon, Kept]], seconds: float) -> str:
+    """In the opposite order; what came of it, in words."""
+    if not begun:
+        return "nothing was changed"
+    problems = []
+    for daemon, present in reversed(begun):
+        work.tell(f"[upgrade/{phase}] Putting back the files of {daemon.name}, and starting it anew")
+        try:
+            present.put_back()
+            work.runner.again([daemon.name])
+            work.well(f"upgrade/{phase}", daemon, seconds)
+        except (Failure, RunError, OSError) as error:
+            problems.append(f"{daemon.name}: {error}")
+    names = ", ".join(daemon.name for daemon, _ in begun)
+    if problems:
+        return f"with the files before {'; '.join(problems)}"
+    return f"rolled back: {names} run{'s' if len(begun) == 1 else ''} with the files before"
