@@ -10,10 +10,12 @@ PROGRAM = "pybernetes balancer"
 FLAGS = (
     Flag("address", flags.string, "", "This host's address, by which the others reach it."),
     Flag("apiserver-port", flags.integer, 6443, "Where API servers listen."),
+    Flag("control-plane", flags.boolean, True, "Whether this host has an API server of its own."),
     Flag("interface", flags.string, "", "The interface that gets the virtual address."),
     Flag("kind", flags.string, "nginx", "What passes connections on: nginx or haproxy."),
     Flag("kubeconfig", flags.string, "", "How the API is asked for the control-plane nodes."),
     Flag("node-name", flags.string, "", "This host's node."),
+    Flag("on-nodes", flags.boolean, False, "The balancer is this host's alone, at 127.0.0.1."),
     Flag("port", flags.integer, 8443, "Where the balancer listens."),
     Flag("router-id", flags.integer, 51, "VRRP's."),
     Flag("virtual-address", flags.string, "", "What keepalived holds; nothing where there is none."),
@@ -31,15 +33,17 @@ async def run(values: Values) -> None:
     from pybernetes.client.kubeconfig import ConfigError, load
     from pybernetes.client.rest import RESTClient
     from pybernetes.cluster.assembly import watcher
-    from pybernetes.deploy.daemons.model import BALANCER, MASTER, Balancer, Host
+    from pybernetes.deploy.daemons.model import BALANCER, MASTER, WORKER, Balancer, Host
 
     for name in ("address", "kubeconfig", "node-name"):
         if not values[name]:
             raise UsageError(f"--{name} is missing")
     if values["kind"] not in ("nginx", "haproxy"):
         raise UsageError(f"--kind={values['kind']}: it is nginx or haproxy")
-    this = Host(values["node-name"], values["address"], (MASTER, BALANCER), values["interface"])
-    balancer = Balancer(values["kind"], values["port"], values["virtual-address"], values["router-id"])
+    roles = (MASTER, BALANCER) if values["control-plane"] else (WORKER,)
+    this = Host(values["node-name"], values["address"], roles, values["interface"])
+    virtual, on_nodes = values["virtual-address"], values["on-nodes"]
+    balancer = Balancer(values["kind"], values["port"], virtual, values["router-id"], on_nodes)
     try:
         client = RESTClient(load(values["kubeconfig"]), PROGRAM.replace(" ", "-"))
     except ConfigError as error:

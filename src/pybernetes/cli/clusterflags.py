@@ -44,6 +44,13 @@ BALANCER = Flag(
     "Before the API servers, on each control-plane host: nginx, haproxy or none.",
     OURS,
 )
+ON_NODES = Flag(
+    "balancer-on-nodes",
+    flags.boolean,
+    False,
+    "The balancer on each host for itself, at --control-plane-endpoint=127.0.0.1:PORT, without a virtual address.",
+    OURS,
+)
 ROUTER_ID = Flag(
     "virtual-router-id", flags.integer, 51, "VRRP's, 1 to 255: another one for each cluster on a network.", OURS
 )

@@ -46,11 +46,12 @@ FLAGS = (
     Flag("upload-certs", flags.boolean, False, "Upload control-plane certificates to the kubeadm-certs Secret."),
     deployflags.VERSION,
     clusterflags.BALANCER,
+    clusterflags.ON_NODES,
     clusterflags.ROUTER_ID,
     clusterflags.BACKEND,
     clusterflags.RUN_WITH,
 )
-OURS_OF_FILE = ("balancer", "virtual-router-id", "pod-network")  # what a ClusterLayout says
+OURS_OF_FILE = ("balancer", "balancer-on-nodes", "virtual-router-id", "pod-network")  # what a ClusterLayout says
 ALL = "all"
 
 
@@ -169,7 +170,9 @@ def _layout(values: Values, text: str) -> ClusterLayout:
     except ConfigurationError as error:
         raise UsageError(f"--config={values['config']}: {error}") from error
     if found is None:
-        balancer = layout.BalancerLayout(kind=values["balancer"], router_id=values["virtual-router-id"])
+        balancer = layout.BalancerLayout(
+            kind=values["balancer"], router_id=values["virtual-router-id"], on_nodes=values["balancer-on-nodes"]
+        )
         return layout.ClusterLayout(balancer=balancer, network=layout.NetworkLayout(backend=values["pod-network"]))
     mixed = sorted(values.given & set(OURS_OF_FILE))
     if mixed:
@@ -201,6 +204,8 @@ def _farewell(work: Init, values: Values) -> str:
 
     pin = public_key_pin(pkifiles.read_certificate(phases.folder(work.configuration), "ca"))
     server = endpoints.control_plane(work.configuration)
+    if endpoints.is_loopback(server):  # who joins has no balancer yet
+        server = endpoints.local(work.configuration)
     token = "<value withheld>" if values["skip-token-print"] else work.token
 
     def command(key: str = "") -> str:

@@ -50,14 +50,14 @@ def run(values: Values) -> int:
 
 async def _of_hosts(values: Values) -> list[Line]:
     from pybernetes.deploy import status
-    from pybernetes.deploy.endpoints import split_host_port
+    from pybernetes.deploy.endpoints import is_loopback, split_host_port
 
     given = Values({**values, "kubeconfig": values["kubeconfig"] or deployflags.ADMIN_KUBECONFIG}, values.given)
     configuration = await asyncio.to_thread(deployflags.of_cluster, given, "status", lambda line: None)
     has_etcd = bool(values["endpoints"]) or Path(values["cert-dir"], "etcd/ca.crt").exists()
     where = await asyncio.to_thread(etcdflags.location, given) if has_etcd else None
     endpoint = configuration.cluster.control_plane_endpoint
-    virtual = split_host_port(endpoint)[0] if endpoint else ""
+    virtual = split_host_port(endpoint)[0] if endpoint and not is_loopback(endpoint) else ""
     return await status.of_hosts(
         Path(given["kubeconfig"]), configuration, Path(values["kubeconfig-dir"]), where, virtual, datetime.now(UTC)
     )

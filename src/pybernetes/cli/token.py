@@ -180,7 +180,7 @@ def _of_file(values: Values) -> list[BootstrapToken]:
 
 def _join_command(kubeconfig: Path, token: str, certificate_key: str) -> str:
     from pybernetes.client.kubeconfig import ConfigError, load
-    from pybernetes.deploy import tokens
+    from pybernetes.deploy import endpoints, tokens
     from pybernetes.pki.bundles import blocks
     from pybernetes.pki.certificates import public_key_pin
 
@@ -190,9 +190,14 @@ def _join_command(kubeconfig: Path, token: str, certificate_key: str) -> str:
         if not authorities:
             raise Failure("failed to get join command: no CA certificates found in kubeconfig")
         pins = [public_key_pin(block) for block in blocks(authorities) if b"BEGIN CERTIFICATE" in block]
+        server = config.server
+        if endpoints.is_loopback(
+            server
+        ):  # a balancer on each node, which who joins has not yet: this host's own API server
+            server = load(kubeconfig.with_name("controller-manager.conf")).server
     except (ConfigError, OSError, ValueError) as error:
         raise Failure(f"failed to get join command: {error}") from error
-    return tokens.join_command(config.server, token, pins, certificate_key)
+    return tokens.join_command(server, token, pins, certificate_key)
 
 
 COMMANDS = Group(

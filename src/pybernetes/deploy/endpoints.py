@@ -48,6 +48,14 @@ def is_address(text: str) -> bool:
     return True
 
 
+def is_loopback(server: str) -> bool:
+    """Whether a URL, or HOST:PORT, leads to whoever asks: to a balancer of the host's own."""
+    try:
+        return ipaddress.ip_address(split_host_port(server.removeprefix("https://").rstrip("/"))[0]).is_loopback
+    except ValueError:
+        return False
+
+
 def url(host: str, port: str | int) -> str:
     """https://HOST:PORT, an IPv6 address in brackets."""
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"

@@ -7,6 +7,7 @@ One document beside kubeadm's, in the same file:
     balancer:
       kind: nginx          # nginx, haproxy or none (somebody else's, or one control-plane host alone)
       routerID: 51         # VRRP's, another one for each cluster on a network
+      onNodes: false       # one on each host, for itself alone, in place of those of control-plane hosts and a virtual address
     network:
       backend: vxlan       # flannel's: vxlan, host-gw, udp; none: somebody else's
       ipMasq: true
@@ -44,6 +45,7 @@ class BalancerLayout(Fields):
 
     kind: str = NONE
     router_id: int = msgspec.field(default=51, name="routerID")
+    on_nodes: bool = False
 
 
 class NetworkLayout(Fields):
@@ -83,6 +85,8 @@ def check(layout: ClusterLayout, cluster: ClusterConfiguration, bind_port: int) 
     if not 0 < balancer.router_id <= LARGEST_ROUTER_ID:
         raise ConfigurationError(f"balancer.routerID: {balancer.router_id}: want 1 to {LARGEST_ROUTER_ID}")
     if balancer.kind == NONE:
+        if balancer.on_nodes:
+            raise ConfigurationError("balancer.onNodes: which one? Give --balancer=nginx or haproxy (balancer.kind)")
         return
     host, port = (
         endpoints.split_host_port(cluster.control_plane_endpoint) if cluster.control_plane_endpoint else ("", "")
@@ -91,6 +95,13 @@ def check(layout: ClusterLayout, cluster: ClusterConfiguration, bind_port: int) 
         raise ConfigurationError(
             "a balancer needs the address and port that all use: give --control-plane-endpoint=ADDRESS:PORT (controlPlaneEndpoint)"
         )
+    if balancer.on_nodes != endpoints.is_loopback(host):
+        there = quote(cluster.control_plane_endpoint)
+        if balancer.on_nodes:
+            text = f"a balancer on each node listens for this one alone: want 127.0.0.1:{port or 8443}"
+        else:
+            text = "others do not reach it: want an address that control-plane hosts can hand on, or --balancer-on-nodes (balancer.onNodes)"
+        raise ConfigurationError(f"controlPlaneEndpoint: {there}: {text}")
     if int(port or bind_port) == bind_port:
         raise ConfigurationError(
             f"controlPlaneEndpoint: {quote(cluster.control_plane_endpoint)}: the API server of this host has port {bind_port}, so the balancer "
@@ -103,8 +114,9 @@ def balancer_of(layout: ClusterLayout, cluster: ClusterConfiguration) -> Balance
     if layout.balancer.kind == NONE:
         return None
     host, port = endpoints.split_host_port(cluster.control_plane_endpoint)
-    virtual = host if endpoints.is_address(host) else ""
-    return Balancer(layout.balancer.kind, int(port), virtual, layout.balancer.router_id)
+    on_nodes = layout.balancer.on_nodes
+    virtual = host if endpoints.is_address(host) and not on_nodes else ""
+    return Balancer(layout.balancer.kind, int(port), virtual, layout.balancer.router_id, on_nodes)
 
 
 def network_of(layout: ClusterLayout) -> Network:
@@ -118,7 +130,11 @@ def text(layout: ClusterLayout) -> str:
     import yaml
 
     fields: Mapping[str, Any] = {
-        "balancer": {"kind": layout.balancer.kind, "routerID": layout.balancer.router_id},
+        "balancer": {
+            "kind": layout.balancer.kind,
+            "routerID": layout.balancer.router_id,
+            "onNodes": layout.balancer.on_nodes,
+        },
         "network": {"backend": layout.network.backend, "ipMasq": layout.network.ip_masq},
     }
     return yaml.safe_dump({"apiVersion": VERSION, "kind": KIND, **fields})

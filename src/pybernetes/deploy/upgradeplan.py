@@ -119,7 +119,7 @@ def node_objections(running: Running, target: Version) -> Sequence[str]:
 
 def health(lines: Sequence[Line], masters: Collection[str]) -> tuple[list[str], list[str]]:
     """(errors, warnings) of what `status` has found: workers that are away do not keep a control plane from its upgrade."""
-    errors, warnings = [], []
+    errors, warnings = list[str](), list[str]()
     for line in lines:
         if line.ok or line.kind in NEVER_STOPS:
             continue

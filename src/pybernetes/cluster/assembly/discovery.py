@@ -15,7 +15,7 @@ from pybernetes.api.types import core_v1
 from pybernetes.client.http import HTTPClient
 from pybernetes.client.kubeconfig import Config, ConfigError, load
 from pybernetes.component.command import Failure
-from pybernetes.deploy import clusterinfo
+from pybernetes.deploy import clusterinfo, endpoints
 from pybernetes.deploy.clusterinfo import DiscoveryError, NotSigned
 from pybernetes.deploy.joinconfiguration import BootstrapTokenDiscovery, Discovery
 
@@ -89,7 +89,8 @@ async def _of_token(given: BootstrapTokenDiscovery, seconds: float) -> Discovere
         raise DiscoveryError(
             f"{clusterinfo.NAME} is another one over TLS than without: somebody stands between this host and {url}"
         )
-    return Discovered(server, authorities)
+    # An endpoint that leads to a balancer on each node leads nowhere on a host that has none yet.
+    return Discovered(url if endpoints.is_loopback(server) else server, authorities)
 
 
 async def _cluster_info(url: str, context: ssl.SSLContext) -> tuple[dict[str, str], float]:

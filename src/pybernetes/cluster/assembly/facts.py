@@ -85,20 +85,23 @@ def _state() -> hoststate.HostState | None:
 
 def _ports(cluster: Cluster, control_plane: bool) -> list[int]:
     ports = [KUBELET_PORT, node.KUBELET_HEALTH_PORT]
+    if cluster.balancer is not None and cluster.balancer.on_nodes:
+        ports.append(cluster.balancer.port)
     if not control_plane:
         return ports
     ports += [cluster.configuration.init.local_api_endpoint.bind_port]
     ports += [controlplane.CONTROLLER_MANAGER_PORT, controlplane.SCHEDULER_PORT]
     if cluster.configuration.cluster.etcd.external is None:
         ports += [etcd.CLIENTS, etcd.PEERS, etcd.METRICS]
-    return [*ports, *([cluster.balancer.port] if cluster.balancer is not None else [])]
+    ours = cluster.balancer is not None and not cluster.balancer.on_nodes
+    return [*ports, *([cluster.balancer.port] if cluster.balancer is not None and ours else [])]
 
 
 def _needs(cluster: Cluster, control_plane: bool) -> list[Need]:
     needs = list(NODE_NEEDS)
     if control_plane and cluster.configuration.cluster.etcd.external is None:
         needs.append(ETCD_NEED)
-    if control_plane and cluster.balancer is not None:
+    if cluster.balancer is not None and (control_plane or cluster.balancer.on_nodes):
         needs += [*BALANCER_NEEDS[cluster.balancer.kind], *(ADDRESS_NEEDS if cluster.balancer.virtual_address else ())]
     return needs
 

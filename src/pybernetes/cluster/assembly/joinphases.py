@@ -34,8 +34,9 @@ from pybernetes.deploy import (
     types,
 )
 from pybernetes.deploy.configuration import KUBERNETES_DIR, Configuration
+from pybernetes.deploy.daemons import balancer as nodebalancer
 from pybernetes.deploy.daemons import controlplane, etcd, node
-from pybernetes.deploy.daemons.model import Host
+from pybernetes.deploy.daemons.model import Balancer, Host
 from pybernetes.deploy.joinconfiguration import JoinConfiguration
 from pybernetes.files import make_private_directory
 from pybernetes.pki.files import write
@@ -114,12 +115,14 @@ def preflight(work: Join) -> None:
     nodesteps.judge(facts.collect(bare.cluster(), work.host, False), work.ignored_checks, work.tell)
     work.learn()
     _same_cluster(work)
-    if work.control_plane:
-        if not work.configuration.cluster.control_plane_endpoint:
-            raise Failure(
-                "the cluster was made without --control-plane-endpoint, an address that would outlive a master: it takes no further one"
-            )
-        nodesteps.judge(facts.collect(work.cluster(), work.host, True), work.ignored_checks, work.tell)
+    if work.control_plane and not work.configuration.cluster.control_plane_endpoint:
+        raise Failure(
+            "the cluster was made without --control-plane-endpoint, an address that would outlive a master: it takes no further one"
+        )
+    balancer = work.cluster().balancer
+    if work.control_plane or (balancer is not None and balancer.on_nodes):
+        seen = facts.collect(work.cluster(), work.host, work.control_plane)
+        nodesteps.judge(seen, work.ignored_checks, work.tell)
     work.bootstrap(lambda client: _name_is_free(client, work))
     if work.control_plane and not _have_certificates(work):
         work.bootstrap(lambda client: _sealed(client, work))
@@ -181,6 +184,26 @@ def control_plane(work: Join) -> None:
     work.well("control-plane", controlplane.api_server(work.cluster(), work.host), CONTROL_PLANE_SECONDS)
 
 
+def balancer_on_node(work: Join) -> None:
+    """Where each host has one for itself, before the kubelet that goes by it. It knows one API server, and the others when its watcher may ask."""
+    chosen = _on_node(work)
+    if chosen is None:
+        return
+    server = work.discovered.server.removeprefix("https://")
+    work.tell(
+        f"[balancer] Starting {chosen.kind} at {work.configuration.cluster.control_plane_endpoint}, before {server}"
+    )
+    daemon = nodebalancer.on_node(work.cluster(), chosen, [server])
+    if daemon.name not in work.state.daemons:  # a second run: its watcher may have written others by now
+        work.run(daemon)
+    work.well("balancer", daemon, KUBELET_SECONDS)
+
+
+def _on_node(work: Join) -> Balancer | None:
+    chosen = work.cluster().balancer
+    return chosen if chosen is not None and chosen.on_nodes else None
+
+
 def kubelet_start(work: Join) -> None:
     """It asks for its certificate with the token, and makes its Node."""
     found, authorities = work.fetched, work.discovered.authorities
@@ -190,7 +213,11 @@ def kubelet_start(work: Join) -> None:
         write(path, authorities, 0o644)
     bootstrap, mine = Path(node.BOOTSTRAP_KUBECONFIG), Path(node.KUBECONFIG)
     if not mine.exists():
-        server = endpoints.local(work.configuration) if work.control_plane else work.discovered.server
+        server = work.discovered.server
+        if work.control_plane:
+            server = endpoints.local(work.configuration)
+        elif _on_node(work) is not None:
+            server = endpoints.control_plane(work.configuration)
         name = work.configuration.cluster.cluster_name
         token = work.join.discovery.tls_bootstrap_token
         document = kubeconfigfile.with_token(server, authorities, name, "tls-bootstrap-token-user", token)
@@ -222,7 +249,11 @@ def node_daemons(work: Join) -> None:
 
 def balancer(work: Join) -> None:
     """Last of all: the others' balancers know this host by its label by now, so that no two hold the virtual address."""
-    nodesteps.start_balancer(work, work.masters())
+    chosen = _on_node(work)
+    if work.control_plane:
+        nodesteps.start_balancer(work, work.masters())
+    elif chosen is not None:
+        work.run(nodebalancer.watcher(work.cluster(), chosen, work.host))
 
 
 def wait_control_plane(work: Join) -> None:
@@ -347,9 +378,10 @@ PHASES: Sequence[Phase] = (
     ),
     Phase("etcd-join", "Join etcd for control plane nodes", etcd_join, True),
     Phase("control-plane-prepare/control-plane", "Start the new control plane components", control_plane, True),
+    Phase("balancer-on-node", "Start this host's own balancer, where hosts have one (ours)", balancer_on_node),
     Phase("kubelet-start", "Write kubelet settings, certificates and (re)start the kubelet", kubelet_start),
     Phase("control-plane-join/mark-control-plane", "Mark a node as a control-plane", mark_control_plane, True),
     Phase("node-daemons", "Start kube-proxy and flanneld on this host (ours)", node_daemons),
-    Phase("balancer", "Start the balancer before the API servers (ours)", balancer, True),
+    Phase("balancer", "Start the balancer before the API servers, and who keeps its list (ours)", balancer),
     Phase("wait-control-plane", "Wait for the control plane to start", wait_control_plane, True),
 )

@@ -72,7 +72,7 @@ def start_balancer(work: Work, masters: Sequence[Host]) -> None:
     if not daemons:
         work.tell("[balancer] Skipping phase: there is none (--balancer)")
         return
-    if not work.host.interface:
+    if not work.host.interface and not daemons[-1].arguments.count("--on-nodes=true"):
         raise Failure(f"no interface of this host has the address {work.host.address}, by which the others reach it")
     work.tell(
         f"[balancer] Starting {', '.join(daemon.name for daemon in daemons)} before {endpoints.control_plane(work.configuration)}"

@@ -107,8 +107,10 @@ class Upgrade(Work):
 
     @cached_property
     def whole(self) -> Cluster:
-        """The cluster with all its masters: what each of them is told of the others follows. Failure."""
-        return self.cluster(self.told(works.masters))
+        """The cluster with all its masters, where daemons of this host are told of these. Failure."""
+        balancer = self.cluster().balancer
+        concerned = self.control_plane or (balancer is not None and balancer.on_nodes)
+        return self.cluster(self.told(works.masters) if concerned else ())
 
     def daemons(self) -> Sequence[Daemon]:
         """What this host runs, as this release describes it: of what it runs already."""
@@ -182,7 +184,7 @@ def _against(work: Upgrade) -> tuple[Sequence[str], Sequence[str]]:
         raise Failure(f"the cluster's versions: {error}") from error
     masters = list(work.running.servers)
     endpoint = work.configuration.cluster.control_plane_endpoint
-    virtual = split_host_port(endpoint)[0] if endpoint else ""
+    virtual = split_host_port(endpoint)[0] if endpoint and not endpoints.is_loopback(endpoint) else ""
     lines = asyncio.run(
         status.of_hosts(ADMIN, work.configuration, Path(KUBERNETES_DIR), work.etcd, virtual, datetime.now(UTC))
     )

@@ -25,7 +25,7 @@ def balancers(cluster: Cluster, host: Host) -> list[Daemon]:
     if balancer is None:
         return []
     if balancer.on_nodes:
-        return [_passing(cluster, balancer, "127.0.0.1")]
+        return [on_node(cluster, balancer), watcher(cluster, balancer, host)]
     if BALANCER not in host.roles:
         return []
     daemons = [_passing(cluster, balancer, "")]
@@ -33,6 +33,11 @@ def balancers(cluster: Cluster, host: Host) -> list[Daemon]:
         daemons.append(keepalived(cluster, balancer, host))
     # The watcher asks as the host's node: a host apart has none, and its files are whose that wrote them.
     return [*daemons, watcher(cluster, balancer, host)] if MASTER in host.roles or WORKER in host.roles else daemons
+
+
+def on_node(cluster: Cluster, balancer: Balancer, servers: Sequence[str] = ()) -> Daemon:
+    """A host's own, at its loopback address; `servers` (HOST:PORT): before the cluster has said which API servers there are."""
+    return _passing(cluster, balancer, "127.0.0.1", servers)
 
 
 def watcher(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
@@ -48,6 +53,8 @@ def watcher(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
         "router-id": str(balancer.router_id),
         "virtual-address": balancer.virtual_address,
     }
+    if balancer.on_nodes:
+        arguments |= {"control-plane": "true" if MASTER in host.roles else "false", "on-nodes": "true"}
     return Daemon(
         name=WATCHER,
         about="tells the balancer which API servers there are",
@@ -58,9 +65,9 @@ def watcher(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
     )
 
 
-def _passing(cluster: Cluster, balancer: Balancer, address: str) -> Daemon:
+def _passing(cluster: Cluster, balancer: Balancer, address: str, given: Sequence[str] = ()) -> Daemon:
     port = cluster.configuration.init.local_api_endpoint.bind_port
-    servers = [_joined(host.address, port) for host in cluster.having(MASTER)]
+    servers = given or [_joined(host.address, port) for host in cluster.having(MASTER)]
     listens = [_joined(address, balancer.port)] if address else [f"0.0.0.0:{balancer.port}", f"[::]:{balancer.port}"]
     make = {"nginx": nginx, "haproxy": haproxy}[balancer.kind]
     return make(servers, listens, Check(address=_joined(address or "127.0.0.1", balancer.port)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pybernetes.api.types import core_v1, meta_v1
 from pybernetes.cluster.assembly.watcher import described
 from pybernetes.cluster.assembly.work import hosts_of
-from pybernetes.deploy.daemons.model import BALANCER, MASTER, Balancer, Host
+from pybernetes.deploy.daemons.model import BALANCER, MASTER, WORKER, Balancer, Host
 
 THIS = Host("m1", "10.0.0.11", (MASTER, BALANCER), "eth0")
 
@@ -26,6 +26,18 @@ def test_files_name_all_masters_and_this_one_in_any_case() -> None:
     assert peers == ["10.0.0.12"]
     assert "dev eth0" in keepalived.files[0].text
     assert nginx.reload and keepalived.reload
+
+
+def test_a_workers_own_balancer_has_the_masters_alone() -> None:
+    worker = Host("w1", "10.0.0.21", (WORKER,))
+    chosen = Balancer(port=8443, on_nodes=True)
+    (nginx,) = described(chosen, worker, 6443, hosts_of([node("m1", "10.0.0.11"), node("m2", "10.0.0.12")]))
+    text = nginx.files[0].text
+    assert [line.split()[1] for line in text.splitlines() if "max_fails" in line] == [
+        "10.0.0.11:6443",
+        "10.0.0.12:6443",
+    ]
+    assert "listen 127.0.0.1:8443;" in text and "0.0.0.0" not in text
 
 
 def test_a_list_with_this_host_has_it_once() -> None:

@@ -110,7 +110,8 @@ def test_who_runs_what() -> None:
     ]
     assert list(by_name(cluster, WORKERS[0])) == ["kubelet", "kube-proxy", "flanneld"]
     each = available(on_nodes=True, virtual_address="")
-    assert list(by_name(each, WORKERS[0])) == ["nginx", "kubelet", "kube-proxy", "flanneld"]
+    assert list(by_name(each, WORKERS[0])) == ["nginx", "balancer", "kubelet", "kube-proxy", "flanneld"]
+    assert "--on-nodes=true" in by_name(each, WORKERS[0])["balancer"].arguments
     apart = Cluster(configuration(), (Host("b", "10.0.0.5", (BALANCER,), "eth0"),), Balancer(kind="haproxy"))
     assert list(by_name(apart, apart.hosts[0])) == ["haproxy"]
     plain = Cluster(configuration(proxy=types.Proxy(disabled=True)), (WORKERS[0],), network=Network(""))
