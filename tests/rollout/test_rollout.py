@@ -98,6 +98,28 @@ def test_a_change_by_hand_is_taken_back(hosts: dict[str, Host]) -> None:
     assert worker("systemctl is-active kubelet kube-proxy flanneld") == (0, "active\n" * 3)
 
 
+def test_another_version(hosts: dict[str, Host]) -> None:
+    """What an older release told the cluster: a backup first, the cluster's memory and add-ons at the end; then it is as any other."""
+    desk, master = hosts["desk"], hosts["master1"]
+    older = (
+        "sed -i 's/kubernetesVersion: .*/kubernetesVersion: {}/' /etc/pybernetes/init.yaml && cd /etc/pybernetes && "
+    )
+    upload = "pybernetes init phase upload-config kubeadm --config=init.yaml"
+    code, output = master(f"{older.format('v1.35.0')}true")
+    code, output = desk(DEPLOY)
+    assert code == 1 and "an upgrade goes only 1 minor version at a time" in output, output
+    code, output = master(older.format("v1.36.4") + upload)
+    assert code == 0, output
+    code, output = desk(DEPLOY, 120)
+    assert code == 0 and "rights and add-ons: it is v1.37.0" in output, output
+    code, output = master("pybernetes restore /var/lib/pybernetes/backups/before-v1.37.0.tar.gz --what=list")
+    assert code == 0 and "\netcd" in output and "/etc/kubernetes/pki/ca.key" in output, output
+    code, output = master("pybernetes upgrade plan")
+    assert code == 0 and "Cluster version: v1.37.0" in output, output
+    code, output = desk(DEPLOY)
+    assert (code, last_line(output)) == (0, NOTHING), output
+
+
 def test_a_host_that_cannot_be_reached_is_named(hosts: dict[str, Host]) -> None:
     desk, worker = hosts["desk"], hosts["worker1"]
     desk("cp /root/.ssh/config /root/.ssh/config.before")

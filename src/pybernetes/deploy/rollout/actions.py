@@ -18,6 +18,10 @@ RUN_JOIN = "/run/pybernetes/join.yaml"
 INIT_FILE = "/etc/pybernetes/init.yaml"
 LOG_LINES = 20
 RUN_WITH = "--run-with=systemd"
+HOSTS_PHASES = (
+    "preflight,backup,control-plane,upload-config,kubelet-config"  # of `upgrade apply`, which deploy has done by itself
+)
+DRAIN_TIMEOUT = "10m"  # ACTION_SECONDS of `execute` are twice as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,25 +180,63 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The cluster's own copy of its configuration, for hosts that join later; by a master."""
+    """The cluster's own copy of its configuration, for hosts that join later; by a master. `version`: it is another one from now on, and
+    rights and add-ons are those of the new release."""
 
     configuration: str
     program: str = "pybernetes"
+    version: str = ""
 
     def title(self) -> str:
-        return "have the cluster remember its new configuration"
+        rest = f", rights and add-ons: it is {self.version}" if self.version else ""
+        return f"have the cluster remember its new configuration{rest}"
 
     def script(self) -> str:
         """The file is there when the cluster has it."""
         new = f"{INIT_FILE}.uploaded"
+        upgrade = f"{self.program} upgrade apply --yes --skip-phases={HOSTS_PHASES}\n" if self.version else ""
         return (
             f"{written(File(new, self.configuration, 0o600))}\n"
             f"{self.program} init phase upload-config all --config={new}\n"
+            f"{upgrade}"
             f"mv {new} {INIT_FILE}"
         )
 
 
-Action = Install | Bring | Enable | Renew | Initialise | Join | Label | Upload
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Of a master with all objects, before the cluster goes to another version."""
+
+    file: str
+    program: str = "pybernetes"
+
+    def title(self) -> str:
+        return f"write a backup, {self.file}"
+
+    def script(self) -> str:
+        folder = self.file.rpartition("/")[0]
+        return f"mkdir -p -m 0700 {shlex.quote(folder)}\n{self.program} backup {shlex.quote(self.file)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """By a master: a node's pods leave before its kubelet becomes one of another minor version, as upstream asks for; `back`: new ones may come."""
+
+    node: str
+    back: bool = False
+    program: str = "pybernetes"
+
+    def title(self) -> str:
+        return f"uncordon {self.node}" if self.back else f"drain {self.node}"
+
+    def script(self) -> str:
+        """Pods that no controller makes anew, or whose data would be lost, are somebody's business: it fails, and names them."""
+        if self.back:
+            return f"{self.program} node uncordon {self.node}"
+        return f"{self.program} node drain {self.node} --ignore-daemonsets --timeout={DRAIN_TIMEOUT}"
+
+
+Action = Install | Bring | Enable | Renew | Initialise | Join | Label | Upload | Backup | Drain
 
 
 def written(file: File) -> str:

@@ -16,7 +16,7 @@ from . import initfile
 from .actions import INIT_FILE, Action, Bring, Join
 from .clusterfile import Description, cluster
 from .facts import Facts, FactsError, Question, read
-from .plan import UNIT_OF_DOCKER, PlanError, Situation, Stage, Step, leader, notes, plan, unready
+from .plan import BACKUP, UNIT_OF_DOCKER, PlanError, Situation, Stage, Step, leader, notes, plan, unready
 from .ssh import Result, Unreachable
 from .wanted import Wanted, wanted
 
@@ -168,7 +168,7 @@ class Rollout:
         master = MASTER in host.roles
         question = Question(
             host.address,
-            sorted(aim.needs) + ([self.program.path] if self.program.path else []),
+            sorted(aim.needs) + ([self.program.path] if self.program.path else []) + ([BACKUP] if master else []),
             [*aim.files(), *([INIT_FILE] if master else [])],
             [UNIT_OF_DOCKER, *(daemon.name for daemon in (*aim.daemons, *aim.own))],
             whole.configuration.cluster.certificates_dir if master else "",

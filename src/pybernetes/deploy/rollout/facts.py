@@ -41,6 +41,8 @@ class Node:
 
     ready: bool
     labels: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""  # the kubelet's
+    cordoned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,14 +178,17 @@ def _state(file: Present | None) -> dict[str, Any]:
 
 
 def _nodes(text: str) -> dict[str, Node]:
-    """Of kubectl's table: the columns NAME and STATUS, and each row's metadata."""
+    """Of kubectl's table: the columns STATUS and VERSION, and each row's metadata."""
     try:
         table: Any = json.loads(base64.b64decode(text))
         columns = [column["name"] for column in table["columnDefinitions"]]
-        status = columns.index("Status")
+        status, version = columns.index("Status"), columns.index("Version")
         return {
             row["object"]["metadata"]["name"]: Node(
-                row["cells"][status].split(",")[0] == "Ready", row["object"]["metadata"].get("labels") or {}
+                row["cells"][status].split(",")[0] == "Ready",
+                row["object"]["metadata"].get("labels") or {},
+                str(row["cells"][version]),
+                "SchedulingDisabled" in row["cells"][status],
             )
             for row in table["rows"] or ()
         }

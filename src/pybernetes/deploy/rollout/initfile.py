@@ -79,6 +79,11 @@ def fixed_changes(before: str, after: str) -> list[tuple[str, str, str]]:
     return found
 
 
+def version(text: str) -> str:
+    """The kubernetesVersion of a file of init; "": it says none. ValueError for what is no such file."""
+    return str(_at(_by_kind(text).get("ClusterConfiguration"), "kubernetesVersion") or "")
+
+
 def _by_kind(text: str) -> dict[str, dict[str, Any]]:
     return {str(document.get("kind")): document for document in documents(text)}
 

@@ -9,15 +9,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pybernetes.api.version import KUBERNETES
+
+from .. import upgradeplan
 from ..daemons.etcd import EXISTING, NEW, etcd
 from ..daemons.model import ETCD, MASTER, WORKER, Cluster, Daemon, Host
+from ..daemons.node import KUBELET
 from ..endpoints import url
 from . import initfile
-from .actions import INIT_FILE, Action, Bring, Enable, Initialise, Install, Join, Label, Renew, Upload
+from .actions import (
+    INIT_FILE,
+    Action,
+    Backup,
+    Bring,
+    Drain,
+    Enable,
+    Initialise,
+    Install,
+    Join,
+    Label,
+    Renew,
+    Upload,
+)
 from .facts import Facts, Node
 from .wanted import WATCHER, Wanted, differing, files
 
 DOCKER, UNIT_OF_DOCKER = "dockerd", "docker"
+BACKUP = f"/var/lib/pybernetes/backups/before-v{KUBERNETES}.tar.gz"  # one for each version that a cluster goes to
 DUE, CHANGES = "what has to be started, host by host", "changes, host by host"
 AT_ONCE = 10  # hosts that are prepared, and workers that join, at the same time
 
@@ -69,7 +87,9 @@ def plan(situation: Situation) -> list[Stage]:
     """The stages that lead from here to there. PlanError."""
     _check(situation)
     _check_fixed(situation)
+    _check_version(situation)
     stages = [
+        Stage("a backup of the version before", tuple(_backup(situation))),
         Stage("prepare the hosts", tuple(_preparations(situation)), AT_ONCE),
         Stage("the first master", tuple(_first(situation))),
         Stage(DUE, tuple(_due(situation))),
@@ -83,6 +103,34 @@ def plan(situation: Situation) -> list[Stage]:
     if stages and stages[0].title in (DUE, CHANGES):
         _check_majority(situation, stages[0])
     return stages
+
+
+def version_before(situation: Situation) -> str:
+    """What the cluster is told to be, where that is another version than it is to become; "": no upgrade."""
+    told = _told(situation)
+    if told is None:
+        return ""
+    try:
+        before = initfile.version(_facts(situation, told).files[INIT_FILE].text)
+        return before if before != initfile.version(situation.init_file) else ""
+    except ValueError as error:
+        raise PlanError(f"{told.name}: {INIT_FILE} cannot be read: {error}") from error
+
+
+def _check_version(situation: Situation) -> None:
+    """PlanError for an upgrade beyond upstream's policy."""
+    before = version_before(situation)
+    if not before:
+        return
+    kubelets = {name: node.version for name, node in nodes(situation).items()}
+    try:
+        target = upgradeplan.parse(initfile.version(situation.init_file))
+        running = upgradeplan.Running(before, {}, kubelets)
+        problems = upgradeplan.objections(running, target, upgradeplan.parse(KUBERNETES)).left(False)
+    except upgradeplan.VersionError as error:
+        raise PlanError(f"kubernetesVersion: {error}") from error
+    if problems:
+        raise PlanError("; ".join(problems))
 
 
 def leader(situation: Situation) -> Host | None:
@@ -137,8 +185,7 @@ def _check_identity(host: Host, facts: Facts) -> None:
 
 def _check_fixed(situation: Situation) -> None:
     """PlanError for a setting with which the cluster was made, and which is in certificates, kubeconfigs and objects since then."""
-    joined = [host for host in situation.cluster.having(MASTER) if _facts(situation, host).joined]
-    told = next((host for host in joined if INIT_FILE in _facts(situation, host).files), None)
+    told = _told(situation)
     if told is None:
         return
     try:
@@ -149,6 +196,12 @@ def _check_fixed(situation: Situation) -> None:
         name, before, after = changed[0]
         text = f"{name}: the cluster was made with {before}, the file says {after}: that is not changed by deploy"
         raise PlanError(f"{text}, since certificates, kubeconfigs and objects have it; write {before} again")
+
+
+def _told(situation: Situation) -> Host | None:
+    """A master that has the file by which the cluster was made, or was told last."""
+    joined = [host for host in situation.cluster.having(MASTER) if _facts(situation, host).joined]
+    return next((host for host in joined if INIT_FILE in _facts(situation, host).files), None)
 
 
 def notes(situation: Situation) -> list[str]:
@@ -165,6 +218,11 @@ def notes(situation: Situation) -> list[str]:
                 f"{host.name} has joined a cluster that has no such node: another one, or the node was deleted"
             )
     found += [f"{name} is not Ready" for name in unready(situation)]
+    found += [
+        f"{name} takes no new pods: `pybernetes node uncordon {name}` on a master, if nobody wants that any more"
+        for name, node in present.items()
+        if node.cordoned
+    ]
     return found
 
 
@@ -190,6 +248,13 @@ def _check_majority(situation: Situation, stage: Stage) -> None:
             away = ", ".join(host.name for host in members if host.name not in well)
             text = f"etcd does not run on {away}: with {step.host.name}'s started anew, {others} of {len(members)} members would be no majority"
             raise PlanError(f"{text}: bring {away} back first (--limit={away})")
+
+
+def _backup(situation: Situation) -> list[Step]:
+    master = leader(situation)
+    if master is None or not version_before(situation) or BACKUP in _facts(situation, master).programs:
+        return []
+    return [Step(master, (Backup(BACKUP, situation.program),))] if master in situation.hosts() else []
 
 
 def _preparations(situation: Situation) -> list[Step]:
@@ -273,8 +338,28 @@ def _stepwise(situation: Situation, due: bool) -> list[Step]:
             actions = _renewals([daemon for daemon in aim.own if daemon.name in facts.active], facts, ())
         chosen = [action for action in actions if due == _is_due(action.daemon, facts)]
         if chosen:
-            steps.append(Step(host, tuple(chosen)))
+            steps += _drained(situation, Step(host, tuple(chosen)))
     return steps
+
+
+def _drained(situation: Situation, step: Step) -> list[Step]:
+    """A worker whose kubelet becomes one of another minor version has no pods then; one that takes none already is left as it is."""
+    node, master = nodes(situation).get(step.host.name), leader(situation)
+    restarts = any(isinstance(action, Renew) and action.daemon.name == KUBELET for action in step.actions)
+    if node is None or master is None or node.cordoned or MASTER in step.host.roles or not restarts:
+        return [step]
+    try:
+        same = upgradeplan.parse(node.version).series == upgradeplan.parse(KUBERNETES).series
+    except upgradeplan.VersionError:
+        return [step]  # a node whose kubelet has not said yet what it is has no pods
+    if same:
+        return [step]
+    name, program = step.host.name, situation.program
+    return [
+        Step(master, (Drain(name, program=program),)),
+        step,
+        Step(master, (Drain(name, back=True, program=program),)),
+    ]
 
 
 def _is_due(daemon: Daemon, facts: Facts) -> bool:
@@ -303,7 +388,10 @@ def _memory(situation: Situation) -> list[Step]:
         return []
     present = _facts(situation, master).files.get(INIT_FILE)
     told = present.text if present is not None else ""
-    return [] if told == situation.init_file else [Step(master, (Upload(situation.init_file, situation.program),))]
+    if told == situation.init_file:
+        return []
+    version = initfile.version(situation.init_file) if version_before(situation) else ""
+    return [Step(master, (Upload(situation.init_file, situation.program, version),))]
 
 
 def _labels(situation: Situation) -> list[Step]:

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pybernetes.api.version import KUBELET
 from pybernetes.deploy.daemons.model import MASTER, Cluster, Host
 from pybernetes.deploy.rollout import clusterfile, facts, wanted
 from pybernetes.deploy.rollout.execute import Program, Rollout
@@ -54,6 +55,7 @@ class FakeHost:
     pending: set[str] = field(default_factory=set)
     labels: dict[str, str] = field(default_factory=dict)
     brought: str = ""
+    version: str = KUBELET
     ready: bool = True
     joined: bool = False
     fails: str = ""
@@ -95,13 +97,13 @@ class FakeHost:
             assert self.world is not None
             rows = [
                 {
-                    "cells": [host.name, "Ready" if host.ready else "NotReady"],
+                    "cells": [host.name, "Ready" if host.ready else "NotReady", host.version],
                     "object": {"metadata": {"name": host.name, "labels": host.labels}},
                 }
                 for host in self.world.hosts.values()
                 if host.joined
             ]
-            table = {"columnDefinitions": [{"name": "Name"}, {"name": "Status"}], "rows": rows}
+            table = {"columnDefinitions": [{"name": "Name"}, {"name": "Status"}, {"name": "Version"}], "rows": rows}
             lines.append(f"nodes - {base64.b64encode(json.dumps(table).encode()).decode()}")
         return [*lines, "end - -"]
 
@@ -113,6 +115,8 @@ class FakeHost:
         for old, new in re.findall(r"^mv (\S+) (\S+)$", script, re.MULTILINE):
             if old in self.files:
                 self.files[new] = self.files.pop(old)
+        if found := re.search(r" backup (\S+)$", script):
+            self.programs.add(found[1])
         if "apt-get install" in script:
             aim = wanted.wanted(self.world.cluster, self._host())
             self.programs |= set(aim.needs)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from pybernetes.api.version import KUBERNETES
 from pybernetes.deploy.rollout.actions import INIT_FILE
 from pybernetes.deploy.rollout.execute import Program, RolloutError
 from pybernetes.deploy.rollout.plan import CHANGES, DUE, notes
@@ -200,6 +201,58 @@ def test_a_new_pybernetes_starts_everything_of_ours_anew() -> None:
     assert starts[:3] == ["m1 kube-apiserver", "m1 kube-controller-manager", "m1 kube-scheduler"]
     assert [line for line in starts if line.startswith("w2")] == ["w2 kubelet", "w2 kube-proxy", "w2 flanneld"]
     assert not any("etcd" in line or "nginx" in line for line in starts)
+
+
+def older(before: World, version: str, kubelets: str) -> World:
+    """The same cluster, as an older release would have told it."""
+    for one in before.hosts.values():
+        one.version = kubelets
+    text, mode = before.hosts["m1"].files[INIT_FILE]
+    before.hosts["m1"].files[INIT_FILE] = (
+        re.sub(r"kubernetesVersion: \S+", f"kubernetesVersion: {version}", text),
+        mode,
+    )
+    made = world(THREE, before=before)
+    made.rollout.program = replace(PROGRAM, digest="e" * 64)
+    return made
+
+
+def test_another_version_takes_a_backup_and_drains_workers() -> None:
+    """Masters first, then each worker without its pods; what the cluster knows of itself comes last."""
+    shown = run(older(deployed(), "v1.36.2", "v1.36.2"))
+    assert shown.stages == ["a backup of the version before", "prepare the hosts", DUE, "the cluster's memory"]
+    done = [line for line in shown.shown if not line.endswith(": ended")]
+    assert done[0] == f"m1: write a backup, /var/lib/pybernetes/backups/before-v{KUBERNETES}.tar.gz"
+    assert done[-1] == f"m1: have the cluster remember its new configuration, rights and add-ons: it is v{KUBERNETES}"
+    workers = [line for line in done if "w1" in line and "bring" not in line]
+    assert workers == [
+        "m1: drain w1",
+        "w1: start kubelet",
+        "w1: start kube-proxy",
+        "w1: start flanneld",
+        "m1: uncordon w1",
+    ]
+    assert not any("drain m" in line for line in done)
+
+
+def test_another_patch_leaves_pods_where_they_are() -> None:
+    shown = run(older(deployed(), "v1.36.2", f"v{KUBERNETES}"))
+    assert not any("drain" in line for line in shown.shown)
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("v1.35.1", "is too high; the cluster version is"),
+        ("v1.38.0", "Downgrades are not really supported"),
+        ("new", "'new' is no version"),
+    ],
+)
+def test_versions_that_are_too_far_apart(version: str, words: str) -> None:
+    made = older(deployed(), version, f"v{KUBERNETES}")
+    with pytest.raises(RolloutError, match=words):
+        run(made)
+    assert made.scripts == []
 
 
 def test_a_cut_between_bringing_and_starting_is_made_up_for() -> None:
