@@ -321,3 +321,28 @@ def test_reset(hosts: Hosts, before: dict[str, str]) -> None:
     assert len(re.findall("started", must(hosts["master1"], f"{PYBERNETES} etcd members"))) == 1
     must(hosts["master1"], f"{PYBERNETES} reset --force 2>&1")
     assert {name: traces(host) for name, host in hosts.items()} == before
+
+
+def test_a_balancer_on_each_node(hosts: Hosts) -> None:
+    """The same hosts once more, without a virtual address: a worker's own balancer learns of a master that comes, and outlives one that goes."""
+    first, second, worker = hosts["master1"], hosts["master2"], hosts["worker1"]
+    names = "apiserver-advertise-address=10.20.0.11 --balancer=nginx --balancer-on-nodes --upload-certs"
+    code, said = run(first, f"init --control-plane-endpoint=10.20.0.10:8443 --{names}")
+    assert code == 2 and "want 127.0.0.1:8443" in said, said
+    must(first, f"{PYBERNETES} init --control-plane-endpoint=127.0.0.1:8443 --{names} >/root/init.log 2>&1")
+    assert "pybernetes join 10.20.0.11:6443 " in must(first, "cat /root/init.log")
+    assert "pybernetes join 10.20.0.11:6443 " in must(first, f"{PYBERNETES} token create --print-join-command")
+    must(worker, f"{PYBERNETES} {joining(hosts, False)} 2>&1")
+    must(second, f"{PYBERNETES} {joining(hosts, True)} 2>&1")
+    assert "server: https://127.0.0.1:8443" in must(worker, "cat /etc/kubernetes/kubelet.conf")
+    until(worker, "grep max_fails /etc/pybernetes/balancer/nginx.conf", "10.20.0.11:6443 .*\n.* 10.20.0.12:6443 ")
+    listening = must(worker, "ss -ltn")
+    assert "127.0.0.1:8443" in listening and "0.0.0.0:8443" not in listening
+    pid = must(
+        first, 'sed \'s/.*kube-apiserver", "pid": \\([0-9]*\\).*/\\1/\' /etc/kubernetes/pybernetes/programs.state'
+    )
+    must(first, f"kill -STOP {pid}")
+    until(worker, "curl -sk --max-time 5 https://127.0.0.1:8443/livez", "^ok")
+    must(first, f"kill -CONT {pid}")
+    for host in (worker, second, first):
+        must(host, f"{PYBERNETES} reset --force 2>&1")
