@@ -15,7 +15,16 @@ PARTS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet
 
 FOREIGN = {"mk-docker-opts", "flannel-cni"}  # speak as the programs that they stand for, and have tests of their own
 OWN = [command for command in COMMANDS if command not in FOREIGN]
-GROUPS = ("init", "token", "certs", "kubeconfig", "store", "etcd", "node", "upgrade")  # which have commands of their own
+GROUPS = (
+    "init",
+    "token",
+    "certs",
+    "kubeconfig",
+    "store",
+    "etcd",
+    "node",
+    "upgrade",
+)  # which have commands of their own
 WORDS = ("logs", "backup", "restore", "deploy", "join")  # which take words beside flags
 
 

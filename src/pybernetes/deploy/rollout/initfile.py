@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from ..configuration import GROUP, documents
-from ..daemons.model import BALANCER, MASTER, Cluster, Host
+from ..daemons.model import MASTER, Cluster, Host
 from .clusterfile import NONE
+from .wanted import brought_by_join
 
 FORM = f"{GROUP}/v1beta4"
 LAYOUT_VERSION, LAYOUT_KIND = "pybernetes.io/v1alpha1", "ClusterLayout"
@@ -34,13 +35,14 @@ def init(cluster: Cluster, host: Host, taints: Taints = None) -> str:
 
 
 def layout(cluster: Cluster) -> dict[str, Any]:
-    """What the cluster remembers of its balancer and network, for hosts that join later. A balancer that is not on all masters and nowhere
-    else is none of init's and join's."""
+    """What the cluster remembers of its balancer and network, for hosts that join later. A balancer on hosts of their own is none of init's
+    and join's."""
     balancer, network = cluster.balancer, cluster.network
-    known = balancer is not None and not balancer.on_nodes and cluster.having(BALANCER) == cluster.having(MASTER)
     of_balancer: dict[str, Any] = {"kind": NONE}
-    if known and balancer is not None:
+    if balancer is not None and brought_by_join(cluster):
         of_balancer = {"kind": balancer.kind, "routerID": balancer.router_id}
+        if balancer.on_nodes:
+            of_balancer["onNodes"] = True
     return {
         "apiVersion": LAYOUT_VERSION,
         "kind": LAYOUT_KIND,
@@ -64,6 +66,7 @@ FIXED = (
     ("ClusterConfiguration", "proxy.disabled"),
     ("ClusterConfiguration", "dns"),
     (LAYOUT_KIND, "balancer.kind"),
+    (LAYOUT_KIND, "balancer.onNodes"),
     (LAYOUT_KIND, "network.backend"),
 )
 

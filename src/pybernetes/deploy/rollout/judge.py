@@ -146,6 +146,8 @@ def _balancer(description: Description) -> Iterator[str]:
     implied = implied_endpoint(description)
     if not endpoint and not implied:
         yield "balancer: want a virtualAddress, or a controlPlaneEndpoint that leads to the balancers"
+    if endpoint and balancer.on_nodes and not endpoints.is_loopback(endpoint):
+        yield f"controlPlaneEndpoint: {quote(endpoint)}: with balancer.onNodes it is each host's own, {implied}: leave it out"
     yield from _virtual_address(description)
 
 

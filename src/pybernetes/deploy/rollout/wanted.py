@@ -62,9 +62,9 @@ def wanted(cluster: Cluster, host: Host) -> Wanted:
 
 
 def brought_by_join(cluster: Cluster) -> bool:
-    """Whether the balancers are those that init and join know: on all masters and nowhere else."""
+    """Whether the balancers are those that init and join know: on all masters and nowhere else, or one on each host."""
     balancer = cluster.balancer
-    return balancer is not None and not balancer.on_nodes and cluster.having(BALANCER) == cluster.having(MASTER)
+    return balancer is not None and (balancer.on_nodes or cluster.having(BALANCER) == cluster.having(MASTER))
 
 
 def files(daemon: Daemon) -> tuple[File, ...]:

@@ -332,11 +332,6 @@ def test_in_the_end_the_nodes_are_ready_or_named() -> None:
             "balancer: {virtualAddress: 10.0.0.9}",
             {"l1": {"nginx", "keepalived"}, "l2": {"nginx", "keepalived"}},
         ),
-        (
-            [host("m1", "10.0.0.1", "master"), host("w1", "10.0.0.7", "worker")],
-            "balancer: {onNodes: true, kind: haproxy}",
-            {"m1": {"haproxy"}, "w1": {"haproxy"}},
-        ),
     ],
 )
 def test_balancers_that_no_join_brings(hosts: list[str], balancer: str, prepared: dict[str, set[str]]) -> None:
@@ -355,6 +350,19 @@ def test_balancers_that_no_join_brings(hosts: list[str], balancer: str, prepared
         fake.files.pop(INIT_FILE, None)
     stage = asyncio.run(changed.rollout.plan())[1][0]
     assert (stage.title, stage.width, {step.host.name for step in stage.steps}) == (CHANGES, 1, set(prepared))
+
+
+def test_balancers_on_nodes_come_with_joining() -> None:
+    """Each host's own, with who has it follow the masters: nothing is written before, and a master more is nothing to do on the others."""
+    first, worker = host("m1", "10.0.0.1", "master"), host("w1", "10.0.0.7", "worker")
+    balancer = "balancer: {onNodes: true, kind: haproxy}\n"
+    made = world(file(first, worker, more=balancer))
+    shown = run(made)
+    assert not [line for line in shown.shown if ": write" in line]
+    assert {"haproxy", "balancer"} <= made.hosts["w1"].active & made.hosts["m1"].active
+    assert "onNodes: true" in made.hosts["m1"].files[INIT_FILE][0]
+    more = world(file(first, host("m2", "10.0.0.2", "master"), worker, more=balancer), before=made)
+    assert not [line for line in run(more).shown if line.startswith("w1")]
 
 
 def test_no_secret_is_shown() -> None:
