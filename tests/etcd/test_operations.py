@@ -82,6 +82,7 @@ def test_the_page(host: Host) -> None:
 
 def test_every_command_of_the_page_is_one(host: Host) -> None:
     """Also those that stand in the text."""
-    for words in ("node drain", "node uncordon", "node remove", "certs rotate-ca trust", "etcd restore", "store copy"):
+    of_nodes = ("node drain", "node uncordon", "node remove", "upgrade plan", "upgrade apply", "upgrade node")
+    for words in (*of_nodes, "certs rotate-ca trust", "etcd restore", "store copy"):
         assert words in PAGE.read_text()
         assert host(f"pybernetes {words} --help")[0] == 0
