@@ -66,7 +66,7 @@ def links(
         Audit(clock, auditor),  # knows who asked, and hears what everything below has answered
         Impersonation(authorizers),
         limiter,  # knows for whom: priority and fairness sorts by user
-        Authorization(authorizers, metrics.registry),
+        Authorization(authorizers, metrics.registry, clock.monotonic),
         Body(),  # only now: who may not ask has nothing read
         *failing,
         Aggregation(delegates),  # what another server answers goes no further here

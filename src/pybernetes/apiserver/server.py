@@ -26,7 +26,7 @@ from .authentication.chain import authenticators
 from .authentication.options import AuthenticationOptions
 from .authentication.user import User
 from .authorization import reconcile
-from .authorization.modes import authorizers
+from .authorization.modes import Authorizers, authorizers
 from .authorization.rules import GROUP as RBAC_GROUP
 from .bootstrap import authentication as bootstrap_authentication
 from .bootstrap import flowcontrol as bootstrap_flowcontrol
@@ -71,6 +71,7 @@ from .types import Attributes
 if TYPE_CHECKING:
     from .aggregation.controller import Aggregator
     from .auditing.auditor import Auditor
+    from .authorization.options import AuthorizationOptions
     from .crd.controller import DefinitionController
     from .encryption.provider import Encryption
 
@@ -99,7 +100,8 @@ class Options:
     port: int = 0
     ssl_context: ssl.SSLContext | None = None
     authentication: AuthenticationOptions = field(default_factory=AuthenticationOptions)
-    authorization_modes: Sequence[str] = ("AlwaysAllow",)
+    authorization_modes: Sequence[str] = ("AlwaysAllow",)  # those that need no more than their name
+    authorization: AuthorizationOptions | None = None  # in place of these modes
     enable_admission_plugins: Sequence[str] = EMBEDDED
     toleration_seconds: tuple[int, int] = (300, 300)  # on nodes that are not ready, and not to be reached
     allow_privileged: bool = True  # containers with all rights on their node
@@ -152,8 +154,9 @@ class APIServer:
         self.metrics = APIServerMetrics(self._counts, self._caches.watchers)
         if options.auditor is not None:
             self.metrics.registry.include(options.auditor.metrics.registry)
-        self.authenticators = authenticators(options.authentication, self.reader, now)
-        self.authorizers = authorizers(options.authorization_modes, self._caches.of("", "pods"), self.reader)
+        registry = self.metrics.registry
+        self.authenticators = authenticators(options.authentication, self.reader, options.clock, registry)
+        self.authorizers = self._authorizers()
         self._handlers = ResourceHandlers(self._caches, now, self.authorizers.require_create, self._legacy)
         self.store = self._handlers.store
         services = self._admission_services()
@@ -184,6 +187,14 @@ class APIServer:
         self.handle = self._chain().handle
         self._server: Server | None = None
         self._making: asyncio.Task[None] | None = None
+
+    def _authorizers(self) -> Authorizers:
+        options, registry, cache = self.options, self.metrics.registry, self._caches.of("", "pods")
+        if options.authorization is None:
+            return authorizers(options.authorization_modes, cache, self.reader, registry)
+        from .authorization.dynamic import DynamicAuthorizers  # with a file of its own, or a webhook
+
+        return DynamicAuthorizers(options.authorization, cache, self.reader, options.clock, registry)
 
     def _decipher(self) -> dict[str, Ask]:
         """Follows those who decrypt the store; what there is to ask of their health."""
@@ -267,7 +278,7 @@ class APIServer:
             ("", "pods", "binding"): {"create": bind},
             ("", "bindings", ""): {"create": bind},
             ("", "pods", "eviction"): {"create": Eviction(pods, budgets).create},
-            **Reviews(self.authenticators, self.authorizers, accounts, self._handlers.by_key).routes(),
+            **Reviews(self.authenticators, self.authorizers, self._handlers.by_key).routes(),
             **Connect(self.reader, self.options.kubelet, self._admit_connection).special(),
         }
         if any("rollback" in resource.subresources for resource in self._resources):
@@ -334,6 +345,8 @@ class APIServer:
         options, health = self.options, self._health
         if options.auditor is not None:
             await options.auditor.start()
+        await self.authenticators.start()
+        await self.authorizers.start()
         await self._caches.start()
         await self._make()
         await self._publisher.start()
@@ -398,6 +411,8 @@ class APIServer:
             await self._server.stop(grace)
         if self.options.auditor is not None:
             await self.options.auditor.close()
+        await self.authenticators.close()
+        await self.authorizers.close()
         await self._webhooks.close()
 
     def connect(self, client: asyncio.Protocol, certificate: bytes | None = None) -> None:

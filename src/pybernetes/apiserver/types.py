@@ -63,18 +63,22 @@ class Authenticator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Of an authorizer; `reason` goes into the message of a denial and into SubjectAccessReview."""
+    """Of an authorizer; `reason` goes into the message of a denial and into SubjectAccessReview.
+
+    `error`: it could not be found out, as far as it was; who is not allowed by anybody else gets 500 with it.
+    """
 
     allowed: bool = False
     denied: bool = False  # neither: no opinion, the next authorizer is asked
     reason: str = ""
+    error: str = ""
 
 
 class Authorizer(Protocol):
     """Says whether one may (upstream: authorizer.Authorizer). Asynchronous as `Authenticator` is."""
 
     async def authorize(self, user: User, info: RequestInfo) -> Decision:
-        """Never raises: who cannot tell has no opinion, and says in the reason why."""
+        """Never raises: who cannot tell has no opinion, and says in the reason (or as the error) why."""
         ...
 
 

@@ -49,8 +49,7 @@ APISERVER: Table = {
         "kubernetes-service-node-port max-connection-bytes-per-sec min-request-timeout",
         string: "cert-dir external-hostname tls-min-version",
         strings: "tls-cipher-suites",
-        duration: "kubelet-timeout livez-grace-period shutdown-delay-duration authentication-token-webhook-cache-ttl "
-        "authorization-webhook-cache-authorized-ttl authorization-webhook-cache-unauthorized-ttl",
+        duration: "kubelet-timeout livez-grace-period shutdown-delay-duration",
         switches: "feature-gates",
     },
 }

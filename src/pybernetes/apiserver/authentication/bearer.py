@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import dataclass
 from typing import Protocol
 
 from pybernetes.wire import websocket
@@ -16,14 +17,32 @@ PROTOCOL = "base64url.bearer.authorization.k8s.io."
 
 
 class TokenError(Exception):
-    """A token that is one's own, and wrong; the text is for TokenReview, the request just gets 401."""
+    """A token that is one's own, and wrong; the text is for TokenReview, the request just gets 401.
+
+    `lasting`: the same token is wrong the next time, too, as it is not where somebody could not be asked.
+    """
+
+    def __init__(self, why: str, lasting: bool = True) -> None:
+        super().__init__(why)
+        self.lasting = lasting
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Whose a token is, and for which of those that were asked for it is meant (upstream: authenticator.Response)."""
+
+    user: User
+    audiences: tuple[str, ...]
 
 
 class TokenAuthenticator(Protocol):
     """Says whose a token is."""
 
-    async def token(self, token: str, audiences: tuple[str, ...]) -> User | None:
-        """None: not one of these tokens. TokenError for a bad one. `audiences`: for one of whom it must be; (): this server."""
+    async def token(self, token: str, audiences: tuple[str, ...]) -> Authenticated | User | None:
+        """None: not one of these tokens. TokenError for a bad one. `audiences`: for one of whom it must be; (): this server.
+
+        A User alone where the tokens say nothing of whom they are meant for, which is then this server.
+        """
         ...
 
 

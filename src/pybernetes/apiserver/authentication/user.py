@@ -18,5 +18,13 @@ class User:
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"  # in extra: by which token somebody came
+
+
+def credential_id(token_id: str) -> str:
+    """Of a token with such a jti (upstream: authentication/token/jwt)."""
+    return f"JTI={token_id}"
+
+
 ANONYMOUS = User(ANONYMOUS_USER, (ALL_UNAUTHENTICATED,))
 LOOPBACK = User("system:apiserver", (SYSTEM_PRIVILEGED_GROUP, ALL_AUTHENTICATED))

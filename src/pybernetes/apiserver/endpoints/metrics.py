@@ -17,6 +17,7 @@ SECONDS = (
     *(30.0, 45.0, 60.0),
 )
 BYTES = tuple(1000.0 * 10**power for power in range(7))
+DECISION_SECONDS = tuple(0.001 * 2**power for power in range(15))  # of authentication and authorization
 REQUEST = ("verb", "group", "version", "resource", "subresource", "scope", "component")
 VERBS = {"create": "POST", "update": "PUT", "patch": "PATCH", "apply": "APPLY"}
 LONG_VERBS = frozenset({"watch"})

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pybernetes.aio import apart
 from pybernetes.api import errors
-from pybernetes.api.fieldselectors import escape_field_value
 from pybernetes.wire.http import Request, Response
 
 from ..authentication.bearer import TokenError
 from ..authentication.chain import Authenticators
-from ..authentication.serviceaccount import ServiceAccountTokens
 from ..authentication.user import User
-from ..authorization.modes import Authorizers
-from ..authorization.node import identity
+from ..authorization.accessreview import field_selector_of, label_selector_of
+from ..authorization.modes import Authorizers, aggregated
 from ..kinds import authentication, authorization
 from ..query import Query
 from ..resource import Object, Resource
@@ -23,9 +21,6 @@ from ..types import RequestInfo
 from .handlers import ResourceHandler
 from .posted import Posted, read
 from .routes import Special, not_allowed
-
-EVERYTHING = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
-EVERY_PATH = {"verbs": ["*"], "nonResourceURLs": ["*"]}
 
 
 def attributes(spec: Mapping[str, Any]) -> RequestInfo:
@@ -44,21 +39,9 @@ def attributes(spec: Mapping[str, Any]) -> RequestInfo:
         subresource=asked.get("subresource", ""),
         namespace=asked.get("namespace", ""),
         name=asked.get("name", ""),
-        field_selector=_field_selector(asked.get("fieldSelector") or {}),
+        field_selector=field_selector_of(asked.get("fieldSelector") or {}),
+        label_selector=label_selector_of(asked.get("labelSelector") or {}),
     )
-
-
-def _field_selector(selector: Mapping[str, Any]) -> str:
-    """What authorizers look at: conditions of one value. Others only make the answer stricter than it need be."""
-    if raw := selector.get("rawSelector"):
-        return str(raw)
-    signs = {"In": "=", "NotIn": "!="}
-    found = []
-    for requirement in selector.get("requirements") or ():
-        sign, values = signs.get(requirement.get("operator", "")), list(requirement.get("values") or ())
-        if sign and len(values) == 1:
-            found.append(f"{requirement.get('key', '')}{sign}{escape_field_value(values[0])}")
-    return ",".join(found)
 
 
 def user_info(user: User) -> Object:
@@ -86,11 +69,10 @@ class Reviews:
         self,
         authenticators: Authenticators,
         authorizers: Authorizers,
-        tokens: ServiceAccountTokens | None,
         served: Mapping[tuple[str, str, str], ResourceHandler],
     ) -> None:
         self._served = served
-        self._authenticators, self._authorizers, self._tokens = authenticators, authorizers, tokens
+        self._authenticators, self._authorizers = authenticators, authorizers
 
     def routes(self) -> dict[tuple[str, str, str], dict[str, Special]]:
         """Of all kinds of reviews."""
@@ -123,21 +105,12 @@ class Reviews:
         status: Object
         try:
             found = await self._authenticators.token(token, audiences)
-            status = {"authenticated": True, "user": user_info(found)}
-            granted = self._granted(token, audiences)
-            if granted:
-                status["audiences"] = granted
+            status = {"authenticated": True, "user": user_info(found.user)}
+            if found.audiences:
+                status["audiences"] = list(found.audiences)
         except TokenError as error:
             status = {"user": {}, "error": str(error)}
         return _answered(posted, status=status)
-
-    def _granted(self, token: str, audiences: Sequence[str]) -> list[str]:
-        """The audiences that the token and the one who asks agree on."""
-        if self._tokens is None:
-            return list(audiences)
-        wanted = audiences or self._tokens.options.api_audiences
-        have = self._tokens.audiences_of(token)
-        return [audience for audience in have if audience in wanted]
 
     async def self_subject_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         """Who asks."""
@@ -154,6 +127,8 @@ class Reviews:
             status["denied"] = True
         if decision.reason:
             status["reason"] = decision.reason
+        if decision.error:
+            status["evaluationError"] = decision.error
         return status
 
     async def subject_access_review(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
@@ -188,12 +163,7 @@ class Reviews:
         return _answered(posted, spec={}, status=self._rules(user, namespace))
 
     def _rules(self, user: User, namespace: str) -> Object:
-        authorizers = self._authorizers
-        if authorizers.everyone:
-            return {"resourceRules": [EVERYTHING], "nonResourceRules": [EVERY_PATH], "incomplete": False}
-        rules, problems = authorizers.rbac.rules_for(user, namespace) if authorizers.rbac else ([], [])
-        if authorizers.node and identity(user) is not None:
-            problems = ["node authorizer does not support user rule resolution", *problems]
+        rules, problems = self._authorizers.rules_for(user, namespace)
         status: Object = {
             "resourceRules": [
                 {k: v for k, v in rule.items() if k != "nonResourceURLs"} for rule in rules if rule.get("resources")
@@ -206,7 +176,7 @@ class Reviews:
             "incomplete": bool(problems),
         }
         if problems:
-            status["evaluationError"] = ", ".join(problems)
+            status["evaluationError"] = aggregated(problems)
         return status
 
 

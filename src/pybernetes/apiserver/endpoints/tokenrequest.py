@@ -11,6 +11,7 @@ from pybernetes.api import errors, field, times
 from pybernetes.api.field import Path
 from pybernetes.wire.http import Request, Response
 
+from ..audit import annotate
 from ..authentication.serviceaccount import (
     EXTENSION_SECONDS,
     WARN_SECONDS,
@@ -20,7 +21,7 @@ from ..authentication.serviceaccount import (
     claims,
     sign,
 )
-from ..authentication.user import User
+from ..authentication.user import User, credential_id
 from ..kinds.authentication import tokenrequest as kind
 from ..kinds.core.serviceaccount import RESOURCE as ACCOUNTS
 from ..query import Query
@@ -31,6 +32,7 @@ from .posted import read
 # What admission says of a token that is asked for.
 Admit = Callable[[Attributes], Awaitable[None]]
 
+ISSUED = "authentication.kubernetes.io/issued-credential-id"  # audit annotation: what leads from a later request back to this one
 BINDABLE = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
 
 
@@ -72,8 +74,9 @@ def issue(tokens: ServiceAccountTokens, account: Object, asked: Object) -> Objec
     binding = bound(tokens.reader, metadata["namespace"], metadata["name"], reference) if reference else None
     audiences = spec.get("audiences") or list(options.api_audiences)
     seconds, warn_after = lifetime(options, spec["expirationSeconds"], audiences, binding)
-    now = tokens.now()
-    payload = claims(account, binding, audiences, seconds, warn_after, now, options.issuers[0], str(uuid.uuid4()))
+    now, token_id = tokens.now(), str(uuid.uuid4())
+    payload = claims(account, binding, audiences, seconds, warn_after, now, options.issuers[0], token_id)
+    annotate(ISSUED, credential_id(token_id))
     shown = warn_after or seconds
     expires = times.format_time(datetime.fromtimestamp(payload["nbf"] + shown, UTC))
     answered: dict[str, Any] = {

@@ -8,9 +8,11 @@ from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
 from pybernetes.component.metrics import Registry
 
+from .. import audit
 from ..audit import Stage
 from ..authentication.chain import Authenticators
 from ..authentication.user import User
+from ..endpoints.metrics import DECISION_SECONDS
 from ..endpoints.routes import Answer
 from .exchange import Exchange, Handler
 
@@ -33,20 +35,32 @@ class Authentication:
             "authenticated_user_requests", "Counter of authenticated requests broken out by username.", ("username",)
         )
         self._attempts = registry.counter("authentication_attempts", "Counter of authenticated attempts.", ("result",))
+        self._seconds = registry.histogram(
+            "authentication_duration_seconds",
+            "Authentication duration in seconds broken out by result.",
+            ("result",),
+            DECISION_SECONDS,
+        )
 
     async def __call__(self, exchange: Exchange, next: Handler) -> Answer:
+        begun = self._monotonic()
+        token = audit.current.set(exchange.event)  # what is to be remembered of the credentials
         try:
             user = await self._authenticate(exchange.request)
         except StatusError as error:
             self._attempts.inc("failure")
+            self._seconds.observe(self._monotonic() - begun, "failure")
             event, elapsed = exchange.event, self._monotonic() - exchange.started
             event.respond(error.code, {"message": _attempted(exchange)})
             event.reach(Stage.RESPONSE_STARTED, elapsed)  # upstream's only one of who is not let in
             if self._auditor is not None and self._auditor.decide(event):
                 await self._auditor.emit(event)
             raise
+        finally:
+            audit.current.reset(token)
         self._users.inc(_counted(user))
         self._attempts.inc("success")
+        self._seconds.observe(self._monotonic() - begun, "success")
         exchange.user = exchange.event.user = user
         exchange.request = self._credentials.without(exchange.request)
         return await next(exchange)

@@ -14,6 +14,8 @@ from pybernetes.component import flags
 from pybernetes.component.command import UsageError
 from pybernetes.component.flags import Flag, Values
 
+from . import authorization, tokens
+
 if TYPE_CHECKING:
     from pybernetes.apiserver.authentication.bearer import TokenAuthenticator
     from pybernetes.apiserver.authentication.serviceaccount import TokenOptions
@@ -22,9 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MODES = ("AlwaysAllow", "AlwaysDeny", "Node", "RBAC")
-AUTHENTICATION = "Authentication"
-AUTHORIZATION = "Authorization"
+AUTHENTICATION = tokens.AUTHENTICATION
 ADMISSION = "Admission"
 MIN_EXPIRATION, MAX_EXPIRATION = 3600.0, float(1 << 32)  # seconds (upstream: options/authentication.go)
 
@@ -123,13 +123,8 @@ FLAGS = (
     Flag(
         "token-auth-file", flags.string, "", 'Static tokens: lines of token,user,uid,"group1,group2".', AUTHENTICATION
     ),
-    Flag(
-        "authorization-mode",
-        flags.strings,
-        ["AlwaysAllow"],
-        f"Who decides what one may, in this order: {', '.join(MODES)}.",
-        AUTHORIZATION,
-    ),
+    *tokens.FLAGS,
+    *authorization.FLAGS,
     Flag("allow-privileged", flags.boolean, False, "Whether containers may be privileged.", ADMISSION),
     Flag("enable-admission-plugins", flags.strings, [], "Plug-ins besides those that are on by default.", ADMISSION),
     Flag("disable-admission-plugins", flags.strings, [], "Plug-ins to switch off.", ADMISSION),
@@ -175,15 +170,18 @@ def options(values: Values) -> dict[str, Any]:
     """Keywords for `server.Options`. UsageError."""
     from pybernetes.apiserver.authentication.options import AuthenticationOptions
 
-    modes = _modes(values["authorization-mode"])
-    anonymous = values["anonymous-auth"]
+    may = authorization.options(values)
     proxy_client = _proxy_client(values)
-    tokens = _service_accounts(values)
+    accounts = _service_accounts(values)
+    jwt, opened = tokens.jwt(values, accounts.issuers if accounts is not None else ())
+    webhook = tokens.webhook(values)
     requests, static = _requests(values), _static_tokens(values)
-    if not requests and not static and tokens is None and not values["enable-bootstrap-token-auth"]:
+    others = (accounts, jwt, webhook)
+    if not requests and not static and others == (None, None, None) and not values["enable-bootstrap-token-auth"]:
         raise UsageError("nobody could log in: give --client-ca-file or --token-auth-file")
     plugins = _plugins(values)
-    if anonymous and "AlwaysAllow" in modes:
+    anonymous = opened.enabled if opened is not None else values["anonymous-auth"]
+    if anonymous and "AlwaysAllow" in authorization.modes(may):
         _log.warning(
             "anonymous requests are refused: with --authorization-mode=AlwaysAllow everyone could do everything"
         )
@@ -192,12 +190,16 @@ def options(values: Values) -> dict[str, Any]:
         "authentication": AuthenticationOptions(
             requests=requests,
             tokens=static,
-            service_accounts=tokens,
+            service_accounts=accounts,
             bootstrap_tokens=values["enable-bootstrap-token-auth"],
+            jwt=jwt,
+            webhook=webhook,
+            audiences=tuple(values["api-audiences"]),
             anonymous=anonymous,
+            anonymous_paths=opened.paths if opened is not None else frozenset(),
             published=_published(values),
         ),
-        "authorization_modes": modes,
+        **may,
         "enable_admission_plugins": plugins,
         "allow_privileged": values["allow-privileged"],
         "proxy_client": proxy_client,
@@ -236,17 +238,6 @@ def _published(values: Values) -> Callable[[], dict[str, str]]:
 def authorities(values: Values) -> list[str]:
     """Files of those whose client certificates TLS lets in."""
     return [path for path in (values["client-ca-file"], values["requestheader-client-ca-file"]) if path]
-
-
-def _modes(given: Sequence[str]) -> tuple[str, ...]:
-    if not given:
-        raise UsageError("--authorization-mode: at least one mode must be given")
-    for mode in given:
-        if mode not in MODES:
-            raise UsageError(f"--authorization-mode={mode}: not a valid mode; there are {', '.join(MODES)}")
-        if given.count(mode) > 1:
-            raise UsageError(f"--authorization-mode={','.join(given)}: {mode} is given twice")
-    return tuple(given)
 
 
 def _plugins(values: Values) -> tuple[str, ...]:
