@@ -45,13 +45,17 @@ async def run(values: Values) -> None:
     virtual, on_nodes = values["virtual-address"], values["on-nodes"]
     balancer = Balancer(values["kind"], values["port"], virtual, values["router-id"], on_nodes)
     try:
-        client = RESTClient(load(values["kubeconfig"]), PROGRAM.replace(" ", "-"))
+        config = load(values["kubeconfig"])
+        client, context = RESTClient(config, PROGRAM.replace(" ", "-")), config.ssl_context()
     except ConfigError as error:
         raise UsageError(f"--kubeconfig={values['kubeconfig']}: {error}") from error
     port = values["apiserver-port"]
     try:
-        await watcher.watch(
-            client, lambda masters: watcher.bring_about(watcher.described(balancer, this, port, masters))
+        await watcher.follow(
+            client,
+            port,
+            context,
+            lambda masters, out: watcher.bring_about(watcher.described(balancer, this, port, masters, out)),
         )
     finally:
         await client.close()

@@ -14,8 +14,11 @@ WATCHER = "balancer"  # our command
 KUBECONFIG = f"{KUBERNETES_DIR}/kubelet.conf"
 FOLDER = "/etc/pybernetes/balancer"
 RUN = "/run/pybernetes"
-CONNECT_SECONDS = 2  # a host that is cut off does not refuse: the next one is asked after so long
+CONNECT_SECONDS = 1  # a host that is cut off does not refuse: the next one is asked after so long
 IDLE = "10m"  # watches say something at least once a minute: only what is dead is so quiet
+# A balancer that is frozen takes connections and says nothing. Two checks in a row find it in 3 s, so that with VRRP's own time the
+# address has moved before 5 s are over.
+CHECK_SECONDS = 1
 FAILED_SECONDS = 5  # for so long an API server that did not answer is passed over
 
 
@@ -80,12 +83,13 @@ def nginx(servers: Sequence[str], listens: Sequence[str], check: Check) -> Daemo
         [
             "load_module /usr/lib/nginx/modules/ngx_stream_module.so;",
             "worker_processes 1;",
+            f"worker_shutdown_timeout {IDLE};",  # else those of before a reload stay as long as one client does
             f"pid {RUN}/nginx.pid;",
             "error_log stderr notice;",
             "events { worker_connections 8192; }",
             "stream {",
+            # In turn, not the least busy one: that would be who swallows connections, which clients then give up.
             "    upstream kube-apiserver {",
-            "        least_conn;",
             *(f"        server {server} max_fails=1 fail_timeout={FAILED_SECONDS}s;" for server in servers),
             "    }",
             "    server {",
@@ -113,7 +117,7 @@ def nginx(servers: Sequence[str], listens: Sequence[str], check: Check) -> Daemo
 
 
 def haproxy(servers: Sequence[str], listens: Sequence[str], check: Check) -> Daemon:
-    """The same by HAProxy, which asks the servers' ports by itself."""
+    """The same by HAProxy, which asks the servers by itself whether they answer: one that is frozen would take connections."""
     path = f"{FOLDER}/haproxy.cfg"
     text = "\n".join(
         [
@@ -131,7 +135,10 @@ def haproxy(servers: Sequence[str], listens: Sequence[str], check: Check) -> Dae
             "backend kube-apiserver",
             "    balance leastconn",
             "    option redispatch",
-            "    default-server check inter 1s fall 2 rise 1 on-marked-down shutdown-sessions",
+            "    option httpchk GET /livez",
+            "    http-check expect rstatus ^[1-5]",  # whatever it says: what all say at once must not cut everybody off
+            "    timeout check 1s",
+            "    default-server check check-ssl verify none inter 1s fall 2 rise 2 on-marked-down shutdown-sessions",
             *(f"    server master-{number} {server}" for number, server in enumerate(servers, 1)),
             "",
         ]
@@ -169,8 +176,8 @@ def keepalived(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
             "}",
             "vrrp_script balancer {",
             f'    script "{script}"',
-            "    interval 1",
-            "    timeout 2",
+            f"    interval {CHECK_SECONDS}",
+            f"    timeout {CHECK_SECONDS + 1}",
             "    fall 2",
             "    rise 2",
             "}",
@@ -220,7 +227,8 @@ def keepalived(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
 
 def _check_script(port: int) -> str:
     """Well is who takes a connection and leads it to an API server that answers, whatever its answer is."""
-    return f"#!/bin/sh\nexec curl --silent --insecure --max-time 2 --output /dev/null https://127.0.0.1:{port}/livez\n"
+    curl = f"curl --silent --insecure --max-time {CHECK_SECONDS} --output /dev/null"
+    return f"#!/bin/sh\nexec {curl} https://127.0.0.1:{port}/livez\n"
 
 
 def _signal(name: str, pid_file: str) -> tuple[str, ...]:

@@ -1,0 +1,77 @@
+"""Which API servers are ready for requests. By itself nginx passes over none but those that refuse connections: one that is frozen takes
+them, and so does one that has lost its etcd."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from pybernetes.client.http import HTTPClient
+from pybernetes.deploy import endpoints
+from pybernetes.deploy.daemons.model import Host
+
+PATH = "/readyz"
+PROBE_SECONDS, ANSWER_SECONDS = 1.0, 1.0  # from one look to the next; for an answer
+FALL, RISE = 2, 2  # looks in a row that say otherwise than those before, until they are believed
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Of one API server. `against`: so many looks in a row have said otherwise."""
+
+    well: bool = True
+    against: int = 0
+
+
+def after(health: Health, answered: bool) -> Health:
+    """What is thought of a server when one more look is over."""
+    if answered == health.well:
+        return Health(health.well)
+    against = health.against + 1
+    return Health(answered) if against >= (RISE if answered else FALL) else Health(health.well, against)
+
+
+def out_of_service(masters: Sequence[Host], healths: Mapping[str, Health]) -> frozenset[str]:
+    """Names of those that get no connections. Where none is well all get them: then it is not they who are to blame, and some may answer."""
+    unwell = frozenset(host.name for host in masters if not healths.get(host.name, Health()).well)
+    return unwell if len(unwell) < len(masters) else frozenset()
+
+
+class Prober:
+    """Asks the API servers at `port` of the masters; `close` when done."""
+
+    def __init__(self, port: int, context: ssl.SSLContext | None) -> None:
+        self._port, self._context = port, context
+        self._clients: dict[str, HTTPClient] = {}  # by address
+        self._healths: dict[str, Health] = {}  # by name
+
+    async def look(self, masters: Sequence[Host]) -> frozenset[str]:
+        """Those that are out of service after one more look."""
+        await self._forget([host.address for host in masters])
+        answers = await asyncio.gather(*(self._ready(host.address) for host in masters))
+        before = self._healths
+        self._healths = {
+            host.name: after(before.get(host.name, Health()), answer)
+            for host, answer in zip(masters, answers, strict=True)
+        }
+        return out_of_service(masters, self._healths)
+
+    async def close(self) -> None:
+        """Of the connections."""
+        await self._forget(())
+
+    async def _ready(self, address: str) -> bool:
+        """Whether it takes requests: also who does not let this host ask answers."""
+        if address not in self._clients:
+            self._clients[address] = HTTPClient(endpoints.url(address, self._port), self._context)
+        try:
+            answer = await self._clients[address].request("GET", PATH, timeout=ANSWER_SECONDS)
+        except OSError:  # which errors of connections, TLS and time are
+            return False
+        return answer.status < 500
+
+    async def _forget(self, present: Collection[str]) -> None:
+        for address in [one for one in self._clients if one not in present]:
+            await self._clients.pop(address).close()
