@@ -20,6 +20,9 @@ from .types import Client
 _log = logging.getLogger(__name__)
 
 FIRST_CONTACT_SECONDS = 0.05  # parts start together: until the server has answered once it is asked often
+# Of the retry period, for a candidate between two looks: who gives the lease up is followed before that period is over. (client-go
+# waits for 1 to 2.2 of them, and so up to 4.4 s.)
+CANDIDATE_PAUSE = (0.5, 0.75)
 HEALTH_TOLERANCE = 20.0  # seconds after the lease's end until a leader that cannot renew counts as unhealthy
 
 
@@ -74,7 +77,7 @@ class LeaderElector:
         first = FIRST_CONTACT_SECONDS
         while not await self._try(self._options.renew_deadline):
             if self._answered:
-                await self._clock.sleep(self._options.retry_period * (1 + random.random() * 1.2))
+                await self._clock.sleep(self._pause(random.uniform(*CANDIDATE_PAUSE)))
             else:
                 if first == self._options.retry_period:
                     _log.warning("waiting for an answer of the API server")
@@ -109,6 +112,12 @@ class LeaderElector:
         if not self.is_leader or silent <= HEALTH_TOLERANCE:
             return ""
         return f"failed election to renew leadership on lease {self._options.name}"
+
+    def _pause(self, share: float) -> float:
+        """Until a candidate looks again: a share of the retry period, or at the moment at which the lease it has seen ends."""
+        pause = self._options.retry_period * share
+        left = self._observed.at + self._options.lease_duration - self._clock.monotonic()
+        return min(pause, left) if left > 0 else pause
 
     async def _renew(self) -> None:
         """Returns when the lease could not be renewed for the renew deadline."""

@@ -93,6 +93,31 @@ def test_a_wall_clock_that_jumps_costs_nobody_the_lease(step: int) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(("given_up", "latest"), [(True, 2.0), (False, 15.0)], ids=["given up", "killed"])
+def test_a_successor_leads_in_time(given_up: bool, latest: float) -> None:
+    """After a clean stop within the retry period; after a kill when the lease ends, but for the time until it saw the last renewal."""
+
+    async def main() -> None:
+        clock, server = VirtualClock(), Server()
+        first, second = (LeaderElector(server, Options("part", name), clock) for name in ("first", "second"))
+        tasks = [asyncio.ensure_future(first.run(forever))]
+        await clock.advance(1)
+        tasks.append(asyncio.ensure_future(second.run(forever)))
+        await clock.advance(60)
+        assert (first.is_leader, second.is_leader) == (True, False)
+        if not given_up:  # what is killed says nothing more
+            server.fail(ConnectionError("gone"), "get", coordination_v1.Lease, times=1)
+        tasks[0].cancel()
+        await asyncio.gather(tasks[0], return_exceptions=True)
+        assert (server.holder() == "") is given_up
+        await clock.advance(latest + (0 if given_up else 1.5))
+        assert second.is_leader
+        tasks[1].cancel()
+        await asyncio.gather(tasks[1], return_exceptions=True)
+
+    asyncio.run(main())
+
+
 def test_a_server_that_hangs_ends_it_before_others_may_lead() -> None:
     async def main() -> None:
         clock, server, options = VirtualClock(), Server(), Options("part", "me")
