@@ -399,7 +399,6 @@ class WatchCache:
         self._rewritable = store if isinstance(store, Rewritable) else None
         self.keys = keys or Keys()
         self.revision = 0
-        self.lost = 0  # revisions up to this one and after `revision` are of a history that the store has no more
         self.restored = asyncio.Event()  # set when the store has other data than it had; who acts on it clears it
         self.clock = clock or RealClock()  # of all that the server does by time
         self._caches: dict[str, ResourceCache] = {}
@@ -453,7 +452,6 @@ class WatchCache:
         before, self.revision = self.revision, page.revision
         self._wake()
         if anew:
-            self.lost = max(self.lost, before)
             _log.critical(
                 "the store was at revision %d and has the state of another time now, at %d: it was restored, or has lost its data. "
                 "Everything was listed anew, and clients have to",

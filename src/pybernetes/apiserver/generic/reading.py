@@ -6,6 +6,7 @@ Objects that are stored as another version are read through the kind's conversio
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 import msgspec
@@ -14,7 +15,7 @@ from pybernetes.aio import apart
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 from pybernetes.api.gojson import escaped
-from pybernetes.store.types import Compacted
+from pybernetes.store.types import Compacted, StoreError
 
 from .. import pieces
 from ..resource import Object, Resource
@@ -206,14 +207,15 @@ class ReadStore:
                 raise too_large(revision, self.cache.revision) from None
 
     async def not_lost(self, revision: int) -> None:
-        """TooOld where a watch would go on from what the store has had before it was restored, and has no more."""
-        if (
-            self.cache.revision < revision <= self.cache.lost
-        ):  # it may also be another server's, which is ahead of this one
-            try:
-                await self.not_older(revision)
-            except StatusError:
-                raise TooOld(self.cache.revision) from None
+        """TooOld where a watch would go on from what the store has had before it was restored, and has no more.
+
+        It would be told nothing of what happens until the store has come that far again. Another server may be ahead of this one, so the
+        store is asked; while that does not answer nobody knows, and the watch begins.
+        """
+        if revision > self.cache.revision:
+            with contextlib.suppress(StoreError):
+                if await self.cache.store.revision() < revision:
+                    raise TooOld(self.cache.revision)
 
     async def _list_at(
         self, prefix: str, revision: int, after: str, options: ListOptions, predicate: Selection | None
