@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import shutil
 import socket
 import threading
 import urllib.error
@@ -17,7 +19,7 @@ import pytest
 import uvloop
 
 from pybernetes.api import types
-from pybernetes.api.types import core_v1, discovery_v1
+from pybernetes.api.types import core_v1, discovery_v1, networking_v1
 from pybernetes.cli import proxy
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
@@ -50,6 +52,10 @@ class Network:
     def askers(self, where: Namespace, address: str, port: int, times: int = 24) -> set[str]:
         """Which pods answer."""
         return {self.ask(where, address, port).split()[0] for _ in range(times)}
+
+
+MODES = [mode for mode in ("iptables", "nftables") if mode != "nftables" or shutil.which("nft")]
+every_mode = pytest.mark.parametrize("mode", MODES)
 
 
 @pytest.fixture
@@ -137,6 +143,7 @@ def slice_of(
 @asynccontextmanager
 async def running(folder: Path, *arguments: str) -> AsyncIterator[RESTClient]:
     """An API server and kube-proxy on this loop."""
+    folder.mkdir(exist_ok=True)
     cluster = TestCluster(folder)
     found = await cluster.start()
     client = RESTClient(load(found.kubeconfig))
@@ -152,6 +159,15 @@ async def running(folder: Path, *arguments: str) -> AsyncIterator[RESTClient]:
         await asyncio.gather(work, return_exceptions=True)
         await client.close()
         await cluster.stop()
+
+
+def ping(where: Namespace, address: str) -> tuple[int, int]:
+    """Type and code of what ICMP answers to an echo request."""
+    with where.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)) as asking:
+        asking.settimeout(5.0)
+        asking.sendto(bytes.fromhex("0800f7ff00000000"), (address, 0))
+        answer = asking.recv(200)
+        return answer[20], answer[21]
 
 
 async def eventually(check: Callable[[], Any]) -> Any:
@@ -170,14 +186,16 @@ def inside(network: Network, scenario: Callable[[], Any]) -> None:
     network.node.inside(lambda: uvloop.run(scenario()))
 
 
-def test_cluster_ip_node_port_and_external_ip(network: Network, tmp_path: Path) -> None:
+@every_mode
+def test_cluster_ip_node_port_and_external_ip(network: Network, tmp_path: Path, mode: str) -> None:
     def check_all() -> None:
         outside = network.client
         assert network.askers(outside, "10.96.20.1", 80) == {"a", "b"}
         assert network.askers(network.pods["a"], "10.96.20.1", 80) == {"a", "b"}  # itself, too
         assert network.askers(network.node, "10.96.20.1", 80) == {"a", "b"}
         assert network.askers(outside, NODE_IP, 30080) == {"a", "b"}
-        assert network.askers(network.node, "127.0.0.1", 30080) == {"a", "b"}
+        if mode == "iptables":  # the only one in which node ports answer on the loopback
+            assert network.askers(network.node, "127.0.0.1", 30080) == {"a", "b"}
         # An external address works from everywhere, this node itself and pods that are its endpoints included.
         for where in (outside, network.node, network.pods["a"]):
             assert network.askers(where, "198.51.100.7", 80) == {"a", "b"}
@@ -187,7 +205,7 @@ def test_cluster_ip_node_port_and_external_ip(network: Network, tmp_path: Path) 
         assert network.ask(outside, NODE_IP, 30080).split()[1] == "10.244.0.1"
 
     async def scenario() -> None:
-        async with running(tmp_path) as client:
+        async with running(tmp_path, f"--proxy-mode={mode}") as client:
             await client.create(
                 service(
                     "web",
@@ -214,7 +232,10 @@ def test_cluster_ip_node_port_and_external_ip(network: Network, tmp_path: Path) 
     inside(network, scenario)
 
 
-def test_local_policies_keep_the_client_address_and_tell_the_balancer(network: Network, tmp_path: Path) -> None:
+@every_mode
+def test_local_policies_keep_the_client_address_and_tell_the_balancer(
+    network: Network, tmp_path: Path, mode: str
+) -> None:
     def health() -> tuple[int, bytes]:
         try:
             with urllib.request.urlopen(f"http://{NODE_IP}:30999/healthz", timeout=10) as answer:
@@ -223,7 +244,7 @@ def test_local_policies_keep_the_client_address_and_tell_the_balancer(network: N
             return error.code, error.read()
 
     async def scenario() -> None:
-        async with running(tmp_path) as client:
+        async with running(tmp_path, f"--proxy-mode={mode}") as client:
             made = await client.create(
                 service(
                     "lb",
@@ -263,9 +284,10 @@ def test_local_policies_keep_the_client_address_and_tell_the_balancer(network: N
     inside(network, scenario)
 
 
-def test_affinity_sticks(network: Network, tmp_path: Path) -> None:
+@every_mode
+def test_affinity_sticks(network: Network, tmp_path: Path, mode: str) -> None:
     async def scenario() -> None:
-        async with running(tmp_path) as client:
+        async with running(tmp_path, f"--proxy-mode={mode}") as client:
             spec = {
                 "clusterIP": "10.96.20.3",
                 "sessionAffinity": "ClientIP",
@@ -282,9 +304,10 @@ def test_affinity_sticks(network: Network, tmp_path: Path) -> None:
     inside(network, scenario)
 
 
-def test_udp_flows_move_when_their_endpoint_goes(network: Network, tmp_path: Path) -> None:
+@every_mode
+def test_udp_flows_move_when_their_endpoint_goes(network: Network, tmp_path: Path, mode: str) -> None:
     async def scenario() -> None:
-        async with running(tmp_path) as client:
+        async with running(tmp_path, f"--proxy-mode={mode}") as client:
             await client.create(
                 service("dns", clusterIP="10.96.20.4", ports=[{"port": 53, "targetPort": 5353, "protocol": "UDP"}])
             )
@@ -310,14 +333,15 @@ def test_udp_flows_move_when_their_endpoint_goes(network: Network, tmp_path: Pat
     inside(network, scenario)
 
 
-def test_rules_that_someone_removed_come_back_and_health_is_told(network: Network, tmp_path: Path) -> None:
+@every_mode
+def test_rules_that_someone_removed_come_back_and_health_is_told(network: Network, tmp_path: Path, mode: str) -> None:
     def page(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=10) as answer:
             body: bytes = answer.read()
             return body
 
     async def scenario() -> None:
-        async with running(tmp_path, "--iptables-sync-period=500ms") as client:
+        async with running(tmp_path, f"--proxy-mode={mode}", "--iptables-sync-period=500ms") as client:
             await client.create(service("web", clusterIP="10.96.20.1", ports=[{"port": 80, "targetPort": 8080}]))
             await client.create(slice_of("web", "ab", 8080))
 
@@ -325,7 +349,11 @@ def test_rules_that_someone_removed_come_back_and_health_is_told(network: Networ
                 assert network.ask(network.client, "10.96.20.1", 80)
 
             await eventually(works)
-            network.node.run("iptables -t nat -F && iptables -t nat -X")
+            harm = {
+                "iptables": "iptables -t nat -F && iptables -t nat -X",
+                "nftables": "nft delete table ip kube-proxy",
+            }
+            network.node.run(harm[mode])
             await eventually(works)
             health = await asyncio.to_thread(network.node.inside, lambda: page("http://127.0.0.1:10256/healthz"))
             assert b'"nodeEligible": true' in health and b'"lastUpdated": "' in health
@@ -335,5 +363,94 @@ def test_rules_that_someone_removed_come_back_and_health_is_told(network: Networ
             ]
             metrics = await asyncio.to_thread(network.node.inside, lambda: page("http://127.0.0.1:10249/metrics"))
             assert b'kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv4"}' in metrics
+            shown = await asyncio.to_thread(network.node.inside, lambda: page("http://127.0.0.1:10249/proxyMode"))
+            assert shown == mode.encode()
+
+    inside(network, scenario)
+
+
+@every_mode
+def test_a_balancer_lets_in_only_its_source_ranges(network: Network, tmp_path: Path, mode: str) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path, f"--proxy-mode={mode}") as client:
+            created = await client.create(
+                service(
+                    "lb",
+                    type="LoadBalancer",
+                    clusterIP="10.96.20.5",
+                    loadBalancerSourceRanges=["203.0.113.0/24", f"{CLIENT_IP}/32"],
+                    ports=[{"port": 80, "targetPort": 8080, "nodePort": 30085}],
+                )
+            )
+            addresses = [("198.51.100.8", "VIP"), ("198.51.100.9", "Proxy")]
+            created.status.load_balancer.ingress += [
+                core_v1.LoadBalancerIngress(ip=ip, ip_mode=way) for ip, way in addresses
+            ]
+            await client.update(created, "status")
+            await client.create(slice_of("lb", "ab", 8080))
+            await eventually(lambda: network.ask(network.client, "198.51.100.8", 80))
+
+            def silence(where: Namespace, address: str) -> None:
+                with pytest.raises(TimeoutError):
+                    network.ask(where, address, 80)
+
+            await asyncio.to_thread(silence, network.pods["a"], "198.51.100.8")  # of no range
+            # An address of mode Proxy is the balancer's own business.
+            network.node.run("ip route add blackhole 198.51.100.9")
+            with pytest.raises(OSError):
+                await asyncio.to_thread(network.ask, network.client, "198.51.100.9", 80)
+            # Node ports have no source ranges.
+            assert await asyncio.to_thread(network.ask, network.pods["a"], NODE_IP, 30085)
+
+    inside(network, scenario)
+
+
+@pytest.mark.skipif("nftables" not in MODES, reason="needs nft (the package nftables)")
+def test_nobody_waits_for_what_a_cluster_ip_does_not_serve(network: Network, tmp_path: Path) -> None:
+    """Another port and a ping are rejected, an address that nobody has been given is dropped; in nftables only, as upstream."""
+
+    async def scenario() -> None:
+        async with running(tmp_path, "--proxy-mode=nftables") as client:
+            await client.create(service("web", clusterIP="10.96.20.1", ports=[{"port": 80, "targetPort": 8080}]))
+            await client.create(slice_of("web", "ab", 8080))
+            await eventually(lambda: network.ask(network.client, "10.96.20.1", 80))
+
+            def refused() -> None:
+                for where in (network.client, network.pods["a"], network.node):
+                    with pytest.raises(ConnectionRefusedError):
+                        network.ask(where, "10.96.20.1", 81)
+
+            await asyncio.to_thread(refused)
+            unreachable = (3, 3)  # the destination's port
+            assert await asyncio.to_thread(ping, network.client, "10.96.20.1") == unreachable
+            rules = network.node.run("nft list chain ip kube-proxy cluster-ips-check")
+            assert 'ip daddr @cluster-ips reject comment "Reject traffic to invalid ports of ClusterIPs"' in rules
+            ranges = await client.list(networking_v1.ServiceCIDR)
+            assert ranges.items and all(
+                cidr in rules for each in ranges.items for cidr in each.spec.cidrs if "." in cidr
+            )
+
+    inside(network, scenario)
+
+
+@pytest.mark.skipif("nftables" not in MODES, reason="needs nft (the package nftables)")
+def test_the_mode_can_be_changed_and_everything_cleaned_up(network: Network, tmp_path: Path) -> None:
+    def switched(mode: str) -> None:
+        saved, tables = network.node.run("iptables-save"), network.node.run("nft list tables")
+        assert ("KUBE-SERVICES" in saved) is (mode == "iptables")
+        assert ("table ip kube-proxy" in tables) is (mode == "nftables")
+        assert network.ask(network.client, "10.96.20.1", 80)
+
+    async def scenario() -> None:
+        for number, mode in enumerate(("iptables", "nftables", "iptables")):
+            async with running(tmp_path / str(number), f"--proxy-mode={mode}") as client:
+                await client.create(service("web", clusterIP="10.96.20.1", ports=[{"port": 80, "targetPort": 8080}]))
+                await client.create(slice_of("web", "ab", 8080))
+                await eventually(functools.partial(switched, mode))
+        async with running(tmp_path / "last", "--proxy-mode=nftables"):
+            await eventually(lambda: network.node.run("nft list table ip kube-proxy"))
+        await proxy.run(flags.parse("kube-proxy", FLAGS, ["--cleanup"]))
+        assert "kube-proxy" not in network.node.run("nft list tables")
+        assert "KUBE-" not in network.node.run("iptables-save")
 
     inside(network, scenario)

@@ -63,11 +63,12 @@ async def _serve(chosen: Settings, client: PartClient, metrics: Metrics) -> None
     from pybernetes.client.events import EventBroadcaster
     from pybernetes.client.informer import InformerFactory
     from pybernetes.component import serving
-    from pybernetes.proxy import backends, health, sysctl
+    from pybernetes.proxy import health, sysctl
     from pybernetes.proxy.app import ProxyServer, local_addresses
 
     clock = RealClock()
-    mode = backends.mode(chosen.mode)
+    mode = await _mode(chosen.mode)
+    chosen = chosen.in_mode(mode.name)
     own = await _backends(mode, metrics)
     _prepare(chosen, sysctl)
     state = health.ProxyHealth(UNHEALTHY_PERIODS * chosen.sync_period)
@@ -75,6 +76,8 @@ async def _serve(chosen: Settings, client: PartClient, metrics: Metrics) -> None
     events = EventBroadcaster(client, clock, chosen.node)
     recorder = events.recorder("kube-proxy")
     proxy = ProxyServer(chosen, informers, own, metrics, state, clock, local_addresses, recorder)
+    if mode.name == "nftables" and await _serves_cidrs(client):
+        proxy.follow_service_cidrs()
     async with AsyncExitStack() as stack:
         pages: dict[str, Route] = {**health.routes(state, clock.now, metrics.healthz, metrics.livez)}
         await _listen(stack, "healthz-bind-address", chosen.healthz, pages, chosen.bind_hard_fail)
@@ -86,16 +89,47 @@ async def _serve(chosen: Settings, client: PartClient, metrics: Metrics) -> None
             group.create_task(proxy.run())
 
 
-async def _backends(mode: Mode, metrics: Metrics) -> list[Backend]:
-    from pybernetes.proxy.backends import BackendError
+async def _mode(name: str) -> Mode:
+    """The mode of that name, or the first that this machine can."""
+    from pybernetes.proxy import backends
 
-    lack = await mode.lacks()
-    if lack:
-        raise Failure(lack)
+    lacks = []
+    for candidate in (name,) if name else backends.MODES:
+        mode = backends.mode(candidate)
+        lack = await mode.lacks()
+        if not lack:
+            _log.info("Using %s proxy", candidate)
+            return mode
+        lacks.append(f"--proxy-mode={candidate}: {lack}")
+    raise Failure("; ".join(lacks))
+
+
+async def _backends(mode: Mode, metrics: Metrics) -> list[Backend]:
+    """Of the mode, when what the others have left is gone: a packet would be sent on by both."""
+    from pybernetes.proxy.backends import BackendError
+    from pybernetes.proxy.cleanup import remove
+
+    try:
+        await remove(shared=False, but=mode.name)
+    except BackendError as error:
+        _log.error("What another mode has left could not be removed: %s", error)
     try:
         return await mode.backends(metrics)
     except BackendError as error:
         raise Failure(str(error)) from error
+
+
+async def _serves_cidrs(client: PartClient) -> bool:
+    """API servers before 1.33 have no ServiceCIDRs; then packets to addresses that nobody has been given go on."""
+    from pybernetes.api.errors import StatusError
+    from pybernetes.api.types import networking_v1
+
+    try:
+        await client.list(networking_v1.ServiceCIDR)
+    except StatusError as error:
+        _log.info("Cluster IPs that are not in use are not guarded: %s", error)
+        return False
+    return True
 
 
 def _prepare(chosen: Settings, sysctl: Any) -> None:

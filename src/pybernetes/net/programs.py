@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import IO
 
 
 class ProgramError(Exception):
@@ -15,24 +16,46 @@ class ProgramError(Exception):
         self.code = code
 
 
-async def run(command: Sequence[str], text: str = "") -> str:
-    """The output of a program that succeeds. ProgramError otherwise."""
-    pipe = asyncio.subprocess.PIPE
-    # Input comes from a file in memory: a program that ends early cannot break the writing of it.
-    given = os.memfd_create("input") if text else asyncio.subprocess.DEVNULL
+async def run(command: Sequence[str], text: str | Iterable[str] = "") -> str:
+    """The output of a program that succeeds; its input is the text, or lines without their ends. ProgramError otherwise."""
+    with await run_to_file(command, text) as output:
+        return output.read()
+
+
+async def run_to_file(command: Sequence[str], text: str | Iterable[str] = "") -> IO[str]:
+    """As `run`, for output that is read line by line; the caller closes it."""
+    # Both ends are files in memory: a program that ends early cannot break the writing, and nothing large is held twice.
+    output = os.fdopen(os.memfd_create("output"), "w+", errors="replace")
     try:
-        if text:
-            with os.fdopen(os.dup(given), "wb") as file:
-                file.write(text.encode())
-                file.seek(0)
-        process = await asyncio.create_subprocess_exec(*command, stdin=given, stdout=pipe, stderr=pipe)
-    except OSError as error:
-        raise ProgramError(f"{command[0]} cannot be run: {error.strerror}: is its package installed?") from error
-    finally:
-        if text:
-            os.close(given)
-    output, problems = await process.communicate()
-    if process.returncode:
-        said = problems.decode(errors="replace").strip()
-        raise ProgramError(f"{' '.join(command)} failed ({process.returncode}): {said}", process.returncode)
-    return output.decode()
+        given = _input(text) if text else None
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=given if given is not None else asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            raise ProgramError(f"{command[0]} cannot be run: {error.strerror}: is its package installed?") from error
+        finally:
+            if given is not None:
+                given.close()
+        _, problems = await process.communicate()
+        if process.returncode:
+            said = problems.decode(errors="replace").strip()
+            raise ProgramError(f"{' '.join(command)} failed ({process.returncode}): {said}", process.returncode)
+        output.seek(0)
+    except BaseException:
+        output.close()
+        raise
+    return output
+
+
+def _input(text: str | Iterable[str]) -> IO[str]:
+    file = os.fdopen(os.memfd_create("input"), "w+")
+    if isinstance(text, str):
+        file.write(text)
+    else:
+        file.writelines(f"{line}\n" for line in text)
+    file.seek(0)
+    return file

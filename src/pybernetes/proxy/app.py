@@ -6,14 +6,14 @@ import asyncio
 import ipaddress
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pybernetes.aio.clock import Clock
 from pybernetes.api.times import parse_time
-from pybernetes.api.types import core_v1, discovery_v1
+from pybernetes.api.types import core_v1, discovery_v1, networking_v1
 from pybernetes.api.wellknown import (
     ENDPOINTS_LAST_CHANGE_TRIGGER_TIME,
     IS_HEADLESS_SERVICE,
@@ -22,7 +22,7 @@ from pybernetes.api.wellknown import (
     LABEL_TOPOLOGY_ZONE,
 )
 from pybernetes.client.events import EventRecorder
-from pybernetes.client.types import Informers
+from pybernetes.client.types import Informer, Informers
 
 from .backends import Backend, Change, Options
 from .health import Problem, ProxyHealth, ServiceHealth
@@ -33,6 +33,7 @@ from .options import Settings
 _log = logging.getLogger(__name__)
 
 MOST_TRIGGERS = 10_000  # changes whose latency is still to be told: they wait as long as the kernel refuses the rules
+SLOW_SECONDS = 5.0  # a sync that takes longer is told while it lasts
 BURST = 2  # upstream's BoundedFrequencyRunner: a service and its endpoints are both written at once
 SELECTOR = f"!{LABEL_SERVICE_PROXY_NAME},!{IS_HEADLESS_SERVICE}"
 
@@ -79,6 +80,7 @@ class ProxyServer:
         self._slices = informers.informer(discovery_v1.EndpointSlice, label_selector=SELECTOR)
         self._nodes = informers.informer(core_v1.Node, field_selector=f"metadata.name={settings.node}")
         self._slices.add_index("service", _service_of)
+        self._service_cidrs: Informer[networking_v1.ServiceCIDR] | None = None
         self._dirty: set[ServiceKey] = set()
         self._services_of: dict[str, dict[ServiceKey, list[ServicePort]]] = {b.family: {} for b in backends}
         self._changes: dict[str, dict[ServiceKey, Change]] = {b.family: {} for b in backends}
@@ -93,6 +95,11 @@ class ProxyServer:
         if settings.node_port_addresses and settings.node_port_addresses != ("primary",):
             addresses = self._node_port_addresses("IPv4") or addresses
         self._service_health = ServiceHealth(addresses, lambda: health.healthy(clock.now()))
+
+    def follow_service_cidrs(self) -> None:
+        """The options tell backends of them from now on. Before `run`; the server must have the kind."""
+        self._service_cidrs = self._informers.informer(networking_v1.ServiceCIDR)
+        self._service_cidrs.add_handler(lambda old, new: self._changed.set())
 
     def _on_service(self, old: core_v1.Service | None, new: core_v1.Service | None) -> None:
         meta = (new or old).metadata  # type: ignore[union-attr]  # one of them is there
@@ -176,7 +183,7 @@ class ProxyServer:
         for backend in self._backends:
             family = backend.family
             changes, services = self._changes[family], self._services_of[family]
-            if await backend.sync(changes, services, self._options(family), reread=reread):
+            if await self._watched(backend, backend.sync(changes, services, self._options(family), reread=reread)):
                 self._changes[family] = {}
                 self._done(family)
             else:
@@ -186,6 +193,22 @@ class ProxyServer:
         if good:
             self._triggers.clear()
         return good
+
+    async def _watched(self, backend: Backend, work: Awaitable[bool]) -> bool:
+        """Its result; one that takes long is told, and how long it took."""
+        started, slow = self._clock.monotonic(), f"Syncing {backend.family} rules"
+        warning = self._clock.call_later(
+            SLOW_SECONDS, lambda: _log.warning("%s has been taking more than %.0f s", slow, SLOW_SECONDS)
+        )
+        try:
+            result = await work
+        finally:
+            warning.cancel()
+        seconds = self._clock.monotonic() - started
+        if seconds >= SLOW_SECONDS:
+            services = len(self._services_of[backend.family])
+            _log.warning("%s of %d services took %.1f s", slow, services, seconds)
+        return result
 
     def _tell(self, problem: Problem) -> None:
         text = f"node {self._settings.node} {problem.text}"
@@ -249,7 +272,14 @@ class ProxyServer:
             pod_interface=settings.pod_interface,
             localhost_node_ports=localhost,
             node_ip=next(iter(self._internal_addresses(family)), ""),
+            service_cidrs=self._cidrs(family),
         )
+
+    def _cidrs(self, family: str) -> tuple[str, ...]:
+        """Of all ServiceCIDRs."""
+        ranges = self._service_cidrs.list() if self._service_cidrs is not None else ()
+        cidrs = {cidr for each in ranges for cidr in each.spec.cidrs}
+        return tuple(sorted(cidr for cidr in cidrs if (":" in cidr) == (family == "IPv6")))
 
     def _internal_addresses(self, family: str) -> list[str]:
         """Of the Node."""

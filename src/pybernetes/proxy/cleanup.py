@@ -1,4 +1,4 @@
-"""`kube-proxy --cleanup`: takes everything out of the kernel that a proxy of any mode has put there."""
+"""Takes out of the kernel what a proxy has put there: of any mode for `kube-proxy --cleanup`, of the other ones when a mode starts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ def clean(shared: bool = True) -> None:
     asyncio.run(remove(shared))
 
 
-async def remove(shared: bool = True) -> None:
-    """What any mode has left; with `shared` also what a kubelet uses too. BackendError, after all that could be removed has been."""
+async def remove(shared: bool = True, but: str = "") -> None:
+    """What any mode but one has left; with `shared` also what a kubelet uses too. BackendError, after all that could be removed has been."""
     problems = []
     for name in MODES:
+        if name == but:
+            continue
         try:
             await mode(name).remove(shared)
         except BackendError as error:

@@ -6,10 +6,11 @@ a service had no endpoints would never be sent anywhere.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
+
+from pybernetes.net.programs import ProgramError, run, run_to_file
 
 from .model import ServiceKey, ServicePort, sort_key
 
@@ -67,17 +68,50 @@ def _matches(port: ServicePort) -> Iterable[tuple[str, ...]]:
         yield (*family, "-p", "udp", "--orig-port-dst", str(port.node_port))
 
 
+def matching(flows: Iterable[tuple[str, ...]], entries: Iterable[str]) -> list[tuple[str, ...]]:
+    """Those deletions that would find something among entries as `conntrack -L` prints them.
+
+    Most find nothing, and each makes the kernel go through all its connections.
+    """
+    wanted = [(flow, _conditions(flow)) for flow in flows]
+    by_port: dict[str, list[tuple[tuple[str, ...], dict[str, str]]]] = {}
+    for flow, conditions in wanted:
+        by_port.setdefault(conditions["--orig-port-dst"], []).append((flow, conditions))
+    matched: dict[tuple[str, ...], None] = {}
+    for entry in entries:
+        # Twice each, of the original direction and of the answers': who answers is whom it was sent on to.
+        places = [word.partition("=")[::2] for word in entry.split() if "=" in word]
+        destinations = [value for name, value in places if name == "dst"]
+        ports = [value for name, value in places if name == "dport"]
+        sources = [value for name, value in places if name == "src"]
+        if not destinations or not ports:
+            continue
+        for flow, conditions in by_port.get(ports[0], ()):
+            to, sent_on = conditions.get("--orig-dst"), conditions.get("--dst-nat")
+            if to in (None, destinations[0]) and (sent_on is None or sent_on in sources[1:]):
+                matched[flow] = None
+    return [flow for flow, _ in wanted if flow in matched]
+
+
+def _conditions(flow: tuple[str, ...]) -> dict[str, str]:
+    return dict(zip(flow[::2], flow[1::2], strict=True))
+
+
 async def forget(flows: Iterable[tuple[str, ...]]) -> None:
     """Deletes them with the conntrack program; a failure is logged: rules are right, only old flows linger."""
+    families: dict[str, list[tuple[str, ...]]] = {}
     for flow in flows:
+        families.setdefault(_conditions(flow).get("-f", "ipv4"), []).append(flow)
+    for family, own in families.items():
         try:
-            process = await asyncio.create_subprocess_exec(
-                "conntrack", "-D", *flow, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-            )
-        except OSError as error:
-            _log.error("conntrack cannot be run, stale UDP flows stay: %s", error.strerror)
-            return
-        _, problems = await process.communicate()
-        # The program fails when nothing matched.
-        if process.returncode and b"0 flow entries have been deleted" not in problems:
-            _log.error("conntrack -D %s failed: %s", " ".join(flow), problems.decode().strip())
+            with await run_to_file(["conntrack", "-L", "-f", family, "-p", "udp"]) as entries:
+                present = matching(own, entries)
+        except ProgramError as error:
+            _log.error("stale UDP flows stay: %s", error)
+            continue
+        for flow in present:
+            try:
+                await run(["conntrack", "-D", *flow])
+            except ProgramError as error:
+                if "0 flow entries have been deleted" not in str(error):  # it has ended meanwhile
+                    _log.error("%s", error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pybernetes.component.metrics import Registry, process_metrics
 
+from .model import Services
+
 SYNC_BUCKETS = tuple(0.001 * 2**n for n in range(15))
 PROGRAMMING_BUCKETS = (0.25, 0.5, *range(1, 60), *range(60, 120, 5), *range(120, 301, 30))
 FAMILY = ("ip_family",)
@@ -58,6 +60,12 @@ class Metrics:
         self.failures = registry.counter(
             f"{prefix}_iptables_restore_failures_total", "Cumulative proxy iptables restore failures", FAMILY
         )
+        self.nftables_failures = registry.counter(
+            f"{prefix}_nftables_sync_failures_total", "Cumulative proxy nftables sync failures", FAMILY
+        )
+        self.nftables_cleanup_failures = registry.counter(
+            f"{prefix}_nftables_cleanup_failures_total", "Cumulative proxy nftables cleanup failures", FAMILY
+        )
         self.rules = registry.gauge(
             f"{prefix}_iptables_total", "Total number of iptables rules owned by kube-proxy", ("table", *FAMILY)
         )
@@ -70,3 +78,11 @@ class Metrics:
             "kubeproxy_proxy_healthz_total", "Cumulative proxy healthz HTTP status", ("code",)
         )
         self.livez = registry.counter("kubeproxy_proxy_livez_total", "Cumulative proxy livez HTTP status", ("code",))
+
+    def observe_sync(self, family: str, services: Services, full: bool, seconds: float) -> None:
+        """A sync that has succeeded, and which services now drop packets for want of an endpoint here."""
+        self.duration.observe(seconds, family)
+        (self.full if full else self.partial).observe(seconds, family)
+        stranded = [p for own in services.values() for p in own if p.has_endpoints and not p.local_endpoints]
+        self.no_local.set(sum(p.internal_local for p in stranded), "internal", family)
+        self.no_local.set(sum(p.local_only for p in stranded), "external", family)

@@ -93,6 +93,9 @@ class ServicePort:
         return tuple(sorted({*self.endpoints, *self.local_endpoints}, key=str))
 
 
+Services = Mapping[ServiceKey, Sequence[ServicePort]]  # all that is served, of one family
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """The node that the proxy runs on; the zone is its label topology.kubernetes.io/zone."""

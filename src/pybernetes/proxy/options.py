@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pybernetes.component import configfile, flags, formerflags
@@ -16,7 +16,7 @@ from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.configfile import Kind
 from pybernetes.component.flags import Flag, Values
 
-from .backends import DEFAULT_MODE, MODES
+from .backends import MODES
 from .sysctl import Conntrack
 
 DETECT_MODES = ("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")
@@ -50,7 +50,7 @@ OWN = (
     Flag("oom-score-adj", flags.integer, -999, "The process's OOM score adjustment."),
     Flag("pod-bridge-interface", flags.string, "", "For --detect-local-mode=BridgeInterface."),
     Flag("pod-interface-name-prefix", flags.string, "", "For --detect-local-mode=InterfaceNamePrefix."),
-    Flag("proxy-mode", flags.string, "", f"{', '.join(MODES)}; {DEFAULT_MODE} if empty."),
+    Flag("proxy-mode", flags.string, "", f"{', '.join(MODES)}; empty: the first of them that this machine can."),
     *client_flags(burst=10),
     VERBOSITY,
     flags.ignored("bind-address", flags.string, "nothing is bound to it"),
@@ -79,46 +79,66 @@ FIELDS = {
     "detectLocalMode": "detect-local-mode",
     "healthzBindAddress": "healthz-bind-address",
     "hostnameOverride": "hostname-override",
-    "iptables.localhostNodePorts": "iptables-localhost-nodeports",
-    "iptables.masqueradeAll": "masquerade-all",
-    "iptables.masqueradeBit": "iptables-masquerade-bit",
-    "iptables.minSyncPeriod": "iptables-min-sync-period",
-    "iptables.syncPeriod": "iptables-sync-period",
     "metricsBindAddress": "metrics-bind-address",
     "mode": "proxy-mode",
     "nodePortAddresses": "nodeport-addresses",
     "oomScoreAdj": "oom-score-adj",
 }
-CONFIGURATION = Kind(
-    "kubeproxy.config.k8s.io/v1alpha1",
-    "KubeProxyConfiguration",
-    FIELDS,
-    pointers=(
-        "conntrack.maxPerCore",
-        "conntrack.min",
-        "conntrack.tcpCloseWaitTimeout",
-        "conntrack.tcpEstablishedTimeout",
-        "iptables.localhostNodePorts",
-        "iptables.masqueradeBit",
-        "oomScoreAdj",
-    ),
-    without_effect=(
-        "bindAddress",
-        "clientConnection.acceptContentTypes",
-        "clientConnection.contentType",
-        "configSyncPeriod",
-        "enableProfiling",
-        "featureGates",
-        "ipvs",
-        "logging",
-        "nftables",
-        "portRange",
-        "showHiddenMetricsForVersion",
-        "udpIdleTimeout",  # until 1.28
-        "windowsRunAsService",
-        "winkernel",
-    ),
-)
+# The section of the mode has the words that mean the same in each mode; another mode's is read by nobody, as upstream.
+_SECTIONS = {
+    "iptables": {
+        "iptables.localhostNodePorts": "iptables-localhost-nodeports",
+        "iptables.masqueradeAll": "masquerade-all",
+        "iptables.masqueradeBit": "iptables-masquerade-bit",
+        "iptables.minSyncPeriod": "iptables-min-sync-period",
+        "iptables.syncPeriod": "iptables-sync-period",
+    },
+    "nftables": {
+        "nftables.masqueradeAll": "masquerade-all",
+        "nftables.masqueradeBit": "iptables-masquerade-bit",
+        "nftables.minSyncPeriod": "iptables-min-sync-period",
+        "nftables.syncPeriod": "iptables-sync-period",
+    },
+}
+
+
+def configuration(mode: str) -> Kind:
+    """KubeProxyConfiguration where `mode` is the file's; "" reads the section of iptables."""
+    own = _SECTIONS.get(mode) or _SECTIONS["iptables"]
+    foreign = sorted({path for section in _SECTIONS.values() for path in section} - own.keys())
+    return Kind(
+        "kubeproxy.config.k8s.io/v1alpha1",
+        "KubeProxyConfiguration",
+        {**FIELDS, **own},
+        pointers=(
+            "conntrack.maxPerCore",
+            "conntrack.min",
+            "conntrack.tcpCloseWaitTimeout",
+            "conntrack.tcpEstablishedTimeout",
+            "iptables.localhostNodePorts",
+            "iptables.masqueradeBit",
+            "nftables.masqueradeBit",
+            "oomScoreAdj",
+        ),
+        without_effect=(
+            *foreign,
+            "bindAddress",
+            "clientConnection.acceptContentTypes",
+            "clientConnection.contentType",
+            "configSyncPeriod",
+            "enableProfiling",
+            "featureGates",
+            "ipvs",
+            "logging",
+            "portRange",
+            "showHiddenMetricsForVersion",
+            "udpIdleTimeout",  # until 1.28
+            "windowsRunAsService",
+            "winkernel",
+        ),
+    )
+
+
 OBEYED_BESIDE_A_FILE = ("config", "cleanup", "hostname-override", "master", "v")
 
 
@@ -128,7 +148,7 @@ class Settings:
 
     node: str
     cluster_cidrs: tuple[str, ...]
-    mode: str  # one of backends.MODES
+    mode: str  # one of backends.MODES; "": whatever this machine can
     detect_local_mode: str
     pod_interface: str
     masquerade_all: bool
@@ -143,9 +163,16 @@ class Settings:
     oom_score_adj: int
     conntrack: Conntrack = field(default_factory=Conntrack)
 
+    def in_mode(self, mode: str) -> Settings:
+        """What holds in one of the modes: in nftables node ports are the node's first address's unless said otherwise, as upstream."""
+        only_primary = mode == "nftables" and not self.node_port_addresses
+        return replace(self, mode=mode, node_port_addresses=("primary",) if only_primary else self.node_port_addresses)
+
     @property
     def node_ports_on_loopback(self) -> bool:
-        """Whether node ports are to answer on 127.0.0.1, for which the kernel must route that network."""
+        """Whether node ports are to answer on 127.0.0.1, for which the kernel must route that network; in iptables only."""
+        if self.mode not in ("", "iptables"):
+            return False
         networks = [ipaddress.ip_network(cidr) for cidr in self.node_port_addresses if cidr != "primary"]
         asked = not self.node_port_addresses or any(
             n.version == 4 and (n.prefixlen == 0 or n.network_address.is_loopback) for n in networks
@@ -159,7 +186,9 @@ class Settings:
 
 def with_file(values: Values, document: Any) -> Values:
     """The values that a configuration file asks for. UsageError where it cannot be used."""
-    return configfile.merged(CONFIGURATION, FLAGS, values, document, OBEYED_BESIDE_A_FILE)
+    mode = document.get("mode") if isinstance(document, dict) else None
+    kind = configuration(mode if isinstance(mode, str) else "")
+    return configfile.merged(kind, FLAGS, values, document, OBEYED_BESIDE_A_FILE)
 
 
 def settings(values: Values) -> Settings:
@@ -185,7 +214,7 @@ def settings(values: Values) -> Settings:
     return Settings(
         node=(values["hostname-override"] or socket.gethostname()).strip().lower(),
         cluster_cidrs=tuple(_networks("cluster-cidr", values)),
-        mode=values["proxy-mode"] or DEFAULT_MODE,
+        mode=values["proxy-mode"],
         detect_local_mode=mode,
         pod_interface=interface.get(mode, ""),
         masquerade_all=values["masquerade-all"],

@@ -68,6 +68,25 @@ def test_kubeadms_file() -> None:
     assert (made.masquerade_all, made.node) == (True, "b")
 
 
+def test_the_section_of_the_mode_counts(caplog: pytest.LogCaptureFixture) -> None:
+    file = {
+        **KUBEADM,
+        "mode": "nftables",
+        "nftables": {"masqueradeAll": False, "masqueradeBit": 12, "minSyncPeriod": "2s", "syncPeriod": "1m0s"},
+    }
+    chosen = parsed("--config=x", file=file)
+    assert (chosen.mode, chosen.masquerade_all, chosen.masquerade_bit) == ("nftables", False, 12)
+    assert (chosen.min_sync_period, chosen.sync_period) == (2.0, 60.0)
+    assert "iptables.masqueradeAll has no effect here" in caplog.text
+
+
+def test_in_nftables_node_ports_are_the_primary_addresss_unless_said_otherwise() -> None:
+    assert parsed().in_mode("nftables").node_port_addresses == ("primary",)
+    assert parsed("--nodeport-addresses=0.0.0.0/0").in_mode("nftables").node_port_addresses == ("0.0.0.0/0",)
+    assert parsed().in_mode("iptables").node_port_addresses == ()
+    assert not parsed().in_mode("nftables").node_ports_on_loopback
+
+
 def test_families_have_their_cidr() -> None:
     made = parsed("--cluster-cidr=10.244.0.0/16,fd00::/48")
     assert (made.cluster_cidr("IPv4"), made.cluster_cidr("IPv6")) == ("10.244.0.0/16", "fd00::/48")
@@ -76,7 +95,7 @@ def test_families_have_their_cidr() -> None:
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--proxy-mode=ipvs", "--proxy-mode=ipvs: only iptables is there"),
+        ("--proxy-mode=ipvs", "--proxy-mode=ipvs: only iptables, nftables is there"),
         ("--cluster-cidr=x", "--cluster-cidr: 'x' does not appear to be an IPv4 or IPv6 network"),
         ("--iptables-masquerade-bit=32", "--iptables-masquerade-bit=32: must be within 0 and 31"),
         ("--iptables-sync-period=0s", "--iptables-sync-period: must be greater than 0"),
@@ -95,7 +114,7 @@ def test_mistakes(argument: str, message: str) -> None:
     ("file", "message"),
     [
         ({}, "want KubeProxyConfiguration of kubeproxy.config.k8s.io/v1alpha1, not None, None"),
-        ({**KUBEADM, "mode": "nftables"}, "--proxy-mode=nftables"),
+        ({**KUBEADM, "mode": "kernelspace"}, "--proxy-mode=kernelspace"),
         ({**KUBEADM, "iptables": {"masqueradeBit": "x"}}, "iptables.masqueradeBit"),
         ({**KUBEADM, "typo": 1}, 'strict decoding error: unknown field "typo"'),
         ({**KUBEADM, "iptables": {"typo": 1}}, 'strict decoding error: unknown field "iptables.typo"'),
@@ -109,7 +128,7 @@ def test_mistakes_in_the_file(file: dict[str, Any], message: str) -> None:
 
 def test_what_has_no_effect_is_said(caplog: pytest.LogCaptureFixture) -> None:
     parsed("--config=x", "--masquerade-all", file={**KUBEADM, "nftables": {"syncPeriod": "10s"}})
-    assert "KubeProxyConfiguration: nftables has no effect here" in caplog.text
+    assert "KubeProxyConfiguration: nftables.syncPeriod has no effect here" in caplog.text
     assert "ipvs" not in caplog.text  # all of it zero
     assert "--masquerade-all has no effect together with --config" in caplog.text
 

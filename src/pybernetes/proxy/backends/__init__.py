@@ -14,8 +14,9 @@ from typing import Protocol
 
 from ..metrics import Metrics
 from ..model import ServiceKey, ServicePort
+from ..model import Services as Services
 
-MODES = ("iptables",)  # in the order in which the default is looked for
+MODES = ("iptables", "nftables")  # in the order in which the default is looked for
 DEFAULT_MODE = MODES[0]
 
 
@@ -34,6 +35,7 @@ class Options:
     pod_interface: str = ""  # instead of the CIDR: pods' traffic comes in here ("cni0", or with a prefix "veth+")
     localhost_node_ports: bool = True
     node_ip: str = ""  # this node's own address, "" where it is not known
+    service_cidrs: tuple[str, ...] = ()  # where cluster IPs are taken from, as far as the cluster's ServiceCIDRs say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,6 @@ class Change:
 
 
 Changes = Mapping[ServiceKey, Change]  # of what differs since the last sync that succeeded
-Services = Mapping[ServiceKey, Sequence[ServicePort]]  # all that is served
 
 
 class Backend(Protocol):

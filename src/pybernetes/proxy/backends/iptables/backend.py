@@ -104,14 +104,9 @@ class IPTablesBackend:
             apply(self._current, desired.tables, touched=touched)
 
     def _observe(self, services: Services, ruleset: RuleSet, full: bool, seconds: float) -> None:
-        metrics = self._metrics
-        metrics.duration.observe(seconds, self.family)
-        (metrics.full if full else metrics.partial).observe(seconds, self.family)
+        self._metrics.observe_sync(self.family, services, full, seconds)
         for table, size in ruleset.size.items():
-            metrics.rules.set(size, table, self.family)
-        stranded = [p for own in services.values() for p in own if p.has_endpoints and not p.local_endpoints]
-        metrics.no_local.set(sum(p.internal_local for p in stranded), "internal", self.family)
-        metrics.no_local.set(sum(p.local_only for p in stranded), "external", self.family)
+            self._metrics.rules.set(size, table, self.family)
 
 
 class IPTablesMode:
