@@ -8,9 +8,9 @@ from typing import Any, Protocol, TypeVar
 from pybernetes.api.pods import is_finished
 from pybernetes.api.types import core_v1, discovery_v1
 from pybernetes.api.wellknown import LABEL_SERVICE_NAME
+from pybernetes.client.sliminformer import Kept
 from pybernetes.client.types import Handler, Object
 
-from .informers import Kept
 from .records import NO_PORT, Address, Endpoints, Port, Service
 
 Key = tuple[str, str]  # name, namespace

@@ -13,7 +13,7 @@ from pybernetes.api import types
 from pybernetes.api.types import core_v1, discovery_v1
 from pybernetes.client.memory import MemoryClient
 from pybernetes.dns.directory import ClusterDirectory
-from pybernetes.dns.informers import SlimInformers
+from pybernetes.client.sliminformer import SlimInformers
 from pybernetes.dns.records import NO_PORT, Address, Endpoints, Port, Service
 
 

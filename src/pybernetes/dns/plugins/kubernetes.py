@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pybernetes.client.kubeconfig import Config, ConfigError, in_cluster, load
 from pybernetes.client.rest import RESTClient
+from pybernetes.client.sliminformer import SlimInformers
 from pybernetes.net.addresses import source_address
 
 from ..corefile import Directive
 from ..directory import ClusterDirectory
-from ..informers import SlimInformers
 from ..plugin import BlockContext, Fall, Plugin, ServeError, fall_of, matching, zones_of
 from ..records import Directory, Options, PodMode, is_reverse, resolve
 from ..wire import AA, NOERROR, NXDOMAIN, SERVFAIL, TC, Answer, Query, Record, soa_record

@@ -7,8 +7,8 @@ import asyncio
 from pybernetes.api.types import core_v1, meta_v1
 from pybernetes.client.memory import MemoryClient
 from pybernetes.client.pager import PAGE_SIZE
+from pybernetes.client.sliminformer import Identity, Kept, SlimListWatch
 from pybernetes.client.types import Bookmark, Page, WatchEvent
-from pybernetes.dns.informers import Identity, Kept, SlimListWatch
 
 LABELS = {"a": "b"}
 

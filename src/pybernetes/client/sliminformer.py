@@ -1,6 +1,6 @@
-"""Informers that keep of each object only what DNS answers from (client-go's transform functions).
+"""Informers that keep of each object only what a part asks of it (client-go's transform functions).
 
-A cluster of 5,000 services is 60 MB of whole objects, and 4 MB of what is kept here. Lists come in pages, so that no more than one
+A cluster of 5,000 services is 60 MB of whole objects, and 4 MB of what DNS answers from. Lists come in pages, so that no more than one
 page is ever there as a whole.
 """
 
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pybernetes.aio.clock import Clock
-from pybernetes.client.informer import SharedInformer
-from pybernetes.client.pager import in_pages
-from pybernetes.client.types import Bookmark, Client, Handler, Identified, Object, ObjectList, Page, WatchEvent
+
+from .informer import SharedInformer
+from .pager import in_pages
+from .types import Bookmark, Client, Handler, Identified, Object, ObjectList, Page, WatchEvent
 
 T = TypeVar("T")
 Obj = TypeVar("Obj", bound=Object)
