@@ -38,6 +38,10 @@ COMMANDS = {
     "testserver": ("pybernetes.cli.testserver", "a private API server on the memory store, for tests; needs no root"),
     "kubelet": ("pybernetes.cli.kubelet", "pods on this node (Docker, or hollow), with upstream's flags"),
     "kube-proxy": ("pybernetes.cli.proxy", "services on this node (iptables), with upstream's flags"),
+    "kube-network-policies": (
+        "pybernetes.cli.networkpolicies",
+        "network policies on this node (nftables), with upstream's flags",
+    ),
     "flanneld": (
         "pybernetes.cli.flanneld",
         "a network for pods over several hosts (vxlan, host-gw, udp), with upstream's flags",
