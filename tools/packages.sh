@@ -2,7 +2,7 @@
 # Installs what the tests use from Debian, as root; `./up` finds and installs its own needs by itself.
 set -euo pipefail
 missing=()
-for pair in dockerd:docker.io iptables:iptables conntrack:conntrack busybox:busybox-static openssl:openssl wrk:wrk ip:iproute2 etcd:etcd-server \
+for pair in dockerd:docker.io iptables:iptables conntrack:conntrack nft:nftables busybox:busybox-static openssl:openssl wrk:wrk ip:iproute2 etcd:etcd-server \
   /usr/lib/cni/bridge:containernetworking-plugins etcdctl:etcd-client nginx:nginx nginx:libnginx-mod-stream keepalived:keepalived sshd:openssh-server ssh:openssh-client curl:curl; do
   PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
 done

@@ -181,7 +181,10 @@ def test_workers_join(hosts: Hosts) -> None:
     with ThreadPoolExecutor(2) as threads:
         for said in threads.map(lambda name: must(hosts[name], f"{commands[name]} 2>&1"), commands):
             assert "This node has joined the cluster" in said
-    assert must(hosts["worker2"], "systemctl is-active kubelet kube-proxy flanneld").split() == ["active"] * 3
+    assert (
+        must(hosts["worker2"], "systemctl is-active kubelet kube-proxy flanneld kube-network-policies").split()
+        == ["active"] * 4
+    )
     until(hosts["master3"], f"{KUBECTL} get nodes --no-headers | grep -c ' Ready '", "^5$")
     taints = f"{KUBECTL} get nodes --no-headers -o custom-columns=T:.spec.taints[*].key | sort | uniq -c"
     until(hosts["master3"], taints, r"2 <none>\n *3 node-role.kubernetes.io/control-plane\n")

@@ -27,9 +27,10 @@ FLAGS = (
     Flag("service-cidr", flags.string, None, "Addresses of Services (default 10.96.0.0/12)."),
     Flag("pod-cidr", flags.string, None, "Addresses of pods (default 10.244.0.0/16)."),
     Flag("docker", flags.string, None, "The Docker daemon's socket (default unix:///var/run/docker.sock)."),
+    Flag("network-policies", flags.boolean, None, "Whether NetworkPolicies hold (default true); needs nftables."),
     Flag("no-example", flags.boolean, False, "Leave examples/hello out."),
 )
-SETTINGS = ("port", "node-name", "service-cidr", "pod-cidr", "docker")
+SETTINGS = ("port", "node-name", "service-cidr", "pod-cidr", "docker", "network-policies")
 
 
 def main(arguments: list[str]) -> int:

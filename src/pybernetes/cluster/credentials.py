@@ -40,7 +40,7 @@ CERTIFICATES = (
     "controller-manager",
     "scheduler",
 )
-USERS = ("admin", "controller-manager", "scheduler", "kubelet", "kube-proxy")
+USERS = ("admin", "controller-manager", "scheduler", "kubelet", "kube-proxy", "kube-network-policies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,7 @@ def users(endpoint: Endpoint) -> dict[str, Subject]:
         "scheduler": Subject(KUBE_SCHEDULER),
         "kubelet": Subject(f"{NODE_USER_PREFIX}{endpoint.node_name}", (NODES_GROUP,)),
         "kube-proxy": Subject("system:kube-proxy"),
+        "kube-network-policies": Subject("pybernetes:kube-network-policies"),
     }
 
 

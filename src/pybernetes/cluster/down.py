@@ -47,6 +47,8 @@ def down(data_dir: Path, purge: bool, progress: Progress) -> None:
 
 def clean_host(layout: Layout, settings: Settings, progress: Progress) -> None:
     """Containers, volumes' mounts, interfaces and rules of a node whose parts have stopped."""
+    from pybernetes.net.programs import ProgramError
+    from pybernetes.networkpolicy import cleanup as policies
     from pybernetes.proxy import cleanup as proxy
     from pybernetes.proxy.backends import BackendError
 
@@ -57,6 +59,10 @@ def clean_host(layout: Layout, settings: Settings, progress: Progress) -> None:
             proxy.clean()
         except BackendError as error:
             raise ClusterError(f"iptables chains are left: {error}") from error
+    try:
+        policies.clean()
+    except ProgramError as error:
+        raise ClusterError(f"the table of network policies is left: {error}") from error
 
 
 async def _clean_node(endpoint: str, root_dir: str) -> None:

@@ -32,6 +32,7 @@ NEEDS = (
     Need("dockerd", "docker.io", "runs the containers"),
     Need("iptables-restore", "iptables", "services and masquerading"),
     Need("conntrack", "conntrack", "forgets connections to endpoints that are gone"),
+    Need("nft", "nftables", "network policies"),
     Need("busybox", "busybox-static", "the shell inside the project's image"),
 )
 SBIN = ("/usr/sbin", "/sbin", "/usr/local/sbin")

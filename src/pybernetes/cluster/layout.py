@@ -45,7 +45,7 @@ class Layout:
         return self.pki / f"{name}.key"
 
     def kubeconfig(self, name: str) -> Path:
-        """admin, controller-manager, scheduler, kubelet, kube-proxy."""
+        """admin, controller-manager, scheduler, kubelet, kube-proxy, kube-network-policies."""
         return self.root / f"{name}.conf"
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import ports
 from .layout import Layout
 from .settings import Settings
 from .supervisor import Part
@@ -47,7 +48,8 @@ def parts(layout: Layout, settings: Settings) -> list[Part]:
         chosen.insert(0, Part("dockerd", arguments=("-H", settings.docker, *DOCKERD), program="dockerd"))
     if settings.hollow:
         return [*chosen, hollow_kubelet(layout, settings)]
-    return [*chosen, kubelet(layout, settings), kube_proxy(layout, settings)]
+    chosen += [kubelet(layout, settings), kube_proxy(layout, settings)]
+    return [*chosen, kube_network_policies(layout, settings)] if settings.runs_network_policies else chosen
 
 
 def kube_apiserver(layout: Layout, settings: Settings) -> Part:
@@ -187,5 +189,17 @@ def kube_proxy(layout: Layout, settings: Settings) -> Part:
             f"--cluster-cidr={settings.pod_cidr}",
             "--proxy-mode=iptables",
             "--iptables-min-sync-period=100ms",  # a sync is cheap: a Service works as soon as its pods are ready
+        ),
+    )
+
+
+def kube_network_policies(layout: Layout, settings: Settings) -> Part:
+    return Part(
+        "kube-network-policies",
+        "pybernetes.cli.networkpolicies",
+        (
+            f"--kubeconfig={layout.kubeconfig('kube-network-policies')}",
+            f"--hostname-override={settings.node_name}",
+            f"--metrics-bind-address=127.0.0.1:{ports.POLICIES}",
         ),
     )

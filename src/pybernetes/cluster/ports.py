@@ -9,7 +9,7 @@ import msgspec
 
 from .settings import Settings
 
-KUBELET, PROXY_HEALTH, PROXY_METRICS = 10250, 10256, 10249  # others look for them there: these stay
+KUBELET, PROXY_HEALTH, PROXY_METRICS, POLICIES = 10250, 10256, 10249, 9080  # others look for them there: these stay
 UNPRIVILEGED = 1023  # all beyond are open to ordinary users
 TRIES = 1000
 
@@ -37,7 +37,8 @@ def used(settings: Settings) -> list[Port]:
     ]
     if settings.hollow:
         return found
-    return [*found, Port(KUBELET, "kubelet"), Port(PROXY_HEALTH, "kube-proxy"), Port(PROXY_METRICS, "kube-proxy")]
+    found += [Port(KUBELET, "kubelet"), Port(PROXY_HEALTH, "kube-proxy"), Port(PROXY_METRICS, "kube-proxy")]
+    return [*found, Port(POLICIES, "kube-network-policies")] if settings.runs_network_policies else found
 
 
 def settle(settings: Settings, problem: Callable[[int], str]) -> Settings:

@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     controller_manager_port: int = 10257
     scheduler_port: int = 10259
     kubelet_health_port: int = 10248
+    network_policies: bool = True  # whether they are asked for
+    nft: bool = True  # whether the host has it, without which nobody can bring them about
 
     @property
     def service_ip(self) -> str:
@@ -38,6 +40,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def dns_ip(self) -> str:
         """Of the Service `kube-dns`: the tenth, as kubeadm has it."""
         return nth_address(self.service_cidr, 10)
+
+    @property
+    def runs_network_policies(self) -> bool:
+        return self.network_policies and self.nft and not self.hollow
 
     @property
     def hollow(self) -> bool:
@@ -95,4 +101,11 @@ def conflicts(stored: Settings, given: Mapping[str, Any]) -> list[str]:
 
 
 PERMANENT: Sequence[str] = ("node_name", "service_cidr", "pod_cidr", "domain")
-KEPT: Sequence[str] = ("port", "docker", "controller_manager_port", "scheduler_port", "kubelet_health_port")
+KEPT: Sequence[str] = (
+    "port",
+    "docker",
+    "controller_manager_port",
+    "scheduler_port",
+    "kubelet_health_port",
+    "network_policies",
+)

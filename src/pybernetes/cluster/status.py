@@ -18,7 +18,7 @@ from pybernetes.pki.certificates import RENEW_BEFORE, ends_at
 
 from . import state
 from .layout import Layout
-from .ports import PROXY_HEALTH
+from .ports import POLICIES, PROXY_HEALTH
 from .settings import Settings
 
 ASK_SECONDS = 3.0
@@ -56,7 +56,12 @@ def health_urls(settings: Settings) -> dict[str, str]:
         "kube-scheduler": f"https://127.0.0.1:{settings.scheduler_port}/healthz",
         "kubelet": f"http://127.0.0.1:{settings.kubelet_health_port}/healthz",
     }
-    return urls if settings.hollow else {**urls, "kube-proxy": f"http://127.0.0.1:{PROXY_HEALTH}/healthz"}
+    if settings.hollow:
+        return urls
+    urls["kube-proxy"] = f"http://127.0.0.1:{PROXY_HEALTH}/healthz"
+    if settings.runs_network_policies:
+        urls["kube-network-policies"] = f"http://127.0.0.1:{POLICIES}/healthz"
+    return urls
 
 
 async def _parts(layout: Layout, settings: Settings) -> list[Line]:

@@ -155,6 +155,9 @@ class Up:
             hollow = (stored.hollow_nodes if stored else 0) or HOLLOW_NODES
         given["hollow_nodes"] = hollow
         settings = merged(stored, fresh, given)
+        settings = msgspec.structs.replace(settings, nft=host.find("nft") is not None)
+        if settings.network_policies and not settings.nft and not hollow:
+            self._progress.note("no nft here: NetworkPolicies have no effect (install nftables and run `up` again)")
         if wrong := problems(settings):  # what was typed; the address below is chosen by it
             raise ClusterError("\n".join(wrong))
         present = host.addresses()

@@ -46,6 +46,7 @@ CONFIGURATION = (
             "kubelet",
             "kube-proxy",
             "flanneld",
+            "kube-network-policies",
             "pybernetes",
         )
     ),

@@ -11,6 +11,7 @@ One document beside kubeadm's, in the same file:
     network:
       backend: vxlan       # flannel's: vxlan, host-gw, udp; none: somebody else's
       ipMasq: true
+      policies: true       # whether NetworkPolicies hold, by our hands
 
 Where the balancer listens is kubeadm's controlPlaneEndpoint: its port, and its host for the virtual address, where that is an address.
 The cluster keeps the document in kube-system/pybernetes-config, for the hosts that join. One without it (of kubeadm's own making) has its
@@ -53,6 +54,7 @@ class NetworkLayout(Fields):
 
     backend: str = "vxlan"
     ip_masq: bool = True
+    policies: bool = True
 
 
 class ClusterLayout(Fields):
@@ -62,7 +64,7 @@ class ClusterLayout(Fields):
     network: NetworkLayout = msgspec.field(default_factory=NetworkLayout)
 
 
-FOREIGN = ClusterLayout(network=NetworkLayout(backend=NONE))  # of a cluster that says nothing of it
+FOREIGN = ClusterLayout(network=NetworkLayout(backend=NONE, policies=False))  # of a cluster that says nothing of it
 
 
 def parse(text: str) -> ClusterLayout | None:
@@ -122,7 +124,7 @@ def balancer_of(layout: ClusterLayout, cluster: ClusterConfiguration) -> Balance
 def network_of(layout: ClusterLayout) -> Network:
     """The pods' network in the words of who runs it."""
     backend = layout.network.backend
-    return Network("" if backend == NONE else backend, layout.network.ip_masq)
+    return Network("" if backend == NONE else backend, layout.network.ip_masq, layout.network.policies)
 
 
 def text(layout: ClusterLayout) -> str:
@@ -135,6 +137,10 @@ def text(layout: ClusterLayout) -> str:
             "routerID": layout.balancer.router_id,
             "onNodes": layout.balancer.on_nodes,
         },
-        "network": {"backend": layout.network.backend, "ipMasq": layout.network.ip_masq},
+        "network": {
+            "backend": layout.network.backend,
+            "ipMasq": layout.network.ip_masq,
+            "policies": layout.network.policies,
+        },
     }
     return yaml.safe_dump({"apiVersion": VERSION, "kind": KIND, **fields})

@@ -112,6 +112,19 @@ def host_daemons() -> list[Manifest]:
     ]
 
 
+def network_policies() -> list[Manifest]:
+    """So does kube-network-policies, which reads all pods, since peers may be anywhere."""
+    name, verbs = "pybernetes:kube-network-policies", ["list", "watch"]
+    rules = [
+        {"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": verbs},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": verbs},
+    ]
+    return [
+        {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
+        _cluster_binding(name, name, _group(NODES_GROUP)),
+    ]
+
+
 def control_plane_patch(
     taints: Sequence[Mapping[str, Any]] | None, present: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:

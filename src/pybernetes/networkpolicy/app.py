@@ -67,6 +67,8 @@ class PolicyAgent:
 
     def problem(self) -> str:
         """For health: "" where rules keep up."""
+        if not self._policies.synced:
+            return "policies could not be listed yet"
         if self._waiting_since is None:
             return ""
         seconds = self._clock.monotonic() - self._waiting_since

@@ -10,6 +10,7 @@ from pybernetes.cluster.settings import Settings
 from pybernetes.cluster.state import PartState, SupervisorState
 from pybernetes.cluster.up import Machine, failing, hollow_because, is_ready, last_line, node_address
 
+MASTER = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 SETTINGS = Settings(node_name="a", addresses=["192.0.2.2"])
 
 
@@ -39,14 +40,16 @@ def test_parts_that_cannot_start_are_named_with_their_last_words(tmp_path: Path)
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
-        (SETTINGS, ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"]),
+        (SETTINGS, [*MASTER, "kubelet", "kube-proxy", "kube-network-policies"]),
+        (Settings(node_name="a", addresses=["192.0.2.2"], network_policies=False), [*MASTER, "kubelet", "kube-proxy"]),
+        (Settings(node_name="a", addresses=["192.0.2.2"], nft=False), [*MASTER, "kubelet", "kube-proxy"]),
         (
             Settings(node_name="a", addresses=["192.0.2.2"], hollow_nodes=2),
-            ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"],
+            [*MASTER, "kubelet"],
         ),
         (
             Settings(node_name="a", addresses=["192.0.2.2"], own_docker=True),
-            ["dockerd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"],
+            ["dockerd", *MASTER, "kubelet", "kube-proxy", "kube-network-policies"],
         ),
     ],
 )

@@ -31,6 +31,7 @@ NODE_NEEDS = (
     Need("iptables-restore", "iptables", "services and masquerading"),
     Need("conntrack", "conntrack", "connections to endpoints that are gone"),
 )
+POLICIES_NEED = Need("nft", "nftables", "network policies; without them: network.policies: false")
 ETCD_NEED = Need("etcd", "etcd-server", "keeps the cluster's state")
 BALANCER_NEEDS: Mapping[str, Sequence[Need]] = {
     "nginx": (Need("nginx", "nginx libnginx-mod-stream", "passes connections on to the API servers"),),

@@ -15,7 +15,7 @@ from pybernetes.net.routes import Router
 
 from .. import host as machine
 from . import hoststate
-from .checks import ADDRESS_NEEDS, BALANCER_NEEDS, ETCD_NEED, NODE_NEEDS, Facts, Need
+from .checks import ADDRESS_NEEDS, BALANCER_NEEDS, ETCD_NEED, NODE_NEEDS, POLICIES_NEED, Facts, Need
 
 DOCKER = "unix:///var/run/docker.sock"
 DOCKER_DIR, KUBELET_DIR = Path("/var/lib/docker"), Path(node.KUBELET_DIR)
@@ -98,7 +98,7 @@ def _ports(cluster: Cluster, control_plane: bool) -> list[int]:
 
 
 def _needs(cluster: Cluster, control_plane: bool) -> list[Need]:
-    needs = list(NODE_NEEDS)
+    needs = [*NODE_NEEDS, *((POLICIES_NEED,) if cluster.network.policies else ())]
     if control_plane and cluster.configuration.cluster.etcd.external is None:
         needs.append(ETCD_NEED)
     if cluster.balancer is not None and (control_plane or cluster.balancer.on_nodes):

@@ -216,6 +216,16 @@ def addon_flannel(work: Init) -> None:
     work.tell("[addons] Applied essential addon: flannel")
 
 
+def addon_network_policies(work: Init) -> None:
+    """Who has NetworkPolicies hold."""
+    if not work.cluster().network.policies:
+        work.tell("[addons] Skipping addon: network-policies")
+        return
+    work.apply(objects.network_policies())
+    work.run(node.network_policies(work.cluster(), work.host))
+    work.tell("[addons] Applied essential addon: network-policies")
+
+
 def balancer(work: Init) -> None:
     """What passes connections on to the API servers of all control-plane hosts."""
     nodesteps.start_balancer(work, ())
@@ -266,6 +276,7 @@ PHASES: Sequence[Phase] = (
     ),
     Phase("addon/kube-proxy", "Configure kube-proxy of all hosts, and start it on this one", addon_kube_proxy),
     Phase("addon/flannel", "Start flanneld on this host (ours)", addon_flannel),
+    Phase("addon/network-policies", "Start kube-network-policies on this host (ours)", addon_network_policies),
     Phase("balancer", "Start the balancer before the API servers (ours)", balancer),
     Phase("addon/coredns", "Install the CoreDNS addon to a Kubernetes cluster", addon_coredns),
 )

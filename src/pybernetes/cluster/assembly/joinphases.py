@@ -236,12 +236,14 @@ def mark_control_plane(work: Join) -> None:
 
 
 def node_daemons(work: Join) -> None:
-    """kube-proxy, flanneld and the image of cluster DNS, where these do not come in pods."""
+    """kube-proxy, flanneld, kube-network-policies and the image of cluster DNS, where these do not come in pods."""
     cluster = work.cluster()
     if work.fetched.proxy and not work.configuration.cluster.proxy.disabled:
         nodesteps.start_proxy(work, work.fetched.proxy)
     if cluster.network.backend:
         work.run(node.flannel(cluster, work.host))
+    if cluster.network.policies:
+        work.run(node.network_policies(cluster, work.host))
     dns = work.configuration.cluster.dns
     if work.layout != layout.FOREIGN and not dns.disabled and addons.own_image(dns):
         addons.give_image()
@@ -381,7 +383,7 @@ PHASES: Sequence[Phase] = (
     Phase("balancer-on-node", "Start this host's own balancer, where hosts have one (ours)", balancer_on_node),
     Phase("kubelet-start", "Write kubelet settings, certificates and (re)start the kubelet", kubelet_start),
     Phase("control-plane-join/mark-control-plane", "Mark a node as a control-plane", mark_control_plane, True),
-    Phase("node-daemons", "Start kube-proxy and flanneld on this host (ours)", node_daemons),
+    Phase("node-daemons", "Start kube-proxy, flanneld and kube-network-policies on this host (ours)", node_daemons),
     Phase("balancer", "Start the balancer before the API servers, and who keeps its list (ours)", balancer),
     Phase("wait-control-plane", "Wait for the control plane to start", wait_control_plane, True),
 )

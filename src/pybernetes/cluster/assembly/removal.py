@@ -90,6 +90,7 @@ def _leave_etcd(state: HostState, certificates: Path, tell: Tell) -> None:
 def _clean_node() -> None:
     from pybernetes.kubelet import cleanup
     from pybernetes.kubelet.runtime.docker import DockerRuntime
+    from pybernetes.networkpolicy import cleanup as policies
     from pybernetes.proxy import cleanup as proxy
     from pybernetes.proxy.backends import BackendError
 
@@ -104,6 +105,7 @@ def _clean_node() -> None:
     try:
         proxy.clean()
         asyncio.run(flannel.clean())
+        policies.clean()
     except (BackendError, ProgramError, LinkError) as error:
         raise Failure(f"rules are left: {error}") from error
     _remove_image()

@@ -32,7 +32,7 @@ STOP_SECONDS, COMMAND_SECONDS = 60.0, 120.0
 # In the order in which a host's daemons start; they end in the opposite one.
 ORDER = (
     *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"),
-    *("nginx", "haproxy", "keepalived", "kubelet", "kube-proxy", "flanneld", "balancer"),
+    *("nginx", "haproxy", "keepalived", "kubelet", "kube-proxy", "flanneld", "kube-network-policies", "balancer"),
 )
 
 

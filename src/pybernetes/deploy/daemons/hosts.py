@@ -6,7 +6,7 @@ from .balancer import balancers
 from .controlplane import api_server, controller_manager, scheduler
 from .etcd import etcd
 from .model import ETCD, MASTER, WORKER, Cluster, Daemon, Host
-from .node import flannel, kubelet, proxy
+from .node import flannel, kubelet, network_policies, proxy
 
 
 def daemons(cluster: Cluster, host: Host) -> list[Daemon]:
@@ -25,4 +25,6 @@ def daemons(cluster: Cluster, host: Host) -> list[Daemon]:
             found.append(proxy(cluster, host))
         if cluster.network.backend:
             found.append(flannel(cluster, host))
+        if cluster.network.policies:
+            found.append(network_policies(cluster, host))
     return found

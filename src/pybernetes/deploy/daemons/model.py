@@ -75,10 +75,11 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The pods' network: flannel's backend, "" where every node is its own."""
+    """The pods' network: flannel's backend, "" where every node is its own; `policies`: whether NetworkPolicies hold."""
 
     backend: str = "vxlan"
     ip_masq: bool = True
+    policies: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""kubelet, kube-proxy and flanneld of a host that runs pods (upstream: kubeadm app/phases/kubelet/flags.go)."""
+"""kubelet, kube-proxy, flanneld and kube-network-policies of a host that runs pods (upstream: kubeadm app/phases/kubelet/flags.go)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ..configuration import KUBERNETES_DIR
 from .flags import command_line
 from .model import Check, Cluster, Daemon, File, Host
 
-KUBELET, PROXY, FLANNEL = "kubelet", "kube-proxy", "flanneld"
+KUBELET, PROXY, FLANNEL, POLICIES = "kubelet", "kube-proxy", "flanneld", "kube-network-policies"
 KUBELET_DIR = "/var/lib/kubelet"
 KUBELET_CONFIG = f"{KUBELET_DIR}/config.yaml"
 BOOTSTRAP_KUBECONFIG, KUBECONFIG = f"{KUBERNETES_DIR}/bootstrap-kubelet.conf", f"{KUBERNETES_DIR}/kubelet.conf"
 PROXY_CONFIG = "/var/lib/kube-proxy/config.conf"
 NETWORK_CONFIG, SUBNET_FILE = "/etc/kube-flannel/net-conf.json", "/run/flannel/subnet.env"
-# kube-proxy and flanneld of a host come as its node: with a certificate that the kubelet renews, and no secret that would have to be handed on.
-KUBELET_HEALTH_PORT, PROXY_HEALTH_PORT, FLANNEL_HEALTH_PORT = 10248, 10256, 8285
+# The other daemons of a host come as its node: with a certificate that the kubelet renews, and no secret that would have to be handed on.
+KUBELET_HEALTH_PORT, PROXY_HEALTH_PORT, FLANNEL_HEALTH_PORT, POLICIES_PORT = 10248, 10256, 8285, 9080
 
 
 def kubelet(cluster: Cluster, host: Host) -> Daemon:
@@ -87,4 +87,19 @@ def flannel(cluster: Cluster, host: Host) -> Daemon:
         files=(File(NETWORK_CONFIG, network_config(cluster)),),
         after=(KUBELET,),
         check=Check(url=f"http://127.0.0.1:{FLANNEL_HEALTH_PORT}/healthz"),
+    )
+
+
+def network_policies(cluster: Cluster, host: Host) -> Daemon:
+    """Has NetworkPolicies hold for this host's pods."""
+    address = f"127.0.0.1:{POLICIES_PORT}"
+    arguments = {"hostname-override": host.name, "kubeconfig": KUBECONFIG, "metrics-bind-address": address}
+    return Daemon(
+        name=POLICIES,
+        about="has NetworkPolicies hold for this host's pods",
+        program=POLICIES,
+        arguments=command_line(arguments),
+        ours=True,
+        after=(KUBELET,),
+        check=Check(url=f"http://{address}/healthz"),
     )

@@ -24,6 +24,7 @@
     network:
       backend: vxlan           # flannel's: vxlan, host-gw, udp; none: somebody else's
       ipMasq: true
+      policies: true           # whether NetworkPolicies hold, by our hands
       podSubnet: 10.244.0.0/16
       serviceSubnet: 10.96.0.0/12
 
@@ -96,6 +97,7 @@ class NetworkEntry(Fields):
 
     backend: str = "vxlan"
     ip_masq: bool = True
+    policies: bool = True
     pod_subnet: str = ""
     service_subnet: str = ""
 
@@ -177,7 +179,7 @@ def cluster(description: Description, interfaces: dict[str, str] | None = None) 
     backend = "" if entry.network.backend == NONE else entry.network.backend
     first = next(host for host in hosts if MASTER in host.roles)
     whole = defaulted(_with_network(description), first.name, first.address)
-    return Cluster(whole, hosts, balancer, Network(backend, entry.network.ip_masq))
+    return Cluster(whole, hosts, balancer, Network(backend, entry.network.ip_masq, entry.network.policies))
 
 
 def endpoint_of(entry: ClusterEntry, bind_port: int, balancers: list[HostEntry], masters: list[HostEntry]) -> str:

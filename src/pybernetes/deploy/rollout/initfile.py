@@ -47,7 +47,7 @@ def layout(cluster: Cluster) -> dict[str, Any]:
         "apiVersion": LAYOUT_VERSION,
         "kind": LAYOUT_KIND,
         "balancer": of_balancer,
-        "network": {"backend": network.backend or NONE, "ipMasq": network.ip_masq},
+        "network": {"backend": network.backend or NONE, "ipMasq": network.ip_masq, "policies": network.policies},
     }
 
 

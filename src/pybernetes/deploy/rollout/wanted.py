@@ -16,6 +16,7 @@ from .facts import Present, unit_path
 EVERYWHERE = {"curl": "curl", "python3": "python3", "ip": "iproute2"}
 OF_ETCD = {"etcd": "etcd-server"}
 OF_NODES = {"dockerd": "docker.io", "iptables": "iptables", "conntrack": "conntrack"}
+OF_POLICIES = {"nft": "nftables"}
 OF_BALANCERS = {
     "nginx": {"nginx": "nginx", "/usr/lib/nginx/modules/ngx_stream_module.so": "libnginx-mod-stream"},
     "haproxy": {"haproxy": "haproxy"},
@@ -49,7 +50,7 @@ def wanted(cluster: Cluster, host: Host) -> Wanted:
     if ETCD in host.roles:
         needs |= OF_ETCD
     if MASTER in host.roles or WORKER in host.roles:
-        needs |= OF_NODES
+        needs |= OF_NODES | (OF_POLICIES if cluster.network.policies else {})
     balancer = cluster.balancer
     if balancer is not None and (BALANCER in host.roles or (balancer.on_nodes and _is_node(host))):
         needs |= OF_BALANCERS[balancer.kind] | (OF_VIRTUAL_ADDRESSES if balancer.virtual_address else {})

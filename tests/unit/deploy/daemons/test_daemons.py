@@ -106,15 +106,17 @@ def test_who_runs_what() -> None:
     cluster = available()
     assert list(by_name(cluster, THREE[0])) == [
         *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "nginx", "keepalived", "balancer"),
-        *("kubelet", "kube-proxy", "flanneld"),
+        *("kubelet", "kube-proxy", "flanneld", "kube-network-policies"),
     ]
-    assert list(by_name(cluster, WORKERS[0])) == ["kubelet", "kube-proxy", "flanneld"]
+    assert list(by_name(cluster, WORKERS[0])) == ["kubelet", "kube-proxy", "flanneld", "kube-network-policies"]
     each = available(on_nodes=True, virtual_address="")
-    assert list(by_name(each, WORKERS[0])) == ["nginx", "balancer", "kubelet", "kube-proxy", "flanneld"]
+    assert list(by_name(each, WORKERS[0])) == [
+        *("nginx", "balancer", "kubelet", "kube-proxy", "flanneld", "kube-network-policies")
+    ]
     assert "--on-nodes=true" in by_name(each, WORKERS[0])["balancer"].arguments
     apart = Cluster(configuration(), (Host("b", "10.0.0.5", (BALANCER,), "eth0"),), Balancer(kind="haproxy"))
     assert list(by_name(apart, apart.hosts[0])) == ["haproxy"]
-    plain = Cluster(configuration(proxy=types.Proxy(disabled=True)), (WORKERS[0],), network=Network(""))
+    plain = Cluster(configuration(proxy=types.Proxy(disabled=True)), (WORKERS[0],), network=Network("", policies=False))
     assert list(by_name(plain, WORKERS[0])) == ["kubelet"]
     external = types.Etcd(
         external=types.ExternalEtcd(endpoints=["https://e:2379"], ca_file="/a", cert_file="/c", key_file="/k")

@@ -199,7 +199,9 @@ def test_a_new_pybernetes_starts_everything_of_ours_anew() -> None:
     assert shown.stages == ["prepare the hosts", DUE]
     starts = [line.replace(": start", "") for line in shown.shown if ": start" in line]
     assert starts[:3] == ["m1 kube-apiserver", "m1 kube-controller-manager", "m1 kube-scheduler"]
-    assert [line for line in starts if line.startswith("w2")] == ["w2 kubelet", "w2 kube-proxy", "w2 flanneld"]
+    assert [line for line in starts if line.startswith("w2")] == [
+        *("w2 kubelet", "w2 kube-proxy", "w2 flanneld", "w2 kube-network-policies")
+    ]
     assert not any("etcd" in line or "nginx" in line for line in starts)
 
 
@@ -264,7 +266,7 @@ def test_a_cut_between_bringing_and_starting_is_made_up_for() -> None:
     again = world(THREE, before=made)
     again.rollout.program = made.rollout.program
     starts = [line for line in run(again).shown if ": start" in line]
-    assert starts[0] == "m1: start kube-scheduler" and len([line for line in starts if line.startswith("w1")]) == 3
+    assert starts[0] == "m1: start kube-scheduler" and len([line for line in starts if line.startswith("w1")]) == 4
 
 
 @pytest.mark.parametrize(
