@@ -12,8 +12,8 @@ from pybernetes.aio.clock import VirtualClock
 from pybernetes.api import types
 from pybernetes.api.types import core_v1, discovery_v1
 from pybernetes.client.memory import MemoryClient
-from pybernetes.dns.directory import ClusterDirectory
 from pybernetes.client.sliminformer import SlimInformers
+from pybernetes.dns.directory import ClusterDirectory
 from pybernetes.dns.records import NO_PORT, Address, Endpoints, Port, Service
 
 

@@ -120,6 +120,8 @@ def upload_config(*which: str) -> Run:
                 f'[upload-config] Storing the configuration used in ConfigMap "{objects.KUBEADM_CONFIG}" in the "kube-system" Namespace'
             )
             work.apply(objects.kubeadm_config(work.configuration.cluster, work.layout))
+            if work.layout.network.policies:  # so that it runs on all hosts, whichever the configuration reaches first
+                work.apply(objects.network_policies())
         if "kubelet" in which:
             work.tell(
                 f'[kubelet] Creating a ConfigMap "{objects.KUBELET_CONFIG}" in namespace kube-system with the configuration for the kubelets'
