@@ -33,7 +33,7 @@ METADATA = {
     "name": "a",
     "labels": {f"a{n}": "b" for n in range(40)},
     "finalizers": ["a,b", "]", *map(str, range(300))],
-    "managedFields": [{"manager": f"m{n}", "fieldsV1": {"f:a": {f"k{m}": {}} for m in range(n)}} for n in range(9)],
+    "managedFields": [{"manager": f"m{n}", "fieldsV1": {"f:a": {f"k{m}": {} for m in range(n)}}} for n in range(9)],
     "creationTimestamp": None,
 }
 BODIES: list[dict[str, Any]] = [
