@@ -22,7 +22,6 @@ from .paging import too_large
 _log = logging.getLogger(__name__)
 
 READS = ("get", "list", "watch")
-AT_ONCE = 2  # questions under way: who comes meanwhile need not wait until one is answered before his own is sent
 WAIT_SECONDS = 3.0  # that a request waits for the cache; upstream's limit for fresh reads
 
 
@@ -64,13 +63,13 @@ class Freshness:
 
     def __init__(self, cache: WatchCache) -> None:
         self._cache = cache
-        self._asking = asyncio.Semaphore(AT_ONCE)
-        self._next: asyncio.Task[None] | None = None  # not under way yet: in time for who comes now
+        self._asked: asyncio.Task[None] | None = None  # under way: too early for who comes now
+        self._next: asyncio.Task[None] | None = None
 
     async def sync(self) -> None:
         """Returns when the cache has everything that was acknowledged before the call. StoreError, StatusError 504."""
         if self._next is None:
-            self._next = asyncio.get_running_loop().create_task(self._ask())
+            self._next = asyncio.get_running_loop().create_task(self._ask(self._asked))
             self._next.add_done_callback(_looked_at)
         await asyncio.shield(self._next)
 
@@ -84,10 +83,11 @@ class Freshness:
             return False
         return True
 
-    async def _ask(self) -> None:
-        async with self._asking:
-            self._next = None
-            revision = await self._cache.store.revision()
+    async def _ask(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait((before,))
+        self._asked, self._next = self._next, None
+        revision = await self._cache.store.revision()
         try:
             async with self._cache.clock.timeout(WAIT_SECONDS):
                 await self._cache.wait(revision)
