@@ -52,6 +52,12 @@ OBJECTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", DEFINITION),
     ("/apis/example.com/v1/things", {"apiVersion": "example.com/v1", "kind": "Thing", "x": [1.5, {"y": None}]}),
 )
+NOT_KEPT = ("componentstatuses",)  # asked for, each time
+# A server before 1.29 cannot read the objects of flow control that we store, and would wait for them.
+WITHOUT_FLOWS = (
+    "--feature-gates=APIPriorityAndFairness=false",
+    "--runtime-config=flowcontrol.apiserver.k8s.io/v1beta1=false",
+)
 STORED = {(one.group, one.name): one.stored_at[2] for one in RESOURCES}  # in which version we store it
 Get = Callable[[str], Awaitable[Any]]
 Send = Callable[[str, str, dict[str, Any] | None], Awaitable[tuple[int, Any]]]
@@ -75,10 +81,12 @@ async def everything(get: Get) -> dict[str, Any]:
         root = f"/apis/{group}/{version}" if group else f"/api/{version}"
         for resource in (await get(root))["resources"]:
             name = resource["name"]
-            if "list" not in resource["verbs"] or STORED.get((group, name), version) != version:
+            if "list" not in resource["verbs"] or name in NOT_KEPT or STORED.get((group, name), version) != version:
                 continue
             for item in (await get(f"{root}/{name}"))["items"]:
                 metadata = item["metadata"]
+                if (name, metadata["name"]) == ("endpoints", "kubernetes"):
+                    continue  # each server writes where it is itself
                 found[f"{root}/{name}/{metadata.get('namespace', '')}/{metadata['name']}"] = item
     return found
 
@@ -90,6 +98,12 @@ def beyond(less: Any, more: Any, path: str = "") -> list[str]:
     if isinstance(less, list) and isinstance(more, list) and len(less) == len(more):
         return [line for n, (a, b) in enumerate(zip(less, more, strict=True)) for line in beyond(a, b, f"{path}[{n}]")]
     return [] if less == more else [f"{path}: {less!r}, {more!r}"]
+
+
+def different(less: dict[str, Any], more: dict[str, Any]) -> dict[str, list[str]]:
+    """`beyond`, of each object where there is something."""
+    found = {path: beyond(obj, more.get(path)) for path, obj in less.items()}
+    return {path: lines for path, lines in found.items() if lines}
 
 
 async def theirs(peer: upstream.Upstream, path: str) -> Any:
@@ -104,13 +118,13 @@ def test_upstream_reads_what_we_wrote(tmp_path: Path) -> None:
             async with running(f"--etcd-servers={member.url}") as client:
                 await create(client.send)
                 written = await everything(lambda path: answered(client.send, path))
-            async with upstream.upstream(tmp_path, member) as peer:
+            flags = WITHOUT_FLOWS if upstream.minor() < 29 else ()
+            async with upstream.upstream(tmp_path, member, *flags) as peer:
                 read = await everything(lambda path: theirs(peer, path))
             assert {path.rsplit("/", 2)[0] for path in written if path.endswith("/x")} <= {
                 p.rsplit("/", 2)[0] for p in read
             }
-            for path in written.keys() & read.keys():
-                assert not beyond(read[path], written[path]), path
+            assert different({path: read[path] for path in written.keys() & read.keys()}, written) == {}
 
     asyncio.run(asyncio.wait_for(main(), 240))
 
@@ -122,15 +136,13 @@ def test_we_read_what_upstream_wrote(tmp_path: Path) -> None:
 
                 async def send(method: str, path: str, body: dict[str, Any] | None) -> tuple[int, Any]:
                     code, answer = await peer.send(method, path, json.dumps(body).encode())
-                    return code, json.loads(answer)
+                    return code, answer if code == 404 else json.loads(answer)
 
                 await create(send)
                 written = await everything(lambda path: theirs(peer, path))
             async with running(f"--etcd-servers={member.url}") as client:
                 read = await everything(lambda path: answered(client.send, path))
-            assert written.keys() - read.keys() == set()
-            for path in written.keys() & read.keys():
-                assert not beyond(written[path], read[path]), path
+            assert different(written, read) == {}
 
     asyncio.run(asyncio.wait_for(main(), 240))
 

@@ -23,6 +23,12 @@ HEADERS = [("Authorization", f"Bearer {TOKEN}"), ("Content-Type", "application/j
 START_SECONDS = 120.0
 
 
+def minor() -> int:
+    """Of its version, 1.MINOR."""
+    said = subprocess.run([BINARY, "--version"], check=True, capture_output=True, text=True).stdout
+    return int(said.split(".")[1])
+
+
 class Upstream:
     """A server that answers, and a client of it that may do everything."""
 
@@ -51,7 +57,7 @@ async def upstream(folder: Path, member: Member, *flags: str) -> AsyncIterator[U
         f"--token-auth-file={tokens}",
         "--authorization-mode=RBAC",
         "--disable-admission-plugins=ServiceAccount",
-        "--service-cluster-ip-range=10.0.0.0/24",
+        "--service-cluster-ip-range=10.96.0.0/12",
         "--service-account-issuer=https://kubernetes.default.svc",
         *(f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}"),
         *flags,

@@ -47,12 +47,14 @@ def stored(value: bytes, *, built_in: bool) -> bytes:
 
 
 def _normal(obj: Object, resource: Resource) -> Object:
+    """With the defaults of today, as Go's decoder gives them: who wrote it may have been older, or have left them to the reader."""
     if (obj["apiVersion"], obj["kind"]) != (resource.api_version, resource.kind):
         return obj  # of a version that is read as it is
     try:
         plain, _ = compiled(resource).normalize(obj)
     except StatusError:
         return obj  # it was valid once: whoever changes it is told what is not any more
+    resource.default(plain)
     return {**plain, "apiVersion": obj["apiVersion"], "kind": obj["kind"]}
 
 

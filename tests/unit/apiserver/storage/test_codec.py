@@ -238,3 +238,27 @@ def test_what_older_releases_have_stored(before: dict[str, Any], after: dict[str
 def test_behavior_that_was_kept_with_internal_names_is_behavior() -> None:
     spec = read(VALUES["/registry/horizontalpodautoscalers/shop/web"])["spec"]
     assert spec["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 60
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            {"apiVersion": "v1", "kind": "Service", "spec": {"type": "ClusterIP", "ports": [{"port": 80}]}},
+            {"internalTrafficPolicy": "Cluster"},  # which 1.20 did not have
+        ),
+        (
+            {
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "spec": {"template": {"metadata": {"labels": {"job-name": "x"}}, "spec": {}}},
+            },
+            {"labels": {"job-name": "x"}},  # which a server gives a job as it reads it, and does not store
+        ),
+    ],
+)
+def test_who_reads_gives_the_defaults(before: dict[str, Any], after: dict[str, Any]) -> None:
+    resource = next(one for one in RESOURCES if (one.api_version, one.kind) == (before["apiVersion"], before["kind"]))
+    data = protobufencode.encode({**before, "metadata": {"name": "x"}})
+    read = json.loads(codec.read(data, resource))
+    assert after.items() <= {**read["metadata"], **read["spec"]}.items()

@@ -16,7 +16,11 @@ from pybernetes.store.types import Conflict, Event, Progress, StoreError
 
 from .values import LEASED, VALUES, TTLMemory, form
 
-POD = b'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"a"},"spec":{"containers":null},"status":{}}'
+SPEC = (  # with all defaults, which a reader would fill in
+    b'"spec":{"containers":null,"dnsPolicy":"ClusterFirst","enableServiceLinks":true,"restartPol'
+    b'icy":"Always","schedulerName":"default-scheduler","securityContext":{},"terminationGracePeriodSeconds":30}'
+)
+POD = b'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"a"},%b,"status":{}}' % SPEC
 KEY = "/registry/core/pods/a/p"
 
 
@@ -171,6 +175,8 @@ def test_what_is_put_is_what_another_server_reads(key: str) -> None:
         for item in (await over.list("/registry/")).items:
             if not item.key.startswith(("/registry/ranges/", "/registry/masterleases/")):
                 await over.put(item.key, item.value)
-                assert [one.value for one in (await form(store).list(item.key)).items] == [item.value]
+                assert [json.loads(one.value) for one in (await form(store).list(item.key)).items] == [
+                    json.loads(item.value)
+                ]
 
     play(scenario)

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Builds upstream's kube-apiserver of Debian's source package `kubernetes` (1.20.2 on Debian 12) into FOLDER, for PYBERNETES_PEERS=FOLDER:
+#   tools/peers.sh FOLDER
+# Everything lies below FOLDER (3 GB); nothing is installed. It takes ten to twenty minutes of two cores, and goes on where it was cut off.
+set -euo pipefail
+[ $# = 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
+mkdir -p "$1/lists/partial" "$1/cache/archives/partial" "$1/gopath/src/k8s.io"
+cd "$1"
+folder=$PWD source=$PWD/gopath/src/k8s.io/kubernetes
+
+if [ ! -d "$source" ]; then
+  sed 's/^Types: deb$/Types: deb deb-src/' /etc/apt/sources.list.d/debian.sources >debian.sources
+  options=(-o "Dir::Etc::sourcelist=$folder/debian.sources" -o Dir::Etc::sourceparts=/dev/null
+    -o "Dir::State::lists=$folder/lists" -o "Dir::Cache=$folder/cache" -o APT::Sandbox::User=root)
+  apt-get "${options[@]}" update -qq
+  apt-get "${options[@]}" source -qq kubernetes
+  go=$(apt-cache "${options[@]}" depends golang-go | sed -n 's/.*Depends: \(golang-[0-9.]*-go\)$/\1/p')
+  apt-get "${options[@]}" download -qq "$go" "${go%-go}-src"
+  for package in golang-*.deb; do dpkg -x "$package" go; done
+  mv kubernetes-*/ "$source"
+fi
+
+GOROOT=$(echo "$folder"/go/usr/lib/go-*)
+export GOROOT GOPATH=$folder/gopath GOCACHE=$folder/gocache GO111MODULE=off GOPROXY=off CGO_ENABLED=0 PATH=$GOROOT/bin:$PATH
+cd "$source"
+openapi=pkg/generated/openapi
+if [ ! -s $openapi/zz_generated.openapi.go ]; then # upstream's Makefile.generated_files makes it in the same way
+  go build -o "$folder/openapi-gen" ./vendor/k8s.io/kube-openapi/cmd/openapi-gen
+  packages=$(grep -rl '+k8s:openapi-gen=' --include='*.go' pkg cmd plugin vendor/k8s.io/*/ |
+    grep -Ev '^vendor/k8s.io/(code-generator|sample-apiserver|kube-openapi)/|_test.go|zz_generated' |
+    xargs -n1 dirname | LC_ALL=C sort -u | sed 's|^|k8s.io/kubernetes/|' | paste -sd,)
+  "$folder/openapi-gen" -i "$packages" -p k8s.io/kubernetes/$openapi -O zz_generated.openapi \
+    -h vendor/k8s.io/code-generator/hack/boilerplate.go.txt -r "$folder/violations"
+fi
+version=$(dpkg-parsechangelog -S Version | sed 's/.*really//; s/-.*//')
+package=k8s.io/kubernetes/vendor/k8s.io/component-base/version
+go build -ldflags "-s -w -X $package.gitVersion=v$version -X $package.gitMajor=1 -X $package.gitMinor=$(cut -d. -f2 <<<"$version")" \
+  -o "$folder/kube-apiserver" ./cmd/kube-apiserver
+"$folder/kube-apiserver" --version
