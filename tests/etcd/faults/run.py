@@ -158,7 +158,7 @@ def history_of(cluster: Cluster) -> list[Told]:
         assert told.stdout is not None
         try:
             for line in told.stdout:
-                for event in json.loads(line)["Events"]:
+                for event in json.loads(line)["Events"] or ():  # of an answer that only says that the watch was made
                     item = event["kv"]
                     key = base64.b64decode(item["key"]).decode().removeprefix(STORED)
                     events.append(Told(item["mod_revision"], key, event.get("type") == 1))
