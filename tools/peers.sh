@@ -19,10 +19,10 @@ if [ ! -d "$source" ]; then
   apt-get "${options[@]}" download -qq golang-github-modern-go-reflect2-dev
   for package in golang-*.deb; do dpkg -x "$package" go; done
   # What that release was built with iterates over maps in a way that Go has not had since 1.18.
-  reflect2=vendor/github.com/modern-go/reflect2
-  rm -r "kubernetes-"*/$reflect2
-  cp -rL go/usr/share/gocode/src/github.com/modern-go/reflect2 "kubernetes-"*/$reflect2
-  mv kubernetes-*/ "$source"
+  unpacked=$(echo kubernetes-*/) reflect2=github.com/modern-go/reflect2
+  rm -r "$unpacked/vendor/$reflect2"
+  cp -rL "go/usr/share/gocode/src/$reflect2" "$unpacked/vendor/$reflect2"
+  mv "$unpacked" "$source"
 fi
 
 GOROOT=$(echo "$folder"/go/usr/lib/go-*)
