@@ -137,6 +137,21 @@ def test_calls_of_one_turn_go_out_together_and_answers_come_in_any_pieces() -> N
     asyncio.run(scenario())
 
 
+def test_the_server_begins_while_more_is_to_be_sent() -> None:
+    async def scenario() -> None:
+        connection, transport = Connection("a", tls=False), Written()
+        connection.connection_made(transport)
+        await asyncio.sleep(0)
+        transport.writes.clear()
+        for _ in range(5):
+            connection.call("/x").send(b"", last=True)
+        [early] = transport.writes
+        await asyncio.sleep(0)
+        assert [write.count(b"/x") for write in transport.writes] == [4, 1] and transport.writes[0] is early
+
+    asyncio.run(scenario())
+
+
 def test_who_waits_no_longer_tells_the_server() -> None:
     async def scenario() -> None:
         connection, transport = Connection("a", tls=False), Written()

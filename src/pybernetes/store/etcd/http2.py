@@ -1,7 +1,7 @@
 """One HTTP/2 connection to a gRPC server (RFC 9113; gRPC's "gRPC over HTTP2"): frames, flow control, header blocks.
 
 What a client of etcd needs and no more: no priorities, no push, no dynamic header table (it is announced as empty, so that equal header
-blocks mean equal headers and are read once). What is sent in one turn of the loop goes out in one write: calls that were begun together cost
+blocks mean equal headers and are read once). What is sent in one turn of the loop goes out in few writes: calls that were begun together cost
 one system call here, and the server wakes up once for them.
 """
 
@@ -28,6 +28,7 @@ OUR_FRAME = 1 << 20
 MAX_HEADER_BLOCK = 64 << 10
 MAX_MESSAGE = 512 << 20  # of one answer; etcd bounds requests, pages of a list are ours to bound
 MAX_STREAM_ID = (1 << 31) - 1
+TOGETHER = 8  # frames of one write: the server begins with them while the rest of a long turn goes on here
 KNOWN_BLOCKS = 64  # header blocks that are kept, read
 HEAD = struct.Struct(">IBI")  # of a frame: its length (24 bits) and type, flags, stream
 PREFIX = struct.Struct(">BI")  # of a gRPC message: whether it is compressed, and its length
@@ -284,10 +285,12 @@ class Connection(asyncio.Protocol):
         if not self._unwritten:
             asyncio.get_running_loop().call_soon(self._write)
         self._unwritten.append(HEAD.pack(len(payload) << 8 | kind, flags, number) + payload)
+        if len(self._unwritten) == TOGETHER:
+            self._write()
 
     def _write(self) -> None:
         frames, self._unwritten = self._unwritten, []
-        if self._transport is not None and not self._transport.is_closing():
+        if frames and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(frames))
 
     def give_window(self, number: int, size: int) -> None:
