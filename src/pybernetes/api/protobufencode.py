@@ -23,7 +23,8 @@ from .protowire import ProtobufError, chunk, chunk_head, varint
 from .quantity import Quantity
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-REMEMBERED = 1024  # quantities: a cluster has few, in many objects; times: what is made in one second has the same one
+# Quantities: a cluster has few, in many objects. Times: what is made in one second has the same one. Sets of fields, as well.
+REMEMBERED = 1024
 _EMPTY: dict[str, Any] = {}
 _fields_v1 = msgspec.json.Encoder().encode  # of names and empty objects alone, in which it writes what Go does
 
@@ -72,6 +73,22 @@ def _members(name: str) -> tuple[_Member, ...]:
     return tuple(_member(number, *found[str(number)]) for number in sorted(map(int, found)))
 
 
+@functools.lru_cache(REMEMBERED)
+def _steps(name: str, fields: tuple[str, ...]) -> tuple[tuple[tuple[bytes, _Member], ...], bytes]:
+    """How an object with these fields is written: what stands before each of its members, and after the last.
+
+    Most objects have few of many fields, and the same as others of their kind.
+    """
+    steps, zeros = [], b""
+    for member in _members(name):
+        if member.whole or member.name in fields:
+            steps.append((zeros, member))
+            zeros = b""
+        else:
+            zeros += member.zero
+    return tuple(steps), zeros
+
+
 def _member(number: int, field: str, kind: str, mark: str) -> _Member:
     match mark:
         case "i":
@@ -91,9 +108,12 @@ def _message(value: Any, name: str, depth: int) -> bytes:
         raise ProtobufError(f"{value!r} is no object, as {name} is one")
     out = []
     get = value.get
-    for field, write, zero, whole in _members(name):
+    steps, zeros = _steps(name, tuple(value))
+    for before, (field, write, zero, whole) in steps:
         one = value if whole else get(field)
+        out.append(before)
         out.append(zero if one is None else write(one, depth))
+    out.append(zeros)
     return b"".join(out)
 
 
