@@ -230,6 +230,8 @@ def addon_network_policies(work: Init) -> None:
 
 def balancer(work: Init) -> None:
     """What passes connections on to the API servers of all control-plane hosts."""
+    if work.cluster().balancer is not None:
+        work.apply(objects.host_daemons())  # by which the watcher of a host sees who the masters are
     nodesteps.start_balancer(work, ())
 
 
