@@ -140,6 +140,19 @@ def test_every_member_knows_the_others_and_every_api_server_all_members() -> Non
     assert not any("m3=" in argument for argument in joining.arguments)
 
 
+def test_a_member_keeps_the_beginning_that_its_unit_tells() -> None:
+    """Members that came since would change nothing, and cost a start; all else follows the description."""
+    cluster = available()
+    joined = etcd.etcd(cluster, THREE[1], THREE[:2], etcd.EXISTING)
+    told = systemd.arguments(systemd.unit(joined).text)
+    assert told == list(joined.arguments)
+    now = by_name(cluster, THREE[1])["etcd"]
+    assert etcd.begun(now, told).arguments == joined.arguments != now.arguments
+    assert etcd.begun(now, ()) == now
+    odd = Daemon(name="x", about="", program="x", arguments=("--a=100%", "--b=$HOME", "--c=d e"))
+    assert systemd.arguments(systemd.unit(odd).text) == list(odd.arguments)
+
+
 def test_the_virtual_address_goes_to_one_host_after_the_other() -> None:
     cluster = available(virtual_address="10.0.0.10/24", router_id=7)
     texts = [by_name(cluster, host)["keepalived"].files[0].text for host in THREE]
