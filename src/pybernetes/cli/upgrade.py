@@ -105,6 +105,8 @@ def _run(work: Upgrade, values: Values) -> None:
     from pybernetes.cluster.assembly.upgradephases import PHASES
 
     clusterflags.known(values["skip-phases"], [phase.name for phase in PHASES])
+    if not values["dry-run"]:
+        _alone()
     work.learn()
     for phase in PHASES:
         if clusterflags.skipped(phase.name, values["skip-phases"]):
@@ -113,6 +115,17 @@ def _run(work: Upgrade, values: Values) -> None:
             _do(work, phase)
     if values["dry-run"]:
         _show(work, [phase for phase in PHASES if not clusterflags.skipped(phase.name, values["skip-phases"])])
+
+
+def _alone() -> None:
+    """Until this process ends: who puts files back must not meet who writes them. Failure."""
+    from pybernetes import files
+    from pybernetes.cluster.assembly import hoststate
+
+    try:
+        files.hold(hoststate.FOLDER / "upgrade.lock")
+    except files.Held as held:
+        raise Failure(f"another upgrade is at work on this host (process {held.pid}): wait for its end") from held
 
 
 def _show(work: Upgrade, phases: list[Phase]) -> None:

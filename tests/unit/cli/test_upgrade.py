@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pybernetes import files
 from pybernetes.cli.main import main
 from pybernetes.cluster.assembly import hoststate
 from pybernetes.cluster.assembly.hoststate import HostState
@@ -52,6 +53,21 @@ def test_what_cannot_be_begun(
         (tmp_path / "host.json").write_bytes(msgspec.json.encode(present))
     assert main(["upgrade", *arguments.split()]) == code
     assert words in capsys.readouterr().err
+
+
+def test_two_at_a_time_are_one_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(hoststate, "FILE", tmp_path / "host.json")
+    monkeypatch.setattr(hoststate, "FOLDER", tmp_path)
+    (tmp_path / "host.json").write_bytes(msgspec.json.encode(state()))
+    lock = files.hold(tmp_path / "upgrade.lock")
+    try:
+        assert main(["upgrade", "node"]) == 1
+    finally:
+        os.close(lock)
+    assert f"another upgrade is at work on this host (process {os.getpid()})" in capsys.readouterr().err
 
 
 def test_only_root_upgrades(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
