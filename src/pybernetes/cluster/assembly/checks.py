@@ -26,6 +26,10 @@ class Need:
     package: str
     why: str
 
+    def text(self) -> str:
+        """That it is missing, and what to do."""
+        return f"{self.program} not found ({self.why}): apt-get install {self.package}"
+
 
 NODE_NEEDS = (
     Need("iptables-restore", "iptables", "services and masquerading"),
@@ -81,9 +85,7 @@ def problems(facts: Facts) -> list[Problem]:
         have = ", ".join(facts.addresses)
         text = f"this host has no address {facts.address}: give one of {have} with --apiserver-advertise-address"
         found.append(Problem("AdvertiseAddress", text))
-    for need in facts.missing:
-        text = f"{need.program} not found ({need.why}): apt-get install {need.package}"
-        found.append(Problem(f"FileExisting-{need.program}", text))
+    found += [Problem(f"FileExisting-{need.program}", need.text()) for need in facts.missing]
     for port, reason in facts.ports.items():
         text = f"Port {port} is in use ({reason}): `ss -ltnp sport = :{port}` shows by whom; end that (`systemctl disable --now NAME`)"
         found.append(Problem(f"Port-{port}", text))

@@ -45,6 +45,11 @@ async def fetched(client: RESTClient, init: types.InitConfiguration, host: Host)
     )
 
 
+async def has_config_map(client: RESTClient, name: str) -> bool:
+    """Whether there is one of this name for kubeadm's parts, by which an add-on is known to have been deployed. StatusError."""
+    return bool(await _config_map(client, name))
+
+
 async def _config_map(client: RESTClient, name: str) -> dict[str, str]:
     """Its data; empty where there is none."""
     try:

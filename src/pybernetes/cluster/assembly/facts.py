@@ -43,7 +43,7 @@ def collect(cluster: Cluster, this: Host, control_plane: bool) -> Facts:
         node_name=this.name,
         address=this.address,
         addresses=addresses(),
-        missing=[need for need in _needs(cluster, control_plane) if not _present(need)],
+        missing=missing(cluster, control_plane),
         ports=ports if not member else {},
         docker=machine.docker_version(DOCKER),
         free=machine.free_bytes(*places),
@@ -81,6 +81,11 @@ def _state() -> hoststate.HostState | None:
         return hoststate.load()
     except hoststate.StateError:
         return None  # what is on the disk is then somebody else's, and told as such
+
+
+def missing(cluster: Cluster, control_plane: bool) -> list[Need]:
+    """The programs that this host's daemons call, and that are not there."""
+    return [need for need in _needs(cluster, control_plane) if not _present(need)]
 
 
 def _ports(cluster: Cluster, control_plane: bool) -> list[int]:

@@ -12,10 +12,20 @@ from pybernetes.component.command import Failure
 from pybernetes.deploy.daemons.model import Daemon
 from pybernetes.pki.files import write
 
+from . import hoststate
 from .runner import ORDER, RunError
 from .work import Work
 
 BACKUPS = Path("/var/lib/pybernetes/backups")  # of before each upgrade
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A daemon that was started anew; `added`: it is new on this host."""
+
+    daemon: Daemon
+    before: Kept
+    added: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ def renew(
 ) -> None:
     """Those of pybernetes in any case, since what runs may be of another release; others only where their files differ. `judge` is asked
     when one is well, and raises Failure for what it is not. Failure when all are as before, or not even that."""
-    begun: list[tuple[Daemon, Kept]] = []
+    begun: list[_Begun] = []
     try:
         for daemon in sorted(daemons, key=lambda daemon: ORDER.index(daemon.name)):
             changed = work.runner.differences([daemon])
@@ -58,7 +68,9 @@ def renew(
                 continue
             files = ", ".join(dict.fromkeys(one.path for one in changed))
             work.tell(f"[upgrade/{phase}] {f'Writing {files}; s' if files else 'S'}tarting {daemon.name} anew")
-            begun.append((daemon, kept(work.runner.described_in(daemon))))
+            begun.append(_Begun(daemon, kept(work.runner.described_in(daemon)), daemon.name not in work.state.daemons))
+            work.state.daemons = list(dict.fromkeys([*work.state.daemons, daemon.name]))
+            hoststate.save(work.state)
             work.runner.describe([daemon])
             work.runner.again([daemon.name])
             work.well(f"upgrade/{phase}", daemon, seconds)
@@ -67,20 +79,26 @@ def renew(
         raise Failure(f"{error}; {_rolled_back(work, phase, begun, seconds)}") from error
 
 
-def _rolled_back(work: Work, phase: str, begun: Sequence[tuple[Daemon, Kept]], seconds: float) -> str:
+def _rolled_back(work: Work, phase: str, begun: Sequence[_Begun], seconds: float) -> str:
     """In the opposite order; what came of it, in words."""
     if not begun:
         return "nothing was changed"
     problems = []
-    for daemon, present in reversed(begun):
-        work.tell(f"[upgrade/{phase}] Putting back the files of {daemon.name}, and starting it anew")
+    for one in reversed(begun):
+        name = one.daemon.name
+        work.tell(f"[upgrade/{phase}] Putting back the files of {name}{'' if one.added else ', and starting it anew'}")
         try:
-            present.put_back()
-            work.runner.again([daemon.name])
-            work.well(f"upgrade/{phase}", daemon, seconds)
+            if one.added:
+                work.runner.stop([name])
+                work.state.daemons.remove(name)
+                hoststate.save(work.state)
+            one.before.put_back()
+            if not one.added:
+                work.runner.again([name])
+                work.well(f"upgrade/{phase}", one.daemon, seconds)
         except (Failure, RunError, OSError) as error:
-            problems.append(f"{daemon.name}: {error}")
-    names = ", ".join(daemon.name for daemon, _ in begun)
+            problems.append(f"{name}: {error}")
+    names = ", ".join(one.daemon.name for one in begun)
     if problems:
         return f"with the files before {'; '.join(problems)}"
     return f"rolled back: {names} run{'s' if len(begun) == 1 else ''} with the files before"

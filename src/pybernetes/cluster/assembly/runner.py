@@ -315,6 +315,7 @@ class Systemd:
     def again(self, names: Sequence[str]) -> None:
         self._systemctl("daemon-reload")
         for name in names:
+            self._systemctl("enable", name)
             self._systemctl("restart", name)
 
     def stop(self, names: Sequence[str]) -> None:

@@ -42,14 +42,15 @@ from pybernetes.deploy.upgradeplan import Difference, Running, Version, VersionE
 from pybernetes.store.backends import Location, LocationError
 from pybernetes.store.etcd.http2 import RPCError
 
-from . import addons
+from . import addons, facts
 from . import work as works
-from .clusterconfig import Fetched, fetched
+from .clusterconfig import Fetched, fetched, has_config_map
 from .renewal import BACKUPS, renew
 from .work import ADMIN, Work, answered
 
 T = TypeVar("T")
 
+ADDED_SINCE = (node.POLICIES,)  # 0.0.1 began without
 CONTROL_PLANE = ("etcd", controlplane.API_SERVER, controlplane.CONTROLLER_MANAGER, controlplane.SCHEDULER)
 ASK_SECONDS = 10.0  # for a cluster that runs: it answers at once
 THIS = upgradeplan.parse(KUBERNETES)
@@ -113,9 +114,11 @@ class Upgrade(Work):
         return self.cluster(self.told(works.masters) if concerned else ())
 
     def daemons(self) -> Sequence[Daemon]:
-        """What this host runs, as this release describes it: of what it runs already."""
-        described = [one for one in hosts.daemons(self.whole, self.host) if one.name in self.state.daemons]
-        return [self._with_files(one) for one in described]
+        """What this host runs, as this release describes it: what it runs already (parts that were left out at its beginning stay out), and
+        what earlier releases did not know."""
+        described = hosts.daemons(self.whole, self.host)
+        added = () if self.said.foreign else ADDED_SINCE
+        return [self._with_files(one) for one in described if one.name in (*self.state.daemons, *added)]
 
     def _with_files(self, daemon: Daemon) -> Daemon:
         if daemon.name == "etcd":
@@ -158,6 +161,7 @@ def preflight(work: Upgrade) -> None:
     """Versions and health. Failure with all that is in the way."""
     work.tell("[upgrade/preflight] Running pre-flight checks")
     errors, warnings = _against(work)
+    errors = [*errors, *(need.text() for need in facts.missing(work.cluster(), work.control_plane))]
     for text in warnings:
         work.tell(f"\t[WARNING]: {text}")
     if errors:
@@ -255,6 +259,7 @@ def bootstrap_token(work: Upgrade) -> None:
             *objects.bootstrap_rights(),
             *objects.certificates_access(),
             *objects.host_daemons(),
+            *(objects.network_policies() if work.layout.network.policies else ()),
         ]
     )
     work.tell("[upgrade/bootstrap-token] Configured RBAC Roles of nodes, and of those who join")
@@ -267,7 +272,8 @@ def node_daemons(work: Upgrade) -> None:
 
 
 def addon(work: Upgrade) -> None:
-    """Cluster DNS and kube-proxy's configuration, by whoever is the last of the masters; the image for this host's Docker."""
+    """Cluster DNS and kube-proxy's configuration, by whoever is the last of the masters, where they were deployed; the image for this
+    host's Docker."""
     if work.said.foreign:
         work.tell("[upgrade/addon] Skipping phase: add-ons are those of kubeadm, which made the cluster")
         return
@@ -279,10 +285,10 @@ def addon(work: Upgrade) -> None:
     if apart := upgradeplan.servers_apart(running, work.target):
         work.tell(f"[upgrade/addon] Skipping phase: the API servers of {', '.join(apart)} are not upgraded yet")
         return
-    if not dns.disabled:
+    if not dns.disabled and work.told(lambda client: has_config_map(client, "coredns")):
         work.apply(addons.dns_manifests(work.configuration, image))
         work.tell("[upgrade/addon] Applied essential addon: CoreDNS")
-    if not proxy.disabled:
+    if not proxy.disabled and work.said.proxy:
         server = endpoints.control_plane(work.configuration)
         work.apply(objects.kube_proxy(work.proxy_config(), server))
         work.tell("[upgrade/addon] Applied essential addon: kube-proxy")
