@@ -98,7 +98,9 @@ def _rolled_back(work: Work, phase: str, begun: Sequence[_Begun], seconds: float
                 work.well(f"upgrade/{phase}", one.daemon, seconds)
         except (Failure, RunError, OSError) as error:
             problems.append(f"{name}: {error}")
-    names = ", ".join(one.daemon.name for one in begun)
     if problems:
         return f"with the files before {'; '.join(problems)}"
-    return f"rolled back: {names} run{'s' if len(begun) == 1 else ''} with the files before"
+    present = [one.daemon.name for one in begun if not one.added]
+    words = [f"{', '.join(present)} run{'s' if len(present) == 1 else ''} with the files before"] if present else []
+    words += [f"{one.daemon.name} is gone again" for one in begun if one.added]
+    return f"rolled back: {', '.join(words)}"
