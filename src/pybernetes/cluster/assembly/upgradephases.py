@@ -33,7 +33,7 @@ from pybernetes.deploy import (
 )
 from pybernetes.deploy.archive import ArchiveError
 from pybernetes.deploy.configuration import BIND_PORT, KUBELET, KUBERNETES_DIR, PROXY, document
-from pybernetes.deploy.daemons import controlplane, etcd, hosts, node
+from pybernetes.deploy.daemons import balancer, controlplane, etcd, hosts, node
 from pybernetes.deploy.daemons.model import Cluster, Daemon, File
 from pybernetes.deploy.endpoints import split_host_port
 from pybernetes.deploy.etcd.access import location
@@ -109,8 +109,8 @@ class Upgrade(Work):
     @cached_property
     def whole(self) -> Cluster:
         """The cluster with all its masters, where daemons of this host are told of these. Failure."""
-        balancer = self.cluster().balancer
-        concerned = self.control_plane or (balancer is not None and balancer.on_nodes)
+        chosen = self.cluster().balancer
+        concerned = self.control_plane or (chosen is not None and chosen.on_nodes)
         return self.cluster(self.told(works.masters) if concerned else ())
 
     def daemons(self) -> Sequence[Daemon]:
@@ -123,6 +123,8 @@ class Upgrade(Work):
     def _with_files(self, daemon: Daemon) -> Daemon:
         if daemon.name == "etcd":
             return etcd.begun(daemon, self.runner.told("etcd"))
+        if daemon.name in balancer.WATCHED and balancer.WATCHER in self.state.daemons:
+            return replace(daemon, files=())  # the watcher's, which leaves out API servers that do not answer
         files: Sequence[File] = ()
         if daemon.name == node.KUBELET:
             files = [File(node.KUBELET_CONFIG, self.kubelet_config())]

@@ -11,6 +11,7 @@ from .flags import command_line
 from .model import BALANCER, MASTER, WORKER, Balancer, Check, Cluster, Daemon, File, Host
 
 WATCHER = "balancer"  # our command
+WATCHED = ("nginx", "haproxy", "keepalived")  # whose files it writes
 KUBECONFIG = f"{KUBERNETES_DIR}/kubelet.conf"
 FOLDER = "/etc/pybernetes/balancer"
 RUN = "/run/pybernetes"
