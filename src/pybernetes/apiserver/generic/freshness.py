@@ -7,6 +7,7 @@ well: what it is checked against must not be older than what its client has seen
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,6 +23,8 @@ from .paging import too_large
 _log = logging.getLogger(__name__)
 
 READS = ("get", "list", "watch")
+# Then a question is waited for no more before the next one: what members of etcd have passed on to a leader that is gone is answered after 7 s, with an error.
+COUNTED_SECONDS = 0.5
 WAIT_SECONDS = 3.0  # that a request waits for the cache; upstream's limit for fresh reads
 
 
@@ -85,7 +88,9 @@ class Freshness:
 
     async def _ask(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
-            await asyncio.wait((before,))
+            with contextlib.suppress(TimeoutError):
+                async with self._cache.clock.timeout(COUNTED_SECONDS):
+                    await asyncio.wait((before,))
         self._asked, self._next = self._next, None
         revision = await self._cache.store.revision()
         try:

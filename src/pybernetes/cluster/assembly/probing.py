@@ -1,5 +1,4 @@
-"""Which API servers are ready for requests. By itself nginx passes over none but those that refuse connections: one that is frozen takes
-them, and so does one that has lost its etcd."""
+"""Which API servers answer. By itself nginx passes over none but those that refuse connections: one that is frozen takes them."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from pybernetes.client.http import HTTPClient
 from pybernetes.deploy import endpoints
 from pybernetes.deploy.daemons.model import Host
 
-PATH = "/readyz"
+PATH = "/version"  # not the health: it is of etcd, too, which is away for all of them at once while it chooses a leader
 PROBE_SECONDS, ANSWER_SECONDS = 1.0, 1.0  # from one look to the next; for an answer
 FALL, RISE = 2, 2  # looks in a row that say otherwise than those before, until they are believed
 
@@ -50,7 +49,7 @@ class Prober:
     async def look(self, masters: Sequence[Host]) -> frozenset[str]:
         """Those that are out of service after one more look."""
         await self._forget([host.address for host in masters])
-        answers = await asyncio.gather(*(self._ready(host.address) for host in masters))
+        answers = await asyncio.gather(*(self._answers(host.address) for host in masters))
         before = self._healths
         self._healths = {
             host.name: after(before.get(host.name, Health()), answer)
@@ -62,15 +61,15 @@ class Prober:
         """Of the connections."""
         await self._forget(())
 
-    async def _ready(self, address: str) -> bool:
-        """Whether it takes requests: also who does not let this host ask answers."""
+    async def _answers(self, address: str) -> bool:
+        """Whatever it is."""
         if address not in self._clients:
             self._clients[address] = HTTPClient(endpoints.url(address, self._port), self._context)
         try:
-            answer = await self._clients[address].request("GET", PATH, timeout=ANSWER_SECONDS)
+            await self._clients[address].request("GET", PATH, timeout=ANSWER_SECONDS)
         except OSError:  # which errors of connections, TLS and time are
             return False
-        return answer.status < 500
+        return True
 
     async def _forget(self, present: Collection[str]) -> None:
         for address in [one for one in self._clients if one not in present]:

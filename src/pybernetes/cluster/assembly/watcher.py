@@ -1,6 +1,6 @@
 """Has a host's balancer know all control-plane hosts, as they come and go: their Nodes are watched, files written, daemons told.
 
-Those whose API servers are not ready get no connections meanwhile. What is written stays where the API cannot be asked; an empty list,
+Those whose API servers do not answer get no connections meanwhile. What is written stays where the API cannot be asked; an empty list,
 which would cut everybody off, is never written.
 """
 
@@ -129,7 +129,7 @@ class Follower:
             began = loop.time()
             out = await self._prober.look(self._masters)
             for name in out ^ self._out:
-                _log.warning("the API server of %s is %s", name, "out of service" if name in out else "ready again")
+                _log.warning("the API server of %s is %s", name, "out of service" if name in out else "back again")
             await self._tell(self._masters, out)
             await asyncio.sleep(max(began + PROBE_SECONDS - loop.time(), 0))
 

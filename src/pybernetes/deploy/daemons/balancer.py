@@ -136,7 +136,7 @@ def haproxy(servers: Sequence[str], listens: Sequence[str], check: Check) -> Dae
             "backend kube-apiserver",
             "    balance leastconn",
             "    option redispatch",
-            "    option httpchk GET /livez",
+            "    option httpchk GET /version",
             "    http-check expect rstatus ^[1-5]",  # whatever it says: what all say at once must not cut everybody off
             "    timeout check 1s",
             "    default-server check check-ssl verify none inter 1s fall 2 rise 2 on-marked-down shutdown-sessions",
@@ -227,9 +227,10 @@ def keepalived(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
 
 
 def _check_script(port: int) -> str:
-    """Well is who takes a connection and leads it to an API server that answers, whatever its answer is."""
+    """Well is who takes a connection and leads it to an API server that answers, whatever its answer is. It is not asked for its health,
+    which is etcd's, too: while etcd chooses a leader nobody would be well, and nobody would have the address."""
     curl = f"curl --silent --insecure --max-time {CHECK_SECONDS} --output /dev/null"
-    return f"#!/bin/sh\nexec {curl} https://127.0.0.1:{port}/livez\n"
+    return f"#!/bin/sh\nexec {curl} https://127.0.0.1:{port}/version\n"
 
 
 def _signal(name: str, pid_file: str) -> tuple[str, ...]:

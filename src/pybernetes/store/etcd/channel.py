@@ -22,7 +22,7 @@ from .http2 import DEADLINE_EXCEEDED, ETCD_METADATA, UNAVAILABLE, Connection, RP
 
 _log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 2.0  # a host that is cut off does not refuse, and all wait meanwhile
 CALL_SECONDS = 10.0  # of one call with all its attempts; upstream's requests to etcd have those of their clients
 ATTEMPT_SECONDS = 4.0  # a member that has no answer by then is left for another one; elections take 1 s
 RETRY_SECONDS = 0.05  # before the next round of endpoints, doubling
@@ -30,7 +30,11 @@ MAX_RETRY_SECONDS = 1.0
 KEEPALIVE_SECONDS = 10.0  # between pings; etcd takes them every 5 s at the most
 KEEPALIVE_TIMEOUT_SECONDS = 3.0
 TIMED_OUT = "etcdserver: request timed out"  # in etcd's words
-PING_SECONDS = 1.0  # that a member which has just let an attempt wait in vain has for a sign of life
+PING_SECONDS = 1.0  # that a member which lets a call wait has for a sign of life
+DOUBT_SECONDS = (
+    1.0  # that a call waits before such a sign is asked for; then not again for the time that etcd wants between pings
+)
+DOUBT_AGAIN_SECONDS = 5.0
 DEFAULT_PORTS = {"http": 2379, "https": 2379}
 
 
@@ -93,6 +97,8 @@ class Channel:
         self._connecting = asyncio.Lock()
         self._keepalive: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()  # of connections that were left
+        self._answered = 0.0  # when the newest call began that was answered
+        self._doubted = 0.0  # when a sign of life was asked for
         self._closed = False
 
     async def call(
@@ -133,22 +139,50 @@ class Channel:
         if connection is None or not connection.usable:
             async with asyncio.timeout_at(end):
                 connection = await self.connection()
-        rest = end - asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        rest = end - began
         if rest <= 0:
             raise TimeoutError
         stream = connection.call(path)
         stream.send(request, last=True)
+        doubt = loop.call_later(DOUBT_SECONDS, self._doubt, connection)
         try:
-            return await stream.answer(min(seconds, rest))
+            answer = await stream.answer(min(seconds, rest))
+            self._answered = max(self._answered, began)
+            return answer
         except TimeoutError:
             if rest < seconds:  # it did not have its time
                 raise RPCError(DEADLINE_EXCEEDED, TIMED_OUT) from None
-            self.leave(connection)
+            # What a member had passed on to a leader that is gone now is never answered: it says nothing against a member that has
+            # answered later calls.
+            if self._answered <= began:
+                self.leave(connection)
             raise RPCError(UNAVAILABLE, TIMED_OUT) from None
         except RPCError as error:
             if error.status == UNAVAILABLE:
                 self.leave(connection)
             raise
+        finally:
+            doubt.cancel()
+
+    def _doubt(self, connection: Connection) -> None:
+        """A call waits: is the member there at all?"""
+        loop = asyncio.get_running_loop()
+        if connection.usable and loop.time() > self._doubted + DOUBT_AGAIN_SECONDS:
+            self._doubted = loop.time()
+            task = loop.create_task(self._sign_of_life(connection))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    async def _sign_of_life(self, connection: Connection) -> None:
+        """One that is frozen or cut off is left at once: all that waits for it fails, or goes on with another one."""
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await asyncio.shield(connection.ping())
+        except TimeoutError:
+            self.leave(connection)
+            connection.close("it does not answer")
 
     async def open(self, path: str) -> tuple[Connection, Stream]:
         """A call whose messages go both ways. RPCError."""
