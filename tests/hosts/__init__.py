@@ -64,6 +64,11 @@ class Host:
     def namespace(self) -> str:
         return f"{PREFIX}{self.name}"
 
+    @property
+    def init(self) -> int:
+        """The pid of its first process, as seen from here."""
+        return self._init
+
     def start(self) -> None:
         """Begins; `wait` until commands can be run."""
         for part in ("memory", "docker"):

@@ -29,4 +29,4 @@ mkdir -p -m 700 /root/.ssh
 cp "$folder"/../ssh/* /root/.ssh/
 /usr/sbin/sshd -o UsePAM=no -o SetEnv="PATH=$PATH" -h /root/.ssh/id_ed25519 -E /var/log/sshd.log
 touch "$folder/ready"
-while :; do sleep 3600 & wait $!; done
+while :; do sleep 3600 & wait $! || true; done # also when somebody kills all that runs here

@@ -31,8 +31,9 @@ UNANSWERED = (ConnectionError, TimeoutError, OSError)
 class Recorder:
     """All that was seen, and the clients' common state."""
 
-    def __init__(self, cluster: Cluster, seed: int) -> None:
+    def __init__(self, cluster: Cluster, seed: int, headers: Sequence[tuple[str, str]] = HEADERS) -> None:
         context = trusting(cluster.folder)
+        self.headers = headers
         self.https = [HTTPClient(server.url, context) for server in cluster.servers]
         self.servers: Sequence[Process] = cluster.servers
         self.seed = seed
@@ -85,7 +86,7 @@ class Client:
         http, statuses = self._dice.choice(self._recorder.https), self._recorder.statuses
         data = b"" if body is None else json.dumps(body).encode()
         try:
-            answer = await http.request(method, path, HEADERS, data, timeout=REQUEST_SECONDS)
+            answer = await http.request(method, path, self._recorder.headers, data, timeout=REQUEST_SECONDS)
         except ConnectFailed:
             statuses["no connection"] += 1
             raise
@@ -189,7 +190,7 @@ class Watcher:
 
     async def _listed(self) -> Watched:
         begun, http = now(), self._dice.choice(self._recorder.https)
-        answer = await http.request("GET", PATH, HEADERS, timeout=REQUEST_SECONDS)
+        answer = await http.request("GET", PATH, self._recorder.headers, timeout=REQUEST_SECONDS)
         if answer.status != 200:
             raise ConnectionError(answer.status)
         found = listing(-self._number, "", begun, answer)
@@ -204,7 +205,10 @@ class Watcher:
         seconds = self._dice.choice(WATCH_SECONDS)
         path = f"{PATH}?watch=1&resourceVersion={watched.last}&timeoutSeconds={seconds}"
         try:
-            async with asyncio.timeout(seconds + REQUEST_SECONDS), http.stream("GET", path, HEADERS) as stream:
+            async with (
+                asyncio.timeout(seconds + REQUEST_SECONDS),
+                http.stream("GET", path, self._recorder.headers) as stream,
+            ):
                 if stream.status != 200:
                     return stream.status == 410
                 rest = b""

@@ -11,7 +11,7 @@ import logging
 import random
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -62,9 +62,9 @@ class Report:
 
 
 @asynccontextmanager
-async def load(cluster: Cluster, seed: int) -> AsyncIterator[Recorder]:
+async def load(cluster: Cluster, seed: int, headers: Sequence[tuple[str, str]] = HEADERS) -> AsyncIterator[Recorder]:
     """Clients and watchers; in the end the clients stop, and the watchers have all that there is."""
-    recorder = Recorder(cluster, seed)
+    recorder = Recorder(cluster, seed, headers)
     watching: list[asyncio.Task[None]] = []
     try:
         answer = await _insist(recorder, "POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
@@ -91,7 +91,7 @@ async def _insist(recorder: Recorder, method: str, path: str, body: object) -> i
         while True:
             for http in recorder.https:
                 with contextlib.suppress(OSError, TimeoutError):
-                    answer = await http.request(method, path, HEADERS, json.dumps(body).encode(), timeout=10)
+                    answer = await http.request(method, path, recorder.headers, json.dumps(body).encode(), timeout=10)
                     if answer.status < 500 and answer.status != 404:
                         return answer.status
             await asyncio.sleep(0.2)

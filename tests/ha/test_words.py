@@ -1,0 +1,82 @@
+"""A join that cannot be: what is said, how soon, and what is left of it."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from .cluster import DOCKER, ENDPOINT, KUBECTL, PYBERNETES, SPARE, Cluster, must, until
+
+WORDS_SECONDS = 2.0
+PAST_DOCKER = "--ignore-preflight-errors=CRI"
+ANOTHER_TOKEN = "`pybernetes token create --print-join-command` on a control-plane host makes another one"
+EXPIRED = f"""
+{PYBERNETES} token create abcdef.0123456789abcdef --ttl=1h >/dev/null
+{KUBECTL} -n kube-system patch secret bootstrap-token-abcdef -p '{{"stringData": {{"expiration": "2020-01-01T00:00:00Z"}}}}'
+"""
+LEFT = """
+for folder in /etc/kubernetes /var/lib/kubelet /var/lib/kube-proxy /var/lib/pybernetes; do ls -A $folder 2>/dev/null; done
+ls /etc/systemd/system | grep kube
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "words"),
+    [
+        ("", ("$", ""), r"\[ERROR CRI\]: Docker does not answer: apt-get install docker.io, systemctl enable --now docker"),
+        (
+            "python3 -m http.server 10250 >/dev/null 2>&1 & sleep 0.3;",
+            ("$", f" {PAST_DOCKER}"),
+            r"\[ERROR Port-10250\]: Port 10250 is in use .*`ss -ltnp sport = :10250` shows by whom",
+        ),
+        ("", (r"--token \S{6}", f"{PAST_DOCKER} --token aaaaaa"), f"the cluster knows no token aaaaaa: .*{ANOTHER_TOKEN}"),
+        (
+            "",
+            (r"--token \S+", f"{PAST_DOCKER} --token abcdef.0123456789abcdef"),
+            f"the cluster knows no token abcdef: it has ended, .*{ANOTHER_TOKEN}",
+        ),
+        ("", (r"--token (\S{6})\S+", rf"{PAST_DOCKER} --token \1.aaaaaaaaaaaaaaaa"), "is not the one that the cluster has"),
+        ("", ("sha256:....", f"{PAST_DOCKER} sha256:0000"), "not the pinned sha256:0000"),
+        ("", ("$", f" {PAST_DOCKER} --node-name=master1"), "already exists in the cluster.*--node-name"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f +1h", ("$", f" {PAST_DOCKER}"), r"clock is 3\d\d\d s ahead of the cluster's: set it"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f -1h", ("$", f" {PAST_DOCKER}"), r"clock is 3\d\d\d s behind the cluster's: set it"),
+        ("", (re.escape(ENDPOINT), f"10.20.0.11:9 {PAST_DOCKER}"), "https://10.20.0.11:9 does not answer: .*is that the API server's"),
+    ],
+    ids=["docker", "port", "token", "expired", "secret", "hash", "name", "ahead", "behind", "address"],
+)  # fmt: skip
+def test_says_what_to_do_within_two_seconds(cluster: Cluster, before: str, change: tuple[str, str], words: str) -> None:
+    if "abcdef" in change[1]:
+        must(cluster.masters[0], EXPIRED)
+    spare = cluster.hosts[SPARE]
+    command = f"{before} {PYBERNETES} {re.sub(*change, cluster.joining, count=1)}"
+    present = spare(LEFT)[1]
+    began = time.monotonic()
+    code, output = spare(f"{command} 2>&1; code=$?; kill %1 2>/dev/null; exit $code")
+    took = time.monotonic() - began
+    assert code and re.search(words, output), output
+    assert took < WORDS_SECONDS, output
+    assert spare(LEFT)[1] == present, "something is left of it"
+
+
+def test_a_second_run_finishes(cluster: Cluster) -> None:
+    """Of a join that was killed in the middle; then the host leaves, and nothing is left."""
+    spare, first = cluster.hosts[SPARE], cluster.masters[0]
+    present = spare(LEFT)[1]
+    must(spare, DOCKER)
+    arguments = f"{cluster.joining} --run-with=systemd"
+    killed = f"""
+        {PYBERNETES} {arguments} >/root/killed.log 2>&1 & join=$!
+        for _ in $(seq 600); do grep -q 'TLS Bootstrap' /root/killed.log && break; sleep 0.02; done
+        kill -9 $join; cat /root/killed.log
+    """
+    assert "TLS Bootstrap" in must(spare, killed)
+    began = time.monotonic()
+    assert "This node has joined the cluster" in must(spare, f"{PYBERNETES} {arguments} 2>&1")
+    until(first, f"{KUBECTL} get node {SPARE}", " Ready")
+    print(f"joined in {time.monotonic() - began:.1f} s")
+    must(spare, f"{PYBERNETES} reset --force 2>&1")
+    must(first, f"{KUBECTL} delete node {SPARE}")
+    left = [line for line in spare(LEFT)[1].splitlines() if line not in present.splitlines() and line != "images"]
+    assert not left
