@@ -187,6 +187,33 @@ def test_what_was_sent_may_have_been_done_though_others_could_not_be_reached(mon
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_member_that_lets_a_call_wait_is_left_where_it_shows_no_sign_of_life(
+    monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    """One that is frozen or cut off, not one that has passed the call on to a leader that is gone."""
+    for name in ("DOUBT_SECONDS", "PING_SECONDS"):
+        monkeypatch.setattr(channel, name, 0.01)
+
+    class Doubted(Connection):
+        def ping(self) -> asyncio.Future[None]:
+            pong = asyncio.get_running_loop().create_future()
+            if answers:
+                pong.set_result(None)
+            return pong
+
+    async def scenario() -> None:
+        calls = Channel([Endpoint("http://a"), Endpoint("http://b")], None)
+        connection = Doubted("a", tls=False)
+        connection.connection_made(Written())
+        calls._connection = connection
+        with pytest.raises(RPCError, match="timed out" if answers else "it does not answer"):
+            await calls.call("/x", b"", seconds=0.2, attempt_seconds=0.1)
+        await calls.close()
+
+    asyncio.run(scenario())
+
+
 def event(revision: int, key: str, *, deleted: bool = False) -> WatchEvent:
     return WatchEvent(KeyValue(key, b"v", revision, revision), deleted)
 

@@ -33,9 +33,8 @@ RETRY_SECONDS = 2.0
 RELOAD_SECONDS = 20.0
 
 
-Changed = Callable[
-    [Sequence[Host], frozenset[str]], None
-]  # all masters, and the names of those that are out of service
+# Told: all masters, and the names of those that are out of service.
+Changed = Callable[[Sequence[Host], frozenset[str]], None]
 
 
 def described(

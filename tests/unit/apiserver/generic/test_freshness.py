@@ -8,6 +8,7 @@ import pytest
 
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api.errors import StatusError
+from pybernetes.apiserver.generic import freshness as freshness_module
 from pybernetes.apiserver.generic.cache import WatchCache
 from pybernetes.apiserver.generic.freshness import WAIT_SECONDS, Freshness, must_be_fresh
 from pybernetes.apiserver.types import RequestInfo
@@ -58,22 +59,49 @@ def test_who_comes_later_waits_for_the_next_question() -> None:
         store = Asked()
         cache = WatchCache(store)
         freshness = Freshness(cache)
-        first = asyncio.ensure_future(freshness.sync())
-        await turns()
+        under_way = []
+        for _ in range(freshness_module.AT_ONCE):
+            under_way.append(asyncio.ensure_future(freshness.sync()))
+            await turns()
         later = [asyncio.ensure_future(freshness.sync()) for _ in range(50)]
         await turns()
-        assert len(store.questions) == 1
-        store.questions[0].set_result(None)
+        assert len(store.questions) == len(under_way)
+        for question in store.questions:
+            question.set_result(None)
         await turns()
-        assert first.done() and not any(one.done() for one in later)
-        assert len(store.questions) == 2
+        assert all(one.done() for one in under_way) and not any(one.done() for one in later)
+        assert len(store.questions) == len(under_way) + 1
         store.newest = 5
-        store.questions[1].set_result(None)
+        store.questions[-1].set_result(None)
         await turns()
         assert not any(one.done() for one in later)  # the cache has not heard of it
         cache.revision = 5
         cache._wake()
         await asyncio.gather(*later)
+
+    asyncio.run(main())
+
+
+def test_questions_that_are_never_answered_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a leader of etcd that is gone."""
+    monkeypatch.setattr(freshness_module, "COUNTED_SECONDS", 0.0)
+
+    async def main() -> None:
+        store = Asked()
+        freshness = Freshness(WatchCache(store))
+        waiting = []
+        for _ in range(5):
+            waiting.append(asyncio.ensure_future(freshness.sync()))
+            await asyncio.sleep(0.001)
+            await turns()
+        assert len(store.questions) == 5
+        store.questions[4].set_result(None)
+        await turns()
+        assert [one.done() for one in waiting] == [False] * 4 + [True]
+        for question in store.questions[:4]:
+            question.set_result(None)
+        await asyncio.gather(*waiting)
+        assert freshness._asking._value == freshness_module.AT_ONCE, "each is counted once"
 
     asyncio.run(main())
 
