@@ -104,12 +104,14 @@ def seconds_between(before: str, after: str) -> float:
 
 
 PODS = f"{KUBECTL} get pods -l app=hello --no-headers -o custom-columns=N:.metadata.name,H:.spec.nodeName,D:.metadata.deletionTimestamp"
+CONTAINERS = "docker ps --format '{{.Names}}' | grep -c k8s_web_hello"
 
 
 def test_pods_of_a_worker_that_is_cut_off_are_placed_anew(cluster: Cluster, load: Load) -> None:
     """NotReady after the grace period, taints, eviction by the pods' own tolerations; nothing is there twice when it is back."""
     first, lost = cluster.masters[0], cluster.workers[1]
     [stayed] = [line.split()[0] for line in must(first, PODS).splitlines() if lost.name in line]
+    assert must(lost, CONTAINERS).strip() == "1"
     began = time.monotonic()
     with cut(lost):
         until(first, f"{KUBECTL} get node {lost.name}", "NotReady", GRACE_SECONDS + 25)
@@ -124,7 +126,7 @@ def test_pods_of_a_worker_that_is_cut_off_are_placed_anew(cluster: Cluster, load
         again(load.calls)
     until(first, f"{KUBECTL} get node {lost.name}", " Ready")
     until(first, f"{PODS} | grep -c {stayed}", "^0$")
-    until(lost, "docker ps --format '{{.Names}}' | grep -c k8s_web_hello", "^0$")
+    until(lost, CONTAINERS, "^0$")
     assert len(must(first, PODS).splitlines()) == 2
     until(first, f"{KUBECTL} get node {lost.name} -o jsonpath='{{.spec.taints}}'", "^$")
 
@@ -166,7 +168,7 @@ def test_restored_from_a_snapshot(cluster: Cluster, load: Load) -> None:
     saved = load.stored(cluster)
     again(load.writes)
     time.sleep(1.0)
-    later = max(map(int, load.acknowledged.values()))
+    later = max(map(int, dict(load.acknowledged).values()))
     must(first, f"cat /root/all.db >{first.folder.parent}/all.db")
     members = ",".join(f"{host.name}=https://{host.address}:2380" for host in cluster.masters)
     for host in cluster.masters:
