@@ -23,7 +23,7 @@ from .paging import too_large
 _log = logging.getLogger(__name__)
 
 READS = ("get", "list", "watch")
-# Then a question is waited for no more before the next one: what members of etcd have passed on to a leader that is gone is answered after 7 s, with an error.
+# Then the next question does not wait for one under way: what members of etcd have passed on to a leader that is gone is answered after 7 s.
 COUNTED_SECONDS = 0.5
 WAIT_SECONDS = 3.0  # that a request waits for the cache; upstream's limit for fresh reads
 
