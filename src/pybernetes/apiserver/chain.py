@@ -32,6 +32,7 @@ from .filters.maxinflight import MaxInFlight
 from .filters.metrics import Metrics
 from .filters.priorityandfairness import PriorityAndFairness
 from .filters.recovery import Recovery
+from .filters.shutdown import Shutdown
 
 if TYPE_CHECKING:
     from .auditing.auditor import Auditor
@@ -50,6 +51,7 @@ def links(
     watching: Sequence[Link] = (),
     failing: Sequence[Link] = (),
     auditor: Auditor | None = None,
+    ending: Shutdown | None = None,
 ) -> tuple[Link, ...]:
     """From the outermost to the innermost. `served` has the (group, version, resource) that there are, also those to come, those who answer
     in place of this server are `delegates`.
@@ -58,6 +60,7 @@ def links(
     """
     return (
         Recovery(),  # the answer's Audit-Id; a failure of any link becomes a Status
+        *((ending,) if ending is not None else ()),  # who comes while the server ends leaves no trace
         Compression(),
         Metrics(metrics, served, clock),
         *watching,

@@ -50,6 +50,7 @@ from .filters import aggregation
 from .filters.director import Director
 from .filters.exchange import Link
 from .filters.maxinflight import Limits, MaxInFlight
+from .filters.shutdown import Shutdown
 from .flowcontrol.server import ServerFlowControl
 from .generic.allocation import AllocatingStore
 from .generic.cache import Stored, WatchCache
@@ -92,6 +93,15 @@ FLOWS_READ, FLOWS_LIMITED = FLOW_HOOKS = ("priority-and-fairness-config-consumer
 INTERNAL = ("ranges", "masterleases")  # kept beside the resources, and none
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShutdownOptions:
+    """How the server ends."""
+
+    delay: float = 0.0  # seconds for which it is not ready, and serves all the same: load balancers take notice
+    send_retry_after: bool = False  # 429 while requests under way end, instead of no port
+    watches: float = 0.0  # seconds in which watches end, one after the other; 0: all at once
+
+
 @dataclass(kw_only=True)
 class Options:
     """What the command line decides."""
@@ -123,6 +133,7 @@ class Options:
     auditor: Auditor | None = None  # who writes down what is asked
     encryption: Encryption | None = None  # of the store's values; the caller starts and closes it
     clock: Clock = field(default_factory=RealClock)
+    shutdown: ShutdownOptions = field(default_factory=ShutdownOptions)
     watching: Sequence[Link] = ()  # further links of the chain, see there; none but in tests
     failing: Sequence[Link] = ()
 
@@ -184,6 +195,7 @@ class APIServer:
         self._health = Health(
             self._caches, HOOKS if self._flows is None else (*HOOKS, *FLOW_HOOKS), asks, self._decipher()
         )
+        self._ending = Shutdown() if options.shutdown.send_retry_after else None
         self.handle = self._chain().handle
         self._server: Server | None = None
         self._making: asyncio.Task[None] | None = None
@@ -259,6 +271,7 @@ class APIServer:
             watching=options.watching,
             failing=options.failing,
             auditor=options.auditor,
+            ending=self._ending,
         )
         return Chain(chain, Director(routes, told, self._freshness), options.clock)
 
@@ -393,6 +406,7 @@ class APIServer:
     async def stop(self, grace: float = 1.0) -> None:
         """Refuses new requests, ends watches, waits for the rest."""
         self._health.serving = False
+        await self._leave()
         if self._making is not None:
             self._making.cancel()
             await asyncio.gather(self._making, return_exceptions=True)
@@ -414,6 +428,21 @@ class APIServer:
         await self.authenticators.close()
         await self.authorizers.close()
         await self._webhooks.close()
+
+    async def _leave(self) -> None:
+        """What clients and load balancers see before the port closes (upstream: genericapiserver.go RunWithContext)."""
+        options, clock = self.options.shutdown, self.options.clock
+        if options.delay:
+            _log.info("not ready any more; requests are answered for another %g s", options.delay)
+            await clock.sleep(options.delay)
+        if self._ending is not None:
+            self._ending.refuse()
+            if not await self._ending.drained(self.options.request_timeout, clock):
+                _log.warning("some requests have not ended within %g s", self.options.request_timeout)
+        elif self._server is not None and options.watches:
+            self._server.refuse()
+        if options.watches:
+            await self._caches.end_watches(options.watches, clock)
 
     def connect(self, client: asyncio.Protocol, certificate: bytes | None = None) -> None:
         """Joins a client of the same process without a socket; `certificate` (DER) says who it is."""

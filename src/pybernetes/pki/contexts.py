@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import servernames
 from .files import Pair, write
 from .reloading import Reloaded
+from .servernames import NamedCertificate
+from .tlspolicy import TLS_1_2, TLSPolicy
 
 
 class ReloadingContext(ssl.SSLContext):
@@ -52,9 +55,10 @@ class ReloadingContext(ssl.SSLContext):
 
 
 class ServerContext(ReloadingContext):
-    """TLS 1.2 and later for a port. OSError or ssl.SSLError where a file cannot be used.
+    """TLS for a port, as `policy` has it. OSError or ssl.SSLError where a file cannot be used.
 
-    Clients' certificates are asked for, and need not be shown, where there are authorities.
+    Clients' certificates are asked for, and need not be shown, where there are authorities. `named` are further certificates, for clients
+    that ask for one of their names (SNI).
     """
 
     def __init__(
@@ -63,15 +67,18 @@ class ServerContext(ReloadingContext):
         key: Path | None = None,
         authorities: Sequence[Path] = (),
         awaited: bool = False,
+        policy: TLSPolicy = TLS_1_2,
+        named: Sequence[NamedCertificate] = (),
     ) -> None:
         """A pair in memory, or the files of certificate (chain) and key; without the second the first holds both.
 
         `awaited`: somebody will sign it yet. Until its file is there, every handshake fails.
         """
         self._certificate, self._key, self._authorities = certificate, key, authorities
-        self._awaited = awaited
+        self._awaited, self._policy, self._named = awaited, policy, named
         self._trusted = ""
         files = [path for path in (certificate, key) if isinstance(path, Path)]
+        files += [path for one in named for path in (one.certificate, one.key)]
         super().__init__(self._make, [*files, *authorities])
 
     def trust(self, authority: str) -> None:
@@ -84,14 +91,31 @@ class ServerContext(ReloadingContext):
             raise
 
     def _make(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if isinstance(self._certificate, Pair):
-            load_pair(context, self._certificate)
-        elif self._awaited and not self._certificate.exists():
-            return context
+        if self._awaited and isinstance(self._certificate, Path) and not self._certificate.exists():
+            return self._policy.context()
+        context = self._with(self._certificate, self._key)
+        if self._named:
+            contexts = servernames.by_name(
+                [
+                    (one.patterns, one.certificate.read_bytes(), self._with(one.certificate, one.key))
+                    for one in self._named
+                ]
+            )
+
+            def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+                chosen = servernames.match(contexts, name or "")
+                if chosen is not None:
+                    connection.context = chosen
+
+            context.sni_callback = choose
+        return context
+
+    def _with(self, certificate: Path | Pair, key: Path | None) -> ssl.SSLContext:
+        context = self._policy.context()
+        if isinstance(certificate, Pair):
+            load_pair(context, certificate)
         else:
-            context.load_cert_chain(self._certificate, self._key)
+            context.load_cert_chain(certificate, key)
         for authority in self._authorities:
             context.load_verify_locations(authority)
         if self._trusted:

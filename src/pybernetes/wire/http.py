@@ -81,13 +81,17 @@ class Server:
         transport, _ = join(client, Connection(self), other_sees=seen)
         return transport
 
-    async def stop(self, grace: float | None = None) -> None:
-        """Stop listening, let requests finish for `grace` seconds, then cancel what is left."""
-        grace = self.limits.drain_seconds if grace is None else grace
+    def refuse(self) -> None:
+        """Stop listening, and close connections as soon as nothing is under way on them."""
         self.stopping = True
         self._listener.close()
         for connection in list(self.connections):
             connection.begin_drain()
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Stop listening, let requests finish for `grace` seconds, then cancel what is left."""
+        grace = self.limits.drain_seconds if grace is None else grace
+        self.refuse()
         try:
             await asyncio.wait_for(self._empty.wait(), grace)
         except TimeoutError:

@@ -537,6 +537,7 @@ class ResourceHandler:
         try:
             await self.store.not_lost(revision_read(options.resource_version))
             watcher, revision, initial = self.store.watch(options, predicate)
+            watcher.of_client = True
         except TooOld as error:
             asked = options.resource_version
             gone = errors.gone(f"too old resource version: {asked} ({error.oldest})").status

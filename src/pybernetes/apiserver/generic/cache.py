@@ -190,6 +190,7 @@ class Watcher:
         self._queue: deque[Change] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self.ended = False
+        self.of_client = False  # not of the server itself
         self._lagging = False
 
     def push(self, change: Change) -> None:
@@ -556,6 +557,10 @@ class WatchCache:
     def counts(self) -> dict[tuple[str, str], int]:
         """How many objects there are, by (group, resource)."""
         return {self.keys.named(prefix): len(cache.items) for prefix, cache in self._caches.items()}
+
+    def client_watchers(self) -> list[Watcher]:
+        """Of all resources."""
+        return [watcher for cache in self._caches.values() for watcher in cache.watchers if watcher.of_client]
 
     def watchers(self) -> dict[tuple[str, str], int]:
         """How many watch, by (group, resource)."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pybernetes.aio.clock import Clock
+
 from .cache import WatchCache
 
 GroupResource = tuple[str, str]
+WATCHES_A_SECOND = 200.0  # that end at least, when all are to (upstream: genericapiserver.go)
 
 
 class Caches:
@@ -30,6 +33,14 @@ class Caches:
         """Ends all watchers."""
         for cache in (*self.others, self.main):
             await cache.stop()
+
+    async def end_watches(self, seconds: float, clock: Clock) -> None:
+        """Those of clients that there are now, one after the other within the time: their clients do not come to others all at once."""
+        watchers = [one for cache in (*self.others, self.main) for one in cache.client_watchers()]
+        between = 1 / max(WATCHES_A_SECOND, len(watchers) / seconds)
+        for watcher in watchers:
+            watcher.end()
+            await clock.sleep(between)
 
     def counts(self) -> dict[GroupResource, int]:
         """How many objects there are, each resource in its own cluster."""

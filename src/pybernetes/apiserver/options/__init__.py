@@ -5,25 +5,59 @@ Each has `FLAGS` and reads its own in `options`: keywords of `server.Options`, o
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybernetes.component import command, flags, formerflags
 from pybernetes.component.command import UsageError
 from pybernetes.component.flags import Flag, Values
+from pybernetes.pki import servernames, tlspolicy
 from pybernetes.pki.contexts import ServerContext
+from pybernetes.pki.servernames import NamedCertificate
 
 from . import access, api, audit, encryption, requests, services, store
 
 if TYPE_CHECKING:
-    from ..server import Options
+    from ..server import Options, ShutdownOptions
+
+
+def certificate(text: str) -> list[NamedCertificate]:
+    """One of --tls-sni-cert-key."""
+    return [servernames.parse(text)]
+
 
 OWN = (
     Flag("bind-address", flags.string, "0.0.0.0", "The address to listen on."),
     Flag("secure-port", flags.integer, 6443, "The port for HTTPS."),
     Flag("tls-cert-file", flags.string, "", "The serving certificate, PEM."),
     Flag("tls-private-key-file", flags.string, "", "Its key, PEM."),
+    Flag("tls-min-version", flags.string, "", f"The oldest TLS that is taken: {', '.join(tlspolicy.VERSIONS)}."),
+    Flag(
+        "tls-cipher-suites",
+        flags.strings,
+        [],
+        "Cipher suites of TLS 1.2, by Go's names; OpenSSL's choice if not given.",
+    ),
+    Flag(
+        "tls-sni-cert-key",
+        certificate,
+        [],
+        "CERTIFICATE,KEY[:NAME,*.NAME]: for clients that ask for one of these names, or of the certificate's own; may be given "
+        "several times.",
+    ),
+    Flag("shutdown-delay-duration", flags.duration, 0.0, "How long /readyz fails before the server begins to end."),
+    Flag(
+        "shutdown-send-retry-after",
+        flags.boolean,
+        False,
+        "Answer 429 while requests under way end, instead of closing the port at once.",
+    ),
+    Flag(
+        "shutdown-watch-termination-grace-period",
+        flags.duration,
+        0.0,
+        "In which watches end, one after the other; 0: all at once.",
+    ),
     *store.FLAGS,
     *encryption.FLAGS,
     *audit.FLAGS,
@@ -47,6 +81,7 @@ def options(values: Values) -> Options:
         ssl_context=_tls(values),
         services=services.options(values),
         event_ttl=values["event-ttl"],
+        shutdown=_shutdown(values),
         **access.options(values),
         **api.options(values),
         **requests.options(values),
@@ -60,9 +95,27 @@ def _tls(values: Values) -> ServerContext:
     if not certificate or not key:
         raise UsageError("--tls-cert-file and --tls-private-key-file are needed")
     try:
-        return ServerContext(Path(certificate), Path(key), [Path(path) for path in access.authorities(values)])
-    except (OSError, ssl.SSLError) as error:
+        policy = tlspolicy.policy(values["tls-min-version"], values["tls-cipher-suites"])
+    except ValueError as error:
+        raise UsageError(f"--tls-min-version or --tls-cipher-suites: {error}") from error
+    authorities = [Path(path) for path in access.authorities(values)]
+    try:
+        return ServerContext(Path(certificate), Path(key), authorities, policy=policy, named=values["tls-sni-cert-key"])
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise UsageError(
-            f"the files of --tls-cert-file, --tls-private-key-file, --client-ca-file or "
+            f"the files of --tls-cert-file, --tls-private-key-file, --tls-sni-cert-key, --client-ca-file or "
             f"--requestheader-client-ca-file cannot be used: {error}"
         ) from error
+
+
+def _shutdown(values: Values) -> ShutdownOptions:
+    from ..server import ShutdownOptions
+
+    for name in ("shutdown-delay-duration", "shutdown-watch-termination-grace-period"):
+        if values[name] < 0:
+            raise UsageError(f"--{name} can not be negative value")
+    return ShutdownOptions(
+        delay=values["shutdown-delay-duration"],
+        send_retry_after=values["shutdown-send-retry-after"],
+        watches=values["shutdown-watch-termination-grace-period"],
+    )
