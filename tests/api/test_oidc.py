@@ -66,7 +66,7 @@ def test_flags(tmp_path: Path) -> None:
             }
             async with cluster(tmp_path, *(f"--oidc-{name}={value}" for name, value in given.items())) as of:
                 await ready(of)
-                claims = {
+                claims: Object = {
                     "email": "j@x",
                     "email_verified": True,
                     "groups": ["dev"],

@@ -162,7 +162,7 @@ MAPS, PODS = "/api/v1/configmaps", "/api/v1/pods"
 def told(story: Story, commands: Iterator[str]) -> None:
     """The commands of the page in their order, and what they promise."""
     at, server = story.at, story.server
-    claims = {"email": "jane@x", "email_verified": True, "roles": ["dev"], "tenant": "blue"}
+    claims: dict[str, Any] = {"email": "jane@x", "email_verified": True, "roles": ["dev"], "tenant": "blue"}
     story.start(next(commands), "--authorization-mode=RBAC")
     user = story.soon(at.token("login", **claims))
     assert (user["username"], user["groups"]) == ("oidc:jane@x", ["oidc:dev", "system:authenticated"])
@@ -193,7 +193,7 @@ def told(story: Story, commands: Iterator[str]) -> None:
             socket.create_connection(("127.0.0.1", server.port)) as raw,
             context.wrap_socket(raw, server_hostname=name) as tls,
         ):
-            subject = (tls.getpeercert() or {})["subject"]
+            subject: Any = (tls.getpeercert() or {})["subject"]
             assert (subject[-1][-1][1], tls.version()) == (common, "TLSv1.3")
     assert [story.code(path, "secret") for path in ("/readyz", MAPS)] == [200, 200]
     server.process.terminate()

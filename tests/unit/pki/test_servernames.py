@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ def shown(context: ssl.SSLContext, client: ssl.SSLContext, name: str) -> tuple[s
             except ssl.SSLWantReadError:
                 continue
             waiting.remove(side)
-    subject = (ours.getpeercert() or {})["subject"]
+    subject: Any = (ours.getpeercert() or {})["subject"]
     common = next(value for ((key, value),) in subject if key == "commonName")
     cipher = ours.cipher()
     assert cipher is not None
