@@ -22,6 +22,8 @@ from pybernetes.component.command import UsageError
 from pybernetes.store.memory import MemoryStore
 from pybernetes.wire.http import Request, Response, serve
 
+from .golden import tokens
+
 MAPS = "/api/v1/namespaces/default/configmaps"
 GROUPS = ("system:masters", "system:authenticated")
 ADMIN, GUEST = User("admin", GROUPS, "1"), User("guest", ("system:authenticated",))
@@ -38,7 +40,9 @@ def policy(folder: Path, *rules: dict[str, Any], **more: Any) -> str:
 async def served(*arguments: str) -> AsyncIterator[Ask]:
     """Asks a server that the command line's flags of auditing have made: the code and the body."""
     values = flags.parse("kube-apiserver", FLAGS, list(arguments))
-    authentication = AuthenticationOptions(tokens=[TokenFile({"admin": ADMIN, "guest": GUEST})])
+    authentication = AuthenticationOptions(
+        tokens=[TokenFile({"admin": ADMIN, "guest": GUEST})], service_accounts=tokens()
+    )
     server = APIServer(
         MemoryStore(), Options(authentication=authentication, authorization_modes=("RBAC",), **audit.options(values))
     )
@@ -266,3 +270,23 @@ def test_flags(arguments: list[str], words: str) -> None:
 
 def test_no_policy_writes_nothing(tmp_path: Path) -> None:
     assert audit.options(flags.parse("kube-apiserver", FLAGS, [f"--audit-log-path={tmp_path}/audit.log"])) == {}
+
+
+def test_a_token_is_followed_from_where_it_was_issued(tmp_path: Path) -> None:
+    """Its id is in the event of the one who asked for it, and in those of who uses it."""
+
+    async def story() -> None:
+        rules = policy(tmp_path, {"level": "Metadata"}, omitStages=["RequestReceived"])
+        async with served(rules, f"--audit-log-path={tmp_path}/audit.log") as ask:
+            accounts = "/api/v1/namespaces/default/serviceaccounts"
+            await ask("POST", accounts, {"metadata": {"name": "s"}})
+            code, body = await ask("POST", f"{accounts}/s/token", {"spec": {}})
+            assert code == 201
+            await ask("GET", MAPS, token=json.loads(body)["status"]["token"])
+        (issued,) = logged(tmp_path, f"{accounts}/s/token")
+        (used,) = logged(tmp_path)
+        name = issued["annotations"]["authentication.kubernetes.io/issued-credential-id"]
+        assert name.startswith("JTI=")
+        assert used["user"]["extra"]["authentication.kubernetes.io/credential-id"] == [name]
+
+    run(story)

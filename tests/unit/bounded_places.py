@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
@@ -19,7 +20,10 @@ from pybernetes.api.labels import SelectorError, parse_selector, selector_from_d
 from pybernetes.api.names import dns1123_subdomain_errors, label_key_errors, label_value_errors
 from pybernetes.api.patch import FieldMerge, FieldTable
 from pybernetes.api.quantity import Quantity, QuantityError
-from pybernetes.apiserver.authentication import bearer, impersonation
+from pybernetes.apiserver.authentication import bearer, configuration, impersonation
+from pybernetes.apiserver.authentication.bearer import TokenError
+from pybernetes.apiserver.authentication.oidc import idtoken
+from pybernetes.apiserver.authentication.oidc.users import user_of
 from pybernetes.apiserver.authentication.serviceaccount import peek
 from pybernetes.apiserver.authorization import escalation
 from pybernetes.apiserver.authorization.rules import compact
@@ -30,6 +34,7 @@ from pybernetes.apiserver.filters import exchange
 from pybernetes.apiserver.kinds.certificates import pem
 from pybernetes.apiserver.kinds.core import volumes
 from pybernetes.apiserver.query import Query
+from pybernetes.cel.claims import unescaped
 from pybernetes.wire.http import Request
 
 Headers = tuple[tuple[str, str], ...]
@@ -47,6 +52,17 @@ class Place:
 
 def request(headers: Headers = (), query: bytes = b"") -> Request:
     return Request("GET", b"/api/v1/pods", query, headers)
+
+
+MAPPINGS = {"username": {"claim": "sub", "prefix": ""}, "groups": {"expression": "claims.groups.map(g, 'x:' + g)"}}
+MAPPED = configuration.check(
+    {"jwt": [{"issuer": {"url": "https://i", "audiences": ["a"]}, "claimMappings": MAPPINGS}]}
+).jwt[0]
+
+
+def strangers(claims: dict[str, Any]) -> None:
+    """Of a token that is for others."""
+    idtoken.check(claims, ["b"], datetime(2030, 1, 1, tzinfo=UTC))
 
 
 def matching(text: str) -> object:
@@ -169,6 +185,18 @@ PLACES = (
     ),
     Place("token: depth", lambda n: f"a.{base64.urlsafe_b64encode(b'[' * n).decode()}.a", peek),
     Place("token: dots", lambda n: "a." * n, peek),
+    Place(
+        "ID token: depth", lambda n: f"e30.{base64.urlsafe_b64encode(b'[' * n).decode().rstrip('=')}.e30", idtoken.read
+    ),
+    Place("ID token: dots", lambda n: "a." * n, idtoken.read),
+    Place("ID token: audiences", lambda n: {"aud": names(n)}, strangers, (TokenError,)),
+    Place("ID token: escapes", lambda n: "__dot__" * n, unescaped),
+    Place(
+        "ID token: groups",
+        lambda n: {"sub": "s", "groups": names(n)},
+        lambda claims: user_of(MAPPED, claims),
+        exact=True,
+    ),
     # Bodies.
     Place("YAML: merges of merges", merges, yamlreader.read, (yamlreader.Excessive,), scale=10),
     Place("YAML: aliases of aliases", laughs, yamlreader.read, (yamlreader.Excessive, RecursionError)),

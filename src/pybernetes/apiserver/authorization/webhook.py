@@ -50,7 +50,8 @@ class WebhookAuthorizer:
         self._answers: OrderedDict[bytes, tuple[Decision, float]] = OrderedDict()
 
     async def authorize(self, user: User, info: RequestInfo) -> Decision:
-        spec = spec_of(user, info)
+        long = len(info.field_selector) + len(info.label_selector)
+        spec = await apart.run(long, spec_of, user, info)
         if self._webhook.conditions:
             try:
                 if not await self._matches(spec):
@@ -58,7 +59,7 @@ class WebhookAuthorizer:
             except _Undecided as error:
                 return self._failed(str(error))
         if self._webhook.version != "v1":
-            spec = spec_of(user, info, self._webhook.version)
+            spec = await apart.run(long, spec_of, user, info, self._webhook.version)
         key = hashlib.sha256(msgspec.json.encode(spec)).digest()
         kept = self._answers.get(key)
         if kept is not None and self._monotonic() < kept[1]:
