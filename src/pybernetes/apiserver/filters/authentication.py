@@ -11,7 +11,9 @@ from pybernetes.component.metrics import Registry
 from .. import audit
 from ..audit import Stage
 from ..authentication.chain import Authenticators
+from ..authentication.serviceaccount import GENERATED
 from ..authentication.user import User
+from ..endpoints import warningheader
 from ..endpoints.metrics import DECISION_SECONDS
 from ..endpoints.routes import Answer
 from .exchange import Exchange, Handler
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 
 # Upstream counts these by name (authenticated_user_requests); others together, lest made-up names make samples.
 COUNTED_USERS = frozenset({"admin", "client", "kube_proxy", "kubelet", "system:serviceaccount:kube-system:default"})
+
+
+REPLACE = (
+    "Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated "
+    "secret-based tokens."
+)
 
 
 class Authentication:
@@ -61,6 +69,8 @@ class Authentication:
         self._users.inc(_counted(user))
         self._attempts.inc("success")
         self._seconds.observe(self._monotonic() - begun, "success")
+        if GENERATED in exchange.event.annotations:
+            exchange.headers += tuple(warningheader.headers([REPLACE]))
         exchange.user = exchange.event.user = user
         exchange.request = self._credentials.without(exchange.request)
         return await next(exchange)

@@ -76,7 +76,7 @@ class PriorityAndFairness:
     async def _limited(self, exchange: Exchange, next: Handler) -> Answer:
         control, info = self._control, exchange.info
         flow = control.classify(exchange.user, info)
-        exchange.headers = flow.headers
+        exchange.headers += flow.headers
         stats = flow.stats
         if stats is None:
             stats = flow.stats = self._counted.of(flow.level.spec.name, flow.schema)
