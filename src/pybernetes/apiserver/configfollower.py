@@ -63,6 +63,10 @@ class Follower:
             _log.error("the new %s of %s is not taken, the one before stays: %s", self._what, self._path, error)
             self._metrics.reloaded(False, self._clock.now().timestamp())
             return
+        except Exception:
+            _log.exception("the new %s of %s is not taken, the one before stays", self._what, self._path)
+            self._metrics.reloaded(False, self._clock.now().timestamp())
+            return
         self._data = data
         self._metrics.reloaded(True, self._clock.now().timestamp())
         self._metrics.applied(data)

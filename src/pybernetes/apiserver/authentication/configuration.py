@@ -403,6 +403,6 @@ def _has_certificates(pem: str) -> bool:
     from cryptography import x509
 
     try:
-        return bool(x509.load_pem_x509_certificates(pem.encode()))
-    except ValueError:
+        return bool(x509.load_pem_x509_certificates(pem.encode("ascii")))  # OpenSSL reads nothing else
+    except ValueError:  # UnicodeEncodeError is one
         return False
