@@ -38,7 +38,7 @@ class OIDCAuthenticator:
         self, configuration: JWTAuthenticator, algorithms: Sequence[str], metrics: OIDCMetrics, clock: Clock
     ) -> None:
         self.configuration, self._algorithms, self._metrics, self._clock = configuration, algorithms, metrics, clock
-        self._fetcher = Fetcher(configuration.authority)
+        self._fetcher = Fetcher(configuration.authority, clock)
         self._keys: KeySet | None = None
         self._task: asyncio.Task[None] | None = None
         self.ready = asyncio.Event()

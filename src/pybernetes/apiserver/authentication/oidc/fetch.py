@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from pybernetes.aio.clock import Clock
 from pybernetes.client.http import HTTPClient
 
 from ...admission.webhook.caller import explained, trusting
@@ -31,8 +31,9 @@ class Document:
 class Fetcher:
     """`authority` is PEM, "" for the system's. `close` when done. Redirects are not followed."""
 
-    def __init__(self, authority: str) -> None:
+    def __init__(self, authority: str, clock: Clock) -> None:
         """ValueError for authorities that cannot be read."""
+        self._clock = clock
         self._context = trusting(authority.encode())
         self._clients: dict[str, HTTPClient] = {}
 
@@ -46,7 +47,7 @@ class Fetcher:
             if client is None:
                 client = self._clients[base] = HTTPClient(base, self._context)
             headers = (("Accept", "application/json"), ("User-Agent", "kube-apiserver"))
-            async with asyncio.timeout(SECONDS), client.stream("GET", target, headers) as stream:
+            async with self._clock.timeout(SECONDS), client.stream("GET", target, headers) as stream:
                 body = bytearray()
                 async for piece in stream:
                     body += piece
