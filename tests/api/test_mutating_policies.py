@@ -92,7 +92,7 @@ def test_json_patches(tmp_path: Path) -> None:
         ),
         (
             "[JSONPatch{op: 'remove', path: '/data/none'}]",
-            "JSON Patch: remove operation does not apply: doc is missing",
+            "JSON Patch: error in remove for path: '/data/none': Unable to remove nonexistent key: none: missing value",
         ),
         (
             "Object{metadata: Object.metadata{ownerReferences: [Object.metadata.ownerReferences{name: 'a'}]}}",

@@ -540,3 +540,30 @@ def test_what_is_no_object_has_no_table(path: str, body: Any) -> None:
         assert (code, answer["kind"] == "Table") == (201, False)
 
     play(case)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "data"),
+    [
+        ({"op": "replace", "path": "/data/new", "value": "x"}, 200, {"a": "b", "new": "x"}),
+        ({"op": "replace", "path": "/data/new/deeper", "value": "x"}, 422, None),
+        ({"op": "test", "path": "/metadata/labels", "value": None}, 200, {"a": "b"}),
+        ({"op": "test", "path": "/metadata/labels/x", "value": None}, 422, None),
+        ({"op": "add", "path": "x/data", "value": {"c": "d"}}, 200, {"c": "d"}),
+        ({"op": "add", "path": "", "value": {"kind": "ConfigMap"}}, 422, None),
+        ({"op": "remove", "path": "/metadata/finalizers/-1"}, 200, {"a": "b"}),
+        ({"op": "remove", "path": "/metadata/finalizers/-3"}, 422, None),
+    ],
+)
+def test_json_patches_as_upstreams_library_applies_them(operation: Any, code: int, data: Any) -> None:
+    """Kind: RFC 6902 and what is made of it are not the same: a missing member is replaced, -1 is the last item, null is found where
+    nothing is, the document itself can be neither added nor removed."""
+
+    async def story(client: Client) -> None:
+        await client.send(
+            "POST", f"{NS}/configmaps", {"metadata": {"name": "a", "finalizers": ["a/b", "c/d"]}, "data": {"a": "b"}}
+        )
+        status, answer = await client.send("PATCH", f"{NS}/configmaps/a", [operation], "application/json-patch+json")
+        assert (status, answer.get("data")) == (code, data)
+
+    play(story)

@@ -26,8 +26,7 @@ MAX_OPERATIONS = 10_000  # of one JSON patch (upstream's maxJSONPatchOperations)
 COPIED_BYTES = 3 << 20  # by all `copy` of one JSON patch (upstream's JSONPatchMaxCopyBytes)
 
 _PATCH_DIRECTIVES = ("merge", "replace", "delete")
-_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]*", re.ASCII)
-_BAD_ESCAPE = re.compile(r"~(?![01])")
+_ARRAY_INDEX = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)  # as strconv.Atoi reads it
 
 
 class PatchError(ValueError):
@@ -80,9 +79,8 @@ class _Operation:
         return _parse_pointer(self, self.path if pointer is None else pointer)
 
     def value(self) -> Any:
-        if "value" not in self.members:
-            raise self.fail("member 'value' is missing")
-        return json_copy(self.members["value"])
+        """None also where there is none: Go's nil."""
+        return json_copy(self.members.get("value"))
 
     def source(self) -> str:
         source = self.members.get("from")
@@ -92,7 +90,12 @@ class _Operation:
 
 
 def json_patch(document: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
-    """Apply RFC 6902 operations in order; the first failure raises PatchError (upstream: evanphx/json-patch)."""
+    """Apply RFC 6902 operations in order; the first failure raises PatchError.
+
+    As upstream's library (evanphx/json-patch v4) does it, where that differs from the RFC: `replace` makes a member that is not there,
+    `copy` of one gives null, `test` finds null there; -1 is the last index; what stands before the first slash is not looked at, and of
+    the whole document there are `replace` and `test` alone.
+    """
     if isinstance(operations, str | bytes) or not isinstance(operations, Sequence):
         raise PatchError("a JSON patch must be a list of operations", path="", op="json-patch")
     result = json_copy(document)
@@ -120,22 +123,20 @@ def _parse_operation(raw: Mapping[str, Any]) -> _Operation:
 
 def _parse_pointer(operation: _Operation, pointer: str) -> list[str]:
     """Split a JSON pointer (RFC 6901) into unescaped reference tokens."""
-    if not pointer:
-        return []
-    if not pointer.startswith("/"):
-        raise operation.fail("a JSON pointer must be empty or start with '/'", pointer)
-    if _BAD_ESCAPE.search(pointer):
-        raise operation.fail("'~' must be followed by 0 or 1", pointer)
-    return [token.replace("~1", "/").replace("~0", "~") for token in pointer[1:].split("/")]
+    _, *tokens = pointer.split("/")
+    if not tokens:
+        raise operation.fail("a JSON pointer must have a '/'", pointer)
+    return [token.replace("~1", "/").replace("~0", "~") for token in tokens]
 
 
-def _array_index(token: str, limit: int, operation: _Operation) -> int:
-    """Read an array index lower than limit."""
+def _array_index(token: str, length: int, operation: _Operation) -> int:
+    """Read an array index lower than length; a negative one counts from there."""
     if not _ARRAY_INDEX.fullmatch(token):
         raise operation.fail(f"{token!r} is not an array index")
-    if len(token) > len(str(limit)) or int(token) >= limit:
+    index = int(token)
+    if not -length <= index < length:
         raise operation.fail(f"array index {token} is out of range")
-    return int(token)
+    return index % length
 
 
 def _key_in(container: Any, token: str, operation: _Operation) -> Any:
@@ -157,8 +158,6 @@ def _resolve(document: Any, tokens: Iterable[str], operation: _Operation) -> Any
 
 def _insert(document: Any, value: Any, operation: _Operation) -> Any:
     tokens = operation.tokens()
-    if not tokens:
-        return value
     parent, last = _resolve(document, tokens[:-1], operation), tokens[-1]
     if isinstance(parent, dict):
         parent[last] = value
@@ -171,8 +170,6 @@ def _insert(document: Any, value: Any, operation: _Operation) -> Any:
 
 def _take(document: Any, tokens: Sequence[str], operation: _Operation) -> Any:
     """Remove the value at tokens from document and return it."""
-    if not tokens:
-        raise operation.fail("the whole document cannot be removed")
     parent = _resolve(document, tokens[:-1], operation)
     key = _key_in(parent, tokens[-1], operation)
     return parent.pop(key)
@@ -188,11 +185,14 @@ def _op_remove(document: Any, operation: _Operation) -> Any:
 
 
 def _op_replace(document: Any, operation: _Operation) -> Any:
-    value, tokens = operation.value(), operation.tokens()
-    if not tokens:
+    value = operation.value()
+    if not operation.path:
+        if not isinstance(value, dict | list):
+            raise operation.fail("the whole document must be an object or a list")
         return value
-    parent = _resolve(document, tokens[:-1], operation)
-    parent[_key_in(parent, tokens[-1], operation)] = value
+    tokens = operation.tokens()
+    parent, last = _resolve(document, tokens[:-1], operation), tokens[-1]
+    parent[last if isinstance(parent, dict) else _key_in(parent, last, operation)] = value
     return document
 
 
@@ -201,7 +201,13 @@ def _op_copy(document: Any, operation: _Operation) -> Any:
 
 
 def _copied(document: Any, operation: _Operation) -> Any:
-    return _resolve(document, operation.tokens(operation.source()), operation)
+    return _value_at(document, operation.tokens(operation.source()), operation)
+
+
+def _value_at(document: Any, tokens: Sequence[str], operation: _Operation) -> Any:
+    """None for a member that is not there, of an object that is."""
+    parent, last = _resolve(document, tokens[:-1], operation), tokens[-1]
+    return parent.get(last) if isinstance(parent, dict) else parent[_key_in(parent, last, operation)]
 
 
 def _op_move(document: Any, operation: _Operation) -> Any:
@@ -215,20 +221,19 @@ def _op_move(document: Any, operation: _Operation) -> Any:
 
 
 def _op_test(document: Any, operation: _Operation) -> Any:
-    if not _same_json(_resolve(document, operation.tokens(), operation), operation.value()):
+    value = document if not operation.path else _value_at(document, operation.tokens(), operation)
+    if not _same_json(value, operation.value()):
         raise operation.fail("the value differs from the expected one")
     return document
 
 
 def _same_json(left: Any, right: Any) -> bool:
-    """JSON equality: numbers by value, and a boolean is never a number."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
+    """JSON equality: by the text, so that 1.0 is not 1."""
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(_same_json(value, right[key]) for key, value in left.items())
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(_same_json, left, right))
-    return bool(left == right)
+    return type(left) is type(right) and bool(left == right)
 
 
 _HANDLERS: Mapping[str, Callable[[Any, _Operation], Any]] = {

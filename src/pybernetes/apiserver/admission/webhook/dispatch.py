@@ -317,8 +317,11 @@ def inapplicable(error: patch.PatchError) -> str:
     if error.op == "test":
         return f"testing value {error.path} failed: test failed"
     if "does not exist" in error.reason:
-        what = f'doc is missing path: "{error.path}"' if error.op == "add" else f"doc is missing key: {error.path}"
-        return f"{error.op} operation does not apply: {what}: missing value"
+        key = error.path.rpartition("/")[2]
+        if error.op == "remove" and error.reason.startswith(f"member {key!r} "):
+            return f"error in remove for path: '{error.path}': Unable to remove nonexistent key: {key}: missing value"
+        path = f'"{error.path}"' if error.op in ("add", "remove") else error.path
+        return f"{error.op} operation does not apply: doc is missing path: {path}: missing value"
     return f"{error.op} operation does not apply: {error.reason}"
 
 

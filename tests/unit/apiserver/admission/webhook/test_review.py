@@ -84,7 +84,14 @@ def test_undecodable_patches(data: bytes) -> None:
             {"op": "add", "path": "/x/y", "value": 1},
             'add operation does not apply: doc is missing path: "/x/y": missing',
         ),
-        ({"op": "remove", "path": "/x"}, "remove operation does not apply: doc is missing key: /x: missing value"),
+        (
+            {"op": "remove", "path": "/x"},
+            "error in remove for path: '/x': Unable to remove nonexistent key: x: missing value",
+        ),
+        (
+            {"op": "replace", "path": "/x/y"},
+            "replace operation does not apply: doc is missing path: /x/y: missing value",
+        ),
         ({"op": "test", "path": "/a", "value": 2}, "testing value /a failed: test failed"),
     ],
 )
