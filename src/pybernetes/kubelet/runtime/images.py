@@ -28,6 +28,7 @@ REFERENCE = re.compile(
     rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[\w][\w.-]{{0,127}})?(?:@([A-Za-z][\w.+-]*):([0-9a-fA-F]{{32,}}))?",
     re.ASCII,
 )
+_IDENTIFIER = re.compile("[a-f0-9]{64}")  # which engines take for an image's ID
 NAME_CHARACTERS = 255  # of what is behind the host
 DIGESTS = {"sha256": 64, "sha384": 96, "sha512": 128}  # hexadecimal digits of each algorithm (opencontainers/go-digest)
 GetSecret = Callable[[str, str], Awaitable["core.Secret | None"]]  # (name, namespace)
@@ -42,6 +43,8 @@ def check_reference(image: str) -> None:
 
 def _refusal(image: str) -> str:
     """Why it cannot be parsed, "" where it can (distribution/reference: ParseNormalizedNamed)."""
+    if _IDENTIFIER.fullmatch(image):
+        return f"invalid repository name ({image}), cannot specify 64-byte hexadecimal strings"
     first, slash, rest = image.partition("/")
     behind = rest if slash and _is_host(first) else image
     name = behind.partition("@")[0].partition(":")[0]
