@@ -567,3 +567,33 @@ def test_json_patches_as_upstreams_library_applies_them(operation: Any, code: in
         assert (status, answer.get("data")) == (code, data)
 
     play(story)
+
+
+@pytest.mark.parametrize(
+    ("body", "validation", "code"),
+    [
+        ("apiVersion: v1\nkind: ConfigMap\ndata: {a: x, a: y}", "Strict", 400),
+        ("apiVersion: v1\nkind: ConfigMap\ndata: {a: x, a: y}", "Warn", 201),
+        ("apiVersion: v1\nkind: ConfigMap\ndata: {a: x, a: y}", "Ignore", 201),
+        ('{"apiVersion":"v1","kind":"ConfigMap","data":{"a":"x"},"data":{"a":"y"}}', "Strict", 400),
+        ("apiVersion: v1\nkind: ConfigMap\ndata: {a: x, A: y}", "Strict", 201),
+    ],
+)
+def test_what_is_applied_sets_no_key_twice(body: str, validation: str, code: int) -> None:
+    """Kind: what is strict for a body that is posted is so for one that is applied."""
+
+    async def main() -> None:
+        async with server() as client:
+            path = f"{NS}/configmaps/a?fieldManager=m&fieldValidation={validation}"
+            answer = await client.request(
+                "PATCH", path, [("Content-Type", "application/apply-patch+yaml")], body.encode()
+            )
+            assert answer.status == code
+            if code == 400:
+                message = json.loads(answer.body)["message"]
+                assert message.startswith(
+                    "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  line "
+                )
+                assert message.endswith(" already set in map")
+
+    asyncio.run(main())

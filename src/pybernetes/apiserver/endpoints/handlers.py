@@ -422,12 +422,22 @@ class ResourceHandler:
     ) -> Response:
         options.learned.size = len(request.body)
         config = await apart.run(options.size, self._applied, request, info)
+        if options.validation == "Strict":  # a warning of several lines is no warning (upstream: net.NewWarningHeader)
+            await apart.run(options.size, self._require_once, request.body)
         force = query.flag("force")
         if info.subresource == "scale":
             body = negotiate.encode(await scale.patch(self.store, info, "merge", config, options), form)
             return Response(200, [("Content-Type", body[0])], body[1])
         made, created = await self.store.apply(info.namespace, info.name, config, options, info.subresource, force)
         return await self._answered(201 if created else 200, made, form, query, options)
+
+    @staticmethod
+    def _require_once(body: bytes) -> None:
+        """StatusError 400 where a key is set twice."""
+        if repeated := negotiate.repeated(body):
+            listed = "".join([f"\n  {one}" for one in repeated])
+            text = f"error converting YAML to JSON: yaml: unmarshal errors:{listed}"
+            raise errors.bad_request(f"error strict decoding YAML: {text}")
 
     def _applied(self, request: Request, info: RequestInfo) -> Object:
         """The applied configuration; StatusError 400 for what is none, or of another object."""

@@ -209,17 +209,20 @@ def _decoded(request: Request, kind: str, reader: BodySchema, validation: Valida
 
 def _twice(request: Request) -> list[str]:
     """Keys that a YAML body sets again; of JSON bodies the schema tells."""
-    if _parts(request.header("content-type") or JSON)[0] not in YAMLS:
-        return []
+    return repeated(request.body) if _parts(request.header("content-type") or JSON)[0] in YAMLS else []
+
+
+def repeated(body: bytes) -> list[str]:
+    """Keys that YAML, or JSON read as such, sets again, each with its line, in upstream's words."""
     from . import yamlreader  # rare
 
     try:
-        if not pieces.has_duplicates(request.body):
+        if not pieces.has_duplicates(body):
             return []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return yamlreader.duplicates(request.body)
+        return yamlreader.duplicates(body)
     except RecursionError:
         return []
 
