@@ -24,7 +24,6 @@ SPACE: Final = 1_000  # bytes before a value that are looked beyond
 TRIES: Final = 32  # commas of a list that are tried as the end of a piece
 SPACES: Final = (b" :", b"\t:", b"\n:", b"\r:")
 SPACED: Final = re.compile(rb'"[ \t\r\n]+:')
-KEPT_WHOLE: Final = (str, bytes, int, float, bool)  # and maps of them: quickly read, however long
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode
@@ -69,6 +68,7 @@ class Reader:
 
     def __init__(self, dec_hook: Callable[[type, Any], Any] | None, enc_hook: Callable[[Any], Any] | None) -> None:
         self._dec_hook, self._enc_hook = dec_hook, enc_hook
+        self._twice = False
         self._members = 0  # of what was read, counted as `has_duplicates` does
 
     def read(self, body: bytes | msgspec.Raw, kind: Any) -> Any:
@@ -80,7 +80,7 @@ class Reader:
             origin, arguments = typing.get_origin(kind), typing.get_args(kind)
             if origin is list and arguments:
                 return self._list(body, arguments[0])
-            if origin is dict and arguments[1] not in KEPT_WHOLE:
+            if origin is dict and arguments:
                 return self._map(body, arguments[1])
             if kind is Any:
                 return self._anything(body)
@@ -88,7 +88,7 @@ class Reader:
 
     def has_duplicates(self, body: bytes) -> bool:
         """Of what was read, as the function of that name."""
-        return self._members != body.count(b'":') or _has_spaces(body)
+        return self._twice or self._members != body.count(b'":') or _has_spaces(body)
 
     def _piece(self, body: bytes | msgspec.Raw, kind: Any) -> Any:
         self._members += _members_of(body)
@@ -104,9 +104,10 @@ class Reader:
     def _map(self, body: bytes | msgspec.Raw, kind: Any) -> dict[str, Any]:
         values: dict[str, Any] = {}
         rest: dict[str, msgspec.Raw] = {}
-        size = 0
-        for name, raw in _members(body).items():
+        size = told = 0
+        for name, raw in _each_member(bytes(memoryview(body))):
             values[name] = None  # so that they stay in their order
+            told += 1
             length = len(memoryview(raw))
             if length > PIECE:
                 self._members += _encode({name: 0}).count(b'":')
@@ -118,6 +119,8 @@ class Reader:
                 values.update(self._piece(_encode(rest), dict[str, kind]))
                 rest, size = {}, 0
         values.update(self._piece(_encode(rest), dict[str, kind]))
+        if told != len(values):  # a name in two pieces
+            self._twice = True
         return values
 
     def _object(self, body: bytes | msgspec.Raw, fields: dict[str, Any], kind: Any) -> dict[str, Any]:
@@ -160,7 +163,7 @@ def _is_object(kind: Any) -> bool:
 def _cut(body: bytes) -> Iterator[tuple[bytes | msgspec.Raw, bool]]:
     """A list as lists of some of its items, and of what is large single items (True)."""
     if body.count(b",") > ITEMS:
-        ends = _ends(body)
+        ends = _ends(body, b"[]", _items)
         if ends:
             yield from ((b"[" + body[begin:end] + b"]", False) for begin, end in ends)
             return
@@ -181,27 +184,37 @@ def _cut(body: bytes) -> Iterator[tuple[bytes | msgspec.Raw, bool]]:
     yield b"[" + b",".join(some) + b"]", False
 
 
-def _ends(body: bytes) -> list[tuple[int, int]]:
-    """Where a list of very many items can be cut, each piece from a place up to a comma; nothing where no such places were found.
+def _each_member(body: bytes) -> Iterator[tuple[str, msgspec.Raw]]:
+    """Of a map; a name that is there twice in one piece comes once."""
+    ends = _ends(body, b"{}", _members) if body.count(b",") > ITEMS else []
+    for begin, end in ends:
+        yield from _members(b"{" + body[begin:end] + b"}").items()
+    if not ends:
+        yield from _members(body).items()
 
-    To tell a million items apart would be long by itself. A comma of a list is one between its items just where
-    what stands before it can be read as a list: within a string or a deeper value the end is missing.
+
+def _ends(body: bytes, brackets: bytes, read: Callable[[bytes], Any]) -> list[tuple[int, int]]:
+    """Where a list, or map, of very many items can be cut, each piece from a place up to a comma; nothing where no such places were found.
+
+    To tell a million items apart would be long by itself. A comma is one between the items just where what stands
+    before it can be read as a whole: within a string or a deeper value the end is missing.
     """
-    if not (body.startswith(b"[") and body.endswith(b"]")):
+    first, last = brackets[:1], brackets[1:]
+    if not (body.startswith(first) and body.endswith(last)):
         return []
     places: list[tuple[int, int]] = []
-    begin, last = 1, len(body) - 1
+    begin, end = 1, len(body) - 1
     between = {b"{": b"},", b"[": b"],"}.get(body[1:2], b",")
-    while last - begin > 2 * PIECE:
-        comma = _end(body, begin, between)
+    while end - begin > 2 * PIECE:
+        comma = _end(body, begin, between, lambda inner: read(first + inner + last))
         if not comma:
             return []
         places.append((begin, comma))
         begin = comma + 1
-    return [*places, (begin, last)]
+    return [*places, (begin, end)]
 
 
-def _end(body: bytes, begin: int, between: bytes) -> int:
+def _end(body: bytes, begin: int, between: bytes, read: Callable[[bytes], Any]) -> int:
     """The comma where a piece can end; 0 where none was found."""
     place = begin + PIECE
     for _ in range(TRIES):
@@ -210,7 +223,7 @@ def _end(body: bytes, begin: int, between: bytes) -> int:
             break
         place += len(between)
         try:
-            _items(b"[" + body[begin : place - 1] + b"]")
+            read(body[begin : place - 1])
             return place - 1
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
