@@ -169,6 +169,8 @@ def _documents() -> Iterator[Attack]:
 def _objects() -> Iterator[Attack]:
     image = {"image": "i", "name": ""}
     yield _post("containers", PODS, _pod("containers", containers=_many(lambda n: {**image, "name": f"c{n}"})))
+    nothing = b"[" + b",".join([b"{}"] * (BODY * 9 // 30)) + b"]"
+    yield _post("containers_empty", PODS, b'{"metadata":{"name":"a"},"spec":{"containers":' + nothing + b"}}")
     yield _post(
         "env", PODS, _pod("env", containers=[{"name": "c", "image": "i", "env": _many(lambda n: {"name": f"E{n}"})}])
     )
@@ -230,6 +232,12 @@ def _objects() -> Iterator[Attack]:
     cube = {"apiGroups": names, "resources": names, "verbs": names}
     review = {"spec": {"user": "a", "groups": [f"g{n}" for n in range(200_000)], "resourceAttributes": {"verb": "get"}}}
     yield _post("access_review", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    review["spec"] = {
+        "user": "a",
+        "extra": {f"k{n}": [] for n in range(180_000)},
+        "resourceAttributes": {"verb": "get"},
+    }
+    yield _post("access_review_extra", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
     mallory = (("Impersonate-User", "mallory"), ("Content-Type", JSON))
     rights = "/apis/rbac.authorization.k8s.io/v1"
     maker = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["create"]}
