@@ -20,6 +20,7 @@ from pybernetes.api.labels import SelectorError, parse_selector, selector_from_d
 from pybernetes.api.names import dns1123_subdomain_errors, label_key_errors, label_value_errors
 from pybernetes.api.patch import FieldMerge, FieldTable
 from pybernetes.api.quantity import Quantity, QuantityError
+from pybernetes.apiserver import pieces
 from pybernetes.apiserver.authentication import bearer, configuration, impersonation
 from pybernetes.apiserver.authentication.bearer import TokenError
 from pybernetes.apiserver.authentication.oidc import idtoken
@@ -27,7 +28,7 @@ from pybernetes.apiserver.authentication.oidc.users import user_of
 from pybernetes.apiserver.authentication.serviceaccount import peek
 from pybernetes.apiserver.authorization import escalation
 from pybernetes.apiserver.authorization.rules import compact
-from pybernetes.apiserver.crd import jsonpath
+from pybernetes.apiserver.crd import formats, jsonpath
 from pybernetes.apiserver.crd.values import Rules
 from pybernetes.apiserver.endpoints import negotiate, warningheader, yamlreader
 from pybernetes.apiserver.filters import exchange
@@ -73,6 +74,10 @@ def matching(text: str) -> object:
 def matching_fields(text: str) -> object:
     selector = parse_field_selector(text)
     return [selector.matches({"metadata.name": str(number)}) for number in range(20)]
+
+
+def in_pieces(body: bytes) -> object:
+    return pieces.Reader(None, None).read(body, Any)
 
 
 def selector_object(count: int) -> Any:
@@ -183,6 +188,12 @@ PLACES = (
         ),
         bearer.bearer_token,
     ),
+    Place("body in pieces: lists", lambda n: b'{"a":[' + b"[1]," * n + b"0]}", in_pieces, scale=100),
+    Place("body in pieces: maps", lambda n: json.dumps({f"k{i}": i for i in range(n)}).encode(), in_pieces, scale=100),
+    Place("body in pieces: no place to cut", lambda n: b'{"a":["' + b"],[" * n + b'"]}', in_pieces, scale=100),
+    Place("object in pieces", lambda n: {"a": [{"b": [1] * 9}] * n}, lambda obj: list(pieces.encode(obj))),
+    Place("format: email", lambda n: "a " * n, formats.CHECKS["email"]),
+    Place("format: hostname", lambda n: "a-" * n, formats.CHECKS["hostname"]),
     Place("token: depth", lambda n: f"a.{base64.urlsafe_b64encode(b'[' * n).decode()}.a", peek),
     Place("token: dots", lambda n: "a." * n, peek),
     Place(
