@@ -23,6 +23,10 @@ from .rules import (
     Jump,
 )
 
+# iptables-nft-restore goes through all chains of a commit for each of its lines: 2,000 Services of 10 endpoints in one commit take it
+# 76 s of CPU time, in commits of 200 chains 0.7 s.
+BATCH = 200
+
 State = dict[str, Chains]  # chains of each table
 
 OWN_PREFIXES = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-FW-", "KUBE-EXT-", "KUBE-XLB-")  # the last one until 1.23
@@ -54,6 +58,9 @@ def plan(
 ) -> str:
     """Input for iptables-restore --noflush that makes `current` what is desired; "" where nothing differs.
 
+    One commit for each table where little changes. Much is committed in batches, such that after each of them every Service is
+    as before or as desired.
+
     Chains of services that are desired no longer are deleted; chains of others are left alone. `touched` names the chains
     that may differ (the rest is as desired, jumps too); None is all of them.
     """
@@ -61,7 +68,6 @@ def plan(
 
 
 def _table(name: str, current: Chains, desired: Chains, jumps: Sequence[Jump], touched: Collection[str] | None) -> str:
-    stale: Iterable[str]
     if touched is None:
         changed = [chain for chain, rules in desired.items() if current.get(chain) != rules]
         stale = _stale(current, desired, current)
@@ -75,11 +81,32 @@ def _table(name: str, current: Chains, desired: Chains, jumps: Sequence[Jump], t
         ordered = sorted(touched)
         changed = [chain for chain in ordered if chain in desired and current.get(chain) != desired[chain]]
         stale, missing = _stale(current, desired, ordered), []
-    lines = [f":{chain} - [0:0]" for chain in (*changed, *stale)]
-    lines += [f"-A {chain} {rule}" for chain in changed for rule in desired[chain]]
-    lines += missing
-    lines += [f"-X {chain}" for chain in stale]
-    return "\n".join([f"*{name}", *lines, "COMMIT", ""]) if lines else ""
+    if len(changed) + len(stale) <= BATCH:
+        commits = [[*_section(changed, desired, stale), *missing, *(f"-X {chain}" for chain in stale)]]
+    else:
+        commits = [_section(part, desired) for part in _batches(changed)]
+        commits.append(missing)
+        commits += [[*_section((), desired, part), *(f"-X {c}" for c in part)] for part in reversed(_batches(stale))]
+    return "".join("\n".join([f"*{name}", *lines, "COMMIT", ""]) for lines in commits if lines)
+
+
+def _section(chains: Sequence[str], desired: Chains, emptied: Sequence[str] = ()) -> list[str]:
+    lines = [f":{chain} - [0:0]" for chain in (*chains, *emptied)]
+    return lines + [f"-A {chain} {rule}" for chain in chains for rule in desired[chain]]
+
+
+# Who leads to whom: endpoints' chains, ports' chains, external, source ranges; behind them what all ports share.
+_RANKS = {"KUBE-SEP": 1, "KUBE-SVC": 2, "KUBE-SVL": 2, "KUBE-EXT": 3, "KUBE-FW-": 4, "KUBE-XLB": 4}
+
+
+def _rank(chain: str) -> int:
+    return 0 if chain == MARK_MASQ else _RANKS.get(chain[:8], 5)
+
+
+def _batches(chains: Iterable[str]) -> list[list[str]]:
+    """Of BATCH chains at most, none before those that its rules lead to: so any number of batches may be committed."""
+    ordered = sorted(chains, key=_rank)
+    return [ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH)]
 
 
 def _stale(current: Chains, desired: Chains, chains: Iterable[str]) -> list[str]:
