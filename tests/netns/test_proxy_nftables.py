@@ -24,6 +24,7 @@ from pybernetes.proxy.metrics import Metrics
 from pybernetes.proxy.model import ServiceKey, ServicePort, service_ports
 from tests.unit.proxy.backends.iptables.test_rules import CASES, KUBERNETES, options, typed
 from tests.unit.proxy.backends.randomly import random_ports
+from tests.unit.proxy.objects import port
 
 from .namespaces import Namespace
 
@@ -43,8 +44,8 @@ class Proxy:
 
     async def sync(self, ports: list[ServicePort], *, reread: bool) -> None:
         services: Kept = {}
-        for port in ports:
-            services.setdefault((port.namespace, port.service), []).append(port)
+        for each in ports:
+            services.setdefault((each.namespace, each.service), []).append(each)
         names = [n for n in {**self.services, **services} if self.services.get(n) != services.get(n)]
         changes = {n: Change(self.services.get(n, []), services.get(n, [])) for n in names}
         self.services = services
@@ -155,5 +156,33 @@ def test_another_process_takes_over_what_the_first_has_left(node: Namespace) -> 
         chains = (await second.listing()).chains
         assert not {"filter-prerouting", "firewall-old"} & chains.keys()
         assert "192.0.2.1" in node.run(f"nft list set ip kube-proxy {affinity}")
+
+    inside(node, scenario)
+
+
+def test_source_ranges_that_touch_each_other_and_the_end(node: Namespace) -> None:
+    async def scenario() -> None:
+        proxy = Proxy()
+        for ranges in (
+            ("10.0.0.0/24", "10.0.1.0/25", "10.9.0.0/16"),
+            ("10.0.0.0/25", "10.0.0.128/25"),
+            ("0.0.0.0/2", "192.0.0.0/2"),
+            ("203.0.113.7/32", "192.0.2.1/32"),
+            ("0.0.0.0/0", "10.0.0.0/8"),
+        ):
+            web = port("web", "10.244.0.1", ingress_ips=("198.51.100.7",), source_ranges=ranges)
+            await proxy.sync([web], reread=False)
+            script = await proxy.difference()
+            assert list(script.lines(rules.Options())) == [], ranges
+
+    inside(node, scenario)
+
+
+def test_the_kernels_refusal_names_the_command(node: Namespace) -> None:
+    async def scenario() -> None:
+        await Proxy().sync([], reread=True)
+        with pytest.raises(OSError, match="No such file or directory: add rule ip kube-proxy nowhere drop"):
+            NFTables("IPv4", TABLE).send(["add chain ip kube-proxy here", "add rule ip kube-proxy nowhere drop"])
+        assert "here" not in node.run("nft list table ip kube-proxy"), "all or nothing"
 
     inside(node, scenario)

@@ -11,12 +11,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
+from . import nftmessages
 from .programs import ProgramError, run, run_to_file
 
 OLDEST_NFT = (1, 0, 1)  # older ones read all tables at each start, and break on what newer ones have put there
 OLDEST_KERNEL = (5, 13)
 
 _NETLINK_NETFILTER = 12
+_SO_SNDBUFFORCE = 32
+_ANSWER_SECONDS = 60.0  # the kernel answers when it is done, before `send` is; this is for the case that it does not
 _GETGEN = 10 << 8 | 16  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN
 _REQUEST = 1
 _GEN_ID = 1  # NFTA_GEN_ID
@@ -63,6 +66,21 @@ class NFTables:
     async def apply(self, lines: Iterable[str]) -> None:
         """All of the commands, or none. ProgramError."""
         await run(["nft", "-f", "-"], lines)
+
+    def send(self, commands: Iterable[str]) -> None:
+        """All of the commands, or none, without the program: such as `nftmessages` knows. OSError with the command that was refused."""
+        items = list(nftmessages.messages(commands, self._table))
+        if not items:
+            return
+        data = nftmessages.batch([message for _, message in items], self._table)
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, len(data) + 65536)
+            connection.settimeout(_ANSWER_SECONDS)
+            connection.send(data)
+            for sequence, number in nftmessages.results(connection.recv(1 << 16)):
+                if number:
+                    command = items[sequence - 1][0] if 0 < sequence <= len(items) else "the transaction"
+                    raise OSError(number, f"nftables: {os.strerror(number)}: {command}")
 
     async def delete(self) -> None:
         """The table is gone. ProgramError."""

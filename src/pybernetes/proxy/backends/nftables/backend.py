@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +36,10 @@ class Table(Protocol):
 
     async def apply(self, lines: Iterable[str]) -> None:
         """One transaction. ProgramError."""
+        ...
+
+    def send(self, commands: Iterable[str]) -> None:
+        """One transaction of what `net.nftmessages` knows, at once. OSError."""
         ...
 
 
@@ -108,18 +113,24 @@ class NFTablesBackend:
         before = self._ask_generation() if self._generation is not None else None
         script = self._rules.change(changes)
         await self._apply(script, self._rules.options, before if before == self._generation else None)
-        return bool(script)
+        return bool(changes)
 
     async def _apply(self, script: Script, options: rules.Options, before: int | None) -> None:
         """`before`: the generation of which it is known what the kernel holds; None where it is not."""
-        if script:
-            await self._table.apply(script.lines(options))
+        applied = 0
+        if script.base:
+            await self._table.apply(script.base)
+            applied += 1
+        for transaction in script.transactions(options):
+            self._table.send(transaction)
+            applied += 1
+            await asyncio.sleep(0)  # a large one takes its time
         now = self._clock.monotonic()
         for chain in (*script.chains, *(chain for chain, _ in script.rules)):
             self._stale.pop(chain, None)
         self._stale.update(dict.fromkeys(script.stale, now))
         after = self._ask_generation()
-        alone = before is not None and after == before + bool(script)
+        alone = before is not None and after == before + applied
         self._generation = after if alone else None
 
     async def _delete_stale(self) -> None:
@@ -133,8 +144,8 @@ class NFTablesBackend:
         own = f"{'ip6' if self.family == 'IPv6' else 'ip'} {rules.TABLE}"
         before = self._ask_generation()
         try:
-            await self._table.apply(f"delete chain {own} {chain}" for chain in old)
-        except ProgramError as error:
+            self._table.send(f"delete chain {own} {chain}" for chain in old)
+        except OSError as error:
             self._metrics.nftables_cleanup_failures.inc(self.family)
             self._generation = None
             _log.error("Unable to delete stale chains; will retry later: %s", error)

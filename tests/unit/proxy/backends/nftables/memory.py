@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from io import StringIO
 from typing import IO
 
+from pybernetes.net.nftmessages import messages
 from pybernetes.net.programs import ProgramError
 
 _COMMAND = re.compile(
@@ -32,6 +33,17 @@ class MemoryTable:
         commands = list(lines)
         if self.broken:
             raise ProgramError("nft -f - failed (1)", 1)
+        for command in commands:
+            self._apply(command)
+        self.applied.append(commands)
+        self.generation += 1
+
+    def send(self, commands: Iterable[str]) -> None:
+        """As the kernel takes it: what is no message is refused."""
+        commands = list(commands)
+        if self.broken:
+            raise OSError(22, "nftables: Invalid argument")
+        list(messages(commands, "ip kube-proxy" if "ip kube-proxy" in commands[0] else "ip6 kube-proxy"))
         for command in commands:
             self._apply(command)
         self.applied.append(commands)
