@@ -1,4 +1,4 @@
-"""Measures: `./bench [apiserver] [memory] [etcd] [scheduler] [cluster] [attacks] [flannel] [fairness] [failover]`; all of them without a name."""
+"""Measures: `./bench [apiserver] [memory] [etcd] [scheduler] [cluster] [attacks] [flannel] [proxy] [fairness] [failover]`; all of them without a name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 from .figures import load_average, report
 
-SUITES = ("apiserver", "memory", "etcd", "scheduler", "cluster", "attacks", "flannel", "fairness", "failover")
+SUITES = ("apiserver", "memory", "etcd", "scheduler", "cluster", "attacks", "flannel", "proxy", "fairness", "failover")
 
 
 def main(names: list[str]) -> int:

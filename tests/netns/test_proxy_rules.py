@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from pybernetes.proxy.health import ProxyHealth, ServiceHealth, routes
 from pybernetes.proxy.metrics import Metrics
 from pybernetes.proxy.model import ServiceKey, ServicePort, health_ports, service_ports
 from tests.unit.proxy.backends.iptables.test_rules import CASES, KUBERNETES, NODE_ADDRESS, options, typed
+from tests.unit.proxy.backends.randomly import random_ports
 
 from .namespaces import Namespace
 
@@ -175,3 +177,27 @@ def test_ipv6_rules_are_as_the_kernel_prints_them(node: Namespace) -> None:
     assert any(chain.startswith("KUBE-SVL-") for chain in saved["nat"])
     saved = parse(node.inside(lambda: uvloop.run(apply(by_interface))))
     assert plan(saved, desired(ports, by_interface).tables) == ""
+
+
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+def test_after_any_changes_the_kernel_holds_what_is_desired(family: str, node: Namespace) -> None:
+    chance = random.Random(f"2026 {family}")
+    chosen = Options("10.244.0.0/16" if family == "IPv4" else "fd00:244::/64", localhost_node_ports=False)
+    full = rules.Options(chosen.cluster_cidr, family=family, localhost_node_ports=False)
+
+    async def scenario() -> None:
+        tables = IPTables(family)
+        backend = IPTablesBackend(family, tables, Metrics())
+        before: dict[ServiceKey, list[ServicePort]] = {}
+        for number in range(20):
+            services: dict[ServiceKey, list[ServicePort]] = {}
+            for port in random_ports(chance, family=family):
+                services.setdefault((port.namespace, port.service), []).append(port)
+            changes = {n: Change(before.get(n, []), services.get(n, [])) for n in {**before, **services}}
+            changes = {name: change for name, change in changes.items() if change.before != change.after}
+            assert await backend.sync(changes, services, chosen, reread=number == 0)
+            ports = [port for own in services.values() for port in own]
+            assert plan(parse(await tables.save()), desired(ports, full).tables) == "", number
+            before = services
+
+    node.inside(lambda: uvloop.run(scenario()))

@@ -6,9 +6,11 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api import types
-from pybernetes.api.types import core_v1
+from pybernetes.api.types import core_v1, networking_v1
 from pybernetes.client.memory import MemoryClient, MemoryInformers
 from pybernetes.component import flags
 from pybernetes.net.programs import ProgramError
@@ -241,3 +243,50 @@ def test_a_backend_is_fed_changes_and_those_it_could_not_make_come_again() -> No
     setting.client.drop(web)
     setting.sync()
     assert backend.told == [{"web": (0, 1), "db": (0, 1)}, {}, {"web": (1, 0)}, {"web": (1, 0), "db": (1, 0)}, {}]
+
+
+def test_a_slow_sync_is_told_while_it_lasts_and_how_long_it_took(caplog: pytest.LogCaptureFixture) -> None:
+    setting = Setting()
+
+    class Slow(Listening):
+        async def sync(self, changes: Changes, services: Services, options: Options, *, reread: bool) -> bool:
+            await setting.clock.sleep(float(len(services)))
+            return True
+
+    async def scenario() -> list[str]:
+        setting.proxy = setting.feeding(Slow())
+        caplog.clear()
+        task = asyncio.ensure_future(setting.proxy.sync(False))
+        await setting.clock.settle()
+        await setting.clock.advance(5.5)
+        before = list(caplog.messages)
+        await setting.clock.advance(60.0)
+        await task
+        return [*before, "--", *caplog.messages[len(before) :]]
+
+    for number in range(4):
+        setting.client.put(service(f"s{number}", clusterIP=f"10.96.20.{number}"))
+    assert asyncio.run(scenario()) == ["--"]
+    for number in range(4, 9):
+        setting.client.put(service(f"s{number}", clusterIP=f"10.96.20.{number}"))
+    before, _, after = asyncio.run(scenario())
+    assert before == "Syncing IPv4 rules has been taking more than 5 s"
+    assert after.startswith("Syncing IPv4 rules of 9 services took ")
+
+
+def test_backends_are_told_of_service_cidrs_where_the_server_has_them() -> None:
+    setting = Setting()
+    given: list[tuple[str, ...]] = []
+
+    class Told(Listening):
+        async def sync(self, changes: Changes, services: Services, options: Options, *, reread: bool) -> bool:
+            given.append(options.service_cidrs)
+            return True
+
+    body = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.96.0.0/16", "fd00:96::/112"]}}
+    setting.client.put(types.decode(types.encode(body), networking_v1.ServiceCIDR))
+    setting.proxy = setting.feeding(Told())
+    assert setting.sync()
+    setting.proxy.follow_service_cidrs()
+    assert setting.sync()
+    assert given == [(), ("10.96.0.0/16",)]
