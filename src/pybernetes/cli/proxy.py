@@ -67,7 +67,7 @@ async def _serve(chosen: Settings, client: PartClient, metrics: Metrics) -> None
     from pybernetes.proxy.app import ProxyServer, local_addresses
 
     clock = RealClock()
-    mode = await _mode(chosen.mode)
+    mode = await chosen_mode(chosen.mode)
     chosen = chosen.in_mode(mode.name)
     own = await _backends(mode, metrics)
     _prepare(chosen, sysctl)
@@ -89,8 +89,8 @@ async def _serve(chosen: Settings, client: PartClient, metrics: Metrics) -> None
             group.create_task(proxy.run())
 
 
-async def _mode(name: str) -> Mode:
-    """The mode of that name, or the first that this machine can."""
+async def chosen_mode(name: str) -> Mode:
+    """The mode of that name, or for "" the first that this machine can. Failure with all that is lacking."""
     from pybernetes.proxy import backends
 
     lacks = []

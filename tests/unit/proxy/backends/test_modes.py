@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from pybernetes.cli import proxy
+from pybernetes.component.command import Failure
+from pybernetes.proxy import backends
 from pybernetes.proxy.backends import MODES, mode
 
 
 @pytest.mark.parametrize("name", MODES)
 def test_a_mode_is_found_by_its_name(name: str) -> None:
     assert mode(name).name == name
+
+
+class Lacking:
+    """A mode of a machine that has it, or lacks something."""
+
+    def __init__(self, name: str, lack: str) -> None:
+        self.name, self._lack = name, lack
+
+    async def lacks(self) -> str:
+        return self._lack
+
+
+@pytest.mark.parametrize(
+    ("asked", "lacks", "chosen"),
+    [
+        ("", {}, "iptables"),
+        ("", {"iptables": "not installed"}, "nftables"),
+        ("nftables", {}, "nftables"),
+        ("iptables", {"iptables": "not installed"}, "--proxy-mode=iptables: not installed"),
+        (
+            "",
+            {"iptables": "not installed", "nftables": "too old"},
+            "--proxy-mode=iptables: not installed; --proxy-mode=nftables: too old",
+        ),
+    ],
+)
+def test_the_machine_decides_unless_a_mode_is_asked_for(
+    asked: str, lacks: dict[str, str], chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "mode", lambda name: Lacking(name, lacks.get(name, "")))
+    if chosen in MODES:
+        assert asyncio.run(proxy.chosen_mode(asked)).name == chosen
+    else:
+        with pytest.raises(Failure) as caught:
+            asyncio.run(proxy.chosen_mode(asked))
+        assert str(caught.value) == chosen
