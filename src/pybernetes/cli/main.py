@@ -42,6 +42,10 @@ COMMANDS = {
         "pybernetes.cli.networkpolicies",
         "network policies on this node (nftables), with upstream's flags",
     ),
+    "service-load-balancer": (
+        "pybernetes.cli.serviceloadbalancer",
+        "addresses for services of type LoadBalancer where there is no cloud (pools by ARP and NDP, or the nodes' own)",
+    ),
     "flanneld": (
         "pybernetes.cli.flanneld",
         "a network for pods over several hosts (vxlan, host-gw, udp), with upstream's flags",

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pybernetes.api.wellknown import ANONYMOUS_USER, NODES_GROUP
+from pybernetes.api.wellknown import ANONYMOUS_USER, LABEL_NODE_EXCLUDE_BALANCERS, NODES_GROUP
 
 from . import clusterinfo, configuration, layout, sealed
 from .certificates import CLUSTER_ADMINS_GROUP
@@ -24,10 +24,7 @@ KUBELET_KEY, PROXY_KEY, PROXY_KUBECONFIG_KEY = "kubelet", "config.conf", "kubeco
 BOOTSTRAPPERS = TOKEN_GROUPS[0]
 RBAC = "rbac.authorization.k8s.io"
 
-LABEL_CONTROL_PLANE, LABEL_EXCLUDE = (
-    "node-role.kubernetes.io/control-plane",
-    "node.kubernetes.io/exclude-from-external-load-balancers",
-)
+LABEL_CONTROL_PLANE, LABEL_EXCLUDE = "node-role.kubernetes.io/control-plane", LABEL_NODE_EXCLUDE_BALANCERS
 CONTROL_PLANE_TAINT: Mapping[str, str] = {"key": LABEL_CONTROL_PLANE, "effect": "NoSchedule"}
 
 

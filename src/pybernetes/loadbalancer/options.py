@@ -1,0 +1,91 @@
+"""service-load-balancer's flags."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+
+from pybernetes.component import flags
+from pybernetes.component.clientflags import client_flags
+from pybernetes.component.command import VERBOSITY, UsageError
+from pybernetes.component.flags import Flag, Values
+from pybernetes.component.leaderflags import leader_flags
+
+from .controller import Config
+from .pools import PoolError, parse
+
+METRICS_PORT = 9081
+# Of this host's daemons: a Service at the node's own address would take them away from who asks for them.
+RESERVED = ["22", "2379", "2380", "6443", "10250", "10256"]
+LEASE = "pybernetes-service-load-balancer"
+
+FLAGS = (
+    Flag(
+        "address-pool",
+        flags.strings,
+        [],
+        "Addresses for services, as CIDRs or FIRST-LAST; without any, services get the nodes' own addresses.",
+    ),
+    Flag("announce", flags.boolean, True, "Whether this node announces addresses of the pools (ARP, NDP)."),
+    Flag("hostname-override", flags.string, "", "The node's name, if it is not the host's."),
+    Flag("interface", flags.strings, [], "Where addresses are announced; default: the link of the default route."),
+    Flag("load-balancer-class", flags.string, "", "The loadBalancerClass to serve; empty: services that name none."),
+    Flag(
+        "metrics-bind-address",
+        flags.string,
+        f"127.0.0.1:{METRICS_PORT}",
+        "Where metrics and health are served; empty: nowhere.",
+    ),
+    Flag(
+        "reserved-ports", flags.strings, RESERVED, "Ports of the nodes that no service gets, where there are no pools."
+    ),
+    *client_flags(burst=10),
+    *leader_flags(LEASE),
+    VERBOSITY,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`serving` is (host, port), None where nothing is served."""
+
+    node: str
+    config: Config
+    interfaces: tuple[str, ...]
+    announces: bool
+    serving: tuple[str, int] | None
+
+
+def settings(values: Values) -> Settings:
+    """Checked values. UsageError with the flag's name."""
+    try:
+        pools = parse(values["address-pool"])
+    except PoolError as error:
+        raise UsageError(f"--address-pool: {error}") from None
+    try:
+        reserved = frozenset(int(text) for text in values["reserved-ports"])
+    except ValueError as error:
+        raise UsageError(f"--reserved-ports: {error}") from None
+    return Settings(
+        node=(values["hostname-override"] or socket.gethostname()).strip().lower(),
+        config=Config(pools, values["load-balancer-class"], reserved),
+        interfaces=tuple(values["interface"]),
+        announces=values["announce"] and bool(pools.ranges),
+        serving=_address(values["metrics-bind-address"]),
+    )
+
+
+def _address(text: str) -> tuple[str, int] | None:
+    if not text:
+        return None
+    host, colon, port = text.rpartition(":")
+    host = host.strip("[]") or "0.0.0.0"
+    try:
+        ipaddress.ip_address(host)
+        number = int(port)
+    except ValueError:
+        number = 0
+    if not colon or not 0 < number < 65536:
+        raise UsageError(f"--metrics-bind-address={text}: must be an IP address with a port (127.0.0.1:{METRICS_PORT})")
+    return host, number
