@@ -28,9 +28,25 @@ FLAGS = (
     Flag("pod-cidr", flags.string, None, "Addresses of pods (default 10.244.0.0/16)."),
     Flag("docker", flags.string, None, "The Docker daemon's socket (default unix:///var/run/docker.sock)."),
     Flag("network-policies", flags.boolean, None, "Whether NetworkPolicies hold (default true); needs nftables."),
+    Flag("load-balancer", flags.boolean, None, "Whether services of type LoadBalancer get addresses (default true)."),
+    Flag(
+        "address-pool",
+        flags.strings,
+        None,
+        "Which: CIDRs or FIRST-LAST, announced by ARP and NDP (default: the node's own).",
+    ),
     Flag("no-example", flags.boolean, False, "Leave examples/hello out."),
 )
-SETTINGS = ("port", "node-name", "service-cidr", "pod-cidr", "docker", "network-policies")
+SETTINGS = (
+    "port",
+    "node-name",
+    "service-cidr",
+    "pod-cidr",
+    "docker",
+    "network-policies",
+    "load-balancer",
+    "address-pool",
+)
 
 
 def main(arguments: list[str]) -> int:

@@ -40,7 +40,15 @@ CERTIFICATES = (
     "controller-manager",
     "scheduler",
 )
-USERS = ("admin", "controller-manager", "scheduler", "kubelet", "kube-proxy", "kube-network-policies")
+USERS = (
+    "admin",
+    "controller-manager",
+    "scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kube-network-policies",
+    "service-load-balancer",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,7 @@ def users(endpoint: Endpoint) -> dict[str, Subject]:
         "kubelet": Subject(f"{NODE_USER_PREFIX}{endpoint.node_name}", (NODES_GROUP,)),
         "kube-proxy": Subject("system:kube-proxy"),
         "kube-network-policies": Subject("pybernetes:kube-network-policies"),
+        "service-load-balancer": Subject("pybernetes:service-load-balancer"),
     }
 
 

@@ -45,7 +45,7 @@ class Layout:
         return self.pki / f"{name}.key"
 
     def kubeconfig(self, name: str) -> Path:
-        """admin, controller-manager, scheduler, kubelet, kube-proxy, kube-network-policies."""
+        """admin, controller-manager, scheduler, kubelet, kube-proxy, kube-network-policies, service-load-balancer."""
         return self.root / f"{name}.conf"
 
     @property

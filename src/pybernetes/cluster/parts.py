@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pybernetes.loadbalancer.options import RESERVED
+
 from . import ports
 from .layout import Layout
 from .settings import Settings
@@ -49,7 +51,11 @@ def parts(layout: Layout, settings: Settings) -> list[Part]:
     if settings.hollow:
         return [*chosen, hollow_kubelet(layout, settings)]
     chosen += [kubelet(layout, settings), kube_proxy(layout, settings)]
-    return [*chosen, kube_network_policies(layout, settings)] if settings.runs_network_policies else chosen
+    if settings.runs_network_policies:
+        chosen.append(kube_network_policies(layout, settings))
+    if settings.runs_load_balancer:
+        chosen.append(service_load_balancer(layout, settings))
+    return chosen
 
 
 def kube_apiserver(layout: Layout, settings: Settings) -> Part:
@@ -201,5 +207,20 @@ def kube_network_policies(layout: Layout, settings: Settings) -> Part:
             f"--kubeconfig={layout.kubeconfig('kube-network-policies')}",
             f"--hostname-override={settings.node_name}",
             f"--metrics-bind-address=127.0.0.1:{ports.POLICIES}",
+        ),
+    )
+
+
+def service_load_balancer(layout: Layout, settings: Settings) -> Part:
+    return Part(
+        "service-load-balancer",
+        "pybernetes.cli.serviceloadbalancer",
+        (
+            f"--kubeconfig={layout.kubeconfig('service-load-balancer')}",
+            f"--hostname-override={settings.node_name}",
+            f"--metrics-bind-address=127.0.0.1:{ports.LOAD_BALANCER}",
+            f"--address-pool={','.join(settings.address_pool)}",
+            # The API server's port may be another one here than what no service gets anyway.
+            f"--reserved-ports={','.join(dict.fromkeys([*RESERVED, str(settings.port)]))}",
         ),
     )

@@ -9,7 +9,13 @@ import msgspec
 
 from .settings import Settings
 
-KUBELET, PROXY_HEALTH, PROXY_METRICS, POLICIES = 10250, 10256, 10249, 9080  # others look for them there: these stay
+KUBELET, PROXY_HEALTH, PROXY_METRICS, POLICIES, LOAD_BALANCER = (
+    10250,
+    10256,
+    10249,
+    9080,
+    9081,
+)  # others look for them there: these stay
 UNPRIVILEGED = 1023  # all beyond are open to ordinary users
 TRIES = 1000
 
@@ -38,7 +44,11 @@ def used(settings: Settings) -> list[Port]:
     if settings.hollow:
         return found
     found += [Port(KUBELET, "kubelet"), Port(PROXY_HEALTH, "kube-proxy"), Port(PROXY_METRICS, "kube-proxy")]
-    return [*found, Port(POLICIES, "kube-network-policies")] if settings.runs_network_policies else found
+    if settings.runs_network_policies:
+        found.append(Port(POLICIES, "kube-network-policies"))
+    if settings.runs_load_balancer:
+        found.append(Port(LOAD_BALANCER, "service-load-balancer"))
+    return found
 
 
 def settle(settings: Settings, problem: Callable[[int], str]) -> Settings:

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from pybernetes.loadbalancer import pools
+
 NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")  # a DNS-1123 subdomain
 NAME_LENGTH = 253
 
@@ -29,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     scheduler_port: int = 10259
     kubelet_health_port: int = 10248
     network_policies: bool = True  # whether they are asked for
+    load_balancer: bool = True  # whether Services of type LoadBalancer get addresses
+    address_pool: list[str] = []  # which; none: the node's own
     nft: bool = True  # whether the host has it, without which nobody can bring them about
 
     @property
@@ -44,6 +48,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     @property
     def runs_network_policies(self) -> bool:
         return self.network_policies and self.nft and not self.hollow
+
+    @property
+    def runs_load_balancer(self) -> bool:
+        return self.load_balancer and not self.hollow
 
     @property
     def hollow(self) -> bool:
@@ -79,6 +87,10 @@ def problems(settings: Settings) -> list[str]:
         found.append(f"--port={settings.port}: want 1 to 65535")
     if settings.hollow_nodes < 0:
         found.append(f"--hollow-nodes={settings.hollow_nodes}: want 1 or more; 0 is for containers on Docker")
+    try:
+        pools.parse(settings.address_pool)
+    except pools.PoolError as error:
+        found.append(f"--address-pool: {error}")
     if not NODE_NAME.fullmatch(settings.node_name) or len(settings.node_name) > NAME_LENGTH:
         found.append(f"--node-name={settings.node_name}: want lower-case letters, digits, - and ., as in a host's name")
     return found
@@ -108,4 +120,6 @@ KEPT: Sequence[str] = (
     "scheduler_port",
     "kubelet_health_port",
     "network_policies",
+    "load_balancer",
+    "address_pool",
 )

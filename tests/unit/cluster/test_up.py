@@ -40,16 +40,22 @@ def test_parts_that_cannot_start_are_named_with_their_last_words(tmp_path: Path)
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
-        (SETTINGS, [*MASTER, "kubelet", "kube-proxy", "kube-network-policies"]),
-        (Settings(node_name="a", addresses=["192.0.2.2"], network_policies=False), [*MASTER, "kubelet", "kube-proxy"]),
-        (Settings(node_name="a", addresses=["192.0.2.2"], nft=False), [*MASTER, "kubelet", "kube-proxy"]),
+        (SETTINGS, [*MASTER, "kubelet", "kube-proxy", "kube-network-policies", "service-load-balancer"]),
+        (
+            Settings(node_name="a", addresses=["192.0.2.2"], network_policies=False, load_balancer=False),
+            [*MASTER, "kubelet", "kube-proxy"],
+        ),
+        (
+            Settings(node_name="a", addresses=["192.0.2.2"], nft=False),
+            [*MASTER, "kubelet", "kube-proxy", "service-load-balancer"],
+        ),
         (
             Settings(node_name="a", addresses=["192.0.2.2"], hollow_nodes=2),
             [*MASTER, "kubelet"],
         ),
         (
             Settings(node_name="a", addresses=["192.0.2.2"], own_docker=True),
-            ["dockerd", *MASTER, "kubelet", "kube-proxy", "kube-network-policies"],
+            ["dockerd", *MASTER, "kubelet", "kube-proxy", "kube-network-policies", "service-load-balancer"],
         ),
     ],
 )
