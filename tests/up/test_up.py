@@ -60,7 +60,11 @@ def test_dns_from_inside_a_pod(kubectl: Kubectl) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"]
+    "part",
+    [
+        *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"),
+        *("kube-network-policies", "service-load-balancer"),
+    ],
 )
 def test_a_killed_part_comes_back(layout: Layout, kubectl: Kubectl, part: str) -> None:
     containers = kubectl("get", "pods", "-A", "-o", "jsonpath={..containerID}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pybernetes.component.clientflags import Clients
     from pybernetes.component.metrics import Registry
     from pybernetes.net.routes import Link
+
+_log = logging.getLogger(__name__)
 
 PROGRAM = "pybernetes service-load-balancer"
 
@@ -59,7 +62,13 @@ async def _control(values: Values, chosen: Settings, clients: Clients, registry:
                 group.create_task(work)
 
     await client.wait_ready()
-    await leaderflags.lead(leaderflags.elector(values, clients, registry), lead)
+    elector = leaderflags.elector(values, clients, registry)
+    if elector is None:
+        await lead()
+        return
+    while True:  # who loses the lease, as with the API server away, still announces
+        await elector.run(lead)
+        _log.warning("the lease %s is lost; waiting for it", values["leader-elect-resource-name"])
 
 
 async def _speak(chosen: Settings, clients: Clients, links: list[Link]) -> None:
@@ -96,11 +105,12 @@ def _links(names: tuple[str, ...]) -> list[Link]:
         if not found:
             raise Failure("no default route says where addresses are to be announced: give --interface")
         return found
-    by_name = {link.name: link for link in links}
-    missing = [name for name in names if name not in by_name]
+    known = {name: link for link in links for name in (link.name, *link.addresses, *link.ipv6_addresses)}
+    missing = [name for name in names if name not in known]
     if missing:
-        raise UsageError(f"--interface={missing[0]}: there is no such interface, only {', '.join(sorted(by_name))}")
-    return [by_name[name] for name in names]
+        present = ", ".join(sorted(link.name for link in links))
+        raise UsageError(f"--interface={missing[0]}: there is no such interface, only {present}")
+    return list({known[name].index: known[name] for name in names}.values())
 
 
 async def _listen(stack: AsyncExitStack, address: tuple[str, int], registry: Registry) -> None:

@@ -29,7 +29,12 @@ FLAGS = (
     ),
     Flag("announce", flags.boolean, True, "Whether this node announces addresses of the pools (ARP, NDP)."),
     Flag("hostname-override", flags.string, "", "The node's name, if it is not the host's."),
-    Flag("interface", flags.strings, [], "Where addresses are announced; default: the link of the default route."),
+    Flag(
+        "interface",
+        flags.strings,
+        [],
+        "Where addresses are announced: names, or addresses of theirs; default: the default route's.",
+    ),
     Flag("load-balancer-class", flags.string, "", "The loadBalancerClass to serve; empty: services that name none."),
     Flag(
         "metrics-bind-address",

@@ -100,6 +100,7 @@ class Speaker:
                     )
                 await self._clock.sleep(RENEW_SECONDS)
         finally:
+            self._announcer.set(())
             try:
                 async with self._clock.timeout(LEASE_SECONDS):
                     await self._renew("")
