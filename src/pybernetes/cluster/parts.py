@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pybernetes.loadbalancer.options import RESERVED
 
-from . import ports
 from .layout import Layout
 from .settings import Settings
 from .supervisor import Part
@@ -206,7 +205,7 @@ def kube_network_policies(layout: Layout, settings: Settings) -> Part:
         (
             f"--kubeconfig={layout.kubeconfig('kube-network-policies')}",
             f"--hostname-override={settings.node_name}",
-            f"--metrics-bind-address=127.0.0.1:{ports.POLICIES}",
+            f"--metrics-bind-address=127.0.0.1:{settings.network_policies_port}",
         ),
     )
 
@@ -218,7 +217,7 @@ def service_load_balancer(layout: Layout, settings: Settings) -> Part:
         (
             f"--kubeconfig={layout.kubeconfig('service-load-balancer')}",
             f"--hostname-override={settings.node_name}",
-            f"--metrics-bind-address=127.0.0.1:{ports.LOAD_BALANCER}",
+            f"--metrics-bind-address=127.0.0.1:{settings.load_balancer_port}",
             f"--address-pool={','.join(settings.address_pool)}",
             # The API server's port may be another one here than what no service gets anyway.
             f"--reserved-ports={','.join(dict.fromkeys([*RESERVED, str(settings.port)]))}",

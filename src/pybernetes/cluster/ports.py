@@ -9,24 +9,19 @@ import msgspec
 
 from .settings import Settings
 
-KUBELET, PROXY_HEALTH, PROXY_METRICS, POLICIES, LOAD_BALANCER = (
-    10250,
-    10256,
-    10249,
-    9080,
-    9081,
-)  # others look for them there: these stay
+KUBELET, PROXY_HEALTH, PROXY_METRICS = 10250, 10256, 10249  # others look for them there: these stay
 UNPRIVILEGED = 1023  # all beyond are open to ordinary users
 TRIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """`setting` is the field of Settings that moves it, "" where it stays."""
+    """`setting` is the field of Settings that moves it, "" where it stays; `anywhere`: nobody looks for it where it usually is."""
 
     number: int
     part: str
     setting: str = ""
+    anywhere: bool = False
 
 
 class PortTaken(Exception):
@@ -45,9 +40,9 @@ def used(settings: Settings) -> list[Port]:
         return found
     found += [Port(KUBELET, "kubelet"), Port(PROXY_HEALTH, "kube-proxy"), Port(PROXY_METRICS, "kube-proxy")]
     if settings.runs_network_policies:
-        found.append(Port(POLICIES, "kube-network-policies"))
+        found.append(Port(settings.network_policies_port, "kube-network-policies", "network_policies_port", True))
     if settings.runs_load_balancer:
-        found.append(Port(LOAD_BALANCER, "service-load-balancer"))
+        found.append(Port(settings.load_balancer_port, "service-load-balancer", "load_balancer_port", True))
     return found
 
 
@@ -60,7 +55,7 @@ def settle(settings: Settings, problem: Callable[[int], str]) -> Settings:
         if not reason:
             continue
         text = f"port {port.number} of {port.part} cannot be had: {reason}; "
-        if port.setting and settings.hollow:
+        if port.setting and (settings.hollow or port.anywhere):
             moved[port.setting] = _free(port.number, taken, problem)
             taken.add(moved[port.setting])
         elif port.part == "kube-apiserver":

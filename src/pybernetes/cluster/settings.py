@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     controller_manager_port: int = 10257
     scheduler_port: int = 10259
     kubelet_health_port: int = 10248
+    network_policies_port: int = 9080
+    load_balancer_port: int = 9081
     network_policies: bool = True  # whether they are asked for
     load_balancer: bool = True  # whether Services of type LoadBalancer get addresses
     address_pool: list[str] = []  # which; none: the node's own
@@ -119,6 +121,8 @@ KEPT: Sequence[str] = (
     "controller_manager_port",
     "scheduler_port",
     "kubelet_health_port",
+    "network_policies_port",
+    "load_balancer_port",
     "network_policies",
     "load_balancer",
     "address_pool",

@@ -18,7 +18,7 @@ from pybernetes.pki.certificates import RENEW_BEFORE, ends_at
 
 from . import state
 from .layout import Layout
-from .ports import LOAD_BALANCER, POLICIES, PROXY_HEALTH
+from .ports import PROXY_HEALTH
 from .settings import Settings
 
 ASK_SECONDS = 3.0
@@ -60,9 +60,9 @@ def health_urls(settings: Settings) -> dict[str, str]:
         return urls
     urls["kube-proxy"] = f"http://127.0.0.1:{PROXY_HEALTH}/healthz"
     if settings.runs_network_policies:
-        urls["kube-network-policies"] = f"http://127.0.0.1:{POLICIES}/healthz"
+        urls["kube-network-policies"] = f"http://127.0.0.1:{settings.network_policies_port}/healthz"
     if settings.runs_load_balancer:
-        urls["service-load-balancer"] = f"http://127.0.0.1:{LOAD_BALANCER}/healthz"
+        urls["service-load-balancer"] = f"http://127.0.0.1:{settings.load_balancer_port}/healthz"
     return urls
 
 

@@ -23,6 +23,11 @@ def test_a_second_hollow_cluster_moves_aside() -> None:
     assert (moved.controller_manager_port, moved.scheduler_port, moved.kubelet_health_port) == (10260, 10259, 10249)
 
 
+def test_add_ons_listen_elsewhere_where_their_ports_are_taken() -> None:
+    moved = settle(ON_DOCKER, taken(9080, 9082))
+    assert (moved.network_policies_port, moved.load_balancer_port) == (9083, 9081)
+
+
 @pytest.mark.parametrize(
     ("settings", "port", "words"),
     [
