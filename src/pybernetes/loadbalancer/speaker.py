@@ -66,10 +66,17 @@ class Speaker:
         self._leases = informers.informer(coordination.Lease, NAMESPACE, label_selector=LABEL)
         self._slices.add_index("service", _service_of)
         self._leases.add_handler(self._on_lease)
+        self._services.add_handler(self._on_change)
+        self._slices.add_handler(self._on_change)
+        self._changed = True  # since the last round
+        self._alive: frozenset[str] = frozenset()
         self._seen: dict[str, Seen] = {}
         self._reached = clock.monotonic()  # when the API server last took our Lease
         self._blind_until = self._reached
         self._held: frozenset[str] = frozenset()
+
+    def _on_change(self, old: object, new: object) -> None:
+        self._changed = True
 
     def _on_lease(self, old: coordination.Lease | None, new: coordination.Lease | None) -> None:
         node = present(old, new).metadata.name.removeprefix(PREFIX)
@@ -142,7 +149,10 @@ class Speaker:
         now = self._clock.monotonic()
         if now - self._reached > LEASE_SECONDS or now < self._blind_until:
             return  # others may have gone, or only our way to know of them
-        alive = {node for node, seen in self._seen.items() if now - seen.at <= LEASE_SECONDS} | {self._node}
+        alive = frozenset(node for node, seen in self._seen.items() if now - seen.at <= LEASE_SECONDS) | {self._node}
+        if alive == self._alive and not self._changed:
+            return
+        self._alive, self._changed = alive, False
         services = [service for service in self._services.list() if service.spec.type == "LoadBalancer"]
         local = {
             (s.metadata.namespace, s.metadata.name): self._nodes_of((s.metadata.namespace, s.metadata.name))
