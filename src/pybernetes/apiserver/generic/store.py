@@ -66,7 +66,8 @@ class GenericStore(ReadStore):
         super().__init__(resource, cache, since)
         self._admission, self._authorize_create = admission, authorize_create
         self._now = now = now or cache.clock.now
-        self._random = chooser or random.Random()
+        # Of all resources: to seed one costs a call of the system, and there are a hundred.
+        self._choice = random.choice if chooser is None else chooser.choice
         self._name_errors = meta.name_errors(resource.name_check)
         self._fields = FieldTracker(resource, lambda: self.schema, now)
 
@@ -97,7 +98,7 @@ class GenericStore(ReadStore):
         resource, spare, tried = self.resource, _encode(obj), obj
         for _ in range(GENERATED_NAMES):
             metadata = tried["metadata"]
-            suffix = "".join(self._random.choice(ALPHABET) for _ in range(5))
+            suffix = "".join(self._choice(ALPHABET) for _ in range(5))
             metadata["name"] = metadata["generateName"][:MAX_GENERATED_PREFIX] + suffix
             try:
                 return await self._create_named(tried, namespace, options)
