@@ -23,7 +23,7 @@ from pybernetes.component import flags
 from pybernetes.component.command import Failure
 from pybernetes.controllers.bootstrap.tokens import detached_signature
 from pybernetes.kubelet.certificate import bootstrap
-from pybernetes.kubelet.options import FLAGS, Settings, settings
+from pybernetes.kubelet.options import FLAGS, KubeletConfiguration, kubelet_configuration
 from pybernetes.pki.certificates import Authority, Leaf, Subject
 from pybernetes.testing.cluster import RunningCluster, TestCluster
 
@@ -112,8 +112,8 @@ def command_line(folder: Path, *more: str) -> flags.Values:
     return flags.parse("kubelet", FLAGS, arguments)
 
 
-def chosen(folder: Path) -> Settings:
-    return settings(command_line(folder, "--port=0"), "n1", ["127.0.0.1"])
+def chosen(folder: Path) -> KubeletConfiguration:
+    return kubelet_configuration(command_line(folder, "--port=0"), "n1", ["127.0.0.1"])
 
 
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 15.0) -> Any:

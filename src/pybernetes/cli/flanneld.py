@@ -17,7 +17,7 @@ from pybernetes.aio.clock import RealClock
 from pybernetes.component import command
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Values
-from pybernetes.flannel.options import FLAGS, Settings, command_line, settings
+from pybernetes.flannel.options import FLAGS, FlanneldOptions, command_line, flanneld_options
 
 if TYPE_CHECKING:
     from pybernetes.client.rest import RESTClient
@@ -44,7 +44,7 @@ async def run(values: Values) -> None:
     if values["version"]:
         print(f"flanneld-pybernetes-{__version__}", file=sys.stderr)
         return
-    chosen = settings(values)
+    chosen = flanneld_options(values)
     config = _network_config(chosen.net_config) if chosen.etcd is None else None
     _check_bridge_calls(BRIDGE_CALLS)
     async with AsyncExitStack() as stack:
@@ -91,7 +91,7 @@ def _client(values: Values) -> RESTClient:
 
 
 async def _kube_manager(
-    stack: AsyncExitStack, values: Values, chosen: Settings, config: NetworkConfig
+    stack: AsyncExitStack, values: Values, chosen: FlanneldOptions, config: NetworkConfig
 ) -> KubeSubnetManager:
     from pybernetes.client.informer import InformerFactory
     from pybernetes.flannel.annotations import annotation_names
@@ -109,7 +109,7 @@ async def _kube_manager(
 
 
 async def _etcd_manager(
-    stack: AsyncExitStack, chosen: Settings, etcd: EtcdConfig
+    stack: AsyncExitStack, chosen: FlanneldOptions, etcd: EtcdConfig
 ) -> tuple[EtcdSubnetManager, NetworkConfig]:
     """Returns when there is a configuration that can be used, however long that takes."""
     from pybernetes.flannel.config import ConfigError, parse
@@ -145,7 +145,7 @@ def _previous(path: Path) -> IPv4Network | None:
     return subnet.network if subnet is not None else None
 
 
-async def _serve(stack: AsyncExitStack, chosen: Settings, config: NetworkConfig, manager: SubnetManager) -> None:
+async def _serve(stack: AsyncExitStack, chosen: FlanneldOptions, config: NetworkConfig, manager: SubnetManager) -> None:
     from pybernetes.flannel.app import Flanneld, StartError
     from pybernetes.flannel.subnetmanager import SubnetError
 
@@ -168,7 +168,7 @@ async def _serve(stack: AsyncExitStack, chosen: Settings, config: NetworkConfig,
         group.create_task(work(daemon.run))
 
 
-async def _listen(stack: AsyncExitStack, chosen: Settings, daemon: Flanneld) -> None:
+async def _listen(stack: AsyncExitStack, chosen: FlanneldOptions, daemon: Flanneld) -> None:
     from pybernetes.component import serving
     from pybernetes.flannel.health import routes
 

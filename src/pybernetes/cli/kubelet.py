@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pybernetes.component import command, configfile
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Values
-from pybernetes.kubelet.options import CONFIGURATION, FLAGS, Settings, settings
+from pybernetes.kubelet.options import CONFIGURATION, FLAGS, KubeletConfiguration, kubelet_configuration
 
 from . import kubeletcertificates
 
@@ -40,7 +40,7 @@ async def run(values: Values) -> None:
     from pybernetes.client.rest import RESTClient
     from pybernetes.kubelet.process import host_addresses, host_name
 
-    chosen = settings(_with_file(values), host_name(), host_addresses())
+    chosen = kubelet_configuration(_with_file(values), host_name(), host_addresses())
     _check(chosen)
     client = RESTClient(await kubeletcertificates.client_config(chosen), "kubelet")
     try:
@@ -58,7 +58,7 @@ def _with_file(values: Values) -> Values:
     return configfile.merged(CONFIGURATION, FLAGS, values, configfile.load(values["config"]))
 
 
-def _check(chosen: Settings) -> None:
+def _check(chosen: KubeletConfiguration) -> None:
     if chosen["runtime"] not in ("docker", "hollow"):
         raise UsageError(f"--runtime={chosen['runtime']}: it is docker or hollow")
     if chosen["authorization-mode"] not in ("Webhook", "AlwaysAllow"):
@@ -77,7 +77,7 @@ def _check(chosen: Settings) -> None:
         raise UsageError("--kubeconfig is required: a kubelet without an API server is not served here")
 
 
-async def _run_hollow(chosen: Settings, client: RESTClient) -> None:
+async def _run_hollow(chosen: KubeletConfiguration, client: RESTClient) -> None:
     from pybernetes.client.informer import InformerFactory
     from pybernetes.kubelet.hollownodes import hollow_kubelets, run_all
 
@@ -101,7 +101,9 @@ async def _run_hollow(chosen: Settings, client: RESTClient) -> None:
         await run_all(kubelets)
 
 
-async def _serve_hollow(chosen: Settings, client: RESTClient, kubelets: list[Kubelet], stack: AsyncExitStack) -> int:
+async def _serve_hollow(
+    chosen: KubeletConfiguration, client: RESTClient, kubelets: list[Kubelet], stack: AsyncExitStack
+) -> int:
     """One HTTPS port for all of them: --port, or a free one where that is taken, since their Nodes tell which. 0: none."""
     from pybernetes.kubelet.server.hollow import HollowServer
 
@@ -118,7 +120,7 @@ async def _serve_hollow(chosen: Settings, client: RESTClient, kubelets: list[Kub
     return listening.port
 
 
-async def _run_docker(chosen: Settings, client: RESTClient) -> None:
+async def _run_docker(chosen: KubeletConfiguration, client: RESTClient) -> None:
     import os
     from pathlib import Path
 
@@ -156,7 +158,7 @@ async def _run_docker(chosen: Settings, client: RESTClient) -> None:
         await runtime.close()
 
 
-async def _run_host(chosen: Settings, client: RESTClient, runtime: Runtime, network: PodNetwork) -> None:
+async def _run_host(chosen: KubeletConfiguration, client: RESTClient, runtime: Runtime, network: PodNetwork) -> None:
     """A node of this machine on whatever runtime."""
     from pybernetes.client.informer import InformerFactory
     from pybernetes.component.metrics import Registry
@@ -180,13 +182,13 @@ async def _run_host(chosen: Settings, client: RESTClient, runtime: Runtime, netw
             _renew(group, chosen, kubeletcertificates.managers(chosen, client, registry=registry))
 
 
-def _renew(group: asyncio.TaskGroup, chosen: Settings, managers: Sequence[CertificateManager]) -> None:
+def _renew(group: asyncio.TaskGroup, chosen: KubeletConfiguration, managers: Sequence[CertificateManager]) -> None:
     for manager in managers:
         group.create_task(manager.run())
     group.create_task(kubeletcertificates.watched(chosen, managers))
 
 
-async def _serve_health(chosen: Settings, kubelets: list[Kubelet], stack: AsyncExitStack) -> None:
+async def _serve_health(chosen: KubeletConfiguration, kubelets: list[Kubelet], stack: AsyncExitStack) -> None:
     """The plain port; `kubelets` may get longer later."""
     from pybernetes.kubelet.server.handlers import loopback_health
 
@@ -205,7 +207,12 @@ async def _serve_health(chosen: Settings, kubelets: list[Kubelet], stack: AsyncE
 
 
 async def _serve(
-    chosen: Settings, client: RESTClient, kubelet: Kubelet, runtime: Runtime, registry: Registry, stack: AsyncExitStack
+    chosen: KubeletConfiguration,
+    client: RESTClient,
+    kubelet: Kubelet,
+    runtime: Runtime,
+    registry: Registry,
+    stack: AsyncExitStack,
 ) -> None:
     from pybernetes.component.metrics import process_metrics
     from pybernetes.kubelet.configz import configz
@@ -234,7 +241,7 @@ async def _serve(
     stack.push_async_callback(listening.stop, 0)
 
 
-def _guard(chosen: Settings, client: RESTClient) -> Any:
+def _guard(chosen: KubeletConfiguration, client: RESTClient) -> Any:
     import time
 
     from pybernetes.component.delegated import DelegatedGuard, certificate_user

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.component.command import Failure, UsageError
-from pybernetes.kubelet.options import Settings
+from pybernetes.kubelet.options import KubeletConfiguration
 
 if TYPE_CHECKING:
     import ssl
@@ -28,12 +28,12 @@ _log = logging.getLogger(__name__)
 SERVER_SECONDS = 60.0  # for the API server to come up before the first certificate is asked for
 
 
-def directory(chosen: Settings) -> Path:
+def directory(chosen: KubeletConfiguration) -> Path:
     """--cert-dir."""
     return Path(chosen["cert-dir"] or f"{chosen.options.root_dir}/pki")
 
 
-async def client_config(chosen: Settings, clock: Clock | None = None) -> Config:
+async def client_config(chosen: KubeletConfiguration, clock: Clock | None = None) -> Config:
     """How the API server is reached; by TLS bootstrap where --kubeconfig is of no use any more. UsageError, Failure."""
     from pybernetes.client.kubeconfig import ConfigError, load
     from pybernetes.kubelet.certificate import bootstrap
@@ -49,7 +49,7 @@ async def client_config(chosen: Settings, clock: Clock | None = None) -> Config:
         raise UsageError(str(error)) from error
 
 
-async def _bootstrap(chosen: Settings, config: Config, clock: Clock) -> None:
+async def _bootstrap(chosen: KubeletConfiguration, config: Config, clock: Clock) -> None:
     from pybernetes.client.rest import RESTClient
     from pybernetes.kubelet.certificate import bootstrap
     from pybernetes.kubelet.certificate.signing import SigningError
@@ -69,7 +69,7 @@ async def _bootstrap(chosen: Settings, config: Config, clock: Clock) -> None:
         await client.close()
 
 
-def serving_context(chosen: Settings, clock: Clock | None = None) -> ssl.SSLContext:
+def serving_context(chosen: KubeletConfiguration, clock: Clock | None = None) -> ssl.SSLContext:
     """Of the HTTPS port: a certificate that is given, that the cluster signs, or one that is made here. Failure."""
     from pybernetes.kubelet.selfsigned import serving_files
     from pybernetes.pki.contexts import ServerContext
@@ -88,7 +88,7 @@ def serving_context(chosen: Settings, clock: Clock | None = None) -> ssl.SSLCont
         raise Failure(f"--port={options.port}: {error.strerror or error}") from error
 
 
-def serving_store(chosen: Settings) -> FileStore:
+def serving_store(chosen: KubeletConfiguration) -> FileStore:
     """Where the serving certificate lies that the cluster signs."""
     from pybernetes.kubelet.certificate.store import FileStore
 
@@ -96,7 +96,7 @@ def serving_store(chosen: Settings) -> FileStore:
 
 
 def managers(
-    chosen: Settings, client: RESTClient, clock: Clock | None = None, registry: Registry | None = None
+    chosen: KubeletConfiguration, client: RESTClient, clock: Clock | None = None, registry: Registry | None = None
 ) -> list[CertificateManager]:
     """What renews certificates while the kubelet runs: its own of the API server, that of its port, as the flags say."""
     from pybernetes.component.metrics import Registry
@@ -127,7 +127,9 @@ def managers(
     return result
 
 
-async def watched(chosen: Settings, found: Sequence[CertificateManager], clock: Clock | None = None) -> None:
+async def watched(
+    chosen: KubeletConfiguration, found: Sequence[CertificateManager], clock: Clock | None = None
+) -> None:
     """Until cancelled; Failure where the kubelet's own certificate has ended and a server is there that gives it no other."""
     from pybernetes.kubelet.certificate import bootstrap, watchdog
 

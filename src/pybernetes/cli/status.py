@@ -15,7 +15,7 @@ from . import deployflags, etcdflags
 
 if TYPE_CHECKING:
     from pybernetes.cluster.layout import Layout
-    from pybernetes.cluster.settings import Settings
+    from pybernetes.cluster.settings import ClusterConfig
     from pybernetes.deploy.lines import Line
 
 PROGRAM = "pybernetes status"
@@ -63,7 +63,7 @@ async def _of_hosts(values: Values) -> list[Line]:
     )
 
 
-def print_status(place: Layout, settings: Settings, as_json: bool = False) -> int:
+def print_status(place: Layout, settings: ClusterConfig, as_json: bool = False) -> int:
     """Prints, and says whether all is well: 0 or 1."""
     from pybernetes.cluster import status
 

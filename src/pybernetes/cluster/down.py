@@ -17,7 +17,7 @@ from .host import docker_version, find
 from .layout import Layout
 from .parts import DOCKERD
 from .progress import Progress
-from .settings import Settings
+from .settings import ClusterConfig
 from .stopping import ClusterError, stop_supervisor
 
 DOCKER_SECONDS = 30.0  # for the daemon to start, or to end
@@ -30,7 +30,7 @@ def down(data_dir: Path, purge: bool, progress: Progress) -> None:
         settings = state.load_settings(layout)
     except ValueError as error:
         progress.note(f"{error}: going by what `up` makes without options")
-        settings = Settings(node_name="", addresses=[], hollow_nodes=int(os.geteuid() != 0), own_docker=True)
+        settings = ClusterConfig(node_name="", addresses=[], hollow_nodes=int(os.geteuid() != 0), own_docker=True)
     if settings is None:
         progress.note(f"no cluster in {layout.root}")
         return
@@ -45,7 +45,7 @@ def down(data_dir: Path, purge: bool, progress: Progress) -> None:
             purge_data(layout)
 
 
-def clean_host(layout: Layout, settings: Settings, progress: Progress) -> None:
+def clean_host(layout: Layout, settings: ClusterConfig, progress: Progress) -> None:
     """Containers, volumes' mounts, interfaces and rules of a node whose parts have stopped."""
     from pybernetes.net.programs import ProgramError
     from pybernetes.networkpolicy import cleanup as policies
@@ -77,7 +77,7 @@ async def _clean_node(endpoint: str, root_dir: str) -> None:
 
 
 @contextmanager
-def docker(settings: Settings) -> Iterator[None]:
+def docker(settings: ClusterConfig) -> Iterator[None]:
     """Runs the daemon for as long as it is needed, if it is ours; containers outlived it (live restore)."""
     if not settings.own_docker or docker_version(settings.docker):
         yield

@@ -13,7 +13,7 @@ from pybernetes.client.http import HTTPClient
 from pybernetes.client.rest import RESTClient
 
 from .apply import Manifest, load
-from .settings import Settings
+from .settings import ClusterConfig
 
 GREETING = b"hello from pybernetes"
 CHECK_SECONDS = 5.0
@@ -26,7 +26,7 @@ def manifests() -> list[Manifest]:
     return load((importlib.resources.files("pybernetes") / "cluster/addons/hello.yaml").read_text())
 
 
-def checks(client: RESTClient, settings: Settings) -> list[tuple[str, Check]]:
+def checks(client: RESTClient, settings: ClusterConfig) -> list[tuple[str, Check]]:
     """(what is checked, the check): through the NodePort, the ClusterIP, and by name from inside a pod."""
     return [
         ("hello answers through its NodePort", partial(_node_port, client, settings.addresses[0])),

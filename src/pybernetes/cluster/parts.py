@@ -5,7 +5,7 @@ from __future__ import annotations
 from pybernetes.loadbalancer.options import RESERVED
 
 from .layout import Layout
-from .settings import Settings
+from .settings import ClusterConfig
 from .supervisor import Part
 
 # What every part uses: loaded once by the supervisor, shared by all of its forks.
@@ -38,7 +38,7 @@ DOCKERD = (
 )
 
 
-def parts(layout: Layout, settings: Settings) -> list[Part]:
+def parts(layout: Layout, settings: ClusterConfig) -> list[Part]:
     """In the order of their start; the first one is stopped last."""
     chosen = [
         kube_apiserver(layout, settings),
@@ -57,7 +57,7 @@ def parts(layout: Layout, settings: Settings) -> list[Part]:
     return chosen
 
 
-def kube_apiserver(layout: Layout, settings: Settings) -> Part:
+def kube_apiserver(layout: Layout, settings: ClusterConfig) -> Part:
     pki = layout.pki
     return Part(
         "kube-apiserver",
@@ -93,7 +93,7 @@ def kube_apiserver(layout: Layout, settings: Settings) -> Part:
     )
 
 
-def kube_controller_manager(layout: Layout, settings: Settings) -> Part:
+def kube_controller_manager(layout: Layout, settings: ClusterConfig) -> Part:
     pki = layout.pki
     config = layout.kubeconfig("controller-manager")
     return Part(
@@ -121,7 +121,7 @@ def kube_controller_manager(layout: Layout, settings: Settings) -> Part:
     )
 
 
-def kube_scheduler(layout: Layout, settings: Settings) -> Part:
+def kube_scheduler(layout: Layout, settings: ClusterConfig) -> Part:
     pki = layout.pki
     config = layout.kubeconfig("scheduler")
     return Part(
@@ -140,7 +140,7 @@ def kube_scheduler(layout: Layout, settings: Settings) -> Part:
     )
 
 
-def kubelet(layout: Layout, settings: Settings) -> Part:
+def kubelet(layout: Layout, settings: ClusterConfig) -> Part:
     pki = layout.pki
     return Part(
         "kubelet",
@@ -164,7 +164,7 @@ def kubelet(layout: Layout, settings: Settings) -> Part:
     )
 
 
-def hollow_kubelet(layout: Layout, settings: Settings) -> Part:
+def hollow_kubelet(layout: Layout, settings: ClusterConfig) -> Part:
     """Nodes whose pods run without containers; they share one user, who may act for all of them."""
     return Part(
         "kubelet",
@@ -184,7 +184,7 @@ def hollow_kubelet(layout: Layout, settings: Settings) -> Part:
     )
 
 
-def kube_proxy(layout: Layout, settings: Settings) -> Part:
+def kube_proxy(layout: Layout, settings: ClusterConfig) -> Part:
     return Part(
         "kube-proxy",
         "pybernetes.cli.proxy",
@@ -198,7 +198,7 @@ def kube_proxy(layout: Layout, settings: Settings) -> Part:
     )
 
 
-def kube_network_policies(layout: Layout, settings: Settings) -> Part:
+def kube_network_policies(layout: Layout, settings: ClusterConfig) -> Part:
     return Part(
         "kube-network-policies",
         "pybernetes.cli.networkpolicies",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from .settings import Settings
+from .settings import ClusterConfig
 
 KUBELET, PROXY_HEALTH, PROXY_METRICS = 10250, 10256, 10249  # others look for them there: these stay
 UNPRIVILEGED = 1023  # all beyond are open to ordinary users
@@ -16,7 +16,7 @@ TRIES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """`setting` is the field of Settings that moves it, "" where it stays; `anywhere`: nobody looks for it where it usually is."""
+    """`setting` is the field of ClusterConfig that moves it, "" where it stays; `anywhere`: nobody looks for it where it usually is."""
 
     number: int
     part: str
@@ -28,7 +28,7 @@ class PortTaken(Exception):
     """Which one, and what to do; one line."""
 
 
-def used(settings: Settings) -> list[Port]:
+def used(settings: ClusterConfig) -> list[Port]:
     """Every port that a part listens on with these settings, on the host's addresses; in the order of the parts."""
     found = [
         Port(settings.port, "kube-apiserver"),
@@ -46,7 +46,7 @@ def used(settings: Settings) -> list[Port]:
     return found
 
 
-def settle(settings: Settings, problem: Callable[[int], str]) -> Settings:
+def settle(settings: ClusterConfig, problem: Callable[[int], str]) -> ClusterConfig:
     """With ports that can be had; `problem` is "" for one that can. Several hollow clusters live side by side: theirs move. PortTaken."""
     moved: dict[str, int] = {}
     taken = {port.number for port in used(settings)}

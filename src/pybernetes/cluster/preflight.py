@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .settings import Settings
+from .settings import ClusterConfig
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -28,7 +28,7 @@ class Route:
         return f"{self.network} dev {self.interface}"
 
 
-def routes_in_the_way(settings: Settings, routes: Iterable[Route], is_new: bool) -> list[str]:
+def routes_in_the_way(settings: ClusterConfig, routes: Iterable[Route], is_new: bool) -> list[str]:
     """Why the pods' range cannot be used, with what to do.
 
     A route to a part of the range, or to all of it, takes the packets of pods: it is as long as ours, or longer. A shorter one, such
@@ -54,7 +54,7 @@ def routes_in_the_way(settings: Settings, routes: Iterable[Route], is_new: bool)
     ]
 
 
-def hidden_by_services(settings: Settings, routes: Iterable[Route]) -> list[str]:
+def hidden_by_services(settings: ClusterConfig, routes: Iterable[Route]) -> list[str]:
     """Networks whose hosts a Service may hide: nothing of the cluster fails for it, so that it is only told."""
     if settings.hollow:
         return []
@@ -98,7 +98,7 @@ def _lies_in(one: Network, other: Network) -> bool:
     return isinstance(one, ipaddress.IPv6Network) and isinstance(other, ipaddress.IPv6Network) and one.subnet_of(other)
 
 
-def _free_range(settings: Settings, taken: Sequence[Network]) -> str:
+def _free_range(settings: ClusterConfig, taken: Sequence[Network]) -> str:
     """The next one after 10.244.0.0/16 that neither a route nor the services have."""
     services = ipaddress.ip_network(settings.service_cidr)
     for number in range(245, LAST_TRIED + 1):

@@ -15,7 +15,7 @@ NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 NAME_LENGTH = 253
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Addresses are text; `hollow_nodes` 0 means containers on Docker."""
 
     node_name: str
@@ -65,7 +65,7 @@ def nth_address(cidr: str, number: int) -> str:
     return str(ipaddress.ip_network(cidr)[number])
 
 
-def problems(settings: Settings) -> list[str]:
+def problems(settings: ClusterConfig) -> list[str]:
     """What makes settings unusable, in words for the user."""
     found = []
     networks = {}
@@ -98,13 +98,13 @@ def problems(settings: Settings) -> list[str]:
     return found
 
 
-def merged(stored: Settings | None, fresh: Settings, given: Mapping[str, Any]) -> Settings:
+def merged(stored: ClusterConfig | None, fresh: ClusterConfig, given: Mapping[str, Any]) -> ClusterConfig:
     """Today's host (`fresh`) with what was chosen before and what is asked now; `given` holds options the user typed."""
     kept = {} if stored is None else {name: getattr(stored, name) for name in (*PERMANENT, *KEPT)}
     return msgspec.structs.replace(fresh, **{**kept, **given})
 
 
-def conflicts(stored: Settings, given: Mapping[str, Any]) -> list[str]:
+def conflicts(stored: ClusterConfig, given: Mapping[str, Any]) -> list[str]:
     """Options that cannot change in a cluster that exists."""
     return [
         f"--{name.replace('_', '-')}={given[name]}: the cluster was made with {getattr(stored, name)}, which cannot change;"

@@ -13,7 +13,7 @@ from pybernetes.component.command import Failure
 
 from . import layout as layouts
 from .layout import Layout
-from .settings import Settings
+from .settings import ClusterConfig
 
 GLANCE_SECONDS = 0.2  # longer than who only looks (supervisor_pid) holds a lock
 
@@ -83,17 +83,17 @@ def read(layout: Layout) -> SupervisorState | None:
         return None
 
 
-def load_settings(layout: Layout) -> Settings | None:
+def load_settings(layout: Layout) -> ClusterConfig | None:
     """Of the cluster in this directory, None if there is none. ValueError for a file that cannot be read as such."""
     try:
-        return msgspec.json.decode(layout.settings.read_bytes(), type=Settings)
+        return msgspec.json.decode(layout.settings.read_bytes(), type=ClusterConfig)
     except FileNotFoundError:
         return None
     except msgspec.DecodeError as error:
         raise ValueError(f"{layout.settings} cannot be read ({error})") from error
 
 
-def existing(data_dir: str) -> tuple[Layout, Settings]:
+def existing(data_dir: str) -> tuple[Layout, ClusterConfig]:
     """The cluster in a directory as it was typed. Failure if there is none, or its settings cannot be read."""
     layout = Layout(layouts.data_dir(data_dir))
     try:

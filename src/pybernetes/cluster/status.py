@@ -19,13 +19,13 @@ from pybernetes.pki.certificates import RENEW_BEFORE, ends_at
 from . import state
 from .layout import Layout
 from .ports import PROXY_HEALTH
-from .settings import Settings
+from .settings import ClusterConfig
 
 ASK_SECONDS = 3.0
 ADD_ONS = (("kube-system", "coredns"),)
 
 
-async def status(layout: Layout, settings: Settings, now: datetime) -> list[Line]:
+async def status(layout: Layout, settings: ClusterConfig, now: datetime) -> list[Line]:
     """Parts, nodes, add-ons, certificates; what cannot be asked is a line of its own that is not ok."""
     lines = await _parts(layout, settings)
     try:
@@ -48,7 +48,7 @@ async def status(layout: Layout, settings: Settings, now: datetime) -> list[Line
     return [*lines, *certificates(layout, now)]
 
 
-def health_urls(settings: Settings) -> dict[str, str]:
+def health_urls(settings: ClusterConfig) -> dict[str, str]:
     """Where each part says how it is."""
     urls = {
         "kube-apiserver": f"https://127.0.0.1:{settings.port}/readyz",
@@ -66,7 +66,7 @@ def health_urls(settings: Settings) -> dict[str, str]:
     return urls
 
 
-async def _parts(layout: Layout, settings: Settings) -> list[Line]:
+async def _parts(layout: Layout, settings: ClusterConfig) -> list[Line]:
     found = state.read(layout) if state.supervisor_pid(layout) else None
     if found is None:
         return [Line("part", "supervisor", False, "does not run; start it with `pybernetes up`")]

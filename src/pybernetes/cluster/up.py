@@ -32,7 +32,7 @@ from .host import HostError
 from .layout import Layout
 from .ports import PortTaken
 from .progress import Progress
-from .settings import Settings, conflicts, merged, problems
+from .settings import ClusterConfig, conflicts, merged, problems
 from .stopping import ClusterError, stop_supervisor
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Up:
         self._client: RESTClient | None = None  # once there is an API server to ask
         self.layout = Layout(options.data_dir)
 
-    def run(self) -> Settings:
+    def run(self) -> ClusterConfig:
         """Returns when the cluster serves. ClusterError."""
         try:
             return self._run()
@@ -115,7 +115,7 @@ class Up:
         except OSError as error:
             raise ClusterError(f"{error.filename or self.layout.root}: {error.strerror or error}") from error
 
-    def _run(self) -> Settings:
+    def _run(self) -> ClusterConfig:
         try:
             contents.make(self.layout)
         except OSError as error:
@@ -140,13 +140,13 @@ class Up:
 
     # What it is made of.
 
-    def _settings(self, stored: Settings | None) -> Settings:
+    def _settings(self, stored: ClusterConfig | None) -> ClusterConfig:
         given = dict(self._options.changes)
         if stored is not None:
             clash = conflicts(stored, given)
             if clash:
                 raise ClusterError("\n".join(clash))
-        fresh = Settings(node_name=host.node_name(), addresses=[])
+        fresh = ClusterConfig(node_name=host.node_name(), addresses=[])
         machine = self._machine(str(given.get("docker", fresh.docker)))
         hollow = self._options.hollow_nodes
         reason = "" if hollow else hollow_because(machine)
@@ -178,7 +178,7 @@ class Up:
             raise ClusterError("\n".join(wrong))
         return self._ports(stored, settings)
 
-    def _ports(self, stored: Settings | None, settings: Settings) -> Settings:
+    def _ports(self, stored: ClusterConfig | None, settings: ClusterConfig) -> ClusterConfig:
         """Those that our own parts have now can be had. PortTaken."""
         ours = stored is not None and state.supervisor_pid(self.layout) != 0
         mine = {port.number for port in ports.used(stored)} if stored is not None and ours else set[int]()
@@ -199,7 +199,7 @@ class Up:
         vital = [need for need in lacking if need.program in ("iptables-restore", "dockerd")]
         return Machine(root, packages, not vital or bool(host.docker_version(docker)))
 
-    def _credentials(self, settings: Settings) -> set[str]:
+    def _credentials(self, settings: ClusterConfig) -> set[str]:
         """Names of the certificates and kubeconfigs that were made or renewed: who holds one of them must start anew."""
         endpoint = credentials.Endpoint(
             settings.node_name, settings.addresses, settings.service_ip, settings.domain, settings.port
@@ -211,7 +211,7 @@ class Up:
 
     # The processes.
 
-    def _start(self, stored: Settings | None, settings: Settings, renewed: bool) -> None:
+    def _start(self, stored: ClusterConfig | None, settings: ClusterConfig, renewed: bool) -> None:
         pid = state.supervisor_pid(self.layout)
         if state.alive(pid) and stored == settings and not renewed:
             os.kill(pid, signal.SIGHUP)  # parts that wait for their restart get it now
@@ -236,7 +236,7 @@ class Up:
                 start_new_session=True,
             )
 
-    async def _bring_up(self, settings: Settings) -> None:
+    async def _bring_up(self, settings: ClusterConfig) -> None:
         client: RESTClient | None = None
         image: asyncio.Future[ImageInfo] | None = None
         try:
@@ -271,7 +271,7 @@ class Up:
             if client is not None:
                 await client.close()
 
-    async def _example(self, client: RESTClient, settings: Settings) -> None:
+    async def _example(self, client: RESTClient, settings: ClusterConfig) -> None:
         with self._progress.step("examples/hello"):
             await apply.apply(client, hello.manifests())
             await self._until(
@@ -343,7 +343,7 @@ async def _ready(client: RESTClient) -> bool | None:
     return True if await client.raw("GET", "/readyz") == b"ok" else None
 
 
-async def _node_ready(client: RESTClient, settings: Settings, since: datetime | None) -> bool | None:
+async def _node_ready(client: RESTClient, settings: ClusterConfig, since: datetime | None) -> bool | None:
     if settings.hollow:
         nodes = (await client.list(core.Node)).items
         return True if sum(is_ready(node, since) for node in nodes) >= settings.hollow_nodes else None
@@ -358,7 +358,7 @@ def is_ready(node: core.Node, since: datetime | None) -> bool:
     return ready.last_heartbeat_time is not None and ready.last_heartbeat_time >= since
 
 
-async def _dns_answers(settings: Settings) -> bool | None:
+async def _dns_answers(settings: ClusterConfig) -> bool | None:
     """Whether the Service kube-dns knows the Service kubernetes."""
     return await asyncio.to_thread(_ask_dns, settings.dns_ip, f"kubernetes.default.svc.{settings.domain}.") or None
 
@@ -384,7 +384,7 @@ async def _available(client: RESTClient, name: str, namespace: str) -> bool | No
     return True if current and ready else None
 
 
-async def _loaded(packed: ImageInfo, settings: Settings) -> str | None:
+async def _loaded(packed: ImageInfo, settings: ClusterConfig) -> str | None:
     if not host.docker_version(settings.docker):
         return None
     return await asyncio.to_thread(addons.load_image, settings.docker, packed)

@@ -26,7 +26,7 @@ from .config import NetworkConfig
 from .interface import External, InterfaceError
 from .lease import Attributes, Lease
 from .network import Network
-from .options import Settings
+from .options import FlanneldOptions
 from .rules import RuleSet
 from .subnetmanager import Stored, SubnetError, SubnetManager
 
@@ -63,8 +63,8 @@ class Family:
 class Flanneld:
     """`run` until cancelled. What it wrote into the kernel stays: traffic goes on without it."""
 
-    def __init__(self, settings: Settings, config: NetworkConfig, manager: SubnetManager, clock: Clock) -> None:
-        self._settings, self._config, self._manager, self._clock = settings, config, manager, clock
+    def __init__(self, options: FlanneldOptions, config: NetworkConfig, manager: SubnetManager, clock: Clock) -> None:
+        self._options, self._config, self._manager, self._clock = options, config, manager, clock
         self._router = Router()
         # One thread: netlink's answers are waited for, and its socket is one thread's.
         self._thread = ThreadPoolExecutor(1, "netlink")
@@ -112,12 +112,12 @@ class Flanneld:
         await self._blocking(_start, networks, self._manager.take())
         self._write_subnet_file(lease, ways[0].backend.mtu)
         systemd.notify(systemd.READY)
-        if self._settings.tell_available:
+        if self._options.tell_available:
             await self._manager.tell_available()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(networks))
             group.create_task(self._every(REPAIR_SECONDS, lambda: self._repair(networks)))
-            group.create_task(self._every(self._settings.resync_seconds, lambda: self._resync(families)))
+            group.create_task(self._every(self._options.resync_seconds, lambda: self._resync(families)))
 
     def _families(self, ways: Sequence[Way], lease: Lease) -> list[Family]:
         config, ipv6 = self._config, lease.ipv6()
@@ -131,7 +131,7 @@ class Flanneld:
 
     def _external(self, stored: Stored) -> External:
         """On the router's thread. What is stored is stronger than the flag."""
-        selection = replace(self._settings.interface, ipv6=self._config.ipv6_network is not None)
+        selection = replace(self._options.interface, ipv6=self._config.ipv6_network is not None)
         if stored.public_ip:
             selection = replace(selection, public_ip=stored.public_ip)
         if stored.public_ipv6:
@@ -162,10 +162,10 @@ class Flanneld:
 
     async def _rule_sets(self, family: Family) -> Sequence[RuleSet]:
         sets = []
-        if self._settings.ip_masq:
-            random_fully = self._settings.random_fully and await self._has_random_fully(family.iptables)
+        if self._options.ip_masq:
+            random_fully = self._options.random_fully and await self._has_random_fully(family.iptables)
             sets.append(rules.masquerade(family.pods, family.lease.subnet, random_fully))
-        if self._settings.forward_rules:
+        if self._options.forward_rules:
             sets.append(rules.forward(family.pods))
         return sets
 
@@ -178,12 +178,12 @@ class Flanneld:
             return False
 
     def _write_subnet_file(self, lease: Lease, mtu: int) -> None:
-        path, subnet, ipv6 = self._settings.subnet_file, lease.subnet, lease.ipv6_subnet
+        path, subnet, ipv6 = self._options.subnet_file, lease.subnet, lease.ipv6_subnet
         told = SubnetFile(
             self._config.network,
             IPv4Interface(f"{subnet[1]}/{subnet.prefixlen}"),
             mtu,
-            self._settings.ip_masq,
+            self._options.ip_masq,
             self._config.ipv6_network if ipv6 is not None else None,
             IPv6Interface(f"{ipv6[1]}/{ipv6.prefixlen}") if ipv6 is not None else None,
         )
@@ -215,7 +215,7 @@ class Flanneld:
     async def _resync(self, families: Sequence[Family]) -> None:
         for family in families:
             await traffic.resync(family.iptables, family.sets)
-            if self._settings.blackhole_route:
+            if self._options.blackhole_route:
                 try:
                     await self._blocking(self._router.add_blackhole, str(family.lease.subnet))
                 except LinkError as error:

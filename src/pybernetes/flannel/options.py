@@ -63,7 +63,7 @@ FLAGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class FlanneldOptions:
     """What flanneld does; times in seconds, `healthz` (host, port), None where it is switched off."""
 
     net_config: Path
@@ -95,7 +95,7 @@ def variable(flag: str) -> str:
     return ENVIRONMENT_PREFIX + flag.upper().replace("-", "_")
 
 
-def settings(values: Values) -> Settings:
+def flanneld_options(values: Values) -> FlanneldOptions:
     """Checked values. UsageError with the flag's name."""
     if not 0 < values["subnet-lease-renew-margin"] < DAY_MINUTES:
         raise UsageError("Invalid subnet-lease-renew-margin option, out of acceptable range")
@@ -106,7 +106,7 @@ def settings(values: Values) -> Settings:
     port = values["healthz-port"]
     if port > 65535:
         raise UsageError(f"--healthz-port={port}: there are ports to 65535")
-    return Settings(
+    return FlanneldOptions(
         net_config=Path(values["net-config-path"]),
         annotation_prefix=values["kube-annotation-prefix"],
         interface=Selection(

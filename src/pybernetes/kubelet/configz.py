@@ -8,10 +8,10 @@ from typing import Any
 
 from pybernetes.api.durations import format_duration
 
-from .options import Settings
+from .options import KubeletConfiguration
 
 
-def configz(chosen: Settings, driver: str) -> bytes:
+def configz(chosen: KubeletConfiguration, driver: str) -> bytes:
     """What /configz shows: KubeletConfiguration, of the fields that mean something here."""
     options, values = chosen.options, chosen.values
     shown: Mapping[str, Any] = {

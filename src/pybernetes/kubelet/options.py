@@ -213,7 +213,7 @@ CONFIGURATION = Kind(
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class KubeletConfiguration:
     """All that the process is told besides the node's own options."""
 
     options: KubeletOptions
@@ -223,7 +223,7 @@ class Settings:
         return self.values[flag]
 
 
-def settings(values: Values, name: str, addresses: Sequence[str]) -> Settings:
+def kubelet_configuration(values: Values, name: str, addresses: Sequence[str]) -> KubeletConfiguration:
     """`values`: as parsed; `name` and `addresses`: the host's, where no flag says otherwise."""
     options = KubeletOptions(
         hostname_override=values["hostname-override"] or name,
@@ -252,4 +252,4 @@ def settings(values: Values, name: str, addresses: Sequence[str]) -> Settings:
             timedelta(seconds=values["minimum-image-ttl-duration"]),
         ),
     )
-    return Settings(options, values)
+    return KubeletConfiguration(options, values)

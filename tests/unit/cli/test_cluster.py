@@ -11,10 +11,10 @@ import pytest
 from pybernetes.cli import status, supervise, up
 from pybernetes.cluster import state
 from pybernetes.cluster.layout import Layout
-from pybernetes.cluster.settings import Settings
+from pybernetes.cluster.settings import ClusterConfig
 from pybernetes.component import flags
 
-SETTINGS = Settings(node_name="a", addresses=["192.0.2.2"], hollow_nodes=1)
+SETTINGS = ClusterConfig(node_name="a", addresses=["192.0.2.2"], hollow_nodes=1)
 
 
 def stored(tmp_path: Path) -> Layout:

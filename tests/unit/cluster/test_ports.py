@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from pybernetes.cluster.ports import PortTaken, settle
-from pybernetes.cluster.settings import Settings
+from pybernetes.cluster.settings import ClusterConfig
 
-ON_DOCKER = Settings(node_name="a", addresses=["192.0.2.2"])
+ON_DOCKER = ClusterConfig(node_name="a", addresses=["192.0.2.2"])
 HOLLOW = msgspec.structs.replace(ON_DOCKER, hollow_nodes=1)
 
 
@@ -44,7 +44,7 @@ def test_add_ons_listen_elsewhere_where_their_ports_are_taken() -> None:
         (ON_DOCKER, 10250, "port 10250 of kubelet"),
     ],
 )
-def test_what_cannot_move_says_what_to_do(settings: Settings, port: int, words: str) -> None:
+def test_what_cannot_move_says_what_to_do(settings: ClusterConfig, port: int, words: str) -> None:
     with pytest.raises(PortTaken) as error:
         settle(settings, taken(port))
     assert str(error.value).startswith(words)

@@ -15,9 +15,9 @@ from pybernetes.cluster.preflight import (
     parse_routes,
     routes_in_the_way,
 )
-from pybernetes.cluster.settings import Settings
+from pybernetes.cluster.settings import ClusterConfig
 
-SETTINGS = Settings(node_name="a", addresses=["192.0.2.2"])
+SETTINGS = ClusterConfig(node_name="a", addresses=["192.0.2.2"])
 HOLLOW = msgspec.structs.replace(SETTINGS, hollow_nodes=1)
 SIX = msgspec.structs.replace(SETTINGS, pod_cidr="fd00:10::/56")
 
@@ -41,7 +41,7 @@ def route(network: str, interface: str = "br-1") -> Route:
         (SIX, route("10.244.0.0/16"), False),
     ],
 )
-def test_routes_that_would_take_the_packets_of_pods(settings: Settings, there: Route, in_the_way: bool) -> None:
+def test_routes_that_would_take_the_packets_of_pods(settings: ClusterConfig, there: Route, in_the_way: bool) -> None:
     assert bool(routes_in_the_way(settings, [there], is_new=True)) is in_the_way
 
 

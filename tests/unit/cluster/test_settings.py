@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from pybernetes.cluster.settings import Settings, conflicts, merged, problems
+from pybernetes.cluster.settings import ClusterConfig, conflicts, merged, problems
 
-HOST = Settings(node_name="a", addresses=["192.0.2.2"])
+HOST = ClusterConfig(node_name="a", addresses=["192.0.2.2"])
 
 
 def test_addresses_of_the_services_everybody_knows() -> None:
@@ -29,7 +29,7 @@ def test_problems_are_told_in_words(change: dict[str, Any], words: list[str]) ->
 
 
 def test_a_later_up_goes_on_with_what_was_chosen() -> None:
-    stored = Settings(node_name="b", addresses=["192.0.2.9"], pod_cidr="10.1.0.0/16")
+    stored = ClusterConfig(node_name="b", addresses=["192.0.2.9"], pod_cidr="10.1.0.0/16")
     settings = merged(stored, HOST, {"port": 7443})
     assert (settings.node_name, settings.pod_cidr, settings.port) == ("b", "10.1.0.0/16", 7443)
     assert settings.addresses == ["192.0.2.2"]  # the host's today

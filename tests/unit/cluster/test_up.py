@@ -6,12 +6,12 @@ import pytest
 from pybernetes.api.types import core_v1 as core
 from pybernetes.cluster import parts
 from pybernetes.cluster.layout import Layout
-from pybernetes.cluster.settings import Settings
+from pybernetes.cluster.settings import ClusterConfig
 from pybernetes.cluster.state import PartState, SupervisorState
 from pybernetes.cluster.up import Machine, failing, hollow_because, is_ready, last_line, node_address
 
 MASTER = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
-SETTINGS = Settings(node_name="a", addresses=["192.0.2.2"])
+SETTINGS = ClusterConfig(node_name="a", addresses=["192.0.2.2"])
 
 
 @pytest.mark.parametrize(
@@ -42,24 +42,24 @@ def test_parts_that_cannot_start_are_named_with_their_last_words(tmp_path: Path)
     [
         (SETTINGS, [*MASTER, "kubelet", "kube-proxy", "kube-network-policies", "service-load-balancer"]),
         (
-            Settings(node_name="a", addresses=["192.0.2.2"], network_policies=False, load_balancer=False),
+            ClusterConfig(node_name="a", addresses=["192.0.2.2"], network_policies=False, load_balancer=False),
             [*MASTER, "kubelet", "kube-proxy"],
         ),
         (
-            Settings(node_name="a", addresses=["192.0.2.2"], nft=False),
+            ClusterConfig(node_name="a", addresses=["192.0.2.2"], nft=False),
             [*MASTER, "kubelet", "kube-proxy", "service-load-balancer"],
         ),
         (
-            Settings(node_name="a", addresses=["192.0.2.2"], hollow_nodes=2),
+            ClusterConfig(node_name="a", addresses=["192.0.2.2"], hollow_nodes=2),
             [*MASTER, "kubelet"],
         ),
         (
-            Settings(node_name="a", addresses=["192.0.2.2"], own_docker=True),
+            ClusterConfig(node_name="a", addresses=["192.0.2.2"], own_docker=True),
             ["dockerd", *MASTER, "kubelet", "kube-proxy", "kube-network-policies", "service-load-balancer"],
         ),
     ],
 )
-def test_which_parts_run(settings: Settings, names: list[str]) -> None:
+def test_which_parts_run(settings: ClusterConfig, names: list[str]) -> None:
     assert [part.name for part in parts.parts(Layout(Path("/x")), settings)] == names
 
 

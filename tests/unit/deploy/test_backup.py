@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from pybernetes.cli.main import main
-from pybernetes.cluster.settings import Settings
+from pybernetes.cluster.settings import ClusterConfig
 from pybernetes.deploy import archive, backup
 from pybernetes.deploy.archive import ArchiveError, Entry, in_the_way
 from pybernetes.store.backends import Location, open_store
@@ -202,7 +202,7 @@ def test_a_cluster_of_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     (place / "logs").mkdir()
     for name in ("pki/ca.key", "admin.conf", "logs/kubelet.log"):
         (place / name).write_text(name)
-    (place / "cluster.json").write_bytes(msgspec.json.encode(Settings(node_name="a", addresses=["192.0.2.2"])))
+    (place / "cluster.json").write_bytes(msgspec.json.encode(ClusterConfig(node_name="a", addresses=["192.0.2.2"])))
 
     async def fill() -> None:
         store = await open_store(Location((f"sqlite:{place}/state.db",)))

@@ -10,15 +10,15 @@ from pybernetes.component import flags
 from pybernetes.component.command import UsageError
 from pybernetes.flannel.etcdregistry import EtcdConfig
 from pybernetes.flannel.interface import Selection
-from pybernetes.flannel.options import FLAGS, Settings, command_line, settings
+from pybernetes.flannel.options import FLAGS, FlanneldOptions, command_line, flanneld_options
 
 
-def parsed(*arguments: str, **environment: str) -> Settings:
-    return settings(flags.parse("flanneld", FLAGS, command_line(arguments, environment)))
+def parsed(*arguments: str, **environment: str) -> FlanneldOptions:
+    return flanneld_options(flags.parse("flanneld", FLAGS, command_line(arguments, environment)))
 
 
 def test_defaults_are_upstreams() -> None:
-    assert parsed("--kube-subnet-mgr") == Settings(
+    assert parsed("--kube-subnet-mgr") == FlanneldOptions(
         net_config=Path("/etc/kube-flannel/net-conf.json"),
         annotation_prefix="flannel.alpha.coreos.com",
         interface=Selection(),

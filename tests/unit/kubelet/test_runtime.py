@@ -189,7 +189,7 @@ def test_flags() -> None:
         "--node-ip",
         "192.0.2.1",
     ]
-    chosen = options.settings(flags.parse("kubelet", options.FLAGS, arguments), "host", ["10.0.0.1"])
+    chosen = options.kubelet_configuration(flags.parse("kubelet", options.FLAGS, arguments), "host", ["10.0.0.1"])
     assert chosen.options.hostname_override == "host"
     assert chosen.options.node_ip == ("192.0.2.1",)
     assert chosen.options.eviction_hard == {"memory.available": "1Gi"}

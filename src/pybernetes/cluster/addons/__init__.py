@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..apply import Manifest, load
 from ..host import HostError, find
 from ..layout import Layout
-from ..settings import Settings
+from ..settings import ClusterConfig
 
 if TYPE_CHECKING:
     from ..image import ImageInfo
@@ -52,7 +52,7 @@ def load_image(docker: str, image: ImageInfo) -> str:
     return image.name
 
 
-def dns_manifests(settings: Settings, image: str) -> list[Manifest]:
+def dns_manifests(settings: ClusterConfig, image: str) -> list[Manifest]:
     """Cluster DNS as kubeadm deploys it."""
     from . import dns
 

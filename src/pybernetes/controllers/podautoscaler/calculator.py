@@ -29,7 +29,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class HPAControllerConfiguration:
     """Upstream's flags --horizontal-pod-autoscaler-*; tolerances for growing and shrinking."""
 
     cpu_initialization: timedelta = timedelta(minutes=5)
@@ -53,7 +53,11 @@ class Groups:
 
 
 def group(
-    pods: Sequence[core.Pod], metrics: Mapping[str, Sample], resource: str, settings: Settings, now: datetime
+    pods: Sequence[core.Pod],
+    metrics: Mapping[str, Sample],
+    resource: str,
+    configuration: HPAControllerConfiguration,
+    now: datetime,
 ) -> Groups:
     """groupPods: leaving and failed pods do not count, starting ones use nothing yet, some have no metrics."""
     groups = Groups()
@@ -65,22 +69,22 @@ def group(
             groups.unready.add(name)
         elif name not in metrics:
             groups.missing.add(name)
-        elif resource == "cpu" and _starting(pod, metrics[name], settings, now):
+        elif resource == "cpu" and _starting(pod, metrics[name], configuration, now):
             groups.unready.add(name)
         else:
             groups.ready += 1
     return groups
 
 
-def _starting(pod: core.Pod, sample: Sample, settings: Settings, now: datetime) -> bool:
+def _starting(pod: core.Pod, sample: Sample, configuration: HPAControllerConfiguration, now: datetime) -> bool:
     """Whether the processor's use is still that of the start."""
     ready, start = condition(pod.status.conditions, "Ready"), pod.status.start_time
     if ready is None or start is None or ready.last_transition_time is None:
         return True
-    if start + settings.cpu_initialization > now:
+    if start + configuration.cpu_initialization > now:
         early = sample.at is not None and sample.at < ready.last_transition_time + sample.window
         return ready.status == "False" or early
-    return ready.status == "False" and start + settings.initial_readiness > ready.last_transition_time
+    return ready.status == "False" and start + configuration.initial_readiness > ready.last_transition_time
 
 
 def requests_of(pods: Sequence[core.Pod], resource: str, container: str = "") -> dict[str, int]:
@@ -124,12 +128,12 @@ def by_utilization(
     resource: str,
     pods: Sequence[core.Pod],
     metrics: Mapping[str, Sample],
-    settings: Settings,
+    configuration: HPAControllerConfiguration,
     now: datetime,
     container: str = "",
 ) -> Proposal:
     """Replicas for a percentage of the requests (GetResourceReplicas)."""
-    groups, counted = _counted(pods, metrics, resource, settings, now)
+    groups, counted = _counted(pods, metrics, resource, configuration, now)
     requests = requests_of(pods, resource, container)
     if not counted:
         raise Unknown(NO_METRICS)
@@ -140,7 +144,7 @@ def by_utilization(
         return utilization(filled, requests)[0] / target
 
     full = {name: max(100, target) * requests.get(name, 0) // 100 for name in groups.missing}
-    return Proposal(_replicas(current, ratio, groups, counted, full, again, settings), percent, average)
+    return Proposal(_replicas(current, ratio, groups, counted, full, again, configuration), percent, average)
 
 
 def by_average(
@@ -149,11 +153,11 @@ def by_average(
     resource: str,
     pods: Sequence[core.Pod],
     metrics: Mapping[str, Sample],
-    settings: Settings,
+    configuration: HPAControllerConfiguration,
     now: datetime,
 ) -> Proposal:
     """Replicas for an average value (calcPlainMetricReplicas)."""
-    groups, counted = _counted(pods, metrics, resource, settings, now)
+    groups, counted = _counted(pods, metrics, resource, configuration, now)
     if not counted:
         raise Unknown(NO_METRICS)
 
@@ -162,17 +166,21 @@ def by_average(
 
     full = dict.fromkeys(groups.missing, target)
     replicas = _replicas(
-        current, mean(counted) / target, groups, counted, full, lambda filled: mean(filled) / target, settings
+        current, mean(counted) / target, groups, counted, full, lambda filled: mean(filled) / target, configuration
     )
     return Proposal(replicas, None, mean(counted))
 
 
 def _counted(
-    pods: Sequence[core.Pod], metrics: Mapping[str, Sample], resource: str, settings: Settings, now: datetime
+    pods: Sequence[core.Pod],
+    metrics: Mapping[str, Sample],
+    resource: str,
+    configuration: HPAControllerConfiguration,
+    now: datetime,
 ) -> tuple[Groups, dict[str, Sample]]:
     if not pods:
         raise Unknown(NO_PODS)
-    groups = group(pods, metrics, resource, settings, now)
+    groups = group(pods, metrics, resource, configuration, now)
     left_out = groups.ignored | groups.unready
     return groups, {name: sample for name, sample in metrics.items() if name not in left_out}
 
@@ -184,12 +192,12 @@ def _replicas(
     counted: Mapping[str, Sample],
     full: Mapping[str, int],
     again: Callable[[Mapping[str, Sample]], float],
-    settings: Settings,
+    configuration: HPAControllerConfiguration,
 ) -> int:
     """Missing pods are taken at their best when shrinking, and at nothing when growing; so are starting ones."""
     rebalance = bool(groups.unready) and ratio > 1.0
     if not rebalance and not groups.missing:
-        return current if settings.small(ratio) else math.ceil(ratio * groups.ready)
+        return current if configuration.small(ratio) else math.ceil(ratio * groups.ready)
     filled = dict(counted)
     if ratio < 1.0:
         filled |= {name: Sample(value) for name, value in full.items()}
@@ -198,7 +206,7 @@ def _replicas(
     if rebalance:
         filled |= {name: Sample(0) for name in groups.unready}
     fresh = again(filled)
-    if settings.small(fresh) or (ratio < 1.0 < fresh) or (fresh < 1.0 < ratio):
+    if configuration.small(fresh) or (ratio < 1.0 < fresh) or (fresh < 1.0 < ratio):
         return current
     replicas = math.ceil(fresh * len(filled))
     if (fresh < 1.0 and replicas > current) or (fresh > 1.0 and replicas < current):
@@ -206,20 +214,20 @@ def _replicas(
     return replicas
 
 
-def by_ratio(current: int, ratio: float, pods: Sequence[core.Pod], settings: Settings) -> int:
+def by_ratio(current: int, ratio: float, pods: Sequence[core.Pod], configuration: HPAControllerConfiguration) -> int:
     """Replicas for the value of an object or of something outside (getUsageRatioReplicaCount)."""
     if current == 0:
         return math.ceil(ratio)
-    if settings.small(ratio):
+    if configuration.small(ratio):
         return current
     if not pods:
         raise Unknown(f"unable to calculate ready pods: {NO_PODS}")
     return math.ceil(ratio * sum(pod.status.phase == "Running" and is_ready(pod) for pod in pods))
 
 
-def per_pod(replicas: int, value: int, target: int, settings: Settings) -> tuple[int, int]:
+def per_pod(replicas: int, value: int, target: int, configuration: HPAControllerConfiguration) -> tuple[int, int]:
     """Replicas for a value that all pods share, and the share of each."""
     proposed = replicas
-    if replicas == 0 or not settings.small(value / (target * replicas)):
+    if replicas == 0 or not configuration.small(value / (target * replicas)):
         proposed = math.ceil(value / target)
     return proposed, math.ceil(value / replicas) if replicas else value

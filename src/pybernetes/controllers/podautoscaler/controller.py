@@ -51,7 +51,7 @@ class HorizontalController(Controller):
         self._period = options.horizontal_pod_autoscaler_sync_period
         self._window = float(options.horizontal_pod_autoscaler_downscale_stabilization)
         tolerance = options.horizontal_pod_autoscaler_tolerance
-        self._settings = calc.Settings(
+        self._configuration = calc.HPAControllerConfiguration(
             timedelta(seconds=options.horizontal_pod_autoscaler_cpu_initialization_period),
             timedelta(seconds=options.horizontal_pod_autoscaler_initial_readiness_delay),
             tolerance,
@@ -216,13 +216,13 @@ class HorizontalController(Controller):
         candidates = self._pods.by_index(BY_LABEL, f"{namespace}/{pair}") if pair else self._pods.list(namespace)
         return [pod for pod in candidates if selector.matches(pod.metadata.labels)]
 
-    def _for(self, hpa: HPA) -> calc.Settings:
-        behavior, settings = hpa.spec.behavior, self._settings
+    def _for(self, hpa: HPA) -> calc.HPAControllerConfiguration:
+        behavior, configuration = hpa.spec.behavior, self._configuration
         if behavior is not None and behavior.scale_up is not None and behavior.scale_up.tolerance is not None:
-            settings = replace(settings, tolerance_up=behavior.scale_up.tolerance.milli_value() / 1000)
+            configuration = replace(configuration, tolerance_up=behavior.scale_up.tolerance.milli_value() / 1000)
         if behavior is not None and behavior.scale_down is not None and behavior.scale_down.tolerance is not None:
-            settings = replace(settings, tolerance_down=behavior.scale_down.tolerance.milli_value() / 1000)
-        return settings
+            configuration = replace(configuration, tolerance_down=behavior.scale_down.tolerance.milli_value() / 1000)
+        return configuration
 
     async def _metric(
         self,
@@ -260,7 +260,7 @@ class HorizontalController(Controller):
         if target.average_value is None and target.average_utilization is None:
             raise calc.Unknown(NO_RESOURCE_TARGET)
         what = "usage" if target.average_value is not None else "utilization"
-        current, settings, selector = scale.spec.replicas, self._for(hpa), scale.status.selector
+        current, configuration, selector = scale.spec.replicas, self._for(hpa), scale.status.selector
         try:
             samples = await self._metrics.resource(name, hpa.metadata.namespace, selector, container)
         except calc.Unknown as error:
@@ -270,10 +270,10 @@ class HorizontalController(Controller):
         try:
             if target.average_value is not None:
                 average = target.average_value.milli_value()
-                proposal = calc.by_average(current, average, name, pods, samples, settings, now)
+                proposal = calc.by_average(current, average, name, pods, samples, configuration, now)
             else:
                 percent = target.average_utilization or 0
-                proposal = calc.by_utilization(current, percent, name, pods, samples, settings, now, container)
+                proposal = calc.by_utilization(current, percent, name, pods, samples, configuration, now, container)
                 label = f"{name} {'container ' if container else ''}resource utilization (percentage of request)"
         except calc.Unknown as error:
             raise calc.Unknown(f"failed to get {name} {what}: {error}") from error
@@ -358,15 +358,15 @@ class HorizontalController(Controller):
         source: str,
     ) -> tuple[calc.Proposal, autoscaling.MetricValueStatus]:
         """For a metric of something that all pods share: by its whole value, or by each pod's part of it."""
-        settings = self._for(hpa)
+        configuration = self._for(hpa)
         if target.average_value is not None:
             average = target.average_value.milli_value()
-            replicas, share = calc.per_pod(scale.status.replicas, value, average, settings)
+            replicas, share = calc.per_pod(scale.status.replicas, value, average, configuration)
             status = autoscaling.MetricValueStatus(average_value=Quantity.from_milli(share))
             return calc.Proposal(replicas, None, share), status
         if target.value is None:
             raise calc.Unknown(
                 f"invalid {source} metric source: neither a value target nor an average value target was set"
             )
-        replicas = calc.by_ratio(scale.spec.replicas, value / target.value.milli_value(), pods, settings)
+        replicas = calc.by_ratio(scale.spec.replicas, value / target.value.milli_value(), pods, configuration)
         return calc.Proposal(replicas, None, value), autoscaling.MetricValueStatus(value=Quantity.from_milli(value))

@@ -42,7 +42,7 @@ class Item:
 
 
 @dataclass(slots=True)
-class Settings:
+class CacheOptions:
     """The directive."""
 
     zones: list[str]
@@ -57,12 +57,12 @@ class Cache(Plugin):
 
     name = NAME
 
-    def __init__(self, settings: Settings, block: BlockContext, clock: Clock | None = None) -> None:
+    def __init__(self, options: CacheOptions, block: BlockContext, clock: Clock | None = None) -> None:
         super().__init__()
-        self._settings, self._metrics = settings, block.metrics
+        self._options, self._metrics = options, block.metrics
         self.clock = clock or block.clock
-        self._shelves = (("success", settings.success), ("denial", settings.denial))
-        self._labels = (block.server, ",".join(settings.zones), "")
+        self._shelves = (("success", options.success), ("denial", options.denial))
+        self._labels = (block.server, ",".join(options.zones), "")
         block.metrics.cache_sizes[self._labels] = self.entries
 
     async def stop(self) -> None:
@@ -75,7 +75,7 @@ class Cache(Plugin):
         return {(server, kind, zones, view): len(shelf.items) for kind, shelf in self._shelves}
 
     async def serve(self, query: Query) -> Answer:
-        if not matching(query.key, self._settings.zones):
+        if not matching(query.key, self._options.zones):
             return await self.next(query)
         key = (query.key, query.type, query.dnssec)
         now = self.clock.monotonic()
@@ -87,7 +87,7 @@ class Cache(Plugin):
                 if left > 0:
                     server, zones, view = self._labels
                     self._metrics.cache_hits.inc(server, kind, zones, view)
-                    ttl = item.ttl if self._settings.keep_ttl else left
+                    ttl = item.ttl if self._options.keep_ttl else left
                     answer = item.answer
                     return Answer(
                         answer.rcode, answer.answer, answer.authority, answer.additional, answer.flags | AA, ttl, NAME
@@ -103,10 +103,10 @@ class Cache(Plugin):
         kind = kind_of(answer)
         if kind is None:
             return
-        shelf = self._settings.success if kind == "success" else self._settings.denial
+        shelf = self._options.success if kind == "success" else self._options.denial
         ttl = min(max(lifetime(answer), shelf.min_ttl), shelf.max_ttl)
         if answer.rcode == SERVFAIL:
-            ttl = self._settings.servfail
+            ttl = self._options.servfail
         if ttl <= 0:
             return
         answer.ttl = ttl
@@ -147,26 +147,26 @@ def setup(directive: Directive, block: BlockContext) -> Plugin:
     return Cache(parse(directive, block), block)
 
 
-def parse(directive: Directive, block: BlockContext) -> Settings:
+def parse(directive: Directive, block: BlockContext) -> CacheOptions:
     """The directive and its properties. CorefileError."""
     arguments = list(directive.arguments)
-    settings = Settings([])
+    options = CacheOptions([])
     if arguments and arguments[0].isdigit():
         ttl = int(arguments.pop(0))
         if ttl == 0:
             raise directive.error("plugin/cache: cache TTL can not be zero or negative: 0")
-        settings.success.max_ttl = settings.denial.max_ttl = ttl
-    settings.zones = zones_of(arguments, block)
+        options.success.max_ttl = options.denial.max_ttl = ttl
+    options.zones = zones_of(arguments, block)
     for prop in directive.properties:
-        _property(prop, settings)
-    for shelf in (settings.success, settings.denial):
+        _property(prop, options)
+    for shelf in (options.success, options.denial):
         shelf.min_ttl = min(shelf.min_ttl, shelf.max_ttl)
-    return settings
+    return options
 
 
-def _property(prop: Directive, settings: Settings) -> None:
+def _property(prop: Directive, options: CacheOptions) -> None:
     arguments = prop.arguments
-    shelves = {"success": settings.success, "denial": settings.denial}
+    shelves = {"success": options.success, "denial": options.denial}
     if prop.name in shelves and 1 <= len(arguments) <= 3 and all(a.isdigit() for a in arguments):
         shelf = shelves[prop.name]
         shelf.capacity = max(int(arguments[0]), SMALLEST_CAPACITY)
@@ -175,12 +175,12 @@ def _property(prop: Directive, settings: Settings) -> None:
         if len(arguments) > 2:
             shelf.min_ttl = int(arguments[2])
     elif prop.name == "servfail" and len(arguments) == 1:
-        settings.servfail = _servfail(prop)
+        options.servfail = _servfail(prop)
     elif prop.name == "disable" and arguments and arguments[0] in shelves:
         zones = [zone for argument in arguments[1:] for zone in normalized(argument)]
         shelves[arguments[0]].disabled += zones or ["."]
     elif prop.name == "keepttl" and not arguments:
-        settings.keep_ttl = True
+        options.keep_ttl = True
     elif prop.name in ("prefetch", "serve_stale"):
         raise prop.error(f"plugin/cache: {prop.name} is not there")
     elif prop.name in (*shelves, "servfail", "disable", "keepttl"):

@@ -53,7 +53,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
 
 
 @dataclass(slots=True)
-class Settings:
+class ForwardOptions:
     """The directive."""
 
     zone: str
@@ -76,9 +76,9 @@ class Forward(Plugin):
 
     name = NAME
 
-    def __init__(self, settings: Settings, block: BlockContext, upstreams: Sequence[Upstream]) -> None:
+    def __init__(self, options: ForwardOptions, block: BlockContext, upstreams: Sequence[Upstream]) -> None:
         super().__init__()
-        self._settings, self._metrics, self._upstreams = settings, block.metrics, upstreams
+        self._options, self._metrics, self._upstreams = options, block.metrics, upstreams
         self._concurrent = 0
 
     async def stop(self) -> None:
@@ -86,10 +86,10 @@ class Forward(Plugin):
             await upstream.close()
 
     async def serve(self, query: Query) -> Answer:
-        settings = self._settings
-        if not within(query.key, settings.zone) or matching(query.key, settings.excepted):
+        options = self._options
+        if not within(query.key, options.zone) or matching(query.key, options.excepted):
             return await self.next(query)
-        if 0 < settings.max_concurrent <= self._concurrent:
+        if 0 < options.max_concurrent <= self._concurrent:
             self._metrics.forward_rejects.inc()
             return Answer(REFUSED, plugin=NAME)
         self._concurrent += 1
@@ -97,7 +97,7 @@ class Forward(Plugin):
             answer = await self._try_all(query)
         finally:
             self._concurrent -= 1
-        return await self.next(query) if answer.rcode in settings.next_codes else answer
+        return await self.next(query) if answer.rcode in options.next_codes else answer
 
     async def _try_all(self, query: Query) -> Answer:
         deadline = self.clock.monotonic() + TOTAL_SECONDS
@@ -113,7 +113,7 @@ class Forward(Plugin):
                 continue
             rcode = RCODES.get(last.rcode) or str(last.rcode)
             self._metrics.forward_duration.observe(self.clock.monotonic() - started, "forward", str(upstream), rcode)
-            if last.rcode not in self._settings.failover:
+            if last.rcode not in self._options.failover:
                 break
         if last is None:
             raise ServeError(problem)
@@ -122,42 +122,42 @@ class Forward(Plugin):
 
     def _candidates(self) -> list[Upstream]:
         """Those that are up, in the policy's order; all being down, health checks are taken to have failed: one at random."""
-        order = self._settings.policy(self._upstreams)
+        order = self._options.policy(self._upstreams)
         up = [upstream for upstream in order if not upstream.down]
-        if up or self._settings.failfast:
+        if up or self._options.failfast:
             return up
         self._metrics.health_broken.inc()
         return [random.choice(order)]
 
     async def _ask(self, upstream: Upstream, query: Query) -> Answer:
-        settings = self._settings
-        protocol = "tcp" if settings.force_tcp else "udp" if settings.prefer_udp else query.protocol
+        options = self._options
+        protocol = "tcp" if options.force_tcp else "udp" if options.prefer_udp else query.protocol
         answer = await upstream.exchange(query, protocol)
-        if answer.flags & TC and settings.prefer_udp and protocol == "udp":
+        if answer.flags & TC and options.prefer_udp and protocol == "udp":
             return await upstream.exchange(query, "tcp")
         return answer
 
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
-    settings = parse(directive)
+    options = parse(directive)
     upstreams = [
-        Upstream(h, p, block.metrics, settings.max_fails, settings.health, settings.expire) for h, p in settings.to
+        Upstream(h, p, block.metrics, options.max_fails, options.health, options.expire) for h, p in options.to
     ]
-    return Forward(settings, block, upstreams)
+    return Forward(options, block, upstreams)
 
 
-def parse(directive: Directive) -> Settings:
+def parse(directive: Directive) -> ForwardOptions:
     """The directive and its properties. CorefileError."""
     if len(directive.arguments) < 2:
         raise directive.wrong_arguments()
     zone, *to = directive.arguments
-    settings = Settings(normalized(zone)[0], [place for text in to for place in _places(directive, text)])
-    if len(settings.to) > MAX_UPSTREAMS:
-        raise directive.error(f"plugin/forward: more than {MAX_UPSTREAMS} TOs configured: {len(settings.to)}")
+    options = ForwardOptions(normalized(zone)[0], [place for text in to for place in _places(directive, text)])
+    if len(options.to) > MAX_UPSTREAMS:
+        raise directive.error(f"plugin/forward: more than {MAX_UPSTREAMS} TOs configured: {len(options.to)}")
     for prop in directive.properties:
-        _property(prop, settings)
-    return settings
+        _property(prop, options)
+    return options
 
 
 def _places(directive: Directive, text: str) -> list[tuple[str, int]]:
@@ -196,33 +196,33 @@ def address_of(text: str) -> tuple[str, int] | None:
     return (host, port) if 0 < port < 65536 else None
 
 
-def _property(prop: Directive, settings: Settings) -> None:
+def _property(prop: Directive, options: ForwardOptions) -> None:
     arguments = prop.arguments
     switches = {"force_tcp", "prefer_udp"}
     if prop.name in switches and not arguments:
-        setattr(settings, prop.name, True)
+        setattr(options, prop.name, True)
     elif prop.name == "failfast_all_unhealthy_upstreams" and not arguments:
-        settings.failfast = True
+        options.failfast = True
     elif prop.name == "except" and arguments:
-        settings.excepted += [zone for argument in arguments for zone in normalized(argument)]
+        options.excepted += [zone for argument in arguments for zone in normalized(argument)]
     elif prop.name == "policy":
         if prop.one() not in POLICIES:
             raise prop.error(f"plugin/forward: unknown policy '{arguments[0]}'")
-        settings.policy = POLICIES[arguments[0]]()
+        options.policy = POLICIES[arguments[0]]()
     elif prop.name in ("max_fails", "max_concurrent"):
         if not prop.one().isdigit():
             raise prop.error(f"plugin/forward: {prop.name} can't be negative or no number: {arguments[0]}")
-        setattr(settings, prop.name, int(arguments[0]))
+        setattr(options, prop.name, int(arguments[0]))
     elif prop.name == "health_check" and arguments:
-        settings.health = _health(prop)
+        options.health = _health(prop)
     elif prop.name in ("next", "failover") and arguments:
         codes = _codes(prop)
         if prop.name == "next":
-            settings.next_codes |= codes
+            options.next_codes |= codes
         else:
-            settings.failover |= codes
+            options.failover |= codes
     elif prop.name == "expire":
-        settings.expire = _seconds(prop, prop.one())
+        options.expire = _seconds(prop, prop.one())
     else:
         raise prop.error(f"plugin/forward: unknown property '{prop.name}'")
 

@@ -45,7 +45,7 @@ class Table:
 
 
 @dataclass(slots=True)
-class Settings:
+class HostsOptions:
     """The directive."""
 
     file: str
@@ -62,9 +62,9 @@ class Hosts(Plugin):
 
     name = NAME
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, options: HostsOptions) -> None:
         super().__init__()
-        self._settings = settings
+        self._options = options
         self._table = Table()
         self._stamp: tuple[float, int] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -73,12 +73,12 @@ class Hosts(Plugin):
         self.read()
 
     async def start(self) -> None:
-        if self._settings.reload:
+        if self._options.reload:
             self._task = asyncio.ensure_future(self._watch())
 
     async def _watch(self) -> None:
         while True:
-            await self.clock.sleep(self._settings.reload)
+            await self.clock.sleep(self._options.reload)
             self.read()
 
     async def stop(self) -> None:
@@ -89,40 +89,40 @@ class Hosts(Plugin):
         """A file that is not there has no names."""
         stamp, text = (0.0, -1), ""
         try:
-            status = Path(self._settings.file).stat()
+            status = Path(self._options.file).stat()
             stamp = (status.st_mtime, status.st_size)
             if stamp == self._stamp:
                 return
-            text = Path(self._settings.file).read_text(errors="replace")
+            text = Path(self._options.file).read_text(errors="replace")
         except OSError as error:
             if stamp == self._stamp:
                 return
-            _log.warning("plugin/hosts: %s: %s", self._settings.file, error.strerror)
+            _log.warning("plugin/hosts: %s: %s", self._options.file, error.strerror)
         self._stamp = stamp
         table = Table()
         table.add(text)
-        table.add(self._settings.inline)
+        table.add(self._options.inline)
         self._table = table
 
     async def serve(self, query: Query) -> Answer:
-        settings = self._settings
-        ip = address_of_reverse(query.key) if query.type == PTR and settings.reverse else ""
+        options = self._options
+        ip = address_of_reverse(query.key) if query.type == PTR and options.reverse else ""
         if ip:
             names = self._table.by_address.get(ip, [])
             if names:
                 return Answer(
-                    NOERROR, [name_record(query.name, PTR, n, settings.ttl) for n in names], flags=AA, plugin=NAME
+                    NOERROR, [name_record(query.name, PTR, n, options.ttl) for n in names], flags=AA, plugin=NAME
                 )
             return await self.next(query)
-        if not matching(query.key, settings.zones):
+        if not matching(query.key, options.zones):
             return await self.next(query)
         addresses = self._table.by_name.get(query.key, [])
-        records = [address_record(query.name, ip, settings.ttl) for ip in addresses]
+        records = [address_record(query.name, ip, options.ttl) for ip in addresses]
         answers = [record for record in records if record.type == query.type and query.type in (A, AAAA)]
         # A name that is here exists, whatever else is asked about it.
         if answers or addresses:
             return Answer(NOERROR, answers, flags=AA, plugin=NAME)
-        if settings.fall.through(query.key):
+        if options.fall.through(query.key):
             return await self.next(query)
         return Answer(NXDOMAIN, flags=AA, plugin=NAME)
 
@@ -132,27 +132,27 @@ def setup(directive: Directive, block: BlockContext) -> Plugin:
     return Hosts(parse(directive, block))
 
 
-def parse(directive: Directive, block: BlockContext) -> Settings:
+def parse(directive: Directive, block: BlockContext) -> HostsOptions:
     """The directive and its properties. CorefileError."""
     file = directive.arguments[0] if directive.arguments else FILE
-    settings = Settings(file, zones_of(directive.arguments[1:], block))
+    options = HostsOptions(file, zones_of(directive.arguments[1:], block))
     for prop in directive.properties:
         if prop.name == "fallthrough":
-            settings.fall = fall_of(prop)
+            options.fall = fall_of(prop)
         elif prop.name == "no_reverse":
-            settings.reverse = False
+            options.reverse = False
         elif prop.name == "ttl":
             text = prop.one()
             if not text.isdigit() or not 0 < int(text) <= 65535:
                 raise prop.error(f"plugin/hosts: ttl provided is invalid: {text}")
-            settings.ttl = int(text)
+            options.ttl = int(text)
         elif prop.name == "reload":
             try:
-                settings.reload = parse_duration(prop.one())
+                options.reload = parse_duration(prop.one())
             except ValueError as error:
                 raise prop.error(f"plugin/hosts: invalid duration for reload: {error}") from None
         elif prop.arguments:
-            settings.inline += " ".join([prop.name, *prop.arguments]) + "\n"
+            options.inline += " ".join([prop.name, *prop.arguments]) + "\n"
         else:
             raise prop.error(f"plugin/hosts: unknown property '{prop.name}'")
-    return settings
+    return options

@@ -13,7 +13,7 @@ from pybernetes.controllers.podautoscaler.plan import scale_path, set_condition
 
 from ..objects import NOW, ago, meta, pod
 
-SETTINGS = calc.Settings()
+CONFIGURATION = calc.HPAControllerConfiguration()
 WINDOW = 300.0
 UPTIME = 7000.0
 
@@ -45,19 +45,19 @@ def workers(count: int) -> list[core.Pod]:
     ],
 )
 def test_utilization(target: int, used: tuple[int, ...], expected: tuple[int, int]) -> None:
-    found = calc.by_utilization(2, target, "cpu", workers(2), samples(*used), SETTINGS, NOW)
+    found = calc.by_utilization(2, target, "cpu", workers(2), samples(*used), CONFIGURATION, NOW)
     assert (found.replicas, found.percent) == expected
 
 
 def test_missing_metrics_hold_back() -> None:
     # 3 pods, one without metrics: growing counts it as idle, shrinking as fully used.
-    assert calc.by_utilization(3, 50, "cpu", workers(3), samples(1000, 1000), SETTINGS, NOW).replicas == 4
-    assert calc.by_utilization(3, 50, "cpu", workers(3), samples(100, 100), SETTINGS, NOW).replicas == 3
+    assert calc.by_utilization(3, 50, "cpu", workers(3), samples(1000, 1000), CONFIGURATION, NOW).replicas == 4
+    assert calc.by_utilization(3, 50, "cpu", workers(3), samples(100, 100), CONFIGURATION, NOW).replicas == 3
 
 
 def test_starting_pods_use_nothing_yet() -> None:
     pods = [*workers(2), worker("p2", phase="Pending")]
-    assert calc.by_utilization(3, 50, "cpu", pods, samples(1000, 1000, 1000), SETTINGS, NOW).replicas == 4
+    assert calc.by_utilization(3, 50, "cpu", pods, samples(1000, 1000, 1000), CONFIGURATION, NOW).replicas == 4
 
 
 def test_groups() -> None:
@@ -65,34 +65,34 @@ def test_groups() -> None:
     young.status.start_time = ago(10)
     pods = [worker("ok"), young, worker("pending", phase="Pending"), worker("failed", phase="Failed"), worker("mute")]
     metrics = {name: calc.Sample(1, NOW) for name in ("ok", "young", "pending", "failed")}
-    groups = calc.group(pods, metrics, "cpu", SETTINGS, NOW)
+    groups = calc.group(pods, metrics, "cpu", CONFIGURATION, NOW)
     assert (groups.ready, groups.unready, groups.missing, groups.ignored) == (
         1,
         {"young", "pending"},
         {"mute"},
         {"failed"},
     )
-    assert calc.group([young], metrics, "memory", SETTINGS, NOW).ready == 1
+    assert calc.group([young], metrics, "memory", CONFIGURATION, NOW).ready == 1
 
 
 def test_what_is_not_known() -> None:
     with pytest.raises(calc.Unknown, match="no pods returned by selector"):
-        calc.by_utilization(1, 50, "cpu", [], samples(1), SETTINGS, NOW)
+        calc.by_utilization(1, 50, "cpu", [], samples(1), CONFIGURATION, NOW)
     with pytest.raises(calc.Unknown, match="did not receive metrics for any ready pods"):
-        calc.by_average(1, 50, "", workers(1), {}, SETTINGS, NOW)
+        calc.by_average(1, 50, "", workers(1), {}, CONFIGURATION, NOW)
     bare = pod("p0", ready=600)
     bare.spec.containers, bare.status.start_time = [core.Container(name="c")], ago(1000)
     with pytest.raises(calc.Unknown, match="missing request for cpu in container c of Pod p0"):
-        calc.by_utilization(1, 50, "cpu", [bare], samples(1), SETTINGS, NOW)
+        calc.by_utilization(1, 50, "cpu", [bare], samples(1), CONFIGURATION, NOW)
 
 
 def test_averages_and_shared_values() -> None:
-    assert calc.by_average(2, 100, "", workers(2), samples(200, 300), SETTINGS, NOW) == calc.Proposal(5, None, 250)
-    assert calc.by_ratio(0, 2.5, [], SETTINGS) == 3
-    assert calc.by_ratio(2, 1.05, workers(2), SETTINGS) == 2
-    assert calc.by_ratio(2, 2.0, workers(2), SETTINGS) == 4
-    assert calc.per_pod(2, 900, 100, SETTINGS) == (9, 450)
-    assert calc.per_pod(2, 205, 100, SETTINGS) == (2, 103)
+    assert calc.by_average(2, 100, "", workers(2), samples(200, 300), CONFIGURATION, NOW) == calc.Proposal(5, None, 250)
+    assert calc.by_ratio(0, 2.5, [], CONFIGURATION) == 3
+    assert calc.by_ratio(2, 1.05, workers(2), CONFIGURATION) == 2
+    assert calc.by_ratio(2, 2.0, workers(2), CONFIGURATION) == 4
+    assert calc.per_pod(2, 900, 100, CONFIGURATION) == (9, 450)
+    assert calc.per_pod(2, 205, 100, CONFIGURATION) == (2, 103)
 
 
 @pytest.mark.parametrize(
