@@ -223,8 +223,6 @@ async def _at_rest(go_on: Callable[[], bool]) -> None:
             if turns >= _RESTLESS_TURNS:
                 done.set_exception(RuntimeError("tasks keep the event loop busy without end: time cannot go on"))
                 return
-            if ready is not None:
-                _run(ready)
             loop.call_soon(turn)
             return
         turns = 0
@@ -237,7 +235,7 @@ async def _at_rest(go_on: Callable[[], bool]) -> None:
             done.set_result(None)
             return
         if ready is not None:
-            _run(ready)
+            _run(ready)  # here alone, where nothing was left: the loop has counted beforehand what it runs in this turn
         loop.call_soon(turn)
 
     loop.call_soon(turn)

@@ -227,3 +227,18 @@ def test_a_sleep_that_is_cancelled_is_no_sleeper() -> None:
         await clock.advance(5)
 
     asyncio.run(main())
+
+
+def test_what_the_loop_has_ready_beside_an_advance_is_run_by_the_loop() -> None:
+    """Timers of the loop's own, and sockets, become ready in the turn in which an advance ends: each runs once, the loop goes on."""
+    called: list[int] = []
+
+    async def main() -> None:
+        loop, clock = asyncio.get_running_loop(), VirtualClock()
+        for number in range(8):
+            loop.call_later(0, called.append, number)
+        await clock.advance(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert sorted(called) == list(range(8))
