@@ -1,4 +1,4 @@
-"""Measures: `./bench [apiserver] [memory] [etcd] [scheduler] [cluster] [attacks] [flannel] [proxy] [fairness] [failover]`; all of them without a name."""
+"""Measures: `./bench [SUITE...]`; all of them without a name."""
 
 from __future__ import annotations
 

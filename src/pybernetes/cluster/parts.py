@@ -210,7 +210,7 @@ def kube_network_policies(layout: Layout, settings: ClusterConfig) -> Part:
     )
 
 
-def service_load_balancer(layout: Layout, settings: Settings) -> Part:
+def service_load_balancer(layout: Layout, settings: ClusterConfig) -> Part:
     return Part(
         "service-load-balancer",
         "pybernetes.cli.serviceloadbalancer",
