@@ -98,10 +98,10 @@ def kube_namespace(request: pytest.FixtureRequest, kube_session: Kube) -> Iterat
             f"@pytest.mark.{MARKER} is for `kube`: the cluster of `kube_namespace` is everybody's, see the ini options"
         )
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:NAMESPACE_LENGTH].strip("-")
-    made = kube_session.apply(
+    created = kube_session.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": f"{words or 'test'}-"}}
     )
-    handle = kube_session.in_namespace(made["metadata"]["name"])
+    handle = kube_session.in_namespace(created["metadata"]["name"])
     with _environment(handle), _watched(request, handle):
         yield handle
     kube_session.delete("namespace", handle.namespace)
@@ -130,15 +130,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
 
 def _asked(item: pytest.Item) -> dict[str, Any]:
     """What the markers say; the nearest of each option. UsageError, which lists the options."""
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for marker in item.iter_markers(MARKER):
         if marker.args:
             raise pytest.UsageError(f"@pytest.mark.{MARKER}{marker.args!r}: want names: {', '.join(OPTIONS)}")
         for name, value in marker.kwargs.items():
             if name not in OPTIONS:
                 raise pytest.UsageError(f"@pytest.mark.{MARKER}({name}=...): there is {', '.join(OPTIONS)}")
-            found.setdefault(name, value)
-    return found
+            options.setdefault(name, value)
+    return options
 
 
 @contextmanager
@@ -157,10 +157,10 @@ def _cluster(config: pytest.Config, asked: dict[str, Any]) -> Iterator[Kube]:
     definitions = definitions if isinstance(definitions, list | tuple) else [definitions]
     options["crds"] = [*config.getini("kubernetes_crds"), *definitions]
     try:
-        made = Cluster(**options)
+        cluster = Cluster(**options)
     except WrongArgument as error:
         raise pytest.UsageError(f"{MARKER}: {error}") from error
-    with made as handle, _environment(handle):
+    with cluster as handle, _environment(handle):
         yield handle
 
 
@@ -189,8 +189,8 @@ def _watched(request: pytest.FixtureRequest, handle: Kube) -> Iterator[None]:
 
 def _variables(kubeconfig: str) -> dict[str, str]:
     """As `testing.access.variables`, which is imported with a fixture only."""
-    found = {"KUBECONFIG": kubeconfig}
+    variables = {"KUBECONFIG": kubeconfig}
     for name in ("NO_PROXY", "no_proxy"):
         present = [one for one in os.environ.get(name, "").split(",") if one]
-        found[name] = ",".join([*present, *(one for one in ("127.0.0.1", "localhost") if one not in present)])
-    return found
+        variables[name] = ",".join([*present, *(one for one in ("127.0.0.1", "localhost") if one not in present)])
+    return variables

@@ -129,15 +129,15 @@ async def _free_later(values: list[Any]) -> None:
 
 def free(values: list[Any]) -> None:
     """Lets go of the values and what is in them, some at a time. Nothing is changed: what others hold too stays as it is."""
-    found: list[Any] = []
+    pieces: list[Any] = []
     left = deque(values)
     values.clear()
-    while left and len(found) < WALKED:
+    while left and len(pieces) < WALKED:
         value = left.popleft()
-        found.append(value)
+        pieces.append(value)
         below = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
         left.extend(item for item in below if type(item) in (dict, list, tuple))
-    found.extend(left)
+    pieces.extend(left)
     del left, value, below
-    while found:  # from the leaves
-        del found[-SLICE:]
+    while pieces:  # from the leaves
+        del pieces[-SLICE:]

@@ -99,8 +99,8 @@ class WorkQueue(Generic[T]):
             self.add(item)
             return
         ready_at = self._clock.monotonic() + seconds
-        known = self._ready_at.get(item)
-        if known is not None and known <= ready_at:
+        due = self._ready_at.get(item)
+        if due is not None and due <= ready_at:
             return
         self._ready_at[item] = ready_at
         self._sequence += 1

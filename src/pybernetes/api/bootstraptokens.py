@@ -63,8 +63,8 @@ def usages_problem(usages: Iterable[str]) -> str:
     unknown = sorted(set(usages) - set(KNOWN_USAGES))
     if not unknown:
         return ""
-    known = ",".join(KNOWN_USAGES)
-    return f"invalid bootstrap token usage string: {','.join(unknown)}, valid usage options: {known}"
+    valid = ",".join(KNOWN_USAGES)
+    return f"invalid bootstrap token usage string: {','.join(unknown)}, valid usage options: {valid}"
 
 
 def expiration(text: str) -> datetime | None:

@@ -117,9 +117,9 @@ class Spec:
         low, high = after, until
         while high - low > timedelta(0):
             middle = low + (high - low) / 2 if latest is not None else low
-            found = self.next(middle)
-            if found is not None and found <= until:
-                low = latest = found
+            activation = self.next(middle)
+            if activation is not None and activation <= until:
+                low = latest = activation
             elif latest is None:
                 return None
             else:

@@ -112,7 +112,7 @@ def _split_terms(text: str) -> list[str]:
 
 def parse_field_selector(text: str) -> FieldSelector:
     """Parse a field selector (``fields.ParseSelector``)."""
-    found: list[FieldRequirement] = []
+    requirements: list[FieldRequirement] = []
     for term in sorted(_split_terms(text)):
         if not term:
             continue
@@ -120,5 +120,5 @@ def parse_field_selector(text: str) -> FieldSelector:
         if match is None:
             raise SelectorError(f"invalid selector: '{text}'; can't understand '{term}'")
         operator = Operator.NOT_EQUALS if match[2] == "!=" else Operator.EQUALS
-        found.append(FieldRequirement(match[1], operator, unescape_field_value(match[3])))
-    return FieldSelector(tuple(found))
+        requirements.append(FieldRequirement(match[1], operator, unescape_field_value(match[3])))
+    return FieldSelector(tuple(requirements))

@@ -132,12 +132,12 @@ def new_requirement(key: str, operator: str, values: Sequence[str] = ()) -> Requ
     """Check and build a requirement (``labels.NewRequirement``)."""
     errors = _key_problem(key, "key")
     try:
-        known = Operator(operator)
+        parsed = Operator(operator)
     except ValueError:
-        known = None
+        parsed = None
         supported = ", ".join(_quote(item) for item in Operator)
         errors.append(f"operator: Unsupported value: {_quote(operator)}: supported values: {supported}")
-    match known:
+    match parsed:
         case Operator.IN | Operator.NOT_IN:
             if not values:
                 errors.append(_invalid("values", "[]", "for 'in', 'notin' operators, values set can't be empty"))
@@ -165,8 +165,8 @@ def new_requirement(key: str, operator: str, values: Sequence[str] = ()) -> Requ
         if problems:
             errors.append(_invalid(f"values[{index}][{key}]", _quote(value), "; ".join(problems)))
     _raise_aggregate(errors)
-    assert known is not None
-    return Requirement(key, known, tuple(sorted(values)))  # a set, as upstream: equal ones compare equal
+    assert parsed is not None
+    return Requirement(key, parsed, tuple(sorted(values)))  # a set, as upstream: equal ones compare equal
 
 
 def _indexed(requirements: Iterable[Requirement]) -> SelectorIndex | None:
@@ -250,12 +250,12 @@ class _Parser:
         return token != "" and token not in _SYMBOLS
 
     def parse(self) -> list[Requirement]:
-        found: list[Requirement] = []
+        requirements: list[Requirement] = []
         while (token := self.peek()) != "":
             if token != "!" and not self.is_identifier(token):
                 raise SelectorError(f"found '{token}', expected: !, identifier, or 'end of string'")
             try:
-                found.append(self._requirement())
+                requirements.append(self._requirement())
             except SelectorError as error:
                 raise SelectorError(f"unable to parse requirement: {error}") from None
             token = self.take()
@@ -266,7 +266,7 @@ class _Parser:
             token = self.peek()
             if token != "!" and not self.is_identifier(token):
                 raise SelectorError(f"found '{token}', expected: identifier after ','")
-        return found
+        return requirements
 
     def _requirement(self) -> Requirement:
         key = self.take()
@@ -371,13 +371,13 @@ def as_selector(selector: meta.LabelSelector | None) -> Selector:
 def _label_selector(
     match_labels: Iterable[tuple[str, str]], expressions: Iterable[tuple[str, str, Sequence[str]]]
 ) -> Selector:
-    found = [new_requirement(key, Operator.EQUALS, [value]) for key, value in match_labels]
+    requirements = [new_requirement(key, Operator.EQUALS, [value]) for key, value in match_labels]
     for key, name, values in expressions:
         operator = _EXPRESSION_OPERATORS.get(name)
         if operator is None:
             raise SelectorError(f"{_quote(name)} is not a valid label selector operator")
-        found.append(new_requirement(key, operator, values))
-    return _selector(found)
+        requirements.append(new_requirement(key, operator, values))
+    return _selector(requirements)
 
 
 _remembered = lru_cache(maxsize=4096)(_label_selector)  # controllers ask for the same few at every event

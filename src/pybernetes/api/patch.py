@@ -406,16 +406,16 @@ def _apply_element_orders(original: dict[str, Any], patch: dict[str, Any], schem
 
 def _merge_ordered(original: list[Any], patch: list[Any], order: list[Any], meta: FieldMerge, path: str) -> list[Any]:
     key = meta.patch_merge_key if _holds_maps([*original, *patch], path) else ""
-    wanted = _identities(order, key, path)
-    _check_order(patch, order, wanted, key, path)
+    order_of_patch = _identities(order, key, path)
+    _check_order(patch, order, order_of_patch, key, path)
     before = _identities(original, key, path)
     merged = _merge_list(original, patch, meta, path)
-    return _arrange(merged, wanted, before, key, path)
+    return _arrange(merged, order_of_patch, before, key, path)
 
 
-def _check_order(patch: list[Any], order: list[Any], wanted: list[Hashable], key: str, path: str) -> None:
+def _check_order(patch: list[Any], order: list[Any], identities: list[Hashable], key: str, path: str) -> None:
     """The patch's items must be among the ordered ones, in the same relative order."""
-    remaining = iter(wanted)
+    remaining = iter(identities)
     for item in _identities([item for item in patch if not _is_special(item)], key, path):
         if item not in remaining:
             lists = f"list:\n{go_value(patch)}\n doesn't match $setElementOrder list:\n{go_value(order)}\n"
@@ -447,8 +447,8 @@ def _merge_map_list(original: list[Any], patch: list[Any], meta: FieldMerge, pat
     doomed = [item for item, name in zip(patch, directives, strict=True) if name == "delete"]
     gone = set(_identities(doomed, key, path))
     kept = [item for item in original if _item_identity(item, key, path) not in gone]
-    wanted, before = _identities(ordinary, key, path), _identities(kept, key, path)
-    return _arrange(_merge_items(kept, ordinary, meta, path), wanted, before, key, path)
+    after, before = _identities(ordinary, key, path), _identities(kept, key, path)
+    return _arrange(_merge_items(kept, ordinary, meta, path), after, before, key, path)
 
 
 def _merge_items(original: list[Any], patch: list[Any], meta: FieldMerge, path: str) -> list[Any]:
@@ -468,9 +468,9 @@ def _merge_items(original: list[Any], patch: list[Any], meta: FieldMerge, path: 
     return merged
 
 
-def _arrange(items: list[Any], wanted: list[Hashable], before: list[Hashable], key: str, path: str) -> list[Any]:
-    """Order items: those in ``wanted`` as it says, the others where they stood relative to them in ``before``."""
-    wanted_at, before_at = _positions(wanted), _positions(before)
+def _arrange(items: list[Any], after: list[Hashable], before: list[Hashable], key: str, path: str) -> list[Any]:
+    """Order items: those in ``after`` as it says, the others where they stood relative to them in ``before``."""
+    wanted_at, before_at = _positions(after), _positions(before)
     tagged = [(_item_identity(item, key, path), item) for item in items]
     named = sorted((t for t in tagged if t[0] in wanted_at), key=lambda t: wanted_at[t[0]])
     others = sorted((t for t in tagged if t[0] not in wanted_at), key=lambda t: before_at.get(t[0], len(before)))
@@ -487,10 +487,10 @@ def _arrange(items: list[Any], wanted: list[Hashable], before: list[Hashable], k
 
 def _positions(identities: list[Hashable]) -> dict[Hashable, int]:
     """Where each identity first stands."""
-    found: dict[Hashable, int] = {}
+    positions: dict[Hashable, int] = {}
     for index, identity in enumerate(identities):
-        found.setdefault(identity, index)
-    return found
+        positions.setdefault(identity, index)
+    return positions
 
 
 def _identities(items: list[Any], key: str, path: str) -> list[Hashable]:

@@ -36,30 +36,30 @@ Messages = dict[str, dict[str, list[str]]]
 @functools.cache
 def _messages(file: str) -> Messages:
     data = resources.files("pybernetes.api").joinpath(f"data/{file}.json").read_bytes()
-    found: Messages = json.loads(data)
-    return found
+    messages: Messages = json.loads(data)
+    return messages
 
 
 def fields_of(name: str) -> dict[str, list[str]]:
     """field number -> [JSON name, type, mark] of a message (marks: tools/read_protos.py)."""
-    found = _messages("protobuf").get(name)
-    for file in FURTHER if found is None else ():
-        if (found := _messages(file).get(name)) is not None:
+    fields = _messages("protobuf").get(name)
+    for file in FURTHER if fields is None else ():
+        if (fields := _messages(file).get(name)) is not None:
             break
-    if found is None:
+    if fields is None:
         raise KeyError(name)
-    return found
+    return fields
 
 
 @functools.cache
 def _kinds(file: str) -> dict[tuple[str, str, str], str]:
     """(package, version, kind) -> message."""
-    found = {}
+    kinds = {}
     for name in _messages(file):
         *_, package, version, kind = name.split(".")
         if name.startswith(("api.", "apiextensions_apiserver.", "kube_aggregator.")) or ".meta." in name:
-            found[package, version, kind] = name
-    return found
+            kinds[package, version, kind] = name
+    return kinds
 
 
 @functools.lru_cache(1024)
@@ -68,12 +68,12 @@ def message_of(api_version: str, kind: str) -> str:
     group, _, version = api_version.rpartition("/")
     word = group.split(".")[0]
     key = (_PACKAGES.get(word, word), version, kind)
-    found = next((kinds[key] for file in ("protobuf", *FURTHER) if key in (kinds := _kinds(file))), None)
-    if found is None and (kind in _SHARED or kind in _UNVERSIONED):
-        found = f"{META}{kind}"
-    if found is None:
+    message = next((kinds[key] for file in ("protobuf", *FURTHER) if key in (kinds := _kinds(file))), None)
+    if message is None and (kind in _SHARED or kind in _UNVERSIONED):
+        message = f"{META}{kind}"
+    if message is None:
         raise ProtobufError(f"no kind {kind!r} is registered for version {api_version!r}")
-    return found
+    return message
 
 
 def decode(data: bytes, into: str = "") -> dict[str, Any]:
@@ -95,8 +95,8 @@ def decode(data: bytes, into: str = "") -> dict[str, Any]:
                     kind = _bytes(text).decode()
         elif number == 2:
             raw = _bytes(value)
-    made = _message(raw, message_of(api_version, kind or into), 0)
-    return {"apiVersion": api_version, "kind": kind, **made} if kind else made
+    obj = _message(raw, message_of(api_version, kind or into), 0)
+    return {"apiVersion": api_version, "kind": kind, **obj} if kind else obj
 
 
 def _bytes(value: int | bytes) -> bytes:
@@ -109,7 +109,7 @@ def _message(data: bytes, name: str, depth: int) -> dict[str, Any]:
     if depth > MAX_DEPTH:
         raise ProtobufError(f"messages are nested deeper than {MAX_DEPTH}")
     declared = fields_of(name)
-    made: dict[str, Any] = {}
+    obj: dict[str, Any] = {}
     for number, raw in fields(data):
         declaration = declared.get(str(number))
         if declaration is None:
@@ -117,16 +117,16 @@ def _message(data: bytes, name: str, depth: int) -> dict[str, Any]:
         field, kind, mark = declaration
         if mark == "m":
             key, value = _entry(_bytes(raw), kind, depth)
-            made.setdefault(field, {})[key] = value
+            obj.setdefault(field, {})[key] = value
         elif mark == "r":
-            made.setdefault(field, []).extend(_repeated(raw, kind, depth))
+            obj.setdefault(field, []).extend(_repeated(raw, kind, depth))
         elif mark == "i":
-            made.update(_message(_bytes(raw), kind, depth + 1))
+            obj.update(_message(_bytes(raw), kind, depth + 1))
         else:
             value = _value(raw, kind, depth)
             if value or mark != "z":
-                made[field] = value
-    return made
+                obj[field] = value
+    return obj
 
 
 def _repeated(raw: int | bytes, kind: str, depth: int) -> list[Any]:
@@ -208,8 +208,8 @@ def _custom(data: bytes, kind: str, short: str, depth: int) -> Any:
     if short == "JSON":
         return json.loads(_bytes(parts[0][1])) if parts else None
     if short == "JSONSchemaPropsOrBool":
-        found = next((_bytes(value) for number, value in parts if number == 2), None)
-        return bool(dict(parts).get(1)) if found is None else _message(found, schema, depth + 1)
+        custom = next((_bytes(value) for number, value in parts if number == 2), None)
+        return bool(dict(parts).get(1)) if custom is None else _message(custom, schema, depth + 1)
     first = next((_bytes(value) for number, value in parts if number == 1), None)
     if first is not None:
         return _message(first, schema, depth + 1)

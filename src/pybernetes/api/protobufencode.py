@@ -69,8 +69,8 @@ class _Member(NamedTuple):
 @functools.cache
 def _members(name: str) -> tuple[_Member, ...]:
     """In the order of the numbers. Made once for each message: objects are many, their types few."""
-    found = fields_of(name)
-    return tuple(_member(number, *found[str(number)]) for number in sorted(map(int, found)))
+    fields = fields_of(name)
+    return tuple(_member(number, *fields[str(number)]) for number in sorted(map(int, fields)))
 
 
 @functools.lru_cache(REMEMBERED)

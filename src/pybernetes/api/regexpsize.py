@@ -33,16 +33,16 @@ LITERAL: Final = Node(op=Op.LITERAL)
 _EMPTY: Final = Node(weight=1, repeats=0)
 
 
-def _joined(whole: Node | None, part: Node, op: Op) -> Node:
+def _joined(whole: Node | None, addition: Node, op: Op) -> Node:
     """`whole` with another item, or alternative."""
     if whole is None:
-        return part
-    if op is Op.CONCATENATION and whole.op is part.op is Op.LITERAL:
-        return Node(1, whole.size + part.size, whole.weight + part.weight, 1, Op.LITERAL)
-    height = 1 + max(one.height - (one.op is op) for one in (whole, part))
+        return addition
+    if op is Op.CONCATENATION and whole.op is addition.op is Op.LITERAL:
+        return Node(1, whole.size + addition.size, whole.weight + addition.weight, 1, Op.LITERAL)
+    height = 1 + max(one.height - (one.op is op) for one in (whole, addition))
     fork = op is Op.ALTERNATION
-    size, weight = whole.size + part.size + fork, whole.weight + part.weight + fork
-    return Node(height, size, weight, max(whole.repeats, part.repeats), op)
+    size, weight = whole.size + addition.size + fork, whole.weight + addition.weight + fork
+    return Node(height, size, weight, max(whole.repeats, addition.repeats), op)
 
 
 @dataclass(slots=True)

@@ -39,8 +39,8 @@ _VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
 
 def version_rank(version: str) -> tuple[int, int, int, str]:
     """v2 before v1 before v1beta2 before v1beta1 before v1alpha1 before others (version.CompareKubeAwareVersionStrings)."""
-    found = _VERSION.fullmatch(version)
-    if found is None:
+    match = _VERSION.fullmatch(version)
+    if match is None:
         return 3, 0, 0, version
-    major, mark, minor = found.groups()
+    major, mark, minor = match.groups()
     return {None: 0, "beta": 1, "alpha": 2}[mark], -int(major), -int(minor or 0), version

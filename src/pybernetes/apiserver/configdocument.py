@@ -106,7 +106,7 @@ def _fields(
             yield name, _shaped(one, shape[name], place, problems)
 
 
-def _misfit(value: Any, wanted: str, path: str, problems: list[tuple[str, bool]]) -> None:
+def _misfit(value: Any, expected: str, path: str, problems: list[tuple[str, bool]]) -> None:
     given = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
-    text = f"cannot unmarshal {given.get(type(value), 'null')} into field {field.quote(path)}: want {wanted}"
+    text = f"cannot unmarshal {given.get(type(value), 'null')} into field {field.quote(path)}: want {expected}"
     problems.append((text, False))

@@ -66,7 +66,7 @@ def key_of(resource: Resource) -> Key:
 
 
 def _check_keys(config: Mapping[str, str], groups: Iterable[str], versions: Iterable[tuple[str, str]]) -> None:
-    known, unknown = set(groups) | KNOWN_GROUPS, set[str]()
+    served, unknown = set(groups) | KNOWN_GROUPS, set[str]()
     for name, value in config.items():
         if name in BLANKET:
             if value not in ("true", "false"):
@@ -76,7 +76,7 @@ def _check_keys(config: Mapping[str, str], groups: Iterable[str], versions: Iter
         if len(tokens) not in (2, 3):
             raise RuntimeConfigError(f"runtime-config invalid key {name}")
         group, version = tokens[0] if tokens[0] != "api" or tokens[1] != "v1" else "", tokens[1]
-        if group not in known:
+        if group not in served:
             unknown.add(f"{tokens[0]}/{version}")
         elif group not in KNOWN_GROUPS and (group, version) not in versions:
             raise RuntimeConfigError(f"group version {tokens[0]}/{version} that has not been registered")

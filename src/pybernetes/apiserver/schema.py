@@ -91,8 +91,8 @@ def _null() -> None:
 def definitions() -> dict[str, Definition]:
     """Every definition by its full name."""
     data = resources.files("pybernetes.api").joinpath("data/definitions.json").read_bytes()
-    found: dict[str, Definition] = msgspec.json.decode(data)
-    return found
+    schemas: dict[str, Definition] = msgspec.json.decode(data)
+    return schemas
 
 
 _legacy: set[str] = set()
@@ -107,10 +107,10 @@ def legacy_names() -> Collection[str]:
 def load_legacy() -> dict[str, Definition]:
     """Adds the definitions of old group-versions to the others, and gives them: they are read only where one is served."""
     data = resources.files("pybernetes.api").joinpath("data/legacy.json").read_bytes()
-    found: dict[str, Definition] = msgspec.json.decode(data)
-    _legacy.update(found.keys() - definitions().keys())
-    definitions().update({name: found[name] for name in _legacy})
-    return found
+    schemas: dict[str, Definition] = msgspec.json.decode(data)
+    _legacy.update(schemas.keys() - definitions().keys())
+    definitions().update({name: schemas[name] for name in _legacy})
+    return schemas
 
 
 class Types:
@@ -202,7 +202,7 @@ def _nil_paths(source: Mapping[str, Definition], name: str, above: tuple[str, ..
     """Where empty lists and maps become null: upstream stores protobuf, which does not tell empty from nil."""
     definition = source[name]
     written = definition.get("x-go", {})
-    found: Nils = {}
+    paths: Nils = {}
     for key, schema in definition.get("properties", {}).items():
         inner = schema
         while "$ref" not in inner and ("items" in inner or isinstance(inner.get("additionalProperties"), dict)):
@@ -212,20 +212,20 @@ def _nil_paths(source: Mapping[str, Definition], name: str, above: tuple[str, ..
         if target and target not in above and target in source:
             below = _nil_paths(source, target, (*above, name))
         if schema.get("type") in ("array", "object") and written.get(key) == "a":
-            found[key] = below or None
+            paths[key] = below or None
         elif below:
-            found[key] = below
-    return found
+            paths[key] = below
+    return paths
 
 
 def _nil_empties(value: Any, nils: Nils) -> None:
     for key, below in nils.items():
-        found = value.get(key)
-        if not found:
-            if found is not None and isinstance(found, list):
+        child = value.get(key)
+        if not child:
+            if child is not None and isinstance(child, list):
                 value[key] = None
         elif below:
-            items = found if isinstance(found, list) else (found,)
+            items = child if isinstance(child, list) else (child,)
             for item in items:
                 if isinstance(item, dict):
                     _nil_empties(item, below)

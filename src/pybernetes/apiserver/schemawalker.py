@@ -282,8 +282,8 @@ class _Place:
 def go_types() -> dict[str, dict[str, str]]:
     """core.v1.Container -> field -> type; only read where something is refused."""
     data = resources.files("pybernetes.api").joinpath("data/go_types.json").read_bytes()
-    found: dict[str, dict[str, str]] = json.loads(data)
-    return found
+    types_by_kind: dict[str, dict[str, str]] = json.loads(data)
+    return types_by_kind
 
 
 def _joined(path: str, name: str) -> str:

@@ -55,9 +55,9 @@ def request_value(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _selectors(resource: Mapping[str, Any]) -> dict[str, Any]:
-    found = {}
+    selectors = {}
     for name in ("fieldSelector", "labelSelector"):
         requirements = (resource.get(name) or {}).get("requirements")
         if requirements:
-            found[name] = {"requirements": [{"values": [], **one} for one in requirements]}
-    return found
+            selectors[name] = {"requirements": [{"values": [], **one} for one in requirements]}
+    return selectors

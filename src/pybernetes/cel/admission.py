@@ -75,14 +75,14 @@ def variables(
     *, parameters: bool = False, authorizer: bool = True, composed: Mapping[str, Type] | None = None
 ) -> dict[str, Type]:
     """The variables with their types. `composed`: those of a policy that expressions reach as variables.NAME; it may grow later."""
-    found: dict[str, Type] = {OBJECT: DYN, OLD_OBJECT: DYN, NAMESPACE: NAMESPACE_TYPE, REQUEST: REQUEST_TYPE}
+    types: dict[str, Type] = {OBJECT: DYN, OLD_OBJECT: DYN, NAMESPACE: NAMESPACE_TYPE, REQUEST: REQUEST_TYPE}
     if parameters:
-        found[PARAMS] = DYN
+        types[PARAMS] = DYN
     if authorizer:
-        found |= {AUTHORIZER: authorizers.AUTHORIZER, REQUEST_RESOURCE: authorizers.RESOURCE_CHECK}
+        types |= {AUTHORIZER: authorizers.AUTHORIZER, REQUEST_RESOURCE: authorizers.RESOURCE_CHECK}
     if composed is not None:
-        found[VARIABLES] = object_type("kubernetes.variables", composed)
-    return found
+        types[VARIABLES] = object_type("kubernetes.variables", composed)
+    return types
 
 
 def declared(given: Mapping[str, Type], patches: bool = False) -> Environment:

@@ -187,8 +187,8 @@ def _replace(_: Overload, target: Subject | None, arguments: Sequence[Subject]) 
         kept_least = size.least
     else:
         least = _divided(size.least, old.most)
-    made = Range(least, most).times(new).plus(Range(kept_least, kept_most))
-    return size.scaled(2 * TRAVERSAL), made
+    length = Range(least, most).times(new).plus(Range(kept_least, kept_most))
+    return size.scaled(2 * TRAVERSAL), length
 
 
 def _divided(count: int, by: int) -> int:

@@ -41,26 +41,26 @@ class Checker:
             return node.type
         match node:
             case ast.Literal():
-                found = _LITERALS[type(node.value)]
+                type_ = _LITERALS[type(node.value)]
             case ast.Ident():
-                found = self._ident(node)
+                type_ = self._ident(node)
             case ast.Select():
-                found = self._select(node)
+                type_ = self._select(node)
             case ast.Call():
-                found = self._call(node)
+                type_ = self._call(node)
             case ast.ListLiteral():
-                found = self._list(node)
+                type_ = self._list(node)
             case ast.MapLiteral():
-                found = self._map(node)
+                type_ = self._map(node)
             case ast.ObjectLiteral():
-                found = self._object(node)
+                type_ = self._object(node)
             case ast.Comprehension():
-                found = self._comprehension(node)
+                type_ = self._comprehension(node)
             case _:
                 raise TypeError(node)
-        node.type = found
+        node.type = type_
         self._nodes.append(node)
-        return found
+        return type_
 
     def _error(self, node: Node, message: str) -> Type:
         self.issues.append(Issue(node.offset, message))
@@ -88,22 +88,22 @@ class Checker:
         return (types.type_of(named), name) if named is not None else None
 
     def _ident(self, node: ast.Ident) -> Type:
-        found = self._lookup(node.name)
-        if found is None:
+        type_ = self._lookup(node.name)
+        if type_ is None:
             return self._undeclared(node, node.name)
-        if found[1] is not None:
-            node.constant = TypeValue(found[1])
-        return found[0]
+        if type_[1] is not None:
+            node.constant = TypeValue(type_[1])
+        return type_[0]
 
     def _select(self, node: ast.Select) -> Type:
         name = None if node.test else _dotted(node)
         if name is not None and not self._is_local(name.removeprefix(".").partition(".")[0]):
-            found = self._lookup(name)
-            if found is not None:
+            declared = self._lookup(name)
+            if declared is not None:
                 node.qualified = ast.Ident(node.offset, name)
-                node.qualified.constant = TypeValue(found[1]) if found[1] is not None else None
-                node.qualified.type = found[0]
-                return found[0]
+                node.qualified.constant = TypeValue(declared[1]) if declared[1] is not None else None
+                node.qualified.type = declared[0]
+                return declared[0]
         field = self._field(node, node.operand, node.name, False)
         return BOOL if node.test else self._substitutions.resolve(field)
 
@@ -114,18 +114,18 @@ class Checker:
         inner, was_optional = unwrapped(self._substitutions.resolve(self._check(operand)))
         match inner.kind:
             case "map":
-                found = inner.parameters[1]
+                type_ = inner.parameters[1]
             case types.OBJECT:
                 field = (inner.fields or {}).get(name)
-                found = field if field is not None else self._error(node, f"undefined field '{name}'")
+                type_ = field if field is not None else self._error(node, f"undefined field '{name}'")
             case types.PARAMETER:
                 self._substitutions.assignable([(DYN, inner)])
-                found = DYN
+                type_ = DYN
             case _:
                 if not is_dynamic(inner):
                     self._error(node, f"type '{inner}' does not support field selection")
-                found = DYN
-        return optional_of(found) if optional or was_optional else found
+                type_ = DYN
+        return optional_of(type_) if optional or was_optional else type_
 
     # --- calls -------------------------------------------------------------------------------
 

@@ -81,10 +81,10 @@ class _Estimator:
         self._locals: dict[str, list[_Local]] = {}
 
     def cost(self, node: Node) -> Range:
-        known = self._costs.get(id(node))
-        if known is None:
-            known = self._costs[id(node)] = self._cost(node)
-        return known
+        cost = self._costs.get(id(node))
+        if cost is None:
+            cost = self._costs[id(node)] = self._cost(node)
+        return cost
 
     def _cost(self, node: Node) -> Range:
         match node:
@@ -147,10 +147,10 @@ class _Estimator:
             target = self._subject(node.target)
         calls, size = Range(MOST, 0), None
         for overload in overloads:
-            cost, made = self._function(node, overload, target, subjects, costs)
+            cost, result_size = self._function(node, overload, target, subjects, costs)
             calls = calls.union(cost)
-            if made is not None:
-                size = made if size is None else size.union(made)
+            if result_size is not None:
+                size = result_size if size is None else size.union(result_size)
             if overload.identity in ("index_list", "index_map"):
                 entries = self._entries_of(arguments[0])
                 size = entries.value if entries is not None else None
@@ -305,9 +305,9 @@ class _Estimator:
         return Subject(node, _type(node), path, self._size(node), self._estimated)
 
     def _size(self, node: Node) -> Range | None:
-        known = self._sizes.get(id(node)) or _literal_size(node)
-        if known is not None:
-            return known
+        size = self._sizes.get(id(node)) or _literal_size(node)
+        if size is not None:
+            return size
         path = self._path(node)
         estimated = self._estimated(path) if path else None
         if estimated is not None:
@@ -319,11 +319,11 @@ class _Estimator:
         return local.size if local is not None else None
 
     def _entries_of(self, node: Node) -> _Entries | None:
-        known = self._entries.get(id(node))
-        if known is None and isinstance(node, ast.Ident):
+        entries = self._entries.get(id(node))
+        if entries is None and isinstance(node, ast.Ident):
             local = self._local(node.name)
             return local.entries if local is not None else None
-        return known
+        return entries
 
     def _copy(self, node: Node, source: Node) -> None:
         size, entries = self._size(source), self._entries_of(source)

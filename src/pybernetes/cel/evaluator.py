@@ -100,20 +100,20 @@ class _Compiler:
             value = operand(state)
             state.cost += cost
             if isinstance(value, Optional):
-                found = field(value.value, name) if value.present else MISSING
-                return if_present(state, found)
-            found = value.get(name, MISSING) if value.__class__ is dict else field(value, name)
-            if found is MISSING:
+                selected = field(value.value, name) if value.present else MISSING
+                return if_present(state, selected)
+            selected = value.get(name, MISSING) if value.__class__ is dict else field(value, name)
+            if selected is MISSING:
                 raise EvaluationError(f"no such key: {name}")
-            return found
+            return selected
 
         def of_object(state: State) -> Any:
             value = operand(state)
             state.cost += cost
-            found = value.get(name) if isinstance(value, Object) else field(value, name)
-            if found is MISSING:
+            selected = value.get(name) if isinstance(value, Object) else field(value, name)
+            if selected is MISSING:
                 raise EvaluationError(f"no such key: {name}")
-            return found
+            return selected
 
         return of_object if _type(node.operand).kind == types.OBJECT and not is_optional else run
 
@@ -224,8 +224,8 @@ class _Compiler:
 
     def _equality(self, node: ast.Call) -> Run:
         left, right = (self.compile(argument) for argument in node.arguments)
-        wanted = node.function == ast.EQUAL
-        own = 1 if wanted else 0
+        positive = node.function == ast.EQUAL
+        own = 1 if positive else 0
 
         def run(state: State) -> bool:
             first, second = left(state), right(state)
@@ -233,7 +233,7 @@ class _Compiler:
                 state.cost += 1
             else:
                 state.cost += math.ceil(min(size_of(first), size_of(second)) * TRAVERSAL)
-            return equal(first, second, state.steps) is wanted
+            return equal(first, second, state.steps) is positive
 
         return run
 
@@ -278,12 +278,12 @@ class _Compiler:
             state.cost += cost
             if isinstance(value, Optional):
                 return if_present(state, find_any(value.value, at) if value.present else MISSING)
-            found = find_any(value, at)
-            if found is MISSING:
+            item = find_any(value, at)
+            if item is MISSING:
                 raise EvaluationError(
                     f"index out of bounds: {text_of(at)}" if isinstance(value, list) else f"no such key: {text_of(at)}"
                 )
-            return found
+            return item
 
         return run
 
@@ -469,9 +469,9 @@ def _is_attribute(node: Node) -> bool:
     return isinstance(node, ast.Call) and node.function in (ast.INDEX, ast.OPTIONAL_INDEX, ast.OPTIONAL_SELECT)
 
 
-def _uncertain(operand: Node, wanted: types.Type) -> bool:
+def _uncertain(operand: Node, expected: types.Type) -> bool:
     """Whether an argument of the type that the checker found may turn out to be none for a parameter."""
     given = _type(operand)
-    if wanted.kind in ("dyn", types.PARAMETER):
+    if expected.kind in ("dyn", types.PARAMETER):
         return False
     return types.is_dynamic(given) or given.kind == "null"

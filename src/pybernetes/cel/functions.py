@@ -52,21 +52,21 @@ _CLASSES: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def _is(value: Any, wanted: Type) -> bool:
-    kind = wanted.kind
+def _is(value: Any, expected: Type) -> bool:
+    kind = expected.kind
     if kind in ("dyn", types.PARAMETER):
         return True
     if kind == "list":
-        element = wanted.parameters[0]
+        element = expected.parameters[0]
         return isinstance(value, list) and (not value or element.kind == "list" or _is(value[0], element))
     if kind == "map" and isinstance(value, Object):
         return True
     classes = _CLASSES.get(kind)
     if classes is not None:
         return value.__class__ in classes
-    if wanted.name == "optional_type":
+    if expected.name == "optional_type":
         return isinstance(value, Optional)
-    return getattr(value, "type_name", None) == wanted.name
+    return getattr(value, "type_name", None) == expected.name
 
 
 class Table:
@@ -80,8 +80,8 @@ class Table:
 
     def get(self, name: str) -> Sequence[Overload] | None:
         """All overloads, or None for a name that is no function."""
-        found = self._overloads.get(name)
-        return self._below.get(name) if found is None and self._below is not None else found
+        overloads = self._overloads.get(name)
+        return self._below.get(name) if overloads is None and self._below is not None else overloads
 
 
 # --- costs -------------------------------------------------------------------------------------

@@ -84,12 +84,12 @@ class _Parser:
         token = self._token
         if token.kind == kind:
             return self._next()
-        wanted = kind if kind in (IDENTIFIER,) else f"'{kind}'"
+        expected = kind if kind in (IDENTIFIER,) else f"'{kind}'"
         if self._ahead(1).kind == kind:
-            self._syntax(token, f"extraneous input '{token.text}' expecting {wanted}")
+            self._syntax(token, f"extraneous input '{token.text}' expecting {expected}")
             self._next()
             return self._next()
-        raise self._stop(token, f"mismatched input '{token.text}' expecting {wanted}")
+        raise self._stop(token, f"mismatched input '{token.text}' expecting {expected}")
 
     def _syntax(self, token: Token, message: str) -> None:
         self.issues.append(Issue(token.offset, f"Syntax error: {message}"))
@@ -125,12 +125,12 @@ class _Parser:
         if token.kind in STARTERS:
             return
         names = [name for name in _ALL_STARTERS if name in STARTERS or name in others]
-        wanted = ", ".join(name if name.isupper() else f"'{name}'" for name in names)
+        expected = ", ".join(name if name.isupper() else f"'{name}'" for name in names)
         if self._ahead(1).kind in STARTERS:
-            self._syntax(token, f"extraneous input '{token.text}' expecting {{{wanted}}}")
+            self._syntax(token, f"extraneous input '{token.text}' expecting {{{expected}}}")
             self._next()
             return
-        raise self._stop(token, f"mismatched input '{token.text}' expecting {{{wanted}}}")
+        raise self._stop(token, f"mismatched input '{token.text}' expecting {{{expected}}}")
 
     def _or(self) -> Node:
         return self._logical("||", ast.OR, self._and)

@@ -345,8 +345,8 @@ class _Typed(Object):
         value = self._value.get(field[0])
         if value is None:
             return MISSING
-        made = self._read[name] = field[1](value)
-        return made
+        typed = self._read[name] = field[1](value)
+        return typed
 
     def names(self) -> Iterator[str]:
         identifiers = self._shape.identifiers

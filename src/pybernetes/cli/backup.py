@@ -56,9 +56,9 @@ def run(values: Values) -> None:
         raise UsageError("--include, --cert-dir, --kubeconfig-dir: want absolute paths")
     out = None if name == backup.STDOUT else Path(name)
     where = where if values["store"] else None
-    made = etcdflags.run(backup.make(out, roots, where, os.uname().nodename, datetime.now(UTC)))
-    held = f"{made.store.kind}, {made.store.size} bytes" if made.store else "no store"
-    count = sum(entry.kind == "file" for entry in made.files)
+    summary = etcdflags.run(backup.make(out, roots, where, os.uname().nodename, datetime.now(UTC)))
+    held = f"{summary.store.kind}, {summary.store.size} bytes" if summary.store else "no store"
+    count = sum(entry.kind == "file" for entry in summary.files)
     print(f"{name}: {count} files, {held}", file=sys.stderr if out is None else sys.stdout)
 
 

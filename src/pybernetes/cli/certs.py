@@ -50,9 +50,9 @@ def _commands() -> Group:
     from pybernetes.deploy.configuration import Configuration
     from pybernetes.deploy.types import ClusterConfiguration, InitConfiguration
 
-    known = renewal.entries(Configuration(InitConfiguration(), ClusterConfiguration()))
+    entries = renewal.entries(Configuration(InitConfiguration(), ClusterConfiguration()))
     single = {
-        entry.name: Subcommand(f"Renew the {entry.long_name}", RENEW_FLAGS, _renews(entry.name)) for entry in known
+        entry.name: Subcommand(f"Renew the {entry.long_name}", RENEW_FLAGS, _renews(entry.name)) for entry in entries
     }
     every = Subcommand("Renew all available certificates", RENEW_FLAGS, _renew_all)
     return Group(
@@ -128,11 +128,11 @@ def _trust(values: Values) -> None:
 def _place(values: Values, name: str) -> rotation.Place:
     from pybernetes.deploy import certificates, rotation
 
-    known = certificates.BY_NAME.get(name)
-    if known is None or known.authority:
+    certificate = certificates.BY_NAME.get(name)
+    if certificate is None or certificate.authority:
         raise UsageError(f"{name!r}: want ca, front-proxy-ca or etcd-ca")
     configuration = deployflags.of_cluster(values, "rotate-ca", _aside)
-    return rotation.Place(configuration, known.file, Path(values["kubeconfig-dir"]), Path(values["kubelet-dir"]))
+    return rotation.Place(configuration, certificate.file, Path(values["kubeconfig-dir"]), Path(values["kubelet-dir"]))
 
 
 @contextmanager
@@ -159,14 +159,14 @@ def check_expiration(values: Values) -> None:
     tell = print if form == "text" else _aside
     configuration = deployflags.of_cluster(values, "check-expiration", tell)
     try:
-        found = renewal.expirations(configuration, Path(values["kubeconfig-dir"]))
+        expirations = renewal.expirations(configuration, Path(values["kubeconfig-dir"]))
     except renewal.RenewalError as error:
         raise Failure(str(error)) from error
     now = datetime.now(UTC)
     if form == "text":
-        print(renewal.text(*found, now), end="")
+        print(renewal.text(*expirations, now), end="")
     else:
-        print(tables.document("CertificateExpirationInfo", renewal.output(*found, now), form), end="")
+        print(tables.document("CertificateExpirationInfo", renewal.output(*expirations, now), form), end="")
 
 
 def _aside(line: str) -> None:
@@ -188,10 +188,10 @@ def _renew(values: Values, name: str = "") -> None:
     from pybernetes.deploy import renewal
 
     configuration = deployflags.of_cluster(values, "renew", print)
-    known = renewal.entries(configuration)
-    if name and name not in {entry.name for entry in known}:
+    entries = renewal.entries(configuration)
+    if name and name not in {entry.name for entry in entries}:
         raise Failure(f"{name} is not a valid certificate for this cluster")
-    for entry in known:
+    for entry in entries:
         if name in ("", entry.name):
             try:
                 print(renewal.renew(configuration, Path(values["kubeconfig-dir"]), entry, datetime.now(UTC)))

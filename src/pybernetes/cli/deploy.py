@@ -134,7 +134,7 @@ def _program(path: str) -> Program:
     if path:
         return Program(path)
     try:
-        found = bundle.find()
+        program = bundle.find()
     except (bundle.BundleError, OSError) as error:
         raise Failure(f"this installation cannot be brought to the hosts: {error}") from error
-    return Program("", found.digest, found.python, found.machine, found.packed)
+    return Program("", program.digest, program.python, program.machine, program.packed)

@@ -97,12 +97,12 @@ def complete(given: Configuration, values: Values) -> Configuration:
 
     address = given.init.local_api_endpoint.advertise_address or _address()
     name = str(values.get("node-name") or os.uname().nodename)
-    found = configuration.defaulted(given, name, address)
+    completed = configuration.defaulted(given, name, address)
     try:
-        validation.check(found)
+        validation.check(completed)
     except configuration.ConfigurationError as error:
         raise UsageError(f"--config={values['config']}: {error}" if values["config"] else str(error)) from error
-    return found
+    return completed
 
 
 def of_cluster(values: Values, purpose: str, tell: Callable[[str], None]) -> Configuration:
@@ -112,15 +112,15 @@ def of_cluster(values: Values, purpose: str, tell: Callable[[str], None]) -> Con
     if values["config"] or not kubeconfig.exists():
         return configuration(values)
     try:
-        found = asyncio.run(_fetch(kubeconfig, purpose, tell))
+        fetched = asyncio.run(_fetch(kubeconfig, purpose, tell))
     except Failure as error:
         _log.debug("%s", error)
         tell(f"[{purpose}] Error reading configuration from the Cluster. Falling back to default configuration\n")
         return configuration(values)
     tell("")
     if "cert-dir" in values.given:
-        found.cluster.certificates_dir = values["cert-dir"]
-    return complete(found, values)
+        fetched.cluster.certificates_dir = values["cert-dir"]
+    return complete(fetched, values)
 
 
 async def _fetch(kubeconfig: Path, purpose: str, tell: Callable[[str], None]) -> Configuration:
@@ -130,8 +130,10 @@ async def _fetch(kubeconfig: Path, purpose: str, tell: Callable[[str], None]) ->
     tell(f'[{purpose}] Reading configuration from the "{CONFIG_MAP}" ConfigMap in namespace "{CONFIG_NAMESPACE}"...')
     try:
         async with asyncio.timeout(CLUSTER_SECONDS):
-            found = await asked(kubeconfig, lambda client: client.get(core_v1.ConfigMap, CONFIG_MAP, CONFIG_NAMESPACE))
-        return parse(found.data.get(CONFIG_KEY, "")).configuration
+            config_map = await asked(
+                kubeconfig, lambda client: client.get(core_v1.ConfigMap, CONFIG_MAP, CONFIG_NAMESPACE)
+            )
+        return parse(config_map.data.get(CONFIG_KEY, "")).configuration
     except (TimeoutError, ConfigurationError) as error:
         raise Failure(str(error) or f"no answer in {CLUSTER_SECONDS:.0f} s") from error
 
@@ -204,8 +206,8 @@ def _of_flags(values: Values) -> Configuration:
 def _address() -> str:
     from pybernetes.net.addresses import outward_address
 
-    found = outward_address() or outward_address(6)
-    if not found:
+    address = outward_address() or outward_address(6)
+    if not address:
         text = "could not obtain a bind address for the API Server: no default routes found; using: 0.0.0.0"
         print(f"WARNING: {text}", file=sys.stderr)
-    return found or "0.0.0.0"
+    return address or "0.0.0.0"

@@ -42,15 +42,15 @@ def run(values: Values) -> int:
     )
     name = (values["node-name"] or os.uname().nodename).strip().lower()
     facts = doctor.gathered(asked, folder, Path(values["root-dir"]), name)
-    found = diagnosis.diagnose(facts, datetime.now(UTC))
+    findings = diagnosis.diagnose(facts, datetime.now(UTC))
     if values["output"] == "json":
         fields = ("level", "about", "what", "remedy")
-        print(json.dumps([{field: getattr(one, field) for field in fields} for one in found], indent=2))
+        print(json.dumps([{field: getattr(one, field) for field in fields} for one in findings], indent=2))
     else:
-        part = ", ".join(sorted(facts.roles)) or f"no part of a cluster: nothing of init or join is in {folder}"
-        print(f"this host: {part}")
-        for one in found:
+        roles = ", ".join(sorted(facts.roles)) or f"no part of a cluster: nothing of init or join is in {folder}"
+        print(f"this host: {roles}")
+        for one in findings:
             print(f"{one.level.upper():<7}  {one.about}: {one.what}\n         -> {one.remedy}")
-        if not found:
+        if not findings:
             print("nothing is wrong")
-    return 1 if any(one.level == "error" for one in found) else 0
+    return 1 if any(one.level == "error" for one in findings) else 0

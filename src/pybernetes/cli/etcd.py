@@ -51,12 +51,12 @@ def members(values: Values) -> None:
     from pybernetes.deploy.etcd import asking
     from pybernetes.deploy.tables import table
 
-    found = etcdflags.run(asking.members(etcdflags.location(values)))
+    listed = etcdflags.run(asking.members(etcdflags.location(values)))
     if _is_json(values):
-        _print([_member(member) for member in found])
+        _print([_member(member) for member in listed])
         return
     rows = [("ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER")]
-    for one in found:
+    for one in listed:
         started = "started" if one.started else "unstarted"
         peers, clients = ",".join(one.peer_urls), ",".join(one.client_urls)
         rows.append((one.hex, started, one.name, peers, clients, str(one.learner).lower()))
@@ -118,20 +118,27 @@ def status(values: Values) -> None:
     from pybernetes.deploy.tables import table
 
     try:
-        found = snapshots.describe(Path(_word(values, "FILE")))
+        description = snapshots.describe(Path(_word(values, "FILE")))
     except snapshots.SnapshotError as error:
         raise Failure(str(error)) from error
     if _is_json(values):
-        _print({"hash": found.hash, "revision": found.revision, "totalKey": found.keys, "totalSize": found.size})
+        _print(
+            {
+                "hash": description.hash,
+                "revision": description.revision,
+                "totalKey": description.keys,
+                "totalSize": description.size,
+            }
+        )
         return
-    row = (f"{found.hash:x}", str(found.revision), str(found.keys), _size(found.size))
+    row = (f"{description.hash:x}", str(description.revision), str(description.keys), _size(description.size))
     print(table([("HASH", "REVISION", "TOTAL KEYS", "TOTAL SIZE"), row]), end="")
 
 
 def restore(values: Values) -> None:
     """Makes a data directory; the etcd that is started on it is the first of a new cluster."""
-    path, found = Path(_word(values, "FILE")), member(values)
-    make_data(path, found, found.data_dir)
+    path, new_member = Path(_word(values, "FILE")), member(values)
+    make_data(path, new_member, new_member.data_dir)
 
 
 def member(values: Values) -> snapshots.Member:
@@ -152,15 +159,15 @@ def member(values: Values) -> snapshots.Member:
     )
 
 
-def make_data(path: Path, found: snapshots.Member, directory: Path) -> None:
+def make_data(path: Path, new_member: snapshots.Member, directory: Path) -> None:
     """Of a snapshot. Failure."""
     from pybernetes.deploy.etcd import snapshots
 
     try:
-        snapshots.restore(path, replace(found, data_dir=directory))
+        snapshots.restore(path, replace(new_member, data_dir=directory))
     except snapshots.SnapshotError as error:
         raise Failure(str(error)) from error
-    print(f"{directory} holds the snapshot for member {found.name} of {found.initial_cluster}")
+    print(f"{directory} holds the snapshot for member {new_member.name} of {new_member.initial_cluster}")
 
 
 def defrag(values: Values) -> None:
@@ -246,8 +253,8 @@ def _is_json(values: Values) -> bool:
     return bool(values["output"] == "json")
 
 
-def _print(found: object) -> None:
-    json.dump(found, sys.stdout, indent=2)
+def _print(document: object) -> None:
+    json.dump(document, sys.stdout, indent=2)
     print()
 
 
@@ -263,7 +270,7 @@ def _member(member: Any) -> dict[str, Any]:
 
 
 def _answers(asked: Asked) -> list[dict[str, Any]]:
-    found = []
+    answers = []
     for one in asked.answers:
         told: dict[str, Any] = {"endpoint": one.url, "healthy": one.healthy}
         if one.commit_seconds is not None:
@@ -282,8 +289,8 @@ def _answers(asked: Asked) -> list[dict[str, Any]]:
                 "raftIndex": status.raft_index,
                 "isLearner": status.learner,
             }
-        found.append(told)
-    return found
+        answers.append(told)
+    return answers
 
 
 def _size(size: int) -> str:

@@ -40,9 +40,9 @@ def location(values: Values) -> Location:
     configuration = (
         deployflags.configuration(values) if here else deployflags.of_cluster(values, "etcd", lambda line: None)
     )
-    found = access.location(configuration, os.environ)
-    urls = tuple(values["endpoints"]) or found.urls
-    files = (values["cacert"] or found.ca_file, values["cert"] or found.cert_file, values["key"] or found.key_file)
+    place = access.location(configuration, os.environ)
+    urls = tuple(values["endpoints"]) or place.urls
+    files = (values["cacert"] or place.ca_file, values["cert"] or place.cert_file, values["key"] or place.key_file)
     plain = all(url.startswith("http://") for url in urls)
     return Location(urls) if plain else Location(urls, *files)
 

@@ -128,7 +128,7 @@ def _work(values: Values) -> Init:
     try:
         init = with_token(configuration.init, tokens.generate(secrets.choice))
         configuration = _judged(Configuration(init, configuration.cluster), layout, values)
-        documents = {one[1]: found for one in (KUBELET, PROXY) if (found := document(text, one) if text else None)}
+        documents = {one[1]: given for one in (KUBELET, PROXY) if (given := document(text, one) if text else None)}
     except ConfigurationError as error:
         raise UsageError(f"--config={values['config']}: {error}" if values["config"] else str(error)) from error
     if init.dry_run or init.patches is not None:
@@ -166,10 +166,10 @@ def _layout(values: Values, text: str) -> ClusterLayout:
     from pybernetes.deploy.configuration import ConfigurationError
 
     try:
-        found = layout.parse(text) if text else None
+        parsed = layout.parse(text) if text else None
     except ConfigurationError as error:
         raise UsageError(f"--config={values['config']}: {error}") from error
-    if found is None:
+    if parsed is None:
         balancer = layout.BalancerLayout(
             kind=values["balancer"], router_id=values["virtual-router-id"], on_nodes=values["balancer-on-nodes"]
         )
@@ -177,7 +177,7 @@ def _layout(values: Values, text: str) -> ClusterLayout:
     mixed = sorted(values.given & set(OURS_OF_FILE))
     if mixed:
         raise UsageError(f"can not mix a {layout.KIND} in '--config' with arguments [{' '.join(mixed)}]")
-    return found
+    return parsed
 
 
 def _judged(configuration: Configuration, layout: ClusterLayout, values: Values) -> Configuration:
@@ -191,10 +191,10 @@ def _judged(configuration: Configuration, layout: ClusterLayout, values: Values)
     default = layouts.POD_SUBNET if layout.network.backend != layouts.NONE else ""
     pods = values["pod-network-cidr"] or networking.pod_subnet or default
     cluster = msgspec.structs.replace(cluster, networking=msgspec.structs.replace(networking, pod_subnet=pods))
-    found = Configuration(configuration.init, cluster)
-    validation.check(found)
+    judged = Configuration(configuration.init, cluster)
+    validation.check(judged)
     layouts.check(layout, cluster, configuration.init.local_api_endpoint.bind_port)
-    return found
+    return judged
 
 
 def _farewell(work: Init, values: Values) -> str:

@@ -128,13 +128,13 @@ def managers(
 
 
 async def watched(
-    chosen: KubeletConfiguration, found: Sequence[CertificateManager], clock: Clock | None = None
+    chosen: KubeletConfiguration, managers: Sequence[CertificateManager], clock: Clock | None = None
 ) -> None:
     """Until cancelled; Failure where the kubelet's own certificate has ended and a server is there that gives it no other."""
     from pybernetes.kubelet.certificate import bootstrap, watchdog
 
     path = bootstrap.store(directory(chosen)).current_path
-    manager = next((one for one in found if one.store.current_path == path), None)
+    manager = next((one for one in managers if one.store.current_path == path), None)
     if manager is None:
         return  # it is not renewed here
     try:

@@ -24,11 +24,11 @@ def main(arguments: list[str]) -> int:
     from pybernetes.flannel.dockeropts import DEFAULT_KEY, DockerOptionsError, Form, lines, read
 
     try:
-        found, _ = getopt.getopt(arguments, "f:d:icmk:h", ["help"])
+        options, _ = getopt.getopt(arguments, "f:d:icmk:h", ["help"])
     except getopt.GetoptError as error:
         print(f"pybernetes mk-docker-opts: {error}\n{USAGE}", end="", file=sys.stderr)
         return 1
-    given = dict(found)
+    given = dict(options)
     if "-h" in given or "--help" in given:
         print(USAGE, end="", file=sys.stderr)
         return 0 if "--help" in given else 1

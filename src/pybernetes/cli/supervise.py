@@ -60,12 +60,12 @@ def _run_programs(path: Path, logs: Path) -> None:
 
     before = handed_over()
     try:
-        found = read()
+        programs = read()
     except OSError as error:
         raise Failure(f"--programs={path}: {error.strerror}") from None
     except ValueError as error:
         raise Failure(f"--programs={path}: {error}") from None
-    supervisor = Supervisor(found, logs, path.with_suffix(".state"), parts.PRELOAD, read, renewal, before)
+    supervisor = Supervisor(programs, logs, path.with_suffix(".state"), parts.PRELOAD, read, renewal, before)
     if before.lock < 0:
         try:
             supervisor.hold(state.hold(path.with_suffix(".lock")))
@@ -81,7 +81,7 @@ def of_programs(data: bytes) -> list[Part]:
 
     from .main import COMMANDS
 
-    found = []
+    programs = []
     for program in supervised.parse(data).programs:
         head, *arguments = program.argv
         if program.ours and head not in COMMANDS:
@@ -89,8 +89,8 @@ def of_programs(data: bytes) -> list[Part]:
         module, foreign = (COMMANDS[head][0], "") if program.ours else ("", head)
         directories = tuple(program.directories)
         part = Part(program.name, module, tuple(arguments), foreign, program.environment, directories, bool(foreign))
-        found.append(part)
-    return found
+        programs.append(part)
+    return programs
 
 
 def _run_cluster(directory: str) -> None:

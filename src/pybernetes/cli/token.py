@@ -59,19 +59,19 @@ def create(values: Values) -> None:
     deployflags.unmixed(values)
     if values["certificate-key"] and not values["print-join-command"]:
         raise UsageError("cannot use --certificate-key without --print-join-command")
-    wanted = _of_file(values) if values["config"] else [_of_flags(values)]
+    given = _of_file(values) if values["config"] else [_of_flags(values)]
     kubeconfig = deployflags.kubeconfig_path(values)
     try:
-        made = [tokens.secret(token, datetime.now(UTC)) for token in wanted]
+        secrets = [tokens.secret(token, datetime.now(UTC)) for token in given]
     except ValueError as error:
         raise UsageError(str(error)) from error
 
     async def work(client: RESTClient) -> None:
-        for secret in made:
+        for secret in secrets:
             await _create(client, secret)
 
     asyncio.run(deployflags.asked(kubeconfig, work))
-    first = wanted[0].token
+    first = given[0].token
     print(_join_command(kubeconfig, first, values["certificate-key"]) if values["print-join-command"] else first)
 
 
@@ -171,10 +171,10 @@ def _of_file(values: Values) -> list[BootstrapToken]:
 
     if values.arguments:
         raise UsageError("can not mix '--config' with arguments [token]")
-    found = deployflags.configuration(values).init.bootstrap_tokens or [token_defaults(types.BootstrapToken())]
+    given = deployflags.configuration(values).init.bootstrap_tokens or [token_defaults(types.BootstrapToken())]
     return [
         token if token.token else msgspec.structs.replace(token, token=tokens.generate(secrets.choice))
-        for token in found
+        for token in given
     ]
 
 

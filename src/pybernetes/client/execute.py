@@ -53,10 +53,10 @@ async def execute(
 
 def exit_code(status: bytes) -> int:
     """0 for Success, the cause ExitCode of a Failure; ConnectionError for a Status that tells of another trouble."""
-    found = msgspec.json.decode(status)
-    if found.get("status") == "Success":
+    decoded = msgspec.json.decode(status)
+    if decoded.get("status") == "Success":
         return 0
-    for cause in (found.get("details") or {}).get("causes") or []:
+    for cause in (decoded.get("details") or {}).get("causes") or []:
         if cause.get("reason") == "ExitCode":
             return int(cause["message"])
-    raise ConnectionError(str(found.get("message", status)))
+    raise ConnectionError(str(decoded.get("message", status)))

@@ -398,9 +398,9 @@ class HTTPClient:
     ) -> Duplex | Answer:
         """Asks for another protocol; an Answer where the server refuses."""
         connection = await self._connect()
-        wanted = [("Connection", "Upgrade"), ("Upgrade", protocol), *headers]
+        request_headers = [("Connection", "Upgrade"), ("Upgrade", protocol), *headers]
         try:
-            connection.begin(self._encode(method, target, wanted, body), streaming=True)
+            connection.begin(self._encode(method, target, request_headers, body), streaming=True)
             await connection.head()
             if connection.upgraded:
                 return Duplex(connection)

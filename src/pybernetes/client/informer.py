@@ -267,13 +267,13 @@ class InformerFactory:
         self, kind: type[Obj], namespace: str = "", *, field_selector: str = "", label_selector: str = ""
     ) -> SharedInformer[Obj]:
         key = (kind, namespace, field_selector, label_selector)
-        known = self._informers.get(key)
-        if known is None:
+        shared = self._informers.get(key)
+        if shared is None:
             source = KindListWatch(self._client, kind, namespace, field_selector, label_selector)
-            known = self._informers[key] = SharedInformer(source, self._clock)
+            shared = self._informers[key] = SharedInformer(source, self._clock)
             if self._running:
-                self._start(known)
-        return known
+                self._start(shared)
+        return shared
 
     async def run(self) -> None:
         self._running = True

@@ -189,10 +189,10 @@ def load(path: str | os.PathLike[str] | None = None, context: str = "") -> Confi
 def _config(merged: dict[str, Any], context: str, where: str) -> Config:
     def pick(section: str, name: str) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = merged[section][name]
+            entry: dict[str, Any] = merged[section][name]
         except KeyError:
             raise ConfigError(f"{section[:-1]} {name!r} is not in the kubeconfig {where}") from None
-        return found
+        return entry
 
     chosen = pick("contexts", context)
     cluster = pick("clusters", chosen.get("cluster", ""))

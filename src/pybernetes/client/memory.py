@@ -194,10 +194,10 @@ class MemoryClient:
     ) -> ObjectList[T]:
         options = {"label_selector": label_selector, "field_selector": field_selector, "page": page}
         await self._note(Request("list", kind, namespace, options=options))
-        found = self.selected(kind, namespace, label_selector=label_selector, field_selector=field_selector)
+        selected = self.selected(kind, namespace, label_selector=label_selector, field_selector=field_selector)
         start = int(page.continue_ or 0)
-        end = start + page.limit if page.limit else len(found)
-        return ObjectList(found[start:end], str(self._version), str(end) if end < len(found) else "")
+        end = start + page.limit if page.limit else len(selected)
+        return ObjectList(selected[start:end], str(self._version), str(end) if end < len(selected) else "")
 
     async def watch(
         self,
@@ -354,10 +354,10 @@ class MemoryClient:
         return self._tables.setdefault(kind, _Table())
 
     def _found(self, kind: type[T], name: str, namespace: str) -> T:
-        found: T | None = self._table(kind).objects.get((namespace, name))
-        if found is None:
+        obj: T | None = self._table(kind).objects.get((namespace, name))
+        if obj is None:
             raise errors.not_found(*_resource(kind), name)
-        return found
+        return obj
 
     def _born(self, obj: T) -> T:
         new = _copy(obj)

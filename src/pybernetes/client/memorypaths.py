@@ -51,9 +51,9 @@ def place(path: str, kinds: Iterable[type[Any]]) -> Place:
     match = _PATH.fullmatch(parts.path)
     if match is None:
         raise unknown()
-    found = {name: unquote(value) for name, value in match.groupdict(default="").items()}
-    kind = _kind(found["core"] or found["version"], found["resource"], kinds)
-    return Place(kind, found["namespace"], found["name"], found["subresource"], dict(parse_qsl(parts.query)))
+    names = {name: unquote(value) for name, value in match.groupdict(default="").items()}
+    kind = _kind(names["core"] or names["version"], names["resource"], kinds)
+    return Place(kind, names["namespace"], names["name"], names["subresource"], dict(parse_qsl(parts.query)))
 
 
 def _kind(api_version: str, resource: str, kinds: Iterable[type[Any]]) -> type[Any]:
@@ -99,13 +99,13 @@ async def _list(client: MemoryClient, at: Place) -> bytes:
     query, blank = at.query, at.kind()
     page = Page(query.get("resourceVersion", ""), int(query.get("limit", "0")), query.get("continue", ""))
     selectors = {"label_selector": query.get("labelSelector", ""), "field_selector": query.get("fieldSelector", "")}
-    found = await client.list_page(at.kind, at.namespace, page, **selectors)
-    meta: dict[str, Any] = {"resourceVersion": found.resource_version}
-    if found.continue_:
-        rest = client.selected(at.kind, at.namespace, **selectors)[int(found.continue_) :]
-        meta |= {"continue": found.continue_, "remainingItemCount": len(rest)}
+    listed = await client.list_page(at.kind, at.namespace, page, **selectors)
+    meta: dict[str, Any] = {"resourceVersion": listed.resource_version}
+    if listed.continue_:
+        rest = client.selected(at.kind, at.namespace, **selectors)[int(listed.continue_) :]
+        meta |= {"continue": listed.continue_, "remainingItemCount": len(rest)}
     document = {"kind": f"{blank.kind}List", "apiVersion": blank.api_version, "metadata": meta}
-    return msgspec.json.encode({**document, "items": [msgspec.Raw(types.encode(item)) for item in found.items]})
+    return msgspec.json.encode({**document, "items": [msgspec.Raw(types.encode(item)) for item in listed.items]})
 
 
 async def _delete(client: MemoryClient, at: Place, options: Mapping[str, Any]) -> None:

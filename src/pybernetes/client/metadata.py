@@ -118,17 +118,17 @@ class Discovered:
 
     def preferred(self) -> list[Resource]:
         """Each resource in one version: the preferred one, or the first that has it."""
-        found: dict[tuple[str, str], Resource] = {}
+        resources: dict[tuple[str, str], Resource] = {}
         for resource in self.resources:
-            found.setdefault((resource.group, resource.name), resource)
-        return list(found.values())
+            resources.setdefault((resource.group, resource.name), resource)
+        return list(resources.values())
 
     def by_kind(self) -> dict[tuple[str, str], Resource]:
         """By (apiVersion, kind)."""
-        found: dict[tuple[str, str], Resource] = {}
+        resources: dict[tuple[str, str], Resource] = {}
         for resource in self.resources:
-            found.setdefault((resource.api_version, resource.kind), resource)
-        return found
+            resources.setdefault((resource.api_version, resource.kind), resource)
+        return resources
 
 
 def from_aggregated(answer: Mapping[str, Any]) -> Discovered:
@@ -166,9 +166,9 @@ async def discover(client: Client) -> Discovered:
     for root in ("/api", "/apis"):
         answer = msgspec.json.decode(await client.raw("GET", root, None, {"Accept": AGGREGATED}))
         if answer.get("kind") == "APIGroupDiscoveryList":
-            found = from_aggregated(answer)
-            resources.extend(found.resources)
-            failed.update(found.failed)
+            discovered = from_aggregated(answer)
+            resources.extend(discovered.resources)
+            failed.update(discovered.failed)
             continue
         for group, version in _group_versions(answer):
             path = f"/apis/{group}/{version}" if group else f"/api/{version}"
@@ -185,12 +185,12 @@ def _group_versions(answer: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Of an APIVersions or APIGroupList; a group's preferred version first."""
     if answer.get("kind") == "APIVersions":
         return [("", version) for version in answer.get("versions") or ()]
-    found: list[tuple[str, str]] = []
+    group_versions: list[tuple[str, str]] = []
     for group in answer.get("groups") or ():
         preferred = (group.get("preferredVersion") or {}).get("version")
         versions = [v["version"] for v in group.get("versions") or ()]
-        found.extend((group["name"], v) for v in sorted(versions, key=lambda v: v != preferred))
-    return found
+        group_versions.extend((group["name"], v) for v in sorted(versions, key=lambda v: v != preferred))
+    return group_versions
 
 
 # --- requests ----------------------------------------------------------------------------------
@@ -216,16 +216,16 @@ class MetadataClient:
             options = {"resourceVersion": page.resource_version, "limit": page.limit, "continue": page.continue_}
             query = urlencode({key: value for key, value in options.items() if value})
             path = resource.path(namespace) + (f"?{query}" if query else "")
-            found = _partials.decode(await self._client.raw("GET", path, None, PARTIAL_LIST))
-            return ObjectList(found.items or (), found.metadata.resource_version, found.metadata.continue_)
+            listed = _partials.decode(await self._client.raw("GET", path, None, PARTIAL_LIST))
+            return ObjectList(listed.items or (), listed.metadata.resource_version, listed.metadata.continue_)
 
         return await in_pages(fetch, resource_version)
 
     async def count(self, resource: Resource, namespace: str = "") -> int:
         """How many there are, without having them all sent."""
         body = await self._client.raw("GET", resource.path(namespace) + "?limit=1", None, PARTIAL_LIST)
-        found = _partials.decode(body)
-        return len(found.items or ()) + found.metadata.remaining_item_count
+        listed = _partials.decode(body)
+        return len(listed.items or ()) + listed.metadata.remaining_item_count
 
     async def watch(
         self, resource: Resource, namespace: str = "", *, resource_version: str, timeout_seconds: int = 0
@@ -293,5 +293,5 @@ class MetadataListWatch:
 
 def having(resources: Iterable[Resource], *verbs: str) -> list[Resource]:
     """Those that support all the verbs (discovery.SupportsAllVerbs)."""
-    wanted = frozenset(verbs)
-    return [resource for resource in resources if wanted <= resource.verbs]
+    required = frozenset(verbs)
+    return [resource for resource in resources if required <= resource.verbs]

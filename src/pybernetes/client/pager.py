@@ -23,14 +23,14 @@ async def in_pages(fetch: Callable[[Page], Awaitable[ObjectList[R]]], resource_v
     pages: list[Sequence[R]] = []
     while True:
         try:
-            found = await fetch(page)
+            answer = await fetch(page)
         except StatusError as error:
             if error.code != 410 or not page.continue_:
                 raise
             return await fetch(Page(resource_version))
-        if not pages and not found.continue_:
-            return found
-        pages.append(found.items)
-        if not found.continue_:
-            return ObjectList([item for items in pages for item in items], found.resource_version)
-        page = Page("", PAGE_SIZE, found.continue_)
+        if not pages and not answer.continue_:
+            return answer
+        pages.append(answer.items)
+        if not answer.continue_:
+            return ObjectList([item for items in pages for item in items], answer.resource_version)
+        page = Page("", PAGE_SIZE, answer.continue_)

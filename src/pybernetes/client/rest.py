@@ -57,11 +57,11 @@ _identities: dict[type, tuple[str, str]] = {}
 
 def identity(kind: type[Object]) -> tuple[str, str]:
     """(apiVersion, kind) of a typed object's class."""
-    known = _identities.get(kind)
-    if known is None:
+    pair = _identities.get(kind)
+    if pair is None:
         blank = kind()
-        known = _identities[kind] = (blank.api_version, blank.kind)
-    return known
+        pair = _identities[kind] = (blank.api_version, blank.kind)
+    return pair
 
 
 def raise_for(answer: Answer, method: str, path: str) -> None:
@@ -126,8 +126,8 @@ class RESTClient:
         )
         body = await self.raw("GET", self._path(kind, namespace) + query)
         version, name = identity(kind)
-        found: Any = types.decode(body, types.type_of(version, f"{name}List"))
-        return ObjectList(found.items, found.metadata.resource_version, found.metadata.continue_)
+        listed: Any = types.decode(body, types.type_of(version, f"{name}List"))
+        return ObjectList(listed.items, listed.metadata.resource_version, listed.metadata.continue_)
 
     async def watch(
         self,

@@ -40,7 +40,7 @@ def is_conflict(error: StatusError) -> bool:
 
 async def retry_on_conflict(
     write: Callable[[Obj], Awaitable[R]],
-    known: Obj,
+    current: Obj,
     read: Callable[[], Awaitable[Obj]],
     clock: Clock,
     backoff: Backoff = DEFAULT_RETRY,
@@ -48,11 +48,11 @@ async def retry_on_conflict(
     """`write(known)`; after a conflict `write` of what `read` gives, and so on; raises the last conflict and all other errors."""
     for pause in backoff.pauses():
         try:
-            return await write(known)
+            return await write(current)
         except StatusError as error:
             if not is_conflict(error):
                 raise
         if pause > 0:
             await clock.sleep(pause)
-        known = await read()
-    return await write(known)
+        current = await read()
+    return await write(current)

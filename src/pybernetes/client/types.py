@@ -191,10 +191,10 @@ class Handler(Protocol[T_contra]):
 
 def present(old: R | None, new: R | None) -> R:
     """What a handler was told of: the object as it is now, or as it last was."""
-    found = new if new is not None else old
-    if found is None:
+    obj = new if new is not None else old
+    if obj is None:
         raise ValueError("a handler is told of an object")
-    return found
+    return obj
 
 
 class Lister(Protocol[T_co]):

@@ -36,12 +36,12 @@ def config(values: Values, flag: str = "kubeconfig") -> Config:
     if values["master"] and not values[flag] and not values["kubeconfig"]:
         return Config(values["master"])
     try:
-        found = load(values[flag] or values["kubeconfig"] or None)
+        loaded = load(values[flag] or values["kubeconfig"] or None)
     except (ConfigError, OSError) as error:
         raise UsageError(f"--{flag}: {error}") from error
     if values["master"] and not (flag != "kubeconfig" and values[flag]):
-        found.server = values["master"]
-    return found
+        loaded.server = values["master"]
+    return loaded
 
 
 class Clients:

@@ -77,10 +77,10 @@ def _unread() -> int:
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     """The exceptions of a group and of the groups in it."""
-    found: list[BaseException] = []
+    errors: list[BaseException] = []
     for error in group.exceptions:
-        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
+        errors += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return errors
 
 
 async def until_signalled(work: Awaitable[None]) -> None:

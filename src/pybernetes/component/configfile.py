@@ -80,12 +80,12 @@ def values_of(kind: Kind, declared: Sequence[Flag], document: Any) -> dict[str, 
         given = f"{document.get('apiVersion')}, {document.get('kind')}" if isinstance(document, dict) else "no object"
         raise ConfigFileError(f"want {kind.name} of {kind.api_version}, not {given}")
     parsers = {flag.name: flag.type for flag in declared}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for path, value in _leaves(kind, {k: v for k, v in document.items() if k not in ("apiVersion", "kind")}, ""):
         name = kind.fields[path]
         if value is not None and (path in kind.pointers or not _is_zero(value, parsers[name])):
-            found[name] = _converted(kind, path, value, parsers[name])
-    return found
+            values[name] = _converted(kind, path, value, parsers[name])
+    return values
 
 
 def _leaves(kind: Kind, section: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

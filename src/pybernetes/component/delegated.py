@@ -118,17 +118,17 @@ class DelegatedGuard:
 
     async def _cached(self, key: Hashable, ask: Callable[[], Awaitable[T]], lifetime: Callable[[T], float]) -> T:
         now = self._monotonic()
-        known = self._cache.get(key)
-        if known is not None and known[0] > now:
-            answer: T = known[1]
+        cached = self._cache.get(key)
+        if cached is not None and cached[0] > now:
+            answer: T = cached[1]
             return answer
-        found = await ask()
+        decision = await ask()
         if len(self._cache) >= CACHE_ENTRIES:
             self._cache = {k: v for k, v in self._cache.items() if v[0] > now}
             while len(self._cache) >= CACHE_ENTRIES:
                 del self._cache[next(iter(self._cache))]
-        self._cache[key] = (now + lifetime(found), found)
-        return found
+        self._cache[key] = (now + lifetime(decision), decision)
+        return decision
 
     async def _review(self, token: str) -> UserInfo | None:
         review = authentication.TokenReview(spec=authentication.TokenReviewSpec(token=token))

@@ -142,7 +142,7 @@ def parse(program: str, flags: Sequence[Flag], arguments: Sequence[str], words: 
 
     `words`: whether others may stand beside the flags; what follows `--` is a word in any case.
     """
-    known = {flag.name: flag for flag in flags}
+    by_name = {flag.name: flag for flag in flags}
     values: dict[str, Any] = {flag.name: flag.default for flag in flags}
     given: set[str] = set()
     beside: list[str] = []
@@ -163,7 +163,7 @@ def parse(program: str, flags: Sequence[Flag], arguments: Sequence[str], words: 
             beside.append(argument)
             continue
         name, equals, text = named
-        flag = known.get(name.replace("_", "-"))
+        flag = by_name.get(name.replace("_", "-"))
         if flag is None:
             raise FlagError(f"unknown flag: --{name} (see {program} --help)")
         if not equals and flag.type is boolean:

@@ -151,13 +151,13 @@ PROXY: Table = {
 
 def beside(own: Sequence[Flag], table: Table) -> tuple[Flag, ...]:
     """A part's flags, and those of the table and of logs that it has not itself."""
-    known = {flag.name for flag in own}
-    found = list(own)
+    own_names = {flag.name for flag in own}
+    accepted = list(own)
     for one in (table, LOGS):
         for why, kinds in one.items():
             for kind, names in kinds.items():
                 for name in names.split():
-                    if name not in known:
-                        known.add(name)
-                        found.append(ignored(name, kind, why))
-    return tuple(found)
+                    if name not in own_names:
+                        own_names.add(name)
+                        accepted.append(ignored(name, kind, why))
+    return tuple(accepted)

@@ -55,14 +55,14 @@ def elector(values: Values, clients: Clients, registry: Registry) -> LeaderElect
         values["leader-elect-renew-deadline"],
         values["leader-elect-retry-period"],
     )
-    made = LeaderElector(clients.unlimited("leader-election"), options)
+    election = LeaderElector(clients.unlimited("leader-election"), options)
     registry.gauge(
         "leader_election_master_status",
         "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master.",
         ("name",),
-        function=lambda: {(name,): float(made.is_leader)},
+        function=lambda: {(name,): float(election.is_leader)},
     )
-    return made
+    return election
 
 
 async def lead(elector: LeaderElector | None, work: Callable[[], Awaitable[None]]) -> None:

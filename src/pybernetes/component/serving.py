@@ -85,8 +85,10 @@ async def start(
     async def handle(request: Request) -> Answer:
         path = request.raw_path.decode("latin-1")
         if guard is not None and not path.startswith(ALWAYS_ALLOWED):
-            wanted = ask(request) if ask is not None else Ask(VERBS.get(request.method, request.method.lower()), path)
-            refusal = await refused(guard, request, wanted)
+            attributes = (
+                ask(request) if ask is not None else Ask(VERBS.get(request.method, request.method.lower()), path)
+            )
+            refusal = await refused(guard, request, attributes)
             if refusal is not None:
                 return refusal
         route = find(routes, path)
@@ -95,16 +97,20 @@ async def start(
     return await serve(handle, host, port, context)
 
 
-async def refused(guard: Guard, request: Request, wanted: Ask) -> Response | None:
+async def refused(guard: Guard, request: Request, attributes: Ask) -> Response | None:
     """None if the request may go on."""
     try:
         user = await guard.authenticate(request)
         if user is None:
             return text(401, "Unauthorized")
-        reason = await guard.authorize(user, wanted)
+        reason = await guard.authorize(user, attributes)
     except ConnectionError as error:
         return text(500, f"Internal Server Error: the API server could not be asked: {error}")
     if reason is None:
         return None
-    subject = f"path={wanted.path}" if wanted.path else f"resource={wanted.resource}, subresource={wanted.subresource}"
-    return text(403, f"Forbidden (user={user.name}, verb={wanted.verb}, {subject})")
+    subject = (
+        f"path={attributes.path}"
+        if attributes.path
+        else f"resource={attributes.resource}, subresource={attributes.subresource}"
+    )
+    return text(403, f"Forbidden (user={user.name}, verb={attributes.verb}, {subject})")

@@ -123,7 +123,7 @@ async def _look_up(client: PartClient, context: ServerContext) -> None:
     trusted = ""
     while True:
         try:
-            found = await client.get(core_v1.ConfigMap, "extension-apiserver-authentication", "kube-system")
+            config_map = await client.get(core_v1.ConfigMap, "extension-apiserver-authentication", "kube-system")
         except (StatusError, ConnectionError, TimeoutError) as error:
             if isinstance(error, StatusError) and error.code == 404:
                 _log.info("certificates are not taken on the secure port: %s", error)
@@ -131,7 +131,7 @@ async def _look_up(client: PartClient, context: ServerContext) -> None:
             _log.warning("the CA of clients cannot be read, it will be tried again: %s", error)
             await asyncio.sleep(LOOKUP_SECONDS)
             continue
-        authority = found.data.get("client-ca-file", "")
+        authority = config_map.data.get("client-ca-file", "")
         if authority and authority != trusted:
             try:
                 context.trust(authority)

@@ -237,11 +237,11 @@ def options_from(values: Values) -> Options:
 
 def _signer_files(values: Values) -> dict[str, tuple[Path, Path]]:
     """Each signer's own, or those of --cluster-signing-cert-file; none for a signer without."""
-    found = {}
+    files = {}
     for signer in SIGNERS:
         for prefix in (f"cluster-signing-{signer}", "cluster-signing"):
             certificate, key = values[f"{prefix}-cert-file"], values[f"{prefix}-key-file"]
             if certificate and key:
-                found[signer] = Path(certificate), Path(key)
+                files[signer] = Path(certificate), Path(key)
                 break
-    return found
+    return files

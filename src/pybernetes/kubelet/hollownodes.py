@@ -127,17 +127,17 @@ def hollow_kubelets(
         informers.informer(core.Node, field_selector=own and f"metadata.name{own}"), lambda node: node.metadata.name
     )
     addresses_of_pods, shape, ids = HollowAddresses(pod_cidr), machine or hollow_machine(), container_ids()
-    made = []
+    kubelets = []
     for name in names:
         network = HollowNetwork(addresses_of_pods)
         own_node = nodes.of(name)
         own_node.add_handler(partial(_follow_range, network))
         options = KubeletOptions(name, tuple(addresses), max_pods=max_pods, resolv_conf="", port=port)
         parts = hollow_machinery(network=network, clock=clock, ids=ids, handlers=handlers)
-        made.append(
+        kubelets.append(
             Kubelet(options, client, pods.of(name), own_node, None, machinery=parts, machine=shape, clock=clock)
         )
-    return made
+    return kubelets
 
 
 def _follow_range(network: HollowNetwork, old: core.Node | None, new: core.Node | None) -> None:

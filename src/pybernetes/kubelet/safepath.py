@@ -153,10 +153,10 @@ def make_directories(start: int, names: Sequence[str], mode: int = DEFAULT_MODE)
     current = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=start)
     for name in names:
         try:
-            made = _make_directory(current, _one(name), mode)
+            descriptor = _make_directory(current, _one(name), mode)
         finally:
             os.close(current)
-        current = made
+        current = descriptor
     return current
 
 
@@ -168,14 +168,14 @@ def _make_directory(parent: int, name: str, mode: int) -> int:
         fresh = False
     # Between the two it may have been replaced: by a link or file, which fails here, or by another directory of the
     # volume, which its owner could have chosen all the same.
-    made = os.open(name, DIRECTORY, dir_fd=parent)
+    descriptor = os.open(name, DIRECTORY, dir_fd=parent)
     if fresh:
         try:
-            os.fchmod(made, mode)
+            os.fchmod(descriptor, mode)
         except OSError:
-            os.close(made)
+            os.close(descriptor)
             raise
-    return made
+    return descriptor
 
 
 @contextmanager

@@ -111,8 +111,8 @@ class PodFiles:
                 continue
             stat = file.stat()
             version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            known = self._read.get(file)
-            fresh[file] = known if known is not None and known[0] == version else (version, self._load(file))
+            cached = self._read.get(file)
+            fresh[file] = cached if cached is not None and cached[0] == version else (version, self._load(file))
         self._read = fresh
         return {pod.metadata.uid: pod for _, pod in fresh.values() if pod is not None}
 

@@ -89,8 +89,8 @@ class Netlink:
     def index(self, name: str) -> int:
         """0 where there is no such link."""
         with self._route() as route:
-            found = list(route.link_lookup(ifname=name))
-        return int(found[0]) if found else 0
+            indexes = list(route.link_lookup(ifname=name))
+        return int(indexes[0]) if indexes else 0
 
     def ensure_bridge(self, name: str) -> int:
         """The index of the bridge, which is made if it is missing."""
@@ -136,10 +136,10 @@ class Netlink:
     def addresses(self, index: int) -> dict[str, int]:
         """Address -> length of its prefix."""
         with self._route() as route:
-            found = [
+            listed = [
                 (dict(entry["attrs"]).get("IFA_ADDRESS"), entry["prefixlen"]) for entry in route.get_addr(index=index)
             ]
-        return {str(address): int(prefix) for address, prefix in found if address is not None}
+        return {str(address): int(prefix) for address, prefix in listed if address is not None}
 
     def add_address(self, index: int, address: str, prefix: int) -> None:
         with self._route() as route:

@@ -45,7 +45,7 @@ def parse(text: str) -> SubnetFile:
         return values.get(name, "").strip("\"'")
 
     try:
-        found = SubnetFile(
+        subnet = SubnetFile(
             IPv4Network(value("FLANNEL_NETWORK"), strict=False) if value("FLANNEL_NETWORK") else None,
             IPv4Interface(value("FLANNEL_SUBNET")) if value("FLANNEL_SUBNET") else None,
             int(value("FLANNEL_MTU")),
@@ -55,9 +55,9 @@ def parse(text: str) -> SubnetFile:
         )
     except ValueError as error:
         raise SubnetFileError(str(error)) from None
-    if found.subnet is None and found.ipv6_subnet is None:
+    if subnet.subnet is None and subnet.ipv6_subnet is None:
         raise SubnetFileError("neither FLANNEL_SUBNET nor FLANNEL_IPV6_SUBNET is in it")
-    return found
+    return subnet
 
 
 def load(path: Path) -> SubnetFile:

@@ -35,12 +35,12 @@ class Authorities:
         """Whether one of them has signed a DER certificate, or one of the intermediates (DER) that lead to it. ValueError for what is none."""
         # A digest where others came with it: what is remembered must not be as long as somebody makes it.
         key = hashlib.sha256(b"".join((certificate, *intermediates))).digest() if intermediates else certificate
-        known = self._known.get(key)
-        if known is None:
+        issued = self._known.get(key)
+        if issued is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            known = self._known[key] = self._issued(certificate, intermediates)
-        return known
+            issued = self._known[key] = self._issued(certificate, intermediates)
+        return issued
 
     def _issued(self, certificate: bytes, intermediates: Sequence[bytes]) -> bool:
         from cryptography import x509

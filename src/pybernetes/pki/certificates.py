@@ -153,24 +153,24 @@ class Authority:
     def problem(self, certificate: bytes, subject: Subject, now: datetime) -> str:
         """Why a certificate cannot stay as it is, "" if it can: unreadable, of another authority, for others, or soon to end."""
         try:
-            found = x509.load_pem_x509_certificate(certificate)
-            found.verify_directly_issued_by(self.certificate)
+            parsed = x509.load_pem_x509_certificate(certificate)
+            parsed.verify_directly_issued_by(self.certificate)
         except Exception as error:  # cryptography raises InvalidSignature, ValueError, TypeError
             return f"it is not one of this authority ({type(error).__name__})"
-        if found.not_valid_after_utc - RENEW_BEFORE < now:
-            return f"it ends at {found.not_valid_after_utc:%Y-%m-%d}"
-        if found.not_valid_before_utc > now:
-            return f"it begins only at {found.not_valid_before_utc:%Y-%m-%d}: the clock went back"
-        names = [str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-        groups = [str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+        if parsed.not_valid_after_utc - RENEW_BEFORE < now:
+            return f"it ends at {parsed.not_valid_after_utc:%Y-%m-%d}"
+        if parsed.not_valid_before_utc > now:
+            return f"it begins only at {parsed.not_valid_before_utc:%Y-%m-%d}: the clock went back"
+        names = [str(a.value) for a in parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+        groups = [str(a.value) for a in parsed.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
         if names != [subject.common_name] or groups != list(subject.organizations):
             return f"it is for {names} of {groups}"
-        wanted = alternative_names(subject)
+        expected = alternative_names(subject)
         try:
-            present = list(found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+            present = list(parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
         except x509.ExtensionNotFound:
             present = []
-        missing = [name.value for name in wanted if name not in present]
+        missing = [name.value for name in expected if name not in present]
         return f"it lacks {', '.join(map(str, missing))}" if missing else ""
 
 
@@ -191,9 +191,9 @@ def self_signed(name: str, names: Sequence[str], addresses: Sequence[str], now: 
 
 def subject_of(certificate: bytes) -> Subject:
     """Whom a certificate (PEM; the first of several) is for and what it may be used for. ValueError if it is none."""
-    leaf, found = Leaf.of(certificate), x509.load_pem_x509_certificate(certificate)
+    leaf, parsed = Leaf.of(certificate), x509.load_pem_x509_certificate(certificate)
     try:
-        usages = set(found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+        usages = set(parsed.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except x509.ExtensionNotFound:
         usages = set()
     server, client = (usage in usages for usage in (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH))

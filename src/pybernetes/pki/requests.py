@@ -76,12 +76,12 @@ def validity(now: datetime, ttl: timedelta, signer_ends: datetime) -> tuple[date
 
 def usages_of(usages: Iterable[str]) -> tuple[set[str], list[str]]:
     """(key usages, extended ones as object identifiers); SigningError for unknown ones."""
-    wanted = list(usages)
-    unknown = sorted(u for u in wanted if u not in KEY_USAGES and u not in EXTENDED_USAGES)
+    requested = list(usages)
+    unknown = sorted(u for u in requested if u not in KEY_USAGES and u not in EXTENDED_USAGES)
     if unknown:
         raise SigningError(f"unrecognized usage values: {' '.join(unknown)}")
-    extended = {EXTENDED_USAGES[u] for u in wanted if u in EXTENDED_USAGES}
-    return {KEY_USAGES[u] for u in wanted if u in KEY_USAGES}, sorted(extended)
+    extended = {EXTENDED_USAGES[u] for u in requested if u in EXTENDED_USAGES}
+    return {KEY_USAGES[u] for u in requested if u in KEY_USAGES}, sorted(extended)
 
 
 def sign(

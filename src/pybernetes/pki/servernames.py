@@ -37,21 +37,21 @@ def parse(text: str) -> NamedCertificate:
 
 def by_name(certificates: Sequence[tuple[Sequence[str], bytes, T]]) -> dict[str, T]:
     """Of (patterns, certificate, what it stands for): patterns before names of certificates, and of each kind the first one."""
-    found: dict[str, T] = {}
+    pairs: dict[str, T] = {}
     for patterns, _, value in certificates:
         for pattern in patterns:
-            found.setdefault(pattern.lower(), value)
+            pairs.setdefault(pattern.lower(), value)
     for patterns, pem, value in certificates:
         for name in () if patterns else names(pem):
-            found.setdefault(name.lower(), value)
-    return found
+            pairs.setdefault(name.lower(), value)
+    return pairs
 
 
-def match(found: Mapping[str, T], name: str) -> T | None:
+def match(pairs: Mapping[str, T], name: str) -> T | None:
     """What a name leads to: itself first, then patterns with more and more labels replaced from the left by `*`."""
     labels = name.lower().rstrip(".").split(".")
     for count in range(len(labels) + 1):
-        value = found.get(".".join(["*"] * count + labels[count:]))
+        value = pairs.get(".".join(["*"] * count + labels[count:]))
         if value is not None:
             return value
     return None

@@ -30,11 +30,11 @@ class WatchedCluster(Cluster):
 
 def watch_cluster(informers: Informers, told: Told) -> WatchedCluster:
     """`told` hears of each change that may help a waiting pod."""
-    made: list[Informer[Object]] = []
+    started: list[Informer[Object]] = []
 
     def watch(kind: type[Obj], added: Event | None = None, updated: Event | None = None) -> Informer[Obj]:
         informer = informers.informer(kind)
-        made.append(informer)
+        started.append(informer)
         if added is not None:
             informer.add_handler(_Teller(told, added, updated or added))
         return informer
@@ -50,7 +50,7 @@ def watch_cluster(informers: Informers, told: Told) -> WatchedCluster:
         storage_classes=watch(storage.StorageClass, Event.CLASS_ADD, Event.CLASS_UPDATE),
         csi_nodes=watch(storage.CSINode, Event.CSI_NODE_ADD, Event.CSI_NODE_UPDATE),
         disruption_budgets=watch(policy.PodDisruptionBudget),
-        informers=made,
+        informers=started,
     )
     informers.informer(core.Namespace).add_handler(_Namespaces(told))
     return cluster

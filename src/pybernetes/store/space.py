@@ -79,13 +79,13 @@ class FileReserve:
         descriptor = files.open_private(self._path, os.O_RDWR | os.O_CREAT)
         try:
             self.size = self.size or _suitable(descriptor)
-            wanted = self.size * level // Level.ALL
+            target = self.size * level // Level.ALL
             have = os.fstat(descriptor).st_size
-            if have > wanted:
-                os.ftruncate(descriptor, wanted)
-            elif wanted:
+            if have > target:
+                os.ftruncate(descriptor, target)
+            elif target:
                 try:
-                    os.posix_fallocate(descriptor, 0, wanted)
+                    os.posix_fallocate(descriptor, 0, target)
                 except OSError:
                     os.ftruncate(descriptor, have)
                     raise

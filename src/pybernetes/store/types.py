@@ -53,8 +53,8 @@ class Conflict(StoreError):
     """The key is not at the expected revision; `current` is what stands there, or None."""
 
     def __init__(self, key: str, expected: int, current: KeyValue | None) -> None:
-        found = current.mod_revision if current else 0
-        super().__init__(f"key {key!r} is at revision {found}, expected {expected}: read it again and retry")
+        revision = current.mod_revision if current else 0
+        super().__init__(f"key {key!r} is at revision {revision}, expected {expected}: read it again and retry")
         self.current = current
 
 

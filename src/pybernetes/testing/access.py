@@ -28,11 +28,11 @@ class Access:
     """`kubeconfig` and `ca_file` are paths; `token` is for clients that read no kubeconfig."""
 
     def __init__(
-        self, username: str, url: str, kubeconfig: str, token: str, ca_file: str, namespace: str, made: Clients
+        self, username: str, url: str, kubeconfig: str, token: str, ca_file: str, namespace: str, clients: Clients
     ) -> None:
         self.username, self.url, self.namespace = username, url, namespace
         self.kubeconfig, self.token, self.ca_file = kubeconfig, token, ca_file
-        self._made = made
+        self._made = clients
 
     @property
     def environment(self) -> dict[str, str]:
@@ -68,11 +68,11 @@ class Access:
 
 def variables(kubeconfig: str) -> dict[str, str]:
     """The environment variables by which clients find a cluster on this machine, past any proxy."""
-    found = {"KUBECONFIG": kubeconfig}
+    environment = {"KUBECONFIG": kubeconfig}
     for name in ("NO_PROXY", "no_proxy"):
         present = [one for one in os.environ.get(name, "").split(",") if one]
-        found[name] = ",".join([*present, *(one for one in LOCAL if one not in present)])
-    return found
+        environment[name] = ",".join([*present, *(one for one in LOCAL if one not in present)])
+    return environment
 
 
 def in_namespace(kubeconfig: str, namespace: str) -> str:

@@ -31,8 +31,8 @@ class Condition:
         elif name.startswith("."):
             self._test = lambda obj: _field(obj, name) == value if mark else _field(obj, name) not in ("", None)
         else:
-            wanted = value if mark else "True"
-            self._test = lambda obj: condition(obj, name) == wanted
+            expected = value if mark else "True"
+            self._test = lambda obj: condition(obj, name) == expected
 
     def holds(self, obj: Object | None) -> bool:
         """`obj` None: there is none."""

@@ -91,8 +91,8 @@ class Core:
         """None where there is none. WrongArgument, StatusError."""
         resource = await self._resources.find(word)
         try:
-            found: Object = await self._ask("GET", resource.path(namespace, name))
-            return found
+            obj: Object = await self._ask("GET", resource.path(namespace, name))
+            return obj
         except StatusError as error:
             if error.code == 404:
                 return None
@@ -102,19 +102,19 @@ class Core:
         """Of all namespaces where it is "". WrongArgument, StatusError."""
         resource = await self._resources.find(word)
         query = {"labelSelector": selector, "fieldSelector": field_selector, "limit": str(PAGE), "continue": ""}
-        found: list[Object] = []
+        items: list[Object] = []
         while True:
             asked = urlencode({name: value for name, value in query.items() if value})
             page = await self._ask("GET", f"{resource.path(namespace)}?{asked}")
             kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-            found += [{**kind, **item} for item in page["items"]]
+            items += [{**kind, **item} for item in page["items"]]
             query["continue"] = page["metadata"].get("continue", "")
             if not query["continue"]:
-                return found
+                return items
 
     async def apply(self, objects: Sequence[Object], namespace: str) -> list[Object]:
         """Server-side and by force; what has only a generateName is created. Definitions are served when it returns."""
-        made = []
+        applied = []
         for obj in objects:
             resource = await self._resources.of(obj)
             metadata = obj["metadata"]
@@ -127,8 +127,8 @@ class Core:
                 answered = await self._ask("POST", f"{resource.path(place)}?fieldManager={AGENT}", body)
             if obj["kind"] == "CustomResourceDefinition":
                 answered = await self._established(metadata["name"])
-            made.append(answered)
-        return made
+            applied.append(answered)
+        return applied
 
     async def _established(self, name: str) -> Object:
         path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
@@ -177,9 +177,9 @@ class Core:
                 "roleRef": {"apiGroup": RBAC_GROUP, "kind": kind, "name": f"test:{name}"},
                 "subjects": [{"apiGroup": RBAC_GROUP, "kind": "User", "name": name}],
             }
-            for made, place in ((role, path), (binding, path.replace("roles", "rolebindings"))):
-                of_kind = {"apiVersion": f"{RBAC_GROUP}/v1", "kind": kind if made is role else f"{kind}Binding"}
-                body = json.dumps({**of_kind, **made}).encode()
+            for obj, place in ((role, path), (binding, path.replace("roles", "rolebindings"))):
+                of_kind = {"apiVersion": f"{RBAC_GROUP}/v1", "kind": kind if obj is role else f"{kind}Binding"}
+                body = json.dumps({**of_kind, **obj}).encode()
                 where = f"/apis/{RBAC_GROUP}/v1/{place}/test:{name}?fieldManager={AGENT}&force=true"
                 await self._ask("PATCH", where, body, APPLY)
         token, pair = self.cluster.user(name, groups)
@@ -192,15 +192,15 @@ class Core:
     async def changed(self, namespace: str) -> list[Object]:
         """What is not as it was before the test; of one namespace or ("") of all."""
         now, before = self.cluster.snapshot().values, self.began.values
-        found = []
+        changed = []
         for key in sorted(now):
             if now[key] is not before.get(key) and "/events/" not in key and "/leases/" not in key:
                 obj = json.loads(now[key])
                 if isinstance(obj, dict) and obj.get("kind") and namespace in ("", obj["metadata"].get("namespace")):
-                    found.append(obj)
-                if len(found) >= MAX_LISTED:
+                    changed.append(obj)
+                if len(changed) >= MAX_LISTED:
                     break
-        return found
+        return changed
 
     async def _ask(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None

@@ -58,9 +58,9 @@ class Resources:
         for again in (False, True):
             if again or not self._known:
                 self._known = await self._ask()
-            found = self._find(word)
-            if found is not None:
-                return found
+            resource = self._find(word)
+            if resource is not None:
+                return resource
         names = sorted(one.full_name for one in self._known)
         near = [name for name in names if word.lower()[:3] in name] or names
         more = f" and {len(near) - SHOWN} more" if len(near) > SHOWN else ""
@@ -90,14 +90,14 @@ class Resources:
 
     async def _ask(self) -> list[Resource]:
         """Core first, and of each group the preferred version first."""
-        found = []
+        resources = []
         for path in ("/api", "/apis"):
             told = json.loads(await self._client.raw("GET", path, headers={"Accept": AGGREGATED}))
             for group in told["items"]:
                 for version in group.get("versions") or ():
                     for one in version.get("resources") or ():
-                        found.append(_resource(group["metadata"].get("name", ""), version["version"], one))
-        return found
+                        resources.append(_resource(group["metadata"].get("name", ""), version["version"], one))
+        return resources
 
 
 def _resource(group: str, version: str, told: dict[str, Any]) -> Resource:

@@ -77,9 +77,9 @@ class TestingAPI:
         verb, _, name = exchange.info.path.removeprefix(ROOT).partition("/")
         action = self._actions().get((request.method, verb, bool(name)))
         if action is None:
-            known = ", ".join(PATHS)
+            paths = ", ".join(PATHS)
             raise errors.generic(
-                404, request.method, "", "", "", f"there is no {request.method} {exchange.info.path}; there is {known}"
+                404, request.method, "", "", "", f"there is no {request.method} {exchange.info.path}; there is {paths}"
             )
         try:
             answer = await action(name, given)

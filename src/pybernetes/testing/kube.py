@@ -80,8 +80,8 @@ class Kube(Access):
         WrongArgument, StatusError.
         """
         objects = manifests.objects(given)
-        made = self._loop.run(self._core.apply(objects, namespace or self.namespace))
-        return made if isinstance(given, str | list | tuple) or hasattr(given, "__fspath__") else made[0]
+        applied = self._loop.run(self._core.apply(objects, namespace or self.namespace))
+        return applied if isinstance(given, str | list | tuple) or hasattr(given, "__fspath__") else applied[0]
 
     def crds(self, *paths: Any) -> Sequence[Object]:
         """As `apply`, and returns when the definitions among them are Established."""
@@ -109,28 +109,30 @@ class Kube(Access):
         `timeout` is real time. NotReached, a TimeoutError and an AssertionError, which tells how the object does. WrongArgument.
         """
         try:
-            wanted = Condition(condition)
+            awaited = Condition(condition)
         except ValueError as error:
             raise WrongArgument(str(error)) from error
         seconds, place, pause = duration("timeout", timeout), namespace or self.namespace, POLL_SECONDS
         end = time.monotonic() + seconds
         while True:
             obj = self.get_or_none(kind, name, place)
-            if wanted.holds(obj):
-                return None if wanted.text == DELETED else obj
+            if awaited.holds(obj):
+                return None if awaited.text == DELETED else obj
             if time.monotonic() >= end:
-                raise NotReached(self._in_vain(kind, name, place, wanted.text, seconds, obj))
+                raise NotReached(self._in_vain(kind, name, place, awaited.text, seconds, obj))
             time.sleep(pause)
             pause = min(pause * 1.5, MAX_POLL_SECONDS)
 
-    def _in_vain(self, kind: str, name: str, place: str, wanted: str, seconds: float, obj: Object | None) -> str:
+    def _in_vain(self, kind: str, name: str, place: str, condition: str, seconds: float, obj: Object | None) -> str:
         state = "there is none" if obj is None else summary(obj) or "it has no status"
         happened = [
             f"\n  {one.get('reason')}: {one.get('message')}"
             for one in self._events(place)
             if one.get("involvedObject", {}).get("name") == name
         ]
-        return f"{kind} {name!r} in {place} is not {wanted} after {seconds:g} s: {state}{''.join(happened[-EVENTS:])}"
+        return (
+            f"{kind} {name!r} in {place} is not {condition} after {seconds:g} s: {state}{''.join(happened[-EVENTS:])}"
+        )
 
     # Users.
 
@@ -160,9 +162,9 @@ class Kube(Access):
         return self._events(namespace or self.namespace)
 
     def _events(self, namespace: str) -> Sequence[Object]:
-        found = self._loop.run(self._core.listed("events", namespace, "", ""))
+        events = self._loop.run(self._core.listed("events", namespace, "", ""))
         return sorted(
-            found,
+            events,
             key=lambda one: one.get("lastTimestamp") or one.get("eventTime") or one["metadata"]["creationTimestamp"],
         )
 

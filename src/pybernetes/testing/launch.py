@@ -150,11 +150,11 @@ def cluster(
         loop = BackgroundLoop("pybernetes-cluster")
         try:
             try:
-                found = loop.run(running.start())
+                started = loop.run(running.start())
             except Exception as error:
                 raise RuntimeError(f"the test cluster did not start: {error}") from error
             try:
-                yield found
+                yield started
             finally:
                 loop.run(running.stop())
         finally:

@@ -17,14 +17,14 @@ WANT = "want a path, YAML or JSON, a dict with apiVersion and kind, an object of
 
 def objects(given: object) -> list[Object]:
     """In the order given, but definitions and namespaces before what is in them. WrongArgument; OSError of a file."""
-    found = list(_objects(given))
-    for one in found:
+    parsed = list(_objects(given))
+    for one in parsed:
         metadata = one.get("metadata")
         if not isinstance(one.get("apiVersion"), str) or not isinstance(one.get("kind"), str):
             raise WrongArgument(f"{_short(one)}: an object has apiVersion and kind")
         if not isinstance(metadata, dict) or not (metadata.get("name") or metadata.get("generateName")):
             raise WrongArgument(f"{one['kind']}: an object has metadata with a name")
-    return sorted(found, key=lambda one: FIRST.index(one["kind"]) if one["kind"] in FIRST else len(FIRST))
+    return sorted(parsed, key=lambda one: FIRST.index(one["kind"]) if one["kind"] in FIRST else len(FIRST))
 
 
 def _objects(given: object) -> Iterable[Object]:
@@ -85,12 +85,12 @@ def _of_client(given: object) -> Object:
     if package in ("kubernetes", "kubernetes_asyncio"):
         return _serialized(given)
     if hasattr(given, "to_dict"):
-        made = given.to_dict()
-        if isinstance(made, dict):
+        obj = given.to_dict()
+        if isinstance(obj, dict):
             kind = getattr(type(given), "_api_info", None)
-            if kind is not None and "kind" not in made:  # lightkube's objects know it without saying so
-                return {"apiVersion": str(kind.resource.api_version), "kind": kind.resource.kind, **made}
-            return made
+            if kind is not None and "kind" not in obj:  # lightkube's objects know it without saying so
+                return {"apiVersion": str(kind.resource.api_version), "kind": kind.resource.kind, **obj}
+            return obj
     raise WrongArgument(f"{_short(given)}: {WANT}")
 
 

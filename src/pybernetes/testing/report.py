@@ -29,10 +29,10 @@ def report(objects: Sequence[Object], events: Sequence[Object], requests: Sequen
     return "\n".join(line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..." for line in parts)
 
 
-def _part(title: str, found: list[str], more: int) -> list[str]:
-    if not found:
+def _part(title: str, lines: list[str], more: int) -> list[str]:
+    if not lines:
         return [f"{title}: none"]
-    return [f"{title}:", *(f"  {line}" for line in found), *([f"  and {more} more"] if more > 0 else [])]
+    return [f"{title}:", *(f"  {line}" for line in lines), *([f"  and {more} more"] if more > 0 else [])]
 
 
 def _object(obj: Object) -> str:

@@ -58,10 +58,10 @@ class Request:
 class Requests(list[Request]):
     """Oldest first."""
 
-    def where(self, **wanted: object) -> Requests:
+    def where(self, **attributes: object) -> Requests:
         """Those with these values: `where(verb="update", resource="configmaps", code=409)`. A list or tuple: one of them. TypeError."""
         names = Request.__dataclass_fields__
-        for name in wanted:
+        for name in attributes:
             if name not in names:
                 raise TypeError(f"where({name}=...): there is {', '.join(names)}")
         return Requests(
@@ -69,7 +69,7 @@ class Requests(list[Request]):
             for one in self
             if all(
                 getattr(one, name) in value if isinstance(value, list | tuple | set) else getattr(one, name) == value
-                for name, value in wanted.items()
+                for name, value in attributes.items()
             )
         )
 

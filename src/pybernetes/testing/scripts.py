@@ -107,9 +107,9 @@ class Scripts:
             raise WrongArgument(f"script(): {error}") from error
         if exec is not None and not isinstance(exec, str):
             self.handlers[words["exec-handler"]] = _handler(exec)
-        made = PodScript(parsed, namespace, image, words)
-        self._scripts.append(made)
-        return made
+        added = PodScript(parsed, namespace, image, words)
+        self._scripts.append(added)
+        return added
 
     def clear(self) -> None:
         """Pods do again what they do by themselves."""

@@ -21,9 +21,9 @@ class IncomingBody:
     What is beyond the limit is dropped, so that it never takes more than that.
     """
 
-    def __init__(self, limit: int, wanted: Callable[[], None]) -> None:
+    def __init__(self, limit: int, on_wanted: Callable[[], None]) -> None:
         self._limit = limit
-        self._wanted = wanted
+        self._wanted = on_wanted
         self._data = bytearray()
         self._error: int | None = None
         self._waiter: asyncio.Future[None] | None = None

@@ -89,9 +89,9 @@ def _first_common(offered: Sequence[str], spoken: Sequence[str]) -> str | None:
     return next((p for p in offered if p in spoken), None)
 
 
-def accept_command(request: Request, wanted: Wanted, run: Run) -> UpgradeResponse:
+def accept_command(request: Request, command: Wanted, run: Run) -> UpgradeResponse:
     """The answer that starts a command; `run` gives its final status. StatusError where the request is no upgrade."""
-    if not (wanted.stdin or wanted.stdout or wanted.stderr):
+    if not (command.stdin or command.stdout or command.stderr):
         raise errors.bad_request("you must specify at least 1 of stdin, stdout, stderr")
     if websocket.asked(request):
         offered = websocket.offered_protocols(request)
@@ -101,14 +101,14 @@ def accept_command(request: Request, wanted: Wanted, run: Run) -> UpgradeRespons
                 f"unable to upgrade: none of the WebSocket protocols [{' '.join(offered)}] is spoken here"
             )
         chosen = protocol
-        return _websocket(request, protocol, lambda s: _websocket_command(s, chosen, wanted, run))
+        return _websocket(request, protocol, lambda s: _websocket_command(s, chosen, command, run))
     offered = _stream_protocols(request)
     spoken = _first_common(offered, SPDY_PROTOCOLS)
     if spoken is None:
         text = f"unable to upgrade: unable to negotiate protocol: client supports [{' '.join(offered)}]"
         raise errors.forbidden("", "", "", f"{text}, server accepts {list(SPDY_PROTOCOLS)}")
     headers = [("X-Stream-Protocol-Version", spoken)]
-    return UpgradeResponse("SPDY/3.1", lambda s: _spdy_command(s, spoken, wanted, run), headers)
+    return UpgradeResponse("SPDY/3.1", lambda s: _spdy_command(s, spoken, command, run), headers)
 
 
 def accept_port_forward(request: Request, ports: Sequence[int], connect: Connect) -> UpgradeResponse:
@@ -206,14 +206,14 @@ def _size(data: bytes) -> tuple[int, int] | None:
         return None
 
 
-async def _websocket_command(stream: Upgraded, protocol: str, wanted: Wanted, run: Run) -> None:
+async def _websocket_command(stream: Upgraded, protocol: str, command: Wanted, run: Run) -> None:
     socket = websocket.WebSocket(stream)
     streams = _WebSocketStreams(socket, protocol)
-    if not wanted.stdin:
+    if not command.stdin:
         await streams.stdin.end()
     # An empty message on the first channel that is written says that the connection stands.
-    stderr = wanted.stderr and not wanted.tty
-    await streams.send(STDOUT if wanted.stdout else STDERR if stderr else ERROR, b"")
+    stderr = command.stderr and not command.tty
+    await streams.send(STDOUT if command.stdout else STDERR if stderr else ERROR, b"")
     status = await _run_until_gone(streams.receive(), run, streams, streams.end)
     if status is not None:
         with contextlib.suppress(ConnectionError):
@@ -276,14 +276,14 @@ class _SPDYStreams:
                     yield size
 
 
-async def _spdy_command(stream: Upgraded, protocol: str, wanted: Wanted, run: Run) -> None:
+async def _spdy_command(stream: Upgraded, protocol: str, command: Wanted, run: Run) -> None:
     session = spdy.Session(stream)
     reader = asyncio.ensure_future(session.run())
     try:
         names = {"error"}
-        names |= {n for n, asked in (("stdin", wanted.stdin), ("stdout", wanted.stdout)) if asked}
-        names |= {"stderr"} if wanted.stderr and not wanted.tty else set()
-        names |= {"resize"} if wanted.tty and protocol != "v2.channel.k8s.io" else set()
+        names |= {n for n, asked in (("stdin", command.stdin), ("stdout", command.stdout)) if asked}
+        names |= {"stderr"} if command.stderr and not command.tty else set()
+        names |= {"resize"} if command.tty and protocol != "v2.channel.k8s.io" else set()
         streams: dict[str, spdy.Stream] = {}
         try:
             async with asyncio.timeout(STREAM_CREATION_SECONDS):

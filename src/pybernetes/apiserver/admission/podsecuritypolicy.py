@@ -44,11 +44,11 @@ class PodSecurityPolicy:
         allowed, problems = await self._allowed(attributes, pod, changes=True)
         if allowed is None:
             raise _forbidden(attributes, "admit", problems)
-        made, policy = allowed
-        annotations = made["metadata"].setdefault("annotations", {})
+        mutated, policy = allowed
+        annotations = mutated["metadata"].setdefault("annotations", {})
         annotations[ANNOTATION] = policy
         pod.clear()
-        pod.update(made)
+        pod.update(mutated)
         audit.annotate(f"{AUDIT}admit-policy", policy)
 
     async def validate(self, attributes: Attributes) -> None:
@@ -81,23 +81,23 @@ class PodSecurityPolicy:
         refused: dict[str, list[FieldError]] = {}
         changed: tuple[Object, str] | None = None
         for policy in policies:
-            name, made = policy["metadata"]["name"], json_copy(pod)
-            rules.mutate(policy, made)
-            if problems := rules.violations(policy, made):
+            name, mutated = policy["metadata"]["name"], json_copy(pod)
+            rules.mutate(policy, mutated)
+            if problems := rules.violations(policy, mutated):
                 refused[name] = problems
                 continue
-            if made == pod:
+            if mutated == pod:
                 if await self._may_use(attributes, pod, name):
-                    return (made, name), ()
+                    return (mutated, name), ()
             elif changes and changed is None and await self._may_use(attributes, pod, name):
-                changed = made, name
+                changed = mutated, name
         if changed is not None:
             return changed, ()
         return None, [
             problem
-            for name, found in refused.items()
+            for name, violations in refused.items()
             if await self._may_use(attributes, pod, name)
-            for problem in found
+            for problem in violations
         ]
 
     async def _may_use(self, attributes: Attributes, pod: Object, policy: str) -> bool:

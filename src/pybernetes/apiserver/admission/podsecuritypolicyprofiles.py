@@ -29,8 +29,8 @@ Errors = list[FieldError]
 
 
 def _annotations(obj: Object) -> Mapping[str, str]:
-    found: Mapping[str, str] = (obj.get("metadata") or {}).get("annotations") or {}
-    return found
+    annotations: Mapping[str, str] = (obj.get("metadata") or {}).get("annotations") or {}
+    return annotations
 
 
 def _annotate(pod: Object, name: str, value: str) -> None:
@@ -50,8 +50,8 @@ def set_seccomp(policy: Object, pod: Object) -> None:
 
 
 def _of_field(holder: Mapping[str, Any]) -> str:
-    found = (holder.get("securityContext") or {}).get("seccompProfile")
-    return "" if found is None else seccomp_text(found)
+    profile = (holder.get("securityContext") or {}).get("seccompProfile")
+    return "" if profile is None else seccomp_text(profile)
 
 
 def seccomp_of_pod(policy: Object, pod: Object) -> Errors:

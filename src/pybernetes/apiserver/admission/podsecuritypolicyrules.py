@@ -108,7 +108,7 @@ def _capabilities(rules: Spec, asked: Spec | None) -> dict[str, Any] | None:
     less = drop | set(rules.get("requiredDropCapabilities") or ())
     if len(more) == len(add) and len(less) == len(drop):
         return None
-    return {name: sorted(found) for name, found in (("add", more), ("drop", less)) if found}
+    return {name: sorted(capabilities) for name, capabilities in (("add", more), ("drop", less)) if capabilities}
 
 
 # --- what is refused ----------------------------------------------------------------------------
@@ -154,19 +154,19 @@ def _groups(path: Path, strategy: Spec, groups: Sequence[int]) -> Errors:
 
     if not groups and ranges and rule == MUST_RUN_AS:
         return [refused("unable to validate empty groups against required ranges")]
-    found = [group for group in groups if not _in(ranges, group)]
-    return [refused(f"group {group} must be in the ranges: {_shown(ranges)}") for group in found]
+    outside = [group for group in groups if not _in(ranges, group)]
+    return [refused(f"group {group} must be in the ranges: {_shown(ranges)}") for group in outside]
 
 
 def _selinux_errors(path: Path, rules: Spec, options: Spec | None) -> Errors:
-    wanted = _selinux(rules)
-    if wanted is None:
+    required = _selinux(rules)
+    if required is None:
         return []
     if options is None:
         return [field.required(path)]
     errors: Errors = []
     for name in ("level", "role", "type", "user"):
-        value, must = options.get(name) or "", wanted.get(name) or ""
+        value, must = options.get(name) or "", required.get(name) or ""
         same = _level(value) == _level(must) if name == "level" else value == must
         if not same:
             errors.append(field.invalid(path / name, value, f"must be {must}"))
@@ -209,7 +209,7 @@ def _volumes(rules: Spec, spec: Spec) -> Errors:
     allowed = rules.get("volumes") or ()
     for index, volume in enumerate(spec.get("volumes") or ()):
         at = SPEC / "volumes" / index
-        kind = next((known for known in VOLUMES if _of_kind(volume, known)), "")
+        kind = next((plugin for plugin in VOLUMES if _of_kind(volume, plugin)), "")
         if not (ANY in allowed or kind in allowed or (kind == "projected" and _is_token(volume, allowed))):
             errors.append(field.invalid(at, kind, f"{kind} volumes are not allowed to be used"))
         elif kind == "hostPath":
@@ -249,10 +249,10 @@ def _of_token(source: Spec) -> bool:
 
 def _host_path(at: Path, rules: Spec, spec: Spec, volume: Spec) -> Errors:
     path, allowed = volume["hostPath"].get("path") or "", rules.get("allowedHostPaths") or ()
-    found = [one for one in allowed if _below(path, one.get("pathPrefix") or "")]
-    if allowed and not found:
+    prefixes = [one for one in allowed if _below(path, one.get("pathPrefix") or "")]
+    if allowed and not prefixes:
         return [field.invalid(at / "hostPath" / "pathPrefix", path, "is not allowed to be used")]
-    if not found or any(not one.get("readOnly") for one in found):
+    if not prefixes or any(not one.get("readOnly") for one in prefixes):
         return []
     errors: Errors = []
     for where, container in _containers(spec):

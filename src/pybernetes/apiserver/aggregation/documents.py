@@ -30,8 +30,8 @@ def index(body: bytes, group: str, version: str) -> Mapping[str, Any]:
     """The items of a server's /openapi/v3 that are of its group-version."""
     paths = _object(body).get("paths")
     name = f"apis/{group}/{version}"
-    found = paths.get(name) if isinstance(paths, dict) else None
-    url = found.get("serverRelativeURL") if isinstance(found, dict) else None
+    item = paths.get(name) if isinstance(paths, dict) else None
+    url = item.get("serverRelativeURL") if isinstance(item, dict) else None
     return {name: {"serverRelativeURL": url}} if isinstance(url, str) else {}
 
 
@@ -70,7 +70,7 @@ def _with_kind(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_resources(listed: Iterable[Mapping[str, Any]], group: str, version: str) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {}
     for entry in listed:
         parent, _, subresource = str(entry.get("name") or "").partition("/")
         kind = {
@@ -81,13 +81,13 @@ def _of_resources(listed: Iterable[Mapping[str, Any]], group: str, version: str)
         verbs = entry.get("verbs") or []
         scope = "Namespaced" if entry.get("namespaced") else "Cluster"
         if not subresource:
-            resource = found.setdefault(parent, {})
+            resource = groups.setdefault(parent, {})
             resource |= {"resource": parent, "responseKind": kind, "scope": scope, "verbs": verbs}
             resource["singularResource"] = entry.get("singularName") or ""
             resource |= {name: entry[name] for name in ("shortNames", "categories") if entry.get(name)}
             continue
         # Of a parent that is not told itself there is what its subresource says of it.
-        resource = found.setdefault(parent, {"resource": parent, "responseKind": {}, "scope": scope, "verbs": []})
+        resource = groups.setdefault(parent, {"resource": parent, "responseKind": {}, "scope": scope, "verbs": []})
         one = {"subresource": subresource, "responseKind": kind, "verbs": verbs}
         resource.setdefault("subresources", []).append(one)
-    return list(found.values())
+    return list(groups.values())

@@ -50,8 +50,8 @@ STRIPPED: FieldSet = {
 class Conflicts(Exception):
     """An apply would change what others manage."""
 
-    def __init__(self, found: Sequence[tuple[Identity, Entry, Path]]) -> None:
-        self.found = found
+    def __init__(self, conflicts: Sequence[tuple[Identity, Entry, Path]]) -> None:
+        self.found = conflicts
         super().__init__(self._message())
 
     @staticmethod

@@ -56,19 +56,19 @@ def manager_of(field_manager: str, user_agent: str) -> str:
 
 def decode(entries: Any) -> Managed:
     """ValueError for entries that no server wrote."""
-    found: Managed = {}
+    managers: Managed = {}
     for entry in entries or ():
         operation, version = entry.get("operation"), entry.get("apiVersion", "")
         if operation not in ("Apply", "Update") or entry.get("fieldsType", "FieldsV1") != "FieldsV1":
             raise ValueError(f"managed fields entry {entry!r} is neither of Apply nor of Update")
         who = identity(entry.get("manager", ""), operation, version, entry.get("subresource", ""))
-        found[who] = Entry(entry.get("fieldsV1") or {}, version, entry.get("time") or "")
-    return found
+        managers[who] = Entry(entry.get("fieldsV1") or {}, version, entry.get("time") or "")
+    return managers
 
 
 def encode(managed: Managed) -> list[dict[str, Any]]:
     """In upstream's order: appliers first, then by age, name, version."""
-    made = []
+    entries = []
     for who, entry in sorted(managed.items(), key=_order):
         item: dict[str, Any] = {
             "manager": who.manager,
@@ -82,8 +82,8 @@ def encode(managed: Managed) -> list[dict[str, Any]]:
             del item["time"]
         if who.subresource:
             item["subresource"] = who.subresource
-        made.append(item)
-    return made
+        entries.append(item)
+    return entries
 
 
 def _order(pair: tuple[Identity, Entry]) -> tuple[str, str, str, str, str]:

@@ -53,8 +53,8 @@ class Node:
         try:
             return self._made[name]
         except KeyError:
-            made = self._made[name] = self._make(name)
-            return made
+            child = self._made[name] = self._make(name)
+            return child
 
     def child(self, name: str) -> Node:
         """Below a key of a struct or map."""

@@ -141,20 +141,20 @@ def _compare(old: Any, new: Any, node: Node, key: str, out: Comparison) -> None:
             before, after = old or {}, new or {}
             for name in {**before, **after}:
                 _compare(before.get(name, MISSING), after.get(name, MISSING), node.child(name), f"f:{name}", below)
-        for into, found in (
+        for into, changed in (
             (out.added, below.added),
             (out.modified, below.modified),
             (out.removed, below.removed),
         ):
-            if found:
-                into[key] = found
+            if changed:
+                into[key] = changed
 
 
 def _indexed(items: list[Any], node: Node) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+    positions: dict[str, list[Any]] = {}
     for item in items:
-        found.setdefault(element(node, item), []).append(item)
-    return found
+        positions.setdefault(element(node, item), []).append(item)
+    return positions
 
 
 def _compare_lists(old: list[Any], new: list[Any], node: Node, out: Comparison) -> None:
@@ -259,9 +259,9 @@ def with_named_fields(fields: FieldSet, node: Node) -> FieldSet:
 
 def check(value: Any, node: Node, path: tuple[str, ...] = ()) -> list[str]:
     """What is wrong with an object that is applied: fields that are not declared, keys that are missing or twice."""
-    wanted = {"list": list, "set": list, "map": dict, "struct": dict}.get(node.kind)
-    if wanted is not None and value is not None and not isinstance(value, wanted):
-        name = "list" if wanted is list else "map"
+    expected = {"list": list, "set": list, "map": dict, "struct": dict}.get(node.kind)
+    if expected is not None and value is not None and not isinstance(value, expected):
+        name = "list" if expected is list else "map"
         return [f"{fieldset.text(path)}: expected {name}, got {value!r}"]
     if not value or not _granular(value, node):
         return []

@@ -68,12 +68,12 @@ class RotatingFile:
 
     def tidy(self) -> None:
         """Removes what is too old or too many of the files that were set aside, and compresses the others. OSError."""
-        rotation, found = self._rotation, self._aside()
-        kept = found[: rotation.max_backups] if rotation.max_backups else found
+        rotation, backups = self._rotation, self._aside()
+        kept = backups[: rotation.max_backups] if rotation.max_backups else backups
         if rotation.max_age_days:
             oldest = self._now() - timedelta(days=rotation.max_age_days)
             kept = [one for one in kept if one[0] >= oldest]
-        for _, path in found:
+        for _, path in backups:
             if not any(path == other for _, other in kept):
                 path.unlink(missing_ok=True)
             elif rotation.compress and path.suffix != ".gz":
@@ -81,14 +81,14 @@ class RotatingFile:
 
     def _aside(self) -> list[tuple[datetime, Path]]:
         """With the times of their names, the newest first."""
-        found = []
+        backups = []
         for path in self._path.parent.iterdir():
             name = path.name.removesuffix(".gz")
             if name.startswith(self._prefix) and name.endswith(self._path.suffix):
                 stamp = name[len(self._prefix) : len(name) - len(self._path.suffix)]
                 with contextlib.suppress(ValueError):
-                    found.append((datetime.strptime(stamp, STAMP).replace(tzinfo=UTC), path))
-        return sorted(found, reverse=True)
+                    backups.append((datetime.strptime(stamp, STAMP).replace(tzinfo=UTC), path))
+        return sorted(backups, reverse=True)
 
     @property
     def _prefix(self) -> str:

@@ -172,9 +172,9 @@ class TokenMetrics:
 
     def __init__(self, registry: Registry) -> None:
         def counter(name: str, of: str) -> Counter:
-            made = registry.counter(f"serviceaccount_{name}", f"Cumulative {of} used")
-            made.inc(by=0)
-            return made
+            cumulative = registry.counter(f"serviceaccount_{name}", f"Cumulative {of} used")
+            cumulative.inc(by=0)
+            return cumulative
 
         self.legacy = counter("legacy_tokens_total", "legacy service account tokens")
         self.stale = counter("stale_tokens_total", "stale projected service account tokens")

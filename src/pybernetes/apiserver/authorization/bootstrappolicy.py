@@ -500,10 +500,10 @@ def rule(line: str) -> Rule:
     if len(rest) == 1:
         return {"nonResourceURLs": rest[0], "verbs": listed}
     groups = ["" if group == "core" else group for group in rest[0]]
-    found: Rule = {"apiGroups": groups, "resources": sorted(rest[1]), "verbs": listed}
+    policy_rule: Rule = {"apiGroups": groups, "resources": sorted(rest[1]), "verbs": listed}
     if len(rest) == 3:
-        found["resourceNames"] = rest[2]
-    return found
+        policy_rule["resourceNames"] = rest[2]
+    return policy_rule
 
 
 def node_rules() -> list[Rule]:
@@ -527,15 +527,15 @@ def _subject(text: str) -> Object:
 
 
 def _binding(kind: str, role_kind: str, name: str, role: str, subjects: tuple[str, ...], namespace: str = "") -> Object:
-    made: Object = {
+    binding: Object = {
         "apiVersion": API_VERSION,
         "kind": kind,
         "metadata": _meta(name, namespace),
         "roleRef": {"apiGroup": GROUP, "kind": role_kind, "name": role},
     }
     if subjects:
-        made["subjects"] = [_subject(text) for text in subjects]
-    return made
+        binding["subjects"] = [_subject(text) for text in subjects]
+    return binding
 
 
 def _role(kind: str, metadata: Object, lines: tuple[str, ...]) -> Object:
@@ -544,28 +544,28 @@ def _role(kind: str, metadata: Object, lines: tuple[str, ...]) -> Object:
 
 def cluster_roles() -> list[Object]:
     """All cluster roles."""
-    made = []
+    roles = []
     for name, into in AGGREGATED.items():
         labels = {AGGREGATE + into: "true"} if into else {}
         selector = {"matchLabels": {f"{AGGREGATE}{name}": "true"}}
         role = _role("ClusterRole", _meta(name, labels=labels), ())
-        made.append({**role, "rules": None, "aggregationRule": {"clusterRoleSelectors": [selector]}})
+        roles.append({**role, "rules": None, "aggregationRule": {"clusterRoleSelectors": [selector]}})
     for name, lines in CLUSTER_ROLES.items():
         into = AGGREGATING.get(name, "")
         labels = {AGGREGATE + into: "true"} if into else {}
-        made.append(_role("ClusterRole", _meta(name, labels=labels), lines))
-    made += [_role("ClusterRole", _meta(CONTROLLER + name), lines) for name, lines in CONTROLLER_ROLES.items()]
-    return made
+        roles.append(_role("ClusterRole", _meta(name, labels=labels), lines))
+    roles += [_role("ClusterRole", _meta(CONTROLLER + name), lines) for name, lines in CONTROLLER_ROLES.items()]
+    return roles
 
 
 def cluster_role_bindings() -> list[Object]:
     """All cluster role bindings."""
     kinds = ("ClusterRoleBinding", "ClusterRole")
-    made = [_binding(*kinds, name, name, subjects) for name, subjects in CLUSTER_ROLE_BINDINGS.items()]
+    bindings = [_binding(*kinds, name, name, subjects) for name, subjects in CLUSTER_ROLE_BINDINGS.items()]
     for name in CONTROLLER_ROLES:
         role = CONTROLLER + name
-        made.append(_binding(*kinds, role, role, (f"ServiceAccount {SYSTEM}/{name}",)))
-    return made
+        bindings.append(_binding(*kinds, role, role, (f"ServiceAccount {SYSTEM}/{name}",)))
+    return bindings
 
 
 def roles() -> list[Object]:

@@ -48,12 +48,12 @@ class _Index:
 
     def of_path(self, path: str) -> Owners:
         """`/api/v1` is in `/api/*`, too."""
-        found = self.of(path)
+        owners = self.of(path)
         for length in self._prefixes:
             if length > len(path):
                 break
-            found |= self._owners.get(path[:length] + ALL, 0)
-        return found
+            owners |= self._owners.get(path[:length] + ALL, 0)
+        return owners
 
 
 def _classes(values: Iterable[str], owners: Callable[[str], Owners]) -> list[tuple[Owners, list[str]]]:
@@ -102,12 +102,12 @@ def _relevant(owned: Sequence[Rule], asked: Sequence[Rule]) -> list[Rule]:
     return list(islice((rule for rule in owned if not verbs.isdisjoint(rule.get("verbs") or ())), MAX_OWNED))
 
 
-def _resource_rule(part: tuple[str, str, str, str]) -> Rule:
-    group, resource, verb, name = part
+def _resource_rule(combination: tuple[str, str, str, str]) -> Rule:
+    group, resource, verb, name = combination
     plain: Rule = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
     return {**plain, "resourceNames": [name]} if name else plain
 
 
-def _path_rule(part: tuple[str, str]) -> Rule:
-    path, verb = part
+def _path_rule(combination: tuple[str, str]) -> Rule:
+    path, verb = combination
     return {"nonResourceURLs": [path], "verbs": [verb]}

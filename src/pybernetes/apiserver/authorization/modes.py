@@ -121,8 +121,8 @@ class Authorizers:
         problems: list[str] = []
         for named in self._chain:
             if isinstance(named.authorizer, RuleResolver):
-                found, why = named.authorizer.rules_for(user, namespace)
-                rules += found
+                of_mode, why = named.authorizer.rules_for(user, namespace)
+                rules += of_mode
                 problems += why
         return rules, problems
 
@@ -190,8 +190,8 @@ def selected_name(selector: str) -> str:
         requirements = parse_field_selector(selector).requirements
     except SelectorError:
         return ""  # the verb itself will refuse it
-    wanted = [r.value for r in requirements if r.field == "metadata.name" and r.operator in ("=", "==")]
-    return wanted[0] if wanted else ""
+    names = [r.value for r in requirements if r.field == "metadata.name" and r.operator in ("=", "==")]
+    return names[0] if names else ""
 
 
 def refusal(user: User, info: RequestInfo, reason: str) -> errors.StatusError:

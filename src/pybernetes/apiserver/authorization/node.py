@@ -147,10 +147,10 @@ class NodeAuthorizer:
 
     def _by_rules(self, info: RequestInfo) -> Decision:
         key = (info.verb, info.group, info.resource, info.subresource)
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = _of(any(allows_resource(rule, *key) for rule in self._rules))
-        return known
+        decision = self._known.get(key)
+        if decision is None:
+            decision = self._known[key] = _of(any(allows_resource(rule, *key) for rule in self._rules))
+        return decision
 
     # What depends on the node's pods.
 

@@ -92,23 +92,23 @@ class RBAC:
             return self._path(rights, info.verb, info.path)
         namespace = info.namespace if info.namespace in rights.namespaces else ""
         key = (info.verb, info.group, info.resource, info.subresource, namespace)
-        known = rights.resources.get(key)
-        if known is None:
+        matches = rights.resources.get(key)
+        if matches is None:
             if len(rights.resources) >= REMEMBERED_QUESTIONS:
                 rights.resources.clear()
-            known = rights.resources[key] = self._matches(rights, *key)
-        for names, decision in known[0]:
+            matches = rights.resources[key] = self._matches(rights, *key)
+        for names, decision in matches[0]:
             if names is None or info.name in names:
                 return decision
-        return known[1]
+        return matches[1]
 
     def rules_for(self, user: User, namespace: str) -> tuple[list[Rule], list[str]]:
         """(all rules that hold for the user in the namespace, "" for cluster-wide ones; errors of what is not found)."""
         rules: list[Rule] = []
         problems: list[str] = []
         for grant in self._in_namespace(self._rights(user), namespace):
-            found, problem = self.role_rules(grant.role_kind, grant.role, grant.namespace)
-            rules += found
+            role_rules, problem = self.role_rules(grant.role_kind, grant.role, grant.namespace)
+            rules += role_rules
             problems += [problem] if problem else []
         return rules, problems
 
@@ -134,13 +134,13 @@ class RBAC:
         key = (user.name, user.groups)
         rights = self._users.get(key)
         if rights is None:
-            found = sorted(
+            grants = sorted(
                 {item for subject in subjects_of(user, self._groups) for item in self._index.get(subject, ())},
                 key=_order,
             )
             # A binding that names the user in several ways counts once, by the subject it names first.
             first: dict[tuple[str, str], Grant] = {}
-            for _, grant in found:
+            for _, grant in grants:
                 first.setdefault((grant.namespace, grant.binding), grant)
             namespaces = frozenset(grant.namespace for grant in first.values())
             rights = _Rights(list(first.values()), namespaces)
@@ -175,7 +175,7 @@ class RBAC:
         self, rights: _Rights, verb: str, group: str, resource: str, subresource: str, namespace: str
     ) -> tuple[Matches, Decision]:
         """What allows it, up to the first that does for every name; and the answer where nothing does."""
-        found: Matches = []
+        matches: Matches = []
         problems: list[str] = []
         for grant in self._in_namespace(rights, namespace):
             rules, problem = self.role_rules(grant.role_kind, grant.role, grant.namespace)
@@ -184,18 +184,18 @@ class RBAC:
                 if not allows_resource(rule, verb, group, resource, subresource):
                     continue
                 names = rule.get("resourceNames")
-                found.append((frozenset(names) if names else None, Decision(allowed=True, reason=grant.reason)))
+                matches.append((frozenset(names) if names else None, Decision(allowed=True, reason=grant.reason)))
                 if not names:
-                    return found, NO_OPINION
-        return found, _refused(problems)
+                    return matches, NO_OPINION
+        return matches, _refused(problems)
 
     def _path(self, rights: _Rights, verb: str, path: str) -> Decision:
-        known = rights.paths.get((verb, path))
-        if known is None:
+        decision = rights.paths.get((verb, path))
+        if decision is None:
             if len(rights.paths) >= REMEMBERED_QUESTIONS:
                 rights.paths.clear()
-            known = rights.paths[verb, path] = self._decide_path(rights, verb, path)
-        return known
+            decision = rights.paths[verb, path] = self._decide_path(rights, verb, path)
+        return decision
 
     def _decide_path(self, rights: _Rights, verb: str, path: str) -> Decision:
         problems: list[str] = []

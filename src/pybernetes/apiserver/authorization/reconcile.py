@@ -50,9 +50,9 @@ def reconciled_role(have: Object, want: Object) -> Object | None:
     new = copy.deepcopy(have)
     changed = _merged_meta(new, want)
     if "aggregationRule" in want:
-        wanted = want["aggregationRule"]["clusterRoleSelectors"]
+        selectors = want["aggregationRule"]["clusterRoleSelectors"]
         present = (have.get("aggregationRule") or {}).get("clusterRoleSelectors") or []
-        lacking = [selector for selector in wanted if selector not in present]
+        lacking = [selector for selector in selectors if selector not in present]
         if lacking:
             new["aggregationRule"] = {"clusterRoleSelectors": present + lacking}
         return new if changed or lacking else None
@@ -96,10 +96,10 @@ async def _ensure(
 async def reconcile(store: Callable[[str], Objects]) -> None:
     """All of it, at once; `store` gives the verbs of a resource by its name."""
 
-    def ensured(resource: str, wanted: Iterable[Object], binding: bool) -> list[Any]:
+    def ensured(resource: str, objects: Iterable[Object], binding: bool) -> list[Any]:
         kind = reconciled_binding if binding else reconciled_role
         verbs = store(resource)
-        return [_ensure(verbs, want, kind, binding) for want in wanted]
+        return [_ensure(verbs, want, kind, binding) for want in objects]
 
     await asyncio.gather(
         *ensured("clusterroles", policy.cluster_roles(), False),

@@ -13,9 +13,9 @@ GROUP = "rbac.authorization.k8s.io"
 ALL = "*"
 
 
-def names_match(wanted: str, listed: Sequence[str] | None) -> bool:
+def names_match(name: str, listed: Sequence[str] | None) -> bool:
     """One of a list of names, or all."""
-    return bool(listed) and (wanted in listed or ALL in listed)  # type: ignore[operator]  # bool() has excluded None
+    return bool(listed) and (name in listed or ALL in listed)  # type: ignore[operator]  # bool() has excluded None
 
 
 def resource_matches(rule: Rule, resource: str, subresource: str) -> bool:

@@ -31,22 +31,22 @@ def api_services(served: Iterable[Resource], now: str) -> list[Object]:
 
 async def ensure(store: Stores, served: Iterable[Resource], now: str) -> None:
     """Makes what is missing, all at once."""
-    wanted = [(store("scheduling.k8s.io", "v1", "priorityclasses"), obj) for obj in priorityclass.system_classes()]
+    objects = [(store("scheduling.k8s.io", "v1", "priorityclasses"), obj) for obj in priorityclass.system_classes()]
     services = store("apiregistration.k8s.io", "v1", "apiservices")
-    wanted += [(services, obj) for obj in api_services(served, now)]
-    await asyncio.gather(*(_ensure(one, obj) for one, obj in wanted))
+    objects += [(services, obj) for obj in api_services(served, now)]
+    await asyncio.gather(*(_ensure(one, obj) for one, obj in objects))
 
 
-async def _ensure(store: GenericStore, wanted: Object) -> None:
-    name = wanted["metadata"]["name"]
+async def _ensure(store: GenericStore, obj: Object) -> None:
+    name = obj["metadata"]["name"]
     if store.key("", name) in store.cache.resource(store.prefix).items:
         return
-    plain, _ = store.schema.normalize(wanted)
+    plain, _ = store.schema.normalize(obj)
     status = plain.get("status")
     try:
-        made = await store.create(plain, "", WriteOptions(admission=False))
+        created = await store.create(plain, "", WriteOptions(admission=False))
         if status:
-            await store.update("", name, {**made, "status": status}, WriteOptions(admission=False), "status")
+            await store.update("", name, {**created, "status": status}, WriteOptions(admission=False), "status")
     except StatusError as error:
         if error.code != 409:
             raise  # another server was faster

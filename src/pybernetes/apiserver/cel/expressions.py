@@ -47,8 +47,8 @@ class Compiler:
         if expected and tree.type not in expected:
             names = [types.go_text(each) for each in expected]
             several = len(names) > 1
-            wanted = f"one of [{' '.join(names)}]" if several else names[0]
-            return Expression(source, error=f"must evaluate to {wanted} but got {types.go_text(tree.type)}")
+            type_names = f"one of [{' '.join(names)}]" if several else names[0]
+            return Expression(source, error=f"must evaluate to {type_names} but got {types.go_text(tree.type)}")
         try:
             return Expression(source, environment.program(source, tree))
         except InstantiationError as error:
@@ -56,9 +56,11 @@ class Compiler:
 
     def variable(self, name: str, source: str) -> Expression:
         """An expression that others may call variables.NAME from now on; one that is wrong is dyn to them."""
-        made = self.compile(source)
-        self._variables[name] = admission.as_variable(made.program.type) if made.program is not None else types.DYN
-        return made
+        compiled = self.compile(source)
+        self._variables[name] = (
+            admission.as_variable(compiled.program.type) if compiled.program is not None else types.DYN
+        )
+        return compiled
 
     def _environment(self, authorizer: bool, patches: bool) -> Environment:
         environment = self._environments.get((authorizer, patches))

@@ -85,9 +85,9 @@ async def _make(store: GenericStore, group: str, version: str) -> None:
     local["metadata"]["labels"] = {apiservice.AUTOMANAGED: AUTOMANAGED}
     plain, _ = store.schema.normalize(local)
     try:
-        made = await store.create(plain, "", WriteOptions(admission=False))
+        created = await store.create(plain, "", WriteOptions(admission=False))
         status = WriteOptions(admission=False)
-        await store.update("", made["metadata"]["name"], {**made, "status": local["status"]}, status, "status")
+        await store.update("", created["metadata"]["name"], {**created, "status": local["status"]}, status, "status")
     except StatusError as error:
         if error.code not in (404, 409):  # another server was faster
             raise

@@ -34,11 +34,11 @@ def row(given: Given) -> Callable[[Object, datetime], list[Any]]:
     finders = [(_finder(one.get("jsonPath", "")), one.get("type") or "string") for one in given or (AGE_COLUMN,)]
 
     def cells(obj: Object, now: datetime) -> list[Any]:
-        made = [obj["metadata"]["name"]]
+        cells = [obj["metadata"]["name"]]
         for find, kind in finders:
-            found = find(obj)
-            made.append(_cell(found[0], kind, now) if found else None)
-        return made
+            values = find(obj)
+            cells.append(_cell(values[0], kind, now) if values else None)
+        return cells
 
     return cells
 

@@ -17,19 +17,19 @@ def find(crd: Object, kind: str) -> dict[str, Any] | None:
 
 def is_true(crd: Object, kind: str) -> bool:
     """The condition is there, and True."""
-    found = find(crd, kind)
-    return found is not None and found.get("status") == "True"
+    condition = find(crd, kind)
+    return condition is not None and condition.get("status") == "True"
 
 
 def put(crd: Object, kind: str, status: str, reason: str, message: str, now: str) -> None:
     """Sets a condition, in place; its time is that of the last change of its status."""
     holder = crd.setdefault("status", {})
     conditions = holder["conditions"] = list(holder.get("conditions") or ())
-    made = {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
+    condition = {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
     for index, old in enumerate(conditions):
         if old.get("type") == kind:
             if old.get("status") == status:
-                made["lastTransitionTime"] = old.get("lastTransitionTime") or now
-            conditions[index] = made
+                condition["lastTransitionTime"] = old.get("lastTransitionTime") or now
+            conditions[index] = condition
             return
-    conditions.append(made)
+    conditions.append(condition)

@@ -47,9 +47,9 @@ def validate(crd: Object, beta: bool = False) -> Errors:
     errors = _too_deep(spec)
     if errors:
         return errors
-    wanted = f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}"
+    expected_name = f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}"
     name = crd["metadata"].get("name", "")
-    if name and name != wanted:
+    if name and name != expected_name:
         errors.append(field.invalid(Path("metadata") / "name", name, 'must be spec.names.plural+"."+spec.group'))
     errors += _spec(spec, lenient) + validate_status(crd) + _stored_versions(crd)
     errors += [] if lenient.unapproved else _approval(crd)
@@ -239,13 +239,13 @@ def _warning_errors(text: str, deprecated: bool) -> Iterable[str]:
 
 def _version_names(versions: Sequence[Mapping[str, Any]]) -> Errors:
     errors: Errors = []
-    found, at = [version.get("name") or "" for version in versions], SPEC / "versions"
-    if len(set(found)) < len(found):
+    names, at = [version.get("name") or "" for version in versions], SPEC / "versions"
+    if len(set(names)) < len(names):
         errors.append(field.invalid(at, list(versions), "must contain unique version names"))
     if sum(1 for version in versions if version.get("storage")) != 1:
         errors.append(field.invalid(at, list(versions), "must have exactly one version marked as storage version"))
-    if found and found[0] and (why := dns1035_label_errors(found[0])):
-        errors.append(field.invalid(SPEC / "version", found[0], ",".join(why)))
+    if names and names[0] and (why := dns1035_label_errors(names[0])):
+        errors.append(field.invalid(SPEC / "version", names[0], ",".join(why)))
     return errors
 
 
@@ -362,7 +362,7 @@ def _columns(version: Mapping[str, Any], path: Path, lenient: Leniency) -> Error
 
 def _column(path: Path, column: Mapping[str, Any]) -> Errors:
     errors = [] if column.get("name") else [field.required(path / "name")]
-    kind, form, found = column.get("type") or "", column.get("format") or "", column.get("jsonPath") or ""
+    kind, form, json_path = column.get("type") or "", column.get("format") or "", column.get("jsonPath") or ""
     listed = f"must be one of {','.join(COLUMN_TYPES)}"
     if not kind:
         errors.append(field.required(path / "type", listed))
@@ -370,7 +370,7 @@ def _column(path: Path, column: Mapping[str, Any]) -> Errors:
         errors.append(field.invalid(path / "type", kind, listed))
     if form and form not in COLUMN_FORMATS:
         errors.append(field.invalid(path / "format", form, f"must be one of {','.join(COLUMN_FORMATS)}"))
-    return errors + (_simple_path(path / "JSONPath", found) if found else [field.required(path / "JSONPath")])
+    return errors + (_simple_path(path / "JSONPath", json_path) if json_path else [field.required(path / "JSONPath")])
 
 
 def _selectable(version: Mapping[str, Any], path: Path, lenient: Leniency) -> Errors:
@@ -467,11 +467,11 @@ def _review_versions(path: Path, versions: Sequence[str]) -> Errors:
 
 def warnings(crd: Object) -> list[str]:
     """Formats that nobody knows."""
-    found: dict[str, None] = {}
+    texts: dict[str, None] = {}
     for version in crd["spec"].get("versions") or ():
         for schema in all_schemas((version.get("schema") or {}).get("openAPIV3Schema") or {}):
-            found.update(dict.fromkeys(_odd(schema)))
-    return list(found)
+            texts.update(dict.fromkeys(_odd(schema)))
+    return list(texts)
 
 
 _NUMERIC_FORMATS = ("int32", "int64", "float", "double", "password")

@@ -40,10 +40,10 @@ def compiled(path: str) -> Callable[[Any], list[Any]]:
     steps = _steps(path)
 
     def find(root: Any) -> list[Any]:
-        found = [root]
+        values = [root]
         for step in steps:
-            found = list(islice((below for value in found for below in step(value)), MAX_VALUES))
-        return found
+            values = list(islice((below for value in values for below in step(value)), MAX_VALUES))
+        return values
 
     return find
 
@@ -71,10 +71,10 @@ def _steps(path: str) -> list[Step]:
 
 
 def _name(path: str, place: int) -> tuple[str, int]:
-    found = _NAME.match(path, place)
-    if found is None:
+    match = _NAME.match(path, place)
+    if match is None:
         raise JSONPathError(f"a name is missing at {place} of {path!r}")
-    return re.sub(r"\\(.)", r"\1", found[1]), found.end()
+    return re.sub(r"\\(.)", r"\1", match[1]), match.end()
 
 
 def _closing(path: str, start: int) -> int:
@@ -101,8 +101,8 @@ def _bracket(text: str) -> Step:
         return _field(text[1:-1])
     if _NUMBER.fullmatch(text):
         return _index(int(text))
-    if found := _SLICE.fullmatch(text):
-        first, last, step = (int(part) if part else None for part in found.groups())
+    if match := _SLICE.fullmatch(text):
+        first, last, step = (int(part) if part else None for part in match.groups())
         if step == 0:
             raise JSONPathError(f"invalid array index {text}")
         return lambda value: value[first:last:step] if isinstance(value, list) else ()
@@ -145,12 +145,12 @@ def _filter(left: str, comparison: str | None, right: str | None) -> Step:
     compare = _COMPARISONS[comparison] if comparison else None
 
     def holds(item: Any) -> bool:
-        found = one(item)
+        left = one(item)
         if compare is None or other is None:
-            return bool(found)
-        wanted = other(item)
+            return bool(left)
+        right = other(item)
         try:
-            return bool(found) and bool(wanted) and compare(found[0], wanted[0])
+            return bool(left) and bool(right) and compare(left[0], right[0])
         except TypeError:
             return False
 

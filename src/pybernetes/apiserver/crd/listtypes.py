@@ -19,21 +19,21 @@ def duplicates(value: Any, schema: Structural, path: Path) -> list[FieldError]:
     """One error for each item that another is equal to, or has the keys of."""
     if not schema.lists:
         return []
-    found: list[FieldError] = []
+    errors: list[FieldError] = []
     if isinstance(value, dict):
         for key, item in value.items():
             below = schema.properties.get(key, schema.additional)
             if below is not None and below.lists:
-                found += duplicates(item, below, path / key if key in schema.properties else path.key(key))
+                errors += duplicates(item, below, path / key if key in schema.properties else path.key(key))
     elif isinstance(value, list):
         if schema.list_type == "set":
-            found += _twice(value, value, path)
+            errors += _twice(value, value, path)
         elif schema.list_type == "map":
-            found += _twice([_keys(item, schema.keys) for item in value], value, path)
+            errors += _twice([_keys(item, schema.keys) for item in value], value, path)
         if schema.items is not None and schema.items.lists:
             for index, item in enumerate(value):
-                found += duplicates(item, schema.items, path / index)
-    return found
+                errors += duplicates(item, schema.items, path / index)
+    return errors
 
 
 def _keys(item: Any, keys: Sequence[str]) -> Any:
@@ -42,10 +42,10 @@ def _keys(item: Any, keys: Sequence[str]) -> Any:
 
 def _twice(identities: Sequence[Any], items: Sequence[Any], path: Path) -> list[FieldError]:
     seen: set[bytes] = set()
-    found = []
+    errors = []
     for index, identity in enumerate(identities):
         text = _encode(identity)
         if text in seen:
-            found.append(field.duplicate(path / index, identity))
+            errors.append(field.duplicate(path / index, identity))
         seen.add(text)
-    return found
+    return errors

@@ -18,19 +18,19 @@ SEE = "see https://github.com/kubernetes/enhancements/pull/1111"
 
 def decided(crd: Object, others: Iterable[Object], now: str) -> Object:
     """The definition with the status that it should have; `others` are all definitions, itself among them or not."""
-    made = {**crd, "status": json_copy(crd.get("status") or {})}
-    _name(made, others, now)
-    _approve(made, now)
-    structure.judge(made, now)
-    return made
+    judged = {**crd, "status": json_copy(crd.get("status") or {})}
+    _name(judged, others, now)
+    _approve(judged, now)
+    structure.judge(judged, now)
+    return judged
 
 
 def _name(crd: Object, others: Iterable[Object], now: str) -> None:
-    status, wanted = crd.setdefault("status", {}), crd["spec"]["names"]
+    status, requested = crd.setdefault("status", {}), crd["spec"]["names"]
     accepted: dict[str, Any] = status.get("acceptedNames") or {}
-    if _same(wanted, accepted) and conditions.is_true(crd, "NamesAccepted"):
+    if _same(requested, accepted) and conditions.is_true(crd, "NamesAccepted"):
         return _establish(crd, now)
-    names, problem = _deconflicted(crd, wanted, accepted, others)
+    names, problem = _deconflicted(crd, requested, accepted, others)
     status["acceptedNames"] = names
     if problem:
         conditions.put(crd, "NamesAccepted", "False", *problem, now)
@@ -41,9 +41,9 @@ def _name(crd: Object, others: Iterable[Object], now: str) -> None:
     return _establish(crd, now)
 
 
-def _same(wanted: dict[str, Any], accepted: dict[str, Any]) -> bool:
+def _same(requested: dict[str, Any], accepted: dict[str, Any]) -> bool:
     keys = ("plural", "singular", "kind", "listKind", "shortNames", "categories")
-    return all((wanted.get(key) or None) == (accepted.get(key) or None) for key in keys)
+    return all((requested.get(key) or None) == (accepted.get(key) or None) for key in keys)
 
 
 def _establish(crd: Object, now: str) -> None:
@@ -53,7 +53,7 @@ def _establish(crd: Object, now: str) -> None:
 
 
 def _deconflicted(
-    crd: Object, wanted: dict[str, Any], accepted: dict[str, Any], others: Iterable[Object]
+    crd: Object, requested: dict[str, Any], accepted: dict[str, Any], others: Iterable[Object]
 ) -> tuple[dict[str, Any], tuple[str, str] | None]:
     """(names that it gets, (reason, message) of the last conflict)."""
     resources, kinds = _taken(crd, others)
@@ -67,7 +67,7 @@ def _deconflicted(
         ("listKind", kinds, "ListKindConflict"),
     )
     for key, used, reason in single:
-        asked = wanted.get(key)
+        asked = requested.get(key)
         own = accepted.get(key) or ()
         given = [name for name in asked or () if name not in own] if key == "shortNames" else [asked]
         refused = [f'"{name}" is already in use' for name in given if name and name != own and name in used]
@@ -77,8 +77,8 @@ def _deconflicted(
             names[key] = asked
         else:
             names.pop(key, None)
-    if wanted.get("categories"):
-        names["categories"] = wanted["categories"]
+    if requested.get("categories"):
+        names["categories"] = requested["categories"]
     else:
         names.pop("categories", None)
     return names, problem
@@ -133,7 +133,7 @@ def _approve(crd: Object, now: str) -> None:
     if not is_protected(crd["spec"]["group"]):
         return
     state, message = approval((crd["metadata"].get("annotations") or {}).get(APPROVAL, ""))
-    known = conditions.find(crd, CONFORMANT)
+    conformant = conditions.find(crd, CONFORMANT)
     status, reason = _REASONS[state]
-    if known is None or (known.get("reason"), known.get("message")) != (reason, message):
+    if conformant is None or (conformant.get("reason"), conformant.get("message")) != (reason, message):
         conditions.put(crd, CONFORMANT, status, reason, message, now)

@@ -43,35 +43,35 @@ def validate_embedded(value: Any, schema: Structural, path: Path) -> list[FieldE
     """Kind, version and metadata of each embedded resource."""
     if not schema.embeds:
         return []
-    found: list[FieldError] = []
+    errors: list[FieldError] = []
     if isinstance(value, dict):
         if schema.embedded:
-            found += _embedded(value, path)
+            errors += _embedded(value, path)
         for key, item in value.items():
             below = schema.properties.get(key, schema.additional)
             if below is not None and below.embeds:
-                found += validate_embedded(item, below, path / key if key in schema.properties else path.key(key))
+                errors += validate_embedded(item, below, path / key if key in schema.properties else path.key(key))
     elif isinstance(value, list) and schema.items is not None:
         for index, item in enumerate(value):
-            found += validate_embedded(item, schema.items, path / index)
-    return found
+            errors += validate_embedded(item, schema.items, path / index)
+    return errors
 
 
 def _embedded(obj: Object, path: Path) -> list[FieldError]:
-    found = [field.required(path / name, EMPTY) for name in ("apiVersion", "kind") if name not in obj]
+    errors = [field.required(path / name, EMPTY) for name in ("apiVersion", "kind") if name not in obj]
     if "apiVersion" in obj:
-        found += _type_field(obj["apiVersion"], path / "apiVersion", _version_errors)
+        errors += _type_field(obj["apiVersion"], path / "apiVersion", _version_errors)
     if "kind" in obj:
-        found += _type_field(obj["kind"], path / "kind", _kind_errors)
+        errors += _type_field(obj["kind"], path / "kind", _kind_errors)
     metadata = obj.get("metadata")
     if isinstance(metadata, dict):
         named = metadata if metadata.get("name") else {**metadata, "name": "fakename"}
         namespaced = bool(metadata.get("namespace"))
         check = meta.path_segment_errors
-        found += meta.validate_object_meta(named, namespaced, check, path / "metadata", known_finalizers=False)
+        errors += meta.validate_object_meta(named, namespaced, check, path / "metadata", known_finalizers=False)
     elif metadata is not None:
-        found.append(field.invalid(path / "metadata", metadata, "must be an object"))
-    return found
+        errors.append(field.invalid(path / "metadata", metadata, "must be an object"))
+    return errors
 
 
 def _type_field(value: Any, path: Path, check: Callable[[str], list[str]]) -> list[FieldError]:

@@ -30,13 +30,13 @@ def name(resource: Resource) -> str:
 def definitions(resource: Resource, schema: Mapping[str, Any], prefix: str, v3: bool) -> Definitions:
     """The kind and its list; `prefix` of references. They refer to ObjectMeta and ListMeta."""
     if not v3 and schema.get(PRESERVE):
-        made: dict[str, Any] = {"type": "object"}  # with a property kubectl would call all others unknown
+        published: dict[str, Any] = {"type": "object"}  # with a property kubectl would call all others unknown
     else:
         # In OpenAPI 2 what kubectl finds declared is all that it takes: embedded objects that keep the rest declare nothing.
         declared = with_metadata(schema if v3 else _plain(schema), root=True, closed_only=not v3)
-        made = _referring(declared, prefix)
+        published = _referring(declared, prefix)
     kind = {"group": resource.group, "version": resource.version}
-    made["x-kubernetes-group-version-kind"] = [{**kind, "kind": resource.kind}]
+    published["x-kubernetes-group-version-kind"] = [{**kind, "kind": resource.kind}]
     listed = {
         "description": f"{resource.list_kind} is a list of {resource.kind}",
         "type": "object",
@@ -53,20 +53,20 @@ def definitions(resource: Resource, schema: Mapping[str, Any], prefix: str, v3: 
         "x-kubernetes-group-version-kind": [{**kind, "kind": resource.list_kind}],
     }
     own = name(resource)
-    return {own: made, f"{own.rsplit('.', 1)[0]}.{resource.list_kind}": listed}
+    return {own: published, f"{own.rsplit('.', 1)[0]}.{resource.list_kind}": listed}
 
 
 def _referring(schema: Any, prefix: str) -> Any:
     """With descriptions of what every resource has, and references as the document writes them."""
     if not isinstance(schema, Mapping):
         return schema
-    made = dict(schema)
+    published = dict(schema)
     for key in ("items", "additionalProperties"):
-        if key in made:
-            made[key] = _referring(made[key], prefix)
-    if "properties" in made:
-        made["properties"] = {key: _property(key, below, prefix) for key, below in made["properties"].items()}
-    return made
+        if key in published:
+            published[key] = _referring(published[key], prefix)
+    if "properties" in published:
+        published["properties"] = {key: _property(key, below, prefix) for key, below in published["properties"].items()}
+    return published
 
 
 def _property(key: str, schema: Mapping[str, Any], prefix: str) -> Any:
@@ -82,7 +82,7 @@ def _property(key: str, schema: Mapping[str, Any], prefix: str) -> Any:
 
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
     """What OpenAPI 2, and kubectl's validation against it, can say (ToStructuralOpenAPIV2)."""
-    made = {key: value for key, value in schema.items() if key not in (*_LOGIC, "nullable", "default")}
+    published = {key: value for key, value in schema.items() if key not in (*_LOGIC, "nullable", "default")}
     dropped = set()
     if schema.get("nullable"):
         dropped |= {"type", "items", "properties"}
@@ -93,26 +93,26 @@ def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
     if schema.get(INT_OR_STRING):
         dropped.add("type")
     for key in dropped:
-        made.pop(key, None)
+        published.pop(key, None)
     for key in ("items", "additionalProperties"):
-        if isinstance(made.get(key), Mapping):
-            made[key] = _plain(made[key])
-    if "properties" in made:
-        made["properties"] = {key: _plain(below) for key, below in made["properties"].items()}
-    return _without_nullable(made, schema)
+        if isinstance(published.get(key), Mapping):
+            published[key] = _plain(published[key])
+    if "properties" in published:
+        published["properties"] = {key: _plain(below) for key, below in published["properties"].items()}
+    return _without_nullable(published, schema)
 
 
-def _without_nullable(made: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+def _without_nullable(published: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """What may be null cannot be told from what is missing: it is not required."""
-    properties, extra = made.get("properties") or {}, schema.get("additionalProperties")
-    required = [name for name in made.get("required") or () if not _nullable(schema, name, properties)]
+    properties, extra = published.get("properties") or {}, schema.get("additionalProperties")
+    required = [name for name in published.get("required") or () if not _nullable(schema, name, properties)]
     if isinstance(extra, Mapping) and extra.get("nullable"):
         required = []
-    if "required" in made and not required:
-        made.pop("required")
-    elif "required" in made:
-        made["required"] = required
-    return made
+    if "required" in published and not required:
+        published.pop("required")
+    elif "required" in published:
+        published["required"] = required
+    return published
 
 
 def _nullable(schema: Mapping[str, Any], name: str, shown: Mapping[str, Any]) -> bool:

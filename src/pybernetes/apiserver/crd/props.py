@@ -80,15 +80,15 @@ def clean(schema: Any, path: str, unknown: list[str]) -> Any:
     """The schema as Go keeps it."""
     if not isinstance(schema, dict):
         raise _mistyped(schema, path, "v1.JSONSchemaProps")
-    made: Object = {}
+    cleaned: Object = {}
     for key, value in schema.items():
         at = f"{path}.{key}"
         if value is None:
             continue
         kept = _field(key, value, at, unknown)
         if kept is not None:
-            made[key] = kept
-    return made
+            cleaned[key] = kept
+    return cleaned
 
 
 def _field(key: str, value: Any, at: str, unknown: list[str]) -> Any:
@@ -140,12 +140,12 @@ def _schemas(key: str, value: Any, at: str, unknown: list[str]) -> Any:
 
 def _rule(rule: Any, at: str) -> Object:
     given = _typed(rule, dict, at, "v1.ValidationRule")
-    made = {
+    cleaned = {
         k: _typed(v, RULE[k], f"{at}.{k}", RULE[k].__name__)
         for k, v in given.items()
         if k in RULE and v not in (None, "")
     }
-    return {"rule": "", **made}
+    return {"rule": "", **cleaned}
 
 
 def _typed(value: Any, kind: type, at: str, name: str) -> Any:

@@ -136,21 +136,22 @@ class CustomSchema:
 def with_metadata(schema: Mapping[str, Any], root: bool = False, *, closed_only: bool = False) -> dict[str, Any]:
     """The schema with what every resource has, and every embedded one, declared in it. `closed_only`: not in embedded ones
     that keep unknown fields."""
-    made = dict(schema)
+    extended = dict(schema)
     for name in ("items", "additionalProperties"):
-        if isinstance(made.get(name), Mapping):
-            made[name] = with_metadata(made[name], closed_only=closed_only)
+        if isinstance(extended.get(name), Mapping):
+            extended[name] = with_metadata(extended[name], closed_only=closed_only)
     properties = {
-        name: with_metadata(below, closed_only=closed_only) for name, below in (made.get("properties") or {}).items()
+        name: with_metadata(below, closed_only=closed_only)
+        for name, below in (extended.get("properties") or {}).items()
     }
-    embedded = made.get("x-kubernetes-embedded-resource") and not (
-        closed_only and made.get("x-kubernetes-preserve-unknown-fields")
+    embedded = extended.get("x-kubernetes-embedded-resource") and not (
+        closed_only and extended.get("x-kubernetes-preserve-unknown-fields")
     )
     if root or embedded:
         properties = {**TYPE_META, "metadata": METADATA, **{k: v for k, v in properties.items() if k != "metadata"}}
     if embedded:
-        required = made.get("required") or []
-        made["required"] = [*required, *(name for name in ("kind", "apiVersion") if name not in required)]
+        required = extended.get("required") or []
+        extended["required"] = [*required, *(name for name in ("kind", "apiVersion") if name not in required)]
     if properties:
-        made["properties"] = properties
-    return made
+        extended["properties"] = properties
+    return extended

@@ -391,11 +391,11 @@ def _covered(outer: Schema, nested: Schema, at: Path, path: Path) -> Errors:
             errors += _covered(outer["items"], nested["items"], at / "items", path / "items")
         else:
             errors.append(field.required(path / "items", f"because it is defined in {at / 'items'}"))
-    known, extra = outer.get("properties") or {}, outer.get("additionalProperties")
+    properties, extra = outer.get("properties") or {}, outer.get("additionalProperties")
     for name, one in (nested.get("properties") or {}).items():
         place, inner = (path / "properties").key(name), (at / "properties").key(name)
-        if name in known:
-            errors += _covered(known[name], one, inner, place)
+        if name in properties:
+            errors += _covered(properties[name], one, inner, place)
         elif isinstance(extra, Mapping):
             errors += _covered(extra, one, inner, path / "additionalProperties")
         elif not outer.get(PRESERVE):

@@ -13,13 +13,13 @@ CONDITION = "NonStructuralSchema"
 
 def judge(crd: Object, now: str) -> None:
     """Says in the status what of the schemas is not structural; only definitions that came as v1beta1 have anything."""
-    known = conditions.find(crd, CONDITION)
+    condition = conditions.find(crd, CONDITION)
     if not crd["spec"].get("preserveUnknownFields"):
-        if known is not None:
+        if condition is not None:
             crd["status"]["conditions"] = [c for c in crd["status"]["conditions"] if c.get("type") != CONDITION]
         return
     message = field.aggregate(_violations(crd))
-    if known is None or known.get("message") != message:
+    if condition is None or condition.get("message") != message:
         conditions.put(crd, CONDITION, "True", "Violations", message, now)
 
 

@@ -243,10 +243,10 @@ class Validations:
     def _former(self, old: Any) -> dict[Any, Any]:
         if not self._keys or not isinstance(old, list):
             return {}
-        found: dict[Any, Any] = {}
+        former: dict[Any, Any] = {}
         for item in old:
-            found.setdefault(self._identity(item), item)
-        return found
+            former.setdefault(self._identity(item), item)
+        return former
 
     def _identity(self, item: Any) -> Any:
         if not self._keys or not isinstance(item, dict):

@@ -83,37 +83,37 @@ class Rules:
 
     def check(self, value: Any, name: str = "", old: Any = MISSING) -> Errors:
         """What is wrong; `old` is the value before the update."""
-        found: Errors = []
-        self._check(value, name, old, found)
-        return found
+        violations: Errors = []
+        self._check(value, name, old, violations)
+        return violations
 
-    def _check(self, value: Any, name: str, old: Any, found: Errors) -> None:
+    def _check(self, value: Any, name: str, old: Any, violations: Errors) -> None:
         if old is not MISSING and type(old) is type(value) and old == value:
             return
         kind = type(value)
         if value is None:
             if self._kinds and not self._nullable:
-                found.append(self._wrong_type(name, "null"))
+                violations.append(self._wrong_type(name, "null"))
             if self._enum is not None:
-                self._among(value, name, found)
+                self._among(value, name, violations)
             return
         if self._kinds and kind not in self._accepted and not self._whole(value):
-            found.append(self._wrong_type(name, type_name(value)))
+            violations.append(self._wrong_type(name, type_name(value)))
         if self._logic or self._not is not None:
-            self._combinations(value, name, found)
+            self._combinations(value, name, violations)
         if kind is dict:
-            self._among_if(value, name, found)
-            self._object(value, name, old, found)
+            self._among_if(value, name, violations)
+            self._object(value, name, old, violations)
         elif kind is list:
-            self._array(value, name, old, found)
-            self._among_if(value, name, found)
+            self._array(value, name, old, violations)
+            self._among_if(value, name, violations)
         else:
             if kind is str:
                 if self._strings:
-                    self._string(value, name, found)
+                    self._string(value, name, violations)
             elif kind is not bool and self._numbers:
-                self._bounds(value, name, found)
-            self._among_if(value, name, found)
+                self._bounds(value, name, violations)
+            self._among_if(value, name, violations)
 
     def _whole(self, value: Any) -> bool:
         whole = isinstance(value, float) and value.is_integer() and abs(value) < MAX_JSON_INTEGER
@@ -125,23 +125,23 @@ class Rules:
 
     # Parts, in upstream's order.
 
-    def _combinations(self, value: Any, name: str, found: Errors) -> None:
+    def _combinations(self, value: Any, name: str, violations: Errors) -> None:
         if "anyOf" in self._logic:
-            self._any_of(self._logic["anyOf"], value, name, found)
+            self._any_of(self._logic["anyOf"], value, name, violations)
         if "oneOf" in self._logic:
-            self._one_of(self._logic["oneOf"], value, name, found)
+            self._one_of(self._logic["oneOf"], value, name, violations)
         if "allOf" in self._logic:
             rules = self._logic["allOf"]
             failed = [errors for rule in rules if (errors := rule.check(value, name))]
-            found.extend(error for errors in failed for error in errors)
+            violations.extend(error for errors in failed for error in errors)
             if failed:
                 none = ". None validated" if len(failed) == len(rules) else ""
-                found.append(_combined(f'"{name}" must validate all the schemas (allOf){none}'))
+                violations.append(_combined(f'"{name}" must validate all the schemas (allOf){none}'))
         if self._not is not None and not self._not.check(value, name):
-            found.append(_combined(f'"{name}" must not validate the schema (not)'))
+            violations.append(_combined(f'"{name}" must not validate the schema (not)'))
 
     @staticmethod
-    def _any_of(rules: Sequence[Rules], value: Any, name: str, found: Errors) -> None:
+    def _any_of(rules: Sequence[Rules], value: Any, name: str, violations: Errors) -> None:
         best: Errors | None = None
         for rule in rules:
             errors = rule.check(value, name)
@@ -149,85 +149,85 @@ class Rules:
                 return
             if best is None or len(errors) < len(best):
                 best = errors
-        found.append(_combined(f'"{name}" must validate at least one schema (anyOf)'))
-        found.extend(best or ())
+        violations.append(_combined(f'"{name}" must validate at least one schema (anyOf)'))
+        violations.extend(best or ())
 
     @staticmethod
-    def _one_of(rules: Sequence[Rules], value: Any, name: str, found: Errors) -> None:
+    def _one_of(rules: Sequence[Rules], value: Any, name: str, violations: Errors) -> None:
         failed = [errors for rule in rules if (errors := rule.check(value, name))]
         valid = len(rules) - len(failed)
         if valid == 1:
             return
         how = f"Found {valid} valid alternatives" if valid else "Found none valid"
-        found.append(_combined(f'"{name}" must validate one and only one schema (oneOf). {how}'))
+        violations.append(_combined(f'"{name}" must validate one and only one schema (oneOf). {how}'))
         if not valid:
-            found.extend(sorted(failed, key=len)[0])
+            violations.extend(sorted(failed, key=len)[0])
 
-    def _string(self, value: str, name: str, found: Errors) -> None:
+    def _string(self, value: str, name: str, violations: Errors) -> None:
         schema = self._schema
         least, most = schema.get("minLength"), schema.get("maxLength")
         if most is not None and len(value) > most:
-            found.append(too_long(Path(name), most))
+            violations.append(too_long(Path(name), most))
         if least is not None and len(value) < least:
-            found.append(_fault(name, value, f"should be at least {least} chars long"))
+            violations.append(_fault(name, value, f"should be at least {least} chars long"))
         if self._pattern and (pattern := _unmatched(self._pattern, value)):
-            found.append(_fault(name, value, f"should match '{pattern}'"))
+            violations.append(_fault(name, value, f"should match '{pattern}'"))
         check = formats.CHECKS.get(self._format)
         if check is not None and not check(value):
-            found.append(_fault(name, value, f"must be of type {self._format}: {quote(value)}"))
+            violations.append(_fault(name, value, f"must be of type {self._format}: {quote(value)}"))
 
-    def _bounds(self, value: float, name: str, found: Errors) -> None:
+    def _bounds(self, value: float, name: str, violations: Errors) -> None:
         schema = self._schema
         if self._range is not None and not self._range[0] <= value <= self._range[1]:
             kind = f"type {self._kinds[0]} with format {self._format}"
-            found.append(_combined(f"Checked value must be of {kind} in {name}"))
+            violations.append(_combined(f"Checked value must be of {kind} in {name}"))
         step = schema.get("multipleOf")
         if step and not _multiple(value, step):
-            found.append(_fault(name, value, f"should be a multiple of {_number(step)}"))
+            violations.append(_fault(name, value, f"should be a multiple of {_number(step)}"))
         most, least = schema.get("maximum"), schema.get("minimum")
         if most is not None and (value >= most if schema.get("exclusiveMaximum") else value > most):
             how = "less than" if schema.get("exclusiveMaximum") else "less than or equal to"
-            found.append(_fault(name, value, f"should be {how} {_number(most)}"))
+            violations.append(_fault(name, value, f"should be {how} {_number(most)}"))
         if least is not None and (value <= least if schema.get("exclusiveMinimum") else value < least):
             how = "greater than" if schema.get("exclusiveMinimum") else "greater than or equal to"
-            found.append(_fault(name, value, f"should be {how} {_number(least)}"))
+            violations.append(_fault(name, value, f"should be {how} {_number(least)}"))
 
-    def _array(self, value: list[Any], name: str, old: Any, found: Errors) -> None:
+    def _array(self, value: list[Any], name: str, old: Any, violations: Errors) -> None:
         least, most = self._schema.get("minItems"), self._schema.get("maxItems")
         if self._items is not None:
             former = _former(old, self._keys)
             for index, item in enumerate(value):
                 before = former.get(_identity(item, self._keys), MISSING) if former else MISSING
-                self._items._check(item, f"{name}[{index}]", before, found)
+                self._items._check(item, f"{name}[{index}]", before, violations)
         if least is not None and len(value) < least:
-            found.append(_fault(name, len(value), f"should have at least {least} items"))
+            violations.append(_fault(name, len(value), f"should have at least {least} items"))
         if most is not None and len(value) > most:
-            found.append(too_many(Path(name), len(value), most))
+            violations.append(too_many(Path(name), len(value), most))
 
-    def _among_if(self, value: Any, name: str, found: Errors) -> None:
+    def _among_if(self, value: Any, name: str, violations: Errors) -> None:
         if self._enum is not None:
-            self._among(value, name, found)
+            self._among(value, name, violations)
 
-    def _among(self, value: Any, name: str, found: Errors) -> None:
+    def _among(self, value: Any, name: str, violations: Errors) -> None:
         assert self._enum is not None, "asked only where values are enumerated"
         if not any((type(value) is type(one) and value == one) or _equal_numbers(value, one) for one in self._enum):
             words = [one if isinstance(one, str) else quote(one) for one in self._enum]
-            found.append(not_supported(Path(name), value, words))
+            violations.append(not_supported(Path(name), value, words))
 
-    def _object(self, value: dict[str, Any], name: str, old: Any, found: Errors) -> None:
+    def _object(self, value: dict[str, Any], name: str, old: Any, violations: Errors) -> None:
         least, most = self._schema.get("minProperties"), self._schema.get("maxProperties")
         if least is not None and len(value) < least:
-            found.append(_fault(name, least, f"should have at least {least} properties"))
+            violations.append(_fault(name, least, f"should have at least {least} properties"))
         if most is not None and len(value) > most:
-            found.append(too_many(Path(name), len(value), most))
+            violations.append(too_many(Path(name), len(value), most))
         former = old if isinstance(old, dict) else {}
         for key, item in value.items():
             rules = self._properties.get(key, self._extra)
             if rules is not None:
-                rules._check(item, f"{name}.{key}" if name else key, former.get(key, MISSING), found)
+                rules._check(item, f"{name}.{key}" if name else key, former.get(key, MISSING), violations)
         for key in self._required:
             if key not in value:
-                found.append(required(Path(f"{name}.{key}" if name else key)))
+                violations.append(required(Path(f"{name}.{key}" if name else key)))
 
 
 def _combined(text: str) -> FieldError:

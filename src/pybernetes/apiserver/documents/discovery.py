@@ -200,7 +200,7 @@ def _entries(resource: Resource) -> list[dict[str, Any]]:
 
 
 def _aggregated(resource: Resource) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "resource": resource.name,
         "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
         "scope": "Namespaced" if resource.namespaced else "Cluster",
@@ -208,9 +208,9 @@ def _aggregated(resource: Resource) -> dict[str, Any]:
         "verbs": _verbs(resource),
     }
     if resource.short_names:
-        made["shortNames"] = list(resource.short_names)
+        entry["shortNames"] = list(resource.short_names)
     if resource.categories:
-        made["categories"] = list(resource.categories)
+        entry["categories"] = list(resource.categories)
     subs = []
     for name in _subresources(resource):
         verbs, kind, group, version = _subresource(resource, name)
@@ -221,5 +221,5 @@ def _aggregated(resource: Resource) -> dict[str, Any]:
         }
         subs.append({"subresource": name, "responseKind": response, "verbs": list(verbs)})
     if subs:
-        made["subresources"] = subs
-    return made
+        entry["subresources"] = subs
+    return entry

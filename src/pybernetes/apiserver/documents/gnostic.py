@@ -49,9 +49,9 @@ def _any(value: Any) -> bytes:
 
 def _message(table: Mapping[str, Writer], value: Mapping[str, Any], extensions: int) -> bytes:
     """What the table knows, in its order; keys with x- become vendor extensions with that field number."""
-    known = b"".join(write(value[name]) for name, write in table.items() if name in value)
+    fields = b"".join(write(value[name]) for name, write in table.items() if name in value)
     extra = {name: item for name, item in value.items() if name.startswith("x-")}
-    return known + _named(extensions, _any)(extra)
+    return fields + _named(extensions, _any)(extra)
 
 
 def _type(value: Any) -> bytes:
@@ -127,11 +127,11 @@ def document(value: Mapping[str, Any]) -> bytes:
 
 def unknown(value: Any, allowed: Iterable[str] = ()) -> set[str]:
     """Keywords of schemas in a document that no table has: for the test that nothing is lost unnoticed."""
-    known = {*_SCHEMA, *allowed}
-    found: set[str] = set()
+    allowed_names = {*_SCHEMA, *allowed}
+    names: set[str] = set()
 
     def walk(item: Mapping[str, Any]) -> None:
-        found.update(key for key in item if key not in known and not key.startswith("x-"))
+        names.update(key for key in item if key not in allowed_names and not key.startswith("x-"))
         for below in item.get("properties", {}).values():
             walk(below)
         for key in ("items", "additionalProperties"):
@@ -140,4 +140,4 @@ def unknown(value: Any, allowed: Iterable[str] = ()) -> set[str]:
 
     for definition in value["definitions"].values():
         walk(definition)
-    return found
+    return names

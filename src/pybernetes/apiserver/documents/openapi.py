@@ -42,8 +42,8 @@ _V2_SCALARS = {
 def descriptions(file: str = "descriptions") -> dict[str, str]:
     """Texts by definition.field.field."""
     data = files.files("pybernetes.api").joinpath(f"data/{file}.json.gz").read_bytes()
-    found: dict[str, str] = msgspec.json.decode(gzip.decompress(data))
-    return found
+    texts: dict[str, str] = msgspec.json.decode(gzip.decompress(data))
+    return texts
 
 
 def _texts(name: str) -> dict[str, str]:
@@ -106,11 +106,11 @@ class OpenAPI:
         return self._found(body, JSON, request, [("Cache-Control", "public, immutable"), ("Expires", expires)])
 
     def _group_versions(self) -> dict[str, list[Resource]]:
-        found: dict[str, list[Resource]] = {}
+        resources: dict[str, list[Resource]] = {}
         for resource in (*self._always, *self._custom):
             prefix = f"apis/{resource.group}" if resource.group else "api"
-            found.setdefault(f"{prefix}/{resource.version}", []).append(resource)
-        return found
+            resources.setdefault(f"{prefix}/{resource.version}", []).append(resource)
+        return resources
 
     @functools.cached_property
     def _bodies(self) -> dict[str, bytes]:
@@ -207,29 +207,29 @@ def _digest(body: bytes) -> str:
 
 def _closure(names: Iterable[str]) -> list[str]:
     """The definitions and all that they refer to, with the lists of the kinds."""
-    known, todo, found = definitions(), list(names), set[str]()
-    todo += [f"{name}List" for name in todo if f"{name}List" in known]
+    schemas, todo, reached = definitions(), list(names), set[str]()
+    todo += [f"{name}List" for name in todo if f"{name}List" in schemas]
     while todo:
         name = todo.pop()
-        if name and name not in found:
-            found.add(name)
-            todo += _references(known[name])
-    return sorted(found)
+        if name and name not in reached:
+            reached.add(name)
+            todo += _references(schemas[name])
+    return sorted(reached)
 
 
 def _definitions(served: Iterable[Resource], prefix: str, v3: bool) -> dict[str, Any]:
     """Of these resources, and all that they refer to."""
-    found: dict[str, Any] = {}
-    wanted = []
+    schemas: dict[str, Any] = {}
+    names = []
     for resource in served:
         if resource.unstructured:
             from ..crd import openapi as custom  # with the first definition only
 
-            found |= custom.definitions(resource, resource.compile().source if resource.compile else {}, prefix, v3)
-            wanted += [custom.OBJECT_META, custom.LIST_META]
+            schemas |= custom.definitions(resource, resource.compile().source if resource.compile else {}, prefix, v3)
+            names += [custom.OBJECT_META, custom.LIST_META]
         else:
-            wanted.append(resource.schema)
-    return {name: _described(name, prefix) for name in _closure(wanted)} | found
+            names.append(resource.schema)
+    return {name: _described(name, prefix) for name in _closure(names)} | schemas
 
 
 def _references(schema: Any) -> list[str]:
@@ -248,19 +248,19 @@ def _described(name: str, prefix: str) -> Any:
             return [build(item, path) for item in schema]
         if not isinstance(schema, dict):
             return schema
-        made: dict[str, Any] = {}
+        described: dict[str, Any] = {}
         if path in texts:
-            made["description"] = texts[path]
+            described["description"] = texts[path]
         for key, value in schema.items():
             if key == "properties":
-                made[key] = {k: build(v, f"{path}.{k}") for k, v in value.items()}
+                described[key] = {k: build(v, f"{path}.{k}") for k, v in value.items()}
             elif key == "$ref":
-                made[key] = prefix + value.rsplit("/", 1)[1]
+                described[key] = prefix + value.rsplit("/", 1)[1]
             elif key not in _HIDDEN:
-                made[key] = build(value, "") if isinstance(value, dict | list) else value
-        if "$ref" in made and len(made) > 1 and prefix.startswith("#/components"):
-            made["allOf"] = [{"$ref": made.pop("$ref")}]  # OpenAPI 3.0 knows no neighbours of $ref
-        return made
+                described[key] = build(value, "") if isinstance(value, dict | list) else value
+        if "$ref" in described and len(described) > 1 and prefix.startswith("#/components"):
+            described["allOf"] = [{"$ref": described.pop("$ref")}]  # OpenAPI 3.0 knows no neighbours of $ref
+        return described
 
     return build(definitions()[name], name)
 
@@ -297,5 +297,5 @@ def _operation(action: str, kind: dict[str, str], v3: bool) -> dict[str, Any]:
         {"name": name, "in": "query", **({"schema": {"type": "string"}} if v3 else {"type": "string"})}
         for name in names.get(action, ())
     ]
-    made: dict[str, Any] = {"responses": {"200": {"description": "OK"}}, "parameters": parameters}
-    return {**made, "x-kubernetes-action": action, "x-kubernetes-group-version-kind": kind}
+    operation: dict[str, Any] = {"responses": {"200": {"description": "OK"}}, "parameters": parameters}
+    return {**operation, "x-kubernetes-action": action, "x-kubernetes-group-version-kind": kind}

@@ -84,41 +84,41 @@ class KMS:
 
     async def open(self, stored: bytes, data: bytes) -> Plain:
         """TransformError. The plug-in is asked where the data key is not known."""
-        found = kmsobject.decode(stored)
+        envelope = kmsobject.decode(stored)
         state = self._state
         if state is None:
             raise Unreadable("got unexpected nil transformer")
-        cipher = await self._cipher(found)
-        self._metrics.key_used("from_storage", self.name, found.key_id, self._clock.now().timestamp())
-        plain = await cipher.open(found.data, data)
+        cipher = await self._cipher(envelope)
+        self._metrics.key_used("from_storage", self.name, envelope.key_id, self._clock.now().timestamp())
+        plain = await cipher.open(envelope.data, data)
         current = (state.sealed.key_id, state.sealed.kind)
-        return replace(plain, stale=(found.key_id, found.kind) != current)
+        return replace(plain, stale=(envelope.key_id, envelope.kind) != current)
 
-    async def _cipher(self, found: EncryptedObject) -> Cipher:
-        kept, now = self._opened.get(found.data_key), self._clock.monotonic()
+    async def _cipher(self, envelope: EncryptedObject) -> Cipher:
+        kept, now = self._opened.get(envelope.data_key), self._clock.monotonic()
         if kept is not None:
-            self._keep(found.data_key, kept[0])
+            self._keep(envelope.data_key, kept[0])
             return kept[0]
-        failed = self._failed.get(found.data_key)
+        failed = self._failed.get(envelope.data_key)
         if failed is not None and now < failed[1]:
             raise failed[0]
         self._metrics.cache_misses.inc()
         try:
             key = await self._service.decrypt(
-                Encrypted(found.source, found.key_id, found.annotations), str(uuid.uuid4())
+                Encrypted(envelope.source, envelope.key_id, envelope.annotations), str(uuid.uuid4())
             )
         except KMSError as error:
             told = KMSError(error.status, "")
             told.args = (f"failed to decrypt DEK, error: {error}",)
             if len(self._failed) >= MAX_DATA_KEYS:
                 self._failed.clear()
-            self._failed[found.data_key] = told, self._clock.monotonic() + FAILURE_SECONDS
+            self._failed[envelope.data_key] = told, self._clock.monotonic() + FAILURE_SECONDS
             raise told from error
         try:
-            cipher = SeededGCM(key) if found.kind == kmsobject.SEED else GCM(key)
+            cipher = SeededGCM(key) if envelope.kind == kmsobject.SEED else GCM(key)
         except ValueError as error:
             raise Unreadable(f"crypto/aes: invalid key size {len(key)}") from error
-        self._keep(found.data_key, cipher)
+        self._keep(envelope.data_key, cipher)
         return cipher
 
     def _keep(self, key: DataKey, cipher: Cipher) -> None:
@@ -226,10 +226,10 @@ class KMS:
         seed = os.urandom(SEED)
         self._metrics.key_seconds.observe(time.perf_counter() - started)
         try:
-            made = await self._service.encrypt(seed, uid)
+            encrypted = await self._service.encrypt(seed, uid)
         except KMSError as error:
             raise TransformError(f"failed to encrypt DEK, error: {error}") from error
-        sealed = EncryptedObject(made.key_id, made.ciphertext, made.annotations)
+        sealed = EncryptedObject(encrypted.key_id, encrypted.ciphertext, encrypted.annotations)
         problem = kmsobject.problem_of(sealed, with_data=False)
         if problem:
             raise TransformError(problem)

@@ -80,13 +80,13 @@ def decode(stored: bytes) -> EncryptedObject:
                     annotations[key] = told
                 case 5, int():
                     kind = value
-        found = EncryptedObject(key_id.decode(), source, annotations, kind, data)
+        envelope = EncryptedObject(key_id.decode(), source, annotations, kind, data)
     except (protowire.ProtobufError, UnicodeDecodeError) as error:
         raise Unreadable(f"proto: cannot parse invalid wire-format data: {error}") from error
-    problem = problem_of(found)
+    problem = problem_of(envelope)
     if problem:
         raise Unreadable(problem)
-    return found
+    return envelope
 
 
 def problem_of(one: EncryptedObject, *, with_data: bool = True) -> str:

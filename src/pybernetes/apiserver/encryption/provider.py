@@ -85,8 +85,8 @@ def load(path: str, reload: bool, metrics: EncryptionMetrics, clock: Clock) -> L
     grace = 0.0
     try:
         for entry in entries:
-            made = [_prefixed(provider, metrics, clock) for provider in entry["providers"]]
-            plugins += [one.cipher for one in made if isinstance(one.cipher, KMS)]
+            transformers = [_prefixed(provider, metrics, clock) for provider in entry["providers"]]
+            plugins += [one.cipher for one in transformers if isinstance(one.cipher, KMS)]
             grace += sum(durations.parse_duration(p["kms"]["timeout"]) for p in entry["providers"] if "kms" in p)
             for name in map(configuration.group_resource, entry["resources"]):
                 for wide in ((name[0], "*"), ANY):
@@ -95,7 +95,7 @@ def load(path: str, reload: bool, metrics: EncryptionMetrics, clock: Clock) -> L
                         raise DocumentError(
                             f"resource {fields.quote(configuration.told(name))} is masked by earlier rule {earlier}"
                         )
-                ciphers.setdefault(name, []).extend(made)
+                ciphers.setdefault(name, []).extend(transformers)
     except DocumentError as error:
         raise DocumentError(f"error while building transformers: {error}") from error
     return Loaded(ciphers, plugins, 2 * grace, digest(data))
@@ -153,25 +153,25 @@ class Encryption:
     def of(self, name: GroupResource) -> Transformer:
         """The transformer of a resource; what no entry names is stored as it is."""
         loaded = self._loaded
-        found = loaded.chosen.get(name)
-        if found is None:
+        transformer = loaded.chosen.get(name)
+        if transformer is None:
             choices = next((loaded.ciphers[one] for one in (name, (name[0], "*"), ANY) if one in loaded.ciphers), None)
             shown = f"{name[1]}.{name[0]}" if name[0] else name[1]
-            found = self._plain
+            transformer = self._plain
             if choices is not None:
-                found = _Bound(self._cipher(choices, shown))
-            loaded.chosen[name] = found
-        return found
+                transformer = _Bound(self._cipher(choices, shown))
+            loaded.chosen[name] = transformer
+        return transformer
 
     def _cipher(self, choices: Sequence[_Provider], resource: str) -> Cipher:
         """Of a resource, which is counted by name with each provider, and with each of its keys, as upstream does."""
-        made = [
+        ciphers = [
             Prefixed(one.prefix, Prefixes(one.cipher.keys, one.cipher.no_match, self.metrics, resource))
             if isinstance(one.cipher, _Keys)
             else Prefixed(one.prefix, one.cipher)
             for one in choices
         ]
-        return Prefixes(made, "no matching prefix found", self.metrics, resource)
+        return Prefixes(ciphers, "no matching prefix found", self.metrics, resource)
 
     async def start(self) -> None:
         """Looks at the plug-ins once, and then follows them and the file."""

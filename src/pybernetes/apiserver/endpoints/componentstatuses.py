@@ -63,8 +63,8 @@ class ComponentStore(GenericStore):
 
     async def look(self) -> None:
         """Asks all parts at once; the store answers, or this server would not."""
-        found = await asyncio.gather(*(probe(name, url) for name, url in PARTS.items()))
-        self._seen = {obj["metadata"]["name"]: self._shown(obj) for obj in (*found, status("etcd-0", "ok"))}
+        statuses = await asyncio.gather(*(probe(name, url) for name, url in PARTS.items()))
+        self._seen = {obj["metadata"]["name"]: self._shown(obj) for obj in (*statuses, status("etcd-0", "ok"))}
 
     def _shown(self, obj: Object) -> Stored:
         stored = Stored(self.key("", obj["metadata"]["name"]), encode(obj), 0)

@@ -48,7 +48,7 @@ def ignores_budgets(pod: Object) -> bool:
 
 def covering(budgets: Iterable[Object], pod: Object) -> list[Object]:
     """The budgets that select the pod; an empty selector selects all, none or an unreadable one nothing."""
-    found = []
+    matching = []
     for budget in budgets:
         given = (budget.get("spec") or {}).get("selector")
         if given is None:
@@ -58,8 +58,8 @@ def covering(budgets: Iterable[Object], pod: Object) -> list[Object]:
         except SelectorError:
             continue
         if selector.matches(pod["metadata"].get("labels") or {}):
-            found.append(budget)
-    return found
+            matching.append(budget)
+    return matching
 
 
 def free_to_go(budget: Object, pod: Object) -> bool:
@@ -69,8 +69,8 @@ def free_to_go(budget: Object, pod: Object) -> bool:
     if (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
         return True
     status = budget.get("status") or {}
-    wanted = status.get("desiredHealthy") or 0
-    return 0 < wanted <= (status.get("currentHealthy") or 0)
+    desired = status.get("desiredHealthy") or 0
+    return 0 < desired <= (status.get("currentHealthy") or 0)
 
 
 def _too_many(message: str, seconds: int) -> StatusError:
@@ -96,8 +96,8 @@ def disrupted(budget: Object, pod: str, now: str) -> Object:
         why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
         raise errors.forbidden("policy", "poddisruptionbudget", name, why)
     if not allowed:
-        wanted, healthy = status.get("desiredHealthy") or 0, status.get("currentHealthy") or 0
-        text = f"The disruption budget {name} needs {wanted} healthy pods and has {healthy} currently"
+        desired, healthy = status.get("desiredHealthy") or 0, status.get("currentHealthy") or 0
+        text = f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"
         raise _too_many(text, 0)
     status["disruptionsAllowed"] = allowed - 1
     if allowed == 1:
@@ -112,7 +112,7 @@ def _insufficient(status: Object, now: str) -> list[Object]:
     conditions = [dict(c) for c in status.get("conditions") or ()]
     before = next((c for c in conditions if c.get("type") == kind), None)
     since = before.get("lastTransitionTime", now) if before and before.get("status") == "False" else now
-    made = {
+    answer = {
         "type": kind,
         "status": "False",
         "observedGeneration": status.get("observedGeneration") or 0,
@@ -121,8 +121,8 @@ def _insufficient(status: Object, now: str) -> list[Object]:
         "message": "",
     }
     if before is None:
-        return [*conditions, made]
-    return [made if c is before else c for c in conditions]
+        return [*conditions, answer]
+    return [answer if c is before else c for c in conditions]
 
 
 def delete_options(asked: Object, dry_run: bool, user: User) -> DeleteOptions:
@@ -214,9 +214,9 @@ class Eviction:
                 return pod
 
             written = WriteOptions(options.user, admission=False)
-            made = await self._pods.change(namespace, name, marked, written, "status", patching=True)
+            changed = await self._pods.change(namespace, name, marked, written, "status", patching=True)
             if options.resource_version:
-                options = replace(options, resource_version=made["metadata"]["resourceVersion"])
+                options = replace(options, resource_version=changed["metadata"]["resourceVersion"])
         await self._pods.delete(namespace, name, options)
 
 
@@ -224,7 +224,7 @@ def targeted(conditions: list[Any], now: str) -> list[Any]:
     """The conditions with DisruptionTarget true."""
     before = next((c for c in conditions if c.get("type") == EVICTED["type"]), None)
     since = before.get("lastTransitionTime") if before and before.get("status") == "True" else None
-    made = {**EVICTED, "lastProbeTime": None, "lastTransitionTime": since or now}
+    condition = {**EVICTED, "lastProbeTime": None, "lastTransitionTime": since or now}
     if before is None:
-        return [*conditions, made]
-    return [made if c is before else c for c in conditions]
+        return [*conditions, condition]
+    return [condition if c is before else c for c in conditions]

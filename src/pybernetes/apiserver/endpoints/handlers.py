@@ -312,37 +312,37 @@ class ResourceHandler:
         if form.kind == "PartialObjectMetadata":
             kind = f"*{self._go_group}.{self.resource.list_kind}"
             raise errors.not_acceptable(f"you requested {form.kind}, but the requested object is a list ({kind})")
-        found = await self.store.list(info.namespace, list_options(query, info))
-        list_meta = tables.list_meta(self.resource, found)
-        if form.media == negotiate.JSON and not (form.kind or form.pretty) and _size(found.items) > STREAMED_BYTES:
-            return _streamed(form.media, tables.list_pieces(self.resource, found.items, _encode(list_meta)))
+        listed = await self.store.list(info.namespace, list_options(query, info))
+        list_meta = tables.list_meta(self.resource, listed)
+        if form.media == negotiate.JSON and not (form.kind or form.pretty) and _size(listed.items) > STREAMED_BYTES:
+            return _streamed(form.media, tables.list_pieces(self.resource, listed.items, _encode(list_meta)))
         if form.media == negotiate.PROTOBUF and not form.kind:
-            pieces = await packing.list_of(self.resource, found.items, list_meta)
-            large = _size(found.items) > STREAMED_BYTES
+            pieces = await packing.list_of(self.resource, listed.items, list_meta)
+            large = _size(listed.items) > STREAMED_BYTES
             return _streamed(form.media, pieces) if large else packed(b"".join(pieces))
-        size = sum(len(s.tail) for s in found.items) if form.kind or form.media != negotiate.JSON else 0
-        body = await apart.run(size, self._listed, found.items, list_meta, form, query)
+        size = sum(len(s.tail) for s in listed.items) if form.kind or form.media != negotiate.JSON else 0
+        body = await apart.run(size, self._listed, listed.items, list_meta, form, query)
         return await answered(200, body, form, size=size)
 
-    def _listed(self, found: Sequence[Stored], list_meta: dict[str, Any], form: Accepted, query: Query) -> Any:
+    def _listed(self, page: Sequence[Stored], list_meta: dict[str, Any], form: Accepted, query: Query) -> Any:
         """The list, its objects' metadata, or a table, as asked."""
         if form.kind == "Table":
             include = _include(query)
-            objects = (s.peek() for s in found)
+            objects = (s.peek() for s in page)
             return tables.table(self.resource, objects, list_meta, include, form.version, self._now())
         if form.kind:
-            items = [tables.partial(s.peek(), form.version) for s in found]
+            items = [tables.partial(s.peek(), form.version) for s in page]
             version = f"{tables.META}/{form.version}"
             return {"kind": "PartialObjectMetadataList", "apiVersion": version, "metadata": list_meta, "items": items}
-        return tables.list_bytes(self.resource, found, _encode(list_meta))
+        return tables.list_bytes(self.resource, page, _encode(list_meta))
 
     async def create(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         form = self._accepted(request, query)
         options = write_options(query, user, request)
         obj, warnings = await self._decoded(request, options)
         audit.of_object(obj)
-        made = await self.store.create(obj, info.namespace, options)
-        return await self._answered(201, made, form, query, options, warnings)
+        stored = await self.store.create(obj, info.namespace, options)
+        return await self._answered(201, stored, form, query, options, warnings)
 
     async def update(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         form = self._accepted(request, query)
@@ -354,20 +354,20 @@ class ResourceHandler:
         if b'"managedFields"' in request.body:  # decoding does not tell an empty list from none
             body = await apart.run(len(request.body), negotiate.document, request, self.resource.kind)
             options.learned.reset_managed = is_reset((body.get("metadata") or {}).get("managedFields"))
-        made, created = await self.store.update(info.namespace, info.name, obj, options, info.subresource)
-        return await self._answered(201 if created else 200, made, form, query, options, warnings)
+        stored, created = await self.store.update(info.namespace, info.name, obj, options, info.subresource)
+        return await self._answered(201 if created else 200, stored, form, query, options, warnings)
 
     async def _answered(
         self,
         code: int,
-        made: Object,
+        obj: Object,
         form: Accepted,
         query: Query,
         options: WriteOptions,
         warnings: Sequence[str] = (),
     ) -> Response:
         """What a write gave, as asked."""
-        body = await apart.run(options.size if form.kind else 0, self._written, made, form, query, options)
+        body = await apart.run(options.size if form.kind else 0, self._written, obj, form, query, options)
         return await answered(code, body, form, [*warnings, *options.warnings], options.size)
 
     async def _decoded(self, request: Request, options: WriteOptions) -> tuple[Object, Warnings]:
@@ -414,8 +414,8 @@ class ResourceHandler:
         body = await apart.run(options.size, _patch_document, request.body, kind)
         if info.subresource == "scale":
             return answer(200, await scale.patch(self.store, info, kind, body, options), form)
-        made = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)
-        return await self._answered(200, made, form, query, options)
+        stored = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)
+        return await self._answered(200, stored, form, query, options)
 
     async def _apply(
         self, request: Request, info: RequestInfo, query: Query, form: Accepted, options: WriteOptions
@@ -428,8 +428,8 @@ class ResourceHandler:
         if info.subresource == "scale":
             body = negotiate.encode(await scale.patch(self.store, info, "merge", config, options), form)
             return Response(200, [("Content-Type", body[0])], body[1])
-        made, created = await self.store.apply(info.namespace, info.name, config, options, info.subresource, force)
-        return await self._answered(201 if created else 200, made, form, query, options)
+        stored, created = await self.store.apply(info.namespace, info.name, config, options, info.subresource, force)
+        return await self._answered(201 if created else 200, stored, form, query, options)
 
     @staticmethod
     def _require_once(body: bytes) -> None:
@@ -495,9 +495,9 @@ class ResourceHandler:
     async def delete_collection(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         form = self._accepted(request, query)
         options = await apart.run(len(request.body), self._delete_options, request, query, user)
-        found = await self.store.delete_collection(info.namespace, options, list_options(query, info))
-        list_meta = _encode(tables.list_meta(self.resource, ListResult(found.items, found.revision)))
-        return answer(200, tables.list_bytes(self.resource, found.items, list_meta), form)
+        deleted = await self.store.delete_collection(info.namespace, options, list_options(query, info))
+        list_meta = _encode(tables.list_meta(self.resource, ListResult(deleted.items, deleted.revision)))
+        return answer(200, tables.list_bytes(self.resource, deleted.items, list_meta), form)
 
     @staticmethod
     def _delete_options(request: Request, query: Query, user: User) -> DeleteOptions:

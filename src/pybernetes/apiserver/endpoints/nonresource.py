@@ -64,16 +64,16 @@ class NonResource:
         if parts[0] in HEALTH:
             return await self._health.answer(parts[0], "/".join(parts[1:]), request, query)
         if request.method not in ("GET", "HEAD"):
-            known = path == "/" or parts[0] in ("api", "apis", "version", "openapi", "metrics")
-            raise not_allowed() if known else not_found()
+            served = path == "/" or parts[0] in ("api", "apis", "version", "openapi", "metrics")
+            raise not_allowed() if served else not_found()
         if path == "/version":
             return answer(200, version_info(), Accepted(pretty=True))
         if path == "/metrics":
             return Response(200, [("Content-Type", CONTENT_TYPE)], self._metrics().encode())
         if parts[0] == "openapi":
-            found = self._openapi.answer(path, request)
-            if found is not None:
-                return found
+            document = self._openapi.answer(path, request)
+            if document is not None:
+                return document
         body = self._discover(request, parts)
         if isinstance(body, Response):
             return body

@@ -46,14 +46,14 @@ def attributes(spec: Mapping[str, Any]) -> RequestInfo:
 
 def user_info(user: User) -> Object:
     """authentication/v1 UserInfo."""
-    found: Object = {"username": user.name}
+    info: Object = {"username": user.name}
     if user.uid:
-        found["uid"] = user.uid
+        info["uid"] = user.uid
     if user.groups:
-        found["groups"] = list(user.groups)
+        info["groups"] = list(user.groups)
     if user.extra:
-        found["extra"] = {key: list(values) for key, values in user.extra.items()}
-    return found
+        info["extra"] = {key: list(values) for key, values in user.extra.items()}
+    return info
 
 
 def asked_user(spec: Mapping[str, Any]) -> User:
@@ -76,7 +76,7 @@ class Reviews:
 
     def routes(self) -> dict[tuple[str, str, str], dict[str, Special]]:
         """Of all kinds of reviews."""
-        found: dict[str, Special] = {
+        handlers: dict[str, Special] = {
             "tokenreviews": self.token_review,
             "selfsubjectreviews": self.self_subject_review,
             "subjectaccessreviews": self.subject_access_review,
@@ -85,7 +85,7 @@ class Reviews:
             "selfsubjectrulesreviews": self.self_subject_rules_review,
         }
         resources = (*authentication.RESOURCES, *authorization.RESOURCES)
-        return {(r.group, r.name, ""): {"create": found[r.name]} for r in resources}
+        return {(r.group, r.name, ""): {"create": handlers[r.name]} for r in resources}
 
     async def _read(self, request: Request, info: RequestInfo, query: Query, user: User) -> Posted:
         """The question; StatusError 422 for one that cannot be answered."""
@@ -104,10 +104,10 @@ class Reviews:
             raise errors.bad_request("token is required for TokenReview in authentication")
         status: Object
         try:
-            found = await self._authenticators.token(token, audiences)
-            status = {"authenticated": True, "user": user_info(found.user)}
-            if found.audiences:
-                status["audiences"] = list(found.audiences)
+            authenticated = await self._authenticators.token(token, audiences)
+            status = {"authenticated": True, "user": user_info(authenticated.user)}
+            if authenticated.audiences:
+                status["audiences"] = list(authenticated.audiences)
         except TokenError as error:
             status = {"user": {}, "error": str(error)}
         return _answered(posted, status=status)

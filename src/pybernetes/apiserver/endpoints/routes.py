@@ -128,10 +128,12 @@ def check_verb(resource: Resource, info: RequestInfo) -> None:
             if info.verb not in part.verbs or not info.name:
                 raise not_allowed()
             return
-        known = (info.subresource == "status" and resource.status) or (info.subresource == "scale" and resource.scale)
-        if not known and resource.unstructured:
+        subresource = (info.subresource == "status" and resource.status) or (
+            info.subresource == "scale" and resource.scale
+        )
+        if not subresource and resource.unstructured:
             raise errors.not_found(resource.group, resource.name, info.name)
-        if not known:
+        if not subresource:
             raise not_allowed() if info.subresource in resource.subresources else not_found()
         if info.verb not in STATUS_VERBS:
             raise not_allowed()

@@ -56,12 +56,12 @@ async def patch(store: GenericStore, info: RequestInfo, kind: PatchKind, body: A
     schema = _schema(store.resource)
 
     def patched(old: Object) -> Object:
-        made = patching.patched(kind, old, body, schema, options.validation)
-        made = patching.of_kind(kind, kind_of(store.resource), made, info.name)
+        scale = patching.patched(kind, old, body, schema, options.validation)
+        scale = patching.of_kind(kind, kind_of(store.resource), scale, info.name)
         try:
-            asked, warnings = schema.normalize(made, options.validation, whole_floats=kind == "strategic")
+            asked, warnings = schema.normalize(scale, options.validation, whole_floats=kind == "strategic")
         except StatusError as error:
-            raise patching.invalid(made, error) from None
+            raise patching.invalid(scale, error) from None
         options.warnings.extend(warnings)
         check_name(asked, info)
         return asked
@@ -101,15 +101,15 @@ def _schema(resource: Resource) -> CompiledSchema:
 
 def _scale(resource: Resource, obj: Object, unset: int | None = None) -> Object:
     """The Scale of an object, in the resource's version: in the first ones labels are a map, and the text stands beside it."""
-    made = scaled.of(resource, obj, unset)
+    scale = scaled.of(resource, obj, unset)
     if resource.scale_version == "autoscaling/v1":
-        return made
-    status = dict(made["status"])
+        return scale
+    status = dict(scale["status"])
     if text := status.pop("selector", ""):
         status["targetSelector"] = text
         if labels := ((obj.get("spec") or {}).get("selector") or {}).get("matchLabels"):
             status["selector"] = labels
-    return {**made, "apiVersion": resource.scale_version, "status": status}
+    return {**scale, "apiVersion": resource.scale_version, "status": status}
 
 
 async def _changed(

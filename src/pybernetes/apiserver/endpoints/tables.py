@@ -35,14 +35,14 @@ def row(resource: Resource, obj: Object, include: str, version: str, now: dateti
     """One row."""
     metadata = obj["metadata"]
     cells = resource.row(obj, now) if resource.row else [metadata["name"], metadata.get("creationTimestamp")]
-    made: dict[str, Any] = {"cells": cells}
+    table_row: dict[str, Any] = {"cells": cells}
     if resource.row_conditions and (conditions := resource.row_conditions(obj)):
-        made["conditions"] = conditions
+        table_row["conditions"] = conditions
     if include == "Object":
-        made["object"] = obj
+        table_row["object"] = obj
     elif include != "None":
-        made["object"] = partial(obj, version)
-    return made
+        table_row["object"] = partial(obj, version)
+    return table_row
 
 
 def table(

@@ -114,31 +114,31 @@ def lifetime(options: TokenOptions, asked: int, audiences: list[str], binding: B
 
 def bound(reader: Reader, namespace: str, account: str, reference: Object) -> Binding:
     """What the token shall die with; StatusError where that is not there, or another than meant."""
-    name, wanted, api_version = (reference.get(key, "") for key in ("name", "kind", "apiVersion"))
+    name, kind, api_version = (reference.get(key, "") for key in ("name", "kind", "apiVersion"))
     group, _, version = api_version.rpartition("/")
-    resource = BINDABLE.get(wanted) if not group else None
+    resource = BINDABLE.get(kind) if not group else None
     if resource is None:
-        raise errors.bad_request(f"cannot bind token to object of type {group}/{version}, Kind={wanted}")
-    found = reader.get("", resource, "" if resource == "nodes" else namespace, name)
-    if found is None:
+        raise errors.bad_request(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
+    obj = reader.get("", resource, "" if resource == "nodes" else namespace, name)
+    if obj is None:
         raise errors.not_found("", resource, name)
     node = ("", "")
-    if wanted == "Pod":
-        spec = found.get("spec") or {}
+    if kind == "Pod":
+        spec = obj.get("spec") or {}
         if spec.get("serviceAccountName") != account:
             text = (
                 f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
             )
             raise errors.bad_request(text)
         node = _node(reader, spec.get("nodeName", ""))
-    uid = found["metadata"]["uid"]
+    uid = obj["metadata"]["uid"]
     if reference.get("uid") not in (None, "", uid):
         text = (
             f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
             "The object might have been deleted and then recreated"
         )
-        raise errors.conflict("", wanted, name, text)
-    return Binding(wanted.lower(), name, uid, node)
+        raise errors.conflict("", kind, name, text)
+    return Binding(kind.lower(), name, uid, node)
 
 
 def _node(reader: Reader, name: str) -> tuple[str, str]:

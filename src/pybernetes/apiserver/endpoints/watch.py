@@ -118,8 +118,8 @@ class Frames:
         if self._first:
             return self._make(kind, change)
         key = (change.revision, kind, self._shape)
-        found = self._kept.get(key)
-        return found if found is not None else self._kept.keep(key, self._make(kind, change))
+        frame = self._kept.get(key)
+        return frame if frame is not None else self._kept.keep(key, self._make(kind, change))
 
     def needed(self, change: Change) -> Iterable[Stored]:
         """What `of` reads of a change."""

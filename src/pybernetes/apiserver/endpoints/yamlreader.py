@@ -163,11 +163,11 @@ def _loop(body: bytes) -> str | None:
 def duplicates(body: bytes) -> list[str]:
     """`line 3: key "a" already set in map` for each key that a mapping of a readable document sets again, in the order of
     upstream's strict reader; the line is that of the value."""
-    found: list[str] = []
+    errors: list[str] = []
     visited: set[int] = set()
 
     def walk(node: Any) -> None:
-        if id(node) in visited or len(found) >= MAX_STRICT_ERRORS:
+        if id(node) in visited or len(errors) >= MAX_STRICT_ERRORS:
             return
         visited.add(id(node))
         if isinstance(node, yaml.SequenceNode):
@@ -181,25 +181,25 @@ def duplicates(body: bytes) -> list[str]:
                     continue
                 if (key.tag, key.value) in keys:
                     shown = json.dumps(key.value, ensure_ascii=False)
-                    found.append(f"line {value.start_mark.line + 1}: key {shown} already set in map")
+                    errors.append(f"line {value.start_mark.line + 1}: key {shown} already set in map")
                 keys.add((key.tag, key.value))
 
     walk(_first(body, "node"))
-    return found[:MAX_STRICT_ERRORS]
+    return errors[:MAX_STRICT_ERRORS]
 
 
 def expanded_bytes(value: Any) -> int:
     """About how long it is as JSON, where what is shared counts each time. RecursionError where it holds itself."""
-    known: dict[int, int] = {}
+    sizes: dict[int, int] = {}
 
     def measure(part: Any) -> int:
         if isinstance(part, str):
             return len(part) + AROUND
         if not isinstance(part, dict | list):
             return AROUND
-        if id(part) not in known:
+        if id(part) not in sizes:
             inside = [*part, *part.values()] if isinstance(part, dict) else part
-            known[id(part)] = AROUND + sum(map(measure, inside))
-        return known[id(part)]
+            sizes[id(part)] = AROUND + sum(map(measure, inside))
+        return sizes[id(part)]
 
     return measure(value)

@@ -29,8 +29,8 @@ class Aggregation:
     def __call__(self, exchange: Exchange, next: Handler) -> Awaitable[Answer]:
         if not self._delegates:  # as nearly everywhere
             return next(exchange)
-        wanted = group_version(exchange.info.path)
-        delegate = self._delegates.get(wanted) if wanted is not None else None
+        requested = group_version(exchange.info.path)
+        delegate = self._delegates.get(requested) if requested is not None else None
         if delegate is None:
             return next(exchange)
         initialization.done()  # of a watch: what it costs is the other server's

@@ -125,8 +125,8 @@ def adjust(wishes: Sequence[Wish]) -> tuple[list[int], float]:
     if left <= lower:
         given = [float(wish.limits.lower) for wish in limited]
     elif left <= least:
-        part = (left - lower) / (least - lower)
-        given = [wish.limits.lower + (wish.least - wish.limits.lower) * part for wish in limited]
+        portion = (left - lower) / (least - lower)
+        given = [wish.limits.lower + (wish.least - wish.limits.lower) * portion for wish in limited]
     else:
         bounds = [Bounds(wish.least, wish.limits.upper, wish.target) for wish in limited]
         # Upstream spreads the whole total, also what exempt levels use: these have no limit, and take nobody's seat.

@@ -39,22 +39,22 @@ class Delete:
 Action = Create | Update | Delete
 
 
-def plan(wanted: Mapping[str, Object], present: Iterable[Object]) -> list[Action]:
-    """For one resource; `wanted` has specs with all defaults, by name."""
+def plan(mandatory: Mapping[str, Object], present: Iterable[Object]) -> list[Action]:
+    """For one resource; `mandatory` has specs with all defaults, by name."""
     by_name = {obj["metadata"]["name"]: obj for obj in present}
     actions: list[Action] = []
-    for name, spec in wanted.items():
+    for name, spec in mandatory.items():
         if name not in by_name:
             actions.append(Create({"metadata": {"name": name, "annotations": {AUTOUPDATE: "true"}}, "spec": spec}))
         elif (changed := _changed(by_name[name], spec)) is not None:
             actions.append(Update(changed))
-    return [*actions, *_removed(by_name.values(), wanted)]
+    return [*actions, *_removed(by_name.values(), mandatory)]
 
 
-def _removed(present: Iterable[Object], wanted: Collection[str]) -> Iterable[Action]:
+def _removed(present: Iterable[Object], names: Collection[str]) -> Iterable[Action]:
     for obj in present:
         metadata = obj["metadata"]
-        if metadata["name"] not in wanted and _says(obj):
+        if metadata["name"] not in names and _says(obj):
             yield Delete(metadata["name"], metadata.get("resourceVersion") or "")
 
 

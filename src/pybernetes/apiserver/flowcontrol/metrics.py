@@ -344,6 +344,6 @@ def _stay(histogram: Histogram, value: float, seconds: float, *labels: str) -> N
     histogram.sums[labels] = histogram.sums.get(labels, 0.0) + value * nanoseconds
 
 
-def _keep(samples: dict[Labels, Value], wanted: Callable[[Labels], bool]) -> None:
-    for labels in [labels for labels in samples if not wanted(labels)]:
+def _keep(samples: dict[Labels, Value], keep: Callable[[Labels], bool]) -> None:
+    for labels in [labels for labels in samples if not keep(labels)]:
         del samples[labels]

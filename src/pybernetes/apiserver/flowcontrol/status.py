@@ -24,11 +24,11 @@ def plan(schemas: Iterable[Object], levels: Container[str], now: str) -> list[Up
     updates = []
     for schema in schemas:
         level = ((schema.get("spec") or {}).get("priorityLevelConfiguration") or {}).get("name") or ""
-        wanted = _condition(level, level in levels)
+        condition = _condition(level, level in levels)
         conditions = (schema.get("status") or {}).get("conditions") or ()
         present: Object = next((one for one in conditions if one.get("type") == DANGLING), {})
-        if any(present.get(key) != value for key, value in wanted.items()):
-            updates.append(Update(schema["metadata"]["name"], {**wanted, "lastTransitionTime": now}))
+        if any(present.get(key) != value for key, value in condition.items()):
+            updates.append(Update(schema["metadata"]["name"], {**condition, "lastTransitionTime": now}))
     return updates
 
 

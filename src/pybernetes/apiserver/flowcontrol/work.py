@@ -117,8 +117,8 @@ def _selected(info: RequestInfo, field: str) -> str:
         requirements = parse_field_selector(info.field_selector).requirements
     except SelectorError:
         return ""
-    wanted = (one.value for one in requirements if one.field == field and one.operator in ("=", "=="))
-    return next(wanted, "")
+    values = (one.value for one in requirements if one.field == field and one.operator in ("=", "=="))
+    return next(values, "")
 
 
 class WatchTracker:

@@ -429,9 +429,9 @@ class WatchCache:
         for cache in tuple(self._caches.values()):
             for damaged in [one for one in cache.values if type(one) is Damaged]:
                 page = await self.store.list(damaged.key, limit=1)
-                found = next((item for item in page.items if item.key == damaged.key and not item.problem), None)
-                if found is not None:
-                    cache.mend(damaged, found)
+                reread = next((item for item in page.items if item.key == damaged.key and not item.problem), None)
+                if reread is not None:
+                    cache.mend(damaged, reread)
 
     async def stale(self, key: str) -> bool:
         """Whether a value would be stored otherwise today, though it is the same (upstream: GuaranteedUpdate)."""

@@ -51,4 +51,4 @@ class Caches:
         return self._own({cache: cache.watchers() for cache in (self.main, *self.others)})
 
     def _own(self, told: Mapping[WatchCache, Mapping[GroupResource, int]]) -> dict[GroupResource, int]:
-        return {key: n for cache, found in told.items() for key, n in found.items() if self.of(*key) is cache}
+        return {key: n for cache, counts in told.items() for key, n in counts.items() if self.of(*key) is cache}

@@ -66,13 +66,13 @@ class Loader:
             await self._running.stop()
 
     async def _load(self) -> None:
-        made = self._make()
+        loaded = self._make()
         try:
-            await made.start()
+            await loaded.start()
         except BaseException:
-            await made.stop()  # what it has begun must not go on beside the next one
+            await loaded.stop()  # what it has begun must not go on beside the next one
             raise
-        self._running = made
+        self._running = loaded
 
     async def _wait(self) -> None:
         while True:

@@ -163,8 +163,8 @@ class ReadStore:
         if revision and revision < self.cache.resource(self.prefix).changed:
             return await self._list_at(prefix, revision, after, options, predicate)
         await self.not_older(max(revision, revision_of(options.resource_version)))
-        found, now = self.cache.resource(self.prefix).range(prefix, after), self.cache.revision
-        items = await self._selected(found, predicate)
+        page, now = self.cache.resource(self.prefix).range(prefix, after), self.cache.revision
+        items = await self._selected(page, predicate)
         more = 0 < options.limit < len(items)
         result = await self._page(items, revision or now, options.limit, prefix, more)
         if more and predicate is None:

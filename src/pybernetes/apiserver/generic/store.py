@@ -148,9 +148,9 @@ class GenericStore(ReadStore):
     def _check_new(self, obj: Object) -> Sequence[str]:
         """What is to be warned of. StatusError 422."""
         resource, metadata = self.resource, obj["metadata"]
-        found = self._metadata_problems(metadata) + list(resource.validate(obj))
-        if found:
-            raise errors.invalid(resource.invalid_group, resource.kind, metadata.get("name", ""), found)
+        problems = self._metadata_problems(metadata) + list(resource.validate(obj))
+        if problems:
+            raise errors.invalid(resource.invalid_group, resource.kind, metadata.get("name", ""), problems)
         return resource.warnings(obj, None)
 
     def _same(self, new: Object, old: Object) -> bool:
@@ -430,7 +430,7 @@ class GenericStore(ReadStore):
     def _check_changed(self, new: Object, old: Object, subresource: str) -> Sequence[str]:
         """What is to be warned of. StatusError 422."""
         resource = self.resource
-        found = meta.validate_updated_meta(
+        problems = meta.validate_updated_meta(
             new["metadata"],
             old["metadata"],
             resource.namespaced,
@@ -438,9 +438,9 @@ class GenericStore(ReadStore):
             known_finalizers=resource.known_finalizers,
             again=resource.meta_again if subresource != "status" else 0,
         )
-        found += strategy.checks(resource, subresource)(new, old)
-        if found:
-            raise errors.invalid(resource.invalid_group, resource.kind, old["metadata"]["name"], found)
+        problems += strategy.checks(resource, subresource)(new, old)
+        if problems:
+            raise errors.invalid(resource.invalid_group, resource.kind, old["metadata"]["name"], problems)
         return () if subresource else resource.warnings(new, old)
 
     # Deleting.

@@ -31,10 +31,10 @@ def older(hub: Resource, package: str, **changes: Any) -> Resource:
 
 def family(hub: Resource, *others: Resource, functions: Functions | None = None) -> Family:
     """The records with their table; versions without functions of their own have the hub's fields."""
-    known = dict(functions or {})
+    conversions = dict(functions or {})
     versions = {one.api_version: Version(one.schema, one.default) for one in (hub, *others)}
     for one in others:
-        known.setdefault((one.api_version, hub.api_version), renamed(hub.api_version))
-        known.setdefault((hub.api_version, one.api_version), renamed(one.api_version))
-    table = ConversionTable(hub.kind, hub.api_version, versions, known)
+        conversions.setdefault((one.api_version, hub.api_version), renamed(hub.api_version))
+        conversions.setdefault((hub.api_version, one.api_version), renamed(one.api_version))
+    table = ConversionTable(hub.kind, hub.api_version, versions, conversions)
     return tuple(replace(one, conversions=table, _cache={}) for one in (hub, *others))

@@ -364,7 +364,7 @@ def _service_accounts(values: Values) -> TokenOptions | None:
         flag = "service-account-signing-key-file"
         signer = keys.signer(_read(flag, key)) if key else None
         flag = "service-account-key-file"
-        verifiers = [known for path in files for known in keys.verifiers(_read(flag, path))]
+        verifiers = [verifier for path in files for verifier in keys.verifiers(_read(flag, path))]
     except keys.KeyFileError as error:
         raise UsageError(f"--{flag}: {error}") from error
     if signer is not None and not verifiers:

@@ -77,7 +77,7 @@ def _auditor(values: Values) -> Auditor | None:
     from ..configdocument import DocumentError
 
     try:
-        wanted = policy.load(values["audit-policy-file"])
+        audit_policy = policy.load(values["audit-policy-file"])
     except DocumentError as error:
         raise UsageError(str(error)) from error
     clock = RealClock()
@@ -88,7 +88,7 @@ def _auditor(values: Values) -> Auditor | None:
     if values["audit-webhook-config-file"]:
         sinks.append(_webhook(values, metrics, clock))
     lines = bool(values["audit-log-path"]) and values["audit-log-format"] == "legacy"
-    return Auditor(wanted, sinks, metrics, clock, lines=lines) if sinks else None
+    return Auditor(audit_policy, sinks, metrics, clock, lines=lines) if sinks else None
 
 
 def _log(values: Values, metrics: AuditMetrics, clock: Clock) -> Sink:

@@ -162,7 +162,7 @@ def overrides(texts: list[str]) -> Overrides:
     from ..kinds import RESOURCES
 
     stored = {(one.group, one.name): one.stored_at[:2] for one in RESOURCES}
-    found: Overrides = {}
+    by_resource: Overrides = {}
     for text in texts:
         place, mark, servers = text.partition("#")
         group, slash, resource = place.partition("/")
@@ -180,18 +180,18 @@ def overrides(texts: list[str]) -> Overrides:
             raise UsageError(f"--etcd-servers-overrides={text}: {resource} cannot lie apart from the rest here")
         if not all(url.startswith(ETCD_SCHEMES) for url in urls):
             raise UsageError(f"--etcd-servers-overrides={text}: want http://HOST:PORT or https://HOST:PORT")
-        found[stored[group, resource]] = urls
-    return found
+        by_resource[stored[group, resource]] = urls
+    return by_resource
 
 
 async def opened_overrides(values: Values, encryption: Encryption | None = None) -> dict[tuple[str, str], Store]:
     """The stores of resources that lie elsewhere, one for each set of servers; the caller closes them. UsageError, Failure."""
-    wanted = overrides(values["etcd-servers-overrides"])
-    if wanted and not values["etcd-servers"]:
+    servers = overrides(values["etcd-servers-overrides"])
+    if servers and not values["etcd-servers"]:
         raise UsageError("--etcd-servers-overrides: --etcd-servers is needed for the other resources")
     stores: dict[frozenset[str], Store] = {}
     try:
-        for urls in wanted.values():
+        for urls in servers.values():
             if frozenset(urls) not in stores:
                 location = Location(urls, values["etcd-cafile"], values["etcd-certfile"], values["etcd-keyfile"])
                 raw = await _open(f"--etcd-servers-overrides: {';'.join(urls)}", location)
@@ -200,7 +200,7 @@ async def opened_overrides(values: Values, encryption: Encryption | None = None)
         for store in stores.values():
             await store.close()
         raise
-    return {name: stores[frozenset(urls)] for name, urls in wanted.items()}
+    return {name: stores[frozenset(urls)] for name, urls in servers.items()}
 
 
 def _encrypted(store: Store, values: Values, encryption: Encryption | None) -> Store:

@@ -38,33 +38,33 @@ async def _addresses(given: Given, service: Object, start: int = 0) -> None:
     asked = list(spec.get("clusterIPs") or [])
     if spec.get("type") == "ExternalName" or asked[:1] == [HEADLESS]:
         return
-    found = asked[:start]
+    addresses = asked[:start]
     for index, family in enumerate(spec["ipFamilies"][start:], start):
-        wanted = asked[index] if index < len(asked) else ""
+        address = asked[index] if index < len(asked) else ""
         try:
-            found.append(await given.address(wanted) if wanted else await given.any_address(family))
+            addresses.append(await given.address(address) if address else await given.any_address(family))
         except Unavailable as why:
-            if not wanted:
+            if not address:
                 raise errors.internal_error(f"failed to allocate a serviceIP: {why}") from None
             path = Path("spec.clusterIPs")
-            raise _refused(service, path, asked, f"failed to allocate IP {wanted}: {why}") from None
-    spec["clusterIPs"], spec["clusterIP"] = found, found[0]
+            raise _refused(service, path, asked, f"failed to allocate IP {address}: {why}") from None
+    spec["clusterIPs"], spec["clusterIP"] = addresses, addresses[0]
 
 
 async def _new_ports(given: Given, service: Object) -> None:
     """TCP and UDP under one number get one node port."""
     spec = service["spec"]
     items = spec.get("ports") or ()
-    known: dict[int, int] = {}
+    node_ports: dict[int, int] = {}
     for index, item in enumerate(items):
         number = item.get("nodePort") or 0
         if not number and not allocates_ports(spec):
             continue
         port = item["port"]
-        shared = known.get(port)
+        shared = node_ports.get(port)
         if shared is None:
             asked = next((i["nodePort"] for i in items if i["port"] == port and i.get("nodePort")), 0)
-            item["nodePort"] = known[port] = await _port(given, service, index, asked)
+            item["nodePort"] = node_ports[port] = await _port(given, service, index, asked)
         elif not number:
             item["nodePort"] = shared
         elif number != shared:

@@ -53,9 +53,9 @@ def fill_in(service: Object, old: Object | None, configured: Sequence[str]) -> N
         families.append(_other(families[0]))
 
 
-def _refuse(service: Object, found: list[FieldError]) -> None:
-    if found:
-        raise errors.invalid("", "Service", service["metadata"].get("name", ""), found)
+def _refuse(service: Object, problems: list[FieldError]) -> None:
+    if problems:
+        raise errors.invalid("", "Service", service["metadata"].get("name", ""), problems)
 
 
 def _headless_without_selector(spec: Object) -> bool:
@@ -76,15 +76,15 @@ def _narrowed(spec: Object, before: Object | None) -> list[FieldError]:
     """A single stack drops what the client left from two; any other policy must not lose one silently."""
     if before is None:
         return []
-    found: list[FieldError] = []
+    problems: list[FieldError] = []
     for name, what in (("clusterIPs", "cluster IP"), ("ipFamilies", "IP family")):
         now, was = spec.get(name) or [], before.get(name) or []
         if spec["ipFamilyPolicy"] == SINGLE:
             if now == was and len(now) > 1:
                 spec[name] = now[:1]
         elif now and len(now) < len(was):
-            found.append(field.invalid(POLICY, spec["ipFamilyPolicy"], f"{RELEASE} {what}"))
-    return found
+            problems.append(field.invalid(POLICY, spec["ipFamilyPolicy"], f"{RELEASE} {what}"))
+    return problems
 
 
 def _single(spec: Object) -> list[FieldError]:
@@ -100,7 +100,7 @@ def _single(spec: Object) -> list[FieldError]:
 
 def _inferred(spec: Object, configured: Sequence[str]) -> list[FieldError]:
     """Families of the addresses that were asked for."""
-    found: list[FieldError] = []
+    problems: list[FieldError] = []
     addresses = spec.get("clusterIPs") or []
     for index, address in enumerate(addresses):
         if address == HEADLESS:
@@ -112,16 +112,16 @@ def _inferred(spec: Object, configured: Sequence[str]) -> list[FieldError]:
         if family in configured:
             spec["ipFamilies"] = [*families, family]
         else:
-            found.append(field.invalid(IPS / index, addresses, f"{family} is not configured on this cluster"))
-    return found
+            problems.append(field.invalid(IPS / index, addresses, f"{family} is not configured on this cluster"))
+    return problems
 
 
 def _configured(spec: Object, configured: Sequence[str]) -> list[FieldError]:
-    found: list[FieldError] = []
+    problems: list[FieldError] = []
     if spec["ipFamilyPolicy"] == REQUIRE and len(configured) < 2:
-        found.append(field.invalid(POLICY, REQUIRE, "this cluster is not configured for dual-stack services"))
+        problems.append(field.invalid(POLICY, REQUIRE, "this cluster is not configured for dual-stack services"))
     for index, family in enumerate(spec.get("ipFamilies") or ()):
         if family not in configured:
             at = Path("spec.ipFamilies") / index
-            found.append(field.invalid(at, family, "not configured on this cluster"))
-    return found
+            problems.append(field.invalid(at, family, "not configured on this cluster"))
+    return problems

@@ -39,10 +39,10 @@ class Index:
 
     def _apply(self, key: str) -> None:
         """By what is there now: the order of changes does not matter."""
-        found = self._number(key.removeprefix(self._cache.prefix))
-        if found is None:
+        port = self._number(key.removeprefix(self._cache.prefix))
+        if port is None:
             return
-        kind, number = found
+        kind, number = port
         taken = self._taken.setdefault(kind, Taken())
         if key in self._cache.items:
             taken.add(number)
@@ -52,7 +52,7 @@ class Index:
     def _rebuild(self) -> None:
         numbers: dict[int, list[int]] = {}
         for key in self._cache.items:
-            found = self._number(key.removeprefix(self._cache.prefix))
-            if found is not None:
-                numbers.setdefault(found[0], []).append(found[1])
+            number = self._number(key.removeprefix(self._cache.prefix))
+            if number is not None:
+                numbers.setdefault(number[0], []).append(number[1])
         self._taken = {kind: Taken(those) for kind, those in numbers.items()}

@@ -152,9 +152,9 @@ class ServiceKeeper:
 
     async def _ensure_range(self) -> None:
         """The ServiceCIDR of the command line; its status is for a second write, as for everyone."""
-        wanted = kubernetes.service_cidr(self._options.networks, format_time(self._now()))
-        if await _ensure(self._cidrs, "", wanted):
-            await self._cidrs.update("", kubernetes.NAME, wanted, _inside(), "status")
+        service_cidr = kubernetes.service_cidr(self._options.networks, format_time(self._now()))
+        if await _ensure(self._cidrs, "", service_cidr):
+            await self._cidrs.update("", kubernetes.NAME, service_cidr, _inside(), "status")
 
     async def _ensure_service(self) -> None:
         """Another server that starts at the same time may have the address already, and not yet written the Service."""
@@ -209,17 +209,17 @@ class ServiceKeeper:
         """Does what `repair.plan` says."""
         addresses, ports = self._cache.of(*ADDRESSES), self._cache.of(*PORTS)
         services = [stored.obj for stored in self._cache.of("", "services").values]
-        found = repair.plan(services, [s.obj for s in addresses.values], [s.obj for s in ports.values], self._now())
+        repairs = repair.plan(services, [s.obj for s in addresses.values], [s.obj for s in ports.values], self._now())
         for stored in (
-            *(addresses.items.get(addresses.prefix + name) for name in found.stale_addresses),
-            *(ports.items.get(f"{ports.prefix}{number}") for number in found.stale_ports),
+            *(addresses.items.get(addresses.prefix + name) for name in repairs.stale_addresses),
+            *(ports.items.get(f"{ports.prefix}{number}") for number in repairs.stale_ports),
         ):
             if stored is not None:
                 _log.info("%s belongs to no service: it is free again", stored.key.rsplit("/", 1)[1])
                 await self._pool.forget(stored)
-        for name, service in found.missing_addresses:
+        for name, service in repairs.missing_addresses:
             await self._pool.take_address(name, service)
-        for number, service in found.missing_ports:
+        for number, service in repairs.missing_ports:
             await self._pool.take_port(number, service)
 
 
@@ -228,10 +228,10 @@ def _inside() -> WriteOptions:
     return WriteOptions(admission=False)
 
 
-async def _ensure(store: GenericStore, namespace: str, wanted: Object) -> bool:
+async def _ensure(store: GenericStore, namespace: str, obj: Object) -> bool:
     """Makes it: True; writes what differs, of kinds whose content is the server's own."""
-    name = wanted["metadata"]["name"]
-    plain, _ = store.schema.normalize(wanted)
+    name = obj["metadata"]["name"]
+    plain, _ = store.schema.normalize(obj)
     key, items = store.key(namespace, name), store.cache.resource(store.prefix).items
     if key in items:
         if store.resource.name in ("endpoints", "endpointslices") and _differs(items[key].obj, plain):
@@ -247,5 +247,5 @@ async def _ensure(store: GenericStore, namespace: str, wanted: Object) -> bool:
     return True
 
 
-def _differs(found: Object, wanted: Object) -> bool:
-    return any(found.get(name) != wanted.get(name) for name in ("subsets", "endpoints", "ports"))
+def _differs(present: Object, expected: Object) -> bool:
+    return any(present.get(name) != expected.get(name) for name in ("subsets", "endpoints", "ports"))

@@ -76,12 +76,12 @@ class Pool:
 
     def networks(self, family: str) -> list[Network]:
         """Of one family: the default first, then those of ready ServiceCIDRs."""
-        found = [network for network in self._default if f"IPv{network.version}" == family]
+        networks = [network for network in self._default if f"IPv{network.version}" == family]
         for stored in self._ranges.items.values():
             if usable(stored.obj):
                 parsed = [ipaddress.ip_network(text) for text in stored.obj["spec"].get("cidrs") or ()]
-                found += [n for n in parsed if f"IPv{n.version}" == family and n not in found]
-        return found
+                networks += [n for n in parsed if f"IPv{n.version}" == family and n not in networks]
+        return networks
 
     def network_of(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Network | None:
         """The range that an address lies in."""
@@ -109,9 +109,9 @@ class Pool:
             IP_ADDRESS_LABEL_FAMILY: families.family_of(text),
             IP_ADDRESS_LABEL_MANAGED_BY: MANAGED_BY,
         }
-        made = {"metadata": {"name": text, "labels": labels}, "spec": {"parentRef": reference(service)}}
+        ip_address = {"metadata": {"name": text, "labels": labels}, "spec": {"parentRef": reference(service)}}
         try:
-            await self._addresses.create(made, "", WriteOptions(admission=False))
+            await self._addresses.create(ip_address, "", WriteOptions(admission=False))
         except StatusError as error:
             if error.reason != "AlreadyExists":
                 raise

@@ -64,9 +64,9 @@ def parse_ports(text: str) -> Span:
 
 def parse_networks(text: str) -> list[Network]:
     """One network, or one of each family with a comma between; ValueError."""
-    found = [ipaddress.ip_network(part.strip()) for part in text.split(",")]
-    if len(found) > 2 or len({network.version for network in found}) != len(found):
+    networks = [ipaddress.ip_network(part.strip()) for part in text.split(",")]
+    if len(networks) > 2 or len({network.version for network in networks}) != len(networks):
         raise ValueError(f"{text!r}: give one range, or one of IPv4 and one of IPv6")
-    for network in found:
+    for network in networks:
         addresses(network)  # refuses ranges that are too large
-    return found
+    return networks

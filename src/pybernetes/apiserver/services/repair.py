@@ -31,26 +31,26 @@ class Plan:
 
 def plan(services: Iterable[Object], addresses: Iterable[Object], ports: Iterable[Object], now: datetime) -> Plan:
     """`addresses`: IPAddresses; `ports`: the values under `records.PORTS`."""
-    wanted: dict[str, Object] = {}
+    expected: dict[str, Object] = {}
     numbers: dict[int, Object] = {}
     for service in services:
         spec = service.get("spec") or {}
         for text in own_addresses(spec):
-            wanted.setdefault(str(parse_ip(text)), service)
+            expected.setdefault(str(parse_ip(text)), service)
         for number in own_ports(spec):
             numbers.setdefault(number, service)
-    known: set[str] = set()
+    uids: set[str] = set()
     stale: list[str] = []
     for address in addresses:
         name = address["metadata"]["name"]
-        known.add(name)
-        if _ours(address) and not _held(address, wanted.get(name)) and not _young(address, now):
+        uids.add(name)
+        if _ours(address) and not _held(address, expected.get(name)) and not _young(address, now):
             stale.append(name)
     taken = {int(port["metadata"]["name"]): port for port in ports}
     return Plan(
         tuple(stale),
         tuple(n for n, port in taken.items() if not _owned(port, numbers.get(n)) and not _young(port, now)),
-        tuple((name, service) for name, service in wanted.items() if name not in known),
+        tuple((name, service) for name, service in expected.items() if name not in uids),
         tuple((number, service) for number, service in numbers.items() if number not in taken),
     )
 

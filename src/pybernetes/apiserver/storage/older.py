@@ -47,27 +47,27 @@ def _endpoint_slice(obj: Object) -> Object:
     """discovery v1beta1 had all of an endpoint's places in `topology`."""
     endpoints = []
     for endpoint in obj.get("endpoints") or ():
-        made = {name: value for name, value in endpoint.items() if name != "topology"}
+        converted = {name: value for name, value in endpoint.items() if name != "topology"}
         topology = dict(endpoint.get("topology") or {})
         for label, name in ((LABEL_HOSTNAME, "nodeName"), (LABEL_TOPOLOGY_ZONE, "zone")):
             if value := topology.pop(label, ""):
-                made.setdefault(name, value)
+                converted.setdefault(name, value)
         if topology:
-            made["deprecatedTopology"] = topology
-        endpoints.append(made)
+            converted["deprecatedTopology"] = topology
+        endpoints.append(converted)
     return {**obj, "apiVersion": "discovery.k8s.io/v1", "endpoints": endpoints}
 
 
 def _backend(backend: Object) -> Object:
     """Of an Ingress of networking v1beta1: a service's name and port side by side."""
-    made = {name: value for name, value in backend.items() if name not in ("serviceName", "servicePort")}
+    converted = {name: value for name, value in backend.items() if name not in ("serviceName", "servicePort")}
     if "serviceName" in backend or "servicePort" in backend:
         port = backend.get("servicePort", 0)
         service: Object = {"name": backend.get("serviceName", "")}
         if port:
             service["port"] = {"number": port} if isinstance(port, int) else {"name": port}
-        made["service"] = service
-    return made
+        converted["service"] = service
+    return converted
 
 
 def _ingress(obj: Object) -> Object:
@@ -91,12 +91,12 @@ def _ingress(obj: Object) -> Object:
 
 def _autoscaler(obj: Object) -> Object:
     """autoscaling/v1 keeps what it has no fields for in annotations; some releases wrote them with the internal type's names."""
-    made = to_v2(obj)
-    spec, status = made.get("spec") or {}, made.get("status") or {}
+    converted = to_v2(obj)
+    spec, status = converted.get("spec") or {}, converted.get("status") or {}
     for part, name in ((spec, "behavior"), (spec, "metrics"), (status, "currentMetrics"), (status, "conditions")):
         if part.get(name):
             part[name] = _lowered(part[name])
-    return made
+    return converted
 
 
 def _lowered(value: Any) -> Any:

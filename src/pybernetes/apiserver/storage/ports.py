@@ -90,9 +90,9 @@ class NodePorts:
     async def free(self, key: str, expected: int | None) -> Event | None:
         """Conflict where another has it since it was seen; None where nobody has."""
         port = self._port(key)
-        known = self._known.get(port)
-        if expected is not None and (known is None or known.mod_revision != expected):
-            raise Conflict(key, expected, known)
+        item = self._known.get(port)
+        if expected is not None and (item is None or item.mod_revision != expected):
+            raise Conflict(key, expected, item)
         try:
             return Event(await self._write(lambda ports: _without(ports, port)), key, None)
         except KeyError:
@@ -103,16 +103,18 @@ class NodePorts:
     async def _write(self, change: Callable[[frozenset[int]], frozenset[int]]) -> int:
         """The revision of the new value."""
         async with self._writing:
-            found = next(
+            current = next(
                 (one for one in (await self._store.list(self.place, limit=1)).items if one.key == self.place), None
             )
             for _ in range(TRIES):
-                ports = read(found.value)[1] if found is not None else frozenset()
+                ports = read(current.value)[1] if current is not None else frozenset()
                 data = written(change(ports), *self._range)
                 try:
-                    return (await self._store.put(self.place, data, found.mod_revision if found else 0)).mod_revision
+                    return (
+                        await self._store.put(self.place, data, current.mod_revision if current else 0)
+                    ).mod_revision
                 except Conflict as conflict:
-                    found = conflict.current
+                    current = conflict.current
             raise StoreError("the node ports are written by others all the time: try again")
 
     def _port(self, key: str) -> int:

@@ -18,17 +18,17 @@ _compiled: OrderedDict[str, goregexp.Pattern] = OrderedDict()
 def pattern(text: str, subject: str, steps: Steps) -> goregexp.Pattern:
     """The pattern. One that is new counts for what it takes to compile it, and each use for reading the subject. RegexpError."""
     steps.take(len(subject) // READ)
-    known = _compiled.get(text)
-    if known is None:
+    compiled = _compiled.get(text)
+    if compiled is None:
         steps.take(_weight(text))
-        known = goregexp.compile(text)
+        compiled = goregexp.compile(text)
         if len(text) <= MAX_KEPT_LENGTH:
-            _compiled[text] = known
+            _compiled[text] = compiled
         if len(_compiled) > KEPT:
             _compiled.popitem(last=False)
     else:
         _compiled.move_to_end(text)
-    return known
+    return compiled
 
 
 def _weight(text: str) -> int:

@@ -46,5 +46,5 @@ def _intersects(left: list[Any], right: list[Any], steps: Steps) -> bool:
     return any(_has(right, item, steps) for item in left)
 
 
-def _has(items: list[Any], wanted: Any, steps: Steps) -> bool:
-    return any(equal(item, wanted, steps) for item in items)
+def _has(items: list[Any], element: Any, steps: Steps) -> bool:
+    return any(equal(item, element, steps) for item in items)

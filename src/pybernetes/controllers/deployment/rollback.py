@@ -43,29 +43,29 @@ def asked(deployment: apps.Deployment) -> int | None:
 
 def decided(deployment: apps.Deployment, sets: Sequence[apps.ReplicaSet]) -> Outcome | None:
     """None where nobody asks."""
-    wanted = asked(deployment)
-    if wanted is None:
+    target = asked(deployment)
+    if target is None:
         return None
-    made = clone(deployment)
-    del made.metadata.annotations[ROLLBACK]
-    if not wanted:
+    changed = clone(deployment)
+    del changed.metadata.annotations[ROLLBACK]
+    if not target:
         revisions = sorted(revision(rs) for rs in sets)
-        wanted = revisions[-2] if len(revisions) > 1 else 0
-        if not wanted:
-            return Outcome(made, NOT_FOUND, "Unable to find last revision.")
+        target = revisions[-2] if len(revisions) > 1 else 0
+        if not target:
+            return Outcome(changed, NOT_FOUND, "Unable to find last revision.")
     for rs in sets:
-        if revision(rs) != wanted:
+        if revision(rs) != target:
             continue
         if same_template(deployment.spec.template, rs.spec.template):
             text = (
                 f'The rollback revision contains the same template as current deployment "{deployment.metadata.name}"'
             )
-            return Outcome(made, UNCHANGED, text)
+            return Outcome(changed, UNCHANGED, text)
         template = clone(rs.spec.template)
         template.metadata.labels.pop(HASH_LABEL, None)
-        made.spec.template = template
-        own = {k: v for k, v in made.metadata.annotations.items() if k in NOT_COPIED}
-        made.metadata.annotations = own | {k: v for k, v in rs.metadata.annotations.items() if k not in NOT_COPIED}
-        text = f'Rolled back deployment "{deployment.metadata.name}" to revision {wanted}'
-        return Outcome(made, DONE, text, warning=False)
-    return Outcome(made, NOT_FOUND, "Unable to find the revision to rollback to.")
+        changed.spec.template = template
+        own = {k: v for k, v in changed.metadata.annotations.items() if k in NOT_COPIED}
+        changed.metadata.annotations = own | {k: v for k, v in rs.metadata.annotations.items() if k not in NOT_COPIED}
+        text = f'Rolled back deployment "{deployment.metadata.name}" to revision {target}'
+        return Outcome(changed, DONE, text, warning=False)
+    return Outcome(changed, NOT_FOUND, "Unable to find the revision to rollback to.")

@@ -146,16 +146,16 @@ class DisruptionController(Controller):
             "StatefulSet": self._statefuls,
         }
         informer = sources.get(reference.kind)
-        found = resolve(informer, reference, namespace, reference.kind) if informer is not None else None
-        if found is None:
+        resolved = resolve(informer, reference, namespace, reference.kind) if informer is not None else None
+        if resolved is None:
             return {reference.uid: await self._remote_size(pod, reference)}
-        owner = controller_of(found)
+        owner = controller_of(resolved)
         if reference.kind == "ReplicaSet" and owner is not None and owner.kind == "Deployment":
             deployment = resolve(self._deployments, owner, namespace, "Deployment")
             if deployment is None:
                 raise NoScale(f'found no controllers for pod "{pod.metadata.name}"')
             return {reference.uid: 0, deployment.metadata.uid: deployment.spec.replicas or 0}
-        return {found.metadata.uid: found.spec.replicas or 0}
+        return {resolved.metadata.uid: resolved.spec.replicas or 0}
 
     async def _remote_size(self, pod: core.Pod, reference: meta.OwnerReference) -> int:
         """Of any kind that has a scale."""

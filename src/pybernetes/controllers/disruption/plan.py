@@ -106,7 +106,7 @@ def failed_status(pdb: policy.PodDisruptionBudget, message: str, now: datetime) 
 def _conditions(
     pdb: policy.PodDisruptionBudget, allowed: bool, reason: str, message: str, now: datetime
 ) -> list[meta.Condition]:
-    known = condition(pdb.status.conditions, "DisruptionAllowed")
+    current = condition(pdb.status.conditions, "DisruptionAllowed")
     desired = meta.Condition(
         type="DisruptionAllowed",
         status="True" if allowed else "False",
@@ -115,11 +115,11 @@ def _conditions(
         observed_generation=pdb.metadata.generation,
         last_transition_time=now.replace(microsecond=0),
     )
-    if known is None:
+    if current is None:
         return [*pdb.status.conditions, desired]
-    if known.status == desired.status:
-        desired.last_transition_time = known.last_transition_time
-    return [desired if existing is known else existing for existing in pdb.status.conditions]
+    if current.status == desired.status:
+        desired.last_transition_time = current.last_transition_time
+    return [desired if existing is current else existing for existing in pdb.status.conditions]
 
 
 def stale_disruption(pod: core.Pod, now: datetime) -> float | None:

@@ -45,24 +45,24 @@ class CIDRSet:
         self._next = (index + 1) % self._count
         return self._part(index)
 
-    def occupy(self, part: Network) -> None:
+    def occupy(self, subnet: Network) -> None:
         """All parts that this network touches are taken; ValueError where it lies outside."""
-        self._used |= self._bits(part)
+        self._used |= self._bits(subnet)
 
-    def release(self, part: Network) -> None:
+    def release(self, subnet: Network) -> None:
         """All parts that this network touches are free again; ValueError where it lies outside."""
-        self._used &= ~self._bits(part)
+        self._used &= ~self._bits(subnet)
 
     def _part(self, index: int) -> Network:
         start = self.network.network_address + index * self._size
         return ipaddress.ip_network(f"{start}/{self._mask}")
 
-    def _bits(self, part: Network) -> int:
-        if part.version != self.network.version or not part.overlaps(self.network):
-            raise ValueError(f"cidr {part} is out the range of cluster cidr {self.network}")
+    def _bits(self, subnet: Network) -> int:
+        if subnet.version != self.network.version or not subnet.overlaps(self.network):
+            raise ValueError(f"cidr {subnet} is out the range of cluster cidr {self.network}")
         base = int(self.network.network_address)
-        first = max(int(part.network_address), base)
-        last = min(int(part.broadcast_address), int(self.network.broadcast_address))
+        first = max(int(subnet.network_address), base)
+        last = min(int(subnet.broadcast_address), int(self.network.broadcast_address))
         lowest, highest = (first - base) // self._size, (last - base) // self._size
         return ((1 << (highest - lowest + 1)) - 1) << lowest
 

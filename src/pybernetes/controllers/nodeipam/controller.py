@@ -60,8 +60,8 @@ class NodeIPAMController(Controller):
             if self._held.get(name) == parts:
                 return
             self._release(name)
-            for cidrs, part in zip(self._sets, parts, strict=False):
-                cidrs.occupy(part)
+            for cidrs, subnet in zip(self._sets, parts, strict=False):
+                cidrs.occupy(subnet)
         except ValueError as error:
             _log.warning("node %s: %s", name, error)
             return
@@ -76,7 +76,7 @@ class NodeIPAMController(Controller):
         if parts is None:
             parts = self._held[key] = self._allocate(node)
         try:
-            await self._write(node, [str(part) for part in parts])
+            await self._write(node, [str(subnet) for subnet in parts])
         except StatusError as error:
             self._release(key)
             if error.code != 404:
@@ -89,15 +89,15 @@ class NodeIPAMController(Controller):
             for cidrs in self._sets:
                 parts.append(cidrs.allocate())
         except Exhausted as error:
-            for cidrs, part in zip(self._sets, parts, strict=False):
-                cidrs.release(part)
+            for cidrs, subnet in zip(self._sets, parts, strict=False):
+                cidrs.release(subnet)
             self._tell(node, "CIDRNotAvailable")
             raise Again(f"failed to allocate cidr from cluster cidr: {error}") from error
         return parts
 
     def _release(self, name: str) -> None:
-        for cidrs, part in zip(self._sets, self._held.pop(name, []), strict=False):
-            cidrs.release(part)
+        for cidrs, subnet in zip(self._sets, self._held.pop(name, []), strict=False):
+            cidrs.release(subnet)
 
     async def _write(self, node: core.Node, parts: Sequence[str]) -> None:
         patch = {"metadata": {"uid": node.metadata.uid}, "spec": {"podCIDR": parts[0], "podCIDRs": list(parts)}}

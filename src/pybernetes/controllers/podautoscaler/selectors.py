@@ -48,13 +48,13 @@ class Selectors:
 
     def sharing(self, namespace: str, pods: Iterable[Mapping[str, str]]) -> set[Key]:
         """The autoscalers that select any of the pods, by their labels."""
-        known, found = self._matching.setdefault(namespace, {}), set[Key]()
+        of_namespace, sharing = self._matching.setdefault(namespace, {}), set[Key]()
         for of in {frozenset(pod.items()) for pod in pods}:
-            keys = known.get(of)
+            keys = of_namespace.get(of)
             if keys is None:
-                if len(known) >= MAX_LABELS:
-                    known.clear()
+                if len(of_namespace) >= MAX_LABELS:
+                    of_namespace.clear()
                 selectors = self._by_namespace.get(namespace, {})
-                keys = known[of] = {key for key, selector in selectors.items() if selector.matches(dict(of))}
-            found |= keys
-        return found
+                keys = of_namespace[of] = {key for key, selector in selectors.items() if selector.matches(dict(of))}
+            sharing |= keys
+        return sharing

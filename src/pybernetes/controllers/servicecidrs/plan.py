@@ -24,8 +24,8 @@ def is_serving(cidr: networking.ServiceCIDR) -> bool:
     return cidr.metadata.deletion_timestamp is None and (ready is None or ready.status == "True")
 
 
-def contains(network: Network, part: Network) -> bool:
-    return network.version == part.version and part.subnet_of(network)  # type: ignore[arg-type]  # of one version
+def contains(network: Network, inner: Network) -> bool:
+    return network.version == inner.version and inner.subnet_of(network)  # type: ignore[arg-type]  # of one version
 
 
 def may_go(

@@ -57,21 +57,21 @@ class ValidatingAdmissionPolicyStatusController(Controller):
 
     async def _served(self, places: set[Place]) -> dict[Place, str]:
         """The kinds of the resources of these that are there."""
-        found: dict[Place, str] = {}
+        served: dict[Place, str] = {}
         for group, version in sorted({(place.group, place.version) for place in places}):
             listed = await self._read(f"/apis/{group}/{version}" if group else f"/api/{version}")
             names = {item["name"]: item["kind"] for item in listed.get("resources") or ()}
-            found |= {
+            served |= {
                 place: names[place.resource]
                 for place in places
                 if (place.group, place.version) == (group, version) and place.resource in names
             }
-        return found
+        return served
 
     async def _schemas(self, kinds: Iterable[Kind]) -> dict[Kind, Schema]:
         from . import plan
 
-        found: dict[Kind, Schema] = {}
+        schemas: dict[Kind, Schema] = {}
         for group, version in sorted({kind.group_version for kind in kinds}):
             document = await self._read(
                 f"/openapi/v3/apis/{group}/{version}" if group else f"/openapi/v3/api/{version}"
@@ -79,8 +79,8 @@ class ValidatingAdmissionPolicyStatusController(Controller):
             for kind in kinds:
                 schema = plan.schema_of(document, kind) if kind.group_version == (group, version) else None
                 if schema is not None:
-                    found[kind] = schema
-        return found
+                    schemas[kind] = schema
+        return schemas
 
     async def _read(self, path: str) -> dict[str, Any]:
         """A document of discovery; {} for one that is not there."""
@@ -90,8 +90,8 @@ class ValidatingAdmissionPolicyStatusController(Controller):
             if error.code == 404:
                 return {}
             raise
-        found: dict[str, Any] = msgspec.json.decode(answer)
-        return found
+        document: dict[str, Any] = msgspec.json.decode(answer)
+        return document
 
     async def _write(
         self,

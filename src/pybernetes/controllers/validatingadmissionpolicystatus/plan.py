@@ -47,11 +47,11 @@ class Place:
 def places(policy: admissionregistration.ValidatingAdmissionPolicy) -> list[list[Place]]:
     """What each rule looks at, as far as it says so by name: a rule with a wildcard for groups or versions has no types to check."""
     match = policy.spec.match_constraints
-    found = []
+    targets = []
     for rule in match.resource_rules if match is not None else ():
         named = not any("*" in text for text in (*rule.api_groups, *rule.api_versions))
         resources = sorted(text for text in rule.resources if "*" not in text and "/" not in text)
-        found.append(
+        targets.append(
             [
                 Place(group, version, resource)
                 for group in sorted(rule.api_groups)
@@ -61,18 +61,18 @@ def places(policy: admissionregistration.ValidatingAdmissionPolicy) -> list[list
             if named
             else []
         )
-    return found
+    return targets
 
 
 def kinds(by_rule: Iterable[Sequence[Place]], served: Mapping[Place, str]) -> list[Kind]:
     """The kinds to check, sorted; `served` are the kinds of resources that there are."""
-    found: set[Kind] = set()
+    matched: set[Kind] = set()
     for each in by_rule:
         present = [place for place in each if place in served][:MAX_TYPES]
-        found |= {Kind(place.group, place.version, served[place]) for place in present}
+        matched |= {Kind(place.group, place.version, served[place]) for place in present}
         if len(present) == MAX_TYPES:
             break
-    return sorted(found)
+    return sorted(matched)
 
 
 def param_kind(policy: admissionregistration.ValidatingAdmissionPolicy) -> Kind | None:
@@ -105,13 +105,13 @@ def _resolved(schema: Schema, schemas: Mapping[str, Schema], above: tuple[str, .
         return _resolved(schemas[name], schemas, (*above, name))
     if schema.get("format") == "int-or-string" or ("oneOf" in schema and "type" not in schema):
         return _ANYTHING
-    found = dict(schema)
+    resolved = dict(schema)
     if isinstance(schema.get("properties"), Mapping):
-        found["properties"] = {key: _resolved(each, schemas, above) for key, each in schema["properties"].items()}
+        resolved["properties"] = {key: _resolved(each, schemas, above) for key, each in schema["properties"].items()}
     for name in ("items", "additionalProperties"):
         if isinstance(schema.get(name), Mapping):
-            found[name] = _resolved(schema[name], schemas, above)
-    return found
+            resolved[name] = _resolved(schema[name], schemas, above)
+    return resolved
 
 
 def checked(
@@ -136,8 +136,8 @@ def checked(
 
 
 def _type(schema: Schema, name: str) -> Type:
-    found = schematypes.declaration(schema, True, name)
-    return found.type if found is not None else DYN
+    declared = schematypes.declaration(schema, True, name)
+    return declared.type if declared is not None else DYN
 
 
 class _Environment:
@@ -157,10 +157,10 @@ class _Environment:
 
     def _variable(self, expression: str) -> Type:
         try:
-            found = self._environment.check(expression).type
+            type_ = self._environment.check(expression).type
         except CompileError:
             return DYN
-        return admission.as_variable(found) if found is not None else DYN
+        return admission.as_variable(type_) if type_ is not None else DYN
 
     def problem(self, expression: str) -> str:
         """Why an expression does not fit, "" if it does."""

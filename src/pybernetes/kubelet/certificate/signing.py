@@ -44,19 +44,19 @@ async def issue(
     With a `name` a request of that name that is there already is waited for, as long as it is for the same key.
     """
     try:
-        made = await _requested(client, key, template, name)
+        request = await _requested(client, key, template, name)
     except StatusError as error:
         who = ": the token or certificate is not one of this cluster, or it has expired" if error.code == 401 else ""
         responsive = error.code in (401, 403, 404)
         raise SigningError(f"cannot create certificate signing request: {error}{who}", responsive) from error
     except (ConnectionError, TimeoutError) as error:
         raise SigningError(f"cannot create certificate signing request: {error}", responsive=False) from error
-    _log.info("waiting for certificate signing request %s to be approved and signed", made.metadata.name)
+    _log.info("waiting for certificate signing request %s to be approved and signed", request.metadata.name)
     try:
         async with clock.timeout(seconds):
-            certificate = await _answered(client, clock, made.metadata.name, made.metadata.uid)
+            certificate = await _answered(client, clock, request.metadata.name, request.metadata.uid)
     except TimeoutError as error:
-        text = f"certificate signing request {made.metadata.name} was not signed within {seconds:.0f} s"
+        text = f"certificate signing request {request.metadata.name} was not signed within {seconds:.0f} s"
         raise SigningError(text) from error
     return Pair(certificate, keys.private_pem(key))
 

@@ -214,8 +214,8 @@ def status_patch(old: core.NodeStatus, new: core.NodeStatus) -> dict[str, Any]:
         if name in ("capacity", "allocatable"):
             patch[name] = _map_patch(before.get(name) or {}, after.get(name) or {})
         elif name == "conditions":
-            known = {condition["type"]: condition for condition in before.get(name) or ()}
-            patch[name] = [condition for condition in after[name] if known.get(condition["type"]) != condition]
+            conditions = {condition["type"]: condition for condition in before.get(name) or ()}
+            patch[name] = [condition for condition in after[name] if conditions.get(condition["type"]) != condition]
         elif name == "addresses":
             # Two addresses may be of one type, which is the list's merge key: only the whole list says what is meant.
             patch[name] = [*after.get(name, ()), {"$patch": "replace"}]

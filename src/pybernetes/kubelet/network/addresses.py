@@ -84,6 +84,6 @@ class AddressBook:
 
 
 def _decode(text: str) -> Lease:
-    found = json.loads(text)
-    found["ports"] = tuple(PortMapping(**port) for port in found["ports"])
-    return Lease(**found)
+    decoded = json.loads(text)
+    decoded["ports"] = tuple(PortMapping(**port) for port in decoded["ports"])
+    return Lease(**decoded)

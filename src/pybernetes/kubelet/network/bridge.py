@@ -125,9 +125,9 @@ class BridgeNetwork:
 
     async def setup(self, sandbox: Sandbox, pod: core.Pod) -> tuple[str, ...]:
         await self._prepare()
-        known = self._book.leases.get(sandbox.id)
-        if known is not None:
-            return (known.address,)
+        held = self._book.leases.get(sandbox.id)
+        if held is not None:
+            return (held.address,)
         pid = sandbox.pid or await self._sandbox_pid(sandbox.id)
         lease = self._book.lease(self.cidr, sandbox.id, pod.metadata.uid, config.port_mappings(pod))
         prefix = ipaddress.ip_network(self.cidr).prefixlen

@@ -114,8 +114,8 @@ def sandbox_create(pod: SandboxConfig, image: str, parent: str, oom_score: int, 
 def addresses(inspected: Json) -> tuple[str, ...]:
     """A container's, of the networks that Docker has made for it; IPv4 first."""
     networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
-    found = [network.get(name, "") for name in ("IPAddress", "GlobalIPv6Address") for network in networks.values()]
-    return tuple(address for address in found if address)
+    listed = [network.get(name, "") for name in ("IPAddress", "GlobalIPv6Address") for network in networks.values()]
+    return tuple(address for address in listed if address)
 
 
 def _handled_by(pod: SandboxConfig) -> Json:

@@ -80,12 +80,12 @@ def registry_of(image: str) -> str:
 
 def credentials(secrets: Sequence[core.Secret], image: str) -> list[dict[str, str]]:
     """What the pull secrets have for an image, the most specific first; broken secrets are passed over."""
-    found: list[tuple[str, dict[str, str]]] = []
+    pairs: list[tuple[str, dict[str, str]]] = []
     for secret in secrets:
         for server, entry in _entries(secret).items():
             if _matches(server, image) and isinstance(entry, dict):
-                found.append((server, _auth_config(server, entry)))
-    return [auth for _, auth in sorted(found, key=lambda pair: -len(pair[0]))]
+                pairs.append((server, _auth_config(server, entry)))
+    return [auth for _, auth in sorted(pairs, key=lambda pair: -len(pair[0]))]
 
 
 def _entries(secret: core.Secret) -> Mapping[str, Any]:
@@ -108,11 +108,11 @@ def _matches(server: str, image: str) -> bool:
     ):
         return True
     host, _, path = place.partition("/")
-    wanted, _, rest = image.partition("/")
+    pattern_host, _, rest = image.partition("/")
     path = path.removesuffix("v1").removesuffix("v2").strip("/")
     return (
         fnmatch.fnmatchcase(registry, host)
-        and wanted == registry
+        and pattern_host == registry
         and (not path or rest == path or rest.startswith(path + "/"))
     )
 
@@ -184,12 +184,12 @@ def to_free(policy: CollectionPolicy, capacity: int, available: int) -> int:
 
 
 def to_remove(
-    records: Sequence[ImageRecord], in_use: set[str], wanted: int, policy: CollectionPolicy, now: datetime
+    records: Sequence[ImageRecord], in_use: set[str], bytes_to_free: int, policy: CollectionPolicy, now: datetime
 ) -> list[Image]:
     """The images to remove until so many bytes are free: the longest unused first, none that is in use or too young."""
     chosen, freed = [], 0
     for record in sorted(records, key=lambda r: (r.last_used, r.first_seen)):
-        if freed >= wanted:
+        if freed >= bytes_to_free:
             break
         if record.image.id in in_use or record.last_used >= now or now - record.first_seen < policy.minimum_age:
             continue

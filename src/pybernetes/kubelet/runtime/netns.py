@@ -59,5 +59,5 @@ async def connect(pid: int, port: int) -> SocketDuplex:
     """To a port of the pod whose sandbox is this process; OSError where nobody listens."""
     with ThreadPoolExecutor(1, "port-forward") as thread:
         loop = asyncio.get_running_loop()
-        made = await loop.run_in_executor(thread, _connected, f"/proc/{pid}/ns/net", port)
-    return SocketDuplex(*await asyncio.open_connection(sock=made))
+        connected = await loop.run_in_executor(thread, _connected, f"/proc/{pid}/ns/net", port)
+    return SocketDuplex(*await asyncio.open_connection(sock=connected))

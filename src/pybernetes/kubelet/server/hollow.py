@@ -90,8 +90,8 @@ class HollowServer:
         return await serve(self.handle, host, port, context)
 
     async def handle(self, request: Request) -> Answer:
-        found = routes.find(request.raw_path.decode("latin-1"))
-        if not self._kubelets or (found is not None and found[0].name not in ROUTES):
+        route = routes.find(request.raw_path.decode("latin-1"))
+        if not self._kubelets or (route is not None and route[0].name not in ROUTES):
             return plain(404, "404: a hollow node has no such thing")
         if self._server is None:
             nodes = _Nodes(self._kubelets)

@@ -38,8 +38,8 @@ def _line(name: str, labels: Mapping[str, str], value: float, stamp: int | None 
 
 
 def _family(family: Family, lines: Iterable[str]) -> list[str]:
-    found = list(lines)
-    return [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.type}", *found] if found else []
+    samples = list(lines)
+    return [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.type}", *samples] if samples else []
 
 
 def _containers(workers: Workers) -> Iterator[tuple[core.Pod, str, str, str]]:
@@ -159,9 +159,9 @@ def _networks(workers: Workers) -> Iterator[tuple[dict[str, str], object]]:
             text = Path(f"/proc/{sandbox.pid}/net/dev").read_text()
         except OSError:
             continue  # it ended just now
-        for found in interfaces(text):
-            labels = {"container": "", "id": cgroup_parent(pod), "image": "", "interface": found.name, "name": ""}
-            yield {**labels, "namespace": pod.metadata.namespace, "pod": pod.metadata.name}, found
+        for interface in interfaces(text):
+            labels = {"container": "", "id": cgroup_parent(pod), "image": "", "interface": interface.name, "name": ""}
+            yield {**labels, "namespace": pod.metadata.namespace, "pod": pod.metadata.name}, interface
 
 
 def probes(workers: Workers) -> str:

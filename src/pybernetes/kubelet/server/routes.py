@@ -101,7 +101,7 @@ def log_query(text: str) -> LogQuery:
         since = parse_time(query["sinceTime"]) if query.get("sinceTime") else None
     except ValueError as error:
         raise UndecodableQuery(str(error)) from error
-    found = LogQuery(
+    options = LogQuery(
         truth("follow"),
         truth("previous"),
         truth("timestamps"),
@@ -111,10 +111,10 @@ def log_query(text: str) -> LogQuery:
         since,
     )
     too_small = (
-        (found.tail is not None and found.tail < 0)
-        or (found.limit is not None and found.limit < 1)
-        or (found.since_seconds is not None and found.since_seconds < 1)
+        (options.tail is not None and options.tail < 0)
+        or (options.limit is not None and options.limit < 1)
+        or (options.since_seconds is not None and options.since_seconds < 1)
     )
-    if too_small or (found.since_seconds is not None and since is not None):
+    if too_small or (options.since_seconds is not None and since is not None):
         raise InvalidQuery("the log options contradict each other")
-    return found
+    return options

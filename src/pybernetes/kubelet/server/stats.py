@@ -70,9 +70,9 @@ class Summary:
         extras: dict[str, Any] = {"ephemeral-storage": file_system(self._root_dir, now)}
         sandbox = worker.machine.sandbox
         if sandbox is not None and sandbox.pid and not worker.machine.pod.spec.host_network:
-            found = interfaces(read(Path(f"/proc/{sandbox.pid}/net/dev")))
-            if found:
-                extras["network"] = {"time": now, **_counts(found[0]), "interfaces": [_counts(i) for i in found]}
+            counters = interfaces(read(Path(f"/proc/{sandbox.pid}/net/dev")))
+            if counters:
+                extras["network"] = {"time": now, **_counts(counters[0]), "interfaces": [_counts(i) for i in counters]}
         return extras
 
     def node(self, memory_capacity: int, now: str, monotonic: float, only: bool) -> dict[str, Any]:
@@ -93,9 +93,9 @@ class Summary:
         }
         if only:
             return result
-        found = interfaces(read(Path("/proc/net/dev")))
-        if found:
-            result["network"] = {"time": now, **_counts(found[0]), "interfaces": [_counts(i) for i in found]}
+        counters = interfaces(read(Path("/proc/net/dev")))
+        if counters:
+            result["network"] = {"time": now, **_counts(counters[0]), "interfaces": [_counts(i) for i in counters]}
         disk = file_system(self._root_dir, now)
         maximum = number(read(Path("/proc/sys/kernel/pid_max")))
         current = number(read(Path("/proc/loadavg")).split()[3].partition("/")[2])

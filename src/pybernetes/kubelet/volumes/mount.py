@@ -50,12 +50,12 @@ def unescaped(text: str) -> str:
 def mounted_below(root: Path) -> list[str]:
     """The mount points at and under a directory, the innermost first."""
     prefix = str(root)
-    found = []
+    mounts = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         path = unescaped(line.split(" ")[4])
         if path == prefix or path.startswith(prefix + "/"):
-            found.append(path)
-    return found[::-1]
+            mounts.append(path)
+    return mounts[::-1]
 
 
 def unmount_below(root: Path) -> None:

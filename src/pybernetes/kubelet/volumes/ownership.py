@@ -23,8 +23,8 @@ def set_group(root: Path, group: int, only_on_mismatch: bool = False) -> None:
         mode = wanted_mode(stat.S_IMODE(status.st_mode), True)
         if only_on_mismatch and status.st_gid == group and stat.S_IMODE(status.st_mode) == mode:
             return
-        for folder, name, found in safepath.walk(top):
-            safepath.change(folder, name, gid=group, mode=_mode_of(found))
+        for folder, name, info in safepath.walk(top):
+            safepath.change(folder, name, gid=group, mode=_mode_of(info))
         os.fchown(top, -1, group)
         os.fchmod(top, mode)
 

@@ -49,12 +49,12 @@ def data_of(source: core.ConfigMap | core.Secret) -> dict[str, bytes]:
 
 def of_object(kind: str, name: str, items: Sequence[core.KeyToPath], mode: int, optional: bool, find: Find) -> Payload:
     """A config map or secret; RuntimeFailure where it or a key is missing and not optional."""
-    found = find(kind, name)
-    if found is None:
+    obj = find(kind, name)
+    if obj is None:
         if optional:
             return {}
         raise RuntimeFailure(f'{kind} "{name}" not found')
-    data = data_of(found)
+    data = data_of(obj)
     if not items:
         return {key: File(value, mode) for key, value in data.items()}
     result = {}

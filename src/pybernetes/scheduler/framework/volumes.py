@@ -102,7 +102,7 @@ def with_node(claim: core.PersistentVolumeClaim, node: str) -> core.PersistentVo
 
 def claims_of(info: PodInfo, cluster: Cluster) -> list[core.PersistentVolumeClaim] | str:
     """The claims of a pod, or what is wrong with them."""
-    found = []
+    claims = []
     for name, ephemeral in claim_names(info.pod):
         claim = cluster.claims.get(name, info.namespace)
         if claim is None:
@@ -115,5 +115,5 @@ def claims_of(info: PodInfo, cluster: Cluster) -> list[core.PersistentVolumeClai
             return f'persistentvolumeclaim "{name}" is being deleted'
         if ephemeral and not any(r.uid == info.uid for r in claim.metadata.owner_references):
             return f"PVC {info.namespace}/{name} was not created for pod {info.namespace}/{info.pod.metadata.name} (pod is not owner)"
-        found.append(claim)
-    return found
+        claims.append(claim)
+    return claims

@@ -36,13 +36,13 @@ def named_nodes(shape: Shape) -> frozenset[str] | None:
     terms = shape.required_nodes
     if not terms:
         return None
-    found: set[str] = set()
+    names: set[str] = set()
     for term in terms:
         named = [set(r.values) for r in term.names if r.operator is Operator.IN]
         if not named:
             return None
-        found |= set.intersection(*named)
-    return frozenset(found)
+        names |= set.intersection(*named)
+    return frozenset(names)
 
 
 class NodeAffinity(Plugin):

@@ -31,11 +31,11 @@ class NodeResourcesBalancedAllocation(Plugin):
         if not any(wants.values()):
             return None
         fractions, counts = [], []
-        for name, wanted in wants.items():
-            if not wanted and is_scalar(name):
+        for name, request in wants.items():
+            if not request and is_scalar(name):
                 continue
             capacity = table.resource(table.allocatable, name, rows)
-            requested = used_amounts(table, name, False, rows) + wanted
+            requested = used_amounts(table, name, False, rows) + request
             fractions.append(np.minimum(requested / np.maximum(capacity, 1), 1.0))
             counts.append(capacity > 0)
         return _balance(fractions, counts)

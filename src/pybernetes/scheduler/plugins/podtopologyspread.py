@@ -193,16 +193,16 @@ class PodTopologySpread(Plugin):
         labelled = self._labelled(table, constraints, rows) if everywhere else np.ones(number, np.bool_)
         cycle.state[f"{self.name}/soft"] = _Soft(constraints, ~labelled)
         total = np.zeros(number, np.float64)
-        for wanted in constraints:
-            column = table.column(wanted.key)
+        for spread in constraints:
+            column = table.column(spread.key)
             codes = column.codes[rows]
-            counts = matching_pods(table, cycle.info.namespace, wanted.selector)
-            if wanted.key == LABEL_HOSTNAME:
+            counts = matching_pods(table, cycle.info.namespace, spread.selector)
+            if spread.key == LABEL_HOSTNAME:
                 own, size = counts[rows], int(np.count_nonzero(labelled))
             else:
                 size = len(np.unique(codes[labelled]))
-                own = self._domains(cycle, wanted, constraints if everywhere else (), counts)[codes]
-            total += np.where(codes == ABSENT, 0.0, own * math.log(size + 2) + (wanted.max_skew - 1))
+                own = self._domains(cycle, spread, constraints if everywhere else (), counts)[codes]
+            total += np.where(codes == ABSENT, 0.0, own * math.log(size + 2) + (spread.max_skew - 1))
         total[~labelled] = 0.0
         return np.floor(total + 0.5).astype(np.int64)
 
@@ -247,8 +247,11 @@ class PodTopologySpread(Plugin):
         selector = default_selector(info, cycle.cluster) if defaults else Selector()
         if selector.empty():
             return []
-        found = [constraint(raw, info.labels) for raw in defaults]
-        return [Constraint(c.key, c.max_skew, selector, c.min_domains, c.honor_affinity, c.honor_taints) for c in found]
+        constraints = [constraint(raw, info.labels) for raw in defaults]
+        return [
+            Constraint(c.key, c.max_skew, selector, c.min_domains, c.honor_affinity, c.honor_taints)
+            for c in constraints
+        ]
 
     @staticmethod
     def _labelled(table: NodeTable, constraints: Sequence[Constraint], rows: Rows) -> Bools:

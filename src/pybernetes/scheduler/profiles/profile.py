@@ -105,15 +105,15 @@ class Profile:
         chosen = [r for n, r in self.table.rows.items() if names is None or n in names]
         rows = np.array(sorted(chosen), np.int64)
         rows = rows[self._fits(cycle, rows)]
-        found: dict[str, dict[str, int]] = {self.table.names[row]: {} for row in rows}
+        by_node: dict[str, dict[str, int]] = {self.table.names[row]: {} for row in rows}
         for plugin, weight in self.scorers:
             raw = plugin.score(cycle, rows)
             if raw is None:
                 continue
             scores = weight * (plugin.normalize(cycle, raw) if plugin.normalizes else raw)
             for row, score in zip(rows, scores, strict=True):
-                found[self.table.names[row]][plugin.name] = int(score)
-        return found
+                by_node[self.table.names[row]][plugin.name] = int(score)
+        return by_node
 
     def refusal(self, info: PodInfo, row: int, beside: Sequence[PodInfo] = ()) -> tuple[str, Verdict] | None:
         """The plug-in that refuses the pod on a row, and why; with `beside` (waiting for room there) counted, and without.

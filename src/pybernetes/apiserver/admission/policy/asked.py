@@ -86,15 +86,15 @@ class Asked:
 
     async def objects(self, resource: Resource) -> tuple[Object | None, Object | None]:
         """The object and the old one in a version. StatusError where a webhook that converts fails."""
-        found = self._versions.get(resource.api_version)
-        if found is None:
+        versions = self._versions.get(resource.api_version)
+        if versions is None:
             attributes = self.attributes
-            found = (
+            versions = (
                 await shown.shown(attributes, attributes.object, resource),
                 await shown.shown(attributes, attributes.old_object, resource),
             )
-            self._versions[resource.api_version] = found
-        return found
+            self._versions[resource.api_version] = versions
+        return versions
 
     def changed(self) -> None:
         """The object has changed: it is shown anew."""

@@ -137,7 +137,7 @@ def bindings(
     inputs: Inputs, compiled: Compiled, meter: Meter, *, authorizer: bool, namespace: bool = True
 ) -> dict[str, Any]:
     """The values of all variables, for a group of expressions that share what variables.NAME has come to."""
-    found: dict[str, Any] = {
+    variables: dict[str, Any] = {
         admission.OBJECT: inputs.object,
         admission.OLD_OBJECT: inputs.old_object,
         admission.PARAMS: inputs.params,
@@ -145,10 +145,10 @@ def bindings(
         admission.NAMESPACE: inputs.namespace if namespace else None,
     }
     if authorizer:
-        found[admission.AUTHORIZER] = authorizers.value_of(inputs.answers)
-        found[admission.REQUEST_RESOURCE] = authorizers.resource_value_of(inputs.answers, inputs.asked_about)
-    found[admission.VARIABLES] = Variables(compiled.variables, found, meter)
-    return found
+        variables[admission.AUTHORIZER] = authorizers.value_of(inputs.answers)
+        variables[admission.REQUEST_RESOURCE] = authorizers.resource_value_of(inputs.answers, inputs.asked_about)
+    variables[admission.VARIABLES] = Variables(compiled.variables, variables, meter)
+    return variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,18 +254,18 @@ def _messages(compiled: Compiled, inputs: Inputs, meter: Meter, now: Now) -> tup
     """What the messageExpressions make, "" where that is of no use; True where they were too dear. They pay with what validations left."""
     meter = Meter(meter.loop, meter.left)
     values = bindings(inputs, compiled, meter, authorizer=False)
-    found = []
+    messages = []
     for validation in compiled.validations:
         expression = validation.message_expression
         if expression is None:
-            found.append("")
+            messages.append("")
             continue
         try:
             result = evaluate(expression, values, meter, now)
         except OutOfBudget:
             return [""] * len(compiled.validations), True
-        found.append(_usable(result.value) if isinstance(result.value, str) else "")
-    return found, False
+        messages.append(_usable(result.value) if isinstance(result.value, str) else "")
+    return messages, False
 
 
 def _usable(text: str) -> str:
@@ -289,12 +289,12 @@ def _annotations(compiled: Compiled, inputs: Inputs, ignore: bool, now: Now) -> 
         return []
     meter = Meter(inputs.loop)
     values = bindings(inputs, compiled, meter, authorizer=False)
-    found = []
+    annotations = []
     for key, expression in compiled.annotations:
         result = evaluate(expression, values, meter, now)
         if result.error:
             if not ignore:
-                found.append(Annotation(key, error=result.error, seconds=result.seconds))
+                annotations.append(Annotation(key, error=result.error, seconds=result.seconds))
         elif isinstance(result.value, str) and result.value.strip():
-            found.append(Annotation(key, result.value.strip(), seconds=result.seconds))
-    return found
+            annotations.append(Annotation(key, result.value.strip(), seconds=result.seconds))
+    return annotations

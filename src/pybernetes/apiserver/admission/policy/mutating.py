@@ -63,13 +63,13 @@ class MutatingDispatcher:
         self._reader, self._authorizer, self._metrics = reader, authorizer, metrics
         self._source, self._served = source, served
 
-    async def mutate(self, attributes: Attributes, found: Found) -> None:
+    async def mutate(self, attributes: Attributes, matches: Found) -> None:
         """Each sees what those before it made. StatusError where one that must not fail does."""
         asked = Asked(attributes, self._reader, self._authorizer)
-        subject = await asked.subject(found.others)
+        subject = await asked.subject(matches.others)
         refusals: list[Refusal] = []
         invocations: list[Invocation] = []
-        for hook in found.hooks:
+        for hook in matches.hooks:
             invocations += await self._invocations(asked, subject, hook, refusals)
         if invocations:
             await self._invoke(asked, invocations, refusals)
@@ -195,14 +195,14 @@ class MutatingDispatcher:
         if mutation.patch_type == JSON_PATCH:
             steps = patching.operations(result.value)
             document = await apart.run(0 if len(steps) < MANY else apart.LARGE, patching.json_patched, obj, steps)
-            made = _strictly(attributes, document, resource, served())
+            mutated = _strictly(attributes, document, resource, served())
         else:
             config = patching.configuration(result.value, obj)
             merged = patching.applied(obj, config, schema.apply_node)
-            made = _fitting(attributes, merged, resource, served())
-        if made == obj:
+            mutated = _fitting(attributes, merged, resource, served())
+        if mutated == obj:
             return False
-        await shown.take(attributes, made, resource)
+        await shown.take(attributes, mutated, resource)
         asked.changed()
         return True
 

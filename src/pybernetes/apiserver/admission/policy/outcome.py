@@ -93,10 +93,10 @@ class Outcome:
 
     def audited(self) -> dict[str, str]:
         """The annotations of the audit event."""
-        found = {key: ", ".join(values) for key, values in self.annotations.items()}
+        annotations = {key: ", ".join(values) for key, values in self.annotations.items()}
         if self.failures:
-            found[VALIDATION_FAILURE] = escaped(msgspec.json.encode(self.failures[:MAX_FAILURES])).decode()
-        return found
+            annotations[VALIDATION_FAILURE] = escaped(msgspec.json.encode(self.failures[:MAX_FAILURES])).decode()
+        return annotations
 
     def refusal(self, attributes: Attributes) -> StatusError | None:
         """The first denial."""

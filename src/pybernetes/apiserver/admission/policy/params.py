@@ -53,18 +53,18 @@ async def collect(
     if resource is None or reference is None:
         return (None,)
     namespace = namespace_of(resource, reference, requested)
-    found: list[Object] = []
+    params: list[Object] = []
     group, name, _ = resource.stored_at
     if reference.name:
         place = (group, name, namespace, reference.name)
         one = reader.get(*place) or await reader.fresh(*place)
-        found = [one] if one is not None else []
+        params = [one] if one is not None else []
     elif reference.selector is not None:
         every = reader.list(group, name, namespace)
-        found = [obj for obj in every if reference.selector.matches(obj["metadata"].get("labels") or {})]
-    if not found:
+        params = [obj for obj in every if reference.selector.matches(obj["metadata"].get("labels") or {})]
+    if not params:
         return none_found(reference)
-    return [await _in_version(obj, resource) for obj in found]
+    return [await _in_version(obj, resource) for obj in params]
 
 
 async def _in_version(obj: Object, resource: Resource) -> Object:

@@ -25,7 +25,7 @@ class Inapplicable(Exception):
 
 def operations(value: Any) -> list[dict[str, Any]]:
     """A JSON patch, of the JSONPatch values of an expression. Inapplicable."""
-    found = []
+    patch = []
     for item in value:
         operation: dict[str, Any] = {"op": "", "path": ""}
         for name in item.names():
@@ -37,8 +37,8 @@ def operations(value: Any) -> list[dict[str, Any]]:
                 )
             elif field or name != "from":
                 operation[name] = field
-        found.append(operation)
-    return found
+        patch.append(operation)
+    return patch
 
 
 def json_patched(obj: Object, steps: Sequence[dict[str, Any]]) -> Any:

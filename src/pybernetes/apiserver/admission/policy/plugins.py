@@ -65,8 +65,8 @@ class _Step:
             from .source import Source
 
             source = self._source = Source(reader, self.kinds, self._policies.served)
-        found = source.find(attributes.resource, attributes.subresource, attributes.operation)
-        return found if found.hooks else None
+        matches = source.find(attributes.resource, attributes.subresource, attributes.operation)
+        return matches if matches.hooks else None
 
     @property
     def source(self) -> Source:
@@ -92,8 +92,8 @@ class MutatingAdmissionPolicy(_Step):
         """Asks those that the request's rules lead to."""
         if attributes.operation == "DELETE":
             return None
-        found = self._found(attributes)
-        return self._dispatcher.mutate(attributes, found) if found is not None else None
+        matches = self._found(attributes)
+        return self._dispatcher.mutate(attributes, matches) if matches is not None else None
 
     def validate(self, attributes: Attributes) -> None:
         """Nothing: that is the other one's."""
@@ -117,5 +117,5 @@ class ValidatingAdmissionPolicy(_Step):
 
     def validate(self, attributes: Attributes) -> Awaitable[None] | None:
         """Asks those that the request's rules lead to."""
-        found = self._found(attributes)
-        return self._dispatcher.validate(attributes, found) if found is not None else None
+        matches = self._found(attributes)
+        return self._dispatcher.validate(attributes, matches) if matches is not None else None

@@ -75,18 +75,18 @@ class Source:
         if not self._hooks:
             return NONE
         key = (resource.group, resource.version, resource.name, subresource, operation)
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = self._match(resource, subresource, operation)
-        return found
+        matches = self._found.get(key)
+        if matches is None:
+            matches = self._found[key] = self._match(resource, subresource, operation)
+        return matches
 
     async def compiled(self, policy: Policy) -> Compiled:
         """Its expressions."""
-        made = self._compiled.get(policy.revision)
-        if made is None:
-            made = await apart.run(policy.size * COMPILED_WEIGHT, definitions.compiled, policy.spec)
-            self._compiled[policy.revision] = made
-        return made
+        compiled = self._compiled.get(policy.revision)
+        if compiled is None:
+            compiled = await apart.run(policy.size * COMPILED_WEIGHT, definitions.compiled, policy.spec)
+            self._compiled[policy.revision] = compiled
+        return compiled
 
     def resource_of(self, kind: ParamKind) -> Resource | None:
         """What a kind of parameters is served as now; None for one that is not."""
@@ -108,7 +108,7 @@ class Source:
         self._hooks = sorted(hooks, key=lambda hook: hook.policy.name)
         self._found.clear()
         revisions = {hook.policy.revision for hook in hooks}
-        self._compiled = {key: made for key, made in self._compiled.items() if key in revisions}
+        self._compiled = {key: compiled for key, compiled in self._compiled.items() if key in revisions}
         self._read_at = now
 
     def _match(self, resource: Resource, subresource: str, operation: str) -> Found:
@@ -134,9 +134,9 @@ class Known(Generic[Read]):
 
     def read(self, objects: Iterable[Object]) -> list[Read]:
         """All that can be read; what is not among them is forgotten."""
-        known = self._known
-        self._known = {id(obj): known.get(id(obj)) or (obj, self._readable(obj)) for obj in objects}
-        return [made for _, made in self._known.values() if made is not None]
+        definitions = self._known
+        self._known = {id(obj): definitions.get(id(obj)) or (obj, self._readable(obj)) for obj in objects}
+        return [definition for _, definition in self._known.values() if definition is not None]
 
     def _readable(self, obj: Object) -> Read | None:
         try:

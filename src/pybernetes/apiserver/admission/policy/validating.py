@@ -24,12 +24,12 @@ class ValidatingDispatcher:
     def __init__(self, reader: Reader, authorizer: Authorizer, metrics: PolicyMetrics, source: Source) -> None:
         self._reader, self._authorizer, self._metrics, self._source = reader, authorizer, metrics, source
 
-    async def validate(self, attributes: Attributes, found: Found) -> None:
+    async def validate(self, attributes: Attributes, matches: Found) -> None:
         """All policies are asked, whatever the first ones say. StatusError of the first denial."""
         asked = Asked(attributes, self._reader, self._authorizer)
-        subject = await asked.subject(found.others)
+        subject = await asked.subject(matches.others)
         outcome = Outcome()
-        for hook in found.hooks:
+        for hook in matches.hooks:
             await self._ask(asked, subject, hook, outcome)
         for key, value in outcome.audited().items():
             audit.annotate(key, value)

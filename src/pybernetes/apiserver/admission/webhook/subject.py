@@ -99,8 +99,8 @@ def decoded(
     """
     schema = schema_of(attributes, resource, served)
     if schema is None:
-        made: Object = document
-        return made
+        obj: Object = document
+        return obj
     plain, _ = schema.normalize(document, validation)
     version, name = kind(attributes, resource)
     if (version, name) == (resource.api_version, resource.kind):
@@ -117,6 +117,6 @@ async def take(attributes: Attributes, changed: Object, resource: Resource) -> N
     if attributes.subresource == "scale":
         scaled.set_replicas(own, obj, (changed.get("spec") or {}).get("replicas", 0))
         return
-    made = await converted(changed, resource, own) if changed.get("kind") == resource.kind else changed
+    own_version = await converted(changed, resource, own) if changed.get("kind") == resource.kind else changed
     obj.clear()
-    obj.update(made)
+    obj.update(own_version)

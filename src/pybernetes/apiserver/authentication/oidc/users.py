@@ -104,12 +104,14 @@ class _Mapping:
         return extra
 
     def _require(self) -> None:
-        for claim, wanted in self.authenticator.required.items():
+        for claim, required_value in self.authenticator.required.items():
             if claim not in self.claims:
                 raise TokenError(f"oidc: required claim {claim} not present in ID token")
             value = self._text(claim, f"oidc: parse claim {claim}")
-            if value != wanted:
-                raise TokenError(f"oidc: required claim {claim} value does not match. Got = {value}, want = {wanted}")
+            if value != required_value:
+                raise TokenError(
+                    f"oidc: required claim {claim} value does not match. Got = {value}, want = {required_value}"
+                )
 
     def _check_claims(self) -> None:
         self._check(self.authenticator.claim_rules, "oidc: error evaluating claim validation expression")

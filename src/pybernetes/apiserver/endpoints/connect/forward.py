@@ -105,11 +105,11 @@ class Forwarder:
         if TUNNELLED_PORT_FORWARD in websocket.offered_protocols(request) and "/portForward/" in location.path:
             return await self._tunnelled(location, request)
         protocol = request.header("upgrade") or ""
-        made = await self._dial(location, request.method, self._headers(request), protocol)
-        if isinstance(made, Answer):
-            return Response(made.status, answered_headers(made.headers.items()), made.body)
-        headers = answered_headers(made.headers.items())
-        return UpgradeResponse(protocol, lambda stream: join(stream, made), headers, abandoned=made.close)
+        upstream = await self._dial(location, request.method, self._headers(request), protocol)
+        if isinstance(upstream, Answer):
+            return Response(upstream.status, answered_headers(upstream.headers.items()), upstream.body)
+        headers = answered_headers(upstream.headers.items())
+        return UpgradeResponse(protocol, lambda stream: join(stream, upstream), headers, abandoned=upstream.close)
 
     async def _tunnelled(self, location: Location, request: Request) -> Response | UpgradeResponse:
         """SPDY out of WebSocket messages: what is behind sees plain SPDY."""
@@ -117,11 +117,11 @@ class Forwarder:
             headers = websocket.handshake_headers(request, TUNNELLED_PORT_FORWARD)
         except websocket.ProtocolError as error:
             raise errors.bad_request(str(error)) from None
-        wanted = [("X-Stream-Protocol-Version", PORT_FORWARD)]
-        made = await self._dial(location, "POST", wanted, "SPDY/3.1")
-        if isinstance(made, Answer):
-            return Response(made.status, answered_headers(made.headers.items()), made.body)
-        return UpgradeResponse("websocket", lambda stream: _bridge(stream, made), headers, abandoned=made.close)
+        handshake = [("X-Stream-Protocol-Version", PORT_FORWARD)]
+        upstream = await self._dial(location, "POST", handshake, "SPDY/3.1")
+        if isinstance(upstream, Answer):
+            return Response(upstream.status, answered_headers(upstream.headers.items()), upstream.body)
+        return UpgradeResponse("websocket", lambda stream: _bridge(stream, upstream), headers, abandoned=upstream.close)
 
     async def _dial(self, location: Location, method: str, headers: Headers, protocol: str) -> Answer | Duplex:
         target = f"{location.path}?{location.query}" if location.query else location.path

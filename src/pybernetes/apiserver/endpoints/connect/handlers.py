@@ -52,18 +52,18 @@ class Connect:
 
     def special(self) -> dict[tuple[str, str, str], dict[str, Special]]:
         """(group, resource, subresource) -> verb -> handler."""
-        found: dict[tuple[str, str, str], dict[str, Special]] = {("", "pods", "log"): {"get": self.log}}
+        handlers: dict[tuple[str, str, str], dict[str, Special]] = {("", "pods", "log"): {"get": self.log}}
         for name in ("exec", "attach", "portforward"):
-            found["", "pods", name] = dict.fromkeys(("get", "create"), self.stream)
+            handlers["", "pods", name] = dict.fromkeys(("get", "create"), self.stream)
         for name in ("pods", "services", "nodes"):
-            found["", name, "proxy"] = dict.fromkeys(PROXY_VERBS, self.proxy)
-        return found
+            handlers["", name, "proxy"] = dict.fromkeys(PROXY_VERBS, self.proxy)
+        return handlers
 
     def _get(self, resource: str, namespace: str, name: str) -> Object:
-        found = self._reader.get("", resource, namespace, name)
-        if found is None:
+        obj = self._reader.get("", resource, namespace, name)
+        if obj is None:
             raise errors.not_found("", resource, name)
-        return found
+        return obj
 
     async def log(self, request: Request, info: RequestInfo, query: Query, user: User) -> Answer:
         """GET pods/NAME/log; 204 for a pod that has no node yet."""
@@ -73,8 +73,8 @@ class Connect:
         if not pod["spec"].get("nodeName"):
             return Response(204)
         node = self._get("nodes", "", location.node_name(pod))
-        found = location.log(pod, node, self._config.address_types, query)
-        return await self._forwarder.log(found, info.name, request)
+        target = location.log(pod, node, self._config.address_types, query)
+        return await self._forwarder.log(target, info.name, request)
 
     async def stream(self, request: Request, info: RequestInfo, query: Query, user: User) -> Answer:
         """exec, attach, portforward."""
@@ -83,10 +83,10 @@ class Connect:
         if info.subresource != "portforward":
             location.container(pod, query.get("container", ""))
         node = self._get("nodes", "", location.node_name(pod))
-        found = location.stream(pod, node, self._config.address_types, info.subresource, query)
+        target = location.stream(pod, node, self._config.address_types, info.subresource, query)
         if not forward.upgrade_asked(request):
             raise errors.bad_request("Upgrade request required")
-        return await self._forwarder.upgraded(found, request)
+        return await self._forwarder.upgraded(target, request)
 
     async def proxy(self, request: Request, info: RequestInfo, query: Query, user: User) -> Answer:
         """pods, services and nodes: any method, any path."""
@@ -97,17 +97,17 @@ class Connect:
         rest = _rest(request, info)
         options = {"kind": PROXY_OPTIONS[info.resource], "apiVersion": "v1", "path": rest}
         await self._admit(user, info.resource, "proxy", info.namespace, name, options)
-        found = self._proxied(info, scheme, name, port)
-        if info.resource == "nodes" and not found.kubelet:  # a node says itself what its addresses are
-            location.checked_addresses(await _addresses(found.host))
-        found = replace(found, path=rest, query=request.query.decode("latin-1"))
+        target = self._proxied(info, scheme, name, port)
+        if info.resource == "nodes" and not target.kubelet:  # a node says itself what its addresses are
+            location.checked_addresses(await _addresses(target.host))
+        target = replace(target, path=rest, query=request.query.decode("latin-1"))
         if forward.upgrade_asked(request):
-            return await self._forwarder.upgraded(found, request)
+            return await self._forwarder.upgraded(target, request)
         path = request.raw_path.decode("latin-1")
         if not rest and request.method in ("GET", "HEAD"):
             # Relative links of the page behind need the slash (upstream: issue 4958).
-            return Response(301, [("Location", f"{path}/{'?' + found.query if found.query else ''}")])
-        return await self._forwarder.proxied(found, request, path.removesuffix(rest))
+            return Response(301, [("Location", f"{path}/{'?' + target.query if target.query else ''}")])
+        return await self._forwarder.proxied(target, request, path.removesuffix(rest))
 
     def _proxied(self, info: RequestInfo, scheme: str, name: str, port: str) -> Location:
         if info.resource == "nodes":
@@ -144,10 +144,10 @@ async def _addresses(host: str) -> list[str]:
     except ValueError:
         pass
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        resolved = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise errors.bad_request(f"lookup {host}: no such host") from None
-    return [str(address[0]) for *_, address in found]
+    return [str(address[0]) for *_, address in resolved]
 
 
 def _options(info: RequestInfo, query: Query) -> Object:
@@ -156,8 +156,8 @@ def _options(info: RequestInfo, query: Query) -> Object:
         return {"kind": "PodPortForwardOptions", "apiVersion": "v1"}
     kind = {"exec": "PodExecOptions", "attach": "PodAttachOptions"}[info.subresource]
     flags = {name: True for name in ("stdin", "stdout", "stderr", "tty") if query.flag(name)}
-    made: Object = {"kind": kind, "apiVersion": "v1", **flags, "container": query.get("container", "")}
-    return made | ({"command": query.every("command")} if info.subresource == "exec" else {})
+    options: Object = {"kind": kind, "apiVersion": "v1", **flags, "container": query.get("container", "")}
+    return options | ({"command": query.every("command")} if info.subresource == "exec" else {})
 
 
 def _rest(request: Request, info: RequestInfo) -> str:

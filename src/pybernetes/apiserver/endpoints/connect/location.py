@@ -62,8 +62,8 @@ def kubelet(node: Object, preferred: Sequence[str]) -> tuple[str, int]:
         for address in addresses:
             if address.get("type") == kind:
                 return address.get("address", ""), port
-    known = " ".join(f"{{{a.get('type')} {a.get('address')}}}" for a in addresses)
-    raise errors.generic(500, "", "", "", "", f"no preferred addresses found; known addresses: [{known}]")
+    listed = " ".join(f"{{{a.get('type')} {a.get('address')}}}" for a in addresses)
+    raise errors.generic(500, "", "", "", "", f"no preferred addresses found; known addresses: [{listed}]")
 
 
 def container_names(pod: Object) -> list[str]:
@@ -73,13 +73,13 @@ def container_names(pod: Object) -> list[str]:
     return [container["name"] for kind in kinds for container in spec.get(kind) or ()]
 
 
-def container(pod: Object, wanted: str) -> str:
+def container(pod: Object, asked: str) -> str:
     """The container meant: the one asked for, or the only one."""
     name, containers = pod["metadata"]["name"], pod["spec"].get("containers") or []
-    if wanted:
-        if wanted not in container_names(pod):
-            raise errors.bad_request(f"container {wanted} is not valid for pod {name}")
-        return wanted
+    if asked:
+        if asked not in container_names(pod):
+            raise errors.bad_request(f"container {asked} is not valid for pod {name}")
+        return asked
     if len(containers) == 1:
         return str(containers[0]["name"])
     choice = f", choose one of: [{' '.join(container_names(pod))}]" if containers else ""
@@ -106,40 +106,40 @@ def _number(query: Query, name: str) -> int | None:
 
 def log_parameters(query: Query, pod: str) -> dict[str, str]:
     """PodLogOptions as the kubelet wants them; StatusError 422 as ValidatePodLogOptions says it."""
-    made = {name: "true" for name in ("follow", "previous", "timestamps") if query.flag(name)}
+    parameters = {name: "true" for name in ("follow", "previous", "timestamps") if query.flag(name)}
     numbers = {name: _number(query, name) for name in ("sinceSeconds", "tailLines", "limitBytes")}
     since = query.get("sinceTime", "")
     stream = query.get("stream", "")
     problems = _log_errors(numbers, since, stream)
     if problems:
         raise errors.invalid("", "PodLogOptions", pod, problems)
-    made |= {name: str(value) for name, value in numbers.items() if value is not None}
+    parameters |= {name: str(value) for name, value in numbers.items() if value is not None}
     if since:
         try:
-            made["sinceTime"] = times.format_time(times.parse_time(since))
+            parameters["sinceTime"] = times.format_time(times.parse_time(since))
         except ValueError:
             layout = "2006-01-02T15:04:05Z07:00"
             text = f'parsing time "{since}" as "{layout}": cannot parse "{since}" as "2006"'
             raise errors.bad_request(text) from None
-    return made | ({"stream": stream} if stream and stream != "All" else {})
+    return parameters | ({"stream": stream} if stream and stream != "All" else {})
 
 
 def _log_errors(numbers: Mapping[str, int | None], since: str, stream: str) -> Errors:
-    found: Errors = []
+    errors: Errors = []
     tail, limit, seconds = (numbers[name] for name in ("tailLines", "limitBytes", "sinceSeconds"))
     if tail is not None and tail < 0:
-        found.append(field.invalid(Path("tailLines"), tail, "must be greater than or equal to 0"))
+        errors.append(field.invalid(Path("tailLines"), tail, "must be greater than or equal to 0"))
     if limit is not None and limit < 1:
-        found.append(field.invalid(Path("limitBytes"), limit, "must be greater than 0"))
+        errors.append(field.invalid(Path("limitBytes"), limit, "must be greater than 0"))
     if seconds is not None and since:
-        found.append(field.forbidden(Path(""), "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+        errors.append(field.forbidden(Path(""), "at most one of `sinceTime` or `sinceSeconds` may be specified"))
     elif seconds is not None and seconds < 1:
-        found.append(field.invalid(Path("sinceSeconds"), seconds, "must be greater than 0"))
+        errors.append(field.invalid(Path("sinceSeconds"), seconds, "must be greater than 0"))
     if stream not in ("", "All", "Stdout", "Stderr"):
-        found.append(field.not_supported(Path("stream"), stream, ("All", "Stdout", "Stderr")))
+        errors.append(field.not_supported(Path("stream"), stream, ("All", "Stdout", "Stderr")))
     elif stream not in ("", "All") and tail is not None:
-        found.append(field.forbidden(Path(""), "`tailLines` and specific `stream` are mutually exclusive for now"))
-    return found
+        errors.append(field.forbidden(Path(""), "`tailLines` and specific `stream` are mutually exclusive for now"))
+    return errors
 
 
 def stream_parameters(subresource: str, query: Query) -> list[tuple[str, str]]:
@@ -148,8 +148,8 @@ def stream_parameters(subresource: str, query: Query) -> list[tuple[str, str]]:
         ports = ",".join(str(port) for text in query.every("ports") for port in _ports(text))
         return [("port", ports)] if ports else []
     names = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
-    made = [(kubelets, "1") for name, kubelets in names.items() if query.flag(name)]
-    return made + ([("command", part) for part in query.every("command")] if subresource == "exec" else [])
+    parameters = [(kubelets, "1") for name, kubelets in names.items() if query.flag(name)]
+    return parameters + ([("command", part) for part in query.every("command")] if subresource == "exec" else [])
 
 
 def _ports(text: str) -> list[int]:

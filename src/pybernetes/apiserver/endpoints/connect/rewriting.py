@@ -83,9 +83,9 @@ class Place:
         """HTML with its links led through the proxy; all that is no start tag stays as it is, byte for byte."""
         pieces: list[str] = []
         at = 0
-        while (found := _TOKEN.search(text, at)) is not None:
-            pieces.append(text[at : found.start()])
-            at, piece = self._markup(text, found.start())
+        while (token := _TOKEN.search(text, at)) is not None:
+            pieces.append(text[at : token.start()])
+            at, piece = self._markup(text, token.start())
             pieces.append(piece)
         pieces.append(text[at:])
         return "".join(pieces)
@@ -113,16 +113,16 @@ class Place:
         assert named is not None, "it begins with a letter"
         name, at = named.group().lower(), named.end()
         urls = URLS.get(name, ())
-        made = [f"<{name}"]
+        pieces = [f"<{name}"]
         while (attribute := _ATTRIBUTE.match(text, at)) is not None:
             at = attribute.end()
             key = attribute[1].lower()
             value = _unescaped(next((attribute[i] for i in (2, 4, 6) if attribute[i] is not None), ""))
-            made.append(f' {key}="{_escaped(self._link(value) if key in urls else value)}"')
+            pieces.append(f' {key}="{_escaped(self._link(value) if key in urls else value)}"')
         end = text.find(">", at)
         end = len(text) if end < 0 else end + 1
-        made.append("/>" if text[end - 2 : end] == "/>" else ">")
-        return end, name, "".join(made)
+        pieces.append("/>" if text[end - 2 : end] == "/>" else ">")
+        return end, name, "".join(pieces)
 
     def _link(self, value: str) -> str:
         try:
@@ -151,11 +151,11 @@ def rewritten(place: Place, data: bytes, encoding: str) -> bytes:
     plain = data if not packing else _unpacked(data, packing, encoding)
     if len(plain) > MAX_PAGE:
         return data
-    made = place.page(plain.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+    body = place.page(plain.decode(errors="surrogateescape")).encode(errors="surrogateescape")
     if not packing:
-        return made
+        return body
     packer = zlib.compressobj(wbits=packing)
-    return packer.compress(made) + packer.flush()
+    return packer.compress(body) + packer.flush()
 
 
 def _unpacked(data: bytes, packing: int, encoding: str) -> bytes:
@@ -173,13 +173,13 @@ def _closing(name: str) -> re.Pattern[str]:
 def _unescaped(value: str) -> str:
     """As HTML reads an attribute: a name counts whole, and without a semicolon not before an equals sign (`?a=1&copy=2`)."""
 
-    def one(found: re.Match[str]) -> str:
-        name = found[1]
+    def one(match: re.Match[str]) -> str:
+        name = match[1]
         if name.startswith("#"):
-            return html.unescape(found[0])
-        if not name.endswith(";") and value[found.end() : found.end() + 1] == "=":
-            return found[0]
-        return html5.get(name, found[0])
+            return html.unescape(match[0])
+        if not name.endswith(";") and value[match.end() : match.end() + 1] == "=":
+            return match[0]
+        return html5.get(name, match[0])
 
     return _ENTITY.sub(one, value) if "&" in value else value
 

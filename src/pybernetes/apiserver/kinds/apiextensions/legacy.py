@@ -111,9 +111,11 @@ def from_hub(crd: Object) -> Object:
     conversion = spec.get("conversion")
     if conversion is not None:
         webhook = conversion.get("webhook") or {}
-        made = {"strategy": conversion.get("strategy") or ""}
+        conversion_v1beta1 = {"strategy": conversion.get("strategy") or ""}
         moved = {"webhookClientConfig": "clientConfig", "conversionReviewVersions": "conversionReviewVersions"}
-        spec["conversion"] = made | {h: webhook[t] for h, t in moved.items() if webhook.get(t) is not None}
+        spec["conversion"] = conversion_v1beta1 | {
+            h: webhook[t] for h, t in moved.items() if webhook.get(t) is not None
+        }
     return {**crd, "apiVersion": BETA, "spec": spec}
 
 

@@ -135,10 +135,10 @@ def deployment_from_hub(version: str) -> Convert:
     """As the first versions: the revision to go back to is a field."""
 
     def convert(obj: Object) -> Object:
-        made, number = _out_of_annotation(ROLLBACK, obj, version)
+        converted, number = _out_of_annotation(ROLLBACK, obj, version)
         if number is not None:
-            made["spec"]["rollbackTo"] = {"revision": number} if number else {}
-        return made
+            converted["spec"]["rollbackTo"] = {"revision": number} if number else {}
+        return converted
 
     return convert
 
@@ -151,10 +151,10 @@ def daemonset_to_hub(obj: Object) -> Object:
 
 def daemonset_from_hub(obj: Object) -> Object:
     """As extensions/v1beta1."""
-    made, number = _out_of_annotation(GENERATION, obj, "extensions/v1beta1")
+    converted, number = _out_of_annotation(GENERATION, obj, "extensions/v1beta1")
     if number:
-        made["spec"]["templateGeneration"] = number
-    return made
+        converted["spec"]["templateGeneration"] = number
+    return converted
 
 
 # --- rules --------------------------------------------------------------------------------------
@@ -173,18 +173,18 @@ def prepare_daemonset(daemons: Object) -> None:
     """As apps/v1's, whose annotation is a field here."""
     hub = daemonset_to_hub(daemons)
     daemonset.prepare_create(hub)
-    made = daemonset_from_hub(hub)
-    daemons.update(metadata=made["metadata"], spec=made["spec"], status=made["status"])
+    converted = daemonset_from_hub(hub)
+    daemons.update(metadata=converted["metadata"], spec=converted["spec"], status=converted["status"])
 
 
 def prepare_daemonset_update(new: Object, old: Object) -> None:
     """As apps/v1's."""
     hub = daemonset_to_hub(new)
     daemonset.prepare_update(hub, daemonset_to_hub(old))
-    made = daemonset_from_hub(hub)
-    new.update(metadata=made["metadata"], spec=made["spec"])
-    if "status" in made:
-        new["status"] = made["status"]
+    converted = daemonset_from_hub(hub)
+    new.update(metadata=converted["metadata"], spec=converted["spec"])
+    if "status" in converted:
+        new["status"] = converted["status"]
 
 
 def _extensions(hub: Resource, **changes: Any) -> Resource:

@@ -84,12 +84,12 @@ def _flat(metric: Source, current: bool) -> dict[str, Any]:
 
 def _ordered(converted: dict[str, Any]) -> dict[str, Any]:
     """The fields as Go's types have them: annotations are compared as text."""
-    known = {name: converted[name] for name in ORDER if name in converted}
-    if "target" in known:
-        known["target"] = {
-            name: known["target"][name] for name in ("kind", "name", "apiVersion") if name in known["target"]
+    ordered = {name: converted[name] for name in ORDER if name in converted}
+    if "target" in ordered:
+        ordered["target"] = {
+            name: ordered["target"][name] for name in ("kind", "name", "apiVersion") if name in ordered["target"]
         }
-    return known
+    return ordered
 
 
 def _behavior_text(behavior: Source) -> str:
@@ -104,12 +104,14 @@ def _behavior_text(behavior: Source) -> str:
             {_go(key): one.get(key) for key in ("type", "value", "periodSeconds")}
             for one in rules.get("policies") or ()
         ]
-        found: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "StabilizationWindowSeconds": rules.get("stabilizationWindowSeconds"),
             "SelectPolicy": rules.get("selectPolicy"),
             "Policies": policies,
         }
-        converted[_go(name)] = found | ({"Tolerance": rules["tolerance"]} if rules.get("tolerance") is not None else {})
+        converted[_go(name)] = fields | (
+            {"Tolerance": rules["tolerance"]} if rules.get("tolerance") is not None else {}
+        )
     return _text(converted)
 
 

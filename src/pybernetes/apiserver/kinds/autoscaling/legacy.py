@@ -22,9 +22,9 @@ from .metrics import SOURCES
 BETA1, BETA2 = "autoscaling/v2beta1", "autoscaling/v2beta2"
 
 
-def _set(made: dict[str, Any], **values: Any) -> dict[str, Any]:
-    made.update({name: value for name, value in values.items() if value is not None})
-    return made
+def _set(obj: dict[str, Any], **values: Any) -> dict[str, Any]:
+    obj.update({name: value for name, value in values.items() if value is not None})
+    return obj
 
 
 # --- v2beta1 -> v2 ------------------------------------------------------------------------------
@@ -39,7 +39,7 @@ def _kind_of(target: Mapping[str, Any]) -> str:
 def _deep(metric: Mapping[str, Any], current: bool) -> dict[str, Any]:
     """A metric with its numbers below `target` or `current`."""
     side = "current" if current else "target"
-    made: dict[str, Any] = {"type": metric.get("type") or ""}
+    converted: dict[str, Any] = {"type": metric.get("type") or ""}
     for name in SOURCES.values():
         source = metric.get(name)
         if source is None:
@@ -62,8 +62,8 @@ def _deep(metric: Mapping[str, Any], current: bool) -> dict[str, Any]:
         if not current:
             kind = "AverageValue" if name == "object" and "averageValue" in value else _kind_of(value)
             value["type"] = kind
-        made[name] = {**one, side: value}
-    return made
+        converted[name] = {**one, side: value}
+    return converted
 
 
 def to_v2(scaler: Object) -> Object:
@@ -77,7 +77,7 @@ def to_v2(scaler: Object) -> Object:
 def _flat(metric: Mapping[str, Any], current: bool) -> dict[str, Any]:
     """A metric with its numbers beside its name."""
     side = "current" if current else "target"
-    made: dict[str, Any] = {"type": metric.get("type") or ""}
+    converted: dict[str, Any] = {"type": metric.get("type") or ""}
     for name in SOURCES.values():
         source = metric.get(name)
         if source is None:
@@ -104,8 +104,8 @@ def _flat(metric: Mapping[str, Any], current: bool) -> dict[str, Any]:
                 _set(one, **{f"{side}AverageValue": value.get("averageValue")})
                 number = value.get("value")
                 _set(one, **{f"{side}Value": number if not current else number or "0"})
-        made[name] = one
-    return made
+        converted[name] = one
+    return converted
 
 
 def from_v2(scaler: Object) -> Object:
@@ -114,14 +114,14 @@ def from_v2(scaler: Object) -> Object:
 
 
 def _converted(scaler: Object, version: str, change: Any) -> Object:
-    made = {**scaler, "apiVersion": version}
+    converted = {**scaler, "apiVersion": version}
     if version != V2:
-        made["status"] = _whole(scaler.get("status") or {})
+        converted["status"] = _whole(scaler.get("status") or {})
     for part, name, current in (("spec", "metrics", False), ("status", "currentMetrics", True)):
-        found = made.get(part)
-        if found is not None and found.get(name) is not None:
-            made[part] = {**found, name: [change(metric, current) for metric in found[name]]}
-    return made
+        metrics = converted.get(part)
+        if metrics is not None and metrics.get(name) is not None:
+            converted[part] = {**metrics, name: [change(metric, current) for metric in metrics[name]]}
+    return converted
 
 
 def _whole(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,43 +16,43 @@ BETA, HUB = "discovery.k8s.io/v1beta1", "discovery.k8s.io/v1"
 
 
 def _to_hub(endpoint: Mapping[str, Any]) -> dict[str, Any]:
-    made = {name: value for name, value in endpoint.items() if name != "topology"}
+    converted = {name: value for name, value in endpoint.items() if name != "topology"}
     topology = dict(endpoint.get("topology") or {})
     if LABEL_TOPOLOGY_ZONE in topology:
-        made["zone"] = topology.pop(LABEL_TOPOLOGY_ZONE)
-    if LABEL_HOSTNAME in topology and topology[LABEL_HOSTNAME] == made.get("nodeName"):
+        converted["zone"] = topology.pop(LABEL_TOPOLOGY_ZONE)
+    if LABEL_HOSTNAME in topology and topology[LABEL_HOSTNAME] == converted.get("nodeName"):
         del topology[LABEL_HOSTNAME]  # another host than the node's stays
     if topology:
-        made["deprecatedTopology"] = topology
-    return made
+        converted["deprecatedTopology"] = topology
+    return converted
 
 
 def _from_hub(endpoint: Mapping[str, Any]) -> dict[str, Any]:
-    made = {name: value for name, value in endpoint.items() if name not in ("deprecatedTopology", "zone")}
+    converted = {name: value for name, value in endpoint.items() if name not in ("deprecatedTopology", "zone")}
     topology = dict(endpoint.get("deprecatedTopology") or {})
     if (zone := endpoint.get("zone")) is not None:
         topology[LABEL_TOPOLOGY_ZONE] = zone
     if (node := endpoint.get("nodeName")) is not None:
         topology.setdefault(LABEL_HOSTNAME, node)
     if topology:
-        made["topology"] = topology
-    return made
+        converted["topology"] = topology
+    return converted
 
 
 def from_beta(slice_: Object) -> Object:
     """As v1."""
-    made = {**slice_, "apiVersion": HUB}
+    converted = {**slice_, "apiVersion": HUB}
     if slice_.get("endpoints") is not None:
-        made["endpoints"] = [_to_hub(endpoint) for endpoint in slice_["endpoints"]]
-    return made
+        converted["endpoints"] = [_to_hub(endpoint) for endpoint in slice_["endpoints"]]
+    return converted
 
 
 def to_beta(slice_: Object) -> Object:
     """As v1beta1."""
-    made = {**slice_, "apiVersion": BETA}
+    converted = {**slice_, "apiVersion": BETA}
     if slice_.get("endpoints") is not None:
-        made["endpoints"] = [_from_hub(endpoint) for endpoint in slice_["endpoints"]]
-    return made
+        converted["endpoints"] = [_from_hub(endpoint) for endpoint in slice_["endpoints"]]
+    return converted
 
 
 def _named(errors: Errors) -> Errors:

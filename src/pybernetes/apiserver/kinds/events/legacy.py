@@ -19,9 +19,9 @@ def to_beta(stored: Object) -> Object:
     return {**from_core(stored), "apiVersion": OLD}
 
 
-def validate(made: Object) -> Errors:
+def validate(obj: Object) -> Errors:
     """What holds for v1's events."""
-    return [event.renamed(error) for error in core.validate(to_core(made))]
+    return [event.renamed(error) for error in core.validate(to_core(obj))]
 
 
 def validate_update(new: Object, old: Object) -> Errors:

@@ -39,11 +39,11 @@ def default(level: Object) -> None:
     if spec.get("type") == "Exempt" and spec.get("exempt") is None:
         spec["exempt"] = {}
     for name, shares in (("exempt", 0), ("limited", SHARES)):
-        part = spec.get(name)
-        if part is not None:
+        section = spec.get(name)
+        if section is not None:
             for key, value in (("nominalConcurrencyShares", shares), ("lendablePercent", 0)):
-                if part.get(key) is None:
-                    part[key] = value
+                if section.get(key) is None:
+                    section[key] = value
     queuing = ((spec.get("limited") or {}).get("limitResponse") or {}).get("queuing")
     if queuing is not None:
         for key, value in QUEUING.items():
@@ -87,9 +87,9 @@ def _not_fixed(name: str, spec: Mapping[str, Any]) -> bool:
     return name in MANDATORY and not same(spec, MANDATORY[name])
 
 
-def _shares(path: Path, part: Mapping[str, Any]) -> Errors:
+def _shares(path: Path, section: Mapping[str, Any]) -> Errors:
     errors: Errors = []
-    shares, percent = part.get("nominalConcurrencyShares"), part.get("lendablePercent")
+    shares, percent = section.get("nominalConcurrencyShares"), section.get("lendablePercent")
     if shares is not None and shares < 0:
         errors.append(field.invalid(path / "nominalConcurrencyShares", shares, "must be a non-negative integer"))
     if percent is not None and not 0 <= percent <= 100:

@@ -38,38 +38,38 @@ def _paths(obj: Object) -> list[dict[str, Any]]:
 
 
 def _backend_to_hub(backend: Mapping[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     name, port = backend.get("serviceName") or "", backend.get("servicePort")
     if name or port not in (None, 0):
         number = {} if port in (None, "", 0) else {"name": port} if isinstance(port, str) else {"number": port}
-        made["service"] = {"name": name, "port": number}
+        converted["service"] = {"name": name, "port": number}
     if backend.get("resource") is not None:
-        made["resource"] = backend["resource"]
-    return made
+        converted["resource"] = backend["resource"]
+    return converted
 
 
 def _backend_from_hub(backend: Mapping[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     service = backend.get("service")
     if service is not None:
         port = service.get("port") or {}
         if service.get("name"):
-            made["serviceName"] = service["name"]
-        made["servicePort"] = port.get("name") or port.get("number") or 0
+            converted["serviceName"] = service["name"]
+        converted["servicePort"] = port.get("name") or port.get("number") or 0
     if backend.get("resource") is not None:
-        made["resource"] = backend["resource"]
-    return made
+        converted["resource"] = backend["resource"]
+    return converted
 
 
 def _rules(rules: Any, change: Any) -> list[dict[str, Any]]:
-    made = []
+    converted = []
     for rule in rules:
         http = rule.get("http")
         if http is not None and http.get("paths") is not None:
             paths = [{**path, "backend": change(path.get("backend") or {})} for path in http["paths"]]
             rule = {**rule, "http": {**http, "paths": paths}}
-        made.append(rule)
-    return made
+        converted.append(rule)
+    return converted
 
 
 def to_hub(obj: Object) -> Object:

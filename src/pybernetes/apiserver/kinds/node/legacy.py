@@ -19,18 +19,18 @@ FIELDS = ("overhead", "scheduling")
 def from_alpha(runtime: Object) -> Object:
     """As v1."""
     spec = runtime.get("spec") or {}
-    made = {name: value for name, value in runtime.items() if name != "spec"} | {"apiVersion": HUB}
-    made["handler"] = spec.get("runtimeHandler") or ""
-    return made | {name: spec[name] for name in FIELDS if spec.get(name) is not None}
+    converted = {name: value for name, value in runtime.items() if name != "spec"} | {"apiVersion": HUB}
+    converted["handler"] = spec.get("runtimeHandler") or ""
+    return converted | {name: spec[name] for name in FIELDS if spec.get(name) is not None}
 
 
 def to_alpha(runtime: Object) -> Object:
     """As v1alpha1."""
     moved = ("handler", *FIELDS)
-    made = {name: value for name, value in runtime.items() if name not in moved} | {"apiVersion": ALPHA}
+    converted = {name: value for name, value in runtime.items() if name not in moved} | {"apiVersion": ALPHA}
     spec = {"runtimeHandler": runtime.get("handler") or ""}
-    made["spec"] = spec | {name: runtime[name] for name in FIELDS if runtime.get(name) is not None}
-    return made
+    converted["spec"] = spec | {name: runtime[name] for name in FIELDS if runtime.get(name) is not None}
+    return converted
 
 
 def validate_alpha(runtime: Object) -> Errors:
@@ -40,8 +40,8 @@ def validate_alpha(runtime: Object) -> Errors:
 
 def validate_alpha_update(new: Object, old: Object) -> Errors:
     """As v1."""
-    found: list[FieldError] = validate_update(from_alpha(new), from_alpha(old))
-    return found
+    errors: list[FieldError] = validate_update(from_alpha(new), from_alpha(old))
+    return errors
 
 
 def row_alpha(runtime: Object, now: datetime) -> list[Any]:

@@ -22,10 +22,10 @@ EVERYTHING = {"matchExpressions": [{"key": MARK, "operator": "DoesNotExist"}]}  
 
 def _plain(selector: Mapping[str, Any]) -> dict[str, Any]:
     """Without empty fields."""
-    found = {name: value for name, value in selector.items() if value}
-    if "matchExpressions" in found:
-        found["matchExpressions"] = [{k: v for k, v in one.items() if v} for one in found["matchExpressions"]]
-    return found
+    terms = {name: value for name, value in selector.items() if value}
+    if "matchExpressions" in terms:
+        terms["matchExpressions"] = [{k: v for k, v in one.items() if v} for one in terms["matchExpressions"]]
+    return terms
 
 
 def _other(selector: Mapping[str, Any] | None, empty: Mapping[str, Any], marked: Mapping[str, Any]) -> Any:
@@ -41,16 +41,16 @@ def _other(selector: Mapping[str, Any] | None, empty: Mapping[str, Any], marked:
     if not any(one.get("key") == MARK for one in expressions):
         return dict(selector)
     kept = [one for one in expressions if one.get("key") != MARK]
-    made = {name: value for name, value in selector.items() if name != "matchExpressions"}
-    return made | ({"matchExpressions": kept} if kept else {})
+    converted = {name: value for name, value in selector.items() if name != "matchExpressions"}
+    return converted | ({"matchExpressions": kept} if kept else {})
 
 
 def _convert(version: str, empty: Mapping[str, Any], marked: Mapping[str, Any]) -> Convert:
     def convert(budget: Object) -> Object:
-        made, spec = {**budget, "apiVersion": version}, budget.get("spec") or {}
+        converted, spec = {**budget, "apiVersion": version}, budget.get("spec") or {}
         if spec.get("selector") is not None:
-            made["spec"] = {**spec, "selector": _other(spec["selector"], empty, marked)}
-        return made
+            converted["spec"] = {**spec, "selector": _other(spec["selector"], empty, marked)}
+        return converted
 
     return convert
 

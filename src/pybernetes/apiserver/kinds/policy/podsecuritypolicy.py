@@ -65,9 +65,11 @@ def validate(policy: Object) -> Errors:
     errors += _rule(SPEC / "seLinux", spec.get("seLinux") or {}, (MUST_RUN_AS, RUN_AS_ANY))
     for name in ("supplementalGroups", "fsGroup"):
         errors += _strategy(SPEC / name, spec.get(name) or {}, (MAY_RUN_AS, MUST_RUN_AS, RUN_AS_ANY))
-    known = sorted((*VOLUMES, ANY, "none"))
+    volume_types = sorted((*VOLUMES, ANY, "none"))
     errors += [
-        field.not_supported(SPEC / "volumes", kind, known) for kind in spec.get("volumes") or () if kind not in known
+        field.not_supported(SPEC / "volumes", kind, volume_types)
+        for kind in spec.get("volumes") or ()
+        if kind not in volume_types
     ]
     errors += _capabilities(spec)
     if spec.get("defaultAllowPrivilegeEscalation") and spec.get("allowPrivilegeEscalation") is False:

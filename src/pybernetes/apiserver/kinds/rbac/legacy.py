@@ -29,26 +29,26 @@ def default_alpha(binding: Object) -> None:
 
 
 def _to_hub(subject: Mapping[str, Any]) -> dict[str, Any]:
-    made = {name: value for name, value in subject.items() if name != "apiVersion"}
+    converted = {name: value for name, value in subject.items() if name != "apiVersion"}
     kind, version = subject.get("kind"), subject.get("apiVersion") or ""
     group = "" if kind == "ServiceAccount" else GROUP if kind in NAMED else version.rpartition("/")[0]
     if group:
-        made["apiGroup"] = group
+        converted["apiGroup"] = group
     if kind == "User" and subject.get("name") == "*":
-        made |= {"kind": "Group", "name": ANYBODY}
-    return made
+        converted |= {"kind": "Group", "name": ANYBODY}
+    return converted
 
 
 def _from_hub(subject: Mapping[str, Any]) -> dict[str, Any]:
-    made = {name: value for name, value in subject.items() if name != "apiGroup"}
+    converted = {name: value for name, value in subject.items() if name != "apiGroup"}
     group, kind = subject.get("apiGroup") or "", subject.get("kind")
     if kind == "ServiceAccount" and not group:
-        made["apiVersion"] = "v1"
+        converted["apiVersion"] = "v1"
     elif kind in NAMED and group == GROUP:
-        made["apiVersion"] = ALPHA
+        converted["apiVersion"] = ALPHA
     elif group:
-        made["apiVersion"] = f"{group}/"
-    return made
+        converted["apiVersion"] = f"{group}/"
+    return converted
 
 
 def _with_subjects(obj: Object, version: str, change: Any) -> Object:

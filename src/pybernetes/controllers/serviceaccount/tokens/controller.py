@@ -90,16 +90,18 @@ class ServiceAccountTokenController(Controller):
         live = await self._unless_gone(self.client.get(core.ServiceAccount, name, namespace))
         if live is None or live.metadata.resource_version != seen.metadata.resource_version:
             return  # the informer tells of it soon
-        made = await self.client.create(new_secret(live))
-        desired = filled(made, live, Content(self.context.options.root_ca, self._signer.sign(claims_of(made, live))))
+        created = await self.client.create(new_secret(live))
+        desired = filled(
+            created, live, Content(self.context.options.root_ca, self._signer.sign(claims_of(created, live)))
+        )
         if desired is not None:
             await self._unless_gone(self.client.update(desired))
         changed = clone(live)
-        changed.secrets = [*changed.secrets, core.ObjectReference(name=made.metadata.name)]
+        changed.secrets = [*changed.secrets, core.ObjectReference(name=created.metadata.name)]
         try:
             await self.client.update(changed)
         except StatusError as error:
-            await self._unless_gone(self.client.delete(core.Secret, made.metadata.name, namespace))
+            await self._unless_gone(self.client.delete(core.Secret, created.metadata.name, namespace))
             if error.code not in (404, 409):
                 raise
 

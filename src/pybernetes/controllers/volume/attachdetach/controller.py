@@ -222,8 +222,8 @@ class AttachDetachController(Controller):
 
     async def _show(self, name: str) -> None:
         """Writes volumesAttached of the node's status, by which its kubelet knows that it may mount."""
-        known = self._nodes.get(name)
-        if known is None:
+        state = self._nodes.get(name)
+        if state is None:
             return
 
         async def write(node: core.Node) -> None:
@@ -236,7 +236,7 @@ class AttachDetachController(Controller):
                 await self.client.patch(core.Node, name, "", patch, subresource="status")
 
         try:
-            await retry_on_conflict(write, known, lambda: self.client.get(core.Node, name), self.context.clock)
+            await retry_on_conflict(write, state, lambda: self.client.get(core.Node, name), self.context.clock)
         except StatusError as error:
             if error.code != 404:
                 raise

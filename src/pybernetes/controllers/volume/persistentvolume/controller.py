@@ -194,11 +194,11 @@ class PersistentVolumeController(Controller):
             return plan_bound(claim, named)
         if claim.spec.volume_name:
             return plan_named(claim, named)
-        classes = {found.metadata.name: found for found in self._classes.list()}
+        classes = {candidate.metadata.name: candidate for candidate in self._classes.list()}
         delayed = delays(claim, classes)
-        found = best_match(claim, self._candidates(claim), delayed)
-        if found is not None:
-            return Bind(found)
+        candidate = best_match(claim, self._candidates(claim), delayed)
+        if candidate is not None:
+            return Bind(candidate)
         default = default_class(classes.values()) if not has_class(claim) else ""
         if default:
             return AssignClass(default)

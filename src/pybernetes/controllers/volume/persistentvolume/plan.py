@@ -93,11 +93,11 @@ def best_match(
 
     With delayed binding only the first: the scheduler chooses among the others.
     """
-    wanted = set(claim.spec.access_modes)
+    claimed = set(claim.spec.access_modes)
     groups: dict[tuple[int, tuple[str, ...]], list[core.PersistentVolume]] = {}
     for volume in volumes:
         modes = tuple(sorted(set(volume.spec.access_modes)))
-        if wanted <= set(modes):
+        if claimed <= set(modes):
             groups.setdefault((len(modes), modes), []).append(volume)
     for key in sorted(groups):
         matched = _match(claim, groups[key], delayed)
