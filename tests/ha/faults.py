@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.hosts import LAN, Host, run
 
-from .cluster import CONTROL_PLANE, NODE, VIRTUAL, must
+from .cluster import VIRTUAL, must
 
 
 def processes(host: Host, programs: Sequence[str] = ()) -> list[int]:
@@ -61,11 +61,9 @@ def killed(host: Host, programs: Sequence[str] = ()) -> Iterator[None]:
         yield
     finally:
         set_link(host, "up")
-        units = " ".join((*CONTROL_PLANE, *NODE) if host.name.startswith("master") else NODE)
-        must(
-            host,
-            f"rm -f /run/units/*.pid /run/pybernetes/*.pid; for unit in {units}; do systemctl start --no-block $unit; done",
-        )
+        units = "$(ls -tr /run/units | sed -n 's/.pid$//p')"  # those that ran, in the order in which they were started
+        boot = "rm -f /run/units/*.pid /run/pybernetes/*.pid; for unit in $units; do systemctl start --no-block $unit; done"
+        must(host, f"units={units}; {boot}")
 
 
 def _apart_from_docker(host: Host) -> list[int]:

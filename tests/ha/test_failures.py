@@ -13,7 +13,7 @@ import pytest
 
 from tests.hosts import Host
 
-from .cluster import GRACE_SECONDS, KUBECTL, PYBERNETES, Cluster, must, until
+from .cluster import CONTROL_PLANE, GRACE_SECONDS, KUBECTL, NODE, PYBERNETES, Cluster, must, until
 from .faults import BALANCER, ETCD, FAULTS, MASTER, Target, cut, processes, send
 from .load import Load, Seen
 
@@ -149,10 +149,8 @@ def test_without_a_majority_of_etcd_is_read_and_not_written(cluster: Cluster, lo
 def test_a_rolling_restart_of_everything_is_not_noticed(cluster: Cluster, load: Load) -> None:
     """Part by part on each host after the other; a request that is sent again is answered."""
     since = time.monotonic()
-    units = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "nginx", "keepalived", "balancer")
-    nodes = ("kubelet", "kube-proxy", "flanneld")
     for host in (*cluster.masters, *cluster.workers):
-        for unit in (*(units if host in cluster.masters else ()), *nodes):
+        for unit in (*(CONTROL_PLANE if host in cluster.masters else ()), *NODE):
             must(host, f"systemctl restart {unit}")
         if host in cluster.masters:
             cluster.settle()
