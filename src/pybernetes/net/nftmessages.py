@@ -103,12 +103,17 @@ def _command(verb: str, kind: str, rest: str, start: bytes, family: str, ids: It
 # --- attributes -----------------------------------------------------------------------------------
 
 
+_HEAD, _WORD = struct.Struct("=HH").pack, struct.Struct(">I").pack
+_PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
+
+
 def _attribute(kind: int, data: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)
+    length = len(data)
+    return _HEAD(4 + length, kind) + data + _PADDING[length & 3]
 
 
 def _number(kind: int, value: int) -> bytes:
-    return struct.pack("=HH", 8, kind) + struct.pack(">I", value & 0xFFFFFFFF)
+    return _HEAD(8, kind) + _WORD(value & 0xFFFFFFFF)
 
 
 def _text(kind: int, value: str) -> bytes:
@@ -182,7 +187,7 @@ def _part(text: str) -> bytes:
         return bytes((_PROTOCOLS[text], 0, 0, 0))
     if text.isdigit():
         return struct.pack(">HH", int(text), 0)
-    return ipaddress.ip_address(text).packed
+    return _packed(text)
 
 
 def _anonymous(
@@ -278,20 +283,42 @@ def _meta(key: int) -> bytes:
     return _expression("meta", _number(1, 1), _number(2, key))
 
 
-@functools.lru_cache(maxsize=1 << 12)
+@functools.lru_cache(maxsize=64)
+def _before(length: int, kind: str, register: int, differs: bool) -> bytes:
+    """A comparison with, or a load of, so many bytes: all of it but these, which are its end."""
+    data = _value(3 if kind == "cmp" else 2, bytes(length))
+    head = [_number(1, register), *([_number(2, int(differs))] if kind == "cmp" else [])]
+    whole = _expression(kind, *head, data)
+    return whole[: len(whole) - length - -length % 4]
+
+
 def _cmp(data: bytes, *, differs: bool) -> bytes:
-    return _expression("cmp", _number(1, 1), _number(2, int(differs)), _value(3, data))
+    return _before(len(data), "cmp", 1, differs) + data + bytes(-len(data) % 4)
+
+
+def _immediate(register: int, data: bytes) -> bytes:
+    return _before(len(data), "immediate", register, False) + data + bytes(-len(data) % 4)
+
+
+def _packed(address: str) -> bytes:
+    """The bytes of an address; there are many, of which most are of four."""
+    return ipaddress.ip_address(address).packed if ":" in address else bytes(map(int, address.split(".")))
 
 
 def _compare(value: str, *, differs: bool) -> list[bytes]:
     if "/" not in value:
-        return [_cmp(ipaddress.ip_address(value).packed, differs=differs)]
+        return [_cmp(_packed(value), differs=differs)]
+    return list(_within(value, differs))
+
+
+@functools.lru_cache(maxsize=64)
+def _within(value: str, differs: bool) -> tuple[bytes, bytes]:
     network = ipaddress.ip_network(value)
     mask, zero = network.netmask.packed, bytes(network.max_prefixlen // 8)
     masked = _expression(
         "bitwise", _number(1, 1), _number(2, 1), _number(3, len(mask)), _value(4, mask), _value(5, zero)
     )
-    return [masked, _cmp(network.network_address.packed, differs=differs)]
+    return masked, _cmp(network.network_address.packed, differs=differs)
 
 
 def _interface(name: str, *, differs: bool) -> list[bytes]:
@@ -319,18 +346,14 @@ def _goes(words: tuple[str, ...]) -> bytes:
 
 def _dnat(place: str, family: str) -> list[bytes]:
     address, _, port = place.rpartition(":")
-    return [
-        _expression("immediate", _number(1, 1), _value(2, ipaddress.ip_address(address.strip("[]")).packed)),
-        _expression("immediate", _number(1, 2), _value(2, struct.pack(">H", int(port)))),
-        _expression(
-            "nat",
-            _number(1, 1),
-            _number(2, _FAMILIES[family]),
-            _number(3, 1),
-            _number(5, 2),
-            _number(7, 2),  # the port is given
-        ),
-    ]
+    return [_immediate(1, _packed(address.strip("[]"))), _immediate(2, struct.pack(">H", int(port))), _nat(family)]
+
+
+@functools.cache
+def _nat(family: str) -> bytes:
+    """To the address of the first register, and the port of the second."""
+    numbers = {1: 1, 2: _FAMILIES[family], 3: 1, 5: 2, 7: 2}
+    return _expression("nat", *(_number(kind, value) for kind, value in numbers.items()))
 
 
 def _way(text: str) -> bytes:

@@ -25,7 +25,7 @@ from .rules import (
 )
 
 ELEMENTS_A_COMMAND = 200
-MANY_CHAINS = 2000
+MANY_CHAINS = 1000  # in one transaction
 PortKey = tuple[str, str]
 # By whom an element is wanted that no port asks for.
 _FIXED: PortKey = ("", "")
