@@ -37,6 +37,10 @@ class IPTables:
         """From 1.6.2 on MASQUERADE takes --random-fully. ProgramError."""
         return version_of(await run([self._program, "--version"])) >= (1, 6, 2)
 
+    async def is_nf_tables(self) -> bool:
+        """Whether rules go into the kernel's nftables; else it is iptables-legacy. ProgramError."""
+        return "(nf_tables)" in await run([self._program, "--version"])
+
     async def has(self, table: str, chain: str, rule: Sequence[str]) -> bool:
         """Whether the rule is in the chain, wherever. ProgramError."""
         return await self._try(table, "-C", chain, *rule)

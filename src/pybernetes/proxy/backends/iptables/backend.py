@@ -26,6 +26,7 @@ class Machine:
 
     random_fully: bool = True
     conntrack_tcp_liberal: bool = False
+    nf_tables: bool = True  # what iptables is made of; else it is the legacy one
 
 
 class IPTablesBackend:
@@ -97,7 +98,7 @@ class IPTablesBackend:
         self._used = self._used or served or has_own(self._current)
         if not self._used:
             return
-        text = plan(self._current, desired.tables, touched=touched)
+        text = plan(self._current, desired.tables, touched=touched, batched=self._machine.nf_tables)
         if text:
             _log.debug("%s: %d lines of changes", self.family, text.count("\n"))
             await self._tables.restore(text)
@@ -129,10 +130,10 @@ class IPTablesMode:
         """IPv6 only where kernel and programs have it."""
         four, six = IPTables("IPv4"), IPTables("IPv6")
         try:
-            random_fully = await four.has_random_fully()
+            random_fully, nf_tables = await four.has_random_fully(), await four.is_nf_tables()
         except ProgramError as error:
             raise BackendError(str(error)) from error
-        machine = Machine(random_fully, conntrack_tcp_liberal=bool(sysctl.read(sysctl.TCP_BE_LIBERAL)))
+        machine = Machine(random_fully, bool(sysctl.read(sysctl.TCP_BE_LIBERAL)), nf_tables)
         backends: list[Backend] = [IPTablesBackend("IPv4", four, metrics, machine)]
         if six.present:
             backends.append(IPTablesBackend("IPv6", six, metrics, machine))

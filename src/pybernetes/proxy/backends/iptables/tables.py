@@ -24,7 +24,7 @@ from .rules import (
 )
 
 # iptables-nft-restore goes through all chains of a commit for each of its lines: 2,000 Services of 10 endpoints in one commit take it
-# 76 s of CPU time, in commits of 200 chains 0.7 s.
+# 76 s of CPU time, in commits of 200 chains 0.7 s. iptables-legacy-restore replaces the whole table at each commit: there it is one.
 BATCH = 200
 
 State = dict[str, Chains]  # chains of each table
@@ -55,19 +55,24 @@ def plan(
     desired: Mapping[str, Chains],
     jumps: Sequence[Jump] = JUMPS,
     touched: Collection[str] | None = None,
+    batched: bool = True,
 ) -> str:
     """Input for iptables-restore --noflush that makes `current` what is desired; "" where nothing differs.
 
-    One commit for each table where little changes. Much is committed in batches, such that after each of them every Service is
-    as before or as desired.
+    One commit for each table where little changes, or not `batched`. Much is committed in batches, such that after each of them
+    every Service is as before or as desired.
 
     Chains of services that are desired no longer are deleted; chains of others are left alone. `touched` names the chains
     that may differ (the rest is as desired, jumps too); None is all of them.
     """
-    return "".join(_table(name, current.get(name, {}), chains, jumps, touched) for name, chains in desired.items())
+    return "".join(
+        _table(name, current.get(name, {}), chains, jumps, touched, batched) for name, chains in desired.items()
+    )
 
 
-def _table(name: str, current: Chains, desired: Chains, jumps: Sequence[Jump], touched: Collection[str] | None) -> str:
+def _table(
+    name: str, current: Chains, desired: Chains, jumps: Sequence[Jump], touched: Collection[str] | None, batched: bool
+) -> str:
     if touched is None:
         changed = [chain for chain, rules in desired.items() if current.get(chain) != rules]
         stale = _stale(current, desired, current)
@@ -81,7 +86,7 @@ def _table(name: str, current: Chains, desired: Chains, jumps: Sequence[Jump], t
         ordered = sorted(touched)
         changed = [chain for chain in ordered if chain in desired and current.get(chain) != desired[chain]]
         stale, missing = _stale(current, desired, ordered), []
-    if len(changed) + len(stale) <= BATCH:
+    if not batched or len(changed) + len(stale) <= BATCH:
         commits = [[*_section(changed, desired, stale), *missing, *(f"-X {chain}" for chain in stale)]]
     else:
         commits = [_section(part, desired) for part in _batches(changed)]

@@ -86,14 +86,18 @@ def test_much_is_committed_in_batches_of_which_each_can_be_the_last() -> None:
     """No chain is committed before one that it leads to, none goes while something leads to it, and no commit has many."""
     services = [f"KUBE-SVC-{n}" for n in range(BATCH)]
     endpoints = [f"KUBE-SEP-{n}" for n in range(2 * BATCH)]
-    nat = {
+    nat: dict[str, list[str]] = {
         "KUBE-SERVICES": [f"-j {chain}" for chain in services],
         **{chain: [f"-j {endpoints[2 * n]}", f"-j {endpoints[2 * n + 1]}"] for n, chain in enumerate(services)},
         **{chain: ["-j DNAT"] for chain in endpoints},
     }
     jump = ("nat", "OUTPUT", "-j KUBE-SERVICES")
+    assert plan({}, {"nat": nat}, [jump], batched=False).count("COMMIT") == 1, (
+        "iptables-legacy replaces its table each time"
+    )
     state: dict[str, list[str]] = {"OUTPUT": []}
-    for before, after, most in (({}, nat, BATCH), (nat, {"KUBE-SERVICES": []}, BATCH)):
+    empty: dict[str, list[str]] = {"KUBE-SERVICES": []}
+    for before, after, most in (({}, nat, BATCH), (nat, empty, BATCH)):
         text = plan({"nat": dict(before)}, {"nat": after}, [jump])
         commits = text.split("COMMIT\n")[:-1]
         assert len(commits) > 3
