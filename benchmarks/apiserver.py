@@ -97,6 +97,8 @@ async def wrk(
         raise RuntimeError(output)
     rate, count = re.search(r"Requests/sec:\s+([\d.]+)", output), re.search(r"(\d+) requests in", output)
     assert rate and count, output
+    if count[1] == "0":
+        raise RuntimeError(f"{url}: nothing was answered in {SECONDS} s:\n{output}")
     return {name: (float(rate[1]), "1/s"), f"{name}_cpu": (1e6 * used / int(count[1]), "us")}
 
 
