@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Final, ParamSpec, TypeVar
 
-from .collector import made, uncollected
+from .collector import remains, uncollected
 
 LARGE: Final = 16 << 10  # bytes: of what costs most (containers of a pod) so many take 50 ms, most objects have fewer
 THREADS: Final = 2  # so that one long task holds up no other; more would only wait for the interpreter
@@ -61,7 +61,7 @@ async def run(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kw
             _here.may_leave = False
     with uncollected():
         result = await in_thread(function, *args, **kwargs)
-        kept = made.get()
+        kept = remains.get()
         if kept is not None:
             kept.append(result)
         return result

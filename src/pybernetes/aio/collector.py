@@ -34,7 +34,7 @@ _unfreed, _unfreed_since = (
 )  # large requests whose objects are still to be freed; since when there always are some
 _counted, _collected_at = 0.0, 0  # when objects were counted last; how many there were after the last full collection
 
-made: ContextVar[list[Any] | None] = ContextVar("made", default=None)  # by the large request that is served
+remains: ContextVar[list[Any] | None] = ContextVar("remains", default=None)  # by the large request that is served
 _freeing: set[asyncio.Task[None]] = set()
 
 
@@ -102,12 +102,12 @@ def freed_by_pieces(size: int) -> Iterator[None]:
     """
     global _unfreed
     values: list[Any] = []
-    token = made.set(values if size >= DIVIDED_BYTES else None)
+    token = remains.set(values if size >= DIVIDED_BYTES else None)
     with uncollected():
         try:
             yield
         finally:
-            made.reset(token)
+            remains.reset(token)
             if values:
                 _unfreed += 1
                 task = asyncio.ensure_future(_free_later(values))

@@ -101,16 +101,16 @@ def _links(names: tuple[str, ...]) -> list[Link]:
         links = router.links()
         default = router.default_device()
     if not names:
-        found = [link for link in links if link.index == default]
-        if not found:
+        by_default = [link for link in links if link.index == default]
+        if not by_default:
             raise Failure("no default route says where addresses are to be announced: give --interface")
-        return found
-    known = {name: link for link in links for name in (link.name, *link.addresses, *link.ipv6_addresses)}
-    missing = [name for name in names if name not in known]
+        return by_default
+    by_name = {name: link for link in links for name in (link.name, *link.addresses, *link.ipv6_addresses)}
+    missing = [name for name in names if name not in by_name]
     if missing:
         present = ", ".join(sorted(link.name for link in links))
         raise UsageError(f"--interface={missing[0]}: there is no such interface, only {present}")
-    return list({known[name].index: known[name] for name in names}.values())
+    return list({by_name[name].index: by_name[name] for name in names}.values())
 
 
 async def _listen(stack: AsyncExitStack, address: tuple[str, int], registry: Registry) -> None:

@@ -51,12 +51,12 @@ def _start(items: Sequence[Item]) -> subprocess.Popen[bytes]:
 
 
 def _split(data: bytes) -> list[bytes]:
-    found, position = [], 0
+    pieces, position = [], 0
     while position < len(data):
         end = position + 4 + int.from_bytes(data[position : position + 4], "big")
-        found.append(data[position + 4 : end])
+        pieces.append(data[position + 4 : end])
         position = end
-    return found
+    return pieces
 
 
 def byte_code(source: Path, name: str) -> bytes:
@@ -70,8 +70,8 @@ def byte_code(source: Path, name: str) -> bytes:
 def main() -> None:
     """The worker: a line of JSON in, length and bytes of each .pyc out."""
     for source, name in json.loads(sys.stdin.buffer.readline()):
-        made = byte_code(Path(source), name)
-        sys.stdout.buffer.write(len(made).to_bytes(4, "big") + made)
+        packed = byte_code(Path(source), name)
+        sys.stdout.buffer.write(len(packed).to_bytes(4, "big") + packed)
 
 
 if __name__ == "__main__":

@@ -122,17 +122,17 @@ def ensure(layout: Layout, endpoint: Endpoint, now: datetime) -> list[str]:
         "ca": _authority(layout, "ca", "kubernetes", now),
         "front-proxy-ca": _authority(layout, "front-proxy-ca", "front-proxy-ca", now),
     }
-    made = [
+    files = [
         name
         for name, (authority, subject) in certificates(endpoint).items()
         if _ensure_certificate(layout, name, authorities[authority], subject, now)
     ]
     if _ensure_signing_key(layout):
-        made.append("sa")
+        files.append("sa")
     for name, subject in users(endpoint).items():
         if _ensure_kubeconfig(layout, name, authorities["ca"], subject, endpoint, now):
-            made.append(f"{name}.conf")
-    return made
+            files.append(f"{name}.conf")
+    return files
 
 
 def _authority(layout: Layout, file: str, name: str, now: datetime) -> Authority:
@@ -156,13 +156,13 @@ def _ensure_signing_key(layout: Layout) -> bool:
     if fresh:
         write(key, keys.signing_key()[0])
     try:
-        wanted = keys.public_of(key.read_bytes())
+        expected = keys.public_of(key.read_bytes())
     except ValueError as error:
         text = f"{key} cannot be used ({error}); restore it, or delete it for a new one: all service-account tokens end with it"
         raise CredentialsError(text) from error
-    if not fresh and public.exists() and public.read_bytes() == wanted:
+    if not fresh and public.exists() and public.read_bytes() == expected:
         return False
-    write(public, wanted, 0o644)
+    write(public, expected, 0o644)
     return True
 
 
@@ -195,12 +195,12 @@ def _fits(path: Path, authority: Authority, subject: Subject, endpoint: Endpoint
         server = content["clusters"][0]["cluster"]
         user = content["users"][0]["user"]
         pair = Pair(*(base64.b64decode(user[f"client-{name}-data"]) for name in ("certificate", "key")))
-        known = (
+        names = (
             server["server"] == endpoint.url and base64.b64decode(server["certificate-authority-data"]) == authority.pem
         )
     except (yaml.YAMLError, LookupError, TypeError, ValueError):
         return False  # cut short or not ours: it is made anew
-    return known and keys.match(pair) and not authority.problem(pair.certificate, subject, now)
+    return names and keys.match(pair) and not authority.problem(pair.certificate, subject, now)
 
 
 def kubeconfig(url: str, ca: bytes, user: str, pair: Pair, cluster: str = "pybernetes") -> str:

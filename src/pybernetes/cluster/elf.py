@@ -45,11 +45,11 @@ def _segments(data: bytes) -> list[_Segment]:
     if data[:4] != MAGIC or data[4:6] != b"\x02\x01":
         return []
     start, size, count = (*struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54))
-    found = []
+    segments = []
     for index in range(count):
         type, _, offset, address, _, length, _, _ = struct.unpack_from("<IIQQQQQQ", data, start + index * size)
-        found.append(_Segment(type, offset, address, length))
-    return found
+        segments.append(_Segment(type, offset, address, length))
+    return segments
 
 
 def dynamic(data: bytes) -> Dynamic:
@@ -95,10 +95,10 @@ def closure(binaries: Iterable[Path]) -> Closure:
     waiting = [(path, list[str]()) for path in binaries]
     while waiting:
         path, inherited = waiting.pop()
-        found = dynamic(path.read_bytes())
-        result.loader = result.loader or found.loader
-        paths = [p.replace("$ORIGIN", str(path.parent)).replace("${ORIGIN}", str(path.parent)) for p in found.paths]
-        for name in found.needed:
+        linked = dynamic(path.read_bytes())
+        result.loader = result.loader or linked.loader
+        paths = [p.replace("$ORIGIN", str(path.parent)).replace("${ORIGIN}", str(path.parent)) for p in linked.paths]
+        for name in linked.needed:
             if name not in result.libraries and name != os.path.basename(result.loader):
                 library = _locate(name, [*paths, *inherited], cache)
                 if any(
@@ -129,10 +129,10 @@ def _loader_cache() -> dict[str, str]:
         if Path(program).exists():
             printed = subprocess.run([program, "-p"], capture_output=True, text=True, check=True).stdout
             lines = [line.strip().partition(" => ") for line in printed.splitlines() if " => " in line]
-            found: dict[str, str] = {}
+            libraries: dict[str, str] = {}
             for left, _, path in lines:
-                found.setdefault(left.split(" ")[0], path)
-            return found
+                libraries.setdefault(left.split(" ")[0], path)
+            return libraries
     return {}
 
 

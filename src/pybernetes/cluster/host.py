@@ -68,11 +68,11 @@ def install(needs: Sequence[Need]) -> None:
 def addresses() -> list[str]:
     """IPv4 addresses of the host: first the one that the default route would use, loopback only if there is no other."""
     outward = outward_address()
-    found = [outward] if outward else []
+    listed = [outward] if outward else []
     for address in _interface_addresses():
-        if address not in found:
-            found.append(address)
-    return [a for a in found if not a.startswith("127.")] or ["127.0.0.1"]
+        if address not in listed:
+            listed.append(address)
+    return [a for a in listed if not a.startswith("127.")] or ["127.0.0.1"]
 
 
 def _interface_addresses() -> list[str]:
@@ -81,13 +81,13 @@ def _interface_addresses() -> list[str]:
         lines = Path("/proc/net/fib_trie").read_text().splitlines()
     except OSError:
         return []
-    found: list[str] = []
+    listed: list[str] = []
     for before, line in itertools.pairwise(lines):
         if "/32 host LOCAL" in line:
             address = before.split()[-1]
-            if address not in found:
-                found.append(address)
-    return found
+            if address not in listed:
+                listed.append(address)
+    return listed
 
 
 def routes() -> list[preflight.Route]:

@@ -104,15 +104,15 @@ def build(folder: Path) -> ImageInfo:
     name, fingerprint = f"pybernetes:{__version__}", fingerprint_of(entries)
     path, note = folder / "pybernetes.tar", folder / "pybernetes.json"
     try:
-        known = json.loads(note.read_text())
-        if known["fingerprint"] == fingerprint and known["bytes"] == path.stat().st_size:
-            return ImageInfo(known["name"], known["id"], path)
+        record = json.loads(note.read_text())
+        if record["fingerprint"] == fingerprint and record["bytes"] == path.stat().st_size:
+            return ImageInfo(record["name"], record["id"], path)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not packed yet, or half: pack
     identity = write(path, entries, name)
-    made = {"name": name, "id": identity, "fingerprint": fingerprint, "bytes": path.stat().st_size}
+    record = {"name": name, "id": identity, "fingerprint": fingerprint, "bytes": path.stat().st_size}
     temporary = note.with_suffix(".new")
-    temporary.write_text(json.dumps(made))
+    temporary.write_text(json.dumps(record))
     temporary.replace(note)
     return ImageInfo(name, identity, path)
 
@@ -206,18 +206,18 @@ def _tree(path: Path, inside: str, sources: bool) -> Iterator[Entry]:
 
 def _libraries(binaries: Iterable[Path]) -> Iterator[Entry]:
     """Shared libraries beside libc, where the dynamic loader looks without being told; the loader where the binaries say."""
-    found = elf.closure(binaries)
-    if not found.libraries:
+    libraries = elf.closure(binaries)
+    if not libraries.libraries:
         return  # a static interpreter
-    home = found.libraries["libc.so.6"].parent if "libc.so.6" in found.libraries else Path("/usr/lib")
-    for name, path in sorted(found.libraries.items()):
-        if str(path) != found.loader:
+    home = libraries.libraries["libc.so.6"].parent if "libc.so.6" in libraries.libraries else Path("/usr/lib")
+    for name, path in sorted(libraries.libraries.items()):
+        if str(path) != libraries.loader:
             yield Entry(f"{str(home).lstrip('/')}/{name}", path, mode=0o755)
     for name in ("libnss_dns.so.2", "libnss_files.so.2"):  # parts of libc itself since glibc 2.34
         if (home / name).exists():
             yield Entry(f"{str(home).lstrip('/')}/{name}", home / name, mode=0o755)
-    if found.loader:
-        yield Entry(found.loader.lstrip("/"), Path(found.loader).resolve(), mode=0o755)
+    if libraries.loader:
+        yield Entry(libraries.loader.lstrip("/"), Path(libraries.loader).resolve(), mode=0o755)
 
 
 def _busybox() -> Iterator[Entry]:
@@ -287,18 +287,18 @@ def _source_name(name: str) -> str:
 
 def _write_layer(archive: tarfile.TarFile, entries: Iterable[Entry], compiled: Mapping[str, bytes]) -> None:
     """Folders before what is in them."""
-    made: set[str] = set()
+    directories: set[str] = set()
     for entry in entries:
         name = entry.name.rstrip("/")
         parts = name.split("/")
         for depth in range(1, len(parts)):
             folder = "/".join(parts[:depth])
-            if folder not in made:
-                made.add(folder)
+            if folder not in directories:
+                directories.add(folder)
                 archive.addfile(_information(folder, kind=tarfile.DIRTYPE, mode=0o755))
-        if name in made:
+        if name in directories:
             continue
-        made.add(name)
+        directories.add(name)
         if entry.name.endswith("/"):
             archive.addfile(_information(name, kind=tarfile.DIRTYPE, mode=entry.mode))
         elif entry.link:

@@ -56,8 +56,8 @@ class Layout:
     def logs(self) -> Path:
         return self.root / "logs"
 
-    def log(self, part: str) -> Path:
-        return self.logs / f"{part}.log"
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
 
     @property
     def kubelet(self) -> Path:

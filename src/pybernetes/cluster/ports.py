@@ -30,20 +30,20 @@ class PortTaken(Exception):
 
 def used(settings: ClusterConfig) -> list[Port]:
     """Every port that a part listens on with these settings, on the host's addresses; in the order of the parts."""
-    found = [
+    busy = [
         Port(settings.port, "kube-apiserver"),
         Port(settings.controller_manager_port, "kube-controller-manager", "controller_manager_port"),
         Port(settings.scheduler_port, "kube-scheduler", "scheduler_port"),
         Port(settings.kubelet_health_port, "kubelet", "kubelet_health_port"),
     ]
     if settings.hollow:
-        return found
-    found += [Port(KUBELET, "kubelet"), Port(PROXY_HEALTH, "kube-proxy"), Port(PROXY_METRICS, "kube-proxy")]
+        return busy
+    busy += [Port(KUBELET, "kubelet"), Port(PROXY_HEALTH, "kube-proxy"), Port(PROXY_METRICS, "kube-proxy")]
     if settings.runs_network_policies:
-        found.append(Port(settings.network_policies_port, "kube-network-policies", "network_policies_port", True))
+        busy.append(Port(settings.network_policies_port, "kube-network-policies", "network_policies_port", True))
     if settings.runs_load_balancer:
-        found.append(Port(settings.load_balancer_port, "service-load-balancer", "load_balancer_port", True))
-    return found
+        busy.append(Port(settings.load_balancer_port, "service-load-balancer", "load_balancer_port", True))
+    return busy
 
 
 def settle(settings: ClusterConfig, problem: Callable[[int], str]) -> ClusterConfig:

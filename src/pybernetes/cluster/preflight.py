@@ -78,18 +78,18 @@ def full_disks(free: Mapping[str, int]) -> list[str]:
 
 def parse_routes(ipv4: str, ipv6: str = "") -> list[Route]:
     """The kernel's /proc/net/route and /proc/net/ipv6_route, without routes to the whole world, to links and to groups."""
-    found: list[Route] = []
+    routes: list[Route] = []
     for line in ipv4.splitlines()[1:]:
         fields = line.split()
         # As the machine has them in memory: little-endian on all that we run on.
         destination, mask = (int.from_bytes(bytes.fromhex(fields[i])[::-1], "big") for i in (1, 7))
-        found.append(Route(ipaddress.ip_network((destination, mask.bit_count())), fields[0]))
+        routes.append(Route(ipaddress.ip_network((destination, mask.bit_count())), fields[0]))
     for line in ipv6.splitlines():
         fields = line.split()
         network = ipaddress.IPv6Network((bytes.fromhex(fields[0]), int(fields[1], 16)))
         if not network.is_link_local and not network.is_multicast and fields[-1] != "lo":
-            found.append(Route(network, fields[-1]))
-    return [route for route in found if route.network.prefixlen > 0]
+            routes.append(Route(network, fields[-1]))
+    return [route for route in routes if route.network.prefixlen > 0]
 
 
 def _lies_in(one: Network, other: Network) -> bool:

@@ -67,35 +67,37 @@ def nth_address(cidr: str, number: int) -> str:
 
 def problems(settings: ClusterConfig) -> list[str]:
     """What makes settings unusable, in words for the user."""
-    found = []
+    findings = []
     networks = {}
     for flag, cidr in (("--service-cidr", settings.service_cidr), ("--pod-cidr", settings.pod_cidr)):
         try:
             networks[flag] = ipaddress.ip_network(cidr)
         except ValueError as error:
-            found.append(f"{flag}={cidr}: {error}")
+            findings.append(f"{flag}={cidr}: {error}")
             continue
         if networks[flag].num_addresses < 256:
-            found.append(f"{flag}={cidr}: too small, want /24 or larger")
+            findings.append(f"{flag}={cidr}: too small, want /24 or larger")
     if len(networks) == 2:
         service, pod = networks.values()
         if service.version == pod.version and service.overlaps(pod):
-            found.append(f"--service-cidr={service} and --pod-cidr={pod} overlap: choose ranges apart")
+            findings.append(f"--service-cidr={service} and --pod-cidr={pod} overlap: choose ranges apart")
         for flag, network in networks.items():
             inside = [a for a in settings.addresses if ipaddress.ip_address(a) in network]
             if inside:
-                found.append(f"{flag}={network} holds the host's own address {inside[0]}: choose another range")
+                findings.append(f"{flag}={network} holds the host's own address {inside[0]}: choose another range")
     if not 0 < settings.port < 65536:
-        found.append(f"--port={settings.port}: want 1 to 65535")
+        findings.append(f"--port={settings.port}: want 1 to 65535")
     if settings.hollow_nodes < 0:
-        found.append(f"--hollow-nodes={settings.hollow_nodes}: want 1 or more; 0 is for containers on Docker")
+        findings.append(f"--hollow-nodes={settings.hollow_nodes}: want 1 or more; 0 is for containers on Docker")
     try:
         pools.parse(settings.address_pool)
     except pools.PoolError as error:
-        found.append(f"--address-pool: {error}")
+        findings.append(f"--address-pool: {error}")
     if not NODE_NAME.fullmatch(settings.node_name) or len(settings.node_name) > NAME_LENGTH:
-        found.append(f"--node-name={settings.node_name}: want lower-case letters, digits, - and ., as in a host's name")
-    return found
+        findings.append(
+            f"--node-name={settings.node_name}: want lower-case letters, digits, - and ., as in a host's name"
+        )
+    return findings
 
 
 def merged(stored: ClusterConfig | None, fresh: ClusterConfig, given: Mapping[str, Any]) -> ClusterConfig:

@@ -67,12 +67,12 @@ def health_urls(settings: ClusterConfig) -> dict[str, str]:
 
 
 async def _parts(layout: Layout, settings: ClusterConfig) -> list[Line]:
-    found = state.read(layout) if state.supervisor_pid(layout) else None
-    if found is None:
+    supervisor = state.read(layout) if state.supervisor_pid(layout) else None
+    if supervisor is None:
         return [Line("part", "supervisor", False, "does not run; start it with `pybernetes up`")]
     urls = health_urls(settings)
     health = dict(zip(urls, await asyncio.gather(*(_ask(layout, url) for url in urls.values())), strict=True))
-    return [part_line(part, health.get(part.name)) for part in found.parts]
+    return [part_line(part, health.get(part.name)) for part in supervisor.parts]
 
 
 async def _ask(layout: Layout, url: str) -> str:
@@ -112,24 +112,24 @@ def node_line(node: core.Node) -> Line:
     return Line("node", node.metadata.name, False, f"NotReady: {ready.message if ready else 'no status yet'}")
 
 
-def add_on_line(name: tuple[str, str], found: apps.Deployment | None) -> Line:
+def add_on_line(name: tuple[str, str], deployment: apps.Deployment | None) -> Line:
     label = "/".join(name)
-    if found is None:
+    if deployment is None:
         return Line("add-on", label, False, "is missing; `pybernetes up` brings it back")
-    wanted = 1 if found.spec.replicas is None else found.spec.replicas
-    available = found.status.available_replicas or 0
-    return Line("add-on", label, available >= wanted, f"{available} of {wanted} available")
+    desired = 1 if deployment.spec.replicas is None else deployment.spec.replicas
+    available = deployment.status.available_replicas or 0
+    return Line("add-on", label, available >= desired, f"{available} of {desired} available")
 
 
 def certificates(layout: Layout, now: datetime) -> list[Line]:
     """By end, the next one first."""
-    found = []
+    lines = []
     for path in sorted(layout.pki.glob("*.crt")):
         try:
-            found.append((ends_at(path.read_bytes()), path.stem))
+            lines.append((ends_at(path.read_bytes()), path.stem))
         except (OSError, ValueError) as error:
             return [Line("certificate", path.stem, False, f"cannot be read: {error}")]
-    return [certificate_line(name, end, now) for end, name in sorted(found)]
+    return [certificate_line(name, end, now) for end, name in sorted(lines)]
 
 
 def certificate_line(name: str, end: datetime, now: datetime) -> Line:

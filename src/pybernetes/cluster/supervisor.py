@@ -56,7 +56,7 @@ class _Running:
     part: Part
     pid: int = 0
     leaving: float = 0.0  # since when it has been asked to end, as it is no more wanted as it is
-    wanted: bool = True  # it is started again when it has ended
+    stays: bool = True  # it is started again when it has ended
     started: float = 0.0
     failures: int = 0
     restarts: int = 0
@@ -92,10 +92,10 @@ def handed_over() -> HandedOver:
     if not text:
         return HandedOver()
     told = json.loads(text)
-    found = HandedOver(told["lock"], told["generation"], {name: (pid, n) for name, (pid, n) in told["parts"].items()})
-    if found.lock >= 0:
-        os.set_inheritable(found.lock, False)
-    return found
+    before = HandedOver(told["lock"], told["generation"], {name: (pid, n) for name, (pid, n) in told["parts"].items()})
+    if before.lock >= 0:
+        os.set_inheritable(before.lock, False)
+    return before
 
 
 class Supervisor:
@@ -204,7 +204,7 @@ class Supervisor:
                             os.killpg(pid, signal.SIGKILL)
                     self._ended(running, status)
                     changed = True
-            self._parts = [running for running in self._parts if running.pid or running.wanted]
+            self._parts = [running for running in self._parts if running.pid or running.stays]
 
     def _read_again(self) -> None:
         """What the parts are now."""
@@ -218,13 +218,13 @@ class Supervisor:
         fresh = {part.name: part for part in parts}
         for running in self._parts:
             part = fresh.pop(running.part.name, None)
-            if part == running.part and running.wanted:
+            if part == running.part and running.stays:
                 continue
-            running.wanted, running.part = part is not None, part or running.part
+            running.stays, running.part = part is not None, part or running.part
             if running.pid and not running.leaving:
                 os.kill(running.pid, signal.SIGTERM)
                 running.leaving = time.monotonic()
-        self._parts = [running for running in self._parts if running.pid or running.wanted]
+        self._parts = [running for running in self._parts if running.pid or running.stays]
         self._parts += [_Running(part) for part in fresh.values()]
 
     def _become_newer(self) -> None:
@@ -346,12 +346,12 @@ def _adopted(parts: Sequence[Part], before: HandedOver) -> list[_Running]:
     for name, (pid, _) in before.parts.items():
         if name not in names:
             os.kill(pid, signal.SIGTERM)  # a child that is not reaped yet: nobody else has its pid
-            left.append(_Running(Part(name), pid, leaving=now, wanted=False))
-    found = []
+            left.append(_Running(Part(name), pid, leaving=now, stays=False))
+    running = []
     for part in parts:
         pid, restarts = before.parts.get(part.name, (0, 0))
-        found.append(_Running(part, pid, started=now if pid else 0.0, restarts=restarts))
-    return [*found, *left]
+        running.append(_Running(part, pid, started=now if pid else 0.0, restarts=restarts))
+    return [*running, *left]
 
 
 def _say(text: str) -> None:

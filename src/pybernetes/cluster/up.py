@@ -204,10 +204,10 @@ class Up:
         endpoint = credentials.Endpoint(
             settings.node_name, settings.addresses, settings.service_ip, settings.domain, settings.port
         )
-        made = credentials.ensure(self.layout, endpoint, datetime.now(UTC))
-        if made:
-            self._progress.note(f"✓ certificates: {len(made)} made or renewed")
-        return set(made)
+        files = credentials.ensure(self.layout, endpoint, datetime.now(UTC))
+        if files:
+            self._progress.note(f"✓ certificates: {len(files)} made or renewed")
+        return set(files)
 
     # The processes.
 
@@ -291,9 +291,9 @@ class Up:
         last = ""
         while True:
             try:
-                found = await check()
-                if found is not None:
-                    return found
+                problem = await check()
+                if problem is not None:
+                    return problem
             except (StatusError, ConnectionError, TimeoutError, OSError) as error:
                 last = str(error)
             trouble = failing(state.read(self.layout), self.layout)
@@ -315,12 +315,12 @@ class Up:
         return "\n".join([f"waited {seconds:.0f} s until {what}{f': {last}' if last else ''}", *warnings])
 
 
-def failing(found: state.SupervisorState | None, layout: Layout) -> str:
+def failing(supervisor: state.SupervisorState | None, layout: Layout) -> str:
     """Parts that end again and again, with the last line of their logs."""
-    if found is None:
+    if supervisor is None:
         return ""
     lines = []
-    for part in found.parts:
+    for part in supervisor.parts:
         if part.restarts >= 2 and not part.pid:
             lines.append(
                 f"{part.name} ended {part.restarts} times ({part.last_exit}): {last_line(layout.log(part.name))}"
@@ -377,10 +377,10 @@ def _ask_dns(server: str, name: str) -> bool:
 
 
 async def _available(client: RESTClient, name: str, namespace: str) -> bool | None:
-    found = await client.get(apps.Deployment, name, namespace)
-    wanted = 1 if found.spec.replicas is None else found.spec.replicas
-    current = found.status.observed_generation >= found.metadata.generation
-    ready = found.status.updated_replicas == wanted == found.status.available_replicas
+    deployment = await client.get(apps.Deployment, name, namespace)
+    desired = 1 if deployment.spec.replicas is None else deployment.spec.replicas
+    current = deployment.status.observed_generation >= deployment.metadata.generation
+    ready = deployment.status.updated_replicas == desired == deployment.status.available_replicas
     return True if current and ready else None
 
 

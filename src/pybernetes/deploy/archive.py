@@ -75,8 +75,8 @@ def collect(roots: Iterable[Path]) -> tuple[list[Entry], Content]:
     contents: Content = {}
     for root in roots:
         for path in _walk(root):
-            if (found := _entry(path, contents)) is not None:
-                entries[found.path] = found
+            if (entry := _entry(path, contents)) is not None:
+                entries[entry.path] = entry
     return [entries[path] for path in sorted(entries)], contents
 
 
@@ -204,11 +204,11 @@ def verify(path: Path) -> Manifest:
 def in_the_way(entries: Sequence[Entry], present: Sequence[Entry]) -> list[str]:
     """Paths of files and links that are there with another content; pure. Directories, and what is the same, are in nobody's way."""
     there = {entry.path: entry for entry in present}
-    found = []
+    obstacles = []
     for entry in entries:
         now = there.get(entry.path)
         if now is None or (entry.kind == now.kind == "directory"):
             continue
         if (entry.kind, entry.sha256, entry.target) != (now.kind, now.sha256, now.target):
-            found.append(entry.path)
-    return found
+            obstacles.append(entry.path)
+    return obstacles

@@ -84,7 +84,7 @@ class Parsed:
 
 def parse(text: str) -> Parsed:
     """The documents of a file, without defaults. ConfigurationError."""
-    found: dict[str, tuple[str, msgspec.Struct]] = {}
+    by_kind: dict[str, tuple[str, msgspec.Struct]] = {}
     ignored = []
     for document in documents(text):
         version, kind = str(document.get("apiVersion") or ""), str(document.get("kind") or "")
@@ -95,12 +95,12 @@ def parse(text: str) -> Parsed:
             ignored.append((version, kind))
             continue
         form = _form(version, kind)
-        if kind in found:
+        if kind in by_kind:
             raise ConfigurationError(f'invalid configuration: kind "{kind}" is specified twice in YAML file')
-        found[kind] = version, decoded(form, document, f"{version}, Kind={kind}")
-    if not found:
+        by_kind[kind] = version, decoded(form, document, f"{version}, Kind={kind}")
+    if not by_kind:
         raise ConfigurationError("no InitConfiguration or ClusterConfiguration kind was found in the YAML file")
-    return Parsed(_todays(found.get(INIT), found.get(CLUSTER)), tuple(ignored))
+    return Parsed(_todays(by_kind.get(INIT), by_kind.get(CLUSTER)), tuple(ignored))
 
 
 def defaulted(configuration: Configuration, node_name: str, address: str) -> Configuration:
@@ -208,10 +208,12 @@ def _todays(init: tuple[str, Any] | None, cluster: tuple[str, Any] | None) -> Co
 
 def document(text: str, identity: tuple[str, str]) -> dict[str, Any] | None:
     """The one of an (apiVersion, kind), without these two; None: there is none. ConfigurationError, also for two of them."""
-    found = [one for one in documents(text) if (one.get("apiVersion"), one.get("kind")) == identity]
-    if len(found) > 1:
+    matching = [one for one in documents(text) if (one.get("apiVersion"), one.get("kind")) == identity]
+    if len(matching) > 1:
         raise ConfigurationError(f'invalid configuration: kind "{identity[1]}" is specified twice in YAML file')
-    return {name: value for name, value in found[0].items() if name not in ("apiVersion", "kind")} if found else None
+    return (
+        {name: value for name, value in matching[0].items() if name not in ("apiVersion", "kind")} if matching else None
+    )
 
 
 def documents(text: str) -> Iterator[dict[str, Any]]:
@@ -276,14 +278,14 @@ def decoded(form: type[msgspec.Struct], document: Mapping[str, Any], where: str)
 def _unknown(form: type[msgspec.Struct], content: Mapping[str, Any], prefix: str) -> Iterator[str]:
     """The paths of what the form has not."""
     hints = typing.get_type_hints(form)
-    known = {known.encode_name: hints[known.name] for known in msgspec.structs.fields(form)}
+    fields = {fields.encode_name: hints[fields.name] for fields in msgspec.structs.fields(form)}
     for name, value in content.items():
         path = f"{prefix}{name}"
-        if name not in known:
+        if name not in fields:
             yield path
             continue
-        inner = _struct_of(known[name])
-        if inner is None or (typing.get_origin(known[name]) is list) != isinstance(value, list):
+        inner = _struct_of(fields[name])
+        if inner is None or (typing.get_origin(fields[name]) is list) != isinstance(value, list):
             continue  # of another type: the decoder says so
         for place, part in enumerate(value) if isinstance(value, list) else [(-1, value)]:
             if isinstance(part, dict):

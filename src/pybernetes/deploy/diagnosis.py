@@ -98,7 +98,7 @@ class Finding:
 
 def diagnose(facts: Facts, now: datetime) -> list[Finding]:
     """Errors first, in the order in which to look at them."""
-    found = [
+    findings = [
         *_programs(facts),
         *_ports(facts),
         *_kernel(facts),
@@ -108,7 +108,7 @@ def diagnose(facts: Facts, now: datetime) -> list[Finding]:
         *_clock(facts),
         *_api(facts, now),
     ]
-    return sorted(found, key=lambda finding: finding.level != "error")
+    return sorted(findings, key=lambda finding: finding.level != "error")
 
 
 def _programs(facts: Facts) -> Iterator[Finding]:
@@ -175,11 +175,11 @@ def _disks(facts: Facts) -> Iterator[Finding]:
 
 
 def _limits(facts: Facts) -> Iterator[Finding]:
-    for part, limit in sorted(facts.open_files.items()):
+    for program, limit in sorted(facts.open_files.items()):
         if limit < ENOUGH_FILES:
-            remedy = f"LimitNOFILE=1048576 in its unit, then restart {part}"
+            remedy = f"LimitNOFILE=1048576 in its unit, then restart {program}"
             yield Finding(
-                "warning", "limit", f"{part} may open {limit} files: each watch and connection is one", remedy
+                "warning", "limit", f"{program} may open {limit} files: each watch and connection is one", remedy
             )
     if facts.inotify_instances is not None and facts.inotify_instances < ENOUGH_INSTANCES:
         what = f"fs.inotify.max_user_instances is {facts.inotify_instances}: containers that watch files fail with 'too many open files'"

@@ -108,13 +108,13 @@ def _disks() -> Iterator[Disk]:
     seen = set()
     for path in DISKS:
         try:
-            device, found = os.stat(path).st_dev, os.statvfs(path)
+            device, usage = os.stat(path).st_dev, os.statvfs(path)
         except OSError:
             continue  # it is not there
         if device not in seen:
             seen.add(device)
-            size, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
-            yield Disk(path, size, free, found.f_files, found.f_favail)
+            size, free = usage.f_blocks * usage.f_frsize, usage.f_bavail * usage.f_frsize
+            yield Disk(path, size, free, usage.f_files, usage.f_favail)
 
 
 def _open_files(listeners: Iterable[Listener]) -> Iterator[tuple[str, int]]:

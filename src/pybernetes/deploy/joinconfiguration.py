@@ -81,11 +81,11 @@ class _V1beta3(Fields):
 def parse(text: str) -> JoinConfiguration:
     """Of a file that may hold other documents, without defaults. ConfigurationError."""
     for version in ("v1beta4", "v1beta3"):
-        found = document(text, (f"{GROUP}/{version}", KIND))
-        if found is None:
+        parsed = document(text, (f"{GROUP}/{version}", KIND))
+        if parsed is None:
             continue
         where = f"{GROUP}/{version}, Kind={KIND}"
-        given = decoded(JoinConfiguration if version == "v1beta4" else _V1beta3, found, where)
+        given = decoded(JoinConfiguration if version == "v1beta4" else _V1beta3, parsed, where)
         return _todays(given) if isinstance(given, _V1beta3) else typing.cast("JoinConfiguration", given)
     raise ConfigurationError(f"no {KIND} kind was found in the YAML file")
 

@@ -69,10 +69,10 @@ FOREIGN = ClusterLayout(network=NetworkLayout(backend=NONE, policies=False))  # 
 
 def parse(text: str) -> ClusterLayout | None:
     """Of a file that may hold other documents; None: it has none. ConfigurationError."""
-    found = document(text, LAYOUT)
-    if found is None:
+    parsed = document(text, LAYOUT)
+    if parsed is None:
         return None
-    layout = decoded(ClusterLayout, found, f"{VERSION}, Kind={KIND}")
+    layout = decoded(ClusterLayout, parsed, f"{VERSION}, Kind={KIND}")
     assert isinstance(layout, ClusterLayout)
     return layout
 

@@ -126,12 +126,12 @@ def control_plane_patch(
     taints: Sequence[Mapping[str, Any]] | None, present: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """A merge patch of a Node that makes it a control-plane node; taints that it has for other reasons stay."""
-    wanted = [CONTROL_PLANE_TAINT] if taints is None else taints
-    keys = {(taint["key"], taint["effect"]) for taint in wanted}
+    wanted_taints = [CONTROL_PLANE_TAINT] if taints is None else taints
+    keys = {(taint["key"], taint["effect"]) for taint in wanted_taints}
     others = [taint for taint in present if (taint["key"], taint["effect"]) not in keys]
     return {
         "metadata": {"labels": {LABEL_CONTROL_PLANE: "", LABEL_EXCLUDE: ""}},
-        "spec": {"taints": [*others, *wanted]},
+        "spec": {"taints": [*others, *wanted_taints]},
     }
 
 

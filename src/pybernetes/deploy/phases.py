@@ -46,17 +46,17 @@ def lifetime(configuration: Configuration, authority: bool = False) -> timedelta
     return timedelta(seconds=parse_duration(text))
 
 
-def make_certificate(configuration: Configuration, wanted: Certificate, now: datetime, tell: Tell) -> None:
+def make_certificate(configuration: Configuration, certificate: Certificate, now: datetime, tell: Tell) -> None:
     """The phase certs/NAME. PhaseError, OSError."""
-    kind = "certificate" if wanted.authority else "certificate authority"
-    if wanted.of_etcd and configuration.cluster.etcd.external is not None:
-        tell(f"[certs] External etcd mode: Skipping {wanted.file} {kind} generation")
+    kind = "certificate" if certificate.authority else "certificate authority"
+    if certificate.of_etcd and configuration.cluster.etcd.external is not None:
+        tell(f"[certs] External etcd mode: Skipping {certificate.file} {kind} generation")
         return
     try:
-        if wanted.authority:
-            _signed(configuration, wanted, now, tell)
+        if certificate.authority:
+            _signed(configuration, certificate, now, tell)
         else:
-            _authority(configuration, wanted, now, tell)
+            _authority(configuration, certificate, now, tell)
     except FileError as error:
         raise PhaseError(str(error)) from error
 
@@ -82,22 +82,26 @@ def make_service_account_key(configuration: Configuration, tell: Tell) -> None:
 
 
 def make_kubeconfig(
-    configuration: Configuration, wanted: Kubeconfig, directory: Path, now: datetime, tell: Tell
+    configuration: Configuration, kubeconfig: Kubeconfig, directory: Path, now: datetime, tell: Tell
 ) -> None:
     """The phase kubeconfig/NAME. PhaseError, OSError."""
-    path, server, cluster = directory / wanted.file, wanted.server(configuration), configuration.cluster.cluster_name
+    path, server, cluster = (
+        directory / kubeconfig.file,
+        kubeconfig.server(configuration),
+        configuration.cluster.cluster_name,
+    )
     if external_authority(configuration):
         _check_provided(configuration, path, server)
-        tell(f"[kubeconfig] External CA mode: Using user provided {wanted.file}")
+        tell(f"[kubeconfig] External CA mode: Using user provided {kubeconfig.file}")
         return
     authority = _kubeconfigs_authority(configuration, now)
     if path.exists():
         _check_kubeconfig(path, server, authority.pem)
         tell(f'[kubeconfig] Using existing kubeconfig file: "{path}"')
         return
-    subject = wanted.subject(configuration)
+    subject = kubeconfig.subject(configuration)
     pair = _issue(configuration, authority, subject, now)
-    tell(f'[kubeconfig] Writing "{wanted.file}" kubeconfig file')
+    tell(f'[kubeconfig] Writing "{kubeconfig.file}" kubeconfig file')
     document = kubeconfigfile.with_certificate(server, first(authority.pem), cluster, subject.common_name, pair)
     make_private_directory(directory, 0o755)
     write(path, kubeconfigfile.text(document).encode())
@@ -130,58 +134,62 @@ def external_authority(configuration: Configuration, file: str = "ca") -> bool:
     return pkifiles.certificate_path(place, file).exists() and not pkifiles.key_path(place, file).exists()
 
 
-def _authority(configuration: Configuration, wanted: Certificate, now: datetime, tell: Tell) -> None:
+def _authority(configuration: Configuration, certificate: Certificate, now: datetime, tell: Tell) -> None:
     place = folder(configuration)
     try:
-        present = pkifiles.read_certificate(place, wanted.file)
+        present = pkifiles.read_certificate(place, certificate.file)
     except Missing:
-        key = pkifiles.left_key(place, wanted.file) or keys.generate_as(configuration.cluster.encryption_algorithm)
-        tell(f'[certs] Generating "{wanted.file}" certificate and key')
-        name = wanted.subject(configuration).common_name
-        pkifiles.write_pair(place, wanted.file, Authority.create(name, now, lifetime(configuration, True), key).pair)
+        key = pkifiles.left_key(place, certificate.file) or keys.generate_as(configuration.cluster.encryption_algorithm)
+        tell(f'[certs] Generating "{certificate.file}" certificate and key')
+        name = certificate.subject(configuration).common_name
+        pkifiles.write_pair(
+            place, certificate.file, Authority.create(name, now, lifetime(configuration, True), key).pair
+        )
         return
-    _warn_of_period(wanted.file, present, now)
+    _warn_of_period(certificate.file, present, now)
     try:
-        pkifiles.read_authority(place, wanted.file)
+        pkifiles.read_authority(place, certificate.file)
     except FileError:
-        if pkifiles.key_path(place, wanted.file).exists():
+        if pkifiles.key_path(place, certificate.file).exists():
             raise
-        tell(f"[certs] Using existing {wanted.file} keyless certificate authority")
+        tell(f"[certs] Using existing {certificate.file} keyless certificate authority")
     else:
-        tell(f"[certs] Using existing {wanted.file} certificate authority")
+        tell(f"[certs] Using existing {certificate.file} certificate authority")
 
 
-def _signed(configuration: Configuration, wanted: Certificate, now: datetime, tell: Tell) -> None:
-    place, signer = folder(configuration), certificates.BY_NAME[wanted.authority]
+def _signed(configuration: Configuration, certificate: Certificate, now: datetime, tell: Tell) -> None:
+    place, signer = folder(configuration), certificates.BY_NAME[certificate.authority]
     try:
-        present = pkifiles.read_certificate(place, wanted.file)
+        present = pkifiles.read_certificate(place, certificate.file)
     except Missing:
-        _make(configuration, wanted, signer, now, tell)
+        _make(configuration, certificate, signer, now, tell)
         return
-    _warn_of_period(wanted.file, present, now)
+    _warn_of_period(certificate.file, present, now)
     try:
         root = pkifiles.read_certificate(place, signer.file)
     except FileError as error:
         raise PhaseError(f"couldn't load CA certificate {signer.name}: {error}") from error
     if problem := certificates.unverified(present, root, now):
-        text = f"[certs] certificate {wanted.file} not signed by CA certificate {signer.file}: {problem}"
+        text = f"[certs] certificate {certificate.file} not signed by CA certificate {signer.file}: {problem}"
         raise PhaseError(text)
-    tell(f"[certs] Using existing {wanted.file} certificate and key on disk")
+    tell(f"[certs] Using existing {certificate.file} certificate and key on disk")
 
 
-def _make(configuration: Configuration, wanted: Certificate, signer: Certificate, now: datetime, tell: Tell) -> None:
+def _make(
+    configuration: Configuration, certificate: Certificate, signer: Certificate, now: datetime, tell: Tell
+) -> None:
     place = folder(configuration)
     try:
         authority = pkifiles.read_authority(place, signer.file)
     except FileError as error:
         raise PhaseError(f"couldn't load CA certificate {signer.name}: {error}") from error
-    subject = wanted.subject(configuration)
-    tell(f'[certs] Generating "{wanted.file}" certificate and key')
-    pair = _issue(configuration, authority, subject, now, pkifiles.left_key(place, wanted.file))
-    pkifiles.write_pair(place, wanted.file, pair)
+    subject = certificate.subject(configuration)
+    tell(f'[certs] Generating "{certificate.file}" certificate and key')
+    pair = _issue(configuration, authority, subject, now, pkifiles.left_key(place, certificate.file))
+    pkifiles.write_pair(place, certificate.file, pair)
     if subject.server:
         names, addresses = " ".join(subject.names), " ".join(subject.addresses)
-        tell(f"[certs] {wanted.file} serving cert is signed for DNS names [{names}] and IPs [{addresses}]")
+        tell(f"[certs] {certificate.file} serving cert is signed for DNS names [{names}] and IPs [{addresses}]")
 
 
 def _issue(

@@ -55,12 +55,12 @@ class Expiration:
 def entries(configuration: Configuration) -> Sequence[Entry]:
     """What is renewed, by name."""
     etcd_is_ours = configuration.cluster.etcd.external is None
-    found = [
+    listed = [
         *(Entry(k.file, k.long_name, k.file, "ca", True) for k in kubeconfigs.KUBECONFIGS if k.long_name),
         *(Entry(c.name, c.long_name, c.file, c.authority) for c in certificates.CERTIFICATES
           if c.authority and (etcd_is_ours or not c.of_etcd)),
     ]  # fmt: skip
-    return sorted(found, key=lambda entry: entry.name)
+    return sorted(listed, key=lambda entry: entry.name)
 
 
 def authorities(configuration: Configuration) -> Sequence[Entry]:

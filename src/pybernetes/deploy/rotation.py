@@ -60,25 +60,25 @@ def prepare(place: Place, now: datetime, tell: Tell) -> None:
         pkifiles.write_pair(place.coming, place.file, Authority.create(name, now, lifetime, key).pair)
         place.coming.chmod(0o700)
         tell(f"[rotate-ca] New authority {pkifiles.certificate_path(place.coming, place.file)}")
-    found = read(place)
-    if found.stage is Stage.REISSUED:
+    authorities = read(place)
+    if authorities.stage is Stage.REISSUED:
         raise RotationError("certificates are reissued already: `pybernetes certs rotate-ca finish` comes next")
-    _trust(place, found, found.trusted(Stage.PREPARED), tell)
+    _trust(place, authorities, authorities.trusted(Stage.PREPARED), tell)
 
 
 def reissue(place: Place, now: datetime, tell: Tell) -> list[str]:
     """The new authority signs from now on: all certificates of this host are made anew, of the same content; their names. See `prepare`."""
-    found = read(place)
-    rotationplan.may_reissue(found)
+    authorities = read(place)
+    rotationplan.may_reissue(authorities)
     coming = pkifiles.read_authority(place.coming, place.file)
-    if found.stage is Stage.PREPARED:
+    if authorities.stage is Stage.PREPARED:
         # A signer that reads in between finds a key that does not fit, and stays with the pair before.
         write(pkifiles.key_path(place.folder, place.file), coming.pair.key, pkifiles.KEY_MODE)
-        found = read(place)
-    _trust(place, found, found.trusted(Stage.REISSUED), tell)
-    made = []
+        authorities = read(place)
+    _trust(place, authorities, authorities.trusted(Stage.REISSUED), tell)
+    reissued = []
     for one in signed(place):
-        if rotationplan.issued_by(one.certificate, found.old) and one.replace is not None:
+        if rotationplan.issued_by(one.certificate, authorities.old) and one.replace is not None:
             algorithm = place.configuration.cluster.encryption_algorithm
             pair = coming.issue(
                 subject_of(_pem(one.certificate)),
@@ -87,18 +87,18 @@ def reissue(place: Place, now: datetime, tell: Tell) -> list[str]:
                 keys.generate_as(algorithm),
             )
             one.replace(pair)
-            made.append(one.name)
+            reissued.append(one.name)
             tell(f"[rotate-ca] {one.name} reissued")
-    return made
+    return reissued
 
 
 def finish(place: Place, tell: Tell) -> None:
     """Nobody on this host trusts the old one any more. See `prepare`."""
-    found = read(place)
-    left = [one.name for one in signed(place) if rotationplan.issued_by(one.certificate, found.old)]
-    rotationplan.may_finish(found, left)
-    assert found.coming is not None
-    _trust(place, found, (found.coming,), tell)
+    authorities = read(place)
+    left = [one.name for one in signed(place) if rotationplan.issued_by(one.certificate, authorities.old)]
+    rotationplan.may_finish(authorities, left)
+    assert authorities.coming is not None
+    _trust(place, authorities, (authorities.coming,), tell)
     for path in (pkifiles.certificate_path(place.coming, place.file), pkifiles.key_path(place.coming, place.file)):
         path.unlink()
     tell(f"[rotate-ca] {place.file} is the new authority alone")
@@ -107,20 +107,20 @@ def finish(place: Place, tell: Tell) -> None:
 def trust(place: Place, bundle: bytes, tell: Tell) -> None:
     """A host without the authority's key: its file and kubeconfigs trust what another host's file says. RotationError, OSError."""
     try:
-        wanted = tuple(x509.load_pem_x509_certificates(bundle))
+        certificates = tuple(x509.load_pem_x509_certificates(bundle))
         present = pkifiles.read_certificate(place.folder, place.file)
-        both = (*x509.load_pem_x509_certificates(present), *wanted)
+        both = (*x509.load_pem_x509_certificates(present), *certificates)
     except ValueError as error:
         raise RotationError(f"that is no bundle of certificates: {error}") from error
-    if not all(is_authority(_pem(one)) for one in wanted):
+    if not all(is_authority(_pem(one)) for one in certificates):
         raise RotationError("that holds certificates which may sign nobody")
     if pkifiles.key_path(place.folder, place.file).exists():
         raise RotationError("this host has the authority's key: it takes prepare, reissue and finish")
-    if not set(wanted) & set(x509.load_pem_x509_certificates(present)):
+    if not set(certificates) & set(x509.load_pem_x509_certificates(present)):
         raise RotationError(
             "nothing in it is trusted here: it is the authority of another cluster, or a step was left out"
         )
-    _trust(place, Authorities(both, None, None), wanted, tell)
+    _trust(place, Authorities(both, None, None), certificates, tell)
 
 
 def read(place: Place) -> Authorities:
@@ -201,14 +201,14 @@ def _held(path: Path) -> x509.Certificate | None:
         raise FileError(f"client-certificate-data of {path}: {error}") from error
 
 
-def _trust(place: Place, found: Authorities, bundle: Sequence[x509.Certificate], tell: Tell) -> None:
+def _trust(place: Place, authorities: Authorities, bundle: Sequence[x509.Certificate], tell: Tell) -> None:
     """The authority's file, then kubeconfigs that hold it."""
     text = b"".join(map(_pem, bundle))
     path = pkifiles.certificate_path(place.folder, place.file)
     if path.read_bytes() != text:
         write(path, text, pkifiles.CERTIFICATE_MODE)
         tell(f"[rotate-ca] {path} holds {len(bundle)} authorit{'ies' if len(bundle) > 1 else 'y'}")
-    family = {*found.bundle, *bundle, *([found.coming] if found.coming is not None else [])}
+    family = {*authorities.bundle, *bundle, *([authorities.coming] if authorities.coming is not None else [])}
     for kubeconfig in sorted(place.kubeconfigs.glob("*.conf")):
         document = _load(kubeconfig)
         context = kubeconfigfile.current(document)
@@ -219,11 +219,11 @@ def _trust(place: Place, found: Authorities, bundle: Sequence[x509.Certificate],
             present = x509.load_pem_x509_certificates(base64.b64decode(data, validate=True))
         except ValueError as error:
             raise FileError(f"certificate-authority-data of {kubeconfig}: {error}") from error
-        wanted = rotationplan.with_trust(present, tuple(family), bundle)
-        if wanted != present:
-            context[0]["certificate-authority-data"] = base64.b64encode(b"".join(map(_pem, wanted))).decode()
+        changed = rotationplan.with_trust(present, tuple(family), bundle)
+        if changed != present:
+            context[0]["certificate-authority-data"] = base64.b64encode(b"".join(map(_pem, changed))).decode()
             write(kubeconfig, kubeconfigfile.text(document).encode(), kubeconfig.stat().st_mode & 0o777)
-            tell(f"[rotate-ca] {kubeconfig} trusts {len(wanted)}")
+            tell(f"[rotate-ca] {kubeconfig} trusts {len(changed)}")
 
 
 def _load(path: Path) -> Any:

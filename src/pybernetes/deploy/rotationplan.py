@@ -61,21 +61,21 @@ class Authorities:
         return (*self.old, self.coming) if stage is Stage.PREPARED else (self.coming, *self.old)
 
 
-def may_reissue(found: Authorities) -> None:
+def may_reissue(authorities: Authorities) -> None:
     """RotationError where not everybody can know the new one yet."""
-    if found.coming is None:
+    if authorities.coming is None:
         raise RotationError("no rotation is under way: `pybernetes certs rotate-ca prepare` comes first, on every host")
-    if found.coming not in found.bundle:
+    if authorities.coming not in authorities.bundle:
         raise RotationError(
             "the new authority is not in the bundle yet: `pybernetes certs rotate-ca prepare` comes first"
         )
 
 
-def may_finish(found: Authorities, left: Sequence[str]) -> None:
+def may_finish(authorities: Authorities, left: Sequence[str]) -> None:
     """RotationError where something is signed by the old one still; `left` names it."""
-    if found.stage is Stage.IDLE:
+    if authorities.stage is Stage.IDLE:
         raise RotationError("no rotation is under way: `pybernetes certs rotate-ca prepare` comes first")
-    if found.stage is Stage.PREPARED:
+    if authorities.stage is Stage.PREPARED:
         raise RotationError(
             "certificates are signed by the old authority: `pybernetes certs rotate-ca reissue` comes first"
         )

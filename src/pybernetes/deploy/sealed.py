@@ -63,15 +63,15 @@ def seal(content: bytes, key: bytes, nonce: bytes) -> bytes:
     return nonce + AESGCM(key).encrypt(nonce, content, None)
 
 
-def opened(data: Mapping[str, bytes], key: bytes, wanted: Mapping[str, str]) -> dict[str, bytes]:
+def opened(data: Mapping[str, bytes], key: bytes, paths: Mapping[str, str]) -> dict[str, bytes]:
     """File -> content, of the Secret's data. SealError."""
-    missing = sorted(set(wanted) - set(data))
+    missing = sorted(set(paths) - set(data))
     if missing:
         raise SealError(
             f"the secret {SECRET} does not have {', '.join(missing)}: run `pybernetes init phase upload-certs --upload-certs` again"
         )
     try:
-        return {file: _open(data[name], key) for name, file in wanted.items()}
+        return {file: _open(data[name], key) for name, file in paths.items()}
     except InvalidTag:
         text = "run `pybernetes init phase upload-certs --upload-certs` on a control-plane host for another one"
         raise SealError(

@@ -44,12 +44,12 @@ def _node(node: core.Node, lease: coordination.Lease | None, now: datetime) -> L
 
 def server_addresses(slices: Sequence[discovery.EndpointSlice]) -> list[tuple[str, int]]:
     """(address, port) of each API server: they keep the Service `kubernetes` themselves, by leases of 15 s."""
-    found = set()
+    addresses = set()
     for one in slices:
         if one.metadata.labels.get(LABEL_SERVICE_NAME) == "kubernetes":
             port = next((port.port for port in one.ports if port.port), 6443)
-            found |= {(address, port) for endpoint in one.endpoints for address in endpoint.addresses}
-    return sorted(found)
+            addresses |= {(address, port) for endpoint in one.endpoints for address in endpoint.addresses}
+    return sorted(addresses)
 
 
 def server_lines(answers: Mapping[tuple[str, int], str], masters: Mapping[str, str]) -> list[Line]:

@@ -85,17 +85,17 @@ def expires(token: BootstrapToken, now: datetime) -> datetime | None:
         raise ValueError(f"a token of {token.ttl} would end after the year 9999; 0 makes one that never does") from None
 
 
-def of_secret(found: core_v1.Secret) -> BootstrapToken:
+def of_secret(source: core_v1.Secret) -> BootstrapToken:
     """The token of a Secret. TokenError."""
-    data = {key: value.decode("utf-8", "replace") for key, value in found.data.items()}
-    name, token_id = found.metadata.name, data.get(BOOTSTRAP_TOKEN_ID_KEY, "")
+    data = {key: value.decode("utf-8", "replace") for key, value in source.data.items()}
+    name, token_id = source.metadata.name, data.get(BOOTSTRAP_TOKEN_ID_KEY, "")
     if not token_id:
         raise TokenError(f"bootstrap Token Secret has no token-id data: {name}")
-    wanted = bootstraptokens.secret_name(token_id)
-    if name != wanted:
+    expected_name = bootstraptokens.secret_name(token_id)
+    if name != expected_name:
         prefix = bootstraptokens.secret_name("(token-id)")
         raise TokenError(
-            f"bootstrap token name is not of the form '{prefix}'. Actual: {quote(name)}. Expected: {quote(wanted)}"
+            f"bootstrap token name is not of the form '{prefix}'. Actual: {quote(name)}. Expected: {quote(expected_name)}"
         )
     if not data.get(BOOTSTRAP_TOKEN_SECRET_KEY):
         raise TokenError(f"bootstrap Token Secret has no token-secret data: {name}")

@@ -45,10 +45,10 @@ class Version:
 
 def parse(text: str) -> Version:
     """Of v1.2.3, 1.2.3, v1.2.3+build. VersionError."""
-    found = _VERSION.fullmatch(text)
-    if found is None:
+    match = _VERSION.fullmatch(text)
+    if match is None:
         raise VersionError(f"{text!r} is no version: want one such as v1.37.0")
-    return Version(int(found[1]), int(found[2]), int(found[3]))
+    return Version(int(match[1]), int(match[2]), int(match[3]))
 
 
 @dataclass(frozen=True, slots=True)

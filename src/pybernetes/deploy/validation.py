@@ -30,60 +30,60 @@ TWO_RANGES = "expected one (IPv4 or IPv6) CIDR or two CIDRs from each family for
 
 def check(configuration: Configuration) -> None:
     """ConfigurationError with all that is wrong."""
-    found = [*_init(configuration.init), *_cluster(configuration.cluster)]
-    if found:
-        raise ConfigurationError(field.aggregate(found))
+    errors = [*_init(configuration.init), *_cluster(configuration.cluster)]
+    if errors:
+        raise ConfigurationError(field.aggregate(errors))
 
 
 def tokens(given: Sequence[types.BootstrapToken]) -> list[FieldError]:
     """What is wrong with bootstrap tokens."""
-    found = []
+    errors = []
     for index, token in enumerate(given):
         path = Path("bootstrapTokens") / str(index)
         usages, groups = token.usages or [], token.groups or []
         if bootstraptokens.split(token.token) is None:
-            found.append(field.invalid(path / "token", token.token, "the bootstrap token is invalid"))
+            errors.append(field.invalid(path / "token", token.token, "the bootstrap token is invalid"))
         if problem := bootstraptokens.usages_problem(usages):
-            found.append(field.invalid(path / "usages", usages, problem))
+            errors.append(field.invalid(path / "usages", usages, problem))
         if groups and "authentication" not in usages:
             text = 'token groups cannot be specified unless --usages includes "authentication"'
-            found.append(field.invalid(path / "groups", groups, text))
+            errors.append(field.invalid(path / "groups", groups, text))
         for group in groups:
             if problem := bootstraptokens.group_problem(group):
-                found.append(field.invalid(path / "groups", groups, problem))
+                errors.append(field.invalid(path / "groups", groups, problem))
         if token.expires and token.ttl:
             text = "the BootstrapToken .TTL and .Expires fields are mutually exclusive"
-            found.append(field.invalid(path, "", text))
-        found += _duration(token.ttl, path / "ttl")
+            errors.append(field.invalid(path, "", text))
+        errors += _duration(token.ttl, path / "ttl")
         try:
             bootstraptokens.expiration(token.expires)
         except ValueError as error:
-            found.append(field.invalid(path / "expires", token.expires, str(error)))
-    return found
+            errors.append(field.invalid(path / "expires", token.expires, str(error)))
+    return errors
 
 
 def _init(init: types.InitConfiguration) -> list[FieldError]:
     endpoint, node = init.local_api_endpoint, init.node_registration
     path = Path("localAPIEndpoint")
-    found = [
+    errors = [
         *(field.invalid(Path("nodeRegistration") / "name", node.name, e) for e in dns1123_subdomain_errors(node.name)),
         *_arguments(node.kubelet_extra_args, Path("nodeRegistration") / "kubeletExtraArgs"),
         *tokens(init.bootstrap_tokens),
     ]
     if not endpoints.is_address(endpoint.advertise_address):
         text = "ip address is not valid"
-        found.append(field.invalid(path / "advertiseAddress", endpoint.advertise_address, text))
+        errors.append(field.invalid(path / "advertiseAddress", endpoint.advertise_address, text))
     if not 0 < endpoint.bind_port < 65536:
-        found.append(field.invalid(path / "bindPort", endpoint.bind_port, "port number is not valid"))
+        errors.append(field.invalid(path / "bindPort", endpoint.bind_port, "port number is not valid"))
     if init.certificate_key:
-        found += _certificate_key(init.certificate_key, Path("certificateKey"))
+        errors += _certificate_key(init.certificate_key, Path("certificateKey"))
     if init.timeouts is not None:
-        found += _durations(init.timeouts, Path("timeouts"))
-    return found
+        errors += _durations(init.timeouts, Path("timeouts"))
+    return errors
 
 
 def _cluster(cluster: types.ClusterConfiguration) -> list[FieldError]:
-    found = [
+    errors = [
         *_networking(cluster.networking),
         *_names(cluster.api_server.cert_sans, Path("apiServer") / "certSANs"),
         *_arguments(cluster.api_server.extra_args, Path("apiServer") / "extraArgs"),
@@ -97,33 +97,33 @@ def _cluster(cluster: types.ClusterConfiguration) -> list[FieldError]:
     for name in cluster.feature_gates:
         if name not in FEATURES:
             text = f"{name} is not a valid feature name."
-            found.append(field.invalid(Path("featureGates"), cluster.feature_gates, text))
+            errors.append(field.invalid(Path("featureGates"), cluster.feature_gates, text))
     if cluster.control_plane_endpoint:
         try:
             endpoints.split_host_port(cluster.control_plane_endpoint)
         except endpoints.EndpointError:
             path = Path("controlPlaneEndpoint")
-            found.append(field.invalid(path, cluster.control_plane_endpoint, "endpoint is not valid"))
+            errors.append(field.invalid(path, cluster.control_plane_endpoint, "endpoint is not valid"))
     algorithm = cluster.encryption_algorithm
     if algorithm not in ALGORITHMS:
         text = f'Invalid encryption algorithm "{algorithm}". Must be one of [{" ".join(ALGORITHMS)}]'
-        found.append(field.invalid(Path("encryptionAlgorithm"), algorithm, text))
-    return found
+        errors.append(field.invalid(Path("encryptionAlgorithm"), algorithm, text))
+    return errors
 
 
 def _networking(networking: types.Networking) -> list[FieldError]:
     path, domain = Path("networking"), networking.dns_domain
-    found = [field.invalid(path / "dnsDomain", domain, error) for error in dns1123_subdomain_errors(domain)]
-    found += _ranges(networking.service_subnet, SMALLEST_SERVICE_SUBNET, path / "serviceSubnet")
-    if not found:
+    errors = [field.invalid(path / "dnsDomain", domain, error) for error in dns1123_subdomain_errors(domain)]
+    errors += _ranges(networking.service_subnet, SMALLEST_SERVICE_SUBNET, path / "serviceSubnet")
+    if not errors:
         for network in map(ipaddress.ip_network, networking.service_subnet.split(",")):
             if network.max_prefixlen - network.prefixlen > LARGEST_SERVICE_BITS:
                 least = network.max_prefixlen - LARGEST_SERVICE_BITS
                 text = f"specified service subnet is too large; for {network.max_prefixlen}-bit addresses, the mask must be >= {least}"
-                found.append(field.invalid(path / "serviceSubnet", str(network), text))
+                errors.append(field.invalid(path / "serviceSubnet", str(network), text))
     if networking.pod_subnet:
-        found += _ranges(networking.pod_subnet, SMALLEST_POD_SUBNET, path / "podSubnet")
-    return found
+        errors += _ranges(networking.pod_subnet, SMALLEST_POD_SUBNET, path / "podSubnet")
+    return errors
 
 
 def _ranges(text: str, smallest: int, path: Path) -> list[FieldError]:
@@ -146,7 +146,7 @@ def _ranges(text: str, smallest: int, path: Path) -> list[FieldError]:
 
 def _names(names: Iterable[str], path: Path) -> list[FieldError]:
     """IP addresses, DNS names, DNS names of which the first label is *."""
-    found = []
+    errors = []
     for name in names:
         problems = dns1123_subdomain_errors(name)
         if not problems or endpoints.is_address(name):
@@ -154,8 +154,8 @@ def _names(names: Iterable[str], path: Path) -> list[FieldError]:
         if name.startswith("*.") and not dns1123_subdomain_errors(name[2:]):
             continue
         text = "altname is not a valid IP address, DNS label or a DNS label with subdomain wildcards"
-        found.append(field.invalid(path, name, f"{text}: {'; '.join(problems)}"))
-    return found
+        errors.append(field.invalid(path, name, f"{text}: {'; '.join(problems)}"))
+    return errors
 
 
 def _etcd(etcd: types.Etcd) -> list[FieldError]:
@@ -173,23 +173,23 @@ def _etcd(etcd: types.Etcd) -> list[FieldError]:
 
 
 def _external(etcd: types.ExternalEtcd, path: Path) -> list[FieldError]:
-    found = []
+    errors = []
     if bool(etcd.cert_file) != bool(etcd.key_file):
         text = "either both or none of .Etcd.External.CertFile and .Etcd.External.KeyFile must be set"
-        found.append(field.invalid(path, "", text))
+        errors.append(field.invalid(path, "", text))
     if etcd.cert_file and etcd.key_file and not etcd.ca_file:
         text = "setting .Etcd.External.CertFile and .Etcd.External.KeyFile requires .Etcd.External.CAFile"
-        found.append(field.invalid(path, "", text))
+        errors.append(field.invalid(path, "", text))
     secure = bool(etcd.ca_file or etcd.cert_file or etcd.key_file)
     for endpoint in etcd.endpoints:
         scheme = urlsplit(endpoint).scheme
         if secure and scheme != "https":
-            found.append(field.invalid(path / "endpoints", endpoint, "the URL must be using the HTTPS scheme"))
+            errors.append(field.invalid(path / "endpoints", endpoint, "the URL must be using the HTTPS scheme"))
         if not scheme:
-            found.append(field.invalid(path / "endpoints", endpoint, "the URL without scheme is not allowed"))
+            errors.append(field.invalid(path / "endpoints", endpoint, "the URL without scheme is not allowed"))
     for name, file in (("caFile", etcd.ca_file), ("certFile", etcd.cert_file), ("keyFile", etcd.key_file)):
-        found += _absolute(file, path / name) if file else []
-    return found
+        errors += _absolute(file, path / name) if file else []
+    return errors
 
 
 def _absolute(text: str, path: Path) -> list[FieldError]:

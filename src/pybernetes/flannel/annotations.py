@@ -74,13 +74,13 @@ def _missing(family: str) -> NoReturn:
 def _ranges(node: core_v1.Node) -> list[Network]:
     if len(node.spec.pod_cidrs) > MOST_RANGES:
         raise LeaseError(f'node "{node.metadata.name}" pod cidrs should be IPv4/IPv6 only or dualstack')
-    found: list[Network] = []
+    ranges: list[Network] = []
     for text in node.spec.pod_cidrs or [node.spec.pod_cidr]:
         try:
-            found.append(ip_network(text, strict=False))
+            ranges.append(ip_network(text, strict=False))
         except ValueError:
             raise LeaseError(f"invalid CIDR address: {text}") from None
-    return found
+    return ranges
 
 
 def said(node: core_v1.Node, names: Annotations) -> tuple[str | None, ...]:

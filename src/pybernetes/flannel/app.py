@@ -121,13 +121,13 @@ class Flanneld:
 
     def _families(self, ways: Sequence[Way], lease: Lease) -> list[Family]:
         config, ipv6 = self._config, lease.ipv6()
-        found = [
+        families = [
             Family(lease, config.network, Network(self._router, ways[0].backend, lease, config.network), IPTables())
         ]
         if config.ipv6_network is not None and ipv6 is not None:
             network = Network(self._router, ways[1].backend, ipv6, config.ipv6_network)
-            found.append(Family(ipv6, config.ipv6_network, network, IPTables("IPv6")))
-        return found
+            families.append(Family(ipv6, config.ipv6_network, network, IPTables("IPv6")))
+        return families
 
     def _external(self, stored: Stored) -> External:
         """On the router's thread. What is stored is stronger than the flag."""

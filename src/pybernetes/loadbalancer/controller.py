@@ -57,8 +57,10 @@ class ServiceController:
         self._refused: dict[Key, str] = {}  # told already; tried again when an address, or port, is free
 
     def _on_service(self, old: core.Service | None, new: core.Service | None) -> None:
-        key, wanted = self._key(present(old, new)), self._config.balancer_class
-        if key in self._ours or (new is not None and (plan.wants(new, wanted) or plan.needs_cleanup(new, wanted))):
+        key, balancer_class = self._key(present(old, new)), self._config.balancer_class
+        if key in self._ours or (
+            new is not None and (plan.wants(new, balancer_class) or plan.needs_cleanup(new, balancer_class))
+        ):
             self._queue.add(key)
 
     def _on_node(self, old: core.Node | None, new: core.Node | None) -> None:

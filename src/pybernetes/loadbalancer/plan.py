@@ -70,9 +70,9 @@ def from_pools(service: core.Service, pools: Pools, others: Collection[str]) -> 
             chosen.append(address)
         elif not chosen or service.spec.ip_family_policy == "RequireDualStack":
             raise Refused(f"no {family} address is free in the pools")
-    wanted = service.spec.load_balancer_ip
-    if wanted and _canonical(wanted) not in chosen:
-        raise Refused(f'loadBalancerIP "{wanted}" is of none of the service\'s IP families')
+    requested = service.spec.load_balancer_ip
+    if requested and _canonical(requested) not in chosen:
+        raise Refused(f'loadBalancerIP "{requested}" is of none of the service\'s IP families')
     return chosen
 
 
@@ -154,15 +154,15 @@ def holders(
 
     With externalTrafficPolicy Local only nodes with an endpoint (`local`) can serve it; where none has, nobody announces.
     """
-    found: dict[str, str] = {}
+    holders: dict[str, str] = {}
     for service in services:
         candidates = set(alive)
         if service.spec.external_traffic_policy == "Local":
             candidates &= set(local.get((service.metadata.namespace, service.metadata.name), ()))
         for address in addresses_of(service) if candidates else ():
             if address in pools:
-                found[address] = max(candidates, key=lambda node: _rank(node, address))
-    return found
+                holders[address] = max(candidates, key=lambda node: _rank(node, address))
+    return holders
 
 
 def _rank(node: str, address: str) -> tuple[bytes, str]:

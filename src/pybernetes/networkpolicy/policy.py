@@ -132,7 +132,7 @@ class _Reader:
 
 
 def _ports(ports: Sequence[networking.NetworkPolicyPort]) -> tuple[Ports, ...]:
-    found = []
+    listed = []
     for protocol in PROTOCOLS:
         own = [port for port in ports if (port.protocol or "TCP").lower() == protocol]
         if own:
@@ -140,8 +140,8 @@ def _ports(ports: Sequence[networking.NetworkPolicyPort]) -> tuple[Ports, ...]:
                 (p.port, p.end_port if p.end_port is not None else p.port) for p in own if isinstance(p.port, int)
             ]
             names = tuple(sorted({port.port for port in own if isinstance(port.port, str)}))
-            found.append(Ports(protocol, any(port.port is None for port in own), merged(numbers), names))
-    return tuple(found)
+            listed.append(Ports(protocol, any(port.port is None for port in own), merged(numbers), names))
+    return tuple(listed)
 
 
 def merged(ranges: Iterable[Range]) -> tuple[Range, ...]:

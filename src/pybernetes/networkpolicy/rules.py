@@ -131,34 +131,34 @@ def _peers(direction: str, rule: Rule) -> list[tuple[int, str]]:
     """(IP version, 0 for either; match)."""
     if rule.any_peer:
         return [(0, "")]
-    found = []
+    matches = []
     for version in VERSIONS:
         sets = [pods_set(peer, version) for peer in rule.pods]
         if rule.blocks[version]:
             sets.append(block_set(rule.blocks[version], version))
-        found += [(version, f"ct {PEER[direction]} {FIELD[version]} saddr @{name}") for name in sets]
-    return found
+        matches += [(version, f"ct {PEER[direction]} {FIELD[version]} saddr @{name}") for name in sets]
+    return matches
 
 
 def _ports(ports: Sequence[Ports] | None) -> list[tuple[int, str]]:
     """(IP version, 0 for either; match)."""
     if ports is None:
         return [(0, "")]
-    found: list[tuple[int, str]] = []
+    matches: list[tuple[int, str]] = []
     for each in ports:
         protocol = f"meta l4proto {each.protocol}"
         if each.everything:
-            found.append((0, protocol))
+            matches.append((0, protocol))
             continue
         if each.ranges:
             elements = ports_elements(each.ranges)
             among = elements[0] if len(elements) == 1 else f"@{ports_set(each.ranges)}"
-            found.append((0, f"{protocol} ct reply proto-src {among}"))
+            matches.append((0, f"{protocol} ct reply proto-src {among}"))
         for port in each.named():
             for version in VERSIONS:
                 pair = f"ct reply {FIELD[version]} saddr . ct reply proto-src"
-                found.append((version, f"{protocol} {pair} @{named_set(port, version)}"))
-    return found
+                matches.append((version, f"{protocol} {pair} @{named_set(port, version)}"))
+    return matches
 
 
 def _digest(value: object) -> str:

@@ -73,9 +73,9 @@ def matching(flows: Iterable[tuple[str, ...]], entries: Iterable[str]) -> list[t
 
     Most find nothing, and each makes the kernel go through all its connections.
     """
-    wanted = [(flow, _conditions(flow)) for flow in flows]
+    by_flow = [(flow, _conditions(flow)) for flow in flows]
     by_port: dict[str, list[tuple[tuple[str, ...], dict[str, str]]]] = {}
-    for flow, conditions in wanted:
+    for flow, conditions in by_flow:
         by_port.setdefault(conditions["--orig-port-dst"], []).append((flow, conditions))
     matched: dict[tuple[str, ...], None] = {}
     for entry in entries:
@@ -90,7 +90,7 @@ def matching(flows: Iterable[tuple[str, ...]], entries: Iterable[str]) -> list[t
             to, sent_on = conditions.get("--orig-dst"), conditions.get("--dst-nat")
             if to in (None, destinations[0]) and (sent_on is None or sent_on in sources[1:]):
                 matched[flow] = None
-    return [flow for flow, _ in wanted if flow in matched]
+    return [flow for flow, _ in by_flow if flow in matched]
 
 
 def _conditions(flow: tuple[str, ...]) -> dict[str, str]:

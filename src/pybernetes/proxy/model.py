@@ -224,7 +224,7 @@ def _in_topology(candidates: list[_Candidate], where: Where) -> list[_Candidate]
 
 
 def _candidates(port: core_v1.ServicePort, slices: list[discovery_v1.EndpointSlice], where: Where) -> list[_Candidate]:
-    found = []
+    candidates = []
     for endpoint_slice in slices:
         numbers = [
             p.port
@@ -240,8 +240,8 @@ def _candidates(port: core_v1.ServicePort, slices: list[discovery_v1.EndpointSli
             zones = frozenset(h.name for h in item.hints.for_zones) if item.hints else frozenset()
             nodes = frozenset(h.name for h in item.hints.for_nodes) if item.hints else frozenset()
             # Upstream, too, uses the first address only.
-            found += [
+            candidates += [
                 _Candidate(Endpoint(item.addresses[0], number, item.node_name == where.node), ready, zones, nodes)
                 for number in numbers
             ]
-    return found
+    return candidates

@@ -102,6 +102,18 @@ _SECTIONS = {
 }
 
 
+_POINTERS = (
+    "conntrack.maxPerCore",
+    "conntrack.min",
+    "conntrack.tcpCloseWaitTimeout",
+    "conntrack.tcpEstablishedTimeout",
+    "iptables.localhostNodePorts",
+    "iptables.masqueradeBit",
+    "nftables.masqueradeBit",
+    "oomScoreAdj",
+)
+
+
 def configuration(mode: str) -> Kind:
     """KubeProxyConfiguration where `mode` is the file's; "" reads the section of iptables."""
     own = _SECTIONS.get(mode) or _SECTIONS["iptables"]
@@ -110,16 +122,7 @@ def configuration(mode: str) -> Kind:
         "kubeproxy.config.k8s.io/v1alpha1",
         "KubeProxyConfiguration",
         {**FIELDS, **own},
-        pointers=(
-            "conntrack.maxPerCore",
-            "conntrack.min",
-            "conntrack.tcpCloseWaitTimeout",
-            "conntrack.tcpEstablishedTimeout",
-            "iptables.localhostNodePorts",
-            "iptables.masqueradeBit",
-            "nftables.masqueradeBit",
-            "oomScoreAdj",
-        ),
+        pointers=tuple(path for path in _POINTERS if path in FIELDS or path in own),
         without_effect=(
             *foreign,
             "bindAddress",

@@ -120,9 +120,17 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None, messag
         configfile.load(str(path))
 
 
-@pytest.mark.parametrize("part", [kubelet, proxy, scheduler], ids=["kubelet", "proxy", "scheduler"])
-def test_the_tables_of_the_parts(part: Any) -> None:
-    kind: Kind = part.CONFIGURATION
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        (kubelet, kubelet.CONFIGURATION),
+        (proxy, proxy.configuration("iptables")),
+        (proxy, proxy.configuration("nftables")),
+        (scheduler, scheduler.CONFIGURATION),
+    ],
+    ids=["kubelet", "proxy by iptables", "proxy by nftables", "scheduler"],
+)
+def test_the_tables_of_the_parts(part: Any, kind: Kind) -> None:
     names = {flag.name for flag in part.FLAGS}
     assert set(kind.fields.values()) <= names
     assert {*kind.pointers, *kind.converters} <= set(kind.fields)

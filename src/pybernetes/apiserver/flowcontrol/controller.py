@@ -41,7 +41,7 @@ class Level:
     target: float = 0.0
     max_seats: int = 0  # for one request; 0: no limit of the level's own
     quiescing: bool = False  # its object is gone, its requests are not
-    known: bool = False  # it has had its limit
+    limited: bool = False  # it has had its limit
     dropped: DroppedRequests = field(default_factory=DroppedRequests)
 
 
@@ -91,8 +91,8 @@ class FlowControl:
             level.limits = limits
             queuing = level.spec.queuing
             level.max_seats = work.max_seats(limits.nominal, queuing.hand) if queuing is not None else 0
-            if not level.known:
-                level.known, level.queues.limit = True, limits.initial
+            if not level.limited:
+                level.limited, level.queues.limit = True, limits.initial
         return self.adjust(now)
 
     def _place(self, read: Configuration, now: float) -> None:

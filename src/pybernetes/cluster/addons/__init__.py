@@ -38,10 +38,10 @@ def load_image(docker: str, image: ImageInfo) -> str:
     program = find("docker")
     if program is None:
         raise HostError("the program docker is missing: install docker.io")
-    known = subprocess.run(
+    inspected = subprocess.run(
         [program, "-H", docker, "image", "inspect", "--format={{.Id}}", image.name], capture_output=True, text=True
     )
-    if known.stdout.strip() != image.id:
+    if inspected.stdout.strip() != image.id:
         command = [program, "-H", docker, "load", "-q", "-i", str(image.path)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_SECONDS)

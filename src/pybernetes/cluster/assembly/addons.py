@@ -46,8 +46,10 @@ def dns_manifests(configuration: Configuration, image: str) -> list[Manifest]:
             f"{IMAGE_REPOSITORY}/coredns" if cluster.image_repository == IMAGE_REPOSITORY else cluster.image_repository
         )
         image = f"{given.image_repository or general}/coredns:{given.image_tag}"
-    found = dns.manifests(image, dns_address(cluster.networking.service_subnet), cluster.networking.dns_domain)
-    return [_spread(manifest, own_image(given)) if manifest["kind"] == "Deployment" else manifest for manifest in found]
+    manifests = dns.manifests(image, dns_address(cluster.networking.service_subnet), cluster.networking.dns_domain)
+    return [
+        _spread(manifest, own_image(given)) if manifest["kind"] == "Deployment" else manifest for manifest in manifests
+    ]
 
 
 def _spread(deployment: Manifest, ours: bool) -> Manifest:

@@ -73,41 +73,43 @@ class Problem:
 
 def problems(facts: Facts) -> list[Problem]:
     """All that is in the way."""
-    found = []
+    findings = []
     if not facts.root:
-        found.append(Problem("IsPrivilegedUser", "user is not running as root: run it with sudo"))
+        findings.append(Problem("IsPrivilegedUser", "user is not running as root: run it with sudo"))
     if facts.member:
-        found.append(Problem("HostState", f"{facts.member}: `pybernetes reset` takes it out first"))
+        findings.append(Problem("HostState", f"{facts.member}: `pybernetes reset` takes it out first"))
     for error in dns1123_subdomain_errors(facts.node_name):
         text = f"{facts.node_name!r} cannot be a node's name: {error}; give another one with --node-name, or `hostnamectl set-hostname`"
-        found.append(Problem("Hostname", text))
+        findings.append(Problem("Hostname", text))
     if facts.address not in facts.addresses:
         have = ", ".join(facts.addresses)
         text = f"this host has no address {facts.address}: give one of {have} with --apiserver-advertise-address"
-        found.append(Problem("AdvertiseAddress", text))
-    found += [Problem(f"FileExisting-{need.program}", need.text()) for need in facts.missing]
+        findings.append(Problem("AdvertiseAddress", text))
+    findings += [Problem(f"FileExisting-{need.program}", need.text()) for need in facts.missing]
     for port, reason in facts.ports.items():
         text = f"Port {port} is in use ({reason}): `ss -ltnp sport = :{port}` shows by whom; end that (`systemctl disable --now NAME`)"
-        found.append(Problem(f"Port-{port}", text))
+        findings.append(Problem(f"Port-{port}", text))
     if not facts.docker:
-        found.append(Problem("CRI", "Docker does not answer: apt-get install docker.io, systemctl enable --now docker"))
+        findings.append(
+            Problem("CRI", "Docker does not answer: apt-get install docker.io, systemctl enable --now docker")
+        )
     for path, size in facts.free.items():
         if size < ENOUGH_BYTES:
-            found.append(
+            findings.append(
                 Problem("Disk", f"only {size >> 20} MiB are free at {path}, want {ENOUGH_BYTES >> 20}: make room")
             )
     for path in facts.leftovers:
         name = path.strip("/").replace("/", "-")
         text = f"{path} is left of another cluster: `pybernetes reset` cleans the host"
-        found.append(Problem(f"FileAvailable--{name}", text))
-    return found
+        findings.append(Problem(f"FileAvailable--{name}", text))
+    return findings
 
 
-def serious(found: Sequence[Problem], ignored: Collection[str]) -> tuple[list[Problem], list[Problem]]:
+def serious(findings: Sequence[Problem], ignored: Collection[str]) -> tuple[list[Problem], list[Problem]]:
     """(errors, warnings): those whose check is ignored only warn. Names count in any case."""
     passed = {name.lower() for name in ignored}
-    errors = [one for one in found if ALL not in passed and one.check.lower() not in passed]
-    return errors, [one for one in found if one not in errors]
+    errors = [one for one in findings if ALL not in passed and one.check.lower() not in passed]
+    return errors, [one for one in findings if one not in errors]
 
 
 def clock_problem(seconds: float) -> str:

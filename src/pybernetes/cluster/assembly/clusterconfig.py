@@ -64,9 +64,9 @@ async def _kubelet_config(client: RESTClient, version: str) -> str:
     """Under its present name, or the one with the version, as before 1.24."""
     minor = ".".join(version.lstrip("v").split(".")[:2])
     for name in (objects.KUBELET_CONFIG, f"{objects.KUBELET_CONFIG}-{minor}"):
-        found = (await _config_map(client, name)).get(objects.KUBELET_KEY, "")
-        if found:
-            return found
+        document = (await _config_map(client, name)).get(objects.KUBELET_KEY, "")
+        if document:
+            return document
     raise Failure(
         f"the cluster has no ConfigMap kube-system/{objects.KUBELET_CONFIG}: run `pybernetes init phase upload-config all` there"
     )

@@ -30,16 +30,16 @@ def joined(this: Host, others: Sequence[Host], certificates: Path, data: Path) -
 
     async def work(membership: Membership) -> Sequence[Host]:
         mine = etcd.peer_url(this)
-        found = await membership.members()
-        own = _own(found, this)
+        members = await membership.members()
+        own = _own(members, this)
         if own is not None and own.started and not (data / "member").exists():
             # It ran, and its data is gone: etcd would never take it for the same one again.
             identity = own.id
             await settled(lambda: membership.remove(identity), SECONDS)
             own = None
         if own is None:
-            _, found = await settled(lambda: membership.add([mine], learner=True), SECONDS)
-        return [host for member in found if (host := _host(member, this)) is not None]
+            _, members = await settled(lambda: membership.add([mine], learner=True), SECONDS)
+        return [host for member in members if (host := _host(member, this)) is not None]
 
     return _asked(others, certificates, work)
 
@@ -60,9 +60,9 @@ def removed(this: Host, others: Sequence[Host], certificates: Path, seconds: flo
     """Takes this host's member out; whether there was one beside others. Failure."""
 
     async def work(membership: Membership) -> bool:
-        found = await membership.members(seconds=seconds)
-        own = _own(found, this)
-        if own is None or len(found) == 1:
+        members = await membership.members(seconds=seconds)
+        own = _own(members, this)
+        if own is None or len(members) == 1:
             return False
         identity = own.id
         await settled(lambda: membership.remove(identity), seconds)
@@ -71,8 +71,8 @@ def removed(this: Host, others: Sequence[Host], certificates: Path, seconds: flo
     return _asked([this, *others], certificates, work)
 
 
-def _own(found: Sequence[Member], this: Host) -> Member | None:
-    return next((member for member in found if etcd.peer_url(this) in member.peer_urls), None)
+def _own(members: Sequence[Member], this: Host) -> Member | None:
+    return next((member for member in members if etcd.peer_url(this) in member.peer_urls), None)
 
 
 def _host(member: Member, this: Host) -> Host | None:

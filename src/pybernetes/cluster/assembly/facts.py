@@ -32,8 +32,8 @@ def collect(cluster: Cluster, this: Host, control_plane: bool) -> Facts:
         if cluster.configuration.cluster.etcd.local
         else Path(ETCD_DATA_DIR)
     )
-    wanted = _ports(cluster, control_plane)
-    ports = {} if ours else {port: problem for port in wanted if (problem := machine.port_problem(port))}
+    needed = _ports(cluster, control_plane)
+    ports = {} if ours else {port: problem for port in needed if (problem := machine.port_problem(port))}
     member = ""
     if state is not None and state.complete:
         member = f"this host is in a cluster already, as {'control-plane ' if state.control_plane else ''}node {state.node_name}"
@@ -118,5 +118,5 @@ def _present(need: Need) -> bool:
 def _leftovers(data: Path, control_plane: bool) -> list[str]:
     """kubeadm refuses a folder with anything in it; certificates may have been put there on purpose."""
     names = ("kubelet.conf", "bootstrap-kubelet.conf", "manifests/kube-apiserver.yaml", "manifests/etcd.yaml")
-    found = [Path(KUBERNETES_DIR) / name for name in names] + ([data / "member"] if control_plane else [])
-    return [str(path) for path in found if path.exists()]
+    leftovers = [Path(KUBERNETES_DIR) / name for name in names] + ([data / "member"] if control_plane else [])
+    return [str(path) for path in leftovers if path.exists()]

@@ -167,14 +167,14 @@ def bootstrap_token(work: Init) -> None:
     given = work.configuration.init.bootstrap_tokens
     work.tell("[bootstrap-token] Configuring bootstrap tokens, cluster-info ConfigMap, RBAC Roles")
     try:
-        made = [tokens.secret(token, datetime.now(UTC)) for token in given]
+        secrets = [tokens.secret(token, datetime.now(UTC)) for token in given]
         authority = pkifiles.read_certificate(phases.folder(work.configuration), "ca")
     except (ValueError, pkifiles.FileError) as error:
         raise Failure(str(error)) from error
     info = clusterinfo.content(endpoints.control_plane(work.configuration), authority)
 
     async def put(client: RESTClient) -> None:
-        for secret in made:
+        for secret in secrets:
             await create_or_replace(client, secret)
         await apply(client, [*objects.bootstrap_rights(), *objects.cluster_info(info)])
 
@@ -235,16 +235,16 @@ def balancer(work: Init) -> None:
     nodesteps.start_balancer(work, ())
 
 
-async def create_or_replace(client: RESTClient, wanted: core_v1.Secret) -> None:
+async def create_or_replace(client: RESTClient, secret: core_v1.Secret) -> None:
     """StatusError."""
     try:
-        await client.create(wanted)
+        await client.create(secret)
     except StatusError as error:
         if error.reason != "AlreadyExists":
             raise
-        present = await client.get(core_v1.Secret, wanted.metadata.name, wanted.metadata.namespace)
-        wanted.metadata.resource_version = present.metadata.resource_version
-        await client.update(wanted)
+        present = await client.get(core_v1.Secret, secret.metadata.name, secret.metadata.namespace)
+        secret.metadata.resource_version = present.metadata.resource_version
+        await client.update(secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +295,7 @@ def with_token(configuration: types.InitConfiguration, token: str) -> types.Init
 
 def grouped() -> Mapping[str, Sequence[Phase]]:
     """The phases by what stands before the slash."""
-    found: dict[str, list[Phase]] = {}
+    groups: dict[str, list[Phase]] = {}
     for phase in PHASES:
-        found.setdefault(phase.name.partition("/")[0], []).append(phase)
-    return found
+        groups.setdefault(phase.name.partition("/")[0], []).append(phase)
+    return groups

@@ -69,11 +69,11 @@ class Join(Work):
     def discovered(self) -> Discovered:
         """The cluster. Failure."""
         given = self.join.timeouts.discovery if self.join.timeouts is not None else self.join.discovery.timeout
-        found = asyncio.run(
+        cluster_info = asyncio.run(
             discovery.discover(self.join.discovery, parse_duration(given) if given else discovery.SECONDS)
         )
-        self.tell(f"[discovery] The cluster at {found.server} is the one that was meant")
-        return found
+        self.tell(f"[discovery] The cluster at {cluster_info.server} is the one that was meant")
+        return cluster_info
 
     @cached_property
     def fetched(self) -> Fetched:
@@ -84,8 +84,10 @@ class Join(Work):
 
     def bootstrap(self, work: Callable[[RESTClient], Awaitable[T]], seconds: float = ASK_SECONDS) -> T:
         """What the cluster answers to the token. Failure."""
-        found = self.discovered
-        config = Config(found.server, ca_data=found.authorities, token=self.join.discovery.tls_bootstrap_token)
+        cluster_info = self.discovered
+        config = Config(
+            cluster_info.server, ca_data=cluster_info.authorities, token=self.join.discovery.tls_bootstrap_token
+        )
         try:
             return asyncio.run(answered(config, work, seconds))
         except Failure as error:
@@ -96,8 +98,8 @@ class Join(Work):
 
     def learn(self) -> None:
         """Goes by what the cluster says. Failure."""
-        found = self.fetched
-        self.configuration, self.layout = found.configuration, found.layout
+        configuration = self.fetched
+        self.configuration, self.layout = configuration.configuration, configuration.layout
 
     async def _fetch(self, client: RESTClient) -> Fetched:
         control = self.join.control_plane
@@ -206,7 +208,7 @@ def _on_node(work: Join) -> Balancer | None:
 
 def kubelet_start(work: Join) -> None:
     """It asks for its certificate with the token, and makes its Node."""
-    found, authorities = work.fetched, work.discovered.authorities
+    configuration, authorities = work.fetched, work.discovered.authorities
     path = Path(work.join.ca_cert_path)
     if not path.exists():
         make_private_directory(path.parent, 0o755)
@@ -222,7 +224,7 @@ def kubelet_start(work: Join) -> None:
         token = work.join.discovery.tls_bootstrap_token
         document = kubeconfigfile.with_token(server, authorities, name, "tls-bootstrap-token-user", token)
         write(bootstrap, kubeconfigfile.text(document).encode())
-    nodesteps.start_kubelet(work, found.kubelet)
+    nodesteps.start_kubelet(work, configuration.kubelet)
     work.tell("[kubelet-start] Waiting for the kubelet to perform the TLS Bootstrap")
     work.well("kubelet-start", node.kubelet(work.cluster(), work.host), KUBELET_SECONDS)
     asyncio.run(_bootstrapped(mine))
@@ -268,8 +270,8 @@ def wait_control_plane(work: Join) -> None:
 def _others(work: Join) -> Sequence[Host]:
     """The control-plane hosts beside this one."""
     path = Path(KUBERNETES_DIR) / "admin.conf"
-    found = asyncio.run(answered(_admin(path, work), _masters))
-    return [host for host in found if host.name != work.host.name]
+    masters = asyncio.run(answered(_admin(path, work), _masters))
+    return [host for host in masters if host.name != work.host.name]
 
 
 async def _masters(client: RESTClient) -> Sequence[Host]:
@@ -292,12 +294,12 @@ async def _name_is_free(client: RESTClient, work: Join) -> None:
     if Path(node.KUBECONFIG).exists():
         return  # a join that was cut off: the node is this host's own
     try:
-        found = await client.get(core_v1.Node, name)
+        present = await client.get(core_v1.Node, name)
     except StatusError as error:
         if error.code == 404:
             return
         raise
-    ready = is_true(found.status.conditions, "Ready")
+    ready = is_true(present.status.conditions, "Ready")
     if ready:
         text = "You must delete the existing Node (`kubectl delete node`) or change the name of this new joining Node (--node-name)"
         raise Failure(f'a Node with name "{name}" and status "Ready" already exists in the cluster. {text}')
@@ -310,8 +312,8 @@ async def _sealed(client: RESTClient, work: Join) -> dict[str, bytes]:
         raise Failure(f"a control-plane host needs the certificates that all of them share: {UPLOAD}")
     try:
         key = sealed.key_of(control.certificate_key)
-        found = await client.get(core_v1.Secret, sealed.SECRET, sealed.NAMESPACE)
-        return sealed.opened(found.data, key, sealed.files(work.configuration))
+        secret = await client.get(core_v1.Secret, sealed.SECRET, sealed.NAMESPACE)
+        return sealed.opened(secret.data, key, sealed.files(work.configuration))
     except sealed.SealError as error:
         raise Failure(str(error)) from error
     except StatusError as error:

@@ -91,8 +91,8 @@ def mark_control_plane(work: Work) -> None:
     work.tell(f"[mark-control-plane] Marking the node {name} as control-plane by adding the taints [{words}]")
 
     async def mark(client: RESTClient) -> None:
-        found = await registered(client, name)
-        present: list[dict[str, Any]] = msgspec.json.decode(types.encode(found.spec)).get("taints") or []
+        node = await registered(client, name)
+        present: list[dict[str, Any]] = msgspec.json.decode(types.encode(node.spec)).get("taints") or []
         await client.patch(core_v1.Node, name, "", objects.control_plane_patch(taints, present))
 
     work.asked(mark)

@@ -101,13 +101,13 @@ def write_files(daemon: Daemon) -> bool:
 
 def file_differences(daemon: str, described: Iterable[File]) -> Sequence[Difference]:
     """Of a daemon's files those that are there with another text, or not at all. OSError."""
-    found = []
+    differences = []
     for file in described:
         path = Path(file.path)
         before = path.read_text() if path.exists() else ""
         if before != file.text:
-            found.append(Difference(daemon, file.path, before, file.text))
-    return found
+            differences.append(Difference(daemon, file.path, before, file.text))
+    return differences
 
 
 class Supervised:
@@ -134,22 +134,22 @@ class Supervised:
 
     def restart(self, name: str) -> None:
         """It ends, and its supervisor starts it again."""
-        found = self._running()
-        if found.get(name):
-            os.kill(found[name], signal.SIGTERM)
+        supervisor = self._running()
+        if supervisor.get(name):
+            os.kill(supervisor[name], signal.SIGTERM)
 
     def told(self, name: str) -> Sequence[str]:
         return next((program.argv[1:] for program in self._described() if program.name == name), ())
 
     def differences(self, daemons: Sequence[Daemon]) -> Sequence[Difference]:
         present = {program.name: program for program in self._described()}
-        found = [one for daemon in daemons for one in file_differences(daemon.name, daemon.files)]
+        changed = [one for daemon in daemons for one in file_differences(daemon.name, daemon.files)]
         for program in supervised.programs(daemons).programs:
             if present.get(program.name) != program:
                 there = present.get(program.name)
                 before = supervised.shown(there) if there is not None else ""
-                found.append(Difference(program.name, str(self._programs), before, supervised.shown(program)))
-        return found
+                changed.append(Difference(program.name, str(self._programs), before, supervised.shown(program)))
+        return changed
 
     def described_in(self, daemon: Daemon) -> Sequence[Path]:
         return [self._programs, *(Path(file.path) for file in daemon.files)]

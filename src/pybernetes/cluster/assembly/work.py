@@ -103,8 +103,8 @@ class Work:
 
 async def masters(client: RESTClient) -> Sequence[Host]:
     """The control-plane hosts by their Nodes, those that there are longest first."""
-    found = await client.list(core_v1.Node, label_selector=objects.LABEL_CONTROL_PLANE)
-    return hosts_of(found.items)
+    nodes = await client.list(core_v1.Node, label_selector=objects.LABEL_CONTROL_PLANE)
+    return hosts_of(nodes.items)
 
 
 def hosts_of(nodes: Sequence[core_v1.Node]) -> Sequence[Host]:

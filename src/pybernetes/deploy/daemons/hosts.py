@@ -11,20 +11,20 @@ from .node import flannel, kubelet, network_policies, proxy
 
 def daemons(cluster: Cluster, host: Host) -> list[Daemon]:
     """What the host's roles ask for. Masters are nodes too, as kubeadm's: with a taint that keeps pods of users away."""
-    found: list[Daemon] = []
+    of_host: list[Daemon] = []
     if ETCD in host.roles and cluster.configuration.cluster.etcd.external is None:
-        found.append(etcd(cluster, host))
+        of_host.append(etcd(cluster, host))
     if MASTER in host.roles:
-        found += [make(cluster, host) for make in (api_server, controller_manager, scheduler)]
+        of_host += [make(cluster, host) for make in (api_server, controller_manager, scheduler)]
     is_node = MASTER in host.roles or WORKER in host.roles
     if is_node or (cluster.balancer is not None and not cluster.balancer.on_nodes):
-        found += balancers(cluster, host)
+        of_host += balancers(cluster, host)
     if is_node:
-        found.append(kubelet(cluster, host))
+        of_host.append(kubelet(cluster, host))
         if not cluster.configuration.cluster.proxy.disabled:
-            found.append(proxy(cluster, host))
+            of_host.append(proxy(cluster, host))
         if cluster.network.backend:
-            found.append(flannel(cluster, host))
+            of_host.append(flannel(cluster, host))
         if cluster.network.policies:
-            found.append(network_policies(cluster, host))
-    return found
+            of_host.append(network_policies(cluster, host))
+    return of_host

@@ -23,18 +23,18 @@ def location(configuration: Configuration, environment: Mapping[str, str]) -> Lo
     external = configuration.cluster.etcd.external
     folder = Path(configuration.cluster.certificates_dir)
     if external is not None:
-        found = Location(tuple(external.endpoints), external.ca_file, external.cert_file, external.key_file)
+        place = Location(tuple(external.endpoints), external.ca_file, external.cert_file, external.key_file)
     else:
         client = next((one for one in CLIENTS if (folder / f"{one}.crt").exists()), CLIENTS[0])
-        found = Location(
+        place = Location(
             (LOCAL,), str(folder / "etcd/ca.crt"), str(folder / f"{client}.crt"), str(folder / f"{client}.key")
         )
     urls = tuple(url for url in environment.get("ETCDCTL_ENDPOINTS", "").split(",") if url)
     return Location(
-        tuple(url if "://" in url else f"http://{url}" for url in urls) or found.urls,
-        environment.get("ETCDCTL_CACERT") or found.ca_file,
-        environment.get("ETCDCTL_CERT") or found.cert_file,
-        environment.get("ETCDCTL_KEY") or found.key_file,
+        tuple(url if "://" in url else f"http://{url}" for url in urls) or place.urls,
+        environment.get("ETCDCTL_CACERT") or place.ca_file,
+        environment.get("ETCDCTL_CERT") or place.cert_file,
+        environment.get("ETCDCTL_KEY") or place.key_file,
     )
 
 

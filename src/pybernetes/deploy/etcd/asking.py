@@ -42,10 +42,10 @@ async def members(where: Location) -> list[Member]:
 async def everything(where: Location, only_these: bool = False) -> Asked:
     """Each member, or with `only_these` each endpoint of the location. RPCError where not even one says who the members are."""
     async with opened(where) as channel:
-        known = await Membership(channel).members(linearizable=False, seconds=ASK_SECONDS)
-        urls = where.urls if only_these else endpoints(known)
+        members = await Membership(channel).members(linearizable=False, seconds=ASK_SECONDS)
+        urls = where.urls if only_these else endpoints(members)
         answers, alarms = await asyncio.gather(asyncio.gather(*(ask(where, url) for url in urls)), _alarms(channel))
-    return Asked(known, list(answers), alarms)
+    return Asked(members, list(answers), alarms)
 
 
 async def _alarms(channel: Channel) -> list[Raised]:
@@ -56,9 +56,9 @@ async def _alarms(channel: Channel) -> list[Raised]:
         return []
 
 
-def endpoints(known: Sequence[Member]) -> tuple[str, ...]:
+def endpoints(members: Sequence[Member]) -> tuple[str, ...]:
     """An address of each member that has started."""
-    return tuple(member.client_urls[0] for member in known if member.client_urls)
+    return tuple(member.client_urls[0] for member in members if member.client_urls)
 
 
 async def ask(where: Location, url: str) -> Answer:

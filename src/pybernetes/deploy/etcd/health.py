@@ -51,18 +51,18 @@ def findings(members: Sequence[Member], answers: Sequence[Answer], alarms: Seque
     quorum = len(voters) // 2 + 1
     reached = sum(one.status is not None and not one.status.learner for one in answers)
     agree = any(one.commit_seconds is not None for one in answers if one.status and not one.status.learner)
-    found = []
+    problems = []
     if voters and not agree and len(answers) >= len(voters):
-        found.append(
+        problems.append(
             f"{reached} of {len(voters)} members answer and {quorum} are needed: nothing is written. Bring members back; where their data "
             "are lost, restore a snapshot (`pybernetes etcd restore`)"
         )
     for answer in answers:
         if answer.problem:
-            found.append(f"{answer.url}: {answer.problem}")
+            problems.append(f"{answer.url}: {answer.problem}")
     for member in members:
         if not member.started:
-            found.append(
+            problems.append(
                 f"member {member.hex} ({', '.join(member.peer_urls)}) was added and has never started: start it, or remove it"
             )
     newest = max((one.status.raft_index for one in answers if one.status), default=0)
@@ -71,14 +71,16 @@ def findings(members: Sequence[Member], answers: Sequence[Answer], alarms: Seque
         if status is None:
             continue
         if newest - status.raft_applied > LAGGING_ENTRIES:
-            found.append(f"{answer.url} is {newest - status.raft_applied} entries behind: its disk or network is slow")
+            problems.append(
+                f"{answer.url} is {newest - status.raft_applied} entries behind: its disk or network is slow"
+            )
         wasted = status.size - status.in_use
         if status.in_use and wasted > WASTED_BYTES and wasted > WASTED * status.size:
-            found.append(f"{answer.url}: {wasted >> 20} MiB of its file are unused: `pybernetes etcd defrag`")
+            problems.append(f"{answer.url}: {wasted >> 20} MiB of its file are unused: `pybernetes etcd defrag`")
     for raised in alarms:
         whose = names.get(raised.member, f"{raised.member:x}")
-        found.append(f"alarm {raised.alarm.name} of {whose}: {REMEDIES[raised.alarm]}")
-    return found
+        problems.append(f"alarm {raised.alarm.name} of {whose}: {REMEDIES[raised.alarm]}")
+    return problems
 
 
 REMEDIES = {

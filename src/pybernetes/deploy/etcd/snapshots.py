@@ -123,8 +123,8 @@ def describe(path: Path) -> Description:
         shutil.copyfile(path, copy)
         told = _run(_tool(), "snapshot", "status", str(copy), "--write-out=json")
     try:
-        found = json.loads(told)
-        return Description(found["hash"], found["revision"], found["totalKey"], found["totalSize"])
+        status = json.loads(told)
+        return Description(status["hash"], status["revision"], status["totalKey"], status["totalSize"])
     except (ValueError, LookupError, TypeError) as error:
         raise SnapshotError(f"the tool's answer cannot be read: {told[:200]!r}") from error
 
@@ -140,22 +140,22 @@ def restore(path: Path, member: Member) -> None:
     with tempfile.TemporaryDirectory(
         dir=target.parent, prefix=".restore-"
     ) as folder:  # of the same disk: moved in one step
-        made = Path(folder, "data")
+        data = Path(folder, "data")
         _run(
             tool,
             "snapshot",
             "restore",
             str(path),
-            f"--data-dir={made}",
+            f"--data-dir={data}",
             f"--name={member.name}",
             f"--initial-advertise-peer-urls={member.peer_url}",
             f"--initial-cluster={member.initial_cluster}",
             f"--initial-cluster-token={member.token}",
         )
-        made.chmod(files.PRIVATE_DIRECTORY)
+        data.chmod(files.PRIVATE_DIRECTORY)
         if target.exists():
             target.rmdir()
-        made.rename(target)
+        data.rename(target)
     sync_directory(target.parent)
 
 
@@ -168,8 +168,8 @@ def ready(target: Path) -> str:
 
 def _tool() -> str:
     for name in TOOLS:
-        if found := shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/bin"):
-            return found
+        if program := shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/bin"):
+            return program
     raise SnapshotError(
         f"neither {' nor '.join(TOOLS)} is here, and a member's data are etcd's own to write: apt-get install etcd-client"
     )

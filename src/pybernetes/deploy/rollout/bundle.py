@@ -92,28 +92,28 @@ def _files() -> Iterator[tuple[str, Path]]:
         if path.is_file() and not _left_out(path.relative_to(own)):
             yield f"{packages}/pybernetes/{path.relative_to(own)}", path
     for name in sorted(requirements()):
-        found = importlib.metadata.distribution(name)
-        for file in found.files or ():
-            path = Path(str(found.locate_file(file)))
+        distribution = importlib.metadata.distribution(name)
+        for file in distribution.files or ():
+            path = Path(str(distribution.locate_file(file)))
             if ".." not in file.parts and path.is_file() and not _left_out(Path(file)):
                 yield f"{packages}/{file}", path
 
 
 def requirements() -> set[str]:
     """The distributions that pybernetes needs, and those that these need. BundleError."""
-    found: set[str] = set()
+    names: set[str] = set()
     left = _required("pybernetes", EXTRAS)
     while left:
         name, always = left.pop()
-        if name in found:
+        if name in names:
             continue
         try:
             left += _required(name, ())
-            found.add(name)
+            names.add(name)
         except importlib.metadata.PackageNotFoundError as error:
             if always:
                 raise BundleError(f"the package {name!r} is not installed: pip install -e '.[etcd]' again") from error
-    return found
+    return names
 
 
 def _required(name: str, extras: Sequence[str]) -> list[tuple[str, bool]]:

@@ -128,8 +128,8 @@ def read(text: str) -> Description:
         identity = document.get("apiVersion"), document.get("kind")
         (ours if identity == (VERSION, KIND) else others).append(document)
     if len(ours) != 1:
-        found = f"{len(ours)} documents" if ours else "no document"
-        raise ConfigurationError(f"{found} of apiVersion {VERSION}, kind {KIND}: want one")
+        count = f"{len(ours)} documents" if ours else "no document"
+        raise ConfigurationError(f"{count} of apiVersion {VERSION}, kind {KIND}: want one")
     entry = decoded(ClusterEntry, ours[0], f"{VERSION}, Kind={KIND}")
     assert isinstance(entry, ClusterEntry)
     return Description(entry, _kubeadms(others))
@@ -154,14 +154,14 @@ def _kubeadms(others: list[dict[str, Any]]) -> Configuration:
 
 def roles(description: Description, host: HostEntry) -> tuple[str, ...]:
     """All that a host is: a master has a member of etcd, where that is not external; without a host of their own balancers are on masters."""
-    found = set(host.roles)
+    names = set(host.roles)
     balancer = description.entry.balancer
-    if MASTER in found and description.configuration.cluster.etcd.external is None:
-        found.add(ETCD)
+    if MASTER in names and description.configuration.cluster.etcd.external is None:
+        names.add(ETCD)
     alone = not any(BALANCER in other.roles for other in description.entry.hosts)
-    if MASTER in found and balancer is not None and not balancer.on_nodes and alone:
-        found.add(BALANCER)
-    return tuple(role for role in (ETCD, MASTER, BALANCER, WORKER) if role in found)
+    if MASTER in names and balancer is not None and not balancer.on_nodes and alone:
+        names.add(BALANCER)
+    return tuple(role for role in (ETCD, MASTER, BALANCER, WORKER) if role in names)
 
 
 def cluster(description: Description, interfaces: dict[str, str] | None = None) -> Cluster:

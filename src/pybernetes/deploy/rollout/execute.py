@@ -140,7 +140,7 @@ class Rollout:
         facts = {name: answer for name, answer in zip(aims, answers, strict=True) if isinstance(answer, Facts)}
         away = {name: answer for name, answer in zip(aims, answers, strict=True) if isinstance(answer, str)}
         self._check(described, facts, away)
-        interfaces = {name: found.interface for name, found in facts.items()}
+        interfaces = {name: host_facts.interface for name, host_facts in facts.items()}
         whole = cluster(self.description, interfaces)
         return self._situation(whole, {host.name: wanted(whole, host) for host in whole.hosts}, facts)
 
@@ -191,19 +191,19 @@ class Rollout:
             advice = f" (--limit={','.join(rest)} leaves it out)" if rest and not self.limit else ""
             raise RolloutError(f"{text}{advice}", [f"{name}: answers" for name in rest])
         for host in whole.hosts:
-            found = facts.get(host.name)
-            if found is None or (self.limit and host.name not in self.limit):
+            host_facts = facts.get(host.name)
+            if host_facts is None or (self.limit and host.name not in self.limit):
                 continue
-            if "ip" in found.programs and not found.interface:
+            if "ip" in host_facts.programs and not host_facts.interface:
                 raise RolloutError(
                     f"{host.name}: no interface has {host.address}: is it another host, or the address wrong?"
                 )
-            if self.program.path and self.program.path not in found.programs:
+            if self.program.path and self.program.path not in host_facts.programs:
                 raise RolloutError(
                     f"{host.name}: there is no {self.program.path}: install pybernetes there, or leave `program` out and it is brought"
                 )
-            if found.joined and found.run_with != "systemd":
-                text = f"its daemons are run by {found.run_with}, not by systemd"
+            if host_facts.joined and host_facts.run_with != "systemd":
+                text = f"its daemons are run by {host_facts.run_with}, not by systemd"
                 raise RolloutError(f"{host.name}: {text}: `pybernetes reset` it, and it is joined anew")
 
     async def _stage(self, situation: Situation, stage: Stage, display: Display) -> None:

@@ -126,33 +126,33 @@ def curl(pki: str, seconds: int) -> str:
 
 def read(answer: str) -> Facts:
     """Of the script's output. FactsError."""
-    found: dict[str, dict[str, list[str]]] = {}
+    sections: dict[str, dict[str, list[str]]] = {}
     for line in answer.splitlines():
         kind, _, rest = line.partition(" ")
         of, *values = rest.split(" ")
-        found.setdefault(kind, {})[of] = values
-    if "end" not in found:
+        sections.setdefault(kind, {})[of] = values
+    if "end" not in sections:
         raise FactsError(f"the host did not answer to the end: {answer[-200:]!r}")
 
     def one(kind: str) -> str:
-        return " ".join(found.get(kind, {}).get("-", []))
+        return " ".join(sections.get(kind, {}).get("-", []))
 
-    files = {path: _file(path, values) for path, values in found.get("file", {}).items()}
+    files = {path: _file(path, values) for path, values in sections.get("file", {}).items()}
     state = _state(files.pop(HOST_STATE, None))
     return Facts(
         python=one("python"),
         machine=one("machine"),
-        programs=frozenset(found.get("program", {})),
+        programs=frozenset(sections.get("program", {})),
         brought=one("brought"),
         files=files,
-        active=frozenset(found.get("active", {})),
-        pending=frozenset(found.get("pending", {})),
+        active=frozenset(sections.get("active", {})),
+        pending=frozenset(sections.get("pending", {})),
         joined=bool(state.get("complete")),
         run_with=str(state.get("runWith") or ""),
         node_name=str(state.get("nodeName") or ""),
         control_plane=bool(state.get("controlPlane")),
         interface=one("interface"),
-        nodes=_nodes(one("nodes")) if "nodes" in found else None,
+        nodes=_nodes(one("nodes")) if "nodes" in sections else None,
     )
 
 

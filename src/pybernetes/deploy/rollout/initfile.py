@@ -74,12 +74,12 @@ FIXED = (
 def fixed_changes(before: str, after: str) -> list[tuple[str, str, str]]:
     """(name, before, after) of the FIXED that differ between two files of init. ValueError for what is none."""
     old, new = _by_kind(before), _by_kind(after)
-    found = []
+    changes = []
     for kind, path in FIXED:
         was, will = _at(old.get(kind), path), _at(new.get(kind), path)
         if was != will:
-            found.append((path, _shown(was), _shown(will)))
-    return found
+            changes.append((path, _shown(was), _shown(will)))
+    return changes
 
 
 def version(text: str) -> str:

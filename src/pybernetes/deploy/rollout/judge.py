@@ -22,12 +22,12 @@ TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 def check(description: Description) -> None:
     """ConfigurationError with all that is wrong, each with its path."""
-    found = list(problems(description))
-    if not found:
+    errors = list(problems(description))
+    if not errors:
         check_kubeadms(cluster(description).configuration)
-        found = list(_overlaps(description))
-    if found:
-        raise ConfigurationError("; ".join(found))
+        errors = list(_overlaps(description))
+    if errors:
+        raise ConfigurationError("; ".join(errors))
 
 
 def warnings(description: Description) -> Iterator[str]:

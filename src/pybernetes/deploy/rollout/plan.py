@@ -67,7 +67,7 @@ class Situation:
     brought, "" where the hosts have `program` already."""
 
     cluster: Cluster
-    wanted: Mapping[str, Wanted]
+    aims: Mapping[str, Wanted]
     facts: Mapping[str, Facts]
     labels: Mapping[str, Mapping[str, str]]
     taints: Mapping[str, initfile.Taints]
@@ -208,22 +208,22 @@ def notes(situation: Situation) -> list[str]:
     """What nobody is to overlook, and deploy does nothing about."""
     names = {host.name for host in situation.cluster.hosts}
     present = nodes(situation)
-    found = [
+    lines = [
         f"{name} is a node of the cluster, and not in the file: to remove it, `pybernetes reset` on it and `kubectl delete node {name}`"
         for name in sorted(set(present) - names)
     ]
     for host in situation.cluster.hosts:
         if present and _facts(situation, host).joined and host.name not in present:
-            found.append(
+            lines.append(
                 f"{host.name} has joined a cluster that has no such node: another one, or the node was deleted"
             )
-    found += [f"{name} is not Ready" for name in unready(situation)]
-    found += [
+    lines += [f"{name} is not Ready" for name in unready(situation)]
+    lines += [
         f"{name} takes no new pods: `pybernetes node uncordon {name}` on a master, if nobody wants that any more"
         for name, node in present.items()
         if node.cordoned
     ]
-    return found
+    return lines
 
 
 def unready(situation: Situation) -> list[str]:
@@ -260,7 +260,7 @@ def _backup(situation: Situation) -> list[Step]:
 def _preparations(situation: Situation) -> list[Step]:
     steps = []
     for host in _answering(situation):
-        facts, aim = situation.facts[host.name], situation.wanted[host.name]
+        facts, aim = situation.facts[host.name], situation.aims[host.name]
         actions: list[Action] = []
         missing = {package for program, package in aim.needs.items() if program not in facts.programs}
         if missing:
@@ -280,7 +280,7 @@ def _stale(situation: Situation, host: Host) -> tuple[str, ...]:
     facts = situation.facts[host.name]
     if not situation.digest or facts.brought == situation.digest or not facts.joined:
         return ()
-    return tuple(daemon.name for daemon in situation.wanted[host.name].daemons if daemon.ours)
+    return tuple(daemon.name for daemon in situation.aims[host.name].daemons if daemon.ours)
 
 
 def _first(situation: Situation) -> list[Step]:
@@ -311,9 +311,9 @@ def _joining(situation: Situation, role: str) -> list[Step]:
 
 def _beginning(situation: Situation, host: Host, members: Sequence[Host], state: str) -> tuple[Daemon, ...]:
     """The daemons of a host as it joins: etcd is told which members there are then."""
-    found = situation.wanted[host.name].daemons
+    daemons = situation.aims[host.name].daemons
     return tuple(
-        etcd(situation.cluster, host, tuple(members), state) if daemon.name == ETCD else daemon for daemon in found
+        etcd(situation.cluster, host, tuple(members), state) if daemon.name == ETCD else daemon for daemon in daemons
     )
 
 
@@ -331,7 +331,7 @@ def _stepwise(situation: Situation, due: bool) -> list[Step]:
     """New starts: of masters before those of workers, as upstream's rule of versions has it."""
     steps = []
     for host in sorted(_answering(situation), key=lambda host: MASTER not in host.roles):
-        facts, aim = situation.facts[host.name], situation.wanted[host.name]
+        facts, aim = situation.facts[host.name], situation.aims[host.name]
         if facts.joined:
             actions = _renewals((*aim.own, *aim.daemons), facts, _stale(situation, host))
         else:  # what else it is to run comes with joining
@@ -368,7 +368,7 @@ def _is_due(daemon: Daemon, facts: Facts) -> bool:
 
 def _renewals(daemons: Sequence[Daemon], facts: Facts, again: Sequence[str]) -> list[Renew]:
     watched = any(daemon.name == WATCHER for daemon in daemons)
-    found = []
+    actions = []
     for daemon in daemons:
         changed = differing(daemon, facts.files, watched)
         due = _is_due(daemon, facts)
@@ -377,8 +377,8 @@ def _renewals(daemons: Sequence[Daemon], facts: Facts, again: Sequence[str]) -> 
         units = {file.path for file in files(daemon)} - {file.path for file in daemon.files}
         reload = bool(daemon.reload and changed) and not (due or units & {file.path for file in changed})
         before = tuple((file.path, facts.files[file.path].text) for file in changed if file.path in facts.files)
-        found.append(Renew(daemon, changed, before, reload))
-    return found
+        actions.append(Renew(daemon, changed, before, reload))
+    return actions
 
 
 def _memory(situation: Situation) -> list[Step]:

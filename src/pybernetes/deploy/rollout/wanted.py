@@ -75,15 +75,15 @@ def files(daemon: Daemon) -> tuple[File, ...]:
 
 def as_called(daemon: Daemon, present: str) -> File:
     """Its unit, with the command for pybernetes that the present one has: init and join call the interpreter that ran them."""
-    found = _CALLED.search(present)
-    if daemon.ours and found and found["program"] == daemon.program:
-        return systemd.unit(daemon, (found["python"], "-m", "pybernetes"))
+    match = _CALLED.search(present)
+    if daemon.ours and match and match["program"] == daemon.program:
+        return systemd.unit(daemon, (match["python"], "-m", "pybernetes"))
     return systemd.unit(daemon, (PROGRAM,))
 
 
 def differing(daemon: Daemon, present: Mapping[str, Present], watched: bool) -> tuple[File, ...]:
     """Those of a daemon's files that are not as they are to be. `watched`: somebody on the host keeps those of the balancers."""
-    found = []
+    names = []
     for file in files(daemon):
         if watched and file.path.startswith(f"{BALANCER_FOLDER}/"):
             continue
@@ -92,14 +92,14 @@ def differing(daemon: Daemon, present: Mapping[str, Present], watched: bool) -> 
             file = as_called(daemon, there.text)
         aim = with_beginning(file, there.text) if daemon.name == ETCD and there is not None else file
         if there is None or (there.text, there.mode) != (aim.text, aim.mode):
-            found.append(aim)
-    return tuple(found)
+            names.append(aim)
+    return tuple(names)
 
 
 def with_beginning(file: File, present: str) -> File:
     """A member's unit with the beginning that the present one tells: another one would change nothing, and cost a start."""
     told = _BEGINNING.findall(present)
-    lines: Sequence[str] = [found[0] for found in _BEGINNING.finditer(present)]
+    lines: Sequence[str] = [match[0] for match in _BEGINNING.finditer(present)]
     if len(told) != len(_BEGINNING.findall(file.text)):
         return file
     kept = iter(lines)

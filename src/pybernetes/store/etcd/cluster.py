@@ -124,5 +124,5 @@ def initial_cluster(members: Sequence[Member], identity: int, name: str) -> str:
 
 
 def _members(answer: bytes, place: int) -> list[Member]:
-    found = [Member.decode(raw) for at, _, raw in fields(answer) if at == place]
-    return sorted(found, key=lambda member: (member.name, member.id))
+    members = [Member.decode(raw) for at, _, raw in fields(answer) if at == place]
+    return sorted(members, key=lambda member: (member.name, member.id))

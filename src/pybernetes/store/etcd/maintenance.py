@@ -89,8 +89,8 @@ class Header:
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """ProtobufError."""
-        found = {place: count for place, count, _ in fields(data)}
-        return cls(found.get(1, 0), found.get(2, 0), signed(found.get(3, 0)))
+        numbers = {place: count for place, count, _ in fields(data)}
+        return cls(numbers.get(1, 0), numbers.get(2, 0), signed(numbers.get(3, 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,9 @@ class Maintenance:
     async def hash_kv(self, revision: int = 0) -> Hash:
         """At a revision, 0 for the newest."""
         answer = await self._channel.call(HASH_KV, number(1, revision), repeat=True)
-        found = {place: count for place, count, _ in fields(answer)}
+        numbers = {place: count for place, count, _ in fields(answer)}
         header = next((Header.decode(raw) for place, _, raw in fields(answer) if place == 1), Header())
-        return Hash(found.get(2, 0), signed(found.get(3, 0)), header)
+        return Hash(numbers.get(2, 0), signed(numbers.get(3, 0)), header)
 
     async def snapshot(self) -> AsyncIterator[tuple[bytes, int]]:
         """The member's file as of now, in pieces (bytes, bytes that follow), the SHA-256 of all of it at the end.
@@ -158,9 +158,9 @@ class Maintenance:
                     raise RPCError(UNAVAILABLE, f"no piece of the snapshot in {PIECE_SECONDS:.0f} s") from None
                 if piece is None:
                     break
-                found = {place: (count, raw) for place, count, raw in fields(piece)}
-                remaining = found.get(2, (0, b""))[0]
-                yield found.get(3, (0, b""))[1], remaining
+                message = {place: (count, raw) for place, count, raw in fields(piece)}
+                remaining = message.get(2, (0, b""))[0]
+                yield message.get(3, (0, b""))[1], remaining
         finally:
             stream.cancel()
         if remaining < 0:
@@ -168,10 +168,10 @@ class Maintenance:
 
 
 def _raised(answer: bytes) -> list[Raised]:
-    found = []
+    alarms = []
     for place, _, raw in fields(answer):
         if place == 2:
             one = {at: count for at, count, _ in fields(raw)}
             kind = one.get(2, 0)
-            found.append(Raised(one.get(1, 0), Alarm(kind) if kind in Alarm._value2member_map_ else Alarm.NONE))
-    return found
+            alarms.append(Raised(one.get(1, 0), Alarm(kind) if kind in Alarm._value2member_map_ else Alarm.NONE))
+    return alarms

@@ -48,13 +48,13 @@ async def open_etcd(location: Location) -> EtcdStore:
     channel = open_channel(location)
     store = EtcdStore(channel)
     try:
-        found = version(await channel.call(STATUS, b"", repeat=True, seconds=CALL_SECONDS))
+        served = version(await channel.call(STATUS, b"", repeat=True, seconds=CALL_SECONDS))
     except RPCError as error:
         await store.close()
         raise StoreError(error.message) from error
-    if found < SUPPORTED:
+    if served < SUPPORTED:
         await store.close()
-        raise LocationError(f"etcd there is version {'.'.join(map(str, found))}: want 3.4 or later")
+        raise LocationError(f"etcd there is version {'.'.join(map(str, served))}: want 3.4 or later")
     return store
 
 
@@ -189,7 +189,7 @@ class EtcdStore:
             raise
 
     async def _range(self, request: Range) -> RangeResponse:
-        known = self._newest
+        newest = self._newest
         try:
             answer = RangeResponse.decode(await self._call(RANGE, request.encode(), repeat=True))
         except RPCError as error:
@@ -197,7 +197,7 @@ class EtcdStore:
         except ProtobufError as error:
             raise StoreError(f"etcd's answer cannot be read: {error}") from error
         if (
-            answer.revision < known
+            answer.revision < newest
         ):  # reads are linearizable: it was restored, and what was heard of does not come any more
             self._newest = answer.revision
         self._hear(answer.revision)

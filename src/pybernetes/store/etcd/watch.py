@@ -139,8 +139,8 @@ class Watch:
             ):  # compacted: the watch will say so, unless it was at the very last revision
                 return
             raise
-        found = answer.items[0].mod_revision if answer.items else 0
-        if found != (0 if last.deleted else last.item.mod_revision):
+        newest = answer.items[0].mod_revision if answer.items else 0
+        if newest != (0 if last.deleted else last.item.mod_revision):
             self._landmark.event = None
             raise Restored(self._after, answer.revision)
 

@@ -82,19 +82,22 @@ def _volumes(cluster: Cluster, daemon: Daemon) -> list[tuple[str, str, str, bool
     """(name, path, type, whether the pod writes there) by name."""
     pki = cluster.configuration.cluster.certificates_dir
     if daemon.name == "etcd":
-        found = [("etcd-certs", f"{pki}/etcd", DIRECTORY, True), ("etcd-data", daemon.directories[0], DIRECTORY, True)]
-        return found
+        volumes = [
+            ("etcd-certs", f"{pki}/etcd", DIRECTORY, True),
+            ("etcd-data", daemon.directories[0], DIRECTORY, True),
+        ]
+        return volumes
     kubeconfigs = {CONTROLLER_MANAGER: "controller-manager.conf", SCHEDULER: "scheduler.conf"}
-    found = []
+    volumes = []
     if daemon.name in kubeconfigs:
-        found.append(("kubeconfig", f"{KUBERNETES_DIR}/{kubeconfigs[daemon.name]}", FILE, False))
+        volumes.append(("kubeconfig", f"{KUBERNETES_DIR}/{kubeconfigs[daemon.name]}", FILE, False))
     if daemon.name != SCHEDULER:
-        found.append(("k8s-certs", pki, DIRECTORY, False))
+        volumes.append(("k8s-certs", pki, DIRECTORY, False))
         names = ("ca-certs", "etc-ca-certificates", "usr-local-share-ca-certificates", "usr-share-ca-certificates")
-        found += [(name, path, DIRECTORY, False) for name, path in zip(names, AUTHORITIES, strict=True)]
+        volumes += [(name, path, DIRECTORY, False) for name, path in zip(names, AUTHORITIES, strict=True)]
     if daemon.name == CONTROLLER_MANAGER:
-        found.append(("flexvolume-dir", "/usr/libexec/kubernetes/kubelet-plugins/volume/exec", DIRECTORY, True))
-    return sorted(found)
+        volumes.append(("flexvolume-dir", "/usr/libexec/kubernetes/kubelet-plugins/volume/exec", DIRECTORY, True))
+    return sorted(volumes)
 
 
 def _probes(daemon: Daemon) -> dict[str, Any]:
@@ -107,10 +110,10 @@ def _probes(daemon: Daemon) -> dict[str, Any]:
         return {"httpGet": get, "timeoutSeconds": 15, **more}
 
     slow = {"initialDelaySeconds": 10, "periodSeconds": 10}
-    made = {
+    probes = {
         "livenessProbe": probe(url.path, failureThreshold=8, **slow),
         "startupProbe": probe(url.path, failureThreshold=24, **slow),
     }
     if daemon.name == API_SERVER:
-        made["readinessProbe"] = probe("/readyz", failureThreshold=3, periodSeconds=1)
-    return made
+        probes["readinessProbe"] = probe("/readyz", failureThreshold=3, periodSeconds=1)
+    return probes
