@@ -232,6 +232,7 @@ def test_another_version_takes_a_backup_and_drains_workers() -> None:
         "w1: start kubelet",
         "w1: start kube-proxy",
         "w1: start flanneld",
+        "w1: start kube-network-policies",
         "m1: uncordon w1",
     ]
     assert not any("drain m" in line for line in done)
