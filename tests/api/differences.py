@@ -65,6 +65,7 @@ _SUBRESOURCES = (
 )
 _OWNER_REFERENCES = "owner references are Required, and named by index, since 1.36"
 _RESTARTS = "the column Restarts is text since 1.22"
+_UNLESS_INITIAL = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
 _CSINODES = "1.20 validated CSINodes twice and named each cause twice"
 _OWNER_FIELDS = {
     place: f"metadata.ownerReferences[0].{field}" for place, field in enumerate(("apiVersion", "kind", "name", "uid"))
@@ -262,6 +263,17 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
                 *_causes(1, {0: _OWNER_FIELDS[3]}, "FieldValueRequired"),
                 *_causes(2, _OWNER_FIELDS, "FieldValueRequired"),
                 *_causes(3, {0: "metadata.ownerReferences[0]"}),
+            ),
+        ),
+    ),
+    "semantics/list-watch/version-match-errors": (
+        Difference(
+            "since 1.27 a watch may name a match where it asks for the initial events (WatchList)",
+            (
+                Change(
+                    5, "body.message", f'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: {_UNLESS_INITIAL}'
+                ),
+                Change(5, "body.details.causes[0].message", _UNLESS_INITIAL),
             ),
         ),
     ),

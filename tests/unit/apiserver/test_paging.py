@@ -31,7 +31,11 @@ def test_a_token_comes_back() -> None:
         (packed({**GOOD, "v": "v9"}), "server does not recognize this encoded version v9"),
         (packed({**GOOD, "rv": 0}), "incorrect encoded start resourceVersion (version meta.k8s.io/v1)"),
         (packed({**GOOD, "start": ""}), "encoded start key empty (version meta.k8s.io/v1)"),
+        ("eyJ", "unexpected end of JSON input"),
         (packed({**GOOD, "start": "../secrets/a"}), "../secrets/a"),
+        (packed({**GOOD, "start": "//secrets/a"}), "//secrets/a"),
+        (packed({**GOOD, "start": "a/./b"}), "a/./b"),
+        (packed({**GOOD, "start": "a/"}), "a/"),
     ],
 )
 def test_what_is_no_token_is_refused(token: str, why: str) -> None:

@@ -42,6 +42,7 @@ APPLY_TYPES = (mediatypes.APPLY_PATCH,)
 DELETE_OPTIONS = ("gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy")
 
 NOT_CACHED = ("Cache-Control", "no-cache, private")
+MATCH = "resourceVersionMatch"
 STREAMED_BYTES = 2 << 20  # of a list's items; what is larger is never joined as a whole
 
 Warnings = list[str]
@@ -67,32 +68,43 @@ def list_options(query: Query, info: RequestInfo) -> ListOptions:
     )
 
 
+def _forbidden(name: str, text: str) -> FieldError:
+    return FieldError("FieldValueForbidden", name, f"Forbidden: {text}")
+
+
 def _match_problems(query: Query, watching: bool) -> list[FieldError]:
-    """Upstream's ValidateListOptions."""
-    match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
-    initial = watching and "sendInitialEvents" in query
+    """Upstream's ValidateListOptions (apimachinery internalversion/validation), in its order."""
+    return _watch_problems(query) if watching else _list_problems(query)
 
-    def forbidden(text: str, name: str = "resourceVersionMatch") -> FieldError:
-        return FieldError("FieldValueForbidden", name, f"Forbidden: {text}")
 
+def _list_problems(query: Query) -> list[FieldError]:
+    match, version = query.get(MATCH, ""), query.get("resourceVersion", "")
     problems: list[FieldError] = []
-    if watching and not initial and match:
-        return [forbidden("resourceVersionMatch is forbidden for watch")]
-    if not watching and "sendInitialEvents" in query:
-        return [forbidden("sendInitialEvents is forbidden for list", "sendInitialEvents")]
+    if match and not version:
+        problems.append(_forbidden(MATCH, f"{MATCH} is forbidden unless resourceVersion is provided"))
+    if match and query.get("continue"):
+        problems.append(_forbidden(MATCH, f"{MATCH} is forbidden when continue is provided"))
+    if match not in ("", "Exact", "NotOlderThan"):
+        text = _supported(match, ("Exact", "NotOlderThan", ""))
+        problems.append(FieldError("FieldValueNotSupported", MATCH, text))
+    if match == "Exact" and version == "0":
+        problems.append(_forbidden(MATCH, f'{MATCH} "exact" is forbidden for resourceVersion "0"'))
+    if "sendInitialEvents" in query:
+        problems.append(_forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    return problems
+
+
+def _watch_problems(query: Query) -> list[FieldError]:
+    match, initial = query.get(MATCH, ""), "sendInitialEvents" in query
+    problems: list[FieldError] = []
     if initial and match != "NotOlderThan":
-        text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        return [forbidden(text)]
+        problems.append(_forbidden(MATCH, f"sendInitialEvents requires setting {MATCH} to NotOlderThan"))
     if match and not initial:
-        if query.get("continue"):
-            problems.append(forbidden("resourceVersionMatch is forbidden when continue is provided"))
-        if not version:
-            problems.append(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"))
-        if match not in ("Exact", "NotOlderThan"):
-            text = _supported(match, ("Exact", "NotOlderThan", ""))
-            problems.append(FieldError("FieldValueNotSupported", "resourceVersionMatch", text))
-        if match == "Exact" and version == "0":
-            problems.append(forbidden('resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+        problems.append(_forbidden(MATCH, f"{MATCH} is forbidden for watch unless sendInitialEvents is provided"))
+    if match not in ("", "NotOlderThan"):
+        problems.append(FieldError("FieldValueNotSupported", MATCH, _supported(match, ("NotOlderThan",))))
+    if match and query.get("continue"):
+        problems.append(_forbidden(MATCH, f"{MATCH} is forbidden when continue is provided"))
     return problems
 
 
@@ -542,12 +554,17 @@ class ResourceHandler:
         media = negotiate.JSON if form.media == negotiate.JSON else f"{form.media};stream=watch"
         headers = [("Content-Type", media), NOT_CACHED]
         frames = Frames(self.store, form, _include(query), predicate, prefix, self._now)
-        if options.send_initial_events:
-            await self.store.not_older(revision_read(options.resource_version))
+        asked_revision = revision_read(options.resource_version)
         try:
-            await self.store.not_lost(revision_read(options.resource_version))
+            if options.send_initial_events:
+                await self.store.not_older(asked_revision)
+            await self.store.not_lost(asked_revision)
             watcher, revision, initial = self.store.watch(options, predicate)
             watcher.of_client = True
+        except (
+            StatusError
+        ) as error:  # once a watch has been understood, what fails it is an event (upstream: newErrWatcher)
+            return Response(200, headers, frames.told("ERROR", error.status))
         except TooOld as error:
             asked = options.resource_version
             gone = errors.gone(f"too old resource version: {asked} ({error.oldest})").status

@@ -39,7 +39,7 @@ async def produce(
         present = cache.resource(frames.store.prefix).range(frames.prefix)
         await frames.store.ready(present)
         await _write(writer, (frames.added(stored) for stored in present if stored.revision <= revision))
-        if options.send_initial_events:
+        if options.watches_list:
             await writer.write(frames.bookmark(revision, {INITIAL_EVENTS_END: "true"}))
     else:
         await writer.write(b"")
@@ -161,10 +161,21 @@ class Frames:
         resource = self.store.resource
         obj: Any = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": own}
         if self._form.kind == "Table":
-            obj = {"kind": "Table", "apiVersion": f"{tables.META}/{self._form.version}", "metadata": own, "rows": []}
+            obj = self._bookmark_table(obj)
         elif self._form.kind:
-            obj = tables.partial({"metadata": own}, self._form.version)
+            obj = tables.partial(obj, self._form.version)
         return self.told("BOOKMARK", obj)
+
+    def _bookmark_table(self, obj: Object) -> Object:
+        """A row of an empty object: the end of the initial events is told by its annotation, whatever the client includes
+        (upstream: handlers/response.go asTable)."""
+        table: Object = self._shaped({**obj, "metadata": {"name": "", **obj["metadata"]}, "spec": {}, "status": {}})
+        row = table["rows"][0]
+        if self._include == "Object":
+            row["object"] = obj
+        elif self._include != "None" or "annotations" in obj["metadata"]:
+            row["object"] = tables.partial(obj, self._form.version)
+        return table
 
     def told(self, kind: str, obj: Object) -> bytes:
         """An event that is of no stored object."""

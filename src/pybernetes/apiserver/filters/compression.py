@@ -28,7 +28,7 @@ class Compression:
     @staticmethod
     async def _compressed(exchange: Exchange, next: Handler) -> Answer:
         answered = await next(exchange)
-        if isinstance(answered, UpgradeResponse) or (type(answered) is Response and len(answered.body) < GZIP_BYTES):
+        if isinstance(answered, UpgradeResponse) or (type(answered) is Response and len(answered.body) <= GZIP_BYTES):
             return answered
         headers = tuple(answered.headers)
         if not _accepted(exchange.request) or any(name.lower() == "content-encoding" for name, _ in headers):
@@ -73,4 +73,5 @@ class _Packer:
 
 
 def _accepted(request: Request) -> bool:
-    return any("gzip" in value for value in request.header_values("accept-encoding"))
+    """Whether the first header names it plainly: what has a quality is another token (upstream: ContentEncodingSupported)."""
+    return "gzip" in [token.strip() for token in (request.header("accept-encoding") or "").split(",")]

@@ -25,6 +25,11 @@ class ListOptions:
     send_initial_events: bool | None = None
 
     @property
+    def watches_list(self) -> bool:
+        """Whether a watch is to tell what there is, and where that ends (upstream: isListWatchRequest)."""
+        return bool(self.send_initial_events) and self.allow_bookmarks
+
+    @property
     def selector_bytes(self) -> int:
         """How long the selectors are."""
         return len(self.label_selector) + len(self.field_selector)

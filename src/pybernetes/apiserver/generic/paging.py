@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import posixpath
 import re
 
 import msgspec
 
-from pybernetes.api import errors, field
+from pybernetes.api import errors, field, gosyntax
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
 from pybernetes.api.strconv import parse_uint
@@ -20,7 +21,6 @@ MAX_DIGITS = 1000  # leading zeros are allowed, but who would send so many?
 
 _DIGITS = re.compile(r"[0-9]+")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9_-]")
-_JSON_BEGINS = ("", *'{["-0123456789tfn')
 
 _encode = msgspec.json.Encoder().encode
 
@@ -108,18 +108,19 @@ def _decoded(continue_: str) -> tuple[int, str]:
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     except msgspec.DecodeError as error:
-        first = data.decode(errors="replace").lstrip()[:1]
-        text = f"invalid character '{first}' looking for beginning of value"
-        raise ValueError(text if first not in _JSON_BEGINS else str(error)) from None
+        raise ValueError(gosyntax.syntax_error(data) or str(error)) from None
     if token.v != "meta.k8s.io/v1":
         raise ValueError(f"server does not recognize this encoded version {token.v}")
     if not token.rv:
         raise ValueError("incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
     if not token.start:
         raise ValueError("encoded start key empty (version meta.k8s.io/v1)")
-    if ".." in token.start.split("/"):
+    key = "/" + token.start.removeprefix("/")
+    if posixpath.normpath(key) != key or key.startswith(
+        "//"
+    ):  # nothing above the prefix, nor what Go's path.Clean would write otherwise
         raise ValueError(token.start)
-    return token.rv, token.start
+    return token.rv, key[1:]
 
 
 def too_large(revision: int, current: int) -> StatusError:

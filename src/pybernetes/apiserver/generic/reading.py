@@ -165,10 +165,12 @@ class ReadStore:
         await self.not_older(max(revision, revision_of(options.resource_version)))
         page, now = self.cache.resource(self.prefix).range(prefix, after), self.cache.revision
         items = await self._selected(page, predicate)
-        more = 0 < options.limit < len(items)
-        result = await self._page(items, revision or now, options.limit, prefix, more)
+        # Whatever revision will do: the cache has it all, and it is given whole (upstream: cacher's computeListLimit).
+        limit = 0 if options.resource_version == "0" else options.limit
+        more = 0 < limit < len(items)
+        result = await self._page(items, revision or now, limit, prefix, more)
         if more and predicate is None:
-            result.remaining = len(items) - options.limit
+            result.remaining = len(items) - limit
         return result
 
     async def _selected(self, candidates: Iterable[Stored], predicate: Selection | None) -> Items:
@@ -244,7 +246,7 @@ class ReadStore:
         """
         revision = revision_read(options.resource_version)
         initial = not revision if options.send_initial_events is None else options.send_initial_events
-        start = self.cache.revision if initial else revision
+        start = revision if revision and not initial else self.cache.revision
         changes = self.cache.resource(self.prefix)
         trigger = selection.trigger if selection and not self.waits else None
         if selection is None or trigger is None:

@@ -15,7 +15,14 @@ JSON = ("Content-Type", "application/json")
 
 @pytest.mark.parametrize(
     ("accepts", "size", "compressed"),
-    [("gzip, deflate", 200_000, True), ("gzip", 1000, False), ("br", 200_000, False)],
+    [
+        ("gzip, deflate", 200_000, True),
+        ("deflate,gzip", (128 << 10) + 1, True),
+        ("gzip", 128 << 10, False),
+        ("br", 200_000, False),
+        ("gzip;q=0", 200_000, False),
+        ("gzip;q=1.0, x-gzip", 200_000, False),  # upstream compares whole tokens
+    ],
 )
 def test_by_size_and_by_what_the_client_takes(accepts: str, size: int, compressed: bool) -> None:
     large = Response(200, [JSON], b"x" * size)
