@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from pybernetes.apiserver import query
+from pybernetes.apiserver.endpoints import negotiate
 from pybernetes.client.http import HTTPClient
+from pybernetes.wire.http import Request
 
 from . import customresources
 from .golden import server
@@ -46,46 +49,44 @@ async def two_configmaps(http: HTTPClient) -> str:
     return version
 
 
-@pytest.mark.parametrize(
-    ("query", "problems"),
-    [
-        ("resourceVersionMatch=Exact", [f"{MATCH} unless resourceVersion is provided"]),
-        (
-            "resourceVersionMatch=Exact&continue=x",
-            [f"{MATCH} unless resourceVersion is provided", f"{MATCH} when continue is provided"],
-        ),
-        (
-            "resourceVersionMatch=Exact&resourceVersion=0&sendInitialEvents=1",
-            [
-                'resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
-                "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list",
-            ],
-        ),
-        (
-            "watch=1&sendInitialEvents=false",
-            [
-                "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            ],
-        ),
-        ("watch=1&resourceVersionMatch=NotOlderThan", [f"{MATCH} for watch unless sendInitialEvents is provided"]),
-        (
-            "watch=1&resourceVersionMatch=Exact",
-            [
-                f"{MATCH} for watch unless sendInitialEvents is provided",
-                'resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"',
-            ],
-        ),
-        (f"watch=1&{INITIAL}&continue=x", [f"{MATCH} when continue is provided"]),
-    ],
-)
-def test_what_is_refused(query: str, problems: list[str]) -> None:
+REFUSED: list[tuple[str, list[str]]] = [
+    ("resourceVersionMatch=Exact", [f"{MATCH} unless resourceVersion is provided"]),
+    (
+        "resourceVersionMatch=Exact&continue=x",
+        [f"{MATCH} unless resourceVersion is provided", f"{MATCH} when continue is provided"],
+    ),
+    (
+        "resourceVersionMatch=Exact&resourceVersion=0&sendInitialEvents=1",
+        [
+            'resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
+            "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list",
+        ],
+    ),
+    (
+        "watch=1&sendInitialEvents=false",
+        ["resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"],
+    ),
+    ("watch=1&resourceVersionMatch=NotOlderThan", [f"{MATCH} for watch unless sendInitialEvents is provided"]),
+    (
+        "watch=1&resourceVersionMatch=Exact",
+        [
+            f"{MATCH} for watch unless sendInitialEvents is provided",
+            'resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"',
+        ],
+    ),
+    (f"watch=1&{INITIAL}&continue=x", [f"{MATCH} when continue is provided"]),
+]
+
+
+def test_what_is_refused() -> None:
     async def case() -> None:
         async with server() as http:
-            for verb in ("GET", "DELETE") if "watch" not in query else ("GET",):
-                answer = await http.request(verb, f"{CONFIGMAPS}?{query}")
+            for query, problems in REFUSED:
                 listed = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
-                assert answer.status == 422
-                assert json.loads(answer.body)["message"] == f'ListOptions.meta.k8s.io "" is invalid: {listed}'
+                for verb in ("GET", "DELETE") if "watch" not in query else ("GET",):
+                    answer = await http.request(verb, f"{CONFIGMAPS}?{query}")
+                    assert answer.status == 422
+                    assert json.loads(answer.body)["message"] == f'ListOptions.meta.k8s.io "" is invalid: {listed}'
 
     asyncio.run(case())
 
@@ -96,21 +97,26 @@ def test_initial_events_and_their_end() -> None:
     async def case() -> None:
         async with server() as http:
             version = await two_configmaps(http)
-            bookmarks = "allowWatchBookmarks=true"
-            for since in ("", "&resourceVersion=0", f"&resourceVersion={version}", "&resourceVersion=1"):
-                events = await watched(http, f"{INITIAL}&{bookmarks}{since}")
-                assert [e["type"] for e in events] == ["ADDED", "ADDED", "BOOKMARK", "BOOKMARK"], since
+            ending, later = f"{INITIAL}&allowWatchBookmarks=true", INITIAL.replace("true", "false")
+            since = ("", "&resourceVersion=0", f"&resourceVersion={version}", "&resourceVersion=1")
+            queries = [
+                *(f"{ending}{revision}" for revision in since),
+                INITIAL,
+                f"{ending}&labelSelector=x%3D2",
+                later,
+                f"{later}&resourceVersion=0",
+                f"{later}&resourceVersion={int(version) - 1}",
+            ]
+            *ended, plain, empty, now, whenever, before = await asyncio.gather(*(watched(http, q) for q in queries))
+            for events in ended:
+                assert [e["type"] for e in events] == ["ADDED", "ADDED", "BOOKMARK", "BOOKMARK"]
                 assert events[2]["object"]["metadata"]["annotations"] == END
                 assert int(events[2]["object"]["metadata"]["resourceVersion"]) >= int(version)
                 assert "annotations" not in events[3]["object"]["metadata"], "of the time that is up"
-            assert [e["type"] for e in await watched(http, INITIAL)] == ["ADDED", "ADDED"]
-            none = await watched(http, f"{INITIAL}&{bookmarks}&labelSelector=x%3D2")
-            assert [e["object"]["metadata"].get("annotations") for e in none] == [END, None]
-            later = INITIAL.replace("true", "false")
-            for since in ("", "&resourceVersion=0"):
-                assert await watched(http, f"{later}{since}") == [], since
-            first = int(version) - 1
-            assert [e["type"] for e in await watched(http, f"{later}&resourceVersion={first}")] == ["ADDED"]
+            assert [e["type"] for e in plain] == ["ADDED", "ADDED"]
+            assert [e["object"]["metadata"].get("annotations") for e in empty] == [END, None]
+            assert now == whenever == []
+            assert [e["type"] for e in before] == ["ADDED"]
 
     asyncio.run(case())
 
@@ -127,39 +133,59 @@ def test_what_is_still_to_come_ends_the_watch_with_an_error(monkeypatch: pytest.
     asyncio.run(case())
 
 
-@pytest.mark.parametrize("include", ["", "None", "Metadata", "Object"])
-def test_the_end_in_tables(include: str) -> None:
+def test_the_end_in_tables() -> None:
     """It is the metadata of a row's object, whatever is included; the first event has the columns, be it the end."""
 
     async def case() -> None:
         async with server() as http:
             await two_configmaps(http)
-            query = f"{INITIAL}&allowWatchBookmarks=true&includeObject={include}"
-            tables = [e["object"] for e in await watched(http, query, TABLE)]
-            assert [bool(t["columnDefinitions"]) for t in tables] == [True, False, False, False]
-            assert tables[2]["rows"][0]["cells"] == ["", 0, "<unknown>"]
-            assert tables[2]["rows"][0]["object"]["metadata"]["annotations"] == END
-            assert ("object" in tables[3]["rows"][0]) is (include != "None")
-            tables = [e["object"] for e in await watched(http, f"{query}&labelSelector=x%3D2", TABLE)]
-            assert [bool(t["columnDefinitions"]) for t in tables] == [True, False]
+            queries = [f"{INITIAL}&allowWatchBookmarks=true&includeObject={i}" for i in ("None", "Metadata", "Object")]
+            queries.append(f"{queries[0]}&labelSelector=x%3D2")
+            *all_of_it, empty = await asyncio.gather(*(watched(http, query, TABLE) for query in queries))
+            for events, included in zip(all_of_it, (False, True, True), strict=True):
+                tables = [event["object"] for event in events]
+                assert [bool(t["columnDefinitions"]) for t in tables] == [True, False, False, False]
+                assert tables[2]["rows"][0]["cells"] == ["", 0, "<unknown>"]
+                assert tables[2]["rows"][0]["object"]["metadata"]["annotations"] == END
+                assert ("object" in tables[3]["rows"][0]) is included
+            assert [bool(event["object"]["columnDefinitions"]) for event in empty] == [True, False]
 
     asyncio.run(case())
 
 
-@pytest.mark.parametrize("accept", ["application/json", TABLE, PARTIAL])
-def test_custom_resources(accept: str) -> None:
+def test_custom_resources() -> None:
     async def case() -> None:
         async with server() as http:
             body = json.dumps(customresources.definition()).encode()
             await http.request("POST", customresources.DEFINITIONS, [("Content-Type", "application/json")], body)
             while (await http.request("GET", customresources.THINGS)).status != 200:
                 await asyncio.sleep(0)
-            query = f"{INITIAL}&allowWatchBookmarks=true"
-            events = await watched(http, query, accept, customresources.THINGS)
-            objects = [e["object"]["rows"][0]["object"] if accept == TABLE else e["object"] for e in events]
-            assert [o["metadata"].get("annotations") for o in objects] == [END, None]
+            ending = f"{INITIAL}&allowWatchBookmarks=true"
+            forms = ("application/json", PARTIAL, TABLE)
+            for events in await asyncio.gather(
+                *(watched(http, ending, form, customresources.THINGS) for form in forms)
+            ):
+                objects = [event["object"] for event in events]
+                objects = [one["rows"][0]["object"] if one["kind"] == "Table" else one for one in objects]
+                assert [one["metadata"].get("annotations") for one in objects] == [END, None]
 
     asyncio.run(case())
+
+
+@pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        ("application/json;stream=watch", "application/json"),
+        ("application/json;stream=other,application/yaml", "application/yaml"),
+        ("application/json;g=meta.k8s.io,application/yaml", "application/yaml"),
+        ("application/json;sv=v2,application/yaml", "application/yaml"),
+        ("application/yaml;stream=watch,*/*", "application/json"),
+        ("application/json;q=0.5,application/yaml;q=0.9", "application/yaml"),
+    ],
+)
+def test_clauses_that_name_more_than_a_media_type(accept: str, answered: str) -> None:
+    request = Request("GET", b"/", b"", [("accept", accept)])
+    assert negotiate.accepted(request, query.parse(b"")).media == answered
 
 
 def test_a_list_of_whatever_revision_is_whole() -> None:

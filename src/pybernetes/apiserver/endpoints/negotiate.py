@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ SUPPORTED = (JSON, YAML, PROTOBUF)
 YAMLS = (YAML, "application/x-yaml", "text/yaml")
 LIBYAML_DEPTH = "exceeded maximum nesting depth"  # of 1,000; go-yaml's is 10,000
 MAX_CLAUSES, MAX_PARAMETERS = 256, 32  # of Accept that are looked at: a header may have a hundred thousand
+CONVERSION = frozenset(("as", "g", "v"))  # parameters of Accept: any of them asks for another kind
 KINDS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
 
@@ -66,10 +68,10 @@ def accepted(
     for media, parameters in _by_preference(header):
         if media in ("*/*", "application/*"):
             media = JSON
-        if media not in SUPPORTED or (media == YAML and stream):
+        if media not in SUPPORTED or (media == YAML and stream) or not _streams(media, parameters):
             continue
         kind = parameters.get("as", "")
-        if kind and (
+        if CONVERSION & parameters.keys() and (
             kind not in KINDS or parameters.get("g") != "meta.k8s.io" or parameters.get("v") not in ("v1", "v1beta1")
         ):
             continue
@@ -77,10 +79,16 @@ def accepted(
             continue
         if media == PROTOBUF and not kind and not protobuf:
             continue
-        return Accepted(media, kind, parameters.get("v", "v1"), pretty)
+        return Accepted(media, kind, parameters.get("v", "v1"), pretty or parameters.get("pretty") == "1")
     supported = SUPPORTED if protobuf else (JSON, YAML)
     only = [f"{media};stream=watch" for media in supported if media != YAML] if stream else supported
     raise errors.not_acceptable(f"only the following media types are accepted: {', '.join(only)}")
+
+
+def _streams(media: str, parameters: Mapping[str, str]) -> bool:
+    """Whether the schema of streams and the version of meta that a clause may name are served (upstream: acceptMediaTypeOptions)."""
+    schema, version = parameters.get("stream"), parameters.get("sv")
+    return (not schema or (schema == "watch" and media != YAML)) and version in (None, "", "v1")
 
 
 def _by_preference(header: str) -> list[tuple[str, dict[str, str]]]:
