@@ -143,7 +143,7 @@ def _name(resource: Resource) -> str:
     return resource.name
 
 
-def _subresources(resource: Resource) -> list[str]:
+def subresources(resource: Resource) -> list[str]:
     return [
         *(["status"] if resource.status else []),
         *(["scale"] if resource.scale else []),
@@ -151,7 +151,7 @@ def _subresources(resource: Resource) -> list[str]:
     ]
 
 
-def _subresource(resource: Resource, name: str) -> tuple[Sequence[str], str, str, str]:
+def subresource(resource: Resource, name: str) -> tuple[Sequence[str], str, str, str]:
     if name == "proxy":
         kind = {"nodes": "NodeProxyOptions", "pods": "PodProxyOptions"}.get(resource.name, "ServiceProxyOptions")
         return PROXY_VERBS, kind, "", "v1"
@@ -184,8 +184,8 @@ def _entries(resource: Resource) -> list[dict[str, Any]]:
     if resource.categories:
         entry["categories"] = list(resource.categories)
     entries = [entry]
-    for name in _subresources(resource):
-        verbs, kind, group, version = _subresource(resource, name)
+    for name in subresources(resource):
+        verbs, kind, group, version = subresource(resource, name)
         sub: dict[str, Any] = {
             "name": f"{resource.name}/{name}",
             "singularName": "",
@@ -212,8 +212,8 @@ def _aggregated(resource: Resource) -> dict[str, Any]:
     if resource.categories:
         entry["categories"] = list(resource.categories)
     subs = []
-    for name in _subresources(resource):
-        verbs, kind, group, version = _subresource(resource, name)
+    for name in subresources(resource):
+        verbs, kind, group, version = subresource(resource, name)
         response = {
             "group": group if kind else resource.group,
             "version": version or resource.version,

@@ -86,6 +86,13 @@ _SCHEMA: dict[str, Writer] = {
     "properties": _nested(25, _named(1, schema)),
     "readOnly": _flag(27),
 }
+_BODY_PARAMETER: dict[str, Writer] = {
+    "description": _text(1),
+    "name": _text(2),
+    "in": _text(3),
+    "required": _flag(4),
+    "schema": _nested(5, schema),
+}
 _QUERY_PARAMETER: dict[str, Writer] = {
     "required": _flag(1),
     "in": _text(2),
@@ -95,6 +102,33 @@ _QUERY_PARAMETER: dict[str, Writer] = {
     "format": _text(7),
     "uniqueItems": _flag(20),
 }
+# As the query's, but that it cannot be empty: what follows has a number less.
+_PATH_PARAMETER: dict[str, Writer] = {
+    "required": _flag(1),
+    "in": _text(2),
+    "description": _text(3),
+    "name": _text(4),
+    "type": _text(5),
+    "format": _text(6),
+    "uniqueItems": _flag(19),
+}
+
+
+def _parameter(value: Mapping[str, Any]) -> bytes:
+    """Parameter: of a body, or NonBodyParameter of the query or the path."""
+    if value["in"] == "body":
+        return chunk(1, _message(_BODY_PARAMETER, value, 6))
+    if value["in"] == "path":
+        return chunk(2, chunk(4, _message(_PATH_PARAMETER, value, 22)))
+    return chunk(2, chunk(3, _message(_QUERY_PARAMETER, value, 23)))
+
+
+def _parameters_item(value: Mapping[str, Any]) -> bytes:
+    """ParametersItem: a parameter, or a reference to one of the document's."""
+    return chunk(2, _text(1)(value["$ref"])) if "$ref" in value else chunk(1, _parameter(value))
+
+
+_RESPONSE: dict[str, Writer] = {"description": _text(1), "schema": _nested(2, lambda value: chunk(1, schema(value)))}
 _OPERATION: dict[str, Writer] = {
     "tags": _texts(1),
     "summary": _text(2),
@@ -102,26 +136,29 @@ _OPERATION: dict[str, Writer] = {
     "operationId": _text(5),
     "produces": _texts(6),
     "consumes": _texts(7),
-    "parameters": _each(
-        8,  # ParametersItem > Parameter > NonBodyParameter > QueryParameterSubSchema
-        _nested(1, _nested(2, _nested(3, lambda value: _message(_QUERY_PARAMETER, value, 23)))),
-    ),
-    "responses": _nested(9, _named(1, _nested(1, lambda value: _message({"description": _text(1)}, value, 5)))),
+    "parameters": _each(8, _parameters_item),
+    "responses": _nested(9, _named(1, _nested(1, lambda value: _message(_RESPONSE, value, 5)))),
+    "schemes": _texts(10),
 }
-_METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
+_METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
 _PATH_ITEM: dict[str, Writer] = {
-    name: _nested(number, lambda value: _message(_OPERATION, value, 13)) for name, number in _METHODS.items()
+    **{name: _nested(number, lambda value: _message(_OPERATION, value, 13)) for name, number in _METHODS.items()},
+    "parameters": _each(9, _parameters_item),
 }
+_API_KEY: dict[str, Writer] = {"type": _text(1), "name": _text(2), "in": _text(3), "description": _text(4)}
 _DOCUMENT: dict[str, Writer] = {
     "swagger": _text(1),
     "info": _nested(2, lambda value: _message({"title": _text(1), "version": _text(2)}, value, 7)),
     "paths": _nested(8, _named(2, lambda value: _message(_PATH_ITEM, value, 10))),
     "definitions": _nested(9, _named(1, schema)),
+    "parameters": _nested(10, _named(1, _parameter)),
+    "security": _each(12, _named(1, _texts(1))),
+    "securityDefinitions": _nested(13, _named(1, _nested(2, lambda value: _message(_API_KEY, value, 5)))),
 }
 
 
 def document(value: Mapping[str, Any]) -> bytes:
-    """A whole document; parameters are taken for ones of the query, as `openapi` writes them."""
+    """A whole document, or a part of one."""
     return _message(_DOCUMENT, value, 16)
 
 

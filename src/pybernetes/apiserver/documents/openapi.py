@@ -22,6 +22,7 @@ from pybernetes.wire.http import Request, Response
 
 from ..resource import Resource
 from ..schema import definitions, legacy_names
+from . import operations, parameters
 
 JSON = "application/json"
 PROTOBUF_ASKED = (
@@ -29,6 +30,8 @@ PROTOBUF_ASKED = (
     "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
 )
 PROTOBUF = PROTOBUF_ASKED[1]  # what is answered: the other is no media type by the book
+DEFINITIONS, COMPONENTS = "#/definitions/", "#/components/schemas/"  # where references lead to in versions 2 and 3
+PARTS = ("paths", "definitions", "parameters")  # of a document of version 2: those that custom resources add to
 YEAR_SECONDS = 365 * 24 * 3600
 _HIDDEN = ("x-go", "x-deprecated")
 # OpenAPI 2 has no oneOf.
@@ -126,25 +129,46 @@ class OpenAPI:
     def _v3(self, group_version: str) -> bytes:
         if group_version not in self._bodies:
             served = self._group_versions()[group_version]
-            schemas = _definitions(served, "#/components/schemas/", v3=True)
-            paths = {path: item for r in served for path, item in _paths(r, v3=True).items()}
-            body = {"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": {"schemas": schemas}}
+            paths = operations.group_version(f"/{group_version}") | _paths(served)
+            schemas = _definitions(served, paths, COMPONENTS, v3=True)
+            paths = {path: parameters.version_3(item, COMPONENTS) for path, item in paths.items()}
+            components = {"schemas": schemas, "securitySchemes": _SECURITY}
+            body = {"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": components}
             self._bodies[group_version] = msgspec.json.encode(body)
         return self._bodies[group_version]
 
     def v2_document(self) -> dict[str, Any]:
         """Of built-in kinds; made anew each time."""
-        schemas = _definitions(self._always, "#/definitions/", v3=False)
+        paths = _paths(self._always)
+        prefixes = dict.fromkeys(
+            f"/apis/{r.group}/{r.version}" if r.group else f"/api/{r.version}" for r in self._always
+        )
+        paths |= operations.of_server(dict.fromkeys(r.group for r in self._always if r.group))
+        for prefix in prefixes:
+            paths |= operations.group_version(prefix)
+        schemas = _definitions(self._always, paths, DEFINITIONS, v3=False)
         schemas |= {name: {**schemas[name], **plain} for name, plain in _V2_SCALARS.items() if name in schemas}
         for name in _V2_SCALARS.keys() & schemas.keys():
             del schemas[name]["oneOf"]
-        paths = {path: item for r in self._always for path, item in _paths(r, v3=False).items()}
-        return {"swagger": "2.0", "info": _INFO, "paths": paths, "definitions": schemas}
+        paths, shared = parameters.deduplicated(paths)
+        return {
+            "swagger": "2.0",
+            "info": _INFO,
+            "paths": paths,
+            "definitions": schemas,
+            "parameters": shared,
+            **_SECURED,
+        }
 
     def _v2_custom(self) -> dict[str, Any]:
         """What custom resources add to the document."""
-        paths = {path: item for r in self._custom for path, item in _paths(r, v3=False).items()}
-        return {"paths": paths, "definitions": _definitions(self._custom, "#/definitions/", v3=False)}
+        paths = _paths(self._custom)
+        for prefix in dict.fromkeys(f"/apis/{r.group}/{r.version}" for r in self._custom):
+            paths |= operations.group_version(prefix)
+        definitions = _definitions(self._custom, paths, DEFINITIONS, v3=False)
+        paths, shared = parameters.deduplicated(paths)
+        added = {"paths": paths, "definitions": definitions, "parameters": shared}
+        return {name: {k: v for k, v in added[name].items() if k not in self._known[name]} for name in PARTS}
 
     def _v2(self) -> bytes:
         if "v2" not in self._bodies:
@@ -155,23 +179,19 @@ class OpenAPI:
     def _parts(self) -> dict[str, bytes]:
         """Paths and definitions of built-in kinds, encoded: definitions come and go more often than anyone wants to wait for."""
         document = self.v2_document()
-        return {name: msgspec.json.encode(document[name]) for name in ("paths", "definitions")}
+        return {name: msgspec.json.encode(document[name]) for name in PARTS}
 
     def _joined(self) -> bytes:
         added = self._v2_custom()
-        for name in self._known:
-            added["definitions"].pop(name, None)
-        head = msgspec.json.encode({"swagger": "2.0", "info": _INFO})[:-1]
-        pieces = [
-            b'"%b":%b,%b' % (name.encode(), self._parts[name][:-1], msgspec.json.encode(added[name])[1:])
-            for name in ("paths", "definitions")
-        ]
+        head = msgspec.json.encode({"swagger": "2.0", "info": _INFO, **_SECURED})[:-1]
+        pieces = [_merged(name, self._parts[name], msgspec.json.encode(added[name])) for name in PARTS]
         return b"%b,%b}" % (head, b",".join(pieces))
 
     @functools.cached_property
-    def _known(self) -> frozenset[str]:
-        """Names of definitions that built-in kinds have in the document."""
-        return frozenset(_closure(r.schema for r in self._always))
+    def _known(self) -> dict[str, frozenset[str]]:
+        """Names that built-in kinds have in the parts of the document."""
+        document = self.v2_document()
+        return {name: frozenset(document[name]) for name in PARTS}
 
     def _v2_protobuf(self) -> bytes:
         if "v2.pb" not in self._bodies:
@@ -179,9 +199,7 @@ class OpenAPI:
 
             body = gnostic.document(self.v2_document())
             if self._custom:  # messages joined are one message with the fields of both
-                added = self._v2_custom()
-                kept = {name: one for name, one in added["definitions"].items() if name not in self._known}
-                body += gnostic.document({**added, "definitions": kept})
+                body += gnostic.document(self._v2_custom())
             self._bodies["v2.pb"] = body
         return self._bodies["v2.pb"]
 
@@ -198,6 +216,15 @@ def negotiated(request: Request) -> str:
     raise errors.not_acceptable(f"only the following media types are accepted: {JSON}, {PROTOBUF_ASKED[0]}")
 
 
+_SECURITY = {
+    "BearerToken": {
+        "description": "Bearer Token authentication",
+        "in": "header",
+        "name": "authorization",
+        "type": "apiKey",
+    }
+}
+_SECURED = {"securityDefinitions": _SECURITY, "security": [{"BearerToken": []}]}
 _INFO = {"title": "Kubernetes", "version": f"v{version.KUBERNETES}"}
 
 
@@ -217,10 +244,29 @@ def _closure(names: Iterable[str]) -> list[str]:
     return sorted(reached)
 
 
-def _definitions(served: Iterable[Resource], prefix: str, v3: bool) -> dict[str, Any]:
-    """Of these resources, and all that they refer to."""
+def _merged(name: str, built_in: bytes, custom: bytes) -> bytes:
+    """A part of the document of two objects, as bytes."""
+    return b'"%b":%b%b%b' % (name.encode(), built_in[:-1], b"," if len(custom) > 2 else b"", custom[1:])
+
+
+def _paths(served: Iterable[Resource]) -> dict[str, Any]:
+    """The operations of these resources."""
+    return {path: item for r in served for path, item in operations.paths(r, _name(r)).items()}
+
+
+def _name(resource: Resource) -> str:
+    """Of its definition."""
+    if not resource.unstructured:
+        return resource.schema
+    from ..crd import openapi as custom  # with the first definition only
+
+    return custom.name(resource)
+
+
+def _definitions(served: Iterable[Resource], paths: Mapping[str, Any], prefix: str, v3: bool) -> dict[str, Any]:
+    """Of these resources and their operations, and all that they refer to."""
     schemas: dict[str, Any] = {}
-    names = []
+    names = [name for name in dict.fromkeys(_references(paths)) if name in definitions()]
     for resource in served:
         if resource.unstructured:
             from ..crd import openapi as custom  # with the first definition only
@@ -236,7 +282,7 @@ def _references(schema: Any) -> list[str]:
     if isinstance(schema, dict):
         own = [schema["$ref"].rsplit("/", 1)[1]] if isinstance(schema.get("$ref"), str) else []
         return own + [ref for value in schema.values() for ref in _references(value)]
-    return [ref for value in schema for ref in _references(value)] if isinstance(schema, list) else []
+    return [ref for value in schema for ref in _references(value)] if isinstance(schema, list | tuple) else []
 
 
 def _described(name: str, prefix: str) -> Any:
@@ -263,39 +309,3 @@ def _described(name: str, prefix: str) -> Any:
         return described
 
     return build(definitions()[name], name)
-
-
-def _paths(resource: Resource, v3: bool) -> dict[str, Any]:
-    """The operations of one resource, as far as clients look at them."""
-    prefix = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
-    collection = (
-        f"{prefix}/namespaces/{{namespace}}/{resource.name}" if resource.namespaced else f"{prefix}/{resource.name}"
-    )
-    kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
-    verbs = set(resource.verbs)
-    whole = {
-        m: _operation(a, kind, v3) for m, a, v in (("get", "list", "list"), ("post", "post", "create")) if v in verbs
-    }
-    named = (
-        ("get", "get", "get"),
-        ("put", "put", "update"),
-        ("patch", "patch", "patch"),
-        ("delete", "delete", "delete"),
-    )
-    single = {m: _operation(a, kind, v3) for m, a, v in named if v in verbs}
-    paths = {collection: whole}
-    if single:
-        paths[f"{collection}/{{name}}"] = single
-    return {path: item for path, item in paths.items() if item}
-
-
-def _operation(action: str, kind: dict[str, str], v3: bool) -> dict[str, Any]:
-    """kubectl finds out by the parameter fieldValidation that the server checks fields."""
-    checked = ("dryRun", "fieldManager", "fieldValidation")
-    names = {"post": checked, "put": checked, "patch": (*checked, "force")}
-    parameters = [
-        {"name": name, "in": "query", **({"schema": {"type": "string"}} if v3 else {"type": "string"})}
-        for name in names.get(action, ())
-    ]
-    operation: dict[str, Any] = {"responses": {"200": {"description": "OK"}}, "parameters": parameters}
-    return {**operation, "x-kubernetes-action": action, "x-kubernetes-group-version-kind": kind}

@@ -73,8 +73,16 @@ def test_protobuf_has_what_kubectl_reads() -> None:
     assert fields(quantity[22][0]) == {1: [b"string"]}
     paths = named(document[8][0], 2)
     patch = fields(fields(paths["/api/v1/namespaces/{namespace}/pods/{name}"])[8][0])
-    parameters = [fields(fields(fields(fields(p)[1][0])[2][0])[3][0])[4][0] for p in patch[8]]
-    assert b"dryRun" in parameters and b"fieldValidation" in parameters
+    given = [fields(item) for item in patch[8]]
+    query = [
+        fields(fields(fields(item[1][0])[2][0])[3][0])[4][0] for item in given if 1 in item and 2 in fields(item[1][0])
+    ]
+    assert query == [b"dryRun", b"fieldValidation"]
+    [shared] = [fields(item[2][0])[1][0].decode() for item in given if b"#/parameters/force-" in item.get(2, [b""])[0]]
+    force = fields(fields(named(document[10][0], 1)[shared.rpartition("/")[2]])[2][0])
+    assert fields(force[3][0])[6] == [b"boolean"]
+    answer = fields(fields(named(patch[9][0], 1)["200"])[1][0])
+    assert fields(fields(answer[2][0])[1][0])[1] == [b"#/definitions/io.k8s.api.core.v1.Pod"]
 
 
 def test_no_keyword_is_lost_in_protobuf() -> None:
