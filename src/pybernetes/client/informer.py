@@ -44,6 +44,12 @@ class ListWatch(Protocol[Item_co]):
         ...
 
 
+def title_of(kind: type[Object]) -> str:
+    """Group-version and kind: `policy/v1 PodDisruptionBudget`."""
+    blank = kind()
+    return f"{blank.api_version} {blank.kind}"
+
+
 class KindListWatch(Generic[Obj]):
     """The objects of a built-in kind."""
 
@@ -52,7 +58,7 @@ class KindListWatch(Generic[Obj]):
     ) -> None:
         self._client, self._kind, self._namespace = client, kind, namespace
         self._field_selector, self._label_selector = field_selector, label_selector
-        self.title = kind.__name__
+        self.title = title_of(kind)
 
     async def list(self, resource_version: str) -> ObjectList[Obj]:
         return await self._client.list(
@@ -220,7 +226,10 @@ class Reflector(Generic[Item]):
                 if error.code == 410:
                     version, first = None, ""
                     continue
-                _log.warning("list or watch of %s failed: %s", self.title, error)
+                if error.code == 404:  # an older server, or one that was told not to
+                    _log.warning("the server has no %s: who needs them waits until it has", self.title)
+                else:
+                    _log.warning("list or watch of %s failed: %s", self.title, error)
             except (ConnectionError, TimeoutError) as error:
                 _log.warning("list or watch of %s was cut off: %s", self.title, error)
             await self._clock.sleep(backoff * (1 + random.random()))

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from pybernetes.aio.clock import Clock
 
-from .informer import SharedInformer
+from .informer import SharedInformer, title_of
 from .pager import in_pages
 from .types import Bookmark, Client, Handler, Identified, Object, ObjectList, Page, WatchEvent
 
@@ -53,7 +53,7 @@ class SlimListWatch(Generic[Obj, T]):
         self, client: Client, kind: type[Obj], transform: Callable[[Obj], T], label_selector: str = ""
     ) -> None:
         self._client, self._kind, self._transform, self._label_selector = client, kind, transform, label_selector
-        self.title = kind.__name__
+        self.title = title_of(kind)
 
     async def list(self, resource_version: str) -> ObjectList[Kept[T]]:
         """All objects of the newest version: pages of an older one are what servers do not give."""

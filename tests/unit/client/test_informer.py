@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.api import errors
-from pybernetes.api.types import core_v1, meta_v1
-from pybernetes.client.informer import Cache, SharedInformer
+from pybernetes.api.types import core_v1, meta_v1, policy_v1
+from pybernetes.client.informer import Cache, SharedInformer, title_of
 from pybernetes.client.types import Bookmark, ObjectList, WatchEvent
 
 
@@ -84,6 +86,13 @@ def test_lists_again_when_the_server_has_forgotten() -> None:
     _, news = play(script)
     assert news == ["+x", "+y", "-x", "-y", "+y", "+z"]
     assert script.asked == ["list 0", "watch 1", "list ", "watch 6"]
+
+
+def test_says_which_kind_the_server_has_not(caplog: pytest.LogCaptureFixture) -> None:
+    assert title_of(policy_v1.PodDisruptionBudget) == "policy/v1 PodDisruptionBudget"
+    absent = errors.StatusError({"code": 404, "reason": "NotFound", "message": "page not found"})
+    play(Script([ObjectList([pod("x", "1")], "1")], [[absent], []]))
+    assert [one.getMessage() for one in caplog.records] == ["the server has no pods: who needs them waits until it has"]
 
 
 def test_indexes_follow_changes() -> None:
