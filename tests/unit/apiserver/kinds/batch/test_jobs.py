@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pybernetes.api.wellknown import CONTROLLER_UID_LABEL, JOB_NAME_LABEL
+from pybernetes.apiserver.kinds import legacy
 from pybernetes.apiserver.kinds.batch import cronjob, job
 from pybernetes.apiserver.kinds.batch.jobspec import count_indexes
 from pybernetes.apiserver.kinds.batch.schedule import schedule_error
@@ -141,6 +142,15 @@ START, END = "2026-01-01T00:00:00Z", "2026-01-01T00:05:00Z"
 def test_status(status: dict[str, Any], expected: list[str]) -> None:
     old = made()
     assert [str(e) for e in job.validate_status({**old, "status": status}, old)] == expected
+
+
+def test_with_the_api_of_2020_a_job_ends_as_its_controller_of_then_writes_it() -> None:
+    (record,) = (one for one in legacy.resources() if (one.api_version, one.kind) == ("batch/v1", "Job"))
+    old = made()
+    new = {**old, "status": {"startTime": START, "completionTime": END, "conditions": true("Complete")}}
+    assert record.validate_status(new, old) == []
+    assert job.validate_status(new, old) != []
+    assert [e.field for e in record.validate_status({**old, "status": {"failed": -1}}, old)] == ["status.failed"]
 
 
 def test_a_finished_job_stays_finished() -> None:
