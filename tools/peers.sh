@@ -1,9 +1,18 @@
 #!/usr/bin/env bash
-# Builds upstream's kube-apiserver of Debian's source package `kubernetes` (1.20.2 on Debian 12) into FOLDER, for PYBERNETES_PEERS=FOLDER:
-#   tools/peers.sh FOLDER
-# Everything lies below FOLDER (2.5 GB); nothing is installed. It takes ten to twenty minutes of two cores, and goes on where it was cut off.
+# Builds upstream's programs of Debian's source package `kubernetes` (1.20.2 on Debian 12) into FOLDER, for PYBERNETES_PEERS=FOLDER:
+#   tools/peers.sh FOLDER                        kube-apiserver, which tests/etcd needs
+#   tools/peers.sh FOLDER all                    all that tests/peers needs
+#   tools/peers.sh FOLDER kubeadm kubelet ...    those
+# Everything lies below FOLDER (2.5 GB, 3.5 GB for all); nothing is installed. The first takes ten to twenty minutes of two cores, each
+# further one half a minute to nine; what is there is not built again, and it goes on where it was cut off.
 set -euo pipefail
-[ $# = 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
+all=(kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubeadm kubectl)
+usage() { echo "usage: $0 FOLDER [all | PROGRAM...], PROGRAM one of ${all[*]}" >&2; exit 2; }
+[ $# -ge 1 ] || usage
+programs=("${@:2}")
+[ "${programs[*]}" = all ] && programs=("${all[@]}")
+[ ${#programs[@]} -gt 0 ] || programs=(kube-apiserver)
+for program in "${programs[@]}"; do [[ " ${all[*]} " = *" $program "* ]] || usage; done
 mkdir -p "$1/lists/partial" "$1/cache/archives/partial" "$1/gopath/src/k8s.io"
 cd "$1"
 folder=$PWD source=$PWD/gopath/src/k8s.io/kubernetes
@@ -39,6 +48,8 @@ if [ ! -s $openapi/zz_generated.openapi.go ]; then # upstream's Makefile.generat
 fi
 version=$(dpkg-parsechangelog -S Version | sed 's/.*really//; s/-.*//')
 package=k8s.io/kubernetes/vendor/k8s.io/component-base/version
-go build -ldflags "-s -w -X $package.gitVersion=v$version -X $package.gitMajor=1 -X $package.gitMinor=$(cut -d. -f2 <<<"$version")" \
-  -o "$folder/kube-apiserver" ./cmd/kube-apiserver
-"$folder/kube-apiserver" --version
+flags="-s -w -X $package.gitVersion=v$version -X $package.gitMajor=1 -X $package.gitMinor=$(cut -d. -f2 <<<"$version")"
+for program in "${programs[@]}"; do
+  [ -x "$folder/$program" ] || go build -ldflags "$flags" -o "$folder/$program" "./cmd/$program"
+  echo "$folder/$program"
+done
