@@ -176,9 +176,11 @@ def answer(standing: http.client.HTTPSConnection) -> int:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "--tls-cert-file and --tls-private-key-file are needed"),
+        (["--tls-cert-file={crt}"], "--tls-cert-file and --tls-private-key-file are needed together"),
+        (["--cert-dir="], "or --cert-dir alone"),
+        (["--cert-dir=/dev/null/x"], "--cert-dir=/dev/null/x: File exists: choose another"),
         ([*PAIR, "--token-auth-file={tokens}", "--authorization-mode=Guess"], "not a valid mode"),
-        ([*PAIR, "--token-auth-file={tokens}", "--authorization-mode=RBAC,RBAC"], "RBAC is given twice"),
+        ([*PAIR, "--token-auth-file={tokens}", "--authorization-mode=RBAC,RBAC"], "has mode specified more than once"),
         ([*PAIR, "--token-auth-file={tokens}", "--enable-admission-plugins=Nothing"], "'Nothing' is not known"),
         ([*PAIR, "--service-account-key-file={crt}"], "--service-account-issuer is needed"),
         ([*PAIR, "--service-account-key-file={tokens}", "--service-account-issuer=i"], "any valid RSA or ECDSA"),

@@ -41,8 +41,8 @@ def test_commands(tmp_path: Path) -> None:
     for needed in ("curl", "bash"):
         if shutil.which(needed) is None:
             pytest.skip(f"{needed} is not installed")
-    (script,) = blocks("sh")
-    bin = tmp_path / "bin"
+    script = "".join(blocks("sh"))
+    bin = tmp_path / "commands"
     bin.mkdir()
     (bin / "pybernetes").write_text(f'#!/bin/sh\nexec {sys.executable} -m pybernetes "$@"\n')
     (bin / "pybernetes").chmod(0o755)
@@ -52,3 +52,4 @@ def test_commands(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert '"hits": 0' in done.stdout and '{"id": "1"}' in done.stdout and (tmp_path / "admin.conf").exists()
+    assert "--etcd-servers" in (tmp_path / "flags.txt").read_text()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from pybernetes.aio import collector
 from pybernetes.apiserver.options import FLAGS, options
@@ -13,13 +16,17 @@ from pybernetes.component import command
 from pybernetes.component.command import Failure
 from pybernetes.component.flags import Values
 
+if TYPE_CHECKING:
+    from pybernetes.apiserver.server import APIServer
+
 _log = logging.getLogger(__name__)
 
 PROGRAM = "pybernetes kube-apiserver"
 
 
-async def run(values: Values) -> None:
-    """Serves until cancelled."""
+@asynccontextmanager
+async def running(values: Values) -> AsyncIterator[APIServer]:
+    """A server that answers while the block runs. UsageError, Failure."""
     from pybernetes.apiserver.server import APIServer
 
     chosen = options(values)
@@ -38,7 +45,7 @@ async def run(values: Values) -> None:
         collector.own_process()
         _log.info("serving securely on %s:%d", values["bind-address"], server.port)
         try:
-            await asyncio.Event().wait()
+            yield server
         finally:
             await server.stop()
     finally:
@@ -46,6 +53,12 @@ async def run(values: Values) -> None:
             await encryption.close()
         for one in dict.fromkeys((*chosen.elsewhere.values(), store)):
             await one.close()
+
+
+async def run(values: Values) -> None:
+    """Serves until cancelled."""
+    async with running(values):
+        await asyncio.Event().wait()
 
 
 def main(arguments: list[str]) -> int:

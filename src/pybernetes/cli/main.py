@@ -36,6 +36,10 @@ COMMANDS = {
     "kube-scheduler": ("pybernetes.cli.scheduler", "places pods on nodes, with upstream's flags"),
     "store": ("pybernetes.cli.store", "copies all objects between SQLite, etcd and files: store copy FROM TO"),
     "testserver": ("pybernetes.cli.testserver", "a private API server on the memory store, for tests; needs no root"),
+    "envtest-assets": (
+        "pybernetes.cli.envtestassets",
+        "a folder for KUBEBUILDER_ASSETS: etcd, kube-apiserver and kubectl for suites of controller-runtime",
+    ),
     "kubelet": ("pybernetes.cli.kubelet", "pods on this node (Docker, or hollow), with upstream's flags"),
     "kube-proxy": ("pybernetes.cli.proxy", "services on this node (iptables), with upstream's flags"),
     "kube-network-policies": (

@@ -47,7 +47,7 @@ APISERVER: Table = {
         boolean: "contention-profiling enable-garbage-collector enable-logs-handler profiling",
         integer: "delete-collection-workers http2-max-streams-per-connection kubelet-port kubelet-read-only-port "
         "kubernetes-service-node-port max-connection-bytes-per-sec min-request-timeout",
-        string: "cert-dir external-hostname",
+        string: "external-hostname",
         duration: "kubelet-timeout livez-grace-period",
         switches: "feature-gates",
     },

@@ -28,14 +28,22 @@ def context(
         return ServerContext(Path(certificate_file), Path(key_file), authorities)
     if not cert_dir:
         return ServerContext(_self_signed(addresses, now), authorities=authorities)
-    certificate, key = Path(cert_dir, f"{name}.crt"), Path(cert_dir, f"{name}.key")
-    if not certificate.exists() or not key.exists():
-        write_pair(certificate, key, _self_signed(addresses, now))
+    certificate, key = stored(cert_dir, name, addresses, now)
     return ServerContext(certificate, key, authorities)
 
 
-def _self_signed(addresses: list[str], now: datetime) -> Pair:
+def stored(
+    cert_dir: str, name: str, addresses: Sequence[str], now: datetime, names: Sequence[str] = ()
+) -> tuple[Path, Path]:
+    """NAME.crt and NAME.key of the folder, made there where one of them is missing, for these addresses and names besides the host's. OSError."""
+    certificate, key = Path(cert_dir, f"{name}.crt"), Path(cert_dir, f"{name}.key")
+    if not certificate.exists() or not key.exists():
+        write_pair(certificate, key, _self_signed(addresses, now, names))
+    return certificate, key
+
+
+def _self_signed(addresses: Sequence[str], now: datetime, names: Sequence[str] = ()) -> Pair:
     from pybernetes.pki.certificates import self_signed
 
     host = os.uname().nodename.lower()
-    return self_signed(host, [host, "localhost"], addresses, now)
+    return self_signed(host, [host, "localhost", *names], addresses, now)

@@ -5,10 +5,11 @@ Each has `FLAGS` and reads its own in `options`: keywords of `server.Options`, o
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybernetes.component import command, flags, formerflags
+from pybernetes.component import command, flags, formerflags, servingcert
 from pybernetes.component.command import UsageError
 from pybernetes.component.flags import Flag, Values
 from pybernetes.pki import servernames, tlspolicy
@@ -20,6 +21,10 @@ from . import access, api, audit, encryption, requests, services, store
 if TYPE_CHECKING:
     from ..server import Options, ShutdownOptions
 
+PAIR_NAME = "apiserver"  # of the files in --cert-dir
+# What pods call the server, in a certificate that it makes itself (upstream: pkg/controlplane/apiserver/options).
+SERVICE_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
+
 
 def certificate(text: str) -> list[NamedCertificate]:
     """One of --tls-sni-cert-key."""
@@ -29,8 +34,14 @@ def certificate(text: str) -> list[NamedCertificate]:
 OWN = (
     Flag("bind-address", flags.string, "0.0.0.0", "The address to listen on."),
     Flag("secure-port", flags.integer, 6443, "The port for HTTPS."),
-    Flag("tls-cert-file", flags.string, "", "The serving certificate, PEM."),
+    Flag("tls-cert-file", flags.string, "", "The serving certificate, PEM; that of --cert-dir if not given."),
     Flag("tls-private-key-file", flags.string, "", "Its key, PEM."),
+    Flag(
+        "cert-dir",
+        flags.string,
+        "/var/run/kubernetes",
+        "Where apiserver.crt and apiserver.key are taken from, and made where they are missing, without --tls-cert-file.",
+    ),
     Flag("tls-min-version", flags.string, "", f"The oldest TLS that is taken: {', '.join(tlspolicy.VERSIONS)}."),
     Flag(
         "tls-cipher-suites",
@@ -91,20 +102,36 @@ def options(values: Values) -> Options:
 
 
 def _tls(values: Values) -> ServerContext:
-    certificate, key = values["tls-cert-file"], values["tls-private-key-file"]
-    if not certificate or not key:
-        raise UsageError("--tls-cert-file and --tls-private-key-file are needed")
+    certificate, key = _serving_pair(values)
     try:
         policy = tlspolicy.policy(values["tls-min-version"], values["tls-cipher-suites"])
     except ValueError as error:
         raise UsageError(f"--tls-min-version or --tls-cipher-suites: {error}") from error
     authorities = [Path(path) for path in access.authorities(values)]
     try:
-        return ServerContext(Path(certificate), Path(key), authorities, policy=policy, named=values["tls-sni-cert-key"])
+        return ServerContext(certificate, key, authorities, policy=policy, named=values["tls-sni-cert-key"])
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise UsageError(
             f"the files of --tls-cert-file, --tls-private-key-file, --tls-sni-cert-key, --client-ca-file or "
             f"--requestheader-client-ca-file cannot be used: {error}"
+        ) from error
+
+
+def _serving_pair(values: Values) -> tuple[Path, Path]:
+    """The files of --tls-cert-file, or those of --cert-dir. UsageError."""
+    certificate, key = values["tls-cert-file"], values["tls-private-key-file"]
+    if certificate and key:
+        return Path(certificate), Path(key)
+    folder = values["cert-dir"]
+    if certificate or key or not folder:
+        raise UsageError("--tls-cert-file and --tls-private-key-file are needed together, or --cert-dir alone")
+    chosen = services.options(values)
+    addresses = {"127.0.0.1", chosen.advertise, str(chosen.networks[0][1])} - {""}
+    try:
+        return servingcert.stored(folder, PAIR_NAME, sorted(addresses), datetime.now(UTC), SERVICE_NAMES)
+    except OSError as error:
+        raise UsageError(
+            f"--cert-dir={folder}: {error.strerror}: choose another, or give --tls-cert-file and --tls-private-key-file"
         ) from error
 
 

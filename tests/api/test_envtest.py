@@ -1,0 +1,154 @@
+"""`pybernetes envtest-assets`: envtest's calls, release by release, get what upstream's programs give."""
+
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pybernetes.cli import envtestassets
+from pybernetes.envtest import etcd
+
+from ..ports import free_port
+from .envtest import HOST, RELEASES, ControlPlane, Release, control_plane
+
+NEWEST = RELEASES[-1]
+SETTINGS = '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "default"}}'
+
+
+@pytest.fixture(scope="module")
+def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    folder = tmp_path_factory.mktemp("envtest") / "bin"
+    assert envtestassets.main([str(folder)]) == 0
+    return folder
+
+
+def created(plane: ControlPlane, folder: Path) -> None:
+    (folder / "settings.json").write_text(SETTINGS)
+    assert "created" in plane.kubectl("create", f"--filename={folder}/settings.json")
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
+def test_a_suite_starts_asks_and_ends(release: Release, assets: Path, tmp_path: Path) -> None:
+    with control_plane(assets, tmp_path / "plane", release) as plane:
+        assert "default" in plane.kubectl("get", "namespaces")
+        created(plane, tmp_path)
+        with socket.create_connection((HOST, plane.secure_port)):  # one that says nothing keeps no server from its end
+            plane.server.stop()
+        plane.start_server()
+        assert "settings" in plane.kubectl("get", "configmaps"), "objects outlive the server, as in etcd"
+
+
+def test_users_have_the_rights_of_their_certificates_and_no_others(assets: Path, tmp_path: Path) -> None:
+    with control_plane(assets, tmp_path, NEWEST) as plane:
+        assert "jane" in plane.kubectl("auth", "whoami", user="jane", groups=("developers",))
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            plane.kubectl("get", "secrets", user="jane", groups=())
+        assert 'User "jane" cannot list resource "secrets"' in refused.value.stderr
+        plane.kubectl("create", "serviceaccount", "default")  # no controller makes it
+        assert plane.kubectl("create", "token", "default").count(".") == 2
+
+
+def test_suites_side_by_side_have_nothing_in_common(assets: Path, tmp_path: Path) -> None:
+    with (
+        control_plane(assets, tmp_path / "a", NEWEST) as one,
+        control_plane(assets, tmp_path / "b", NEWEST) as other,
+    ):
+        created(one, tmp_path)
+        assert "settings" in one.kubectl("get", "configmaps")
+        assert "settings" not in other.kubectl("get", "configmaps")
+
+
+def test_objects_are_in_a_real_etcd_where_one_is_wanted(tmp_path: Path, assets: Path) -> None:
+    real = shutil.which("etcd")
+    if real is None:
+        pytest.skip("etcd is not installed")
+    folder = tmp_path / "bin"
+    assert envtestassets.main([str(folder), f"--etcd={real}"]) == 0
+    with control_plane(folder, tmp_path, NEWEST) as plane:
+        created(plane, tmp_path)
+        assert not list(plane.data.glob("*.db"))
+        assert (plane.data / "member").is_dir()
+
+
+def test_the_port_without_tls_is_the_administrators_whatever_is_shown(assets: Path, tmp_path: Path) -> None:
+    with control_plane(assets, tmp_path, RELEASES[1]) as plane:
+        connection = http.client.HTTPConnection(HOST, plane.port, timeout=20)
+        connection.request("GET", "/api/v1/nodes", headers={"Authorization": "Bearer none"})
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+def test_nobody_at_etcd_servers_is_one_line(assets: Path) -> None:
+    url = f"http://{HOST}:{free_port()}"
+    done = subprocess.run([assets / "kube-apiserver", f"--etcd-servers={url}"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, f"kube-apiserver: --etcd-servers={url}: Connection refused\n")
+
+
+def test_a_data_directory_has_one_etcd(assets: Path, tmp_path: Path) -> None:
+    with control_plane(assets, tmp_path, NEWEST) as plane:
+        flags = [f"--data-dir={plane.data}", f"--listen-client-urls=http://{HOST}:{free_port()}"]
+        done = subprocess.run([assets / "etcd", *flags], capture_output=True, text=True)
+        assert done.returncode == 1 and "another etcd uses it" in done.stderr
+        used = [f"--data-dir={tmp_path}/other", f"--listen-client-urls={plane.etcd_url}"]
+        done = subprocess.run([assets / "etcd", *used], capture_output=True, text=True)
+        assert done.returncode == 1 and "Address already in use" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--listen-client-urls=https://localhost:1"], "speaks no TLS"),
+        (["--listen-client-urls=http://localhost:1,http://localhost:2"], "want one http://HOST:PORT"),
+        (["--listen-client-urls=unix://x"], "want one http://HOST:PORT"),
+        (["--experimental-nothing"], "unknown flag: --experimental-nothing"),
+        (
+            ["--listen-client-urls=http://localhost:1", "--data-dir=/dev/null/x"],
+            "--data-dir=/dev/null/x: Not a directory",
+        ),
+    ],
+)
+def test_etcds_refusals(flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert etcd.main(flags) in (1, 2)
+    text = capsys.readouterr().err
+    assert message in text and text.count("\n") == 1
+
+
+def test_without_kubectl_its_wrapper_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert envtestassets.main([str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"export KUBEBUILDER_ASSETS={tmp_path}\n" and "kubectl was not installed" in said.err
+    assert envtestassets.main([str(tmp_path)]) == 0, "the wrapper of before is no kubectl"
+    done = subprocess.run([tmp_path / "kubectl", "version"], capture_output=True, text=True)
+    assert done.returncode == 1 and "--kubectl=PATH" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "want the folder to write to"),
+        (["a", "b"], "want the folder to write to"),
+        (["a", "--etcd=/none/etcd"], "--etcd=/none/etcd: there is no such program"),
+        (["/dev/null/a"], "/dev/null/a: Not a directory"),
+    ],
+)
+def test_assets_refusals(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert envtestassets.main(arguments) in (1, 2)
+    assert message in capsys.readouterr().err
+
+
+def test_the_stand_in_has_nothing_of_etcds_own(assets: Path, tmp_path: Path) -> None:
+    with control_plane(assets, tmp_path, NEWEST) as plane:
+        connection = http.client.HTTPConnection(plane.etcd_url.removeprefix("http://"), timeout=20)
+        connection.request("GET", "/v3/kv/range")
+        answer = connection.getresponse()
+        assert answer.status == 404 and "stands in for etcd" in json.loads(answer.read())["error"]
+        connection.close()
