@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 import time
@@ -293,6 +294,34 @@ def test_pods_do_what_scripts_say(kube: Kube) -> None:
         kube.pods.script("app=job")
     with pytest.raises(WrongArgument, match=r"annotation .*exit-code: '999' is no exit code"):
         kube.pods.script("app=job", exit=999)
+
+
+def test_a_forwarded_port_and_attached_output_are_the_scripts(kube: Kube) -> None:
+    """The pod's port 80 is a port of the test's own."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kube.pods.script("app=web", ports={80: server.getsockname()[1]}, logs="one\ntwo\n")
+        kube.apply(pod("web", app="web"))
+        kube.wait_for("pod", "web")
+        from kubernetes import client
+        from kubernetes.stream import portforward, stream
+
+        api = client.CoreV1Api(kube.client("kubernetes"))
+        forwarded = portforward(api.connect_get_namespaced_pod_portforward, "web", kube.namespace, ports="80")
+        answering, _ = server.accept()
+        with answering:
+            forwarded.socket(80).sendall(b"hello")
+            assert answering.recv(5) == b"hello"
+            answering.sendall(b"you too")
+            assert forwarded.socket(80).recv(7) == b"you too"
+        forwarded.close()
+        called = {"stdout": True, "_preload_content": False}
+        opened = stream(api.connect_get_namespaced_pod_attach, "web", kube.namespace, **called)
+        kube.pods.end("web")
+        opened.run_forever(timeout=SECONDS)
+        assert opened.read_stdout() == "one\ntwo\n"
+        opened.sock.shutdown()
+    with pytest.raises(WrongArgument, match="ports of pods and of this machine"):
+        kube.pods.script(ports=[80])  # type: ignore[arg-type]
 
 
 def test_exec_handlers_may_ask_the_cluster(kube: Kube) -> None:

@@ -135,6 +135,34 @@ def test_command_can_be_told_to_stay() -> None:
         os.close(ended)
 
 
+def test_command_detached_runs_on_and_holds_nothing_open(tmp_path: Path) -> None:
+    """Whoever started it reads its output to the end at once, and finds it by its number."""
+    done = subprocess.run(command("--json", "--detach"), capture_output=True, text=True, timeout=SECONDS)
+    line = json.loads(done.stdout)
+    log = Path(done.stderr.split()[-1])
+    ended = os.pidfd_open(line["pid"])
+    try:
+        assert done.returncode == 0 and f"process {line['pid']}" in done.stderr
+        context = ssl.create_default_context(cafile=line["ca"])
+        context.load_cert_chain(line["certificate"], line["key"])
+        with urllib.request.urlopen(f"{line['url']}/api/v1/nodes", context=context, timeout=SECONDS) as answer:
+            assert json.load(answer)["kind"] == "NodeList"
+        assert Path(line["key"]).read_text().startswith("-----BEGIN EC PRIVATE KEY-----")
+        assert not select.select([ended], [], [], 0)[0]
+        os.kill(line["pid"], signal.SIGTERM)
+        assert select.select([ended], [], [], SECONDS)[0]
+    finally:
+        os.close(ended)
+        log.unlink()
+
+
+def test_command_detached_says_why_it_does_not_start(running: RunningCluster) -> None:
+    port = running.url.rsplit(":", 1)[1]
+    done = subprocess.run(command("--detach", "--port", port), capture_output=True, text=True, timeout=SECONDS)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ddress already in use" in done.stderr and done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("argument", "words"),
     [

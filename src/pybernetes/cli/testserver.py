@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FLAGS = (
-    Flag("json", flags.boolean, False, "Print one line of JSON (kubeconfig, url, token, ca, pid) instead of text."),
+    Flag(
+        "json",
+        flags.boolean,
+        False,
+        "Print one line of JSON (kubeconfig, url, token, ca, certificate, key, pid) instead of text.",
+    ),
     Flag("port", flags.integer, 0, "The port; 0 for any that is free."),
     Flag("bind", flags.string, "127.0.0.1", "The address to listen on; 0.0.0.0 for all, so that containers reach it."),
     Flag("kubeconfig", flags.string, "", "Writes the administrator's kubeconfig there, too."),
@@ -62,6 +68,7 @@ FLAGS = (
         "The clock can be sent ahead by POST /testing/clock. It runs on asyncio's own loop then, and answers a third slower.",
     ),
     Flag("parent-pid", flags.integer, None, "The process to end with; 0: none. The parent unless told otherwise."),
+    Flag("detach", flags.boolean, False, "Return when it answers; it runs on until it is ended by its number (pid)."),
     Flag("v", flags.integer, 0, "Verbosity of the log on stderr."),
 )
 POLL_SECONDS = 1.0  # between looks at the parent where the system has no descriptors of processes
@@ -79,6 +86,8 @@ def main(arguments: list[str]) -> int:
     except FlagError as error:
         print(f"pybernetes testserver: {error}", file=sys.stderr)
         return 2
+    if values["detach"]:
+        return _detached(arguments, values["parent-pid"] is not None)
     logs.setup(values["v"])
     from pybernetes.testing.arguments import WrongArgument
     from pybernetes.testing.cluster import NotStarted
@@ -96,6 +105,32 @@ def main(arguments: list[str]) -> int:
     except (NotStarted, WrongArgument, StatusError) as error:
         print(f"pybernetes testserver: {error}", file=sys.stderr)
         return 1
+
+
+def _detached(arguments: list[str], has_parent: bool) -> int:
+    """Starts it as a process of its own session, whose number is in the line it prints; returns when that line is there.
+
+    Nothing of ours stays open in it: whoever reads our output to its end does not wait for the server's. What it says later is in a file.
+    """
+    descriptor, log = tempfile.mkstemp(prefix="pybernetes-testserver-", suffix=".log")
+    own = [*arguments, "--detach=false", *(() if has_parent else ("--parent-pid=0",))]
+    command = [sys.executable, "-m", "pybernetes", "testserver", *own]
+    with open(descriptor) as errors:
+        server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        )
+        assert server.stdout is not None
+        with server.stdout:
+            line = server.stdout.readline()
+        if line:
+            print(line, end="", flush=True)
+            print(f"pybernetes testserver: runs on as process {server.pid}, and logs to {log}", file=sys.stderr)
+            return 0
+        code = server.wait()
+        errors.seek(0)
+        print(errors.read(), end="", file=sys.stderr)
+        Path(log).unlink()
+        return code or 1
 
 
 def _pid(number: int) -> int:
@@ -179,8 +214,16 @@ async def _serve(values: flags.Values, parent: int) -> int:
 def _tell(running: RunningCluster, as_json: bool) -> None:
     """The line that says where it answers."""
     if as_json:
-        where = {"kubeconfig": running.kubeconfig, "url": running.url, "token": running.token, "ca": running.ca_file}
-        print(json.dumps({**where, "pid": os.getpid()}), flush=True)
+        where = {
+            "kubeconfig": running.kubeconfig,
+            "url": running.url,
+            "token": running.token,
+            "ca": running.ca_file,
+            "certificate": running.certificate_file,
+            "key": running.key_file,
+            "pid": os.getpid(),
+        }
+        print(json.dumps(where), flush=True)
     else:
         print(f"{running.url} answers; try: kubectl --kubeconfig={running.kubeconfig} get namespaces", flush=True)
 

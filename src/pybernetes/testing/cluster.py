@@ -74,6 +74,8 @@ class RunningCluster:
     ca: bytes
     token: str  # the administrator's, for clients without a kubeconfig
     ca_file: str  # path
+    certificate_file: str  # path; the administrator's, for clients that want files
+    key_file: str  # path; SEC1 PEM, which OpenSSL 1.x, the JDK's providers and fabric8 read
 
 
 class NotStarted(RuntimeError):
@@ -176,6 +178,9 @@ class TestCluster:
         path = self._folder / "kubeconfig"
         admin = authority.client(ADMINISTRATOR, [SYSTEM_PRIVILEGED_GROUP])
         write(path, kubeconfig(url, authority.pem, ADMINISTRATOR, admin).encode())
+        certificate, key = self._folder / "admin.crt", self._folder / "admin.key"
+        write(certificate, admin.certificate)
+        write(key, admin.key)
         if self._hollow_nodes:
             await self._start_nodes()
         if self._controllers:
@@ -184,7 +189,8 @@ class TestCluster:
             self._start_scheduler()
         if self._makes_accounts() and not self._stands_still:
             await self._wait_for_account()
-        return RunningCluster(url, str(path), authority.pem, token, str(self._folder / CA_FILE))
+        files = (str(self._folder / CA_FILE), str(certificate), str(key))
+        return RunningCluster(url, str(path), authority.pem, token, *files)
 
     async def _stop_server(self) -> None:
         await self.server.stop(0)

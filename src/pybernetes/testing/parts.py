@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 
@@ -118,13 +119,15 @@ class Pods:
         ready: bool = True,
         logs: str | None = None,
         exec: str | Command | None = None,
+        ports: Mapping[int, int] | None = None,
         pull_error: bool | str = False,
     ) -> PodScript:
         """For pods that begin from now on, and containers whose image is like `image`. WrongArgument.
 
         They end with `exit` `after` so long, for a `reason` (`oom`: 137, OOMKilled), and are restarted as their pods say; are never `ready`;
-        show `logs`; cannot be pulled. `exec` is what commands print, or a function of the command's words that returns that, or (output, exit
-        code), or raises; it runs on a thread and may ask the cluster.
+        show `logs`, also to who attaches; cannot be pulled. Who forwards a port of the pod's reaches this machine's: `ports={80: 8080}`.
+        `exec` is what commands print, or a function of the command's words that returns that, or (output, exit code), or raises; it runs on
+        a thread and may ask the cluster.
         """
         return self._scripts.add(
             selector,
@@ -137,6 +140,7 @@ class Pods:
             ready=ready,
             logs=logs,
             exec=exec,
+            ports=ports,
             pull_error=pull_error,
         )
 

@@ -70,6 +70,7 @@ class Scripts:
         ready: bool = True,
         logs: str | None = None,
         exec: str | Command | None = None,
+        ports: Mapping[int, int] | None = None,
         pull_error: bool | str = False,
     ) -> PodScript:
         """See `Pods.script`. WrongArgument."""
@@ -96,9 +97,13 @@ class Scripts:
             words["exec-output"] = exec
         elif exec is not None:
             words["exec-handler"] = f"handler-{next(self._numbers)}"
+        if ports is not None and not isinstance(ports, Mapping):
+            raise WrongArgument(f"script(): ports={ports!r}: want {{PORT: LOCAL}}, ports of pods and of this machine")
+        if ports:
+            words["port-forward"] = ",".join(f"{port}={local}" for port, local in ports.items())
         if not words:
             raise WrongArgument(
-                "script(): want at least one of exit, after, reason, oom, ready, logs, exec, pull_error"
+                "script(): want at least one of exit, after, reason, oom, ready, logs, exec, ports, pull_error"
             )
         try:
             parsed = parse_selector(selector)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+READ_BYTES = 64 << 10
+
 
 class Duplex(Protocol):
     """wire.http.Upgraded and client.http.Duplex."""
@@ -20,6 +22,26 @@ class Duplex(Protocol):
     def close(self) -> None:
         """Ends it."""
         ...
+
+
+class SocketDuplex:
+    """Over a socket."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def read(self) -> bytes:
+        try:
+            return await self._reader.read(READ_BYTES)
+        except ConnectionError:
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 class Buffered:

@@ -23,6 +23,7 @@ from pybernetes.kubelet.hollownodes import hollow_kubelets, run_all
 from pybernetes.kubelet.runtime.hollow import HollowRuntime
 from pybernetes.kubelet.runtime.hollowscript import Script, ScriptError, script
 from pybernetes.kubelet.runtime.types import ContainerConfig, LogOptions, RuntimeFailure, Sandbox, SandboxConfig
+from pybernetes.wire.remotecommand import CommandStreams
 
 
 def make(name: str, node: str) -> core.Pod:
@@ -114,6 +115,8 @@ def test_scripts(annotations: dict[str, str], init: bool, ends: bool, expected: 
             ("exit-after", "-1s"),
         ),
         *(("exitcode", "1"), ("exec-exit-code", "9" * 5000)),
+        *(("port-forward", text) for text in ("", "80", "80=0", "80=65536", "=80", "80=8080,", "80=" + "9" * 5000)),
+        ("port-forward", ",".join(["1=1"] * 101)),
     ],
 )
 def test_scripts_that_say_nothing_sensible(name: str, text: str) -> None:
@@ -210,6 +213,47 @@ def test_what_is_asked_of_a_container() -> None:
             await runtime.exec_sync(plain, ["ls"], 1)
         with pytest.raises(ConnectionRefusedError, match="hollow nodes run no containers"):
             await runtime.port_forward("s", 80)
+        with pytest.raises(RuntimeFailure, match="hollow nodes run no containers"):
+            await runtime.attach(plain, Shown(), stdin=False, tty=False)
+        shown = Shown()
+        attached = asyncio.ensure_future(runtime.attach(scripted, shown, stdin=False, tty=False))
+        runtime.end(scripted, 0)
+        await attached
+        assert shown.output == b"a\nb\nc\n"
+
+    asyncio.run(main())
+
+
+class Shown(CommandStreams):
+    """What somebody who attaches sees."""
+
+    def __init__(self) -> None:
+        self.output = b""
+
+    async def write_stdout(self, data: bytes) -> None:
+        self.output += data
+
+
+def test_a_forwarded_port_is_one_of_this_machine() -> None:
+    async def upper(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.readline()).upper())
+        writer.close()
+        await writer.wait_closed()
+
+    async def main() -> None:
+        runtime = HollowRuntime(lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        async with await asyncio.start_server(upper, "127.0.0.1", 0) as server:
+            local = server.sockets[0].getsockname()[1]
+            config = SandboxConfig("p", "ns", "u", 0, "p", annotations={f"{DOMAIN}/port-forward": f"81=1,80={local}"})
+            sandbox = await runtime.run_sandbox(config)
+            await runtime.create_container(sandbox.id, ContainerConfig("c", 0, "i"), config)
+            connection = await runtime.port_forward(sandbox.id, 80)
+            await connection.write(b"hello\n")
+            assert await connection.read() == b"HELLO\n" and await connection.read() == b""
+            connection.close()
+            for port in (81, 82):  # nobody listens; nothing is said of it
+                with pytest.raises(ConnectionRefusedError):
+                    await runtime.port_forward(sandbox.id, port)
 
     asyncio.run(main())
 

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pybernetes.wire.duplex import SocketDuplex
+
 from .. import safepath
 from . import dockerconfig as d
 from . import netns, pause
@@ -284,7 +286,7 @@ class DockerRuntime(DockerStreams):
             raise RuntimeFailure(f"sandbox {sandbox_id[:12]} does not run")
         return pid
 
-    async def port_forward(self, sandbox_id: str, port: int) -> netns.SocketDuplex:
+    async def port_forward(self, sandbox_id: str, port: int) -> SocketDuplex:
         try:
             return await netns.connect(await self.sandbox_pid(sandbox_id), port)
         except RuntimeFailure as error:

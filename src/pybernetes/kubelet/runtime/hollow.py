@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pybernetes.aio.clock import Clock, RealClock
-from pybernetes.wire.duplex import Duplex
+from pybernetes.wire.duplex import Duplex, SocketDuplex
 from pybernetes.wire.remotecommand import CommandStreams
 
 from .hollowscript import NO_CONTAINERS, Script, ScriptError, script
@@ -26,6 +26,7 @@ from .types import (
 )
 
 USER = "65532"  # what images run as by themselves, as distroless' nonroot: nothing is known of them that forbids runAsNonRoot
+LOOPBACK = "127.0.0.1"
 CONFIG_ERROR = "CreateContainerConfigError"
 ExecHandler = Callable[[Sequence[str]], Awaitable[ExecResult]]  # of a command; what it raises fails the exec
 
@@ -204,11 +205,21 @@ class HollowRuntime:
         return ExecResult(chosen.exec_exit_code, (chosen.exec_output or "").encode())
 
     async def attach(self, container_id: str, streams: CommandStreams, *, stdin: bool, tty: bool) -> None:
+        """Shows the scripted logs from their beginning, and lasts as long as the container runs."""
         self._get(container_id)
-        raise RuntimeFailure(NO_CONTAINERS)
+        if self._runs[container_id].script.logs is None:
+            raise RuntimeFailure(NO_CONTAINERS)
+        async for line in self.logs(container_id, LogOptions(follow=True)):
+            await streams.write_stdout(line)
 
     async def port_forward(self, sandbox_id: str, port: int) -> Duplex:
-        raise ConnectionRefusedError(NO_CONTAINERS)
+        """To the port of this machine that the script names. ConnectionRefusedError where it names none, or nobody listens there."""
+        sandbox = self.sandboxes.get(sandbox_id)
+        inside = [one.id for one in self.containers.values() if sandbox is not None and one.pod_uid == sandbox.uid]
+        local = next((to for uid in inside if (to := self._runs[uid].script.forwarded(port)) is not None), None)
+        if local is None:
+            raise ConnectionRefusedError(NO_CONTAINERS)
+        return SocketDuplex(*await asyncio.open_connection(LOOPBACK, local))
 
     async def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
         container = self._get(container_id)

@@ -9,8 +9,9 @@ exit-after   how long a run lasts: 500ms, 1m
 exit-reason  why it ended, as its status says: OOMKilled
 never-ready  "true": readiness fails for ever
 pull-error   the image cannot be pulled: the message
-logs         what `kubectl logs` shows
+logs         what `kubectl logs` shows, and `kubectl attach`
 exec-output, exec-exit-code: what every command run in the container prints and ends with
+port-forward: PORT=LOCAL,...: who forwards PORT of the pod reaches this machine's own port LOCAL
 exec-handler: a function of the process that runs the nodes answers, by the name under which it was registered there
 """
 
@@ -24,11 +25,12 @@ from pybernetes.api.durations import parse_duration
 DOMAIN = "hollow.pybernetes.dev"
 NAMES = (
     *("exit-code", "exit-after", "exit-reason", "never-ready", "pull-error", "logs"),
-    *("exec-output", "exec-exit-code", "exec-handler"),
+    *("exec-output", "exec-exit-code", "exec-handler", "port-forward"),
 )
 MOMENT = 1.0  # how long a container runs that is to end
 NO_CONTAINERS = "hollow nodes run no containers"
-MAX_EXIT_CODE = 255
+MAX_EXIT_CODE, MAX_PORT = 255, 65535
+MAX_PORTS = 100
 
 
 class ScriptError(ValueError):
@@ -48,6 +50,11 @@ class Script:
     exec_exit_code: int = 0
     exit_reason: str = ""
     exec_handler: str = ""
+    ports: tuple[tuple[int, int], ...] = ()  # (of the pod, of this machine)
+
+    def forwarded(self, port: int) -> int | None:
+        """The port of this machine that stands for one of the pod's."""
+        return dict(self.ports).get(port)
 
 
 def is_scripted(annotations: Mapping[str, str]) -> bool:
@@ -76,6 +83,7 @@ def script(annotations: Mapping[str, str], container: str, *, init: bool = False
         _code("exec-exit-code", words.get("exec-exit-code", "0")),
         words.get("exit-reason", ""),
         words.get("exec-handler", ""),
+        _ports(words["port-forward"]) if "port-forward" in words else (),
     )
 
 
@@ -87,6 +95,20 @@ def _duration(name: str, text: str) -> float:
     if seconds < 0:
         raise ScriptError(f"annotation {DOMAIN}/{name}: {text!r} is in the past")
     return seconds
+
+
+def _ports(text: str) -> tuple[tuple[int, int], ...]:
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    numbers = [one for port, _, local in pairs for one in (port, local)]
+    if len(pairs) > MAX_PORTS or not all(_is_port(one) for one in numbers):
+        raise ScriptError(
+            f"annotation {DOMAIN}/port-forward: {text[:100]!r} is not PORT=LOCAL,... of ports from 1 to {MAX_PORT}"
+        )
+    return tuple((int(port), int(local)) for port, _, local in pairs)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= MAX_PORT
 
 
 def _code(name: str, text: str) -> int:

@@ -8,31 +8,11 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 
 from pybernetes.net.links import inside
+from pybernetes.wire.duplex import SocketDuplex
 
 from ..prober import GO_ERRORS
 
 CONNECT_SECONDS = 30.0
-READ_BYTES = 64 << 10
-
-
-class SocketDuplex:
-    """wire.duplex.Duplex over a stream."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    async def read(self) -> bytes:
-        try:
-            return await self._reader.read(READ_BYTES)
-        except ConnectionError:
-            return b""
-
-    async def write(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
-
-    def close(self) -> None:
-        self._writer.close()
 
 
 def _connected(namespace: str, port: int) -> socket.socket:

@@ -73,7 +73,10 @@ class _Nodes:
         await (await self._of_container(container_id)).attach(container_id, streams, stdin=stdin, tty=tty)
 
     async def port_forward(self, sandbox_id: str, port: int) -> Duplex:
-        return await self._kubelets[0].runtime.port_forward(sandbox_id, port)
+        for kubelet in self._kubelets:
+            if any(sandbox.id == sandbox_id for sandbox in (await kubelet.runtime.list())[0]):
+                return await kubelet.runtime.port_forward(sandbox_id, port)
+        raise ConnectionRefusedError(f"sandbox {sandbox_id!r} not found")
 
 
 class HollowServer:
