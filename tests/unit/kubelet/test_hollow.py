@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -232,6 +232,16 @@ class Shown(CommandStreams):
 
     async def write_stdout(self, data: bytes) -> None:
         self.output += data
+
+    async def write_stderr(self, data: bytes) -> None:
+        raise AssertionError(data)
+
+    async def read_stdin(self) -> bytes:
+        return b""
+
+    async def sizes(self) -> AsyncIterator[tuple[int, int]]:
+        return
+        yield
 
 
 def test_a_forwarded_port_is_one_of_this_machine() -> None:
