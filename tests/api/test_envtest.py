@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def running(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    with control_plane(assets, tmp_path_factory.mktemp("plane"), NEWEST) as plane:
+        yield plane
+
+
 def created(plane: ControlPlane, folder: Path) -> None:
     (folder / "settings.json").write_text(SETTINGS)
     assert "created" in plane.kubectl("create", f"--filename={folder}/settings.json")
@@ -44,23 +51,19 @@ def test_a_suite_starts_asks_and_ends(release: Release, assets: Path, tmp_path: 
         assert "settings" in plane.kubectl("get", "configmaps"), "objects outlive the server, as in etcd"
 
 
-def test_users_have_the_rights_of_their_certificates_and_no_others(assets: Path, tmp_path: Path) -> None:
-    with control_plane(assets, tmp_path, NEWEST) as plane:
-        assert "jane" in plane.kubectl("auth", "whoami", user="jane", groups=("developers",))
-        with pytest.raises(subprocess.CalledProcessError) as refused:
-            plane.kubectl("get", "secrets", user="jane", groups=())
-        assert 'User "jane" cannot list resource "secrets"' in refused.value.stderr
-        plane.kubectl("create", "serviceaccount", "default")  # no controller makes it
-        assert plane.kubectl("create", "token", "default").count(".") == 2
+def test_users_have_the_rights_of_their_certificates_and_no_others(running: ControlPlane) -> None:
+    assert "jane" in running.kubectl("auth", "whoami", user="jane", groups=("developers",))
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        running.kubectl("get", "secrets", user="jane", groups=())
+    assert 'User "jane" cannot list resource "secrets"' in refused.value.stderr
+    running.kubectl("create", "serviceaccount", "default")  # no controller makes it
+    assert running.kubectl("create", "token", "default").count(".") == 2
 
 
-def test_suites_side_by_side_have_nothing_in_common(assets: Path, tmp_path: Path) -> None:
-    with (
-        control_plane(assets, tmp_path / "a", NEWEST) as one,
-        control_plane(assets, tmp_path / "b", NEWEST) as other,
-    ):
-        created(one, tmp_path)
-        assert "settings" in one.kubectl("get", "configmaps")
+def test_suites_side_by_side_have_nothing_in_common(running: ControlPlane, assets: Path, tmp_path: Path) -> None:
+    with control_plane(assets, tmp_path, NEWEST) as other:
+        created(running, tmp_path)
+        assert "settings" in running.kubectl("get", "configmaps")
         assert "settings" not in other.kubectl("get", "configmaps")
 
 
@@ -90,14 +93,13 @@ def test_nobody_at_etcd_servers_is_one_line(assets: Path) -> None:
     assert (done.returncode, done.stderr) == (2, f"kube-apiserver: --etcd-servers={url}: Connection refused\n")
 
 
-def test_a_data_directory_has_one_etcd(assets: Path, tmp_path: Path) -> None:
-    with control_plane(assets, tmp_path, NEWEST) as plane:
-        flags = [f"--data-dir={plane.data}", f"--listen-client-urls=http://{HOST}:{free_port()}"]
-        done = subprocess.run([assets / "etcd", *flags], capture_output=True, text=True)
-        assert done.returncode == 1 and "another etcd uses it" in done.stderr
-        used = [f"--data-dir={tmp_path}/other", f"--listen-client-urls={plane.etcd_url}"]
-        done = subprocess.run([assets / "etcd", *used], capture_output=True, text=True)
-        assert done.returncode == 1 and "Address already in use" in done.stderr
+def test_a_data_directory_and_a_port_have_one_etcd(
+    running: ControlPlane, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert etcd.main([f"--data-dir={running.data}", f"--listen-client-urls=http://{HOST}:{free_port()}"]) == 1
+    assert "another etcd uses it" in capsys.readouterr().err
+    assert etcd.main([f"--data-dir={tmp_path}/other", f"--listen-client-urls={running.etcd_url}"]) == 1
+    assert "Address already in use" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -145,10 +147,9 @@ def test_assets_refusals(arguments: list[str], message: str, capsys: pytest.Capt
     assert message in capsys.readouterr().err
 
 
-def test_the_stand_in_has_nothing_of_etcds_own(assets: Path, tmp_path: Path) -> None:
-    with control_plane(assets, tmp_path, NEWEST) as plane:
-        connection = http.client.HTTPConnection(plane.etcd_url.removeprefix("http://"), timeout=20)
-        connection.request("GET", "/v3/kv/range")
-        answer = connection.getresponse()
-        assert answer.status == 404 and "stands in for etcd" in json.loads(answer.read())["error"]
-        connection.close()
+def test_the_stand_in_has_nothing_of_etcds_own(running: ControlPlane) -> None:
+    connection = http.client.HTTPConnection(running.etcd_url.removeprefix("http://"), timeout=20)
+    connection.request("GET", "/v3/kv/range")
+    answer = connection.getresponse()
+    assert answer.status == 404 and "stands in for etcd" in json.loads(answer.read())["error"]
+    connection.close()

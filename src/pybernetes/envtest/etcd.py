@@ -141,9 +141,9 @@ def _serve(family: socket.AddressFamily, address: tuple[str, int], folder: Path)
     }
     _Server.address_family = family
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     with _Server(address, type("Handler", (_Handler,), {"answers": answers})) as server:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
         threading.Thread(target=server.serve_forever, daemon=True).start()
         host, port = server.server_address[:2]
         print(SERVING % f"{host!s}:{port}", file=sys.stderr, flush=True)
