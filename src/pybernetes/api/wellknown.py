@@ -85,6 +85,8 @@ ANN_BIND_COMPLETED: Final = "pv.kubernetes.io/bind-completed"
 ANN_BOUND_BY_CONTROLLER: Final = "pv.kubernetes.io/bound-by-controller"
 ANN_DYNAMICALLY_PROVISIONED: Final = "pv.kubernetes.io/provisioned-by"
 ANN_SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
+ANN_STORAGE_PROVISIONER: Final = "volume.kubernetes.io/storage-provisioner"
+ANN_BETA_STORAGE_PROVISIONER: Final = "volume.beta.kubernetes.io/storage-provisioner"
 CONTROLLER_MANAGED_ATTACH_ANNOTATION: Final = (
     "volumes.kubernetes.io/controller-managed-attach-detach"  # not by the node
 )

@@ -50,6 +50,14 @@ COMMANDS = {
         "pybernetes.cli.serviceloadbalancer",
         "addresses for services of type LoadBalancer where there is no cloud (pools by ARP and NDP, or the nodes' own)",
     ),
+    "metrics-server": (
+        "pybernetes.cli.metricsserver",
+        "what nodes and pods use, as metrics.k8s.io (kubectl top, HPA), with upstream's flags",
+    ),
+    "local-path-provisioner": (
+        "pybernetes.cli.localpath",
+        "directories of this node as volumes for claims (StorageClass local-path)",
+    ),
     "flanneld": (
         "pybernetes.cli.flanneld",
         "a network for pods over several hosts (vxlan, host-gw, udp), with upstream's flags",

@@ -72,6 +72,7 @@ class Ask:
     subresource: str = ""
     name: str = ""
     namespace: str = ""
+    version: str = "v1"
 
 
 class Guard(Protocol):
@@ -151,7 +152,7 @@ class DelegatedGuard:
             spec.resource_attributes = authorization.ResourceAttributes(
                 verb=ask.verb,
                 group=ask.group,
-                version="v1",
+                version=ask.version,
                 resource=ask.resource,
                 subresource=ask.subresource,
                 name=ask.name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from pybernetes.wire.http import Request, Response, Server, StreamingResponse, UpgradeResponse, serve
 
@@ -21,6 +22,14 @@ Check = Callable[[], str]  # "" when healthy, else what is wrong
 ALWAYS_ALLOWED = ("/healthz", "/livez", "/readyz")  # upstream's --authorization-always-allow-paths
 TEXT = [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
 VERBS = {"GET": "get", "HEAD": "get", "POST": "post", "PUT": "put", "DELETE": "delete", "PATCH": "patch"}
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A piece of the API that a part serves: its routes, and what a request wants to do."""
+
+    routes: Mapping[str, Route]
+    ask: Callable[[Request], Ask]
 
 
 def text(status: int, body: str) -> Response:

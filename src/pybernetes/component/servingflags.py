@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from .clientflags import Clients
     from .delegated import Guard
+    from .frontproxy import PublishedIdentities
     from .metrics import Registry
     from .restclient import PartClient
+    from .serving import Extension
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +37,9 @@ DRAIN_SECONDS = 1.0  # for requests to the ports when the part ends
 SERVING, WHO, MAY = "Secure serving", "Authentication", "Authorization"
 
 
-def serving_flags(port: int) -> tuple[Flag, ...]:
-    """`port` is the default of --secure-port."""
+def serving_flags(port: int, proxied: bool = False) -> tuple[Flag, ...]:
+    """`port` is the default of --secure-port; `proxied`: of a part that serves an extension of the API."""
+    proxies = "front proxies are those that the cluster publishes" if proxied else "front proxies are not trusted"
     return (
         Flag("bind-address", flags.string, "0.0.0.0", "The address to listen on with --secure-port.", SERVING),
         Flag("secure-port", flags.integer, port, "The port for HTTPS; 0: none.", SERVING),
@@ -50,14 +53,19 @@ def serving_flags(port: int) -> tuple[Flag, ...]:
         Flag("client-ca-file", flags.string, "", "Who shows a certificate signed by one of these is its CN.", WHO),
         Flag("authorization-kubeconfig", flags.string, "", "Who asks what a user may.", MAY),
         flags.ignored("authentication-tolerate-lookup-failure", flags.boolean, "it starts without, and tries again"),
-        flags.ignored("requestheader-client-ca-file", flags.string, "front proxies are not trusted"),
+        flags.ignored("requestheader-client-ca-file", flags.string, proxies),
     )  # fmt: skip
 
 
 async def serve(
-    stack: AsyncExitStack, values: Values, clients: Clients, registry: Registry, elector: LeaderElector | None
+    stack: AsyncExitStack,
+    values: Values,
+    clients: Clients,
+    registry: Registry,
+    elector: LeaderElector | None,
+    extension: Extension | None = None,
 ) -> None:
-    """Opens the ports with health and metrics; they close with the stack.
+    """Opens the ports with health and metrics; they close with the stack. An extension is behind --secure-port alone.
 
     UsageError for files of no use, Failure where a port is in use.
     """
@@ -72,8 +80,10 @@ async def serve(
             clients_ca = [Path(values["client-ca-file"])] if values["client-ca-file"] else []
             now = datetime.now(UTC)
             context = servingcert.context(*pair, values["cert-dir"], clients.name, own, now, clients_ca)
-            guard = _guard(stack, values, context, clients)
-            server = await serving.start(routes, values["bind-address"], values["secure-port"], context, guard)
+            guard = _guard(stack, values, context, clients, extension is not None)
+            behind = routes if extension is None else {**routes, **extension.routes}
+            ask = extension.ask if extension is not None else None
+            server = await serving.start(behind, values["bind-address"], values["secure-port"], context, guard, ask)
             stack.push_async_callback(server.stop, DRAIN_SECONDS)
         if values["port"]:
             server = await serving.start(routes, values["address"], values["port"])
@@ -86,23 +96,28 @@ async def serve(
         raise Failure(f"{error.strerror or error}: is {ports} in use?") from error
 
 
-def _guard(stack: AsyncExitStack, values: Values, context: ServerContext, clients: Clients) -> Guard:
+def _guard(
+    stack: AsyncExitStack, values: Values, context: ServerContext, clients: Clients, proxied: bool = False
+) -> Guard:
     from pybernetes.pki.bundles import AuthorityFile
 
     from .delegated import DelegatedGuard, certificate_user
+    from .frontproxy import ProxiedGuard, PublishedIdentities
 
     reviews = clients.unlimited(flag="authentication-kubeconfig")
-    if not values["client-ca-file"] and not values["authentication-skip-lookup"]:
-        lookup = asyncio.ensure_future(_look_up(reviews, context))
+    identities = PublishedIdentities() if proxied else None
+    if (proxied or not values["client-ca-file"]) and not values["authentication-skip-lookup"]:
+        lookup = asyncio.ensure_future(_look_up(reviews, context, identities))
         stack.callback(lookup.cancel)
     try:
-        issued = AuthorityFile(Path(values["client-ca-file"])).issued if values["client-ca-file"] else None
+        issued = identities.issued if identities is not None else None
+        issued = AuthorityFile(Path(values["client-ca-file"])).issued if values["client-ca-file"] else issued
     except ValueError as error:
         raise UsageError(f"--client-ca-file={values['client-ca-file']}: {error}") from error
-    guard = DelegatedGuard(reviews, time.monotonic, certificate_user(lambda: datetime.now(UTC), issued))
-    if values["authorization-kubeconfig"] in ("", values["authentication-kubeconfig"]):
-        return guard
-    return _Split(guard, DelegatedGuard(clients.unlimited(flag="authorization-kubeconfig"), time.monotonic))
+    guard: Guard = DelegatedGuard(reviews, time.monotonic, certificate_user(lambda: datetime.now(UTC), issued))
+    if values["authorization-kubeconfig"] not in ("", values["authentication-kubeconfig"]):
+        guard = _Split(guard, DelegatedGuard(clients.unlimited(flag="authorization-kubeconfig"), time.monotonic))
+    return ProxiedGuard(identities, guard) if identities is not None else guard
 
 
 class _Split:
@@ -112,10 +127,11 @@ class _Split:
         self.authenticate, self.authorize = who.authenticate, may.authorize
 
 
-async def _look_up(client: PartClient, context: ServerContext) -> None:
+async def _look_up(client: PartClient, context: ServerContext, identities: PublishedIdentities | None) -> None:
     """Takes the CA that the API server publishes of its --client-ca-file, as soon as it can be read, and follows it.
 
-    Where it is not published, certificates are not taken. The part may well be up before the API server is.
+    With `identities` its front proxies, too. Where it is not published, certificates are not taken. The part may well be up before
+    the API server is.
     """
     from pybernetes.api.errors import StatusError
     from pybernetes.api.types import core_v1
@@ -125,17 +141,21 @@ async def _look_up(client: PartClient, context: ServerContext) -> None:
         try:
             config_map = await client.get(core_v1.ConfigMap, "extension-apiserver-authentication", "kube-system")
         except (StatusError, ConnectionError, TimeoutError) as error:
-            if isinstance(error, StatusError) and error.code == 404:
+            if isinstance(error, StatusError) and error.code == 404 and identities is None:
                 _log.info("certificates are not taken on the secure port: %s", error)
                 return
             _log.warning("the CA of clients cannot be read, it will be tried again: %s", error)
             await asyncio.sleep(LOOKUP_SECONDS)
             continue
-        authority = config_map.data.get("client-ca-file", "")
-        if authority and authority != trusted:
-            try:
+        try:
+            authority = (
+                identities.read(config_map.data)
+                if identities is not None
+                else config_map.data.get("client-ca-file", "")
+            )
+            if authority and authority != trusted:
+                trusted = authority
                 context.trust(authority)
-            except ssl.SSLError as error:
-                _log.warning("the CA of clients that is published cannot be used: %s", error)
-            trusted = authority
+        except (ssl.SSLError, ValueError) as error:
+            _log.warning("the CA of clients that is published cannot be used: %s", error)
         await asyncio.sleep(FOLLOW_SECONDS)

@@ -12,14 +12,16 @@ from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
 from pybernetes.api.wellknown import (
+    ANN_BETA_STORAGE_PROVISIONER,
     ANN_BOUND_BY_CONTROLLER,
     ANN_DYNAMICALLY_PROVISIONED,
+    ANN_STORAGE_PROVISIONER,
     BETA_IS_DEFAULT_STORAGE_CLASS_ANNOTATION,
     BETA_STORAGE_CLASS_ANNOTATION,
     IS_DEFAULT_STORAGE_CLASS_ANNOTATION,
 )
 
-PROVISIONER = ("volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner")
+PROVISIONER = (ANN_BETA_STORAGE_PROVISIONER, ANN_STORAGE_PROVISIONER)
 DEFAULT_CLASS = (IS_DEFAULT_STORAGE_CLASS_ANNOTATION, BETA_IS_DEFAULT_STORAGE_CLASS_ANNOTATION)
 IN_TREE = "kubernetes.io/"  # provisioners of this prefix were upstream's own; none is left
 
