@@ -35,6 +35,8 @@ FLAGS = (
         None,
         "Which: CIDRs or FIRST-LAST, announced by ARP and NDP (default: the node's own).",
     ),
+    Flag("metrics-server", flags.boolean, None, "Whether `kubectl top` and autoscalers have figures (default true)."),
+    Flag("local-path", flags.boolean, None, "Whether claims get directories of the node as volumes (default true)."),
     Flag("no-example", flags.boolean, False, "Leave examples/hello out."),
 )
 SETTINGS = (
@@ -46,6 +48,8 @@ SETTINGS = (
     "network-policies",
     "load-balancer",
     "address-pool",
+    "metrics-server",
+    "local-path",
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from pybernetes.api.errors import StatusError
 from pybernetes.api.mediatypes import APPLY_PATCH
 from pybernetes.api.resources import collection_path
 from pybernetes.client.rest import RESTClient
@@ -25,7 +26,21 @@ def load(text: str) -> list[Manifest]:
 async def apply(client: RESTClient, manifests: Iterable[Manifest], namespace: str = "default") -> None:
     """In their order; fields that others own become ours. StatusError where the server refuses one."""
     for manifest in manifests:
-        meta = manifest["metadata"]
-        path = collection_path(manifest["apiVersion"], manifest["kind"], meta.get("namespace", namespace))
-        target = f"{path}/{meta['name']}?fieldManager={MANAGER}&force=true"
+        target = f"{_path(manifest, namespace)}?fieldManager={MANAGER}&force=true"
         await client.raw("PATCH", target, msgspec.json.encode(manifest), {"Content-Type": APPLY_PATCH})
+
+
+async def remove(client: RESTClient, manifests: Iterable[Manifest], namespace: str = "default") -> None:
+    """What they made, the last first; what is gone is no error. StatusError where the server refuses."""
+    for manifest in reversed(list(manifests)):
+        try:
+            await client.raw("DELETE", _path(manifest, namespace))
+        except StatusError as error:
+            if error.code != 404:
+                raise
+
+
+def _path(manifest: Manifest, namespace: str) -> str:
+    meta = manifest["metadata"]
+    collection = collection_path(manifest["apiVersion"], manifest["kind"], meta.get("namespace", namespace))
+    return f"{collection}/{meta['name']}"

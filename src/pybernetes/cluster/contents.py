@@ -10,7 +10,7 @@ from .credentials import CERTIFICATES, USERS
 from .layout import Layout
 
 # A purge removes nothing else, whatever --data-dir was given.
-OWN = ("kubelet", "images")  # whole folders
+OWN = ("kubelet", "images", "local-path")  # whole folders
 OWN_FILES = (
     *(f"{user}.conf" for user in USERS),
     "state.db",

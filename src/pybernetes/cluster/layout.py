@@ -65,6 +65,11 @@ class Layout:
         return self.root / "kubelet"
 
     @property
+    def local_path(self) -> Path:
+        """The provisioner's volumes: what pods want to keep."""
+        return self.root / "local-path"
+
+    @property
     def images(self) -> Path:
         """The packed image of add-ons."""
         return self.root / "images"

@@ -35,6 +35,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     network_policies: bool = True  # whether they are asked for
     load_balancer: bool = True  # whether Services of type LoadBalancer get addresses
     address_pool: list[str] = []  # which; none: the node's own
+    metrics_server: bool = True  # whether metrics.k8s.io is served
+    local_path: bool = True  # whether claims get directories of the node
     nft: bool = True  # whether the host has it, without which nobody can bring them about
 
     @property
@@ -128,4 +130,6 @@ KEPT: Sequence[str] = (
     "network_policies",
     "load_balancer",
     "address_pool",
+    "metrics_server",
+    "local_path",
 )

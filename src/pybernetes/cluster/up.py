@@ -255,6 +255,7 @@ class Up:
                         "Docker has the image", lambda: _loaded(packed, settings), WORKLOAD_SECONDS
                     )
                 await apply.apply(client, addons.dns_manifests(settings, name))
+                await self._choices(client, settings, name)
             if self._options.example:
                 await self._example(client, settings)
             if image is not None:
@@ -270,6 +271,13 @@ class Up:
                 image.cancel()
             if client is not None:
                 await client.close()
+
+    async def _choices(self, client: RESTClient, settings: ClusterConfig, image: str) -> None:
+        """Add-ons that may be left out, also after they were there. Nobody waits for them: they come up by themselves."""
+        metrics = addons.metrics_server_manifests(image, verified=True)
+        await (apply.apply if settings.metrics_server else apply.remove)(client, metrics)
+        storage = addons.local_path_manifests(image, str(self.layout.local_path))
+        await (apply.apply if settings.local_path else apply.remove)(client, storage)
 
     async def _example(self, client: RESTClient, settings: ClusterConfig) -> None:
         with self._progress.step("examples/hello"):

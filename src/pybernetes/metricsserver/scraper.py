@@ -173,6 +173,9 @@ class Scraper:
             for task in tasks:
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        late = [name for name, task in zip(nodes, tasks, strict=True) if task.cancelled()]
+        if late:
+            _log.warning("%d nodes had not answered within the resolution, such as %s", len(late), min(late))
         batches = [task.result() for task in tasks if not task.cancelled()]
         batch = merged(one for one in batches if one is not None)
         self._last_ok = bool(batch.nodes) or not nodes

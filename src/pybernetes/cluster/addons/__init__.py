@@ -1,4 +1,4 @@
-"""What `up` puts into a cluster beside its parts: RBAC bindings, the project's own image, cluster DNS."""
+"""What `up` puts into a cluster beside its parts: RBAC bindings, the project's own image, cluster DNS, metrics, storage."""
 
 from __future__ import annotations
 
@@ -57,3 +57,20 @@ def dns_manifests(settings: ClusterConfig, image: str) -> list[Manifest]:
     from . import dns
 
     return dns.manifests(image=image, cluster_ip=settings.dns_ip, domain=settings.domain)
+
+
+def metrics_server_manifests(image: str, verified: bool) -> list[Manifest]:
+    """As upstream's components.yaml; `verified`: kubelets' serving certificates are of the cluster's authority."""
+    return _manifests("metrics-server.yaml", IMAGE=image, INSECURE="false" if verified else "true")
+
+
+def local_path_manifests(image: str, root: str) -> list[Manifest]:
+    """The provisioner on each node, with its volumes below `root`, and the default StorageClass."""
+    return _manifests("local-path.yaml", IMAGE=image, ROOT=root)
+
+
+def _manifests(name: str, **values: str) -> list[Manifest]:
+    text = (importlib.resources.files("pybernetes") / "cluster/addons" / name).read_text()
+    for key, value in values.items():
+        text = text.replace(f"${{{key}}}", value)
+    return load(text)
