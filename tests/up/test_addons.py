@@ -30,7 +30,7 @@ spec:
   containers:
   - name: c
     image: IMAGE
-    command: [python3, -c, "COMMAND"]
+    command: [/usr/bin/python3, -c, "COMMAND"]
     volumeMounts: [{name: data, mountPath: /data}]
   volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
 """

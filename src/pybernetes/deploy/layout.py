@@ -1,4 +1,4 @@
-"""What kubeadm's configuration has no words for: the balancer before the API servers and the pods' network; pure.
+"""What kubeadm's configuration has no words for: the balancer before the API servers, the pods' network, further add-ons; pure.
 
 One document beside kubeadm's, in the same file:
 
@@ -12,6 +12,9 @@ One document beside kubeadm's, in the same file:
       backend: vxlan       # flannel's: vxlan, host-gw, udp; none: somebody else's
       ipMasq: true
       policies: true       # whether NetworkPolicies hold, by our hands
+    addons:                # what kubeadm does not bring, either
+      metricsServer: false # figures for `kubectl top` and autoscalers
+      localPath: false     # directories of nodes as volumes for claims
 
 Where the balancer listens is kubeadm's controlPlaneEndpoint: its port, and its host for the virtual address, where that is an address.
 The cluster keeps the document in kube-system/pybernetes-config, for the hosts that join. One without it (of kubeadm's own making) has its
@@ -57,11 +60,19 @@ class NetworkLayout(Fields):
     policies: bool = True
 
 
+class AddOnsLayout(Fields):
+    """See the document above."""
+
+    metrics_server: bool = False
+    local_path: bool = False
+
+
 class ClusterLayout(Fields):
     """The document."""
 
     balancer: BalancerLayout = msgspec.field(default_factory=BalancerLayout)
     network: NetworkLayout = msgspec.field(default_factory=NetworkLayout)
+    addons: AddOnsLayout = msgspec.field(default_factory=AddOnsLayout)
 
 
 FOREIGN = ClusterLayout(network=NetworkLayout(backend=NONE, policies=False))  # of a cluster that says nothing of it
@@ -142,5 +153,6 @@ def text(layout: ClusterLayout) -> str:
             "ipMasq": layout.network.ip_masq,
             "policies": layout.network.policies,
         },
+        "addons": {"metricsServer": layout.addons.metrics_server, "localPath": layout.addons.local_path},
     }
     return yaml.safe_dump({"apiVersion": VERSION, "kind": KIND, **fields})

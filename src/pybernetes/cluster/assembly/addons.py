@@ -1,4 +1,4 @@
-"""Cluster DNS, and the image that its pods run: the project's own where no other is asked for."""
+"""Cluster DNS and further add-ons, and the image that its pods run: the project's own where no other is asked for."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pybernetes.component.command import Failure
-from pybernetes.deploy import types
+from pybernetes.deploy import layout, types
 from pybernetes.deploy.componentconfigs import dns_address
 from pybernetes.deploy.configuration import IMAGE_REPOSITORY, Configuration
+from pybernetes.localpath.options import ROOT
 
 from .. import addons
 from ..addons import dns
@@ -32,8 +33,17 @@ def give_image() -> ImageInfo:
         packed = build(IMAGES)
         addons.load_image(DOCKER, packed)
     except (HostError, ImageError) as error:
-        raise Failure(f"the image of cluster DNS: {error}") from error
+        raise Failure(f"the image of the add-ons: {error}") from error
     return packed
+
+
+def further(chosen: layout.AddOnsLayout, image: str) -> dict[str, list[Manifest]]:
+    """Those of the layout, by name. Kubelets of such clusters sign their serving certificates themselves, as kubeadm's do."""
+    asked = {
+        "metrics-server": (chosen.metrics_server, lambda: addons.metrics_server_manifests(image, verified=False)),
+        "local-path": (chosen.local_path, lambda: addons.local_path_manifests(image, ROOT)),
+    }
+    return {name: make() for name, (wanted, make) in asked.items() if wanted}
 
 
 def dns_manifests(configuration: Configuration, image: str) -> list[Manifest]:

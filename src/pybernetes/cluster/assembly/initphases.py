@@ -196,6 +196,17 @@ def addon_coredns(work: Init) -> None:
     work.tell("[addons] Applied essential addon: CoreDNS")
 
 
+def addon_further(work: Init) -> None:
+    """What the layout asks for: metrics-server, local-path-provisioner."""
+    chosen = work.layout.addons
+    if not (chosen.metrics_server or chosen.local_path):
+        work.tell("[addons] Skipping addons: metrics-server, local-path")
+        return
+    for name, manifests in addons.further(chosen, addons.give_image().name).items():
+        work.apply(manifests)
+        work.tell(f"[addons] Applied addon: {name}")
+
+
 def addon_kube_proxy(work: Init) -> None:
     """Its configuration for all hosts; it runs beside pods on each, not in one."""
     if work.configuration.cluster.proxy.disabled:
@@ -283,6 +294,11 @@ PHASES: Sequence[Phase] = (
     Phase("addon/network-policies", "Start kube-network-policies on this host (ours)", addon_network_policies),
     Phase("balancer", "Start the balancer before the API servers (ours)", balancer),
     Phase("addon/coredns", "Install the CoreDNS addon to a Kubernetes cluster", addon_coredns),
+    Phase(
+        "addon/further",
+        "Install metrics-server and local-path-provisioner, where they are asked for (ours)",
+        addon_further,
+    ),
 )
 
 

@@ -238,7 +238,7 @@ def mark_control_plane(work: Join) -> None:
 
 
 def node_daemons(work: Join) -> None:
-    """kube-proxy, flanneld, kube-network-policies and the image of cluster DNS, where these do not come in pods."""
+    """kube-proxy, flanneld, kube-network-policies and the image of add-ons, where these do not come in pods."""
     cluster = work.cluster()
     if work.fetched.proxy and not work.configuration.cluster.proxy.disabled:
         nodesteps.start_proxy(work, work.fetched.proxy)
@@ -247,7 +247,8 @@ def node_daemons(work: Join) -> None:
     if cluster.network.policies:
         work.run(node.network_policies(cluster, work.host))
     dns = work.configuration.cluster.dns
-    if work.layout != layout.FOREIGN and not dns.disabled and addons.own_image(dns):
+    further = work.layout.addons.metrics_server or work.layout.addons.local_path
+    if further or (work.layout != layout.FOREIGN and not dns.disabled and addons.own_image(dns)):
         addons.give_image()
 
 

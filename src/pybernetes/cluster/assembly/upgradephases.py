@@ -274,13 +274,15 @@ def node_daemons(work: Upgrade) -> None:
 
 
 def addon(work: Upgrade) -> None:
-    """Cluster DNS and kube-proxy's configuration, by whoever is the last of the masters, where they were deployed; the image for this
-    host's Docker."""
+    """Cluster DNS, kube-proxy's configuration and further add-ons, by whoever is the last of the masters, where they were deployed; the
+    image for this host's Docker."""
     if work.said.foreign:
         work.tell("[upgrade/addon] Skipping phase: add-ons are those of kubeadm, which made the cluster")
         return
     dns, proxy = work.configuration.cluster.dns, work.configuration.cluster.proxy
-    image = addons.give_image().name if not dns.disabled and addons.own_image(dns) else ""
+    further = work.layout.addons
+    needs_image = (not dns.disabled and addons.own_image(dns)) or further.metrics_server or further.local_path
+    image = addons.give_image().name if needs_image else ""
     if not work.control_plane:
         return
     running = asyncio.run(_running(ADMIN, work.configuration.cluster.kubernetes_version, None))
@@ -294,6 +296,9 @@ def addon(work: Upgrade) -> None:
         server = endpoints.control_plane(work.configuration)
         work.apply(objects.kube_proxy(work.proxy_config(), server))
         work.tell("[upgrade/addon] Applied essential addon: kube-proxy")
+    for name, manifests in addons.further(further, image).items():
+        work.apply(manifests)
+        work.tell(f"[upgrade/addon] Applied addon: {name}")
 
 
 async def _running(kubeconfig: Path, configured: str, where: Location | None) -> Running:

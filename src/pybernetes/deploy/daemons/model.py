@@ -98,6 +98,14 @@ class Balancer:
 
 
 @dataclass(frozen=True, slots=True)
+class AddOns:
+    """What runs in pods beside cluster DNS, where it is asked for: kubeadm brings neither."""
+
+    metrics_server: bool = False
+    local_path: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """The whole; `configuration` is of kubeadm's kind, with its defaults, without a host's own facts."""
 
@@ -105,6 +113,7 @@ class Cluster:
     hosts: tuple[Host, ...]
     balancer: Balancer | None = None
     network: Network = Network()
+    addons: AddOns = AddOns()
 
     def having(self, role: str) -> tuple[Host, ...]:
         """The hosts of a role, in the order of the list."""

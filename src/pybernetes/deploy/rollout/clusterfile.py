@@ -27,6 +27,9 @@
       policies: true           # whether NetworkPolicies hold, by our hands
       podSubnet: 10.244.0.0/16
       serviceSubnet: 10.96.0.0/12
+    addons:                    # what kubeadm does not bring, either
+      metricsServer: false     # figures for `kubectl top` and autoscalers
+      localPath: false         # directories of nodes as volumes for claims
 
 What else the cluster is to be is said in kubeadm's words: a ClusterConfiguration (kubeadm.k8s.io/v1beta4 or v1beta3) in a further document of
 the file.
@@ -49,7 +52,7 @@ from ..configuration import (
     documents,
     parse,
 )
-from ..daemons.model import BALANCER, ETCD, MASTER, WORKER, Balancer, Cluster, Host, Network
+from ..daemons.model import BALANCER, ETCD, MASTER, WORKER, AddOns, Balancer, Cluster, Host, Network
 from ..endpoints import url
 from ..types import Fields
 
@@ -102,6 +105,13 @@ class NetworkEntry(Fields):
     service_subnet: str = ""
 
 
+class AddOnsEntry(Fields):
+    """See the file above."""
+
+    metrics_server: bool = False
+    local_path: bool = False
+
+
 class ClusterEntry(Fields):
     """The document itself."""
 
@@ -110,6 +120,7 @@ class ClusterEntry(Fields):
     hosts: list[HostEntry] = msgspec.field(default_factory=list)
     balancer: BalancerEntry | None = None
     network: NetworkEntry = msgspec.field(default_factory=NetworkEntry)
+    addons: AddOnsEntry = msgspec.field(default_factory=AddOnsEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +190,8 @@ def cluster(description: Description, interfaces: dict[str, str] | None = None) 
     backend = "" if entry.network.backend == NONE else entry.network.backend
     first = next(host for host in hosts if MASTER in host.roles)
     whole = defaulted(_with_network(description), first.name, first.address)
-    return Cluster(whole, hosts, balancer, Network(backend, entry.network.ip_masq, entry.network.policies))
+    network = Network(backend, entry.network.ip_masq, entry.network.policies)
+    return Cluster(whole, hosts, balancer, network, AddOns(entry.addons.metrics_server, entry.addons.local_path))
 
 
 def endpoint_of(entry: ClusterEntry, bind_port: int, balancers: list[HostEntry], masters: list[HostEntry]) -> str:

@@ -35,7 +35,7 @@ def init(cluster: Cluster, host: Host, taints: Taints = None) -> str:
 
 
 def layout(cluster: Cluster) -> dict[str, Any]:
-    """What the cluster remembers of its balancer and network, for hosts that join later. A balancer on hosts of their own is none of init's
+    """What the cluster remembers of its balancer, network and add-ons, for hosts that join later. A balancer on hosts of their own is none of init's
     and join's."""
     balancer, network = cluster.balancer, cluster.network
     of_balancer: dict[str, Any] = {"kind": NONE}
@@ -48,6 +48,7 @@ def layout(cluster: Cluster) -> dict[str, Any]:
         "kind": LAYOUT_KIND,
         "balancer": of_balancer,
         "network": {"backend": network.backend or NONE, "ipMasq": network.ip_masq, "policies": network.policies},
+        "addons": {"metricsServer": cluster.addons.metrics_server, "localPath": cluster.addons.local_path},
     }
 
 
