@@ -77,12 +77,28 @@ def resource(workers: Workers, now: datetime) -> str:
         )
         lines += _family(cpu, (_line(cpu.name, m.labels, m.usage.cpu_nanos / NANOS, stamp) for m in measured))
         lines += _family(memory, (_line(memory.name, m.labels, m.usage.working_set, stamp) for m in measured))
+        if scope == "container":  # from which the metrics server counts what has only begun
+            start = Family(
+                "container_start_time_seconds",
+                "[STABLE] Start time of the container since unix epoch in seconds",
+                "gauge",
+            )
+            lines += _family(start, _starts(workers))
     error = Family(
         "resource_scrape_error",
         "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise",
         "gauge",
     )
     return "\n".join([*lines, *_family(error, [_line(error.name, {}, 0)])]) + "\n"
+
+
+def _starts(workers: Workers) -> Iterator[str]:
+    for worker in workers.values():
+        meta = worker.machine.pod.metadata
+        for name, slot in worker.machine.slots.items():
+            if slot.running and slot.current is not None and slot.current.started_at is not None:
+                labels = {"container": name, "namespace": meta.namespace, "pod": meta.name}
+                yield _line("container_start_time_seconds", labels, slot.current.started_at.timestamp())
 
 
 CADVISOR: tuple[tuple[Family, Callable[[Usage], float]], ...] = (
