@@ -58,6 +58,10 @@ COMMANDS = {
         "pybernetes.cli.localpath",
         "directories of this node as volumes for claims (StorageClass local-path)",
     ),
+    "nginx-ingress-controller": (
+        "pybernetes.cli.nginxingress",
+        "ingresses by this host's nginx, with the flags of upstream's ingress-nginx",
+    ),
     "flanneld": (
         "pybernetes.cli.flanneld",
         "a network for pods over several hosts (vxlan, host-gw, udp), with upstream's flags",
