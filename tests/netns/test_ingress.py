@@ -105,6 +105,11 @@ async def answer(name: str, reader: asyncio.StreamReader, writer: asyncio.Stream
     writer.close()
 
 
+def nginx_dir(folder: Path) -> Path:
+    """Where the workers, who are not root, get through."""
+    return Path("/run") / f"ingress-test-{os.getpid()}-{folder.name}"
+
+
 def slice_of(name: str, pods: Sequence[str]) -> discovery_v1.EndpointSlice:
     whole = {
         "metadata": {"name": name, "namespace": "default", "labels": {"kubernetes.io/service-name": name}},
@@ -133,7 +138,7 @@ async def running(folder: Path, *arguments: str) -> AsyncIterator[World]:
         whole = {"metadata": {"name": name, "namespace": "default"}, "spec": {"ports": ports}}
         await client.create(types.decode(types.encode(whole), core_v1.Service))
         await client.create(slice_of(name, pods))
-    given = [f"--kubeconfig={found.kubeconfig}", f"--nginx-dir={folder / 'nginx'}", "--sync-rate-limit=20", *arguments]
+    given = [f"--kubeconfig={found.kubeconfig}", f"--nginx-dir={nginx_dir(folder)}", "--sync-rate-limit=20", *arguments]
     work = asyncio.ensure_future(nginxingress.run(flags.parse("nginx-ingress-controller", FLAGS, given)))
     try:
         yield World(client, folder, work)
@@ -144,6 +149,7 @@ async def running(folder: Path, *arguments: str) -> AsyncIterator[World]:
         await cluster.stop()
         for server in servers:
             server.close()
+        shutil.rmtree(nginx_dir(folder), ignore_errors=True)
 
 
 def inside(node: Namespace, scenario: Callable[[], Awaitable[None]]) -> None:
@@ -302,7 +308,7 @@ def test_tls_passwords_and_cookies(node: Namespace, tmp_path: Path) -> None:
             await world.client.update(found)
 
             async def shown() -> None:
-                names = list((tmp_path / "nginx" / "files").glob("default_t-a_*"))
+                names = list((nginx_dir(tmp_path) / "files").glob("default_t-a_*"))
                 assert len(names) == 1 and fresh.key.strip() in names[0].read_bytes()
                 await world.curl("https://a.example/", *trusting)
 
@@ -429,11 +435,11 @@ def test_a_killed_nginx_is_started_again_and_leaves_no_worker(node: Namespace, t
         async with running(tmp_path) as world:
             await world.add(ingress("one", path("/", service="a")))
             await world.answers("http://a.example/", 200)
-            before = int((tmp_path / "nginx" / "nginx.pid").read_text())
+            before = int((nginx_dir(tmp_path) / "nginx.pid").read_text())
             os.kill(before, signal.SIGKILL)
 
             async def again() -> None:
-                assert int((tmp_path / "nginx" / "nginx.pid").read_text() or 0) != before
+                assert int((nginx_dir(tmp_path) / "nginx.pid").read_text() or 0) != before
                 code, _, _ = await world.curl("http://a.example/")
                 assert code == 200
 

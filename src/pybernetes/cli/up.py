@@ -37,6 +37,12 @@ FLAGS = (
     ),
     Flag("metrics-server", flags.boolean, None, "Whether `kubectl top` and autoscalers have figures (default true)."),
     Flag("local-path", flags.boolean, None, "Whether claims get directories of the node as volumes (default true)."),
+    Flag(
+        "ingress",
+        flags.boolean,
+        None,
+        "Whether nginx serves Ingresses at ports 80 and 443 (default false); needs nginx.",
+    ),
     Flag("no-example", flags.boolean, False, "Leave examples/hello out."),
 )
 SETTINGS = (
@@ -50,6 +56,7 @@ SETTINGS = (
     "address-pool",
     "metrics-server",
     "local-path",
+    "ingress",
 )
 
 

@@ -48,6 +48,7 @@ USERS = (
     "kube-proxy",
     "kube-network-policies",
     "service-load-balancer",
+    "nginx-ingress-controller",
 )
 
 
@@ -112,6 +113,7 @@ def users(endpoint: Endpoint) -> dict[str, Subject]:
         "kube-proxy": Subject("system:kube-proxy"),
         "kube-network-policies": Subject("pybernetes:kube-network-policies"),
         "service-load-balancer": Subject("pybernetes:service-load-balancer"),
+        "nginx-ingress-controller": Subject("pybernetes:nginx-ingress-controller"),
     }
 
 

@@ -45,7 +45,8 @@ class Layout:
         return self.pki / f"{name}.key"
 
     def kubeconfig(self, name: str) -> Path:
-        """admin, controller-manager, scheduler, kubelet, kube-proxy, kube-network-policies, service-load-balancer."""
+        """admin, controller-manager, scheduler, kubelet, kube-proxy, kube-network-policies, service-load-balancer,
+        nginx-ingress-controller."""
         return self.root / f"{name}.conf"
 
     @property

@@ -54,6 +54,8 @@ def parts(layout: Layout, settings: ClusterConfig) -> list[Part]:
         chosen.append(kube_network_policies(layout, settings))
     if settings.runs_load_balancer:
         chosen.append(service_load_balancer(layout, settings))
+    if settings.runs_ingress:
+        chosen.append(nginx_ingress_controller(layout, settings))
     return chosen
 
 
@@ -220,6 +222,23 @@ def service_load_balancer(layout: Layout, settings: ClusterConfig) -> Part:
             f"--metrics-bind-address=127.0.0.1:{settings.load_balancer_port}",
             f"--address-pool={','.join(settings.address_pool)}",
             # The API server's port may be another one here than what no service gets anyway.
-            f"--reserved-ports={','.join(dict.fromkeys([*RESERVED, str(settings.port)]))}",
+            f"--reserved-ports={','.join(dict.fromkeys([*RESERVED, str(settings.port), *_of_nginx(settings)]))}",
+        ),
+    )
+
+
+def _of_nginx(settings: ClusterConfig) -> tuple[str, ...]:
+    return ("80", "443") if settings.runs_ingress else ()
+
+
+def nginx_ingress_controller(layout: Layout, settings: ClusterConfig) -> Part:
+    return Part(
+        "nginx-ingress-controller",
+        "pybernetes.cli.nginxingress",
+        (
+            f"--kubeconfig={layout.kubeconfig('nginx-ingress-controller')}",
+            f"--publish-status-address={settings.addresses[0]}",
+            f"--healthz-port={settings.ingress_port}",
+            "--sync-rate-limit=1",  # a reading of a small cluster's configuration is cheap
         ),
     )

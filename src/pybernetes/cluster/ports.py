@@ -10,6 +10,7 @@ import msgspec
 from .settings import ClusterConfig
 
 KUBELET, PROXY_HEALTH, PROXY_METRICS = 10250, 10256, 10249  # others look for them there: these stay
+HTTP, HTTPS = 80, 443
 UNPRIVILEGED = 1023  # all beyond are open to ordinary users
 TRIES = 1000
 
@@ -43,6 +44,9 @@ def used(settings: ClusterConfig) -> list[Port]:
         busy.append(Port(settings.network_policies_port, "kube-network-policies", "network_policies_port", True))
     if settings.runs_load_balancer:
         busy.append(Port(settings.load_balancer_port, "service-load-balancer", "load_balancer_port", True))
+    if settings.runs_ingress:
+        busy += [Port(port, "nginx-ingress-controller") for port in (HTTP, HTTPS)]
+        busy.append(Port(settings.ingress_port, "nginx-ingress-controller", "ingress_port", True))
     return busy
 
 

@@ -32,11 +32,13 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     kubelet_health_port: int = 10248
     network_policies_port: int = 9080
     load_balancer_port: int = 9081
+    ingress_port: int = 10254
     network_policies: bool = True  # whether they are asked for
     load_balancer: bool = True  # whether Services of type LoadBalancer get addresses
     address_pool: list[str] = []  # which; none: the node's own
     metrics_server: bool = True  # whether metrics.k8s.io is served
     local_path: bool = True  # whether claims get directories of the node
+    ingress: bool = False  # whether Ingresses are served at ports 80 and 443
     nft: bool = True  # whether the host has it, without which nobody can bring them about
 
     @property
@@ -56,6 +58,10 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     @property
     def runs_load_balancer(self) -> bool:
         return self.load_balancer and not self.hollow
+
+    @property
+    def runs_ingress(self) -> bool:
+        return self.ingress and not self.hollow
 
     @property
     def hollow(self) -> bool:
@@ -127,9 +133,11 @@ KEPT: Sequence[str] = (
     "kubelet_health_port",
     "network_policies_port",
     "load_balancer_port",
+    "ingress_port",
     "network_policies",
     "load_balancer",
     "address_pool",
     "metrics_server",
     "local_path",
+    "ingress",
 )

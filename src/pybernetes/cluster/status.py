@@ -63,6 +63,8 @@ def health_urls(settings: ClusterConfig) -> dict[str, str]:
         urls["kube-network-policies"] = f"http://127.0.0.1:{settings.network_policies_port}/healthz"
     if settings.runs_load_balancer:
         urls["service-load-balancer"] = f"http://127.0.0.1:{settings.load_balancer_port}/healthz"
+    if settings.runs_ingress:
+        urls["nginx-ingress-controller"] = f"http://127.0.0.1:{settings.ingress_port}/healthz"
     return urls
 
 

@@ -158,6 +158,8 @@ class Up:
         settings = msgspec.structs.replace(settings, nft=host.find("nft") is not None)
         if settings.network_policies and not settings.nft and not hollow:
             self._progress.note("no nft here: NetworkPolicies have no effect (install nftables and run `up` again)")
+        if settings.ingress and not hollow and host.find("nginx") is None:
+            raise ClusterError("no nginx here: apt-get install nginx, or leave Ingresses out with --ingress=false")
         if wrong := problems(settings):  # what was typed; the address below is chosen by it
             raise ClusterError("\n".join(wrong))
         present = host.addresses()
@@ -244,6 +246,8 @@ class Up:
                 client = self._client = RESTClient(load(self.layout.kubeconfig("admin")), "pybernetes-up")
                 await self._until("the API server answers", lambda: _ready(client), START_SECONDS)
                 await apply.apply(client, addons.bindings())
+                if settings.runs_ingress:
+                    await apply.apply(client, addons.ingress_class())
             if not settings.hollow:  # only now: packing takes a core, which the parts' start had more need of
                 image = asyncio.ensure_future(asyncio.to_thread(addons.pack, self.layout))
             with self._progress.step(f"node {settings.node_name} Ready" if not settings.hollow else "nodes Ready"):

@@ -14,6 +14,7 @@ import logging
 import os
 import pwd
 import re
+import shutil
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,7 +45,8 @@ class Nginx:
     """One nginx. `prepare`, then `write` and `test` and `take`; `run` keeps it alive until cancelled, from the first `take` on."""
 
     def __init__(self, program: str, folder: Path, clock: Clock) -> None:
-        self._program, self._folder, self._clock = program, folder, clock
+        path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))  # where Debian has it, and few users look
+        self._program, self._folder, self._clock = shutil.which(program, path=path) or program, folder, clock
         self._process: asyncio.subprocess.Process | None = None
         self._taken = asyncio.Event()
 
@@ -58,6 +60,13 @@ class Nginx:
         for folder in (self._folder, self._folder / "files", self._folder / "tmp"):
             folder.mkdir(exist_ok=True)
             folder.chmod(0o711)  # workers go through to their own, and list nothing
+        if worker_user():
+            for parent in self._folder.resolve().parents:
+                if not parent.stat().st_mode & 0o001:
+                    raise NginxError(
+                        f"nginx' workers ({worker_user()}) cannot reach {self._folder}, since {parent} is closed to others:"
+                        " choose another folder, as /run/ingress-nginx"
+                    )
         end_leftovers(self._folder)
         return tuple(map(int, match.groups())) >= (1, 25, 1)
 

@@ -19,7 +19,7 @@ from .quoting import Invalid
 
 HEALTH_PORT = 10254  # upstream's
 LEASE = "ingress-controller-leader"  # upstream's
-FOLDER = "/run/pybernetes/ingress-nginx"  # memory, not a disk: keys are among the files
+FOLDER = "/run/ingress-nginx"  # memory, not a disk: keys are among the files
 
 FLAGS = (
     Flag("annotations-prefix", flags.string, annotations.PREFIX, "What names of annotations begin with."),

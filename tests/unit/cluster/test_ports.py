@@ -28,6 +28,13 @@ def test_add_ons_listen_elsewhere_where_their_ports_are_taken() -> None:
     assert (moved.network_policies_port, moved.load_balancer_port) == (9083, 9081)
 
 
+def test_what_serves_ingresses_has_its_ports() -> None:
+    ingress = msgspec.structs.replace(ON_DOCKER, ingress=True)
+    assert settle(ingress, taken(10254)).ingress_port == 10255
+    with pytest.raises(PortTaken, match="port 80 of nginx-ingress-controller cannot be had"):
+        settle(ingress, taken(80))
+
+
 @pytest.mark.parametrize(
     ("settings", "port", "words"),
     [

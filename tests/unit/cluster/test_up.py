@@ -46,6 +46,16 @@ def test_parts_that_cannot_start_are_named_with_their_last_words(tmp_path: Path)
             [*MASTER, "kubelet", "kube-proxy"],
         ),
         (
+            ClusterConfig(
+                node_name="a", addresses=["192.0.2.2"], network_policies=False, load_balancer=False, ingress=True
+            ),
+            [*MASTER, "kubelet", "kube-proxy", "nginx-ingress-controller"],
+        ),
+        (
+            ClusterConfig(node_name="a", addresses=["192.0.2.2"], hollow_nodes=1, ingress=True),
+            [*MASTER, "kubelet"],
+        ),
+        (
             ClusterConfig(node_name="a", addresses=["192.0.2.2"], nft=False),
             [*MASTER, "kubelet", "kube-proxy", "service-load-balancer"],
         ),

@@ -22,6 +22,11 @@ def bindings() -> list[Manifest]:
     return load((importlib.resources.files("pybernetes") / "cluster/addons/bindings.yaml").read_text())
 
 
+def ingress_class() -> list[Manifest]:
+    """The class `nginx` of Ingresses, where they are served."""
+    return load((importlib.resources.files("pybernetes") / "cluster/addons/ingress.yaml").read_text())
+
+
 def pack(layout: Layout) -> ImageInfo:
     """The project's image from the running installation; an old one stays if nothing has changed. HostError, OSError."""
     from ..image import ImageError, build  # reads the whole installation: not for those who only want manifests
