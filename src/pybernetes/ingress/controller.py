@@ -18,7 +18,8 @@ from pybernetes.api.wellknown import LABEL_SERVICE_NAME
 from pybernetes.client.events import EventRecorder
 from pybernetes.client.types import Informers, present
 
-from . import annotations, plan
+from . import plan
+from .annotations import PREFIX
 from .backends import Services
 from .classes import Classes
 from .metrics import Metrics
@@ -43,7 +44,7 @@ class Config:
     namespace: str = ""
     default_backend: Key | None = None
     default_certificate: Key | None = None
-    prefix: str = annotations.PREFIX
+    prefix: str = PREFIX
     external_names: bool = True
     rate: float = 0.3
 

@@ -32,7 +32,8 @@ QUIT_SECONDS = 8.0  # for answers that are under way; the supervisor waits for 1
 FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0  # before it is started again
 STEADY_SECONDS = 60.0
 TEST_SECONDS = 30.0
-_EMERGENCY = re.compile(r"^nginx: \[(?:emerg|alert)\] (.*)$", re.M)
+# Before it has read where its log is, "nginx: [emerg] ..."; then "2026/11/30 16:46:59 [emerg] 5300#5300: ...".
+_EMERGENCY = re.compile(r"^(?:nginx:|[0-9/]+ [0-9:]+) \[(?:emerg|alert)\] (?:\d+#\d+: )?(.*)$", re.M)
 _LINE = re.compile(r" in \S+\.conf(?:\.new)?:(\d+)$")
 _libc = ctypes.CDLL(None, use_errno=True)
 

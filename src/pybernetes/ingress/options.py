@@ -11,7 +11,8 @@ from pybernetes.component.clientflags import client_flags
 from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.flags import Flag, Values
 
-from . import annotations, certificates, quoting
+from . import certificates, quoting
+from .annotations import PREFIX
 from .classes import CONTROLLER, Classes
 from .controller import Config
 from .model import Key
@@ -22,7 +23,7 @@ LEASE = "ingress-controller-leader"  # upstream's
 FOLDER = "/run/ingress-nginx"  # memory, not a disk: keys are among the files
 
 FLAGS = (
-    Flag("annotations-prefix", flags.string, annotations.PREFIX, "What names of annotations begin with."),
+    Flag("annotations-prefix", flags.string, PREFIX, "What names of annotations begin with."),
     Flag("controller-class", flags.string, CONTROLLER, "The spec.controller of the IngressClasses to serve."),
     Flag("default-backend-service", flags.string, "", "NAMESPACE/NAME of who answers where no rule fits; empty: 404."),
     Flag("default-ssl-certificate", flags.string, "", "NAMESPACE/NAME of the secret to show for hosts without one."),

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import networking_v1 as networking
 
-from . import annotations, certificates, quoting
+from . import certificates, quoting
+from .annotations import PREFIX, parse
 from .backends import Endpoints, Services
 from .classes import in_order
 from .model import DEFAULT_SERVER, Certificate, Configuration, Key, Location, Options, Problem, Server, Upstream
@@ -31,7 +32,7 @@ class World:
     fallback: Certificate
     default_backend: Key | None = None
     default_certificate: Key | None = None
-    prefix: str = annotations.PREFIX
+    prefix: str = PREFIX
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ class _Planning:
 
     def _options(self, ingress: networking.Ingress) -> Options:
         meta = ingress.metadata
-        options, problems = annotations.parse(meta.annotations, meta.namespace, self._world.prefix)
+        options, problems = parse(meta.annotations, meta.namespace, self._world.prefix)
         for text in problems:
             self.problem(_key(ingress), "AnnotationNotUsed", text)
         return options
