@@ -137,4 +137,4 @@ def rotatable(work: Work) -> None:
 def _written(path: str, text: str) -> None:
     file = Path(path)
     make_private_directory(file.parent)
-    write(file, text.encode(), 0o644)
+    write(file, text.encode(), 0o600)

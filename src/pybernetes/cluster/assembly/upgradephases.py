@@ -127,10 +127,10 @@ class Upgrade(Work):
             return replace(daemon, files=())  # the watcher's, which leaves out API servers that do not answer
         files: Sequence[File] = ()
         if daemon.name == node.KUBELET:
-            files = [File(node.KUBELET_CONFIG, self.kubelet_config())]
+            files = [File(node.KUBELET_CONFIG, self.kubelet_config(), 0o600)]
         elif daemon.name == node.PROXY and self.said.proxy:
             text = componentconfigs.of_host_proxy(self.proxy_config(), node.KUBECONFIG)
-            files = [File(node.PROXY_CONFIG, text)]
+            files = [File(node.PROXY_CONFIG, text, 0o600)]
         return replace(daemon, files=(*daemon.files, *files))
 
     def kubelet_config(self) -> str:
