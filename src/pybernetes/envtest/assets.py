@@ -39,6 +39,6 @@ def _program(path: Path) -> str:
 def _module(name: str) -> str:
     """Run by this interpreter; -P: what lies in the suite's folder is no module of ours."""
     root = str(Path(__file__).parents[2])
-    found = [*site.getsitepackages(), site.getusersitepackages()]
-    path = "" if root in map(os.path.abspath, found) else f"PYTHONPATH={shlex.quote(root)} "
+    folders = [*site.getsitepackages(), site.getusersitepackages()]
+    path = "" if root in map(os.path.abspath, folders) else f"PYTHONPATH={shlex.quote(root)} "
     return f'{path}exec {shlex.quote(sys.executable)} -P -m {name} "$@"'

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pybernetes.api.wellknown import SYSTEM_PRIVILEGED_GROUP
 from pybernetes.component import flags
 from pybernetes.component.flags import Flag, FlagError
 
 # Until Kubernetes 1.19 the server had a port on which everybody was this user, and controller-runtime until 0.8 uses it.
-UNSECURED, MASTERS = "system:unsecured", "system:masters"
+UNSECURED = "system:unsecured"
 INSECURE = (
     Flag("insecure-port", flags.integer, 0, "A port without TLS and credentials, as upstream's until 1.19; 0: none."),
     Flag("insecure-bind-address", flags.string, "127.0.0.1", "The address of --insecure-port."),
@@ -62,4 +63,4 @@ def with_token(arguments: Sequence[str], file: str) -> list[str]:
 
 def token_file(token: str) -> str:
     """What is in that file."""
-    return f"{token},{UNSECURED},,{MASTERS}\n"
+    return f"{token},{UNSECURED},,{SYSTEM_PRIVILEGED_GROUP}\n"

@@ -34,15 +34,15 @@ class Services:
 
     def endpoints(self, namespace: str, backend: networking.IngressServiceBackend, direct: bool) -> Endpoints:
         """`direct`: the Service's own address, where kube-proxy chooses (service-upstream)."""
-        wanted = backend.port.name or str(backend.port.number)
+        asked_port = backend.port.name or str(backend.port.number)
         service = self.services.get((namespace, backend.name))
         if service is None:
-            return Endpoints(port=wanted, problem=f"service {namespace}/{backend.name} does not exist")
-        port = find_port(service, wanted)
+            return Endpoints(port=asked_port, problem=f"service {namespace}/{backend.name} does not exist")
+        port = find_port(service, asked_port)
         if service.spec.type == "ExternalName":
             return self._external(service, port, backend.port.number)
         if port is None:
-            return Endpoints(port=wanted, problem=f"service {namespace}/{backend.name} has no port {wanted}")
+            return Endpoints(port=asked_port, problem=f"service {namespace}/{backend.name} has no port {asked_port}")
         try:
             if direct and service.spec.cluster_ip not in ("", "None"):
                 return Endpoints((quoting.joined(service.spec.cluster_ip, port.port),), port=str(port.port))
@@ -82,13 +82,13 @@ class Services:
             return Endpoints(port=str(target), problem=f"{title}: its external name {error}")
 
 
-def find_port(service: core.Service, wanted: str) -> core.ServicePort | None:
+def find_port(service: core.Service, asked: str) -> core.ServicePort | None:
     """By number or name, else by the target's, as upstream."""
     ports = [port for port in service.spec.ports if port.protocol in ("", "TCP")]
     for port in ports:
-        if wanted in (str(port.port), port.name):
+        if asked in (str(port.port), port.name):
             return port
-    return next((port for port in ports if wanted == str(port.target_port)), None)
+    return next((port for port in ports if asked == str(port.target_port)), None)
 
 
 def ready(slices: Iterable[discovery.EndpointSlice], port: core.ServicePort) -> tuple[str, ...]:

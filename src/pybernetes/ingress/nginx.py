@@ -106,8 +106,8 @@ class Nginx:
         if process.returncode == 0:
             return ""
         text = said.decode(errors="replace")
-        found = _EMERGENCY.search(text)
-        return found[1] if found else text.strip()[-500:] or f"nginx -t ended with {process.returncode}"
+        complaint = _EMERGENCY.search(text)
+        return complaint[1] if complaint else text.strip()[-500:] or f"nginx -t ended with {process.returncode}"
 
     def take(self, keep: Mapping[str, bytes]) -> None:
         """What was tested last is what runs from now on; files that it does not name go."""

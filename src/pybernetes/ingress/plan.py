@@ -116,10 +116,10 @@ class _Planning:
     def _ingress(self, ingress: networking.Ingress, options: Options) -> None:
         key, spec = _key(ingress), ingress.spec
         auth_file, options = self._auth(key, options)
-        made = _Maker(self, ingress, options, auth_file)
+        maker = _Maker(self, ingress, options, auth_file)
         if spec.default_backend is not None and not spec.rules:
             default = self._hosts[DEFAULT_SERVER]
-            self._add(default, made.location("", "/", spec.default_backend, "/"), key)
+            self._add(default, maker.location("", "/", spec.default_backend, "/"), key)
         for rule in spec.rules:
             host = self._host(rule.host, ingress)
             if not host.name:
@@ -127,12 +127,12 @@ class _Planning:
             host.app_root = host.app_root or options.app_root
             self._tls(host, ingress)
             for path in rule.http.paths if rule.http is not None else ():
-                for location in made.locations(path, host.regex):
+                for location in maker.locations(path, host.regex):
                     self._add(host, location, key)
-                if (stem := made.stem(path, host.regex)) is not None:
+                if (stem := maker.stem(path, host.regex)) is not None:
                     host.stems.setdefault((stem.modifier, stem.path), stem)
             if spec.default_backend is not None and host.default is None:
-                host.default = made.location("", "/", spec.default_backend, "/")
+                host.default = maker.location("", "/", spec.default_backend, "/")
 
     def _add(self, host: _Host, location: Location, key: Key) -> None:
         before = host.locations.setdefault((location.modifier, location.path), location)
@@ -156,26 +156,26 @@ class _Planning:
     def backend(self, ingress: networking.Ingress, backend: networking.IngressBackend, options: Options) -> Endpoints:
         """Where a backend leads; what is wrong is told."""
         if backend.service is None:
-            found = Endpoints(problem="a backend that is a resource, no service, is not supported")
+            endpoints = Endpoints(problem="a backend that is a resource, no service, is not supported")
         else:
-            found = self._world.services.endpoints(
+            endpoints = self._world.services.endpoints(
                 ingress.metadata.namespace, backend.service, options.service_upstream
             )
-        if found.problem:
-            self.problem(_key(ingress), "BackendNotFound", found.problem)
-        return found
+        if endpoints.problem:
+            self.problem(_key(ingress), "BackendNotFound", endpoints.problem)
+        return endpoints
 
-    def upstream(self, namespace: str, service: str, found: Endpoints, options: Options) -> str:
+    def upstream(self, namespace: str, service: str, endpoints: Endpoints, options: Options) -> str:
         """Its name; "" where nobody is there."""
-        if not found.servers:
+        if not endpoints.servers:
             return ""
         # With - between them, as upstream's are, a-b of c and b of c-a would share one.
-        name = f"{namespace}_{service}_{found.port}"
+        name = f"{namespace}_{service}_{endpoints.port}"
         if options.service_upstream:
             name += "_service"
         if options.sticky is not None:
             name += "_" + hashlib.sha256(repr(options.sticky).encode()).hexdigest()[:8]
-        self._upstreams[name] = Upstream(name, found.servers, options.sticky)
+        self._upstreams[name] = Upstream(name, endpoints.servers, options.sticky)
         return name
 
     # --- secrets ----------------------------------------------------------------------------------
@@ -279,10 +279,10 @@ class _Planning:
         key = self._world.default_backend
         if key is None:
             return Location("", "/", Options(), status=404)
-        found = self._world.services.default(key)
-        if found.problem:
-            self.problem(("", ""), "BackendNotFound", found.problem)
-        return Location("", "/", Options(), upstream=self.upstream(*key, found, Options()), external=found.external)
+        default = self._world.services.default(key)
+        if default.problem:
+            self.problem(("", ""), "BackendNotFound", default.problem)
+        return Location("", "/", Options(), upstream=self.upstream(*key, default, Options()), external=default.external)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,15 +326,15 @@ class _Maker:
     def location(self, modifier: str, path: str, backend: networking.IngressBackend, rewrites: str) -> Location:
         """Leads to the backend."""
         options, ingress = self.options, self.ingress
-        found = self.planning.backend(ingress, backend, options)
+        endpoints = self.planning.backend(ingress, backend, options)
         service = backend.service.name if backend.service is not None else ""
         return Location(
             modifier=modifier,
             path=path,
             options=options,
             ingress=_key(ingress),
-            upstream=self.planning.upstream(ingress.metadata.namespace, service, found, options),
-            external=found.external,
+            upstream=self.planning.upstream(ingress.metadata.namespace, service, endpoints, options),
+            external=endpoints.external,
             auth_file=self.auth_file,
             rewrites=rewrites,
         )

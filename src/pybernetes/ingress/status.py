@@ -101,13 +101,13 @@ class StatusWriter:
 
     async def _write(self, addresses: Addresses) -> bool:
         """Whether all of them were."""
-        wanted = [msgspec.to_builtins(each) for each in addresses]
+        desired = [msgspec.to_builtins(each) for each in addresses]
         complete = True
         for ingress in self._ours():
             if ingress.status.load_balancer.ingress == addresses:
                 continue
             meta = ingress.metadata
-            patch = {"status": {"loadBalancer": {"ingress": wanted or None}}}
+            patch = {"status": {"loadBalancer": {"ingress": desired or None}}}
             try:
                 await self._client.patch(networking.Ingress, meta.name, meta.namespace, patch, subresource="status")
             except (StatusError, ConnectionError, TimeoutError) as error:

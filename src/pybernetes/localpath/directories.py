@@ -113,10 +113,10 @@ def _is_directory(name: str, folder: int) -> bool:
 
 def _entries(folder: int) -> list[str]:
     """The first of them: a directory may have more than there is memory for."""
-    found = []
+    listed = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            found.append(entry.name)
-            if len(found) == BATCH:
+            listed.append(entry.name)
+            if len(listed) == BATCH:
                 break
-    return found
+    return listed

@@ -63,14 +63,14 @@ def ask(request: Request) -> Ask:
 class MetricsAPI:
     """Routes for `serving.start`."""
 
-    def __init__(self, known: Known, clock: Clock) -> None:
-        self._known, self._clock = known, clock
+    def __init__(self, cluster: Known, clock: Clock) -> None:
+        self._known, self._clock = cluster, clock
 
     def routes(self) -> Mapping[str, Route]:
         """By path."""
         documents = {"/apis": objects.group_list, f"/apis/{GROUP}": objects.group, BASE: objects.resource_list}
-        found: dict[str, Route] = {path: _document(make()) for path, make in documents.items()}
-        return {**found, f"{BASE}/": self._answer}
+        routes: dict[str, Route] = {path: _document(make()) for path, make in documents.items()}
+        return {**routes, f"{BASE}/": self._answer}
 
     async def _answer(self, request: Request) -> Response:
         try:

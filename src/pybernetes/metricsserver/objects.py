@@ -23,10 +23,10 @@ KINDS = {"nodes": "NodeMetrics", "pods": "PodMetrics"}
 
 def quantities(usage: Usage) -> dict[str, str]:
     """cpu in cores, memory (and swap) in bytes."""
-    found = {"cpu": str(Quantity(usage.cpu)), "memory": str(Quantity.from_int(usage.memory, Format.BINARY_SI))}
+    by_resource = {"cpu": str(Quantity(usage.cpu)), "memory": str(Quantity.from_int(usage.memory, Format.BINARY_SI))}
     if usage.swap is not None:
-        found["swap"] = str(Quantity.from_int(usage.swap, Format.BINARY_SI))
-    return found
+        by_resource["swap"] = str(Quantity.from_int(usage.swap, Format.BINARY_SI))
+    return by_resource
 
 
 def _timed(usage: Usage) -> Document:

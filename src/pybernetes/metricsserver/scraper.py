@@ -251,6 +251,6 @@ def pod_facts(pod: core.Pod) -> PodFacts | None:
     if not pod.spec.node_name or is_finished(pod):
         return None
     spec = pod.spec
-    containers = (*spec.containers, *spec.init_containers, *spec.ephemeral_containers)
-    names = frozenset(container.name for container in containers)
-    return PodFacts(spec.node_name, pod.status.phase == "Running", names, pod.metadata.labels)
+    names = {container.name for container in (*spec.containers, *spec.init_containers)}
+    names |= {container.name for container in spec.ephemeral_containers}
+    return PodFacts(spec.node_name, pod.status.phase == "Running", frozenset(names), pod.metadata.labels)

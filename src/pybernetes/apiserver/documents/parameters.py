@@ -196,7 +196,9 @@ def _operation_3(operation: Mapping[str, Any], prefix: str) -> Iterator[tuple[st
 
 
 def _parameter(parameter: Parameter) -> Parameter:
-    named = {key: parameter[key] for key in ("description", "name", "in", "required") if key in parameter}
+    named: Parameter = {
+        key: value for key, value in parameter.items() if key in ("description", "name", "in", "required")
+    }
     return {**named, "schema": {"type": parameter["type"], "uniqueItems": True}}
 
 

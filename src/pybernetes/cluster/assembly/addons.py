@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,11 @@ def give_image() -> ImageInfo:
 
 def further(chosen: layout.AddOnsLayout, image: str) -> dict[str, list[Manifest]]:
     """Those of the layout, by name. Kubelets of such clusters sign their serving certificates themselves, as kubeadm's do."""
-    asked = {
+    asked: dict[str, tuple[bool, Callable[[], list[Manifest]]]] = {
         "metrics-server": (chosen.metrics_server, lambda: addons.metrics_server_manifests(image, verified=False)),
         "local-path": (chosen.local_path, lambda: addons.local_path_manifests(image, ROOT)),
     }
-    return {name: make() for name, (wanted, make) in asked.items() if wanted}
+    return {name: make() for name, (enabled, make) in asked.items() if enabled}
 
 
 def dns_manifests(configuration: Configuration, image: str) -> list[Manifest]:
