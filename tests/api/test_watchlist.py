@@ -184,7 +184,7 @@ def test_custom_resources() -> None:
     ],
 )
 def test_clauses_that_name_more_than_a_media_type(accept: str, answered: str) -> None:
-    request = Request("GET", b"/", b"", [("accept", accept)])
+    request = Request("GET", b"/", b"", (("accept", accept),))
     assert negotiate.accepted(request, query.parse(b"")).media == answered
 
 
