@@ -1,0 +1,69 @@
+"""Upstream's kube-proxy of 1.20 with our API server: it writes a service's rules, and takes them away again."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ..netns.namespaces import created
+from .parts import FOLDER, cluster, wait, why_not
+
+WHY_NOT = why_not("kube-proxy", "kubeadm", "kubectl")
+WHY_NOT = WHY_NOT or ("needs root" if os.geteuid() or not shutil.which("iptables-save") else "")
+pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "all of it is there")
+CONFIGURATION = """apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+clientConnection: {{kubeconfig: {kubeconfig}}}
+clusterCIDR: 10.244.0.0/16
+conntrack: {{maxPerCore: 0, min: 0, tcpCloseWaitTimeout: 0s, tcpEstablishedTimeout: 0s}}
+mode: iptables
+bindAddress: 10.255.77.2
+"""
+SERVICE = """apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.7.7, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{name: http, port: 8080}]
+endpoints:
+- {addresses: [10.244.1.5], conditions: {ready: true}, nodeName: worker1}
+- {addresses: [10.244.1.6], conditions: {ready: false}, nodeName: worker1}
+"""
+
+
+def test_it_writes_the_rules_of_a_service(tmp_path: Path) -> None:
+    with created("proxy") as node, cluster(tmp_path) as one:
+        outside, inside = f"p{one.port}a", f"p{one.port}b"
+        subprocess.run(
+            ["ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", node.name], check=True
+        )
+        for command in (f"addr add 10.255.77.1/30 dev {outside}", f"link set {outside} up"):
+            subprocess.run(["ip", *command.split()], check=True)
+        node.run(
+            f"ip addr add 10.255.77.2/30 dev {inside}; ip link set {inside} up; ip route add default via 10.255.77.1"
+        )
+        one.api_server()
+        one.kubectl("apply", "-f", "-", stdin=SERVICE)
+        file = tmp_path / "kube-proxy.yaml"
+        file.write_text(CONFIGURATION.format(kubeconfig=one.admin))
+        proxy = (str(FOLDER / "kube-proxy"), f"--config={file}", "--hostname-override=worker1")
+        log = one.start("kube-proxy", ["ip", "netns", "exec", node.name, *proxy])
+
+        def rules(text: str) -> list[str]:
+            return [line for line in node.run("iptables-save -t nat").splitlines() if text in line]
+
+        wait("the rules", lambda: rules("--to-destination 10.244.1.5:8080"))
+        assert rules("-d 10.96.7.7/32")
+        assert not rules("10.244.1.6")
+        one.kubectl("delete", "service", "web")
+        wait("no rules", lambda: not rules("10.244.1.5"))
+        assert not re.search("Failed to (list|watch)|Failed to execute", log.read_text())
