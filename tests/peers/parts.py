@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -108,14 +109,14 @@ networking: {{serviceSubnet: 10.96.0.0/16, podSubnet: 10.244.0.0/16}}
         """A process until the end of the test; its log."""
         log = self.folder / f"{name}.log"
         with open(log, "wb") as file:
-            process = subprocess.Popen(command, stdout=file, stderr=file, cwd=self.folder)
+            process = subprocess.Popen(command, stdout=file, stderr=file, cwd=self.folder, start_new_session=True)
 
         def stop() -> None:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # a shell waits for what it has started
             try:
-                process.wait(10)
+                process.wait(20)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
         self._stack.callback(stop)
