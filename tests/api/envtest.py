@@ -222,7 +222,7 @@ def control_plane(assets: Path, folder: Path, release: Release) -> Iterator[Cont
         assert server == 0, plane.server.output
     finally:
         code = plane.etcd.stop()
-    assert code == 0, plane.etcd.output
+    assert code in (0, -signal.SIGTERM), plane.etcd.output  # a real etcd hands the signal on to itself
 
 
 def answers(url: str) -> bool:
