@@ -25,7 +25,7 @@ GROUPS = (
     "node",
     "upgrade",
 )  # which have commands of their own
-WORDS = ("logs", "backup", "restore", "deploy", "join")  # which take words beside flags
+WORDS = ("envtest-assets", "logs", "backup", "restore", "deploy", "join")  # which take words beside flags
 
 
 def test_all_commands_are_told(capsys: pytest.CaptureFixture[str]) -> None:
