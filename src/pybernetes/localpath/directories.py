@@ -113,10 +113,10 @@ def _is_directory(name: str, folder: int) -> bool:
 
 def _entries(folder: int) -> list[str]:
     """The first of them: a directory may have more than there is memory for."""
-    listed = []
+    names = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            listed.append(entry.name)
-            if len(listed) == BATCH:
+            names.append(entry.name)
+            if len(names) == BATCH:
                 break
-    return listed
+    return names

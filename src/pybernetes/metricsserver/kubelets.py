@@ -43,9 +43,9 @@ class Resolver:
 
     def place(self, name: str, node: NodeFacts) -> tuple[str, int]:
         """(host, port). NoAddress."""
-        for address_type in self.types:
+        for preferred in self.types:
             for kind, address in node.addresses:
-                if kind == address_type and address:
+                if kind == preferred and address:
                     return address, (node.port or self.port) if self.use_status_port else self.port
         have = ", ".join(kind for kind, _ in node.addresses) or "none"
         raise NoAddress(f"node {name} had no addresses that matched types [{' '.join(self.types)}]: it has {have}")

@@ -23,10 +23,10 @@ KINDS = {"nodes": "NodeMetrics", "pods": "PodMetrics"}
 
 def quantities(usage: Usage) -> dict[str, str]:
     """cpu in cores, memory (and swap) in bytes."""
-    by_resource = {"cpu": str(Quantity(usage.cpu)), "memory": str(Quantity.from_int(usage.memory, Format.BINARY_SI))}
+    amounts = {"cpu": str(Quantity(usage.cpu)), "memory": str(Quantity.from_int(usage.memory, Format.BINARY_SI))}
     if usage.swap is not None:
-        by_resource["swap"] = str(Quantity.from_int(usage.swap, Format.BINARY_SI))
-    return by_resource
+        amounts["swap"] = str(Quantity.from_int(usage.swap, Format.BINARY_SI))
+    return amounts
 
 
 def _timed(usage: Usage) -> Document:

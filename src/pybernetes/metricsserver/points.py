@@ -72,8 +72,8 @@ def decode(text: str, node: str, now: int) -> Batch:
         if name in NODE:
             one, values, place = NODE[name], of_node, None
         elif name in CONTAINER:
-            pairs = dict(_LABEL.findall(labels or ""))
-            key, container = (pairs.get("namespace", ""), pairs.get("pod", "")), pairs.get("container", "")
+            of_series = dict(_LABEL.findall(labels or ""))
+            key, container = (of_series.get("namespace", ""), of_series.get("pod", "")), of_series.get("container", "")
             one, values = CONTAINER[name], pods.setdefault(key, {}).setdefault(container, {})
             place = (key, container)
         else:

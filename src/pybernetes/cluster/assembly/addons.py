@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +39,12 @@ def give_image() -> ImageInfo:
 
 def further(chosen: layout.AddOnsLayout, image: str) -> dict[str, list[Manifest]]:
     """Those of the layout, by name. Kubelets of such clusters sign their serving certificates themselves, as kubeadm's do."""
-    asked: dict[str, tuple[bool, Callable[[], list[Manifest]]]] = {
-        "metrics-server": (chosen.metrics_server, lambda: addons.metrics_server_manifests(image, verified=False)),
-        "local-path": (chosen.local_path, lambda: addons.local_path_manifests(image, ROOT)),
-    }
-    return {name: make() for name, (enabled, make) in asked.items() if enabled}
+    manifests = {}
+    if chosen.metrics_server:
+        manifests["metrics-server"] = addons.metrics_server_manifests(image, verified=False)
+    if chosen.local_path:
+        manifests["local-path"] = addons.local_path_manifests(image, ROOT)
+    return manifests
 
 
 def dns_manifests(configuration: Configuration, image: str) -> list[Manifest]:
