@@ -25,7 +25,7 @@ def test_everything_is_made_once(tmp_path: Path) -> None:
 def test_keys_are_for_their_owner_only(tmp_path: Path) -> None:
     credentials.ensure(Layout(tmp_path), ENDPOINT, NOW)
     secret = [*tmp_path.glob("pki/*.key"), *tmp_path.glob("*.conf")]
-    assert len(secret) == 9 + 7
+    assert len(secret) == 9 + 8
     assert {path.stat().st_mode & 0o777 for path in secret} == {0o600}
 
 
