@@ -35,7 +35,7 @@ def quoted(text: str) -> str:
 
 def host(text: str) -> str:
     """A DNS name, also *.example.com. Invalid."""
-    if not HOST.fullmatch(text) or len(text) > HOST_LENGTH:
+    if len(text) > HOST_LENGTH or not HOST.fullmatch(text):
         raise Invalid(f"{text[:80]!r} is no DNS name")
     return text
 
