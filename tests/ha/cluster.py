@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -49,14 +50,44 @@ CONTROL_PLANE = (
 )
 NODE = ("kubelet", "kube-proxy", "flanneld")
 GRACE_SECONDS = 16  # of a silent node, here: the default is of tests/unit/controllers
+AUDIT_LOG = "/var/log/kubernetes/audit.log"
+_HARDENING = {
+    "audit-log-path": AUDIT_LOG,
+    "audit-log-maxage": "30",
+    "audit-log-maxbackup": "10",
+    "audit-log-maxsize": "100",
+    "audit-policy-file": "/etc/kubernetes/audit.yaml",
+    "encryption-provider-config": "/etc/kubernetes/encryption.yaml",
+    "profiling": "false",
+}
+_FLAGS = ", ".join(f"{{name: {name}, value: {value!r}}}" for name, value in _HARDENING.items())
+_UNPROFILED = "{name: profiling, value: 'false'}"
+AUDIT = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: None, verbs: [get, list, watch]}
+- {level: None, resources: [{group: coordination.k8s.io, resources: [leases]}]}
+- {level: None, namespaces: [load]}
+- {level: Metadata}
+"""
+_KEY = base64.b64encode(bytes(range(32))).decode()
+ENCRYPTION = f"""\
+apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+- {{resources: [secrets], providers: [{{aesgcm: {{keys: [{{name: key1, secret: {_KEY}}}]}}}}, {{identity: {{}}}}]}}
+"""
 # etcd keeps its whole history, for who judges what clients were told.
 CONFIGURATION = f"""\
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 controlPlaneEndpoint: {ENDPOINT}
 encryptionAlgorithm: ECDSA-P256
-apiServer: {{extraArgs: [{{name: etcd-compaction-interval, value: 0s}}]}}
-controllerManager: {{extraArgs: [{{name: node-monitor-grace-period, value: {GRACE_SECONDS}s}}]}}
+apiServer: {{extraArgs: [{{name: etcd-compaction-interval, value: 0s}}, {_FLAGS}]}}
+controllerManager: {{extraArgs: [{{name: node-monitor-grace-period, value: {GRACE_SECONDS}s}}, {_UNPROFILED}]}}
+scheduler: {{extraArgs: [{_UNPROFILED}]}}
 ---
 apiVersion: pybernetes.io/v1alpha1
 kind: ClusterLayout
@@ -69,6 +100,14 @@ setsid dockerd >/var/log/dockerd.log 2>&1 </dev/null &
 for _ in $(seq 300); do docker version >/dev/null 2>&1 && exit; sleep 0.1; done
 cat /var/log/dockerd.log
 exit 1
+"""
+HARDENED = f"""
+mkdir -p /etc/kubernetes
+umask 077
+cat >/etc/kubernetes/audit.yaml <<'END'
+{AUDIT}END
+cat >/etc/kubernetes/encryption.yaml <<'END'
+{ENCRYPTION}END
 """
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.2
@@ -147,6 +186,8 @@ def build(hosts: Mapping[str, Host]) -> Cluster:
     members = [hosts[name] for name in (*MASTERS, *WORKERS)]
     with ThreadPoolExecutor(len(members)) as threads:
         list(threads.map(lambda host: must(host, DOCKER), members))
+        for host in cluster.masters:
+            must(host, HARDENED)
         began = time.monotonic()
         _init(cluster)
         for host in members[1:]:  # what they all would pack, each on its own

@@ -32,6 +32,7 @@ until ssh 10.20.0.11 test -e /etc/kubernetes/pki/ca.crt; do sleep 0.1; done
 kill -KILL $!
 ssh 10.20.0.11 cat /etc/kubernetes/pybernetes/host.json
 """
+SECRET = re.compile(r"PRIVATE KEY|\b[a-z0-9]{6}\.[a-z0-9]{16}\b|[cC]ertificate-?[kK]ey[=: ]+[0-9a-f]{64}|eyJhbGciOi")
 NOTHING = "Nothing to do: every host is as the file describes it."
 
 
@@ -48,6 +49,7 @@ def test_a_plan_changes_nothing(hosts: dict[str, Host]) -> None:
     write(hosts["desk"], FILE)
     code, guide = hosts["desk"](f"{DEPLOY} --dry-run")
     assert code == 0 and "/etc/systemd/system/kube-apiserver.service" in guide, guide
+    assert not SECRET.findall(guide)
     for name in ("master1", "worker1"):
         code, output = hosts[name]("ls -d /opt/pybernetes/current /etc/kubernetes/* /var/lib/pybernetes/deploy")
         assert not [line for line in output.splitlines() if "No such file" not in line], output
@@ -79,6 +81,7 @@ def test_a_setting_is_changed_where_it_matters(hosts: dict[str, Host]) -> None:
     write(desk, OTHER)
     code, guide = desk(f"{DEPLOY} --dry-run")
     assert code == 0 and "+  --v=1" in guide and "worker1" not in guide, guide
+    assert not SECRET.findall(guide), "the hosts have keys and tokens by now"
     code, output = desk(DEPLOY)
     assert code == 0, output
     code, output = master("cat /proc/*/cmdline | tr '\\0' ' ' | grep -c 'kube-apiserver.*--v=1 '")
