@@ -92,6 +92,10 @@ class Flying:
         """On this clock."""
         return asyncio.timeout(None if seconds is None else seconds / self._speed)
 
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        """On this clock."""
+        return asyncio.get_running_loop().call_later(seconds / self._speed, callback)
+
     def now(self) -> datetime:
         """The time of day."""
         return self._wall + timedelta(seconds=self.monotonic() - self._start)

@@ -125,6 +125,8 @@ async def fuzz(count: int, seed: int) -> Report:
                 answer.status >= 500
                 and b'"reason"' in answer.body
                 and not any(text in answer.body for text in UPSTREAM_S)
+                # A pod waits longer than a second for its service account: what asked for no more gets that answer.
+                and not (answer.status == 504 and "timeout=1s" in sent.target)
             ):
                 report.failures.append(f"{answer.status} {_shown(sent)}: {answer.body[:300]!r}")
             while tracebacks.texts:

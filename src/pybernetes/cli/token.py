@@ -191,10 +191,10 @@ def _join_command(kubeconfig: Path, token: str, certificate_key: str) -> str:
             raise Failure("failed to get join command: no CA certificates found in kubeconfig")
         pins = [public_key_pin(block) for block in blocks(authorities) if b"BEGIN CERTIFICATE" in block]
         server = config.server
-        if endpoints.is_loopback(
-            server
-        ):  # a balancer on each node, which who joins has not yet: this host's own API server
-            server = load(kubeconfig.with_name("controller-manager.conf")).server
+        beside = kubeconfig.with_name("controller-manager.conf")
+        # A balancer on each node, which who joins has not yet: this host's own API server, where there is one.
+        if endpoints.is_loopback(server) and beside.exists():
+            server = load(beside).server
     except (ConfigError, OSError, ValueError) as error:
         raise Failure(f"failed to get join command: {error}") from error
     return tokens.join_command(server, token, pins, certificate_key)
