@@ -48,7 +48,8 @@ def until(check: Callable[[], bool]) -> None:
 
 def reaches(kubectl: Kubectl, host: str) -> bool:
     """Whether the pod gets the page from all of the Service's pods that it is led to."""
-    command = f"wget -q -T 2 -O - http://{host}/ && wget -q -T 2 -O - http://{host}/ || echo refused"
+    once = f"timeout 2 wget -q -O - http://{host}/"  # what is dropped would be waited for
+    command = f"{once} && {once} || echo refused"
     return kubectl("exec", "asker", "--", "sh", "-c", command) == 2 * PAGE
 
 
