@@ -14,9 +14,11 @@ SHORT_PATIENCE = 1.0  # seconds for cases that are expected to differ
 
 @functools.cache
 def played() -> dict[str, Outcome]:
-    """Each case once."""
-    known = known_failures(CONTROL)
-    return asyncio.run(outcomes([name for name in cases(FOLDER) if name not in known]))
+    """Each case once. What differs is played again by itself: on a busy machine a fast clock may be seen between two writes of a status."""
+    known, listed = known_failures(CONTROL), known_failures(INEXACT)
+    results = asyncio.run(outcomes([name for name in cases(FOLDER) if name not in known]))
+    doubtful = [name for name, one in results.items() if one.difference or (one.inexact and name not in listed)]
+    return {**results, **asyncio.run(outcomes(doubtful))}
 
 
 def test_recorded_cases_are_the_same() -> None:
