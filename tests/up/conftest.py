@@ -42,6 +42,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
         yield place
     finally:
         pybernetes("down", f"--data-dir={place.root}", "--purge")
+        assert not place.root.exists(), sorted(place.root.rglob("*"))
 
 
 @pytest.fixture(scope="session", params=["kubectl-old", "kubectl", "kubectl-new"])

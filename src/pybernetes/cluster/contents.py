@@ -17,6 +17,7 @@ OWN_FILES = (
     "state.db-wal",
     "state.db-shm",
     "state.db-lock",
+    "state.db-reserve",
     "supervisor.json",
     "supervisor.lock",
     "up.lock",

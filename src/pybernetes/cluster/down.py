@@ -46,7 +46,8 @@ def down(data_dir: Path, purge: bool, progress: Progress) -> None:
 
 
 def clean_host(layout: Layout, settings: ClusterConfig, progress: Progress) -> None:
-    """Containers, volumes' mounts, interfaces and rules of a node whose parts have stopped."""
+    """Containers, volumes' mounts, interfaces and rules of a node whose parts have stopped, and keys that they kept in memory."""
+    from pybernetes.ingress import cleanup as ingress
     from pybernetes.net.programs import ProgramError
     from pybernetes.networkpolicy import cleanup as policies
     from pybernetes.proxy import cleanup as proxy
@@ -63,6 +64,10 @@ def clean_host(layout: Layout, settings: ClusterConfig, progress: Progress) -> N
         policies.clean()
     except ProgramError as error:
         raise ClusterError(f"the table of network policies is left: {error}") from error
+    try:
+        ingress.clean()
+    except OSError as error:
+        raise ClusterError(f"{error.filename} is left: {error.strerror}") from error
 
 
 async def _clean_node(endpoint: str, root_dir: str) -> None:

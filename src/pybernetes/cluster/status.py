@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Iterator
 from datetime import datetime
 
 from pybernetes.api.conditions import condition
@@ -21,8 +22,10 @@ from .layout import Layout
 from .ports import PROXY_HEALTH
 from .settings import ClusterConfig
 
+Workload = apps.Deployment | apps.DaemonSet
+
 ASK_SECONDS = 3.0
-ADD_ONS = (("kube-system", "coredns"),)
+COMPLETE = "NewReplicaSetAvailable"  # why a deployment says that it progresses, once it has come to its end
 
 
 async def status(layout: Layout, settings: ClusterConfig, now: datetime) -> list[Line]:
@@ -35,12 +38,12 @@ async def status(layout: Layout, settings: ClusterConfig, now: datetime) -> list
     try:
         async with asyncio.timeout(ASK_SECONDS):
             nodes = (await client.list(core.Node)).items
-            deployments = {
-                (d.metadata.namespace, d.metadata.name): d for d in (await client.list(apps.Deployment)).items
-            }
+            workloads: list[Workload] = [*(await client.list(apps.Deployment)).items]
+            workloads += (await client.list(apps.DaemonSet)).items
+        by_name = {(one.metadata.namespace, one.metadata.name): one for one in workloads}
         lines += [node_line(node) for node in nodes]
         if not settings.hollow:
-            lines += [add_on_line(name, deployments.get(name)) for name in ADD_ONS]
+            lines += [add_on_line(name, by_name.get(name)) for name in add_ons(settings)]
     except (StatusError, ConnectionError, TimeoutError, OSError) as error:
         lines.append(Line("api", settings.node_name, False, f"cannot be asked: {str(error) or type(error).__name__}"))
     finally:
@@ -114,12 +117,28 @@ def node_line(node: core.Node) -> Line:
     return Line("node", node.metadata.name, False, f"NotReady: {ready.message if ready else 'no status yet'}")
 
 
-def add_on_line(name: tuple[str, str], deployment: apps.Deployment | None) -> Line:
+def add_ons(settings: ClusterConfig) -> Iterator[tuple[str, str]]:
+    """(namespace, name) of those that this cluster is to have."""
+    yield "kube-system", "coredns"
+    if settings.metrics_server:
+        yield "kube-system", "metrics-server"
+    if settings.local_path:
+        yield "local-path-storage", "local-path-provisioner"
+
+
+def add_on_line(name: tuple[str, str], workload: Workload | None) -> Line:
+    """One that rolls out, and has time left for it, is well: metrics-server has nothing to tell before it has looked twice."""
     label = "/".join(name)
-    if deployment is None:
+    if workload is None:
         return Line("add-on", label, False, "is missing; `pybernetes up` brings it back")
-    desired = 1 if deployment.spec.replicas is None else deployment.spec.replicas
-    available = deployment.status.available_replicas or 0
+    if isinstance(workload, apps.DaemonSet):
+        desired, available = workload.status.desired_number_scheduled, workload.status.number_available
+        return Line("add-on", label, available >= desired, f"{available} of {desired} available")
+    desired = 1 if workload.spec.replicas is None else workload.spec.replicas
+    available = workload.status.available_replicas or 0
+    progress = condition(workload.status.conditions, "Progressing")
+    if available < desired and progress is not None and progress.status == "True" and progress.reason != COMPLETE:
+        return Line("add-on", label, True, f"{available} of {desired} available, rolls out")
     return Line("add-on", label, available >= desired, f"{available} of {desired} available")
 
 

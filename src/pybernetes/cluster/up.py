@@ -270,6 +270,11 @@ class Up:
                         WORKLOAD_SECONDS,
                     )
                     await self._until("cluster DNS answers", lambda: _dns_answers(settings), WORKLOAD_SECONDS)
+                if settings.local_path:
+                    with self._progress.step("volumes for claims"):
+                        await self._until(
+                            "local-path-provisioner is available", lambda: _provisions(client), WORKLOAD_SECONDS
+                        )
         finally:
             if image is not None and not image.done():
                 image.cancel()
@@ -277,7 +282,7 @@ class Up:
                 await client.close()
 
     async def _choices(self, client: RESTClient, settings: ClusterConfig, image: str) -> None:
-        """Add-ons that may be left out, also after they were there. Nobody waits for them: they come up by themselves."""
+        """Add-ons that may be left out, also after they were there. metrics-server has figures after a while, which nobody waits for."""
         metrics = addons.metrics_server_manifests(image, verified=True)
         await (apply.apply if settings.metrics_server else apply.remove)(client, metrics)
         storage = addons.local_path_manifests(image, str(self.layout.local_path))
@@ -394,6 +399,12 @@ async def _available(client: RESTClient, name: str, namespace: str) -> bool | No
     current = deployment.status.observed_generation >= deployment.metadata.generation
     ready = deployment.status.updated_replicas == desired == deployment.status.available_replicas
     return True if current and ready else None
+
+
+async def _provisions(client: RESTClient) -> bool | None:
+    """Whether the provisioner of each node runs."""
+    status = (await client.get(apps.DaemonSet, "local-path-provisioner", "local-path-storage")).status
+    return True if 0 < status.desired_number_scheduled <= status.number_available else None
 
 
 async def _loaded(packed: ImageInfo, settings: ClusterConfig) -> str | None:

@@ -8,7 +8,7 @@ def test_a_purge_deletes_only_what_up_made(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.pki.mkdir()
     (layout.pki / "ca.key").write_text("secret")
-    for name in ("state.db", "state.db-wal", "admin.conf", "mine.txt"):
+    for name in ("state.db", "state.db-wal", "state.db-reserve", "admin.conf", "mine.txt"):
         (tmp_path / name).write_text("x")
     down.purge_data(layout)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

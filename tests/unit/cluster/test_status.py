@@ -5,8 +5,9 @@ import pytest
 from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
+from pybernetes.cluster.settings import ClusterConfig
 from pybernetes.cluster.state import PartState
-from pybernetes.cluster.status import add_on_line, certificate_line, node_line, part_line
+from pybernetes.cluster.status import add_on_line, add_ons, certificate_line, node_line, part_line
 from pybernetes.deploy.lines import Line, table
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,6 +49,34 @@ def test_add_on() -> None:
     assert add_on_line(("kube-system", "coredns"), deployment).text == "0 of 2 available"
     deployment.status.available_replicas = 2
     assert add_on_line(("kube-system", "coredns"), deployment).ok
+
+
+def test_an_add_on_that_rolls_out_is_well_until_its_time_is_up() -> None:
+    name, replicas = ("kube-system", "metrics-server"), apps.DeploymentSpec(replicas=1)
+    for reason, status, ok in (
+        ("ReplicaSetUpdated", "True", True),
+        ("ProgressDeadlineExceeded", "False", False),
+        ("NewReplicaSetAvailable", "True", False),
+    ):
+        condition = apps.DeploymentCondition(type="Progressing", status=status, reason=reason)
+        deployment = apps.Deployment(spec=replicas, status=apps.DeploymentStatus(conditions=[condition]))
+        line = add_on_line(name, deployment)
+        assert (line.ok, line.text.startswith("0 of 1 available")) == (ok, True)
+
+
+def test_an_add_on_on_each_node() -> None:
+    status = apps.DaemonSetStatus(desired_number_scheduled=2, number_available=1)
+    name = ("local-path-storage", "local-path-provisioner")
+    assert add_on_line(name, apps.DaemonSet(status=status)) == Line("add-on", "/".join(name), False, "1 of 2 available")
+    status.number_available = 2
+    assert add_on_line(name, apps.DaemonSet(status=status)).ok
+
+
+def test_add_ons_are_those_that_were_asked_for() -> None:
+    config = ClusterConfig(node_name="n", addresses=[])
+    assert [name for _, name in add_ons(config)] == ["coredns", "metrics-server", "local-path-provisioner"]
+    config = ClusterConfig(node_name="n", addresses=[], metrics_server=False, local_path=False)
+    assert list(add_ons(config)) == [("kube-system", "coredns")]
 
 
 @pytest.mark.parametrize(
