@@ -26,7 +26,7 @@ from pybernetes.proxy import backends
 from pybernetes.proxy.app import ProxyServer
 from pybernetes.proxy.health import ProxyHealth
 from pybernetes.proxy.metrics import Metrics
-from pybernetes.proxy.options import FLAGS, settings
+from pybernetes.proxy.options import FLAGS, kube_proxy_configuration
 
 from .figures import Figures
 
@@ -63,7 +63,9 @@ def endpoints(number: int, first: int = 1) -> discovery_v1.EndpointSlice:
 async def measured(mode: str) -> dict[str, float]:
     """In a namespace of its own."""
     client, metrics = MemoryClient(), Metrics()
-    chosen = settings(flags.parse("kube-proxy", FLAGS, ["--hostname-override=here", "--cluster-cidr=10.128.0.0/9"]))
+    chosen = kube_proxy_configuration(
+        flags.parse("kube-proxy", FLAGS, ["--hostname-override=here", "--cluster-cidr=10.128.0.0/9"])
+    )
     for number in range(SERVICES):
         client.put(service(number))
         client.put(endpoints(number))

@@ -10,7 +10,7 @@ from pybernetes.component import command
 from pybernetes.component.command import Failure
 from pybernetes.component.flags import Values
 from pybernetes.net.programs import ProgramError
-from pybernetes.networkpolicy.options import FLAGS, settings
+from pybernetes.networkpolicy.options import FLAGS, policy_agent_options
 
 if TYPE_CHECKING:
     from pybernetes.component.metrics import Registry
@@ -31,7 +31,7 @@ async def run(values: Values) -> None:
     from pybernetes.networkpolicy.kernel import KernelTable
     from pybernetes.networkpolicy.metrics import Metrics
 
-    chosen, kernel, metrics = settings(values), KernelTable(), Metrics()
+    chosen, kernel, metrics = policy_agent_options(values), KernelTable(), Metrics()
     try:
         await kernel.check()
         if values["cleanup"]:

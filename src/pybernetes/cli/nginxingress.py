@@ -14,7 +14,7 @@ from pybernetes.aio.clock import RealClock
 from pybernetes.component import command
 from pybernetes.component.command import Failure
 from pybernetes.component.flags import Values
-from pybernetes.ingress.options import FLAGS, settings
+from pybernetes.ingress.options import FLAGS, ingress_controller_options
 
 if TYPE_CHECKING:
     from pybernetes.client.informer import InformerFactory
@@ -44,7 +44,7 @@ async def run(values: Values) -> None:
     from pybernetes.ingress.metrics import Metrics
     from pybernetes.ingress.status import StatusWriter
 
-    chosen, metrics, clock = settings(values), Metrics(), RealClock()
+    chosen, metrics, clock = ingress_controller_options(values), Metrics(), RealClock()
     process = nginx.Nginx(values["nginx"], chosen.folder, clock)
     try:
         http2_directive = await process.prepare()

@@ -13,7 +13,7 @@ from pybernetes.aio.clock import RealClock
 from pybernetes.component import command, configfile
 from pybernetes.component.command import Failure
 from pybernetes.component.flags import Values
-from pybernetes.proxy.options import FLAGS, Settings, settings, with_file
+from pybernetes.proxy.options import FLAGS, KubeProxyConfiguration, kube_proxy_configuration, with_file
 
 if TYPE_CHECKING:
     from pybernetes.component.restclient import PartClient
@@ -42,7 +42,7 @@ async def run(values: Values) -> None:
         values = with_file(values, configfile.load(values["config"]))
     if values["cleanup"]:
         return await _clean()
-    chosen, metrics = settings(values), Metrics()
+    chosen, metrics = kube_proxy_configuration(values), Metrics()
     async with AsyncExitStack() as stack:
         client = Clients(stack, values, "kube-proxy", metrics.registry).client()
         await client.wait_ready()
@@ -59,7 +59,7 @@ async def _clean() -> None:
         raise Failure(f"not everything could be cleaned up: {error}") from error
 
 
-async def _serve(chosen: Settings, client: PartClient, metrics: Metrics) -> None:
+async def _serve(chosen: KubeProxyConfiguration, client: PartClient, metrics: Metrics) -> None:
     from pybernetes.client.events import EventBroadcaster
     from pybernetes.client.informer import InformerFactory
     from pybernetes.component import serving
@@ -132,7 +132,7 @@ async def _serves_cidrs(client: PartClient) -> bool:
     return True
 
 
-def _prepare(chosen: Settings, sysctl: Any) -> None:
+def _prepare(chosen: KubeProxyConfiguration, sysctl: Any) -> None:
     if chosen.node_ports_on_loopback:
         sysctl.ensure(sysctl.ROUTE_LOCALNET, 1)
     if sysctl.read(sysctl.BRIDGE_CALLS) != 1:

@@ -11,7 +11,7 @@ from pybernetes.aio.clock import RealClock
 from pybernetes.component import command, leaderflags
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Values
-from pybernetes.loadbalancer.options import FLAGS, Settings, settings
+from pybernetes.loadbalancer.options import FLAGS, LoadBalancerOptions, load_balancer_options
 
 if TYPE_CHECKING:
     from pybernetes.component.clientflags import Clients
@@ -34,7 +34,7 @@ async def run(values: Values) -> None:
     from pybernetes.component.metrics import Registry, process_metrics
 
     leaderflags.check(values)
-    chosen, registry = settings(values), Registry()
+    chosen, registry = load_balancer_options(values), Registry()
     process_metrics(registry)
     links = await asyncio.to_thread(_links, chosen.interfaces) if chosen.announces else []
     async with AsyncExitStack() as stack:
@@ -47,7 +47,7 @@ async def run(values: Values) -> None:
                 group.create_task(_speak(chosen, clients, links))
 
 
-async def _control(values: Values, chosen: Settings, clients: Clients, registry: Registry) -> None:
+async def _control(values: Values, chosen: LoadBalancerOptions, clients: Clients, registry: Registry) -> None:
     from pybernetes.client.events import EventBroadcaster
     from pybernetes.client.informer import InformerFactory
     from pybernetes.loadbalancer.controller import COMPONENT, ServiceController
@@ -71,7 +71,7 @@ async def _control(values: Values, chosen: Settings, clients: Clients, registry:
         _log.warning("the lease %s is lost; waiting for it", values["leader-elect-resource-name"])
 
 
-async def _speak(chosen: Settings, clients: Clients, links: list[Link]) -> None:
+async def _speak(chosen: LoadBalancerOptions, clients: Clients, links: list[Link]) -> None:
     from pybernetes.client.informer import InformerFactory
     from pybernetes.loadbalancer.announcer import Announcer
     from pybernetes.loadbalancer.speaker import Speaker

@@ -51,7 +51,7 @@ FLAGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class IngressControllerOptions:
     """`serving` is (host, port), None where nothing is served; `writes`: whether there are addresses to write."""
 
     config: Config
@@ -66,7 +66,7 @@ class Settings:
     serving: tuple[str, int] | None
 
 
-def settings(values: Values) -> Settings:
+def ingress_controller_options(values: Values) -> IngressControllerOptions:
     """Checked values. UsageError with the flag's name."""
     for name in ("http-port", "https-port"):
         if not 0 < values[name] < 65536:
@@ -96,7 +96,7 @@ def settings(values: Values) -> Settings:
         external_names=not values["disable-svc-external-name"],
         rate=values["sync-rate-limit"],
     )
-    return Settings(
+    return IngressControllerOptions(
         config=config,
         folder=Path(values["nginx-dir"]).absolute(),
         http_port=values["http-port"],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from dataclasses import dataclass
 
 from pybernetes.component import flags
+from pybernetes.component.bindaddress import bind_address
 from pybernetes.component.clientflags import client_flags
 from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.flags import Flag, Values
@@ -52,7 +52,7 @@ FLAGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class LoadBalancerOptions:
     """`serving` is (host, port), None where nothing is served."""
 
     node: str
@@ -62,7 +62,7 @@ class Settings:
     serving: tuple[str, int] | None
 
 
-def settings(values: Values) -> Settings:
+def load_balancer_options(values: Values) -> LoadBalancerOptions:
     """Checked values. UsageError with the flag's name."""
     try:
         pools = parse(values["address-pool"])
@@ -72,25 +72,10 @@ def settings(values: Values) -> Settings:
         reserved = frozenset(int(text) for text in values["reserved-ports"])
     except ValueError as error:
         raise UsageError(f"--reserved-ports: {error}") from None
-    return Settings(
+    return LoadBalancerOptions(
         node=(values["hostname-override"] or socket.gethostname()).strip().lower(),
         config=Config(pools, values["load-balancer-class"], reserved),
         interfaces=tuple(values["interface"]),
         announces=values["announce"] and bool(pools.ranges),
-        serving=_address(values["metrics-bind-address"]),
+        serving=bind_address("metrics-bind-address", values["metrics-bind-address"], METRICS_PORT),
     )
-
-
-def _address(text: str) -> tuple[str, int] | None:
-    if not text:
-        return None
-    host, colon, port = text.rpartition(":")
-    host = host.strip("[]") or "0.0.0.0"
-    try:
-        ipaddress.ip_address(host)
-        number = int(port)
-    except ValueError:
-        number = 0
-    if not colon or not 0 < number < 65536:
-        raise UsageError(f"--metrics-bind-address={text}: must be an IP address with a port (127.0.0.1:{METRICS_PORT})")
-    return host, number

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from dataclasses import dataclass
 
 from pybernetes.component import flags
+from pybernetes.component.bindaddress import bind_address
 from pybernetes.component.clientflags import client_flags
 from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.flags import Flag, Values
@@ -29,7 +29,7 @@ FLAGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class PolicyAgentOptions:
     """`serving` is (host, port), None where nothing is served; times in seconds."""
 
     node: str
@@ -37,28 +37,12 @@ class Settings:
     serving: tuple[str, int] | None
 
 
-def settings(values: Values) -> Settings:
+def policy_agent_options(values: Values) -> PolicyAgentOptions:
     """Checked values. UsageError with the flag's name."""
     if values["sync-period"] <= 0:
         raise UsageError("--sync-period: must be greater than 0")
-    return Settings(
+    return PolicyAgentOptions(
         node=(values["hostname-override"] or socket.gethostname()).strip().lower(),
         sync_period=values["sync-period"],
-        serving=_address(values["metrics-bind-address"]),
+        serving=bind_address("metrics-bind-address", values["metrics-bind-address"], METRICS_PORT),
     )
-
-
-def _address(text: str) -> tuple[str, int] | None:
-    """host:port, :port for all addresses, [v6]:port."""
-    if not text:
-        return None
-    host, colon, port = text.rpartition(":")
-    host = host.strip("[]") or "0.0.0.0"
-    try:
-        ipaddress.ip_address(host)
-        number = int(port)
-    except ValueError:
-        number = 0
-    if not colon or not 0 < number < 65536:
-        raise UsageError(f"--metrics-bind-address={text}: must be an IP address with a port (127.0.0.1:{METRICS_PORT})")
-    return host, number

@@ -28,7 +28,7 @@ from .backends import Backend, Change, Options
 from .health import Problem, ProxyHealth, ServiceHealth
 from .metrics import Metrics
 from .model import HealthPorts, ServiceKey, ServicePort, Where, health_ports, service_ports
-from .options import Settings
+from .options import KubeProxyConfiguration
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class ProxyServer:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: KubeProxyConfiguration,
         informers: Informers,
         backends: Sequence[Backend],
         metrics: Metrics,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pybernetes.component import configfile, flags, formerflags
+from pybernetes.component.bindaddress import bind_address
 from pybernetes.component.clientflags import client_flags
 from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.configfile import Kind
@@ -146,7 +147,7 @@ OBEYED_BESIDE_A_FILE = ("config", "cleanup", "hostname-override", "master", "v")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class KubeProxyConfiguration:
     """What the proxy does; times in seconds, addresses (host, port), None for a server that is switched off."""
 
     node: str
@@ -166,7 +167,7 @@ class Settings:
     oom_score_adj: int
     conntrack: Conntrack = field(default_factory=Conntrack)
 
-    def in_mode(self, mode: str) -> Settings:
+    def in_mode(self, mode: str) -> KubeProxyConfiguration:
         """What holds in one of the modes: in nftables node ports are the node's first address's unless said otherwise, as upstream."""
         only_primary = mode == "nftables" and not self.node_port_addresses
         return replace(self, mode=mode, node_port_addresses=("primary",) if only_primary else self.node_port_addresses)
@@ -194,7 +195,7 @@ def with_file(values: Values, document: Any) -> Values:
     return configfile.merged(kind, FLAGS, values, document, OBEYED_BESIDE_A_FILE)
 
 
-def settings(values: Values) -> Settings:
+def kube_proxy_configuration(values: Values) -> KubeProxyConfiguration:
     """Checked values. UsageError with the flag's name."""
     if values["proxy-mode"] not in ("", *MODES):
         raise UsageError(f"--proxy-mode={values['proxy-mode']}: only {', '.join(MODES)} is there")
@@ -214,7 +215,7 @@ def settings(values: Values) -> Settings:
     if mode in interface and not interface[mode]:
         flag = "pod-bridge-interface" if mode == "BridgeInterface" else "pod-interface-name-prefix"
         raise UsageError(f"--detect-local-mode={mode} needs --{flag}")
-    return Settings(
+    return KubeProxyConfiguration(
         node=(values["hostname-override"] or socket.gethostname()).strip().lower(),
         cluster_cidrs=tuple(_networks("cluster-cidr", values)),
         mode=values["proxy-mode"],
@@ -228,8 +229,8 @@ def settings(values: Values) -> Settings:
         else tuple(_networks("nodeport-addresses", values)),
         min_sync_period=values["iptables-min-sync-period"],
         sync_period=values["iptables-sync-period"],
-        healthz=_address("healthz-bind-address", values, 10256),
-        metrics=_address("metrics-bind-address", values, 10249),
+        healthz=bind_address("healthz-bind-address", values["healthz-bind-address"], 10256),
+        metrics=bind_address("metrics-bind-address", values["metrics-bind-address"], 10249),
         bind_hard_fail=values["bind-address-hard-fail"],
         oom_score_adj=values["oom-score-adj"],
         conntrack=_conntrack(values),
@@ -253,22 +254,3 @@ def _networks(name: str, values: Values) -> list[str]:
         return [str(ipaddress.ip_network(text.strip(), strict=False)) for text in values[name]]
     except ValueError as error:
         raise UsageError(f"--{name}: {error}") from None
-
-
-def _address(name: str, values: Values, default_port: int) -> tuple[str, int] | None:
-    """host:port, [v6]:port, or an address alone."""
-    text = values[name]
-    if not text:
-        return None
-    host, _, port = text.rpartition(":")
-    if not host or (":" in host and not host.startswith("[")):
-        host, port = text, str(default_port)
-    host = host.strip("[]")
-    try:
-        ipaddress.ip_address(host)
-        number = int(port)
-    except ValueError:
-        raise UsageError(
-            f"--{name}={text}: must be an IP address, or one with a port (0.0.0.0:{default_port})"
-        ) from None
-    return (host, number) if number else None

@@ -18,7 +18,7 @@ from pybernetes.component.flags import parse
 from pybernetes.net.programs import ProgramError
 from pybernetes.networkpolicy.app import PolicyAgent
 from pybernetes.networkpolicy.metrics import Metrics
-from pybernetes.networkpolicy.options import FLAGS, settings
+from pybernetes.networkpolicy.options import FLAGS, policy_agent_options
 
 from . import world
 from .nft import Kernel
@@ -148,15 +148,15 @@ def test_what_nft_refuses_is_tried_again_as_a_whole_and_told_by_health() -> None
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("127.0.0.1:9080", ("127.0.0.1", 9080)), (":9080", ("0.0.0.0", 9080)), ("[::1]:1", ("::1", 1)), ("", None)],
+    [("127.0.0.1:9080", ("127.0.0.1", 9080)), ("0.0.0.0", ("0.0.0.0", 9080)), ("[::1]:1", ("::1", 1)), ("", None)],
 )
 def test_metrics_address(text: str, address: tuple[str, int] | None) -> None:
-    assert settings(parse("x", FLAGS, [f"--metrics-bind-address={text}"])).serving == address
+    assert policy_agent_options(parse("x", FLAGS, [f"--metrics-bind-address={text}"])).serving == address
 
 
 @pytest.mark.parametrize(
-    "flag", ["--metrics-bind-address=host:1", "--metrics-bind-address=127.0.0.1", "--sync-period=0s"]
+    "flag", ["--metrics-bind-address=host:1", "--metrics-bind-address=127.0.0.1:65536", "--sync-period=0s"]
 )
 def test_bad_flags_are_named(flag: str) -> None:
     with pytest.raises(UsageError, match=flag.split("=")[0]):
-        settings(parse("x", FLAGS, [flag]))
+        policy_agent_options(parse("x", FLAGS, [flag]))

@@ -19,7 +19,7 @@ from pybernetes.proxy.backends import Backend, Changes, Options, Services
 from pybernetes.proxy.backends.iptables.backend import IPTablesBackend
 from pybernetes.proxy.health import ProxyHealth
 from pybernetes.proxy.metrics import Metrics
-from pybernetes.proxy.options import FLAGS, settings
+from pybernetes.proxy.options import FLAGS, kube_proxy_configuration
 
 from .objects import at, service, slice_of
 
@@ -56,7 +56,7 @@ class Setting:
             IPTablesBackend("IPv4", self.four, self.metrics),
             IPTablesBackend("IPv6", self.six, self.metrics),
         ]
-        self.settings = settings(values)
+        self.settings = kube_proxy_configuration(values)
         self.addresses = addresses or []
         self.proxy = self.feeding(*backends)
 

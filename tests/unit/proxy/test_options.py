@@ -6,7 +6,7 @@ import pytest
 
 from pybernetes.component import flags
 from pybernetes.component.command import UsageError
-from pybernetes.proxy.options import FLAGS, Settings, settings, with_file
+from pybernetes.proxy.options import FLAGS, KubeProxyConfiguration, kube_proxy_configuration, with_file
 
 # What kubeadm writes into the ConfigMap kube-proxy.
 KUBEADM: dict[str, Any] = {
@@ -42,9 +42,9 @@ KUBEADM: dict[str, Any] = {
 }
 
 
-def parsed(*arguments: str, file: dict[str, Any] | None = None) -> Settings:
+def parsed(*arguments: str, file: dict[str, Any] | None = None) -> KubeProxyConfiguration:
     values = flags.parse("kube-proxy", FLAGS, arguments)
-    return settings(with_file(values, file) if file is not None else values)
+    return kube_proxy_configuration(with_file(values, file) if file is not None else values)
 
 
 def test_defaults_are_upstreams() -> None:
