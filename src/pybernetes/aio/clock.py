@@ -208,9 +208,8 @@ async def _at_rest(go_on: Callable[[], bool]) -> None:
     Called by the loop itself, not by a task: a day of virtual time has hundreds of thousands of turns.
     """
     loop = asyncio.get_running_loop()
-    ready: deque[asyncio.Handle] | None = getattr(
-        loop, "_ready", None
-    )  # of asyncio's own loops: what is to run in this turn
+    # Of asyncio's own loops: what is to run in this turn.
+    ready: deque[asyncio.Handle] | None = getattr(loop, "_ready", None)
     done: asyncio.Future[None] = loop.create_future()
     turns = 0
 

@@ -28,10 +28,8 @@ _tasks = 0  # within `uncollected`
 _off_since = 0.0
 _was_on = True
 _owned = False
-_unfreed, _unfreed_since = (
-    0,
-    0.0,
-)  # large requests whose objects are still to be freed; since when there always are some
+# Large requests whose objects are still to be freed; since when there always are some.
+_unfreed, _unfreed_since = (0, 0.0)
 _counted, _collected_at = 0.0, 0  # when objects were counted last; how many there were after the last full collection
 
 remains: ContextVar[list[Any] | None] = ContextVar("remains", default=None)  # by the large request that is served

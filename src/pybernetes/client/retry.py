@@ -45,7 +45,7 @@ async def retry_on_conflict(
     clock: Clock,
     backoff: Backoff = DEFAULT_RETRY,
 ) -> R:
-    """`write(known)`; after a conflict `write` of what `read` gives, and so on; raises the last conflict and all other errors."""
+    """`write(current)`; after a conflict `write` of what `read` gives, and so on; raises the last conflict and all other errors."""
     for pause in backoff.pauses():
         try:
             return await write(current)

@@ -16,9 +16,8 @@ from .tables import table
 
 CONTROL_PLANE_SKEW = 1  # minor versions that a control plane goes up at a time, and that its API servers may be apart
 KUBELET_SKEW = 3  # minor versions by which kubelets may be older than API servers
-NEVER_STOPS = frozenset(
-    {"certificate", "virtual address"}
-)  # lines of `status` that say nothing about whether daemons may start anew
+# Lines of `status` that say nothing about whether daemons may start anew.
+NEVER_STOPS = frozenset({"certificate", "virtual address"})
 _VERSION = re.compile(r"v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:[-+].*)?")
 
 

@@ -271,9 +271,8 @@ def _pass(location: Location) -> Iterator[str]:
         yield f"rewrite {quoted(location.rewrites)} {quoted(options.rewrite_target)} break;"
     scheme = {"HTTP": "http", "HTTPS": "https", "GRPC": "grpc", "GRPCS": "grpcs"}[options.backend_protocol]
     target = location.upstream
-    if (
-        location.external
-    ):  # by a variable, so that the name is looked up as requests come, and none that fails keeps nginx from starting
+    # By a variable, so that the name is looked up as requests come, and none that fails keeps nginx from starting.
+    if location.external:
         yield f"set $external {quoted(location.external)};"
         target = "$external"
     yield f"{kind}_pass {quoted(f'{scheme}://{target}')};"

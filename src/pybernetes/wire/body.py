@@ -16,7 +16,7 @@ class BodyError(Exception):
 
 
 class IncomingBody:
-    """Filled by the parser, read once by the handler. Nothing is read from the peer before `read`, which calls `wanted`.
+    """Filled by the parser, read once by the handler. Nothing is read from the peer before `read`, which calls `on_wanted`.
 
     What is beyond the limit is dropped, so that it never takes more than that.
     """

@@ -116,9 +116,8 @@ def _decoded(continue_: str) -> tuple[int, str]:
     if not token.start:
         raise ValueError("encoded start key empty (version meta.k8s.io/v1)")
     key = "/" + token.start.removeprefix("/")
-    if posixpath.normpath(key) != key or key.startswith(
-        "//"
-    ):  # nothing above the prefix, nor what Go's path.Clean would write otherwise
+    # Nothing above the prefix, nor what Go's path.Clean would write otherwise.
+    if posixpath.normpath(key) != key or key.startswith("//"):
         raise ValueError(token.start)
     return token.rv, key[1:]
 

@@ -15,9 +15,8 @@ class CacheReader:
 
     def __init__(self, caches: Caches | WatchCache) -> None:
         self._caches = caches if isinstance(caches, Caches) else Caches(caches, {})
-        self._resources: dict[
-            tuple[str, str], ResourceCache
-        ] = {}  # which live as long as their caches: a write asks for a dozen
+        # Which live as long as their caches: a write asks for a dozen.
+        self._resources: dict[tuple[str, str], ResourceCache] = {}
 
     def _of(self, group: str, resource: str) -> ResourceCache:
         cache = self._resources.get((group, resource))

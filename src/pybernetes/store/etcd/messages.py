@@ -17,9 +17,8 @@ RANGE, TXN, COMPACT = "/etcdserverpb.KV/Range", "/etcdserverpb.KV/Txn", "/etcdse
 WATCH, LEASE_GRANT = "/etcdserverpb.Watch/Watch", "/etcdserverpb.Lease/LeaseGrant"
 STATUS = "/etcdserverpb.Maintenance/Status"
 
-_IDS = re.compile(
-    rb"(?:[\x08\x10][\x80-\xff]*[\x00-\x7f])*\x18"
-)  # fields 1 and 2 of a ResponseHeader, and the tag of the third
+# Fields 1 and 2 of a ResponseHeader, and the tag of the third.
+_IDS = re.compile(rb"(?:[\x08\x10][\x80-\xff]*[\x00-\x7f])*\x18")
 
 
 def to_bytes(key: str) -> bytes:

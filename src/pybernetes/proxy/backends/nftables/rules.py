@@ -300,9 +300,8 @@ def _external_rules(port: ServicePort, options: Options) -> list[str]:
 def _source_rules(port: ServicePort, options: Options) -> list[str]:
     sources = list(port.source_ranges)
     if options.node_ip and any(_contains(source, options.node_ip) for source in sources):
-        sources += (
-            port.ingress_ips
-        )  # from a node that has the balancer's address it comes with that address as its source
+        # From a node that has the balancer's address it comes with that address as its source.
+        sources += port.ingress_ips
     allowed = _set(sources)
     # A set of everything cannot be written as what something is not in.
     return [f"{options.ip} saddr != {allowed} drop"] if not allowed.endswith("/0") else []

@@ -35,9 +35,8 @@ _FIXED: PortKey = ("", "")
 class Script:
     """One transaction, in the order in which each command finds what it names."""
 
-    base: list[str] = field(
-        default_factory=list
-    )  # commands for the table, and what ports share; a transaction of its own
+    # Commands for the table, and what ports share; a transaction of its own.
+    base: list[str] = field(default_factory=list)
     chains: list[str] = field(default_factory=list)  # new ones
     lost: list[Key] = field(default_factory=list)
     flushed: list[str] = field(default_factory=list)  # chains that change or go
