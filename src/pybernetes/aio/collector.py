@@ -18,9 +18,8 @@ UNCOLLECTED_SECONDS: Final = 10.0  # after which the collector runs once, howeve
 FREED_SECONDS: Final = 0.05  # after a large task, when its answer is written and nothing else holds what it made
 WALKED: Final = 200_000  # containers of a graph that are looked for; there are few below the last of them
 SLICE: Final = 1_000  # containers that are freed at once: a millisecond
-KEPT_OBJECTS: Final = (
-    500_000  # more than at the last full collection: another one follows. 100 MB, were all of it garbage
-)
+# More than at the last full collection: another one follows. 100 MB, were all of it garbage.
+KEPT_OBJECTS: Final = 500_000
 COUNT_SECONDS: Final = 1.0  # between two counts, each of which takes some milliseconds
 DIVIDED_BYTES: Final = 128 << 10  # of a body: what a smaller one makes is freed in some milliseconds
 

@@ -47,9 +47,8 @@ APP_ARMOR_CONTAINER_ANNOTATION_PREFIX: Final = "container.apparmor.security.beta
 # --- all kinds (api/core/v1/annotation_key_constants.go, client-go/tools/leaderelection/resourcelock) ---
 
 LAST_APPLIED_CONFIG_ANNOTATION: Final = "kubectl.kubernetes.io/last-applied-configuration"
-LEADER_ELECTION_RECORD_ANNOTATION: Final = (
-    "control-plane.alpha.kubernetes.io/leader"  # on locks of old elections, which are no endpoints
-)
+# On locks of old elections, which are no endpoints.
+LEADER_ELECTION_RECORD_ANNOTATION: Final = "control-plane.alpha.kubernetes.io/leader"
 
 # --- workloads (api/apps/v1/types.go, api/batch/v1/types.go) ---
 
@@ -87,9 +86,8 @@ ANN_DYNAMICALLY_PROVISIONED: Final = "pv.kubernetes.io/provisioned-by"
 ANN_SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 ANN_STORAGE_PROVISIONER: Final = "volume.kubernetes.io/storage-provisioner"
 ANN_BETA_STORAGE_PROVISIONER: Final = "volume.beta.kubernetes.io/storage-provisioner"
-CONTROLLER_MANAGED_ATTACH_ANNOTATION: Final = (
-    "volumes.kubernetes.io/controller-managed-attach-detach"  # not by the node
-)
+# Not by the node.
+CONTROLLER_MANAGED_ATTACH_ANNOTATION: Final = "volumes.kubernetes.io/controller-managed-attach-detach"
 PVC_PROTECTION_FINALIZER: Final = "kubernetes.io/pvc-protection"
 PV_PROTECTION_FINALIZER: Final = "kubernetes.io/pv-protection"
 

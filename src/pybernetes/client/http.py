@@ -24,9 +24,8 @@ from pybernetes.pki.contexts import ReloadingContext
 Headers = Iterable[tuple[str, str]]
 
 IDLE_SECONDS = 60.0  # shorter than what servers allow, so that a pooled connection is seldom found closed
-FILES_SECONDS = (
-    60.0  # how often a busy client looks whether its certificate's file changed; client-go's takes 5 minutes
-)
+# How often a busy client looks whether its certificate's file changed; client-go's takes 5 minutes.
+FILES_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 # Seconds of silence before the first probe, between probes, probes without an answer; milliseconds that sent bytes may go unanswered.
 KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 45_000}
@@ -57,9 +56,8 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.used = 0
         self.idle_since = 0.0
-        self.context: ssl.SSLContext | None = (
-            None  # of a client whose context follows files: the one that it was made with
-        )
+        # Of a client whose context follows files: the one that it was made with.
+        self.context: ssl.SSLContext | None = None
         self.closed = False
         self._error: Exception | None = None
         self._expiry: asyncio.TimerHandle | None = None

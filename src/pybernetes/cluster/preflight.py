@@ -10,9 +10,8 @@ from .settings import ClusterConfig
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-OWN_INTERFACES = (
-    "pyb"  # what the kubelet's bridge and the ends of pods' links are called: a cluster that is up has routes, too
-)
+# What the kubelet's bridge and the ends of pods' links are called: a cluster that is up has routes, too.
+OWN_INTERFACES = "pyb"
 ENOUGH_BYTES = 256 << 20  # below it the first write of the store, an image or a log soon fails, somewhere in the middle
 LAST_TRIED = 254
 

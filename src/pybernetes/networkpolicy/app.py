@@ -53,9 +53,8 @@ class PolicyAgent:
         self._isolation = Isolation(node)
         self._changed = asyncio.Event()
         self._waiting_since: float | None = None  # by the monotonic clock: the oldest change that is no rule yet
-        self._baseline: str | None = (
-            None  # the kernel's table when it was last looked at; None where we have changed it since
-        )
+        # The kernel's table when it was last looked at; None where we have changed it since.
+        self._baseline: str | None = None
         self._whole = True  # whether the kernel's table is to be made anew
         self._absent = False  # whether there is surely none in the kernel
         self._policies = SharedInformer(SlimListWatch(client, networking.NetworkPolicy, policy), clock)

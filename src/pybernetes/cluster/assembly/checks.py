@@ -13,9 +13,8 @@ from pybernetes.api.names import dns1123_subdomain_errors
 from ..preflight import ENOUGH_BYTES
 
 ALL = "all"
-CLOCK_SECONDS = (
-    300  # a certificate holds from five minutes before it was made: beyond that TLS fails, somewhere in the middle
-)
+# A certificate holds from five minutes before it was made: beyond that TLS fails, somewhere in the middle.
+CLOCK_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)

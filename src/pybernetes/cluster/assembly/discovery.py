@@ -22,9 +22,8 @@ from pybernetes.deploy.joinconfiguration import BootstrapTokenDiscovery, Discove
 from .checks import clock_problem
 
 PATH = f"/api/v1/namespaces/{clusterinfo.NAMESPACE}/configmaps/{clusterinfo.NAME}"
-SECONDS = (
-    1.5  # for an answer, and for the signature of a token that was made just now; more where the configuration says so
-)
+# For an answer, and for the signature of a token that was made just now; more where the configuration says so.
+SECONDS = 1.5
 POLL_SECONDS = 0.2
 # Of silence, which a virtual address on its way from one host to another is. Who refuses connections, or a token, has answered.
 SILENT_SECONDS, TRY_SECONDS = 15.0, 2.0

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pybernetes.store.etcd.cluster import Member
 from pybernetes.store.etcd.maintenance import Alarm, Raised, Status
 
-LAGGING_ENTRIES = (
-    5000  # behind the others' log, from which on a member is worth a word; etcd's snapshots come every 10,000
-)
+# Behind the others' log, from which on a member is worth a word; etcd's snapshots come every 10,000.
+LAGGING_ENTRIES = 5000
 WASTED = 0.5  # of the file, from which on defragmenting is worth it
 WASTED_BYTES = 100 << 20
 

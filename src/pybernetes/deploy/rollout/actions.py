@@ -18,9 +18,8 @@ RUN_JOIN = "/run/pybernetes/join.yaml"
 INIT_FILE = "/etc/pybernetes/init.yaml"
 LOG_LINES = 20
 RUN_WITH = "--run-with=systemd"
-HOSTS_PHASES = (
-    "preflight,backup,control-plane,upload-config,kubelet-config"  # of `upgrade apply`, which deploy has done by itself
-)
+# Of `upgrade apply`, which deploy has done by itself.
+HOSTS_PHASES = "preflight,backup,control-plane,upload-config,kubelet-config"
 DRAIN_TIMEOUT = "10m"  # ACTION_SECONDS of `execute` are twice as long
 
 

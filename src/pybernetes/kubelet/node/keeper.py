@@ -25,9 +25,8 @@ logger = logging.getLogger(__name__)
 
 LEASE_RENEW_SECONDS = 10.0
 STATUS_REPORT_SECONDS = 300.0
-CHECK_FLOOR_SECONDS = (
-    0.2  # between two checks: somebody who writes over the status again and again does not get an echo each time
-)
+# Between two checks: somebody who writes over the status again and again does not get an echo each time.
+CHECK_FLOOR_SECONDS = 0.2
 HEARTBEAT_SECONDS = 10.0  # upstream's time-out of the client for lease and status
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 7.0  # of the registration, doubling as upstream's
 

@@ -31,9 +31,8 @@ KEEPALIVE_SECONDS = 10.0  # between pings; etcd takes them every 5 s at the most
 KEEPALIVE_TIMEOUT_SECONDS = 3.0
 TIMED_OUT = "etcdserver: request timed out"  # in etcd's words
 PING_SECONDS = 1.0  # that a member which lets a call wait has for a sign of life
-DOUBT_SECONDS = (
-    1.0  # that a call waits before such a sign is asked for; then not again for the time that etcd wants between pings
-)
+# That a call waits before such a sign is asked for; then not again for the time that etcd wants between pings.
+DOUBT_SECONDS = 1.0
 DOUBT_AGAIN_SECONDS = 5.0
 DEFAULT_PORTS = {"http": 2379, "https": 2379}
 

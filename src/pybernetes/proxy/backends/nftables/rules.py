@@ -33,9 +33,8 @@ CLUSTER_IPS_CHECK, FIREWALL_CHECK = "cluster-ips-check", "firewall-check"
 SERVICE_IPS, NODE_PORTS, FIREWALL_IPS = "service-ips", "service-nodeports", "firewall-ips"
 NO_ENDPOINT_SERVICES, NO_ENDPOINT_NODE_PORTS = "no-endpoint-services", "no-endpoint-nodeports"
 CLUSTER_IPS, NODE_PORT_IPS = "cluster-ips", "nodeport-ips"
-AFFINITY = (
-    "affinity-"  # the prefix of sets of clients; whatever belongs to a port has a slash in its name, nothing else has
-)
+# The prefix of sets of clients; whatever belongs to a port has a slash in its name, nothing else has.
+AFFINITY = "affinity-"
 LONGEST_NAME = 240  # the kernel's 256 less the longest prefix
 
 
