@@ -36,6 +36,8 @@ from pybernetes.apiserver.kinds.certificates import pem
 from pybernetes.apiserver.kinds.core import volumes
 from pybernetes.apiserver.query import Query
 from pybernetes.cel.claims import unescaped
+from pybernetes.metricsserver import points
+from pybernetes.metricsserver.points import Malformed
 from pybernetes.wire.http import Request
 
 Headers = tuple[tuple[str, str], ...]
@@ -59,6 +61,10 @@ MAPPINGS = {"username": {"claim": "sub", "prefix": ""}, "groups": {"expression":
 MAPPED = configuration.check(
     {"jwt": [{"issuer": {"url": "https://i", "audiences": ["a"]}, "claimMappings": MAPPINGS}]}
 ).jwt[0]
+
+
+def of_kubelet(text: str) -> None:
+    points.decode(text, "node", 0)
 
 
 def strangers(claims: dict[str, Any]) -> None:
@@ -208,6 +214,20 @@ PLACES = (
         lambda claims: user_of(MAPPED, claims),
         exact=True,
     ),
+    # What a kubelet says of its node.
+    Place(
+        "metrics: labels",
+        lambda n: "container_cpu_usage_seconds_total{" + " " * 20 * n + "} 1",
+        of_kubelet,
+        (Malformed,),
+    ),
+    Place(
+        "metrics: no label",
+        lambda n: "container_cpu_usage_seconds_total{" + "a" * 20 * n + "} 1",
+        of_kubelet,
+        (Malformed,),
+    ),
+    Place("metrics: ends", lambda n: "node_cpu_usage_seconds_total{" + "} " * n, of_kubelet, (Malformed,)),
     # Bodies.
     Place("YAML: merges of merges", merges, yamlreader.read, (yamlreader.Excessive,), scale=10),
     Place("YAML: aliases of aliases", laughs, yamlreader.read, (yamlreader.Excessive, RecursionError)),

@@ -22,7 +22,10 @@ from .effort import counting, grows_too_much, measured
 
 SOURCE = Path(pybernetes.__file__).parent
 # Packages in which text may be a client's.
-READERS = ("api", "apiserver", "wire", "kubelet", "controllers", "dns")
+READERS = (
+    *("api", "apiserver", "wire", "kubelet", "controllers", "dns"),
+    *("ingress", "loadbalancer", "localpath", "metricsserver", "networkpolicy", "proxy"),
+)
 BADLY = ("", "!")
 PARTS = [
     *"a0. -_/:=,\n'[](){}~\\$%*",

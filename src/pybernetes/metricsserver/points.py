@@ -72,7 +72,7 @@ def decode(text: str, node: str, now: int) -> Batch:
         if name in NODE:
             one, values, place = NODE[name], of_node, None
         elif name in CONTAINER:
-            of_series = dict(_LABEL.findall(labels or ""))
+            of_series = _labels((labels or "").rstrip(" \t"), line)
             key, container = (of_series.get("namespace", ""), of_series.get("pod", "")), of_series.get("container", "")
             one, values = CONTAINER[name], pods.setdefault(key, {}).setdefault(container, {})
             place = (key, container)
@@ -90,6 +90,20 @@ def decode(text: str, node: str, now: int) -> Batch:
         if all(point.whole for point in points.values()):
             batch.pods[key] = points
     return batch
+
+
+def _labels(text: str, line: str) -> dict[str, str]:
+    """One after the other: to look for them anywhere would begin again at each character. Malformed."""
+    pairs: dict[str, str] = {}
+    place = 0
+    while place < len(text):
+        match = _LABEL.match(text, place)
+        if match is None:
+            raise Malformed(f"failed parsing metrics: {line[:100]!r} has labels that are none")
+        name, value = match.groups()
+        pairs[name] = value
+        place = match.end()
+    return pairs
 
 
 def _point(values: Mapping[Field, int], timestamp: int) -> Point:

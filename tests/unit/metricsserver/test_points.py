@@ -133,3 +133,17 @@ def test_a_kubelet_speaks_of_its_own_pods_alone() -> None:
     assert (list(kept.pods), list(kept.pods[WEB]), foreign) == ([WEB], ["nginx"], [])
     kept, foreign = admitted(batch, "other", {WEB: facts})
     assert (kept.pods, list(foreign)) == ({}, [WEB])
+
+
+def test_blanks_between_labels_and_a_comma_at_their_end_say_nothing() -> None:
+    labels = 'namespace="n", pod="p" ,container="c", '
+    text = "".join(
+        f"{name}{{{labels}}} 1\n"
+        for name in ("container_cpu_usage_seconds_total", "container_memory_working_set_bytes")
+    )
+    assert decode(text, "node", 5).pods[("n", "p")]["c"].memory == 1
+
+
+def test_labels_that_are_none_are_told() -> None:
+    with pytest.raises(Malformed, match="labels that are none"):
+        decode('container_cpu_usage_seconds_total{namespace="n" pod} 1', "node", 0)
