@@ -42,7 +42,8 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
         yield place
     finally:
         pybernetes("down", f"--data-dir={place.root}", "--purge")
-        assert not place.root.exists(), sorted(place.root.rglob("*"))
+        left = {path.name for path in place.root.glob("*")} - {".kube"}  # what clients of the tests keep
+        assert left == set()
 
 
 @pytest.fixture(scope="session", params=["kubectl-old", "kubectl", "kubectl-new"])
