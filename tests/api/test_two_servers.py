@@ -1,12 +1,20 @@
 """Two API servers over one store: what one writes holds for both."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+import pytest
+
 from pybernetes.api.errors import StatusError
+from pybernetes.api.times import format_time
 from pybernetes.apiserver.authentication.user import User
+from pybernetes.apiserver.generic.keys import Keys
 from pybernetes.apiserver.generic.options import WriteOptions
 from pybernetes.apiserver.server import APIServer, Options
+from pybernetes.apiserver.services.keeper import LEASES, ServiceKeeper
+from pybernetes.apiserver.services.options import ServiceOptions
 from pybernetes.apiserver.types import RequestInfo
 from pybernetes.store.sqlite import SQLiteStore
 
@@ -102,6 +110,39 @@ def test_both_may_start_at_the_same_moment() -> None:
     for _ in range(3):
         spec, addresses = asyncio.run(main())
         assert [spec["clusterIP"]] == addresses
+
+
+def test_a_lease_that_ends_as_a_server_starts_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the first look at the leases and the wait for news of them; without a later round that would notice it."""
+    monkeypatch.setattr("pybernetes.apiserver.services.keeper.RENEW_SECONDS", 3600.0)
+    renew = ServiceKeeper._renew
+
+    async def main() -> None:
+        store = await SQLiteStore.open(":memory:")
+        lease = f"{Keys().resource(*LEASES)}192.0.2.9"
+        soon = format_time(datetime.now(UTC))
+        await store.put(lease, msgspec.json.encode({"metadata": {"name": "192.0.2.9", "renewTime": soon}}))
+
+        async def renewed(keeper: ServiceKeeper) -> None:
+            await renew(keeper)
+            event = await store.delete(lease)
+            assert event is not None
+            await keeper._cache.wait(event.revision)
+
+        monkeypatch.setattr(ServiceKeeper, "_renew", renewed)
+        server = APIServer(store, Options(port=0, services=ServiceOptions(advertise="192.0.2.1")))
+        await server.start()
+
+        def addresses() -> list[str]:
+            [endpoints] = server.reader.list("", "endpoints", "default")
+            return [one["ip"] for subset in endpoints["subsets"] for one in subset["addresses"]]
+
+        async with asyncio.timeout(10):
+            while addresses() != ["192.0.2.1"]:
+                await asyncio.sleep(0.01)
+        await stop(store, [server])
+
+    asyncio.run(main())
 
 
 def test_an_unconditional_put_wins_over_others() -> None:

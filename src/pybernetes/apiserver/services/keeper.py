@@ -70,9 +70,11 @@ class ServiceKeeper:
         self._address, self._port = self._reached_at(), port
         await self._ensure_range()
         await self._ensure_service()
+        # From before the leases are looked at: one that ends right then would be missed for a whole round.
+        watcher = self._leases.watch(self._cache.revision)
         if self._address:
             await self._renew()
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = asyncio.get_running_loop().create_task(self._run(watcher))
 
     def _reached_at(self) -> str:
         """Where pods find this server; "" where they cannot."""
@@ -107,11 +109,11 @@ class ServiceKeeper:
             await self._cache.wait(event.revision)
         await self._publish()
 
-    async def _run(self) -> None:
+    async def _run(self, watcher: Watcher) -> None:
+        """`watcher`: of the leases."""
         clock = self._cache.clock
         repair_at = clock.monotonic() + REPAIR_SECONDS
         renew_at = clock.monotonic() + RENEW_SECONDS
-        watcher = self._leases.watch(self._cache.revision)
         while True:
             watcher = await self._lease_ended(watcher, renew_at - clock.monotonic())
             try:
