@@ -57,11 +57,13 @@ def _texts(name: str) -> dict[str, str]:
 
 
 class OpenAPI:
-    """Answers under /openapi."""
+    """Answers under /openapi. They may be asked for in any thread: to make one takes some tenths of a second."""
 
     def __init__(self, served: Iterable[Resource]) -> None:
         self._always = list(served)
         self._custom: list[Resource] = []
+        # Answers, by name. Never changed where definitions change, but replaced: who works on one just then adds it to the former ones.
+        self._bodies: dict[str, bytes] = {}
         self._remote: dict[str, Any] = {}  # the index's items of other servers' documents
 
     def serve(self, custom: Iterable[Resource]) -> None:
@@ -69,8 +71,7 @@ class OpenAPI:
         changed = {f"apis/{r.group}/{r.version}" for r in self._custom}
         self._custom = list(custom)
         changed |= {f"apis/{r.group}/{r.version}" for r in self._custom}
-        for name in ("v2", "v2.pb", *changed):
-            self._bodies.pop(name, None)
+        self._bodies = {k: v for k, v in self._bodies.items() if k not in ("v2", "v2.pb", *changed)}
 
     def serve_remote(self, index: Mapping[str, Any]) -> None:
         """Documents of other servers, which answer for them: `apis/GROUP/VERSION` -> item of the index of /openapi/v3."""
@@ -85,9 +86,8 @@ class OpenAPI:
         if path == "/openapi/v3":
             return self._found(self._index(), JSON, request)
         group_version = path.removeprefix("/openapi/v3/")
-        if group_version in self._group_versions():
-            return self._hashed(group_version, request)
-        return None
+        served = self._group_versions().get(group_version)
+        return self._hashed(group_version, served, request) if served is not None else None
 
     @staticmethod
     def _found(body: bytes, media: str, request: Request, headers: Sequence[tuple[str, str]] = ()) -> Response:
@@ -96,9 +96,9 @@ class OpenAPI:
             return Response(304, [("ETag", etag), *headers])
         return Response(200, [("Content-Type", media), ("ETag", etag), ("Vary", "Accept"), *headers], body)
 
-    def _hashed(self, group_version: str, request: Request) -> Response:
+    def _hashed(self, group_version: str, served: Sequence[Resource], request: Request) -> Response:
         """With the hash of the index in the URL it may be kept for ever; with another it is a redirect."""
-        body = self._v3(group_version)
+        body = self._v3(group_version, served)
         asked = dict(parse_qsl(request.query.decode("latin-1"))).get("hash")
         if asked is None:
             return self._found(body, JSON, request)
@@ -115,27 +115,23 @@ class OpenAPI:
             resources.setdefault(f"{prefix}/{resource.version}", []).append(resource)
         return resources
 
-    @functools.cached_property
-    def _bodies(self) -> dict[str, bytes]:
-        return {}
-
     def _index(self) -> bytes:
         urls = {
-            name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={_digest(self._v3(name))}"}
-            for name in self._group_versions()
+            name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={_digest(self._v3(name, served))}"}
+            for name, served in self._group_versions().items()
         }
         return msgspec.json.encode({"paths": urls | self._remote})
 
-    def _v3(self, group_version: str) -> bytes:
-        if group_version not in self._bodies:
-            served = self._group_versions()[group_version]
+    def _v3(self, group_version: str, served: Sequence[Resource]) -> bytes:
+        bodies = self._bodies
+        if group_version not in bodies:
             paths = operations.group_version(f"/{group_version}") | _paths(served)
             schemas = _definitions(served, paths, COMPONENTS, v3=True)
             paths = {path: parameters.version_3(item, COMPONENTS) for path, item in paths.items()}
             components = {"schemas": schemas, "securitySchemes": _SECURITY}
             body = {"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": components}
-            self._bodies[group_version] = msgspec.json.encode(body)
-        return self._bodies[group_version]
+            bodies[group_version] = msgspec.json.encode(body)
+        return bodies[group_version]
 
     def v2_document(self) -> dict[str, Any]:
         """Of built-in kinds; made anew each time."""
@@ -171,9 +167,10 @@ class OpenAPI:
         return {name: {k: v for k, v in added[name].items() if k not in self._known[name]} for name in PARTS}
 
     def _v2(self) -> bytes:
-        if "v2" not in self._bodies:
-            self._bodies["v2"] = self._joined() if self._custom else msgspec.json.encode(self.v2_document())
-        return self._bodies["v2"]
+        bodies = self._bodies
+        if "v2" not in bodies:
+            bodies["v2"] = self._joined() if self._custom else msgspec.json.encode(self.v2_document())
+        return bodies["v2"]
 
     @functools.cached_property
     def _parts(self) -> dict[str, bytes]:
@@ -194,14 +191,15 @@ class OpenAPI:
         return {name: frozenset(document[name]) for name in PARTS}
 
     def _v2_protobuf(self) -> bytes:
-        if "v2.pb" not in self._bodies:
+        bodies = self._bodies
+        if "v2.pb" not in bodies:
             from . import gnostic  # only old clients ask
 
             body = gnostic.document(self.v2_document())
             if self._custom:  # messages joined are one message with the fields of both
                 body += gnostic.document(self._v2_custom())
-            self._bodies["v2.pb"] = body
-        return self._bodies["v2.pb"]
+            bodies["v2.pb"] = body
+        return bodies["v2.pb"]
 
 
 def negotiated(request: Request) -> str:

@@ -112,7 +112,7 @@ def _insufficient(status: Object, now: str) -> list[Object]:
     conditions = [dict(c) for c in status.get("conditions") or ()]
     before = next((c for c in conditions if c.get("type") == kind), None)
     since = before.get("lastTransitionTime", now) if before and before.get("status") == "False" else now
-    answer = {
+    condition = {
         "type": kind,
         "status": "False",
         "observedGeneration": status.get("observedGeneration") or 0,
@@ -121,8 +121,8 @@ def _insufficient(status: Object, now: str) -> list[Object]:
         "message": "",
     }
     if before is None:
-        return [*conditions, answer]
-    return [answer if c is before else c for c in conditions]
+        return [*conditions, condition]
+    return [condition if c is before else c for c in conditions]
 
 
 def delete_options(asked: Object, dry_run: bool, user: User) -> DeleteOptions:

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pybernetes.aio import apart
 from pybernetes.api import version
 from pybernetes.component.metrics import CONTENT_TYPE
 from pybernetes.wire.http import Request, Response
@@ -71,7 +72,7 @@ class NonResource:
         if path == "/metrics":
             return Response(200, [("Content-Type", CONTENT_TYPE)], self._metrics().encode())
         if parts[0] == "openapi":
-            document = self._openapi.answer(path, request)
+            document = await apart.run(apart.LARGE, self._openapi.answer, path, request)
             if document is not None:
                 return document
         body = self._discover(request, parts)
