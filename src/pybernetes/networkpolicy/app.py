@@ -32,11 +32,13 @@ UNHEALTHY_PERIODS = 2  # as kube-proxy: a change that has waited for two sync pe
 
 
 class Kernel(Protocol):
-    """The one table in the kernel. ProgramError."""
+    """The one table in the kernel. `generation` is one higher after each transaction of whomever. ProgramError."""
 
     async def apply(self, text: str, /) -> None: ...
 
     async def listing(self) -> str | None: ...
+
+    def generation(self) -> int: ...
 
     async def delete(self) -> None: ...
 
@@ -53,8 +55,9 @@ class PolicyAgent:
         self._isolation = Isolation(node)
         self._changed = asyncio.Event()
         self._waiting_since: float | None = None  # by the monotonic clock: the oldest change that is no rule yet
-        # The kernel's table when it was last looked at; None where we have changed it since.
+        # The kernel's table as it was left, and the kernel's generation of then; None where we have changed it since.
         self._baseline: str | None = None
+        self._generation: int | None = None
         self._whole = True  # whether the kernel's table is to be made anew
         self._absent = False  # whether there is surely none in the kernel
         self._policies = SharedInformer(SlimListWatch(client, networking.NetworkPolicy, policy), clock)
@@ -157,7 +160,7 @@ class PolicyAgent:
         text = self._isolation.table.whole() if self._whole else self._isolation.table.transaction()
         if text:
             self._kernel.prepare()
-            self._baseline, self._absent = None, False
+            self._baseline, self._generation, self._absent = None, None, False
             await self._kernel.apply(text)
             self._whole = False
 
@@ -165,21 +168,29 @@ class PolicyAgent:
         """Without policies there is no table."""
         if not self._absent:
             await self._kernel.delete()
-            self._baseline, self._whole, self._absent = None, True, True
+            self._baseline, self._generation, self._whole, self._absent = None, None, True, True
 
     async def _verify(self) -> None:
         """The table is as it was left; where that cannot be told it is written anew, in one step."""
         if not self._isolation.needed:
             return
         self._kernel.prepare()
-        ours_changed = self._baseline is None
-        if not ours_changed and await self._kernel.listing() == self._baseline:
+        if self._generation is not None and self._kernel.generation() == self._generation:
             return
-        if not ours_changed:
+        if self._baseline is not None:
+            generation = self._kernel.generation()
+            if await self._kernel.listing() == self._baseline:
+                self._generation = generation
+                return
             _log.warning("The table %s was changed by somebody else; writing it anew", TABLE)
             self._metrics.restored.inc()
+        self._baseline, self._generation = None, None
+        before = self._kernel.generation()
         await self._kernel.apply(self._isolation.table.whole())
-        self._baseline = await self._kernel.listing()
+        listing = await self._kernel.listing()
+        # What somebody did between our writing and our reading would pass for ours, for ever: then it is written once more, at the next look.
+        if self._kernel.generation() == before + 1:
+            self._baseline, self._generation = listing, before + 1
 
 
 def _key(obj: Identified) -> Key:

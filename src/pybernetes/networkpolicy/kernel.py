@@ -7,6 +7,7 @@ import logging
 import os
 from pathlib import Path
 
+from pybernetes.net.nftables import generation
 from pybernetes.net.programs import ProgramError, run
 
 from .table import TABLE
@@ -39,6 +40,13 @@ class KernelTable:
             if error.code and os.strerror(errno.ENOENT) in str(error):
                 return None
             raise
+
+    def generation(self) -> int:
+        """See `nftables.generation`; what the kernel refuses is a ProgramError here."""
+        try:
+            return generation()
+        except OSError as error:
+            raise ProgramError(str(error), error.errno or 0) from error
 
     async def delete(self) -> None:
         """It may be gone already."""

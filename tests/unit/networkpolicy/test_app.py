@@ -34,6 +34,8 @@ class FakeTable:
         self.calls: list[str] = []
         self.failures = 0
         self.present = True  # of an earlier run
+        self.transactions = 0
+        self.before_listing: Callable[[], None] = lambda: None  # what somebody else does between our writing and our reading
 
     async def apply(self, text: str) -> None:
         self.calls.append("whole" if "delete table" in text else "change")
@@ -42,13 +44,24 @@ class FakeTable:
             raise ProgramError("nft -f - failed (1): busy", 1)
         self.kernel.apply(text)
         self.present = True
+        self.transactions += 1
 
     async def listing(self) -> str | None:
         self.calls.append("listing")
+        self.before_listing()
         return repr(self.kernel) if self.present else None
+
+    def generation(self) -> int:
+        return self.transactions
+
+    def harm(self) -> None:
+        """Somebody flushes a chain of ours."""
+        self.kernel.chains["ingress"].clear()
+        self.transactions += 1
 
     async def delete(self) -> None:
         self.calls.append("delete")
+        self.transactions += 1
         self.kernel, self.present = Kernel(), False
 
     def prepare(self) -> None:
@@ -120,15 +133,32 @@ def test_a_table_that_somebody_touched_is_written_anew(caplog: pytest.LogCapture
         await case.policy("deny")
         await case.clock.advance(PERIOD)
         await case.clock.advance(PERIOD)
-        assert case.table.calls[1:] == ["whole", "whole", "listing", "listing"]
-        assert case.metrics.restored.samples == {}
-        case.table.kernel.chains["ingress"].clear()
+        assert case.table.calls[1:] == ["whole", "whole", "listing"]  # nobody has touched anything: nothing is read
+        case.table.transactions += 1  # a table of somebody else
+        await case.clock.advance(2 * PERIOD)
+        assert case.table.calls[4:] == ["listing"] and case.metrics.restored.samples == {}
+        case.table.harm()
         await case.clock.advance(PERIOD)
         assert case.table.kernel.chains["ingress"] and case.metrics.restored.samples == {(): 1.0}
 
     with caplog.at_level(logging.WARNING):
         running(scenario)
     assert "was changed by somebody else" in caplog.text
+
+
+def test_what_somebody_does_between_writing_and_reading_does_not_pass_for_ours() -> None:
+    async def scenario(case: Case) -> None:
+        case.table.before_listing = case.table.harm
+        await case.policy("deny")
+        await case.clock.advance(3 * PERIOD)
+        case.table.before_listing = lambda: None
+        await case.clock.advance(PERIOD)
+        assert case.table.kernel.chains["ingress"]
+        case.table.calls.clear()
+        await case.clock.advance(PERIOD)
+        assert case.table.calls == []
+
+    running(scenario)
 
 
 def test_what_nft_refuses_is_tried_again_as_a_whole_and_told_by_health() -> None:
