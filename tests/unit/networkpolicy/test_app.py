@@ -35,7 +35,7 @@ class FakeTable:
         self.failures = 0
         self.present = True  # of an earlier run
         self.transactions = 0
-        self.before_listing: Callable[[], None] = lambda: None  # what somebody else does between our writing and our reading
+        self.before_listing: Callable[[], None] = lambda: None  # what somebody else does after our writing
 
     async def apply(self, text: str) -> None:
         self.calls.append("whole" if "delete table" in text else "change")
