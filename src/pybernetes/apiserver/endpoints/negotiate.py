@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -25,6 +26,7 @@ SUPPORTED = (JSON, YAML, PROTOBUF)
 YAMLS = (YAML, "application/x-yaml", "text/yaml")
 LIBYAML_DEPTH = "exceeded maximum nesting depth"  # of 1,000; go-yaml's is 10,000
 MAX_CLAUSES, MAX_PARAMETERS = 256, 32  # of Accept that are looked at: a header may have a hundred thousand
+REMEMBERED_HEADER = 512  # characters of an Accept header whose choice is remembered
 CONVERSION = frozenset(("as", "g", "v"))  # parameters of Accept: any of them asks for another kind
 KINDS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
@@ -64,7 +66,15 @@ def accepted(
     `tables`: there are tables of what is asked for; `protobuf`: it has a form in protobuf, of which its metadata always has one.
     """
     header = ",".join(request.header_values("accept")) or JSON
-    pretty = _pretty(request, query)
+    best = (_best_again if len(header) <= REMEMBERED_HEADER else _best)(header, stream, tables, protobuf)
+    if best is None:
+        supported = SUPPORTED if protobuf else (JSON, YAML)
+        only = [f"{media};stream=watch" for media in supported if media != YAML] if stream else supported
+        raise errors.not_acceptable(f"only the following media types are accepted: {', '.join(only)}")
+    return replace(best, pretty=True) if _pretty(request, query) and not best.pretty else best
+
+
+def _best(header: str, stream: bool, tables: bool, protobuf: bool) -> Accepted | None:
     for media, parameters in _by_preference(header):
         if media in ("*/*", "application/*"):
             media = JSON
@@ -79,10 +89,11 @@ def accepted(
             continue
         if media == PROTOBUF and not kind and not protobuf:
             continue
-        return Accepted(media, kind, parameters.get("v", "v1"), pretty or parameters.get("pretty") == "1")
-    supported = SUPPORTED if protobuf else (JSON, YAML)
-    only = [f"{media};stream=watch" for media in supported if media != YAML] if stream else supported
-    raise errors.not_acceptable(f"only the following media types are accepted: {', '.join(only)}")
+        return Accepted(media, kind, parameters.get("v", "v1"), parameters.get("pretty") == "1")
+    return None
+
+
+_best_again = lru_cache(256)(_best)  # a client sends the same header with each of its requests
 
 
 def _streams(media: str, parameters: Mapping[str, str]) -> bool:
