@@ -108,6 +108,7 @@ class Options:
 
     host: str = "127.0.0.1"
     port: int = 0
+    reuse_port: bool = False  # other processes of this server listen on it as well
     ssl_context: ssl.SSLContext | None = None
     authentication: AuthenticationOptions = field(default_factory=AuthenticationOptions)
     authorization_modes: Sequence[str] = ("AlwaysAllow",)  # those that need no more than their name
@@ -371,7 +372,8 @@ class APIServer:
         await self._custom.start()
         await self._extensions.start()
         self._making = asyncio.get_running_loop().create_task(self._make_again())
-        self._server = await serve(self.handle, options.host, options.port, options.ssl_context, asks_for_bodies=True)
+        where = (options.host, options.port, options.ssl_context)
+        self._server = await serve(self.handle, *where, asks_for_bodies=True, reuse_port=options.reuse_port)
         await self._services.start(self.port)
         self._events.start()
         for compactor in self._compactors:

@@ -28,8 +28,8 @@ Opener = Callable[[Location], Awaitable[Store]]
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """`where` is `module:function` below this package: the function opens a Location. `form` is shown to users; `extra` is what
-    must be installed with pybernetes."""
+    """`where` is `module:function` below this package: the function opens a Location. `form` is shown to users, "" where it is none of
+    theirs; `extra` is what must be installed with pybernetes."""
 
     schemes: tuple[str, ...]
     form: str
@@ -54,6 +54,7 @@ BACKENDS = (
     Backend(("sqlite",), "sqlite:PATH", "sqlite:open_file"),
     Backend(("memory",), "memory:", "memory:open_memory"),
     Backend(("http", "https"), "http://HOST:PORT of etcd", "etcd.store:open_etcd", extra="etcd"),
+    Backend(("shared",), "", "shared.client:open_shared"),  # of a server's own workers
 )
 
 
@@ -63,7 +64,7 @@ def backend(location: Location) -> Backend:
     for one in BACKENDS:
         if schemes and schemes <= set(one.schemes):
             return one
-    raise LocationError(f"want {' or '.join(one.form for one in BACKENDS)}")
+    raise LocationError(f"want {' or '.join(one.form for one in BACKENDS if one.form)}")
 
 
 async def open_store(location: Location) -> Store:

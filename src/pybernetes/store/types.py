@@ -6,7 +6,7 @@ backend promises; a refused write changes nothing and takes no revision.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Restored(StoreError):
         super().__init__(
             f"the store was at revision {before} and has the state of another time now, at {now}: list again"
         )
+        self.now = now
 
 
 class FutureRevision(StoreError):
@@ -80,6 +81,7 @@ class FutureRevision(StoreError):
 
     def __init__(self, asked: int, newest: int) -> None:
         super().__init__(f"revision {asked} is in the future, the newest is {newest}")
+        self.newest = newest
 
 
 class NoSpace(StoreError):
@@ -122,3 +124,11 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Ends watches and refuses writes from now on; what was acknowledged stays."""
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A store whose newest revision is at hand."""
+
+    def newest_revision(self) -> int:
+        """What `Store.revision` tells, without a wait."""

@@ -58,13 +58,14 @@ class Server:
         if not self.connections:
             self._empty.set()
 
-    async def _listen(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> None:
+    async def _listen(self, host: str, port: int, ssl_context: ssl.SSLContext | None, reuse_port: bool) -> None:
         self.tls = ssl_context is not None
         self._listener = await asyncio.get_running_loop().create_server(
             lambda: Connection(self),
             host,
             port,
             ssl=ssl_context,
+            reuse_port=reuse_port or None,
             ssl_handshake_timeout=self.limits.read_seconds if ssl_context is not None else None,
             ssl_shutdown_timeout=self.limits.linger_seconds if ssl_context is not None else None,
         )
@@ -110,14 +111,16 @@ async def serve(
     ssl_context: ssl.SSLContext | None = None,
     limits: Limits | None = None,
     asks_for_bodies: bool = False,
+    reuse_port: bool = False,
 ) -> Server:
     """Listen and answer every request with `handler`.
 
     `asks_for_bodies`: the handler gets requests before their bodies are there, and reads what it wants with `Request.whole`;
     a connection whose request's body was not read ends with the answer. Else bodies are always there.
+    `reuse_port`: other processes may listen there as well, and share the connections.
     """
     server = Server(handler, limits or Limits(), asks_for_bodies)
-    await server._listen(host, port, ssl_context)
+    await server._listen(host, port, ssl_context, reuse_port)
     return server
 
 

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from pybernetes.api.errors import StatusError
-from pybernetes.store.types import StoreError
+from pybernetes.store.types import Counted, StoreError
 
 from ..types import RequestInfo
 from .cache import WatchCache
@@ -66,11 +66,15 @@ class Freshness:
 
     def __init__(self, cache: WatchCache) -> None:
         self._cache = cache
+        self._newest = cache.store.newest_revision if isinstance(cache.store, Counted) else None
         self._asked: asyncio.Task[None] | None = None  # under way: too early for who comes now
         self._next: asyncio.Task[None] | None = None
 
     async def sync(self) -> None:
         """Returns when the cache has everything that was acknowledged before the call. StoreError, StatusError 504."""
+        if self._newest is not None:
+            await self._reach(self._newest())
+            return
         if self._next is None:
             self._next = asyncio.get_running_loop().create_task(self._ask(self._asked))
             self._next.add_done_callback(_looked_at)
@@ -92,7 +96,11 @@ class Freshness:
                 async with self._cache.clock.timeout(COUNTED_SECONDS):
                     await asyncio.wait((before,))
         self._asked, self._next = self._next, None
-        revision = await self._cache.store.revision()
+        await self._reach(await self._cache.store.revision())
+
+    async def _reach(self, revision: int) -> None:
+        if self._cache.revision >= revision:
+            return
         try:
             async with self._cache.clock.timeout(WAIT_SECONDS):
                 await self._cache.wait(revision)

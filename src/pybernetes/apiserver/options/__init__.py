@@ -16,7 +16,7 @@ from pybernetes.pki import servernames, tlspolicy
 from pybernetes.pki.contexts import ServerContext
 from pybernetes.pki.servernames import NamedCertificate
 
-from . import access, api, audit, encryption, requests, services, store
+from . import access, api, audit, encryption, requests, services, store, workers
 
 if TYPE_CHECKING:
     from ..server import Options, ShutdownOptions
@@ -77,6 +77,7 @@ OWN = (
     Flag("event-ttl", flags.duration, 3600.0, "How long events are kept after their last news."),
     *services.FLAGS,
     *requests.FLAGS,
+    *workers.FLAGS,
     command.VERBOSITY,
 )
 FLAGS = formerflags.beside(OWN, formerflags.APISERVER)
@@ -86,7 +87,8 @@ def options(values: Values) -> Options:
     """What the server is told. UsageError."""
     from ..server import Options
 
-    return Options(
+    processes = workers.count(values)
+    chosen = Options(
         host=values["bind-address"],
         port=values["secure-port"],
         ssl_context=_tls(values),
@@ -99,6 +101,8 @@ def options(values: Values) -> Options:
         **store.options(values),
         **audit.options(values),
     )
+    workers.shared(chosen, processes)
+    return chosen
 
 
 def _tls(values: Values) -> ServerContext:

@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 LEASES = ("masterleases", "endpoints")  # of the servers; no kind: keys are addresses
 RENEW_SECONDS = 10.0  # upstream's interval of the endpoints' reconciler; a lease holds for kubernetes.LEASE_SECONDS
+AGAIN_SECONDS = 2.0  # after a failure: who waited for a whole round would lose its lease
 LEAVE_SECONDS = 2.0  # that a store may take as the server ends: who ends it waits
 REPAIR_SECONDS = 180.0
 SETTLE_SECONDS = 2.0  # that servers which start together need to agree on who makes the Service kubernetes
@@ -130,9 +131,11 @@ class ServiceKeeper:
             except Closed:
                 return
             except StoreError as error:
-                _log.error("services could not be looked after; again in %d s: %s", RENEW_SECONDS, error)
+                _log.error("services could not be looked after; again in %d s: %s", AGAIN_SECONDS, error)
+                renew_at = min(renew_at, clock.monotonic() + AGAIN_SECONDS)
             except Exception:
-                _log.exception("services could not be looked after; again in %d s", RENEW_SECONDS)
+                _log.exception("services could not be looked after; again in %d s", AGAIN_SECONDS)
+                renew_at = min(renew_at, clock.monotonic() + AGAIN_SECONDS)
 
     async def _lease_ended(self, watcher: Watcher, seconds: float) -> Watcher:
         """Returns when a server has left, or after the time; the watcher for the next time. Who died leaves with its lease, not a
