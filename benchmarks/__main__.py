@@ -8,7 +8,19 @@ import sys
 
 from .figures import load_average, report
 
-SUITES = ("apiserver", "memory", "etcd", "scheduler", "cluster", "attacks", "flannel", "proxy", "fairness", "failover")
+SUITES = (
+    "apiserver",
+    "memory",
+    "etcd",
+    "scheduler",
+    "cluster",
+    "attacks",
+    "flannel",
+    "proxy",
+    "fairness",
+    "failover",
+    "workers",
+)
 
 
 def main(names: list[str]) -> int:

@@ -17,6 +17,7 @@ from contextlib import suppress
 
 from pybernetes.aio.clock import Clock
 from pybernetes.store.shared import SCHEME
+from pybernetes.store.shared.client import SharedStore
 from pybernetes.store.shared.counter import Counter, new_file
 from pybernetes.store.shared.server import CountedStore, answer
 from pybernetes.store.types import Store
@@ -118,9 +119,11 @@ async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def first_process_ended() -> None:
-    """In a worker: returns when the process that started it is gone, however it ended: nobody holds the other end of its input then."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+async def first_process_ended(store: Store) -> None:
+    """In a worker: returns when the process that started it is gone, however it ended (nobody holds the other end of its input then), or
+    does not answer for the store any more."""
+    loop = asyncio.get_running_loop()
+    ended = store.lost if isinstance(store, SharedStore) else asyncio.Event()
 
     def readable() -> None:
         if not os.read(sys.stdin.fileno(), 1):

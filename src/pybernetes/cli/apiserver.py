@@ -89,12 +89,12 @@ def _refuse_used_port(values: Values) -> None:
 
 async def run(values: Values, arguments: Sequence[str] = ()) -> None:
     """Serves until cancelled."""
-    async with running(values, arguments):
+    async with running(values, arguments) as server:
         if not values["worker-number"]:
             await asyncio.Event().wait()
         from pybernetes.apiserver.workers import first_process_ended
 
-        await first_process_ended()
+        await first_process_ended(server.cache.store)
         raise Failure("the server whose worker this is has ended")
 
 
