@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pybernetes.api.conditions import condition
 from pybernetes.api.errors import StatusError
@@ -25,6 +25,7 @@ from .settings import ClusterConfig
 Workload = apps.Deployment | apps.DaemonSet
 
 ASK_SECONDS = 3.0
+STARTING = timedelta(minutes=2)  # that an add-on may take to be there again after its node was away
 COMPLETE = "NewReplicaSetAvailable"  # why a deployment says that it progresses, once it has come to its end
 
 
@@ -43,7 +44,7 @@ async def status(layout: Layout, settings: ClusterConfig, now: datetime) -> list
         by_name = {(one.metadata.namespace, one.metadata.name): one for one in workloads}
         lines += [node_line(node) for node in nodes]
         if not settings.hollow:
-            lines += [add_on_line(name, by_name.get(name)) for name in add_ons(settings)]
+            lines += [add_on_line(name, by_name.get(name), now) for name in add_ons(settings)]
     except (StatusError, ConnectionError, TimeoutError, OSError) as error:
         lines.append(Line("api", settings.node_name, False, f"cannot be asked: {str(error) or type(error).__name__}"))
     finally:
@@ -126,8 +127,9 @@ def add_ons(settings: ClusterConfig) -> Iterator[tuple[str, str]]:
         yield "local-path-storage", "local-path-provisioner"
 
 
-def add_on_line(name: tuple[str, str], workload: Workload | None) -> Line:
-    """One that rolls out, and has time left for it, is well: metrics-server has nothing to tell before it has looked twice."""
+def add_on_line(name: tuple[str, str], workload: Workload | None, now: datetime) -> Line:
+    """One that rolls out, or begins anew with its node, and has time left for it, is well: metrics-server has nothing to tell before it
+    has looked twice."""
     label = "/".join(name)
     if workload is None:
         return Line("add-on", label, False, "is missing; `pybernetes up` brings it back")
@@ -139,6 +141,10 @@ def add_on_line(name: tuple[str, str], workload: Workload | None) -> Line:
     progress = condition(workload.status.conditions, "Progressing")
     if available < desired and progress is not None and progress.status == "True" and progress.reason != COMPLETE:
         return Line("add-on", label, True, f"{available} of {desired} available, rolls out")
+    lacking = condition(workload.status.conditions, "Available")
+    since = lacking.last_transition_time if lacking is not None and lacking.status == "False" else None
+    if available < desired and since is not None and now - since < STARTING:
+        return Line("add-on", label, True, f"{available} of {desired} available, starts")
     return Line("add-on", label, available >= desired, f"{available} of {desired} available")
 
 

@@ -45,10 +45,10 @@ def test_node() -> None:
 
 def test_add_on() -> None:
     deployment = apps.Deployment(spec=apps.DeploymentSpec(replicas=2))
-    assert add_on_line(("kube-system", "coredns"), None).text.startswith("is missing")
-    assert add_on_line(("kube-system", "coredns"), deployment).text == "0 of 2 available"
+    assert add_on_line(("kube-system", "coredns"), None, NOW).text.startswith("is missing")
+    assert add_on_line(("kube-system", "coredns"), deployment, NOW).text == "0 of 2 available"
     deployment.status.available_replicas = 2
-    assert add_on_line(("kube-system", "coredns"), deployment).ok
+    assert add_on_line(("kube-system", "coredns"), deployment, NOW).ok
 
 
 def test_an_add_on_that_rolls_out_is_well_until_its_time_is_up() -> None:
@@ -60,16 +60,34 @@ def test_an_add_on_that_rolls_out_is_well_until_its_time_is_up() -> None:
     ):
         condition = apps.DeploymentCondition(type="Progressing", status=status, reason=reason)
         deployment = apps.Deployment(spec=replicas, status=apps.DeploymentStatus(conditions=[condition]))
-        line = add_on_line(name, deployment)
+        line = add_on_line(name, deployment, NOW)
         assert (line.ok, line.text.startswith("0 of 1 available")) == (ok, True)
+
+
+def test_an_add_on_whose_node_was_away_has_time_to_start() -> None:
+    name, complete = ("kube-system", "metrics-server"), "NewReplicaSetAvailable"
+    for seconds, ok in ((10, True), (119, True), (121, False)):
+        conditions = [
+            apps.DeploymentCondition(type="Progressing", status="True", reason=complete),
+            apps.DeploymentCondition(
+                type="Available", status="False", last_transition_time=NOW - timedelta(seconds=seconds)
+            ),
+        ]
+        deployment = apps.Deployment(
+            spec=apps.DeploymentSpec(replicas=1), status=apps.DeploymentStatus(conditions=conditions)
+        )
+        text = "0 of 1 available, starts" if ok else "0 of 1 available"
+        assert add_on_line(name, deployment, NOW) == Line("add-on", "/".join(name), ok, text)
 
 
 def test_an_add_on_on_each_node() -> None:
     status = apps.DaemonSetStatus(desired_number_scheduled=2, number_available=1)
     name = ("local-path-storage", "local-path-provisioner")
-    assert add_on_line(name, apps.DaemonSet(status=status)) == Line("add-on", "/".join(name), False, "1 of 2 available")
+    assert add_on_line(name, apps.DaemonSet(status=status), NOW) == Line(
+        "add-on", "/".join(name), False, "1 of 2 available"
+    )
     status.number_available = 2
-    assert add_on_line(name, apps.DaemonSet(status=status)).ok
+    assert add_on_line(name, apps.DaemonSet(status=status), NOW).ok
 
 
 def test_add_ons_are_those_that_were_asked_for() -> None:
