@@ -14,7 +14,7 @@ from pybernetes.pki.files import write
 
 from . import hoststate
 from .runner import ORDER, RunError
-from .work import Work
+from .work import CONTROL_PLANE_SECONDS, Work
 
 BACKUPS = Path("/var/lib/pybernetes/backups")  # of before each upgrade
 
@@ -76,11 +76,12 @@ def renew(
             work.well(f"upgrade/{phase}", daemon, seconds)
             judge(daemon)
     except (Failure, RunError, OSError) as error:
-        raise Failure(f"{error}; {_rolled_back(work, phase, begun, seconds)}") from error
+        raise Failure(f"{error}; {_rolled_back(work, phase, begun)}") from error
 
 
-def _rolled_back(work: Work, phase: str, begun: Sequence[_Begun], seconds: float) -> str:
-    """In the opposite order; what came of it, in words."""
+def _rolled_back(work: Work, phase: str, begun: Sequence[_Begun]) -> str:
+    """In the opposite order; what came of it, in words. What ran before gets all the time that it may need, however soon the user wanted
+    the new one."""
     if not begun:
         return "nothing was changed"
     problems = []
@@ -95,7 +96,7 @@ def _rolled_back(work: Work, phase: str, begun: Sequence[_Begun], seconds: float
             one.before.put_back()
             if not one.added:
                 work.runner.again([name])
-                work.well(f"upgrade/{phase}", one.daemon, seconds)
+                work.well(f"upgrade/{phase}", one.daemon, CONTROL_PLANE_SECONDS)
         except (Failure, RunError, OSError) as error:
             problems.append(f"{name}: {error}")
     if problems:
