@@ -572,11 +572,15 @@ def test_json_patches_as_upstreams_library_applies_them(operation: Any, code: in
 @pytest.mark.parametrize(
     ("body", "validation", "code"),
     [
-        ("apiVersion: v1\nkind: ConfigMap\ndata: {a: x, a: y}", "Strict", 400),
-        ("apiVersion: v1\nkind: ConfigMap\ndata: {a: x, a: y}", "Warn", 201),
-        ("apiVersion: v1\nkind: ConfigMap\ndata: {a: x, a: y}", "Ignore", 201),
-        ('{"apiVersion":"v1","kind":"ConfigMap","data":{"a":"x"},"data":{"a":"y"}}', "Strict", 400),
-        ("apiVersion: v1\nkind: ConfigMap\ndata: {a: x, A: y}", "Strict", 201),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: x, a: y}", "Strict", 400),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: x, a: y}", "Warn", 201),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: x, a: y}", "Ignore", 201),
+        (
+            '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"a":"x"},"data":{"a":"y"}}',
+            "Strict",
+            400,
+        ),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: x, A: y}", "Strict", 201),
     ],
 )
 def test_what_is_applied_sets_no_key_twice(body: str, validation: str, code: int) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .field import quote
 from .jsoncopy import json_copy
 
 DIRECTIVE = "$patch"
@@ -25,7 +26,8 @@ SET_ELEMENT_ORDER = "$setElementOrder/"
 MAX_OPERATIONS = 10_000  # of one JSON patch (upstream's maxJSONPatchOperations); for callers to enforce
 COPIED_BYTES = 3 << 20  # by all `copy` of one JSON patch (upstream's JSONPatchMaxCopyBytes)
 
-_PATCH_DIRECTIVES = ("merge", "replace", "delete")
+_PATCH_DIRECTIVES = ("replace", "delete")
+_NOTHING: Any = object()  # of a field that is left out
 _ARRAY_INDEX = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)  # as strconv.Atoi reads it
 
 
@@ -51,6 +53,17 @@ def go_value(value: Any) -> str:
     if value is None:
         return "<nil>"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def go_syntax(value: Any) -> str:
+    """A JSON value as Go prints it with %#v: `map[string]interface {}{"a":1}`."""
+    if isinstance(value, dict):
+        return f"map[string]interface {{}}{{{', '.join(f'{quote(k)}:{go_syntax(value[k])}' for k in sorted(value))}}}"
+    if isinstance(value, list):
+        return f"[]interface {{}}{{{', '.join(map(go_syntax, value))}}}"
+    if value is None:
+        return "interface {}(nil)"
+    return quote(value) if isinstance(value, str) else go_value(value)
 
 
 _GO_TYPES = ((bool, "bool"), (str, "string"), (int, "int64"), (float, "float64"), (list, "[]interface {}"))
@@ -288,6 +301,7 @@ class FieldMerge:
     schema: MergeSchema | None = None
     patch_strategy: str = ""
     patch_merge_key: str = ""
+    undeclared_in: str = ""  # Go's name of the struct that does not have the field
 
     @property
     def strategy(self) -> str:
@@ -323,7 +337,7 @@ def _merge_map(original: dict[str, Any], patch: dict[str, Any], schema: MergeSch
     """Merge patch into original; both belong to the caller's private copies."""
     directive = _pop_directive(patch, path)
     if directive == "replace":
-        return _clean_map(patch, path)
+        return _clean_map(patch)
     if directive == "delete":
         return {}
     _apply_retain_keys(original, patch, path)
@@ -333,8 +347,10 @@ def _merge_map(original: dict[str, Any], patch: dict[str, Any], schema: MergeSch
             _delete_primitives(original, key, value, path)
         elif value is None:
             original.pop(key, None)
+        elif (merged := _merge_field(original.get(key), value, schema, key, path)) is not _NOTHING:
+            original[key] = merged
         else:
-            original[key] = _merge_field(original.get(key), value, schema, key, path)
+            original.pop(key, None)
     return original
 
 
@@ -342,10 +358,10 @@ def _merge_field(original: Any, value: Any, schema: MergeSchema, key: str, path:
     where = _join(path, key)
     if isinstance(original, dict) and isinstance(value, dict):
         meta = schema.lookup(key)
-        return _clean(value, where) if meta.strategy == "replace" else _merge_map(original, value, meta.child, where)
+        return _clean_map(value) if meta.strategy == "replace" else _merge_map(original, value, meta.child, where)
     if isinstance(original, list) and isinstance(value, list):
         return _merge_list(original, value, schema.lookup(key), where)
-    return _clean(value, where)
+    return _clean(value)
 
 
 def _pop_directive(patch: dict[str, Any], path: str) -> str:
@@ -385,7 +401,7 @@ def _delete_primitives(original: dict[str, Any], directive: str, unwanted: Any, 
     current = original.get(name)
     if not isinstance(current, list):
         return
-    if _holds_maps(current, where):
+    if _holds_maps((current,), where):
         raise PatchError("the list does not hold primitives", path=where, op=op)
     original[name] = [item for item in current if _identity(item) not in gone]
 
@@ -400,12 +416,16 @@ def _apply_element_orders(original: dict[str, Any], patch: dict[str, Any], schem
             continue
         changes = _require_list(patch.pop(name, []), where, "$setElementOrder")
         current = _require_list(original.get(name) or [], where, "$setElementOrder")
+        meta = schema.lookup(name)
+        if meta.undeclared_in:
+            text = f'unable to find api field in struct {meta.undeclared_in} for the json field "{name}"'
+            raise PatchError("the field is not declared", path=where, op="$setElementOrder", text=text)
         if changes or current:
-            original[name] = _merge_ordered(current, changes, order, schema.lookup(name), where)
+            original[name] = _merge_ordered(current, changes, order, meta, where)
 
 
 def _merge_ordered(original: list[Any], patch: list[Any], order: list[Any], meta: FieldMerge, path: str) -> list[Any]:
-    key = meta.patch_merge_key if _holds_maps([*original, *patch], path) else ""
+    key = meta.patch_merge_key if _holds_maps((original, patch), path) else ""
     order_of_patch = _identities(order, key, path)
     _check_order(patch, order, order_of_patch, key, path)
     before = _identities(original, key, path)
@@ -425,8 +445,8 @@ def _check_order(patch: list[Any], order: list[Any], identities: list[Hashable],
 
 def _merge_list(original: list[Any], patch: list[Any], meta: FieldMerge, path: str) -> list[Any]:
     if meta.strategy != "merge":
-        return _clean_list(patch, path)
-    if not _holds_maps([*original, *patch], path):
+        return _clean_list(patch)
+    if not _holds_maps((original, patch), path):
         return _merge_primitives(original, patch, path)
     if not meta.patch_merge_key:
         raise PatchError("the schema gives no merge key for a list of objects", path=path, op="merge")
@@ -440,10 +460,13 @@ def _merge_primitives(original: list[Any], patch: list[Any], path: str) -> list[
 
 def _merge_map_list(original: list[Any], patch: list[Any], meta: FieldMerge, path: str) -> list[Any]:
     key = meta.patch_merge_key
+    if any(item.get(DIRECTIVE) == "merge" for item in patch):
+        text = "merging lists cannot yet be specified in the patch"
+        raise PatchError("no item says that it is merged", path=path, op=DIRECTIVE, text=text)
     directives = [_pop_directive(item, path) for item in patch]
-    ordinary = [item for item, name in zip(patch, directives, strict=True) if not name or (name == "merge" and item)]
-    if any(name == "replace" for name in directives):
-        return _clean_list([i for i, name in zip(patch, directives, strict=True) if name != "delete" and i], path)
+    ordinary = [item for item, name in zip(patch, directives, strict=True) if not name]
+    if "replace" in directives:
+        return _clean_list(ordinary)
     doomed = [item for item, name in zip(patch, directives, strict=True) if name == "delete"]
     gone = set(_identities(doomed, key, path))
     kept = [item for item in original if _item_identity(item, key, path) not in gone]
@@ -462,7 +485,7 @@ def _merge_items(original: list[Any], patch: list[Any], meta: FieldMerge, path: 
         index = positions.setdefault(identity, len(merged))
         where = _join(path, str(item[key]))
         if index == len(merged):
-            merged.append(_clean_map(item, where))
+            merged.append(_clean_map(item))
         else:
             merged[index] = _merge_map(merged[index], item, meta.child, where)
     return merged
@@ -513,33 +536,36 @@ def _identity(value: Any) -> Hashable:
     return ("scalar", value)
 
 
-def _holds_maps(items: list[Any], path: str) -> bool:
-    """Whether a list is one of objects; a mix, or a list of lists, cannot be merged."""
-    maps = sum(isinstance(item, dict) for item in items)
-    if any(isinstance(item, list) for item in items) or maps not in (0, len(items)):
-        raise PatchError("a merged list must hold only objects or only primitives", path=path, op="merge")
-    return maps > 0
+def _holds_maps(lists: Sequence[list[Any]], path: str) -> bool:
+    """Whether lists are ones of objects; a mix, or lists of lists, cannot be merged (upstream: sliceElementType)."""
+    items = [item for each in lists for item in each]
+    if items and isinstance(items[0], list):
+        text = "lists of lists are not supported"
+        raise PatchError("a merged list holds no lists", path=path, op="merge", text=text)
+    if len({go_type(item) for item in items}) > 1:
+        text = f"list element types are not identical: {go_value(list(lists))}"
+        raise PatchError("a merged list must hold items of one type", path=path, op="merge", text=text)
+    return bool(items) and isinstance(items[0], dict)
 
 
-def _clean(value: Any, path: str) -> Any:
-    """A patch value fit to stand alone: without directives and without nulls in objects."""
+def _clean(value: Any) -> Any:
+    """A patch value fit to stand alone, without nulls in objects; what instructs is left out as a whole (`_NOTHING`)."""
     if isinstance(value, dict):
-        return {} if _pop_directive(value, path) == "delete" else _clean_map(value, path)
-    return _clean_list(value, path) if isinstance(value, list) else value
+        return _NOTHING if DIRECTIVE in value else _clean_map(value)
+    return _clean_list(value) if isinstance(value, list) else value
 
 
-def _clean_map(value: dict[str, Any], path: str) -> dict[str, Any]:
-    value.pop(DIRECTIVE, None)
-    return {
-        key: _clean(item, _join(path, key))
+def _clean_map(value: dict[str, Any]) -> dict[str, Any]:
+    cleaned = {
+        key: _clean(item)
         for key, item in value.items()
-        if item is not None and key != RETAIN_KEYS and not _is_list_directive(key)
+        if item is not None and key not in (DIRECTIVE, RETAIN_KEYS) and not _is_list_directive(key)
     }
+    return {key: item for key, item in cleaned.items() if item is not _NOTHING}
 
 
-def _clean_list(items: list[Any], path: str) -> list[Any]:
-    kept = [item for item in items if not _is_special(item)]
-    return [_clean(item, _join(path, str(index))) for index, item in enumerate(kept)]
+def _clean_list(items: list[Any]) -> list[Any]:
+    return [cleaned for item in items if (cleaned := _clean(item)) is not _NOTHING]
 
 
 def _is_special(item: Any) -> bool:

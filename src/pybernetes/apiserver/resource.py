@@ -127,6 +127,7 @@ class Resource:
     )
     meta_again: int = 0  # how often the kind's checks of an update look at metadata as on creation
     generation: bool = True  # metadata.generation: 1 at creation, +1 when anything but metadata and status changes
+    counts_annotations: bool = False  # metadata.generation grows with a change of annotations, too
     validate: Callable[[Object], Errors] = _no_errors  # on create, beyond metadata (the registry checks that)
     validate_update: Callable[[Object, Object], Errors] = (
         _no_update_errors  # (new, old); must itself call validate where upstream does

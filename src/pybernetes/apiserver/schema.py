@@ -360,6 +360,7 @@ class MergeTable:
     def __init__(self, source: Mapping[str, Definition], name: str) -> None:
         self._source = source
         self._properties: dict[str, Definition] = source[name].get("properties", {})
+        self._struct = name.rsplit(".", 1)[-1]
         self._known: dict[str, FieldMerge] = {}
 
     def lookup(self, name: str) -> FieldMerge:
@@ -371,7 +372,7 @@ class MergeTable:
     def _find(self, name: str) -> FieldMerge:
         schema = self._properties.get(name)
         if schema is None:
-            return FieldMerge()
+            return FieldMerge(undeclared_in=self._struct)
         inner = schema
         while "$ref" not in inner and ("items" in inner or isinstance(inner.get("additionalProperties"), dict)):
             inner = inner.get("items") or inner["additionalProperties"]

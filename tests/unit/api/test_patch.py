@@ -168,7 +168,11 @@ def test_merge_patch(document: Any, patch: Any, expected: Any) -> None:
         pytest.param({"whole": {"a": 1}}, {"whole": {"b": 2}}, {"whole": {"b": 2}}, id="map-strategy-replace"),
         pytest.param({"m": {"a": 1}}, {"m": {"$patch": "replace", "b": 2}}, {"m": {"b": 2}}, id="map-replace"),
         pytest.param({"m": {"a": 1}}, {"m": {"$patch": "delete"}}, {"m": {}}, id="map-delete"),
-        pytest.param({"m": {"a": 1}}, {"m": {"$patch": "merge", "b": 2}}, {"m": {"a": 1, "b": 2}}, id="map-merge"),
+        pytest.param({}, {"m": {"$patch": "replace", "b": 2}, "n": {"a": 1}}, {"n": {"a": 1}}, id="directive-alone"),
+        pytest.param({"m": 1}, {"m": {"$patch": "delete"}}, {}, id="directive-for-another-type"),
+        pytest.param(
+            {}, {"m": {"l": [{"$patch": "replace"}, {"a": 1}]}}, {"m": {"l": [{"a": 1}]}}, id="directive-within"
+        ),
         pytest.param({"a": 1}, {"$patch": "replace", "b": 2}, {"b": 2}, id="root-replace"),
         pytest.param({}, {"m": {"a": None, "b": {"c": None}}}, {"m": {"b": {}}}, id="unmatched-nulls"),
         pytest.param({"l": [1, 2]}, {"l": [3]}, {"l": [3]}, id="list-atomic"),
@@ -192,12 +196,6 @@ def test_merge_patch(document: Any, patch: Any, expected: Any) -> None:
             {"containers": [{"$patch": "replace"}, {"name": "c"}]},
             {"containers": named("c")},
             id="list-replace",
-        ),
-        pytest.param(
-            {"containers": [{"name": "a", "image": "1"}]},
-            {"containers": [{"name": "a", "$patch": "merge", "tty": True}]},
-            {"containers": [{"name": "a", "image": "1", "tty": True}]},
-            id="list-item-merge",
         ),
         pytest.param(
             {},
@@ -341,15 +339,26 @@ def test_strategic_list_merge_keeps_every_item_once(current: list[str], added: l
             "The order in patch list:\n[map[name:a x:[true <nil>]]]\n doesn't match $setElementOrder list:\n[map[name:b]]\n",
             False,
         ),
+        (
+            {"items": [{"name": "a", "$patch": "merge"}]},
+            "merging lists cannot yet be specified in the patch",
+            False,
+        ),
+        ({"map": {"$patch": "merge", "x": 1}}, "unknown patch type: merge in map: map[$patch:merge x:1]", False),
+        ({"items": ["a"]}, "list element types are not identical: [[map[name:a]] [a]]", False),
+        ({"items": [1, "a"]}, "list element types are not identical: [[map[name:a]] [1 a]]", False),
+        ({"lists": [["a"]]}, "lists of lists are not supported", False),
+        ({"$setElementOrder/none": []}, 'unable to find api field in struct Spec for the json field "none"', False),
         ({"$setElementOrder/items": "b"}, "expected a []interface {}, but received a string", False),
         ({"$retainKeys": ["b"], "a": 1}, "invalid patch format of retainKeys", True),
         ({"$retainKeys": "b"}, "invalid patch format of retainKeys", True),
     ],
 )
 def test_bad_strategic_patches_in_the_words_of_upstream(patch: dict[str, Any], text: str, malformed: bool) -> None:
-    schema = FieldTable({"items": FieldMerge(FieldTable(), "merge", "name")})
+    fields = {"items": FieldMerge(FieldTable(), "merge", "name"), "lists": FieldMerge(FieldTable(), "merge")}
+    schema = FieldTable({**fields, "map": FieldMerge(FieldTable())}, FieldMerge(undeclared_in="Spec"))
     with pytest.raises(PatchError) as caught:
-        strategic_merge_patch({"items": [{"name": "a"}]}, patch, schema)
+        strategic_merge_patch({"items": [{"name": "a"}], "lists": [["b"]], "map": {}}, patch, schema)
     assert (caught.value.text, caught.value.malformed) == (text, malformed)
 
 

@@ -44,7 +44,17 @@ class Priority:
             spec["priorityClassName"] = name
 
     def validate(self, attributes: Attributes) -> None:
-        """Nothing more."""
+        """403 for a second default class."""
+        given, resource = attributes.object, attributes.resource
+        if given is None or (resource.group, resource.name) != ("scheduling.k8s.io", "priorityclasses"):
+            return
+        if attributes.operation not in ("CREATE", "UPDATE") or not given.get("globalDefault"):
+            return
+        default = self._default()
+        if default is None or (attributes.operation == "UPDATE" and default["metadata"]["name"] == attributes.name):
+            return
+        taken = f"PriorityClass {default['metadata']['name']} is already marked as default. Only one default can exist"
+        raise errors.forbidden(resource.group, resource.name, attributes.name, taken)
 
     @staticmethod
     def _keep(spec: dict[str, Any], old: dict[str, Any]) -> None:
@@ -52,14 +62,20 @@ class Priority:
             if field not in spec and field in old:
                 spec[field] = old[field]
 
+    def _default(self) -> dict[str, Any] | None:
+        """The lowest of the classes marked so: there are several where servers took them at one time."""
+        classes = self._reader.list("scheduling.k8s.io", "priorityclasses")
+        marked = [c for c in classes if c.get("globalDefault")]
+        return min(marked, key=lambda c: int(c.get("value", 0)), default=None)
+
     def _resolve(self, name: str, attributes: Attributes) -> tuple[str, int, str]:
         """(class, priority, preemption policy)."""
         classes = self._reader.list("scheduling.k8s.io", "priorityclasses")
         if not name:
-            defaults = [c for c in classes if c.get("globalDefault")]
-            if not defaults:
+            default = self._default()
+            if default is None:
                 return "", 0, "PreemptLowerPriority"
-            priority_class = min(defaults, key=lambda c: int(c.get("value", 0)))
+            priority_class = default
         else:
             named = next((c for c in classes if c["metadata"]["name"] == name), None)
             if named is None and name in SYSTEM:

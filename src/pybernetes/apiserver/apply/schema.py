@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 Definition = Mapping[str, Any]
-Kind = Literal["leaf", "struct", "map", "list", "set", "deduced"]
+Kind = Literal["leaf", "struct", "map", "list", "set", "items", "deduced"]
+Scalar = Literal["string", "numeric", "boolean", "untyped"]
 
 # Defaults of built-in lists' keys by definition, which the definitions do not carry (upstream: +default="TCP" on these fields).
 # Custom resources say theirs in their schema.
@@ -31,9 +32,10 @@ class Node:
     """One place of a schema. `leaf`: one value, whatever is in it; `deduced`: no schema, maps have parts, lists have none.
 
     Items of a `list` are told apart by `keys`; one without a key has its default, where `defaults` has one.
+    A leaf is a `scalar`, or `whole` says what is inside of it (whose lists are `items`, in their order), for checks alone.
     """
 
-    __slots__ = ("_made", "_make", "defaults", "element", "keys", "kind")
+    __slots__ = ("_made", "_make", "defaults", "element", "keys", "kind", "scalar", "whole")
 
     def __init__(
         self,
@@ -42,8 +44,10 @@ class Node:
         element: Callable[[], Node] | None = None,
         keys: tuple[str, ...] = (),
         defaults: Mapping[str, Any] | None = None,
+        scalar: Scalar | None = None,
+        whole: Node | None = None,
     ) -> None:
-        self.kind, self.keys, self.defaults = kind, keys, defaults or {}
+        self.kind, self.keys, self.defaults, self.scalar, self.whole = kind, keys, defaults or {}, scalar, whole
         self.element: Callable[[], Node] = functools.cache(element) if element else _deduced
         self._make = make
         self._made: dict[str, Node | None] = {}
@@ -67,8 +71,16 @@ def _deduced() -> Node:
     return DEDUCED
 
 
-LEAF = Node("leaf")
 DEDUCED = Node("deduced")
+UNTYPED = Node("leaf", scalar="untyped")
+# By type and format; of a text in another format anything may be a value (upstream: schemaconv.convertPrimitive).
+TEXTS = frozenset({"", "byte"})
+_TYPED: Mapping[str, Node] = {
+    "string": Node("leaf", scalar="string"),
+    "integer": Node("leaf", scalar="numeric"),
+    "number": Node("leaf", scalar="numeric"),
+    "boolean": Node("leaf", scalar="boolean"),
+}
 
 
 class Schemas:
@@ -81,16 +93,16 @@ class Schemas:
     def named(self, name: str) -> Node:
         """The node of a definition."""
         if name not in self._named:
-            self._named[name] = LEAF if name in SCALARS else self.of(self._source[name])
+            self._named[name] = UNTYPED if name in SCALARS else self.of(self._source[name])
         return self._named[name]
 
     def of(self, schema: Definition) -> Node:
         """The node of a schema, which may refer to definitions."""
         if "$ref" in schema:
             node = self.named(schema["$ref"].rsplit("/", 1)[1])
-            return LEAF if schema.get("x-kubernetes-map-type") == "atomic" else node
+            return Node("leaf", whole=node) if schema.get("x-kubernetes-map-type") == "atomic" else node
         if schema.get("x-kubernetes-int-or-string"):
-            return LEAF
+            return UNTYPED
         match schema.get("type"):
             case "array":
                 return self._list(schema)
@@ -98,7 +110,10 @@ class Schemas:
                 return self._object(schema)
             case None:
                 return self._object(schema) if "properties" in schema else DEDUCED
-        return LEAF
+            case "string" if schema.get("format", "") not in TEXTS:
+                return UNTYPED
+            case named:
+                return _TYPED.get(named, UNTYPED)
 
     def _list(self, schema: Definition) -> Node:
         def element() -> Node:
@@ -110,7 +125,7 @@ class Schemas:
                 return Node("list", element=element, keys=keys, defaults=self._defaults(schema.get("items", {}), keys))
             case "set":
                 return Node("set", element=element)
-        return LEAF
+        return Node("leaf", whole=Node("items", element=element))
 
     def _defaults(self, items: Definition, keys: Sequence[str]) -> Mapping[str, Any]:
         """Of those keys of a list that have one."""
@@ -123,7 +138,8 @@ class Schemas:
 
     def _object(self, schema: Definition) -> Node:
         if schema.get("x-kubernetes-map-type") == "atomic":
-            return LEAF
+            inside = {key: value for key, value in schema.items() if key != "x-kubernetes-map-type"}
+            return Node("leaf", whole=self._object(inside))
         properties: Mapping[str, Definition] = schema.get("properties") or {}
         extra = schema.get("additionalProperties")
         if properties:

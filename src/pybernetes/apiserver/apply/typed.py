@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from pybernetes.api.field import quote
+from pybernetes.api.patch import go_syntax, go_type, go_value
 
 from . import fieldset
 from .fieldset import MEMBER, FieldSet
-from .schema import DEDUCED, Node
+from .schema import DEDUCED, Node, Scalar
 
 MISSING: Any = object()  # no value at all, which is not the same as null
 
@@ -257,17 +258,49 @@ def with_named_fields(fields: FieldSet, node: Node) -> FieldSet:
     return out
 
 
+def _not_scalar(value: Any, scalar: Scalar) -> str:
+    """Why a value is none of the type, as Go prints what it is; "" if it is."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    match scalar:
+        case "numeric":
+            return "" if number else f"expected numeric (int or float), got {go_type(value)}"
+        case "string" if not isinstance(value, str):
+            return f"expected string, got &value.valueUnstructured{{Value:{go_syntax(value)}}}"
+        case "boolean":
+            return "" if isinstance(value, bool) else f"expected boolean, got &{{{go_value(value)}}}"
+        case "untyped":
+            return f"expected any scalar, got &{{{go_value(value)}}}" if isinstance(value, dict | list) else ""
+    return ""
+
+
+def _parts(value: Any, node: Node) -> Iterable[tuple[str, Any, Node]]:
+    """As `_below`, of what is one value too."""
+    if node.kind == "items":
+        inner = node.element()
+        return [(f"i:{index}", item, inner) for index, item in enumerate(value)]
+    return _below(value, node)
+
+
+_EXPECTED = {"list": list, "set": list, "items": list, "map": dict, "struct": dict}
+
+
 def check(value: Any, node: Node, path: tuple[str, ...] = ()) -> list[str]:
-    """What is wrong with an object that is applied: fields that are not declared, keys that are missing or twice."""
-    expected = {"list": list, "set": list, "map": dict, "struct": dict}.get(node.kind)
-    if expected is not None and value is not None and not isinstance(value, expected):
+    """What is wrong with an object that is applied: values of other types, fields that are not declared, keys that are missing
+    or twice (upstream: typed/validate.go)."""
+    node = node.whole or node
+    expected = _EXPECTED.get(node.kind)
+    if value is None:
+        return []
+    if node.scalar is not None:
+        return [f"{fieldset.text(path)}: {why}"] if (why := _not_scalar(value, node.scalar)) else []
+    if expected is not None and not isinstance(value, expected):
         name = "list" if expected is list else "map"
-        return [f"{fieldset.text(path)}: expected {name}, got {value!r}"]
-    if not value or not _granular(value, node):
+        return [f"{fieldset.text(path)}: expected {name}, got &{{{go_value(value)}}}"]
+    if not value or expected is None:
         return []
     problems: list[str] = []
     try:
-        parts = list(_below(value, node))
+        parts = _parts(value, node)
     except TypedError as error:
         return [f"{fieldset.text(path)}{error}"]
     seen: set[str] = set()

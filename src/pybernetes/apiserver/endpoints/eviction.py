@@ -21,6 +21,7 @@ from ..query import Query
 from ..resource import Object
 from ..schema import compiled_type
 from ..types import RequestInfo
+from .deleteoptions import delete_options
 from .posted import read_as
 
 KIND = Kind("policy", "v1", "Eviction")
@@ -125,18 +126,14 @@ def _insufficient(status: Object, now: str) -> list[Object]:
     return [condition if c is before else c for c in conditions]
 
 
-def delete_options(asked: Object, dry_run: bool, user: User) -> DeleteOptions:
-    """Of the eviction's own options and the query's dry run."""
-    conditions = asked.get("preconditions") or {}
-    return DeleteOptions(
-        user=user,
-        dry_run=dry_run or bool(asked.get("dryRun")),
-        grace_period_seconds=asked.get("gracePeriodSeconds"),
-        uid=conditions.get("uid") or "",
-        resource_version=conditions.get("resourceVersion") or "",
-        propagation=asked.get("propagationPolicy") or "",
-        admission=False,
-    )
+def of_eviction(asked: Object, dry_run: bool, user: User) -> DeleteOptions:
+    """The eviction's own options with the query's dry run. StatusError 400, 422."""
+    own = asked.get("dryRun") or []
+    if own and dry_run and own != ["All"]:
+        listed = " ".join(own)
+        raise errors.bad_request(f"Non-matching dry-run options in request and content: [All] and [{listed}]")
+    options = delete_options(asked, user)
+    return replace(options, dry_run=dry_run or options.dry_run, cascades=False, admission=False, given={})
 
 
 # --- the verb -----------------------------------------------------------------------------------
@@ -156,7 +153,7 @@ class Eviction:
         if asked["metadata"].get("name", "") != info.name:
             raise errors.bad_request("name in URL does not match name in Eviction object")
         await self._pods.admit_creation(user, "eviction", info.namespace, info.name, asked, dry_run)
-        await self._evict(info.namespace, info.name, delete_options(asked.get("deleteOptions") or {}, dry_run, user))
+        await self._evict(info.namespace, info.name, of_eviction(asked.get("deleteOptions") or {}, dry_run, user))
         return posted.done()
 
     async def _evict(self, namespace: str, name: str, options: DeleteOptions) -> None:

@@ -33,13 +33,13 @@ from ..resource import Object, Resource
 from ..schema import CompiledSchema, compiled_type, read_json
 from ..types import RequestInfo
 from . import negotiate, packing, scale, tables, warningheader
+from .deleteoptions import delete_options, dry_run_problems, supported
 from .negotiate import Accepted
 from .watch import Frames
 from .watch import produce as events
 
 PATCH_TYPES = {media: kind for kind, media in mediatypes.PATCHES.items()}
 APPLY_TYPES = (mediatypes.APPLY_PATCH,)
-DELETE_OPTIONS = ("gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy")
 
 NOT_CACHED = ("Cache-Control", "no-cache, private")
 MATCH = "resourceVersionMatch"
@@ -85,7 +85,7 @@ def _list_problems(query: Query) -> list[FieldError]:
     if match and query.get("continue"):
         problems.append(_forbidden(MATCH, f"{MATCH} is forbidden when continue is provided"))
     if match not in ("", "Exact", "NotOlderThan"):
-        text = _supported(match, ("Exact", "NotOlderThan", ""))
+        text = supported(match, ("Exact", "NotOlderThan", ""))
         problems.append(FieldError("FieldValueNotSupported", MATCH, text))
     if match == "Exact" and version == "0":
         problems.append(_forbidden(MATCH, f'{MATCH} "exact" is forbidden for resourceVersion "0"'))
@@ -102,7 +102,7 @@ def _watch_problems(query: Query) -> list[FieldError]:
     if match and not initial:
         problems.append(_forbidden(MATCH, f"{MATCH} is forbidden for watch unless sendInitialEvents is provided"))
     if match not in ("", "NotOlderThan"):
-        problems.append(FieldError("FieldValueNotSupported", MATCH, _supported(match, ("NotOlderThan",))))
+        problems.append(FieldError("FieldValueNotSupported", MATCH, supported(match, ("NotOlderThan",))))
     if match and query.get("continue"):
         problems.append(_forbidden(MATCH, f"{MATCH} is forbidden when continue is provided"))
     return problems
@@ -121,10 +121,10 @@ def write_options(query: Query, user: User, request: Request) -> WriteOptions:
     manager, dry_run = query.get("fieldManager", ""), query.every("dryRun")
     problems = _patch_problems(query, media_type(request) in APPLY_TYPES) if request.method == "PATCH" else []
     problems += meta.validate_field_manager(manager, Path("fieldManager"))
-    problems += _dry_run_problems(dry_run)
+    problems += dry_run_problems(dry_run)
     if validation not in ("Strict", "Warn", "Ignore"):
-        supported = _supported(validation, ("Ignore", "Strict", "Warn"))
-        problems.append(FieldError("FieldValueNotSupported", "fieldValidation", supported))
+        why = supported(validation, ("Ignore", "Strict", "Warn"))
+        problems.append(FieldError("FieldValueNotSupported", "fieldValidation", why))
     if problems:
         kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
         raise errors.invalid("meta.k8s.io", kind, "", problems)
@@ -135,13 +135,6 @@ def write_options(query: Query, user: User, request: Request) -> WriteOptions:
         manager=manager_of(manager, request.header("user-agent") or ""),
         given={name: query[name] for name in ("fieldManager", "fieldValidation") if query.get(name)},
     )
-
-
-def _dry_run_problems(values: list[str]) -> list[FieldError]:
-    """It is All or left out; empty text is neither (upstream: apimachinery validation.ValidateDryRun)."""
-    if all(value == "All" for value in values):
-        return []
-    return [FieldError("FieldValueNotSupported", "dryRun", _supported(values, ("All",)))]
 
 
 def _patch_problems(query: Query, applying: bool) -> list[FieldError]:
@@ -169,11 +162,6 @@ def _include(query: Query) -> str:
 
 def _size(items: Sequence[Stored]) -> int:
     return sum([len(stored.tail) for stored in items])
-
-
-def _supported(value: Any, allowed: tuple[str, ...]) -> str:
-    listed = ", ".join(f'"{a}"' for a in allowed)
-    return f"Unsupported value: {_encode(value).decode()}: supported values: {listed}"
 
 
 def _patch_document(body: bytes, kind: PatchKind) -> Any:
@@ -483,7 +471,7 @@ class ResourceHandler:
             raise errors.bad_request(
                 f"the namespace of the object ({namespace}) does not match the namespace on the request ({info.namespace})"
             )
-        config["metadata"] = {**metadata, "name": name}
+        config["metadata"] = metadata
         return config
 
     async def delete(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
@@ -514,31 +502,7 @@ class ResourceHandler:
     @staticmethod
     def _delete_options(request: Request, query: Query, user: User) -> DeleteOptions:
         given = _delete_body(request) if request.body else _delete_query(query)  # with a body the query is not read
-        conditions = given.get("preconditions") or {}
-        propagation, orphan = given.get("propagationPolicy"), given.get("orphanDependents")
-        problems: list[FieldError] = []
-        if orphan is not None and propagation is not None:
-            why = "orphanDependents and deletionPropagation cannot be both set"
-            problems.append(invalid(Path("propagationPolicy"), propagation, why))
-        if propagation not in (None, "Background", "Foreground", "Orphan"):
-            cause = _supported(propagation, ("Foreground", "Background", "Orphan", "nil"))
-            problems.append(FieldError("FieldValueNotSupported", "propagationPolicy", cause))
-        dry_run = given.get("dryRun") or []
-        problems += _dry_run_problems(dry_run)
-        if problems:
-            raise errors.invalid("meta.k8s.io", "DeleteOptions", "", problems)
-        if orphan is not None:
-            propagation = "Orphan" if orphan else "Background"
-        return DeleteOptions(
-            user=user,
-            dry_run=bool(dry_run),
-            grace_period_seconds=given.get("gracePeriodSeconds"),
-            uid=conditions.get("uid") or "",
-            resource_version=conditions.get("resourceVersion") or "",
-            propagation=propagation or "",
-            cascades=orphan is False,
-            given={name: given[name] for name in DELETE_OPTIONS if given.get(name) is not None},
-        )
+        return delete_options(given, user)
 
     async def watch(
         self, request: Request, info: RequestInfo, query: Query

@@ -65,8 +65,7 @@ class NonResource:
         if parts[0] in HEALTH:
             return await self._health.answer(parts[0], "/".join(parts[1:]), request, query)
         if request.method not in ("GET", "HEAD"):
-            served = path == "/" or parts[0] in ("api", "apis", "version", "openapi", "metrics")
-            raise not_allowed() if served else not_found()
+            raise not_allowed() if self._served(path, parts) else not_found()
         if path == "/version":
             return answer(200, version_info(), Accepted(pretty=True))
         if path == "/metrics":
@@ -85,6 +84,17 @@ class NonResource:
         if path == "/" or parts[0] not in ("api", "apis"):
             return answer(200 if path == "/" else 404, {"paths": self._paths()}, Accepted(pretty=True))
         raise not_found()
+
+    def _served(self, path: str, parts: list[str]) -> bool:
+        """Whether a GET would be answered: another method is then not allowed, and not found otherwise."""
+        match parts:
+            case ["api", version]:
+                return version in self._discovery.versions("")
+            case ["apis", group]:
+                return group in self._discovery.groups
+            case ["apis", group, version]:
+                return version in self._discovery.versions(group)
+        return path == "/" or parts[0] in ("api", "apis", "version", "openapi", "metrics")
 
     def _discover(self, request: Request, parts: list[str]) -> Any:
         accept = (request.header("accept") or "").replace(" ", "")

@@ -19,7 +19,7 @@ from .metrics import CONNECT
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 NOT_FOUND = "the server could not find the requested resource"
 STATUS_VERBS = ("get", "update", "patch")
-ACROSS = ("list", "watch")  # verbs on custom resources of all namespaces
+ACROSS = ("list", "watch")  # verbs on all namespaces: nothing is made, or deleted, in all of them at once
 NO_PAGE = Response(404, [("Content-Type", "text/plain; charset=utf-8")], b"404 page not found\n")
 
 Answer = Response | StreamingResponse | UpgradeResponse
@@ -90,6 +90,8 @@ class Routes:
         special = self._special.get((info.group, info.resource, info.subresource))
         if special is not None:
             answer = special.get(info.verb)
+            if info.name and not info.subresource:  # nothing of it has a name
+                raise not_found()
             if answer is None or bool(info.subresource) != bool(info.name):
                 raise not_allowed()
             return await answer(request, info, query, user)
@@ -143,5 +145,5 @@ def check_verb(resource: Resource, info: RequestInfo) -> None:
     has = info.verb in resource.verbs or resource.ends  # whose verbs are but fewer in discovery
     if not has or (info.verb != "watch" and named != bool(info.name)):
         raise not_allowed()
-    if info.verb == "create" and resource.namespaced and not info.namespace:
+    if resource.namespaced and not info.namespace and info.verb not in ACROSS:
         raise not_allowed()

@@ -337,6 +337,8 @@ class GenericStore(ReadStore):
             raise errors.conflict(self.resource.group, self.resource.name, name, text)
         _ = self.schema
         obj = await apart_applied(None)
+        if not obj.get("metadata", {}).get("name"):
+            raise patching.unnamed(name)
         obj["metadata"].pop("resourceVersion", None)
         await self._may_create(namespace, name, options)
         return await self.create(obj, namespace, options), True

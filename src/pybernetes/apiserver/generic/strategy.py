@@ -92,15 +92,19 @@ def preconditions(resource: Resource, old: Object, new: Object) -> None:
 
 
 def keep_system_fields(new: Object, old: Object) -> None:
-    """What nobody sets comes from the old object; another uid stays, and is found by the checks of metadata."""
+    """What nobody sets comes from the old object; another uid, and a deletion that nobody asked for, stay, and are found by the checks."""
     metadata, was = new["metadata"], old["metadata"]
     metadata["resourceVersion"] = was["resourceVersion"]
     metadata["uid"] = metadata.get("uid") or was["uid"]  # another one is refused, not ignored
-    for name in ("creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"):
+    for name in ("creationTimestamp", "generation"):
         if name in was:
             metadata[name] = was[name]
         else:
             metadata.pop(name, None)
+    if "deletionTimestamp" in was:
+        metadata["deletionTimestamp"] = was["deletionTimestamp"]
+    if "deletionGracePeriodSeconds" in was:
+        metadata.setdefault("deletionGracePeriodSeconds", was["deletionGracePeriodSeconds"])
     metadata.pop("selfLink", None)
     if "namespace" in was:
         metadata.setdefault("namespace", was["namespace"])
@@ -145,5 +149,9 @@ def prepare(resource: Resource, new: Object, old: Object, subresource: str) -> N
 def bump_generation(resource: Resource, new: Object, old: Object) -> None:
     """One more where anything has changed that the generation counts."""
     ignored = resource.uncounted
-    if {k: v for k, v in new.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}:
+    changed = {k: v for k, v in new.items() if k not in ignored} != {k: v for k, v in old.items() if k not in ignored}
+    if resource.counts_annotations:
+        after, before = (obj["metadata"].get("annotations") or {} for obj in (new, old))
+        changed = changed or after != before
+    if changed:
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1

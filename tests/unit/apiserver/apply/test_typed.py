@@ -26,6 +26,10 @@ SCHEMA = {
         "names": {"type": "array", "items": STRING, "x-kubernetes-list-type": "set"},
         "whole": {"type": "array", "items": STRING},
         "inner": {"type": "object", "properties": {"a": STRING, "b": STRING}},
+        "count": {"type": "integer", "format": "int32"},
+        "ready": {"type": "boolean"},
+        "port": {"x-kubernetes-int-or-string": True},
+        "when": {"type": "string", "format": "date-time"},
         "any": {"x-kubernetes-preserve-unknown-fields": True},
     },
 }
@@ -132,7 +136,32 @@ def test_remove(fields: Any, left: Any) -> None:
         ({"two": "x"}, [".two: field not declared in schema"]),
         ({"inner": {"c": 1}}, [".inner.c: field not declared in schema"]),
         (items("a", "a"), ['.items: duplicate entries for key [name="a"]']),
-        ({"labels": ["a"]}, [".labels: expected map, got ['a']"]),
+        ({"labels": ["a"]}, [".labels: expected map, got &{[a]}"]),
+        ({"inner": 5}, [".inner: expected map, got &{5}"]),
+        ({"items": {"a": 1}}, [".items: expected list, got &{map[a:1]}"]),
+        ({"one": 5}, [".one: expected string, got &value.valueUnstructured{Value:5}"]),
+        ({"one": True}, [".one: expected string, got &value.valueUnstructured{Value:true}"]),
+        (
+            {"one": {"a": ["x", None, 1.5]}},
+            [
+                ".one: expected string, got &value.valueUnstructured{Value:map[string]interface {}"
+                '{"a":[]interface {}{"x", interface {}(nil), 1.5}}}'
+            ],
+        ),
+        ({"labels": {"a": 1}}, [".labels.a: expected string, got &value.valueUnstructured{Value:1}"]),
+        ({"fixed": {"a": 1}}, [".fixed.a: expected string, got &value.valueUnstructured{Value:1}"]),
+        ({"whole": ["a", 1]}, [".whole[1]: expected string, got &value.valueUnstructured{Value:1}"]),
+        ({"names": [1]}, [".names[=1]: expected string, got &value.valueUnstructured{Value:1}"]),
+        (
+            {"items": [{"name": "a", "value": 1}]},
+            ['.items[name="a"].value: expected string, got &value.valueUnstructured{Value:1}'],
+        ),
+        ({"count": "5"}, [".count: expected numeric (int or float), got string"]),
+        ({"count": True}, [".count: expected numeric (int or float), got bool"]),
+        ({"count": {}}, [".count: expected numeric (int or float), got map[string]interface {}"]),
+        ({"ready": "true"}, [".ready: expected boolean, got &{true}"]),
+        ({"port": "http", "when": 5, "count": None, "one": None, "labels": None, "items": None}, []),
+        ({"port": [1]}, [".port: expected any scalar, got &{[1]}"]),
         (
             {"items": [{"value": "1"}]},
             [

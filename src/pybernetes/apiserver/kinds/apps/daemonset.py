@@ -110,7 +110,7 @@ def _strategy(path: Path, strategy: Object) -> Errors:
         return [field.not_supported(path, shown, ("RollingUpdate", "OnDelete"))]
     if rolling is None:
         return [field.required(at)]
-    gone, more = rolling.get("maxUnavailable") or 0, rolling.get("maxSurge") or 0
+    gone, more = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)  # "" is given, and no number
     errors = count_or_percent(at / "maxUnavailable", gone) + count_or_percent(at / "maxSurge", more)
     errors += at_most_all(at / "maxUnavailable", gone) + at_most_all(at / "maxSurge", more)
     if amount(gone) and amount(more):

@@ -89,7 +89,7 @@ def _strategy(path: Path, strategy: Object) -> Errors:
         return [field.not_supported(path, shown, ("Recreate", "RollingUpdate"))]
     if rolling is None:
         return [field.required(at, "this should be defaulted and never be nil")]
-    gone, more = rolling.get("maxUnavailable") or 0, rolling.get("maxSurge") or 0
+    gone, more = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)  # "" is given, and no number
     errors = count_or_percent(at / "maxUnavailable", gone) + count_or_percent(at / "maxSurge", more)
     if not amount(gone) and not amount(more):
         errors.append(field.invalid(at / "maxUnavailable", gone, "may not be 0 when `maxSurge` is 0"))
@@ -133,6 +133,7 @@ RESOURCE = Resource(
     categories=("all",),
     status=True,
     scale=ScalePaths(),
+    counts_annotations=True,  # they are copied to its ReplicaSets
     default=default,
     prepare_create=prepare_create,
     prepare_update=keep_status,

@@ -85,8 +85,12 @@ def prepare_create(job: Object) -> None:
 
 def validate(job: Object) -> Errors:
     """On creation."""
+    return _valid(job, prefixed=True)
+
+
+def _valid(job: Object, prefixed: bool) -> Errors:
     meta, spec = job.get("metadata") or {}, job.get("spec") or {}
-    errors = _generated(meta, spec) + _spec(spec)
+    errors = _generated(meta, spec, prefixed) + _spec(spec)
     completions, name = spec.get("completions") or 0, meta.get("name") or ""
     if spec.get("completionMode") == "Indexed" and completions > 0:
         last = f"{name}-{completions - 1}"
@@ -96,8 +100,8 @@ def validate(job: Object) -> Errors:
     return errors
 
 
-def _generated(meta: Object, spec: Object) -> Errors:
-    """A selector made here, and the labels that go with it, are as they were made."""
+def _generated(meta: Object, spec: Object, prefixed: bool) -> Errors:
+    """A selector made here, and the labels that go with it, are as they were made; older servers made none that are `prefixed`."""
     selector = spec.get("selector")
     if spec.get("manualSelector") or selector is None:
         return []
@@ -107,8 +111,7 @@ def _generated(meta: Object, spec: Object) -> Errors:
     expected = {
         LEGACY_CONTROLLER_UID_LABEL: uid,
         LEGACY_JOB_NAME_LABEL: name,
-        CONTROLLER_UID_LABEL: uid,
-        JOB_NAME_LABEL: name,
+        **({CONTROLLER_UID_LABEL: uid, JOB_NAME_LABEL: name} if prefixed else {}),
     }
     for key, value in expected.items():
         at = (SPEC / "template" / "metadata" / "labels").key(key)
@@ -144,7 +147,9 @@ _FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managed
 def validate_update(new: Object, old: Object) -> Errors:
     """How it runs is fixed; where its pods may run can change until they do."""
     spec, before = new.get("spec") or {}, old.get("spec") or {}
-    errors = _spec(spec)
+    labels = ((before.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    errors = _valid(new, prefixed=JOB_NAME_LABEL in labels and CONTROLLER_UID_LABEL in labels)
+    errors += _spec(spec)  # once more, as upstream does: its causes come twice
     errors += _completions(spec, before)
     errors += immutable(SPEC / "selector", spec.get("selector"), before.get("selector"))
     waiting = before.get("suspend") and not (old.get("status") or {}).get("startTime")

@@ -130,7 +130,9 @@ def _capacity(path: Path, capacity: Mapping[str, str], given: Mapping[str, str] 
         errors.append(field.not_supported(path, given, ("storage",)))
     for name, text in capacity.items():
         at = path.key(name)
-        problems = [] if quantity(text).nanos > 0 else [field.invalid(at, text, "must be greater than zero")]
+        number = quantity(text).nanos
+        errors += [field.invalid(at, -1, "must be a valid resource quantity")] if number < 0 else []
+        problems = [] if number > 0 else [field.invalid(at, text, "must be greater than zero")]
         errors += problems or quantity_value(at, name, text)
     return errors
 

@@ -89,8 +89,7 @@ def _placement(path: Path, spec: Object) -> Errors:
     errors: Errors = []
     if labels := get("nodeSelector"):
         errors += label_map(path / "nodeSelector", labels)
-    if context := get("securityContext"):
-        errors += pod_security_context(path / "securityContext", context, spec)
+    errors += pod_security_context(path / "securityContext", get("securityContext") or {}, spec)
     if item := get("affinity"):
         errors += affinity(path / "affinity", item)
     if get("dnsConfig") is not None or get("dnsPolicy") == "None":

@@ -22,7 +22,8 @@ def validate(role: Object) -> Errors:
         why = "at least one clusterRoleSelector required if aggregationRule is non-nil"
         return [*errors, field.required(path, why)]
     for index, selector in enumerate(selectors):
-        errors += label_selector(path / index, selector)
+        wrong = label_selector(path / index, selector)
+        errors += [*wrong, field.invalid(path / index, selector, "invalid label selector.")] if wrong else []
     return errors
 
 

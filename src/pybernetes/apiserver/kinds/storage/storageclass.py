@@ -40,9 +40,9 @@ def validate(storage_class: Object) -> Errors:
 
 
 def topologies(path: Path, terms: Sequence[Mapping[str, Any]]) -> Errors:
-    """TopologySelectorTerms, each once."""
+    """TopologySelectorTerms, each once, and none that is empty: upstream compares with as many empty ones as there are terms."""
     errors: Errors = []
-    seen: list[Any] = []
+    seen: list[Any] = [{} for _ in terms]
     for index, term in enumerate(terms):
         at, keys = path / index / "matchLabelExpressions", {}
         for number, expression in enumerate(term.get("matchLabelExpressions") or ()):
@@ -51,8 +51,7 @@ def topologies(path: Path, terms: Sequence[Mapping[str, Any]]) -> Errors:
             if key in keys:
                 errors.append(field.duplicate(at / number / "key", key))
             keys[key] = frozenset(values)
-        if keys in seen:
-            errors.append(field.duplicate(at, ""))
+        errors += [field.duplicate(at, "") for other in seen if other == keys]
         seen.append(keys)
     return errors
 

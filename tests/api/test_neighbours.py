@@ -1,0 +1,279 @@
+"""Neighbours of what trials from outside broke: each test names its kind and takes several of it, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .test_services import Client, play
+
+NS = "/api/v1/namespaces/default"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
+MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
+STRATEGIC = "application/strategic-merge-patch+json"
+CONTAINERS = [{"name": "c", "image": "i"}]
+
+
+def fields(answer: Any) -> list[str]:
+    """Of the causes."""
+    return [cause["field"] for cause in answer["details"]["causes"]]
+
+
+def pod(**spec: Any) -> Any:
+    return {"metadata": {"name": "p"}, "spec": {"containers": CONTAINERS, **spec}}
+
+
+def deployment(**spec: Any) -> Any:
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": CONTAINERS}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d"},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template, **spec},
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("configmaps", {}), ("services", {"spec": {"ports": [{"port": 80}]}}), ("pods", pod())]
+)
+def test_nothing_is_deleted_in_all_namespaces_at_once(path: str, body: Any) -> None:
+    """Kind: verbs on a path that has only some of them."""
+
+    async def story(client: Client) -> None:
+        assert (await client.send("POST", f"{NS}/{path}", {**body, "metadata": {"name": "p"}}))[0] == 201
+        for query in ("", "?labelSelector=a!=b", "?dryRun=All"):
+            assert (await client.send("DELETE", f"/api/v1/{path}{query}"))[0] == 405
+        assert (await client.send("PATCH", f"/api/v1/{path}", {}, MERGE))[0] == 405
+        assert (await client.send("GET", f"{NS}/{path}/p"))[0] == 200
+        assert (await client.send("DELETE", f"{NS}/{path}"))[0] == 200
+
+    play(story)
+
+
+@pytest.mark.parametrize("path", ["/apis/nobody", "/apis/nobody/v1", "/api/v2", "/apis/apps/v9"])
+def test_a_path_that_is_none_is_not_found_by_any_method(path: str) -> None:
+    async def story(client: Client) -> None:
+        for method in ("POST", "PUT", "DELETE"):
+            assert (await client.send(method, path))[0] == 404
+
+    play(story)
+
+
+def test_reviews_have_no_names() -> None:
+    async def story(client: Client) -> None:
+        reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        assert (await client.send("GET", f"{reviews}/x"))[0] == 404
+        assert (await client.send("GET", reviews))[0] == 405
+
+    play(story)
+
+
+def test_one_priority_class_is_the_default() -> None:
+    async def story(client: Client) -> None:
+        first: Any = {"metadata": {"name": "first"}, "value": 5, "globalDefault": True}
+        assert (await client.send("POST", CLASSES, first))[0] == 201
+        assert (await client.send("PATCH", f"{CLASSES}/first", {"description": "x"}, MERGE))[0] == 200
+        taken = "PriorityClass first is already marked as default. Only one default can exist"
+        code, answer = await client.send("POST", CLASSES, {**first, "metadata": {"name": "second"}})
+        expected = f'priorityclasses.scheduling.k8s.io "second" is forbidden: {taken}'
+        assert (code, answer["message"]) == (403, expected)
+        assert (await client.send("POST", CLASSES, {"metadata": {"name": "third"}, "value": 6}))[0] == 201
+        assert (await client.send("PATCH", f"{CLASSES}/third", {"globalDefault": True}, MERGE))[0] == 403
+        await client.send("PATCH", f"{CLASSES}/first", {"globalDefault": False}, MERGE)
+        assert (await client.send("PATCH", f"{CLASSES}/third", {"globalDefault": True}, MERGE))[0] == 200
+
+    play(story)
+
+
+@pytest.mark.parametrize("given", [{}, {"securityContext": {}}, {"securityContext": {"fsGroup": 1}}])
+def test_a_pod_in_the_hosts_processes_shares_none_of_its_own(given: Any) -> None:
+    """Kind: what upstream keeps in one structure is checked whether or not the manifest has it."""
+
+    async def story(client: Client) -> None:
+        code, answer = await client.send("POST", f"{NS}/pods", pod(hostPID=True, shareProcessNamespace=True, **given))
+        assert (code, fields(answer)) == (422, ["spec.securityContext.shareProcessNamespace"])
+        assert (await client.send("POST", f"{NS}/pods", pod(shareProcessNamespace=True, **given)))[0] == 201
+
+    play(story)
+
+
+@pytest.mark.parametrize("rolling", [{"maxUnavailable": ""}, {"maxSurge": ""}, {"maxUnavailable": "1", "maxSurge": ""}])
+def test_an_empty_text_is_no_number_of_pods(rolling: Any) -> None:
+    async def story(client: Client) -> None:
+        code, answer = await client.send("POST", DEPLOYMENTS, deployment(strategy={"rollingUpdate": rolling}))
+        names = [name for name in ("maxUnavailable", "maxSurge") if name in rolling]
+        assert (code, fields(answer)) == (422, [f"spec.strategy.rollingUpdate.{name}" for name in names])
+
+    play(story)
+
+
+def test_a_jobs_selector_stays_as_it_was_made() -> None:
+    """Kind: an update is checked as a creation is, too."""
+
+    async def story(client: Client) -> None:
+        jobs = "/apis/batch/v1/namespaces/default/jobs"
+        template = {"spec": {"restartPolicy": "Never", "containers": CONTAINERS}}
+        assert (await client.send("POST", jobs, {"metadata": {"name": "j"}, "spec": {"template": template}}))[0] == 201
+        patch = {"spec": {"selector": {"matchLabels": {"x": "y"}}}}
+        code, answer = await client.send("PATCH", f"{jobs}/j", patch, MERGE)
+        labels = "spec.template.metadata.labels"
+        assert (code, sorted(fields(answer))) == (422, ["spec.selector", "spec.selector", labels, labels])
+        assert "`selector` not auto-generated" in answer["message"]
+
+    play(story)
+
+
+def test_annotations_of_a_deployment_are_a_generation() -> None:
+    """They are copied to ReplicaSets; of other kinds, and labels, they are none."""
+
+    async def story(client: Client) -> None:
+        await client.send("POST", DEPLOYMENTS, deployment())
+        await client.send(
+            "POST", DEPLOYMENTS.replace("deployments", "replicasets"), deployment() | {"kind": "ReplicaSet"}
+        )
+        for kind, expected in (("deployments", 2), ("replicasets", 1)):
+            path = f"{DEPLOYMENTS.replace('deployments', kind)}/d"
+            for metadata in ({"annotations": {"x": "y"}}, {"annotations": {"x": "y"}}, {"labels": {"x": "y"}}):
+                _, answer = await client.send("PATCH", path, {"metadata": metadata}, MERGE)
+                assert answer["metadata"]["generation"] == expected
+
+    play(story)
+
+
+@pytest.mark.parametrize("metadata", [{"deletionTimestamp": "2020-01-01T00:00:00Z"}, {"deletionGracePeriodSeconds": 5}])
+def test_nobody_writes_that_something_is_being_deleted(metadata: Any) -> None:
+    """Kind: identity and system fields of metadata in a patch or PUT (B7)."""
+
+    async def story(client: Client) -> None:
+        await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": "a"}})
+        (name,) = metadata
+        for method, media in (("PATCH", MERGE), ("PATCH", STRATEGIC), ("PUT", "application/json")):
+            body = {"metadata": {"name": "a", **metadata}}
+            code, answer = await client.send(method, f"{NS}/configmaps/a", body, media)
+            assert (code, set(fields(answer))) == (422, {f"metadata.{name}"})
+        held = {"metadata": {"name": "b", "finalizers": ["a/b"]}}
+        await client.send("POST", f"{NS}/configmaps", held)
+        await client.send("DELETE", f"{NS}/configmaps/b")
+        time = {"metadata": {"name": "b", "deletionTimestamp": "2020-01-01T00:00:00Z", "finalizers": ["a/b"]}}
+        assert (await client.send("PUT", f"{NS}/configmaps/b", time))[0] == 200  # of what is, it is not read
+
+    play(story)
+
+
+TYPED = "failed to create typed patch object (/d; apps/v1, Kind=Deployment): "
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"replicas": "2"}, ".spec.replicas: expected numeric (int or float), got string"),
+        ({"paused": "yes"}, ".spec.paused: expected boolean, got &{yes}"),
+        (
+            {"selector": {"matchLabels": {"a": True}}},
+            ".spec.selector.matchLabels.a: expected string, got &value.valueUnstructured{Value:true}",
+        ),
+        ({"template": []}, ".spec.template: expected map, got &{[]}"),
+        ({"template": {"spec": {"containers": {}}}}, ".spec.template.spec.containers: expected list, got &{map[]}"),
+        (
+            {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "A", "value": 5}]}]}}},
+            '.spec.template.spec.containers[name="c"].env[name="A"].value: expected string, '
+            "got &value.valueUnstructured{Value:5}",
+        ),
+        (
+            {"template": {"spec": {"containers": [{"name": "c", "args": ["x", 1.5]}]}}},
+            '.spec.template.spec.containers[name="c"].args[1]: expected string, got &value.valueUnstructured{Value:1.5}',
+        ),
+    ],
+)
+def test_what_is_applied_has_the_types_of_its_kind(change: Any, text: str) -> None:
+    """Kind: values of another type in server-side apply (numbers in environments), in the words that people look for."""
+
+    async def story(client: Client) -> None:
+        document = deployment(**change)
+        for _ in range(2):  # made anew, and over one that is there
+            code, answer = await client.send("PATCH", f"{DEPLOYMENTS}/d?fieldManager=m", document, APPLY)
+            assert (code, answer["message"]) == (500, TYPED + text)
+            await client.send("POST", DEPLOYMENTS, deployment())
+
+    play(story)
+
+
+def test_what_may_be_a_number_or_a_text_is_applied_as_either() -> None:
+    async def story(client: Client) -> None:
+        resources = {"limits": {"cpu": 2, "memory": "1Gi"}}
+        probe = {"httpGet": {"port": 80}}
+        container = {"name": "c", "image": "i", "resources": resources, "livenessProbe": probe}
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}}
+        document = deployment(template=template, strategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": "10%"}})
+        code, answer = await client.send("PATCH", f"{DEPLOYMENTS}/d?fieldManager=m", document, APPLY)
+        assert (code, answer.get("message")) == (201, None)
+
+    play(story)
+
+
+def test_what_is_applied_anew_needs_a_name() -> None:
+    """Kind: names in bodies (B5); over an object that is there none is needed."""
+
+    async def story(client: Client) -> None:
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}}
+        path = f"{NS}/configmaps/a?fieldManager=m"
+        code, answer = await client.send("PATCH", path, config, APPLY)
+        text = "the name of the object (a based on URL) was undeterminable: name must be provided"
+        assert (code, answer["message"]) == (400, text)
+        assert (await client.send("PATCH", path, {**config, "metadata": {"name": "a"}}, APPLY))[0] == 201
+        assert (await client.send("PATCH", path, config, APPLY))[0] == 200
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("patch", "message"),
+    [
+        ({"containers": ["x"]}, "list element types are not identical: "),
+        ({"containers": [{"name": "c", "$patch": "merge"}]}, "merging lists cannot yet be specified in the patch"),
+        ({"$setElementOrder/none": []}, 'unable to find api field in struct PodSpec for the json field "none"'),
+    ],
+)
+def test_strategic_patches_that_do_not_fit(patch: Any, message: str) -> None:
+    async def story(client: Client) -> None:
+        await client.send("POST", f"{NS}/pods", pod())
+        code, answer = await client.send("PATCH", f"{NS}/pods/p", {"spec": patch}, STRATEGIC)
+        assert (code, answer["message"][: len(message)]) == (500, message)
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"dryRun": ["x"]}, "dryRun"),
+        ({"dryRun": [""]}, "dryRun"),
+        ({"propagationPolicy": "Never"}, "propagationPolicy"),
+        ({"propagationPolicy": "Orphan", "orphanDependents": True}, "propagationPolicy"),
+    ],
+)
+def test_the_options_of_an_eviction_are_those_of_a_deletion(options: Any, field: str) -> None:
+    async def story(client: Client) -> None:
+        await client.send("POST", f"{NS}/pods", pod())
+        body = {"metadata": {"name": "p"}, "deleteOptions": options}
+        code, answer = await client.send("POST", f"{NS}/pods/p/eviction", body)
+        assert (code, fields(answer)) == (422, [field])
+        _, still = await client.send("GET", f"{NS}/pods/p")
+        assert "conditions" not in still["status"]
+
+    play(story)
+
+
+@pytest.mark.parametrize("terms", [[{}], [{"matchLabelExpressions": []}], [{}, {}]])
+def test_a_storage_class_allows_no_empty_topology(terms: Any) -> None:
+    async def story(client: Client) -> None:
+        body = {"metadata": {"name": "s"}, "provisioner": "p", "allowedTopologies": terms}
+        code, answer = await client.send("POST", "/apis/storage.k8s.io/v1/storageclasses", body)
+        assert (code, set(fields(answer))) == (
+            422,
+            {f"allowedTopologies[{i}].matchLabelExpressions" for i in range(len(terms))},
+        )
+
+    play(story)
