@@ -360,45 +360,36 @@ def _nested(schema: Schema, path: Path, skip_any: bool = False) -> Errors:
 
 
 def _complete(schema: Schema, path: Path) -> Errors:
-    """What is restricted in a nested context is declared outside of it, too."""
+    """What a branch of the root restricts is declared outside of it, too; branches further in are not asked (upstream: complete.go)."""
     errors: Errors = []
-    for word, one, at in _branches(schema, path):
-        skip = word == "anyOf" and _int_or_string(schema.get("anyOf"))
-        errors += [] if skip else _covered(schema, one, at, path)
-    if isinstance(schema.get("items"), Mapping):
-        errors += _complete(schema["items"], path / "items")
-    if isinstance(schema.get("additionalProperties"), Mapping):
-        errors += _complete(schema["additionalProperties"], path / "additionalProperties")
-    for name, one in (schema.get("properties") or {}).items():
-        errors += _complete(one, (path / "properties").key(name))
+    for one, at in _branches(schema, path):
+        errors += _covered(schema, one, at, path)
     return errors
 
 
-def _branches(schema: Schema, path: Path) -> Iterable[tuple[str, Schema, Path]]:
+def _branches(schema: Schema, path: Path) -> Iterable[tuple[Schema, Path]]:
     for word in BRANCHES:
         for index, one in enumerate(schema.get(word) or ()):
-            yield word, one, path / word / index
+            yield one, path / word / index
     if isinstance(schema.get("not"), Mapping):
-        yield "not", schema["not"], path / "not"
+        yield schema["not"], path / "not"
 
 
 def _covered(outer: Schema, nested: Schema, at: Path, path: Path) -> Errors:
     errors: Errors = []
-    for _, one, below in _branches(nested, at):
+    for one, below in _branches(nested, at):
         errors += _covered(outer, one, below, path)
     if isinstance(nested.get("items"), Mapping):
         if isinstance(outer.get("items"), Mapping):
             errors += _covered(outer["items"], nested["items"], at / "items", path / "items")
         else:
             errors.append(field.required(path / "items", f"because it is defined in {at / 'items'}"))
-    properties, extra = outer.get("properties") or {}, outer.get("additionalProperties")
+    properties = outer.get("properties") or {}
     for name, one in (nested.get("properties") or {}).items():
         place, inner = (path / "properties").key(name), (at / "properties").key(name)
         if name in properties:
             errors += _covered(properties[name], one, inner, place)
-        elif isinstance(extra, Mapping):
-            errors += _covered(extra, one, inner, path / "additionalProperties")
-        elif not outer.get(PRESERVE):
+        else:
             errors.append(field.required(place, f"because it is defined in {inner}"))
     return errors
 
