@@ -1,7 +1,11 @@
-"""What `deploy` shows while it works: a line for each host that changes on a terminal, a line for each action elsewhere."""
+"""What `deploy` shows while it works: a line for each host that changes on a terminal, a line for each action elsewhere.
+
+Without the extra `display` a terminal gets those of elsewhere.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -88,7 +92,7 @@ class Screen:
 @contextmanager
 def display(out: TextIO, hosts: Sequence[str]) -> Iterator[Display]:
     """What fits to where it is shown."""
-    if not out.isatty():
+    if not out.isatty() or importlib.util.find_spec("rich") is None:
         yield Lines(out)
         return
     from rich.console import Console

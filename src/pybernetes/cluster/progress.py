@@ -1,7 +1,8 @@
-"""How `up` shows what it does: a live line on a terminal, a plain line a step otherwise."""
+"""How `up` shows what it does: a live line on a terminal (with the extra `display`), a plain line a step otherwise."""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ class Progress:
     def __init__(self, out: TextIO | None = None) -> None:
         """`out`: what is the standard output now, unless told otherwise."""
         self._out = sys.stdout if out is None else out
-        self._live = self._out.isatty()
+        self._live = self._out.isatty() and importlib.util.find_spec("rich") is not None
 
     def note(self, text: str) -> None:
         """A line of its own."""

@@ -42,14 +42,24 @@ def _setns(descriptor: int) -> None:
         raise OSError(number, f"entering a network namespace: {os.strerror(number)}")
 
 
+def pyroute2() -> Any:
+    """The package, 0.1 s to import: only where there are real pods. LinkError where it is not installed."""
+    try:
+        import pyroute2
+    except ModuleNotFoundError as error:
+        if error.name != "pyroute2":
+            raise
+        raise LinkError("netlink is spoken by the package pyroute2: pip install 'pybernetes[node]'") from error
+    return pyroute2
+
+
 @contextmanager
 def unless(*numbers: int) -> Iterator[None]:
     """These answers of the kernel are no errors."""
-    from pyroute2 import NetlinkError
-
+    refused = pyroute2().NetlinkError
     try:
         yield
-    except NetlinkError as error:
+    except refused as error:
         if error.code not in numbers:
             raise
 
@@ -77,13 +87,12 @@ class Netlink:
 
     @contextmanager
     def _route(self) -> Iterator[Any]:
-        from pyroute2 import IPRoute, NetlinkError  # 0.1 s to import: only where there are real pods
-
+        package = pyroute2()
         if self._socket is None:
-            self._socket = IPRoute()
+            self._socket = package.IPRoute()
         try:
             yield self._socket
-        except NetlinkError as error:
+        except package.NetlinkError as error:
             raise LinkError(f"netlink: {error}") from error
 
     def index(self, name: str) -> int:

@@ -23,6 +23,7 @@ from pybernetes.api.wellknown import (
 )
 from pybernetes.client.events import EventRecorder
 from pybernetes.client.types import Informer, Informers
+from pybernetes.net import links
 
 from .backends import Backend, Change, Options
 from .health import Problem, ProxyHealth, ServiceHealth
@@ -312,8 +313,6 @@ def node_reference(name: str) -> core_v1.ObjectReference:
 
 
 def local_addresses() -> list[str]:
-    """Addresses of this machine's interfaces."""
-    from pyroute2 import IPRoute  # heavy, and only needed with --nodeport-addresses
-
-    with IPRoute() as route:
+    """Addresses of this machine's interfaces. LinkError."""
+    with links.pyroute2().IPRoute() as route:  # heavy, and only needed with --nodeport-addresses
         return [message.get_attr("IFA_ADDRESS") for message in route.get_addr()]

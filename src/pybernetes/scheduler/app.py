@@ -32,6 +32,7 @@ from .framework.nominator import Nominator
 from .framework.permits import WaitingPods
 from .framework.queue import Queue, QueuedPod
 from .metrics import Metrics
+from .model.arrays import MANY_NODES, VECTORIZED
 from .model.pods import DEFAULT_SCHEDULER, PodInfo, Shapes, responsible
 from .model.table import NodeTable
 from .profiles.config import Built, Options, build, queue_order
@@ -43,6 +44,7 @@ _log = logging.getLogger(__name__)
 FLUSH_SECONDS = 30.0  # how often pods that wait too long are looked for, as upstream does
 SLICE_SECONDS = 0.005  # of deciding before the loop gets a turn: bindings go out and news come in between
 SYNC_POLL = 0.05
+REMEDY = "pip install 'pybernetes[scheduler]'"
 
 
 class Scheduler:
@@ -80,6 +82,7 @@ class Scheduler:
         self._binder = Binder(client, self._statuses, options.concurrent_bindings, self._is_bound, self._unbound, clock)
         self._evictions = Evictions(client, clock.now, self._recorder, self._evicted)
         self._wake = asyncio.Event()
+        self._is_small = not VECTORIZED  # until there are so many nodes that it is said what is missing
         self._events = SeriesBroadcaster(client, clock, host)
         self.recorders = {name: self._events.recorder(name) for name in self._profiles}
         self.metrics = Metrics(registry, self.queue.sizes, self._sizes, lambda: self.queue.incoming, self.queue.refused)
@@ -119,6 +122,9 @@ class Scheduler:
             self.table.remove_node(old.metadata.name if old is not None else "")
         else:
             self.table.set_node(new)
+            if self._is_small and len(self.table) >= MANY_NODES:
+                self._is_small = False
+                _log.warning("%d nodes: to place pods takes ever longer without numpy: %s", len(self.table), REMEDY)
         for event in node_events(old, new):
             self._move(event, old, new)
 

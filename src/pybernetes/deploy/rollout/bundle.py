@@ -22,7 +22,7 @@ import pybernetes
 from .facts import BROUGHT
 
 FORMAT = 1  # of what is packed
-EXTRAS = ("etcd",)  # what a master with etcd needs beside the rest
+EXTRAS = ("etcd", "node", "scheduler")  # what masters and workers need beside the rest
 LEFT_OUT = ("__pycache__", "tests", "test", "include")
 LEFT_OUT_ENDINGS = (".pyc", ".pyi", ".pyx", ".pxd", ".c", ".h", ".a")
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -112,7 +112,9 @@ def requirements() -> set[str]:
             names.add(name)
         except importlib.metadata.PackageNotFoundError as error:
             if always:
-                raise BundleError(f"the package {name!r} is not installed: pip install -e '.[etcd]' again") from error
+                raise BundleError(
+                    f"the package {name!r} is not installed: pip install -e '.[etcd,node,scheduler]' again"
+                ) from error
     return names
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ..model.labelcolumns import Ints
+from ..model.arrays import Ints
 from .interface import Verdict
 
 NO_NODES = "no nodes available to schedule pods"

@@ -19,7 +19,7 @@ from pybernetes.api.types import policy_v1 as policy
 from pybernetes.api.types import storage_v1 as storage
 from pybernetes.client.types import Lister
 
-from ..model.labelcolumns import Bools, Ints
+from ..model.arrays import Bools, Ints
 from ..model.pods import PodInfo
 from ..model.selectors import Labels
 from ..model.table import NodeTable, Rows

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from pybernetes.api.labels import Operator, Requirement
 
+from .arrays import Bools, Ints, np
 from .selectors import NodeTerm
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 ABSENT = -1
 SPARE_VALUES = 2  # values that are known for each row, in use or not, before those of no use are forgotten

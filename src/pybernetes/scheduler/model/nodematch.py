@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from pybernetes.api.nodes import tolerated, untolerated
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import TAINT_NODE_UNSCHEDULABLE
 
-from .labelcolumns import Bools, Ints
+from .arrays import Bools, Ints, np
 from .pods import Shape
 from .table import NodeTable, Rows, Taint
 

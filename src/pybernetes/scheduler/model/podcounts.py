@@ -7,13 +7,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from .arrays import Ints, np
 from .pods import PodInfo
 from .selectors import AffinityTerm
-
-Ints = npt.NDArray[np.int64]
 
 COUNTERS = 512  # how many selectors are kept counted; the one longest unused is dropped first
 

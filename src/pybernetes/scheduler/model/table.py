@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pybernetes.api.computeresources import CPU, EPHEMERAL_STORAGE, MEMORY
 from pybernetes.api.types import core_v1 as core
 
-from .labelcolumns import SPARE_VALUES, Bools, Ints, LabelColumn, LabelColumns
+from .arrays import Bools, Ints, np
+from .labelcolumns import SPARE_VALUES, LabelColumn, LabelColumns
 from .podcounts import PodCounts
 from .pods import PodInfo
 from .requests import amounts
 
-C = TypeVar("C", bound=np.generic)
-Rows = slice | npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+C = TypeVar("C", bound="np.generic")
+Rows = slice | Ints
 
 
 class Taint(NamedTuple):

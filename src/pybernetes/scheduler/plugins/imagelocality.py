@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..framework.interface import MAX_SCORE, Cycle, Depends, Plugin
-from ..model.labelcolumns import Ints
+from ..model.arrays import Ints, np
 from ..model.table import Rows
 
 MEBIBYTE = 1024 * 1024

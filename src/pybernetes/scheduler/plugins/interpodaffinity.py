@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from pybernetes.api.types import core_v1 as core
 
 from ..framework.clusterevents import Event
 from ..framework.interface import MAX_SCORE, Cluster, Cycle, Depends, Handle, Plugin, Verdict
-from ..model.labelcolumns import ABSENT, Bools, Ints
+from ..model.arrays import Bools, Ints, np
+from ..model.labelcolumns import ABSENT
 from ..model.podcounts import PodClass, TermGroup
 from ..model.pods import PodInfo
 from ..model.selectors import AffinityTerm

@@ -7,14 +7,13 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from pybernetes.api.labels import Operator
 from pybernetes.api.types import core_v1 as core
 
 from ..framework.clusterevents import Event
 from ..framework.interface import Cycle, Depends, Handle, Plugin, PreFilter, Verdict, default_normalize
-from ..model.labelcolumns import Bools, Ints
+from ..model.arrays import Bools, Ints, np
 from ..model.nodematch import required_affinity
 from ..model.pods import PodInfo, Shape
 from ..model.selectors import NodeTerm, node_matches

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..framework.clusterevents import Event, on
 from ..framework.interface import Cycle, Depends, Plugin, Verdict
-from ..model.labelcolumns import Bools
+from ..model.arrays import Bools, np
 from ..model.table import Rows
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-import numpy as np
-
 from pybernetes.api.types import core_v1 as core
 
 from ..framework.clusterevents import Event
 from ..framework.interface import Cycle, Depends, Plugin, Verdict
-from ..model.labelcolumns import Bools
+from ..model.arrays import Bools, np
 from ..model.pods import PodInfo, host_ports
 from ..model.table import Rows
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
+from functools import reduce
+from typing import Any, TypeVar
 
 from ..framework.interface import MAX_SCORE, Cycle, Depends, Handle, Plugin
-from ..model.labelcolumns import Ints
+from ..model.arrays import Bools, Floats, Ints, np
 from ..model.requests import is_scalar
 from ..model.table import Rows
 from .noderesourcesfit import DEFAULT_STRATEGY, requested_amount, used_amounts, weights
+
+C = TypeVar("C", Ints, Floats)
 
 
 class NodeResourcesBalancedAllocation(Plugin):
@@ -41,22 +43,27 @@ class NodeResourcesBalancedAllocation(Plugin):
         return _balance(fractions, counts)
 
 
-def _balance(fractions: list[Any], counts: list[Any]) -> Ints:
+def _balance(fractions: list[Floats], counts: list[Bools]) -> Ints:
     """Resources that a node lacks altogether do not count; with two it is half their distance, as upstream computes it."""
     if len(fractions) == 2:
         deviation = np.abs((fractions[0] - fractions[1]) / 2)
         deviation[~(counts[0] & counts[1])] = 0.0
     else:
-        table, here = np.array(fractions), np.array(counts)
-        number = here.sum(axis=0)
-        table = np.where(here, table, 0.0)
-        mean = table.sum(axis=0) / np.maximum(number, 1)
-        squares = np.where(here, (table - mean) ** 2, 0.0).sum(axis=0)
+        number = _sum([here.astype(np.int64) for here in counts])
+        parts = [np.where(here, fraction, 0.0) for here, fraction in zip(counts, fractions, strict=True)]
+        mean = _sum(parts) / np.maximum(number, 1)
+        squares = _sum(
+            [np.where(here, (part - mean) * (part - mean), 0.0) for here, part in zip(counts, parts, strict=True)]
+        )
         deviation = np.where(number > 2, np.sqrt(squares / np.maximum(number, 1)), 0.0)
         pairs = number == 2
         if pairs.any():
-            high = np.where(here, table, -1.0).max(axis=0)
-            low = np.where(here, table, 2.0).min(axis=0)
+            high = reduce(np.maximum, [np.where(h, part, -1.0) for h, part in zip(counts, parts, strict=True)])
+            low = reduce(np.minimum, [np.where(h, part, 2.0) for h, part in zip(counts, parts, strict=True)])
             deviation = np.where(pairs, np.abs((high - low) / 2), deviation)
     scores: Ints = ((1 - deviation) * MAX_SCORE).astype(np.int64)
     return scores
+
+
+def _sum(columns: list[C]) -> C:
+    return reduce(operator.add, columns)

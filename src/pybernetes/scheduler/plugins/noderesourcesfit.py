@@ -9,14 +9,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from pybernetes.api.computeresources import CPU, MEMORY, is_extended
 from pybernetes.api.types import core_v1 as core
 
 from ..framework.clusterevents import Event
 from ..framework.interface import MAX_SCORE, Cycle, Depends, Handle, Plugin, Verdict
-from ..model.labelcolumns import Bools, Ints
+from ..model.arrays import Bools, Ints, np
 from ..model.pods import PodInfo
 from ..model.requests import amounts, granted, is_scalar, names, pod_requests
 from ..model.table import NodeTable, Rows

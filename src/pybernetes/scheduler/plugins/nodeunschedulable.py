@@ -9,7 +9,7 @@ from pybernetes.api.types import core_v1 as core
 
 from ..framework.clusterevents import Event
 from ..framework.interface import Cycle, Depends, Plugin, Verdict
-from ..model.labelcolumns import Bools
+from ..model.arrays import Bools
 from ..model.nodematch import UNSCHEDULABLE
 from ..model.pods import PodInfo
 from ..model.table import Rows

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
-
 from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 
 from ..framework.clusterevents import Event, on
 from ..framework.interface import Cycle, Depends, Plugin, Verdict
 from ..framework.volumes import NO_PROVISIONER
-from ..model.labelcolumns import Bools
+from ..model.arrays import Bools, np
 from ..model.pods import PodInfo, claim_names
 from ..model.table import Rows
 

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from pybernetes.api.labels import Operator, Requirement, Selector, as_selector
 from pybernetes.api.types import core_v1 as core
@@ -18,7 +17,8 @@ from pybernetes.api.wellknown import LABEL_HOSTNAME, LABEL_TOPOLOGY_ZONE
 from ..framework.clusterevents import Event
 from ..framework.defaultselector import default_selector
 from ..framework.interface import MAX_SCORE, Cycle, Depends, Handle, Plugin, Verdict
-from ..model.labelcolumns import ABSENT, Bools, Ints
+from ..model.arrays import Bools, Ints, np
+from ..model.labelcolumns import ABSENT
 from ..model.nodematch import required_affinity, taints_tolerated
 from ..model.podcounts import PodClass
 from ..model.table import NodeTable, Rows

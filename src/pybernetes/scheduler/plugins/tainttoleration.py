@@ -9,7 +9,7 @@ from pybernetes.api.types import core_v1 as core
 
 from ..framework.clusterevents import Event
 from ..framework.interface import Cycle, Depends, Plugin, Verdict, default_normalize
-from ..model.labelcolumns import Bools, Ints
+from ..model.arrays import Bools, Ints
 from ..model.nodematch import intolerable, taints_tolerated
 from ..model.pods import PodInfo
 from ..model.table import Rows

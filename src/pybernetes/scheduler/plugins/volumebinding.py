@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import ANN_SELECTED_NODE
@@ -29,7 +27,7 @@ from ..framework.volumes import (
     with_claim,
     with_node,
 )
-from ..model.labelcolumns import Bools, Ints
+from ..model.arrays import Bools, Ints, np
 from ..model.pods import PodInfo
 from ..model.selectors import node_terms
 from ..model.table import NodeTable, Rows

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pybernetes.api.types import core_v1 as core
 
 from ..framework.clusterevents import Event, on
 from ..framework.interface import Cycle, Depends, Plugin, PreFilter, Verdict
-from ..model.labelcolumns import Bools, Ints
+from ..model.arrays import Bools, Ints, np
 from ..model.pods import PodInfo
 from ..model.table import Rows
 

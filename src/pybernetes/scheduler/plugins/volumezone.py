@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import (
@@ -15,7 +13,8 @@ from pybernetes.api.wellknown import (
 
 from ..framework.clusterevents import Event, on
 from ..framework.interface import Cycle, Depends, Plugin, PreFilter, Verdict
-from ..model.labelcolumns import ABSENT, Bools
+from ..model.arrays import Bools, np
+from ..model.labelcolumns import ABSENT
 from ..model.table import NodeTable, Rows
 
 LABELS = {  # label of a volume -> of nodes, where they lack the first

@@ -10,11 +10,9 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from ..framework.diagnosis import Diagnosis, Refusals
 from ..framework.interface import Cluster, Cycle, Depends, Nominated, Pick, Plugin, Verdict
-from ..model.labelcolumns import Bools, Ints
+from ..model.arrays import Bools, Ints, np
 from ..model.pods import PodInfo, Shape
 from ..model.table import NodeTable, Rows
 
@@ -105,6 +103,8 @@ class Profile:
         chosen = [r for n, r in self.table.rows.items() if names is None or n in names]
         rows = np.array(sorted(chosen), np.int64)
         rows = rows[self._fits(cycle, rows)]
+        if not len(rows):
+            return {}
         by_node: dict[str, dict[str, int]] = {self.table.names[row]: {} for row in rows}
         for plugin, weight in self.scorers:
             raw = plugin.score(cycle, rows)

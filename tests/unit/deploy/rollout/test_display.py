@@ -10,6 +10,7 @@ from pybernetes.deploy.daemons.model import Host
 from pybernetes.deploy.rollout.actions import Enable
 from pybernetes.deploy.rollout.execute import Display
 from pybernetes.deploy.rollout.plan import Stage, Step
+from tests.without import hidden
 
 STAGE = Stage(
     "prepare [the] hosts", (Step(Host("a", "10.0.0.1"), (Enable("docker"),)), Step(Host("b", "10.0.0.2"), ()))
@@ -52,3 +53,8 @@ def test_a_terminal_has_a_line_for_each_host() -> None:
     plain = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", out.getvalue())
     lines = [" ".join(line.split()) for line in plain.splitlines() if line.strip()]
     assert lines[-4:] == ["prepare [the] hosts", "✓ a prepare [the] hosts", "✗ b start docker", "c"]
+
+
+def test_a_terminal_without_rich_gets_lines() -> None:
+    with hidden("rich"), display(Terminal(), ["a"]) as shown:
+        assert isinstance(shown, Lines)

@@ -141,7 +141,7 @@ def seen(table: NodeTable) -> dict[Hashable, Any]:
     found["groups"] = {
         key: {by_row[row]: number for row, number in group.rows.items()} for key, group in table.counts.groups.items()
     }
-    found["total"] = (len(table), table.pod_total(), int(table.pod_count.sum()))
+    found["total"] = (len(table), table.pod_total(), int(sum(table.pod_count)))
     found["free"] = [r for r in range(table.used) if r not in by_row and (table.present[r] or table.pod_count[r])]
     found["placed"] = {uid: table.node_of(f"default/{uid}") for uid in UIDS}
     found["columns"] = {name for name in table.requested if name not in ALWAYS}
