@@ -24,7 +24,9 @@ def requirements() -> set[str]:
         name = left.pop()
         if name not in names:
             names.add(name)
-            left += [name_of(t) for t in importlib.metadata.requires(name) or () if "extra ==" not in t and ";" not in t]
+            left += [
+                name_of(t) for t in importlib.metadata.requires(name) or () if "extra ==" not in t and ";" not in t
+            ]
     return names
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.aio.flowing import FlowingClock
+from pybernetes.api import times
 from pybernetes.api.errors import StatusError
 from pybernetes.api.wellknown import ALL_AUTHENTICATED, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, SYSTEM_PRIVILEGED_GROUP
 from pybernetes.apiserver.admission.chain import DEFAULT, EMBEDDED
@@ -25,6 +26,8 @@ from pybernetes.apiserver.authentication.tokenfile import TokenFile
 from pybernetes.apiserver.authentication.user import User
 from pybernetes.apiserver.authentication.x509 import ClientCertificate
 from pybernetes.apiserver.endpoints.connect.kubelet import KubeletConfig
+from pybernetes.apiserver.generic.keys import Keys
+from pybernetes.apiserver.generic.store import new_uid
 from pybernetes.apiserver.server import APIServer, Options
 from pybernetes.client.kubeconfig import Config
 from pybernetes.cluster.credentials import kubeconfig
@@ -33,7 +36,7 @@ from pybernetes.pki.contexts import ServerContext
 from pybernetes.pki.files import Pair
 from pybernetes.store.memory import MemoryStore, Snapshot
 
-from . import addresses, arguments
+from . import addresses, arguments, template
 from .addresses import LOOPBACK
 from .certificates import Authority, write
 
@@ -58,6 +61,7 @@ ADMINISTRATOR = "kubernetes-admin"
 POD_RANGES = "10.128.0.0/10"  # of hollow nodes, a /24 each: more than there can be, and none of the services' addresses
 HOLLOW_NODES = "system:hollow-nodes"
 IN_PROCESS = "http://in.process"  # in place of a server's address
+_beginnings: list[Snapshot] = []  # none before the first cluster of the process has started, one from then on
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
@@ -148,8 +152,7 @@ class TestCluster:
         shown, published = self._front_proxy(authority)
         self._users[token] = User(ADMINISTRATOR, (SYSTEM_PRIVILEGED_GROUP, ALL_AUTHENTICATED))
         self._store = MemoryStore()
-        if self._state is not None:
-            self._store.restore(self._state)
+        self._store.restore(self._state or self._beginning())
         self._running.push_async_callback(self._store.close)
         self._options = Options(
             host=self._host,
@@ -174,6 +177,8 @@ class TestCluster:
         self._running.push_async_callback(self._stop_server)
         self.server = APIServer(self._store, self._options)
         await self.server.start()
+        if self._state is None and not _beginnings:
+            _beginnings.append(template.template(self.snapshot(), Keys(self._options.key_prefix)))
         url = f"https://{addresses.reached_at(self._host)}:{self.server.port}"
         path = self._folder / "kubeconfig"
         admin = authority.client(ADMINISTRATOR, [SYSTEM_PRIVILEGED_GROUP])
@@ -191,6 +196,11 @@ class TestCluster:
             await self._wait_for_account()
         files = (str(self._folder / CA_FILE), str(certificate), str(key))
         return RunningCluster(url, str(path), authority.pem, token, *files)
+
+    def _beginning(self) -> Snapshot:
+        """What the store has before the server starts."""
+        now = times.format_time(self._clock.now())
+        return template.fresh(_beginnings[0], now, new_uid) if _beginnings else Snapshot({})
 
     async def _stop_server(self) -> None:
         await self.server.stop(0)

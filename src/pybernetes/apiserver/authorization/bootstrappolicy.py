@@ -6,6 +6,8 @@ or verbs | paths. R, W and RW stand for the verbs that read, write, and both.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from .rules import GROUP, Rule
@@ -506,8 +508,9 @@ def rule(line: str) -> Rule:
     return policy_rule
 
 
-def node_rules() -> list[Rule]:
-    """What the Node authorizer lets every node do."""
+@cache
+def node_rules() -> Sequence[Rule]:
+    """What the Node authorizer lets every node do. Shared, as the objects below: whoever changes them takes a copy."""
     return [rule(line) for line in CLUSTER_ROLES["system:node"]]
 
 
@@ -542,7 +545,8 @@ def _role(kind: str, metadata: Object, lines: tuple[str, ...]) -> Object:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "rules": [rule(line) for line in lines]}
 
 
-def cluster_roles() -> list[Object]:
+@cache
+def cluster_roles() -> Sequence[Object]:
     """All cluster roles."""
     roles = []
     for name, into in AGGREGATED.items():
@@ -558,7 +562,8 @@ def cluster_roles() -> list[Object]:
     return roles
 
 
-def cluster_role_bindings() -> list[Object]:
+@cache
+def cluster_role_bindings() -> Sequence[Object]:
     """All cluster role bindings."""
     kinds = ("ClusterRoleBinding", "ClusterRole")
     bindings = [_binding(*kinds, name, name, subjects) for name, subjects in CLUSTER_ROLE_BINDINGS.items()]
@@ -568,12 +573,14 @@ def cluster_role_bindings() -> list[Object]:
     return bindings
 
 
-def roles() -> list[Object]:
+@cache
+def roles() -> Sequence[Object]:
     """Roles of namespaces."""
     return [_role("Role", _meta(name, namespace), lines) for (namespace, name), lines in ROLES.items()]
 
 
-def role_bindings() -> list[Object]:
+@cache
+def role_bindings() -> Sequence[Object]:
     """Role bindings of namespaces."""
     return [
         _binding("RoleBinding", "Role", name, role, subjects, namespace)

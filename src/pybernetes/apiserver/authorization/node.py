@@ -6,6 +6,7 @@ Which nodes use what is kept from the changes of pods, read behind the watch cac
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from pybernetes.api.fieldselectors import parse_field_selector
@@ -106,7 +107,7 @@ NO_RULES = "node authorizer does not support user rule resolution"
 class NodeAuthorizer:
     """See `types.Authorizer`; `rules` are what every node may, as of the cluster role system:node."""
 
-    def __init__(self, reader: Reader, pods: ResourceCache, rules: list[Rule]) -> None:
+    def __init__(self, reader: Reader, pods: ResourceCache, rules: Sequence[Rule]) -> None:
         self._reader = reader
         self._index = PodIndex(pods)
         self._rules = rules

@@ -6,11 +6,11 @@ Nothing is taken away: rules, subjects, labels that somebody added stay. Objects
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from pybernetes.api import errors
+from pybernetes.api.jsoncopy import json_copy
 
 from . import bootstrappolicy as policy
 from .escalation import missing
@@ -33,46 +33,48 @@ class Objects(Protocol):
         ...
 
 
-def _merged_meta(have: Object, want: Object) -> bool:
-    changed = False
+def _merged_meta(have: Object, want: Object) -> Object:
+    """Labels and annotations, where some are missing."""
+    changed: Object = {}
     for part in ("labels", "annotations"):
         present = have["metadata"].get(part) or {}
         if any(present.get(key) != value for key, value in want["metadata"][part].items()):
-            have["metadata"][part] = {**present, **want["metadata"][part]}
-            changed = True
+            changed[part] = {**present, **want["metadata"][part]}
     return changed
+
+
+def _changed(have: Object, metadata: Object, parts: Object) -> Object | None:
+    """The object with other parts; None where there are none."""
+    if not metadata and not parts:
+        return None
+    new: Object = json_copy({**have, **parts})
+    new["metadata"] |= json_copy(metadata)
+    return new
 
 
 def reconciled_role(have: Object, want: Object) -> Object | None:
     """The role as it should be; None if it is."""
     if (have["metadata"].get("annotations") or {}).get(policy.AUTOUPDATE) == "false":
         return None
-    new = copy.deepcopy(have)
-    changed = _merged_meta(new, want)
+    metadata = _merged_meta(have, want)
     if "aggregationRule" in want:
         selectors = want["aggregationRule"]["clusterRoleSelectors"]
         present = (have.get("aggregationRule") or {}).get("clusterRoleSelectors") or []
         lacking = [selector for selector in selectors if selector not in present]
-        if lacking:
-            new["aggregationRule"] = {"clusterRoleSelectors": present + lacking}
-        return new if changed or lacking else None
-    absent = missing(have.get("rules") or [], want["rules"])
-    if absent:
-        new["rules"] = [*(have.get("rules") or []), *compact(absent)]
-    return new if changed or absent else None
+        rule = {"aggregationRule": {"clusterRoleSelectors": present + lacking}} if lacking else {}
+        return _changed(have, metadata, rule)
+    rules = have.get("rules") or []
+    absent = missing(rules, want["rules"]) if rules != want["rules"] else []
+    return _changed(have, metadata, {"rules": [*rules, *compact(absent)]} if absent else {})
 
 
 def reconciled_binding(have: Object, want: Object) -> Object | None:
     """As reconciled_role, of subjects. The role must be the same."""
     if (have["metadata"].get("annotations") or {}).get(policy.AUTOUPDATE) == "false":
         return None
-    new = copy.deepcopy(have)
-    changed = _merged_meta(new, want)
     present = have.get("subjects") or []
     absent = [subject for subject in want.get("subjects") or () if subject not in present]
-    if absent:
-        new["subjects"] = present + absent
-    return new if changed or absent else None
+    return _changed(have, _merged_meta(have, want), {"subjects": present + absent} if absent else {})
 
 
 async def _ensure(
@@ -82,10 +84,10 @@ async def _ensure(
     have = store.get(namespace, name)
     try:
         if have is None:
-            await store.create(namespace, want)
+            await store.create(namespace, json_copy(want))
         elif replaceable and have.get("roleRef") != want["roleRef"]:
             if (have["metadata"].get("annotations") or {}).get(policy.AUTOUPDATE) != "false":
-                await store.replace(namespace, want)
+                await store.replace(namespace, json_copy(want))
         elif (new := reconciled(have, want)) is not None:
             await store.update(namespace, new)
     except errors.StatusError as error:
