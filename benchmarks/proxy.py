@@ -1,7 +1,8 @@
 """kube-proxy: the first sync of many Services, one changed endpoint, and the memory of it, in each mode.
 
 ./bench proxy; root, with iptables, conntrack and nftables installed. Each mode runs in a network namespace of its own; Services and
-EndpointSlices are objects in memory, so that no API server is measured. `proxy_iptables` is Debian's default, which is nf_tables.
+EndpointSlices are told one by one as informers tell them, and kept by the proxy alone, so that no API server is measured.
+`proxy_iptables` is Debian's default, which is nf_tables.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from pybernetes.aio.clock import RealClock
 from pybernetes.api import types
 from pybernetes.api.types import core_v1, discovery_v1
-from pybernetes.client.memory import MemoryClient, MemoryInformers
+from pybernetes.client.sliminformer import Kept, keep
+from pybernetes.client.types import Handler
 from pybernetes.component import flags
 from pybernetes.proxy import backends
 from pybernetes.proxy.app import ProxyServer
@@ -60,28 +64,57 @@ def endpoints(number: int, first: int = 1) -> discovery_v1.EndpointSlice:
     return types.decode(types.encode(body), discovery_v1.EndpointSlice)
 
 
+class Feed:
+    """See `proxy.app.Watcher`: what is told is kept, slim, as an informer's cache would."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[type[Any], tuple[Callable[[Any], Any], Handler[Kept[Any]]]] = {}
+        self._cache: dict[tuple[str, str], Kept[Any]] = {}
+
+    def watch(
+        self,
+        kind: type[Any],
+        transform: Callable[[Any], Any],
+        handler: Handler[Kept[Any]],
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> None:
+        self._handlers[kind] = transform, handler
+
+    async def wait_synced(self) -> None:
+        """At once."""
+
+    def put(self, obj: core_v1.Service | discovery_v1.EndpointSlice) -> None:
+        transform, handler = self._handlers[type(obj)]
+        key, slim = (obj.kind, obj.metadata.name), keep(obj, transform)
+        old = self._cache.get(key)
+        self._cache[key] = slim
+        handler(old, slim)
+
+
 async def measured(mode: str) -> dict[str, float]:
     """In a namespace of its own."""
-    client, metrics = MemoryClient(), Metrics()
+    feed, metrics = Feed(), Metrics()
     chosen = kube_proxy_configuration(
         flags.parse("kube-proxy", FLAGS, ["--hostname-override=here", "--cluster-cidr=10.128.0.0/9"])
     )
-    for number in range(SERVICES):
-        client.put(service(number))
-        client.put(endpoints(number))
     of_mode = backends.mode(mode)
     lack = await of_mode.lacks()
     if lack:
         raise RuntimeError(lack)
     proxy = ProxyServer(
         chosen.in_mode(mode),
-        MemoryInformers(client),
+        feed,
         await of_mode.backends(metrics),
         metrics,
         ProxyHealth(60),
         RealClock(),
         lambda: [],
     )
+
+    for number in range(SERVICES):
+        feed.put(service(number))
+        feed.put(endpoints(number))
 
     async def sync(reread: bool = False) -> tuple[float, float]:
         """Seconds, and seconds of CPU time, that of programs and of the kernel for them among it."""
@@ -93,7 +126,7 @@ async def measured(mode: str) -> dict[str, float]:
     first = await sync(reread=True)
     changes = []
     for number in range(CHANGES):
-        client.put(endpoints(7, 2 - number % 2))
+        feed.put(endpoints(7, 2 - number % 2))
         changes.append(await sync())
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return {

@@ -61,7 +61,7 @@ async def _clean() -> None:
 
 async def _serve(chosen: KubeProxyConfiguration, client: PartClient, metrics: Metrics) -> None:
     from pybernetes.client.events import EventBroadcaster
-    from pybernetes.client.informer import InformerFactory
+    from pybernetes.client.sliminformer import SlimInformers
     from pybernetes.component import serving
     from pybernetes.proxy import health, sysctl
     from pybernetes.proxy.app import ProxyServer, local_addresses
@@ -72,7 +72,7 @@ async def _serve(chosen: KubeProxyConfiguration, client: PartClient, metrics: Me
     own = await _backends(mode, metrics)
     _prepare(chosen, sysctl)
     state = health.ProxyHealth(UNHEALTHY_PERIODS * chosen.sync_period)
-    informers = InformerFactory(client)
+    informers = SlimInformers(client)
     events = EventBroadcaster(client, clock, chosen.node)
     recorder = events.recorder("kube-proxy")
     proxy = ProxyServer(chosen, informers, own, metrics, state, clock, local_addresses, recorder)

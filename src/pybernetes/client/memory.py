@@ -23,10 +23,12 @@ from pybernetes.api.types import core_v1 as core
 from . import memorypaths
 from .informer import Cache
 from .pager import in_pages
-from .types import Bookmark, Object, ObjectList, Page, WatchEvent, present
+from .sliminformer import Kept, keep
+from .types import Bookmark, Handler, Object, ObjectList, Page, WatchEvent, present
 
 T = TypeVar("T", bound=Object)
 R = TypeVar("R")
+Slim = TypeVar("Slim")
 
 Key = tuple[str, str]  # (namespace, name)
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
@@ -446,6 +448,23 @@ class MemoryInformers:
             self._caches[key] = Cache()
             self._client._listen(kind, self._caches[key], _selection(namespace, label_selector, field_selector))
         return self._caches[key]
+
+    def watch(
+        self,
+        kind: type[T],
+        transform: Callable[[T], Slim],
+        handler: Handler[Kept[Slim]],
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> None:
+        """As `SlimInformers`: the handler is told what the transform takes from every object."""
+
+        def told(old: T | None, new: T | None) -> None:
+            handler(
+                keep(old, transform) if old is not None else None, keep(new, transform) if new is not None else None
+            )
+
+        self.informer(kind, label_selector=label_selector, field_selector=field_selector).add_handler(told)
 
     async def run(self) -> None:
         """Nothing has to be done."""

@@ -50,16 +50,24 @@ class SlimListWatch(Generic[Obj, T]):
     """Lists and watches that give `Kept`s (see `client.informer.ListWatch`)."""
 
     def __init__(
-        self, client: Client, kind: type[Obj], transform: Callable[[Obj], T], label_selector: str = ""
+        self,
+        client: Client,
+        kind: type[Obj],
+        transform: Callable[[Obj], T],
+        label_selector: str = "",
+        field_selector: str = "",
     ) -> None:
-        self._client, self._kind, self._transform, self._label_selector = client, kind, transform, label_selector
+        self._client, self._kind, self._transform = client, kind, transform
+        self._label_selector, self._field_selector = label_selector, field_selector
         self.title = title_of(kind)
 
     async def list(self, resource_version: str) -> ObjectList[Kept[T]]:
         """All objects of the newest version: pages of an older one are what servers do not give."""
 
         async def fetch(page: Page) -> ObjectList[Kept[T]]:
-            listed = await self._client.list_page(self._kind, "", page, label_selector=self._label_selector)
+            listed = await self._client.list_page(
+                self._kind, "", page, label_selector=self._label_selector, field_selector=self._field_selector
+            )
             items = [keep(obj, self._transform) for obj in listed.items]
             return ObjectList(items, listed.resource_version, listed.continue_)
 
@@ -71,6 +79,7 @@ class SlimListWatch(Generic[Obj, T]):
             self._kind,
             resource_version=resource_version,
             label_selector=self._label_selector,
+            field_selector=self._field_selector,
             timeout_seconds=timeout_seconds,
         ):
             if isinstance(event, Bookmark):
@@ -87,10 +96,16 @@ class SlimInformers:
         self._informers: list[SharedInformer[Any]] = []
 
     def watch(
-        self, kind: type[Obj], transform: Callable[[Obj], T], handler: Handler[Kept[T]], label_selector: str = ""
+        self,
+        kind: type[Obj],
+        transform: Callable[[Obj], T],
+        handler: Handler[Kept[T]],
+        label_selector: str = "",
+        field_selector: str = "",
     ) -> None:
         """The handler is told what the transform takes from every object, from the time that `run` runs."""
-        informer = SharedInformer(SlimListWatch(self._client, kind, transform, label_selector), self._clock)
+        source = SlimListWatch(self._client, kind, transform, label_selector, field_selector)
+        informer = SharedInformer(source, self._clock)
         informer.add_handler(handler)
         self._informers.append(informer)
 

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pybernetes.aio.clock import Clock
 from pybernetes.api.times import parse_time
 from pybernetes.api.types import core_v1, discovery_v1, networking_v1
-from pybernetes.api.wellknown import (
-    ENDPOINTS_LAST_CHANGE_TRIGGER_TIME,
-    IS_HEADLESS_SERVICE,
-    LABEL_SERVICE_NAME,
-    LABEL_SERVICE_PROXY_NAME,
-    LABEL_TOPOLOGY_ZONE,
-)
+from pybernetes.api.wellknown import IS_HEADLESS_SERVICE, LABEL_SERVICE_PROXY_NAME, LABEL_TOPOLOGY_ZONE
 from pybernetes.client.events import EventRecorder
-from pybernetes.client.types import Informer, Informers
+from pybernetes.client.sliminformer import Kept
+from pybernetes.client.types import Handler, Object, present
 from pybernetes.net import links
 
 from .backends import Backend, Change, Options
-from .health import Problem, ProxyHealth, ServiceHealth
+from .health import Problem, ProxyHealth, ServiceHealth, eligible
 from .metrics import Metrics
-from .model import HealthPorts, ServiceKey, ServicePort, Where, health_ports, service_ports
+from .model import (
+    HealthPorts,
+    ServiceKey,
+    ServicePort,
+    SlimService,
+    SlimSlice,
+    Where,
+    health_ports,
+    ports_of,
+    slim_service,
+    slim_slice,
+)
 from .options import KubeProxyConfiguration
 
 _log = logging.getLogger(__name__)
@@ -37,6 +44,50 @@ MOST_TRIGGERS = 10_000  # changes whose latency is still to be told: they wait a
 SLOW_SECONDS = 5.0  # a sync that takes longer is told while it lasts
 BURST = 2  # upstream's BoundedFrequencyRunner: a service and its endpoints are both written at once
 SELECTOR = f"!{LABEL_SERVICE_PROXY_NAME},!{IS_HEADLESS_SERVICE}"
+
+
+T = TypeVar("T")
+Obj = TypeVar("Obj", bound=Object)
+
+
+class Watcher(Protocol):
+    """What the proxy needs of `SlimInformers`."""
+
+    def watch(
+        self,
+        kind: type[Obj],
+        transform: Callable[[Obj], T],
+        handler: Handler[Kept[T]],
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> None: ...
+
+    async def wait_synced(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SlimNode:
+    """As much of the proxy's own Node as it reads."""
+
+    zone: str
+    internal_ips: tuple[str, ...]
+    pod_cidrs: tuple[str, ...]
+    eligible: bool  # see `health.eligible`
+
+
+def slim_node(node: core_v1.Node) -> SlimNode:
+    """Heartbeats are none of it."""
+    return SlimNode(
+        node.metadata.labels.get(LABEL_TOPOLOGY_ZONE, ""),
+        tuple(a.address for a in node.status.addresses if a.type == "InternalIP"),
+        tuple(node.spec.pod_cidrs),
+        eligible(node),
+    )
+
+
+def slim_cidrs(ranges: networking_v1.ServiceCIDR) -> tuple[str, ...]:
+    """The ranges themselves."""
+    return tuple(ranges.spec.cidrs)
 
 
 @dataclass(slots=True)
@@ -65,7 +116,7 @@ class ProxyServer:
     def __init__(
         self,
         settings: KubeProxyConfiguration,
-        informers: Informers,
+        informers: Watcher,
         backends: Sequence[Backend],
         metrics: Metrics,
         health: ProxyHealth,
@@ -77,21 +128,22 @@ class ProxyServer:
         self._settings, self._backends, self._metrics, self.health = settings, backends, metrics, health
         self._clock, self._local_addresses = clock, local_addresses
         self._informers = informers
-        self._services = informers.informer(core_v1.Service, label_selector=SELECTOR)
-        self._slices = informers.informer(discovery_v1.EndpointSlice, label_selector=SELECTOR)
-        self._nodes = informers.informer(core_v1.Node, field_selector=f"metadata.name={settings.node}")
-        self._slices.add_index("service", _service_of)
-        self._service_cidrs: Informer[networking_v1.ServiceCIDR] | None = None
+        self._services: dict[ServiceKey, SlimService] = {}
+        self._slices: dict[ServiceKey, dict[str, SlimSlice]] = {}  # by owner, then by their own name
+        self._node: SlimNode | None = None
+        self._service_cidrs: dict[str, tuple[str, ...]] = {}
         self._dirty: set[ServiceKey] = set()
         self._services_of: dict[str, dict[ServiceKey, list[ServicePort]]] = {b.family: {} for b in backends}
         self._changes: dict[str, dict[ServiceKey, Change]] = {b.family: {} for b in backends}
+        self._health_ports: dict[str, dict[ServiceKey, HealthPorts]] = {b.family: {} for b in backends}
         self._changed = asyncio.Event()
         self._triggers: deque[datetime] = deque(maxlen=MOST_TRIGGERS)
         self._started = clock.now()
         self._where = Where(settings.node)
-        self._services.add_handler(self._on_service)
-        self._slices.add_handler(self._on_slice)
-        self._nodes.add_handler(self._on_node)
+        informers.watch(core_v1.Service, slim_service, self._on_service, SELECTOR)
+        of_node = functools.partial(slim_slice, node=settings.node)
+        informers.watch(discovery_v1.EndpointSlice, of_node, self._on_slice, SELECTOR)
+        informers.watch(core_v1.Node, slim_node, self._on_node, field_selector=f"metadata.name={settings.node}")
         addresses = ["0.0.0.0"]
         if settings.node_port_addresses and settings.node_port_addresses != ("primary",):
             addresses = self._node_port_addresses("IPv4") or addresses
@@ -99,22 +151,41 @@ class ProxyServer:
 
     def follow_service_cidrs(self) -> None:
         """The options tell backends of them from now on. Before `run`; the server must have the kind."""
-        self._service_cidrs = self._informers.informer(networking_v1.ServiceCIDR)
-        self._service_cidrs.add_handler(lambda old, new: self._changed.set())
+        self._informers.watch(networking_v1.ServiceCIDR, slim_cidrs, self._on_cidrs)
 
-    def _on_service(self, old: core_v1.Service | None, new: core_v1.Service | None) -> None:
-        meta = (new or old).metadata  # type: ignore[union-attr]  # one of them is there
-        self._touch((meta.namespace, meta.name))
+    def _on_cidrs(self, old: Kept[tuple[str, ...]] | None, new: Kept[tuple[str, ...]] | None) -> None:
+        name = present(old, new).metadata.name
+        if new is not None:
+            self._service_cidrs[name] = new.value
+        else:
+            self._service_cidrs.pop(name, None)
+        self._changed.set()
+
+    def _on_service(self, old: Kept[SlimService | None] | None, new: Kept[SlimService | None] | None) -> None:
+        meta = present(old, new).metadata
+        key = (meta.namespace, meta.name)
+        if new is not None and new.value is not None:
+            self._services[key] = new.value
+        else:
+            self._services.pop(key, None)
+        self._touch(key)
         self._count(self._metrics.services_total.inc, self._metrics.services_pending.inc)
 
-    def _on_slice(self, old: discovery_v1.EndpointSlice | None, new: discovery_v1.EndpointSlice | None) -> None:
-        for each in (old, new):
-            owner = each.metadata.labels.get(LABEL_SERVICE_NAME) if each is not None else None
-            if each is not None and owner:
-                self._touch((each.metadata.namespace, owner))
-        trigger = new.metadata.annotations.get(ENDPOINTS_LAST_CHANGE_TRIGGER_TIME) if new is not None else None
-        if trigger:
-            moment = parse_time(trigger)
+    def _on_slice(self, old: Kept[SlimSlice] | None, new: Kept[SlimSlice] | None) -> None:
+        name = present(old, new).metadata.name
+        if old is not None and old.value.service:
+            owner = (old.value.namespace, old.value.service)
+            own = self._slices.get(owner, {})
+            own.pop(name, None)
+            if not own:
+                self._slices.pop(owner, None)
+            self._touch(owner)
+        if new is not None and new.value.service:
+            owner = (new.value.namespace, new.value.service)
+            self._slices.setdefault(owner, {})[name] = new.value
+            self._touch(owner)
+        if new is not None and new.value.trigger:
+            moment = parse_time(new.value.trigger)
             if moment >= self._started:  # what changed before the proxy ran says nothing about it
                 self._triggers.append(moment)
         self._count(self._metrics.endpoints_total.inc, self._metrics.endpoints_pending.inc)
@@ -124,21 +195,15 @@ class ProxyServer:
             for count in counters:
                 count(backend.family)
 
-    def _on_node(self, old: core_v1.Node | None, new: core_v1.Node | None) -> None:
-        self.health.sync_node(new)
-        before = (
-            (old.metadata.labels.get(LABEL_TOPOLOGY_ZONE), old.status.addresses, old.spec.pod_cidrs) if old else None
-        )
-        after = (
-            (new.metadata.labels.get(LABEL_TOPOLOGY_ZONE), new.status.addresses, new.spec.pod_cidrs) if new else None
-        )
-        if before == after:
+    def _on_node(self, old: Kept[SlimNode] | None, new: Kept[SlimNode] | None) -> None:
+        before, self._node = self._node, new.value if new is not None else None
+        self.health.node_eligible = self._node is not None and self._node.eligible
+        if before == self._node:
             return  # heartbeats
-        where = Where(self._settings.node, (new.metadata.labels.get(LABEL_TOPOLOGY_ZONE) or "") if new else "")
+        where = Where(self._settings.node, self._node.zone if self._node is not None else "")
         if where != self._where:
             self._where = where
-            for key in {key for services in self._services_of.values() for key in services}:
-                self._dirty.add(key)
+            self._dirty.update(key for services in self._services_of.values() for key in services)
         self._changed.set()
 
     def _touch(self, key: ServiceKey) -> None:
@@ -223,16 +288,19 @@ class ProxyServer:
         """Ports of the services that changed."""
         dirty, self._dirty = self._dirty, set()
         for key in dirty:
-            namespace, name = key
-            service = self._services.get(name, namespace)
-            slices = list(self._slices.by_index("service", f"{namespace}/{name}"))
+            service, slices = self._services.get(key), self._slices.get(key, {}).values()
             for family, services in self._services_of.items():
-                own = service_ports([service], slices, self._where, family) if service is not None else []
+                own = ports_of(service, slices, self._where, family) if service is not None else []
                 self._change(family, key, services.get(key, []), own)
                 if own:
                     services[key] = own
                 else:
                     services.pop(key, None)
+                ports = health_ports(own)
+                if ports:
+                    self._health_ports[family][key] = ports
+                else:
+                    self._health_ports[family].pop(key, None)
 
     def _change(self, family: str, key: ServiceKey, before: list[ServicePort], after: list[ServicePort]) -> None:
         """Kept until the backend has taken it; what changes back meanwhile is none."""
@@ -243,8 +311,8 @@ class ProxyServer:
             pending[key] = Change(first, after)
 
     def _all_health_ports(self) -> HealthPorts:
-        services = (services for of_family in self._services_of.values() for services in of_family.values())
-        return health_ports(port for ports in services for port in ports)
+        of_services = (own for of_family in self._health_ports.values() for own in of_family.values())
+        return {number: told for own in of_services for number, told in own.items()}
 
     def _done(self, family: str) -> None:
         now = self._clock.now()
@@ -258,9 +326,8 @@ class ProxyServer:
     def _options(self, family: str) -> Options:
         settings = self._settings
         cidr = settings.cluster_cidr(family) if settings.detect_local_mode == "ClusterCIDR" else ""
-        node = self._nodes.get(settings.node)
-        if settings.detect_local_mode == "NodeCIDR" and node is not None:
-            cidr = next((c for c in node.spec.pod_cidrs if (":" in c) == (family == "IPv6")), "")
+        if settings.detect_local_mode == "NodeCIDR" and self._node is not None:
+            cidr = next((c for c in self._node.pod_cidrs if (":" in c) == (family == "IPv6")), "")
         localhost = family == "IPv4" and settings.node_ports_on_loopback
         addresses = self._node_port_addresses(family)
         return Options(
@@ -278,14 +345,12 @@ class ProxyServer:
 
     def _cidrs(self, family: str) -> tuple[str, ...]:
         """Of all ServiceCIDRs."""
-        ranges = self._service_cidrs.list() if self._service_cidrs is not None else ()
-        cidrs = {cidr for each in ranges for cidr in each.spec.cidrs}
+        cidrs = {cidr for own in self._service_cidrs.values() for cidr in own}
         return tuple(sorted(cidr for cidr in cidrs if (":" in cidr) == (family == "IPv6")))
 
     def _internal_addresses(self, family: str) -> list[str]:
         """Of the Node."""
-        node = self._nodes.get(self._settings.node)
-        addresses = [a.address for a in node.status.addresses if a.type == "InternalIP"] if node is not None else []
+        addresses = self._node.internal_ips if self._node is not None else ()
         return [address for address in addresses if (":" in address) == (family == "IPv6")]
 
     def _node_port_addresses(self, family: str) -> list[str] | None:
@@ -300,11 +365,6 @@ class ProxyServer:
             return None
         local = [a for a in self._local_addresses() if any(ipaddress.ip_address(a) in n for n in networks)]
         return sorted(address for address in local if (":" in address) == (family == "IPv6"))
-
-
-def _service_of(endpoint_slice: discovery_v1.EndpointSlice) -> list[str]:
-    owner = endpoint_slice.metadata.labels.get(LABEL_SERVICE_NAME)
-    return [f"{endpoint_slice.metadata.namespace}/{owner}"] if owner else []
 
 
 def node_reference(name: str) -> core_v1.ObjectReference:

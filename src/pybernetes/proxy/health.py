@@ -24,7 +24,7 @@ class ProxyHealth:
     timeout: float
     updated: dict[str, datetime] = field(default_factory=dict)  # by family
     queued: dict[str, datetime] = field(default_factory=dict)  # the oldest change that waits
-    node_eligible: bool = True
+    node_eligible: bool = True  # see `eligible`
 
     def queue(self, family: str, now: datetime) -> None:
         """A change has come."""
@@ -34,14 +34,6 @@ class ProxyHealth:
         """All changes are in the kernel."""
         self.queued.pop(family, None)
         self.updated[family] = now
-
-    def sync_node(self, node: core_v1.Node | None) -> None:
-        """A node that is going away gets no new traffic from load balancers."""
-        self.node_eligible = (
-            node is not None
-            and node.metadata.deletion_timestamp is None
-            and all(taint.key != TO_BE_DELETED for taint in node.spec.taints)
-        )
 
     def healthy(self, now: datetime) -> bool:
         """Whether rules keep up."""
@@ -54,6 +46,11 @@ class ProxyHealth:
         shown = f'"lastUpdated": {_time(last)},"currentTime": {_time(now)}'
         node = f', "nodeEligible": {json.dumps(self.node_eligible)}' if with_node else ""
         return Response(200 if good else 503, HEADERS, f"{{{shown}{node}}}".encode())
+
+
+def eligible(node: core_v1.Node) -> bool:
+    """A node that is going away gets no new traffic from load balancers."""
+    return node.metadata.deletion_timestamp is None and all(t.key != TO_BE_DELETED for t in node.spec.taints)
 
 
 def _time(moment: datetime | None) -> str:

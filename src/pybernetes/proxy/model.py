@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pybernetes.api.types import core_v1, discovery_v1
-from pybernetes.api.wellknown import IS_HEADLESS_SERVICE, LABEL_SERVICE_NAME, LABEL_SERVICE_PROXY_NAME
+from pybernetes.api.wellknown import (
+    ENDPOINTS_LAST_CHANGE_TRIGGER_TIME,
+    IS_HEADLESS_SERVICE,
+    LABEL_SERVICE_NAME,
+    LABEL_SERVICE_PROXY_NAME,
+)
 
 DEFAULT_AFFINITY_SECONDS = 10800
 
@@ -104,6 +110,115 @@ class Where:
     zone: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PortSpec:
+    """One of a Service's ports."""
+
+    name: str
+    protocol: str  # tcp, udp, sctp
+    port: int
+    node_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlimService:
+    """As much of a Service as the proxy reads, of both families."""
+
+    namespace: str
+    name: str
+    cluster_ips: tuple[str, ...]
+    ports: tuple[PortSpec, ...]
+    external_ips: tuple[str, ...]
+    ingress_ips: tuple[str, ...]
+    source_ranges: tuple[str, ...]
+    local_only: bool
+    internal_local: bool
+    affinity_seconds: int
+    health_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlimEndpoint:
+    """One endpoint of a slice that may be sent to. Hints say where it should be used."""
+
+    ip: str
+    local: bool
+    ready: bool  # else it serves while it terminates
+    zones: tuple[str, ...]
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlimSlice:
+    """As much of an EndpointSlice as the proxy on one node reads."""
+
+    namespace: str
+    service: str  # "" if it is nobody's
+    family: str
+    ports: tuple[tuple[str, str, int], ...]  # name, protocol, number
+    endpoints: tuple[SlimEndpoint, ...]
+    trigger: str  # since when its newest change has been waited for, "" where it is not said
+
+
+def slim_service(service: core_v1.Service) -> SlimService | None:
+    """None of one that is not the proxy's business."""
+    if not is_served(service):
+        return None
+    spec, affinity = service.spec, 0
+    if spec.session_affinity == "ClientIP":
+        config = spec.session_affinity_config
+        client_ip = config.client_ip if config else None
+        affinity = (client_ip.timeout_seconds if client_ip else None) or DEFAULT_AFFINITY_SECONDS
+    ingress = service.status.load_balancer.ingress if spec.type == "LoadBalancer" else []
+    # External addresses make any service reachable from outside, whatever its type (apihelpers.ExternallyAccessible).
+    external = spec.type in ("NodePort", "LoadBalancer") or bool(spec.type == "ClusterIP" and spec.external_ips)
+    return SlimService(
+        namespace=sys.intern(service.metadata.namespace),
+        name=service.metadata.name,
+        cluster_ips=tuple(dict.fromkeys((spec.cluster_ip, *spec.cluster_ips))),
+        ports=tuple(
+            PortSpec(sys.intern(p.name), sys.intern((p.protocol or "TCP").lower()), p.port, p.node_port)
+            for p in spec.ports
+        ),
+        external_ips=tuple(spec.external_ips),
+        ingress_ips=tuple(i.ip for i in ingress if i.ip_mode != "Proxy"),
+        source_ranges=tuple(r.strip() for r in spec.load_balancer_source_ranges),
+        local_only=external and spec.external_traffic_policy == "Local",
+        internal_local=spec.internal_traffic_policy == "Local",
+        affinity_seconds=affinity,
+        health_port=spec.health_check_node_port if spec.type == "LoadBalancer" else 0,
+    )
+
+
+def slim_slice(item: discovery_v1.EndpointSlice, node: str) -> SlimSlice:
+    """As the proxy on that node reads it."""
+    meta = item.metadata
+    return SlimSlice(
+        namespace=sys.intern(meta.namespace),
+        service=meta.labels.get(LABEL_SERVICE_NAME, ""),
+        family=sys.intern(item.address_type),
+        ports=tuple(
+            (sys.intern(p.name or ""), sys.intern((p.protocol or "TCP").lower()), p.port)
+            for p in item.ports or ()
+            if p.port
+        ),
+        endpoints=tuple(_slim_endpoints(item.endpoints or (), node)),
+        trigger=meta.annotations.get(ENDPOINTS_LAST_CHANGE_TRIGGER_TIME, ""),
+    )
+
+
+def _slim_endpoints(endpoints: Iterable[discovery_v1.Endpoint], node: str) -> Iterator[SlimEndpoint]:
+    for item in endpoints:
+        conditions = item.conditions
+        ready = conditions is None or conditions.ready is not False
+        serves = conditions is not None and bool(conditions.serving) and bool(conditions.terminating)
+        if (ready or serves) and item.addresses:
+            zones = tuple(sys.intern(h.name) for h in item.hints.for_zones) if item.hints else ()
+            nodes = tuple(sys.intern(h.name) for h in item.hints.for_nodes) if item.hints else ()
+            # Upstream, too, uses the first address only.
+            yield SlimEndpoint(item.addresses[0], item.node_name == node, ready, zones, nodes)
+
+
 def service_ports(
     services: Iterable[core_v1.Service],
     slices: Iterable[discovery_v1.EndpointSlice],
@@ -112,18 +227,23 @@ def service_ports(
 ) -> list[ServicePort]:
     """Every port that the proxy serves, sorted by name; services that are not its business are left out."""
     place = Where(where) if isinstance(where, str) else where
-    by_service: dict[tuple[str, str], list[discovery_v1.EndpointSlice]] = {}
-    for endpoint_slice in slices:
-        owner = endpoint_slice.metadata.labels.get(LABEL_SERVICE_NAME)
-        if owner and endpoint_slice.address_type == family:
-            by_service.setdefault((endpoint_slice.metadata.namespace, owner), []).append(endpoint_slice)
+    by_service: dict[ServiceKey, list[SlimSlice]] = {}
+    for item in slices:
+        slim = slim_slice(item, place.node)
+        by_service.setdefault((slim.namespace, slim.service), []).append(slim)
     ports = []
-    for service in services:
-        address = cluster_ip(service, family) if is_served(service) else ""
-        if address:
-            own = by_service.get((service.metadata.namespace, service.metadata.name), [])
-            ports += [_service_port(service, port, address, own, place, family) for port in service.spec.ports]
+    for service in filter(None, map(slim_service, services)):
+        ports += ports_of(service, by_service.get((service.namespace, service.name), []), place, family)
     return sorted(ports, key=sort_key)
+
+
+def ports_of(service: SlimService, slices: Iterable[SlimSlice], where: Where, family: str) -> list[ServicePort]:
+    """What the proxy serves of one service in one family, sorted by name; nothing where it has no cluster IP of it."""
+    address = next(iter(_of_family(service.cluster_ips, family)), "")
+    own = [item for item in slices if item.family == family]
+    if not address:
+        return []
+    return sorted((_service_port(service, port, address, own, where, family) for port in service.ports), key=sort_key)
 
 
 def sort_key(port: ServicePort) -> tuple[str, str]:
@@ -140,11 +260,6 @@ def health_ports(ports: Iterable[ServicePort]) -> HealthPorts:
     }
 
 
-def cluster_ip(service: core_v1.Service, family: str) -> str:
-    """The service's cluster IP of a family, "" if it has none."""
-    return next(iter(_of_family((service.spec.cluster_ip, *service.spec.cluster_ips), family)), "")
-
-
 def _of_family(addresses: Iterable[str], family: str) -> tuple[str, ...]:
     """Addresses or CIDRs of one family."""
     return tuple(a for a in addresses if a and (":" in a) == (family == "IPv6"))
@@ -158,90 +273,61 @@ def is_served(service: core_v1.Service) -> bool:
 
 
 def _service_port(
-    service: core_v1.Service,
-    port: core_v1.ServicePort,
+    service: SlimService,
+    port: PortSpec,
     address: str,
-    slices: list[discovery_v1.EndpointSlice],
+    slices: Sequence[SlimSlice],
     where: Where,
     family: str,
 ) -> ServicePort:
-    spec = service.spec
-    affinity = 0
-    if spec.session_affinity == "ClientIP":
-        config = spec.session_affinity_config
-        client_ip = config.client_ip if config else None
-        affinity = (client_ip.timeout_seconds if client_ip else None) or DEFAULT_AFFINITY_SECONDS
-    ingress = service.status.load_balancer.ingress if spec.type == "LoadBalancer" else []
-    # External addresses make any service reachable from outside, whatever its type (apihelpers.ExternallyAccessible).
-    external = spec.type in ("NodePort", "LoadBalancer") or bool(spec.type == "ClusterIP" and spec.external_ips)
-    candidates = _candidates(port, slices, where)
+    candidates = list(_candidates(port, slices))
+    local = [c for c in candidates if c[1].local]
     return ServicePort(
-        namespace=service.metadata.namespace,
-        service=service.metadata.name,
+        namespace=service.namespace,
+        service=service.name,
         name=port.name,
-        protocol=(port.protocol or "TCP").lower(),
+        protocol=port.protocol,
         cluster_ip=address,
         port=port.port,
         node_port=port.node_port,
-        external_ips=_of_family(spec.external_ips, family),
-        ingress_ips=_of_family((i.ip for i in ingress if i.ip_mode != "Proxy"), family),
-        source_ranges=_of_family((r.strip() for r in spec.load_balancer_source_ranges), family),
-        local_only=external and spec.external_traffic_policy == "Local",
-        internal_local=spec.internal_traffic_policy == "Local",
-        affinity_seconds=affinity,
-        health_port=spec.health_check_node_port if spec.type == "LoadBalancer" else 0,
+        external_ips=_of_family(service.external_ips, family),
+        ingress_ips=_of_family(service.ingress_ips, family),
+        source_ranges=_of_family(service.source_ranges, family),
+        local_only=service.local_only,
+        internal_local=service.internal_local,
+        affinity_seconds=service.affinity_seconds,
+        health_port=service.health_port,
         endpoints=_usable(_in_topology(candidates, where)),
-        local_endpoints=_usable([c for c in candidates if c.endpoint.local]),
+        local_endpoints=_usable(local) if local else (),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    endpoint: Endpoint
-    ready: bool  # else it serves while it terminates
-    zones: frozenset[str]  # hints: where it should be used
-    nodes: frozenset[str]
+_Candidate = tuple[int, SlimEndpoint]  # port, endpoint
 
 
 def _usable(candidates: Sequence[_Candidate]) -> tuple[Endpoint, ...]:
     """Ready ones; where none is ready, those that still serve while they terminate (KEP-1669)."""
-    ready = [c for c in candidates if c.ready] or candidates
-    return tuple(sorted({c.endpoint for c in ready}, key=str))
+    ready = [c for c in candidates if c[1].ready] or candidates
+    return tuple(sorted({Endpoint(each.ip, port, each.local) for port, each in ready}, key=str))
 
 
 def _in_topology(candidates: list[_Candidate], where: Where) -> list[_Candidate]:
     """Those hinted for this node, else for its zone; all of them unless every ready one has a hint (proxy/topology.go)."""
-    ready = [c for c in candidates if c.ready]
-    if ready and all(c.nodes for c in ready):
-        here = [c for c in ready if where.node in c.nodes]
+    ready = [c for c in candidates if c[1].ready]
+    if ready and all(each.nodes for _, each in ready):
+        here = [c for c in ready if where.node in c[1].nodes]
         if here:
             return here
-    if ready and where.zone and all(c.zones for c in ready):
-        near = [c for c in ready if where.zone in c.zones]
+    if ready and where.zone and all(each.zones for _, each in ready):
+        near = [c for c in ready if where.zone in c[1].zones]
         if near:
             return near
     return candidates
 
 
-def _candidates(port: core_v1.ServicePort, slices: list[discovery_v1.EndpointSlice], where: Where) -> list[_Candidate]:
-    candidates = []
-    for endpoint_slice in slices:
-        numbers = [
-            p.port
-            for p in endpoint_slice.ports or ()
-            if (p.name or "") == port.name and (p.protocol or "TCP") == (port.protocol or "TCP") and p.port
-        ]
-        for item in endpoint_slice.endpoints or ():
-            conditions = item.conditions
-            ready = conditions is None or conditions.ready is not False
-            serves = conditions is not None and bool(conditions.serving) and bool(conditions.terminating)
-            if not (ready or serves) or not item.addresses:
-                continue
-            zones = frozenset(h.name for h in item.hints.for_zones) if item.hints else frozenset()
-            nodes = frozenset(h.name for h in item.hints.for_nodes) if item.hints else frozenset()
-            # Upstream, too, uses the first address only.
-            candidates += [
-                _Candidate(Endpoint(item.addresses[0], number, item.node_name == where.node), ready, zones, nodes)
-                for number in numbers
-            ]
-    return candidates
+def _candidates(port: PortSpec, slices: Iterable[SlimSlice]) -> Iterator[_Candidate]:
+    for item in slices:
+        numbers = [number for name, protocol, number in item.ports if (name, protocol) == (port.name, port.protocol)]
+        for endpoint in item.endpoints:
+            for number in numbers:
+                yield number, endpoint

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from pybernetes.api import types
 from pybernetes.api.types import core_v1
-from pybernetes.proxy.health import ProxyHealth, ServiceHealth, service_answer
+from pybernetes.proxy.health import ProxyHealth, ServiceHealth, eligible, service_answer
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -45,13 +45,12 @@ def node(**spec: object) -> core_v1.Node:
 
 def test_a_node_that_goes_away_is_not_eligible_but_lives() -> None:
     health = ProxyHealth(60)
-    for given, eligible in (
+    for given, expected in (
         (node(), True),
         (node(taints=[{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]), False),
-        (None, False),
     ):
-        health.sync_node(given)
-        assert health.answer(NOW, with_node=True).status == (200 if eligible else 503)
+        health.node_eligible = eligible(given)
+        assert health.answer(NOW, with_node=True).status == (200 if expected else 503)
         assert health.answer(NOW, with_node=False).status == 200
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from pybernetes.proxy.backends.iptables.rules import Options
 from pybernetes.proxy.backends.iptables.ruleset import desired
-from pybernetes.proxy.model import Where, service_ports
+from pybernetes.proxy.model import SlimEndpoint, Where, service_ports, slim_service, slim_slice
 
 from .objects import at, port, service, slice_of
 
@@ -75,3 +75,16 @@ def test_pods_known_by_their_interface() -> None:
     nat = desired([port("web", "1.0.0.2")], Options(pod_interface="cni0")).nat
     rules = next(rules for chain, rules in nat.items() if chain.startswith("KUBE-SVC-"))
     assert rules[0].startswith("-d 10.96.20.1/32 ! -i cni0 -p tcp")
+
+
+def test_little_is_kept_of_what_is_watched() -> None:
+    assert slim_service(service(clusterIP="None")) is None
+    item = slice_of("web", at("1.0.0.1", zones="z1"), at("1.0.0.2", node="node2"), at("1.0.0.3", ready=False))
+    item.metadata.annotations["endpoints.kubernetes.io/last-change-trigger-time"] = "2026-01-02T00:00:00Z"
+    slim = slim_slice(item, "node1")
+    assert slim.endpoints == (
+        SlimEndpoint("1.0.0.1", True, True, ("z1",), ()),
+        SlimEndpoint("1.0.0.2", False, True, (), ()),
+    )
+    assert (slim.service, slim.family, slim.ports) == ("web", "IPv4", (("", "tcp", 8080),))
+    assert slim.trigger == "2026-01-02T00:00:00Z"

@@ -61,19 +61,25 @@ class RuleSet:
     def replace(self, before: Iterable[ServicePort], after: Iterable[ServicePort]) -> set[str]:
         """Ports of services that changed; the chains that may differ now (of all tables), those that go among them."""
         touched: set[str] = set()
+        gone: dict[tuple[str, str], PortRules] = {}
         for port in before:
             old = self._ports.pop(sort_key(port), None)
             if old is not None:
+                gone[sort_key(port)] = old
                 touched.update(old.chains)
                 self._own -= old.size
                 for chain in old.chains:
                     self.desired.nat.pop(chain, None)
+        shared = False
         for port in after:
             new = port_rules(port, self.options)
+            shared = shared or not _share_alike(gone.pop(sort_key(port), None), new)
             self._ports[sort_key(port)] = new
             touched.update(new.chains)
             self._own += new.size
             self.desired.nat.update(new.chains)
+        if not shared and not gone:
+            return touched  # another endpoint is no business of chains that have a rule for each service
         self._share()
         return touched | SHARED_CHAINS
 
@@ -91,6 +97,11 @@ class RuleSet:
         fixed = (*SHARED_CHAINS, *fixed_nat(self.options))
         nat = self._own + sum(len(self.desired.nat.get(chain, ())) for chain in fixed)
         return {"nat": nat, "filter": sum(map(len, self.desired.filter.values())), "mangle": 0}
+
+
+def _share_alike(old: PortRules | None, new: PortRules) -> bool:
+    """Whether a port adds the same to the shared chains as before."""
+    return old is not None and all(rules_of(old) == rules_of(new) for _, _, rules_of in _SHARED)
 
 
 def desired(ports: Iterable[ServicePort], options: Options) -> Desired:
