@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,13 +63,12 @@ def _check(chosen: KubeletConfiguration) -> None:
         raise UsageError(f"--runtime={chosen['runtime']}: it is docker or hollow")
     if chosen["authorization-mode"] not in ("Webhook", "AlwaysAllow"):
         raise UsageError(f"--authorization-mode={chosen['authorization-mode']}: it is Webhook or AlwaysAllow")
-    if chosen["network-plugin"] not in ("kubenet", *DOCKERS_BRIDGE):
+    if chosen["network-plugin"] not in ("kubenet", "cni", *DOCKERS_BRIDGE):
+        raise UsageError(f"--network-plugin={chosen['network-plugin']}: it is kubenet, cni or noop")
+    if chosen["network-plugin"] != "kubenet" and chosen["pod-subnet-file"]:
         raise UsageError(
-            f"--network-plugin={chosen['network-plugin']}: it is kubenet or noop; there are no chains of CNI plugins yet"
-        )
-    if chosen["network-plugin"] in DOCKERS_BRIDGE and chosen["pod-subnet-file"]:
-        raise UsageError(
-            "--pod-subnet-file is for --network-plugin=kubenet: dockerd is told its subnet by --bip (mk-docker-opts)"
+            "--pod-subnet-file is for --network-plugin=kubenet: dockerd is told its subnet by --bip (mk-docker-opts), "
+            "CNI by the plugin flannel (flannel-cni)"
         )
     if bool(chosen["tls-cert-file"]) != bool(chosen["tls-private-key-file"]):
         raise UsageError("--tls-cert-file and --tls-private-key-file are given together or not at all")
@@ -125,8 +124,10 @@ async def _run_docker(chosen: KubeletConfiguration, client: RESTClient) -> None:
     from pathlib import Path
 
     from pybernetes.kubelet.network.bridge import BridgeNetwork
+    from pybernetes.kubelet.network.cni.network import CNINetwork
     from pybernetes.kubelet.network.delegated import RuntimeNetwork
     from pybernetes.kubelet.network.links import make_bridges_call_iptables
+    from pybernetes.kubelet.process import pod_resolver
     from pybernetes.kubelet.runtime.docker import DockerRuntime
 
     if os.geteuid() != 0:
@@ -144,6 +145,20 @@ async def _run_docker(chosen: KubeletConfiguration, client: RESTClient) -> None:
         finally:
             await runtime.close()
         return
+    if chosen["network-plugin"] == "cni":
+        plugins = CNINetwork(
+            runtime.sandbox_pid,
+            conf_dir=chosen["cni-conf-dir"],
+            bin_dirs=chosen["cni-bin-dir"],
+            cache_dir=chosen["cni-cache-dir"],
+            resolver=pod_resolver(chosen.options),
+        )
+        try:
+            await _run_host(chosen, client, runtime, plugins, plugins.run)
+        finally:
+            await plugins.close()
+            await runtime.close()
+        return
     network = BridgeNetwork(
         chosen.options.root_dir,
         runtime.sandbox_pid,
@@ -158,8 +173,14 @@ async def _run_docker(chosen: KubeletConfiguration, client: RESTClient) -> None:
         await runtime.close()
 
 
-async def _run_host(chosen: KubeletConfiguration, client: RESTClient, runtime: Runtime, network: PodNetwork) -> None:
-    """A node of this machine on whatever runtime."""
+async def _run_host(
+    chosen: KubeletConfiguration,
+    client: RESTClient,
+    runtime: Runtime,
+    network: PodNetwork,
+    follow_network: Callable[[Callable[[], None]], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """A node of this machine on whatever runtime. `follow_network` runs beside it, and calls what it is given when its problem changes."""
     from pybernetes.client.informer import InformerFactory
     from pybernetes.component.metrics import Registry
     from pybernetes.kubelet.node.cgroups import CannotLimit
@@ -179,6 +200,8 @@ async def _run_host(chosen: KubeletConfiguration, client: RESTClient, runtime: R
         async with asyncio.TaskGroup() as group:
             group.create_task(informers.run())
             group.create_task(kubelet.run())
+            if follow_network is not None:
+                group.create_task(follow_network(kubelet.keeper.check_soon))
             _renew(group, chosen, kubeletcertificates.managers(chosen, client, registry=registry))
 
 

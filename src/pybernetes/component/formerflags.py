@@ -89,9 +89,9 @@ SCHEDULER: Table = {
 KUBELET: Table = {
     "the API server alone decides; upstream's has been gone since 1.15": {boolean: "allow-privileged"},
     "Docker is what runs pods; upstream's has been gone since 1.27": {string: "container-runtime"},
-    "pods are connected without plug-ins; upstream's has been gone since 1.24": {
-        string: "cni-bin-dir cni-cache-dir cni-conf-dir network-plugin",
+    "upstream's has been gone since 1.24": {
         integer: "network-plugin-mtu",
+        string: "dynamic-config-dir",
         duration: "image-pull-progress-deadline",
         boolean: "redirect-container-streaming",
     },
@@ -99,7 +99,6 @@ KUBELET: Table = {
         string: "experimental-bootstrap-kubeconfig seccomp-profile-root experimental-mounter-path",
         boolean: "experimental-check-node-capabilities-before-mount exit-on-lock-contention",
     },
-    "upstream's has been gone since 1.24": {string: "dynamic-config-dir"},
     "upstream's has been gone since 1.21": {
         string: "bootstrap-checkpoint-path chaos-chance",
         boolean: "really-crash-for-testing enable-cadvisor-json-endpoints experimental-allocatable-ignore-eviction",

@@ -212,7 +212,7 @@ class Kubelet:
             self._machine.memory_bytes,
             n.allocatable(self._node_facts()),
             dns.Cluster(options.cluster_dns, options.cluster_domain),
-            _host_resolver(options.resolv_conf),
+            host_resolver(options.resolv_conf),
             options.pod_logs_dir,
             f"{options.root_dir}/seccomp",
         )
@@ -406,7 +406,7 @@ class Kubelet:
                     await self._machinery.volumes.refresh(worker.pod_with_ips())
 
 
-def _host_resolver(path: str) -> dns.Resolver:
+def host_resolver(path: str) -> dns.Resolver:
     """The host's lines; none where the flag is empty."""
     if not path:
         return dns.Resolver()

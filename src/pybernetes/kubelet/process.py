@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from pybernetes.aio.clock import RealClock
@@ -12,9 +13,10 @@ from pybernetes.client.types import Client, Informers
 from pybernetes.files import close_to_others, is_our_own, make_private_directory
 from pybernetes.net.addresses import outward_address
 
-from .app import Kubelet, node_informer, pod_informer, whole_seconds
+from .app import Kubelet, host_resolver, node_informer, pod_informer, whole_seconds
 from .cluster import APICluster
 from .interfaces import PodNetwork, Runtime
+from .machine import dns
 from .machine import node as n
 from .machinery import Machinery
 from .network.delegated import RuntimeNetwork
@@ -97,6 +99,12 @@ def make_root_directory(root: Path) -> None:
     make_private_directory(root, ROOT_MODE)
     if is_our_own(root, ROOT_DIRECTORIES) and close_to_others([root], 0o777 & ~ROOT_MODE):
         logger.warning("%s was open to other users of this machine and is no longer", root)
+
+
+def pod_resolver(options: KubeletOptions) -> Callable[[core.Pod], dns.Resolver]:
+    """What is in the resolv.conf of each pod."""
+    cluster, host = dns.Cluster(options.cluster_dns, options.cluster_domain), host_resolver(options.resolv_conf)
+    return lambda pod: dns.limited(dns.resolver(pod, cluster, host))[0]
 
 
 def host_name() -> str:
