@@ -160,6 +160,8 @@ class PodWorker:
                 self._spawn(self._prepare(), stimuli.VolumesFailed)
             case instructions.CreateSandbox(attempt):
                 self._spawn(self._create_sandbox(attempt), stimuli.SandboxFailed)
+            case instructions.ConnectSandbox(sandbox, in_use):
+                self._spawn(self._connect_sandbox(sandbox, in_use), stimuli.SandboxFailed)
             case instructions.EnsureImage(name):
                 self._spawn(self._ensure_image(name), lambda text: stimuli.ImageFailed(name, ERR_IMAGE_PULL, text))
             case instructions.StartContainer(name, attempt, sandbox_id):
@@ -267,6 +269,19 @@ class PodWorker:
             self.handle(stimuli.SandboxFailed(str(error)))
         else:
             self.handle(stimuli.SandboxReady(sandbox, tuple(ips)))
+
+    async def _connect_sandbox(self, sandbox: Sandbox, in_use: bool) -> None:
+        try:
+            ips = await self._parts.network.setup(sandbox, self.machine.pod)
+        except (RuntimeFailure, OSError) as error:
+            if not in_use:
+                with contextlib.suppress(RuntimeFailure):  # it is tried again with the next one
+                    await self._parts.runtime.remove_sandbox(sandbox.id)
+                self.handle(stimuli.SandboxFailed(str(error)))
+                return
+            logger.warning("the addresses of pod %s: %s", pod_text(self.machine.pod), error)
+            ips = ()
+        self.handle(stimuli.SandboxReady(sandbox, tuple(ips)))
 
     async def _ensure_image(self, name: str) -> None:
         spec = self._spec(name)

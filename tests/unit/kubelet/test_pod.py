@@ -46,6 +46,8 @@ class Driver:
                     self.send(
                         stimuli.SandboxReady(Sandbox(f"s{attempt}", "p", "ns", "u", attempt, True, T0), ("10.0.0.2",))
                     )
+                case instructions.ConnectSandbox(sandbox, _):
+                    self.send(stimuli.SandboxReady(sandbox, ("10.0.0.3",)))
                 case instructions.EnsureImage(name):
                     self.send(stimuli.ImageReady(name, "present"))
                 case instructions.StartContainer(name, attempt, _):
@@ -81,6 +83,37 @@ class Driver:
 
     def ready(self) -> str:
         return next(c.status for c in self.status.conditions if c.type == "Ready")
+
+
+@pytest.mark.parametrize(
+    ("ips", "host_network", "connects"), [((), False, 1), (("10.0.0.9",), False, 0), ((), True, 0)]
+)
+def test_a_sandbox_whose_addresses_nobody_was_told(ips: tuple[str, ...], host_network: bool, connects: int) -> None:
+    """Of a kubelet that was killed: the sandbox stays, and gets its network, before containers start in it."""
+    pod = make()
+    pod.spec.host_network = host_network
+    pod.status.pod_ips = [core.PodIP(ip=ip) for ip in ips]
+    driver = Driver.__new__(Driver)
+    driver.machine, driver.now, driver.log, driver.wake = PodMachine(pod, ["192.0.2.1"], "docker"), T0, [], None
+    driver.send(stimuli.Observed([Sandbox("s0", "p", "ns", "u", 0, True, T0)], ()))
+    assert (driver.count(instructions.ConnectSandbox), driver.count(instructions.CreateSandbox)) == (connects, 0)
+    assert driver.machine.sandbox is not None and driver.machine.slots["c"].running
+    expected = "192.0.2.1" if host_network else next(iter(ips), "10.0.0.3")
+    assert driver.status.pod_ip == expected
+
+
+def test_a_sandbox_that_gets_no_network_is_made_anew_unless_something_runs_in_it() -> None:
+    sandbox = Sandbox("s0", "p", "ns", "u", 0, True, T0)
+    machine = PodMachine(make(), ["192.0.2.1"], "docker")
+    machine.handle(stimuli.VolumesReady(), T0)
+    out = machine.handle(stimuli.Observed([sandbox], ()), T0)
+    assert instructions.ConnectSandbox(sandbox, False) in out and machine.creates_sandbox
+    machine.handle(stimuli.SandboxFailed("no"), T0)
+    later = machine.handle(stimuli.Observed((), ()), T0 + timedelta(seconds=60))
+    assert instructions.CreateSandbox(1) in [*later, *machine.handle(stimuli.Tick(), T0 + timedelta(seconds=120))]
+    run = Container("c-0", "c", "u", 0, "running", "i", "i@1", started_at=T0)
+    machine = PodMachine(make(), ["192.0.2.1"], "docker")
+    assert instructions.ConnectSandbox(sandbox, True) in machine.handle(stimuli.Observed([sandbox], [run]), T0)
 
 
 def test_a_pod_comes_up() -> None:

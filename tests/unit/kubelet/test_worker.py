@@ -290,6 +290,25 @@ def test_a_network_that_fails_leaves_no_sandbox() -> None:
     play(make(), body)
 
 
+@pytest.mark.parametrize(("works", "attempt"), [(True, 0), (False, 1)])
+def test_a_sandbox_of_a_killed_kubelet_gets_its_network(works: bool, attempt: int) -> None:
+    async def body(world: World) -> None:
+        setup = world.network.setup
+
+        async def fails_first(sandbox: Sandbox, pod: core.Pod) -> tuple[str, ...]:
+            if sandbox.attempt == 0 and not works:
+                raise RuntimeFailure("no address is free")
+            return await setup(sandbox, pod)
+
+        world.network.setup = fails_first
+        await world.runtime.run_sandbox(SandboxConfig("p", "ns", "u", 0, "p"))
+        await world.run(60)
+        assert [sandbox.attempt for sandbox in world.runtime.sandboxes.values()] == [attempt]
+        assert world.api.status.phase == "Running" and world.api.status.pod_ip
+
+    play(make(), body)
+
+
 HOOK = core.LifecycleHandler(exec=core.ExecAction(command=["x"]))
 
 

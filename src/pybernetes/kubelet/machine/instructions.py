@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pybernetes.api.types import core_v1 as core
 
-from ..runtime.types import Container
+from ..runtime.types import Container, Sandbox
 from .events import Event
 from .stimuli import ProbeKind
 
@@ -20,6 +20,14 @@ class PrepareVolumes:
 @dataclass(frozen=True, slots=True)
 class CreateSandbox:
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectSandbox:
+    """Say which addresses it has, of which a kubelet before this one told nobody; give it some where it has none."""
+
+    sandbox: Sandbox
+    in_use: bool  # containers run in it: it stays even if nothing can be said
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,7 @@ class WakeAt:
 Instruction = (
     PrepareVolumes
     | CreateSandbox
+    | ConnectSandbox
     | EnsureImage
     | StartContainer
     | StopContainer

@@ -10,6 +10,7 @@ from pybernetes.api.pods import is_sidecar
 from ..runtime.types import Container, Sandbox
 from . import events
 from .containers import BackOff, Slot
+from .instructions import ConnectSandbox
 from .restarts import RESTART_ALL, matching_action
 from .state import PodState
 
@@ -20,7 +21,8 @@ BACK_OFF_SHOWN = 2.0  # a failed pull is shown as itself for a moment, then as b
 def observe(pod: PodState, sandboxes: Sequence[Sandbox], containers: Sequence[Container], now: datetime) -> None:
     """What the runtime has of the pod now."""
     pod.observed = True
-    _observe_sandbox(pod, max(sandboxes, key=lambda s: s.attempt, default=None))
+    running = any(container.state == "running" for container in containers)
+    _observe_sandbox(pod, max(sandboxes, key=lambda s: s.attempt, default=None), running)
     by_name: dict[str, list[Container]] = {}
     for container in containers:
         by_name.setdefault(container.name, []).append(container)
@@ -36,11 +38,16 @@ def observe(pod: PodState, sandboxes: Sequence[Sandbox], containers: Sequence[Co
             slot.forget_probes()
 
 
-def _observe_sandbox(pod: PodState, newest: Sandbox | None) -> None:
-    if pod.sandbox_step in ("create", "stop"):
+def _observe_sandbox(pod: PodState, newest: Sandbox | None, in_use: bool) -> None:
+    if pod.sandbox_step in ("create", "connect", "stop"):
         return
     if newest is not None:
         pod.attempts = max(pod.attempts, newest.attempt + 1)
+    if newest is not None and newest.ready and not (pod.ips or pod.pod.spec.host_network or pod.finished):
+        # Whoever made it ended before its addresses, or even its network, were there.
+        pod.sandbox_step = "connect"
+        pod.out.append(ConnectSandbox(newest, in_use))
+        return
     before = pod.sandbox
     pod.sandbox = newest if newest is not None and newest.ready else None
     if before is not None and pod.sandbox is None and not pod.finished:

@@ -43,7 +43,7 @@ class PodState:
         self.attempts = 0
         self.start_time = pod.status.start_time
         self.volumes: Literal["", "busy", "ready"] = ""
-        self.sandbox_step: Literal["", "create", "stop", "stopped"] = ""
+        self.sandbox_step: Literal["", "create", "connect", "stop", "stopped"] = ""
         self.retry_at: datetime | None = None
         self.failed: tuple[str, str] | None = rejected
         self.rejected = rejected is not None
@@ -77,8 +77,8 @@ class PodState:
 
     @property
     def creates_sandbox(self) -> bool:
-        """A sandbox is being made, of which nobody knows the id yet."""
-        return self.sandbox_step == "create"
+        """A sandbox is being made, of which nobody knows the id yet, or is given its network."""
+        return self.sandbox_step in ("create", "connect")
 
     @property
     def mains(self) -> list[Slot]:

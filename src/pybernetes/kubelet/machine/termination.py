@@ -32,7 +32,7 @@ def stop_all(pod: PodState, *, hooks: bool = True) -> None:
 def wind_down(pod: PodState) -> None:
     """The next step of a pod that is over: its containers, then its sandbox and volumes."""
     stop_all(pod)
-    if pod.busy or pod.sandbox_step in ("create", "stop"):
+    if pod.busy or pod.sandbox_step in ("create", "connect", "stop"):
         return
     if pod.sandbox is not None or pod.sandbox_step != "stopped":
         # Once even where nothing was begun: volumes may be left.

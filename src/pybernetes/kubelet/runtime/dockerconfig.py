@@ -254,9 +254,8 @@ def sandbox_of(summary: Json, pid: int = 0) -> Sandbox | None:
         return None
     created = datetime.fromtimestamp(summary["Created"], UTC)
     ready = summary["State"] == "running"
-    return Sandbox(
-        summary["Id"], labels[POD_NAME], labels[POD_NAMESPACE], labels[POD_UID], parts[1], ready, created, pid
-    )
+    names = labels[POD_NAME], labels[POD_NAMESPACE], labels[POD_UID]
+    return Sandbox(summary["Id"], *names, parts[1], ready, created, pid, addresses(summary))
 
 
 def image_ref(inspected: Json) -> str:
