@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -44,8 +44,9 @@ def until(what: str, holds: Callable[[], Any]) -> Any:
 class Node:
     """An API server and a kubelet, each a process."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, flags: Sequence[str] = ()) -> None:
+        """`flags` are the kubelet's, beside those of every test."""
+        self.folder, self.flags = folder, flags
         self.server = subprocess.Popen(
             [sys.executable, "-m", "pybernetes", "testserver", "--json"], stdout=subprocess.PIPE, text=True
         )
@@ -70,6 +71,7 @@ class Node:
                 *(f"--port={PORT}", f"--healthz-port={HEALTH_PORT}"),
                 *("--anonymous-auth", "--authorization-mode=AlwaysAllow", "--cluster-dns=10.96.0.10"),
                 f"--pod-max-pids={MAX_PIDS}",
+                *self.flags,
             ],
             stderr=log,
             text=True,
@@ -118,8 +120,8 @@ def clean(folder: Path) -> None:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Node]:
-    node = Node(folder)
+def running(folder: Path, flags: Sequence[str] = ()) -> Iterator[Node]:
+    node = Node(folder, flags)
     try:
         until("the node is registered", lambda: NODE in node.kubectl("get", "nodes", "-o", "name"))
         node.kubectl("create", "serviceaccount", "default", check=False)

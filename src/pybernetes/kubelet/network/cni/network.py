@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api.types import core_v1 as core
+from pybernetes.net.programs import ProgramError
 
+from ...machine.config import port_mappings
 from ...machine.dns import Resolver
 from ...runtime.types import RuntimeFailure, Sandbox
 from . import directory
 from .arguments import IP_RANGES, LOOPBACK_INTERFACE, POD_INTERFACE, BandwidthError, RuntimeConf, pod_args, pod_conf
 from .cache import Attachment, Cache
 from .chain import CHAIN_SECONDS, Chain
-from .configuration import ConfigurationError, Network, parse_list, quoted
+from .configuration import ConfigurationError, Network, container_problem, parse_list, quoted
+from .hostports import HostPorts, lease_of
 from .invocation import PluginError, PluginPrograms
+from .namespaces import PinnedNamespaces
 from .results import ResultError, pod_addresses, read
 
 logger = logging.getLogger(__name__)
@@ -35,7 +39,7 @@ LOCK_FILE = "plugins.lock"
 UNCONFIGURED = "cni config uninitialized"
 NOT_ASKED_YET = "cni plugin not initialized"
 LOOPBACK = parse_list(b'{"cniVersion":"0.3.1","name":"cni-loopback","plugins":[{"type":"loopback"}]}')
-ERRORS = (PluginError, ConfigurationError, ResultError, BandwidthError, OSError)
+ERRORS = (PluginError, ConfigurationError, ResultError, BandwidthError, ProgramError, OSError)
 
 
 class CNINetwork:
@@ -49,11 +53,15 @@ class CNINetwork:
         bin_dirs: Sequence[str] = (DEFAULT_BIN_DIR,),
         cache_dir: str = DEFAULT_CACHE_DIR,
         resolver: Callable[[core.Pod], Resolver] | None = None,
+        namespaces: PinnedNamespaces | None = None,
+        host_ports: HostPorts | None = None,
         clock: Clock | None = None,
         seconds: float = CHAIN_SECONDS,
     ) -> None:
         """`resolver` says what is in a pod's resolv.conf; `seconds` is what all plugins of a network have together."""
         self._sandbox_pid, self._resolver = sandbox_pid, resolver
+        self._namespaces = namespaces or PinnedNamespaces()
+        self._host_ports, self._writing_ports = host_ports or HostPorts(), asyncio.Lock()
         self._conf_dir, self._seconds = Path(conf_dir), seconds
         self._clock: Clock = clock or RealClock()
         self._cache = Cache(Path(cache_dir))
@@ -152,22 +160,29 @@ class CNINetwork:
         network = self._network
         if network is None or self._unready():
             raise PluginError(self._unready())
-        pid = sandbox.pid or await self._sandbox_pid(sandbox.id)
+        if container_problem(sandbox.id):
+            raise PluginError(container_problem(sandbox.id))
+        live = _namespace(sandbox.pid or await self._sandbox_pid(sandbox.id))
         resolver = self._resolver(pod) if self._resolver is not None else None
-        conf = pod_conf(pod, sandbox.id, _namespace(pid), self._cidr, resolver)
+        conf = pod_conf(pod, sandbox.id, self._namespaces.path(sandbox.id), self._cidr, resolver)
         async with self._alone_with(sandbox.id):
-            addresses = await self._attached(conf)
+            addresses = await self._attached(conf, live)
             if addresses:
+                await self._write_host_ports(pod)
                 return addresses
             try:
                 loopback = RuntimeConf(sandbox.id, conf.netns, LOOPBACK_INTERFACE, conf.args)
+                # Whoever finds a pinned namespace finds whose it is.
+                self._cache.write(Attachment(LOOPBACK.name, LOOPBACK.data, loopback, incomplete=True))
+                self._namespaces.pin(sandbox.id, live)
                 await self._chain.add(LOOPBACK, loopback)
                 addresses = pod_addresses(await self._chain.add(network, conf), POD_INTERFACE)
                 if not addresses:
                     raise PluginError(f"network {quoted(network.name)} gave no address")
+                await self._write_host_ports(pod)
             except ERRORS as error:
                 try:
-                    await self._delete_all(sandbox.id, conf.netns)
+                    await self._delete_all(sandbox.id, live)
                 except ERRORS as second:
                     text = f"failed to clean up sandbox container {quoted(sandbox.id)} network for pod {quoted(pod.metadata.name)}"
                     first = _setup_text(sandbox.id, pod, error)
@@ -175,52 +190,77 @@ class CNINetwork:
                 raise
         return addresses
 
-    async def _attached(self, conf: RuntimeConf) -> tuple[str, ...]:
+    async def _attached(self, conf: RuntimeConf, live: str) -> tuple[str, ...]:
         """The addresses that it has, if its plugins say that all is well; else what there is of it goes."""
         attachments = self._cache.attachments(conf.container_id)
         pods = next((one for one in attachments if one.conf.ifname == conf.ifname), None)
         if pods is not None and not pods.incomplete and pods.result is not None:
             try:
                 network = parse_list(pods.config)
+                self._namespaces.pin(conf.container_id, live)
                 await self._chain.check(network, replace(pods.conf, netns=conf.netns))
                 return pod_addresses(read(pods.result, network.cni_version), conf.ifname)
             except (PluginError, ConfigurationError, ResultError) as error:
                 logger.warning("the network of sandbox %s is made anew: %s", conf.container_id[:12], error)
-        await self._delete_all(conf.container_id, conf.netns)
+        await self._delete_all(conf.container_id, live)
         return ()
 
     async def teardown(self, sandbox_id: str, pod: core.Pod) -> None:
         """By the configuration that it was made with; by today's where nothing is remembered of it."""
         try:
             await self._start()
-            try:
-                netns = _namespace(await self._sandbox_pid(sandbox_id))
-            except RuntimeFailure:
-                netns = ""  # it has ended, and its namespace with it
+            live = ""
+            if not self._namespaces.is_pinned(sandbox_id):
+                with suppress(RuntimeFailure):  # it has ended, and its namespace with it
+                    live = _namespace(await self._sandbox_pid(sandbox_id))
             async with self._alone_with(sandbox_id):
-                if not await self._delete_all(sandbox_id, netns) and self._network is not None:
+                if not await self._delete_all(sandbox_id, live) and self._network is not None:
                     meta = pod.metadata
                     args = pod_args(meta.namespace, meta.name, sandbox_id, meta.uid)
-                    await self._chain.delete(self._network, RuntimeConf(sandbox_id, netns, POD_INTERFACE, args))
+                    await self._chain.delete(self._network, RuntimeConf(sandbox_id, live, POD_INTERFACE, args))
+                await self._write_host_ports(pod)
         except ERRORS as error:
             raise RuntimeFailure(_teardown_text(pod, error)) from error
 
-    async def _delete_all(self, sandbox_id: str, netns: str) -> bool:
-        """The pod's interface, then its loopback; whether there was anything. Failures of the loopback do not matter, as upstream."""
+    async def _delete_all(self, sandbox_id: str, live: str) -> bool:
+        """The pod's interface, then its loopback; whether there was anything.
+
+        `live` is the namespace of one that is not pinned, "" where it is gone. Failures of the loopback do not matter, as upstream.
+        """
+        netns = self._namespaces.path(sandbox_id) if self._namespaces.is_pinned(sandbox_id) else live
         attachments = self._cache.attachments(sandbox_id)
-        for attachment in sorted(attachments, key=lambda one: one.network == LOOPBACK.name):
-            try:
+        for attachment in attachments:
+            if attachment.network != LOOPBACK.name:
                 await self._delete(attachment, netns)
-            except PluginError as error:
-                if attachment.network != LOOPBACK.name:
-                    raise
-                logger.warning("CNI failed to delete loopback network: %s", error)
-                self._cache.remove(attachment.network, attachment.conf)
+        self._namespaces.unpin(sandbox_id)
+        for attachment in attachments:
+            if attachment.network == LOOPBACK.name:
+                try:
+                    await self._delete(attachment, "")
+                except PluginError as error:
+                    logger.warning("CNI failed to delete loopback network: %s", error)
+                    self._cache.remove(attachment.network, attachment.conf)
         return bool(attachments)
 
     async def _delete(self, attachment: Attachment, netns: str) -> None:
-        # Never the namespace's path of then: another process may have that number by now.
-        await self._chain.delete(parse_list(attachment.config), replace(attachment.conf, netns=netns))
+        # Never the path of then, which may have been of /proc: another process may have that number by now.
+        network, conf = parse_list(attachment.config), replace(attachment.conf, netns=netns)
+        try:
+            await self._chain.delete(network, conf)
+        except PluginError as error:
+            if not attachment.incomplete:
+                raise
+            # A plugin that was killed may stumble over what it had half made: `bridge` does once, over rules that are not there yet.
+            logger.info("once more: %s", error)
+            await self._chain.delete(network, conf)
+
+    async def _write_host_ports(self, pod: core.Pod | None = None) -> None:
+        """After a change of a pod; of one that has no such ports there is none."""
+        if pod is not None and not port_mappings(pod):
+            return
+        async with self._writing_ports:
+            leases = [lease_of(attachment) for attachment in self._cache.attachments()]
+            await self._host_ports.write([lease for lease in leases if lease is not None])
 
     # What is left behind.
 
@@ -243,16 +283,13 @@ class CNINetwork:
         problems = []
         try:
             await self._start()
-            for attachment in stale:
-                container_id = attachment.conf.container_id
-                async with self._alone_with(container_id):
-                    logger.info("sandbox %s is gone: it leaves network %s", container_id[:12], attachment.network)
+            for sandbox_id in dict.fromkeys(attachment.conf.container_id for attachment in stale):
+                async with self._alone_with(sandbox_id):
+                    logger.info("sandbox %s is gone: what plugins made for it goes", sandbox_id[:12])
                     try:
-                        await self._delete(attachment, "")
+                        await self._delete_all(sandbox_id, "")
                     except ERRORS as error:
-                        problems.append(
-                            f"failed to delete stale attachment {container_id} {attachment.conf.ifname}: {error}"
-                        )
+                        problems.append(f"failed to delete stale attachment {sandbox_id}: {error}")
             network = self._network
             if network is not None and (self._to_collect or stale):
                 self._to_collect = True
@@ -260,6 +297,7 @@ class CNINetwork:
                     if alone:
                         self._to_collect = False
                         await self._chain.collect_garbage(network, self._valid(network))
+            await self._write_host_ports()
         except ERRORS as error:
             problems.append(str(error))
         for problem in problems:

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,12 @@ from typing import Any
 import pytest
 
 from pybernetes.api.types import core_v1 as core
+from pybernetes.kubelet.network.addresses import Lease
 from pybernetes.kubelet.network.cni.cache import Cache
+from pybernetes.kubelet.network.cni.hostports import HostPorts
+from pybernetes.kubelet.network.cni.namespaces import PinnedNamespaces
 from pybernetes.kubelet.network.cni.network import CNINetwork
-from pybernetes.kubelet.runtime.types import RuntimeFailure, Sandbox
+from pybernetes.kubelet.runtime.types import PortMapping, RuntimeFailure, Sandbox
 
 from .plugins import FakePlugins
 
@@ -26,6 +29,30 @@ SECONDS = 60.0  # patience with a busy machine; what is to run out of time has l
 NOT_READY = "docker: network plugin is not ready: "
 RESULT = {"cniVersion": "1.0.0", "ips": [{"address": "10.1.0.9/24"}]}
 ID = "a" * 64
+
+
+class Namespaces(PinnedNamespaces):
+    """A mount is a file here, with the path of what would be mounted."""
+
+    def is_pinned(self, sandbox_id: str) -> bool:
+        return Path(self.path(sandbox_id)).exists()
+
+    def pin(self, sandbox_id: str, namespace: str) -> None:
+        Path(self.path(sandbox_id)).parent.mkdir(exist_ok=True)
+        Path(self.path(sandbox_id)).write_text(namespace)
+
+    def unpin(self, sandbox_id: str) -> None:
+        Path(self.path(sandbox_id)).unlink(missing_ok=True)
+
+
+class Ports(HostPorts):
+    """What rules would be written for."""
+
+    def __init__(self) -> None:
+        self.leases: list[Lease] = []
+
+    async def write(self, leases: Sequence[Lease]) -> None:
+        self.leases = list(leases)
 
 
 class Node:
@@ -38,6 +65,7 @@ class Node:
         self.conf_dir.mkdir()
         self.configure(cniVersion=version, **fields)
         self.pids: dict[str, int] = {}
+        self.ports = Ports()
         self.network = self.again()
 
     def configure(self, name: str = "10-pods.conflist", **fields: Any) -> None:
@@ -56,6 +84,8 @@ class Node:
             conf_dir=str(self.conf_dir),
             bin_dirs=(str(self.plugins.path),),
             cache_dir=str(self.folder / "cache"),
+            namespaces=Namespaces(f"{self.folder}/netns"),
+            host_ports=self.ports,
             seconds=self.seconds,
         )
 
@@ -63,6 +93,10 @@ class Node:
         return await self.network.setup(_sandbox(sandbox_id), _pod())
 
     def cached(self) -> list[str]:
+        """The attachments that are remembered; the namespaces of all of them are pinned, and no other."""
+        attachments = Cache(self.folder / "cache").attachments()
+        pinned = {path.name for path in (self.folder / "netns").glob("*")}
+        assert pinned == {f"cni-{one.conf.container_id}" for one in attachments if one.is_sandbox}
         return sorted(path.name for path in (self.folder / "cache" / "results").glob("*"))
 
 
@@ -101,7 +135,8 @@ def test_a_pods_life(tmp_path: Path) -> None:
         assert node.plugins.input("second", "ADD")["prevResult"]["ips"] == [{"address": "10.1.0.5/24", "interface": 0}]
         assert node.plugins.input("third", "ADD")["prevResult"] == RESULT
         environment = node.plugins.environment("third", "ADD")
-        assert environment["CNI_NETNS"] == f"/proc/{os.getpid()}/ns/net" and environment["CNI_IFNAME"] == "eth0"
+        assert Path(environment["CNI_NETNS"]).read_text() == f"/proc/{os.getpid()}/ns/net"
+        assert environment["CNI_NETNS"] == f"{tmp_path}/netns/cni-{ID}" and environment["CNI_IFNAME"] == "eth0"
         assert node.plugins.environment("loopback", "ADD")["CNI_IFNAME"] == "lo"
         assert node.cached() == [f"cni-loopback-{ID}-lo", f"pods-{ID}-eth0"]
         document = json.loads((tmp_path / "cache" / "results" / f"pods-{ID}-eth0").read_text())
@@ -115,17 +150,17 @@ def test_a_pods_life(tmp_path: Path) -> None:
         node.configure(name="05-other.conflist", plugins=[{"type": "first"}])
         await node.network.refresh()
         node.plugins.calls()
-        node.pids[ID] = 7
         await node.network.teardown(ID, _pod())
         assert node.plugins.calls() == DELETED and node.cached() == []
         told = node.plugins.input("first", "DEL")
         assert told["prevResult"]["ips"][0]["address"] == "10.1.0.5/24" and told["name"] == "pods"
-        assert node.plugins.environment("first", "DEL")["CNI_NETNS"] == "/proc/7/ns/net"
+        assert node.plugins.environment("first", "DEL")["CNI_NETNS"] == f"{tmp_path}/netns/cni-{ID}"
 
-        del node.pids[ID]
-        await node.network.teardown(ID, _pod())  # nothing is remembered: today's plugins may know of it
-        assert node.plugins.calls() == ["DEL first"]
-        assert node.plugins.environment("first", "DEL")["CNI_NETNS"] == ""
+        for pid, netns in ((7, "/proc/7/ns/net"), (0, "")):  # nothing is remembered: today's plugins may know of it
+            node.pids = {ID: pid} if pid else {}
+            await node.network.teardown(ID, _pod())
+            assert node.plugins.calls() == ["DEL first"]
+            assert node.plugins.environment("first", "DEL")["CNI_NETNS"] == netns
 
     _run(node, work)
 
@@ -440,6 +475,22 @@ def test_loopbacks_end_does_not_matter(tmp_path: Path) -> None:
     _run(node, work)
 
 
+@pytest.mark.parametrize("capable", [True, False])
+def test_ports_of_the_node_without_a_plugin_for_them(tmp_path: Path, capable: bool) -> None:
+    node = Node(tmp_path, plugins=[{"type": "first", "capabilities": {"portMappings": capable}}])
+    pod = _pod()
+    pod.spec.containers = [core.Container(name="c", ports=[core.ContainerPort(container_port=80, host_port=8080)])]
+
+    async def work() -> None:
+        await node.network.setup(_sandbox(ID), pod)
+        expected = [] if capable else [Lease("10.1.0.5", ID, "u1", (PortMapping(80, 8080, "TCP"),))]
+        assert node.ports.leases == expected
+        await node.network.teardown(ID, pod)
+        assert node.ports.leases == []
+
+    _run(node, work)
+
+
 def test_many_pods_at_once(tmp_path: Path) -> None:
     node = Node(tmp_path, plugins=[{"type": "first"}])
 
@@ -461,7 +512,7 @@ def test_names_that_lead_elsewhere(tmp_path: Path) -> None:
     (node.conf_dir / "10-pods.conflist").write_text(text)
 
     async def work() -> None:
-        with pytest.raises(RuntimeFailure, match="invalid characters found in network name; ../../pods"):
+        with pytest.raises(RuntimeFailure, match="invalid characters found in network name"):
             await node.setup()
         assert node.cached() == []
         with pytest.raises(RuntimeFailure, match="invalid characters in containerID"):
