@@ -36,6 +36,16 @@ class Pattern:
             raise RegexpError("expression too large", pattern)
         self._unanchored = type(self._re2).Anchor.UNANCHORED
 
+    @property
+    def subexpressions(self) -> int:
+        """How many groups it has (Go's NumSubexp)."""
+        return int(self._re2.NumberOfCapturingGroups())
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Of the groups that have one, by number (Go's SubexpNames)."""
+        return {number: name.decode() for name, number in self._re2.NamedCapturingGroups()}
+
     def search(self, text: str) -> bool:
         """Whether it matches anywhere, as Go's MatchString."""
         data = clean(text).encode()

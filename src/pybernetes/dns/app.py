@@ -97,10 +97,11 @@ class App:
             await self.listeners.pop(place).stop()
         for place in addresses:
             handler = _handler(instance, place[1])
+            limits = next(s.context.limits for s in instance.servers if (s.context.host, s.context.port) == place)
             if place in self.listeners:
-                self.listeners[place].handler = handler
+                self.listeners[place].handler, self.listeners[place].limits = handler, limits
             else:
-                listener = Listener(handler, *place)
+                listener = Listener(handler, *place, limits)
                 await listener.start()
                 self.listeners[place] = listener
         for plugin in instance.plugins:

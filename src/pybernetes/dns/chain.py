@@ -10,7 +10,7 @@ from .corefile import Block, CorefileError
 from .metrics import Metrics
 from .plugin import BlockContext, Handler, Plugin, ServeError, nothing_left
 from .plugins import ORDER
-from .wire import BADVERS, CHAOS, NOTIMP, REFUSED, SERVFAIL, Answer, Query, WireError
+from .wire import BADVERS, DS, IN, NOTIMP, REFUSED, SERVFAIL, Answer, Query, WireError
 
 
 @dataclass(slots=True)
@@ -19,11 +19,14 @@ class Server:
 
     context: BlockContext
     handler: Handler
+    any_class: bool = False  # what is forwarded need not be of class IN
 
     @property
     def plugins(self) -> list[Plugin]:
         return self.context.plugins
 
+
+MAX_LOOKUPS = 8  # that one may lead to another: aliases, templates and zones that point to each other end there (upstream's limit)
 
 Route = dict[str, Server]  # zone -> server, for one port
 
@@ -48,7 +51,7 @@ def build(block: Block, port: int, metrics: Metrics, instance: Instance) -> Serv
         if plugin.handles:
             plugin.next = handler
             handler = plugin.serve
-    return Server(context, handler)
+    return Server(context, handler, _named(block, "forward"))
 
 
 def _named(block: Block, name: str) -> bool:
@@ -86,6 +89,9 @@ class Instance:
         """The handler of a port."""
 
         async def handle(query: Query) -> Answer:
+            if query.depth >= MAX_LOOKUPS:
+                raise ServeError(f"more than {MAX_LOOKUPS} lookups for {query.name}")
+            query.depth += 1
             return await serve(self.routes[port], query)
 
         return handle
@@ -110,11 +116,13 @@ def find(route: Route, key: str) -> Server | None:
 async def serve(route: Route, query: Query) -> Answer:
     """The answer to any query: what plugins do not answer becomes SERVFAIL, what nobody serves REFUSED."""
     if query.version:
-        return Answer(BADVERS)
+        return Answer(BADVERS, options=())
     if query.opcode:
         return Answer(NOTIMP)
     server = find(route, query.key)
-    if server is None or query.cls == CHAOS:
+    if query.type == DS and server is not None and query.key != ".":
+        server = find(route, query.key.partition(".")[2] or ".") or server  # what it says is the parent zone's
+    if server is None or (query.cls != IN and not server.any_class):
         return Answer(REFUSED)
     try:
         return await server.handler(query)

@@ -13,6 +13,10 @@ from pathlib import Path
 DEFAULT_PORT = 53
 MAX_IMPORTS = 100  # a file that imports itself ends here
 
+MAX_TOKENS = 1_000_000  # snippets that name each other twice would double at each level
+MAX_FILE = 1 << 20
+
+_ARGUMENT = re.compile(r"\{args(?:\[([0-9]{1,3})\]|\.([0-9]{1,3}))\}")
 _ENVIRONMENT = re.compile(r"\{\$([A-Za-z_][A-Za-z0-9_]*)\}|\{%([A-Za-z_][A-Za-z0-9_]*)%\}")
 
 
@@ -83,7 +87,14 @@ def parse(
     snippets: dict[str, list[_Token]] = {}
     blocks: list[Block] = []
     position = 0
+    imports = 0
     while position < len(tokens):
+        if tokens[position].text == "import" and not tokens[position].quoted and position + 1 < len(tokens):
+            imports += 1
+            if imports > MAX_IMPORTS:
+                raise _error(tokens[position], "imports go round in a circle")
+            tokens, position = _spliced(tokens, position, file, environment if environment is not None else os.environ)
+            continue
         keys: list[_Token] = []
         while position < len(tokens) and not (tokens[position].text == "{" and not tokens[position].quoted):
             keys.append(tokens[position])
@@ -102,6 +113,14 @@ def parse(
         listeners = [each for key in keys for part in key.text.split(",") if part for each in listeners_of(part, port)]
         blocks.append(Block(listeners, _directives(imported)))
     return blocks
+
+
+def _spliced(
+    tokens: list[_Token], position: int, file: str, environment: Mapping[str, str]
+) -> tuple[list[_Token], int]:
+    """What is left to read, with the files of an `import` that stands outside of blocks in its place."""
+    place, what = tokens[position], tokens[position + 1].text
+    return _of_files(place, what, Path(file).parent, environment) + tokens[position + 2 :], 0
 
 
 def _error(token: _Token, text: str) -> CorefileError:
@@ -165,10 +184,12 @@ def _imported(
     file: str,
     environment: Mapping[str, str],
     depth: int = 0,
+    budget: list[int] | None = None,
 ) -> list[_Token]:
-    """The body with each `import NAME|GLOB` replaced."""
+    """The body with each `import NAME|GLOB [ARGUMENTS...]` replaced; {args[0]} and so on in it stand for the arguments."""
     if depth > MAX_IMPORTS:
         raise _error(body[0], "imports go round in a circle")
+    budget = [MAX_TOKENS] if budget is None else budget
     result: list[_Token] = []
     index = 0
     while index < len(body):
@@ -178,18 +199,46 @@ def _imported(
             result.append(token)
             index += 1
             continue
-        what = body[index + 1].text
+        what, arguments = body[index + 1].text, list[str]()
         index += 2
-        if what in snippets:
-            tokens = snippets[what]
-        else:
-            tokens = []
-            for path in sorted(glob.glob(str(Path(file).parent / what))):
-                tokens += _expanded(list(_tokens(Path(path).read_text(), path)), environment)
-            if not tokens and not glob.has_magic(what):
-                raise _error(token, f"File to import not found: {what}")
-        result += _imported(tokens, snippets, file, environment, depth + 1)
+        while index < len(body) and (body[index].line, body[index].file) == (token.line, token.file):
+            if body[index].text in ("{", "}") and not body[index].quoted:
+                break
+            arguments.append(body[index].text)
+            index += 1
+        tokens = snippets[what] if what in snippets else _of_files(token, what, Path(file).parent, environment)
+        tokens = [_with_arguments(each, arguments) for each in tokens]
+        budget[0] -= len(tokens)
+        if budget[0] < 0:
+            raise _error(token, f"more than {MAX_TOKENS} words are imported")
+        result += _imported(tokens, snippets, file, environment, depth + 1, budget)
     return result
+
+
+def _of_files(place: _Token, what: str, folder: Path, environment: Mapping[str, str]) -> list[_Token]:
+    """All that the pattern names, by name. CorefileError where a file is named and is not there."""
+    tokens: list[_Token] = []
+    for path in sorted(glob.glob(str(folder / what))):
+        with Path(path).open() as stream:
+            text = stream.read(MAX_FILE + 1)
+        if len(text) > MAX_FILE:
+            raise _error(place, f"File to import is larger than {MAX_FILE} characters: {path}")
+        tokens += _expanded(list(_tokens(text, path)), environment)
+    if not tokens and not glob.has_magic(what):
+        raise _error(place, f"File to import not found: {what}")
+    return tokens
+
+
+def _with_arguments(token: _Token, arguments: Sequence[str]) -> _Token:
+    """With {args[N]} and {args.N} replaced where there is such an argument."""
+    if "{args" not in token.text:
+        return token
+
+    def value(match: re.Match[str]) -> str:
+        number = int(match[1] or match[2])
+        return arguments[number] if number < len(arguments) else match[0]
+
+    return _Token(_ARGUMENT.sub(value, token.text), token.line, token.file, token.quoted)
 
 
 def _directives(tokens: Sequence[_Token]) -> list[Directive]:

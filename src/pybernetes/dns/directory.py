@@ -91,17 +91,19 @@ class ClusterDirectory:
         pods: bool = False,
         labels: str = "",
         namespace_labels: str = "",
+        endpoints: bool = True,
     ) -> None:
         self._now = now
         self.serial = int(now())
         self._services: dict[Key, Service] = {}
         self._by_service: dict[Key, dict[Key, Endpoints]] = {}
         self._namespaces: set[str] = set()
-        self._pod_ips: dict[tuple[str, str], int] = {}
+        self._pods: dict[str, tuple[str, ...]] = {}  # namespaces by address: pods of the host's network share one
         self._service_ips, self._slice_ips = _Index(), _Index()
         informers.watch(core_v1.Namespace, nothing, self._on_namespace, namespace_labels)
         informers.watch(core_v1.Service, slim_service, self._on_service, labels)
-        informers.watch(discovery_v1.EndpointSlice, slim_slice, self._on_slice, labels)
+        if endpoints:
+            informers.watch(discovery_v1.EndpointSlice, slim_slice, self._on_slice, labels)
         if pods:
             informers.watch(core_v1.Pod, pod_ip, self._on_pod)
 
@@ -121,7 +123,10 @@ class ClusterDirectory:
         return self._slice_ips.get(ip)
 
     def pod(self, ip: str, namespace: str) -> bool:
-        return (ip, namespace) in self._pod_ips
+        return namespace in self._pods.get(ip, ())
+
+    def namespace_of_pod(self, ip: str) -> str:
+        return self._pods.get(ip, ("",))[0]
 
     def _on_namespace(self, old: Kept[None] | None, new: Kept[None] | None) -> None:
         if new is not None:
@@ -157,14 +162,17 @@ class ClusterDirectory:
 
     def _on_pod(self, old: Kept[str] | None, new: Kept[str] | None) -> None:
         namespace, before, after = _key(old, new)[1], _value(old), _value(new)
-        for ip, change in ((before, -1), (after, 1)):
-            if ip:
-                place = (ip, namespace)
-                count = self._pod_ips.get(place, 0) + change
-                if count:
-                    self._pod_ips[place] = count
-                else:
-                    del self._pod_ips[place]
+        if before == after:
+            return
+        if before:
+            left = list(self._pods[before])
+            left.remove(namespace)
+            if left:
+                self._pods[before] = tuple(left)
+            else:
+                del self._pods[before]
+        if after:
+            self._pods[after] = (*self._pods.get(after, ()), namespace)
 
 
 def _key(old: Kept[Any] | None, new: Kept[Any] | None) -> Key:

@@ -49,10 +49,32 @@ class Metrics:
         )
         self._cache()
         self._forward()
+        self._acl()
+        self.autopath_successes = registry.counter(
+            "coredns_autopath_success_total", "Counter of requests that did autopath.", ("server",)
+        )
+        self.dns64_translated = registry.counter(
+            "coredns_dns64_requests_translated_total", "Counter of DNS requests translated by dns64.", ("server",)
+        )
         self.reload_failed = registry.counter(
             "coredns_reload_failed_total", "Counter of the number of failed reload attempts."
         )
         self.reload_failed.samples[()] = 0
+
+    def _acl(self) -> None:
+        registry = self.registry
+        self.acl_blocked = registry.counter(
+            "coredns_acl_blocked_requests_total", "Counter of DNS requests being blocked.", ("server", "zone", "view")
+        )
+        self.acl_filtered = registry.counter(
+            "coredns_acl_filtered_requests_total", "Counter of DNS requests being filtered.", ("server", "zone", "view")
+        )
+        self.acl_dropped = registry.counter(
+            "coredns_acl_dropped_requests_total", "Counter of DNS requests being dropped.", ("server", "zone", "view")
+        )
+        self.acl_allowed = registry.counter(
+            "coredns_acl_allowed_requests_total", "Counter of DNS requests being allowed.", ("server", "view")
+        )
 
     def _cache(self) -> None:
         registry, where = self.registry, ("server", "type", "zones", "view")
@@ -63,6 +85,12 @@ class Metrics:
         self.cache_evictions = registry.counter("coredns_cache_evictions_total", "The count of cache evictions.", where)
         plain = ("server", "zones", "view")
         self.cache_requests = registry.counter("coredns_cache_requests_total", "The count of cache requests.", plain)
+        self.cache_prefetches = registry.counter(
+            "coredns_cache_prefetch_total", "The number of times the cache has prefetched a cached item.", plain
+        )
+        self.cache_stale = registry.counter(
+            "coredns_cache_served_stale_total", "The number of requests served from stale cache entries.", plain
+        )
         self.cache_misses = registry.counter(
             "coredns_cache_misses_total",
             "The count of cache misses. Deprecated, derive misses from cache hits/requests counters.",

@@ -6,7 +6,8 @@ behind. A plugin answers, or asks `next`, or both.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,21 @@ if TYPE_CHECKING:
 
 Handler = Callable[[Query], Awaitable[Answer]]
 
+MAX_REGEXP = 10_000  # characters of a pattern (upstream's)
+
 
 class ServeError(Exception):
     """No answer could be had: the client gets SERVFAIL, the log the text."""
+
+
+@dataclass(slots=True)
+class Limits:
+    """Of connections over TCP, in seconds (upstream's; plugin timeouts). -1 queries: as many as they send."""
+
+    read: float = 3.0  # of the first query
+    write: float = 5.0
+    idle: float = 10.0  # between queries
+    queries: int = -1
 
 
 @dataclass(slots=True)
@@ -39,6 +52,7 @@ class BlockContext:
     corefile: str = ""
     clock: Clock = field(default_factory=RealClock)
     plugins: list[Plugin] = field(default_factory=list)
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def server(self) -> str:
@@ -76,6 +90,19 @@ class Plugin:
     def ready(self) -> bool:
         """Whether answers are what they should be (plugin ready)."""
         return True
+
+
+class _Turn:
+    """Gives others their turn."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+async def in_task() -> None:
+    """Before what needs a task of its own, a time-out or a task group: queries that nothing waits for are answered without one."""
+    if asyncio.current_task() is None:
+        await _Turn()
 
 
 async def nothing_left(query: Query) -> Answer:

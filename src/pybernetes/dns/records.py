@@ -97,6 +97,10 @@ class Directory(Protocol):
         """Whether a pod with the IP is there (pods verified)."""
         ...
 
+    def namespace_of_pod(self, ip: str) -> str:
+        """Of the pod with the IP, "" for none (pods verified)."""
+        ...
+
     @property
     def serial(self) -> int:
         """Grows with every change: seconds of the last one."""

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import socket
 import struct
 from typing import Any
 
-from .plugin import Handler
+from .eager import begin
+from .plugin import Handler, Limits
 from .wire import FORMERR, MAX_UDP_BYTES, QR, SERVFAIL, Answer, Query, WireError, decode_query, encode_answer
 
 _log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 10.0  # of a TCP connection (upstream's idle time-out)
+MAX_PENDING = 20_000  # datagrams that wait for other resolvers; more are dropped, as on the way: clients ask again
+MAX_CONNECTIONS = 2_000  # over TCP at a time; more are closed at once
 BATCH = 64  # datagrams that are read in one go
 CONTROL_BYTES = 128  # room for where a datagram was sent to
 IP_PKTINFO = 8  # linux/in.h; Python's socket module has no name for it yet
 NO_INTERFACE = bytes(4)
+MAPPED = bytes(10) + b"\xff\xff"  # IPv4 addresses on a socket for both families
 RECEIVE_BYTES = 4 << 20  # bursts wait in the kernel, not on the way to being dropped
 
 
@@ -25,20 +29,26 @@ Control = tuple[int, int, bytes]  # a socket's ancillary data
 
 
 class Listener:
-    """One port; `handler` may be replaced at any time."""
+    """One port; `handler` and `limits` may be replaced at any time. `shared`: several processes may listen on it (SO_REUSEPORT)."""
 
-    def __init__(self, handler: Handler, host: str, port: int) -> None:
+    def __init__(
+        self, handler: Handler, host: str, port: int, limits: Limits | None = None, shared: bool = False
+    ) -> None:
         self.handler, self.host, self.port = handler, host, port
+        self.limits, self._shared = limits or Limits(), shared
         self._tasks: set[asyncio.Task[None]] = set()
+        self._connections = 0
         self._datagrams: _Datagrams | None = None
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """OSError if the port cannot be had; with port 0 `port` is the one that was given."""
-        self._server = await asyncio.start_server(self._serve_tcp, self.host or None, self.port)
+        self._server = await asyncio.start_server(
+            self._serve_tcp, self.host or None, self.port, reuse_port=self._shared or None
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         try:
-            self._datagrams = _Datagrams(self, _udp_socket(self.host, self.port))
+            self._datagrams = _Datagrams(self, _udp_socket(self.host, self.port, self._shared))
         except OSError:
             self._server.close()
             raise
@@ -58,10 +68,16 @@ class Listener:
         self._tasks.add(work)
         work.add_done_callback(self._tasks.discard)
 
+    @property
+    def busy(self) -> bool:
+        """Whether so many queries wait that no more are taken."""
+        return len(self._tasks) >= MAX_PENDING
+
     async def answer(self, query: Query) -> bytes:
-        """The reply to a query; a fault of the program is logged and becomes SERVFAIL."""
+        """The reply to a query, empty where none is sent; a fault of the program is logged and becomes SERVFAIL."""
         try:
-            reply = encode_answer(query, await self.handler(query))
+            answer = await self.handler(query)
+            reply = b"" if answer.silent else encode_answer(query, answer)
         except Exception:
             _log.exception("a query for %s failed", query.name)
             reply = encode_answer(query, Answer(SERVFAIL))
@@ -72,30 +88,46 @@ class Listener:
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if self._connections >= MAX_CONNECTIONS:
+            writer.close()
+            return
+        self._connections += 1
         self.spawn(task)
-        peer = writer.get_extra_info("peername") or ("", 0)
         try:
-            while True:
-                async with asyncio.timeout(IDLE_SECONDS):
-                    length = int.from_bytes(await reader.readexactly(2), "big")
-                    data = await reader.readexactly(length)
-                try:
-                    reply = await self.answer(decode_query(data, _plain(peer), "tcp"))
-                except WireError:
-                    refused = malformed(data)
-                    if refused is None:
-                        return
-                    reply = refused
-                writer.write(len(reply).to_bytes(2, "big") + reply)
-                await writer.drain()
+            await self._converse(reader, writer)
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             return  # asyncio's streams take a handler that was cancelled for a fault
         finally:
+            self._connections -= 1
             writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = _plain(writer.get_extra_info("peername") or ("", 0))
+        local = _packed(writer.get_extra_info("sockname")), self.port
+        patience, left = self.limits.read, self.limits.queries
+        while left:
+            left -= 1
+            async with asyncio.timeout(patience):
+                length = int.from_bytes(await reader.readexactly(2), "big")
+                data = await reader.readexactly(length)
+            patience = self.limits.idle
+            try:
+                query = decode_query(data, peer, "tcp")
+                query.local = local
+                reply = await self.answer(query)
+            except WireError:
+                refused = malformed(data)
+                if refused is None:
+                    return
+                reply = refused
+            if reply:
+                writer.write(len(reply).to_bytes(2, "big") + reply)
+                async with asyncio.timeout(self.limits.write):
+                    await writer.drain()
 
 
 class _Datagrams:
-    """The UDP socket: a task for each query, and replies from the address that was asked.
+    """The UDP socket: answers at once, with a task for queries that wait for something, from the address that was asked.
 
     asyncio's own datagrams do not tell that address, and a host with several would answer from another one, which clients
     behind a Service take for a stranger.
@@ -119,9 +151,10 @@ class _Datagrams:
             except OSError as error:
                 _log.debug("receiving: %s", error)
                 return
-            self._received(data, _reply_control(control), peer)
+            self._received(data, control, peer)
 
-    def _received(self, data: bytes, control: list[Control], peer: Any) -> None:
+    def _received(self, data: bytes, received: list[Control], peer: Any) -> None:
+        control, local = _reply_control(received)
         try:
             query = decode_query(data, _plain(peer))
         except WireError:
@@ -129,10 +162,17 @@ class _Datagrams:
             if refused is not None:
                 self._send(refused, control, peer)
             return
-        self._listener.spawn(self._loop.create_task(self._serve(query, control, peer)))
+        if self._listener.busy:
+            return
+        query.local = (local, self._listener.port)
+        task = begin(self._serve(query, control, peer), self._loop)
+        if task is not None:
+            self._listener.spawn(task)
 
     async def _serve(self, query: Query, control: list[Control], peer: Any) -> None:
-        self._send(await self._listener.answer(query), control, peer)
+        reply = await self._listener.answer(query)
+        if reply:
+            self._send(reply, control, peer)
 
     def _send(self, data: bytes, control: list[Control], peer: Any) -> None:
         try:
@@ -141,7 +181,7 @@ class _Datagrams:
             _log.debug("a reply to %s is lost: %s", peer[0], error)  # as on the way: the client asks again
 
 
-def _udp_socket(host: str, port: int) -> socket.socket:
+def _udp_socket(host: str, port: int, shared: bool) -> socket.socket:
     """For both families where there are two. OSError."""
     host = host or ("::" if socket.has_dualstack_ipv6() and _has_ipv6() else "0.0.0.0")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -153,6 +193,8 @@ def _udp_socket(host: str, port: int) -> socket.socket:
         else:
             udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        if shared:
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         udp.bind((host, port))
         udp.setblocking(False)
     except OSError:
@@ -161,14 +203,21 @@ def _udp_socket(host: str, port: int) -> socket.socket:
     return udp
 
 
-def _reply_control(received: list[Control]) -> list[Control]:
-    """The address that was asked, as the reply's source; the interface is left to the routes."""
+def _reply_control(received: list[Control]) -> tuple[list[Control], bytes]:
+    """The address that was asked, as the reply's source, and by itself; the interface is left to the routes."""
     for level, kind, data in received:
         if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
-            return [(level, kind, data[:16] + NO_INTERFACE)]
+            address = data[:16]
+            return [(level, kind, address + NO_INTERFACE)], address[12:] if address[:12] == MAPPED else address
         if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
-            return [(level, kind, NO_INTERFACE + data[4:12])]
-    return []
+            return [(level, kind, NO_INTERFACE + data[4:12])], data[8:12]
+    return [], b""
+
+
+def _packed(address: Any) -> bytes:
+    """4 or 16 bytes."""
+    packed = ipaddress.ip_address(address[0].partition("%")[0]).packed
+    return packed[12:] if packed[:12] == MAPPED else packed
 
 
 def _plain(address: Any) -> tuple[str, int]:

@@ -14,19 +14,24 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 A, NS, CNAME, SOA, PTR, HINFO, MX, TXT, AAAA, SRV, OPT, AXFR, ANY = 1, 2, 5, 6, 12, 13, 15, 16, 28, 33, 41, 252, 255
+NAPTR, DNAME, DS, RRSIG, SVCB, HTTPS, IXFR = 35, 39, 43, 46, 64, 65, 251
 TYPES = {
     **{A: "A", NS: "NS", CNAME: "CNAME", SOA: "SOA", PTR: "PTR", HINFO: "HINFO", MX: "MX", TXT: "TXT", AAAA: "AAAA"},
-    **{SRV: "SRV", 35: "NAPTR", 43: "DS", 46: "RRSIG", 47: "NSEC", 48: "DNSKEY", 50: "NSEC3", 65: "HTTPS", 251: "IXFR"},
-    **{AXFR: "AXFR", ANY: "ANY"},
+    **{SRV: "SRV", NAPTR: "NAPTR", DNAME: "DNAME", DS: "DS", 44: "SSHFP", RRSIG: "RRSIG", 47: "NSEC", 48: "DNSKEY"},
+    **{50: "NSEC3", 52: "TLSA", SVCB: "SVCB", HTTPS: "HTTPS", 99: "SPF", IXFR: "IXFR", AXFR: "AXFR", ANY: "ANY"},
+    **{256: "URI", 257: "CAA"},
 }
 TYPE_NUMBERS = {name: number for number, name in TYPES.items()}
 IN, CHAOS = 1, 3
-CLASSES = {IN: "IN", CHAOS: "CH", 255: "ANY"}
+CLASSES = {IN: "IN", 2: "CS", CHAOS: "CH", 4: "HS", 254: "NONE", 255: "ANY"}
+CLASS_NUMBERS = {name: number for number, name in CLASSES.items()}
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, BADVERS = 0, 1, 2, 3, 4, 5, 16
 RCODES = {
     **{NOERROR: "NOERROR", FORMERR: "FORMERR", SERVFAIL: "SERVFAIL", NXDOMAIN: "NXDOMAIN", NOTIMP: "NOTIMP"},
-    **{REFUSED: "REFUSED", BADVERS: "BADVERS"},
+    **{REFUSED: "REFUSED", 6: "YXDOMAIN", 7: "YXRRSET", 8: "NXRRSET", 9: "NOTAUTH", 10: "NOTZONE", BADVERS: "BADVERS"},
+    **{17: "BADKEY", 18: "BADTIME", 19: "BADMODE", 20: "BADNAME", 21: "BADALG", 22: "BADTRUNC", 23: "BADCOOKIE"},
 }
+RCODE_NUMBERS = {name: number for number, name in RCODES.items()}
 QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010
 DO = 0x8000  # in an OPT record's TTL
 
@@ -35,12 +40,18 @@ MAX_UDP_BYTES = 4096  # more would be fragmented on the way, whatever a client s
 MAX_TCP_BYTES = 65535
 MAX_NAME_BYTES = 255
 MAX_POINTERS = 126
+MAX_OPTIONS = 16  # of an OPT record: clients send two or three
+
+NSID, SUBNET, EDE = 3, 8, 15
+# Options of a query that CoreDNS sends back as they came: NSID, expire, cookie, keepalive, padding.
+ECHOED = frozenset({NSID, 9, 10, 11, 12})
 
 _HEADER = struct.Struct("!HHHHHH")
 _QUESTION = struct.Struct("!HH")
 _FIXED = struct.Struct("!HHIH")
 _QUESTION_POINTER = b"\xc0\x0c"
 _ONE_NAME = frozenset({NS, CNAME, PTR})
+EdnsOptions = tuple[tuple[int, bytes], ...]
 
 
 class WireError(ValueError):
@@ -76,6 +87,9 @@ class Query:
     protocol: str = "udp"
     length: int = 0  # of the message
     answered: Callable[[int], None] | None = None  # told the length of the reply
+    options: EdnsOptions = ()
+    local: tuple[bytes, int] = (b"", 0)  # where it was sent to
+    depth: int = 0  # of lookups that answering another question has led to
 
     @property
     def opcode(self) -> int:
@@ -85,12 +99,22 @@ class Query:
         """The same client with another question."""
         renamed = Query(self.id, self.flags, name, name.lower(), type, self.cls, self.edns, self.dnssec, self.size)
         renamed.client, renamed.protocol, renamed.length = self.client, self.protocol, self.length
+        renamed.version, renamed.options, renamed.local, renamed.depth = (
+            self.version,
+            self.options,
+            self.local,
+            self.depth,
+        )
         return renamed
 
 
 @dataclass(slots=True)
 class Answer:
-    """What is sent back. `ttl`, where set, stands for every record's own. `plugin` made it (for metrics)."""
+    """What is sent back. `ttl`, where set, stands for every record's own. `plugin` made it (for metrics).
+
+    `options` None: those of the query, as far as they are echoed. `silent`: nothing is sent. The lists may be a cache's or a zone's own:
+    a plugin that changes them makes new ones.
+    """
 
     rcode: int = NOERROR
     answer: list[Record] = field(default_factory=list)
@@ -99,6 +123,9 @@ class Answer:
     flags: int = 0  # AA, TC, RA, AD
     ttl: int | None = None
     plugin: str = ""
+    cleared: int = 0  # flags that are not set, whoever asks for them
+    options: EdnsOptions | None = None
+    silent: bool = False
 
 
 def decode_query(data: bytes, client: tuple[str, int] = ("", 0), protocol: str = "udp") -> Query:
@@ -128,11 +155,31 @@ def _read_edns(data: bytes, offset: int, count: int, query: Query) -> None:
         if len(data) < offset + 10:
             raise WireError("a record is cut off")
         type, cls, ttl, length = _FIXED.unpack_from(data, offset)
-        offset += 10 + length
+        start, offset = offset + 10, offset + 10 + length
+        if offset > len(data):
+            raise WireError("record data are cut off")
         if type == OPT:
             query.edns, query.dnssec, query.version = True, bool(ttl & DO), ttl >> 16 & 255
+            if length:
+                query.options = read_options(data[start:offset])
             if query.protocol != "tcp":
                 query.size = min(max(cls, PLAIN_UDP_BYTES), MAX_UDP_BYTES)
+
+
+def read_options(data: bytes) -> EdnsOptions:
+    """(code, data) of each option of an OPT record; more than MAX_OPTIONS are left out. WireError."""
+    options: list[tuple[int, bytes]] = []
+    offset = 0
+    while offset < len(data) and len(options) < MAX_OPTIONS:
+        if offset + 4 > len(data):
+            raise WireError("an option is cut off")
+        code, length = _QUESTION.unpack_from(data, offset)
+        offset += 4
+        if offset + length > len(data):
+            raise WireError("an option is cut off")
+        options.append((code, data[offset : offset + length]))
+        offset += length
+    return tuple(options)
 
 
 def read_name(data: bytes, offset: int) -> tuple[str, int]:
@@ -241,25 +288,37 @@ def within(key: str, zone: str) -> bool:
 
 
 def encode_query(
-    id: int, name: str, type: int, flags: int = RD, size: int = 0, dnssec: bool = False, cls: int = IN
+    id: int,
+    name: str,
+    type: int,
+    flags: int = RD,
+    size: int = 0,
+    dnssec: bool = False,
+    cls: int = IN,
+    options: EdnsOptions = (),
 ) -> bytes:
     """A question; with a size an OPT record goes along."""
     text = _HEADER.pack(id, flags, 1, 0, 0, 1 if size else 0) + name_bytes(name) + _QUESTION.pack(type, cls)
-    return text + _opt(size, dnssec, 0) if size else text
+    return text + _opt(size, dnssec, 0, options) if size else text
 
 
-def _opt(size: int, dnssec: bool, extended: int) -> bytes:
-    return b"\0" + _FIXED.pack(OPT, size, extended << 24 | (DO if dnssec else 0), 0)
+def _opt(size: int, dnssec: bool, extended: int, options: EdnsOptions) -> bytes:
+    data = b"".join(_QUESTION.pack(code, len(value)) + value for code, value in options) if options else b""
+    return b"\0" + _FIXED.pack(OPT, size, extended << 24 | (DO if dnssec else 0), len(data)) + data
+
+
+def _options_of(query: Query, answer: Answer) -> EdnsOptions:
+    """Of the reply: its own, or what is echoed of the query's."""
+    if answer.options is not None:
+        return answer.options
+    return tuple(option for option in query.options if option[0] in ECHOED) if query.options else ()
 
 
 def encode_answer(query: Query, answer: Answer) -> bytes:
     """The reply, cut to what the client takes: additional records go first, then TC tells that others went."""
-    flags = QR | query.flags & (0x7800 | RD | CD) | answer.flags | answer.rcode & 15
-    opt = (
-        _opt(query.size if query.protocol == "udp" else MAX_UDP_BYTES, query.dnssec, answer.rcode >> 4)
-        if query.edns
-        else b""
-    )
+    flags = QR | (query.flags & (0x7800 | RD | CD) | answer.flags) & ~answer.cleared | answer.rcode & 15
+    size = query.size if query.protocol == "udp" else MAX_UDP_BYTES
+    opt = _opt(size, query.dnssec, answer.rcode >> 4, _options_of(query, answer)) if query.edns else b""
     writer = _Writer(query, query.size - len(opt), answer.ttl)
     counts = [0, 0, 0]
     for index, section in enumerate((answer.answer, answer.authority, answer.additional)):
@@ -339,6 +398,7 @@ class Reply:
     name: str
     type: int
     answer: Answer
+    cls: int = IN
 
 
 def decode_reply(data: bytes) -> Reply:
@@ -351,21 +411,22 @@ def decode_reply(data: bytes) -> Reply:
     name, offset = read_name(data, 12)
     if len(data) < offset + 4:
         raise WireError("the question is cut off")
-    type, _ = _QUESTION.unpack_from(data, offset)
+    type, cls = _QUESTION.unpack_from(data, offset)
     offset += 4
     sections: list[list[Record]] = []
-    extended = 0
+    extended, options = 0, None
     for count in counts:
         records = []
         for _ in range(count):
             record, offset = _read_record(data, offset)
             if record.type == OPT:
-                extended = record.ttl >> 24
+                extended, options = record.ttl >> 24, read_options(record.data)
             else:
                 records.append(record)
         sections.append(records)
     answer = Answer(flags & 15 | extended << 4, sections[0], sections[1], sections[2], flags & (AA | TC | RA | AD))
-    return Reply(id, flags, name, type, answer)
+    answer.options = options
+    return Reply(id, flags, name, type, answer, cls)
 
 
 def _read_record(data: bytes, offset: int) -> tuple[Record, int]:
@@ -380,11 +441,11 @@ def _read_record(data: bytes, offset: int) -> tuple[Record, int]:
 
 
 # Where names stand in the data of types whose names may be compressed: bytes before the first name, number of names.
-_NAMES_AT = {NS: (0, 1), CNAME: (0, 1), PTR: (0, 1), SOA: (0, 2), MX: (2, 1), SRV: (6, 1)}
+NAMES_AT = {NS: (0, 1), CNAME: (0, 1), PTR: (0, 1), DNAME: (0, 1), SOA: (0, 2), MX: (2, 1), SRV: (6, 1)}
 
 
 def _expanded(data: bytes, type: int, start: int, end: int) -> bytes:
-    place = _NAMES_AT.get(type)
+    place = NAMES_AT.get(type)
     if place is None:
         return data[start:end]
     skip, names = place

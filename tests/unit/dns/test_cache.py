@@ -97,7 +97,7 @@ def test_it_does_not_grow_for_ever() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["cache 0", "cache {\n servfail 10m\n}", "cache {\n prefetch 2\n}", "cache {\n foo\n}", "cache {\n disable\n}"],
+    ["cache 0", "cache {\n servfail 10m\n}", "cache {\n foo\n}", "cache {\n disable\n}"],
 )
 def test_mistakes(text: str) -> None:
     with pytest.raises(CorefileError, match=r"Corefile:[23]"):

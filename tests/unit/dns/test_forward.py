@@ -93,12 +93,28 @@ def test_policies() -> None:
         ("forward example. 192.0.2.1", "a.example.", False),
         ("forward example. 192.0.2.1", "a.other.", True),
         ("forward . 192.0.2.1 {\n except example\n}", "a.example.", True),
-        ("forward . 192.0.2.1 {\n next NXDOMAIN\n}", "a.example.", True),
     ],
 )
 def test_what_goes_on_to_the_next_plugin(text: str, name: str, goes_on: bool) -> None:
-    answer = serve(made(text, Resolver("x", wire.NXDOMAIN if "next" in text else wire.NOERROR)), query(name))
+    answer = serve(made(text, Resolver("x")), query(name))
     assert (answer.answer[0].name == "next.") == goes_on
+
+
+@pytest.mark.parametrize(
+    ("option", "rcode", "goes_on"),
+    [
+        ("next NXDOMAIN", wire.NXDOMAIN, True),
+        ("next NXDOMAIN", wire.SERVFAIL, False),
+        ("next_on_nodata", wire.NOERROR, False),  # there is an answer
+    ],
+)
+def test_what_goes_on_to_the_next_forward(option: str, rcode: int, goes_on: bool) -> None:
+    first, second = made(f"forward . 192.0.2.1 {{\n {option}\n}}", Resolver("x", rcode)), Resolver("second")
+    alone = serve(first, query("a.example."))
+    assert alone.rcode == rcode, "other plugins are not asked"
+    first.next = made("forward . 192.0.2.2", second).serve
+    serve(first, query("a.example."))
+    assert (second.asked == ["udp"]) == goes_on
 
 
 def test_failover_by_code() -> None:
@@ -152,11 +168,11 @@ def test_addresses(text: str, place: tuple[str, int] | None) -> None:
     [
         "forward .",
         "forward . nowhere",
-        "forward . tls://1.2.3.4",
+        "forward . https://1.2.3.4",
         "forward . 1.2.3.4 {\n policy best\n}",
-        "forward . 1.2.3.4 {\n next NOERROR\n}",
+        "forward . 1.2.3.4 {\n failover NOERROR\n}",
         "forward . 1.2.3.4 {\n foo\n}",
-        "forward . " + "1.2.3.4 " * 16,
+        "forward . " + " ".join(f"192.0.2.{n}" for n in range(16)),
     ],
 )
 def test_mistakes(text: str) -> None:

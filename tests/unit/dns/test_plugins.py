@@ -7,7 +7,7 @@ import pytest
 from pybernetes.dns import wire
 from pybernetes.dns.corefile import CorefileError
 from pybernetes.dns.plugin import Plugin, ServeError
-from pybernetes.dns.plugins import bind, errors, health, hosts, loadbalance, log, prometheus, ready, reload, rewrite
+from pybernetes.dns.plugins import bind, errors, health, hosts, loadbalance, log, prometheus, ready, reload
 from pybernetes.dns.wire import Answer, Query, Record
 
 from .chains import Behind, address, context, directive, query, serve
@@ -65,38 +65,6 @@ def test_hosts(tmp_path: Path) -> None:
     assert ips("inline.example.") == ["60 4 9"]
 
 
-@pytest.mark.parametrize(
-    ("rule", "asked", "passed"),
-    [
-        ("name a.example b.example", "a.example.", "b.example."),
-        ("name exact a.example b.example", "x.a.example.", "x.a.example."),
-        ("name suffix .a.example .b.example", "x.a.example.", "x.b.example."),
-        ("name prefix old- new-", "old-x.example.", "new-x.example."),
-        ("name substring foo bar", "foo.example.", "bar.example."),
-        (r"name regex (.*)-east\.example {1}.east.example answer auto", "web-east.example.", "web.east.example."),
-    ],
-)
-def test_rewrite(rule: str, asked: str, passed: str) -> None:
-    behind = Behind(lambda q: address(q.name))
-    plugin = rewrite.Rewrite([rewrite.rule_of(directive(f"rewrite {rule}"))])
-    plugin.next = behind
-    answer = serve(plugin, query(asked))
-    assert behind.asked == [(passed, wire.A)]
-    assert answer.answer[0].name == asked
-
-
-def test_rewrite_stops_or_goes_on() -> None:
-    first, second = "name a.example b.example", "name b.example c.example"
-    for word, passed in (("stop", "b.example."), ("continue", "c.example.")):
-        behind = Behind(lambda q: address(q.name))
-        plugin = rewrite.Rewrite(
-            [rewrite.rule_of(directive(f"rewrite {rule}")) for rule in (f"{word} {first}", second)]
-        )
-        plugin.next = behind
-        serve(plugin, query("a.example."))
-        assert behind.asked == [(passed, wire.A)]
-
-
 def test_log_lines() -> None:
     asked = query("a.example.")
     line = log.line(log.COMMON, asked, address("a.example."), 0.0001)
@@ -151,7 +119,9 @@ def test_ready_names_who_is_not() -> None:
     ("module", "text"),
     [
         (errors, "errors x"),
-        (errors, "errors {\n consolidate 5m x\n}"),
+        (errors, "errors {\n consolidate 5m\n}"),
+        (errors, "errors {\n consolidate 5m x loud\n}"),
+        (errors, "errors {\n consolidate 5m (\n}"),
         (loadbalance, "loadbalance best"),
         (log, "log {\n class foo\n}"),
         (health, "health nowhere"),
@@ -161,9 +131,6 @@ def test_ready_names_who_is_not() -> None:
         (reload, "reload x"),
         (bind, "bind eth0"),
         (hosts, "hosts {\n ttl x\n}"),
-        (rewrite, "rewrite type ANY HINFO"),
-        (rewrite, "rewrite name a"),
-        (rewrite, "rewrite name regex ( x"),
     ],
 )
 def test_mistakes(module: object, text: str) -> None:

@@ -78,6 +78,9 @@ class Fake:
     def pod(self, ip: str, namespace: str) -> bool:
         return (ip, namespace) == ("10.240.0.1", "podns")
 
+    def namespace_of_pod(self, ip: str) -> str:
+        return "podns" if ip == "10.240.0.1" else ""
+
 
 OPTIONS = Options((ZONE, "in-addr.arpa.", "ip6.arpa."), local_ips=("172.0.0.100",))
 EXPOSED = replace(OPTIONS, namespaces=frozenset({"testns"}))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pybernetes.api.durations import parse_duration
+from pybernetes.api.labels import SelectorError, parse_selector
 from pybernetes.client.kubeconfig import Config, ConfigError, in_cluster, load
 from pybernetes.client.rest import RESTClient
 from pybernetes.client.sliminformer import SlimInformers
@@ -17,13 +20,15 @@ from ..corefile import Directive
 from ..directory import ClusterDirectory
 from ..plugin import BlockContext, Fall, Plugin, ServeError, fall_of, matching, zones_of
 from ..records import Directory, Options, PodMode, is_reverse, resolve
-from ..wire import AA, NOERROR, NXDOMAIN, SERVFAIL, TC, Answer, Query, Record, soa_record
+from ..resolvconf import search_list
+from ..wire import AA, NOERROR, NXDOMAIN, SERVFAIL, TC, Answer, Query, Record, joined, soa_record
 
 _log = logging.getLogger(__name__)
 
 NAME = "kubernetes"
 SYNC_SECONDS = 5.0  # upstream waits so long for the API before it serves all the same
 MAX_TTL = 3600
+RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 @dataclass(slots=True)
@@ -68,6 +73,8 @@ class Parsed:
     fall: Fall = field(default_factory=Fall)
     labels: str = ""
     namespace_labels: str = ""
+    endpoints: bool = True
+    startup_timeout: float = SYNC_SECONDS
 
 
 class Kubernetes(Plugin):
@@ -82,6 +89,7 @@ class Kubernetes(Plugin):
         self._synced = directory is not None
         self._tasks: list[asyncio.Task[None]] = []
         self._client: RESTClient | None = None
+        self._search: Sequence[str] = ()
 
     async def prepare(self) -> None:
         """ConfigError where there is no way to the API."""
@@ -89,12 +97,16 @@ class Kubernetes(Plugin):
         self._client = RESTClient(parsed.access.config(), "coredns", clock=self.clock)
         informers = SlimInformers(self._client, self.clock)
         verified = self._options.pods is PodMode.VERIFIED
-        self._directory = ClusterDirectory(informers, self._seconds, verified, parsed.labels, parsed.namespace_labels)
+        self._directory = ClusterDirectory(
+            informers, self._seconds, verified, parsed.labels, parsed.namespace_labels, parsed.endpoints
+        )
+        with contextlib.suppress(OSError):
+            self._search = search_list(RESOLV_CONF)
         self._options = replace(self._options, local_ips=tuple(local_addresses(parsed.access.endpoint)))
         self._tasks = [asyncio.ensure_future(informers.run()), asyncio.ensure_future(self._sync(informers))]
         self._tasks[0].add_done_callback(self._ended)
         try:
-            async with self.clock.timeout(SYNC_SECONDS):
+            async with self.clock.timeout(parsed.startup_timeout):
                 await asyncio.wait(self._tasks[1:])
         except TimeoutError:
             _log.warning("plugin/kubernetes: starting server with unsynced Kubernetes API")
@@ -119,6 +131,16 @@ class Kubernetes(Plugin):
 
     def ready(self) -> bool:
         return self._synced
+
+    def autopath(self, query: Query) -> Sequence[str]:
+        """The search list of the pod that asks (see `autopath`); of others, and unless pods are verified, none."""
+        zone = matching(query.key, self._options.zones)
+        if not zone or self._directory is None or self._options.pods is not PodMode.VERIFIED:
+            return ()
+        namespace = self._directory.namespace_of_pod(query.client[0])
+        if not namespace:
+            return ()
+        return [joined(f"{namespace}.svc", zone), joined("svc", zone), zone, *self._search, ""]
 
     async def serve(self, query: Query) -> Answer:
         zone = matching(query.key, self._options.zones)
@@ -161,6 +183,8 @@ def local_addresses(endpoint: str) -> list[str]:
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
+    if any(isinstance(plugin, Kubernetes) for plugin in block.plugins):
+        raise directive.error("plugin/kubernetes: this plugin can only be used once per Server Block")
     return Kubernetes(parse(directive, block), block)
 
 
@@ -187,11 +211,21 @@ def _property(prop: Directive, parsed: Parsed) -> None:
     elif prop.name == "ttl":
         parsed.options = replace(parsed.options, ttl=_ttl(prop))
     elif prop.name == "namespaces" and arguments:
-        parsed.options = replace(parsed.options, namespaces=frozenset(arguments))
+        parsed.options = replace(parsed.options, namespaces=parsed.options.namespaces | frozenset(arguments))
     elif prop.name == "endpoint_pod_names" and not arguments:
         parsed.options = replace(parsed.options, endpoint_pod_names=True)
-    elif prop.name == "ignore" and arguments == ["empty_service"]:
+    elif prop.name == "ignore" and arguments:
+        if arguments[0] != "empty_service":
+            raise prop.error(f"plugin/kubernetes: unable to parse ignore value: '{arguments[0]}'")
         parsed.options = replace(parsed.options, ignore_empty_service=True)
+    elif prop.name == "noendpoints" and not arguments:
+        parsed.endpoints = False
+    elif prop.name == "startup_timeout" and arguments:
+        try:
+            parsed.startup_timeout = parse_duration(arguments[0])
+        except ValueError as error:
+            wrong = f"failed to parse startup_timeout: {arguments[0]}, {error}"
+            raise prop.error(f"plugin/kubernetes: {wrong}") from None
     elif prop.name == "fallthrough":
         parsed.fall = fall_of(prop)
     elif prop.name == "endpoint" and arguments:
@@ -201,19 +235,31 @@ def _property(prop: Directive, parsed: Parsed) -> None:
     elif prop.name == "kubeconfig" and len(arguments) in (1, 2):
         access.kubeconfig, access.context = arguments[0], "".join(arguments[1:])
     elif prop.name == "labels" and arguments:
-        parsed.labels = " ".join(arguments)
+        parsed.labels = _selector(prop, "label selector")
     elif prop.name == "namespace_labels" and arguments:
-        parsed.namespace_labels = " ".join(arguments)
-    elif prop.name in _KNOWN:
+        parsed.namespace_labels = _selector(prop, "namespace_label selector")
+    elif prop.name in _PROPERTIES:
         raise prop.wrong_arguments()
+    elif prop.name in _ABSENT:
+        raise prop.error(f"plugin/kubernetes: {prop.name} is not there")
     else:
         raise prop.error(f"plugin/kubernetes: unknown property '{prop.name}'")
 
 
-_KNOWN = frozenset(
+_PROPERTIES = frozenset(
     {"pods", "ttl", "namespaces", "endpoint_pod_names", "ignore", "endpoint", "tls", "kubeconfig", "labels"}
-    | {"namespace_labels"}
+    | {"namespace_labels", "noendpoints", "startup_timeout"}
 )
+_ABSENT = frozenset({"multicluster", "zonal", "apiserver_qps", "apiserver_burst", "apiserver_max_inflight"})
+
+
+def _selector(prop: Directive, what: str) -> str:
+    text = " ".join(prop.arguments)
+    try:
+        parse_selector(text)
+    except SelectorError as error:
+        raise prop.error(f"plugin/kubernetes: unable to parse {what} value: '{text}': {error}") from None
+    return text
 
 
 def _ttl(prop: Directive) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 
-from ..corefile import Directive, normalized
+from ..corefile import CorefileError, Directive, normalized
 from ..plugin import BlockContext, Plugin, matching
 from ..wire import (
     AA,
@@ -59,6 +60,18 @@ def class_of(answer: Answer) -> str:
     return "success" if answer.rcode == NOERROR else "error"
 
 
+def local_of(query: Query) -> str:
+    """The address that was asked, in brackets where it is IPv6."""
+    address = query.local[0]
+    if not address:
+        return "-"
+    return (
+        socket.inet_ntop(socket.AF_INET, address)
+        if len(address) == 4
+        else f"[{socket.inet_ntop(socket.AF_INET6, address)}]"
+    )
+
+
 def line(format: str, query: Query, answer: Answer, seconds: float) -> str:
     """The format with every placeholder that is known filled in."""
     size = len(encode_answer(query, answer))
@@ -67,6 +80,7 @@ def line(format: str, query: Query, answer: Answer, seconds: float) -> str:
     values = {
         "{remote}": f"[{host}]" if ":" in host else host,
         "{port}": str(port),
+        "{local}": local_of(query),
         "{>id}": str(query.id),
         "{type}": type_name_of(query.type),
         "{class}": CLASSES.get(query.cls) or f"CLASS{query.cls}",
@@ -84,6 +98,12 @@ def line(format: str, query: Query, answer: Answer, seconds: float) -> str:
     return _PLACE.sub(lambda match: values.get(match[0], match[0]), format)
 
 
+def _wrong(prop: Directive, unknown: list[str]) -> CorefileError:
+    if prop.name != "class":
+        return prop.error(f"plugin/log: unknown property '{prop.name}'")
+    return prop.error(f"plugin/log: invalid Class: {unknown[0]}") if unknown else prop.wrong_arguments()
+
+
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
     names, format = list(directive.arguments), COMMON
@@ -95,7 +115,7 @@ def setup(directive: Directive, block: BlockContext) -> Plugin:
     for prop in directive.properties:
         unknown = [c for c in prop.arguments if c not in CLASS_NAMES]
         if prop.name != "class" or not prop.arguments or unknown:
-            raise prop.error(f"plugin/log: wrong property {' '.join([prop.name, *prop.arguments])!r}")
+            raise _wrong(prop, unknown)
         classes.update(prop.arguments)
     zones = [zone for name in names for zone in normalized(name)] or ["."]
     return Log(zones, format, frozenset(classes or {"all"}))

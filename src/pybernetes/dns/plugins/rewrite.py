@@ -1,95 +1,93 @@
-"""rewrite [continue|stop] name [exact|prefix|suffix|substring|regex] FROM TO [answer auto]: asks for another name (upstream: plugin/rewrite)."""
+"""rewrite [continue|stop] RULE: asks another question, and turns the answer back (upstream: plugin/rewrite; rules: `rewriting`)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
-from pybernetes.api import goregexp
-
+from .. import wire
 from ..corefile import Directive
-from ..plugin import BlockContext, Plugin
-from ..wire import Answer, Query, Record, absolute
+from ..plugin import BlockContext, Plugin, ServeError
+from ..rewriting import Alias, Rule, RuleError, Turn, rule
+from ..rewritingedns import edns_rule
+from ..wire import CNAME, SERVFAIL, TC, Answer, Query, WireError
 
 NAME = "rewrite"
-_GROUP = re.compile(r"\{([0-9]{1,3})\}")
-KINDS = ("exact", "prefix", "suffix", "substring", "regex")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """`change` gives the new name, None where the rule does not match; `stop`: the last rule then."""
-
-    change: Callable[[str], str | None]
-    stop: bool
 
 
 class Rewrite(Plugin):
-    """Names of answers are the ones that were asked for, so that clients find their question answered."""
+    """All rules of a block in their order. Each is tried once a query: none can lead in a circle."""
 
     name = NAME
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], block: BlockContext) -> None:
         super().__init__()
         self.rules = list(rules)
+        self._lookup = block.lookup
 
     async def serve(self, query: Query) -> Answer:
-        key = query.key
-        for rule in self.rules:
-            changed = rule.change(key)
-            if changed is not None:
-                key = changed
-                if rule.stop:
-                    break
-        if key == query.key:
+        asked, turns = query, list[Turn | Alias]()
+        for each in self.rules:
+            rewritten = each.apply(asked)
+            if rewritten is None:
+                continue
+            asked = rewritten.query
+            _check(asked)
+            turns += rewritten.turns
+            if each.stop:
+                break
+        if asked is query and not turns:
             return await self.next(query)
-        answer = await self.next(query.asking(key, query.type))
+        try:
+            answer = await self.next(asked)
+        except (ServeError, WireError):
+            answer = Answer(SERVFAIL)
+            for turn in reversed(turns):
+                answer = answer if isinstance(turn, Alias) else turn(answer)
+            if answer.rcode == SERVFAIL:
+                raise
+            return answer  # a rule for codes makes something else of it
+        for turn in reversed(turns):
+            answer = await self._turn_alias(turn, asked, answer) if isinstance(turn, Alias) else turn(answer)
+        return answer
 
-        def back(record: Record) -> Record:
-            return replace(record, name=query.name) if record.name.lower() == key else record
+    async def _turn_alias(self, alias: Alias, asked: Query, answer: Answer) -> Answer:
+        """The chain up to the first alias that matches; then its other target and what the whole server says of that."""
+        for place, record in enumerate(answer.answer):
+            if record.type != CNAME:
+                continue
+            target = alias.change(wire.read_name(record.data, 0)[0])
+            if target is None:
+                continue
+            try:
+                elsewhere = await self._lookup(asked.asking(wire.absolute(target), asked.type))
+                turned = wire.name_record(record.name, CNAME, target, record.ttl)
+            except (ServeError, WireError):
+                return answer
+            aliases = [each for each in answer.answer[:place] if each.type == CNAME]
+            flags = answer.flags & ~TC | elsewhere.flags & TC
+            return replace(answer, answer=[*aliases, turned, *elsewhere.answer], flags=flags)
+        return answer
 
-        return replace(answer, answer=[back(r) for r in answer.answer], additional=[back(r) for r in answer.additional])
+
+def _check(query: Query) -> None:
+    try:
+        wire.name_bytes(query.name)
+    except WireError as error:
+        raise ServeError(f"invalid name after rewrite: {query.name}") from error
 
 
 def rule_of(directive: Directive) -> Rule:
-    """CorefileError."""
+    """Its words may be in braces. CorefileError."""
     words = list(directive.arguments)
-    stop = True
-    if words and words[0] in ("stop", "continue"):
-        stop = words.pop(0) == "stop"
-    if not words or words.pop(0) != "name":
-        raise directive.error("plugin/rewrite: only rules for names are there: rewrite name ...")
-    kind = words.pop(0) if words and words[0] in KINDS else "exact"
-    if words[2:] not in ([], ["answer", "auto"]) or len(words) < 2:
-        raise directive.wrong_arguments()
-    old, new = words[0].lower(), words[1].lower()
-    if kind in ("exact", "suffix"):
-        old, new = absolute(old), absolute(new)
+    if len(words) < 2:
+        words += [word for prop in directive.properties for word in (prop.name, *prop.arguments)]
+    elif directive.properties:
+        raise directive.error("plugin/rewrite: braces follow a rule of more than one word")
     try:
-        return Rule(_change(kind, old, new), stop)
-    except goregexp.RegexpError as error:
-        raise directive.error(f"plugin/rewrite: invalid regular expression {old!r}: {error}") from None
-
-
-def _change(kind: str, old: str, new: str) -> Callable[[str], str | None]:
-    if kind == "exact":
-        return lambda key: new if key == old else None
-    if kind == "prefix":
-        return lambda key: new + key[len(old) :] if key.startswith(old) else None
-    if kind == "suffix":
-        return lambda key: key[: len(key) - len(old)] + new if key.endswith(old) else None
-    if kind == "substring":
-        return lambda key: key.replace(old, new) if old in key else None
-    pattern = goregexp.compile(old)
-
-    def by_pattern(key: str) -> str | None:
-        groups = pattern.groups(key)
-        if groups is None:
-            return None
-        return absolute(_GROUP.sub(lambda place: groups[int(place[1])] if int(place[1]) < len(groups) else "", new))
-
-    return by_pattern
+        return rule(words, edns_rule)
+    except RuleError as error:
+        raise directive.error(f"plugin/rewrite: {error}") from None
 
 
 def setup(directive: Directive, block: BlockContext) -> Plugin | None:
@@ -98,4 +96,4 @@ def setup(directive: Directive, block: BlockContext) -> Plugin | None:
         if isinstance(plugin, Rewrite):
             plugin.rules.append(rule_of(directive))
             return None
-    return Rewrite([rule_of(directive)])
+    return Rewrite([rule_of(directive)], block)
