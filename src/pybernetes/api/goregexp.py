@@ -6,7 +6,7 @@ The library is loaded with the first pattern that is matched: `check` needs none
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -27,10 +27,11 @@ _LARGE_MEMORY: Final = 24 << 20  # of which eight are kept
 class Pattern:
     """A compiled pattern. Places are (start, end) in characters of the text."""
 
-    __slots__ = ("_re2", "_unanchored")
+    __slots__ = ("_re2", "_unanchored", "names")
 
-    def __init__(self, pattern: str, memory: int) -> None:
-        """`pattern` is as the library takes it."""
+    def __init__(self, pattern: str, memory: int, names: Mapping[int, str]) -> None:
+        """`pattern` is as the library takes it; `names` are those of its groups, by number (Go's SubexpNames)."""
+        self.names = names
         self._re2 = _library_pattern(pattern, memory)
         if not self._re2.ok():
             raise RegexpError("expression too large", pattern)
@@ -40,11 +41,6 @@ class Pattern:
     def subexpressions(self) -> int:
         """How many groups it has (Go's NumSubexp)."""
         return int(self._re2.NumberOfCapturingGroups())
-
-    @property
-    def names(self) -> dict[int, str]:
-        """Of the groups that have one, by number (Go's SubexpNames)."""
-        return {number: name.decode() for name, number in self._re2.NamedCapturingGroups()}
 
     def search(self, text: str) -> bool:
         """Whether it matches anywhere, as Go's MatchString."""
@@ -102,12 +98,13 @@ def compile(pattern: str) -> Pattern:
 def _small(pattern: str) -> Pattern | None:
     """None for one that is large."""
     syntax = parse(pattern, _is_script)
-    return Pattern(syntax.pattern, _SMALL_MEMORY) if syntax.weight <= _SMALL else None
+    return Pattern(syntax.pattern, _SMALL_MEMORY, dict(syntax.names)) if syntax.weight <= _SMALL else None
 
 
 @lru_cache(maxsize=8)
 def _large(pattern: str) -> Pattern:
-    return Pattern(parse(pattern, _is_script).pattern, _LARGE_MEMORY)
+    syntax = parse(pattern, _is_script)
+    return Pattern(syntax.pattern, _LARGE_MEMORY, dict(syntax.names))
 
 
 @lru_cache(maxsize=512)

@@ -51,6 +51,7 @@ class Syntax:
 
     pattern: str
     weight: int
+    names: tuple[tuple[int, str], ...] = ()  # of groups that have one
 
 
 def clean(text: str) -> str:
@@ -70,6 +71,7 @@ class _Parser:
         self._place = 0
         self._out: list[str] = []
         self._groups = [Group(captures=False)]
+        self._captures, self._names = 0, list[tuple[int, str]]()
         self._last_named = pattern.rfind(":]")  # asked once: a search for each "[:" that has no end is quadratic
 
     def parse(self) -> Syntax:
@@ -92,7 +94,7 @@ class _Parser:
         self._limits(whole)
         if whole.weight > MAX_WEIGHT:
             raise RegexpError("expression too large", text)
-        return Syntax("".join(self._out), whole.weight)
+        return Syntax("".join(self._out), whole.weight, tuple(self._names))
 
     def _piece(self, char: str) -> None:
         group = self._groups[-1]
@@ -157,6 +159,7 @@ class _Parser:
     def _open(self) -> None:
         text, start = self._text, self._place
         if not text.startswith("(?", start):
+            self._captures += 1
             self._groups.append(Group(captures=True))
             self._take(1)
             return
@@ -174,6 +177,8 @@ class _Parser:
         name = text[start + len(prefix) : end]
         if not name or any(char != "_" and char not in _ALNUM for char in name):
             raise RegexpError("invalid named capture", text[start : end + 1])
+        self._captures += 1
+        self._names.append((self._captures, name))
         self._groups.append(Group(captures=True))
         self._take(end + 1 - start, "(")  # names of groups, which Go lets repeat, say nothing about what matches
 
