@@ -57,8 +57,8 @@ Node = str | Literal | Field | Call | If
 
 _ACTION = re.compile(r"\{\{(- )?(.*?)( -)?\}\}", re.DOTALL)
 _TOKEN = re.compile(
-    r'\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<number>-?[0-9]+)|(?P<field>\$?(?:\.[A-Za-z_][A-Za-z0-9_]*)+|\$?\.|\$)'
-    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<sign>[()|]))(?=[\s()|.]|$)"
+    r'\s*(?:(?P<sign>[()|])|(?:(?P<string>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<number>-?[0-9]+)'
+    r"|(?P<field>\$?(?:\.[A-Za-z_][A-Za-z0-9_]*)+|\$?\.|\$)|(?P<name>[A-Za-z_][A-Za-z0-9_]*))(?=[\s()|]|$))"
 )
 _VERB = re.compile(r"%(?P<flags>[-+ 0#]*)(?P<width>[0-9]{0,4})(?:\.(?P<precision>[0-9]{0,4}))?(?P<verb>.)", re.DOTALL)
 

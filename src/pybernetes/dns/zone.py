@@ -103,7 +103,7 @@ class Zone:
                 return self._referral(node)
         if node is not None:
             return self._at(node, name, type, "")
-        if wildcard and not self._has_closer(key, wildcard):
+        if wildcard and key not in self._parents and not self._has_closer(key, wildcard):
             owner = self._nodes.get(wildcard)
             return Reply(Outcome.NO_DATA, [], self.soa) if owner is None else self._at(owner, name, type, name)
         outcome = Outcome.SUCCESS if key in self._parents else Outcome.NO_NAME
