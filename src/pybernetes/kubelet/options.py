@@ -24,6 +24,7 @@ EVICTION_HARD = {
     "nodefs.available": "10%",
     "nodefs.inodesFree": "5%",
     "imagefs.available": "15%",
+    "imagefs.inodesFree": "5%",
 }
 
 
@@ -55,7 +56,7 @@ class KubeletOptions:
 
 
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-EVICTION_SIGNALS = ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "pid.available")
+EVICTION_SIGNALS = (*EVICTION_HARD, "pid.available")
 
 
 def signals(text: str) -> dict[str, str]:

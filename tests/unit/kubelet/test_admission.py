@@ -11,6 +11,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet.machine import admission, eviction
 from pybernetes.kubelet.machine.admission import NodeView
 from pybernetes.kubelet.node.cgroups import PodLimits, kubepods_settings, pod_limits, settings
+from pybernetes.kubelet.options import EVICTION_HARD, EVICTION_SIGNALS
 from pybernetes.kubelet.runtime import images
 from pybernetes.kubelet.runtime.types import Image, RuntimeFailure
 
@@ -212,3 +213,8 @@ def test_why_a_reference_is_none(image: str, reason: str) -> None:
     with pytest.raises(RuntimeFailure) as caught:
         images.check_reference(image)
     assert str(caught.value).endswith(f'"{image}": {reason}')
+
+
+def test_every_signal_that_may_be_configured_has_a_condition_and_a_resource() -> None:
+    assert set(EVICTION_SIGNALS) == set(eviction.CONDITIONS) == set(eviction.RESOURCES)
+    assert EVICTION_HARD["imagefs.inodesFree"] == "5%"

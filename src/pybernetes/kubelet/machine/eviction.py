@@ -17,6 +17,7 @@ CONDITIONS = {
     "nodefs.available": "DiskPressure",
     "nodefs.inodesFree": "DiskPressure",
     "imagefs.available": "DiskPressure",
+    "imagefs.inodesFree": "DiskPressure",
     "pid.available": "PIDPressure",
 }
 RESOURCES = {
@@ -24,6 +25,7 @@ RESOURCES = {
     "nodefs.available": "ephemeral-storage",
     "nodefs.inodesFree": "inodes",
     "imagefs.available": "ephemeral-storage",
+    "imagefs.inodesFree": "inodes",
     "pid.available": "pids",
 }
 TRANSITION = timedelta(minutes=5)  # a condition stays so long after the last shortage, so that it does not flap

@@ -43,8 +43,7 @@ def amounts(root_dir: str, image_root: str) -> dict[str, Amount]:
             logger.debug("%s: %s", path, error)
             continue
         result[f"{name}.available"] = Amount(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
-        if name == "nodefs":
-            result["nodefs.inodesFree"] = Amount(disk.f_favail, disk.f_files)
+        result[f"{name}.inodesFree"] = Amount(disk.f_favail, disk.f_files)
     maximum = int(Path("/proc/sys/kernel/pid_max").read_text())
     used = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
     result["pid.available"] = Amount(maximum - used, maximum)
