@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pybernetes.store.backends import LocationError
 from pybernetes.store.etcd import channel
 from pybernetes.store.etcd.channel import Channel, Endpoint
-from pybernetes.store.etcd.http2 import UNAVAILABLE, Connection, RPCError
+from pybernetes.store.etcd.http2 import UNAVAILABLE, Connection, RPCError, Stream
 from pybernetes.store.etcd.messages import (
     DeleteRange,
     ModRevisionIs,
@@ -182,6 +182,37 @@ def test_what_was_sent_may_have_been_done_though_others_could_not_be_reached(mon
         with pytest.raises(RPCError, match="timed out") as failed:
             await calls.call("/x", b"", seconds=0.05)
         assert not failed.value.unsent
+        await calls.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_a_member_says_counts_more_than_that_others_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two members of three are lost: the third knows of no leader."""
+
+    async def scenario() -> None:
+        calls = Channel([Endpoint("http://a"), Endpoint("http://b"), Endpoint("http://c")], None)
+        tried = list[str]()
+
+        class Leaderless(Connection):
+            def call(self, path: str) -> Stream:
+                stream = super().call(path)
+                self._finish(stream.number, RPCError(UNAVAILABLE, "etcdserver: no leader"))
+                return stream
+
+        async def connect(endpoint: Endpoint) -> Connection:
+            tried.append(endpoint.host)
+            if endpoint.host == "a":
+                connection = Leaderless("a", tls=False)
+                connection.connection_made(Written())
+                return connection
+            raise ConnectionRefusedError("refused")
+
+        monkeypatch.setattr(calls, "_connect", connect)
+        monkeypatch.setattr(channel, "RETRY_SECONDS", 0.2)
+        with pytest.raises(RPCError, match="etcdserver: no leader"):
+            await calls.call("/x", b"", repeat=True, seconds=0.1)
+        assert tried[:3] == ["a", "b", "c"]
         await calls.close()
 
     asyncio.run(scenario())

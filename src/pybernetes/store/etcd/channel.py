@@ -29,7 +29,8 @@ RETRY_SECONDS = 0.05  # before the next round of endpoints, doubling
 MAX_RETRY_SECONDS = 1.0
 KEEPALIVE_SECONDS = 10.0  # between pings; etcd takes them every 5 s at the most
 KEEPALIVE_TIMEOUT_SECONDS = 3.0
-TIMED_OUT = "etcdserver: request timed out"  # in etcd's words
+ETCD_SAYS = "etcdserver: "  # what begins so are a member's words, or would be
+TIMED_OUT = f"{ETCD_SAYS}request timed out"
 PING_SECONDS = 1.0  # that a member which lets a call wait has for a sign of life
 # That a call waits before such a sign is asked for; then not again for the time that etcd wants between pings.
 DOUBT_SECONDS = 1.0
@@ -110,7 +111,7 @@ class Channel:
         attempt_seconds: float = ATTEMPT_SECONDS,
     ) -> bytes:
         """A request with one answer. `repeat`: it does no harm twice. RPCError, UNAVAILABLE or DEADLINE_EXCEEDED where nobody answers."""
-        error = RPCError(DEADLINE_EXCEEDED, "no endpoint of etcd has answered")
+        error, told = RPCError(DEADLINE_EXCEEDED, "no endpoint of etcd has answered"), ""
         end = asyncio.get_running_loop().time() + seconds
         delay, tried, untrusted = RETRY_SECONDS, 0, 0
         try:
@@ -118,7 +119,7 @@ class Channel:
                 try:
                     return await self._attempt(path, request, end, attempt_seconds)
                 except RPCError as failed:
-                    error = failed
+                    error, told = failed, failed.message if failed.message.startswith(ETCD_SAYS) else told
                     if failed.status != UNAVAILABLE or self._closed or not (repeat or failed.unsent):
                         raise
                     untrusted = untrusted + 1 if isinstance(failed.__cause__, ssl.SSLCertVerificationError) else 0
@@ -130,7 +131,8 @@ class Channel:
                         await asyncio.sleep(delay)
                     delay = min(2 * delay, MAX_RETRY_SECONDS)
         except TimeoutError:
-            raise RPCError(error.status, error.message, unsent=error.unsent) from None
+            # A member that is there and has no leader says more than that the others refuse connections.
+            raise RPCError(error.status, told or error.message, unsent=error.unsent) from None
 
     async def _attempt(self, path: str, request: bytes, end: float, seconds: float) -> bytes:
         """RPCError; TimeoutError where nothing was sent until `end`."""
