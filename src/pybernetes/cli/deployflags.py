@@ -168,7 +168,7 @@ def kubeconfig_path(values: Values) -> Path:
 
 
 def _of_file(path: str) -> Configuration:
-    from pybernetes.deploy.configuration import LAYOUT, ConfigurationError, parse
+    from pybernetes.deploy.configuration import KUBELET, LAYOUT, PROXY, ConfigurationError, parse
 
     try:
         parsed = parse(Path(path).read_text())
@@ -178,7 +178,7 @@ def _of_file(path: str) -> Configuration:
     except ConfigurationError as error:
         raise UsageError(f"--config={path}: {error}") from error
     for version, kind in parsed.ignored:
-        if (version, kind) == LAYOUT:
+        if (version, kind) in (LAYOUT, KUBELET, PROXY):
             continue  # beside kubeadm's, and read where it counts
         text = f"[config] WARNING: Ignored configuration document with GroupVersionKind {version}, Kind={kind}"
         print(text, file=sys.stderr)
