@@ -49,7 +49,7 @@ CONTROL_PLANE = (
     "balancer",
 )
 NODE = ("kubelet", "kube-proxy", "flanneld")
-GRACE_SECONDS = 16  # of a silent node, here: the default is of tests/unit/controllers
+GRACE_SECONDS = 24  # of a silent node, here: a renewal each ten seconds, and a master that goes before one; the default is of tests/unit/controllers
 AUDIT_LOG = "/var/log/kubernetes/audit.log"
 _HARDENING = {
     "audit-log-path": AUDIT_LOG,
@@ -79,7 +79,7 @@ kind: EncryptionConfiguration
 resources:
 - {{resources: [secrets], providers: [{{aesgcm: {{keys: [{{name: key1, secret: {_KEY}}}]}}}}, {{identity: {{}}}}]}}
 """
-# etcd keeps its whole history, for who judges what clients were told.
+# etcd keeps its whole history, for who judges what clients were told. How full the machine's disk is moves no pods.
 CONFIGURATION = f"""\
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
@@ -92,6 +92,10 @@ scheduler: {{extraArgs: [{_UNPROFILED}]}}
 apiVersion: pybernetes.io/v1alpha1
 kind: ClusterLayout
 balancer: {{kind: nginx, routerID: 51}}
+---
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+evictionHard: {{imagefs.available: 0%, nodefs.available: 0%, nodefs.inodesFree: 0%}}
 """
 DOCKER = """
 mkdir -p /etc/docker

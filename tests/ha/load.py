@@ -9,12 +9,16 @@ import secrets
 import ssl
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from pybernetes.api.types.core_v1 import ConfigMap
 from pybernetes.client.http import HTTPClient
+from pybernetes.client.informer import KindListWatch, SharedInformer
+from pybernetes.client.kubeconfig import Config
+from pybernetes.client.rest import RESTClient
 from tests.hosts import LAN
 from tests.netns.namespaces import enter
 
@@ -170,21 +174,51 @@ def prepared(cluster: Cluster) -> Load:
 @contextmanager
 def running(load: Load) -> Iterator[Load]:
     """On a thread that is in the hosts' network."""
+    with _aside(load.run, lambda: setattr(load, "ended", True)):
+        yield load
+
+
+@contextmanager
+def watching(load: Load) -> Iterator[SharedInformer[ConfigMap]]:
+    """A client that holds copies of what the load writes, by list and watch at the virtual address."""
+    config = Config(f"https://{ENDPOINT}", ca_data=load.authority.encode(), token=load.token)
+    informer: list[SharedInformer[ConfigMap]] = []
+    ended, begun = threading.Event(), threading.Event()
+
+    async def watch() -> None:
+        client = RESTClient(config)
+        informer.append(SharedInformer(KindListWatch(client, ConfigMap, NAMESPACE)))
+        task = asyncio.create_task(informer[0].run())
+        begun.set()
+        while not ended.is_set():
+            await asyncio.sleep(PAUSE_SECONDS)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await client.close()
+
+    with _aside(watch, ended.set):
+        assert begun.wait(ANSWER_SECONDS)
+        yield informer[0]
+
+
+@contextmanager
+def _aside(run: Callable[[], Coroutine[None, None, None]], end: Callable[[], None]) -> Iterator[None]:
+    """`run` on a thread in the hosts' network, which `end` has come to its end."""
     errors: list[BaseException] = []
 
     def work() -> None:
         try:
             enter_lan()
-            asyncio.run(load.run())
+            asyncio.run(run())
         except BaseException as error:
             errors.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
-        yield load
+        yield
     finally:
-        load.ended = True
+        end()
         thread.join()
     if errors:
         raise errors[0]

@@ -11,16 +11,23 @@ from datetime import datetime
 
 import pytest
 
+from pybernetes.api.types.core_v1 import ConfigMap
+from pybernetes.client.informer import SharedInformer
 from tests.hosts import Host
 
 from .cluster import CONTROL_PLANE, GRACE_SECONDS, KUBECTL, NODE, PYBERNETES, Cluster, must, until
 from .faults import BALANCER, ETCD, FAULTS, MASTER, Target, cut, processes, send
-from .load import Load, Seen
+from .load import Load, Seen, watching
 
 WRITE_SECONDS = 5.0  # without an acknowledged write
 LEASE_SECONDS, CLEAN_SECONDS = 15.0, 2.0
 SEEN_SECONDS = 1.5  # a candidate's look at the lease, from which it counts
 LONGEST_SECONDS = 30.0
+LOST_SECONDS = 10.0  # of writes since the snapshot: more than are made until clients are back
+WATCHER_SECONDS = 60.0  # a reflector's back-off comes to 30
+# After a host that had been frozen took the address back, its keepalived announces that once more; one that is cut off from the others only
+# would take it away from them.
+ANNOUNCED_SECONDS = 6.0
 
 Fault = Callable[[Host, Sequence[str]], AbstractContextManager[None]]
 
@@ -57,7 +64,10 @@ def place(cluster: Cluster, target: Target) -> Host:
 @pytest.mark.parametrize("target", [MASTER, ETCD, BALANCER], ids=lambda target: target.name)
 def test_writes_go_on(cluster: Cluster, load: Load, target: Target, fault: Fault) -> None:
     """Within five seconds, and the Service goes on as if nothing were."""
-    host, since = place(cluster, target), time.monotonic()
+    host = place(cluster, target)
+    if (target, fault) == (BALANCER, cut):
+        time.sleep(ANNOUNCED_SECONDS)
+    since = time.monotonic()
     with fault(host, target.programs):
         time.sleep(1.0)
         again(load.writes)
@@ -107,9 +117,20 @@ PODS = f"{KUBECTL} get pods -l app=hello --no-headers -o custom-columns=N:.metad
 CONTAINERS = "docker ps --format '{{.Names}}' | grep -c k8s_web_hello"
 
 
+def spread(first: Host) -> None:
+    """Returns when each worker has one of the pods again: what failed before may have brought them together."""
+    end = time.monotonic() + LONGEST_SECONDS
+    while len({line.split()[1] for line in must(first, PODS).splitlines()}) < 2:
+        assert time.monotonic() < end, must(first, PODS)
+        must(first, f"{KUBECTL} delete pod {must(first, PODS).split()[0]} --wait")
+        must(first, f"{KUBECTL} rollout status deployment/hello --timeout=60s")
+    until(first, PODS, r"\A.*<none>\n.*<none>\n\Z")
+
+
 def test_pods_of_a_worker_that_is_cut_off_are_placed_anew(cluster: Cluster, load: Load) -> None:
     """NotReady after the grace period, taints, eviction by the pods' own tolerations; nothing is there twice when it is back."""
     first, lost = cluster.masters[0], cluster.workers[1]
+    spread(first)
     [stayed] = [line.split()[0] for line in must(first, PODS).splitlines() if lost.name in line]
     assert must(lost, CONTAINERS).strip() == "1"
     began = time.monotonic()
@@ -140,7 +161,7 @@ def test_without_a_majority_of_etcd_is_read_and_not_written(cluster: Cluster, lo
         cached = f"{KUBECTL} get --raw '/api/v1/namespaces/load/configmaps?resourceVersion=0&limit=1'"
         assert '"kind":"ConfigMapList"' in must(first, cached).replace(" ", "")
         code, output = first(f"{KUBECTL} create configmap never 2>&1")
-        assert code == 1 and re.search("etcdserver: (no leader|request timed out)|does not answer", output), output
+        assert code == 1 and re.search("etcdserver: (no leader|request timed out)", output), output
     finally:
         for host in others:
             must(host, "systemctl start etcd")
@@ -161,11 +182,30 @@ def test_a_rolling_restart_of_everything_is_not_noticed(cluster: Cluster, load: 
 
 def test_restored_from_a_snapshot(cluster: Cluster, load: Load) -> None:
     """Two members' disks are lost: all three are made of a snapshot. Everything of it is there, and who watches is told to list anew."""
+    with watching(load) as informer:
+        until_same(cluster, load, informer)
+        restore(cluster, load)
+        until_same(cluster, load, informer)
+
+
+def until_same(cluster: Cluster, load: Load, informer: SharedInformer[ConfigMap]) -> None:
+    """Returns when a watcher has what there is: nothing is missing, and nothing there that is lost. Meanwhile more is written."""
+    end = time.monotonic() + WATCHER_SECONDS
+    while True:
+        before, copies = set(load.stored(cluster)), {one.metadata.name for one in informer.list()}
+        after = set(load.stored(cluster))
+        if before <= copies <= after:
+            return
+        assert time.monotonic() < end, (sorted(before - copies)[:5], sorted(copies - after)[:5])
+        time.sleep(0.5)
+
+
+def restore(cluster: Cluster, load: Load) -> None:
+    """From a snapshot that was made some time ago; what was acknowledged since is lost, and forgotten here."""
     first = cluster.masters[0]
-    must(first, f"{PYBERNETES} etcd snapshot save /root/all.db")
     saved = load.stored(cluster)
-    again(load.writes)
-    time.sleep(1.0)
+    must(first, f"{PYBERNETES} etcd snapshot save /root/all.db", 60.0)
+    time.sleep(LOST_SECONDS)
     later = max(map(int, dict(load.acknowledged).values()))
     must(first, f"cat /root/all.db >{first.folder.parent}/all.db")
     members = ",".join(f"{host.name}=https://{host.address}:2380" for host in cluster.masters)
