@@ -69,6 +69,8 @@ async def _serve(chosen: KubeProxyConfiguration, client: PartClient, metrics: Me
     clock = RealClock()
     mode = await chosen_mode(chosen.mode)
     chosen = chosen.in_mode(mode.name)
+    if mode.name == "ipvs":
+        await _check_scheduler(chosen.ipvs.scheduler)
     own = await _backends(mode, metrics)
     _prepare(chosen, sysctl)
     state = health.ProxyHealth(UNHEALTHY_PERIODS * chosen.sync_period)
@@ -94,7 +96,7 @@ async def chosen_mode(name: str) -> Mode:
     from pybernetes.proxy import backends
 
     lacks = []
-    for candidate in (name,) if name else backends.MODES:
+    for candidate in (name,) if name else backends.DEFAULT_MODES:
         mode = backends.mode(candidate)
         lack = await mode.lacks()
         if not lack:
@@ -102,6 +104,16 @@ async def chosen_mode(name: str) -> Mode:
             return mode
         lacks.append(f"--proxy-mode={candidate}: {lack}")
     raise Failure("; ".join(lacks))
+
+
+async def _check_scheduler(scheduler: str) -> None:
+    from pybernetes.proxy.backends import BackendError
+    from pybernetes.proxy.backends.ipvs.backend import check_scheduler
+
+    try:
+        await check_scheduler(scheduler)
+    except BackendError as error:
+        raise Failure(f"--ipvs-scheduler={scheduler}: {error}") from error
 
 
 async def _backends(mode: Mode, metrics: Metrics) -> list[Backend]:

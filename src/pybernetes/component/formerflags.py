@@ -138,12 +138,7 @@ PROXY: Table = {
     },
     "the userspace mode has been gone since 1.26": {string: "proxy-port-range", duration: "udp-timeout"},
     "upstream's has been gone since 1.16": {string: "resource-container"},
-    "there is no ipvs mode here": {
-        boolean: "cleanup-ipvs ipvs-strict-arp",
-        strings: "ipvs-exclude-cidrs",
-        string: "ipvs-scheduler",
-        duration: "ipvs-min-sync-period ipvs-sync-period ipvs-tcp-timeout",
-    },
+    "--cleanup removes virtual servers, too; upstream's has been gone since 1.22": {boolean: "cleanup-ipvs"},
     "": {string: "azure-container-registry-config write-config-to"},
 }
 

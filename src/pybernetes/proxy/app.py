@@ -341,6 +341,7 @@ class ProxyServer:
             localhost_node_ports=localhost,
             node_ip=next(iter(self._internal_addresses(family)), ""),
             service_cidrs=self._cidrs(family),
+            ipvs=settings.ipvs,
         )
 
     def _cidrs(self, family: str) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ async def remove(shared: bool = True, but: str = "") -> None:
     """What any mode but one has left; with `shared` also what a kubelet uses too. BackendError, after all that could be removed has been."""
     problems = []
     for name in MODES:
-        if name == but:
+        # Chains of ipvs and iptables have the same names: what the latter alone has, the former removes itself when it syncs.
+        if name == but or (name, but) == ("iptables", "ipvs"):
             continue
         try:
             await mode(name).remove(shared)

@@ -17,8 +17,11 @@ from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.configfile import Kind
 from pybernetes.component.flags import Flag, Values
 
-from .backends import MODES
+from .backends import DEFAULT_MODES, MODES, IPVSOptions
 from .sysctl import Conntrack
+
+_LONGEST_TIMEOUT = 2**31 // 1000  # seconds; the kernel counts ticks, a thousand each second at most
+_LONGEST_SCHEDULER = 15  # bytes; the kernel's IP_VS_SCHEDNAME_MAXLEN without its end
 
 DETECT_MODES = ("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")
 
@@ -45,13 +48,26 @@ OWN = (
     Flag("iptables-masquerade-bit", flags.integer, 14, "The fwmark bit for packets that need SNAT, 0 to 31."),
     Flag("iptables-min-sync-period", flags.duration, 1.0, "Shortest time between changes of rules."),
     Flag("iptables-sync-period", flags.duration, 30.0, "How often rules are compared with the kernel's and repaired."),
+    Flag("ipvs-exclude-cidrs", flags.strings, [], "CIDRs whose virtual servers are not removed, whoever made them."),
+    Flag("ipvs-min-sync-period", flags.duration, 0.0, "As --iptables-min-sync-period, in the mode ipvs."),
+    Flag("ipvs-scheduler", flags.string, "", "How IPVS chooses: rr (that is empty, too), wrr, lc, sh, mh, ..."),
+    Flag("ipvs-strict-arp", flags.boolean, False, "Sets arp_ignore to 1 and arp_announce to 2."),
+    Flag("ipvs-sync-period", flags.duration, 30.0, "As --iptables-sync-period, in the mode ipvs."),
+    Flag("ipvs-tcp-timeout", flags.duration, 0.0, "Idle timeout of TCP connections through IPVS; 0 leaves it."),
+    Flag("ipvs-tcpfin-timeout", flags.duration, 0.0, "Timeout of such connections after a FIN; 0 leaves it."),
+    Flag("ipvs-udp-timeout", flags.duration, 0.0, "Timeout of UDP flows through IPVS; 0 leaves it."),
     Flag("masquerade-all", flags.boolean, False, "SNAT everything that is sent to cluster IPs."),
     Flag("metrics-bind-address", flags.string, "127.0.0.1:10249", "Where metrics are served; empty: nowhere."),
     Flag("nodeport-addresses", flags.strings, [], "CIDRs of the node's addresses for node ports, or primary."),
     Flag("oom-score-adj", flags.integer, -999, "The process's OOM score adjustment."),
     Flag("pod-bridge-interface", flags.string, "", "For --detect-local-mode=BridgeInterface."),
     Flag("pod-interface-name-prefix", flags.string, "", "For --detect-local-mode=InterfaceNamePrefix."),
-    Flag("proxy-mode", flags.string, "", f"{', '.join(MODES)}; empty: the first of them that this machine can."),
+    Flag(
+        "proxy-mode",
+        flags.string,
+        "",
+        f"{', '.join(MODES)}; empty: {' or '.join(DEFAULT_MODES)}, what this machine can.",
+    ),
     *client_flags(burst=10),
     VERBOSITY,
     flags.ignored("bind-address", flags.string, "nothing is bound to it"),
@@ -94,6 +110,18 @@ _SECTIONS = {
         "iptables.minSyncPeriod": "iptables-min-sync-period",
         "iptables.syncPeriod": "iptables-sync-period",
     },
+    "ipvs": {
+        "iptables.masqueradeAll": "masquerade-all",
+        "iptables.masqueradeBit": "iptables-masquerade-bit",
+        "ipvs.excludeCIDRs": "ipvs-exclude-cidrs",
+        "ipvs.minSyncPeriod": "ipvs-min-sync-period",
+        "ipvs.scheduler": "ipvs-scheduler",
+        "ipvs.strictARP": "ipvs-strict-arp",
+        "ipvs.syncPeriod": "ipvs-sync-period",
+        "ipvs.tcpFinTimeout": "ipvs-tcpfin-timeout",
+        "ipvs.tcpTimeout": "ipvs-tcp-timeout",
+        "ipvs.udpTimeout": "ipvs-udp-timeout",
+    },
     "nftables": {
         "nftables.masqueradeAll": "masquerade-all",
         "nftables.masqueradeBit": "iptables-masquerade-bit",
@@ -132,7 +160,6 @@ def configuration(mode: str) -> Kind:
             "configSyncPeriod",
             "enableProfiling",
             "featureGates",
-            "ipvs",
             "logging",
             "portRange",
             "showHiddenMetricsForVersion",
@@ -166,9 +193,14 @@ class KubeProxyConfiguration:
     bind_hard_fail: bool
     oom_score_adj: int
     conntrack: Conntrack = field(default_factory=Conntrack)
+    ipvs: IPVSOptions = field(default_factory=IPVSOptions)
+    ipvs_periods: tuple[float, float] = (0.0, 30.0)  # instead of the shortest and longest between syncs
 
     def in_mode(self, mode: str) -> KubeProxyConfiguration:
         """What holds in one of the modes: in nftables node ports are the node's first address's unless said otherwise, as upstream."""
+        if mode == "ipvs":
+            shortest, longest = self.ipvs_periods
+            return replace(self, mode=mode, min_sync_period=shortest, sync_period=longest)
         only_primary = mode == "nftables" and not self.node_port_addresses
         return replace(self, mode=mode, node_port_addresses=("primary",) if only_primary else self.node_port_addresses)
 
@@ -209,6 +241,8 @@ def kube_proxy_configuration(values: Values) -> KubeProxyConfiguration:
         raise UsageError("--iptables-sync-period: must be greater than 0")
     if not 0 <= values["iptables-min-sync-period"] <= values["iptables-sync-period"]:
         raise UsageError("--iptables-min-sync-period: must be between 0 and --iptables-sync-period")
+    if values["proxy-mode"] == "ipvs":
+        _check_ipvs(values)
     mode = values["detect-local-mode"] or "ClusterCIDR"
     prefix = values["pod-interface-name-prefix"]
     interface = {"BridgeInterface": values["pod-bridge-interface"], "InterfaceNamePrefix": prefix and f"{prefix}+"}
@@ -234,7 +268,29 @@ def kube_proxy_configuration(values: Values) -> KubeProxyConfiguration:
         bind_hard_fail=values["bind-address-hard-fail"],
         oom_score_adj=values["oom-score-adj"],
         conntrack=_conntrack(values),
+        ipvs=IPVSOptions(
+            scheduler=values["ipvs-scheduler"] or IPVSOptions().scheduler,
+            strict_arp=values["ipvs-strict-arp"],
+            exclude_cidrs=tuple(_networks("ipvs-exclude-cidrs", values)),
+            tcp_timeout=values["ipvs-tcp-timeout"],
+            tcp_fin_timeout=values["ipvs-tcpfin-timeout"],
+            udp_timeout=values["ipvs-udp-timeout"],
+        ),
+        ipvs_periods=(values["ipvs-min-sync-period"], values["ipvs-sync-period"]),
     )
+
+
+def _check_ipvs(values: Values) -> None:
+    """Read in this mode only, as upstream. Which schedulers there are says the kernel."""
+    if values["ipvs-sync-period"] <= 0:
+        raise UsageError("--ipvs-sync-period: must be greater than 0")
+    if not 0 <= values["ipvs-min-sync-period"] <= values["ipvs-sync-period"]:
+        raise UsageError("--ipvs-min-sync-period: must be between 0 and --ipvs-sync-period")
+    for name in ("ipvs-tcp-timeout", "ipvs-tcpfin-timeout", "ipvs-udp-timeout"):
+        if not 0 <= values[name] <= _LONGEST_TIMEOUT:
+            raise UsageError(f"--{name}: must be between 0 and {_LONGEST_TIMEOUT} s")
+    if len(values["ipvs-scheduler"].encode()) > _LONGEST_SCHEDULER:
+        raise UsageError(f"--ipvs-scheduler={values['ipvs-scheduler']}: no scheduler has a name that long")
 
 
 def _conntrack(values: Values) -> Conntrack:

@@ -6,6 +6,7 @@ import pytest
 
 from pybernetes.component import flags
 from pybernetes.component.command import UsageError
+from pybernetes.proxy.backends import IPVSOptions
 from pybernetes.proxy.options import FLAGS, KubeProxyConfiguration, kube_proxy_configuration, with_file
 
 # What kubeadm writes into the ConfigMap kube-proxy.
@@ -80,6 +81,52 @@ def test_the_section_of_the_mode_counts(caplog: pytest.LogCaptureFixture) -> Non
     assert "iptables.masqueradeAll has no effect here" in caplog.text
 
 
+def test_what_ipvs_reads_of_a_file(caplog: pytest.LogCaptureFixture) -> None:
+    section = {
+        "excludeCIDRs": ["203.0.113.7/24"],
+        "minSyncPeriod": "2s",
+        "scheduler": "lc",
+        "strictARP": True,
+        "syncPeriod": "1m0s",
+        "tcpFinTimeout": "2m0s",
+        "tcpTimeout": "15m0s",
+        "udpTimeout": "30s",
+    }
+    file = {**KUBEADM, "mode": "ipvs", "ipvs": section}
+    file["iptables"] = {**KUBEADM["iptables"], "masqueradeBit": 12, "syncPeriod": "7s"}
+    chosen = parsed("--config=x", file=file).in_mode("ipvs")
+    assert chosen.ipvs == IPVSOptions("lc", True, ("203.0.113.0/24",), 900.0, 120.0, 30.0)
+    assert (chosen.min_sync_period, chosen.sync_period) == (2.0, 60.0)
+    assert (chosen.masquerade_all, chosen.masquerade_bit) == (True, 12)
+    assert "ipvs" not in caplog.text and "iptables.syncPeriod has no effect here" in caplog.text
+    assert not chosen.node_ports_on_loopback
+
+
+def test_ipvs_defaults_are_upstreams_and_another_modes_sections_are_not_read(caplog: pytest.LogCaptureFixture) -> None:
+    chosen = parsed("--proxy-mode=ipvs").in_mode("ipvs")
+    assert (chosen.ipvs, chosen.min_sync_period, chosen.sync_period) == (IPVSOptions("rr"), 0.0, 30.0)
+    chosen = parsed("--config=x", file={**KUBEADM, "ipvs": {"scheduler": "lc"}})
+    assert chosen.ipvs == IPVSOptions("rr")
+    assert "ipvs.scheduler has no effect here" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--ipvs-sync-period=0s", "--ipvs-sync-period: must be greater than 0"),
+        ("--ipvs-min-sync-period=1m", "--ipvs-min-sync-period: must be between 0 and --ipvs-sync-period"),
+        ("--ipvs-tcp-timeout=-1s", "--ipvs-tcp-timeout: must be between 0 and"),
+        ("--ipvs-udp-timeout=10000h", "--ipvs-udp-timeout: must be between 0 and"),
+        ("--ipvs-exclude-cidrs=x", "--ipvs-exclude-cidrs: 'x' does not appear to be an IPv4 or IPv6 network"),
+        ("--ipvs-scheduler=weightedroundrobin", "no scheduler has a name that long"),
+    ],
+)
+def test_mistakes_in_ipvs(argument: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed("--proxy-mode=ipvs", argument)
+    assert message in str(caught.value)
+
+
 def test_in_nftables_node_ports_are_the_primary_addresss_unless_said_otherwise() -> None:
     assert parsed().in_mode("nftables").node_port_addresses == ("primary",)
     assert parsed("--nodeport-addresses=0.0.0.0/0").in_mode("nftables").node_port_addresses == ("0.0.0.0/0",)
@@ -95,7 +142,7 @@ def test_families_have_their_cidr() -> None:
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--proxy-mode=ipvs", "--proxy-mode=ipvs: only iptables, nftables is there"),
+        ("--proxy-mode=kernelspace", "--proxy-mode=kernelspace: only iptables, nftables, ipvs is there"),
         ("--cluster-cidr=x", "--cluster-cidr: 'x' does not appear to be an IPv4 or IPv6 network"),
         ("--iptables-masquerade-bit=32", "--iptables-masquerade-bit=32: must be within 0 and 31"),
         ("--iptables-sync-period=0s", "--iptables-sync-period: must be greater than 0"),

@@ -16,12 +16,25 @@ from ..metrics import Metrics
 from ..model import ServiceKey, ServicePort
 from ..model import Services as Services
 
-MODES = ("iptables", "nftables")  # in the order in which the default is looked for
-DEFAULT_MODE = MODES[0]
+DEFAULT_MODES = ("iptables", "nftables")  # in the order in which one is looked for
+MODES = (*DEFAULT_MODES, "ipvs")
+DEFAULT_MODE = DEFAULT_MODES[0]
 
 
 class BackendError(Exception):
     """The kernel or a program refused, or is missing; the text is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class IPVSOptions:
+    """kube-proxy's flags of the mode ipvs."""
+
+    scheduler: str = "rr"
+    strict_arp: bool = False
+    exclude_cidrs: tuple[str, ...] = ()  # virtual servers there are not removed, whoever made them
+    tcp_timeout: float = 0.0  # seconds; 0 leaves it as it is
+    tcp_fin_timeout: float = 0.0
+    udp_timeout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +49,7 @@ class Options:
     localhost_node_ports: bool = True
     node_ip: str = ""  # this node's own address, "" where it is not known
     service_cidrs: tuple[str, ...] = ()  # where cluster IPs are taken from, as far as the cluster's ServiceCIDRs say it
+    ipvs: IPVSOptions = IPVSOptions()
 
 
 @dataclass(frozen=True, slots=True)

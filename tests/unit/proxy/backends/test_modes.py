@@ -33,6 +33,7 @@ class Lacking:
         ("", {}, "iptables"),
         ("", {"iptables": "not installed"}, "nftables"),
         ("nftables", {}, "nftables"),
+        ("ipvs", {}, "ipvs"),
         ("iptables", {"iptables": "not installed"}, "--proxy-mode=iptables: not installed"),
         (
             "",
@@ -51,3 +52,13 @@ def test_the_machine_decides_unless_a_mode_is_asked_for(
         with pytest.raises(Failure) as caught:
             asyncio.run(proxy.chosen_mode(asked))
         assert str(caught.value) == chosen
+
+
+def test_ipvs_is_refused_in_upstreams_words_where_the_kernel_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def missing() -> bool:
+        return False
+
+    monkeypatch.setattr("pybernetes.proxy.backends.ipvs.backend._has_ipvs", missing)
+    with pytest.raises(Failure) as caught:
+        asyncio.run(proxy.chosen_mode("ipvs"))
+    assert str(caught.value) == "--proxy-mode=ipvs: can't use the IPVS proxier: ipvs not supported by the kernel"
