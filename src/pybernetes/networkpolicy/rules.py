@@ -39,7 +39,8 @@ Element = str
 def base(table: Table) -> None:
     """What is there whatever policies say: the isolated pods by address, and the way to their chains.
 
-    Only what is forwarded passes here, so that the node always reaches its own pods, and they it.
+    Only what is forwarded is looked at, so that the node always reaches its own pods, and they it. IPVS (kube-proxy's mode ipvs)
+    sends out what it forwards as if it came from the node, with the address of who has sent it.
     """
     for version in VERSIONS:
         table.add_set(self_set(version), SetType(f"{ADDRESS[version]} . {ADDRESS[version]}"))
@@ -55,8 +56,12 @@ def base(table: Table) -> None:
                 f"ct state invalid,untracked {ip} {HEADER[direction]} vmap {pods}",
                 f"ct {OWN[direction]} {ip} saddr vmap {pods}",
             ]
-        hook = f"type filter hook forward priority {PRIORITY[direction]}; policy accept;"
-        table.set_chain(direction, Chain(tuple(rules), hook))
+        for name, hook, first in (
+            (direction, "forward", ()),
+            (f"{direction}-by-ipvs", "output", ("fib saddr type local accept",)),
+        ):
+            hooked = f"type filter hook {hook} priority {PRIORITY[direction]}; policy accept;"
+            table.set_chain(name, Chain((*first, *rules), hooked))
 
 
 def isolated_map(direction: str, version: int) -> str:
