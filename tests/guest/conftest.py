@@ -11,6 +11,7 @@ import pytest
 
 from pybernetes.net.ipvs import IPVS
 from tests.netns.namespaces import Namespace, created
+from tests.netns.test_proxy_packets import network as network
 
 PROGRAMS = ("ip", "ipset", "iptables-save", "iptables-restore", "conntrack")
 

@@ -28,7 +28,7 @@ from tests.netns.namespaces import Namespace
 from tests.unit.proxy.backends.randomly import random_ports
 from tests.unit.proxy.objects import port
 
-CHANGES = 200
+CHANGES = {"IPv4": 200, "IPv6": 40}
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "mh", "fo", "ovf")
 
 
@@ -78,7 +78,7 @@ def test_after_any_changes_the_kernel_holds_what_is_desired(family: str, node: N
     async def scenario() -> None:
         proxy = Proxy(family)
         ports: list[ServicePort] = []
-        for number in range(CHANGES):
+        for number in range(CHANGES[family]):
             fresh = random_ports(chance, family=family)
             # One service at a time as a rule, all of them now and then.
             name = chance.choice(fresh).service if fresh and number % 10 else ""

@@ -1,0 +1,199 @@
+"""Packets through the whole of kube-proxy in the mode ipvs: an API server, the proxy, two pods and a client outside."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pybernetes.api.types import core_v1, discovery_v1
+from pybernetes.cli import proxy
+from pybernetes.component import flags
+from pybernetes.proxy.options import FLAGS
+from tests.netns import test_proxy_packets as packets
+from tests.netns.namespaces import Namespace
+from tests.netns.test_proxy_packets import (
+    CLIENT_IP,
+    NODE_IP,
+    PODS,
+    Network,
+    eventually,
+    inside,
+    running,
+    service,
+    slice_of,
+)
+
+MODE = "--proxy-mode=ipvs"
+
+
+def test_cluster_ip_node_port_and_external_ip(network: Network, tmp_path: Path) -> None:
+    packets.test_cluster_ip_node_port_and_external_ip(network, tmp_path, "ipvs")
+
+
+def test_affinity_sticks(network: Network, tmp_path: Path) -> None:
+    packets.test_affinity_sticks(network, tmp_path, "ipvs")
+
+
+def test_udp_flows_move_when_their_endpoint_goes(network: Network, tmp_path: Path) -> None:
+    packets.test_udp_flows_move_when_their_endpoint_goes(network, tmp_path, "ipvs")
+
+
+def test_a_balancer_lets_in_only_its_source_ranges(network: Network, tmp_path: Path) -> None:
+    packets.test_a_balancer_lets_in_only_its_source_ranges(network, tmp_path, "ipvs")
+
+
+def test_local_policies_keep_the_client_address(network: Network, tmp_path: Path) -> None:
+    """Unlike the other modes, this one leads whoever is on the node to endpoints there, too, as long as there is one."""
+
+    async def scenario() -> None:
+        async with running(tmp_path, MODE) as client:
+            created = await client.create(
+                service(
+                    "lb",
+                    type="LoadBalancer",
+                    clusterIP="10.96.20.2",
+                    externalTrafficPolicy="Local",
+                    internalTrafficPolicy="Local",
+                    healthCheckNodePort=30999,
+                    ports=[{"port": 80, "targetPort": 8080, "nodePort": 30081}],
+                )
+            )
+            created.status.load_balancer.ingress.append(core_v1.LoadBalancerIngress(ip="198.51.100.8", ip_mode="VIP"))
+            await client.update(created, "status")
+            here = await client.create(slice_of("lb", "a", 8080))
+            elsewhere = slice_of("lb", "b", 8080, node="node2")
+            elsewhere.metadata.name = "lb-2"
+            await client.create(elsewhere)
+
+            def local_only() -> None:
+                for address, port in ((NODE_IP, 30081), ("198.51.100.8", 80)):
+                    assert {network.ask(network.client, address, port) for _ in range(12)} == {f"a {CLIENT_IP}"}
+                assert network.askers(network.node, "198.51.100.8", 80) == {"a"}
+                assert network.askers(network.pods["b"], "10.96.20.2", 80) == {"a"}
+
+            await eventually(local_only)
+            await client.delete(discovery_v1.EndpointSlice, here.metadata.name, "default")
+            await eventually(lambda: network.ask(network.node, "198.51.100.8", 80) == "b 10.244.0.1" or 1 / 0)
+
+            def refused() -> None:
+                with pytest.raises(ConnectionRefusedError):
+                    network.ask(network.pods["b"], "10.96.20.2", 80)
+
+            await eventually(refused)
+
+    inside(network, scenario)
+
+
+@contextmanager
+def echoing(pod: Namespace, port: int) -> Iterator[None]:
+    """A server that answers with its name each time until its client goes."""
+    server = pod.socket()
+    server.bind(("", port))
+    server.listen(16)
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                while data := connection.recv(100):
+                    connection.sendall(data)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown(2)
+        thread.join()
+        server.close()
+
+
+def test_a_connection_outlives_its_endpoint_and_then_the_real_server_goes(network: Network, tmp_path: Path) -> None:
+    def real_servers() -> dict[str, int]:
+        """Address -> weight, as /proc tells them in hexadecimal."""
+        lines = network.node.run("cat /proc/net/ip_vs").splitlines()
+        words = [line.split() for line in lines if line.lstrip().startswith("-> 0")]
+        return {".".join(str(int(w[1][n : n + 2], 16)) for n in (0, 2, 4, 6)): int(w[3]) for w in words}
+
+    def new_connections_go_to_b() -> None:
+        assert real_servers() == {PODS["a"]: 0, PODS["b"]: 1}
+
+    def only_b() -> None:
+        assert real_servers() == {PODS["b"]: 1}
+
+    async def scenario() -> None:
+        async with running(tmp_path, MODE, "--ipvs-sync-period=1s", "--ipvs-tcpfin-timeout=1s") as client:
+            await client.create(service("web", clusterIP="10.96.20.1", ports=[{"port": 80, "targetPort": 9000}]))
+            endpoints = await client.create(slice_of("web", "a", 9000))
+            await eventually(lambda: real_servers()[PODS["a"]])
+            with network.client.socket() as connection:
+                connection.settimeout(20.0)
+                await asyncio.to_thread(connection.connect, ("10.96.20.1", 80))
+                connection.sendall(b"one")
+                assert await asyncio.to_thread(connection.recv, 10) == b"one"
+                endpoints.endpoints[0].addresses = [PODS["b"]]
+                await client.update(endpoints)
+                await eventually(new_connections_go_to_b)
+                connection.sendall(b"two")
+                assert await asyncio.to_thread(connection.recv, 10) == b"two"
+            await eventually(only_b)
+
+    with echoing(network.pods["a"], 9000):
+        inside(network, scenario)
+
+
+def test_what_is_no_service_of_a_cluster_ip_is_refused(network: Network, tmp_path: Path) -> None:
+    """A port of the host does not answer on the addresses that kube-ipvs0 has; a ping does, as upstream."""
+
+    async def scenario() -> None:
+        async with running(tmp_path, MODE) as client:
+            await client.create(service("web", clusterIP="10.96.20.1", ports=[{"port": 80, "targetPort": 8080}]))
+            await client.create(slice_of("web", "ab", 8080))
+            await eventually(lambda: network.ask(network.client, "10.96.20.1", 80))
+            listener = network.node.socket()
+            with listener:
+                listener.bind(("", 10000))
+                listener.listen()
+                with pytest.raises(ConnectionRefusedError):
+                    await asyncio.to_thread(network.ask, network.client, "10.96.20.1", 10000)
+            assert await asyncio.to_thread(packets.ping, network.client, "10.96.20.1") == (0, 0)
+
+    inside(network, scenario)
+
+
+def test_rules_that_someone_removed_come_back_and_everything_can_be_cleaned_up(
+    network: Network, tmp_path: Path
+) -> None:
+    harm = ("ip link del kube-ipvs0", "iptables -t nat -F; iptables -F", "ipset flush")
+
+    async def scenario() -> None:
+        async with running(tmp_path / "1", "--proxy-mode=iptables") as client:
+            await client.create(service("web", clusterIP="10.96.20.1", ports=[{"port": 80, "targetPort": 8080}]))
+            await client.create(slice_of("web", "ab", 8080))
+            await eventually(lambda: network.ask(network.client, "10.96.20.1", 80))
+        async with running(tmp_path / "2", MODE, "--ipvs-sync-period=500ms") as client:
+            await client.create(service("web", clusterIP="10.96.20.1", ports=[{"port": 80, "targetPort": 8080}]))
+            await client.create(slice_of("web", "ab", 8080))
+
+            def works() -> None:
+                assert "KUBE-SVC-" not in network.node.run("iptables-save")
+                for where in (network.client, network.node, network.pods["a"]):
+                    assert network.askers(where, "10.96.20.1", 80) == {"a", "b"}
+
+            await eventually(works)
+            for command in harm:
+                network.node.run(command)
+                await eventually(works)
+        await proxy.run(flags.parse("kube-proxy", FLAGS, ["--cleanup"]))
+        left = network.node.run("iptables-save; ipset save; ip link; grep -c : /proc/net/ip_vs")
+        assert "KUBE-" not in left and "kube-ipvs0" not in left
+
+    inside(network, scenario)
