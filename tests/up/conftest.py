@@ -38,7 +38,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
         pytest.skip("needs root: containers, interfaces and iptables")
     place = Layout(tmp_path_factory.mktemp("up") / "cluster")
     try:
-        print(pybernetes("up", f"--data-dir={place.root}"))
+        print(pybernetes("up", f"--data-dir={place.root}", "--ingress=true"))
         yield place
     finally:
         pybernetes("down", f"--data-dir={place.root}", "--purge")

@@ -37,6 +37,7 @@ def test_get(kubectl: Kubectl) -> None:
     assert kubectl("get", "deployment", "hello", "-o", "jsonpath={.status.readyReplicas}") == "3"
     assert kubectl("get", "svc", "-o", "custom-columns=N:.metadata.name", "--no-headers").split() == [
         "hello",
+        "hello-balanced",
         "hello-nodeport",
     ]
     assert "kind: Deployment" in kubectl("get", "deployment/hello", "-o", "yaml")

@@ -290,7 +290,7 @@ class Up:
 
     async def _example(self, client: RESTClient, settings: ClusterConfig) -> None:
         with self._progress.step("examples/hello"):
-            await apply.apply(client, hello.manifests())
+            await apply.apply(client, hello.manifests(settings))
             await self._until(
                 "deployment default/hello is available",
                 lambda: _available(client, "hello", "default"),
