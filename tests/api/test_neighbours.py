@@ -277,3 +277,22 @@ def test_a_storage_class_allows_no_empty_topology(terms: Any) -> None:
         )
 
     play(story)
+
+
+def test_null_that_is_applied_is_a_value() -> None:
+    """Kind: conflicts of server-side apply (B15): what others set is not taken away without force."""
+
+    async def story(client: Client) -> None:
+        await client.send("POST", f"{DEPLOYMENTS}?fieldManager=other", deployment(replicas=2))
+        document = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "d"},
+            "spec": {"replicas": None},
+        }
+        code, answer = await client.send("PATCH", f"{DEPLOYMENTS}/d?fieldManager=m", document, APPLY)
+        assert (code, fields(answer)) == (409, [".spec.replicas"])
+        code, answer = await client.send("PATCH", f"{DEPLOYMENTS}/d?fieldManager=m&force=true", document, APPLY)
+        assert (code, answer["spec"]["replicas"]) == (200, 1)
+
+    play(story)

@@ -175,7 +175,7 @@ def merge(live: Any, config: Any, node: Node) -> Any:
     if config is MISSING:
         return live
     if live is MISSING or not live or not _granular(live, node):
-        return config if _granular(config, node) or config is not None or live is MISSING else live
+        return config  # null, too: a value that others set is in its way
     if config is None:
         return live
     if not _granular(config, node):

@@ -105,13 +105,16 @@ class CustomSchema:
         return document, unknown[:MAX_STRICT_ERRORS] if validation == "Warn" else []
 
     def _check_kind(self, document: Object) -> None:
-        kind = document.setdefault("kind", self._kind)
-        if kind != self._kind:
+        own = {"kind": self._kind, "apiVersion": self._api_version}
+        problems = [
+            invalid(Path(name), document[name], f"must be {value}")
+            for name, value in own.items()
+            if document.setdefault(name, value) != value
+        ]
+        if problems:
             metadata = document.get("metadata")
             name = metadata.get("name") if isinstance(metadata, dict) else ""
-            problem = invalid(Path("kind"), kind, f"must be {self._kind}")
-            raise errors.invalid(self._group, str(kind), str(name or ""), [problem])
-        document.setdefault("apiVersion", self._api_version)
+            raise errors.invalid(self._group, str(document["kind"]), str(name or ""), problems)
 
     def _clean(self, document: Object) -> list[str]:
         """Rewrites metadata and prunes, in place; the paths of what is gone."""

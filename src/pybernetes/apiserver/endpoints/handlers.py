@@ -257,9 +257,11 @@ class ResourceHandler:
         self._kind = Kind.of(self.resource)
         self._now = now
 
-    @property
-    def _go_group(self) -> str:
-        return self.resource.group.split(".")[0] or "core"
+    def _go_type(self, kind: str) -> str:
+        """Of the object, or the list, as Go prints it."""
+        if self.resource.unstructured:
+            return "*unstructured.UnstructuredList" if kind == self.resource.list_kind else "*unstructured.Unstructured"
+        return f"*{self.resource.group.split('.')[0] or 'core'}.{kind}"
 
     def _accepted(self, request: Request, query: Query, stream: bool = False) -> Accepted:
         """Custom resources have no form in protobuf, but for their metadata. StatusError 406."""
@@ -268,7 +270,7 @@ class ResourceHandler:
     def _single(self, form: Accepted) -> Accepted:
         """The form for one object; StatusError 406 for that of a list."""
         if form.kind == "PartialObjectMetadataList":
-            kind = f"*{self._go_group}.{self.resource.kind}"
+            kind = self._go_type(self.resource.kind)
             raise errors.not_acceptable(f"you requested {form.kind}, but the requested object is not a list ({kind})")
         return form
 
@@ -310,10 +312,10 @@ class ResourceHandler:
     async def list(self, request: Request, info: RequestInfo, query: Query) -> Response | StreamingResponse:
         form = self._accepted(request, query)
         if form.kind == "PartialObjectMetadata":
-            kind = f"*{self._go_group}.{self.resource.list_kind}"
+            kind = self._go_type(self.resource.list_kind)
             raise errors.not_acceptable(f"you requested {form.kind}, but the requested object is a list ({kind})")
         listed = await self.store.list(info.namespace, list_options(query, info))
-        list_meta = tables.list_meta(self.resource, listed)
+        list_meta = tables.list_meta(self.resource, listed, shaped=bool(form.kind))
         if form.media == negotiate.JSON and not (form.kind or form.pretty) and _size(listed.items) > STREAMED_BYTES:
             return _streamed(form.media, tables.list_pieces(self.resource, listed.items, _encode(list_meta)))
         if form.media == negotiate.PROTOBUF and not form.kind:

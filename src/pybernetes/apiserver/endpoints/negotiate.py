@@ -68,8 +68,7 @@ def accepted(
     header = ",".join(request.header_values("accept")) or JSON
     best = (_best_again if len(header) <= REMEMBERED_HEADER else _best)(header, stream, tables, protobuf)
     if best is None:
-        supported = SUPPORTED if protobuf else (JSON, YAML)
-        only = [f"{media};stream=watch" for media in supported if media != YAML] if stream else supported
+        only = [f"{media};stream=watch" for media in SUPPORTED if media != YAML] if stream else SUPPORTED
         raise errors.not_acceptable(f"only the following media types are accepted: {', '.join(only)}")
     return replace(best, pretty=True) if _pretty(request, query) and not best.pretty else best
 

@@ -82,10 +82,10 @@ def list_pieces(resource: Resource, items: Sequence[Stored], list_meta: bytes) -
     yield begin + b"]}\n"
 
 
-def list_meta(resource: Resource, result: ListResult) -> dict[str, Any]:
-    """ListMeta of what was listed."""
+def list_meta(resource: Resource, result: ListResult, shaped: bool = False) -> dict[str, Any]:
+    """ListMeta of what was listed; `shaped`: of a table, or of objects' metadata."""
     meta: dict[str, Any] = {"resourceVersion": str(result.revision)}
-    if resource.unstructured:
+    if resource.unstructured and not shaped:
         meta["continue"] = ""
     if result.continue_:
         meta["continue"] = result.continue_
