@@ -195,7 +195,7 @@ async def _serve(values: flags.Values, parent: int) -> int:
         await core.start(values["port"])
         try:
             await core.apply(values["crds-objects"], "default")
-            core.mark()
+            await core.mark()
             core.faults.add(values["faults-rules"])
             if values["record"]:
                 file = ending.enter_context(Path(values["record"]).open("a", buffering=1))

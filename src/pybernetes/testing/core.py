@@ -62,9 +62,9 @@ class Core:
         self.running = await self.cluster.start(port)
         self._client = self.cluster.client(HANDLE, agent=AGENT, retries=False)
         self._resources = Resources(self._client)
-        self.mark()
+        await self.mark()
 
-    def mark(self) -> None:
+    async def mark(self) -> None:
         """A test begins: what happened until now is not its doing."""
         self.began = self.cluster.snapshot()
         self.recorder.clear()

@@ -70,7 +70,7 @@ class Cluster:
             kube = Kube(loop, core, core.administrator())
             if self._objects:
                 kube.apply(self._objects)
-            core.mark()
+            loop.run(core.mark())
             core.faults.rules += [Fault.read({**_given(rule)}) for rule in self._faults]
             self._open.append(stack.pop_all())
         return kube
