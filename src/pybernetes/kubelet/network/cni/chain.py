@@ -149,7 +149,7 @@ class Chain:
 def _failed(plugin: Plugin, verb: str, error: Exception) -> PluginError:
     text = f"plugin {plugin.description} failed ({verb}): "
     if isinstance(error, PluginError):
-        return PluginError(text + error.message, error.code, error.details)
+        return PluginError(text + error.message, error.code, error.details, told=error.told)
     return PluginError(text + str(error))
 
 

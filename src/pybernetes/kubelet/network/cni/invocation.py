@@ -30,11 +30,11 @@ ALONE_SECONDS = 0.1  # between looks at whether somebody else's plugins still ru
 
 
 class PluginError(Exception):
-    """A plugin refused, or could not be run: CNI's code and texts."""
+    """A plugin refused, or could not be run: CNI's code and texts. `told`: the plugin itself says so."""
 
-    def __init__(self, message: str, code: int = 0, details: str = "") -> None:
+    def __init__(self, message: str, code: int = 0, details: str = "", *, told: bool = False) -> None:
         super().__init__(f"{message}; {details}" if details else message)
-        self.code, self.message, self.details = code, message, details
+        self.code, self.message, self.details, self.told = code, message, details, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,10 @@ def error_of(ended: Ended) -> PluginError:
         return PluginError(f"netplugin failed but error parsing its diagnostic message {text}: {error}")
     code = document.get("code")
     return PluginError(
-        str(document.get("msg") or ""), code if isinstance(code, int) else 0, str(document.get("details") or "")
+        str(document.get("msg") or ""),
+        code if isinstance(code, int) else 0,
+        str(document.get("details") or ""),
+        told=True,
     )
 
 

@@ -34,6 +34,7 @@ DEFAULT_BIN_DIR = "/opt/cni/bin"
 DEFAULT_CACHE_DIR = (
     "/var/lib/cni/cache"  # the kubelet's until 1.23; containerd's plugins are remembered in /var/lib/cni
 )
+MOST_TOLD = 1000  # characters of an error that is only logged
 SYNC_SECONDS = 5.0  # upstream's, between looks at the configuration and at the plugins' STATUS
 LOCK_FILE = "plugins.lock"
 UNCONFIGURED = "cni config uninitialized"
@@ -197,13 +198,23 @@ class CNINetwork:
         if pods is not None and not pods.incomplete and pods.result is not None:
             try:
                 network = parse_list(pods.config)
+                addresses = pod_addresses(read(pods.result, network.cni_version), conf.ifname)
                 self._namespaces.pin(conf.container_id, live)
-                await self._chain.check(network, replace(pods.conf, netns=conf.netns))
-                return pod_addresses(read(pods.result, network.cni_version), conf.ifname)
+                await self._check(network, replace(pods.conf, netns=conf.netns))
+                return addresses
             except (PluginError, ConfigurationError, ResultError) as error:
                 logger.warning("the network of sandbox %s is made anew: %s", conf.container_id[:12], error)
         await self._delete_all(conf.container_id, live)
         return ()
+
+    async def _check(self, network: Network, conf: RuntimeConf) -> None:
+        """PluginError where a plugin says that something is wrong; one that fails has said nothing (some releases of `bandwidth` crash)."""
+        try:
+            await self._chain.check(network, conf)
+        except PluginError as error:
+            if error.told:
+                raise
+            logger.warning("CHECK of sandbox %s: %s", conf.container_id[:12], str(error)[:MOST_TOLD])
 
     async def teardown(self, sandbox_id: str, pod: core.Pod) -> None:
         """By the configuration that it was made with; by today's where nothing is remembered of it."""

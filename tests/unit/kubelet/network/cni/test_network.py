@@ -402,6 +402,19 @@ def test_a_pod_whose_check_fails_is_made_anew(tmp_path: Path) -> None:
     _run(node, work)
 
 
+def test_a_check_that_crashes_says_nothing(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.plugins.says("second", "CHECK", before="echo panic >&2; exit 2")
+
+    async def work() -> None:
+        await node.setup()
+        node.plugins.calls()
+        assert await node.setup() == ("10.1.0.5",)
+        assert node.plugins.calls() == ["CHECK first", "CHECK second"]
+
+    _run(node, work)
+
+
 @pytest.mark.parametrize("reached", ["loopback", "first", "second", "third"])
 def test_a_kubelet_that_ends_in_the_midst(tmp_path: Path, reached: str) -> None:
     """The next one undoes what there is, and begins again."""
