@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pybernetes.kubelet.network.cni import invocation
 from pybernetes.kubelet.network.cni.network import CNINetwork
 from pybernetes.kubelet.runtime.types import RuntimeFailure
 
@@ -20,6 +22,7 @@ from .cninode import PLUGINS, RANGE, CNINode, eventually, pod
 from .namespaces import Namespace
 
 HERE = Path(__file__).parents[2]
+PAGE = HERE / "docs" / "network.md"
 FIRST, SECOND = "a" * 64, "b" * 64
 ROUNDS = 8
 
@@ -36,20 +39,12 @@ def cni(node: Namespace, tmp_path: Path) -> Iterator[CNINode]:
 
 
 def _chain(cni: CNINode) -> None:
-    cni.configure(
-        {
-            "type": "bridge",
-            "bridge": "cni0",
-            "isGateway": True,
-            "ipMasq": True,
-            "hairpinMode": True,
-            "ipam": cni.ipam(),
-        },
-        {"type": "tuning", "sysctl": {"net.core.somaxconn": "500"}},
-        {"type": "portmap", "capabilities": {"portMappings": True}},
-        {"type": "bandwidth", "capabilities": {"bandwidth": True}},
-        {"type": "firewall"},
-    )
+    """The page's."""
+    (text,) = re.findall(r"^```json\n(.*?)^```$", PAGE.read_text(), re.S | re.M)
+    document = json.loads(text)
+    assert document["plugins"][0]["ipam"]["ranges"] == cni.ipam()["ranges"]
+    document["plugins"][0]["ipam"]["dataDir"] = str(cni.addresses)
+    (cni.conf_dir / "10-pods.conflist").write_text(json.dumps(document))
 
 
 def _lacks(cni: CNINode, command: str) -> bool:
@@ -221,8 +216,9 @@ def test_flannels_plugin(cni: CNINode) -> None:
     assert cni.left() == [] and list((cni.folder / "flannel").iterdir()) == []
 
 
-def test_killed_at_any_point(cni: CNINode) -> None:
+def test_killed_at_any_point(cni: CNINode, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kubelets with SIGKILL while their plugins run, and plugins while they work: the next kubelet goes on, and nothing is left."""
+    monkeypatch.setattr(invocation, "GRACE_SECONDS", 0.0)
     cni.configure(
         {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "ipam": cni.ipam()},
         {"type": "portmap", "capabilities": {"portMappings": True}},

@@ -24,5 +24,6 @@ def test_the_page(node: Namespace, tmp_path: Path) -> None:
         "isolated_pods 1",
         "Ensured load balancer",
         "pybernetes-speaker-",
+        "--cni-cache-dir",
     ):
         assert text in output, output

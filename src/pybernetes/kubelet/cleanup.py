@@ -16,6 +16,7 @@ from . import safepath
 from .interfaces import RuntimeService
 from .network import links, rules
 from .network.bridge import DEFAULT_BRIDGE
+from .network.cni.network import DEFAULT_BIN_DIR, CNINetwork
 from .node import cgroups
 from .runtime.types import Container, RuntimeFailure, Sandbox
 from .volumes import mount
@@ -26,6 +27,7 @@ AT_ONCE = 8
 # A runtime that is removing a container already says so at once, and is done some time later; processes that were killed
 # are in their cgroup until the kernel has let go of them.
 TRIES, PAUSE_SECONDS = 50, 0.1
+PLUGIN_DIRS = (DEFAULT_BIN_DIR, "/usr/lib/cni")  # the second is Debian's
 
 
 async def clean(runtime: RuntimeService, root_dir: str, bridge: str = DEFAULT_BRIDGE) -> None:
@@ -36,6 +38,7 @@ async def clean(runtime: RuntimeService, root_dir: str, bridge: str = DEFAULT_BR
     root, driver = Path(root_dir), "cgroupfs"
     try:
         driver = await runtime.cgroup_driver()
+        await _remove_attachments(runtime)
         await _remove_containers(runtime)
     except RuntimeFailure as error:
         logger.warning("containers are left: %s", error)
@@ -48,6 +51,16 @@ async def clean(runtime: RuntimeService, root_dir: str, bridge: str = DEFAULT_BR
             logger.warning("%s is left: %s", root / name, error)
     if driver == "cgroupfs":
         await _remove_cgroups(cgroups.PodCgroups(driver).paths("kubepods"))
+
+
+async def _remove_attachments(runtime: RuntimeService) -> None:
+    """What CNI's plugins made for the sandboxes, where the cache and the plugins are in their usual places."""
+    network = CNINetwork(runtime.sandbox_pid, bin_dirs=PLUGIN_DIRS)
+    try:
+        sandboxes, _ = await runtime.list()
+        await network.remove({sandbox.id for sandbox in sandboxes})
+    finally:
+        await network.close()
 
 
 async def _remove_cgroups(paths: list[Path]) -> None:

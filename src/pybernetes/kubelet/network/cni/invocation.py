@@ -1,6 +1,6 @@
 """Runs one plugin (upstream: pkg/invoke/raw_exec.go, find.go).
 
-A plugin, with all that it starts, is a process group: it ends within its time, or is killed. It never ends because the kubelet does:
+A plugin, with all that it starts, is a process group: it ends within its time, or is killed. It does not end because a kubelet is killed:
 the next kubelet waits for those of the former one (`PluginPrograms.alone`).
 """
 
@@ -26,6 +26,7 @@ from .configuration import quoted
 MAX_OUTPUT = 1 << 20  # bytes of a result; real ones have some kB
 MAX_PROBLEMS = 64 << 10  # of what it writes to its standard error; the rest is left out
 BUSY_TRIES, BUSY_SECONDS = 6, 1.0  # a program that is just being written is tried again so often, as upstream
+GRACE_SECONDS = 5.0  # for a plugin that runs while the kubelet ends
 ALONE_SECONDS = 0.1  # between looks at whether somebody else's plugins still run
 
 
@@ -108,7 +109,7 @@ class PluginPrograms:
             await self._clock.sleep(ALONE_SECONDS)
 
     async def run(self, program: str, data: bytes, variables: Mapping[str, str], seconds: float) -> bytes:
-        """Its output. PluginError where it fails or has not ended after `seconds`. Whoever is cancelled here kills it."""
+        """Its output. PluginError where it fails or has not ended after `seconds`. One whose caller is cancelled gets a moment more."""
         for _ in range(BUSY_TRIES):
             try:
                 ended = await self._run(program, data, {**os.environ, **variables}, seconds)
@@ -140,12 +141,7 @@ class PluginPrograms:
             try:
                 output.collect(lambda: _kill(process.pid))
                 problems.collect(lambda: None)
-                late = False
-                try:
-                    async with self._clock.timeout(seconds):
-                        await process.wait()
-                except TimeoutError:
-                    late = True
+                late = await self._late(process, seconds)
             finally:
                 if process.returncode is None:
                     _kill(process.pid)
@@ -162,6 +158,20 @@ class PluginPrograms:
         if output.excessive:
             return Ended(f"{status} (it wrote more than {MAX_OUTPUT} bytes)", b"", bytes(problems.data))
         return Ended(status, bytes(output.data), bytes(problems.data))
+
+    async def _late(self, process: asyncio.subprocess.Process, seconds: float) -> bool:
+        """Whether it has not ended by then. Where this is cancelled it may go on for a moment: what is half done is hard to undo."""
+        try:
+            async with self._clock.timeout(seconds):
+                await process.wait()
+        except TimeoutError:
+            return True
+        except asyncio.CancelledError:
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(GRACE_SECONDS):
+                    await process.wait()
+            raise
+        return False
 
     def close(self) -> None:
         """Plugins that still run go on holding the lock."""

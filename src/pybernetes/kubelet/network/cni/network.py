@@ -293,14 +293,9 @@ class CNINetwork:
     async def _collect(self, stale: Sequence[Attachment]) -> None:
         problems = []
         try:
-            await self._start()
             for sandbox_id in dict.fromkeys(attachment.conf.container_id for attachment in stale):
-                async with self._alone_with(sandbox_id):
-                    logger.info("sandbox %s is gone: what plugins made for it goes", sandbox_id[:12])
-                    try:
-                        await self._delete_all(sandbox_id, "")
-                    except ERRORS as error:
-                        problems.append(f"failed to delete stale attachment {sandbox_id}: {error}")
+                logger.info("sandbox %s is gone: what plugins made for it goes", sandbox_id[:12])
+                problems += await self._removed(sandbox_id)
             network = self._network
             if network is not None and (self._to_collect or stale):
                 self._to_collect = True
@@ -313,6 +308,23 @@ class CNINetwork:
             problems.append(str(error))
         for problem in problems:
             logger.warning("%s", problem)
+
+    async def _removed(self, sandbox_id: str) -> list[str]:
+        """What could not be undone of one that is gone, or is about to go."""
+        try:
+            await self._start()
+            async with self._alone_with(sandbox_id):
+                await self._delete_all(sandbox_id, "")
+        except ERRORS as error:
+            return [f"failed to delete stale attachment {sandbox_id}: {error}"]
+        return []
+
+    async def remove(self, sandbox_ids: Collection[str]) -> None:
+        """All of these sandboxes, for good; what could not be undone is logged. Others in the cache are not touched."""
+        ours = {one.conf.container_id for one in self._cache.attachments() if one.is_sandbox} & set(sandbox_ids)
+        for sandbox_id in sorted(ours):
+            for problem in await self._removed(sandbox_id):
+                logger.warning("%s", problem)
 
     def _valid(self, network: Network) -> list[tuple[str, str]]:
         attachments = self._cache.attachments()

@@ -17,6 +17,7 @@ import pytest
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet.network.addresses import Lease
+from pybernetes.kubelet.network.cni import invocation
 from pybernetes.kubelet.network.cni.cache import Cache
 from pybernetes.kubelet.network.cni.hostports import HostPorts
 from pybernetes.kubelet.network.cni.namespaces import PinnedNamespaces
@@ -416,8 +417,9 @@ def test_a_check_that_crashes_says_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reached", ["loopback", "first", "second", "third"])
-def test_a_kubelet_that_ends_in_the_midst(tmp_path: Path, reached: str) -> None:
+def test_a_kubelet_that_ends_in_the_midst(tmp_path: Path, reached: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next one undoes what there is, and begins again."""
+    monkeypatch.setattr(invocation, "GRACE_SECONDS", 0.1)
     node = Node(tmp_path)
     node.plugins.says(reached, "ADD", before=f"touch {tmp_path}/reached; sleep 1000")
 
@@ -437,6 +439,23 @@ def test_a_kubelet_that_ends_in_the_midst(tmp_path: Path, reached: str) -> None:
         assert calls[-4:] == ADDED and calls[:-4] == (["DEL loopback"] if reached == "loopback" else DELETED)
         if reached == "third":
             assert node.plugins.input("first", "DEL")["prevResult"]
+
+    _run(node, work)
+
+
+def test_a_plugin_may_end_what_it_does_while_the_kubelet_ends(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.plugins.says("third", "DEL", before=f"touch {tmp_path}/reached; sleep 0.2; touch {tmp_path}/done")
+
+    async def work() -> None:
+        await node.setup()
+        task = asyncio.create_task(node.network.teardown(ID, _pod()))
+        while not (tmp_path / "reached").exists():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (tmp_path / "done").exists() and len(node.cached()) == 2
 
     _run(node, work)
 
@@ -500,6 +519,22 @@ def test_ports_of_the_node_without_a_plugin_for_them(tmp_path: Path, capable: bo
         assert node.ports.leases == expected
         await node.network.teardown(ID, pod)
         assert node.ports.leases == []
+
+    _run(node, work)
+
+
+def test_a_node_that_is_taken_down(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+
+    async def work() -> None:
+        await node.setup()
+        await node.setup("b" * 64)
+        node.plugins.says("first", "DEL", {"msg": "no"}, code=1)
+        await node.network.remove({ID, "c" * 64})
+        assert len(node.cached()) == 4  # it is told of, and no reason to stop
+        node.plugins.says("first", "DEL")
+        await node.network.remove({ID})
+        assert node.cached() == [f"cni-loopback-{'b' * 64}-lo", f"pods-{'b' * 64}-eth0"]
 
     _run(node, work)
 
