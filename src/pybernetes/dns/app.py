@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pybernetes.client.kubeconfig import ConfigError
@@ -16,7 +17,6 @@ from .metrics import Metrics
 from .plugin import Handler
 from .plugins.health import Health
 from .server import Listener
-from .wire import Answer, Query
 
 _log = logging.getLogger(__name__)
 
@@ -147,9 +147,4 @@ def _digest(text: str) -> str:
 
 
 def _handler(instance: Instance, port: int) -> Handler:
-    route = instance.routes[port]
-
-    async def handle(query: Query) -> Answer:
-        return await serve(route, query)
-
-    return handle
+    return partial(serve, instance.routes[port])

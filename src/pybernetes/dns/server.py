@@ -137,6 +137,8 @@ class _Datagrams:
         self._listener, self._socket = listener, udp
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(udp, self._readable)
+        self._last_received: list[Control] = []
+        self._last_control: tuple[list[Control], bytes] = ([], b"")
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket)
@@ -154,7 +156,9 @@ class _Datagrams:
             self._received(data, control, peer)
 
     def _received(self, data: bytes, received: list[Control], peer: Any) -> None:
-        control, local = _reply_control(received)
+        if received != self._last_received:  # mostly all are sent to one address
+            self._last_received, self._last_control = received, _reply_control(received)
+        control, local = self._last_control
         try:
             query = decode_query(data, _plain(peer))
         except WireError:

@@ -90,6 +90,7 @@ class Query:
     options: EdnsOptions = ()
     local: tuple[bytes, int] = (b"", 0)  # where it was sent to
     depth: int = 0  # of lookups that answering another question has led to
+    question: bytes = b""  # as it came, where it is this one
 
     @property
     def opcode(self) -> int:
@@ -137,21 +138,47 @@ def decode_query(data: bytes, client: tuple[str, int] = ("", 0), protocol: str =
         raise WireError("not a query")
     if questions != 1:
         raise WireError(f"{questions} questions")
-    name, offset = read_name(data, 12)
-    if len(data) < offset + 4:
+    end = data.find(0, 12) + 1
+    names = _names.get(data[12:end])
+    if names is None:
+        name, end = read_name(data, 12)
+        names = (name, name.lower())
+        _remember_name(data[12:end], names)
+    offset = end + 4
+    if len(data) < offset:
         raise WireError("the question is cut off")
-    type, cls = _QUESTION.unpack_from(data, offset)
-    query = Query(id, flags, name, name.lower(), type, cls, client=client, protocol=protocol, length=len(data))
+    type, cls = _QUESTION.unpack_from(data, end)
+    name, key = names
+    query = Query(id, flags, name, key, type, cls, client=client, protocol=protocol, length=len(data))
+    if data[12] < 0xC0:
+        query.question = data[12:offset]
     if protocol == "tcp":
         query.size = MAX_TCP_BYTES
     if additionals or answers or authorities:
-        _read_edns(data, offset + 4, answers + authorities + additionals, query)
+        _read_edns(data, offset, answers + authorities + additionals, query)
     return query
+
+
+# Names of questions, by their bytes up to the first zero: the same ones come again and again. A name that has a zero in a label, or a
+# pointer, has none there or is longer than that.
+_names: dict[bytes, tuple[str, str]] = {}
+MAX_NAMES = 8192
+
+
+def _remember_name(raw: bytes, names: tuple[str, str]) -> None:
+    if raw.find(0) != len(raw) - 1 or raw != name_bytes(names[0]):
+        return
+    if len(_names) >= MAX_NAMES:
+        _names.clear()
+    _names[raw] = names
 
 
 def _read_edns(data: bytes, offset: int, count: int, query: Query) -> None:
     for _ in range(count):
-        _, offset = read_name(data, offset)
+        if data[offset : offset + 1] == b"\0":  # the root, of which OPT records are
+            offset += 1
+        else:
+            _, offset = read_name(data, offset)
         if len(data) < offset + 10:
             raise WireError("a record is cut off")
         type, cls, ttl, length = _FIXED.unpack_from(data, offset)
@@ -302,6 +329,7 @@ def encode_query(
     return text + _opt(size, dnssec, 0, options) if size else text
 
 
+@lru_cache(maxsize=1024)
 def _opt(size: int, dnssec: bool, extended: int, options: EdnsOptions) -> bytes:
     data = b"".join(_QUESTION.pack(code, len(value)) + value for code, value in options) if options else b""
     return b"\0" + _FIXED.pack(OPT, size, extended << 24 | (DO if dnssec else 0), len(data)) + data
@@ -319,6 +347,11 @@ def encode_answer(query: Query, answer: Answer) -> bytes:
     flags = QR | (query.flags & (0x7800 | RD | CD) | answer.flags) & ~answer.cleared | answer.rcode & 15
     size = query.size if query.protocol == "udp" else MAX_UDP_BYTES
     opt = _opt(size, query.dnssec, answer.rcode >> 4, _options_of(query, answer)) if query.edns else b""
+    if not answer.authority and not answer.additional:
+        plain = _plain(query, answer, query.size - len(opt))
+        if plain is not None:
+            head = _HEADER.pack(query.id, flags, 1, len(answer.answer), 0, 1 if opt else 0)
+            return b"".join((head, *plain, opt))
     writer = _Writer(query, query.size - len(opt), answer.ttl)
     counts = [0, 0, 0]
     for index, section in enumerate((answer.answer, answer.authority, answer.additional)):
@@ -332,15 +365,35 @@ def encode_answer(query: Query, answer: Answer) -> bytes:
     return b"".join((head, *writer.parts, opt))
 
 
+def _plain(query: Query, answer: Answer, limit: int) -> list[bytes] | None:
+    """Question and answer where all records are of the name that was asked and have no names in their data, as addresses; else None."""
+    question = query.question or name_bytes(query.name) + _QUESTION.pack(query.type, query.cls)
+    parts = [question]
+    length = 12 + len(question)
+    ttl, key = answer.ttl, query.key
+    for record in answer.answer:
+        name = record.name
+        if (name != key and name.lower() != key) or record.type in _ONE_NAME:
+            return None
+        data = record.data
+        parts += (
+            _QUESTION_POINTER,
+            _FIXED.pack(record.type, record.cls, record.ttl if ttl is None else ttl, len(data)),
+            data,
+        )
+        length += 12 + len(data)
+    return parts if length <= limit else None
+
+
 class _Writer:
     """Question and records with compressed names, up to a limit."""
 
     __slots__ = ("_key", "_limit", "_offsets", "_ttl", "length", "parts")
 
     def __init__(self, query: Query, limit: int, ttl: int | None) -> None:
-        raw = name_bytes(query.name)
-        self.parts = [raw, _QUESTION.pack(query.type, query.cls)]
-        self.length = 12 + len(raw) + 4
+        question = query.question or name_bytes(query.name) + _QUESTION.pack(query.type, query.cls)
+        self.parts = [question]
+        self.length = 12 + len(question)
         self._key, self._limit, self._ttl = query.key, limit, ttl
         self._offsets: dict[str, int] | None = None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pybernetes.component.metrics import CONTENT_TYPE
+from functools import partial
+
+from pybernetes.component.metrics import CONTENT_TYPE, Histogram
 from pybernetes.wire.http import Request, Response, Server, serve
 
 from ..corefile import Directive
@@ -12,7 +14,6 @@ from .ready import address_of
 
 NAME = "prometheus"
 HOST, PORT = "localhost", 9153
-_FAMILIES = {True: "2", False: "1"}
 
 
 class Prometheus(Plugin):
@@ -24,6 +25,7 @@ class Prometheus(Plugin):
         super().__init__()
         self._block, self._host, self._port = block, host, port
         self._metrics, self._server_label, self._zones = block.metrics, block.server, block.zones
+        self._only_zone = "." if block.zones == ["."] else ""
         self._server: Server | None = None
 
     async def start(self) -> None:
@@ -45,26 +47,27 @@ class Prometheus(Plugin):
     async def serve(self, query: Query) -> Answer:
         started = self.clock.monotonic()
         rcode, plugin = SERVFAIL, ""
-        zone = matching(query.key, self._zones)
-        query.answered = lambda length: self._metrics.response_size.observe(
-            length, self._server_label, zone, "", query.protocol
-        )
+        zone = self._only_zone or matching(query.key, self._zones)
+        where = (self._server_label, zone, "")
+        sized = (*where, query.protocol)
+        query.answered = partial(_observe, self._metrics.response_size, sized)
         try:
             answer = await self.next(query)
             rcode, plugin = answer.rcode, answer.plugin
             return answer
         finally:
-            self._count(query, zone, rcode, plugin, self.clock.monotonic() - started)
+            metrics = self._metrics
+            family = "2" if ":" in query.client[0] else "1"
+            metrics.requests.inc(*sized, family, TYPES.get(query.type, "other"))
+            metrics.duration.observe(self.clock.monotonic() - started, *where)
+            metrics.request_size.observe(query.length, *sized)
+            if query.dnssec:
+                metrics.do_requests.inc(*where)
+            metrics.responses.inc(*where, RCODES.get(rcode) or str(rcode), plugin)
 
-    def _count(self, query: Query, zone: str, rcode: int, plugin: str, seconds: float) -> None:
-        metrics, server = self._metrics, self._server_label
-        protocol, family = query.protocol, _FAMILIES[":" in query.client[0]]
-        metrics.requests.inc(server, zone, "", protocol, family, TYPES.get(query.type, "other"))
-        metrics.duration.observe(seconds, server, zone, "")
-        metrics.request_size.observe(query.length, server, zone, "", protocol)
-        if query.dnssec:
-            metrics.do_requests.inc(server, zone, "")
-        metrics.responses.inc(server, zone, "", RCODES.get(rcode) or str(rcode), plugin)
+
+def _observe(histogram: Histogram, labels: tuple[str, ...], length: int) -> None:
+    histogram.observe(length, *labels)
 
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
