@@ -114,6 +114,7 @@ def seconds_between(before: str, after: str) -> float:
 
 
 PODS = f"{KUBECTL} get pods -l app=hello --no-headers -o custom-columns=N:.metadata.name,H:.spec.nodeName,D:.metadata.deletionTimestamp"
+READY_ENDPOINTS = "{.items[*].endpoints[?(@.conditions.ready==true)].nodeName}"
 CONTAINERS = "docker ps --format '{{.Names}}' | grep -c k8s_web_hello"
 
 
@@ -141,8 +142,8 @@ def test_pods_of_a_worker_that_is_cut_off_are_placed_anew(cluster: Cluster, load
         until(first, f"{PODS} | grep -v ' 20' | grep -c worker1", "^2$")
         until(
             first,
-            f"{KUBECTL} get endpointslices -l kubernetes.io/service-name=hello -o jsonpath='{{.items[*].endpoints[*].nodeName}}'",
-            "^worker1 worker1",
+            f"{KUBECTL} get endpointslices -l kubernetes.io/service-name=hello -o jsonpath='{READY_ENDPOINTS}'",
+            "^worker1 worker1$",
         )
         again(load.calls)
     until(first, f"{KUBECTL} get node {lost.name}", " Ready")
