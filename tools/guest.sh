@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${GUEST_FOLDER:-/tmp/pybernetes-guest} seconds=${GUEST_SECONDS:-600}
-programs=(busybox sh ip bridge sysctl modprobe iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore ipset conntrack)
-packages=(pytest _pytest py.py pluggy iniconfig packaging pygments msgspec yaml _yaml uvloop httptools cryptography "_cffi_backend*.so" typing_extensions.py)
+programs=(busybox sh nft ip bridge sysctl modprobe iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore ipset conntrack)
+packages=(pytest _pytest py.py pluggy "pluggy-*.dist-info" iniconfig packaging pygments msgspec yaml _yaml uvloop httptools cryptography "_cffi_backend*.so" typing_extensions.py)
 PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$folder"
 

@@ -16,11 +16,11 @@ from pybernetes.net.iptables import IPTables
 from pybernetes.net.ipvs import IPVS
 from pybernetes.net.ipvsmessages import RealServer, VirtualServer
 from pybernetes.proxy import cleanup
-from pybernetes.proxy.backends import BackendError, Change, IPVSOptions, Options
+from pybernetes.proxy.backends import IPVS_DEVICE, BackendError, Change, IPVSOptions, Options
 from pybernetes.proxy.backends.iptables.backend import IPTablesBackend
 from pybernetes.proxy.backends.iptables.tables import parse, plan
 from pybernetes.proxy.backends.ipvs.backend import IPVSBackend, Machine, check_scheduler
-from pybernetes.proxy.backends.ipvs.rules import DEVICE, JUMPS
+from pybernetes.proxy.backends.ipvs.rules import JUMPS
 from pybernetes.proxy.backends.ipvs.ruleset import Plan, RuleSet
 from pybernetes.proxy.metrics import Metrics
 from pybernetes.proxy.model import ServiceKey, ServicePort
@@ -37,7 +37,7 @@ class Proxy:
 
     def __init__(self, family: str = "IPv4", options: Options | None = None) -> None:
         self.family = family
-        self.machine = Machine(IPVS(), DummyDevice(DEVICE), ipset, IPTables(family))
+        self.machine = Machine(IPVS(), DummyDevice(IPVS_DEVICE), ipset, IPTables(family))
         self.backend = IPVSBackend(family, self.machine, Metrics())
         self.services: dict[ServiceKey, list[ServicePort]] = {}
         self.options = options or Options("10.244.0.0/16" if family == "IPv4" else "fd00:244::/64")
@@ -69,29 +69,6 @@ class Proxy:
 
 def inside(node: Namespace, scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     node.inside(lambda: asyncio.run(scenario()))
-
-
-@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
-def test_after_any_changes_the_kernel_holds_what_is_desired(family: str, node: Namespace) -> None:
-    chance = random.Random(f"2026 {family}")
-
-    async def scenario() -> None:
-        proxy = Proxy(family)
-        ports: list[ServicePort] = []
-        for number in range(CHANGES[family]):
-            fresh = random_ports(chance, family=family)
-            # One service at a time as a rule, all of them now and then.
-            name = chance.choice(fresh).service if fresh and number % 10 else ""
-            ports = [
-                *(p for p in ports if name and p.service != name),
-                *(p for p in fresh if not name or p.service == name),
-            ]
-            await proxy.sync(ports, reread=number == 0)
-            if number % 20 == 0:
-                await proxy.check()
-        await proxy.check()
-
-    inside(node, scenario)
 
 
 def test_what_someone_took_away_comes_back_and_what_he_added_goes(node: Namespace) -> None:
@@ -216,5 +193,28 @@ def test_from_iptables_to_ipvs_and_back_and_away(node: Namespace) -> None:
         assert "KUBE-" not in saved and "kube-ipvs0" not in saved
         assert "192.0.2.77" in saved and "MINE" in saved
         assert IPVS().services() == {}
+
+    inside(node, scenario)
+
+
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+def test_after_any_changes_the_kernel_holds_what_is_desired(family: str, node: Namespace) -> None:
+    chance = random.Random(f"2026 {family}")
+
+    async def scenario() -> None:
+        proxy = Proxy(family)
+        ports: list[ServicePort] = []
+        for number in range(CHANGES[family]):
+            fresh = random_ports(chance, family=family)
+            # One service at a time as a rule, all of them now and then.
+            name = chance.choice(fresh).service if fresh and number % 10 else ""
+            ports = [
+                *(p for p in ports if name and p.service != name),
+                *(p for p in fresh if not name or p.service == name),
+            ]
+            await proxy.sync(ports, reread=number == 0)
+            if number % 20 == 0:
+                await proxy.check()
+        await proxy.check()
 
     inside(node, scenario)

@@ -21,7 +21,7 @@ from pybernetes.client.sliminformer import Kept
 from pybernetes.client.types import Handler, Object, present
 from pybernetes.net import links
 
-from .backends import Backend, Change, Options
+from .backends import IPVS_DEVICE, Backend, Change, Options
 from .health import Problem, ProxyHealth, ServiceHealth, eligible
 from .metrics import Metrics
 from .model import (
@@ -374,6 +374,7 @@ def node_reference(name: str) -> core_v1.ObjectReference:
 
 
 def local_addresses() -> list[str]:
-    """Addresses of this machine's interfaces. LinkError."""
+    """Addresses of this machine's interfaces, but for those of services. LinkError."""
     with links.pyroute2().IPRoute() as route:  # heavy, and only needed with --nodeport-addresses
-        return [message.get_attr("IFA_ADDRESS") for message in route.get_addr()]
+        of_services = set(route.link_lookup(ifname=IPVS_DEVICE))
+        return [each.get_attr("IFA_ADDRESS") for each in route.get_addr() if each["index"] not in of_services]

@@ -19,6 +19,7 @@ from ..model import Services as Services
 DEFAULT_MODES = ("iptables", "nftables")  # in the order in which one is looked for
 MODES = (*DEFAULT_MODES, "ipvs")
 DEFAULT_MODE = DEFAULT_MODES[0]
+IPVS_DEVICE = "kube-ipvs0"  # has the addresses of services in the mode ipvs
 
 
 class BackendError(Exception):

@@ -8,7 +8,7 @@ import pytest
 
 from pybernetes.cli import proxy
 from pybernetes.component.command import Failure
-from pybernetes.proxy import backends
+from pybernetes.proxy import backends, cleanup
 from pybernetes.proxy.backends import MODES, mode
 
 
@@ -62,3 +62,25 @@ def test_ipvs_is_refused_in_upstreams_words_where_the_kernel_has_none(monkeypatc
     with pytest.raises(Failure) as caught:
         asyncio.run(proxy.chosen_mode("ipvs"))
     assert str(caught.value) == "--proxy-mode=ipvs: can't use the IPVS proxier: ipvs not supported by the kernel"
+
+
+@pytest.mark.parametrize(
+    ("starts", "removed"),
+    [("", set(MODES)), ("iptables", set(MODES) - {"iptables"}), ("ipvs", set(MODES) - {"ipvs", "iptables"})],
+)
+def test_what_a_mode_leaves_to_the_one_that_starts(
+    starts: str, removed: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ipvs has chains of the same names as iptables, and looks after them itself."""
+    asked: set[str] = set()
+
+    class Removing:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        async def remove(self, shared: bool) -> None:
+            asked.add(self._name)
+
+    monkeypatch.setattr(cleanup, "mode", Removing)
+    asyncio.run(cleanup.remove(shared=False, but=starts))
+    assert asked == removed

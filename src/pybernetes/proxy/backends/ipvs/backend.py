@@ -20,11 +20,11 @@ from pybernetes.net.programs import ProgramError, run
 
 from ... import conntrack, sysctl
 from ...metrics import Metrics
-from .. import Backend, BackendError, Changes, IPVSOptions, Options, Services
+from .. import IPVS_DEVICE, Backend, BackendError, Changes, IPVSOptions, Options, Services
 from ..iptables.backend import IPTablesMode
 from ..iptables.tables import State, Tables, apply, parse, plan
 from . import legacy, rules, sets
-from .rules import DEVICE, JUMPS, Serving
+from .rules import JUMPS, Serving
 from .ruleset import Held, Pair, Plan, RuleSet
 
 _log = logging.getLogger(__name__)
@@ -270,7 +270,8 @@ async def check_scheduler(scheduler: str) -> None:
         servers = IPVS()
         try:
             if scheduler not in {service.scheduler for service in servers.services().values()}:
-                servers.apply([ipvs.new_service(_PROBE, Service(scheduler)), ipvs.del_service(_PROBE)])
+                gone = ipvs.del_service(_PROBE)
+                servers.apply([gone, ipvs.new_service(_PROBE, Service(scheduler)), gone])
         finally:
             servers.close()
     except OSError as error:
@@ -305,7 +306,7 @@ class IPVSMode:
                 if not tables.present:
                     _log.info("No %s services: kernel or iptables has no support for it", family)
                     continue
-                machine = Machine(IPVS(), DummyDevice(DEVICE), ipset, tables, random_fully)
+                machine = Machine(IPVS(), DummyDevice(IPVS_DEVICE), ipset, tables, random_fully)
                 backends.append(IPVSBackend(family, machine, metrics))
         except (ProgramError, OSError) as error:
             raise BackendError(f"{_REFUSED}: {error}") from error
@@ -341,15 +342,15 @@ async def _has_ipvs() -> bool:
 
 
 async def _remove_servers() -> None:
-    """With kube-ipvs0, which goes last: a removal that was cut off is begun again."""
-    device = DummyDevice(DEVICE)
+    """With kube-ipvs0. The sets go last: a removal that was cut off is begun again."""
+    device = DummyDevice(IPVS_DEVICE)
     try:
-        if not device.index():
+        if not device.index() and not await _set_names():
             return
         try:
             servers = IPVS()
         except FileNotFoundError:
-            pass
+            pass  # there are none
         else:
             try:
                 servers.flush()
@@ -370,11 +371,17 @@ async def _remove_rules() -> None:
 
 
 async def _remove_sets() -> None:
-    try:
-        await ipset.version()
-    except ProgramError:
-        return  # who has no ipset has no sets
-    saved = (await ipset.save()).splitlines()
-    names = [sets.kernel_name(name, family) for family in ("IPv4", "IPv6") for name in sets.parse(saved, family)]
+    names = await _set_names()
     if names:
         await ipset.restore(f"destroy {name}" for name in names)
+
+
+async def _set_names() -> list[str]:
+    """Of both families, as far as they are there."""
+    try:
+        saved = (await ipset.save()).splitlines()
+    except ProgramError as error:
+        if error.code:
+            raise
+        return []  # who has no ipset has no sets
+    return [sets.kernel_name(name, family) for family in ("IPv4", "IPv6") for name in sets.parse(saved, family)]

@@ -24,7 +24,6 @@ from ...model import Endpoint, ServicePort
 from . import sets
 from .sets import SETS, Entry, canonical, kernel_name, place
 
-DEVICE = "kube-ipvs0"
 Chains = dict[str, list[str]]
 Jump = tuple[str, str, str]  # table, built-in chain, rule
 
