@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from .programs import ProgramError, run
 
 OLDEST = (6, 0)  # IPv6 came with it
+_MODULE = Path("/sys/module/ip_set")
+
+
+def present() -> bool:
+    """Whether the kernel has sets now; the program loads the module where it can."""
+    return _MODULE.exists()
 
 
 async def version() -> tuple[int, ...]:

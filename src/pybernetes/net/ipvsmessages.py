@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import ipaddress
 import struct
 from collections.abc import Iterable
@@ -86,8 +87,7 @@ def set_service(server: VirtualServer, service: Service) -> Command:
 
 
 def del_service(server: VirtualServer) -> Command:
-    body = nested(_SERVICE, *_identity(server))
-    return Command(DEL_SERVICE, body, f"deleting virtual server {server}", (errno.ESRCH,))
+    return Command(DEL_SERVICE, about(server), f"deleting virtual server {server}", (errno.ESRCH,))
 
 
 def new_dest(server: VirtualServer, real: RealServer, weight: int = 1) -> Command:
@@ -99,7 +99,7 @@ def set_dest(server: VirtualServer, real: RealServer, weight: int) -> Command:
 
 
 def del_dest(server: VirtualServer, real: RealServer) -> Command:
-    body = nested(_SERVICE, *_identity(server)) + nested(_DEST, *_real_identity(real))
+    body = about(server) + nested(_DEST, *_real_identity(real))
     return Command(DEL_DEST, body, f"deleting real server {real} of {server}", (errno.ESRCH, errno.ENOENT))
 
 
@@ -150,7 +150,7 @@ def _real_identity(real: RealServer) -> list[bytes]:
 
 
 def _dest(server: VirtualServer, real: RealServer, weight: int) -> bytes:
-    return nested(_SERVICE, *_identity(server)) + nested(
+    return about(server) + nested(
         _DEST,
         *_real_identity(real),
         _word(_D_METHOD, _MASQUERADING),
@@ -199,8 +199,9 @@ def header(command: int) -> bytes:
     return struct.pack("=BBH", command, 1, 0)
 
 
+@functools.lru_cache(maxsize=256)
 def about(server: VirtualServer) -> bytes:
-    """The attributes of a question about one."""
+    """Which one is meant; asked in a row for all of its real servers."""
     return nested(_SERVICE, *_identity(server))
 
 

@@ -378,6 +378,8 @@ async def _remove_sets() -> None:
 
 async def _set_names() -> list[str]:
     """Of both families, as far as they are there."""
+    if not ipset.present():
+        return []
     try:
         saved = (await ipset.save()).splitlines()
     except ProgramError as error:
