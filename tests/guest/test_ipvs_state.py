@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ from pybernetes.proxy.backends.ipvs.backend import IPVSBackend, Machine, check_s
 from pybernetes.proxy.backends.ipvs.rules import JUMPS
 from pybernetes.proxy.backends.ipvs.ruleset import Plan, RuleSet
 from pybernetes.proxy.metrics import Metrics
-from pybernetes.proxy.model import ServiceKey, ServicePort
+from pybernetes.proxy.model import Endpoint, ServiceKey, ServicePort
 from tests.netns.namespaces import Namespace
 from tests.unit.proxy.backends.randomly import random_ports
 from tests.unit.proxy.objects import port
@@ -195,6 +197,30 @@ def test_from_iptables_to_ipvs_and_back_and_away(node: Namespace) -> None:
         assert IPVS().services() == {}
 
     inside(node, scenario)
+
+
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+def test_packets_reach_a_real_server(family: str, node: Namespace) -> None:
+    """From this node to itself; what comes from elsewhere is `test_ipvs_packets`'."""
+    four = family == "IPv4"
+    address, own = ("10.96.0.10", "192.0.2.2") if four else ("fd00:96::10", "2001:db8:ffff::2")
+    kind = socket.AF_INET if four else socket.AF_INET6
+    web = replace(port("web", cluster_ip=address), endpoints=(Endpoint(own, 8080, True),))
+
+    async def scenario() -> None:
+        await Proxy(family).sync([web], reread=True)
+
+    inside(node, scenario)
+    with node.socket(family=kind) as server, node.socket(family=kind) as client:
+        server.bind((own, 8080))
+        server.listen()
+        for each in (server, client):
+            each.settimeout(20.0)
+        client.connect((address, 53))
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"here")
+            assert client.recv(10) == b"here"
 
 
 @pytest.mark.parametrize("family", ["IPv4", "IPv6"])
