@@ -9,6 +9,7 @@ import msgspec
 
 from pybernetes.api.types import core_v1 as core
 
+from .machine import config, envfile
 from .runtime.hollow import image as hollow_image
 from .runtime.hollowscript import ScriptError, is_scripted, script
 from .runtime.types import Image, Mount, RuntimeFailure, Sandbox
@@ -128,6 +129,14 @@ class HollowVolumes:
         variables: Mapping[str, str],
     ) -> list[Mount]:
         return []
+
+    async def env_files(self, pod: core.Pod, container: core.Container) -> config.Files:
+        """Nobody has written them: their keys are there, and empty."""
+        keys: dict[tuple[str, str], str] = {}
+        for ref in envfile.selectors(container):
+            place = ref.volume_name, ref.path
+            keys[place] = f"{keys.get(place, '')}{ref.key}=''\n"
+        return keys
 
     async def cleanup(self, pod: core.Pod) -> None:
         pass

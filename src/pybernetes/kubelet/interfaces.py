@@ -14,7 +14,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.wire.duplex import Duplex
 from pybernetes.wire.remotecommand import CommandStreams
 
-from .machine.config import Lookup
+from .machine.config import Files, Lookup
 from .machine.events import Event
 from .runtime.types import (
     Container,
@@ -182,6 +182,10 @@ class Volumes(Protocol):
         variables: Mapping[str, str],
     ) -> list[Mount]:
         """Everything that the container mounts; RuntimeFailure with CreateContainerConfigError where it may not."""
+        ...
+
+    async def env_files(self, pod: core.Pod, container: core.Container) -> Files:
+        """The files in volumes that the container's variables come from."""
         ...
 
     async def cleanup(self, pod: core.Pod) -> None:

@@ -220,6 +220,21 @@ def open_regular(path: str | Path) -> int:
     return file
 
 
+def read_within(root: str | Path, path: str, limit: int) -> bytes:
+    """The first bytes of a regular file below the root, links that stay within it followed. FileNotFoundError; Escapes."""
+    real, missing = resolve_within(root, components(path))
+    if missing:
+        raise FileNotFoundError(errno.ENOENT, "not there", path)
+    opened = open_path(real)
+    try:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise Escapes(f"{path!r} is no regular file")
+        with open(through(opened), "rb") as stream:
+            return stream.read(limit)
+    finally:
+        os.close(opened)
+
+
 def through(descriptor: int) -> str:
     """A path that names what is open, whatever is put in its place: for calls that take only a path, such as mount(2)."""
     return f"/proc/self/fd/{descriptor}"

@@ -357,7 +357,8 @@ class PodWorker:
         spec, parts, owner = self._spec(name), self._parts, self.machine.pod
         ips = parts.node.ips if owner.spec.host_network else self.machine.ips
         services, lookup = parts.cluster.services(owner), await parts.cluster.lookup(owner)
-        variables = config.environment(owner, spec, services, lookup, ips, parts.node.ips, parts.node.allocatable or {})
+        files, allocatable = await parts.volumes.env_files(owner, spec), parts.node.allocatable or {}
+        variables = config.environment(owner, spec, services, lookup, ips, parts.node.ips, allocatable, files)
         mounts = await parts.volumes.mounts(owner, spec, attempt, ips, variables)
         container_config = config.container_config(
             owner,

@@ -19,7 +19,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import node_v1
 from pybernetes.client.memory import MemoryClient
 from pybernetes.kubelet.cluster import APICluster
-from pybernetes.kubelet.machine import config, hosts
+from pybernetes.kubelet.machine import hosts
 from pybernetes.kubelet.machine.admission import refused
 from pybernetes.kubelet.recorder import Recorder
 from pybernetes.kubelet.runtime import dockerconfig as d
@@ -76,18 +76,6 @@ def test_device_claims(tmp_path: Path) -> None:
     error = failure(lambda: manager.prepare(pod))
     assert error.reason == "FailedPrepareDynamicResources"
     assert str(error).startswith("Failed to prepare dynamic resources: ")
-
-
-@pytest.mark.parametrize("optional", [False, True])
-def test_variables_from_files(optional: bool) -> None:
-    source = core.EnvVarSource(file_key_ref=core.FileKeySelector(volume_name="v", path="p", key="k", optional=optional))
-    container = core.Container(name="c", env=[core.EnvVar(name="A", value_from=source)])
-
-    async def environment() -> None:
-        config.environment(make(), container, {}, lambda kind, name: None, (), (), {})
-
-    error = failure(environment)
-    assert (error.reason, "fileKeyRef is not supported" in str(error)) == ("CreateContainerConfigError", True)
 
 
 def test_runtime_classes_are_looked_up() -> None:

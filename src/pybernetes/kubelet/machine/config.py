@@ -24,6 +24,7 @@ from ..runtime.types import (
     SandboxConfig,
     Security,
 )
+from . import envfile
 from .hosts import sandbox_hostname
 
 CONFIG_ERROR = "CreateContainerConfigError"
@@ -35,6 +36,8 @@ REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 # What may be a variable's name when it comes from a config map's or secret's key.
 ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 
+# (volume, path) -> the text of a file that the pod's containers wrote; None for one that cannot be read.
+Files = Mapping[tuple[str, str], str | None]
 Lookup = Callable[[str, str], "core.ConfigMap | core.Secret | None"]  # (kind, name) -> object of the pod's namespace
 
 
@@ -152,6 +155,26 @@ def _key(kind: str, name: str, key: str, optional: bool, namespace: str, lookup:
     return values[key]
 
 
+def _of_file(ref: core.FileKeySelector, files: Files) -> str | None:
+    """None for what may be missing and is; a file that is missing is an error all the same, as upstream's."""
+    if len(ref.key) > envfile.MAX_KEY:
+        text = f'environment variable key "{ref.key}" exceeds maximum length of {envfile.MAX_KEY} characters'
+        raise RuntimeFailure(text, CONFIG_ERROR)
+    written = files.get((ref.volume_name, ref.path))
+    if written is None:
+        raise RuntimeFailure("couldn't parse env file", CONFIG_ERROR)
+    try:
+        value = envfile.value_of(written, ref.key)
+    except envfile.Unreadable:  # what the file holds is nobody's to read in an event
+        raise RuntimeFailure("couldn't parse env file", CONFIG_ERROR) from None
+    if value is None and not ref.optional:
+        raise RuntimeFailure(f'environment variable key "{ref.key}" not found in file "{ref.path}"', CONFIG_ERROR)
+    if value is not None and len(value.encode()) > envfile.MAX_VALUE:
+        text = f'environment variable value for key "{ref.key}" exceeds maximum size of 32KB'
+        raise RuntimeFailure(text, CONFIG_ERROR)
+    return value
+
+
 def environment(
     pod: core.Pod,
     container: core.Container,
@@ -160,6 +183,7 @@ def environment(
     ips: Sequence[str],
     host_ips: Sequence[str],
     allocatable: Mapping[str, Quantity],
+    files: Files,
 ) -> dict[str, str]:
     """All variables of a container; RuntimeFailure with CreateContainerConfigError where a source is missing."""
     result: dict[str, str] = {}
@@ -196,8 +220,7 @@ def environment(
             secret = source_of.secret_key_ref
             value = _key("secret", secret.name, secret.key, bool(secret.optional), pod.metadata.namespace, lookup)
         elif source_of.file_key_ref is not None:
-            text = f"environment variable {variable.name}: fileKeyRef is not supported on this node"
-            raise RuntimeFailure(text, CONFIG_ERROR)
+            value = _of_file(source_of.file_key_ref, files)
         if value is not None:
             result[variable.name] = expansions[variable.name] = value
     return {**{k: v for k, v in services.items() if k not in result}, **result}

@@ -16,7 +16,7 @@ from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
 from .. import safepath
-from ..machine import config
+from ..machine import config, envfile
 from ..machine.hosts import hosts_file
 from ..runtime.types import Mount, Propagation, RuntimeFailure
 from . import atomicwriter, hostpath, mount, ownership, payload, subpath
@@ -317,6 +317,25 @@ class VolumeManager:
         with safepath.directory(self._pods, names) as opened:
             safepath.write_file(opened, file, b"", TERMINATION_FILE_MODE)
         return str(self._pods.joinpath(*names, file))
+
+    async def env_files(self, pod: core.Pod, container: core.Container) -> config.Files:
+        """The files that the container's variables come from: what is in the volume, is not long and is UTF-8 text."""
+        asked = [(ref.volume_name, ref.path) for ref in envfile.selectors(container)]
+        if not asked:
+            return {}
+        return await asyncio.to_thread(lambda: {place: self._env_file(pod, *place) for place in asked})
+
+    def _env_file(self, pod: core.Pod, volume_name: str, path: str) -> str | None:
+        volume = next((v for v in pod.spec.volumes if v.name == volume_name), None)
+        if volume is None:
+            what = f'cannot find the volume "{volume_name}" referenced by FileKeyRef'
+            raise RuntimeFailure(what, CONFIG_ERROR)
+        try:
+            data = safepath.read_within(self.directory(pod, volume), path, envfile.MAX_FILE + 1)
+            return data.decode() if len(data) <= envfile.MAX_FILE else None
+        except (OSError, UnicodeDecodeError) as error:
+            logger.warning("variables of pod %s from %s in %s: %s", pod.metadata.name, path, volume_name, error)
+            return None
 
     async def cleanup(self, pod: core.Pod) -> None:
         """Takes the volumes away; messages of ended containers stay until `remove`."""

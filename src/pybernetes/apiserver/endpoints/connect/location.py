@@ -132,7 +132,7 @@ def _log_errors(numbers: Mapping[str, int | None], since: str, stream: str) -> E
     if limit is not None and limit < 1:
         errors.append(field.invalid(Path("limitBytes"), limit, "must be greater than 0"))
     if seconds is not None and since:
-        errors.append(field.forbidden(Path(""), "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+        errors.append(field.forbidden(Path("[]"), "at most one of `sinceTime` or `sinceSeconds` may be specified"))
     elif seconds is not None and seconds < 1:
         errors.append(field.invalid(Path("sinceSeconds"), seconds, "must be greater than 0"))
     if stream not in ("", "All", "Stdout", "Stderr"):

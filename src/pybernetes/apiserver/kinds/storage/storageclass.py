@@ -40,9 +40,9 @@ def validate(storage_class: Object) -> Errors:
 
 
 def topologies(path: Path, terms: Sequence[Mapping[str, Any]]) -> Errors:
-    """TopologySelectorTerms, each once, and none that is empty: upstream compares with as many empty ones as there are terms."""
+    """TopologySelectorTerms, each once, and none that is empty: to upstream's comparison one of those was there before."""
     errors: Errors = []
-    seen: list[Any] = [{} for _ in terms]
+    seen: set[frozenset[tuple[str, frozenset[str]]]] = {frozenset()}
     for index, term in enumerate(terms):
         at, keys = path / index / "matchLabelExpressions", {}
         for number, expression in enumerate(term.get("matchLabelExpressions") or ()):
@@ -51,8 +51,9 @@ def topologies(path: Path, terms: Sequence[Mapping[str, Any]]) -> Errors:
             if key in keys:
                 errors.append(field.duplicate(at / number / "key", key))
             keys[key] = frozenset(values)
-        errors += [field.duplicate(at, "") for other in seen if other == keys]
-        seen.append(keys)
+        whole = frozenset(keys.items())
+        errors += [field.duplicate(at, "")] if whole in seen else []
+        seen.add(whole)
     return errors
 
 
