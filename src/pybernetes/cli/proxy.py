@@ -71,6 +71,8 @@ async def _serve(chosen: KubeProxyConfiguration, client: PartClient, metrics: Me
     chosen = chosen.in_mode(mode.name)
     if mode.name == "ipvs":
         await _check_scheduler(chosen.ipvs.scheduler)
+    for flag in chosen.without_effect:
+        _log.warning("%s has no effect in --proxy-mode=%s", flag, chosen.mode)
     own = await _backends(mode, metrics)
     _prepare(chosen, sysctl)
     state = health.ProxyHealth(UNHEALTHY_PERIODS * chosen.sync_period)

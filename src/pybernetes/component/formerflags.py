@@ -136,7 +136,6 @@ PROXY: Table = {
     "--healthz-bind-address and --metrics-bind-address say it; upstream's has been gone since 1.23": {
         integer: "healthz-port metrics-port",
     },
-    "the userspace mode has been gone since 1.26": {string: "proxy-port-range", duration: "udp-timeout"},
     "upstream's has been gone since 1.16": {string: "resource-container"},
     "--cleanup removes virtual servers, too; upstream's has been gone since 1.22": {boolean: "cleanup-ipvs"},
     "": {string: "azure-container-registry-config write-config-to"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import IO
 
 
@@ -40,7 +41,14 @@ async def run_to_file(command: Sequence[str], text: str | Iterable[str] = "") ->
         finally:
             if given is not None:
                 given.close()
-        _, problems = await process.communicate()
+        try:
+            _, problems = await process.communicate()
+        except BaseException:
+            # Cancelled: what a program does to the kernel it does whole or not at all.
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.communicate()
+            raise
         if process.returncode:
             said = problems.decode(errors="replace").strip()
             raise ProgramError(f"{' '.join(command)} failed ({process.returncode}): {said}", process.returncode)

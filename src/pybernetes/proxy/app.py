@@ -21,7 +21,7 @@ from pybernetes.client.sliminformer import Kept
 from pybernetes.client.types import Handler, Object, present
 from pybernetes.net import links
 
-from .backends import IPVS_DEVICE, Backend, Change, Options
+from .backends import IPVS_DEVICE, Backend, Change, Closing, Options
 from .health import Problem, ProxyHealth, ServiceHealth, eligible
 from .metrics import Metrics
 from .model import (
@@ -232,6 +232,9 @@ class ProxyServer:
                 reread = await self._idle(good)
         finally:
             await self._service_health.close()
+            for backend in self._backends:
+                if isinstance(backend, Closing):
+                    await backend.close()
 
     async def _idle(self, good: bool) -> bool:
         """Waits for a change or the end of the sync period; whether the kernel's rules are to be read again."""
@@ -342,6 +345,7 @@ class ProxyServer:
             node_ip=next(iter(self._internal_addresses(family)), ""),
             service_cidrs=self._cidrs(family),
             ipvs=settings.ipvs,
+            userspace=settings.userspace,
         )
 
     def _cidrs(self, family: str) -> tuple[str, ...]:

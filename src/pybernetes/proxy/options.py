@@ -17,15 +17,19 @@ from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.configfile import Kind
 from pybernetes.component.flags import Flag, Values
 
-from .backends import DEFAULT_MODES, MODES, IPVSOptions
+from .backends import DEFAULT_MODES, MODES, IPVSOptions, PortRange, Userspace
 from .sysctl import Conntrack
 
+LAST_PORT = 65535
 _LONGEST_TIMEOUT = 2**31 // 1000  # seconds; the kernel counts ticks, a thousand each second at most
 _LONGEST_SCHEDULER = 15  # bytes; the kernel's IP_VS_SCHEDNAME_MAXLEN without its end
 
 DETECT_MODES = ("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")
 
 OWN = (
+    Flag(
+        "bind-address", flags.string, "0.0.0.0", "Where the ports of the mode userspace listen; the others have none."
+    ),
     Flag("bind-address-hard-fail", flags.boolean, False, "Treat failure to bind to a port as fatal."),
     Flag("cleanup", flags.boolean, False, "Remove all rules of the proxy and exit."),
     Flag(
@@ -62,15 +66,16 @@ OWN = (
     Flag("oom-score-adj", flags.integer, -999, "The process's OOM score adjustment."),
     Flag("pod-bridge-interface", flags.string, "", "For --detect-local-mode=BridgeInterface."),
     Flag("pod-interface-name-prefix", flags.string, "", "For --detect-local-mode=InterfaceNamePrefix."),
+    Flag("proxy-port-range", flags.string, "", "Ports for the mode userspace: 30000-32000, 30000+2000; empty: any."),
     Flag(
         "proxy-mode",
         flags.string,
         "",
         f"{', '.join(MODES)}; empty: {' or '.join(DEFAULT_MODES)}, what this machine can.",
     ),
+    Flag("udp-timeout", flags.duration, 0.25, "How long the mode userspace remembers a silent UDP client."),
     *client_flags(burst=10),
     VERBOSITY,
-    flags.ignored("bind-address", flags.string, "nothing is bound to it"),
     flags.ignored("config-sync-period", flags.duration, "informers need no refresh"),
     flags.ignored("feature-gates", flags.switches),
     flags.ignored("kube-api-content-type", flags.string, "JSON is spoken"),
@@ -79,6 +84,7 @@ OWN = (
 FLAGS = formerflags.beside(OWN, formerflags.PROXY)
 
 FIELDS = {
+    "bindAddress": "bind-address",
     "bindAddressHardFail": "bind-address-hard-fail",
     "clientConnection.kubeconfig": "kubeconfig",
     "clientConnection.burst": "kube-api-burst",
@@ -100,6 +106,8 @@ FIELDS = {
     "mode": "proxy-mode",
     "nodePortAddresses": "nodeport-addresses",
     "oomScoreAdj": "oom-score-adj",
+    "portRange": "proxy-port-range",
+    "udpIdleTimeout": "udp-timeout",
 }
 # The section of the mode has the words that mean the same in each mode; another mode's is read by nobody, as upstream.
 _SECTIONS = {
@@ -154,16 +162,13 @@ def configuration(mode: str) -> Kind:
         pointers=tuple(path for path in _POINTERS if path in FIELDS or path in own),
         without_effect=(
             *foreign,
-            "bindAddress",
             "clientConnection.acceptContentTypes",
             "clientConnection.contentType",
             "configSyncPeriod",
             "enableProfiling",
             "featureGates",
             "logging",
-            "portRange",
             "showHiddenMetricsForVersion",
-            "udpIdleTimeout",  # until 1.28
             "windowsRunAsService",
             "winkernel",
         ),
@@ -195,6 +200,7 @@ class KubeProxyConfiguration:
     conntrack: Conntrack = field(default_factory=Conntrack)
     ipvs: IPVSOptions = field(default_factory=IPVSOptions)
     ipvs_periods: tuple[float, float] = (0.0, 30.0)  # instead of the shortest and longest between syncs
+    userspace: Userspace = field(default_factory=Userspace)
 
     def in_mode(self, mode: str) -> KubeProxyConfiguration:
         """What holds in one of the modes: in nftables node ports are the node's first address's unless said otherwise, as upstream."""
@@ -203,6 +209,14 @@ class KubeProxyConfiguration:
             return replace(self, mode=mode, min_sync_period=shortest, sync_period=longest)
         only_primary = mode == "nftables" and not self.node_port_addresses
         return replace(self, mode=mode, node_port_addresses=("primary",) if only_primary else self.node_port_addresses)
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        """Flags that were given and that the mode has no use for, as upstream's had none."""
+        if self.mode != "userspace":
+            return ()
+        given = {"--masquerade-all": self.masquerade_all, "--nodeport-addresses": bool(self.node_port_addresses)}
+        return tuple(flag for flag, is_given in given.items() if is_given)
 
     @property
     def node_ports_on_loopback(self) -> bool:
@@ -277,6 +291,7 @@ def kube_proxy_configuration(values: Values) -> KubeProxyConfiguration:
             udp_timeout=values["ipvs-udp-timeout"],
         ),
         ipvs_periods=(values["ipvs-min-sync-period"], values["ipvs-sync-period"]),
+        userspace=_userspace(values),
     )
 
 
@@ -291,6 +306,42 @@ def _check_ipvs(values: Values) -> None:
             raise UsageError(f"--{name}: must be between 0 and {_LONGEST_TIMEOUT} s")
     if len(values["ipvs-scheduler"].encode()) > _LONGEST_SCHEDULER:
         raise UsageError(f"--ipvs-scheduler={values['ipvs-scheduler']}: no scheduler has a name that long")
+
+
+def _userspace(values: Values) -> Userspace:
+    """Of any mode, as upstream; the others do nothing with them."""
+    text = values["bind-address"]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise UsageError(f"--bind-address={text}: must be an IP address") from None
+    if values["proxy-mode"] == "userspace" and address.is_loopback:
+        raise UsageError(f"--bind-address={text}: cannot proxy on localhost")
+    if values["udp-timeout"] <= 0:
+        raise UsageError("--udp-timeout: must be greater than 0")
+    return Userspace(
+        bind_address="" if address.is_unspecified else str(address),
+        ports=port_range(values["proxy-port-range"]),
+        udp_timeout=values["udp-timeout"],
+    )
+
+
+def port_range(text: str) -> PortRange | None:
+    """FIRST-LAST, FIRST+MORE or one port; None for "" and what begins with 0 (upstream: apimachinery's PortRange). UsageError."""
+    given = text.strip()
+    first, sign, rest = next((parts for parts in map(given.partition, "-+") if parts[1]), (given, "", ""))
+    numbers = [word for word in ((first, rest) if sign else (first,)) if given]
+    if not all(word.isascii() and word.isdigit() and len(word) <= 5 for word in numbers):
+        raise UsageError(f"--proxy-port-range={text}: must be FIRST-LAST, FIRST+MORE or one port")
+    if not numbers:
+        return None
+    low = int(first)
+    high = low + int(rest) if sign == "+" else int(rest) if sign else low
+    if high > LAST_PORT:
+        raise UsageError(f"--proxy-port-range={text}: the port range cannot be greater than {LAST_PORT}")
+    if high < low:
+        raise UsageError(f"--proxy-port-range={text}: end port cannot be less than start port")
+    return PortRange(low, high - low + 1) if low else None
 
 
 def _conntrack(values: Values) -> Conntrack:

@@ -6,8 +6,8 @@ import pytest
 
 from pybernetes.component import flags
 from pybernetes.component.command import UsageError
-from pybernetes.proxy.backends import IPVSOptions
-from pybernetes.proxy.options import FLAGS, KubeProxyConfiguration, kube_proxy_configuration, with_file
+from pybernetes.proxy.backends import MODES, IPVSOptions, PortRange, Userspace
+from pybernetes.proxy.options import FLAGS, KubeProxyConfiguration, kube_proxy_configuration, port_range, with_file
 
 # What kubeadm writes into the ConfigMap kube-proxy.
 KUBEADM: dict[str, Any] = {
@@ -134,6 +134,32 @@ def test_in_nftables_node_ports_are_the_primary_addresss_unless_said_otherwise()
     assert not parsed().in_mode("nftables").node_ports_on_loopback
 
 
+def test_userspace() -> None:
+    assert parsed().userspace == Userspace("", None, 0.25)
+    file = {**KUBEADM, "mode": "userspace", "bindAddress": "192.0.2.1", "portRange": "30000+99", "udpIdleTimeout": "2s"}
+    chosen = parsed("--config=x", file={**file, "iptables": {"syncPeriod": "1m0s", "masqueradeAll": True}})
+    assert chosen.userspace == Userspace("192.0.2.1", PortRange(30000, 100), 2.0)
+    assert (chosen.sync_period, chosen.without_effect) == (60.0, ("--masquerade-all",))
+    assert parsed("--config=x", file={**file, "udpIdleTimeout": "0s"}).userspace.udp_timeout == 0.25
+    with pytest.raises(UsageError, match="cannot proxy on localhost"):
+        parsed("--proxy-mode=userspace", "--bind-address=127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("", None),
+        ("0", None),
+        ("0-0", None),
+        ("30000", PortRange(30000, 1)),
+        (" 30000-30010 ", PortRange(30000, 11)),
+        ("30000+10", PortRange(30000, 11)),
+    ],
+)
+def test_port_ranges(text: str, ports: PortRange | None) -> None:
+    assert port_range(text) == ports
+
+
 def test_families_have_their_cidr() -> None:
     made = parsed("--cluster-cidr=10.244.0.0/16,fd00::/48")
     assert (made.cluster_cidr("IPv4"), made.cluster_cidr("IPv6")) == ("10.244.0.0/16", "fd00::/48")
@@ -142,7 +168,12 @@ def test_families_have_their_cidr() -> None:
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--proxy-mode=kernelspace", "--proxy-mode=kernelspace: only iptables, nftables, ipvs is there"),
+        ("--proxy-mode=kernelspace", f"--proxy-mode=kernelspace: only {', '.join(MODES)} is there"),
+        ("--bind-address=host", "--bind-address=host: must be an IP address"),
+        ("--udp-timeout=0s", "--udp-timeout: must be greater than 0"),
+        ("--proxy-port-range=a-b", "--proxy-port-range=a-b: must be FIRST-LAST, FIRST+MORE or one port"),
+        ("--proxy-port-range=9-3", "--proxy-port-range=9-3: end port cannot be less than start port"),
+        ("--proxy-port-range=65000+600", "--proxy-port-range=65000+600: the port range cannot be greater than 65535"),
         ("--cluster-cidr=x", "--cluster-cidr: 'x' does not appear to be an IPv4 or IPv6 network"),
         ("--iptables-masquerade-bit=32", "--iptables-masquerade-bit=32: must be within 0 and 31"),
         ("--iptables-sync-period=0s", "--iptables-sync-period: must be greater than 0"),

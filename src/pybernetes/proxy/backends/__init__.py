@@ -10,14 +10,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..metrics import Metrics
 from ..model import ServiceKey, ServicePort
 from ..model import Services as Services
 
 DEFAULT_MODES = ("iptables", "nftables")  # in the order in which one is looked for
-MODES = (*DEFAULT_MODES, "ipvs")
+MODES = (*DEFAULT_MODES, "ipvs", "userspace")
 DEFAULT_MODE = DEFAULT_MODES[0]
 IPVS_DEVICE = "kube-ipvs0"  # has the addresses of services in the mode ipvs
 
@@ -39,6 +39,26 @@ class IPVSOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class PortRange:
+    """Ports of this node."""
+
+    first: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.first + self.size - 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Userspace:
+    """Flags of the mode userspace alone."""
+
+    bind_address: str = ""  # where its ports listen; "": everywhere
+    ports: PortRange | None = None  # None: as the kernel chooses
+    udp_timeout: float = 0.25  # seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """kube-proxy's flags that shape what is put into the kernel, for one family."""
 
@@ -51,6 +71,7 @@ class Options:
     node_ip: str = ""  # this node's own address, "" where it is not known
     service_cidrs: tuple[str, ...] = ()  # where cluster IPs are taken from, as far as the cluster's ServiceCIDRs say it
     ipvs: IPVSOptions = IPVSOptions()
+    userspace: Userspace = Userspace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,15 @@ class Backend(Protocol):
         and repaired; otherwise it is as this backend has left it. After a failure, which is logged and counted, the caller
         comes again with `reread` and the changes of both calls. Stale UDP flows are forgotten.
         """
+        ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A backend that holds something itself: sockets."""
+
+    async def close(self) -> None:
+        """Lets go of it; what is in the kernel stays. After the last `sync`."""
         ...
 
 

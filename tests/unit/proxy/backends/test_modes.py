@@ -9,7 +9,7 @@ import pytest
 from pybernetes.cli import proxy
 from pybernetes.component.command import Failure
 from pybernetes.proxy import backends, cleanup
-from pybernetes.proxy.backends import MODES, mode
+from pybernetes.proxy.backends import DEFAULT_MODES, MODES, mode
 
 
 @pytest.mark.parametrize("name", MODES)
@@ -37,8 +37,8 @@ class Lacking:
         ("iptables", {"iptables": "not installed"}, "--proxy-mode=iptables: not installed"),
         (
             "",
-            {"iptables": "not installed", "nftables": "too old"},
-            "--proxy-mode=iptables: not installed; --proxy-mode=nftables: too old",
+            dict.fromkeys(MODES, "not installed"),
+            "; ".join(f"--proxy-mode={name}: not installed" for name in DEFAULT_MODES),
         ),
     ],
 )

@@ -5,7 +5,7 @@ All of it is pure; `net.iptables` runs the binaries.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from .rules import (
@@ -146,15 +146,20 @@ def has_own(state: State) -> bool:
 def removal(current: State, shared: bool = True) -> str:
     """Input for iptables-restore --noflush after which nothing of the proxy is left; with `shared` also what it shares with the kubelet."""
     goners = OWN_CHAINS | SHARED_CHAINS if shared else OWN_CHAINS
+    return removal_of(current, lambda chain: chain in goners or chain.startswith(OWN_PREFIXES))
+
+
+def removal_of(current: State, doomed: Callable[[str], bool]) -> str:
+    """Input after which those chains are gone, and what led to them."""
     text = ""
     for table, chains in current.items():
-        doomed = [c for c in chains if c in goners or c.startswith(OWN_PREFIXES)]
-        targets = {f"-j {chain}" for chain in doomed}
-        lines = [f":{chain} - [0:0]" for chain in doomed]
+        going = [chain for chain in chains if doomed(chain)]
+        targets = {f"-j {chain}" for chain in going}
+        lines = [f":{chain} - [0:0]" for chain in going]
         for chain, rules in chains.items():
-            if chain not in doomed:
+            if chain not in going:
                 lines += [f"-D {chain} {rule}" for rule in rules if _jump_of(rule) in targets]
-        lines += [f"-X {chain}" for chain in doomed]
+        lines += [f"-X {chain}" for chain in going]
         if lines:
             text += "\n".join([f"*{table}", *lines, "COMMIT", ""])
     return text
