@@ -63,6 +63,7 @@ class UserspaceBackend:
         self._ports = Ports(None, self._chance.randrange)
         self._place = Place("", "")
         self._portals: dict[PortKey, _Portal] = {}
+        self._lacks: dict[PortKey, tuple[str, ...]] = {}  # what was told of each port
         self._whole = True  # whether what is served may differ from `services` in more than the changes
         self._used = family == "IPv4"  # a cluster without IPv6 services pays nothing for it
 
@@ -116,10 +117,10 @@ class UserspaceBackend:
     ) -> tuple[set[PortKey], dict[PortKey, ServicePort]]:
         """Ports that are or were to be served, as far as they may differ, and what they are now."""
         if not self._serves_family:
-            return set(self._portals), {}
+            return self._portals.keys() | self._lacks.keys(), {}
         if whole:
             after = {sort_key(p): p for own in services.values() for p in own}
-            return set(self._portals), after
+            return self._portals.keys() | self._lacks.keys(), after
         before = {sort_key(p) for each in changes.values() for p in each.before}
         return before, {sort_key(p): p for each in changes.values() for p in each.after}
 
@@ -139,8 +140,9 @@ class UserspaceBackend:
         for key, port in after.items():
             portal = self._portals.get(key)
             lacks = not_done(port)
-            if lacks and (portal is None or not_done(portal.port) != lacks):
+            if lacks and self._lacks.get(key) != lacks:
                 _log.warning("%s: --proxy-mode=userspace has no %s", port.full_name, ", ".join(lacks))
+            self._lacks[key] = lacks
             if portal is None:
                 portal = await self._opened(key, port)
                 if portal is None:
@@ -220,6 +222,7 @@ class UserspaceBackend:
         """Of what nothing leads to any longer."""
         for key in before - after.keys():
             portal = self._portals.pop(key, None)
+            self._lacks.pop(key, None)
             if portal is not None:
                 self._release(portal)
                 portal.relay.close()
