@@ -17,6 +17,7 @@ from .metrics import Metrics
 from .plugin import Handler
 from .plugins.health import Health
 from .server import Listener
+from .workers import Workers
 
 _log = logging.getLogger(__name__)
 
@@ -26,10 +27,14 @@ class StartError(Exception):
 
 
 class App:
-    """`path` is the Corefile; `port` stands for blocks that name none; `banner` gets a line for each zone when it serves."""
+    """`path` is the Corefile; `port` stands for blocks that name none; `banner` gets a line for each zone when it serves.
 
-    def __init__(self, path: Path, port: int, banner: Callable[[str], None] = _log.debug) -> None:
-        self._path, self._port, self._banner = path, port, banner
+    `worker`: another process has the ports for people, and this one shares those for queries with it.
+    """
+
+    def __init__(self, path: Path, port: int, banner: Callable[[str], None] = _log.debug, worker: bool = False) -> None:
+        self._path, self._port, self._banner, self._worker = path, port, banner, worker
+        self._workers = None if worker else Workers(path, port)
         self.metrics = Metrics()
         self._instance: Instance | None = None
         self.listeners: dict[tuple[str, int], Listener] = {}
@@ -72,15 +77,24 @@ class App:
         for task in self._reloads:
             task.cancel()
         await asyncio.gather(*self._reloads, return_exceptions=True)
+        if self._workers is not None:
+            await self._workers.resize(0)
         for listener in self.listeners.values():
             await listener.stop()
         if self._instance is not None:
             for plugin in self._instance.plugins:
                 await plugin.stop()
 
+    @property
+    def ready(self) -> bool:
+        """Whether every plugin is."""
+        return self._instance is not None and all(plugin.ready() for plugin in self._instance.plugins)
+
     async def _made(self, text: str) -> Instance:
         """Read, built and filled with data, but without ports."""
-        instance = Instance(parse(text, str(self._path), self._port), self.metrics, self.request_reload, self.fail)
+        instance = Instance(
+            parse(text, str(self._path), self._port), self.metrics, self.request_reload, self.fail, self._workers
+        )
         try:
             for plugin in instance.plugins:
                 await plugin.prepare()
@@ -93,7 +107,9 @@ class App:
     async def _begin(self, instance: Instance) -> None:
         """Listeners that stay are handed over without losing a query."""
         addresses = {(server.context.host, server.context.port) for server in instance.servers}
-        for place in [place for place in self.listeners if place not in addresses]:
+        sockets = max(server.context.sockets for server in instance.servers) if instance.servers else 1
+        shared = self._worker or sockets > 1
+        for place in [p for p, each in self.listeners.items() if p not in addresses or each.shared != shared]:
             await self.listeners.pop(place).stop()
         for place in addresses:
             handler = _handler(instance, place[1])
@@ -101,11 +117,15 @@ class App:
             if place in self.listeners:
                 self.listeners[place].handler, self.listeners[place].limits = handler, limits
             else:
-                listener = Listener(handler, *place, limits)
+                listener = Listener(handler, *place, limits, shared)
                 await listener.start()
                 self.listeners[place] = listener
         for plugin in instance.plugins:
-            await plugin.start()
+            if not (self._worker and plugin.once):
+                await plugin.start()
+        if self._workers is not None:
+            await self._workers.resize(sockets - 1)
+            self._workers.reload()
 
     def request_reload(self) -> None:
         """Starts a reload, which stops the plugin that asks for it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .corefile import Block, CorefileError
 from .metrics import Metrics
-from .plugin import BlockContext, Handler, Plugin, ServeError, nothing_left
+from .plugin import BlockContext, Handler, Others, Plugin, ServeError, nothing_left
 from .plugins import ORDER
 from .wire import BADVERS, DS, IN, NOTIMP, REFUSED, SERVFAIL, Answer, Query, WireError
 
@@ -35,6 +35,7 @@ def build(block: Block, port: int, metrics: Metrics, instance: Instance) -> Serv
     """The chain of a block on one of its ports. CorefileError for what cannot be."""
     zones = [listener.zone for listener in block.listeners if listener.port == port]
     context = BlockContext(zones, port, "", metrics, instance.resolve(port), instance.reload, instance.fail)
+    context.others = instance.others
     for directive in block.directives:
         if directive.name not in ORDER:
             raise directive.error(f"Unknown directive '{directive.name}'")
@@ -67,8 +68,9 @@ class Instance:
         metrics: Metrics,
         reload: Callable[[], None],
         fail: Callable[[str], None],
+        others: Others | None = None,
     ) -> None:
-        self.reload, self.fail = reload, fail
+        self.reload, self.fail, self.others = reload, fail, others
         self.routes: dict[int, Route] = {}
         self.servers: list[Server] = []
         for block in blocks:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pybernetes.aio.clock import Clock, RealClock
 
@@ -38,6 +38,17 @@ class Limits:
     queries: int = -1
 
 
+class Others(Protocol):
+    """Further processes on the same ports (plugin multisocket)."""
+
+    @property
+    def ready(self) -> bool: ...
+
+    async def metrics(self) -> list[str]:
+        """Texts in Prometheus's format."""
+        ...
+
+
 @dataclass(slots=True)
 class BlockContext:
     """What a plugin knows of its server block."""
@@ -53,6 +64,8 @@ class BlockContext:
     clock: Clock = field(default_factory=RealClock)
     plugins: list[Plugin] = field(default_factory=list)
     limits: Limits = field(default_factory=Limits)
+    sockets: int = 1  # on each port
+    others: Others | None = None
 
     @property
     def server(self) -> str:
@@ -64,6 +77,7 @@ class Plugin:
     """Base of all: passes on. `prepare` gets what answers need, `start` begins to listen, `stop` ends both."""
 
     name = ""
+    once = False  # of several processes on one port only the first starts it
 
     def __init__(self) -> None:
         self.next: Handler = nothing_left

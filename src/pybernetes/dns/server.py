@@ -35,7 +35,7 @@ class Listener:
         self, handler: Handler, host: str, port: int, limits: Limits | None = None, shared: bool = False
     ) -> None:
         self.handler, self.host, self.port = handler, host, port
-        self.limits, self._shared = limits or Limits(), shared
+        self.limits, self.shared = limits or Limits(), shared
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections = 0
         self._datagrams: _Datagrams | None = None
@@ -44,11 +44,11 @@ class Listener:
     async def start(self) -> None:
         """OSError if the port cannot be had; with port 0 `port` is the one that was given."""
         self._server = await asyncio.start_server(
-            self._serve_tcp, self.host or None, self.port, reuse_port=self._shared or None
+            self._serve_tcp, self.host or None, self.port, reuse_port=self.shared or None
         )
         self.port = self._server.sockets[0].getsockname()[1]
         try:
-            self._datagrams = _Datagrams(self, _udp_socket(self.host, self.port, self._shared))
+            self._datagrams = _Datagrams(self, _udp_socket(self.host, self.port, self.shared))
         except OSError:
             self._server.close()
             raise

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from pybernetes.dns import wire
 from pybernetes.dns.metrics import Metrics
+from pybernetes.dns.plugin import ServeError
+from pybernetes.dns.plugins import forward
 from pybernetes.dns.upstream import Health, NoAnswer, Place, Timing, Upstream
 from pybernetes.dns.wire import Answer
+from pybernetes.testing.certificates import Authority
 
-from .chains import query
+from .chains import context, directive, query
 
 
 class Resolver(asyncio.DatagramProtocol):
@@ -21,6 +27,7 @@ class Resolver(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.mode = "answer"
         self.asked = 0
+        self.ids: list[int] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.DatagramTransport = transport  # type: ignore[assignment]  # UDP's
@@ -28,6 +35,7 @@ class Resolver(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         asked = wire.decode_query(data)
         self.asked += 1
+        self.ids.append(asked.id)
         if self.mode == "silent":
             return
         good = wire.encode_answer(asked, Answer(0, [wire.address_record(asked.name, "192.0.2.5", 77)]))
@@ -135,3 +143,68 @@ def test_tcp() -> None:
         await asking.close()
 
     asyncio.run(run())
+
+
+def test_tls(tmp_path: Path) -> None:
+    authority = Authority("dns", datetime.now(UTC))
+    pair = authority.serving(["dns.example"], [])
+    (tmp_path / "ca.crt").write_bytes(authority.pem)
+    (tmp_path / "tls.crt").write_bytes(pair.certificate)
+    (tmp_path / "tls.key").write_bytes(pair.key)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    connections: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(1)
+        try:
+            while True:
+                data = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+                asked = wire.decode_query(data, protocol="tcp")
+                reply = wire.encode_answer(asked, Answer(0, [wire.address_record(asked.name, "192.0.2.5", 77)]))
+                writer.write(len(reply).to_bytes(2, "big") + reply)
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=serving)
+        port = server.sockets[0].getsockname()[1]
+        for name, answers in (("dns.example", True), ("other.example", False)):
+            text = f"forward . tls://127.0.0.1:{port} {{\n tls {tmp_path}/ca.crt\n tls_servername {name}\n}}"
+            block = context()
+            plugin = forward.setup(directive(text), block)
+            try:
+                if answers:
+                    names = [f"{n}.example." for n in range(5)]
+                    replies = [await plugin.serve(query(each)) for each in names]
+                    assert [r.answer[0].name for r in replies] == names
+                    assert len(connections) == 1, "one connection for all"
+                else:
+                    with pytest.raises(ServeError, match="certificate"):
+                        await plugin.serve(query("a.example."))
+            finally:
+                await plugin.stop()
+        server.close()
+
+    asyncio.run(run())
+
+
+def test_answers_of_another_class_are_noise() -> None:
+    async def scenario(resolver: Resolver, asking: Upstream) -> None:
+        other = query("a.example.")
+        other.cls = wire.CHAOS
+        assert (await asking.exchange(other, "udp")).answer
+        resolver.mode = "noise"
+        assert (await asking.exchange(query("a.example."), "udp")).answer
+
+    with_resolver(scenario)
+
+
+def test_numbers_and_ports_of_queries_are_hard_to_guess() -> None:
+    async def scenario(resolver: Resolver, asking: Upstream) -> None:
+        for n in range(200):
+            await asking.exchange(query(f"{n}.example."), "udp")
+        assert len(set(resolver.ids)) > 190
+        assert len({id & 0xFF for id in resolver.ids}) > 80
+
+    with_resolver(scenario)

@@ -4,6 +4,7 @@
 ORDER = (
     "cancel",
     "timeouts",
+    "multisocket",
     "reload",
     "nsid",
     "bufsize",

@@ -22,6 +22,7 @@ class Health(Plugin):
     """With a lame-duck time it goes on answering for so long after it was told to stop, so that clients have moved on."""
 
     name = NAME
+    once = True
 
     def __init__(self, host: str, port: int, lameduck: float) -> None:
         super().__init__()

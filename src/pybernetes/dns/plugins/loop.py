@@ -20,6 +20,7 @@ class Loop(Plugin):
     """Sends a query for a random name to itself; seen more than twice it ends the server."""
 
     name = NAME
+    once = True
 
     def __init__(self, block: BlockContext) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ from pybernetes.component.metrics import CONTENT_TYPE, Histogram
 from pybernetes.wire.http import Request, Response, Server, serve
 
 from ..corefile import Directive
+from ..exposition import merged
 from ..plugin import BlockContext, Plugin, matching
 from ..wire import RCODES, SERVFAIL, TYPES, Answer, Query
 from .ready import address_of
@@ -20,6 +21,7 @@ class Prometheus(Plugin):
     """Every query through it is counted under the zone of its block that it is in."""
 
     name = NAME
+    once = True
 
     def __init__(self, block: BlockContext, host: str, port: int) -> None:
         super().__init__()
@@ -36,7 +38,10 @@ class Prometheus(Plugin):
         async def answer(request: Request) -> Response:
             if request.raw_path != b"/metrics":
                 return Response(404, [("Content-Type", "text/plain; charset=utf-8")], b"404 page not found\n")
-            return Response(200, [("Content-Type", CONTENT_TYPE)], self._metrics.registry.text().encode())
+            text = self._metrics.registry.text()
+            if self._block.others is not None:
+                text = merged(text, await self._block.others.metrics())
+            return Response(200, [("Content-Type", CONTENT_TYPE)], text.encode())
 
         self._server = await serve(answer, self._host, self._port)
 

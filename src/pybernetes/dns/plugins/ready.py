@@ -16,6 +16,7 @@ class Ready(Plugin):
     """Once a plugin was ready it is not asked again."""
 
     name = NAME
+    once = True
 
     def __init__(self, block: BlockContext, host: str, port: int) -> None:
         super().__init__()

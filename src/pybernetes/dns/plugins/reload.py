@@ -20,6 +20,7 @@ class Reload(Plugin):
     """Looks at the file now and then. Whether it changed is for the server to say."""
 
     name = NAME
+    once = True
 
     def __init__(
         self, block: BlockContext, interval: float, jitter: float, chance: Callable[[], float] = random.random
