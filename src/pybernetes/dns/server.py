@@ -73,14 +73,17 @@ class Listener:
         """Whether so many queries wait that no more are taken."""
         return len(self._tasks) >= MAX_PENDING
 
-    async def answer(self, query: Query) -> bytes:
-        """The reply to a query, empty where none is sent; a fault of the program is logged and becomes SERVFAIL."""
+    def fault(self, query: Query) -> Answer:
+        """For an exception that is under way: a fault of the program is logged and becomes SERVFAIL."""
+        _log.exception("a query for %s failed", query.name)
+        return Answer(SERVFAIL)
+
+    def encoded(self, query: Query, answer: Answer) -> bytes:
+        """The reply, empty where none is sent."""
         try:
-            answer = await self.handler(query)
             reply = b"" if answer.silent else encode_answer(query, answer)
         except Exception:
-            _log.exception("a query for %s failed", query.name)
-            reply = encode_answer(query, Answer(SERVFAIL))
+            reply = encode_answer(query, self.fault(query))
         if query.answered is not None:
             query.answered(len(reply))
         return reply
@@ -114,7 +117,7 @@ class Listener:
             try:
                 query = decode_query(data, peer, "tcp")
                 query.local = local
-                reply = await self.answer(query)
+                reply = await self._answer(query)
             except WireError:
                 refused = malformed(data)
                 if refused is None:
@@ -124,6 +127,13 @@ class Listener:
                 writer.write(len(reply).to_bytes(2, "big") + reply)
                 async with asyncio.timeout(self.limits.write):
                     await writer.drain()
+
+    async def _answer(self, query: Query) -> bytes:
+        try:
+            answer = await self.handler(query)
+        except Exception:
+            answer = self.fault(query)
+        return self.encoded(query, answer)
 
 
 class _Datagrams:
@@ -174,7 +184,12 @@ class _Datagrams:
             self._listener.spawn(task)
 
     async def _serve(self, query: Query, control: list[Control], peer: Any) -> None:
-        reply = await self._listener.answer(query)
+        listener = self._listener
+        try:
+            answer = await listener.handler(query)
+        except Exception:
+            answer = listener.fault(query)
+        reply = listener.encoded(query, answer)
         if reply:
             self._send(reply, control, peer)
 
