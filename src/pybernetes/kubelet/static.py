@@ -32,6 +32,9 @@ from .machine.events import Event
 
 logger = logging.getLogger(__name__)
 
+# The Node authorizer knows a node's pods by their objects: of one that is not there it says that there is no relationship.
+NOT_THERE = (404, 403)
+
 
 def is_mirror(pod: core.Pod) -> bool:
     return MIRROR_POD_ANNOTATION in pod.metadata.annotations
@@ -141,7 +144,7 @@ class MirrorCluster:
         try:
             present = await self._client.get(core.Pod, meta.name, meta.namespace)
         except StatusError as error:
-            if error.code != 404:
+            if error.code not in NOT_THERE:
                 raise ConnectionError(f"mirror of {meta.name}: {error}") from error
         else:
             same = present.metadata.annotations.get(MIRROR_POD_ANNOTATION) == meta.annotations[CONFIG_HASH_ANNOTATION]
@@ -151,6 +154,8 @@ class MirrorCluster:
         try:
             return await self._client.create(mirror_of(pod, self._node()))
         except StatusError as error:
+            if error.reason == "AlreadyExists":  # the authorizer has not heard of it yet
+                raise ConnectionError(f"mirror of {meta.name}: {error}") from error
             logger.warning('Failed creating a mirror pod for "%s/%s": %s', meta.namespace, meta.name, error)
             return None
 
@@ -159,7 +164,7 @@ class MirrorCluster:
         try:
             present = await self._client.get(core.Pod, pod.metadata.name, pod.metadata.namespace)
         except StatusError as error:
-            if error.code == 404:
+            if error.code in NOT_THERE:
                 return
             raise ConnectionError(f"mirror of {pod.metadata.name}: {error}") from error
         if present.metadata.annotations.get(MIRROR_POD_ANNOTATION) == pod.metadata.annotations[CONFIG_HASH_ANNOTATION]:

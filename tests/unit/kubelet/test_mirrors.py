@@ -1,0 +1,69 @@
+"""Mirrors of static pods, before an authorizer that knows a node's pods by their objects alone."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pybernetes.api import errors
+from pybernetes.api.types import core_v1 as core
+from pybernetes.kubelet import static
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+DOCUMENT = {"kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+
+
+class NodesClient:
+    """What a node may: make its mirrors, and read those that there are, as soon as the authorizer has heard of them."""
+
+    def __init__(self) -> None:
+        self.pods: dict[str, core.Pod] = {}
+        self.heard = True
+
+    async def get(self, kind: type[core.Pod], name: str, namespace: str = "") -> core.Pod:
+        if name not in self.pods or not self.heard:
+            raise errors.forbidden("", "pods", name, "no relationship found between node 'n' and this object")
+        return self.pods[name]
+
+    async def create(self, pod: core.Pod) -> core.Pod:
+        if pod.metadata.name in self.pods:
+            raise errors.already_exists("", "pods", pod.metadata.name)
+        self.pods[pod.metadata.name] = pod
+        return pod
+
+
+class Statuses:
+    """Of whom the mirrors ask the rest."""
+
+    def __init__(self, client: NodesClient) -> None:
+        self.client, self.told = client, list[str]()
+
+    async def set_status(self, pod: core.Pod, status: core.PodStatus) -> None:
+        self.told.append(f"{pod.metadata.name} {status.phase}")
+
+    async def delete(self, pod: core.Pod) -> None:
+        del self.client.pods[pod.metadata.name]
+
+
+def test_a_mirror_is_made_where_the_node_may_not_see_that_there_is_none() -> None:
+    client = NodesClient()
+    statuses: Any = Statuses(client)
+    mirrors = static.MirrorCluster(client, statuses, core.Node)  # type: ignore[arg-type]
+    pod = static.read(DOCUMENT, "n", "/etc/m/web.yaml", NOW)
+
+    async def scenario() -> None:
+        await mirrors.delete(pod)  # there is none
+        await mirrors.set_status(pod, core.PodStatus(phase="Pending"))
+        client.heard = False
+        with pytest.raises(ConnectionError, match="already exists"):  # which is tried again
+            await mirrors.set_status(pod, core.PodStatus(phase="Running"))
+        client.heard = True
+        await mirrors.set_status(pod, core.PodStatus(phase="Running"))
+        assert statuses.told == ["web-n Pending", "web-n Running"]
+        await mirrors.delete(pod)
+        assert not client.pods
+
+    asyncio.run(scenario())
