@@ -10,7 +10,7 @@ cover() { # FROM TO: FROM is seen at TO, what is written there is only in memory
   mkdir -p "$folder/memory/$2/"{upper,work}
   mount -t overlay overlay -o "lowerdir=$1,upperdir=$folder/memory/$2/upper,workdir=$folder/memory/$2/work" "$2"
 }
-for place in /etc /root /opt /var/lib /var/log /usr/local/bin /usr/local/sbin "$(readlink -f "$repository/.venv")"; do
+for place in /etc /root /opt /var/lib /var/log /usr/local/bin /usr/local/sbin /usr/libexec "$(readlink -f "$repository/.venv")"; do
   cover "$place" "$place"
 done
 mkdir -p /var/lib/docker /opt/pybernetes "$folder/docker" /var/log/pods /var/log/containers

@@ -21,6 +21,13 @@ RUN_WITH = Flag(
     "Who runs the daemons: systemd or supervisor; default: systemd where it runs this host.",
     OURS,
 )
+STATIC_PODS = Flag(
+    "static-pods",
+    flags.boolean,
+    False,
+    "The control plane of this host in static pods of its kubelet, as kubeadm's; they run an image that is packed here.",
+    OURS,
+)
 IGNORED_CHECKS = Flag(
     "ignore-preflight-errors",
     flags.strings,
@@ -80,6 +87,9 @@ def state(command: str, values: Values, name: str, address: str, control_plane: 
         raise Failure(
             f"`{command}` was begun as {present.node_name} at {present.address}: `pybernetes reset` takes it back"
         )
+    static_pods = bool(values.get("static-pods", False))
+    if present is not None and static_pods and not present.static_pods:
+        raise Failure("--static-pods: the control plane of this host is not run so; `pybernetes reset` ends it")
     if present is not None:
         return present
     return hoststate.HostState(
@@ -88,6 +98,7 @@ def state(command: str, values: Values, name: str, address: str, control_plane: 
         node_name=name,
         address=address,
         control_plane=control_plane,
+        static_pods=static_pods,
     )
 
 

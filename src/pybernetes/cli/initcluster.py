@@ -50,6 +50,7 @@ FLAGS = (
     clusterflags.ROUTER_ID,
     clusterflags.BACKEND,
     clusterflags.RUN_WITH,
+    clusterflags.STATIC_PODS,
 )
 OURS_OF_FILE = ("balancer", "balancer-on-nodes", "virtual-router-id", "pod-network")  # what a ClusterLayout says
 ALL = "all"
@@ -135,7 +136,7 @@ def _work(values: Values) -> Init:
         raise UsageError("dryRun and patches of InitConfiguration are not there: take them out of the file")
     name, address = init.node_registration.name, init.local_api_endpoint.advertise_address
     state = clusterflags.state(hoststate.INIT, values, name, address, True)
-    return Init(
+    init_work = Init(
         configuration,
         layout,
         work.this_host(name, address, facts.interface_of(address), True),
@@ -147,6 +148,8 @@ def _work(values: Values) -> Init:
         certificate_key=values["certificate-key"] or init.certificate_key,
         ignored_checks=[*values["ignore-preflight-errors"], *init.node_registration.ignore_preflight_errors],
     )
+    init_work.choose_runner()
+    return init_work
 
 
 def _with_token_flags(configuration: Configuration, values: Values) -> Configuration:

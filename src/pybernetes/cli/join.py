@@ -65,6 +65,7 @@ FLAGS = (
     ),
     Flag("ca-hash", flags.strings, [], "The same as --discovery-token-ca-cert-hash.", clusterflags.OURS),
     clusterflags.RUN_WITH,
+    clusterflags.STATIC_PODS,
 )
 OF_FILE = (
     *(
@@ -91,12 +92,12 @@ def main(arguments: list[str]) -> int:
 def run(values: Values) -> None:
     """All of it. UsageError, Failure."""
     from pybernetes.cluster.assembly import hoststate
-    from pybernetes.cluster.assembly.joinphases import PHASES
+    from pybernetes.cluster.assembly.joinphases import PHASES, in_order
 
     clusterflags.known(values["skip-phases"], [phase.name for phase in PHASES])
     work = _work(values)
     skipped = [*values["skip-phases"], *work.join.skip_phases]
-    for phase in PHASES:
+    for phase in in_order(work.state.static_pods):
         if phase.control_plane and not work.control_plane:
             continue
         if not clusterflags.skipped(phase.name, skipped):
@@ -176,7 +177,9 @@ def _work(values: Values) -> Join:
     address = control.local_api_endpoint.advertise_address if control is not None else address
     name = join.node_registration.name
     state = clusterflags.state(hoststate.JOIN, values, name, address, control is not None)
-    return Join(
+    if state.static_pods and control is None:
+        raise UsageError("--static-pods: a worker has no control plane; --control-plane is missing")
+    join_work = Join(
         Configuration(types.InitConfiguration(), types.ClusterConfiguration()),
         layout.FOREIGN,
         work.this_host(name, address, facts.interface_of(address), control is not None),
@@ -186,6 +189,8 @@ def _work(values: Values) -> Join:
         join=join,
         ignored_checks=[*values["ignore-preflight-errors"], *join.node_registration.ignore_preflight_errors],
     )
+    join_work.choose_runner()
+    return join_work
 
 
 def _given(values: Values) -> JoinConfiguration:

@@ -169,6 +169,8 @@ def _work(values: Values, first: bool) -> Upgrade:
         raise Failure("this host is in no cluster of pybernetes' making: `pybernetes init` or `join` come first")
     if not state.complete:
         raise Failure(f"`{state.command}` has not come to its end on this host: run it again, or `pybernetes reset`")
+    if state.static_pods:
+        raise Failure("the control plane of this host is in static pods, which are not upgraded by this command")
     given = values.get("backup-dir", "")
     if given and not Path(given).is_absolute():
         raise UsageError(f"--backup-dir={given}: want an absolute path")

@@ -74,6 +74,26 @@ LOCAL_NAME = "pybernetes:local"  # for manifests that people write: it does not 
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """An image: what it is called, and what it has beside the interpreter and pybernetes. `programs` are of this host."""
+
+    name: str
+    packages: tuple[str, ...]
+    programs: tuple[str, ...] = ()
+    local: str = ""  # a further name
+
+    @property
+    def full_name(self) -> str:
+        """With the version."""
+        return f"{self.name}:{__version__}"
+
+
+ADD_ONS = Contents("pybernetes", PACKAGES, local=LOCAL_NAME)
+# What runs a master in static pods. numpy is the scheduler's, re2 the API server's, hpack its client of etcd's.
+CONTROL_PLANE = Contents("pybernetes-control-plane", (*PACKAGES, "numpy", "re2", "hpack"), ("etcd",))
+
+
+@dataclass(frozen=True, slots=True)
 class ImageInfo:
     """`id` is Docker's image ID (sha256:...); `path` a tar for `docker load`."""
 
@@ -98,18 +118,18 @@ class ImageError(Exception):
     """The installation cannot be packed; one line for the user."""
 
 
-def build(folder: Path) -> ImageInfo:
+def build(folder: Path, contents: Contents = ADD_ONS) -> ImageInfo:
     """Packs into the folder, unless what is there was made of the same files. ImageError, OSError."""
-    entries = sorted(collect(), key=lambda entry: entry.name)
-    name, fingerprint = f"pybernetes:{__version__}", fingerprint_of(entries)
-    path, note = folder / "pybernetes.tar", folder / "pybernetes.json"
+    entries = sorted(collect(contents), key=lambda entry: entry.name)
+    name, fingerprint = contents.full_name, fingerprint_of(entries)
+    path, note = folder / f"{contents.name}.tar", folder / f"{contents.name}.json"
     try:
         record = json.loads(note.read_text())
         if record["fingerprint"] == fingerprint and record["bytes"] == path.stat().st_size:
             return ImageInfo(record["name"], record["id"], path)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not packed yet, or half: pack
-    identity = write(path, entries, name)
+    identity = write(path, entries, [name, *([contents.local] if contents.local else [])])
     record = {"name": name, "id": identity, "fingerprint": fingerprint, "bytes": path.stat().st_size}
     temporary = note.with_suffix(".new")
     temporary.write_text(json.dumps(record))
@@ -128,13 +148,19 @@ def fingerprint_of(entries: Iterable[Entry]) -> str:
     return digest.hexdigest()
 
 
-def collect() -> Iterator[Entry]:
+def collect(contents: Contents = ADD_ONS) -> Iterator[Entry]:
     """Everything that belongs into the image. ImageError."""
     interpreter = Path(sys.executable).resolve()
     binaries = [interpreter]
     yield Entry("usr/bin/python3", interpreter, mode=0o755)
     yield Entry("usr/bin/pybernetes", data=SCRIPT.encode(), mode=0o755)
-    for entry in (*_standard_library(), *_packages()):
+    for program in contents.programs:
+        path = shutil.which(program)
+        if path is None:
+            raise ImageError(f"the program {program} is missing on this host")
+        binaries.append(Path(path).resolve())
+        yield Entry(f"usr/bin/{program}", binaries[-1], mode=0o755)
+    for entry in (*_standard_library(), *_packages(contents.packages)):
         if entry.source is not None and entry.source.name.endswith(".so"):
             binaries.append(entry.source)
         yield entry
@@ -170,8 +196,8 @@ def _standard_library() -> Iterator[Entry]:
             yield Entry(f"{inside}/lib-dynload/{path.name}", path)
 
 
-def _packages() -> Iterator[Entry]:
-    for name in PACKAGES:
+def _packages(names: Iterable[str]) -> Iterator[Entry]:
+    for name in names:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
             raise ImageError(f"the package {name!r} is not installed: pip install -e . again")
@@ -230,7 +256,7 @@ def _busybox() -> Iterator[Entry]:
         yield Entry(f"bin/{applet}", link="busybox", mode=0o777)
 
 
-def write(path: Path, entries: Sequence[Entry], name: str) -> str:
+def write(path: Path, entries: Sequence[Entry], names: Sequence[str]) -> str:
     """The tar for `docker load`; the image's ID. Complete or not there at all."""
     layer, temporary = path.with_suffix(".layer"), path.with_suffix(".new")
     try:
@@ -240,7 +266,7 @@ def write(path: Path, entries: Sequence[Entry], name: str) -> str:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
         config = json.dumps(_config(digest), sort_keys=True).encode()
         identity = hashlib.sha256(config).hexdigest()
-        manifest = [{"Config": f"{identity}.json", "RepoTags": [name, LOCAL_NAME], "Layers": [f"{digest}/layer.tar"]}]
+        manifest = [{"Config": f"{identity}.json", "RepoTags": list(names), "Layers": [f"{digest}/layer.tar"]}]
         with tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as archive:
             for inside, data in ((f"{identity}.json", config), ("manifest.json", json.dumps(manifest).encode())):
                 archive.addfile(_information(inside, len(data)), io.BytesIO(data))

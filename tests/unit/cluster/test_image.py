@@ -48,7 +48,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder for an image of one file."""
     source = tmp_path / "a.py"
     source.write_text("A = 1\n")
-    monkeypatch.setattr(image, "collect", lambda: iter([Entry("usr/a.py", source)]))
+    monkeypatch.setattr(image, "collect", lambda contents: iter([Entry("usr/a.py", source)]))
     folder = tmp_path / "images"
     folder.mkdir()
     return folder

@@ -15,7 +15,7 @@ from .. import addons
 from ..addons import dns
 from ..apply import Manifest
 from ..host import HostError
-from ..image import ImageError, ImageInfo, build
+from ..image import ADD_ONS, Contents, ImageError, ImageInfo, build
 from .facts import DOCKER
 
 IMAGES = Path("/var/lib/pybernetes/images")
@@ -26,14 +26,14 @@ def own_image(dns_settings: types.DNS) -> bool:
     return not dns_settings.image_tag
 
 
-def give_image() -> ImageInfo:
-    """Has this host's Docker know the project's image. Failure."""
+def give_image(contents: Contents = ADD_ONS) -> ImageInfo:
+    """Has this host's Docker know an image of the project. Failure."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     try:
-        packed = build(IMAGES)
+        packed = build(IMAGES, contents)
         addons.load_image(DOCKER, packed)
     except (HostError, ImageError) as error:
-        raise Failure(f"the image of the add-ons: {error}") from error
+        raise Failure(f"the image {contents.full_name}: {error}") from error
     return packed
 
 

@@ -19,6 +19,7 @@ INIT, JOIN = "init", "join"
 class HostState(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     """`command` is what began, `complete` whether it came to its end; `daemons` are those that it started, `run_with` says how.
 
+    `static_pods`: its control plane is run by its kubelet, and all else by `run_with`.
     `kubelet_extra_args`: this host's alone (nodeRegistration.kubeletExtraArgs), which the cluster does not know.
     """
 
@@ -28,6 +29,7 @@ class HostState(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True
     address: str
     control_plane: bool = False
     complete: bool = False
+    static_pods: bool = False
     daemons: list[str] = []
     kubelet_extra_args: list[Arg] = []
 

@@ -85,7 +85,8 @@ def etcd_local(work: Init) -> None:
     daemon = etcd.etcd(work.cluster(), work.host, (work.host,))
     work.tell("[etcd] Starting a local member of etcd")
     work.run(daemon)
-    work.well("etcd", daemon, CONTROL_PLANE_SECONDS)
+    if not work.state.static_pods:  # the kubelet that starts those comes later
+        work.well("etcd", daemon, CONTROL_PLANE_SECONDS)
 
 
 def control_plane(*names: str) -> Run:
@@ -106,6 +107,8 @@ def kubelet_start(work: Init) -> None:
 def wait_control_plane(work: Init) -> None:
     """Returns when all of it is well."""
     cluster = work.cluster()
+    if work.state.static_pods and work.configuration.cluster.etcd.external is None:
+        work.well("wait-control-plane", etcd.etcd(cluster, work.host, (work.host,)), CONTROL_PLANE_SECONDS)
     for make in (controlplane.api_server, controlplane.controller_manager, controlplane.scheduler):
         work.well("wait-control-plane", make(cluster, work.host), CONTROL_PLANE_SECONDS)
     work.apply(objects.cluster_admins())

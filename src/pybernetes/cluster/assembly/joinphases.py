@@ -216,7 +216,7 @@ def kubelet_start(work: Join) -> None:
     bootstrap, mine = Path(node.BOOTSTRAP_KUBECONFIG), Path(node.KUBECONFIG)
     if not mine.exists():
         server = work.discovered.server
-        if work.control_plane:
+        if work.control_plane and not work.state.static_pods:
             server = endpoints.local(work.configuration)
         elif _on_node(work) is not None:
             server = endpoints.control_plane(work.configuration)
@@ -390,3 +390,14 @@ PHASES: Sequence[Phase] = (
     Phase("balancer", "Start the balancer before the API servers, and who keeps its list (ours)", balancer),
     Phase("wait-control-plane", "Wait for the control plane to start", wait_control_plane, True),
 )
+KUBELET_PHASES = ("balancer-on-node", "kubelet-start")
+
+
+def in_order(static_pods: bool) -> Sequence[Phase]:
+    """All phases. Static pods want their kubelet first, which another host's API server then gives its certificate."""
+    if not static_pods:
+        return PHASES
+    first = [phase for phase in PHASES if phase.name in KUBELET_PHASES]
+    rest = [phase for phase in PHASES if phase.name not in KUBELET_PHASES]
+    place = next(index for index, phase in enumerate(rest) if phase.name == "etcd-join")
+    return (*rest[:place], *first, *rest[place:])

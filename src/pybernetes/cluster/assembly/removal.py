@@ -21,7 +21,7 @@ from pybernetes.net.links import LinkError
 from pybernetes.net.programs import ProgramError
 
 from .. import host as machine
-from . import addons, etcdmember, hoststate
+from . import addons, etcdmember, hoststate, staticpods
 from .facts import DOCKER
 from .hoststate import HostState
 from .renewal import BACKUPS
@@ -61,6 +61,7 @@ def reset(state: HostState | None, certificates: Path, tell: Tell) -> None:
             _leave_etcd(state, certificates, tell)
         tell(f"[reset] Stopping {', '.join(state.daemons) or 'nothing: no daemon was started'}")
         try:
+            staticpods.removed(state.daemons)
             runner(state.run_with).stop(state.daemons)
         except RunError as error:
             raise Failure(str(error)) from error
@@ -115,14 +116,13 @@ def _remove_image() -> None:
     """The project's own: what this host's Docker got from us, and the sandboxes'."""
     if not machine.docker_version(DOCKER):
         return
-    from pybernetes import __version__
     from pybernetes.kubelet.runtime import pause
 
-    from ..image import LOCAL_NAME
+    from ..image import ADD_ONS, CONTROL_PLANE, LOCAL_NAME
 
     program = machine.find("docker")
     if program is not None:
-        names = [LOCAL_NAME, f"pybernetes:{__version__}", pause.IMAGE]
+        names = [LOCAL_NAME, ADD_ONS.full_name, CONTROL_PLANE.full_name, pause.IMAGE]
         subprocess.run([program, "-H", DOCKER, "image", "rm", *names], capture_output=True, timeout=CONTAINER_SECONDS)
 
 

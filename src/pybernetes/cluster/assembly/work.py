@@ -24,7 +24,7 @@ from pybernetes.deploy.daemons.model import BALANCER, ETCD, MASTER, WORKER, Chec
 from pybernetes.deploy.layout import ClusterLayout
 
 from ..apply import Manifest, apply
-from . import hoststate
+from . import hoststate, staticpods
 from .hoststate import HostState
 from .runner import LOGS, Runner
 
@@ -61,6 +61,11 @@ class Work:
         balancer = layout.balancer_of(self.layout, self.configuration.cluster)
         return Cluster(self.configuration, ordered, balancer, layout.network_of(self.layout))
 
+    def choose_runner(self) -> None:
+        """Where the control plane is to be in static pods, `runner` is for the rest alone from now on."""
+        if self.state.static_pods:
+            self.runner = staticpods.StaticPods(self.runner, self.cluster, self.host, staticpods.packed)
+
     def run(self, *daemons: Daemon) -> None:
         """Has them run, and remembers that for `reset`. Failure, OSError."""
         names = [daemon.name for daemon in daemons]
@@ -75,12 +80,17 @@ class Work:
         started, end = time.monotonic(), time.monotonic() + seconds
         while problem := unwell(daemon.check):
             if time.monotonic() > end:
-                log = (
-                    f"journalctl -u {daemon.name}" if self.state.run_with == "systemd" else f"{LOGS}/{daemon.name}.log"
+                raise Failure(
+                    f"{daemon.name} is not healthy after {seconds:.0f} s: {problem}; see {self._log(daemon.name)}"
                 )
-                raise Failure(f"{daemon.name} is not healthy after {seconds:.0f} s: {problem}; see {log}")
             time.sleep(POLL_SECONDS)
         self.tell(f"[{phase}] {daemon.name} is healthy after {(time.monotonic() - started) * 1000:.6f}ms")
+
+    def _log(self, name: str) -> str:
+        """Where to look."""
+        if self.state.static_pods and name in staticpods.IN_PODS:
+            return staticpods.LOGS.format(name)
+        return f"journalctl -u {name}" if self.state.run_with == "systemd" else f"{LOGS}/{name}.log"
 
     def asked(self, work: Callable[[RESTClient], Awaitable[T]]) -> T:
         """What this host's own API server answers the administrator. Failure."""

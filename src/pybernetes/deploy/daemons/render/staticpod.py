@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...configuration import KUBERNETES_DIR
+from ...types import ControlPlaneComponent
 from ..controlplane import API_SERVER, CONTROLLER_MANAGER, SCHEDULER
 from ..model import Cluster, Daemon, File, Host
 
@@ -20,6 +22,17 @@ AUTHORITIES = (
 DIRECTORY, FILE = "DirectoryOrCreate", "FileOrCreate"
 
 
+@dataclass(frozen=True, slots=True)
+class _Volume:
+    """A place of the host, and where the pod has it: at the same path, unless `inside` says another one."""
+
+    name: str
+    path: str
+    kind: str
+    writable: bool = False
+    inside: str = ""
+
+
 def manifest(cluster: Cluster, host: Host, daemon: Daemon, image: str) -> File:
     """Of one of kubeadm's four."""
     import yaml
@@ -31,7 +44,7 @@ def manifest(cluster: Cluster, host: Host, daemon: Daemon, image: str) -> File:
 
 def pod(cluster: Cluster, host: Host, daemon: Daemon, image: str) -> dict[str, Any]:
     """The object."""
-    volumes = _volumes(cluster, daemon)
+    volumes = [*_volumes(cluster, daemon), *_further(cluster, daemon)]
     container: dict[str, Any] = {
         "name": daemon.name,
         "image": image,
@@ -39,11 +52,13 @@ def pod(cluster: Cluster, host: Host, daemon: Daemon, image: str) -> dict[str, A
         "command": list(daemon.command()),
         "resources": {"requests": {"cpu": CPU[daemon.name], **({"memory": "100Mi"} if daemon.name == "etcd" else {})}},
         "volumeMounts": [
-            {"name": name, "mountPath": path, **({} if writable else {"readOnly": True})}
-            for name, path, _, writable in volumes
+            {"name": one.name, "mountPath": one.inside or one.path, **({} if one.writable else {"readOnly": True})}
+            for one in volumes
         ],
         **_probes(daemon),
     }
+    if environment := _component(cluster, daemon).extra_envs:
+        container["env"] = environment
     metadata: dict[str, Any] = {
         "name": daemon.name,
         "namespace": "kube-system",
@@ -62,7 +77,7 @@ def pod(cluster: Cluster, host: Host, daemon: Daemon, image: str) -> dict[str, A
             "priority": 2000001000,
             "priorityClassName": "system-node-critical",
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-            "volumes": [{"name": name, "hostPath": {"path": path, "type": kind}} for name, path, kind, _ in volumes],
+            "volumes": [{"name": one.name, "hostPath": {"path": one.path, "type": one.kind}} for one in volumes],
         },
     }
 
@@ -78,26 +93,46 @@ def _annotations(cluster: Cluster, host: Host, daemon: Daemon) -> dict[str, str]
     return {}
 
 
-def _volumes(cluster: Cluster, daemon: Daemon) -> list[tuple[str, str, str, bool]]:
-    """(name, path, type, whether the pod writes there) by name."""
+def _volumes(cluster: Cluster, daemon: Daemon) -> list[_Volume]:
+    """By name."""
     pki = cluster.configuration.cluster.certificates_dir
     if daemon.name == "etcd":
-        volumes = [
-            ("etcd-certs", f"{pki}/etcd", DIRECTORY, True),
-            ("etcd-data", daemon.directories[0], DIRECTORY, True),
+        return [
+            _Volume("etcd-certs", f"{pki}/etcd", DIRECTORY, True),
+            _Volume("etcd-data", daemon.directories[0], DIRECTORY, True),
         ]
-        return volumes
     kubeconfigs = {CONTROLLER_MANAGER: "controller-manager.conf", SCHEDULER: "scheduler.conf"}
     volumes = []
     if daemon.name in kubeconfigs:
-        volumes.append(("kubeconfig", f"{KUBERNETES_DIR}/{kubeconfigs[daemon.name]}", FILE, False))
+        volumes.append(_Volume("kubeconfig", f"{KUBERNETES_DIR}/{kubeconfigs[daemon.name]}", FILE))
     if daemon.name != SCHEDULER:
-        volumes.append(("k8s-certs", pki, DIRECTORY, False))
+        volumes.append(_Volume("k8s-certs", pki, DIRECTORY))
         names = ("ca-certs", "etc-ca-certificates", "usr-local-share-ca-certificates", "usr-share-ca-certificates")
-        volumes += [(name, path, DIRECTORY, False) for name, path in zip(names, AUTHORITIES, strict=True)]
+        volumes += [_Volume(name, path, DIRECTORY) for name, path in zip(names, AUTHORITIES, strict=True)]
     if daemon.name == CONTROLLER_MANAGER:
-        volumes.append(("flexvolume-dir", "/usr/libexec/kubernetes/kubelet-plugins/volume/exec", DIRECTORY, True))
-    return sorted(volumes)
+        volumes.append(
+            _Volume("flexvolume-dir", "/usr/libexec/kubernetes/kubelet-plugins/volume/exec", DIRECTORY, True)
+        )
+    return sorted(volumes, key=lambda volume: volume.name)
+
+
+def _component(cluster: Cluster, daemon: Daemon) -> ControlPlaneComponent:
+    """What a configuration adds to it; for etcd nothing but arguments."""
+    configuration = cluster.configuration.cluster
+    components = {
+        API_SERVER: configuration.api_server,
+        CONTROLLER_MANAGER: configuration.controller_manager,
+        SCHEDULER: configuration.scheduler,
+    }
+    return components.get(daemon.name, ControlPlaneComponent())
+
+
+def _further(cluster: Cluster, daemon: Daemon) -> list[_Volume]:
+    """extraVolumes."""
+    return [
+        _Volume(one.name, one.host_path, one.path_type, not one.read_only, one.mount_path)
+        for one in _component(cluster, daemon).extra_volumes
+    ]
 
 
 def _probes(daemon: Daemon) -> dict[str, Any]:
