@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -115,6 +116,11 @@ cat >/etc/kubernetes/encryption.yaml <<'END'
 """
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.2
+
+
+def slack() -> float:
+    """How much more time what is no matter of seconds may have, where the machine has other work: 1 on a quiet one."""
+    return max(1.0, min(os.getloadavg()[0] / (os.cpu_count() or 1), 4.0))
 
 
 def must(host: Host, script: str, seconds: float = 90.0) -> str:
