@@ -95,5 +95,5 @@ chmod +x "$root/init"
 (cd "$root" && find . | cpio -o -H newc --quiet) >"$folder/initrd"
 timeout "$seconds" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -nographic -no-reboot -nodefaults -serial stdio \
   -kernel "$folder/kernel/boot/vmlinuz-$release" -initrd "$folder/initrd" -append "console=ttyS0 quiet panic=-1 rdinit=/init mitigations=off" \
-  </dev/null | tr -d '\r' | tee "$folder/output"
+  </dev/null | sed -u 's/\r//' | tee "$folder/output"
 [ "$(sed -n 's/^guest: pytest ended with //p' "$folder/output")" = 0 ]

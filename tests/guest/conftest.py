@@ -38,6 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """At once: the machine may be gone before pytest tells it."""
+    if report.failed:
+        print(f"\n{report.nodeid}: {report.longreprtext}\n{report.caplog}\n{report.capstderr}", flush=True)
+
+
 @pytest.fixture
 def node() -> Iterator[Namespace]:
     """An empty namespace with its loopback up, and an address."""

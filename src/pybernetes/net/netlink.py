@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import weakref
 from collections.abc import Sequence
 from typing import Self
 
@@ -18,11 +19,15 @@ _LARGEST = 1 << 20
 
 
 class Connection:
-    """To one protocol, in the network namespace of the thread that makes it; of any thread, one at a time. OSError from everything."""
+    """To one protocol, in the network namespace of the thread that makes it; of any thread, one at a time. OSError from everything.
+
+    It ends with the object at the latest.
+    """
 
     def __init__(self, protocol: int) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self._socket.settimeout(_ANSWER_SECONDS)
+        self._end = weakref.finalize(self, self._socket.close)
         self._sequence = 0
 
     def __enter__(self) -> Self:
@@ -32,7 +37,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        self._socket.close()
+        self._end()
 
     def run(self, requests: Sequence[Request]) -> list[int]:
         """All of them are tried, in order; the errno of each, 0 for those that succeeded."""

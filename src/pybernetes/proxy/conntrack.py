@@ -111,7 +111,8 @@ async def forget(flows: Iterable[tuple[str, ...]]) -> None:
             continue
         for flow in present:
             try:
-                await run(["conntrack", "-D", *flow])
+                # What IPVS has sent on does not count as DNAT; who answers is the same in every mode.
+                await run(["conntrack", "-D", *("--reply-src" if word == "--dst-nat" else word for word in flow)])
             except ProgramError as error:
                 if "0 flow entries have been deleted" not in str(error):  # it has ended meanwhile
                     _log.error("%s", error)
