@@ -20,6 +20,7 @@ SUITES = (
     "fairness",
     "failover",
     "workers",
+    "dns",
 )
 
 
