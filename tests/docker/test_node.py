@@ -172,6 +172,28 @@ def test_a_day_with_kubectl(tmp_path: Path) -> None:
         assert "httpd" in shown  # it sees the target's processes
 
 
+def test_variables_from_a_file_that_an_init_container_writes(tmp_path: Path) -> None:
+    with running(tmp_path) as node:
+        mount = {"name": "v", "mountPath": "/data"}
+        write = "printf \"# made\\nADDRESS='a.b'\\nTWO='one\\n two'\\n\" > /data/vars"
+        writer = {"name": "w", "image": IMAGE, "command": ["sh", "-c", write], "volumeMounts": [mount]}
+        env = [
+            {
+                "name": name,
+                "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "vars", "key": name, "optional": maybe}},
+            }
+            for name, maybe in (("ADDRESS", False), ("TWO", False), ("NONE", True))
+        ]
+        shown = 'echo "$ADDRESS/$TWO/${NONE-unset}"'
+        reader = {"name": "c", "image": IMAGE, "command": ["sh", "-c", shown], "env": env}
+        spec = {"nodeName": NODE, "restartPolicy": "Never", "initContainers": [writer], "containers": [reader]}
+        spec["volumes"] = [{"name": "v", "emptyDir": {}}]
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+        node.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+        node.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/p", f"--timeout={PATIENCE:.0f}s")
+        assert node.kubectl("logs", "p") == "a.b/one\n two/unset\n"
+
+
 def test_limits_hold_and_change_in_place(tmp_path: Path) -> None:
     with running(tmp_path) as node:
         limits = {"cpu": "500m", "memory": "64Mi"}
