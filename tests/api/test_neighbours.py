@@ -296,3 +296,22 @@ def test_null_that_is_applied_is_a_value() -> None:
         assert (code, answer["spec"]["replicas"]) == (200, 1)
 
     play(story)
+
+
+def test_ephemeral_containers_change_on_their_own_path_alone() -> None:
+    """Kind: what a write may not touch is refused, not dropped; neither added, changed nor taken away."""
+
+    async def story(client: Client) -> None:
+        added = {"spec": {"ephemeralContainers": [{"name": "d", "image": "i"}]}}
+        await client.send("POST", f"{NS}/pods", pod())
+        for media in (MERGE, STRATEGIC):
+            code, answer = await client.send("PATCH", f"{NS}/pods/p", added, media)
+            assert (code, fields(answer)) == (422, ["spec"])
+        assert (await client.send("PATCH", f"{NS}/pods/p/ephemeralcontainers", added, STRATEGIC))[0] == 200
+        assert (await client.send("PATCH", f"{NS}/pods/p", {"metadata": {"labels": {"a": "b"}}}, MERGE))[0] == 200
+        _, debugged = await client.send("GET", f"{NS}/pods/p")
+        assert debugged["spec"].pop("ephemeralContainers")
+        code, answer = await client.send("PUT", f"{NS}/pods/p", debugged)
+        assert (code, fields(answer)) == (422, ["spec"])
+
+    play(story)

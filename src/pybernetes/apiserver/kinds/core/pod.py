@@ -67,9 +67,8 @@ def stamp(new: Object, old: Object | None, by: Stamp) -> None:
 
 
 def prepare_update(new: Object, old: Object) -> None:
-    """Status and ephemeral containers have paths of their own."""
+    """The status has a path of its own; ephemeral containers too, and a change of them here is refused."""
     keep_status(new, old)
-    keep(new["spec"], old.get("spec") or {}, "ephemeralContainers")
 
 
 def prepare_status(new: Object, old: Object) -> None:

@@ -464,9 +464,8 @@ def both(*checks: Check) -> Check:
 
 def csi_driver_name(path: Path, name: str) -> Errors:
     """A name that a CSI driver may have."""
-    if not name:
-        return [field.required(path)]
-    errors = [field.too_long(path, 63)] if len(name.encode()) > 63 else []
+    errors = [] if name else [field.required(path)]
+    errors += [field.too_long(path, 63)] if len(name.encode()) > 63 else []
     return errors + each(path, name, dns1123_subdomain_errors(name.lower()))
 
 
