@@ -59,7 +59,8 @@ def make(place: Place, library: str, makers: dict[str, Callable[[Place], Any]]) 
     """A client of the library, of the first that is installed where it is "". WrongArgument."""
     installed = [name for name in makers if importlib.util.find_spec(name) is not None]
     if library and library not in makers:
-        raise WrongArgument(f"client({library!r}): there is {', '.join(makers)}")
+        elsewhere = "" if library not in ASYNC_CLIENTS else "; async_client() has it"
+        raise WrongArgument(f"client({library!r}): there is {', '.join(makers)}{elsewhere}")
     if library and library not in installed:
         raise WrongArgument(f"client({library!r}): it is not installed: pip install {library.replace('_', '-')}")
     if not installed:
@@ -79,10 +80,14 @@ class Clients:
         return client
 
     def close(self) -> None:
-        """All of them; lightkube keeps its connections in a client of httpx, and has no end of its own."""
+        """All of them; lightkube and kr8s keep their connections in clients of httpx, and have no end of their own."""
         for client in self._made:
             kept: tuple[Any, ...] = (client, getattr(getattr(client, "_client", None), "_client", None))
             for one in kept:
                 if callable(getattr(one, "close", None)):
                     one.close()
+            if (
+                getattr(client, "_session", None) is not None
+            ):  # kr8s's, on a loop that all its synchronous clients share
+                importlib.import_module("kr8s._async_utils").as_sync_func(client._session.aclose)()
         self._made.clear()
