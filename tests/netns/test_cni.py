@@ -90,7 +90,7 @@ def test_the_whole_chain(cni: CNINode) -> None:
     async def again(network: CNINetwork) -> None:
         """The next kubelet asks the plugins whether all is well."""
         assert await network.setup(second, pod("second")) == (f"{RANGE}3",)
-        cni.in_pod(SECOND, "ip addr flush dev eth0")
+        cni.in_pod(SECOND, "ip route del default")
         assert await network.setup(second, pod("second")) == (f"{RANGE}4",)
         cni.in_pod(SECOND, f"ping -c 1 -W 5 {RANGE}2")
 

@@ -25,6 +25,7 @@ from .configuration import quoted
 
 MAX_OUTPUT = 1 << 20  # bytes of a result; real ones have some kB
 MAX_PROBLEMS = 64 << 10  # of what it writes to its standard error; the rest is left out
+MAX_TEXT = 4096  # characters of an error's text: it becomes an event, or a Node's condition
 BUSY_TRIES, BUSY_SECONDS = 6, 1.0  # a program that is just being written is tried again so often, as upstream
 GRACE_SECONDS = 5.0  # for a plugin that runs while the kubelet ends
 ALONE_SECONDS = 0.1  # between looks at whether somebody else's plugins still run
@@ -34,6 +35,7 @@ class PluginError(Exception):
     """A plugin refused, or could not be run: CNI's code and texts. `told`: the plugin itself says so."""
 
     def __init__(self, message: str, code: int = 0, details: str = "", *, told: bool = False) -> None:
+        message, details = message[:MAX_TEXT], details[:MAX_TEXT]
         super().__init__(f"{message}; {details}" if details else message)
         self.code, self.message, self.details, self.told = code, message, details, told
 

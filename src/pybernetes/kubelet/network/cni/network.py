@@ -34,7 +34,6 @@ DEFAULT_BIN_DIR = "/opt/cni/bin"
 DEFAULT_CACHE_DIR = (
     "/var/lib/cni/cache"  # the kubelet's until 1.23; containerd's plugins are remembered in /var/lib/cni
 )
-MOST_TOLD = 1000  # characters of an error that is only logged
 SYNC_SECONDS = 5.0  # upstream's, between looks at the configuration and at the plugins' STATUS
 LOCK_FILE = "plugins.lock"
 UNCONFIGURED = "cni config uninitialized"
@@ -194,7 +193,7 @@ class CNINetwork:
     async def _attached(self, conf: RuntimeConf, live: str) -> tuple[str, ...]:
         """The addresses that it has, if its plugins say that all is well; else what there is of it goes."""
         attachments = self._cache.attachments(conf.container_id)
-        pods = next((one for one in attachments if one.conf.ifname == conf.ifname), None)
+        pods = next((one for one in attachments if one.network != LOOPBACK.name), None)
         if pods is not None and not pods.incomplete and pods.result is not None:
             try:
                 network = parse_list(pods.config)
@@ -214,7 +213,7 @@ class CNINetwork:
         except PluginError as error:
             if error.told:
                 raise
-            logger.warning("CHECK of sandbox %s: %s", conf.container_id[:12], str(error)[:MOST_TOLD])
+            logger.warning("CHECK of sandbox %s: %s", conf.container_id[:12], error)
 
     async def teardown(self, sandbox_id: str, pod: core.Pod) -> None:
         """By the configuration that it was made with; by today's where nothing is remembered of it."""
@@ -256,6 +255,8 @@ class CNINetwork:
     async def _delete(self, attachment: Attachment, netns: str) -> None:
         # Never the path of then, which may have been of /proc: another process may have that number by now.
         network, conf = parse_list(attachment.config), replace(attachment.conf, netns=netns)
+        if not network.plugins and self._network is not None and self._network.name == network.name:
+            network = self._network  # libcni does not remember plugins that lie in the network's folder
         try:
             await self._chain.delete(network, conf)
         except PluginError as error:
