@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -36,6 +37,11 @@ from pybernetes.apiserver.kinds.certificates import pem
 from pybernetes.apiserver.kinds.core import volumes
 from pybernetes.apiserver.query import Query
 from pybernetes.cel.claims import unescaped
+from pybernetes.dns import corefile, gotemplate, responses, zonefile
+from pybernetes.dns import wire as dns_wire
+from pybernetes.dns.wire import WireError
+from pybernetes.dns.zone import Zone
+from pybernetes.dns.zonefile import ZoneFileError
 from pybernetes.metricsserver import points
 from pybernetes.metricsserver.points import Malformed
 from pybernetes.wire.http import Request
@@ -55,6 +61,20 @@ class Place:
 
 def request(headers: Headers = (), query: bytes = b"") -> Request:
     return Request("GET", b"/api/v1/pods", query, headers)
+
+
+def many_records(count: int) -> bytes:
+    """Each points to the longest name there is."""
+    head = bytes((0, 0, 0, 0, 0, 1, 0, 0, 0, 0, count >> 8, count & 255))
+    return head + b"\1a" * 120 + b"\0\0\1\0\1" + (b"\xc0\x0c\0\1\0\1" + bytes(6)) * count
+
+
+def zone_text(text: str) -> None:
+    Zone("x.", zonefile.parse("@ SOA a b 1 2 3 4 5\n" + text, "x.", Path("db"))[0]).lookup("nobody.x.", 1)
+
+
+def aliases(records: list[dns_wire.Record]) -> bool:
+    return responses.answers(records, "0.", 1)
 
 
 MAPPINGS = {"username": {"claim": "sub", "prefix": ""}, "groups": {"expression": "claims.groups.map(g, 'x:' + g)"}}
@@ -327,6 +347,18 @@ PLACES = (
     Place("JSON path: reading", lambda n: ".a" * n + "[?(" + "@ " * n, jsonpath.compiled, (jsonpath.JSONPathError,)),
     Place("values: lists", lambda n: ["a" * 50] * n, custom(TEXTS), exact=True),
     Place("values: wrong ones", lambda n: [1] * n, custom(TEXTS), exact=True),
+    # Cluster DNS: of clients, of resolvers, and of users who may write Corefiles and zones.
+    Place("dns: records of a query", many_records, dns_wire.decode_query, (WireError,)),
+    Place("dns: records of a reply", lambda n: b"\0\0\x80" + many_records(n)[3:], dns_wire.decode_reply, (WireError,)),
+    Place("dns: options", lambda n: b"\0\x0a\0\0" * n, dns_wire.read_options),
+    Place("dns: aliases", lambda n: [dns_wire.name_record(f"{i}.", 5, f"{i + 1}.", 1) for i in range(n)], aliases),
+    Place("dns: a zone's words", lambda n: "a TXT ( " + "x\n" * n, zone_text, (ZoneFileError,)),
+    Place("dns: a zone's names", lambda n: "".join(f"{i}.a.b.c A 1.2.3.4\n" for i in range(n)), zone_text),
+    Place("dns: one name's records", lambda n: "".join(f"a TXT {i}\n" for i in range(n)), zone_text),
+    Place("dns: templates", lambda n: "{{" + "{{ .A " * n, gotemplate.parse, (gotemplate.TemplateError,)),
+    Place("dns: templates' words", lambda n: "{{ print " + "( .A " * n, gotemplate.parse, (gotemplate.TemplateError,)),
+    Place("dns: a Corefile's words", lambda n: ". {\n" + " a b {\n c\n }\n" * n + "}", corefile.parse),
+    Place("dns: quotes", lambda n: '. {\n a "' + 'x\\"' * n, corefile.parse, (corefile.CorefileError,)),
 )
 
 

@@ -55,7 +55,6 @@ class If:
 
 Node = str | Literal | Field | Call | If
 
-_ACTION = re.compile(r"\{\{(- )?(.*?)( -)?\}\}", re.DOTALL)
 _TOKEN = re.compile(
     r'\s*(?:(?P<sign>[()|])|(?:(?P<string>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<number>-?[0-9]+)'
     r"|(?P<field>\$?(?:\.[A-Za-z_][A-Za-z0-9_]*)+|\$?\.|\$)|(?P<name>[A-Za-z_][A-Za-z0-9_]*))(?=[\s()|]|$))"
@@ -96,19 +95,20 @@ def parse(text: str) -> Template:
     """TemplateError."""
     pieces: list[str | list[_Token]] = []
     place, trim = 0, False
-    for match in _ACTION.finditer(text):
-        before = text[place : match.start()]
-        before = before.lstrip() if trim else before
-        pieces.append(before.rstrip() if match[1] else before)
-        if not match[2].strip().startswith("/*"):
-            pieces.append(_tokens(match[2]))
-        place, trim = match.end(), bool(match[3])
-    rest = text[place:]
-    if "{{" in rest:
-        raise TemplateError("unclosed action")
-    pieces.append(rest.lstrip() if trim else rest)
-    parser = _Parser(pieces)
-    nodes = parser.nodes(0, top=True)
+    while (start := text.find("{{", place)) >= 0:
+        end = text.find("}}", start)
+        if end < 0:
+            raise TemplateError("unclosed action")
+        action = text[start + 2 : end]
+        before = text[place:start].lstrip() if trim else text[place:start]
+        pieces.append(before.rstrip() if action.startswith("- ") else before)
+        trim = action.endswith(" -")
+        action = action.removeprefix("- ").removesuffix(" -")
+        if not action.strip().startswith("/*"):
+            pieces.append(_tokens(action))
+        place = end + 2
+    pieces.append(text[place:].lstrip() if trim else text[place:])
+    nodes = _Parser(pieces).nodes(0, top=True)
     return Template(nodes, text)
 
 

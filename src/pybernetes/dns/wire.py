@@ -175,10 +175,7 @@ def _remember_name(raw: bytes, names: tuple[str, str]) -> None:
 
 def _read_edns(data: bytes, offset: int, count: int, query: Query) -> None:
     for _ in range(count):
-        if data[offset : offset + 1] == b"\0":  # the root, of which OPT records are
-            offset += 1
-        else:
-            _, offset = read_name(data, offset)
+        offset = _behind_name(data, offset)
         if len(data) < offset + 10:
             raise WireError("a record is cut off")
         type, cls, ttl, length = _FIXED.unpack_from(data, offset)
@@ -191,6 +188,18 @@ def _read_edns(data: bytes, offset: int, count: int, query: Query) -> None:
                 query.options = read_options(data[start:offset])
             if query.protocol != "tcp":
                 query.size = min(max(cls, PLAIN_UDP_BYTES), MAX_UDP_BYTES)
+
+
+def _behind_name(data: bytes, offset: int) -> int:
+    """Where a name ends that nobody asks for; pointers are not followed."""
+    try:
+        while length := data[offset]:
+            if length >= 0xC0:
+                return offset + 2
+            offset += 1 + length
+    except IndexError:
+        raise WireError("a name is cut off") from None
+    return offset + 1
 
 
 def read_options(data: bytes) -> EdnsOptions:
@@ -468,10 +477,11 @@ def decode_reply(data: bytes) -> Reply:
     offset += 4
     sections: list[list[Record]] = []
     extended, options = 0, None
+    names: dict[int, str] = {}
     for count in counts:
         records = []
         for _ in range(count):
-            record, offset = _read_record(data, offset)
+            record, offset = _read_record(data, offset, names)
             if record.type == OPT:
                 extended, options = record.ttl >> 24, read_options(record.data)
             else:
@@ -482,8 +492,17 @@ def decode_reply(data: bytes) -> Reply:
     return Reply(id, flags, name, type, answer, cls)
 
 
-def _read_record(data: bytes, offset: int) -> tuple[Record, int]:
-    name, offset = read_name(data, offset)
+def _read_record(data: bytes, offset: int, names: dict[int, str]) -> tuple[Record, int]:
+    """`names`: those that pointers have led to; thousands of records may point to one long name."""
+    place = data[offset : offset + 2]
+    if len(place) == 2 and place[0] >= 0xC0:
+        target = (place[0] & 0x3F) << 8 | place[1]
+        name = names.get(target, "")
+        if not name:
+            name = names[target] = read_name(data, offset)[0]
+        offset += 2
+    else:
+        name, offset = read_name(data, offset)
     if len(data) < offset + 10:
         raise WireError("a record is cut off")
     type, cls, ttl, length = _FIXED.unpack_from(data, offset)
