@@ -17,8 +17,10 @@ from pybernetes.api import errors, mediatypes, types
 from pybernetes.api.errors import StatusError
 from pybernetes.api.resources import CLUSTER_SCOPED, collection_path
 
+from . import older
 from .http import Answer, Duplex, HTTPClient
 from .kubeconfig import Config
+from .older import Older
 from .pager import in_pages
 from .types import Bookmark, Object, ObjectList, Page, WatchEvent
 
@@ -96,9 +98,10 @@ class RESTClient:
         self._timeout, self._clock = timeout, clock or RealClock()
         self._http = http or HTTPClient(config.server, config.ssl_context(), config.tls_server_name)
         self._user_agent = user_agent
+        self._older: dict[tuple[str, str], Older] = {}  # what this server has in an older version alone
 
     async def get(self, kind: type[T], name: str, namespace: str = "") -> T:
-        return types.decode(await self.raw("GET", self._path(kind, namespace, name)), kind)
+        return types.decode(await self._of(kind, "GET", namespace, name), kind)
 
     async def list(
         self,
@@ -124,7 +127,7 @@ class RESTClient:
             limit=str(page.limit or ""),
             **{"continue": page.continue_},
         )
-        body = await self.raw("GET", self._path(kind, namespace) + query)
+        body = await self._of(kind, "GET", namespace, query=query)
         version, name = identity(kind)
         listed: Any = types.decode(body, types.type_of(version, f"{name}List"))
         return ObjectList(listed.items, listed.metadata.resource_version, listed.metadata.continue_)
@@ -147,16 +150,24 @@ class RESTClient:
             fieldSelector=field_selector,
             timeoutSeconds=str(timeout_seconds or ""),
         )
-        async for frame in self._frames(self._path(kind, namespace) + query, None, timeout_seconds):
+        version = self._older.get(identity(kind))
+        path = self._path(kind, namespace, version=version) + query
+        async for frame in self._frames(path, None, timeout_seconds):
+            if version is not None and frame.type in ("ADDED", "MODIFIED", "DELETED"):
+                frame.object = msgspec.Raw(self._received(version, kind, bytes(frame.object)))
             yield _event(frame, kind)
 
     async def create(self, obj: T) -> T:
-        body = await self.raw("POST", self._path(type(obj), obj.metadata.namespace), types.encode(obj))
-        return types.decode(body, type(obj))
+        sent = types.encode(obj)
+        if self._older and obj.metadata.owner_references:  # its owners are to be found by what the server calls them
+            sent = msgspec.json.encode(older.as_owned(self._older, msgspec.json.decode(sent)))
+        return types.decode(await self._of(type(obj), "POST", obj.metadata.namespace, body=sent), type(obj))
 
     async def update(self, obj: T, subresource: str = "") -> T:
-        path = self._path(type(obj), obj.metadata.namespace, obj.metadata.name, subresource)
-        return types.decode(await self.raw("PUT", path, types.encode(obj)), type(obj))
+        namespace, name = obj.metadata.namespace, obj.metadata.name
+        return types.decode(
+            await self._of(type(obj), "PUT", namespace, name, subresource, types.encode(obj)), type(obj)
+        )
 
     async def patch(
         self,
@@ -168,8 +179,8 @@ class RESTClient:
         type: Literal["merge", "strategic", "json"] = "merge",
         subresource: str = "",
     ) -> T:
-        path = self._path(kind, namespace, name, subresource)
-        body = await self.raw("PATCH", path, types.encode(patch), {"Content-Type": mediatypes.PATCHES[type]})
+        headers = {"Content-Type": mediatypes.PATCHES[type]}
+        body = await self._of(kind, "PATCH", namespace, name, subresource, types.encode(patch), headers)
         return types.decode(body, kind)
 
     async def delete(
@@ -191,13 +202,68 @@ class RESTClient:
             options["gracePeriodSeconds"] = grace_period_seconds
         if propagation:
             options["propagationPolicy"] = propagation
-        await self.raw("DELETE", self._path(kind, namespace, name), types.encode(options))
+        path = self._path(kind, namespace, name, version=self._older.get(identity(kind)))
+        await self.raw("DELETE", path, types.encode(options))
 
     async def create_subresource(
         self, kind: type[Object], name: str, namespace: str, subresource: str, body: Any, result: type[R]
     ) -> R:
         path = self._path(kind, namespace, name, subresource)
         return types.decode(await self.raw("POST", path, types.encode(body)), result)
+
+    async def _of(
+        self,
+        kind: type[Object],
+        method: str,
+        namespace: str,
+        name: str = "",
+        subresource: str = "",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: str = "",
+    ) -> bytes:
+        """The answer about a kind, from a server that has it in an older version alone as from any other."""
+        pair = identity(kind)
+        for again in (False, True):
+            version = self._older.get(pair)
+            path = self._path(kind, namespace, name, subresource, version) + query
+            sent = body
+            if version is not None and body is not None:
+                sent = msgspec.json.encode(older.as_sent(version, msgspec.json.decode(body)))
+            try:
+                answer = await self.raw(method, path, sent, headers)
+            except StatusError as error:
+                of_object = (error.status.get("details") or {}).get("name")
+                if again or error.code != 404 or of_object or not await self._another_version(pair):
+                    raise
+                continue
+            return answer if version is None else self._received(version, kind, answer)
+        raise AssertionError("the second try answers or raises")
+
+    async def _another_version(self, pair: tuple[str, str]) -> bool:
+        """Whether the server has the kind, but not in the version that was asked for; from now on that one is asked for."""
+        version, was = older.OLDER.get(pair), pair in self._older
+        if version is None:
+            return False
+        if await self._serves(pair[0], pair[1]):  # the newer one where there are both
+            self._older.pop(pair, None)
+        elif await self._serves(version.api_version, pair[1]):
+            self._older[pair] = version
+            _log.info("the server has %s in %s, not in %s", pair[1], version.api_version, pair[0])
+        return was != (pair in self._older)
+
+    async def _serves(self, version: str, kind: str) -> bool:
+        try:
+            document = msgspec.json.decode(await self.raw("GET", f"/apis/{version}"))
+        except StatusError:
+            return False
+        return any(
+            one.get("kind") == kind and "/" not in one.get("name", "") for one in document.get("resources") or ()
+        )
+
+    @staticmethod
+    def _received(version: Older, kind: type[Object], data: bytes) -> bytes:
+        return msgspec.json.encode(older.as_received(version, identity(kind)[0], msgspec.json.decode(data)))
 
     async def raw(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -304,11 +370,14 @@ class RESTClient:
         return [*{**sent, **(headers or {})}.items(), *_impersonation(self.config.impersonate)]
 
     @staticmethod
-    def _path(kind: type[Object], namespace: str, name: str = "", subresource: str = "") -> str:
-        version, kind_name = identity(kind)
+    def _path(
+        kind: type[Object], namespace: str, name: str = "", subresource: str = "", version: Older | None = None
+    ) -> str:
+        api_version, kind_name = identity(kind)
+        api_version = api_version if version is None else version.api_version
         if name and not namespace and kind_name not in CLUSTER_SCOPED:
             raise ValueError(f"{kind_name} {name!r} needs a namespace")
-        path = collection_path(version, kind_name, namespace)
+        path = collection_path(api_version, kind_name, namespace)
         if name:
             path += f"/{quote(name, safe='')}"
         return f"{path}/{subresource}" if subresource else path
