@@ -148,6 +148,13 @@ def slice_of(
 @asynccontextmanager
 async def running(folder: Path, *arguments: str) -> AsyncIterator[RESTClient]:
     """An API server and kube-proxy on this loop."""
+    async with started(folder, *arguments) as (_, client):
+        yield client
+
+
+@asynccontextmanager
+async def started(folder: Path, *arguments: str) -> AsyncIterator[tuple[TestCluster, RESTClient]]:
+    """The API server, too."""
     folder.mkdir(exist_ok=True)
     cluster = TestCluster(folder)
     found = await cluster.start()
@@ -158,7 +165,7 @@ async def running(folder: Path, *arguments: str) -> AsyncIterator[RESTClient]:
     values = flags.parse("kube-proxy", FLAGS, [*given, "--iptables-min-sync-period=0s", *arguments])
     work = asyncio.ensure_future(proxy.run(values))
     try:
-        yield client
+        yield cluster, client
     finally:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
@@ -344,6 +351,40 @@ def test_udp_flows_move_when_their_endpoint_goes(network: Network, tmp_path: Pat
     inside(network, scenario)
 
 
+HARM = {
+    "iptables": "iptables -t nat -F && iptables -t nat -X",
+    "nftables": "nft delete table ip kube-proxy",
+    "userspace": "iptables -t nat -F && iptables -t nat -X && iptables -F KUBE-NODEPORT-NON-LOCAL",
+}
+
+
+@every_mode
+def test_without_an_api_server_all_stays_and_is_repaired(network: Network, tmp_path: Path, mode: str) -> None:
+    async def scenario() -> None:
+        async with started(tmp_path, f"--proxy-mode={mode}", "--iptables-sync-period=300ms") as (cluster, client):
+            await client.create(service("web", clusterIP="10.96.20.1", ports=[{"port": 80, "targetPort": 8080}]))
+            pods = await client.create(slice_of("web", "a", 8080))
+
+            def works() -> None:
+                assert network.askers(network.client, "10.96.20.1", 80, times=4) == {"a"}
+
+            await eventually(works)
+            await cluster.server.stop(0)
+            for _ in range(3):
+                network.node.run(HARM[mode])
+                await eventually(works)
+            await cluster.restart()
+            pods.endpoints[0].addresses = [PODS["b"]]
+            await client.update(pods)
+
+            def moved() -> None:
+                assert network.askers(network.client, "10.96.20.1", 80, times=4) == {"b"}
+
+            await eventually(moved)
+
+    inside(network, scenario)
+
+
 @every_mode
 def test_rules_that_someone_removed_come_back_and_health_is_told(network: Network, tmp_path: Path, mode: str) -> None:
     def page(url: str) -> bytes:
@@ -360,12 +401,7 @@ def test_rules_that_someone_removed_come_back_and_health_is_told(network: Networ
                 assert network.ask(network.client, "10.96.20.1", 80)
 
             await eventually(works)
-            harm = {
-                "iptables": "iptables -t nat -F && iptables -t nat -X",
-                "nftables": "nft delete table ip kube-proxy",
-                "userspace": "iptables -t nat -F && iptables -t nat -X && iptables -F KUBE-NODEPORT-NON-LOCAL",
-            }
-            network.node.run(harm[mode])
+            network.node.run(HARM[mode])
             await eventually(works)
             health = await asyncio.to_thread(network.node.inside, lambda: page("http://127.0.0.1:10256/healthz"))
             assert b'"nodeEligible": true' in health and b'"lastUpdated": "' in health

@@ -134,6 +134,34 @@ def test_in_nftables_node_ports_are_the_primary_addresss_unless_said_otherwise()
     assert not parsed().in_mode("nftables").node_ports_on_loopback
 
 
+# Every field of v1alpha1 from 1.17 to today that KUBEADM has not, with a value that says something.
+OTHERS: dict[str, Any] = {
+    "conntrack": {"tcpBeLiberal": True, "udpTimeout": "10s", "udpStreamTimeout": "20s"},
+    "featureGates": {"EndpointSliceProxying": True},
+    "ipvs": {
+        "excludeCIDRs": ["192.0.2.0/24"],
+        "minSyncPeriod": "1s",
+        "scheduler": "rr",
+        "strictARP": True,
+        "syncPeriod": "1m0s",
+        "tcpFinTimeout": "1s",
+        "tcpTimeout": "1s",
+        "udpTimeout": "1s",
+    },
+    "nftables": {"masqueradeAll": True, "masqueradeBit": 13, "minSyncPeriod": "2s", "syncPeriod": "1m0s"},
+    "udpIdleTimeout": "250ms",
+    "windowsRunAsService": True,
+    "winkernel": {"enableDSR": True, "networkName": "x", "rootHnsEndpointName": "y", "sourceVip": "192.0.2.1"},
+}
+
+
+def test_every_field_of_upstreams_is_taken_and_what_does_nothing_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    parsed("--config=x", file={**KUBEADM, **OTHERS})
+    for name in ("featureGates", "windowsRunAsService", "winkernel", "nftables.masqueradeAll"):
+        assert f"{name} has no effect here" in caplog.text
+    assert "udpIdleTimeout" not in caplog.text and "conntrack" not in caplog.text
+
+
 def test_userspace() -> None:
     assert parsed().userspace == Userspace("", None, 0.25)
     file = {**KUBEADM, "mode": "userspace", "bindAddress": "192.0.2.1", "portRange": "30000+99", "udpIdleTimeout": "2s"}
