@@ -30,9 +30,7 @@ from .changing import CHANGES_A_SYNC, OPTIONS, Services, changed, sync
 from .namespaces import Namespace
 
 CHANGES, KILLS = 1000, 4
-THEIRS = (
-    "*nat\\n:MINE - [0:0]\\n-A MINE -j RETURN\\n-A OUTPUT -j MINE\\nCOMMIT\\n*filter\\n-A INPUT -i nowhere -j DROP\\nCOMMIT\\n"
-)
+THEIRS = "*nat\\n:MINE - [0:0]\\n-A MINE -j RETURN\\n-A OUTPUT -j MINE\\nCOMMIT\\n*filter\\n-A INPUT -i nowhere -j DROP\\nCOMMIT\\n"
 FLAGS = {name: getattr(OPTIONS, name) for name in OPTIONS.__dataclass_fields__}
 
 
@@ -131,4 +129,3 @@ def test_a_successor_repairs_what_a_killed_one_has_left(name: str, node: Namespa
         await finished(node, backend)
 
     node.inside(lambda: uvloop.run(scenario()))
-

@@ -105,8 +105,8 @@ networking: {{serviceSubnet: 10.96.0.0/16, podSubnet: 10.244.0.0/16}}
         assert answer.returncode == 0, (command, answer.stdout, answer.stderr)
         return answer.stdout
 
-    def start(self, name: str, command: Sequence[str]) -> Path:
-        """A process until the end of the test; its log."""
+    def start(self, name: str, command: Sequence[str], stack: ExitStack | None = None) -> Path:
+        """A process until the end of the stack, or else of the test; its log."""
         log = self.folder / f"{name}.log"
         with open(log, "wb") as file:
             process = subprocess.Popen(command, stdout=file, stderr=file, cwd=self.folder, start_new_session=True)
@@ -119,7 +119,7 @@ networking: {{serviceSubnet: 10.96.0.0/16, podSubnet: 10.244.0.0/16}}
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-        self._stack.callback(stop)
+        (stack or self._stack).callback(stop)
         return log
 
     def api_server(self, *flags: str) -> Path:

@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from ..netns.namespaces import created
-from .parts import FOLDER, cluster, wait, why_not
+from ..netns.namespaces import Namespace, created
+from .parts import FOLDER, OURS, cluster, wait, why_not
 
 WHY_NOT = why_not("kube-proxy", "kubeadm", "kubectl")
 WHY_NOT = WHY_NOT or ("needs root" if os.geteuid() or not shutil.which("iptables-save") else "")
@@ -40,17 +41,71 @@ endpoints:
 """
 
 
+USERSPACE = """apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+clientConnection: {{kubeconfig: {kubeconfig}}}
+conntrack: {{maxPerCore: 0, min: 0, tcpCloseWaitTimeout: 0s, tcpEstablishedTimeout: 0s}}
+mode: userspace
+bindAddress: {bind}
+portRange: 41000-41999
+"""
+SERVICES = """apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  type: NodePort
+  clusterIP: 10.96.7.7
+  externalIPs: [198.51.100.7]
+  sessionAffinity: ClientIP
+  ports: [{name: http, port: 80, targetPort: 8080, nodePort: 30080}, {name: tls, port: 443, nodePort: 30443}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: dns}
+spec: {clusterIP: 10.96.7.8, ports: [{port: 53, protocol: UDP}]}
+"""
+HOST = "10.255.77.2"
+
+
+def linked(node: Namespace, number: int) -> None:
+    """A way from the namespace to this host, and an address of its own."""
+    outside, inside = f"p{number}a", f"p{number}b"
+    subprocess.run(
+        ["ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", node.name], check=True
+    )
+    for command in (f"addr add 10.255.77.1/30 dev {outside}", f"link set {outside} up"):
+        subprocess.run(["ip", *command.split()], check=True)
+    node.run(f"ip addr add {HOST}/30 dev {inside}; ip link set {inside} up; ip route add default via 10.255.77.1")
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0", HOST])
+def test_in_userspace_ours_writes_the_same_rules(tmp_path: Path, bind: str) -> None:
+    """But for the local ports, which each takes by chance."""
+    with cluster(tmp_path) as one:
+        one.api_server()
+        one.kubectl("apply", "-f", "-", stdin=SERVICES)
+        file = tmp_path / "kube-proxy.yaml"
+        file.write_text(USERSPACE.format(kubeconfig=one.admin, bind=bind))
+        # One behind the other: both have the same address.
+        written = {}
+        for name, program in (("theirs", (str(FOLDER / "kube-proxy"),)), ("ours", (*OURS, "kube-proxy"))):
+            with created(name) as node, ExitStack() as stack:
+                linked(node, one.port)
+                command = ["ip", "netns", "exec", node.name, *program, f"--config={file}", "--hostname-override=w1"]
+                log = one.start(name, command, stack)
+
+                def rules(node: Namespace = node) -> list[str]:
+                    lines = [line for line in node.run("iptables-save").splitlines() if line.startswith("-A ")]
+                    return sorted(re.sub(r"\b41\d{3}\b", "LOCAL", line) for line in lines if "KUBE-" in line)
+
+                wait(f"rules: {log}", lambda: sum("px/" in r or "default/" in r for r in rules()) >= 19)  # noqa: B023
+                written[name] = [rule for rule in rules() if "kubernetes:https" not in rule]
+        assert written["ours"] == written["theirs"]
+
+
 def test_it_writes_the_rules_of_a_service(tmp_path: Path) -> None:
     with created("proxy") as node, cluster(tmp_path) as one:
-        outside, inside = f"p{one.port}a", f"p{one.port}b"
-        subprocess.run(
-            ["ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", node.name], check=True
-        )
-        for command in (f"addr add 10.255.77.1/30 dev {outside}", f"link set {outside} up"):
-            subprocess.run(["ip", *command.split()], check=True)
-        node.run(
-            f"ip addr add 10.255.77.2/30 dev {inside}; ip link set {inside} up; ip route add default via 10.255.77.1"
-        )
+        linked(node, one.port)
         one.api_server()
         one.kubectl("apply", "-f", "-", stdin=SERVICE)
         file = tmp_path / "kube-proxy.yaml"

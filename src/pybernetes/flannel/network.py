@@ -11,7 +11,7 @@ from pybernetes.net.routes import Route, Router
 from . import lease as leases_of
 from .backends import Backend
 from .lease import Lease, LeaseError
-from .plan import Entry, Key, difference, key
+from .plan import Entry, Hop, Key, difference, key
 
 _log = logging.getLogger(__name__)
 
@@ -71,13 +71,15 @@ class Network:
             self._leases[node], self._entries[node] = lease, after
 
     def repair(self) -> None:
-        """The device and the routes are there again, whoever has taken them away. LinkError."""
+        """The device and what leads through it are there again, whoever has taken them away. LinkError."""
         if self._backend.ensure(self._router, self._own.subnet, self._network):
             leases, self._leases, self._entries, self._owners = self._leases, {}, {}, {}
             self.apply(leases)
         present = self._backend.present(self._router)
         for node, entries in self._entries.items():
-            missing = [e for e in entries if isinstance(e, Route) and e not in present and self._owners[key(e)] == node]
+            missing = [
+                e for e in entries if not isinstance(e, Hop) and e not in present and self._owners[key(e)] == node
+            ]
             if missing:
                 for entry in entries:
                     self._add(entry)

@@ -158,6 +158,22 @@ def test_a_route_that_somebody_took_comes_again(type: str) -> None:
     assert "+10.244.2.0/24" not in kernel.calls
 
 
+@pytest.mark.parametrize("what", ["arp", "fdb"])
+def test_the_address_of_a_host_that_somebody_took_comes_again(what: str) -> None:
+    """The route alone leads nowhere."""
+    kernel = Kernel()
+    network, _ = started(kernel, lease(2), lease(3))
+    before = entries(kernel)
+    table = kernel.arp if what == "arp" else kernel.fdb
+    del table[next(iter(table))]
+    assert entries(kernel) != before
+    network.repair()
+    assert entries(kernel) == before
+    kernel.calls.clear()
+    network.repair()
+    assert kernel.calls == []
+
+
 def test_what_the_kernel_refuses_is_told_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     kernel = Kernel()
     kernel.unreachable = {"10.79.0.2"}

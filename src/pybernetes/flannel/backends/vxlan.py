@@ -116,10 +116,11 @@ class VXLANBackend(InKernel):
             return False
 
     def present(self, router: Router) -> set[Entry]:
-        routes = router.routes(0 if self._direct_routing else self._index, self._family)
-        return {
-            replace(route, onlink=True) if route.device == self._index else replace(route, device=0) for route in routes
+        routes = {
+            replace(route, onlink=True) if route.device == self._index else replace(route, device=0)
+            for route in router.routes(0 if self._direct_routing else self._index, self._family)
         }
+        return {*routes, *router.neighbours(self._index, self._family), *router.forwardings(self._index)}
 
     def stale(self, router: Router) -> set[Entry]:
         """All that leads through the device is its own."""
