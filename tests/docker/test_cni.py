@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pybernetes.kubelet.network.cni.network import CNINetwork
+from pybernetes.kubelet.runtime.types import RuntimeFailure
 
 from .test_node import NODE, PATIENCE, Node, containers, images, running, until
 
@@ -94,6 +98,18 @@ def _left(folder: Path) -> list[str]:
     return [*links.stdout.splitlines(), *addresses, *cached]
 
 
+async def _clean(folder: Path) -> None:
+    """What a test that failed left."""
+
+    async def nobody(sandbox_id: str) -> int:
+        raise RuntimeFailure(sandbox_id)
+
+    network = CNINetwork(nobody, conf_dir=f"{folder}/net.d", bin_dirs=[PLUGINS], cache_dir=f"{folder}/cache")
+    await network.keep_only((), ())
+    await network.collected()
+    await network.close()
+
+
 def test_pods_on_a_chain_of_plugins(tmp_path: Path) -> None:
     conf_dir = tmp_path / "net.d"
     conf_dir.mkdir()
@@ -113,7 +129,7 @@ def test_pods_on_a_chain_of_plugins(tmp_path: Path) -> None:
             assert node.kubectl("exec", "client", "--", "wget", "-qO-", f"http://{address}:8080/f") == "web\n"
             with _services(node):
                 _publish(node, address)
-                asked = ("exec", "client", "--", "wget", "-T", "5", "-qO-", f"http://{SERVICE}/f")
+                asked = ("exec", "client", "--", "timeout", "5", "wget", "-qO-", f"http://{SERVICE}/f")
                 assert until("the Service answers", lambda: node.kubectl(*asked, check=False)) == "web\n"
 
             before = containers()
@@ -128,4 +144,5 @@ def test_pods_on_a_chain_of_plugins(tmp_path: Path) -> None:
             until("nothing is left", lambda: not containers() and _left(tmp_path) == [])
             assert [one for one in before if list(Path("/run/netns").glob(f"cni-{one}*"))] == []
     finally:
+        asyncio.run(_clean(tmp_path))
         subprocess.run(["ip", "link", "del", BRIDGE], check=False, capture_output=True)
