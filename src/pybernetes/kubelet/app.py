@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 DEVICE_CHECKPOINT = "device-plugins/kubelet_internal_checkpoint"
 RELIST_SECONDS = 10.0  # the back-stop of pushed changes
 RECONNECT_SECONDS = 1.0
+RANGE_SECONDS = 0.2  # between looks at a Node that has no podCIDR yet
 
 
 def whole_seconds(clock: Clock) -> Callable[[], datetime]:
@@ -231,16 +232,19 @@ class Kubelet:
 
     async def _keep_range(self, network: PodNetwork) -> None:
         """The range for the pods' addresses, as soon as the node has one."""
-        cidr = ""
+        cidr, pause, read_at = "", RANGE_SECONDS, 0.0
         while True:
             fresh = self.keeper.node.spec.pod_cidr or self.options.pod_cidr
             if fresh and fresh != cidr:
                 cidr = fresh
                 network.set_range(cidr)
                 self.keeper.check_soon()
-            if not cidr:
+            # The watch may begin late. Where networks of plugins have their own ranges there never is one: that costs the API nothing.
+            if not cidr and self._clock.monotonic() >= read_at:
                 await self.keeper.reread()
-            await self._clock.sleep(0.2 if not cidr else RELIST_SECONDS)
+                pause = min(2 * pause, RELIST_SECONDS)
+                read_at = self._clock.monotonic() + pause
+            await self._clock.sleep(RANGE_SECONDS if not cidr else RELIST_SECONDS)
 
     # Pods.
 
