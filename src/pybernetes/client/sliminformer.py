@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from sys import intern
 from typing import Any, Generic, TypeVar
 
 from pybernetes.aio.clock import Clock
@@ -43,7 +44,7 @@ class Kept(Generic[T]):
 def keep(obj: Item, transform: Callable[[Item], T]) -> Kept[T]:
     """The object's identity and what the function takes from it."""
     meta = obj.metadata
-    return Kept(Identity(meta.namespace, meta.name, meta.uid, meta.resource_version), transform(obj))
+    return Kept(Identity(intern(meta.namespace), meta.name, meta.uid, meta.resource_version), transform(obj))
 
 
 class SlimListWatch(Generic[Obj, T]):

@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Protocol
 
 from . import wire
@@ -378,6 +379,7 @@ def _name_servers(name: str, zone: str, directory: Directory, options: Options) 
     )
 
 
+@lru_cache(maxsize=8192)
 def _host_type(host: str) -> int:
     """A or AAAA for addresses, CNAME for names."""
     if not host or not (host[0].isdigit() or ":" in host):
