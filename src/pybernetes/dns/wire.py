@@ -140,17 +140,18 @@ def decode_query(data: bytes, client: tuple[str, int] = ("", 0), protocol: str =
         raise WireError(f"{questions} questions")
     end = data.find(0, 12) + 1
     names = _names.get(data[12:end])
+    plain = names is not None
     if names is None:
         name, end = read_name(data, 12)
         names = (name, name.lower())
-        _remember_name(data[12:end], names)
+        plain = _remember_name(data[12:end], names)
     offset = end + 4
     if len(data) < offset:
         raise WireError("the question is cut off")
     type, cls = _QUESTION.unpack_from(data, end)
     name, key = names
     query = Query(id, flags, name, key, type, cls, client=client, protocol=protocol, length=len(data))
-    if data[12] < 0xC0:
+    if plain:
         query.question = data[12:offset]
     if protocol == "tcp":
         query.size = MAX_TCP_BYTES
@@ -165,12 +166,15 @@ _names: dict[bytes, tuple[str, str]] = {}
 MAX_NAMES = 8192
 
 
-def _remember_name(raw: bytes, names: tuple[str, str]) -> None:
-    if raw.find(0) != len(raw) - 1 or raw != name_bytes(names[0]):
-        return
-    if len(_names) >= MAX_NAMES:
-        _names.clear()
-    _names[raw] = names
+def _remember_name(raw: bytes, names: tuple[str, str]) -> bool:
+    """Whether the bytes are the name and nothing else."""
+    if raw != name_bytes(names[0]):
+        return False
+    if raw.find(0) == len(raw) - 1:
+        if len(_names) >= MAX_NAMES:
+            _names.clear()
+        _names[raw] = names
+    return True
 
 
 def _read_edns(data: bytes, offset: int, count: int, query: Query) -> None:

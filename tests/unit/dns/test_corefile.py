@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pybernetes.dns import corefile
 from pybernetes.dns.corefile import Block, CorefileError, Listener, listeners_of, normalized, parse
 
 KUBEADM = """
@@ -94,3 +95,36 @@ def test_zones(text: str, zones: list[str]) -> None:
 def test_listeners() -> None:
     assert listeners_of("dns://cluster.local:5300", 53) == [Listener("cluster.local.", 5300)]
     assert listeners_of("10.0.0.0/24:54", 53) == [Listener("0.0.10.in-addr.arpa.", 53 + 1)]
+
+
+def test_imports_outside_of_blocks_and_with_arguments(tmp_path: Path) -> None:
+    (tmp_path / "blocks.conf").write_text("a.example {\n errors\n}\n")
+    (tmp_path / "part").write_text("hosts {args[0]} {\n ttl {args.1}\n}\n")
+    text = """
+    import blocks.conf
+    (answer) {
+        template IN A {
+            answer "{args[0]} {args[7]}"
+        }
+    }
+    . {
+        import part hosts.txt 60
+        import answer "two words"
+    }
+    """
+    first, second = parse(text, str(tmp_path / "Corefile"))
+    assert (first.zones, shape(first)) == (["a.example."], [("errors", [], [])])
+    assert shape(second) == [
+        ("hosts", ["hosts.txt"], [("ttl", ["60"])]),
+        ("template", ["IN", "A"], [("answer", ["two words {args[7]}"])]),
+    ]
+
+
+def test_imports_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corefile, "MAX_TOKENS", 10_000)
+    snippets = "".join(f"(s{n + 1}) {{\n import s{n}\n import s{n}\n}}\n" for n in range(30))
+    with pytest.raises(CorefileError, match="more than 10000 words are imported"):
+        parse(f"(s0) {{\n a b c d e f g h\n}}\n{snippets}. {{\n import s30\n}}")
+    (tmp_path / "self").write_text("import self\n")
+    with pytest.raises(CorefileError, match="imports go round in a circle"):
+        parse("import self", str(tmp_path / "Corefile"))

@@ -167,3 +167,36 @@ async def test_namespaces() -> None:
         client.drop(made)
         await clock.settle()
         assert not directory.namespace("default")
+
+
+def test_without_endpoints_none_are_listed() -> None:
+    async def run() -> None:
+        async with following(endpoints=False) as (client, clock, directory):
+            client.put(endpoint_slice())
+            await clock.settle()
+            assert list(directory.endpoints("web", "default")) == []
+
+    asyncio.run(run())
+
+
+def test_pods_that_share_an_address() -> None:
+    def pod(name: str, namespace: str, ip: str = "192.0.2.1") -> core_v1.Pod:
+        body = {"metadata": {"name": name, "namespace": namespace}, "status": {"podIP": ip, "phase": "Running"}}
+        return types.decode(types.encode(body), core_v1.Pod)
+
+    async def run() -> None:
+        async with following(pods=True) as (client, clock, directory):
+            for each in (pod("a", "one"), pod("b", "two"), pod("c", "two")):
+                client.put(each)
+            await clock.settle()
+            assert directory.namespace_of_pod("192.0.2.1") in ("one", "two")
+            assert directory.pod("192.0.2.1", "one")
+            client.put(pod("a", "one", "192.0.2.2"))
+            client.put(pod("b", "two", "192.0.2.3"))
+            await clock.settle()
+            assert not directory.pod("192.0.2.1", "one")
+            assert directory.pod("192.0.2.1", "two")
+            assert directory.namespace_of_pod("192.0.2.2") == "one"
+            assert directory.namespace_of_pod("192.0.2.9") == ""
+
+    asyncio.run(run())

@@ -146,3 +146,35 @@ def test_compressed_names_in_the_data_of_a_reply_are_made_whole() -> None:
     record = b"\xc0\x0c\0\5\0\1\0\0\0\x3c\0\4\1b\xc0\x0e"
     reply = wire.decode_reply(head + question + record)
     assert reply.answer.answer == [Record("a.example.", wire.CNAME, 60, wire.name_bytes("b.example."))]
+
+
+@pytest.mark.parametrize("raw", [b"\3www\7Example\0", b"\0", b"\3a\0b\1c\0", b"\4a.b\\\0", b"\1\xc3\0"])
+def test_a_name_is_the_same_from_memory(raw: bytes) -> None:
+    data = b"\0\1\1\0\0\1\0\0\0\0\0\0" + raw + b"\0\1\0\1"
+    first, second = wire.decode_query(data), wire.decode_query(data)
+    assert (first.name, first.key, first.question) == (second.name, second.key, second.question)
+    assert first.question == raw + b"\0\1\0\1"
+    assert wire.encode_answer(first, wire.Answer())[12:] == first.question
+
+
+def test_a_question_that_points_into_the_header_is_written_anew() -> None:
+    data = (
+        b"\1a\1\0\0\1\0\0\0\0\0\0" + b"\1x\xc0\x02" + b"\0\1\0\1"
+    )  # its pointer leads to flags, which a reply changes
+    asked = wire.decode_query(data)
+    assert (asked.name, asked.question) == ("x.\\000.", b"")
+    assert wire.decode_query(wire.encode_query(1, asked.name, 1)).name == asked.name
+
+
+def test_names_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MAX_NAMES", 10)
+    for number in range(100):
+        wire.decode_query(wire.encode_query(1, f"{number}.bounded.example.", wire.A))
+        assert len(wire._names) <= 10
+
+
+def test_one_place_for_the_name_of_many_records() -> None:
+    """A reply whose 5,000 records point to one long name is read as fast as any other."""
+    head = b"\0\1\x81\x80\0\1\x13\x88\0\0\0\0" + b"\1a" * 120 + b"\0\0\1\0\1"
+    reply = wire.decode_reply(head + (b"\xc0\x0c\0\1\0\1\0\0\0\5\0\4" + bytes(4)) * 5000)
+    assert {record.name for record in reply.answer.answer} == {"a." * 120}
