@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from .cluster import DOCKER, ENDPOINT, KUBECTL, PYBERNETES, SPARE, Cluster, must, until
+from .cluster import DOCKER, ENDPOINT, KUBECTL, PYBERNETES, SPARE, Cluster, must, slack, until
 
-WORDS_SECONDS, TRIES = 2.0, 3  # that a busy machine holds one of them up says nothing
+WORDS_SECONDS, TRIES = 2.0, 3  # that other work holds one of them up says nothing
 PAST_DOCKER = "--ignore-preflight-errors=CRI"
 ANOTHER_TOKEN = "`pybernetes token create --print-join-command` on a control-plane host makes another one"
 EXPIRED = f"""
@@ -61,9 +61,9 @@ def test_says_what_to_do_within_two_seconds(cluster: Cluster, before: str, chang
         code, output = spare(f"{command} 2>&1; code=$?; kill %1 2>/dev/null; exit $code")
         took = time.monotonic() - began
         assert code and re.search(words, output), output
-        if took < WORDS_SECONDS:
+        if took < WORDS_SECONDS * slack():
             break
-    assert took < WORDS_SECONDS, output
+    assert took < WORDS_SECONDS * slack(), output
     assert spare(LEFT)[1] == present, "something is left of it"
 
 
