@@ -53,6 +53,8 @@ class VirtualServers(Protocol):
 
     def apply(self, commands: Sequence[Command]) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class Device(Protocol):
     """What it needs of `net.dummy.DummyDevice`. Blocking; OSError from everything."""
@@ -64,6 +66,8 @@ class Device(Protocol):
     def bind(self, addresses: Iterable[str]) -> None: ...
 
     def unbind(self, addresses: Iterable[str]) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Sets(Protocol):
@@ -124,6 +128,11 @@ class IPVSBackend:
             await conntrack.forget(conntrack.stale_flows(changes))
             self._metrics.observe_sync(self.family, services, full, self._clock.monotonic() - started)
         return True
+
+    async def close(self) -> None:
+        """See `Closing`."""
+        self._machine.servers.close()
+        self._machine.device.close()
 
     async def _whole(self, services: Services, options: Options) -> None:
         self._prepare(options.ipvs)

@@ -24,6 +24,10 @@ class MemoryServers:
     listings: int = 0
     commands: list[str] = field(default_factory=list)
     timeouts: tuple[int, ...] = ()
+    closed: bool = False
+
+    def close(self) -> None:
+        self.closed = True
 
     def services(self) -> dict[VirtualServer, Service]:
         self.listings += 1
@@ -82,8 +86,13 @@ class MemoryDevice:
     own: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=lambda: {"192.0.2.2", "2001:db8:ffff::2"})
 
+    closed: bool = False
+
     def ensure(self) -> None:
         self.there = True
+
+    def close(self) -> None:
+        self.closed = True
 
     def addresses(self) -> tuple[set[str], set[str]]:
         return set(self.own), set(self.others)

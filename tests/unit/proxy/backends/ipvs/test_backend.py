@@ -12,7 +12,7 @@ import pytest
 from pybernetes.aio.clock import VirtualClock
 from pybernetes.net.ipvsmessages import PERSISTENT, RealServer, Service, VirtualServer
 from pybernetes.proxy import sysctl
-from pybernetes.proxy.backends import Change, IPVSOptions, Options
+from pybernetes.proxy.backends import Change, Closing, IPVSOptions, Options
 from pybernetes.proxy.backends.iptables import tables as iptables
 from pybernetes.proxy.backends.iptables.rules import Options as IPTablesOptions
 from pybernetes.proxy.backends.iptables.ruleset import desired
@@ -270,6 +270,13 @@ def test_without_ipv6_services_nothing_of_it_is_touched() -> None:
     assert not proxy.sets.held and not proxy.tables.restores and not proxy.device.there
     assert proxy.sync(port("six", cluster_ip="fd00:96::1"))
     proxy.check()
+
+
+def test_its_connections_to_the_kernel_end_with_it() -> None:
+    proxy = Proxy()
+    assert isinstance(proxy.backend, Closing)
+    asyncio.run(proxy.backend.close())
+    assert proxy.servers.closed and proxy.device.closed
 
 
 def by_iptables(ports: list[ServicePort], tables: MemoryTables) -> None:
