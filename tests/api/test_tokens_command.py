@@ -126,7 +126,7 @@ def test_usages_groups_and_ends(tmp_path: Path) -> None:
             cases = {
                 "signing.only": (["--usages=signing", "--groups="], None),
                 "usages": (["--usages=authentication", "--groups=system:bootstrappers:a,system:bootstrappers:b"], 4),
-                "brief": (["--ttl=1s"], 3),
+                "brief": (["--ttl=6s"], 3),
             }
             made = {}
             for name, (arguments, groups) in cases.items():
