@@ -142,13 +142,55 @@ networking: {{serviceSubnet: 10.96.0.0/16, podSubnet: 10.244.0.0/16}}
         wait("the API server", lambda: "serving securely" in log.read_text())
         return log
 
-    def controller_manager(self) -> Path:
-        """Upstream's, as kubeadm starts it."""
+    def upstream_api_server(self) -> Path:
+        """Upstream's, with an etcd of its own."""
+        pki, client, peer = self.pki, f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+        etcd = [f"--data-dir={self.folder}/etcd", f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
+        etcd += [
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+        ]
+        self.start("etcd", ["etcd", *etcd])
+        log = self.start(
+            "kube-apiserver",
+            [
+                str(FOLDER / "kube-apiserver"),
+                *(f"--etcd-servers={client}", "--service-cluster-ip-range=10.96.0.0/16", "--allow-privileged"),
+                *(
+                    f"--advertise-address={self.address}",
+                    f"--bind-address={self.address}",
+                    f"--secure-port={self.port}",
+                ),
+                *(f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key"),
+                *(f"--client-ca-file={pki}/ca.crt", "--enable-bootstrap-token-auth=true"),
+                "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+                *(f"--service-account-key-file={pki}/sa.pub", f"--service-account-signing-key-file={pki}/sa.key"),
+                *("--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction"),
+            ],
+        )
+        wait("upstream's API server", self._ready)
+        return log
+
+    def _ready(self) -> bool:
+        command = [str(FOLDER / "kubectl"), f"--kubeconfig={self.admin}", "get", "--raw=/readyz"]
+        return subprocess.run(command, capture_output=True, timeout=SECONDS, check=False).stdout == b"ok"
+
+    def our_controller_manager(self) -> Path:
+        """With the flags that kubeadm gives to upstream's."""
+        return self.controller_manager(*OURS, "kube-controller-manager")
+
+    def our_scheduler(self) -> Path:
+        """With the flags that kubeadm gives to upstream's."""
+        return self.scheduler(*OURS, "kube-scheduler")
+
+    def controller_manager(self, *program: str) -> Path:
+        """Upstream's, or the `program`, as kubeadm starts it."""
         pki, config = self.pki, self.configs / "controller-manager.conf"
         return self.start(
             "kube-controller-manager",
             [
-                str(FOLDER / "kube-controller-manager"),
+                *(program or (str(FOLDER / "kube-controller-manager"),)),
                 *(f"--{name}={config}" for name in ("kubeconfig", "authentication-kubeconfig")),
                 *(f"--authorization-kubeconfig={config}", f"--client-ca-file={pki}/ca.crt"),
                 *("--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--port=0"),
@@ -160,13 +202,13 @@ networking: {{serviceSubnet: 10.96.0.0/16, podSubnet: 10.244.0.0/16}}
             ],
         )
 
-    def scheduler(self) -> Path:
-        """Upstream's."""
+    def scheduler(self, *program: str) -> Path:
+        """Upstream's, or the `program`."""
         config = self.configs / "scheduler.conf"
         return self.start(
             "kube-scheduler",
             [
-                str(FOLDER / "kube-scheduler"),
+                *(program or (str(FOLDER / "kube-scheduler"),)),
                 *(f"--{name}={config}" for name in ("kubeconfig", "authentication-kubeconfig")),
                 f"--authorization-kubeconfig={config}",
                 *("--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--port=0", "--leader-elect=false"),
