@@ -62,3 +62,38 @@ def test_large_lists_are_compressed_as_they_are_written() -> None:
     assert ("Content-Encoding", "gzip") in answered.headers
     asyncio.run(answered.producer(Writer()))  # type: ignore[arg-type]
     assert gzip.decompress(b"".join(written)) == b"".join(pieces)
+
+
+WATCH = "watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"
+
+
+@pytest.mark.parametrize(
+    ("query", "accepts", "compressed"),
+    [
+        (WATCH, "gzip", True),
+        (WATCH, "", False),
+        (WATCH.replace("sendInitialEvents=true", "sendInitialEvents=false"), "gzip", False),
+        ("watch=1&allowWatchBookmarks=true", "gzip", False),
+        ("watch=1&sendInitialEvents=true", "gzip", False),
+    ],
+)
+def test_watches_that_begin_with_a_list_are_compressed(query: str, accepts: str, compressed: bool) -> None:
+    """Each piece can be read as it comes, and no piece is held back."""
+    pieces = [b"", b"a" * 10, b"b" * 100_000, b"", b"c"]
+    written: list[bytes] = []
+
+    class Writer:
+        async def write(self, data: bytes) -> None:
+            written.append(data)
+
+    async def produce(writer: BodyWriter) -> None:
+        for piece in pieces:
+            await writer.write(piece)
+
+    asked = exchange(request("GET", PODS, query, accept_encoding=accepts))
+    answered = run(Compression(), asked, Next(StreamingResponse(produce, 200, [JSON])))
+    assert isinstance(answered, StreamingResponse)
+    assert (("Content-Encoding", "gzip") in answered.headers) is compressed
+    asyncio.run(answered.producer(Writer()))  # type: ignore[arg-type]
+    assert [gzip.decompress(piece) if compressed and piece else piece for piece in written] == pieces
+    assert (gzip.decompress(b"".join(written)) if compressed else b"".join(written)) == b"".join(pieces)
