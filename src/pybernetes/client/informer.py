@@ -210,16 +210,18 @@ class Reflector(Generic[Item]):
         backoff = START_BACKOFF
         version: str | None = None
         first = "0"  # any version will do at the start; after a 410 the newest is wanted
+        missing = False  # which is told once
         while True:
             try:
                 if version is None:
                     listed = await self._source.list(first)
                     self._store.replace(listed.items)
                     self._listed.set()
+                    missing = False
                     version = listed.resource_version
                     backoff = FIRST_BACKOFF
                 async for event in self._source.watch(version, random.randint(*WATCH_SECONDS)):
-                    version = self._receive(event)
+                    version, missing = self._receive(event), False
                     backoff = FIRST_BACKOFF
                 continue
             except StatusError as error:
@@ -227,7 +229,9 @@ class Reflector(Generic[Item]):
                     version, first = None, ""
                     continue
                 if error.code == 404:  # an older server, or one that was told not to
-                    _log.warning("the server has no %s: who needs them waits until it has", self.title)
+                    if not missing:
+                        _log.warning("the server has no %s: who needs them waits until it has", self.title)
+                    missing = True
                 else:
                     _log.warning("list or watch of %s failed: %s", self.title, error)
             except (ConnectionError, TimeoutError) as error:
