@@ -174,6 +174,9 @@ def test_command_detached_says_why_it_does_not_start(running: RunningCluster) ->
         ("--controllers=deploy", '--controllers=deploy: "deploy" is not in the list of known controllers; want'),
         ("--controllers=none,deployment", "--controllers=none,deployment: 'none' stands alone"),
         ("--parent-pid=-3", "--parent-pid=-3: want the number of a process, or 0"),
+        ("--parent-pid=999999999", "--parent-pid=999999999: there is no such process"),
+        ("--record=/none/file", "--record=/none/file: No such file or directory"),
+        ("--kubeconfig=/none/file", "--kubeconfig=/none/file: No such file or directory"),
         ("cluster", "cluster"),
     ],
 )

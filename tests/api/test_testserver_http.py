@@ -152,7 +152,7 @@ def test_pods_nodes_and_requests(server: Server) -> None:
 def test_files_that_are_none(argument: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert testserver.main([argument]) == 2
     errors = capsys.readouterr().err
-    assert errors.startswith(f"pybernetes testserver: {words}")
+    assert errors.startswith(f"pybernetes testserver: {words}") and errors.count("\n") == 1
 
 
 def test_an_address_that_is_none() -> None:
@@ -176,3 +176,26 @@ def test_the_clock_goes_with_real_time_unless_it_is_asked_to_be_sent_ahead(folde
         server.process.wait(SECONDS)
         assert server.process.stdout
         server.process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("clock", {"advance": 1e308}, "advance=1e+308: want ten years at most"),
+        ("clock", {"advance": "1000000h"}, "want ten years at most"),
+        ("clock", {"for": "1h"}, "want an object with advance"),
+        ("faults", {"verb": 5, "error": 503}, "verb=5: want some of get, list"),
+        ("faults", {"verb": ["get", 5], "error": 503}, "want some of get, list"),
+        ("faults", {"verb": "create", "stale": True}, "stale: it is of get and list"),
+        ("faults", {"verb": "create", "gone": True}, "gone: it is of list and watch"),
+        ("pods", {"selector": 5, "exit": 1}, "selector=5: want a text"),
+        ("pods", {"exec": 5}, "exec=5: want what commands print"),
+        ("pods", {"exit": 1, "oom": "yes"}, "oom='yes': want true or false"),
+        ("pods", {"exits": 1}, "exits: there is selector, image, namespace, exit,"),
+        ("watches", {"gone": "yes"}, "gone='yes': want a text, and true or false"),
+        ("watches", {"resource": 5}, "resource=5"),
+    ],
+)
+def test_mistakes_are_named(server: Server, path: str, body: Any, words: str) -> None:
+    code, answer = server.ask("POST", f"/testing/{path}", body)
+    assert code == 400 and words in answer["message"], answer

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -74,6 +75,10 @@ FLAGS = (
 POLL_SECONDS = 1.0  # between looks at the parent where the system has no descriptors of processes
 
 
+class FileError(Exception):
+    """A file that a flag names cannot be written; names the flag."""
+
+
 def main(arguments: list[str]) -> int:
     """Runs until a signal or the parent's end."""
     try:
@@ -99,6 +104,9 @@ def main(arguments: list[str]) -> int:
         import uvloop
 
         return uvloop.run(_serve(values, parent))
+    except FileError as error:
+        print(f"pybernetes testserver: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"pybernetes testserver: {error.strerror or error}: choose another --port or --bind", file=sys.stderr)
         return 1
@@ -136,6 +144,13 @@ def _detached(arguments: list[str], has_parent: bool) -> int:
 def _pid(number: int) -> int:
     if number < 0:
         raise FlagError(f"--parent-pid={number}: want the number of a process, or 0 for none")
+    if number:
+        try:
+            os.kill(number, 0)
+        except (ProcessLookupError, OverflowError):
+            raise FlagError(f"--parent-pid={number}: there is no such process; 0 has it end with nobody") from None
+        except PermissionError:
+            pass  # somebody else's, but there
     return number
 
 
@@ -176,7 +191,7 @@ def _read_files(values: flags.Values) -> None:
     except OSError as error:
         raise FlagError(f"--faults={values['faults']}: {error.strerror}") from error
     except (FaultError, ValueError, yaml.YAMLError) as error:
-        raise FlagError(f"--faults={values['faults']}: {error}") from error
+        raise FlagError(f"--faults={values['faults']}: {' '.join(str(error).split())}") from error
 
 
 async def _serve(values: flags.Values, parent: int) -> int:
@@ -188,6 +203,10 @@ async def _serve(values: flags.Values, parent: int) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     watch = asyncio.ensure_future(_parents_end(parent, stop))
     with contextlib.ExitStack() as ending:
+        record = None
+        if values["record"]:
+            with _file_of(values, "record"):
+                record = ending.enter_context(Path(values["record"]).open("a", buffering=1))
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="pybernetes-")))
         api, nodes, controllers = TestingAPI(values["virtual-time"]), values["hollow-nodes"], values["controllers"]
         core = launch.make(folder, nodes, controllers, values["scheduler"], host=values["bind"], outermost=[api])
@@ -197,11 +216,11 @@ async def _serve(values: flags.Values, parent: int) -> int:
             await core.apply(values["crds-objects"], "default")
             await core.mark()
             core.faults.add(values["faults-rules"])
-            if values["record"]:
-                file = ending.enter_context(Path(values["record"]).open("a", buffering=1))
-                core.recorder.listeners.append(lambda request: _record(file, request.line()))
+            if record is not None:
+                core.recorder.listeners.append(lambda request: _record(record, request.line()))
             if values["kubeconfig"]:
-                files.write(Path(values["kubeconfig"]), Path(core.running.kubeconfig).read_bytes())
+                with _file_of(values, "kubeconfig"):
+                    files.write(Path(values["kubeconfig"]), Path(core.running.kubeconfig).read_bytes())
             _tell(core.running, values["json"])
             collector.own_process()
             await stop.wait()
@@ -209,6 +228,15 @@ async def _serve(values: flags.Values, parent: int) -> int:
         finally:
             await core.cluster.stop()
     return 0
+
+
+@contextlib.contextmanager
+def _file_of(values: flags.Values, flag: str) -> Iterator[None]:
+    """FileError for an OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"--{flag}={values[flag]}: {error.strerror or error}") from error
 
 
 def _tell(running: RunningCluster, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from pybernetes.api.durations import parse_duration
 from pybernetes.controllers import CONTROLLERS, selected
 
 NODE_LIFECYCLE = "node-lifecycle-controller"
+MAX_ADVANCE = 3650 * 24 * 3600.0  # seconds: as long as certificates.LIFETIME
 MAX_HOLLOW_NODES = 5000  # upstream's limit of a cluster; each costs a few tasks and connections
 ALL, NONE = "all", "none"
 
@@ -75,6 +76,14 @@ def duration(name: str, given: object) -> float:
         length = -1.0
     if isinstance(given, bool) or not 0 <= length < float("inf"):
         raise WrongArgument(f'{name}={given!r}: want seconds, a timedelta, or a text as "500ms", "90s", "1h30m"')
+    return length
+
+
+def advance(given: object) -> float:
+    """Seconds that may pass at once. WrongArgument."""
+    length = duration("advance", given)
+    if length > MAX_ADVANCE:
+        raise WrongArgument(f"advance={given!r}: want ten years at most, for so long the cluster's certificates hold")
     return length
 
 

@@ -7,6 +7,7 @@ an advance of the clock would end itself.
 from __future__ import annotations
 
 import hmac
+import inspect
 import itertools
 import json
 from collections.abc import Awaitable, Callable
@@ -21,11 +22,13 @@ from pybernetes.apiserver.filters.faultrules import NAMES, Fault, FaultError
 from pybernetes.store.memory import Snapshot
 from pybernetes.wire.http import BodyError, Response
 
-from .arguments import WrongArgument, duration
+from .arguments import WrongArgument, advance
 from .core import PARTS, Core
+from .scripts import Scripts
 
 ROOT = "/testing/"
 SNAPSHOTS = 100
+SCRIPT = tuple(inspect.signature(Scripts.add).parameters)[1:]  # what a script may say
 JSON = (("Content-Type", "application/json"),)
 PATHS = {
     "GET clock": "what time it is",
@@ -117,7 +120,7 @@ class TestingAPI:
             raise WrongArgument(
                 "the clock goes as real time does: start testserver with --virtual-time to send it ahead"
             )
-        await self.core.clock.advance(duration("advance", _only(given, "advance").get("advance")))
+        await self.core.clock.advance(advance(_only(given, "advance").get("advance")))
         return await self._now(name, given)
 
     async def _faults(self, name: str, given: Any) -> Any:
@@ -134,7 +137,10 @@ class TestingAPI:
 
     async def _end_watches(self, name: str, given: Any) -> Any:
         asked = _only(given, "resource", "gone")
-        return {"ended": self.core.faults.end_watches(str(asked.get("resource", "*")), asked.get("gone") is True)}
+        resource, gone = asked.get("resource", "*"), asked.get("gone", False)
+        if not isinstance(resource, str) or not isinstance(gone, bool):
+            raise WrongArgument(f"resource={resource!r}, gone={gone!r}: want a text, and true or false")
+        return {"ended": self.core.faults.end_watches(resource, gone)}
 
     async def _take(self, name: str, given: Any) -> Any:
         if len(self._snapshots) >= SNAPSHOTS:
@@ -160,6 +166,9 @@ class TestingAPI:
     async def _script(self, name: str, given: Any) -> Any:
         if not isinstance(given, dict):
             raise WrongArgument("want an object, with selector and what such pods do")
+        unknown = sorted(set(given) - set(SCRIPT))
+        if unknown:
+            raise WrongArgument(f"{unknown[0]}: there is {', '.join(SCRIPT)}")
         self.core.scripts.add(**given)
         return {}
 

@@ -10,7 +10,7 @@ from pybernetes.aio.flowing import FlowingClock
 from pybernetes.apiserver.filters.faultrules import Fault, FaultError
 from pybernetes.apiserver.filters.faults import Faults
 
-from .arguments import WrongArgument, duration
+from .arguments import WrongArgument, advance
 from .background import BackgroundLoop
 from .core import Core
 from .scripts import Command, PodScript, Scripts
@@ -31,7 +31,7 @@ class Clock:
 
         What the test's own process waits for (an operator's sleep) is not of this clock. WrongArgument.
         """
-        self._loop.run(self._clock.advance(duration("advance", length)))
+        self._loop.run(self._clock.advance(advance(length)))
 
 
 class AddedFault:

@@ -76,6 +76,17 @@ class Scripts:
         """See `Pods.script`. WrongArgument."""
         if len(self._scripts) >= MAX_SCRIPTS:
             raise WrongArgument(f"there are {MAX_SCRIPTS} scripts already: clear() them first")
+        texts = {"selector": selector, "image": image, "namespace": namespace, "reason": reason, "logs": logs or ""}
+        for name, text in texts.items():
+            if not isinstance(text, str):
+                raise WrongArgument(f"script(): {name}={text!r}: want a text")
+        for name, answer in {"oom": oom, "ready": ready}.items():
+            if not isinstance(answer, bool):
+                raise WrongArgument(f"script(): {name}={answer!r}: want true or false")
+        if exec is not None and not isinstance(exec, str) and not callable(exec):
+            raise WrongArgument(f"script(): exec={exec!r}: want what commands print, or a function of the command")
+        if not isinstance(pull_error, bool | str):
+            raise WrongArgument(f"script(): pull_error={pull_error!r}: want true, or what the kubelet is told")
         words: dict[str, str] = {}
         if oom:
             exit, reason = KILLED if exit is None else exit, reason or OOM_KILLED

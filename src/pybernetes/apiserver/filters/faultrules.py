@@ -82,8 +82,10 @@ class Fault:
 
     def __post_init__(self) -> None:
         """FaultError."""
-        given = (self.verb,) if isinstance(self.verb, str) else tuple(self.verb)
-        unknown = [verb for verb in given if verb not in VERBS and verb not in GROUPS_OF_VERBS]
+        given = tuple(self.verb) if isinstance(self.verb, list | tuple) else (self.verb,)
+        unknown = [
+            one for one in given if not isinstance(one, str) or (one not in VERBS and one not in GROUPS_OF_VERBS)
+        ]
         if unknown or not given:
             raise FaultError(f"verb={self.verb!r}: want some of {', '.join((*VERBS, *GROUPS_OF_VERBS))}")
         self._verbs = {one for verb in given for one in GROUPS_OF_VERBS.get(verb, (verb,))}
@@ -115,6 +117,9 @@ class Fault:
         if self.error and (isinstance(code, bool) or code is None or not 400 <= code <= 599):
             raise FaultError(f"error={self.error!r}: want a code from 400 to 599, or one of {', '.join(REASONS)}")
         self.code = code or 0
+        for name, verbs in (("gone", {"watch", "list"}), ("stale", {"get", "list"})):
+            if getattr(self, name) and not self._verbs & verbs:
+                raise FaultError(f"{name}: it is of {' and '.join(sorted(verbs))}, and verb={self.verb!r} is neither")
         if self.after and not (self.error or self.drop):
             raise FaultError("after: want error or drop beside it")
         if (self.message or self.retry_after) and not self.error:
