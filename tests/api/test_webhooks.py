@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,20 @@ def test_connections_that_cannot_be_made(tmp_path: Path) -> None:
         got = await b.ask("POST", MAPS, config_map("a"))
         why = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
         assert got.message.endswith(why), got.message
+
+    run(tmp_path, story)
+
+
+def test_a_server_whose_certificate_is_the_bundle(tmp_path: Path) -> None:
+    """As envtest hands it out: to Go all of a bundle is a root, be it an authority or not."""
+
+    async def story(b: Bench) -> None:
+        certificate = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", b.hooks.port))
+        own = base64.b64encode(certificate.encode()).decode()
+        hook = b.hooks.hook("/a", clientConfig={"url": f"https://127.0.0.1:{b.hooks.port}/a", "caBundle": own})
+        await b.configure("Validating", "v", hook)
+        assert (await b.ask("POST", MAPS, config_map("a"))).code == 201
+        assert b.hooks.targets == ["/a?timeout=10s"]
 
     run(tmp_path, story)
 

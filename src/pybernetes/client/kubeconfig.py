@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pybernetes.pki.contexts import ReloadingContext, load_pair
+from pybernetes.pki.contexts import ReloadingContext, load_pair, trusting
 from pybernetes.pki.files import Pair
 
 from . import execplugin
@@ -76,7 +76,7 @@ class Config:
     def _context(self) -> ssl.SSLContext:
         held = self._held()
         authority = self.ca_file.read_bytes() if self.ca_file is not None else held.ca_data
-        context = ssl.create_default_context(cadata=authority.decode() if authority else None)
+        context = trusting(authority.decode() if authority else None)
         if self.insecure_skip_tls_verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -18,6 +18,17 @@ from .servernames import NamedCertificate
 from .tlspolicy import TLS_1_2, TLSPolicy
 
 
+def trusting(bundle: str | None) -> ssl.SSLContext:
+    """For clients: trusts what is in the bundle (PEM), the system's authorities without one, as Go does. ssl.SSLError.
+
+    To Go everything in a bundle is a root, also an intermediate, or the server's own certificate, which is what envtest hands out for its
+    webhooks; and it takes certificates that newer Pythons find too loose.
+    """
+    context = ssl.create_default_context(cadata=bundle)
+    context.verify_flags = (context.verify_flags & ~ssl.VERIFY_X509_STRICT) | ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
 class ReloadingContext(ssl.SSLContext):
     """An SSLContext for servers and clients that is built anew when one of its files has changed.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pybernetes.api.wellknown import SYSTEM_PRIVILEGED_GROUP
 from pybernetes.client.http import Answer as Fetched
 from pybernetes.client.http import HTTPClient
-from pybernetes.pki.contexts import ReloadingContext
+from pybernetes.pki.contexts import ReloadingContext, trusting
 from pybernetes.wire.http import Request, Response
 
 from ..admission.webhook.caller import explained
@@ -154,11 +154,7 @@ def _context(remote: Remote, shown: ProxyClient) -> ssl.SSLContext:
     files = [Path(file) for file in (shown.certificate, shown.key) if file]
 
     def make() -> ssl.SSLContext:
-        if remote.insecure:
-            context = unverified()
-        else:
-            context = ssl.create_default_context(cadata=remote.ca.decode("ascii") if remote.ca else None)
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Go takes what newer Pythons would not
+        context = unverified() if remote.insecure else trusting(remote.ca.decode("ascii") if remote.ca else None)
         if shown.certificate:
             context.load_cert_chain(shown.certificate, shown.key or None)
         return context

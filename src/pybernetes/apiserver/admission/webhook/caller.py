@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.client.http import ConnectFailed, HTTPClient
+from pybernetes.pki import contexts
 
 from ...resource import Object
 from ...types import Reader
@@ -105,11 +106,9 @@ class Caller:
 def trusting(ca: bytes) -> ssl.SSLContext:
     """A context that trusts the authorities, the system's for b"". ValueError if they cannot be read."""
     try:
-        context = ssl.create_default_context(cadata=ca.decode("ascii") if ca else None)
+        return contexts.trusting(ca.decode("ascii") if ca else None)
     except (ssl.SSLError, UnicodeDecodeError) as error:
         raise ValueError(f"unable to load root certificates: {error}") from None
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Go takes what newer Pythons would not
-    return context
 
 
 def explained(error: Exception, base: str, place: Endpoint) -> str:
