@@ -35,7 +35,7 @@ from pybernetes.proxy.options import FLAGS, kube_proxy_configuration
 from .figures import Figures
 
 SERVICES, ENDPOINTS, CHANGES = 5000, 10, 7
-MODES = {"nftables": "nftables", "iptables": "iptables", "iptables_legacy": "iptables"}
+MODES = {"nftables": "nftables", "iptables": "iptables", "iptables_legacy": "iptables", "userspace": "userspace"}
 LEGACY = "/usr/sbin/xtables-legacy-multi"
 PROGRAMS = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import IO
 
+PIECE = 1 << 20  # characters
+
 
 class ProgramError(Exception):
     """A program is missing, or refused; the text is its own. `code` is its exit code, 0 where it could not be run."""
@@ -62,7 +64,8 @@ async def run_to_file(command: Sequence[str], text: str | Iterable[str] = "") ->
 def _input(text: str | Iterable[str]) -> IO[str]:
     file = os.fdopen(os.memfd_create("input"), "w+")
     if isinstance(text, str):
-        file.write(text)
+        for start in range(0, len(text), PIECE):  # what is written at once is there twice
+            file.write(text[start : start + PIECE])
     else:
         file.writelines(f"{line}\n" for line in text)
     file.seek(0)

@@ -5,7 +5,7 @@ All of it is pure; `net.iptables` runs the binaries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from .rules import (
@@ -66,13 +66,17 @@ def plan(
     that may differ (the rest is as desired, jumps too); None is all of them.
     """
     return "".join(
-        _table(name, current.get(name, {}), chains, jumps, touched, batched) for name, chains in desired.items()
+        "\n".join([f"*{name}", *lines, "COMMIT", ""])
+        for name, chains in desired.items()
+        for lines in _commits(name, current.get(name, {}), chains, jumps, touched, batched)
+        if lines
     )
 
 
-def _table(
+def _commits(
     name: str, current: Chains, desired: Chains, jumps: Sequence[Jump], touched: Collection[str] | None, batched: bool
-) -> str:
+) -> Iterator[list[str]]:
+    """The lines of each, one after the other: all at once would be as much as all rules again."""
     if touched is None:
         changed = [chain for chain, rules in desired.items() if current.get(chain) != rules]
         stale = _stale(current, desired, current)
@@ -87,12 +91,13 @@ def _table(
         changed = [chain for chain in ordered if chain in desired and current.get(chain) != desired[chain]]
         stale, missing = _stale(current, desired, ordered), []
     if not batched or len(changed) + len(stale) <= BATCH:
-        commits = [[*_section(changed, desired, stale), *missing, *(f"-X {chain}" for chain in stale)]]
-    else:
-        commits = [_section(part, desired) for part in _batches(changed)]
-        commits.append(missing)
-        commits += [[*_section((), desired, part), *(f"-X {c}" for c in part)] for part in reversed(_batches(stale))]
-    return "".join("\n".join([f"*{name}", *lines, "COMMIT", ""]) for lines in commits if lines)
+        yield [*_section(changed, desired, stale), *missing, *(f"-X {chain}" for chain in stale)]
+        return
+    for part in _batches(changed):
+        yield _section(part, desired)
+    yield missing
+    for part in reversed(_batches(stale)):
+        yield [*_section((), desired, part), *(f"-X {chain}" for chain in part)]
 
 
 def _section(chains: Sequence[str], desired: Chains, emptied: Sequence[str] = ()) -> list[str]:

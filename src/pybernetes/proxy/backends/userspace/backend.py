@@ -298,7 +298,7 @@ class UserspaceMode:
             if not tables.present:
                 continue
             try:
-                text = removal(parse(await tables.save()))
+                text = removal(await tables.save())
                 if text:
                     await tables.restore(text)
             except ProgramError as error:

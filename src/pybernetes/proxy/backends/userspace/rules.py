@@ -11,12 +11,13 @@ All of it is pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...model import ServicePort
-from ..iptables.tables import State, removal_of
+from ..iptables.tables import State, parse, removal_of
 
 PORTALS_CONTAINER, PORTALS_HOST = "KUBE-PORTALS-CONTAINER", "KUBE-PORTALS-HOST"
 NODEPORT_CONTAINER, NODEPORT_HOST = "KUBE-NODEPORT-CONTAINER", "KUBE-NODEPORT-HOST"
@@ -150,8 +151,12 @@ def _commit(table: str, lines: Collection[str]) -> str:
     return "\n".join([f"*{table}", *lines, "COMMIT", ""]) if lines else ""
 
 
-def removal(current: State) -> str:
-    """Input after which nothing of this mode is left."""
+_OWN_LINES = re.compile(r"^(?:\*|.*KUBE-(?:PORTALS|NODEPORT)-).*$", re.MULTILINE)
+
+
+def removal(saved: str) -> str:
+    """Input after which nothing of this mode is left of what iptables-save printed; another mode's many rules are not gone into."""
+    current = parse("\n".join(_OWN_LINES.findall(saved)))
     return removal_of(current, lambda chain: any(chain in chains for chains in OWN_CHAINS.values()))
 
 

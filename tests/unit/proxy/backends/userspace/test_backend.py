@@ -24,7 +24,7 @@ from pybernetes.proxy.model import ServiceKey, ServicePort
 
 from ...objects import port
 from ..randomly import random_ports
-from .test_rules import BARE, applied, held
+from .test_rules import BARE, applied, held, printed
 
 OPTIONS = Options(userspace=Userspace("127.0.0.1"))
 
@@ -38,12 +38,7 @@ class Kernel:
 
     async def save(self) -> str:
         self.reads += 1
-        lines = []
-        for table, chains in self.state.items():
-            lines.append(f"*{table}")
-            lines += [f":{chain} -" for chain in chains]
-            lines += [f"-A {chain} {rule}" for chain, rules in chains.items() for rule in rules]
-        return "\n".join(lines)
+        return printed(self.state)
 
     async def restore(self, text: str) -> None:
         self.writes += 1

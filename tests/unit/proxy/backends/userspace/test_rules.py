@@ -132,7 +132,17 @@ def test_what_is_first_and_what_is_last() -> None:
     state = applied(BARE, repair(BARE, ()))
     assert state["nat"]["OUTPUT"] == [FIRST[1].text, "-j THEIRS", LAST[1].text]
     assert has_own(state) and not has_own(BARE)
-    assert applied(state, removal(state)) == BARE
+    assert applied(state, removal(printed(state))) == BARE
+    assert removal(printed(BARE)) == ""
+
+
+def printed(state: State) -> str:
+    """As iptables-save."""
+    lines = []
+    for table, chains in state.items():
+        lines += [f"*{table}", *(f":{chain} -" for chain in chains)]
+        lines += [f"-A {chain} {rule}" for chain, rules in chains.items() for rule in rules]
+    return "\n".join([*lines, ""])
 
 
 def test_a_rule_twice_or_of_somebody_else_is_mended() -> None:
