@@ -11,7 +11,7 @@ from pybernetes.proxy.metrics import Metrics
 from pybernetes.proxy.model import ServiceKey, ServicePort
 from tests.unit.proxy.backends.randomly import random_port
 
-SERVICES, CHANGES_A_SYNC = 40, 10
+SERVICES, CHANGES_A_SYNC = 40, 20
 OPTIONS = Options("10.244.0.0/16", localhost_node_ports=False, userspace=Userspace("127.0.0.1"))
 
 Services = dict[ServiceKey, list[ServicePort]]

@@ -29,7 +29,7 @@ from pybernetes.proxy.metrics import Metrics
 from .changing import CHANGES_A_SYNC, OPTIONS, Services, changed, sync
 from .namespaces import Namespace
 
-CHANGES, KILLS = 1000, 4
+CHANGES, KILLS = 1000, 3
 THEIRS = "*nat\\n:MINE - [0:0]\\n-A MINE -j RETURN\\n-A OUTPUT -j MINE\\nCOMMIT\\n*filter\\n-A INPUT -i nowhere -j DROP\\nCOMMIT\\n"
 FLAGS = {name: getattr(OPTIONS, name) for name in OPTIONS.__dataclass_fields__}
 
