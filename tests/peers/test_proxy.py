@@ -98,7 +98,7 @@ def test_in_userspace_ours_writes_the_same_rules(tmp_path: Path, bind: str) -> N
                     lines = [line for line in node.run("iptables-save").splitlines() if line.startswith("-A ")]
                     return sorted(re.sub(r"\b41\d{3}\b", "LOCAL", line) for line in lines if "KUBE-" in line)
 
-                wait(f"rules: {log}", lambda: sum("px/" in r or "default/" in r for r in rules()) >= 19)
+                wait(f"rules: {log}", lambda: sum("px/" in r or "default/" in r for r in rules()) >= 20)
                 written[name] = [rule for rule in rules() if "kubernetes:https" not in rule]
         assert written["ours"] == written["theirs"]
 

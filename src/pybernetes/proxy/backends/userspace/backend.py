@@ -62,6 +62,7 @@ class UserspaceBackend:
         self._flags: Userspace | None = None
         self._ports = Ports(None, self._chance.randrange)
         self._place = Place("", "")
+        self._physdev = True  # see `Place`
         self._portals: dict[PortKey, _Portal] = {}
         self._lacks: dict[PortKey, tuple[str, ...]] = {}  # what was told of each port
         self._whole = True  # whether what is served may differ from `services` in more than the changes
@@ -91,6 +92,9 @@ class UserspaceBackend:
             self._whole = True
             self._metrics.failures.inc(self.family)
             _log.error("Failed to sync %s rules: %s", self.family, error)
+            if self._physdev and "physdev" in str(error):
+                _log.warning("No xt_physdev in the kernel: external IPs are answered to pods as well")
+                self._physdev = False
             return False
         self._close(before, after)
         self._whole = False
@@ -108,7 +112,7 @@ class UserspaceBackend:
         host = flags.bind_address or options.node_ip
         if not host or not _is_local(host, self.family):
             host = self._host_address(self.family)
-        place = Place(flags.bind_address, host)
+        place = Place(flags.bind_address, host, self._physdev)
         moved, self._place = place != self._place, place
         return moved
 

@@ -64,6 +64,7 @@ class Place:
 
     bind: str  # the one address, "" for all
     host: str  # the address to which this node's own traffic goes, "" if it has none
+    physdev: bool = True  # whether the kernel can tell packets that have come through a bridge
 
 
 def portal_rules(port: ServicePort, local_port: int, place: Place, taken: Collection[str] = ()) -> tuple[Rule, ...]:
@@ -76,7 +77,7 @@ def portal_rules(port: ServicePort, local_port: int, place: Place, taken: Collec
     for address in port.external_ips:
         if address not in taken:
             # Pods' traffic comes in through a bridge: it goes to whoever has the address, unless that is this node itself.
-            foreign = f"{_match(port, port.port, address)} -m physdev ! --physdev-is-in"
+            foreign = _match(port, port.port, address) + (" -m physdev ! --physdev-is-in" if place.physdev else "")
             here = f"{_match(port, port.port, address)} -m addrtype --dst-type LOCAL"
             rules.append(Rule("nat", PORTALS_CONTAINER, f"{foreign} {_to_container(local_port, place)}"))
             rules += _pair(PORTALS_CONTAINER, PORTALS_HOST, here, here, local_port, place)

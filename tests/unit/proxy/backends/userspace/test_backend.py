@@ -42,6 +42,8 @@ class Kernel:
 
     async def restore(self, text: str) -> None:
         self.writes += 1
+        if self.fault == "physdev" and "physdev" in text:
+            raise ProgramError("iptables-restore: Extension physdev revision 0 not supported, missing kernel module?")
         if self.fault == "before":
             raise ProgramError("iptables-restore failed")
         self.state = applied(self.state, text)
@@ -173,6 +175,19 @@ def test_ports_of_other_programs_are_left_to_them_until_they_are_free(caplog: py
         await setting.sync()
         with socket.socket() as late:
             late.bind(("0.0.0.0", number))
+        await setting.backend.close()
+
+    run(scenario)
+
+
+def test_a_kernel_without_physdev_serves_all_the_same() -> None:
+    async def scenario() -> None:
+        setting = Setting()
+        setting.kernel.fault = "physdev"
+        web = port("web", external_ips=("198.51.100.7",))
+        assert not await setting.sync(web)
+        assert await setting.sync(web)
+        assert "198.51.100.7/32" in str(setting.rules()) and "10.96.20.1/32" in str(setting.rules())
         await setting.backend.close()
 
     run(scenario)
