@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 import subprocess
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -67,15 +68,20 @@ spec: {clusterIP: 10.96.7.8, ports: [{port: 53, protocol: UDP}]}
 HOST = "10.255.77.2"
 
 
-def linked(node: Namespace, number: int) -> None:
+@contextmanager
+def linked(node: Namespace, number: int) -> Iterator[None]:
     """A way from the namespace to this host, and an address of its own."""
     outside, inside = f"p{number}a", f"p{number}b"
     subprocess.run(
         ["ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", node.name], check=True
     )
-    for command in (f"addr add 10.255.77.1/30 dev {outside}", f"link set {outside} up"):
-        subprocess.run(["ip", *command.split()], check=True)
-    node.run(f"ip addr add {HOST}/30 dev {inside}; ip link set {inside} up; ip route add default via 10.255.77.1")
+    try:
+        for command in (f"addr add 10.255.77.1/30 dev {outside}", f"link set {outside} up"):
+            subprocess.run(["ip", *command.split()], check=True)
+        node.run(f"ip addr add {HOST}/30 dev {inside}; ip link set {inside} up; ip route add default via 10.255.77.1")
+        yield
+    finally:
+        subprocess.run(["ip", "link", "del", outside], check=True)
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0", HOST])
@@ -89,8 +95,7 @@ def test_in_userspace_ours_writes_the_same_rules(tmp_path: Path, bind: str) -> N
         # One behind the other: both have the same address.
         written = {}
         for name, program in (("theirs", (str(FOLDER / "kube-proxy"),)), ("ours", (*OURS, "kube-proxy"))):
-            with created(name) as node, ExitStack() as stack:
-                linked(node, one.port)
+            with created(name) as node, linked(node, one.port), ExitStack() as stack:
                 command = ["ip", "netns", "exec", node.name, *program, f"--config={file}", "--hostname-override=w1"]
                 log = one.start(name, command, stack)
 
@@ -104,8 +109,7 @@ def test_in_userspace_ours_writes_the_same_rules(tmp_path: Path, bind: str) -> N
 
 
 def test_it_writes_the_rules_of_a_service(tmp_path: Path) -> None:
-    with created("proxy") as node, cluster(tmp_path) as one:
-        linked(node, one.port)
+    with created("proxy") as node, cluster(tmp_path) as one, linked(node, one.port):
         one.api_server()
         one.kubectl("apply", "-f", "-", stdin=SERVICE)
         file = tmp_path / "kube-proxy.yaml"
