@@ -12,7 +12,7 @@ from pathlib import Path
 from pybernetes.client.kubeconfig import ConfigError
 
 from .chain import Instance, serve
-from .corefile import CorefileError, parse
+from .corefile import CorefileError, parse, read
 from .metrics import Metrics
 from .plugin import Handler
 from .plugins.health import Health
@@ -60,7 +60,7 @@ class App:
     async def start(self) -> None:
         """Returns when queries are answered. StartError."""
         try:
-            text = self._path.read_text()
+            text = read(self._path)
             self._instance = await self._made(text)
             await self._begin(self._instance)
         except OSError as error:
@@ -137,7 +137,7 @@ class App:
         """Takes a changed Corefile into use; one that cannot be used is told in the log, and the old one goes on."""
         async with self._reloading:
             try:
-                text = self._path.read_text()
+                text = read(self._path)
                 if _digest(text) == self._digest or self._instance is None:
                     return
                 _log.info("Reloading")

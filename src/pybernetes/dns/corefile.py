@@ -123,6 +123,15 @@ def _spliced(
     return _of_files(place, what, Path(file).parent, environment) + tokens[position + 2 :], 0
 
 
+def read(path: Path) -> str:
+    """A Corefile, or a part of one. OSError; CorefileError where it is larger than any."""
+    with path.open() as stream:
+        text = stream.read(MAX_FILE + 1)
+    if len(text) > MAX_FILE:
+        raise CorefileError(f"{path} is larger than {MAX_FILE} characters")
+    return text
+
+
 def _error(token: _Token, text: str) -> CorefileError:
     return CorefileError(f"{token.file}:{token.line} - Error during parsing: {text}")
 
@@ -219,10 +228,7 @@ def _of_files(place: _Token, what: str, folder: Path, environment: Mapping[str, 
     """All that the pattern names, by name. CorefileError where a file is named and is not there."""
     tokens: list[_Token] = []
     for path in sorted(glob.glob(str(folder / what))):
-        with Path(path).open() as stream:
-            text = stream.read(MAX_FILE + 1)
-        if len(text) > MAX_FILE:
-            raise _error(place, f"File to import is larger than {MAX_FILE} characters: {path}")
+        text = read(Path(path))
         tokens += _expanded(list(_tokens(text, path)), environment)
     if not tokens and not glob.has_magic(what):
         raise _error(place, f"File to import not found: {what}")

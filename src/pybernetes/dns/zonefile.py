@@ -28,6 +28,7 @@ class _State:
     last_ttl: int | None = None
     owner: str = ""
     left: int = MAX_BYTES
+    directives: bool = True
     records: list[Record] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
 
@@ -46,11 +47,12 @@ def read(file: Path, origin: str) -> tuple[list[Record], list[Path]]:
 
 
 def parse_record(text: str) -> Record:
-    """One line with an absolute owner (upstream: dns.NewRR). ZoneFileError."""
-    records, _ = parse(text, ".", Path("line"))
-    if len(records) != 1:
+    """One line with an absolute owner (upstream: dns.NewRR), which may be partly a stranger's: no directives. ZoneFileError."""
+    state = _State(".", directives=False)
+    _read(text, state, Path("line"), 0)
+    if len(state.records) != 1:
         raise ZoneFileError(f"{text!r} is not one record")
-    return records[0]
+    return state.records[0]
 
 
 def _read(text: str, state: _State, file: Path, depth: int) -> None:
@@ -60,7 +62,7 @@ def _read(text: str, state: _State, file: Path, depth: int) -> None:
         raise ZoneFileError(f"{file}: the zone's files are larger than {MAX_BYTES} bytes")
     for number, blank, words in entries(text, file):
         try:
-            if words[0].text.startswith("$") and not words[0].quoted and not blank:
+            if state.directives and words[0].text.startswith("$") and not words[0].quoted and not blank:
                 _directive(words, state, file, depth)
             else:
                 state.records.append(_record(words, blank, state))

@@ -164,6 +164,12 @@ def test_one_record() -> None:
             parse_record(text)
 
 
+def test_one_record_reads_no_files(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("a. A 192.0.2.1\n")
+    with pytest.raises(ZoneFileError, match="unknown type"):
+        parse_record(f"$INCLUDE {tmp_path}/x")
+
+
 def test_data_of_types_without_a_syntax() -> None:
     with pytest.raises(rdata.RdataError, match="can only be written as"):
         encode(65280, [Word("x")], ".")

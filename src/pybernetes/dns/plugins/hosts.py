@@ -20,6 +20,7 @@ NAME = "hosts"
 FILE = "/etc/hosts"
 TTL = 3600
 RELOAD_SECONDS = 5.0
+MAX_FILE = 16 << 20  # characters; what comes behind them is not read
 
 
 @dataclass(slots=True)
@@ -93,7 +94,8 @@ class Hosts(Plugin):
             stamp = (status.st_mtime, status.st_size)
             if stamp == self._stamp:
                 return
-            text = Path(self._options.file).read_text(errors="replace")
+            with Path(self._options.file).open(errors="replace") as stream:
+                text = stream.read(MAX_FILE)
         except OSError as error:
             if stamp == self._stamp:
                 return
