@@ -78,7 +78,7 @@ def _ends_with_dot(text: str) -> bool:
 def encode(type: int, words: Words, origin: str) -> bytes:
     """The data of a record. RdataError."""
     if words and words[0].text == "\\#" and not words[0].quoted:
-        return _generic(words[1:])
+        return _checked(type, _generic(words[1:]))
     function = ENCODERS.get(type)
     if function is None:
         raise RdataError(f"data of type {wire.type_name(type)} can only be written as \\# LENGTH HEX")
@@ -88,6 +88,20 @@ def encode(type: int, words: Words, origin: str) -> bytes:
         raise RdataError(f"bad data of type {wire.type_name(type)}: {error}") from None
     if len(data) > MAX_DATA_BYTES:
         raise RdataError("data are too long")
+    return data
+
+
+def _checked(type: int, data: bytes) -> bytes:
+    """Of a type that this server looks into. RdataError."""
+    if type in (A, AAAA) and len(data) != (4 if type == A else 16):
+        raise RdataError(f"{len(data)} bytes are no address of type {wire.type_name(type)}")
+    offset, names = wire.NAMES_AT.get(type, (0, 0))
+    try:
+        for _ in range(names):
+            name, offset = wire.read_name(data, offset)
+            wire.name_bytes(name)
+    except WireError as error:
+        raise RdataError(f"bad data of type {wire.type_name(type)}: {error}") from None
     return data
 
 

@@ -127,6 +127,8 @@ def test_ttls_and_owners_go_on() -> None:
         ("$INCLUDE nowhere", "$INCLUDE nowhere: No such file or directory"),
         ("a RRSIG A", "data of type RRSIG can only be written as"),
         (r"a TYPE99 \# 2 ab", "is followed by 1 bytes"),
+        (r"a A \# 3 c00002", "3 bytes are no address of type A"),
+        (r"a MX \# 1 00", "bad data of type MX: a name is cut off"),
         ("a HTTPS 1 . port=1 port=2", "'port' stands there twice"),
         ("a CAA 0 a-b x", "'a-b' is no tag"),
         (r"a TXT \999", "is no byte"),
