@@ -132,6 +132,7 @@ class ClusterDirectory:
     ) -> None:
         self._now = now
         self.serial = int(now())
+        self.generation = 0
         self._services: dict[Key, Service] = {}
         self._by_service = _Buckets[Key, Endpoints]()
         self._namespaces: set[str] = set()
@@ -166,12 +167,14 @@ class ClusterDirectory:
         return self._pods.get(ip, ("",))[0]
 
     def _on_namespace(self, old: Kept[None] | None, new: Kept[None] | None) -> None:
+        self.generation += 1
         if new is not None:
             self._namespaces.add(new.metadata.name)
         elif old is not None:
             self._namespaces.discard(old.metadata.name)
 
     def _on_service(self, old: Kept[Service] | None, new: Kept[Service] | None) -> None:
+        self.generation += 1
         key, before, after = _key(old, new), _value(old), _value(new)
         if after is not None:
             self._services[key] = after
@@ -182,6 +185,7 @@ class ClusterDirectory:
             self._service_ips.change(key, ips_of(before), ips_of(after), after)
 
     def _on_slice(self, old: Kept[Endpoints] | None, new: Kept[Endpoints] | None) -> None:
+        self.generation += 1
         key, before, after = _key(old, new), _value(old), _value(new)
         self._by_service.change(key, service_of(before), service_of(after), after)
         if before != after:
@@ -189,6 +193,7 @@ class ClusterDirectory:
             self._slice_ips.change(key, addresses_of(before), addresses_of(after), after)
 
     def _on_pod(self, old: Kept[str] | None, new: Kept[str] | None) -> None:
+        self.generation += 1
         namespace, before, after = _key(old, new)[1], _value(old), _value(new)
         if before == after:
             return

@@ -104,7 +104,12 @@ class Directory(Protocol):
 
     @property
     def serial(self) -> int:
-        """Grows with every change: seconds of the last one."""
+        """Seconds of the last change that a zone's serial tells."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change: as long as it is the same, so are answers."""
         ...
 
 

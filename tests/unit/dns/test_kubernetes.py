@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -179,3 +180,36 @@ def test_a_cluster_that_changes(tmp_path: Path) -> None:
             await answered(listener.port, "nothing.default.svc.cluster.local.", wire.NXDOMAIN)
 
     asyncio.run(scenario())
+
+
+def test_answers_are_remembered_until_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    resolve = kubernetes.resolve
+
+    def counting(name: str, *rest: Any) -> Any:
+        asked.append(name)
+        return resolve(name, *rest)
+
+    monkeypatch.setattr(kubernetes, "resolve", counting)
+    monkeypatch.setattr(kubernetes, "MAX_RESULTS", 2)
+    directory = Fake()
+    block = context()
+    plugin = kubernetes.Kubernetes(kubernetes.parse(directive(TEXT), block), block, directory)
+    for name, count in (
+        ("svc1", 1),
+        ("svc1", 1),
+        ("SVC1", 2),
+        ("svc1", 3),
+        ("svc1", 3),
+    ):  # another case is another answer
+        serve(plugin, query(f"{name}.testns.svc.cluster.local."))
+        assert len(asked) == count
+    directory.generation += 1
+    serve(plugin, query("svc1.testns.svc.cluster.local."))
+    assert len(asked) == 4
+
+
+def test_what_is_remembered_does_not_grow_by_what_is_asked_elsewhere() -> None:
+    plugin = made(lookup=Behind(lambda q: address(q.name)))
+    for _ in range(3):
+        assert len(serve(plugin, query("external.testns.svc.cluster.local.")).answer) == 2

@@ -59,6 +59,7 @@ class Fake:
     """The objects above."""
 
     serial: int = 3
+    generation: int = 1
 
     def namespace(self, name: str) -> bool:
         return name in ("testns", "podns", "hidden", "kube-system")

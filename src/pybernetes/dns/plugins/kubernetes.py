@@ -19,7 +19,7 @@ from pybernetes.net.addresses import source_address
 from ..corefile import Directive
 from ..directory import ClusterDirectory
 from ..plugin import BlockContext, Fall, Plugin, ServeError, fall_of, matching, zones_of
-from ..records import Directory, Options, PodMode, is_reverse, resolve
+from ..records import Directory, Options, PodMode, Result, is_reverse, resolve
 from ..resolvconf import search_list
 from ..wire import AA, NOERROR, NXDOMAIN, SERVFAIL, TC, Answer, Query, Record, joined, soa_record
 
@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 NAME = "kubernetes"
 SYNC_SECONDS = 5.0  # upstream waits so long for the API before it serves all the same
 MAX_TTL = 3600
+MAX_RESULTS = 4096  # names of strangers fill it, too
 RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -90,6 +91,8 @@ class Kubernetes(Plugin):
         self._tasks: list[asyncio.Task[None]] = []
         self._client: RESTClient | None = None
         self._search: Sequence[str] = ()
+        self._results: dict[tuple[str, int], Result] = {}
+        self._generation = -1
 
     async def prepare(self) -> None:
         """ConfigError where there is no way to the API."""
@@ -146,7 +149,7 @@ class Kubernetes(Plugin):
         zone = matching(query.key, self._options.zones)
         if not zone or self._directory is None:
             return await self.next(query)
-        result = resolve(query.name, query.type, zone, self._directory, self._options)
+        result = self._resolved(query, zone, self._directory)
         if not result.exists and not self._synced:
             return self._denial(SERVFAIL, zone)
         if not result.exists:
@@ -158,6 +161,17 @@ class Kubernetes(Plugin):
             await self._follow(query, result.leads_to, answer)
         return answer
 
+    def _resolved(self, query: Query, zone: str, directory: Directory) -> Result:
+        """Remembered until anything changes: half of the work, where no `cache` stands before this."""
+        if directory.generation != self._generation or len(self._results) >= MAX_RESULTS:
+            self._results.clear()
+            self._generation = directory.generation
+        key = (query.name, query.type)
+        result = self._results.get(key)
+        if result is None:
+            result = self._results[key] = resolve(query.name, query.type, zone, directory, self._options)
+        return result
+
     def _denial(self, rcode: int, zone: str) -> Answer:
         serial = self._directory.serial if self._directory is not None else 0
         return Answer(rcode, authority=[soa_record(zone, serial, self._options.ttl)], flags=AA, plugin=NAME)
@@ -167,7 +181,7 @@ class Kubernetes(Plugin):
         with contextlib.suppress(ServeError):
             elsewhere = await self._block.lookup(query.asking(target, query.type))
             own = {_identity(record) for record in answer.answer}
-            answer.answer += [record for record in elsewhere.answer if _identity(record) not in own]
+            answer.answer = [*answer.answer, *(r for r in elsewhere.answer if _identity(r) not in own)]
             answer.flags |= elsewhere.flags & TC
 
 
