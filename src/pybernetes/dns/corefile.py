@@ -43,6 +43,11 @@ class Directive:
         last = self.arguments[-1] if self.arguments else self.name
         return self.error(f"Wrong argument count or unexpected line ending after '{last}'")
 
+    def no_block(self) -> None:
+        """For a directive without braces. CorefileError."""
+        for prop in self.properties:
+            raise prop.error(f"plugin/{self.name}: unknown property '{prop.name}'")
+
     def one(self) -> str:
         """The only argument."""
         if len(self.arguments) != 1:

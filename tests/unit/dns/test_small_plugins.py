@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -400,6 +401,27 @@ def test_mistakes(module: Any, text: str, message: str) -> None:
     with pytest.raises(CorefileError) as caught:
         module.setup(directive(text), context())
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "autopath /etc/hosts",
+        "bind ::1",
+        "bufsize",
+        "cancel",
+        "loop",
+        "multisocket",
+        "nsid",
+        "prometheus",
+        "ready",
+        "reload",
+    ],
+)
+def test_braces_where_there_are_none(name: str) -> None:
+    module = importlib.import_module(f"pybernetes.dns.plugins.{name.split()[0]}")
+    with pytest.raises(CorefileError, match="unknown property 'foo'"):
+        module.setup(directive(f"{name} {{\n foo\n}}"), context())
 
 
 @pytest.mark.parametrize("module", [nsid, errors])

@@ -80,6 +80,7 @@ def aliased(query: Query, answer: Answer) -> Answer:
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
+    directive.no_block()
     if not directive.arguments:
         raise directive.error("plugin/autopath: no resolv-conf specified")
     *zones, source = directive.arguments

@@ -12,6 +12,7 @@ NAME = "bind"
 
 def setup(directive: Directive, block: BlockContext) -> Plugin | None:
     """Has done its work when the file is read. CorefileError."""
+    directive.no_block()
     try:
         block.host = str(ipaddress.ip_address(directive.one()))
     except ValueError as error:

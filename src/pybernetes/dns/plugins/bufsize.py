@@ -27,6 +27,7 @@ class BufSize(Plugin):
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
+    directive.no_block()
     words = directive.arguments
     if len(words) > 1 or (words and not words[0].isdecimal()):
         raise directive.wrong_arguments()

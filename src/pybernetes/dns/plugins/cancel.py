@@ -32,6 +32,7 @@ class Cancel(Plugin):
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
+    directive.no_block()
     if len(directive.arguments) > 1:
         raise directive.wrong_arguments()
     if not directive.arguments:

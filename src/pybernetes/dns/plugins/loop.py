@@ -73,6 +73,7 @@ class Loop(Plugin):
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
+    directive.no_block()
     if directive.arguments:
         raise directive.wrong_arguments()
     return Loop(block)

@@ -30,6 +30,7 @@ class MultiSocket(Plugin):
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
+    directive.no_block()
     if len(directive.arguments) > 1 or any(isinstance(plugin, MultiSocket) for plugin in block.plugins):
         raise directive.wrong_arguments()
     if not directive.arguments:

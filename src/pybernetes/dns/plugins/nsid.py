@@ -32,6 +32,7 @@ class Nsid(Plugin):
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
+    directive.no_block()
     if any(isinstance(plugin, Nsid) for plugin in block.plugins):
         raise directive.error("plugin/nsid: this plugin can only be used once per Server Block")
     data = " ".join(directive.arguments).encode() or socket.gethostname().encode()

@@ -77,4 +77,5 @@ def _observe(histogram: Histogram, labels: tuple[str, ...], length: int) -> None
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
+    directive.no_block()
     return Prometheus(block, *address_of(directive, HOST, PORT))

@@ -45,6 +45,7 @@ class Ready(Plugin):
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
+    directive.no_block()
     return Ready(block, *address_of(directive, "", PORT))
 
 

@@ -44,6 +44,7 @@ class Reload(Plugin):
 
 def setup(directive: Directive, block: BlockContext) -> Plugin | None:
     """`reload off` and `reload 0` switch it off. CorefileError."""
+    directive.no_block()
     arguments = directive.arguments
     if len(arguments) > 2:
         raise directive.wrong_arguments()
