@@ -180,10 +180,10 @@ class IPVSBackend:
         lines = [*sets.creation(differences.sets, family), *sets.changes("add", differences.gained, family)]
         if lines:
             await self._machine.sets.restore(lines)
+        await self._filter(whole)  # before anything is served: nobody whom a source range keeps out slips in
         await asyncio.to_thread(self._serve, differences)
         if differences.bound:
             await asyncio.to_thread(device.bind, differences.bound)
-        await self._filter(whole)
         if differences.unbound:
             await asyncio.to_thread(device.unbind, differences.unbound)
         await asyncio.to_thread(self._leave, differences)

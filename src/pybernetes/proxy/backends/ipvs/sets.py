@@ -113,5 +113,7 @@ def creation(names: Iterable[str], family: str) -> Iterator[str]:
 
 
 def changes(verb: str, entries: Iterable[Entry], family: str) -> Iterator[str]:
-    """Lines of `ipset restore`; `verb` is add or del."""
-    return (f"{verb} {kernel_name(entry.set, family)} {entry.text}" for entry in entries)
+    """Lines of `ipset restore`; `verb` is add or del. A service is never of source ranges while none of them is there."""
+    adds = verb == "add"
+    ordered = sorted(entries, key=lambda entry: (entry.set == LOAD_BALANCER_FW) is adds)
+    return (f"{verb} {kernel_name(entry.set, family)} {entry.text}" for entry in ordered)

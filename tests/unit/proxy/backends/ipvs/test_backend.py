@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from pybernetes.aio.clock import VirtualClock
-from pybernetes.net.ipvsmessages import PERSISTENT, RealServer, Service, VirtualServer
+from pybernetes.net.ipvsmessages import PERSISTENT, Command, RealServer, Service, VirtualServer
 from pybernetes.proxy import sysctl
 from pybernetes.proxy.backends import Change, Closing, IPVSOptions, Options
 from pybernetes.proxy.backends.iptables import tables as iptables
 from pybernetes.proxy.backends.iptables.rules import Options as IPTablesOptions
 from pybernetes.proxy.backends.iptables.ruleset import desired
-from pybernetes.proxy.backends.ipvs import legacy, rules
+from pybernetes.proxy.backends.ipvs import legacy, rules, sets
 from pybernetes.proxy.backends.ipvs.backend import DRAIN_SECONDS, IPVSBackend, Machine
 from pybernetes.proxy.backends.ipvs.ruleset import RuleSet
 from pybernetes.proxy.metrics import Metrics
@@ -270,6 +270,27 @@ def test_without_ipv6_services_nothing_of_it_is_touched() -> None:
     assert not proxy.sets.held and not proxy.tables.restores and not proxy.device.there
     assert proxy.sync(port("six", cluster_ip="fd00:96::1"))
     proxy.check()
+
+
+def test_source_ranges_hold_before_anything_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy, apply = Proxy(), MemoryServers.apply
+    assert proxy.sync(port("web", "10.244.0.1"), reread=True)
+    seen: list[list[str]] = []
+
+    def applied(servers: MemoryServers, commands: Sequence[Command]) -> None:
+        seen.append(list(proxy.tables.chains["filter"]["KUBE-PROXY-FIREWALL"]))
+        apply(servers, commands)
+
+    monkeypatch.setattr(MemoryServers, "apply", applied)
+    ranges = {"ingress_ips": ("203.0.113.2",), "source_ranges": ("10.0.0.0/8",)}
+    assert proxy.sync(port("web", "10.244.0.1"), port("lb", "10.244.0.1", cluster_ip="10.96.20.2", **ranges))
+    assert len(seen[0]) == 1 and seen[0][0].endswith("-j KUBE-SOURCE-RANGES-FIREWALL")
+
+
+def test_a_service_is_never_of_source_ranges_while_none_is_there() -> None:
+    entries = [sets.Entry(sets.LOAD_BALANCER_FW, "a"), sets.Entry(sets.SOURCE_CIDR, "b")]
+    assert [line.split()[-1] for line in sets.changes("add", entries, "IPv4")] == ["b", "a"]
+    assert [line.split()[-1] for line in sets.changes("del", reversed(entries), "IPv4")] == ["a", "b"]
 
 
 def test_its_connections_to_the_kernel_end_with_it() -> None:
