@@ -120,7 +120,6 @@ class IPVSBackend:
                 await asyncio.to_thread(self._drain)
         except (ProgramError, OSError) as error:
             self._rules = None
-            self._metrics.failures.inc(self.family)
             _log.error("Failed to sync %s ipvs rules: %s", self.family, error)
             return False
         self._given = options
@@ -153,7 +152,7 @@ class IPVSBackend:
         self._tables = parse(await self._machine.tables.save())
         foreign = legacy.of_iptables(self._tables)
         if foreign:
-            await self._machine.tables.restore(foreign)
+            await self._restore(foreign)
             self._tables = parse(await self._machine.tables.save())
         await self._apply(differences, ruleset.chains)
 
@@ -244,10 +243,17 @@ class IPVSBackend:
                 return
         text = plan(self._tables, desired, JUMPS, touched)
         if text:
-            await self._machine.tables.restore(text)
+            await self._restore(text)
             apply(self._tables, desired, JUMPS, touched)
         for table, own in desired.items():
             self._metrics.rules.set(sum(map(len, own.values())), table, self.family)
+
+    async def _restore(self, text: str) -> None:
+        try:
+            await self._machine.tables.restore(text)
+        except ProgramError:
+            self._metrics.failures.inc(self.family)
+            raise
 
     def _prepare(self, options: IPVSOptions) -> None:
         """Settings of the kernel, once. OSError where it refuses one."""
