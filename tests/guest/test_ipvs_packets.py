@@ -136,6 +136,9 @@ def test_a_connection_outlives_its_endpoint_and_then_the_real_server_goes(networ
         words = [line.split() for line in lines if line.lstrip().startswith("-> 0")]
         return {".".join(str(int(w[1][n : n + 2], 16)) for n in (0, 2, 4, 6)): int(w[3]) for w in words}
 
+    def served_by_a() -> None:
+        assert real_servers() == {PODS["a"]: 1}
+
     def new_connections_go_to_b() -> None:
         assert real_servers() == {PODS["a"]: 0, PODS["b"]: 1}
 
@@ -146,7 +149,7 @@ def test_a_connection_outlives_its_endpoint_and_then_the_real_server_goes(networ
         async with running(tmp_path, MODE, "--ipvs-sync-period=1s", "--ipvs-tcpfin-timeout=1s") as client:
             await client.create(service("web", clusterIP="10.96.20.1", ports=[{"port": 80, "targetPort": 9000}]))
             endpoints = await client.create(slice_of("web", "a", 9000))
-            await eventually(lambda: real_servers()[PODS["a"]])
+            await eventually(served_by_a)
             with network.client.socket() as connection:
                 connection.settimeout(20.0)
                 await asyncio.to_thread(connection.connect, ("10.96.20.1", 80))
@@ -164,7 +167,7 @@ def test_a_connection_outlives_its_endpoint_and_then_the_real_server_goes(networ
 
 
 def test_what_is_no_service_of_a_cluster_ip_is_refused(network: Network, tmp_path: Path) -> None:
-    """A port of the host does not answer on the addresses that kube-ipvs0 has; a ping does, as upstream."""
+    """Neither a port of the host answers on the addresses that kube-ipvs0 has, nor a ping, as upstream."""
 
     async def scenario() -> None:
         async with running(tmp_path, MODE) as client:
@@ -177,7 +180,8 @@ def test_what_is_no_service_of_a_cluster_ip_is_refused(network: Network, tmp_pat
                 listener.listen()
                 with pytest.raises(ConnectionRefusedError):
                     await asyncio.to_thread(network.ask, network.client, "10.96.20.1", 10000)
-            assert await asyncio.to_thread(packets.ping, network.client, "10.96.20.1") == (0, 0)
+            unreachable = (3, 3)  # the destination's port
+            assert await asyncio.to_thread(packets.ping, network.client, "10.96.20.1") == unreachable
 
     inside(network, scenario)
 
