@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
+import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -104,7 +106,7 @@ def test_local_policies_keep_the_client_address(network: Network, tmp_path: Path
 
 @contextmanager
 def echoing(pod: Namespace, port: int) -> Iterator[None]:
-    """A server that answers with its name each time until its client goes."""
+    """A server that sends back what it gets until its client goes."""
     server = pod.socket()
     server.bind(("", port))
     server.listen(16)
@@ -116,8 +118,9 @@ def echoing(pod: Namespace, port: int) -> Iterator[None]:
             except OSError:
                 return
             with connection:
-                while data := connection.recv(100):
-                    connection.sendall(data)
+                with suppress(ConnectionResetError):
+                    while data := connection.recv(100):
+                        connection.sendall(data)
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -146,7 +149,7 @@ def test_a_connection_outlives_its_endpoint_and_then_the_real_server_goes(networ
         assert real_servers() == {PODS["b"]: 1}
 
     async def scenario() -> None:
-        async with running(tmp_path, MODE, "--ipvs-sync-period=1s", "--ipvs-tcpfin-timeout=1s") as client:
+        async with running(tmp_path, MODE, "--ipvs-sync-period=1s") as client:
             await client.create(service("web", clusterIP="10.96.20.1", ports=[{"port": 80, "targetPort": 9000}]))
             endpoints = await client.create(slice_of("web", "a", 9000))
             await eventually(served_by_a)
@@ -160,6 +163,8 @@ def test_a_connection_outlives_its_endpoint_and_then_the_real_server_goes(networ
                 await eventually(new_connections_go_to_b)
                 connection.sendall(b"two")
                 assert await asyncio.to_thread(connection.recv, 10) == b"two"
+                # A reset: the kernel remembers it for 10 s, an ended connection for two minutes.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             await eventually(only_b)
 
     with echoing(network.pods["a"], 9000):
