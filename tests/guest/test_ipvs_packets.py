@@ -117,10 +117,9 @@ def echoing(pod: Namespace, port: int) -> Iterator[None]:
                 connection, _ = server.accept()
             except OSError:
                 return
-            with connection:
-                with suppress(ConnectionResetError):
-                    while data := connection.recv(100):
-                        connection.sendall(data)
+            with connection, suppress(ConnectionResetError):
+                while data := connection.recv(100):
+                    connection.sendall(data)
 
     thread = threading.Thread(target=serve)
     thread.start()
