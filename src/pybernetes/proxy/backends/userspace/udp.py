@@ -126,7 +126,11 @@ class UDPRelay:
             endpoint = self.balancer.next(client[0], now, reset)
             if endpoint is None:
                 return None
-            own = socket.socket(self._socket.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            try:
+                own = socket.socket(self._socket.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            except OSError as error:  # no descriptor is left
+                _log.error("%s: %s", self._name, error)
+                return None
             try:
                 own.connect((endpoint.ip, endpoint.port))
             except OSError as error:  # no way there
