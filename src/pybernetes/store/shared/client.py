@@ -11,7 +11,7 @@ from ..backends import Location, LocationError
 from ..types import Closed, Compacted, Event, KeyValue, Page, Progress, StoreError
 from . import SCHEME, messages
 from .counter import Counter
-from .messages import Frames, frame
+from .messages import Frames, Sender
 
 READ_BYTES = 256 << 10
 PAGE = 500  # items of a list that are asked for at once
@@ -38,6 +38,7 @@ class SharedStore:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counter: Counter) -> None:
         self._reader, self._writer, self._counter = reader, writer, counter
+        self._sender = Sender(writer)
         self._next = 0
         self._answers: dict[int, asyncio.Queue[messages.Answer | None]] = {}
         self._closed = False
@@ -180,13 +181,13 @@ class _Question:
     def __exit__(self, *exc: object) -> None:
         del self._store._answers[self.id]
         if self._open and not self._store.lost.is_set():
-            self._store._writer.write(frame(messages.End(self.id)))
+            self._store._sender.send(messages.End(self.id))
         while not self._queue.empty():  # who waits to hand something over goes on
             self._queue.get_nowait()
 
     def send(self, question: messages.Question) -> None:
         """ValueError for one that is too large."""
-        self._store._writer.write(frame(question))
+        self._store._sender.send(question)
 
     async def answer(
         self, key: str = "", expected: int | None = None, asked: int = 0, *, ends: bool = False, write: bool = False

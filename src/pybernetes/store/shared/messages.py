@@ -5,6 +5,7 @@ Both ends are of one release: nothing here is kept or sent to anybody else.
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Iterator
 from typing import TypeVar
@@ -24,6 +25,7 @@ from ..types import (
 )
 
 FRAME_BYTES = 256 << 20  # one value with its key; far above what an API server stores
+PART_BYTES = 1 << 20  # of a list, or of events, in one frame
 _HEAD = struct.Struct(">I")
 
 T = TypeVar("T")
@@ -146,6 +148,37 @@ def frame(message: Message) -> bytes:
     if len(data) > FRAME_BYTES:
         raise ValueError(f"a message of {len(data)} bytes is more than one frame can hold")
     return _HEAD.pack(len(data)) + data
+
+
+class Sender:
+    """Writes messages: all of one turn of the loop at once, for a system call costs more than what is said."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._frames: list[bytes] = []
+
+    def send(self, message: Message) -> None:
+        """Lost where the other end is gone. ValueError for one that is too large."""
+        if self._writer.is_closing():
+            return
+        if not self._frames:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._frames.append(frame(message))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the other end has much to read."""
+        return self._writer.transport.get_write_buffer_size() > PART_BYTES
+
+    async def drain(self) -> None:
+        """Waits while the other end does not read. ConnectionError."""
+        self._flush()
+        await self._writer.drain()
+
+    def _flush(self) -> None:
+        frames, self._frames = self._frames, []
+        if frames and not self._writer.is_closing():
+            self._writer.write(b"".join(frames))
 
 
 class Frames:

@@ -11,12 +11,11 @@ from ..transformed import Rewritable
 from ..types import Event, KeyValue, Page, Progress, Store, StoreError
 from . import messages
 from .counter import Counter
-from .messages import Frames, Message, frame
+from .messages import PART_BYTES, Frames, Sender
 
 _log = logging.getLogger(__name__)
 
 READ_BYTES = 256 << 10
-PART_BYTES = 1 << 20  # of a list, or of events, in one frame
 
 
 class CountedStore:
@@ -99,7 +98,7 @@ class _Answering:
     """The questions of one connection; each has a task."""
 
     def __init__(self, store: CountedStore, writer: asyncio.StreamWriter) -> None:
-        self._store, self._writer = store, writer
+        self._store, self._sender = store, Sender(writer)
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     def ask(self, question: messages.Question) -> None:
@@ -117,18 +116,16 @@ class _Answering:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _send(self, message: Message) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(frame(message))
-
     async def _answered(self, question: messages.Question) -> None:
         try:
             await self._answer(question)
         except StoreError as error:
-            self._send(messages.failed(question.id, error))
+            self._sender.send(messages.failed(question.id, error))
+        except ConnectionError:
+            return  # nobody is there to be told
         except Exception as error:
             _log.exception("a worker's question to the store failed")
-            self._send(messages.Failed(question.id, "StoreError", f"{type(error).__name__}: {error}"))
+            self._sender.send(messages.Failed(question.id, "StoreError", f"{type(error).__name__}: {error}"))
 
     async def _answer(self, question: messages.Question) -> None:
         store, id = self._store, question.id
@@ -136,15 +133,15 @@ class _Answering:
             case messages.List(prefix=prefix, after=after, limit=limit, revision=revision):
                 await self._list(id, await store.list(prefix, after=after, limit=limit, revision=revision))
             case messages.Put(key=key, value=value, expected=expected):
-                self._send(messages.Written(id, messages.fields(await store.put(key, value, expected))))
+                self._sender.send(messages.Written(id, messages.fields(await store.put(key, value, expected))))
             case messages.Delete(key=key, expected=expected):
                 event = await store.delete(key, expected)
-                self._send(messages.Deleted(id, event.revision if event is not None else 0))
+                self._sender.send(messages.Deleted(id, event.revision if event is not None else 0))
             case messages.Compact(revision=revision):
                 await store.compact(revision)
-                self._send(messages.Done(id))
+                self._sender.send(messages.Done(id))
             case messages.Stale(key=key):
-                self._send(messages.Done(id, await store.stale(key)))
+                self._sender.send(messages.Done(id, await store.stale(key)))
             case messages.Watch(prefix=prefix, after=revision):
                 await self._watch(id, prefix, revision)
 
@@ -154,16 +151,49 @@ class _Answering:
             part.append(messages.fields(item))
             size += len(item.value)
             if size >= PART_BYTES:
-                self._send(messages.Items(id, part))
-                await self._writer.drain()
+                self._sender.send(messages.Items(id, part))
+                await self._sender.drain()
                 part, size = [], 0
-        self._send(messages.Listed(id, part, page.revision, page.more))
+        self._sender.send(messages.Listed(id, part, page.revision, page.more))
 
     async def _watch(self, id: int, prefix: str, after: int) -> None:
+        """Who does not read is told nothing more."""
+        telling = _Telling(id, self._sender)
         async for told in self._store.watch(prefix, after):
-            if isinstance(told, Event):
-                self._send(messages.Told(id, [messages.event_fields(told)], 0))
-            else:
-                self._send(messages.Told(id, [], told.revision))
-            await self._writer.drain()  # who does not read is told nothing more
-        self._send(messages.Done(id))
+            telling.add(told)
+            if telling.size >= PART_BYTES or self._sender.is_behind:
+                telling.tell()
+                await self._sender.drain()
+        telling.tell()
+        self._sender.send(messages.Done(id))
+
+
+class _Telling:
+    """Of a watch: what the store has at hand in one turn of the loop is one message."""
+
+    def __init__(self, id: int, sender: Sender) -> None:
+        self._id, self._sender = id, sender
+        self._events: list[messages.EventFields] = []
+        self._reached = 0
+        self._later: asyncio.Handle | None = None
+        self.size = 0  # bytes that wait
+
+    def add(self, told: Event | Progress) -> None:
+        if self._reached:
+            self.tell()  # progress is the last in a message
+        if isinstance(told, Event):
+            self._events.append(messages.event_fields(told))
+            self.size += len(told.current.value) if told.current is not None else 0
+        else:
+            self._reached = told.revision
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_soon(self.tell)
+
+    def tell(self) -> None:
+        """Now."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        if self._events or self._reached:
+            self._sender.send(messages.Told(self._id, self._events, self._reached))
+        self._events, self._reached, self.size = [], 0, 0
