@@ -315,3 +315,39 @@ def test_ephemeral_containers_change_on_their_own_path_alone() -> None:
         assert (code, fields(answer)) == (422, ["spec"])
 
     play(story)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "percent"),
+    [
+        ("bad", 80),
+        ("[]", 80),
+        ("null", 80),
+        ('{"type":"Pods"}', 80),
+        ('[{"type":"Pods","pods":{"metricName":"x","targetAverageValue":"1"}}]', None),
+    ],
+)
+def test_an_annotation_of_metrics_that_tells_of_none_is_none(metrics: str, percent: int | None) -> None:
+    """Kind: what an older version says in annotations (autoscaling/v1)."""
+
+    async def story(client: Client) -> None:
+        annotations = {"autoscaling.alpha.kubernetes.io/metrics": metrics}
+        spec = {"maxReplicas": 5, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}}
+        path = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers"
+        await client.send("POST", path, {"metadata": {"name": "h", "annotations": annotations}, "spec": spec})
+        _, answer = await client.send("GET", f"{path}/h")
+        assert answer["spec"].get("targetCPUUtilizationPercentage") == percent
+        assert bool(answer["metadata"].get("annotations")) is (percent is None)
+
+    play(story)
+
+
+def test_rows_without_objects_say_so() -> None:
+    async def story(client: Client) -> None:
+        await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": "a"}})
+        accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+        for path in ("configmaps", "configmaps/a"):
+            _, answer = await client.raw("GET", f"{NS}/{path}?includeObject=None", None, accept)
+            assert answer["rows"][0]["object"] is None
+
+    play(story)

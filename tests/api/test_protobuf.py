@@ -241,7 +241,8 @@ def test_custom_resources_have_no_such_form_but_for_their_metadata() -> None:
         for path in (customresources.THINGS, f"{customresources.THINGS}/a"):
             code, _, body = await client.ask("GET", path, PROTOBUF)
             assert code == 406
-            text = "only the following media types are accepted: application/json, application/yaml"
+            text = "only the following media types are accepted: "
+            text += "application/json, application/yaml, application/vnd.kubernetes.protobuf"  # as of their metadata
             assert protobuf.decode(body)["message"] == text
         code, media, packed = await client.ask("GET", f"{customresources.THINGS}/a", PROTOBUF + METADATA)
         assert (code, media, protobuf.decode(packed)["metadata"]["name"]) == (200, PROTOBUF, "a")

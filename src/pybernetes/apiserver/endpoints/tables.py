@@ -40,8 +40,8 @@ def row(resource: Resource, obj: Object, include: str, version: str, now: dateti
         table_row["conditions"] = conditions
     if include == "Object":
         table_row["object"] = obj
-    elif include != "None":
-        table_row["object"] = partial(obj, version)
+    else:
+        table_row["object"] = partial(obj, version) if include != "None" else None  # null, not left out
     return table_row
 
 

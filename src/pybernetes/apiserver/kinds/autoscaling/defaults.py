@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+import msgspec
+
 from ...resource import Object
 
 METRICS = "autoscaling.alpha.kubernetes.io/metrics"  # where v1 says what it has no fields for
 CPU_PERCENT = 80
+_metrics = msgspec.json.Decoder(list[dict[str, Any]])
 DEFAULT_METRICS = [
     {
         "type": "Resource",
@@ -51,5 +54,14 @@ def default_v1(scaler: Object) -> None:
     if spec.get("minReplicas") is None:
         spec["minReplicas"] = 1
     annotations = (scaler.get("metadata") or {}).get("annotations") or {}
-    if spec.get("targetCPUUtilizationPercentage") is None and not annotations.get(METRICS):
+    if METRICS in annotations and not _tells_of_metrics(annotations[METRICS]):
+        del annotations[METRICS]  # what cannot be read says nothing
+    if spec.get("targetCPUUtilizationPercentage") is None and METRICS not in annotations:
         spec["targetCPUUtilizationPercentage"] = CPU_PERCENT
+
+
+def _tells_of_metrics(text: str) -> bool:
+    try:
+        return bool(_metrics.decode(text))
+    except (msgspec.DecodeError, RecursionError):
+        return False
