@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
 
+from .golden import server
 from .test_services import Client, play
 
 NS = "/api/v1/namespaces/default"
@@ -351,3 +354,35 @@ def test_rows_without_objects_say_so() -> None:
             assert answer["rows"][0]["object"] is None
 
     play(story)
+
+
+@pytest.mark.parametrize("media", [MERGE, STRATEGIC, "application/json-patch+json"])
+def test_a_patch_of_nobody_is_not_read(media: str) -> None:
+    async def main() -> None:
+        async with server() as client:
+            kind = [("Content-Type", media)]
+            assert (await client.request("PATCH", f"{NS}/configmaps/a", kind, b"{")).status == 404
+            await client.request("POST", f"{NS}/configmaps", body=b'{"metadata":{"name":"a"}}')
+            assert (await client.request("PATCH", f"{NS}/configmaps/a", kind, b"{")).status == 400
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("body", "data"),
+    [
+        ("data: {yes: x}", {"true": "x"}),
+        ("data: {on: x, off: y}", {"true": "x", "false": "y"}),
+        ("data: {1: x, 1.5: y}", {"1": "x", "1.5": "y"}),
+    ],
+)
+def test_keys_of_yaml_that_are_no_text(body: str, data: dict[str, str]) -> None:
+    """Kind: YAML as upstream's reader takes it; what is no text as a key becomes one."""
+
+    async def main() -> None:
+        async with server() as client:
+            text = f"metadata: {{name: a}}\n{body}".encode()
+            answer = await client.request("POST", f"{NS}/configmaps", [("Content-Type", "application/yaml")], text)
+            assert (answer.status, json.loads(answer.body).get("data")) == (201, data)
+
+    asyncio.run(main())

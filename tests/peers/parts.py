@@ -177,11 +177,14 @@ networking: {{serviceSubnet: 10.96.0.0/16, podSubnet: 10.244.0.0/16}}
         return subprocess.run(command, capture_output=True, timeout=SECONDS, check=False).stdout == b"ok"
 
     def our_controller_manager(self) -> Path:
-        """With the flags that kubeadm gives to upstream's."""
-        return self.controller_manager(*OURS, "kube-controller-manager")
+        """With the flags that kubeadm gives to upstream's; token Secrets, without which a server of 1.20 takes no pods."""
+        tokens = "--feature-gates=LegacyServiceAccountTokenNoAutoGeneration=false"
+        return self.controller_manager(*OURS, "kube-controller-manager", tokens)
 
     def our_scheduler(self) -> Path:
-        """With the flags that kubeadm gives to upstream's."""
+        """As the administrator: upstream's role of 1.20 for schedulers has no namespaces, which ours reads."""
+        own, admin = self.configs / "scheduler.conf", self.admin.read_text()
+        own.write_text(admin)
         return self.scheduler(*OURS, "kube-scheduler")
 
     def controller_manager(self, *program: str) -> Path:

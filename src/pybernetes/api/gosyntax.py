@@ -150,7 +150,8 @@ def _words(text: str, error: json.JSONDecodeError) -> str:
     place = error.pos
     match error.msg.split()[:2]:
         case ["Unterminated", _]:
-            return TRUNCATED
+            escaping = (len(text) - len(text.rstrip("\\"))) % 2
+            return _within(text, len(text), "in string escape code") if escaping else TRUNCATED
         case ["Invalid", "control"]:
             return _at(text, place, "in string literal")
         case ["Invalid", _]:
@@ -179,6 +180,11 @@ def _at(text: str, place: int, where: str) -> str:
     return _invalid(text[place], where) if place < len(text) else TRUNCATED
 
 
+def _within(text: str, place: int, where: str) -> str:
+    """Of a word, a number or an escape that goes wrong: to Go's scanner a space follows the end."""
+    return _invalid(text[place : place + 1] or " ", where)
+
+
 def _invalid(character: str, where: str) -> str:
     return f"invalid character {_quoted(character)} {where}"
 
@@ -195,11 +201,11 @@ def _quoted(character: str) -> str:
 def _value(text: str, place: int) -> str:
     """Where a value is looked for: a word or number that goes wrong after its beginning, or none."""
     if text[place : place + 1] == "-":
-        return _at(text, place + 1, "in numeric literal")
+        return _within(text, place + 1, "in numeric literal")
     for word in _LITERALS:
         if text[place : place + 1] == word[0]:
             good = next(n for n in range(len(word) + 1) if text[place : place + n + 1] != word[: n + 1])
-            return _at(text, place + good, f"in literal {word} (expecting {_quoted(word[good])})")
+            return _within(text, place + good, f"in literal {word} (expecting {_quoted(word[good])})")
     return _at(text, place, "looking for beginning of value")
 
 
@@ -212,20 +218,20 @@ def _number(text: str, place: int) -> str:
     if text[place : place + 1] not in tuple(going_on):
         return ""
     if text[place] == ".":
-        return _at(text, place + 1, "after decimal point in numeric literal")
+        return _within(text, place + 1, "after decimal point in numeric literal")
     place += 1
     if text[place : place + 1] in ("+", "-"):
         place += 1
-    return _at(text, place, "in exponent of numeric literal")
+    return _within(text, place, "in exponent of numeric literal")
 
 
 def _escape(text: str, place: int) -> str:
     """Of a string: `place` is at its first bad escape, on the backslash or the letter behind it."""
     letter = place if text[place] == "u" and text[place - 1 : place] == "\\" else place + 1
     if text[letter : letter + 1] != "u":
-        return _at(text, letter, "in string escape code")
+        return _within(text, letter, "in string escape code")
     digits = _HEX.match(text, letter + 1)
-    return _at(text, digits.end() if digits else letter, "in \\u hexadecimal character escape")
+    return _within(text, digits.end() if digits else letter, "in \\u hexadecimal character escape")
 
 
 def _member_of(text: str, place: int) -> str:

@@ -413,7 +413,11 @@ class ResourceHandler:
             text = f"the body of the request was in an unknown format - accepted media types include: {listed}"
             raise errors.unsupported_media_type(text)
         options.learned.size = len(request.body)
-        body = await apart.run(options.size, _patch_document, request.body, kind)
+        try:
+            body = await apart.run(options.size, _patch_document, request.body, kind)
+        except StatusError:
+            self.store.get(info.namespace, info.name)  # 404 comes before: upstream reads a patch when it has the object
+            raise
         if info.subresource == "scale":
             return answer(200, await scale.patch(self.store, info, kind, body, options), form)
         stored = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)

@@ -54,6 +54,13 @@ class Loader(LOADER):  # type: ignore[misc]  # which base depends on how PyYAML 
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Keys of JSON are text, which `yes` is not here."""
+        mapping = super().construct_mapping(node, deep)
+        if any(isinstance(key, bool) for key in mapping):
+            return {str(key).lower() if isinstance(key, bool) else key: value for key, value in mapping.items()}
+        return mapping
+
     def flatten_mapping(self, node: Any) -> None:
         """What PyYAML does for `<<`, bounded."""
         before = len(node.value)
