@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -31,9 +32,14 @@ def target(config: ClientConfig) -> tuple[str, str]:
     """(`https://host:port`, path) as upstream calls it, for requests and messages."""
     if config.service is None:
         url = urlsplit(config.url)
-        return f"{url.scheme}://{url.netloc}", url.path or "/"
+        return f"{url.scheme}://{url.netloc}", _joined(url.path)
     service = config.service
-    return f"https://{service.name}.{service.namespace}.svc:{service.port}", "/" + service.path.lstrip("/")
+    return f"https://{service.name}.{service.namespace}.svc:{service.port}", _joined(service.path)
+
+
+def _joined(path: str) -> str:
+    """As client-go's requests have it (Go's path.Join): `//a/` is `/a`. envtest's URLs begin with two, and Go's servers redirect them."""
+    return "/" + posixpath.normpath("/" + path).lstrip("/")
 
 
 def addresses(reader: Reader, reference: ServiceReference) -> list[tuple[str, int]]:

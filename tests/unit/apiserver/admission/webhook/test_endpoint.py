@@ -81,8 +81,11 @@ def test_unresolved(objects: list[tuple[str, str, Object]], words: str) -> None:
     ("config", "found"),
     [
         (ClientConfig("https://a.example/x/y"), ("https://a.example", "/x/y")),
+        (ClientConfig("https://a.example//x/"), ("https://a.example", "/x")),
+        (ClientConfig("https://a.example/x/../y//z"), ("https://a.example", "/y/z")),
         (ClientConfig("https://a.example:8443"), ("https://a.example:8443", "/")),
         (ClientConfig("", REFERENCE), ("https://svc.ns.svc:443", "/path")),
+        (ClientConfig("", ServiceReference("ns", "svc", 443, "//path/")), ("https://svc.ns.svc:443", "/path")),
         (ClientConfig("", ServiceReference("ns", "svc")), ("https://svc.ns.svc:443", "/")),
     ],
 )
