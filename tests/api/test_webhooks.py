@@ -398,6 +398,24 @@ def test_subresources_have_their_own_rules(tmp_path: Path) -> None:
     run(tmp_path, story)
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_who_is_refused_is_warned_too(tmp_path: Path, method: str) -> None:
+    async def story(b: Bench) -> None:
+        assert (await b.ask("POST", MAPS, config_map("a"))).code == 201
+        b.hooks.decide["/w"] = lambda request: {"allowed": False, "warnings": ["careful"]}
+        hook = b.hooks.hook("/w")
+        hook["rules"][0]["operations"] = ["*"]
+        await b.configure("Validating", "v", hook)
+        path = MAPS if method == "POST" else f"{MAPS}/a"
+        media = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        body = None if method == "DELETE" else config_map("b" if method == "POST" else "a", labels={"x": "1"})
+        got = await b.ask(method, path, body, media)
+        assert (got.code, got.warnings) == (400, ['299 - "careful"']), got.body
+        assert "denied the request" in got.message
+
+    run(tmp_path, story)
+
+
 def test_warnings_reach_the_client(tmp_path: Path) -> None:
     async def story(b: Bench) -> None:
         await b.configure("Validating", "v", b.hooks.hook("/w"))

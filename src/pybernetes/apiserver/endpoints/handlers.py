@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -247,6 +248,16 @@ def exported(resource: Resource, obj: Object, exact: bool) -> Object:
     return obj
 
 
+@contextmanager
+def warned(options: WriteOptions | DeleteOptions, warnings: Sequence[str] = ()) -> Iterator[None]:
+    """Who is refused is told, too, what was to be warned of until then: by the decoder, the kind, admission and webhooks."""
+    try:
+        yield
+    except StatusError as error:
+        error.headers = (*error.headers, *warningheader.headers([*warnings, *options.warnings]))
+        raise
+
+
 class ResourceHandler:
     """The verbs of one resource over HTTP."""
 
@@ -343,7 +354,8 @@ class ResourceHandler:
         options = write_options(query, user, request)
         obj, warnings = await self._decoded(request, options)
         audit.of_object(obj)
-        stored = await self.store.create(obj, info.namespace, options)
+        with warned(options, warnings):
+            stored = await self.store.create(obj, info.namespace, options)
         return await self._answered(201, stored, form, query, options, warnings)
 
     async def update(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
@@ -356,7 +368,8 @@ class ResourceHandler:
         if b'"managedFields"' in request.body:  # decoding does not tell an empty list from none
             body = await apart.run(len(request.body), negotiate.document, request, self.resource.kind)
             options.learned.reset_managed = is_reset((body.get("metadata") or {}).get("managedFields"))
-        stored, created = await self.store.update(info.namespace, info.name, obj, options, info.subresource)
+        with warned(options, warnings):
+            stored, created = await self.store.update(info.namespace, info.name, obj, options, info.subresource)
         return await self._answered(201 if created else 200, stored, form, query, options, warnings)
 
     async def _answered(
@@ -420,7 +433,8 @@ class ResourceHandler:
             raise
         if info.subresource == "scale":
             return answer(200, await scale.patch(self.store, info, kind, body, options), form)
-        stored = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)
+        with warned(options):
+            stored = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)
         return await self._answered(200, stored, form, query, options)
 
     async def _apply(
@@ -434,7 +448,10 @@ class ResourceHandler:
         if info.subresource == "scale":
             body = negotiate.encode(await scale.patch(self.store, info, "merge", config, options), form)
             return Response(200, [("Content-Type", body[0])], body[1])
-        stored, created = await self.store.apply(info.namespace, info.name, config, options, info.subresource, force)
+        with warned(options):
+            stored, created = await self.store.apply(
+                info.namespace, info.name, config, options, info.subresource, force
+            )
         return await self._answered(201 if created else 200, stored, form, query, options)
 
     @staticmethod
@@ -483,7 +500,8 @@ class ResourceHandler:
     async def delete(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
         form = self._accepted(request, query)
         options = await apart.run(len(request.body), self._delete_options, request, query, user)
-        last, gone = await self.store.delete(info.namespace, info.name, options)
+        with warned(options):
+            last, gone = await self.store.delete(info.namespace, info.name, options)
         if not gone or self.resource.returns_deleted:
             # 202 would be right wherever it is not gone; upstream has it only where older clients cannot notice.
             code = 202 if not gone and options.cascades else 200
