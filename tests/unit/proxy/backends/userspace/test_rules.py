@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -75,6 +77,23 @@ def test_ipv6_and_udp() -> None:
         'nat KUBE-PORTALS-HOST -d fd00::10/128 -p udp -m comment --comment "px/web:http" -m udp --dport 80 '
         "-j DNAT --to-destination [2001:db8::7]:40001"
     )
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0", "10.255.77.2"])
+def test_upstreams_own_rules(bind: str) -> None:
+    """What a kube-proxy of 1.20 wrote for these services (tests/peers/test_proxy.py has both do it), local ports left out."""
+    fields = {"namespace": "default", "external_ips": ("198.51.100.7",), "cluster_ip": "10.96.7.7"}
+    web = replace(port("web"), **fields)  # type: ignore[arg-type]
+    services = (
+        (replace(web, name="http", port=80, node_port=30080), 41001),
+        (replace(web, name="tls", port=443, node_port=30443), 41002),
+        (replace(port("dns"), namespace="default", protocol="udp", cluster_ip="10.96.7.8", port=53), 41003),
+    )
+    place = Place("" if bind == "0.0.0.0" else bind, "10.255.77.2")
+    rules = [rule for each, local in services for rule in portal_rules(each, local, place)]
+    written = [f"-A {rule.chain} {rule.text}" for rule in (*FIRST, *LAST, *rules)]
+    recorded = Path(__file__).with_name(f"upstream-{bind}.txt").read_text().splitlines()
+    assert sorted(re.sub(r"\b4100\d\b", "LOCAL", line) for line in written) == sorted(recorded)
 
 
 def applied(state: State, text: str) -> State:
