@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from pybernetes.dns import wire
+from pybernetes.dns import server, wire
 from pybernetes.dns.app import App, StartError
 from pybernetes.dns.wire import Answer, Reply
 
@@ -208,3 +209,39 @@ def test_a_file_that_cannot_be_served_is_one_line(tmp_path: Path, text: str, mes
         asyncio.run(App(path, 0).start())
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_replies_come_from_the_address_that_was_asked(tmp_path: Path) -> None:
+    """Clients take no others; the addresses alternate, so that none is taken for the last one."""
+
+    async def scenario(app: App, port: int, elsewhere: Resolver) -> None:
+        loop = asyncio.get_running_loop()
+        for number in range(12):
+            host = f"127.0.0.{1 + number % 3}"
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.setblocking(False)
+                client.connect((host, port))
+                await loop.sock_sendall(client, wire.encode_query(number, "a.example.", wire.A, size=1232))
+                async with asyncio.timeout(60):
+                    reply = wire.decode_reply(await loop.sock_recv(client, 4096))
+                assert reply.id == number
+                assert reply.answer.options == ((65001, socket.inet_aton(host)),)
+
+    serving(tmp_path, ". {\n rewrite edns0 local set 65001 {server_ip}\n whoami\n}", scenario)
+
+
+@pytest.mark.skipif(not server._has_ipv6(), reason="needs IPv6")
+def test_both_families(tmp_path: Path) -> None:
+    async def scenario(app: App, port: int, elsewhere: Resolver) -> None:
+        loop = asyncio.get_running_loop()
+        for family, host, type in ((socket.AF_INET, "127.0.0.1", wire.A), (socket.AF_INET6, "::1", wire.AAAA)):
+            with socket.socket(family, socket.SOCK_DGRAM) as client:
+                client.setblocking(False)
+                client.connect((host, port))
+                await loop.sock_sendall(client, wire.encode_query(1, "a.example.", wire.A))
+                async with asyncio.timeout(60):
+                    reply = wire.decode_reply(await loop.sock_recv(client, 4096))
+                assert reply.answer.additional[0] == wire.address_record("a.example.", host, 0)
+                assert reply.answer.additional[0].type == type
+
+    serving(tmp_path, ". {\n whoami\n}", scenario)
