@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import marshal
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -41,6 +42,29 @@ def test_the_archive_is_what_docker_loads(packed: image.ImageInfo) -> None:
     assert f"{stdlib}/asyncio/base_events.pyc" in names
     assert not [n for n in names if n.startswith((f"{stdlib}/test", f"{stdlib}/idlelib", "usr/lib/pybernetes/numpy"))]
     assert packed.path.stat().st_size < 80e6
+
+
+def test_what_cluster_dns_loads_is_packed() -> None:
+    """The image runs it: any plug-in, patterns, and a further process. Nothing is there but what is packed."""
+    program = f"""
+import importlib, sys
+sys.path[:] = {sys.path!r}
+class Packed:
+    def find_spec(self, name, path, target=None):
+        if "." not in name and name not in {image.PACKAGES!r} and name not in sys.stdlib_module_names:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Packed())
+import uvloop
+from pybernetes.api import goregexp
+from pybernetes.cli import coredns
+from pybernetes.dns import worker
+from pybernetes.dns.plugins import ORDER
+for name in ORDER:
+    importlib.import_module(f"pybernetes.dns.plugins.{{name}}")
+print(goregexp.compile("a(b)").groups("ab"))
+"""
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("['ab', 'b']\n", "")
 
 
 @pytest.fixture
