@@ -164,7 +164,7 @@ def test_they_end_together(server: Running) -> None:
 def test_a_watch_hears_everything_in_order(server: Running) -> None:
     watch = f"https://127.0.0.1:{server.port}{MAPS}?watch=1&resourceVersion="
     since = server.ask("GET", MAPS)["metadata"]["resourceVersion"]
-    curl = ["curl", "-skN", "--max-time", str(SECONDS), "-H", "Authorization: Bearer secret"]
+    curl = ["curl", "-skN", "--max-time", str(5 * SECONDS), "-H", "Authorization: Bearer secret"]
     watches = [subprocess.Popen([*curl, watch + since], stdout=subprocess.PIPE) for _ in range(6)]
     try:
         made = [server.ask("POST", MAPS, {"metadata": {"name": f"e-{n}"}})["metadata"] for n in range(20)]
