@@ -21,7 +21,7 @@ from .test_app import ask, serving
 
 PACKETS = int(os.environ.get("DNS_PACKETS", "20000"))
 SEED = int(os.environ.get("DNS_SEED", "7"))
-AT_ONCE = 200
+AT_ONCE = 50  # which any socket's buffer holds
 
 COREFILE = """
 .:1053 {
@@ -96,6 +96,18 @@ def allowed(data: bytes) -> int:
         return 12  # a header
 
 
+async def received_or_again(client: socket.socket, marker: bytes) -> bytes:
+    """The next datagram; the marker is sent again where it may have been lost on a busy machine."""
+    loop = asyncio.get_running_loop()
+    for _ in range(60):
+        try:
+            async with asyncio.timeout(1):
+                return await loop.sock_recv(client, 65535)
+        except TimeoutError:
+            await loop.sock_sendall(client, marker)
+    raise AssertionError("the server does not answer any more")
+
+
 def test_strange_packets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "db").write_text(ZONE)
     corefile = COREFILE.replace(":1053", ":0").replace("DB", str(tmp_path / "db"))
@@ -107,17 +119,16 @@ def test_strange_packets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
             client.setblocking(False)
             client.connect(("127.0.0.1", port))
             received = 0
+            most: dict[bytes, int] = {}  # by number; those of one batch may be answered in the next
             for _ in range(PACKETS // AT_ONCE):
                 sent = [packets(dice) for _ in range(AT_ONCE)]
-                most: dict[bytes, int] = {}
                 for data in sent:
                     most[data[:2]] = max(most.get(data[:2], 0), allowed(data))
                     await loop.sock_sendall(client, data)
                 marker = wire.encode_query(1, "marker.example.", wire.A)
                 await loop.sock_sendall(client, marker)
                 while True:
-                    async with asyncio.timeout(60):
-                        reply = await loop.sock_recv(client, 65535)
+                    reply = await received_or_again(client, marker)
                     if b"marker" in reply:
                         break
                     received += 1
