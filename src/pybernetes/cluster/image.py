@@ -27,7 +27,18 @@ from . import bytecode, elf
 
 FORMAT = 1  # of what is packed: a new number packs anew
 HOME = "usr/lib/pybernetes"  # where packages lie inside
-PACKAGES = ("pybernetes", "uvloop", "httptools", "msgspec", "yaml", "_yaml", "cryptography", "_cffi_backend", "jwt", "re2")
+PACKAGES = (
+    "pybernetes",
+    "uvloop",
+    "httptools",
+    "msgspec",
+    "yaml",
+    "_yaml",
+    "cryptography",
+    "_cffi_backend",
+    "jwt",
+    "re2",
+)
 # The standard library without its tests, its desktop programs and what builds or installs software.
 LEFT_OUT = frozenset(
     {"test", "tests", "idlelib", "tkinter", "turtle.py", "turtledemo", "ensurepip", "lib2to3", "pydoc_data", "pydoc.py"}
