@@ -66,3 +66,11 @@ class Running:
         request = urllib.request.Request(f"https://127.0.0.1:{self.port}{path}", data, headers, method=method)
         with urllib.request.urlopen(request, context=self.context, timeout=SECONDS) as answer:
             return json.loads(answer.read())
+
+    def text(self, path: str, token: str = "secret") -> str:
+        request = urllib.request.Request(
+            f"https://127.0.0.1:{self.port}{path}", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request, context=self.context, timeout=SECONDS) as answer:
+            body: bytes = answer.read()
+        return body.decode()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -159,6 +160,18 @@ def test_they_end_together(server: Running) -> None:
     ended = workers(server)
     assert server.kill(signal.SIGTERM) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in ended)
+
+
+def test_metrics_are_of_all_of_them(server: Running) -> None:
+    for number in range(30):
+        server.ask("POST", MAPS, {"metadata": {"name": f"counted-{number}"}})
+    sample = re.compile(
+        r'^apiserver_request_total\{(?=.*resource="configmaps")(?=.*verb="POST").*\} (\d+)$', re.MULTILINE
+    )
+    for _ in range(6):
+        text = server.text("/metrics")
+        assert sum(int(count) for count in sample.findall(text)) == 30
+        assert text.count("# TYPE apiserver_request_total ") == 1
 
 
 def test_a_watch_hears_everything_in_order(server: Running) -> None:

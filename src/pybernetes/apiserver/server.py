@@ -42,7 +42,7 @@ from .endpoints.customresources import CustomResources
 from .endpoints.eviction import Eviction
 from .endpoints.health import Ask, Health
 from .endpoints.metrics import APIServerMetrics
-from .endpoints.nonresource import NonResource
+from .endpoints.nonresource import NonResource, OtherMetrics
 from .endpoints.resourcehandlers import ResourceHandlers
 from .endpoints.reviews import Reviews
 from .endpoints.routes import Routes, Special
@@ -109,6 +109,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 0
     reuse_port: bool = False  # other processes of this server listen on it as well
+    other_metrics: OtherMetrics | None = None  # and what they have counted
     ssl_context: ssl.SSLContext | None = None
     authentication: AuthenticationOptions = field(default_factory=AuthenticationOptions)
     authorization_modes: Sequence[str] = ("AlwaysAllow",)  # those that need no more than their name
@@ -259,7 +260,15 @@ class APIServer:
         pages = openid.pages(accounts) if accounts else {}
         flows = self._flows
         debug = flows.answer if flows is not None else None
-        told = NonResource(self._discovery, self._documents, self._health, self.metrics.registry.text, pages, debug)
+        told = NonResource(
+            self._discovery,
+            self._documents,
+            self._health,
+            self.metrics.registry.text,
+            pages,
+            debug,
+            options.other_metrics,
+        )
         chain = links(
             authenticators=self.authenticators,
             authorizers=self.authorizers,

@@ -8,19 +8,24 @@ process has it and answers the others over a socket that they inherit (`store/sh
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import socket
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
 
 from pybernetes.aio.clock import Clock
+from pybernetes.component.exposition import merged
 from pybernetes.store.shared import SCHEME
 from pybernetes.store.shared.client import SharedStore
 from pybernetes.store.shared.counter import Counter, new_file
 from pybernetes.store.shared.server import CountedStore, answer
 from pybernetes.store.types import Store
+
+from .talk import Talk
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +44,8 @@ class Workers:
         self._file = -1
         self._store: CountedStore | None = None
         self._processes: dict[int, asyncio.subprocess.Process] = {}
+        self._talks: dict[int, Talk] = {}
+        self._own_metrics: Callable[[], str] = str
         self._keeping: list[asyncio.Task[None]] = []
         self._answering: set[asyncio.Task[None]] = set()
 
@@ -49,8 +56,14 @@ class Workers:
         await self._store.begin()
         return self._store
 
-    def start(self, port: int) -> None:
-        """`port`: on which the first process listens."""
+    async def metrics(self, but: int = 0) -> list[str]:
+        """What each worker has counted, but for one; who does not answer in time is left out."""
+        texts = await asyncio.gather(*(talk.metrics() for number, talk in self._talks.items() if number != but))
+        return [text for text in texts if text]
+
+    def start(self, port: int, metrics: Callable[[], str]) -> None:
+        """`port`: on which the first process listens; `metrics`: what it has counted."""
+        self._own_metrics = metrics
         loop = asyncio.get_running_loop()
         self._keeping = [loop.create_task(self._keep(number, port)) for number in range(1, self._count)]
 
@@ -88,28 +101,40 @@ class Workers:
     async def _run(self, number: int, port: int) -> int:
         """Its exit code. Cancelled, it leaves the process to `stop`."""
         words = [*self._arguments, f"--worker-number={number}", f"--secure-port={port}"]
-        if self._store is None:
-            process = await _started(words, ())
-            self._processes[number] = process
-            return await process.wait()
-        ours, theirs = socket.socketpair()
-        try:
-            with theirs:
-                words.append(f"--store={SCHEME}:{theirs.fileno()},{self._file}")
-                process = await _started(words, (theirs.fileno(), self._file))
-        except BaseException:
-            ours.close()
-            raise
+        with ExitStack() as stack:
+            talk, its_talk = socket.socketpair()
+            stack.callback(its_talk.close)
+            descriptors: list[int] = []
+            store: socket.socket | None = None
+            if self._store is not None:
+                store, its_store = socket.socketpair()
+                stack.callback(its_store.close)
+                descriptors = [its_store.fileno(), self._file]
+                words.append(f"--store={SCHEME}:{descriptors[0]},{descriptors[1]}")
+            program = (sys.executable, "-m", "pybernetes", "kube-apiserver", *words)
+            try:
+                process = await asyncio.create_subprocess_exec(*program, stdin=its_talk.fileno(), pass_fds=descriptors)
+            except BaseException:
+                talk.close()
+                if store is not None:
+                    store.close()
+                raise
         self._processes[number] = process
-        answering = asyncio.get_running_loop().create_task(answer(self._store, ours))
-        self._answering.add(answering)  # until the other end closes, or `stop`
-        answering.add_done_callback(self._answering.discard)
+        self._talks[number] = conversation = Talk(talk, functools.partial(self._told, number), self._clock)
+        self._answer(conversation.run())
+        if self._store is not None and store is not None:
+            self._answer(answer(self._store, store))
         return await process.wait()
 
+    def _answer(self, work: Coroutine[Any, Any, None]) -> None:
+        """Until the other end closes, or `stop`."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
-async def _started(words: Sequence[str], descriptors: Sequence[int]) -> asyncio.subprocess.Process:
-    program = (sys.executable, "-m", "pybernetes", "kube-apiserver", *words)
-    return await asyncio.create_subprocess_exec(*program, stdin=asyncio.subprocess.PIPE, pass_fds=descriptors)
+    async def _told(self, number: int) -> str:
+        """What a worker is told of all others."""
+        return merged(self._own_metrics(), await self.metrics(but=number))
 
 
 async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -119,18 +144,33 @@ async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def first_process_ended(store: Store) -> None:
-    """In a worker: returns when the process that started it is gone, however it ended (nobody holds the other end of its input then), or
-    does not answer for the store any more."""
-    loop = asyncio.get_running_loop()
-    ended = store.lost if isinstance(store, SharedStore) else asyncio.Event()
+class FirstProcess:
+    """As a worker sees the process that has started it."""
 
-    def readable() -> None:
-        if not os.read(sys.stdin.fileno(), 1):
-            ended.set()
+    def __init__(self, clock: Clock) -> None:
+        """OSError where standard input does not lead to one."""
+        self._metrics: Callable[[], str] = str
+        self._talk = Talk(socket.socket(fileno=os.dup(sys.stdin.fileno())), self._told, clock)
 
-    loop.add_reader(sys.stdin.fileno(), readable)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(sys.stdin.fileno())
+    async def metrics(self) -> list[str]:
+        """What all other processes have counted."""
+        text = await self._talk.metrics()
+        return [text] if text else []
+
+    async def _told(self) -> str:
+        return self._metrics()
+
+    async def ended(self, store: Store, metrics: Callable[[], str]) -> None:
+        """Returns when it is gone, however it ended, or does not answer for the store any more; `metrics`: what this process has counted."""
+        self._metrics = metrics
+        waiting = [asyncio.ensure_future(self._talk.run())]
+        if isinstance(store, SharedStore):
+            waiting.append(asyncio.ensure_future(_set(store.lost)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _cancelled(waiting)
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()

@@ -8,18 +8,19 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pybernetes.aio import collector
 from pybernetes.apiserver.options import FLAGS, options
 from pybernetes.apiserver.options import encryption as encryption_options
 from pybernetes.apiserver.options import store as store_options
 from pybernetes.component import command
-from pybernetes.component.command import Failure
+from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Values
 from pybernetes.store.shared import SCHEME
 
 if TYPE_CHECKING:
+    from pybernetes.apiserver.endpoints.nonresource import OtherMetrics
     from pybernetes.apiserver.server import APIServer, Options
     from pybernetes.apiserver.workers import Workers
 
@@ -29,11 +30,14 @@ PROGRAM = "pybernetes kube-apiserver"
 
 
 @asynccontextmanager
-async def running(values: Values, arguments: Sequence[str] = ()) -> AsyncIterator[APIServer]:
+async def running(
+    values: Values, arguments: Sequence[str] = (), other_metrics: OtherMetrics | None = None
+) -> AsyncIterator[APIServer]:
     """A server that answers while the block runs; its workers are started with these arguments. UsageError, Failure."""
     from pybernetes.apiserver.server import APIServer
 
     chosen = options(values)
+    chosen.other_metrics = other_metrics
     async with AsyncExitStack() as stack:
         if not values["store"].startswith(f"{SCHEME}:"):  # else the first process reads and writes what is encrypted
             chosen.encryption = encryption_options.made(values)
@@ -48,6 +52,8 @@ async def running(values: Values, arguments: Sequence[str] = ()) -> AsyncIterato
         if encryption is not None:
             await encryption.start()
         workers = _workers(values, arguments, chosen)
+        if workers is not None:
+            chosen.other_metrics = workers.metrics
         if workers is not None and not values["etcd-servers"]:
             store = await workers.share(store)
         server = APIServer(store, chosen)
@@ -61,7 +67,7 @@ async def running(values: Values, arguments: Sequence[str] = ()) -> AsyncIterato
         collector.own_process()
         _log.info("serving securely on %s:%d", values["bind-address"], server.port)
         if workers is not None:
-            workers.start(server.port)
+            workers.start(server.port, server.metrics.registry.text)
         try:
             yield server
         finally:
@@ -89,12 +95,25 @@ def _refuse_used_port(values: Values) -> None:
 
 async def run(values: Values, arguments: Sequence[str] = ()) -> None:
     """Serves until cancelled."""
-    async with running(values, arguments) as server:
-        if not values["worker-number"]:
-            await asyncio.Event().wait()
-        from pybernetes.apiserver.workers import first_process_ended
+    if values["worker-number"]:
+        await _work(values)
+    async with running(values, arguments):
+        await asyncio.Event().wait()
 
-        await first_process_ended(server.cache.store)
+
+async def _work(values: Values) -> NoReturn:
+    """As one of several processes. Failure."""
+    from pybernetes.aio.clock import RealClock
+    from pybernetes.apiserver.workers import FirstProcess
+
+    try:
+        first = FirstProcess(RealClock())
+    except OSError as error:
+        raise UsageError(
+            f"--worker-number={values['worker-number']}: it is given by a server to its own workers"
+        ) from error
+    async with running(values, other_metrics=first.metrics) as server:
+        await first.ended(server.cache.store, server.metrics.registry.text)
         raise Failure("the server whose worker this is has ended")
 
 

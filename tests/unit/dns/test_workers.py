@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pybernetes.component.exposition import merged
 from pybernetes.dns.corefile import CorefileError
-from pybernetes.dns.exposition import merged
 from pybernetes.dns.plugins import multisocket
 from pybernetes.dns.workers import Workers
 

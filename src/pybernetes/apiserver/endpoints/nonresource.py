@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from pybernetes.aio import apart
 from pybernetes.api import version
+from pybernetes.component.exposition import merged
 from pybernetes.component.metrics import CONTENT_TYPE
 from pybernetes.wire.http import Request, Response
 
@@ -37,6 +38,9 @@ PATHS = (
 )
 
 
+OtherMetrics = Callable[[], Awaitable[Sequence[str]]]
+
+
 class NonResource:
     """`pages` are of paths that are always answered alike; `metrics` gives the text of /metrics, `debug` the pages below /debug."""
 
@@ -48,9 +52,11 @@ class NonResource:
         metrics: Callable[[], str],
         pages: Mapping[str, Response],
         debug: Callable[[str, Query], Response | None] | None = None,
+        others: OtherMetrics | None = None,
     ) -> None:
+        """`others`: what further processes of this server have counted."""
         self._discovery, self._openapi, self._health, self._metrics = discovery, openapi, health, metrics
-        self._pages, self._debug = pages, debug
+        self._pages, self._debug, self._others = pages, debug, others
 
     async def answer(self, request: Request, info: RequestInfo, query: Query) -> Response:
         """StatusError for what there is not."""
@@ -69,7 +75,10 @@ class NonResource:
         if path == "/version":
             return answer(200, version_info(), Accepted(pretty=True))
         if path == "/metrics":
-            return Response(200, [("Content-Type", CONTENT_TYPE)], self._metrics().encode())
+            text = self._metrics()
+            if self._others is not None:
+                text = merged(text, await self._others())
+            return Response(200, [("Content-Type", CONTENT_TYPE)], text.encode())
         if parts[0] == "openapi":
             document = await apart.run(apart.LARGE, self._openapi.answer, path, request)
             if document is not None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from pybernetes.component.exposition import merged
 from pybernetes.component.metrics import CONTENT_TYPE, Histogram
 from pybernetes.wire.http import Request, Response, Server, serve
 
 from ..corefile import Directive
-from ..exposition import merged
 from ..plugin import BlockContext, Plugin, matching
 from ..wire import RCODES, SERVFAIL, TYPES, Answer, Query
 from .ready import address_of

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 # Gauges that are sizes of what each process has; others (when it began, what is enabled) are the first one's.
-ADDED_GAUGES = frozenset({"coredns_cache_entries", "process_resident_memory_bytes", "process_open_fds"})
+ADDED_GAUGES = frozenset(
+    {
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "coredns_cache_entries",
+        "apiserver_longrunning_requests",
+        "apiserver_current_inflight_requests",
+        "apiserver_current_inqueue_requests",
+        "apiserver_flowcontrol_current_executing_requests",
+        "apiserver_flowcontrol_current_executing_seats",
+        "apiserver_flowcontrol_current_inqueue_requests",
+        "apiserver_flowcontrol_current_inqueue_seats",
+    }
+)
 
 Family = tuple[list[str], dict[str, float]]  # HELP and TYPE, samples by name and labels
 
