@@ -61,7 +61,7 @@ def of_resource(schema: Schema) -> Ask:
 
     def ask(obj: Any, old: Any, errors: Sequence[FieldError]) -> tuple[Errors, list[str]]:
         if any(error.reason in BLOCKING for error in errors):
-            return [FieldError("FieldValueInvalid", NOWHERE, f'Invalid value: "null": {UNCHECKED}')], []
+            return [FieldError("FieldValueInvalid", NOWHERE, f"Invalid value: null: {UNCHECKED}")], []
         outcome = rules.check(obj, Path(""), old)
         return outcome.errors, outcome.warnings
 
