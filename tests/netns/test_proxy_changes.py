@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 import uvloop
 
 from pybernetes.net.iptables import IPTables
 from pybernetes.net.nftables import NFTables
-from pybernetes.proxy.backends import Backend, Closing, mode
+from pybernetes.proxy.backends import Backend, Change, Closing, Userspace, mode
 from pybernetes.proxy.backends.iptables import rules as iptables_rules
 from pybernetes.proxy.backends.iptables.ruleset import desired
 from pybernetes.proxy.backends.iptables.tables import parse, plan
@@ -25,6 +28,8 @@ from pybernetes.proxy.backends.userspace.backend import UserspaceBackend
 from pybernetes.proxy.backends.userspace.rules import repair
 from pybernetes.proxy.cleanup import remove
 from pybernetes.proxy.metrics import Metrics
+from pybernetes.proxy.model import Endpoint
+from tests.unit.proxy.objects import port
 
 from .changing import CHANGES_A_SYNC, OPTIONS, Services, changed, sync
 from .namespaces import Namespace
@@ -129,3 +134,57 @@ def test_a_successor_repairs_what_a_killed_one_has_left(name: str, node: Namespa
         await finished(node, backend)
 
     node.inside(lambda: uvloop.run(scenario()))
+
+
+def test_userspace_over_ipv6(node: Namespace) -> None:
+    """As the kernel prints it, and with packets: of this node to a cluster IP."""
+    node.run("ip addr add 2001:db8::7/128 dev lo nodad; ip -6 route add fd00:96::/112 dev lo")
+    web = port("web", cluster_ip="fd00:96::10", port=80, node_port=30080)
+    dns = port("dns", cluster_ip="fd00:96::11", port=53, protocol="udp")
+
+    async def scenario() -> None:
+        async def named(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"here")
+            writer.close()
+
+        server = await asyncio.start_server(named, "::1", 0)
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as answering:
+            answering.bind(("::1", 0))
+            answering.setblocking(False)
+            loop = asyncio.get_running_loop()
+
+            def answer() -> None:
+                data, relay = answering.recvfrom(100)
+                answering.sendto(data + b"!", relay)
+
+            loop.add_reader(answering, answer)
+            at = {"tcp": server.sockets[0].getsockname()[1], "udp": answering.getsockname()[1]}
+            ports = [replace(p, endpoints=(Endpoint("::1", at[p.protocol], True),)) for p in (web, dns)]
+            services = {(p.namespace, p.service): [p] for p in ports}
+            backend = (await mode("userspace").backends(Metrics()))[1]
+            chosen = replace(OPTIONS, node_ip="2001:db8::7", userspace=Userspace())
+            try:
+                changes = {name: Change([], own) for name, own in services.items()}
+                assert await backend.sync(changes, services, chosen, reread=True)
+                assert isinstance(backend, UserspaceBackend)
+                rules = [rule for portal in backend._portals.values() for rule in portal.rules]
+                assert len(rules) == 7 and repair(parse(await IPTables("IPv6").save()), rules) == ""
+                for address, number in (("fd00:96::10", 80), ("2001:db8::7", 30080), ("::1", 30080)):
+                    reader, writer = await asyncio.open_connection(address, number)
+                    assert await reader.read(-1) == b"here"
+                    writer.close()
+                with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asking:
+                    asking.setblocking(False)
+                    asking.connect(("fd00:96::11", 53))
+                    asking.send(b"?")
+                    assert await loop.sock_recv(asking, 100) == b"?!"
+            finally:
+                server.close()
+                loop.remove_reader(answering)
+                await finished(node, backend)
+
+    async def within() -> None:
+        async with asyncio.timeout(60):
+            await scenario()
+
+    node.inside(lambda: uvloop.run(within()))
