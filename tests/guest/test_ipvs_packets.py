@@ -133,10 +133,11 @@ def echoing(pod: Namespace, port: int) -> Iterator[None]:
 
 def test_a_connection_outlives_its_endpoint_and_then_the_real_server_goes(network: Network, tmp_path: Path) -> None:
     def real_servers() -> dict[str, int]:
-        """Address -> weight, as /proc tells them in hexadecimal."""
+        """Address -> weight of pods, as /proc tells them in hexadecimal."""
         lines = network.node.run("cat /proc/net/ip_vs").splitlines()
         words = [line.split() for line in lines if line.lstrip().startswith("-> 0")]
-        return {".".join(str(int(w[1][n : n + 2], 16)) for n in (0, 2, 4, 6)): int(w[3]) for w in words}
+        weights = {".".join(str(int(w[1][n : n + 2], 16)) for n in (0, 2, 4, 6)): int(w[3]) for w in words}
+        return {address: weight for address, weight in weights.items() if address in PODS.values()}
 
     def served_by_a() -> None:
         assert real_servers() == {PODS["a"]: 1}
