@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -149,8 +150,10 @@ async def busy(folder: str, pids: dict[str, int]) -> None:
     async def one(name: str, number: int) -> None:
         about = pod(name, 8000 + number)
         while True:
-            await network.setup(Sandbox(name, name, "default", f"uid-{name}", 0, True, now, pids[name]), about)
-            await network.teardown(name, about)
+            # As a pod's worker: `bridge` of 1.1.1 fails now and then where two pods' chains go at once ("resource busy").
+            with suppress(RuntimeFailure):
+                await network.setup(Sandbox(name, name, "default", f"uid-{name}", 0, True, now, pids[name]), about)
+                await network.teardown(name, about)
 
     print("busy", flush=True)
     await asyncio.gather(*(one(name, number) for number, name in enumerate(pids)))
