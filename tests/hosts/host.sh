@@ -16,7 +16,7 @@ done
 mkdir -p /var/lib/docker /opt/pybernetes "$folder/docker" /var/log/pods /var/log/containers
 cover "$repository" /opt/pybernetes
 touch /opt/pybernetes/.venv/.requirements.lock.installed # as the machine's packages are, what it wants is there already
-rm -rf /var/lib/etcd/* /root/.kube /etc/kubernetes /etc/keepalived/keepalived.conf /var/log/pods/*
+rm -rf /var/lib/etcd/* /var/lib/kubelet /var/lib/kube-proxy /root/.kube /etc/kubernetes /etc/keepalived/keepalived.conf /var/log/pods/*
 mount --bind "$folder/docker" /var/lib/docker
 mount -t tmpfs tmpfs /run
 mkdir -p /run/sshd /run/lock

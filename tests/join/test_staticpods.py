@@ -14,6 +14,7 @@ CONFIGURATION = """\
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 encryptionAlgorithm: ECDSA-P256
+controlPlaneEndpoint: 10.20.0.11:6443
 apiServer:
   extraArgs: [{name: audit-policy-file, value: /audit/policy.yaml}, {name: audit-log-path, value: "-"}]
   extraVolumes: [{name: audit, hostPath: /etc/audit, mountPath: /audit, readOnly: true, pathType: Directory}]
@@ -28,28 +29,33 @@ RESTARTS = f"{KUBECTL} -n kube-system get pod kube-apiserver-master1 -o jsonpath
 
 
 def test_a_control_plane_in_static_pods(tmp_path: Path) -> None:
-    names = ("master1", "worker1")
+    names = ("master1", "master2")
     with lan(tmp_path, {name: ADDRESSES[name] for name in names}) as hosts:
-        master, worker = (hosts[name] for name in names)
-        for host in (master, worker):
+        master, second = (hosts[name] for name in names)
+        for host in (master, second):
             must(host, DOCKER)
-        must(master, f"mkdir /etc/audit; echo '{POLICY}' >/etc/audit/policy.yaml")
-        before = traces(master)
+            must(host, f"mkdir /etc/audit; echo '{POLICY}' >/etc/audit/policy.yaml")
+        before = {host: traces(hosts[host]) for host in names}
         joining = begun(master)
         lost_and_begun_again(master)
         away_and_back(master)
-        must(worker, f"mkdir -p {IMAGES}; cp {tmp_path}/images/pybernetes.* {IMAGES}")
-        must(worker, f"{PYBERNETES} {joining} --run-with=systemd 2>&1")
-        until(master, f"{KUBECTL} get node worker1 --no-headers", " Ready ")
-        until(master, f"{KUBECTL} -n kube-system get pods -l k8s-app=kube-dns --no-headers | grep -c '1/1'", "^[12]$")
-        must(master, f"{PYBERNETES} reset --force 2>&1")
-        assert traces(master) == before
+        must(second, f"mkdir -p {IMAGES}; cp {tmp_path}/images/* {IMAGES}")
+        must(second, f"{PYBERNETES} {joining} --static-pods --run-with=systemd 2>&1")
+        until(second, f"{READY} | grep -c ' 1/1 *Running '", "^8$")
+        assert "etcd-master2" in must(second, READY) and "etcd.service" not in must(second, "ls /etc/systemd/system")
+        until(second, f"{KUBECTL} -n kube-system get pods -l k8s-app=kube-dns --no-headers | grep -c '1/1'", "^2$")
+        for host in (second, master):
+            must(host, f"{PYBERNETES} reset --force 2>&1")
+            left = set(traces(host).splitlines()) ^ set(before[host.name].splitlines())
+            assert not left, host.name
 
 
 def begun(master: Host) -> str:
-    """From nothing; the arguments for a worker."""
+    """From nothing; the arguments for a further master."""
     must(master, f"cat >/root/cluster.yaml <<'END'\n{CONFIGURATION}END")
-    said = must(master, f"{PYBERNETES} init --config=/root/cluster.yaml --static-pods --run-with=systemd 2>&1")
+    said = must(
+        master, f"{PYBERNETES} init --config=/root/cluster.yaml --static-pods --upload-certs --run-with=systemd 2>&1"
+    )
     must(master, f"cp -r {IMAGES} {master.folder.parent}/images")
     until(master, f"{READY} | grep -c ' 1/1 *Running '", "^4$")
     told = must(master, f"ls /etc/kubernetes/manifests; ls /etc/systemd/system; {KUBECTL} -n kube-system get pods")
@@ -57,7 +63,7 @@ def begun(master: Host) -> str:
         assert f"{name}.yaml\n" in told and f"{name}.service" not in told and f"{name}-master1" in told
     must(master, f"{KUBECTL} create namespace audited")
     until(master, "docker logs $(docker ps -qf name=k8s_kube-apiserver_)", '"requestURI":"/api/v1/namespaces')
-    [line] = [line.strip() for line in said.splitlines() if line.startswith("  pybernetes join ")]
+    line, _ = [line.strip() for line in said.splitlines() if line.startswith("  pybernetes join ")]
     return line.removeprefix("pybernetes ")
 
 
