@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import struct
 import zlib
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -16,6 +17,8 @@ from .exchange import Exchange, Handler
 GZIP_BYTES = 128 << 10  # smaller answers are not worth it (upstream's defaultGzipThresholdBytes)
 GZIP_LEVEL = 1
 GZIP_WINDOW = zlib.MAX_WBITS | 16  # zlib writes gzip's head
+GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # deflate, no name, no time, fastest, of an unknown system
+NO_MORE = b"\x03\x00"  # the last block of a deflate stream, empty
 APART = 8 << 10  # bytes of events; fewer are compressed sooner than a thread has begun
 PIECE = 256 << 10  # bytes of a large list that one turn of the thread compresses
 
@@ -37,7 +40,9 @@ class Compression:
         produce = answered.producer
 
         async def compressed(writer: BodyWriter) -> None:
-            await produce(_Members(writer))
+            packer = _Events(writer)
+            await produce(packer)
+            await packer.finish()
 
         headers = (*answered.headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
         return replace(answered, producer=compressed, headers=headers)
@@ -63,19 +68,35 @@ class Compression:
         return replace(answered, producer=compressed, headers=headers)
 
 
-class _Members:
-    """Compresses each piece as a whole: what is written can be read at once, and nothing is kept between events."""
+class _Events:
+    """One gzip stream, of which each piece can be read as soon as it is written, and for which nothing is kept between events: a piece is
+    compressed by itself and ends with a sync flush. Not a member of its own: Go's reader gives a member's last bytes only when it has seen
+    whether another one follows, which is with the next event.
+    """
 
     def __init__(self, writer: BodyWriter) -> None:
         self._writer = writer
+        self._checksum = self._size = 0
 
     async def write(self, data: bytes) -> None:
         if not data:
             await self._writer.write(data)
-        elif len(data) < APART:
-            await self._writer.write(gzip.compress(data, GZIP_LEVEL))
-        else:
-            await self._writer.write(await asyncio.to_thread(gzip.compress, data, GZIP_LEVEL))
+            return
+        head = b"" if self._size else GZIP_HEAD
+        packed = _flushed(data) if len(data) < APART else await asyncio.to_thread(_flushed, data)
+        self._checksum = zlib.crc32(data, self._checksum)
+        self._size += len(data)
+        await self._writer.write(head + packed)
+
+    async def finish(self) -> None:
+        """The end, where there was a beginning."""
+        if self._size:
+            await self._writer.write(NO_MORE + struct.pack("<II", self._checksum, self._size & 0xFFFFFFFF))
+
+
+def _flushed(data: bytes) -> bytes:
+    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
 
 
 class _Packer:

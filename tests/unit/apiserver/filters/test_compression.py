@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import zlib
 
 import pytest
 
@@ -78,7 +79,8 @@ WATCH = "watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersion
     ],
 )
 def test_watches_that_begin_with_a_list_are_compressed(query: str, accepts: str, compressed: bool) -> None:
-    """Each piece can be read as it comes, and no piece is held back."""
+    """Each piece can be read as it comes, and no piece is held back: there is one member, for readers such as Go's give the end of one only
+    with the beginning of the next."""
     pieces = [b"", b"a" * 10, b"b" * 100_000, b"", b"c"]
     written: list[bytes] = []
 
@@ -95,5 +97,8 @@ def test_watches_that_begin_with_a_list_are_compressed(query: str, accepts: str,
     assert isinstance(answered, StreamingResponse)
     assert (("Content-Encoding", "gzip") in answered.headers) is compressed
     asyncio.run(answered.producer(Writer()))  # type: ignore[arg-type]
-    assert [gzip.decompress(piece) if compressed and piece else piece for piece in written] == pieces
+    if compressed:
+        reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        assert [reader.decompress(piece) for piece in written[:-1]] == pieces and not reader.eof
+        assert reader.decompress(written[-1]) == b"" and reader.eof and not reader.unused_data
     assert (gzip.decompress(b"".join(written)) if compressed else b"".join(written)) == b"".join(pieces)
