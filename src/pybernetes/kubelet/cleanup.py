@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,14 +25,17 @@ from .volumes import mount
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 8
+POD_LOGS_DIR = "/var/log/pods"
 # A runtime that is removing a container already says so at once, and is done some time later; processes that were killed
 # are in their cgroup until the kernel has let go of them.
 TRIES, PAUSE_SECONDS = 50, 0.1
 PLUGIN_DIRS = (DEFAULT_BIN_DIR, "/usr/lib/cni")  # the second is Debian's
 
 
-async def clean(runtime: RuntimeService, root_dir: str, bridge: str = DEFAULT_BRIDGE) -> None:
-    """Removes containers, interfaces, chains, mounts, cgroups and pods' directories. What is not there is no error.
+async def clean(
+    runtime: RuntimeService, root_dir: str, bridge: str = DEFAULT_BRIDGE, pod_logs_dir: str = POD_LOGS_DIR
+) -> None:
+    """Removes containers, interfaces, chains, mounts, cgroups, pods' directories and links to their logs. What is not there is no error.
 
     A runtime that does not answer is logged; the rest goes all the same. The runtime is the caller's to close.
     """
@@ -42,6 +46,7 @@ async def clean(runtime: RuntimeService, root_dir: str, bridge: str = DEFAULT_BR
         await _remove_containers(runtime)
     except RuntimeFailure as error:
         logger.warning("containers are left: %s", error)
+    await asyncio.to_thread(remove_links_to_nothing, pod_logs_dir)
     await _remove_network(bridge)
     mount.unmount_below(root)
     for name in ("pods", "network"):
@@ -51,6 +56,29 @@ async def clean(runtime: RuntimeService, root_dir: str, bridge: str = DEFAULT_BR
             logger.warning("%s is left: %s", root / name, error)
     if driver == "cgroupfs":
         await _remove_cgroups(cgroups.PodCgroups(driver).paths("kubepods"))
+
+
+def remove_links_to_nothing(folder: str) -> None:
+    """Of logs whose container is gone, as where a kubelet ended between the two; with the folders that are empty then.
+
+    Links that lead somewhere are another kubelet's.
+    """
+    if not os.path.isdir(folder):
+        return
+    emptied = set[str]()
+    for path, names, files, descriptor in os.fwalk(folder, topdown=False):
+        for name in files:
+            try:
+                os.stat(name, dir_fd=descriptor)
+            except FileNotFoundError:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=descriptor)
+                emptied.add(path)
+        for name in names:
+            if f"{path}/{name}" in emptied:
+                with contextlib.suppress(OSError):  # others' files are in it
+                    os.rmdir(name, dir_fd=descriptor)
+                    emptied.add(path)
 
 
 async def _remove_attachments(runtime: RuntimeService) -> None:
