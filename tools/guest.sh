@@ -10,7 +10,7 @@ PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$folder"
 
 for program in qemu-system-x86_64 "${programs[@]}"; do
-  command -v "$program" >/dev/null || { echo "$0: $program is missing: install it (tools/packages.sh lists the packages)" >&2; exit 1; }
+  command -v "$program" >/dev/null || { echo "$0: $program is missing: apt-get install qemu-system-x86 kmod cpio, and what tools/packages.sh lists" >&2; exit 1; }
 done
 
 if [ ! -e "$folder/kernel/done" ]; then

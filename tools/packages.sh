@@ -4,7 +4,7 @@ set -euo pipefail
 missing=()
 for pair in dockerd:docker.io iptables:iptables conntrack:conntrack nft:nftables busybox:busybox-static openssl:openssl wrk:wrk ip:iproute2 etcd:etcd-server \
   /usr/lib/cni/bridge:containernetworking-plugins etcdctl:etcd-client nginx:nginx nginx:libnginx-mod-stream keepalived:keepalived sshd:openssh-server ssh:openssh-client curl:curl \
-  faketime:faketime dig:bind9-dnsutils dnsperf:dnsperf ipset:ipset modprobe:kmod cpio:cpio qemu-system-x86_64:qemu-system-x86; do
+  faketime:faketime dig:bind9-dnsutils dnsperf:dnsperf ipset:ipset; do
   PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
 done
 [ ${#missing[@]} = 0 ] && exit
