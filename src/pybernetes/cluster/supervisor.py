@@ -286,7 +286,14 @@ class Supervisor:
 
     def _fork(self, part: Part) -> int:
         parent = os.getpid()
-        pid = os.fork()
+        # What somebody sends to the child before it has left our handlers waits until then; with them it would be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if pid:
             return pid
         code = 70
@@ -374,6 +381,7 @@ def _become_part(log: Path, parent: int) -> None:
     signal.set_wakeup_fd(-1)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:  # the parent died before the line above
         os._exit(1)

@@ -203,3 +203,31 @@ def test_what_a_program_has_started_ends_with_it(tmp_path: Path) -> None:
     finally:
         supervisor.terminate()
         supervisor.wait(30)
+
+
+AT_ONCE = """
+import os, signal, sys, time
+from pathlib import Path
+from pybernetes.cluster import supervisor
+
+become = supervisor._become_part
+
+def slowly(log, parent):
+    time.sleep(0.3)
+    become(log, parent)
+
+supervisor._become_part = slowly
+for number in supervisor.SIGNALS:
+    signal.signal(number, lambda *_: None)
+folder = Path(sys.argv[1])
+one = supervisor.Supervisor([], folder, folder / "state")
+pid = one._fork(supervisor.Part("a", program="sleep", arguments=("60",)))
+os.kill(pid, signal.SIGTERM)
+print(os.WTERMSIG(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_signal_to_a_child_that_is_still_ours_is_not_lost(tmp_path: Path) -> None:
+    """As of who restarts a part in the moment after its start."""
+    done = subprocess.run([sys.executable, "-c", AT_ONCE, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == (f"{signal.SIGTERM.value}\n", "")
