@@ -91,10 +91,13 @@ class Workers:
         delay = AGAIN_SECONDS
         while True:
             begun = self._clock.monotonic()
-            code = await self._run(number, port)
+            try:
+                why = f"has ended (exit code {await self._run(number, port)})"
+            except OSError as error:
+                why = f"cannot be started ({error.strerror or error})"
             if self._clock.monotonic() - begun > MAX_AGAIN_SECONDS:
                 delay = AGAIN_SECONDS
-            _log.error("worker %d has ended (exit code %d) and is started anew in %g s", number, code, delay)
+            _log.error("worker %d %s; it is started anew in %g s", number, why, delay)
             await self._clock.sleep(delay)
             delay = min(2 * delay, MAX_AGAIN_SECONDS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from pybernetes.aio.clock import Clock, RealClock
@@ -110,6 +111,23 @@ class IPTablesBackend:
             self._metrics.rules.set(size, table, self.family)
 
 
+async def remove_rules(removal_of: Callable[[str, str], str]) -> None:
+    """Has iptables-restore take what the function makes of what is saved, and the family. BackendError, after both: they are
+    independent."""
+    problems = []
+    for family in ("IPv4", "IPv6"):
+        tables = IPTables(family)
+        if not tables.present:
+            continue
+        try:
+            if text := removal_of(await tables.save(), family):
+                await tables.restore(text)
+        except ProgramError as error:
+            problems.append(str(error))
+    if problems:
+        raise BackendError("; ".join(problems))
+
+
 class IPTablesMode:
     """See `Mode`."""
 
@@ -142,17 +160,4 @@ class IPTablesMode:
         return backends
 
     async def remove(self, shared: bool) -> None:
-        """Families are independent: what is refused in one does not keep the other."""
-        problems = []
-        for family in ("IPv4", "IPv6"):
-            tables = IPTables(family)
-            if not tables.present:
-                continue
-            try:
-                text = removal(parse(await tables.save()), shared)
-                if text:
-                    await tables.restore(text)
-            except ProgramError as error:
-                problems.append(str(error))
-        if problems:
-            raise BackendError("; ".join(problems))
+        await remove_rules(lambda saved, _: removal(parse(saved), shared))

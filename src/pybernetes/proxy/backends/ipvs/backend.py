@@ -21,7 +21,7 @@ from pybernetes.net.programs import ProgramError, run
 from ... import conntrack, sysctl
 from ...metrics import Metrics
 from .. import IPVS_DEVICE, Backend, BackendError, Changes, IPVSOptions, Options, Services
-from ..iptables.backend import IPTablesMode
+from ..iptables.backend import IPTablesMode, remove_rules
 from ..iptables.tables import State, Tables, apply, parse, plan
 from . import legacy, rules, sets
 from .rules import JUMPS, Serving
@@ -337,7 +337,7 @@ class IPVSMode:
         for step in (_remove_servers, _remove_rules, _remove_sets):
             try:
                 await step()
-            except (ProgramError, OSError) as error:
+            except (ProgramError, OSError, BackendError) as error:
                 problems.append(str(error))
         if problems:
             raise BackendError("; ".join(problems))
@@ -377,12 +377,7 @@ async def _remove_servers() -> None:
 
 
 async def _remove_rules() -> None:
-    for family in ("IPv4", "IPv6"):
-        tables = IPTables(family)
-        if tables.present:
-            text = legacy.of_ipvs(parse(await tables.save()), family)
-            if text:
-                await tables.restore(text)
+    await remove_rules(lambda saved, family: legacy.of_ipvs(parse(saved), family))
 
 
 async def _remove_sets() -> None:

@@ -16,7 +16,8 @@ from pybernetes.net.programs import ProgramError
 from ... import conntrack
 from ...metrics import Metrics
 from ...model import ServicePort, sort_key
-from .. import Backend, BackendError, Changes, Options, Services, Userspace
+from .. import Backend, Changes, Options, Services, Userspace
+from ..iptables.backend import IPTablesMode, remove_rules
 from ..iptables.tables import Tables, parse
 from .balancer import RoundRobin
 from .ports import Budget, NoPort, Ports, claim, room_for_connections
@@ -274,15 +275,8 @@ class UserspaceMode:
     name = "userspace"
 
     async def lacks(self) -> str:
-        """The programs, or the right to use them."""
-        four = IPTables("IPv4")
-        if not four.present:
-            return "iptables-restore is not installed: install the package iptables"
-        try:
-            await four.save()
-        except ProgramError as error:
-            return f"{error}: kube-proxy needs root (CAP_NET_ADMIN)"
-        return ""
+        """What the mode iptables would lack."""
+        return await IPTablesMode().lacks()
 
     async def backends(self, metrics: Metrics) -> list[Backend]:
         """IPv6 only where kernel and programs have it. All share the room for connections."""
@@ -295,17 +289,5 @@ class UserspaceMode:
         ]
 
     async def remove(self, shared: bool) -> None:
-        """Families are independent: what is refused in one does not keep the other."""
-        problems: list[str] = []
-        for family in ("IPv4", "IPv6"):
-            tables = IPTables(family)
-            if not tables.present:
-                continue
-            try:
-                text = removal(await tables.save())
-                if text:
-                    await tables.restore(text)
-            except ProgramError as error:
-                problems.append(str(error))
-        if problems:
-            raise BackendError("; ".join(problems))
+        """None of its rules is the kubelet's, too."""
+        await remove_rules(lambda saved, _: removal(saved))
