@@ -104,6 +104,8 @@ class CNINode:
     def close(self) -> None:
         for sandbox_id in list(self._processes):
             self.stop(sandbox_id)
+        for path in _pinned():  # of a test that failed, or that killed plugins
+            subprocess.run(["ip", "netns", "delete", path.name], check=False)
 
     def in_pod(self, sandbox_id: str, command: str, check: bool = True) -> str:
         enter = ["nsenter", "-t", str(self.pid(sandbox_id)), "--net", "sh", "-c", command]
@@ -121,9 +123,14 @@ class CNINode:
         ]
         of_pods += [rule for rule in rules if rule.startswith((":CNI-DN-", ":CNI-SN-"))]
         given = [path.name for path in self.addresses.glob("*/*") if path.name.startswith(RANGE)]
-        cached = [path.name for one in "ab" for path in Path("/run/netns").glob(f"cni-{one * 64}")]
+        cached = [path.name for path in _pinned()]
         cached += [path.name for path in (self.folder / "cache" / "results").glob("*")]
         return [*links, *of_pods, *given, *cached]
+
+
+def _pinned() -> list[Path]:
+    """Namespaces of the tests' sandboxes, whose names are one letter each."""
+    return [path for letter in "abcd" for path in Path("/run/netns").glob(f"cni-{letter * 64}")]
 
 
 def _namespace(pid: int) -> str:

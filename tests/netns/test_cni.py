@@ -25,7 +25,7 @@ from .namespaces import Namespace
 T = TypeVar("T")
 HERE = Path(__file__).parents[2]
 PAGE = HERE / "docs" / "network.md"
-FIRST, SECOND = "a" * 64, "b" * 64
+FIRST, SECOND, THIRD, FOURTH = (letter * 64 for letter in "abcd")
 TRIES = 20
 ROUNDS = 8
 
@@ -228,17 +228,8 @@ async def tried(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
 
 
-def test_killed_at_any_point(cni: CNINode, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kubelets with SIGKILL while their plugins run, and plugins while they work: the next kubelet goes on, and nothing is left."""
-    monkeypatch.setattr(invocation, "GRACE_SECONDS", 0.0)
-    cni.configure(
-        {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "ipam": cni.ipam()},
-        {"type": "portmap", "capabilities": {"portMappings": True}},
-        {"type": "firewall"},
-    )
-    dice = random.Random(13)
-    for sandbox_id in (FIRST, SECOND):
-        cni.start(sandbox_id)
+def _killed(cni: CNINode, dice: random.Random) -> None:
+    """Kubelets get SIGKILL while their plugins run, and others stop in the middle."""
     program = [sys.executable, "-m", "tests.netns.cninode", str(cni.folder), json.dumps(cni.pids())]
     for _ in range(ROUNDS):
         kubelet = subprocess.Popen(
@@ -254,14 +245,26 @@ def test_killed_at_any_point(cni: CNINode, monkeypatch: pytest.MonkeyPatch) -> N
         kubelet.kill()
         kubelet.communicate()
 
-        async def interrupted(network: CNINetwork) -> None:
+        async def stopped(network: CNINetwork) -> None:
             for sandbox_id in (FIRST, SECOND):
                 task = asyncio.create_task(network.setup(cni.sandbox(sandbox_id), pod(sandbox_id)))
                 await asyncio.wait([task], timeout=dice.uniform(0.0, 0.3))
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-        cni.run(interrupted)
+        cni.run(stopped)
+
+
+def test_kubelets_killed_at_any_point(cni: CNINode) -> None:
+    """The next kubelet goes on, and nothing is left."""
+    cni.configure(
+        {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "ipam": cni.ipam()},
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+        {"type": "firewall"},
+    )
+    for sandbox_id in (FIRST, SECOND):
+        cni.start(sandbox_id)
+    _killed(cni, random.Random(13))
 
     async def goes_on(network: CNINetwork) -> None:
         addresses = [await tried(lambda: network.setup(cni.sandbox(one), pod(one))) for one in (FIRST, SECOND)]  # noqa: B023
@@ -273,8 +276,37 @@ def test_killed_at_any_point(cni: CNINode, monkeypatch: pytest.MonkeyPatch) -> N
         assert sorted(given) == sorted(address for (address,) in addresses)
         await tried(lambda: network.teardown(FIRST, pod(FIRST)))
         cni.stop(SECOND)
-        await network.keep_only({FIRST}, ())
-        await network.collected()
+        for _ in range(TRIES):  # as the kubelet's housekeeping
+            await network.keep_only({FIRST}, ())
+            await network.collected()
+            if not cni.left():
+                break
+        assert cni.left() == []
 
     cni.run(goes_on)
-    eventually("nothing is left", lambda: cni.left() == [])
+
+
+def test_plugins_killed_at_any_point(cni: CNINode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a plugin leaves that was killed is in nobody's way. (`bridge` 1.1.1 may leave masquerade rules, which nobody finds again.)"""
+    monkeypatch.setattr(invocation, "GRACE_SECONDS", 0.0)
+    cni.configure(
+        {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "ipam": cni.ipam()},
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+        {"type": "firewall"},
+    )
+    for sandbox_id in (FIRST, SECOND):
+        cni.start(sandbox_id)
+    _killed(cni, random.Random(14))
+    for sandbox_id in (FIRST, SECOND):
+        cni.stop(sandbox_id)
+    for sandbox_id in (THIRD, FOURTH):
+        cni.start(sandbox_id)
+
+    async def goes_on(network: CNINetwork) -> None:
+        addresses = [await tried(lambda: network.setup(cni.sandbox(one), pod(one))) for one in (THIRD, FOURTH)]  # noqa: B023
+        assert len(set(addresses)) == 2
+        cni.in_pod(FOURTH, f"ping -c 1 -W 5 {addresses[0][0]}")
+        for sandbox_id in (THIRD, FOURTH):
+            await tried(lambda: network.teardown(sandbox_id, pod(sandbox_id)))  # noqa: B023
+
+    cni.run(goes_on)
