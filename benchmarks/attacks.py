@@ -274,7 +274,8 @@ def _patches() -> Iterator[Attack]:
     yield _patch("json_patch_copies", path, tests, JSON_PATCH)
     yield _patch("json_pointer", path, [{"op": "add", "path": "/a" * 1_000_000, "value": 1}], JSON_PATCH)
     yield _patch("deep_merge", path, b'{"data":' * 900 + b"1" + b"}" * 900, "application/merge-patch+json")
-    applied = {"apiVersion": "v1", "kind": "ConfigMap", "data": {f"key-{n}": "value" for n in range(60_000)}}
+    data = {f"key-{n}": "value" for n in range(60_000)}
+    applied = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "applied"}, "data": data}
     yield _patch("apply", f"{CONFIG_MAPS}/applied?fieldManager=m", applied, APPLY)
     yield _patch("apply_again", f"{CONFIG_MAPS}/applied?fieldManager=n&force=1", applied, APPLY)
 
