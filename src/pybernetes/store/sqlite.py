@@ -14,7 +14,8 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +67,16 @@ Batch = list[_Request]
 Results = list[Any]  # or exceptions, in the order of the requests
 
 
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """The last one that wrote: all that came after revision `before`, up to `revision`. Nearly every watch waits for just that, and need not
+    read it back."""
+
+    before: int
+    revision: int
+    events: Sequence[Event] = ()
+
+
 class SQLiteStore:
     """A Store in one SQLite file. Open with `await SQLiteStore.open(path)`; whoever opens it closes it."""
 
@@ -79,6 +90,7 @@ class SQLiteStore:
         self._closed = False
         self._pages = 0  # in the WAL, about; the writer's
         self._checkpoint_pages = CHECKPOINT_PAGES
+        self._commit = _Commit(0, 0)
         self._written = asyncio.Event()  # set, and replaced, after each commit that wrote: wakes watches
         self._room: asyncio.Task[None] | None = None  # of who makes room
         self._room_revision, self._room_time = 0, 0.0  # the newest one, and when, as it was last made
@@ -95,7 +107,8 @@ class SQLiteStore:
         store._requests.put(_Request(sqlitelog.newest, opened))  # the first answer tells whether it could be opened
         store._thread.start()
         try:
-            await opened
+            revision = await opened
+            store._commit = _Commit(revision, revision)
             if path != IN_MEMORY:  # only now, since a file that is no store of ours is not ours to close
                 sqlitefile.close_to_others(path)
         except BaseException:
@@ -118,17 +131,20 @@ class SQLiteStore:
 
     async def watch(self, prefix: str, after: int) -> AsyncIterator[Event | Progress]:
         while True:
-            written = self._written  # taken before the read, so that no commit falls between the two
-            start = after
-            events, after = await self._ask(lambda db, start=start: sqlitelog.events(db, prefix, start))  # type: ignore[misc]
+            commit, start = self._commit, after
+            if start >= commit.revision:
+                if self._closed:
+                    return
+                await self._written.wait()
+                continue
+            if start == commit.before:
+                events, after = [one for one in commit.events if one.key.startswith(prefix)], commit.revision
+            else:
+                events, after = await self._ask(lambda db, start=start: sqlitelog.events(db, prefix, start))  # type: ignore[misc]
             for event in events:
                 yield event
             if after > (events[-1].revision if events else start):
                 yield Progress(after)
-            if self._closed:
-                return
-            if after == start:  # else one read more at once: under load it shares the batch of the next writes
-                await written.wait()
 
     async def compact(self, revision: int) -> None:
         """See `Store`; in steps, between which others are served."""
@@ -261,9 +277,14 @@ class SQLiteStore:
             else:
                 request.future.set_result(result)
         if any(request.pages for request in batch):
-            self._wake()
+            self._committed([event for event in map(_event, results) if event is not None])
         if self._space.level is not Level.ALL and (self._room is None or self._room.done()) and not self._closed:
             self._room = self._loop.create_task(self._make_room())
+
+    def _committed(self, events: Sequence[Event]) -> None:
+        if events:
+            self._commit = _Commit(events[0].revision - 1, events[-1].revision, events)
+        self._wake()
 
     async def _make_room(self) -> None:
         """On a full disk nobody waits for the next compaction: what was deleted goes as soon as watches have told it."""
@@ -274,6 +295,13 @@ class SQLiteStore:
         with contextlib.suppress(StoreError):  # closed, or full all the same: then it is tried again
             before, self._room_revision = self._room_revision, await self.revision()
             await self.compact(before)
+
+
+def _event(result: object) -> Event | None:
+    """Of what a request gave: only writes give events, or what was put."""
+    if isinstance(result, KeyValue):
+        return Event(result.mod_revision, result.key, result)
+    return result if isinstance(result, Event) else None
 
 
 def _transaction(db: sqlite3.Connection, batch: Batch) -> Results:
