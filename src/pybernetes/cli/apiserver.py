@@ -22,7 +22,7 @@ from pybernetes.store.shared import SCHEME
 if TYPE_CHECKING:
     from pybernetes.apiserver.endpoints.nonresource import OtherMetrics
     from pybernetes.apiserver.server import APIServer, Options
-    from pybernetes.apiserver.workers import Workers
+    from pybernetes.apiserver.workers import ServerWorkers
 
 _log = logging.getLogger(__name__)
 
@@ -67,20 +67,20 @@ async def running(
         collector.own_process()
         _log.info("serving securely on %s:%d", values["bind-address"], server.port)
         if workers is not None:
-            workers.start(server.port, server.metrics.registry.text)
+            await workers.start(server.port, server.metrics.registry.text)
         try:
             yield server
         finally:
             await asyncio.gather(server.stop(), *([workers.stop()] if workers is not None else []))
 
 
-def _workers(values: Values, arguments: Sequence[str], chosen: Options) -> Workers | None:
+def _workers(values: Values, arguments: Sequence[str], chosen: Options) -> ServerWorkers | None:
     """Of the first process of several."""
     if values["workers"] == 1 or values["worker-number"]:
         return None
-    from pybernetes.apiserver.workers import Workers
+    from pybernetes.apiserver.workers import ServerWorkers
 
-    return Workers(arguments, values["workers"], chosen.shutdown.delay + chosen.shutdown.watches, chosen.clock)
+    return ServerWorkers(arguments, values["workers"], chosen.shutdown.delay + chosen.shutdown.watches, chosen.clock)
 
 
 def _refuse_used_port(values: Values) -> None:
@@ -104,7 +104,8 @@ async def run(values: Values, arguments: Sequence[str] = ()) -> None:
 async def _work(values: Values) -> NoReturn:
     """As one of several processes. Failure."""
     from pybernetes.aio.clock import RealClock
-    from pybernetes.apiserver.workers import FirstProcess
+    from pybernetes.apiserver.workers import first_ended
+    from pybernetes.component.workers import FirstProcess
 
     try:
         first = FirstProcess(RealClock())
@@ -113,7 +114,7 @@ async def _work(values: Values) -> NoReturn:
             f"--worker-number={values['worker-number']}: it is given by a server to its own workers"
         ) from error
     async with running(values, other_metrics=first.metrics) as server:
-        await first.ended(server.cache.store, server.metrics.registry.text)
+        await first_ended(first, server.cache.store, server.metrics.registry.text)
         raise Failure("the server whose worker this is has ended")
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
+from pybernetes.aio.clock import RealClock
 from pybernetes.client.kubeconfig import ConfigError
+from pybernetes.component.workers import Launch, Program, Workers
 
 from .chain import Instance, serve
 from .corefile import CorefileError, parse, read
@@ -17,9 +21,10 @@ from .metrics import Metrics
 from .plugin import Handler
 from .plugins.health import Health
 from .server import Listener
-from .workers import Workers
 
 _log = logging.getLogger(__name__)
+
+RELOAD = "reload"  # has a worker look at the Corefile
 
 
 class StartError(Exception):
@@ -34,8 +39,8 @@ class App:
 
     def __init__(self, path: Path, port: int, banner: Callable[[str], None] = _log.debug, worker: bool = False) -> None:
         self._path, self._port, self._banner, self._worker = path, port, banner, worker
-        self._workers = None if worker else Workers(path, port)
         self.metrics = Metrics()
+        self._workers = None if worker else Workers(_launch(path, port), self.metrics.registry.text, RealClock())
         self._instance: Instance | None = None
         self.listeners: dict[tuple[str, int], Listener] = {}
         self._digest = ""
@@ -125,7 +130,7 @@ class App:
                 await plugin.start()
         if self._workers is not None:
             await self._workers.resize(sockets - 1)
-            self._workers.reload()
+            self._workers.tell(RELOAD)
 
     def request_reload(self) -> None:
         """Starts a reload, which stops the plugin that asks for it."""
@@ -160,6 +165,13 @@ class App:
         """Ends the server with an error."""
         if self._failed is not None and not self._failed.done():
             self._failed.set_exception(StartError(text))
+
+
+def _launch(path: Path, port: int) -> Launch:
+    """What runs `worker`."""
+    level = logging.getLogger().level
+    program = Program((sys.executable, "-m", "pybernetes.dns.worker", str(path), str(port), str(level)))
+    return lambda number: nullcontext(program)
 
 
 def _digest(text: str) -> str:

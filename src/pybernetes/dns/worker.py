@@ -1,60 +1,49 @@
-"""One of the processes of `multisocket` (see `workers`): python -m pybernetes.dns.worker COREFILE PORT LEVEL."""
+"""One of the further processes of `multisocket` (`component/workers.py`): python -m pybernetes.dns.worker COREFILE PORT LEVEL.
+
+A whole server with the same Corefile, on the same ports. Ports for people (metrics, health, ready) are the first process's.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import signal
 import sys
 from pathlib import Path
 
 from pybernetes.aio.clock import Clock, RealClock
-from pybernetes.component import logs
+from pybernetes.component import command, logs
+from pybernetes.component.workers import READY, FirstProcess
 
-from .app import App, StartError
+from .app import RELOAD, App, StartError
 
 POLL_SECONDS = 0.05
 
 
 async def run(path: Path, port: int, clock: Clock) -> None:
-    """Serves until standard input ends. StartError."""
-    app = App(path, port, worker=True)
+    """Serves until the first process has ended. StartError."""
+    first, app = FirstProcess(clock), App(path, port, worker=True)
     await app.start()
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    telling = asyncio.ensure_future(_tell_ready(app, clock))
+    telling = asyncio.ensure_future(_tell_ready(first, app, clock))
     try:
-        while line := await reader.readline():
-            if line == b"metrics\n":
-                _say({"metrics": app.metrics.registry.text()})
-            elif line == b"reload\n":
-                app.request_reload()
+        await first.ended(app.metrics.registry.text, lambda word: app.request_reload() if word == RELOAD else None)
     finally:
         telling.cancel()
         await app.stop()
 
 
-async def _tell_ready(app: App, clock: Clock) -> None:
-    while not app.ready:
+async def _tell_ready(first: FirstProcess, app: App, clock: Clock) -> None:
+    while not (app.ready and first.tell(READY)):
         await clock.sleep(POLL_SECONDS)
-    _say({"ready": True})
-
-
-def _say(message: object) -> None:
-    print(json.dumps(message), flush=True)
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code. An interrupt of the terminal is the first process's business, which ends this one."""
+    """The exit code."""
     import uvloop
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     path, port, level = arguments
     logs.setup(4 if int(level) <= logging.DEBUG else 0)
     try:
-        uvloop.run(run(Path(path), int(port), RealClock()))
+        uvloop.run(command.until_signalled(run(Path(path), int(port), RealClock())))
     except StartError as error:
         print(error, file=sys.stderr)
         return 1

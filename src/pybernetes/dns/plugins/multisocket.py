@@ -1,7 +1,7 @@
 """multisocket [NUMBER]: so many sockets on each port (SO_REUSEPORT), each served by a process of its own (upstream: plugin/multisocket).
 
 Upstream's are served by one process, whose threads share all. A Python process keeps one core busy: the others are started beside it, with
-their own copies of the cluster's objects and caches (see `workers`).
+their own copies of the cluster's objects and caches (see `worker`).
 """
 
 from __future__ import annotations
