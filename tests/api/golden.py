@@ -48,8 +48,8 @@ MEDIA = {
     "partiallist": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
 }
 UNTIL_SECONDS = 60.0  # a limit of failure alone: what comes true ends the wait
-SETTLE_SECONDS = 20.0  # after it holds, for the rest of the answer
-WATCH_SECONDS = 30.0  # for as many events as are expected
+SETTLE_SECONDS = 60.0  # after it holds, for the rest of the answer
+WATCH_SECONDS = 60.0  # for as many events as are expected
 PLUGINS = (*DEFAULT, "NodeRestriction")
 
 

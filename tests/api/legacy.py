@@ -25,7 +25,7 @@ MADE = ("/api/v1/namespaces/{ns}/configmaps/kube-root-ca.crt",)  # by a controll
 # Make cluster-wide defaults, or tell of all that there is.
 ALONE = ("legacy/admission/", "legacy/networking/ingressclass", "legacy/scheduling/", "legacy/certificates/warnings")
 DEFINING = ("legacy/apiextensions/", "legacy/apiregistration/")
-PATIENCE = 20.0  # seconds that a step may take to come true
+PATIENCE = 60.0  # seconds that a step may take to come true
 
 
 def options() -> Options:

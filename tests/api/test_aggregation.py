@@ -33,7 +33,7 @@ Object = dict[str, Any]
 GROUP = "wardle.example.com"
 FLUNDERS = f"/apis/{GROUP}/v1/namespaces/default/flunders"
 APISERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
-SECONDS = 8.0
+SECONDS = 60.0
 DEFINITION: Object = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",

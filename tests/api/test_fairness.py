@@ -25,7 +25,7 @@ LEVELS, SCHEMAS = f"{GROUP}/prioritylevelconfigurations", f"{GROUP}/flowschemas"
 MAPS = "/api/v1/namespaces/default/configmaps"
 DEBUG = "/debug/api_priority_and_fairness"
 TOO_MANY = "Too many requests, please try again later.\n"
-SECONDS = 8.0
+SECONDS = 60.0
 
 
 class ByHeader:
@@ -100,7 +100,7 @@ async def server(*, fair: bool = True) -> AsyncIterator[Client]:
 def run(test: Callable[[Client], Awaitable[None]], *, fair: bool = True) -> None:
     async def main() -> None:
         async with server(fair=fair) as client:
-            await asyncio.wait_for(test(client), 30)
+            await asyncio.wait_for(test(client), 180)
 
     asyncio.run(main())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -46,6 +47,12 @@ class API:
 
     async def gone(self, path: str) -> None:
         await self.until(path, lambda code, _: code == 404)
+
+    async def caught_up(self) -> None:
+        """Returns when the collector has heard of all config maps that there are: it has taken one that came after them."""
+        nobody = {"apiVersion": "v1", "kind": "ConfigMap", "name": "nobody", "uid": str(uuid.uuid4())}
+        await self.make(DEFAULT, "marker", [nobody])
+        await self.gone(f"{DEFAULT}/marker")
 
 
 def owner(obj: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -130,7 +137,7 @@ def test_an_owner_of_the_whole_cluster_counts_in_each_namespace() -> None:
         role = await api.make("/apis/rbac.authorization.k8s.io/v1/clusterroles", "boss")
         ref = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": "boss"}
         await api.make(DEFAULT, "d", [{**ref, "uid": role["metadata"]["uid"]}])
-        await asyncio.sleep(0.5)
+        await api.caught_up()
         code, _ = await api.ask("GET", f"{DEFAULT}/d")
         assert code == 200
         await api.ask("DELETE", "/apis/rbac.authorization.k8s.io/v1/clusterroles/boss")
@@ -144,7 +151,7 @@ def test_what_was_orphaned_stays(policy: str) -> None:
     async def scenario(api: API) -> None:
         boss = await api.make(DEFAULT, "boss")
         await api.make(DEFAULT, "d", [owner(boss)])
-        await asyncio.sleep(0.5)
+        await api.caught_up()
         await api.ask("DELETE", f"{DEFAULT}/boss?propagationPolicy=Orphan")
         await api.gone(f"{DEFAULT}/boss")
         _, found = await api.ask("GET", f"{DEFAULT}/d")

@@ -27,7 +27,7 @@ from pybernetes.testing import TestCluster
 
 T = TypeVar("T")
 
-SECONDS = 20.0
+SECONDS = 60.0
 CONTROLLERS = (
     "statefulset-controller",
     "persistentvolume-binder-controller",

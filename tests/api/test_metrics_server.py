@@ -41,7 +41,7 @@ from pybernetes.wire.http import Request, Response, serve
 from ..clients import Kubectl, found
 from ..ports import free_port
 
-SECONDS = 20.0
+SECONDS = 60.0
 RESOLUTION = 0.1
 CONTROLLERS = (
     "deployment-controller",

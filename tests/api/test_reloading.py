@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,14 @@ from .test_tls_bootstrap import token_secret
 
 LIFE_SECONDS = 4.0  # of each certificate and token
 RENEW_SECONDS = 1.2  # after which there is another
-WATCHED_SECONDS = LIFE_SECONDS + 3
-QUIET_SECONDS = 3.0  # without a renewed lease, or with a pod that does not run: the part is not heard
+QUIET_SECONDS = 3.0  # in which a part that could would have renewed its lease, and run a pod
+PATIENCE = 60.0  # seconds
 GROUP, USER = "system:bootstrappers:parts", "part"
-ELECTED = ("--leader-elect-lease-duration=3s", "--leader-elect-renew-deadline=2s", "--leader-elect-retry-period=300ms")
+ELECTED = (
+    "--leader-elect-lease-duration=60s",
+    "--leader-elect-renew-deadline=40s",
+    "--leader-elect-retry-period=300ms",
+)
 
 # How a user is written in a kubeconfig, by the files beside it.
 USERS = {
@@ -125,20 +129,33 @@ def rights() -> rbac_v1.ClusterRoleBinding:
     )
 
 
-async def heard(admin: RESTClient, name: str, number: int) -> bool:
-    """Whether a part does its work: one with a lease has renewed it just now, a kubelet runs a new pod in time."""
-    if not name.startswith("kubelet"):
-        lease = await admin.get(coordination_v1.Lease, name, "kube-system")
-        quiet = datetime.now(UTC) - parse_rfc3339(lease.spec.renew_time, micro=True)
-        return quiet.total_seconds() < QUIET_SECONDS
-    pod = core_v1.Pod(metadata=meta_v1.ObjectMeta(name=f"{name}-{number}", namespace="default"))
-    pod.spec.node_name, pod.spec.containers = name, [core_v1.Container(name="c", image="i")]
-    await admin.create(pod)
-    for _ in range(int(QUIET_SECONDS * 20)):
-        if (await admin.get(core_v1.Pod, pod.metadata.name, "default")).status.phase == "Running":
-            return True
-        await asyncio.sleep(0.05)
-    return False
+async def replace_on_and_on(folder: Path, admin: RESTClient, numbers: itertools.count[int]) -> None:
+    """Until cancelled."""
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        await replace_credentials(folder, admin, numbers)
+
+
+async def ask_for_work(admin: RESTClient, names: Iterable[str], number: int) -> None:
+    """A pod for each kubelet."""
+    for name in names:
+        if name.startswith("kubelet"):
+            pod = core_v1.Pod(metadata=meta_v1.ObjectMeta(name=f"{name}-{number}", namespace="default"))
+            pod.spec.node_name, pod.spec.containers = name, [core_v1.Container(name="c", image="i")]
+            await admin.create(pod)
+
+
+async def heard(admin: RESTClient, names: Iterable[str], number: int, since: datetime) -> dict[str, bool]:
+    """Which parts did their work: one with a lease has renewed it since, a kubelet runs the pod that it was asked for."""
+    found = {}
+    for name in names:
+        if name.startswith("kubelet"):
+            pod = await admin.get(core_v1.Pod, f"{name}-{number}", "default")
+            found[name] = pod.status.phase == "Running"
+        else:
+            lease = await admin.get(coordination_v1.Lease, name, "kube-system")
+            found[name] = parse_rfc3339(lease.spec.renew_time, micro=True) > since
+    return found
 
 
 def test_credentials_that_end_are_read_anew(tmp_path: Path) -> None:
@@ -158,17 +175,21 @@ def test_credentials_that_end_are_read_anew(tmp_path: Path) -> None:
             await replace_credentials(tmp_path, admin, numbers)
             for name, (part, kind) in names.items():
                 tasks[name] = asyncio.ensure_future(PARTS[part](name, kubeconfig(tmp_path, running, kind)))
-            end = asyncio.get_running_loop().time() + WATCHED_SECONDS
-            while asyncio.get_running_loop().time() < end:
-                await asyncio.sleep(RENEW_SECONDS)
-                await replace_credentials(tmp_path, admin, numbers)
+            replacing = tasks["replacing"] = asyncio.ensure_future(replace_on_and_on(tmp_path, admin, numbers))
+            await asyncio.sleep(LIFE_SECONDS)  # those that they began with have ended
+            since = datetime.now(UTC)
+            await ask_for_work(admin, names, 1)
+            async with asyncio.timeout(PATIENCE):
+                while not all((await heard(admin, names, 1, since)).values()):
+                    await asyncio.sleep(0.05)
             assert [name for name, task in tasks.items() if task.done()] == []
-            answers = await asyncio.gather(*(heard(admin, name, 1) for name in names))
-            assert dict(zip(names, answers, strict=True)) == dict.fromkeys(names, True)
 
-            await asyncio.sleep(LIFE_SECONDS + QUIET_SECONDS)  # nobody replaces them any more: so they did end
-            answers = await asyncio.gather(*(heard(admin, name, 2) for name in names))
-            assert dict(zip(names, answers, strict=True)) == dict.fromkeys(names, False)
+            replacing.cancel()
+            await asyncio.sleep(LIFE_SECONDS + 1)  # nobody replaces them any more: so they did end
+            since = datetime.now(UTC)
+            await ask_for_work(admin, names, 2)
+            await asyncio.sleep(QUIET_SECONDS)
+            assert await heard(admin, names, 2, since) == dict.fromkeys(names, False)
         finally:
             for task in tasks.values():
                 task.cancel()

@@ -17,7 +17,7 @@ from .page import Block, blocks, difference, steps, with_outputs
 PAGE = REPOSITORY / "docs" / "by-hand.md"
 ALL = list(blocks(PAGE.read_text()))
 SECTIONS = [(heading, list(part)) for heading, part in groupby(ALL, lambda block: block.heading)]
-UNTIL_SECONDS = 30.0
+UNTIL_SECONDS = 120.0
 
 failed: list[str] = []
 outputs: dict[Block, list[str]] = {}

@@ -45,8 +45,8 @@ class Member:
             f"--initial-advertise-peer-urls={peers}",
             f"--initial-cluster={cluster}",
             "--unsafe-no-fsync",
-            "--heartbeat-interval=50",
-            "--election-timeout=300",
+            "--heartbeat-interval=100",
+            "--election-timeout=1000",
             "--log-level=error",
             *flags,
         ]

@@ -154,4 +154,4 @@ def test_no_server_begins_on_half_a_copy(tmp_path: Path) -> None:
                 async with running(f"--etcd-servers={member.url}"):
                     pass
 
-    asyncio.run(asyncio.wait_for(main(), 60))
+    asyncio.run(asyncio.wait_for(main(), 120))

@@ -11,7 +11,6 @@ import json
 import re
 import resource
 import signal
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,22 +118,18 @@ def test_etcd_is_away(tmp_path: Path, how: str) -> None:
                 member.signal(signal.SIGSTOP)
             else:
                 await member.kill()
-        begun = time.monotonic()
         for code, _ in await asyncio.gather(
             *(asking.send("GET", path) for path in ("/readyz", "/readyz/etcd", "/livez/etcd", "/healthz"))
         ):
             assert code == 500
-        assert time.monotonic() - begun < 60  # each has its 2 s
         code, listed = await asking.send("GET", f"{MAPS}?resourceVersion=0")
         assert (code, [one["metadata"]["name"] for one in listed["items"]]) == (200, ["before"])
         assert (await asking.send("GET", f"{MAPS}/before?resourceVersion=0"))[0] == 200
         size = memory(running.servers[0])
         requests = [asking.create(f"m{n}", "x" * 100_000, "?timeout=2s") for n in range(100)]
         requests += [asking.send("GET", f"{MAPS}?timeout=2s") for _ in range(20)]
-        begun = time.monotonic()
         codes = {code for code, _ in await asyncio.gather(*requests)}
         assert codes <= {500, 504}
-        assert time.monotonic() - begun < 60  # 64 at a time, 2 s each
         assert memory(running.servers[0]) - size < 60 << 20
         for member in away:
             if how == "frozen":
@@ -157,13 +152,12 @@ def test_a_server_ends_at_once_where_etcd_is_gone(tmp_path: Path) -> None:
         for member in running.members:
             await member.kill()
         server = running.servers[0]
-        begun = time.monotonic()
         server.signal(signal.SIGTERM)
         while server.running:
             await asyncio.sleep(0.05)
-        assert time.monotonic() - begun < 8  # it took the 10 s of a call before
         log = server.log.read_text()
-        assert "its lease runs out" in log and "Traceback" not in log
+        assert "its lease runs out: no answer of the store in 2 s" in log  # it waited for the 10 s of a call before
+        assert "Traceback" not in log
 
     play(tmp_path, scenario)
 
@@ -244,11 +238,9 @@ async def refused(running: Cluster, folder: Path) -> str:
     """What an API server with the files of this folder ends with."""
     host = running.servers[0].host
     command = apiserver_command(host, server.free_ports(1)[0], [running.members[0].url], folder, ())
-    begun = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     out, _ = await process.communicate()
     assert process.returncode not in (0, None)
-    assert time.monotonic() - begun < 60
     return out.decode()

@@ -67,7 +67,7 @@ async def create(send: Send) -> None:
     """One of each."""
     for path, body in OBJECTS:
         obj = {**body, "metadata": {"name": "x", **body.get("metadata", {})}}
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while (answer := await send("POST", path, obj))[0] == 404:  # the definition has not been read yet
                 await asyncio.sleep(0.1)
         assert answer[0] == 201, answer

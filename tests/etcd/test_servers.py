@@ -140,7 +140,7 @@ def test_custom_resources_are_served_by_both(tmp_path: Path) -> None:
     async def scenario(clients: list[Client], members: list[Member]) -> None:
         await clients[0].send("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
         things = "/apis/example.com/v1/things"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not all([(await client.raw("GET", things, None))[0] == 200 for client in clients]):
                 await asyncio.sleep(0.02)
         thing = {

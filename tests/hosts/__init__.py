@@ -21,8 +21,8 @@ FAMILY = "pybhost-"
 PREFIX = f"{FAMILY}{os.getpid()}-"  # of network namespaces, which have names on the machine; all else is the hosts' own
 LAN = f"{PREFIX}lan"
 GATEWAY = "10.20.0.1"
-START_SECONDS = 30.0
-COMMAND_SECONDS = 120.0
+START_SECONDS = 120.0
+COMMAND_SECONDS = 300.0
 
 
 def unable(programs: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ ENDPOINT = f"{VIRTUAL}:8443"
 KUBECTL = "KUBECONFIG=/etc/kubernetes/admin.conf kubectl"
 IMAGES = "/var/lib/pybernetes/images"
 WEB = Path(__file__).parent / "web.yaml"
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 180.0
 # Without what would be made in pods, or takes time.
 ALONE = """\
 apiVersion: kubeadm.k8s.io/v1beta4
@@ -52,7 +52,7 @@ def before(hosts: Hosts) -> dict[str, str]:
 
 def must(host: Host, script: str) -> str:
     """The output of a script that has to succeed."""
-    code, said = host(script, 60.0)
+    code, said = host(script)
     assert code == 0, f"{host.name}: {script}\n{said}{logs(host)}"
     return said
 
@@ -205,7 +205,7 @@ def test_the_cluster_works(hosts: Hosts) -> None:
     must(first, f"{KUBECTL} apply -f - <<'END'\n{WEB.read_text()}END")
     must(
         first,
-        f"{KUBECTL} rollout status deployment/hello --timeout=60s && {KUBECTL} -n kube-system rollout status deployment/coredns --timeout=60s",
+        f"{KUBECTL} rollout status deployment/hello --timeout=180s && {KUBECTL} -n kube-system rollout status deployment/coredns --timeout=180s",
     )
     until(first, "for _ in $(seq 12); do curl -s http://10.20.0.21:30080/; done | sort -u", "on worker1\n.*on worker2")
     until(

@@ -35,7 +35,7 @@ from .namespaces import Namespace, created
 
 HOSTS = (1, 2, 3)
 SERVER = "10.79.0.254"
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 90.0
 PORT = 6443
 ECHO = 7000
 IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_RECVERR = 10, 2, 11  # of <netinet/in.h>

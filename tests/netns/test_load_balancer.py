@@ -22,7 +22,7 @@ from ..unit.loadbalancer.objects import service
 from .namespaces import Namespace, created
 
 POOLS = parse(["198.51.100.0/28", "2001:db8:1::/120"])
-SECONDS = 30.0
+SECONDS = 90.0
 MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
 
 

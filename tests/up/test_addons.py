@@ -81,7 +81,7 @@ def test_what_a_pod_wrote_its_successor_reads(layout: Layout, administrator: Kub
     place = layout.local_path / f"{volume}_addons_data"
     assert (place / "file").read_text() == "kept"
     administrator("delete", "pvc/data")
-    administrator("wait", "--for=delete", f"pv/{volume}", "--timeout=60s")
+    administrator("wait", "--for=delete", f"pv/{volume}", "--timeout=180s")
     assert not place.exists()
 
 

@@ -34,7 +34,7 @@ def asker(layout: Layout) -> Iterator[Kubectl]:
         pytest.skip("no kubectl: run tools/clients.sh")
     kubectl = Kubectl(binary, str(layout.kubeconfig("admin")))
     kubectl("run", "asker", "--image=pybernetes:local", "--image-pull-policy=Never", "--command", "--", "sleep", "1000")
-    kubectl("wait", "--for=condition=Ready", "pod/asker", "--timeout=60s")
+    kubectl("wait", "--for=condition=Ready", "pod/asker", "--timeout=180s")
     yield kubectl
     kubectl("delete", "pod", "asker", "--grace-period=1")
 

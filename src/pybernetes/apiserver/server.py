@@ -455,16 +455,16 @@ class APIServer:
         if options.watches:
             await self._caches.end_watches(options.watches, clock)
 
-    def connect(self, client: asyncio.Protocol, certificate: bytes | None = None) -> None:
-        """Joins a client of the same process without a socket; `certificate` (DER) says who it is."""
+    @property
+    def listening(self) -> Server:
+        """What answers, also clients of the same process (`client.inprocess`)."""
         assert self._server is not None, "not started"
-        self._server.connect(client, certificate)
+        return self._server
 
     @property
     def port(self) -> int:
         """The bound port."""
-        assert self._server is not None, "not started"
-        return self._server.port
+        return self.listening.port
 
 
 def _names_service(stored: Stored) -> bool:

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import cast
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -47,6 +47,26 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+class Reply(Protocol):
+    """A response whose head is there; header names are lower-cased."""
+
+    status: int
+    headers: dict[str, str]  # the last of repeated ones counts
+    header_list: list[tuple[str, str]]  # in order, with repeats
+
+    async def body(self) -> bytes:
+        """Waits for the whole body."""
+        ...
+
+    async def chunk(self) -> bytes:
+        """The next piece of the body; b"" at its end. ConnectionError where it is cut off."""
+        ...
+
+    def expire_in(self, seconds: float) -> None:
+        """Whoever waits for more of this answer after so long gets TimeoutError. One timer, however many pieces come."""
+        ...
 
 
 class _Connection(asyncio.Protocol):
@@ -170,7 +190,7 @@ class _Connection(asyncio.Protocol):
             self._waiter = None
 
     def expire_in(self, seconds: float) -> None:
-        """Whoever waits for more of this answer after so long gets TimeoutError. One timer, however many pieces come."""
+        """See Reply."""
         self._expiry = asyncio.get_running_loop().call_later(seconds, self._expire, seconds)
 
     def _expire(self, seconds: float) -> None:
@@ -201,7 +221,7 @@ class _Connection(asyncio.Protocol):
             await self._wait()
 
     async def body(self) -> bytes:
-        """Waits for the whole body."""
+        """See Reply."""
         while not self.complete:
             if self._error is not None:
                 raise self._error
@@ -209,7 +229,7 @@ class _Connection(asyncio.Protocol):
         return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
 
     async def chunk(self) -> bytes:
-        """The next piece of the body; b"" at its end. ConnectionError where it is cut off."""
+        """See Reply."""
         while not self.chunks:
             if self.complete:
                 return b""
@@ -240,22 +260,22 @@ class _Connection(asyncio.Protocol):
 class Stream:
     """A response whose body is read piece by piece."""
 
-    def __init__(self, connection: _Connection) -> None:
-        self._connection = connection
-        self.status = connection.status
-        self.headers = connection.headers
-        self.header_list = connection.header_list  # in order, with repeats
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self.status = reply.status
+        self.headers = reply.headers
+        self.header_list = reply.header_list  # in order, with repeats
 
     def expire_in(self, seconds: float) -> None:
         """TimeoutError for who waits for a piece after so long."""
-        self._connection.expire_in(seconds)
+        self._reply.expire_in(seconds)
 
     async def piece(self) -> bytes:
         """The next bytes; b"" at the end. ConnectionError where it is cut off."""
-        return await self._connection.chunk()
+        return await self._reply.chunk()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await self._connection.chunk():
+        while piece := await self._reply.chunk():
             yield piece
 
     async def read(self) -> bytes:
@@ -319,7 +339,7 @@ class _Unlimited:
 _UNLIMITED = _Unlimited()
 
 
-def _limited(seconds: float | None) -> AbstractAsyncContextManager[object]:
+def limited(seconds: float | None) -> AbstractAsyncContextManager[object]:
     """asyncio.timeout."""
     return _UNLIMITED if seconds is None else asyncio.timeout(seconds)
 
@@ -375,11 +395,10 @@ class HTTPClient:
         `answer_timeout` leaves out the time that the request waits here because so many others are under way.
         `repeatable`: it may be sent again where a pooled connection turns out to be closed, as is always done for GET and the like.
         """
-        async with _limited(timeout), self._slots, _limited(answer_timeout):
+        async with limited(timeout), self._slots, limited(answer_timeout):
             repeatable = repeatable or method in REPEATABLE
-            async with self._begun(method, target, headers, body, False, repeatable) as connection:
-                content = await connection.body()
-                return Answer(connection.status, connection.headers, content)
+            async with self._begun(method, target, headers, body, False, repeatable) as reply:
+                return Answer(reply.status, reply.headers, await reply.body())
 
     @asynccontextmanager
     async def stream(
@@ -388,8 +407,8 @@ class HTTPClient:
         """As request, but the body is read as it comes; TimeoutError where it has not begun after `head_timeout` seconds."""
         async with self._begun(
             method, target, headers, body, True, method in REPEATABLE, head_timeout=head_timeout
-        ) as connection:
-            yield Stream(connection)
+        ) as reply:
+            yield Stream(reply)
 
     async def upgrade(
         self, method: str, target: str, headers: Headers, protocol: str, body: bytes = b""
@@ -450,11 +469,11 @@ class HTTPClient:
         streaming: bool,
         repeatable: bool,
         head_timeout: float | None = None,
-    ) -> AsyncIterator[_Connection]:
+    ) -> AsyncIterator[Reply]:
         data = self._encode(method, target, headers, body)
         connection = self._pooled() or await self._connect()
         try:
-            async with _limited(head_timeout):
+            async with limited(head_timeout):
                 connection.begin(data, streaming)
                 try:
                     await connection.head()

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from pybernetes.apiserver.filters.exchange import Link
     from pybernetes.client.rest import RESTClient
+    from pybernetes.wire.http import Server
 
     from .nodes import HollowNodes
     from .scripts import Scripts
@@ -60,7 +61,6 @@ CA_FILE = "ca.crt"
 ADMINISTRATOR = "kubernetes-admin"
 POD_RANGES = "10.128.0.0/10"  # of hollow nodes, a /24 each: more than there can be, and none of the services' addresses
 HOLLOW_NODES = "system:hollow-nodes"
-IN_PROCESS = "http://in.process"  # in place of a server's address
 _beginnings: list[Snapshot] = []  # none before the first cluster of the process has started, one from then on
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -282,21 +282,21 @@ class TestCluster:
         `agent`: what managedFields call it, as the commands of a real cluster are called; the user's name where it has none. Without
         `retries` it hands on every 429.
         """
-        from pybernetes.client.http import HTTPClient
+        from pybernetes.client.inprocess import URL, InProcessClient
         from pybernetes.client.rest import MAX_RETRIES, RESTClient
 
         certificate = ssl.PEM_cert_to_DER_cert(self._authority.client(user, list(groups)).certificate.decode())
-        http = HTTPClient(IN_PROCESS, dial=lambda protocol: self._dial(protocol, certificate))
+        http = InProcessClient(self._listening, certificate)
         client = RESTClient(
-            Config(IN_PROCESS), agent or user, clock=self._clock, http=http, retries=MAX_RETRIES if retries else 0
+            Config(URL), agent or user, clock=self._clock, http=http, retries=MAX_RETRIES if retries else 0
         )
         self._running.push_async_callback(client.close)
         return client
 
-    def _dial(self, protocol: asyncio.Protocol, certificate: bytes) -> None:
+    def _listening(self) -> Server:
         if self._restarting:
             raise ConnectionRefusedError("the API server is restarted")
-        self.server.connect(protocol, certificate)
+        return self.server.listening
 
     def _start_controllers(self, root_ca: bytes) -> None:
         """The controllers of --controllers, without an election: nobody else could be elected."""

@@ -39,12 +39,24 @@ class Owner(Protocol):
     tasks: set[asyncio.Task[None]]
     unwritten: Unwritten
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, peer: Peer) -> None:
         """A new one."""
         ...
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, peer: Peer) -> None:
         """It is gone."""
+        ...
+
+
+class Peer(Protocol):
+    """What a server knows of who is answered: a connection, or a call of the same process."""
+
+    def begin_drain(self) -> None:
+        """Close now if nothing is under way, else after the current work."""
+        ...
+
+    def abort(self) -> None:
+        """Cancel the handler; what it has not said yet is not said."""
         ...
 
 

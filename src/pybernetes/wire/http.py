@@ -12,7 +12,8 @@ import time
 from pybernetes.aio.memorytransport import join
 
 from .body import BodyError
-from .connection import PEER_CERTIFICATE, Connection
+from .calls import CLOSED, Call
+from .connection import PEER_CERTIFICATE, Connection, Peer
 from .messages import (
     BodyWriter,
     Dropped,
@@ -39,22 +40,22 @@ class Server:
         self.limits = limits
         self.asks_for_bodies = asks_for_bodies
         self.stopping = False
-        self.connections: set[Connection] = set()
+        self.connections: set[Peer] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.unwritten = Unwritten(limits.unwritten_bytes, time.monotonic)
         self._empty = asyncio.Event()
         self._empty.set()
         self._listener: asyncio.Server
 
-    def opened(self, connection: Connection) -> None:
-        """A new connection."""
-        self.connections.add(connection)
+    def opened(self, peer: Peer) -> None:
+        """A new connection, or a call."""
+        self.connections.add(peer)
         self._empty.clear()
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, peer: Peer) -> None:
         """It is gone."""
-        self.connections.discard(connection)
-        self.unwritten.leave(connection)
+        self.connections.discard(peer)
+        self.unwritten.leave(peer)
         if not self.connections:
             self._empty.set()
 
@@ -81,6 +82,13 @@ class Server:
         seen = {"peername": IN_PROCESS, PEER_CERTIFICATE: certificate}
         transport, _ = join(client, Connection(self), other_sees=seen)
         return transport
+
+    def call(self, request: Request) -> Call:
+        """Begins a request of the same process without a connection: its body is there, it upgrades nothing, and `peer_certificate` is
+        whom the handler believes it to be. ConnectionResetError where the server ends."""
+        if self.stopping:
+            raise ConnectionResetError(CLOSED)
+        return Call(self, request)
 
     def refuse(self) -> None:
         """Stop listening, and close connections as soon as nothing is under way on them."""
@@ -128,6 +136,7 @@ __all__ = [
     "PEER_CERTIFICATE",
     "BodyError",
     "BodyWriter",
+    "Call",
     "Dropped",
     "Handler",
     "Headers",

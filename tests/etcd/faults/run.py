@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 CLIENTS, WATCHERS = 8, 3
 REST_SECONDS = 2.0  # between faults, at the most
-CALM_SECONDS = 30.0  # in the end, for all to answer and watchers to have everything
+CALM_SECONDS = 120.0  # in the end, for all to answer and watchers to have everything
 STORED = f"/registry/configmaps/{NAMESPACE}/"
 LAST = "last"
 
