@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from tests.hosts import Host
 
@@ -34,6 +35,35 @@ ssh 10.20.0.11 cat /etc/kubernetes/pybernetes/host.json
 """
 SECRET = re.compile(r"PRIVATE KEY|\b[a-z0-9]{6}\.[a-z0-9]{16}\b|[cC]ertificate-?[kK]ey[=: ]+[0-9a-f]{64}|eyJhbGciOi")
 NOTHING = "Nothing to do: every host is as the file describes it."
+
+
+ADD_ONS = FILE.replace("---", "addons: {loadBalancer: true, addressPool: [10.20.0.64/30], ingress: true}\n---")
+KUBECTL = "KUBECONFIG=/etc/kubernetes/admin.conf kubectl"
+SHOP = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: shop, labels: {app: shop}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: web
+    image: pybernetes:local
+    imagePullPolicy: Never
+    command: [sh, -c, 'mkdir /www; echo apples >/www/index.html; exec busybox httpd -f -p 8080 -h /www']
+    readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop}
+spec: {type: LoadBalancer, selector: {app: shop}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop}
+spec:
+  ingressClassName: nginx
+  rules: [{host: shop.example, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: shop, port: {number: 80}}}}]}}]
+"""
 
 
 def write(desk: Host, text: str) -> None:
@@ -74,6 +104,47 @@ def test_there_is_nothing_to_do_then(hosts: dict[str, Host]) -> None:
     assert (code, last_line(output)) == (0, NOTHING), output
     code, tokens = hosts["master1"]("pybernetes token list")
     assert code == 0 and "deploy:" not in tokens, tokens
+
+
+def until(host: Host, script: str, shows: str, seconds: float = 60.0) -> str:
+    """The output, as soon as the pattern is in it."""
+    end = time.monotonic() + seconds
+    while True:
+        output = host(script)[1]
+        if re.search(shows, output):
+            return output
+        assert time.monotonic() < end, f"{host.name}: {script}\nwant {shows}, last:\n{output}"
+        time.sleep(0.3)
+
+
+def test_ways_into_the_cluster_are_switched_on_and_off(hosts: dict[str, Host]) -> None:
+    """The add-ons of a file, in a cluster that runs: who is outside of it gets a page by an address of the pool, and by the node's nginx."""
+    desk, master = hosts["desk"], hosts["master1"]
+    write(desk, ADD_ONS)
+    code, guide = desk(f"{DEPLOY} --dry-run")
+    assert code == 0 and "image --load --contents=pybernetes-ingress" in guide and "init phase addon further" in guide
+    code, output = desk(DEPLOY, 180)
+    assert code == 0 and "worker1: pack pybernetes-ingress" in output, output
+    code, output = master(f"{KUBECTL} apply -f - <<'END'\n{SHOP}END")
+    assert code == 0, output
+    try:
+        until(desk, "curl -s --max-time 2 http://10.20.0.64/", "^apples")
+        until(desk, "curl -s --max-time 2 -H 'Host: shop.example' http://10.20.0.21/", "^apples")
+        until(master, f"{KUBECTL} get ingress shop", r"shop\.example +10\.20\.0\.21 ")
+    except AssertionError as error:
+        pods = master(
+            f"{KUBECTL} get pods -A -o wide; {KUBECTL} get events -A; {KUBECTL} -n kube-system logs -l app=nginx-ingress-controller"
+        )
+        raise AssertionError(f"{error}\n{pods[1]}") from error
+    where = f"{KUBECTL} -n kube-system get pods -l 'app in (service-load-balancer, nginx-ingress-controller)' -o jsonpath='{{.items[*].spec.nodeName}}'"
+    assert master(where)[1].split() == ["worker1", "worker1"]  # not where a taint keeps users' pods away
+    assert desk(DEPLOY)[1].splitlines()[-1] == NOTHING
+    master(f"{KUBECTL} delete service,ingress,pod shop")
+    write(desk, FILE)
+    code, output = desk(DEPLOY)
+    assert code == 0, output
+    until(master, where.replace("jsonpath='{.items[*].spec.nodeName}'", "name | wc -l"), "^0")
+    assert desk("curl -s --max-time 2 http://10.20.0.21/")[0] == 7
 
 
 def test_a_setting_is_changed_where_it_matters(hosts: dict[str, Host]) -> None:

@@ -65,6 +65,29 @@ BACKEND = Flag(
     "pod-network", flags.string, "vxlan", "flannel's backend: vxlan, host-gw, udp; none: somebody else's network.", OURS
 )
 
+METRICS_SERVER = Flag(
+    "metrics-server", flags.boolean, False, "Whether `kubectl top` and autoscalers have figures.", OURS
+)
+LOCAL_PATH = Flag("local-path", flags.boolean, False, "Whether claims get directories of nodes as volumes.", OURS)
+LOAD_BALANCER = Flag(
+    "load-balancer", flags.boolean, False, "Whether services of type LoadBalancer get addresses.", OURS
+)
+ADDRESS_POOL = Flag(
+    "address-pool",
+    flags.strings,
+    [],
+    "Which: CIDRs or FIRST-LAST, announced by ARP and NDP; none: the nodes' own.",
+    OURS,
+)
+INGRESS = Flag(
+    "ingress",
+    flags.boolean,
+    False,
+    "Whether nginx serves Ingresses at ports 80 and 443 of nodes that take users' pods.",
+    OURS,
+)
+ADD_ONS = (METRICS_SERVER, LOCAL_PATH, LOAD_BALANCER, ADDRESS_POOL, INGRESS)
+
 
 def state(command: str, values: Values, name: str, address: str, control_plane: bool) -> HostState:
     """What this host remembers of a run that was cut off, or a new one; nothing is written. UsageError, Failure."""

@@ -49,10 +49,15 @@ FLAGS = (
     clusterflags.ON_NODES,
     clusterflags.ROUTER_ID,
     clusterflags.BACKEND,
+    *clusterflags.ADD_ONS,
     clusterflags.RUN_WITH,
     clusterflags.STATIC_PODS,
 )
-OURS_OF_FILE = ("balancer", "balancer-on-nodes", "virtual-router-id", "pod-network")  # what a ClusterLayout says
+# What a ClusterLayout says.
+OURS_OF_FILE = (
+    *("balancer", "balancer-on-nodes", "virtual-router-id", "pod-network"),
+    *(flag.name for flag in clusterflags.ADD_ONS),
+)
 ALL = "all"
 
 
@@ -167,6 +172,7 @@ def _with_token_flags(configuration: Configuration, values: Values) -> Configura
 def _layout(values: Values, text: str) -> ClusterLayout:
     from pybernetes.deploy import layout
     from pybernetes.deploy.configuration import ConfigurationError
+    from pybernetes.deploy.daemons.model import AddOns
 
     try:
         parsed = layout.parse(text) if text else None
@@ -176,7 +182,9 @@ def _layout(values: Values, text: str) -> ClusterLayout:
         balancer = layout.BalancerLayout(
             kind=values["balancer"], router_id=values["virtual-router-id"], on_nodes=values["balancer-on-nodes"]
         )
-        return layout.ClusterLayout(balancer=balancer, network=layout.NetworkLayout(backend=values["pod-network"]))
+        chosen = AddOns(**{flag.name.replace("-", "_"): values[flag.name] for flag in clusterflags.ADD_ONS})
+        network = layout.NetworkLayout(backend=values["pod-network"])
+        return layout.ClusterLayout(balancer=balancer, network=network, addons=chosen)
     mixed = sorted(values.given & set(OURS_OF_FILE))
     if mixed:
         raise UsageError(f"can not mix a {layout.KIND} in '--config' with arguments [{' '.join(mixed)}]")

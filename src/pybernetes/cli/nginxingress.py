@@ -14,13 +14,14 @@ from pybernetes.aio.clock import RealClock
 from pybernetes.component import command
 from pybernetes.component.command import Failure
 from pybernetes.component.flags import Values
-from pybernetes.ingress.options import FLAGS, ingress_controller_options
+from pybernetes.ingress.options import FLAGS, IngressControllerOptions, ingress_controller_options
 
 if TYPE_CHECKING:
     from pybernetes.client.informer import InformerFactory
     from pybernetes.component.clientflags import Clients
     from pybernetes.component.metrics import Registry
     from pybernetes.component.serving import Check
+    from pybernetes.ingress.addresses import Source
     from pybernetes.ingress.status import StatusWriter
 
 _log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ async def run(values: Values) -> None:
     from pybernetes.ingress.metrics import Metrics
     from pybernetes.ingress.status import StatusWriter
 
-    chosen, metrics, clock = ingress_controller_options(values), Metrics(), RealClock()
+    chosen, metrics, clock = ingress_controller_options(values, os.environ), Metrics(), RealClock()
     process = nginx.Nginx(values["nginx"], chosen.folder, clock)
     try:
         http2_directive = await process.prepare()
@@ -59,7 +60,7 @@ async def run(values: Values) -> None:
         fallback = certificates.fake(clock.now())
         controller = IngressController(chosen.config, machine, fallback, process, informers, recorder, metrics, clock)
         space = chosen.config.namespace
-        writer = StatusWriter(controller.ours, chosen.addresses, chosen.service, client, informers, clock, space)
+        writer = StatusWriter(controller.ours, _source(chosen, informers), client, informers, clock, space)
         if chosen.serving is not None:
             checks = {"nginx": lambda: "" if process.running else "nginx does not run", "sync": controller.problem}
             await _listen(stack, chosen.serving, metrics.registry, checks)
@@ -72,11 +73,21 @@ async def run(values: Values) -> None:
                     group.create_task(_write(values, clients, metrics.registry, informers, writer))
                 else:
                     _log.info(
-                        "neither --publish-status-address nor --publish-service: no status of an Ingress is written"
+                        "neither --publish-status-address nor --publish-service, and no pod (POD_NAME): no status of an Ingress is written"
                     )
         finally:
             if writer.leads and chosen.clears:
                 await _clear(writer)
+
+
+def _source(chosen: IngressControllerOptions, informers: InformerFactory) -> Source:
+    from pybernetes.ingress.addresses import OfPods, OfService, Told
+
+    if chosen.service is not None:
+        return OfService(chosen.service, informers)
+    if not chosen.addresses and chosen.pod is not None and chosen.writes:
+        return OfPods(chosen.pod, chosen.internal, informers)
+    return Told(chosen.addresses)
 
 
 async def _write(

@@ -40,6 +40,17 @@ async def remove(client: RESTClient, manifests: Iterable[Manifest], namespace: s
                 raise
 
 
+async def is_ours(client: RESTClient, manifest: Manifest, namespace: str = "default") -> bool:
+    """Whether it is there, and by `apply`. StatusError where the server refuses."""
+    try:
+        present = msgspec.json.decode(await client.raw("GET", _path(manifest, namespace)))
+    except StatusError as error:
+        if error.code != 404:
+            raise
+        return False
+    return any(entry.get("manager") == MANAGER for entry in present["metadata"].get("managedFields", ()))
+
+
 def _path(manifest: Manifest, namespace: str) -> str:
     meta = manifest["metadata"]
     collection = collection_path(manifest["apiVersion"], manifest["kind"], meta.get("namespace", namespace))

@@ -24,6 +24,7 @@ from pathlib import Path
 from pybernetes import __version__
 
 from . import bytecode, elf
+from .host import find
 
 FORMAT = 1  # of what is packed: a new number packs anew
 HOME = "usr/lib/pybernetes"  # where packages lie inside
@@ -61,8 +62,11 @@ MODULES_LEFT_OUT = (
 # Files inside packages that only compilers and type checkers read.
 SOURCES_LEFT_OUT = (".pyx", ".pxd", ".pyi", ".c", ".h", ".cpp")
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
-GROUP = "root:x:0:\nnogroup:x:65534:\n"
+# www-data are nginx' workers.
+PASSWD = (
+    "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www-data:/:/bin/false\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+)
+GROUP = "root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n"
 SCRIPT = f"""#!/usr/bin/python3 -S
 import sys
 
@@ -102,6 +106,9 @@ class Contents:
 ADD_ONS = Contents("pybernetes", PACKAGES, local=LOCAL_NAME)
 # What runs a master in static pods. numpy is the scheduler's, re2 the API server's, hpack its client of etcd's.
 CONTROL_PLANE = Contents("pybernetes-control-plane", (*PACKAGES, "numpy", "re2", "hpack"), ("etcd",))
+# What serves Ingresses: the controller with this host's nginx.
+INGRESS = Contents("pybernetes-ingress", PACKAGES, ("nginx",))
+ALL = (ADD_ONS, CONTROL_PLANE, INGRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +173,7 @@ def collect(contents: Contents = ADD_ONS) -> Iterator[Entry]:
     yield Entry("usr/bin/python3", interpreter, mode=0o755)
     yield Entry("usr/bin/pybernetes", data=SCRIPT.encode(), mode=0o755)
     for program in contents.programs:
-        path = shutil.which(program)
+        path = find(program)
         if path is None:
             raise ImageError(f"the program {program} is missing on this host")
         binaries.append(Path(path).resolve())

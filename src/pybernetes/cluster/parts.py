@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybernetes.loadbalancer.options import RESERVED
+from pybernetes.loadbalancer.options import OF_NGINX, RESERVED
 
 from .layout import Layout
 from .settings import ClusterConfig
@@ -228,7 +228,7 @@ def service_load_balancer(layout: Layout, settings: ClusterConfig) -> Part:
 
 
 def _of_nginx(settings: ClusterConfig) -> tuple[str, ...]:
-    return ("80", "443") if settings.runs_ingress else ()
+    return tuple(OF_NGINX) if settings.runs_ingress else ()
 
 
 def nginx_ingress_controller(layout: Layout, settings: ClusterConfig) -> Part:

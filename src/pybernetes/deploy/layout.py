@@ -15,6 +15,9 @@ One document beside kubeadm's, in the same file:
     addons:                # what kubeadm does not bring, either
       metricsServer: false # figures for `kubectl top` and autoscalers
       localPath: false     # directories of nodes as volumes for claims
+      loadBalancer: false  # addresses for Services of type LoadBalancer
+      addressPool: []      # which: CIDRs or FIRST-LAST, announced by ARP and NDP; none: the nodes' own
+      ingress: false       # Ingresses, by nginx at ports 80 and 443 of nodes that take users' pods
 
 Where the balancer listens is kubeadm's controlPlaneEndpoint: its port, and its host for the virtual address, where that is an address.
 The cluster keeps the document in kube-system/pybernetes-config, for the hosts that join. One without it (of kubeadm's own making) has its
@@ -29,11 +32,12 @@ from typing import Any
 import msgspec
 
 from pybernetes.api.field import quote
+from pybernetes.loadbalancer import pools
 
 from . import endpoints
 from .configuration import LAYOUT, ConfigurationError, decoded, document
-from .daemons.model import Balancer, Network
-from .types import ClusterConfiguration, Fields
+from .daemons.model import AddOns, Balancer, Network
+from .types import DNS, ClusterConfiguration, Fields
 
 VERSION, KIND = LAYOUT
 CONFIG_MAP, CONFIG_KEY = "pybernetes-config", KIND
@@ -42,6 +46,7 @@ BALANCERS = ("nginx", "haproxy", NONE)
 BACKENDS = ("vxlan", "host-gw", "udp", NONE)
 POD_SUBNET = "10.244.0.0/16"  # flannel's own choice, where a network is asked for and no range is
 LARGEST_ROUTER_ID = 255
+IMAGE, INGRESS_IMAGE = "pybernetes", "pybernetes-ingress"
 
 
 class BalancerLayout(Fields):
@@ -60,19 +65,12 @@ class NetworkLayout(Fields):
     policies: bool = True
 
 
-class AddOnsLayout(Fields):
-    """See the document above."""
-
-    metrics_server: bool = False
-    local_path: bool = False
-
-
 class ClusterLayout(Fields):
     """The document."""
 
     balancer: BalancerLayout = msgspec.field(default_factory=BalancerLayout)
     network: NetworkLayout = msgspec.field(default_factory=NetworkLayout)
-    addons: AddOnsLayout = msgspec.field(default_factory=AddOnsLayout)
+    addons: AddOns = msgspec.field(default_factory=AddOns)
 
 
 FOREIGN = ClusterLayout(network=NetworkLayout(backend=NONE, policies=False))  # of a cluster that says nothing of it
@@ -97,6 +95,8 @@ def check(layout: ClusterLayout, cluster: ClusterConfiguration, bind_port: int) 
         raise ConfigurationError(f"network.backend: {quote(network.backend)}: choose one of {', '.join(BACKENDS)}")
     if not 0 < balancer.router_id <= LARGEST_ROUTER_ID:
         raise ConfigurationError(f"balancer.routerID: {balancer.router_id}: want 1 to {LARGEST_ROUTER_ID}")
+    if problem := pool_problem(layout.addons):
+        raise ConfigurationError(problem)
     if balancer.kind == NONE:
         if balancer.on_nodes:
             raise ConfigurationError("balancer.onNodes: which one? Give --balancer=nginx or haproxy (balancer.kind)")
@@ -122,6 +122,24 @@ def check(layout: ClusterLayout, cluster: ClusterConfiguration, bind_port: int) 
         )
 
 
+def pool_problem(addons: AddOns) -> str:
+    """What is wrong with the addresses of load balancers, "" where they can be."""
+    try:
+        pools.parse(addons.address_pool)
+    except pools.PoolError as error:
+        return f"addons.addressPool: {error}"
+    if addons.address_pool and not addons.load_balancer:
+        return "addons.addressPool: for whom? Give --load-balancer (addons.loadBalancer)"
+    return ""
+
+
+def images(dns: DNS, addons: AddOns) -> tuple[str, ...]:
+    """The project's own images that pods of cluster DNS and of add-ons run, by their names."""
+    of_dns = not dns.disabled and not dns.image_tag
+    own = of_dns or addons.metrics_server or addons.local_path or addons.load_balancer
+    return (*((IMAGE,) if own else ()), *((INGRESS_IMAGE,) if addons.ingress else ()))
+
+
 def balancer_of(layout: ClusterLayout, cluster: ClusterConfiguration) -> Balancer | None:
     """What stands before the API servers by our hands; None: nothing. An endpoint that is a name has its address from elsewhere."""
     if layout.balancer.kind == NONE:
@@ -136,6 +154,17 @@ def network_of(layout: ClusterLayout) -> Network:
     """The pods' network in the words of who runs it."""
     backend = layout.network.backend
     return Network("" if backend == NONE else backend, layout.network.ip_masq, layout.network.policies)
+
+
+def of_addons(addons: AddOns) -> dict[str, Any]:
+    """All fields said."""
+    return {
+        "metricsServer": addons.metrics_server,
+        "localPath": addons.local_path,
+        "loadBalancer": addons.load_balancer,
+        "addressPool": addons.address_pool,
+        "ingress": addons.ingress,
+    }
 
 
 def text(layout: ClusterLayout) -> str:
@@ -153,6 +182,6 @@ def text(layout: ClusterLayout) -> str:
             "ipMasq": layout.network.ip_masq,
             "policies": layout.network.policies,
         },
-        "addons": {"metricsServer": layout.addons.metrics_server, "localPath": layout.addons.local_path},
+        "addons": of_addons(layout.addons),
     }
     return yaml.safe_dump({"apiVersion": VERSION, "kind": KIND, **fields})

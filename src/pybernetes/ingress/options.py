@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,12 @@ FLAGS = (
     Flag("nginx-workers", flags.integer, 0, "How many workers; 0: as many as CPUs."),
     Flag("publish-service", flags.string, "", "NAMESPACE/NAME of the service whose addresses are the Ingresses'."),
     Flag("publish-status-address", flags.strings, [], "The Ingresses' addresses: IPs, or names of hosts."),
+    Flag(
+        "report-node-internal-ip-address",
+        flags.boolean,
+        False,
+        "In a pod, without the flags above: the addresses are InternalIPs of the pods' nodes, also where these have ExternalIPs.",
+    ),
     Flag("sync-rate-limit", flags.number, 0.3, "How often a second nginx may get another configuration."),
     Flag("update-status", flags.boolean, True, "Write the addresses into the Ingresses' statuses."),
     Flag("update-status-on-shutdown", flags.boolean, True, "And take them out at the end."),
@@ -52,7 +59,8 @@ FLAGS = (
 
 @dataclass(frozen=True, slots=True)
 class IngressControllerOptions:
-    """`serving` is (host, port), None where nothing is served; `writes`: whether there are addresses to write."""
+    """`serving` is (host, port), None where nothing is served; `pod` is this one, None outside of a cluster; `writes`: whether there is who
+    says the addresses."""
 
     config: Config
     folder: Path
@@ -61,13 +69,15 @@ class IngressControllerOptions:
     workers: int
     addresses: tuple[str, ...]
     service: Key | None
+    pod: Key | None
+    internal: bool
     writes: bool
     clears: bool
     serving: tuple[str, int] | None
 
 
-def ingress_controller_options(values: Values) -> IngressControllerOptions:
-    """Checked values. UsageError with the flag's name."""
+def ingress_controller_options(values: Values, environment: Mapping[str, str]) -> IngressControllerOptions:
+    """Checked values; a pod is told its POD_NAMESPACE and POD_NAME. UsageError with the flag's name."""
     for name in ("http-port", "https-port"):
         if not 0 < values[name] < 65536:
             raise UsageError(f"--{name}={values[name]}: want 1 to 65535")
@@ -87,6 +97,8 @@ def ingress_controller_options(values: Values) -> IngressControllerOptions:
         raise UsageError(f"--healthz-host={values['healthz-host']}: want an IP address") from None
     service = _object(values, "publish-service")
     addresses = tuple(_address(each) for each in values["publish-status-address"])
+    namespace, name = environment.get("POD_NAMESPACE", ""), environment.get("POD_NAME", "")
+    pod = (namespace, name) if namespace and name else None
     config = Config(
         classes=Classes(values["ingress-class"], values["controller-class"], values["watch-ingress-without-class"]),
         namespace=values["watch-namespace"],
@@ -104,7 +116,9 @@ def ingress_controller_options(values: Values) -> IngressControllerOptions:
         workers=values["nginx-workers"],
         addresses=addresses,
         service=service,
-        writes=values["update-status"] and bool(addresses or service),
+        pod=pod,
+        internal=values["report-node-internal-ip-address"],
+        writes=values["update-status"] and bool(addresses or service or pod),
         clears=values["update-status-on-shutdown"],
         serving=(values["healthz-host"], values["healthz-port"]) if values["healthz-port"] else None,
     )

@@ -18,6 +18,7 @@ from .pools import PoolError, parse
 METRICS_PORT = 9081
 # Of this host's daemons: a Service at the node's own address would take them away from who asks for them.
 RESERVED = ["22", "2379", "2380", "6443", "10250", "10256"]
+OF_NGINX = ["80", "443"]  # where it serves Ingresses on the nodes
 LEASE = "pybernetes-service-load-balancer"
 
 FLAGS = (

@@ -1,9 +1,10 @@
-"""What `up` puts into a cluster beside its parts: RBAC bindings, the project's own image, cluster DNS, metrics, storage."""
+"""What is put into a cluster beside its parts: RBAC bindings, the project's own image, cluster DNS, metrics, storage, ways in."""
 
 from __future__ import annotations
 
 import importlib.resources
 import subprocess
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..apply import Manifest, load
@@ -25,6 +26,28 @@ def bindings() -> list[Manifest]:
 def ingress_class() -> list[Manifest]:
     """The class `nginx` of Ingresses, where they are served."""
     return load((importlib.resources.files("pybernetes") / "cluster/addons/ingress.yaml").read_text())
+
+
+def load_balancer_manifests(image: str, pool: Sequence[str], reserved: Sequence[str]) -> list[Manifest]:
+    """service-load-balancer on each node that takes users' pods. `pool` as of its flag, `reserved` ports of nodes."""
+    name = "service-load-balancer"
+    values = {"IMAGE": image, "POOL": ",".join(pool), "RESERVED": ",".join(reserved)}
+    return [*_rights(name), *_manifests(f"{name}.yaml", **values)]
+
+
+def ingress_manifests(image: str) -> list[Manifest]:
+    """The class `nginx`, and nginx-ingress-controller on each node that takes users' pods."""
+    name = "nginx-ingress-controller"
+    return [*ingress_class(), *_rights(name), *_manifests(f"{name}.yaml", IMAGE=image)]
+
+
+def _rights(name: str) -> list[Manifest]:
+    """Those of `bindings` that a part of this name has, for its service account."""
+    own = [manifest for manifest in bindings() if manifest["metadata"]["name"] == f"pybernetes:{name}"]
+    for manifest in own:
+        if "subjects" in manifest:
+            manifest["subjects"] = [{"kind": "ServiceAccount", "name": name, "namespace": "kube-system"}]
+    return own
 
 
 def pack(layout: Layout) -> ImageInfo:

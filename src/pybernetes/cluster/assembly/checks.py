@@ -35,6 +35,7 @@ NODE_NEEDS = (
     Need("conntrack", "conntrack", "connections to endpoints that are gone"),
 )
 POLICIES_NEED = Need("nft", "nftables", "network policies; without them: network.policies: false")
+INGRESS_NEED = Need("nginx", "nginx", "serves Ingresses, packed into an image")
 ETCD_NEED = Need("etcd", "etcd-server", "keeps the cluster's state")
 BALANCER_NEEDS: Mapping[str, Sequence[Need]] = {
     "nginx": (Need("nginx", "nginx libnginx-mod-stream", "passes connections on to the API servers"),),

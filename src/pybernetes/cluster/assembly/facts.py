@@ -10,12 +10,13 @@ from pathlib import Path
 from pybernetes.deploy.configuration import ETCD_DATA_DIR, KUBERNETES_DIR
 from pybernetes.deploy.daemons import controlplane, etcd, node
 from pybernetes.deploy.daemons.model import Cluster, Host
+from pybernetes.loadbalancer.options import OF_NGINX
 from pybernetes.net.addresses import outward_address
 from pybernetes.net.routes import Router
 
 from .. import host as machine
 from . import hoststate
-from .checks import ADDRESS_NEEDS, BALANCER_NEEDS, ETCD_NEED, NODE_NEEDS, POLICIES_NEED, Facts, Need
+from .checks import ADDRESS_NEEDS, BALANCER_NEEDS, ETCD_NEED, INGRESS_NEED, NODE_NEEDS, POLICIES_NEED, Facts, Need
 
 DOCKER = "unix:///var/run/docker.sock"
 DOCKER_DIR, KUBELET_DIR = Path("/var/lib/docker"), Path(node.KUBELET_DIR)
@@ -92,8 +93,8 @@ def _ports(cluster: Cluster, control_plane: bool) -> list[int]:
     ports = [KUBELET_PORT, node.KUBELET_HEALTH_PORT]
     if cluster.balancer is not None and cluster.balancer.on_nodes:
         ports.append(cluster.balancer.port)
-    if not control_plane:
-        return ports
+    if not control_plane:  # whose taint keeps the pods away that serve Ingresses
+        return [*ports, *(map(int, OF_NGINX) if cluster.addons.ingress else ())]
     ports += [cluster.configuration.init.local_api_endpoint.bind_port]
     ports += [controlplane.CONTROLLER_MANAGER_PORT, controlplane.SCHEDULER_PORT]
     if cluster.configuration.cluster.etcd.external is None:
@@ -104,6 +105,8 @@ def _ports(cluster: Cluster, control_plane: bool) -> list[int]:
 
 def _needs(cluster: Cluster, control_plane: bool) -> list[Need]:
     needs = [*NODE_NEEDS, *((POLICIES_NEED,) if cluster.network.policies else ())]
+    if cluster.addons.ingress:
+        needs.append(INGRESS_NEED)
     if control_plane and cluster.configuration.cluster.etcd.external is None:
         needs.append(ETCD_NEED)
     if cluster.balancer is not None and (control_plane or cluster.balancer.on_nodes):
@@ -112,7 +115,8 @@ def _needs(cluster: Cluster, control_plane: bool) -> list[Need]:
 
 
 def _present(need: Need) -> bool:
-    return machine.find(need.program) is not None and (need.program != "nginx" or NGINX_STREAM.exists())
+    streams = need in BALANCER_NEEDS["nginx"]
+    return machine.find(need.program) is not None and (not streams or NGINX_STREAM.exists())
 
 
 def _leftovers(data: Path, control_plane: bool) -> list[str]:

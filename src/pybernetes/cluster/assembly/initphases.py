@@ -35,6 +35,7 @@ from pybernetes.deploy.configuration import KUBERNETES_DIR, token_defaults
 from pybernetes.deploy.daemons import controlplane, etcd, node
 
 from ..apply import apply
+from ..image import ADD_ONS
 from . import addons, facts, nodesteps
 from .work import CONTROL_PLANE_SECONDS, Work
 
@@ -194,20 +195,17 @@ def addon_coredns(work: Init) -> None:
     if work.configuration.cluster.dns.disabled:
         work.tell("[addons] Skipping addon: CoreDNS")
         return
-    image = addons.give_image().name if addons.own_image(work.configuration.cluster.dns) else ""
-    work.apply(addons.dns_manifests(work.configuration, image))
+    if addons.own_image(work.configuration.cluster.dns):
+        addons.give_image()
+    work.apply(addons.dns_manifests(work.configuration, ADD_ONS.full_name))
     work.tell("[addons] Applied essential addon: CoreDNS")
 
 
 def addon_further(work: Init) -> None:
-    """What the layout asks for: metrics-server, local-path-provisioner."""
-    chosen = work.layout.addons
-    if not (chosen.metrics_server or chosen.local_path):
-        work.tell("[addons] Skipping addons: metrics-server, local-path")
-        return
-    for name, manifests in addons.further(chosen, addons.give_image().name).items():
-        work.apply(manifests)
-        work.tell(f"[addons] Applied addon: {name}")
+    """What the layout asks for: metrics-server, local-path-provisioner, service-load-balancer, nginx-ingress-controller."""
+    for contents in addons.images(work.configuration, work.layout):
+        addons.give_image(contents)
+    addons.bring(work, "addons")
 
 
 def addon_kube_proxy(work: Init) -> None:
@@ -299,7 +297,7 @@ PHASES: Sequence[Phase] = (
     Phase("addon/coredns", "Install the CoreDNS addon to a Kubernetes cluster", addon_coredns),
     Phase(
         "addon/further",
-        "Install metrics-server and local-path-provisioner, where they are asked for (ours)",
+        "Install metrics-server, local-path-provisioner, load balancer and ingress, where they are asked for (ours)",
         addon_further,
     ),
 )

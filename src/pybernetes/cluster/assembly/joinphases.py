@@ -121,10 +121,8 @@ def preflight(work: Join) -> None:
         raise Failure(
             "the cluster was made without --control-plane-endpoint, an address that would outlive a master: it takes no further one"
         )
-    balancer = work.cluster().balancer
-    if work.control_plane or (balancer is not None and balancer.on_nodes):
-        seen = facts.collect(work.cluster(), work.host, work.control_plane)
-        nodesteps.judge(seen, work.ignored_checks, work.tell)
+    seen = facts.collect(work.cluster(), work.host, work.control_plane)
+    nodesteps.judge(seen, work.ignored_checks, work.tell)
     work.bootstrap(lambda client: _name_is_free(client, work))
     if work.control_plane and not _have_certificates(work):
         work.bootstrap(lambda client: _sealed(client, work))
@@ -238,7 +236,7 @@ def mark_control_plane(work: Join) -> None:
 
 
 def node_daemons(work: Join) -> None:
-    """kube-proxy, flanneld, kube-network-policies and the image of add-ons, where these do not come in pods."""
+    """kube-proxy, flanneld, kube-network-policies and the images of add-ons, where these do not come in pods."""
     cluster = work.cluster()
     if work.fetched.proxy and not work.configuration.cluster.proxy.disabled:
         nodesteps.start_proxy(work, work.fetched.proxy)
@@ -246,10 +244,8 @@ def node_daemons(work: Join) -> None:
         work.run(node.flannel(cluster, work.host))
     if cluster.network.policies:
         work.run(node.network_policies(cluster, work.host))
-    dns = work.configuration.cluster.dns
-    further = work.layout.addons.metrics_server or work.layout.addons.local_path
-    if further or (work.layout != layout.FOREIGN and not dns.disabled and addons.own_image(dns)):
-        addons.give_image()
+    for contents in addons.images(work.configuration, work.layout):
+        addons.give_image(contents)
 
 
 def balancer(work: Join) -> None:

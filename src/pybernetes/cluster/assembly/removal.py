@@ -118,11 +118,11 @@ def _remove_image() -> None:
         return
     from pybernetes.kubelet.runtime import pause
 
-    from ..image import ADD_ONS, CONTROL_PLANE, LOCAL_NAME
+    from ..image import ALL, LOCAL_NAME
 
     program = machine.find("docker")
     if program is not None:
-        names = [LOCAL_NAME, ADD_ONS.full_name, CONTROL_PLANE.full_name, pause.IMAGE]
+        names = [LOCAL_NAME, *(contents.full_name for contents in ALL), pause.IMAGE]
         subprocess.run([program, "-H", DOCKER, "image", "rm", *names], capture_output=True, timeout=CONTAINER_SECONDS)
 
 

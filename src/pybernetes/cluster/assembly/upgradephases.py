@@ -42,6 +42,7 @@ from pybernetes.deploy.upgradeplan import Difference, Running, Version, VersionE
 from pybernetes.store.backends import Location, LocationError
 from pybernetes.store.etcd.http2 import RPCError
 
+from ..image import ADD_ONS
 from . import addons, facts
 from . import work as works
 from .clusterconfig import Fetched, fetched, has_config_map
@@ -275,14 +276,13 @@ def node_daemons(work: Upgrade) -> None:
 
 def addon(work: Upgrade) -> None:
     """Cluster DNS, kube-proxy's configuration and further add-ons, by whoever is the last of the masters, where they were deployed; the
-    image for this host's Docker."""
+    images for this host's Docker."""
     if work.said.foreign:
         work.tell("[upgrade/addon] Skipping phase: add-ons are those of kubeadm, which made the cluster")
         return
     dns, proxy = work.configuration.cluster.dns, work.configuration.cluster.proxy
-    further = work.layout.addons
-    needs_image = (not dns.disabled and addons.own_image(dns)) or further.metrics_server or further.local_path
-    image = addons.give_image().name if needs_image else ""
+    for contents in addons.images(work.configuration, work.layout):
+        addons.give_image(contents)
     if not work.control_plane:
         return
     running = asyncio.run(_running(ADMIN, work.configuration.cluster.kubernetes_version, None))
@@ -290,15 +290,13 @@ def addon(work: Upgrade) -> None:
         work.tell(f"[upgrade/addon] Skipping phase: the API servers of {', '.join(apart)} are not upgraded yet")
         return
     if not dns.disabled and work.told(lambda client: has_config_map(client, "coredns")):
-        work.apply(addons.dns_manifests(work.configuration, image))
+        work.apply(addons.dns_manifests(work.configuration, ADD_ONS.full_name))
         work.tell("[upgrade/addon] Applied essential addon: CoreDNS")
     if not proxy.disabled and work.said.proxy:
         server = endpoints.control_plane(work.configuration)
         work.apply(objects.kube_proxy(work.proxy_config(), server))
         work.tell("[upgrade/addon] Applied essential addon: kube-proxy")
-    for name, manifests in addons.further(further, image).items():
-        work.apply(manifests)
-        work.tell(f"[upgrade/addon] Applied addon: {name}")
+    addons.bring(work, "upgrade/addon")
 
 
 async def _running(kubeconfig: Path, configured: str, where: Location | None) -> Running:

@@ -59,7 +59,7 @@ class Work:
             (*others, *mine) if mine else tuple(self.host if host.name == self.host.name else host for host in masters)
         )
         balancer = layout.balancer_of(self.layout, self.configuration.cluster)
-        return Cluster(self.configuration, ordered, balancer, layout.network_of(self.layout))
+        return Cluster(self.configuration, ordered, balancer, layout.network_of(self.layout), self.layout.addons)
 
     def choose_runner(self) -> None:
         """Where the control plane is to be in static pods, `runner` is for the rest alone from now on."""

@@ -6,7 +6,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from ..configuration import Configuration
+from ..types import Fields
 
 MASTER, WORKER, ETCD, BALANCER = "master", "worker", "etcd", "balancer"
 ROLES = (ETCD, MASTER, BALANCER, WORKER)  # in the order in which they come up
@@ -97,12 +100,17 @@ class Balancer:
     on_nodes: bool = False  # one on each node instead, at 127.0.0.1
 
 
-@dataclass(frozen=True, slots=True)
-class AddOns:
-    """What runs in pods beside cluster DNS, where it is asked for: kubeadm brings neither."""
+class AddOns(Fields):
+    """What runs in pods beside cluster DNS, where it is asked for: kubeadm brings none of it.
+
+    `address_pool` is for the load balancer: CIDRs or FIRST-LAST; without any, Services get the nodes' own addresses.
+    """
 
     metrics_server: bool = False
     local_path: bool = False
+    load_balancer: bool = False
+    address_pool: list[str] = msgspec.field(default_factory=list)
+    ingress: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,7 @@ class Cluster:
     hosts: tuple[Host, ...]
     balancer: Balancer | None = None
     network: Network = Network()
-    addons: AddOns = AddOns()
+    addons: AddOns = field(default_factory=AddOns)
 
     def having(self, role: str) -> tuple[Host, ...]:
         """The hosts of a role, in the order of the list."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..daemons.model import Check, Daemon, File
-from .facts import BROUGHT, PENDING, curl
+from .facts import BROUGHT, IMAGES, PENDING, curl
 
 WELL_SECONDS = 60  # for a daemon to be well after its start; etcd waits for a second member, an API server for etcd
 RUN_JOIN = "/run/pybernetes/join.yaml"
@@ -72,6 +72,7 @@ class Bring:
             f'  case $old in {place} | {BROUGHT}/current | $(readlink -f {BROUGHT}/current)) ;; *) rm -rf "$old" ;; esac\n'
             "done\n"
             f"ln -sfn {self.digest[:12]} {BROUGHT}/current.new\n"
+            f"rm -f {IMAGES}/*.tar\n"  # of the one before
             f"mv -T {BROUGHT}/current.new {BROUGHT}/current\n"
             f"ln -sf {BROUGHT}/current/bin/pybernetes /usr/local/bin/pybernetes\n"
             "pybernetes version >/dev/null"
@@ -89,6 +90,33 @@ class Enable:
 
     def script(self) -> str:
         return f"systemctl enable --now {self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Disable:
+    """A unit that a package brings, and that is in the way of what is to run here."""
+
+    unit: str
+
+    def title(self) -> str:
+        return f"stop {self.unit}"
+
+    def script(self) -> str:
+        return f"systemctl disable --now {self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Images of add-ons, by name, for the host's Docker: of its pybernetes and, for Ingresses, its nginx."""
+
+    images: tuple[str, ...]
+    program: str = "pybernetes"
+
+    def title(self) -> str:
+        return f"pack {', '.join(self.images)}"
+
+    def script(self) -> str:
+        return "\n".join(f"{self.program} image --load --contents={name}" for name in self.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,20 +208,23 @@ class Label:
 @dataclass(frozen=True, slots=True)
 class Upload:
     """The cluster's own copy of its configuration, for hosts that join later; by a master. `version`: it is another one from now on, and
-    rights and add-ons are those of the new release."""
+    rights and add-ons are those of the new release. `addons`: others than before are asked for."""
 
     configuration: str
     program: str = "pybernetes"
     version: str = ""
+    addons: bool = False
 
     def title(self) -> str:
-        rest = f", rights and add-ons: it is {self.version}" if self.version else ""
+        rest = f", rights and add-ons: it is {self.version}" if self.version else ", and its add-ons" * self.addons
         return f"have the cluster remember its new configuration{rest}"
 
     def script(self) -> str:
         """The file is there when the cluster has it."""
         new = f"{INIT_FILE}.uploaded"
         upgrade = f"{self.program} upgrade apply --yes --skip-phases={HOSTS_PHASES}\n" if self.version else ""
+        if self.addons and not self.version:
+            upgrade = f"{self.program} init phase addon further --config={new}\n"
         return (
             f"{written(File(new, self.configuration, 0o600))}\n"
             f"{self.program} init phase upload-config all --config={new}\n"
@@ -235,7 +266,7 @@ class Drain:
         return f"{self.program} node drain {self.node} --ignore-daemonsets --timeout={DRAIN_TIMEOUT}"
 
 
-Action = Install | Bring | Enable | Renew | Initialise | Join | Label | Upload | Backup | Drain
+Action = Install | Bring | Enable | Disable | Pack | Renew | Initialise | Join | Label | Upload | Backup | Drain
 
 
 def written(file: File) -> str:

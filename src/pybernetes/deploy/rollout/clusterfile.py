@@ -30,6 +30,9 @@
     addons:                    # what kubeadm does not bring, either
       metricsServer: false     # figures for `kubectl top` and autoscalers
       localPath: false         # directories of nodes as volumes for claims
+      loadBalancer: false      # addresses for Services of type LoadBalancer
+      addressPool: []          # which: CIDRs or FIRST-LAST, announced by ARP and NDP; none: the nodes' own
+      ingress: false           # Ingresses, by nginx at ports 80 and 443 of nodes that take users' pods
 
 What else the cluster is to be is said in kubeadm's words: a ClusterConfiguration (kubeadm.k8s.io/v1beta4 or v1beta3) in a further document of
 the file.
@@ -105,13 +108,6 @@ class NetworkEntry(Fields):
     service_subnet: str = ""
 
 
-class AddOnsEntry(Fields):
-    """See the file above."""
-
-    metrics_server: bool = False
-    local_path: bool = False
-
-
 class ClusterEntry(Fields):
     """The document itself."""
 
@@ -120,7 +116,7 @@ class ClusterEntry(Fields):
     hosts: list[HostEntry] = msgspec.field(default_factory=list)
     balancer: BalancerEntry | None = None
     network: NetworkEntry = msgspec.field(default_factory=NetworkEntry)
-    addons: AddOnsEntry = msgspec.field(default_factory=AddOnsEntry)
+    addons: AddOns = msgspec.field(default_factory=AddOns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +187,7 @@ def cluster(description: Description, interfaces: dict[str, str] | None = None) 
     first = next(host for host in hosts if MASTER in host.roles)
     whole = defaulted(_with_network(description), first.name, first.address)
     network = Network(backend, entry.network.ip_masq, entry.network.policies)
-    return Cluster(whole, hosts, balancer, network, AddOns(entry.addons.metrics_server, entry.addons.local_path))
+    return Cluster(whole, hosts, balancer, network, entry.addons)
 
 
 def endpoint_of(entry: ClusterEntry, bind_port: int, balancers: list[HostEntry], masters: list[HostEntry]) -> str:

@@ -18,7 +18,7 @@ from .clusterfile import Description, cluster
 from .facts import Facts, FactsError, Question, read
 from .plan import BACKUP, UNIT_OF_DOCKER, PlanError, Situation, Stage, Step, leader, notes, plan, unready
 from .ssh import Result, Unreachable
-from .wanted import Wanted, wanted
+from .wanted import NGINX, Wanted, wanted
 
 AT_ONCE = 20  # hosts that are asked at the same time
 LOOK_SECONDS = 60.0
@@ -168,9 +168,11 @@ class Rollout:
         master = MASTER in host.roles
         question = Question(
             host.address,
-            sorted(aim.needs) + ([self.program.path] if self.program.path else []) + ([BACKUP] if master else []),
+            [*sorted(aim.needs), *aim.images.values()]
+            + ([self.program.path] if self.program.path else [])
+            + ([BACKUP] if master else []),
             [*aim.files(), *([INIT_FILE] if master else [])],
-            [UNIT_OF_DOCKER, *(daemon.name for daemon in (*aim.daemons, *aim.own))],
+            [UNIT_OF_DOCKER, *([NGINX] if aim.frees_ports else []), *(one.name for one in (*aim.daemons, *aim.own))],
             whole.configuration.cluster.certificates_dir if master else "",
             whole.configuration.init.local_api_endpoint.bind_port,
         )

@@ -15,6 +15,7 @@ from ..daemons.render.systemd import FOLDER as UNITS
 STATE = "/var/lib/pybernetes/deploy"  # what a host remembers of deployments
 PENDING = f"{STATE}/pending"  # a file for each daemon that has to be started anew: its files are newer than its process may be
 HOST_STATE = "/etc/kubernetes/pybernetes/host.json"  # what init and join remember; `complete`: they came to their end
+IMAGES = "/var/lib/pybernetes/images"  # where init, join and `image --load` pack
 BROUGHT = "/opt/pybernetes"
 DIGEST = f"{BROUGHT}/current/DIGEST"
 LARGEST_FILE = 256 * 1024  # of which more is not read: none of ours is so large

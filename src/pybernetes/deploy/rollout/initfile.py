@@ -10,6 +10,7 @@ import msgspec
 
 from ..configuration import GROUP, documents
 from ..daemons.model import MASTER, Cluster, Host
+from ..layout import of_addons
 from .clusterfile import NONE
 from .wanted import brought_by_join
 
@@ -48,7 +49,7 @@ def layout(cluster: Cluster) -> dict[str, Any]:
         "kind": LAYOUT_KIND,
         "balancer": of_balancer,
         "network": {"backend": network.backend or NONE, "ipMasq": network.ip_masq, "policies": network.policies},
-        "addons": {"metricsServer": cluster.addons.metrics_server, "localPath": cluster.addons.local_path},
+        "addons": of_addons(cluster.addons),
     }
 
 
@@ -81,6 +82,11 @@ def fixed_changes(before: str, after: str) -> list[tuple[str, str, str]]:
         if was != will:
             changes.append((path, _shown(was), _shown(will)))
     return changes
+
+
+def same_addons(before: str, after: str) -> bool:
+    """Of two files of init. ValueError for what is none."""
+    return bool(_at(_by_kind(before).get(LAYOUT_KIND), "addons") == _at(_by_kind(after).get(LAYOUT_KIND), "addons"))
 
 
 def version(text: str) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 from pybernetes.api.field import quote
 from pybernetes.api.names import dns1123_subdomain_errors, label_key_errors, label_value_errors
+from pybernetes.loadbalancer import pools
 
 from .. import endpoints
 from ..configuration import BIND_PORT, ConfigurationError
 from ..daemons.model import BALANCER, ETCD, MASTER, WORKER
+from ..layout import pool_problem
 from ..validation import check as check_kubeadms
 from .clusterfile import BACKENDS, BALANCERS, ROLES, Description, HostEntry, cluster, implied_endpoint, roles
 
@@ -75,6 +77,8 @@ def problems(description: Description) -> Iterator[str]:
         yield f"network.backend: {quote(entry.network.backend)}: choose one of {', '.join(BACKENDS)}"
     yield from _twice_said(description)
     yield from _balancer(description)
+    if problem := pool_problem(entry.addons):
+        yield problem
     if (
         len(masters) > 1
         and not description.configuration.cluster.control_plane_endpoint
@@ -194,6 +198,18 @@ def _overlaps(description: Description) -> Iterator[str]:
         virtual = description.entry.balancer.virtual_address if description.entry.balancer is not None else ""
         if virtual and ipaddress.ip_interface(virtual).ip in first:
             yield f"{name} {first} has balancer.virtualAddress, {virtual}: want a range that it is not in"
+    yield from _given_away(description)
+
+
+def _given_away(description: Description) -> Iterator[str]:
+    """Addresses that Services would get, and somebody has."""
+    pool, balancer = pools.parse(description.entry.addons.address_pool), description.entry.balancer
+    for host in description.entry.hosts:
+        if host.address in pool:
+            yield f"addons.addressPool has the address of {host.name}, {host.address}: want addresses that nobody has"
+    virtual = balancer.virtual_address.partition("/")[0] if balancer is not None else ""
+    if virtual and virtual in pool:
+        yield f"addons.addressPool has balancer.virtualAddress, {virtual}: want addresses that nobody has"
 
 
 def _balancers(description: Description) -> int:

@@ -22,17 +22,19 @@ from .actions import (
     Action,
     Backup,
     Bring,
+    Disable,
     Drain,
     Enable,
     Initialise,
     Install,
     Join,
     Label,
+    Pack,
     Renew,
     Upload,
 )
 from .facts import Facts, Node
-from .wanted import WATCHER, Wanted, differing, files
+from .wanted import NGINX, WATCHER, Wanted, differing, files
 
 DOCKER, UNIT_OF_DOCKER = "dockerd", "docker"
 BACKUP = f"/var/lib/pybernetes/backups/before-v{KUBERNETES}.tar.gz"  # one for each version that a cluster goes to
@@ -269,6 +271,12 @@ def _preparations(situation: Situation) -> list[Step]:
             actions.append(Bring(situation.digest, _stale(situation, host)))
         if DOCKER in aim.needs and UNIT_OF_DOCKER not in facts.active:
             actions.append(Enable(UNIT_OF_DOCKER))
+        if aim.frees_ports and (NGINX in facts.active or aim.needs.get(NGINX) in missing):
+            actions.append(Disable(NGINX))
+        if facts.joined:  # init and join do so for others
+            brought = any(isinstance(action, Bring) for action in actions)
+            stale = tuple(name for name, path in aim.images.items() if brought or path not in facts.programs)
+            actions += [Pack(stale, situation.program)] if stale else []
         if not facts.joined:
             actions += _renewals([daemon for daemon in aim.own if daemon.name not in facts.active], facts, ())
         steps.append(Step(host, tuple(actions)))
@@ -391,7 +399,8 @@ def _memory(situation: Situation) -> list[Step]:
     if told == situation.init_file:
         return []
     version = initfile.version(situation.init_file) if version_before(situation) else ""
-    return [Step(master, (Upload(situation.init_file, situation.program, version),))]
+    others = bool(told) and not initfile.same_addons(told, situation.init_file)
+    return [Step(master, (Upload(situation.init_file, situation.program, version, others),))]
 
 
 def _labels(situation: Situation) -> list[Step]:

@@ -125,8 +125,13 @@ class FakeHost:
         self.pending |= set(re.findall(r"^: >/var/lib/pybernetes/deploy/pending/(\S+)$", script, re.MULTILINE))
         self.pending -= set(re.findall(r"^rm -f /var/lib/pybernetes/deploy/pending/(\S+)$", script, re.MULTILINE))
         self.active |= set(re.findall(r"systemctl (?:restart --no-block|enable --now) (\S+)", script))
+        self.active -= set(re.findall(r"systemctl disable --now (\S+)", script))
+        if f"rm -f {facts.IMAGES}/*.tar" in script:
+            self.programs = {name for name in self.programs if not name.startswith(facts.IMAGES)}
+        self.programs |= {f"{facts.IMAGES}/{name}.tar" for name in re.findall(r"image --load --contents=(\S+)", script)}
         if " init --config=" in script or " join --config=" in script:
             self.joined = True
+            self.programs |= set(wanted.wanted(self.world.cluster, self._host()).images.values())
             for daemon in wanted.wanted(self.world.cluster, self._host()).daemons:
                 self.active.add(daemon.name)
                 for file in wanted.files(daemon):

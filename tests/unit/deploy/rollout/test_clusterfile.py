@@ -78,6 +78,12 @@ def test_what_is_implied() -> None:
         (TWO.replace("name: b", "name: a"), 'hosts: 2 hosts have the name "a"'),
         (TWO.replace("10.0.0.2", "10.0.0.1"), 'hosts: 2 hosts have the address "10.0.0.1"'),
         (TWO.replace("worker", "master"), "2 masters need one address"),
+        (f"{TWO}addons: {{loadBalancer: true, addressPool: [10.0.0.0/8x]}}\n", "addons.addressPool: '10.0.0.0/8x'"),
+        (f"{TWO}addons: {{addressPool: [10.0.9.0/24]}}\n", "addons.addressPool: for whom?"),
+        (
+            f"{TWO}addons: {{loadBalancer: true, addressPool: [10.0.0.2-10.0.0.9]}}\n",
+            "addons.addressPool has the address of b, 10.0.0.2: want addresses that nobody has",
+        ),
         (f"{ONE}program: pybernetes\n", 'program: "pybernetes": want the whole path'),
         (f"{ONE}network: {{backend: vxlam}}\n", 'network.backend: "vxlam": choose one of vxlan, host-gw, udp, none'),
         (

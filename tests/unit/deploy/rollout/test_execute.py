@@ -205,6 +205,52 @@ def test_a_new_pybernetes_starts_everything_of_ours_anew() -> None:
     assert not any("etcd" in line or "nginx" in line for line in starts)
 
 
+ADD_ONS = THREE + "addons: {loadBalancer: true, addressPool: [10.0.0.64/28], ingress: true}\n"
+
+
+def test_add_ons_are_switched_on_in_a_cluster_that_runs() -> None:
+    """Every node has the image before the cluster is told of pods that run it; Debian's nginx is out of the way where it is nobody's balancer."""
+    made = world(ADD_ONS, before=deployed())
+    shown = run(made)
+    assert shown.stages == ["prepare the hosts", "the cluster's memory"]
+    done = [line for line in shown.shown if not line.endswith(": ended")]
+    assert sorted(line for line in done if "pack" in line) == [f"{n}: pack pybernetes-ingress" for n in made.hosts]
+    assert [line for line in done if "nginx" in line and "pack" not in line] == [
+        *("w1: install nginx", "w1: stop nginx", "w2: install nginx", "w2: stop nginx")
+    ]
+    assert done[-1] == "m1: have the cluster remember its new configuration, and its add-ons"
+    last = made.scripts[-1][1]
+    assert last.index("upload-config all") < last.index("init phase addon further") < last.rindex("mv ")
+    made.hosts["w2"].active.add("nginx")  # somebody has started it again
+    assert run(world(ADD_ONS, before=made)).shown == ["w2: stop nginx", "w2: ended"]
+
+
+def test_add_ons_are_switched_off() -> None:
+    on = world(ADD_ONS)
+    run(on)
+    assert not any("init phase addon" in script for _, script in on.scripts)  # init does it
+    off = world(THREE, before=on)
+    assert [line for line in run(off).shown if not line.endswith(": ended")] == [
+        "m1: have the cluster remember its new configuration, and its add-ons"
+    ]
+    assert "init phase addon further" in off.scripts[-1][1]
+
+
+def test_other_settings_leave_add_ons_alone() -> None:
+    made = world(THREE + NEW_ARGUMENT, before=deployed())
+    run(made)
+    assert not any("addon further" in script for _, script in made.scripts)
+
+
+def test_nginx_is_installed_where_it_is_packed_and_does_not_start_by_itself() -> None:
+    made = world(ADD_ONS)
+    run(made)
+    of_w1 = [script for name, script in made.scripts if name == "w1"]
+    assert any("apt-get install" in script and " nginx" in script for script in of_w1)
+    assert any("disable --now nginx" in script for script in of_w1)
+    assert not any("disable --now nginx" in script for name, script in made.scripts if name == "m1")  # its balancer
+
+
 def older(before: World, version: str, kubelets: str) -> World:
     """The same cluster, as an older release would have told it."""
     for one in before.hosts.values():
@@ -226,7 +272,7 @@ def test_another_version_takes_a_backup_and_drains_workers() -> None:
     done = [line for line in shown.shown if not line.endswith(": ended")]
     assert done[0] == f"m1: write a backup, /var/lib/pybernetes/backups/before-v{KUBERNETES}.tar.gz"
     assert done[-1] == f"m1: have the cluster remember its new configuration, rights and add-ons: it is v{KUBERNETES}"
-    workers = [line for line in done if "w1" in line and "bring" not in line]
+    workers = [line for line in done if "w1" in line and "bring" not in line and "pack" not in line]
     assert workers == [
         "m1: drain w1",
         "w1: start kubelet",
@@ -261,7 +307,7 @@ def test_versions_that_are_too_far_apart(version: str, words: str) -> None:
 def test_a_cut_between_bringing_and_starting_is_made_up_for() -> None:
     made = world(THREE, before=deployed())
     made.rollout.program = replace(PROGRAM, digest="e" * 64)
-    made.cut_after = 7  # five hosts have it, two daemons were started anew
+    made.cut_after = 12  # five hosts have it and its image, two daemons were started anew
     with pytest.raises(Cut):
         run(made)
     again = world(THREE, before=made)
