@@ -132,18 +132,19 @@ def test_ways_into_the_cluster_are_switched_on_and_off(hosts: dict[str, Host]) -
         until(desk, "curl -s --max-time 2 -H 'Host: shop.example' http://10.20.0.21/", "^apples")
         until(master, f"{KUBECTL} get ingress shop", r"shop\.example +10\.20\.0\.21 ")
     except AssertionError as error:
-        pods = master(
+        seen = master(
             f"{KUBECTL} get pods -A -o wide; {KUBECTL} get events -A; {KUBECTL} -n kube-system logs -l app=nginx-ingress-controller"
         )
-        raise AssertionError(f"{error}\n{pods[1]}") from error
-    where = f"{KUBECTL} -n kube-system get pods -l 'app in (service-load-balancer, nginx-ingress-controller)' -o jsonpath='{{.items[*].spec.nodeName}}'"
+        raise AssertionError(f"{error}\n{seen[1]}") from error
+    pods = f"{KUBECTL} -n kube-system get pods -l 'app in (service-load-balancer, nginx-ingress-controller)'"
+    where = f"{pods} -o jsonpath='{{.items[*].spec.nodeName}}'"
     assert master(where)[1].split() == ["worker1", "worker1"]  # not where a taint keeps users' pods away
     assert desk(DEPLOY)[1].splitlines()[-1] == NOTHING
     master(f"{KUBECTL} delete service,ingress,pod shop")
     write(desk, FILE)
     code, output = desk(DEPLOY)
     assert code == 0, output
-    until(master, where.replace("jsonpath='{.items[*].spec.nodeName}'", "name | wc -l"), "^0")
+    until(master, f"{pods} -o name | wc -l", "^0")
     assert desk("curl -s --max-time 2 http://10.20.0.21/")[0] == 7
 
 

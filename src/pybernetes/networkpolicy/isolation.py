@@ -349,9 +349,9 @@ def _named(rule: Rule) -> list[NamedPort]:
 
 
 def _endpoints(pod: PolicyPod | None, port: NamedPort) -> set[tuple[str, int]]:
-    if pod is None or port not in pod.ports:
+    if pod is None:
         return set()
-    return {(address, pod.ports[port]) for address in pod.addresses}
+    return {(address, number) for address in pod.addresses for number in pod.ports.get(port, ())}
 
 
 def _keeping(before: PolicyPod | None, after: PolicyPod | None) -> PolicyPod | None:

@@ -14,14 +14,14 @@ NamedPort = tuple[str, str]  # name, protocol in lower case
 
 @dataclass(frozen=True, slots=True)
 class PolicyPod:
-    """Addresses are in their shortest form; `ports` are the numbers of the containers' named ports."""
+    """Addresses are in their shortest form; `ports` are the numbers of the containers' named ports: several containers may call theirs alike."""
 
     namespace: str
     name: str
     node: str
     labels: Mapping[str, str]
     addresses: tuple[str, ...]
-    ports: Mapping[NamedPort, int]
+    ports: Mapping[NamedPort, frozenset[int]]
 
     def having(self, addresses: tuple[str, ...]) -> PolicyPod:
         """The same with other addresses."""
@@ -40,12 +40,13 @@ def policy_pod(pod: core.Pod) -> PolicyPod | None:
     return PolicyPod(meta.namespace, meta.name, pod.spec.node_name, meta.labels, addresses, _named_ports(pod))
 
 
-def _named_ports(pod: core.Pod) -> dict[NamedPort, int]:
-    """Of several ports of a name the first counts; containers before sidecars (upstream: pkg/api/v1/pod FindPort)."""
+def _named_ports(pod: core.Pod) -> dict[NamedPort, frozenset[int]]:
+    """Of containers and sidecars; each that is called so counts (upstream: kube-network-policies, evaluatePorts), as a name is one container's alone."""
     sidecars = [container for container in pod.spec.init_containers if container.restart_policy == "Always"]
-    ports: dict[NamedPort, int] = {}
+    ports: dict[NamedPort, frozenset[int]] = {}
     for container in (*pod.spec.containers, *sidecars):
         for port in container.ports:
             if port.name:
-                ports.setdefault((port.name, (port.protocol or "TCP").lower()), port.container_port)
+                key = (port.name, (port.protocol or "TCP").lower())
+                ports[key] = ports.get(key, frozenset()) | {port.container_port}
     return ports

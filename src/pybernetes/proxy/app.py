@@ -314,8 +314,9 @@ class ProxyServer:
             pending[key] = Change(first, after)
 
     def _all_health_ports(self) -> HealthPorts:
-        of_services = (own for of_family in self._health_ports.values() for own in of_family.values())
-        return {number: told for own in of_services for number, told in own.items()}
+        """A port answers for both families: for the one that has more here."""
+        told = [item for of_family in self._health_ports.values() for own in of_family.values() for item in own.items()]
+        return dict(sorted(told, key=lambda item: item[1][2]))
 
     def _done(self, family: str) -> None:
         now = self._clock.now()

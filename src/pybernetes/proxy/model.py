@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class ServicePort:
     health_port: int
     endpoints: tuple[Endpoint, ...]  # from anywhere
     local_endpoints: tuple[Endpoint, ...]  # on this node, for the Local policies
+    local_ready: frozenset[str] = frozenset()  # addresses of those that are ready, where a health port tells of them
 
     @property
     def full_name(self) -> str:
@@ -175,14 +177,14 @@ def slim_service(service: core_v1.Service) -> SlimService | None:
     return SlimService(
         namespace=sys.intern(service.metadata.namespace),
         name=service.metadata.name,
-        cluster_ips=tuple(dict.fromkeys((spec.cluster_ip, *spec.cluster_ips))),
+        cluster_ips=_canonical((spec.cluster_ip, *spec.cluster_ips)),
         ports=tuple(
             PortSpec(sys.intern(p.name), sys.intern((p.protocol or "TCP").lower()), p.port, p.node_port)
             for p in spec.ports
         ),
-        external_ips=tuple(spec.external_ips),
-        ingress_ips=tuple(i.ip for i in ingress if i.ip_mode != "Proxy"),
-        source_ranges=tuple(r.strip() for r in spec.load_balancer_source_ranges),
+        external_ips=_canonical(spec.external_ips),
+        ingress_ips=_canonical(i.ip for i in ingress if i.ip_mode != "Proxy"),
+        source_ranges=_canonical_ranges(spec.load_balancer_source_ranges),
         local_only=external and spec.external_traffic_policy == "Local",
         internal_local=spec.internal_traffic_policy == "Local",
         affinity_seconds=affinity,
@@ -211,12 +213,15 @@ def _slim_endpoints(endpoints: Iterable[discovery_v1.Endpoint], node: str) -> It
     for item in endpoints:
         conditions = item.conditions
         ready = conditions is None or conditions.ready is not False
-        serves = conditions is not None and bool(conditions.serving) and bool(conditions.terminating)
+        # Who says nothing of serving serves (upstream: endpointslicecache.go).
+        serves = conditions is not None and conditions.serving is not False and bool(conditions.terminating)
         if (ready or serves) and item.addresses:
             zones = tuple(sys.intern(h.name) for h in item.hints.for_zones) if item.hints else ()
             nodes = tuple(sys.intern(h.name) for h in item.hints.for_nodes) if item.hints else ()
-            # Upstream, too, uses the first address only.
-            yield SlimEndpoint(item.addresses[0], item.node_name == node, ready, zones, nodes)
+            address = item.addresses[0]  # upstream, too, uses the first only
+            if ":" in address:
+                address = canonical_address(address)
+            yield SlimEndpoint(address, item.node_name == node, ready, zones, nodes)
 
 
 def service_ports(
@@ -252,12 +257,46 @@ def sort_key(port: ServicePort) -> tuple[str, str]:
 
 
 def health_ports(ports: Iterable[ServicePort]) -> HealthPorts:
-    """The health-check ports of services with externalTrafficPolicy Local."""
-    return {
-        port.health_port: (port.namespace, port.service, len(port.local_endpoints))
-        for port in ports
-        if port.health_port and port.local_only
-    }
+    """The health-check ports of services with externalTrafficPolicy Local. What only serves until it has ended is no reason for a load
+    balancer to send anybody here, and an address counts once, whatever ports it has (upstream: EndpointsMap.LocalReadyEndpoints)."""
+    ready: dict[int, set[str]] = {}
+    names: dict[int, ServiceKey] = {}
+    for port in ports:
+        if port.health_port and port.local_only:
+            names[port.health_port] = (port.namespace, port.service)
+            ready.setdefault(port.health_port, set()).update(port.local_ready)
+    return {number: (*names[number], len(ready[number])) for number in names}
+
+
+def _canonical(addresses: Iterable[str]) -> tuple[str, ...]:
+    """As the kernel tells them, each once; what is no address is left out (upstream: proxy/util MapIPsByIPFamily)."""
+    return tuple(dict.fromkeys(filter(None, map(canonical_address, addresses))))
+
+
+def canonical_address(text: str) -> str:
+    """The shortest form; "" where it is none. Zeros before a number say nothing, as in Go's ParseIPSloppy."""
+    try:
+        return str(ipaddress.ip_address(text if ":" in text else _without_zeros(text)))
+    except ValueError:
+        return ""
+
+
+def _canonical_ranges(texts: Iterable[str]) -> tuple[str, ...]:
+    """CIDRs that begin with their first address (upstream: proxy/util MapCIDRsByIPFamily)."""
+    ranges: dict[str, None] = {}
+    for text in map(str.strip, texts):
+        address, slash, length = text.partition("/")
+        try:
+            plain = address if ":" in address else _without_zeros(address)
+            if slash:
+                ranges[str(ipaddress.ip_network(f"{plain}/{length}", strict=False))] = None
+        except ValueError:
+            continue
+    return tuple(ranges)
+
+
+def _without_zeros(text: str) -> str:
+    return ".".join(part.lstrip("0") or part[:1] for part in text.split("."))
 
 
 def _of_family(addresses: Iterable[str], family: str) -> tuple[str, ...]:
@@ -299,6 +338,7 @@ def _service_port(
         health_port=service.health_port,
         endpoints=_usable(_in_topology(candidates, where)),
         local_endpoints=_usable(local) if local else (),
+        local_ready=frozenset(each.ip for _, each in local if each.ready) if service.health_port else frozenset(),
     )
 
 
@@ -306,9 +346,12 @@ _Candidate = tuple[int, SlimEndpoint]  # port, endpoint
 
 
 def _usable(candidates: Sequence[_Candidate]) -> tuple[Endpoint, ...]:
-    """Ready ones; where none is ready, those that still serve while they terminate (KEP-1669)."""
-    ready = [c for c in candidates if c[1].ready] or candidates
-    return tuple(sorted({Endpoint(each.ip, port, each.local) for port, each in ready}, key=str))
+    """Ready ones; where none is ready, those that still serve while they terminate (KEP-1669). Of slices that say the same one twice, as while it
+    moves from one to the other, who knows that it is on this node is right."""
+    local: dict[tuple[str, int], bool] = {}
+    for port, each in [c for c in candidates if c[1].ready] or candidates:
+        local[each.ip, port] = each.local or local.get((each.ip, port), False)
+    return tuple(sorted((Endpoint(ip, port, here) for (ip, port), here in local.items()), key=str))
 
 
 def _in_topology(candidates: list[_Candidate], where: Where) -> list[_Candidate]:

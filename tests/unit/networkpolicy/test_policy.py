@@ -104,13 +104,15 @@ def test_pods(spec: dict[str, Any], status: dict[str, Any], addresses: Any) -> N
 
 
 def test_named_ports_are_of_containers_and_sidecars() -> None:
+    """The kind: a name that several containers of a pod give to different numbers meant the first of them alone, and the others were closed."""
+
     def container(port: int, **more: Any) -> dict[str, Any]:
         return {"name": f"c{port}", "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}], **more}
 
     spec = {"containers": [container(80), container(81)], "initContainers": [container(1)]}
     status = {"podIP": "10.0.0.1"}
     found = policy_pod(as_pod({"metadata": {"name": "a"}, "spec": spec, "status": status}))
-    assert found is not None and found.ports == {("http", "tcp"): 80}
+    assert found is not None and found.ports == {("http", "tcp"): {80, 81}}
     spec = {"containers": [], "initContainers": [container(1), container(2, restartPolicy="Always")]}
     found = policy_pod(as_pod({"metadata": {"name": "a"}, "spec": spec, "status": status}))
-    assert found is not None and found.ports == {("http", "tcp"): 2}
+    assert found is not None and found.ports == {("http", "tcp"): {2}}

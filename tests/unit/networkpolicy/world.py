@@ -141,13 +141,18 @@ def namespace(name: str, team: str) -> Document:
 
 
 def pod(space: str, name: str, number: int, node: str, **labels: str) -> Document:
-    """Dual stack; "http" is another port in each namespace."""
+    """Dual stack; "http" is another port in each namespace, and two pods of each have a second container that calls another one so."""
     port = PORTS[NAMESPACES.index(space)]
     named = [{"name": "http", "protocol": p, "containerPort": port} for p in PROTOCOLS[:2]]
+    containers = [{"name": "c", "ports": named}]
+    if number % 3:
+        containers.append(
+            {"name": "d", "ports": [{"name": "http", "protocol": "TCP", "containerPort": PORTS[number % 3]}]}
+        )
     addresses = [{"ip": f"10.244.0.{number}"}, {"ip": f"fd00::{number:x}"}]
     return {
         "metadata": {"namespace": space, "name": name, "labels": {"pod": name, **labels}},
-        "spec": {"nodeName": node, "containers": [{"name": "c", "ports": named}]},
+        "spec": {"nodeName": node, "containers": containers},
         "status": {"phase": "Running", "podIP": addresses[0]["ip"], "podIPs": addresses},
     }
 

@@ -4,7 +4,7 @@ import pytest
 
 from pybernetes.proxy.backends.iptables.rules import Options
 from pybernetes.proxy.backends.iptables.ruleset import desired
-from pybernetes.proxy.model import SlimEndpoint, Where, service_ports, slim_service, slim_slice
+from pybernetes.proxy.model import SlimEndpoint, Where, health_ports, service_ports, slim_service, slim_slice
 
 from .objects import at, port, service, slice_of
 
@@ -26,11 +26,75 @@ def leaving(ip: str) -> dict[str, object]:
         ([at("1.0.0.1", zones="z3"), at("1.0.0.2", zones="z2")], ["1.0.0.1", "1.0.0.2"]),
         ([at("1.0.0.1", nodes="node1", zones="z1"), at("1.0.0.2", nodes="node2", zones="z1")], ["1.0.0.1"]),
         ([at("1.0.0.1", nodes="node3", zones="z1"), at("1.0.0.2", nodes="node2", zones="z2")], ["1.0.0.1"]),
+        # Those of one that terminates do not count, neither as missing nor as one for here.
+        ([at("1.0.0.1", zones="z1"), leaving("1.0.0.2"), at("1.0.0.3", zones="z2")], ["1.0.0.1"]),
+        ([at("1.0.0.1", zones="z2"), {**leaving("1.0.0.2"), "hints": {"forZones": [{"name": "z1"}]}}], ["1.0.0.1"]),
+        # One node's hint missing: zones are asked for.
+        ([at("1.0.0.1", nodes="node1", zones="z2"), at("1.0.0.2", zones="z1")], ["1.0.0.2"]),
+        # serving: null is true; ready: true is not taken back by terminating (publishNotReadyAddresses).
+        ([at("1.0.0.1", ready=False, terminating=True)], ["1.0.0.1"]),
+        ([at("1.0.0.1", ready=False, terminating=True, serving=False)], []),
+        ([at("1.0.0.1", ready=True, terminating=True, serving=False), leaving("1.0.0.2")], ["1.0.0.1"]),
     ],
 )
 def test_endpoints(endpoints: list[dict[str, object]], used: list[str]) -> None:
     (found,) = service_ports([service(clusterIP="10.96.0.1")], [slice_of("web", *endpoints)], Where("node1", "z1"))
     assert [e.ip for e in found.endpoints] == used
+
+
+def test_a_node_without_a_zone_uses_all() -> None:
+    slices = [slice_of("web", at("1.0.0.1", zones="z1"), at("1.0.0.2", zones="z2"))]
+    (found,) = service_ports([service(clusterIP="10.96.0.1")], slices, Where("node1"))
+    assert [e.ip for e in found.endpoints] == ["1.0.0.1", "1.0.0.2"]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_endpoint_of_two_slices_is_one(order: tuple[int, int]) -> None:
+    """The kind: what two slices say alike but for the node was two endpoints of one address, one of them of no node."""
+    told = [slice_of("web", at("1.0.0.1")), slice_of("web", at("1.0.0.1", node=""))]
+    (found,) = service_ports([service(clusterIP="10.96.0.1")], [told[i] for i in order], "node1")
+    assert [(str(e), e.local) for e in found.endpoints] == [("1.0.0.1:8080", True)]
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "count"),
+    [
+        ([at("1.0.0.1"), at("1.0.0.2"), at("1.0.0.3", node="node2")], 2),
+        ([leaving("1.0.0.1")], 0),
+        ([leaving("1.0.0.1"), at("1.0.0.2")], 1),
+        ([at("1.0.0.1", ready=False)], 0),
+    ],
+)
+def test_health_ports_count_addresses_that_are_ready_here(endpoints: list[dict[str, object]], count: int) -> None:
+    """The kind: a load balancer was told to send to a node whose endpoints all terminate, and endpoints counted as often as they have ports."""
+    ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81}]
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 32000, "ports": ports}
+    slice_ = slice_of("web", *endpoints)
+    slice_.ports = [type(slice_.ports[0])(name=name, port=8080 + n) for n, name in enumerate("ab")]  # type: ignore[index]
+    listed = service_ports([service(clusterIP="10.96.0.1", **spec)], [slice_], "node1")
+    assert health_ports(listed) == {32000: ("px", "web", count)}
+    cluster = service_ports(
+        [service(clusterIP="10.96.0.1", **spec | {"externalTrafficPolicy": "Cluster"})], [], "node1"
+    )
+    assert health_ports(cluster) == {}
+
+
+def test_addresses_and_ranges_are_as_the_kernel_tells_them() -> None:
+    """The kind: what an API server took in another form than the shortest was never the same as what is in the kernel, or no address at all."""
+    slim = slim_service(
+        service(
+            type="LoadBalancer",
+            clusterIP="FD00:0::1",
+            externalIPs=["2001:DB8::0001", "192.0.2.1", "192.0.2.01", "nonsense"],
+            loadBalancerSourceRanges=[" 10.1.2.3/8 ", "", " ", "2001:DB8::/32", "10.0.0.0/8", "192.0.2.1", "x/8"],
+        )
+    )
+    assert slim is not None
+    assert slim.cluster_ips == ("fd00::1",)
+    assert slim.external_ips == ("2001:db8::1", "192.0.2.1")
+    assert slim.source_ranges == ("10.0.0.0/8", "2001:db8::/32")
+    (endpoint,) = slim_slice(slice_of("web", at("FD01:0::1"), family="IPv6"), "node1").endpoints
+    assert endpoint.ip == "fd01::1"
 
 
 def test_local_endpoints_may_be_the_last_ones_here() -> None:

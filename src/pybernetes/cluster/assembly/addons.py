@@ -55,7 +55,7 @@ class AddOn:
     """One of the layout's: what it is made of, the workload among it."""
 
     name: str
-    wanted: bool
+    enabled: bool
     manifests: list[Manifest]
 
     @property
@@ -79,7 +79,7 @@ def further(chosen: AddOns) -> list[AddOn]:
 def bring(work: Work, phase: str) -> None:
     """Those that are asked for come, those that are not (any more) go, unless somebody else has put them there. Failure."""
     for one in further(work.layout.addons):
-        if one.wanted:
+        if one.enabled:
             work.apply(one.manifests)
             work.tell(f"[{phase}] Applied addon: {one.name}")
         elif work.asked(functools.partial(is_ours, manifest=one.workload)):

@@ -41,7 +41,7 @@ def test_a_foreign_cluster_has_none_of_ours() -> None:
 def test_all_are_known_and_each_has_a_workload() -> None:
     chosen = AddOns(load_balancer=True, address_pool=["192.0.2.0/28"], ingress=True)
     further = {one.name: one for one in addons.further(chosen)}
-    assert [name for name, one in further.items() if one.wanted] == ["load-balancer", "ingress"]
+    assert [name for name, one in further.items() if one.enabled] == ["load-balancer", "ingress"]
     assert {one.workload["kind"] for one in further.values()} == {"Deployment", "DaemonSet"}
     arguments = further["load-balancer"].workload["spec"]["template"]["spec"]["containers"][0]["args"]
     assert "--address-pool=192.0.2.0/28" in arguments
