@@ -41,7 +41,7 @@ def policy_pod(pod: core.Pod) -> PolicyPod | None:
 
 
 def _named_ports(pod: core.Pod) -> dict[NamedPort, frozenset[int]]:
-    """Of containers and sidecars; each that is called so counts (upstream: kube-network-policies, evaluatePorts), as a name is one container's alone."""
+    """Of containers and sidecars. Names are one container's alone: each that is called so counts (upstream: kube-network-policies, evaluatePorts)."""
     sidecars = [container for container in pod.spec.init_containers if container.restart_policy == "Always"]
     ports: dict[NamedPort, frozenset[int]] = {}
     for container in (*pod.spec.containers, *sidecars):

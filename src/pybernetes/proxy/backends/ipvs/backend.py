@@ -30,6 +30,8 @@ from .ruleset import Held, Pair, Plan, RuleSet
 _log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 60.0  # upstream's: how often connections of a leaving real server are counted
+# The kernel tells real servers of one virtual server at a time: a reading asks for those of about so many, in turn.
+ASKED_AT_ONCE = 1000
 _REFUSED = "can't use the IPVS proxier"  # upstream's words
 _PROBE = VirtualServer("198.51.100.0", 20000, "tcp")  # upstream's: of a network that is for documentation
 
@@ -100,6 +102,7 @@ class IPVSBackend:
         self._tables: State = {}
         self._draining: set[Pair] = set()  # real servers of weight 0 that still have connections
         self._drained = 0.0
+        self._reading = 0  # the number of the next one
         self._prepared: IPVSOptions | None = None
         self._used = family == "IPv4"  # a cluster without IPv6 services pays nothing for it
 
@@ -111,7 +114,7 @@ class IPVSBackend:
         full = reread or self._rules is None or self._given != options or not self._used
         try:
             if full:
-                await self._whole(services, options)
+                await self._whole(changes, services, options)
             elif changes:
                 assert self._rules is not None, "it is known"
                 await self._apply(self._rules.change(changes), None)
@@ -133,7 +136,7 @@ class IPVSBackend:
         self._machine.servers.close()
         self._machine.device.close()
 
-    async def _whole(self, services: Services, options: Options) -> None:
+    async def _whole(self, changes: Changes, services: Services, options: Options) -> None:
         self._prepare(options.ipvs)
         saved = await self._machine.sets.save()
         held, others = await asyncio.to_thread(self._read, saved)
@@ -142,12 +145,17 @@ class IPVSBackend:
         chosen = rules.Options(
             **flags, family=self.family, random_fully=self._machine.random_fully, node_addresses=others
         )
-        ruleset = RuleSet(chosen)
         if not self._used:
-            self._rules = ruleset
+            self._rules = RuleSet(chosen)
             return
         await asyncio.to_thread(self._machine.device.ensure)
-        differences = ruleset.whole(services, held)
+        if self._rules is not None and self._rules.options == chosen:
+            ruleset = self._rules
+            ruleset.change(changes)  # what comes of it is among all that differs
+            differences = ruleset.against(held)
+        else:
+            ruleset = RuleSet(chosen)
+            differences = ruleset.whole(services, held)
         self._rules, self._draining = ruleset, held.draining
         self._tables = parse(await self._machine.tables.save())
         foreign = legacy.of_iptables(self._tables)
@@ -157,16 +165,26 @@ class IPVSBackend:
         await self._apply(differences, ruleset.chains)
 
     def _read(self, saved: str) -> tuple[Held, tuple[str, ...]]:
-        """What the kernel holds, and this node's addresses."""
+        """What the kernel holds, and this node's addresses. Of virtual servers whose turn it is not the real ones are believed to be there."""
         held = Held(entries=sets.parse(saved.splitlines(), self.family))
         own, others = self._machine.device.addresses()
         held.addresses = set(self._of_family(own))
         services = self._machine.servers.services()
-        for server in ipvs.of_family(services, self.family):
+        own_servers = ipvs.of_family(services, self.family)
+        turns = -(-len(own_servers) // ASKED_AT_ONCE)
+        believed: set[VirtualServer] = set()
+        for server in own_servers:
+            serving = self._rules.serving(server) if self._rules is not None else None
+            if serving is not None and hash(server) % turns != self._reading % turns:
+                held.servers[server] = Serving(services[server], serving.real)
+                believed.add(server)
+                continue
             destinations = self._machine.servers.destinations(server)
             held.draining.update((server, real) for real, use in destinations.items() if not use.weight)
             real = frozenset(real for real, use in destinations.items() if use.weight)
             held.servers[server] = Serving(services[server], real)
+        held.draining.update(pair for pair in self._draining if pair[0] in believed)
+        self._reading += 1
         return held, tuple(sorted(self._of_family(others)))
 
     def _of_family(self, addresses: Iterable[str]) -> list[str]:

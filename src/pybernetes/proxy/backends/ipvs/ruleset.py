@@ -116,10 +116,14 @@ class RuleSet:
         return plan
 
     def whole(self, services: Services, held: Held) -> Plan:
-        """The first one: whatever differs between all that services want and what the kernel holds. Excluded virtual servers stay."""
-        options, plan = self.options, Plan()
+        """The first one: what all services want, against what the kernel holds."""
         for port in (port for own in services.values() for port in own):
-            self._replace(sort_key(port), PortObjects(), port_objects(port, options))
+            self._replace(sort_key(port), PortObjects(), port_objects(port, self.options))
+        return self.against(held)
+
+    def against(self, held: Held) -> Plan:
+        """Whatever differs between what is wanted and what the kernel holds. Excluded virtual servers stay."""
+        options, plan = self.options, Plan()
         desired, entries = self._servers.all(), self._entries.all()
         for server in {**held.servers, **desired}:
             if server in desired or not options.excludes(server.address):
@@ -138,12 +142,9 @@ class RuleSet:
         filled = [name for name, number in self._filled.items() if number]
         return chains(self.options, filled, self._denied.all())
 
-    def wants(self, server: VirtualServer, real: RealServer) -> bool:
-        serving = self._servers.value(server)
-        return serving is not None and real in serving.real
-
-    def serves(self, server: VirtualServer) -> bool:
-        return self._servers.value(server) is not None
+    def serving(self, server: VirtualServer) -> Serving | None:
+        """What is wanted of it; None: nothing."""
+        return self._servers.value(server)
 
     def _replace(self, name: PortKey, old: PortObjects, new: PortObjects) -> None:
         self._servers.disown(name, old.servers)

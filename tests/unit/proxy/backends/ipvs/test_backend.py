@@ -16,7 +16,7 @@ from pybernetes.proxy.backends import Change, Closing, IPVSOptions, Options
 from pybernetes.proxy.backends.iptables import tables as iptables
 from pybernetes.proxy.backends.iptables.rules import Options as IPTablesOptions
 from pybernetes.proxy.backends.iptables.ruleset import desired
-from pybernetes.proxy.backends.ipvs import legacy, rules, sets
+from pybernetes.proxy.backends.ipvs import backend, legacy, rules, sets
 from pybernetes.proxy.backends.ipvs.backend import DRAIN_SECONDS, IPVSBackend, Machine
 from pybernetes.proxy.backends.ipvs.ruleset import RuleSet
 from pybernetes.proxy.metrics import Metrics
@@ -123,6 +123,29 @@ def test_a_change_costs_what_changes() -> None:
     assert (proxy.servers.listings, proxy.sets.restores, len(proxy.tables.restores)) == (listings, restores, rewritten)
     assert proxy.sync(*many[1:], many[0], port("new", cluster_ip="10.97.1.1"))
     assert proxy.servers.listings == listings and len(proxy.tables.restores) == rewritten
+    proxy.check()
+
+
+def test_a_reading_asks_for_real_servers_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel tells them a virtual server at a time: many are not all asked for at each sync period. All else is, and nothing is forgotten."""
+    monkeypatch.setattr(backend, "ASKED_AT_ONCE", 20)
+    proxy, asked = Proxy(), []
+    many = [port(f"s{n}", "10.244.0.1", "10.244.0.2", cluster_ip=f"10.97.0.{n}") for n in range(100)]
+    assert proxy.sync(*many, reread=True)
+    destinations = proxy.servers.destinations
+    monkeypatch.setattr(proxy.servers, "destinations", lambda server: asked.append(server) or destinations(server))
+    for real in proxy.servers.real.values():
+        del real[TWO]
+    gone = next(iter(proxy.servers.held))
+    del proxy.servers.held[gone], proxy.servers.real[gone]
+    moved = replace(many[99], endpoints=port("x", "10.244.0.3").endpoints)  # a change that comes with a reading
+    assert proxy.sync(*many[:99], moved, reread=True)
+    assert gone in proxy.servers.held and 0 < len(asked) < 60
+    assert proxy.weights(VirtualServer("10.97.0.99", 53, "tcp")) == {RealServer("10.244.0.3", 5353): 1}
+    for _ in range(5):
+        assert proxy.sync(*many[:99], moved, reread=True)
+    assert set(asked) == set(proxy.servers.held)
+    monkeypatch.setattr(backend, "ASKED_AT_ONCE", 1000)
     proxy.check()
 
 
