@@ -99,6 +99,9 @@ class PodWorker:
         self._on_gone = on_gone
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.Task[None] | None = None
+        self._stopping: dict[str, asyncio.Task[None]] = {}  # by container id
+        self._interruptible: dict[str, asyncio.Future[None]] = {}  # pulls and postStart hooks by container
+        self._told = asyncio.Event()  # set whenever the machine learned something
         self._images: dict[str, Image] = {}
         self._status: core.PodStatus | None = None
         self._runtime_handler = ""  # its RuntimeClass's, once it was looked up
@@ -119,6 +122,7 @@ class PodWorker:
             self._epoch += 1
         for instruction in self.machine.handle(event, self._parts.now()):
             self._start(instruction)
+        self._told.set()
 
     async def close(self) -> None:
         """Ends its tasks; containers go on."""
@@ -127,7 +131,9 @@ class PodWorker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _spawn(self, work: Awaitable[None], failed: Callable[[str], stimuli.Stimulus] | None = None) -> None:
+    def _spawn(
+        self, work: Awaitable[None], failed: Callable[[str], stimuli.Stimulus] | None = None
+    ) -> asyncio.Task[None]:
         """`failed` makes the outcome of work that broke in a way nobody thought of: the machine must not wait for ever."""
 
         async def guarded() -> None:
@@ -144,6 +150,7 @@ class PodWorker:
         task = asyncio.ensure_future(guarded())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _start(self, instruction: instructions.Instruction) -> None:
         match instruction:
@@ -163,14 +170,22 @@ class PodWorker:
             case instructions.ConnectSandbox(sandbox, in_use):
                 self._spawn(self._connect_sandbox(sandbox, in_use), stimuli.SandboxFailed)
             case instructions.EnsureImage(name):
-                self._spawn(self._ensure_image(name), lambda text: stimuli.ImageFailed(name, ERR_IMAGE_PULL, text))
+                self._interruptible[name] = self._spawn(
+                    self._ensure_image(name), lambda text: stimuli.ImageFailed(name, ERR_IMAGE_PULL, text)
+                )
             case instructions.StartContainer(name, attempt, sandbox_id):
                 self._spawn(
                     self._start_container(name, attempt, sandbox_id),
                     lambda text: stimuli.ContainerFailed(name, CREATE_CONTAINER_ERROR, text),
                 )
-            case instructions.StopContainer(container, grace, hook):
-                self._spawn(self._stop_container(container, grace, hook))
+            case instructions.StopContainer(container):
+                former = self._stopping.get(container.id)
+                if former is not None:
+                    former.cancel()
+                self._stopping[container.id] = self._spawn(self._stop_container(instruction))
+            case instructions.Interrupt(name):
+                if name in self._interruptible:
+                    self._interruptible[name].cancel()
             case instructions.ResizeContainer(name, container_id, resources):
                 self._spawn(
                     self._resize(name, container_id, resources),
@@ -379,9 +394,13 @@ class PodWorker:
         """The postStart hook; then it counts as running."""
         spec, owner = self._spec(container.name), self.machine.pod
         handler = spec.lifecycle.post_start if spec.lifecycle is not None else None
-        if handler is not None:
+        if handler is not None and not self.machine.finished:
+            hook = asyncio.ensure_future(self._parts.prober.hook(owner, spec, container.id, handler, self._ip()))
+            self._interruptible[container.name] = hook
             try:
-                await self._parts.prober.hook(owner, spec, container.id, handler, self._ip())
+                await asyncio.wait([hook])
+                if not hook.cancelled():
+                    hook.result()
             except HOOK_ERRORS as error:
                 logger.warning("pod %s: %s", pod_text(owner), error)
                 self.handle(stimuli.HookFailed(container.name, "PostStart"))
@@ -389,24 +408,37 @@ class PodWorker:
                 self.handle(stimuli.ContainerFailed(container.name, POST_START_HOOK_ERROR, str(error)))
                 await self.relist()
                 return
+            finally:
+                hook.cancel()
         self.handle(stimuli.ContainerRuns(container))
         await self.relist()  # it may have ended while it was not yet known
 
-    async def _stop_container(self, container: Container, grace: int, hook: bool) -> None:
-        spec, left = self._spec(container.name), float(grace)
+    async def _stop_container(self, instruction: instructions.StopContainer) -> None:
+        container, grace = instruction.container, float(instruction.grace)
+        spec, begun = self._spec(container.name), self._parts.clock.monotonic()
         handler = spec.lifecycle.pre_stop if spec.lifecycle is not None else None
-        if hook and handler is not None and grace > 0:
-            begun = self._parts.clock.monotonic()
+        if instruction.hook and handler is not None:
             try:
-                async with asyncio.timeout(left) as limit:
+                async with asyncio.timeout(grace) as limit:
                     await self._parts.prober.hook(self.machine.pod, spec, container.id, handler, self._ip())
             except HOOK_ERRORS as error:
                 text = "PreStop hook not completed in grace period" if limit.expired() else str(error)
                 logger.warning("pod %s: %s", pod_text(self.machine.pod), text)
                 if not limit.expired():
                     self.handle(stimuli.HookFailed(container.name, "PreStop"))
-            left = max(left - (self._parts.clock.monotonic() - begun), MINIMUM_GRACE)
-        self.handle(stimuli.Stopped(await self._end(container, left)))
+        await self._wait_for_turn(instruction.after, grace - (self._parts.clock.monotonic() - begun))
+        left = max(grace - (self._parts.clock.monotonic() - begun), MINIMUM_GRACE)
+        ended = await self._end(container, left)
+        self._stopping.pop(container.id, None)
+        self.handle(stimuli.Stopped(ended))
+
+    async def _wait_for_turn(self, after: Sequence[str], seconds: float) -> None:
+        """Until those that end first have ended, or so many seconds are over."""
+        with contextlib.suppress(TimeoutError):
+            async with self._parts.clock.timeout(seconds):
+                while any(self.machine.slots[name].running for name in after):
+                    self._told.clear()
+                    await self._told.wait()
 
     async def _end(self, container: Container, grace: float) -> Container:
         """Stops a container, however long the runtime is away meanwhile; what is known of its end."""

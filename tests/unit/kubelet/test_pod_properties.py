@@ -38,6 +38,10 @@ def make(policy: str, inits: int, mains: int, probes: bool, deadline: int | None
     return pod
 
 
+def _stops(instruction: instructions.Instruction, container: Container) -> bool:
+    return isinstance(instruction, instructions.StopContainer) and instruction.container.id == container.id
+
+
 class Node(RuleBasedStateMachine):
     """A runtime that does what it is asked, or fails, or ends things by itself; one instruction of those in flight at a time."""
 
@@ -67,6 +71,10 @@ class Node(RuleBasedStateMachine):
                     self.deleted_object = True
                 case instructions.Record():
                     pass
+                case instructions.Interrupt(name):
+                    self.flight = [i for i in self.flight if i != instructions.EnsureImage(name)]
+                case instructions.StopContainer(container):
+                    self.flight = [i for i in self.flight if not _stops(i, container)] + [instruction]
                 case _:
                     assert not self.deleted_object, f"{instruction} of a pod that is gone"
                     self.flight.append(instruction)

@@ -57,6 +57,8 @@ class Slot:
     crash: BackOff = field(default_factory=BackOff)
     pull: BackOff = field(default_factory=BackOff)
     not_before: datetime | None = None
+    interrupted: bool = False  # what is being done to start it was told to end
+    stop_by: datetime | None = None  # when the grace of a container that is being stopped is over
     back_off_at: datetime | None = None  # when the wait for not_before is shown as a back-off
     probes: dict[ProbeKind, ProbeState] = field(default_factory=dict)
     started: bool = False

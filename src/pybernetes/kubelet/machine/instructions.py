@@ -46,11 +46,22 @@ class StartContainer:
 
 @dataclass(frozen=True, slots=True)
 class StopContainer:
-    """Run its preStop hook, if any is to be run, then stop it; both within the grace."""
+    """Run its preStop hook, if any is to be run, wait for those that end before it, then stop it; all within the grace.
+
+    A second one for the same container takes the place of the first.
+    """
 
     container: Container
     grace: int
     hook: bool = True
+    after: tuple[str, ...] = ()  # containers that end first
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """The pod is over: a pull of the container's image ends without an outcome, its postStart hook as if it had succeeded."""
+
+    container: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +116,7 @@ Instruction = (
     | EnsureImage
     | StartContainer
     | StopContainer
+    | Interrupt
     | ResizeContainer
     | StopSandbox
     | Probe

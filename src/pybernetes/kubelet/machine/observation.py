@@ -100,7 +100,7 @@ def exited(pod: PodState, container: Container, now: datetime) -> None:
         slot.previous = current
     if slot.waiting is None or slot.waiting[0] not in events.START_ERRORS:
         slot.waiting = None
-    slot.current, slot.step, slot.image_ready = container, "", False
+    slot.current, slot.step, slot.image_ready, slot.stop_by = container, "", False, None
     slot.forget_probes()
     if slot.init and container.exit_code == 0 and not is_sidecar(slot.spec):
         slot.done = True

@@ -18,6 +18,7 @@ from . import events, instructions, observation, probing, resize, startup, stimu
 from .state import PodState
 from .status import OWNED, ContainerView, PodView, pod_status
 
+EVICTION_GRACE = 1  # seconds: the node needs at once what the pod has (immediateEvictionGracePeriodSeconds)
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
@@ -85,6 +86,7 @@ class PodMachine(PodState):
                 probing.probed(self, stimulus, now)
             case stimuli.Evicted(reason, message):
                 if not self.finished:
+                    self.grace_limit = EVICTION_GRACE
                     self.failed = (reason, message)
                     self.disrupted = True
                     self.record(events.warning(reason, message))
@@ -128,7 +130,7 @@ class PodMachine(PodState):
             self.failed = DEADLINE
             self.record(events.normal(*DEADLINE))
         if self.finished:
-            termination.wind_down(self)
+            termination.wind_down(self, now)
         elif self.retry_at is None or now >= self.retry_at:
             self.retry_at = None
             startup.bring_up(self, now)

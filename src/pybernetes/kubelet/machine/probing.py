@@ -37,7 +37,7 @@ def probed(pod: PodState, result: ProbeResult, now: datetime) -> None:
         pod.record(events.warning("Unhealthy", f"{kind.capitalize()} probe failed: {result.message}", slot.path))
         probe.failures, probe.successes = probe.failures + 1, 0
         if probe.failures >= (probe.spec.failure_threshold or 3):
-            _failed(pod, slot, kind)
+            _failed(pod, slot, kind, now)
 
 
 def _succeeded(slot: Slot, kind: ProbeKind) -> None:
@@ -49,13 +49,13 @@ def _succeeded(slot: Slot, kind: ProbeKind) -> None:
         slot.ready = "readiness" not in slot.probes
 
 
-def _failed(pod: PodState, slot: Slot, kind: ProbeKind) -> None:
+def _failed(pod: PodState, slot: Slot, kind: ProbeKind, now: datetime) -> None:
     if kind == "readiness":
         slot.ready = False
     else:
         probe = slot.probes[kind]
         probe.failures = 0
-        stop(pod, slot, _why_stopped(pod, slot, kind), probe.spec.termination_grace_period_seconds)
+        stop(pod, slot, _why_stopped(pod, slot, kind), now, probe.spec.termination_grace_period_seconds)
 
 
 def _why_stopped(pod: PodState, slot: Slot, kind: str) -> str:
@@ -69,13 +69,17 @@ def _why_stopped(pod: PodState, slot: Slot, kind: str) -> str:
 
 
 def due_probes(pod: PodState, now: datetime) -> list[datetime]:
-    """Asks for the probes whose time has come; the times of those to come."""
+    """Asks for the probes whose time has come; the times of those to come.
+
+    What is being stopped may still say that it is not ready; whether it lives is asked no more.
+    """
     times = []
     for slot in pod.slots.values():
-        if not slot.running or slot.step or slot.current is None:
+        if not slot.running or slot.current is None:
             continue
+        ending = pod.terminating or slot.step == "stop"
         for kind, probe in slot.probes.items():
-            if probe.in_flight or (kind != "startup" and not slot.started):
+            if probe.in_flight or (kind != "startup" and not slot.started) or (ending and kind != "readiness"):
                 continue
             if now >= probe.next_at:
                 probe.in_flight = True

@@ -86,7 +86,7 @@ def resize(pod: PodState, now: datetime) -> None:
             continue
         if _needs_restart(slot):
             slot.again = True
-            stop(pod, slot, f"Container {slot.spec.name} resize requires restart")
+            stop(pod, slot, f"Container {slot.spec.name} resize requires restart", now)
         else:
             slot.step = "resize"
             pod.out.append(ResizeContainer(slot.spec.name, slot.current.id, slot.spec.resources))

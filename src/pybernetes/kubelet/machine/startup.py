@@ -23,13 +23,13 @@ def bring_up(pod: PodState, now: datetime) -> None:
             pod.out.append(PrepareVolumes())
         return
     if pod.sandbox is None:
-        _create_sandbox(pod)
+        _create_sandbox(pod, now)
         return
-    if pod.restarting_all and not _all_ended(pod):
+    if pod.restarting_all and not _all_ended(pod, now):
         return
     for slot in pod.slots.values():
         if slot.running and slot.current is not None and slot.current.hash not in ("", container_hash(slot.spec)):
-            stop(pod, slot, f"Container {slot.spec.name} definition changed, will be restarted")
+            stop(pod, slot, f"Container {slot.spec.name} definition changed, will be restarted", now)
     resize(pod, now)
     if any(_debugs(pod, slot, now) for slot in pod.slots.values() if slot.ephemeral):
         return
@@ -37,19 +37,19 @@ def bring_up(pod: PodState, now: datetime) -> None:
         _start_mains(pod, now)
 
 
-def _create_sandbox(pod: PodState) -> None:
+def _create_sandbox(pod: PodState, now: datetime) -> None:
     # What is just being started belongs to the lost one: its outcome is waited for, so that it is stopped, too.
     if pod.sandbox_step or any(slot.step == "start" for slot in pod.slots.values()):
         return
-    stop_all(pod)  # containers of a lost sandbox have lost their network: they end with it
+    stop_all(pod, now)  # containers of a lost sandbox have lost their network: they end with it
     pod.sandbox_step = "create"
     pod.out.append(CreateSandbox(pod.attempts))
     pod.attempts += 1
 
 
-def _all_ended(pod: PodState) -> bool:
+def _all_ended(pod: PodState, now: datetime) -> bool:
     """Of a pod all of whose containers are to begin again (RestartAllContainers): whether they can. Hooks are left out, as upstream."""
-    stop_all(pod, hooks=False)
+    stop_all(pod, now, hooks=False)
     if pod.busy:
         return False
     pod.restarting_all = False
@@ -98,7 +98,7 @@ def _advance(pod: PodState, slot: Slot, now: datetime) -> None:
         return
     slot.not_before = None
     if slot.image_ready:
-        slot.step = "start"
+        slot.step, slot.interrupted = "start", False
         attempt = 0 if slot.current is None else slot.current.attempt + 1
         pod.out.append(StartContainer(slot.spec.name, attempt, pod.sandbox.id))
     else:

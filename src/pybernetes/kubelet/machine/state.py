@@ -51,6 +51,7 @@ class PodState:
         self.resize_error = ""
         self.resize_at: datetime | None = None  # when a resize that failed is tried again
         self.restarting_all = False  # a container's rule asked for it: all end, then all begin again
+        self.grace_limit: int | None = None  # seconds that its containers have at most to stop
         self.disrupted = False  # the node ended it for its own sake
         self.gone = False
         self.observed = False

@@ -16,6 +16,7 @@ from .restarts import RESTART_ALL
 
 CONTAINER_CREATING = "ContainerCreating"
 POD_INITIALIZING = "PodInitializing"
+MESSAGE_BYTES = 12 << 10  # of all termination messages of a pod (MaxPodTerminationMessageLogLength)
 
 
 @dataclass(slots=True)
@@ -62,12 +63,20 @@ def terminated(container: Container, runtime_name: str) -> core.ContainerStateTe
     )
 
 
+def _mount_status(mount: core.VolumeMount) -> core.VolumeMountStatus:
+    status = core.VolumeMountStatus(name=mount.name, mount_path=mount.mount_path, read_only=mount.read_only)
+    if mount.read_only:
+        status.recursive_read_only = "Disabled"  # what is mounted below it stays writable: Docker knows no other way
+    return status
+
+
 def container_status(
     spec: core.Container | core.EphemeralContainer, view: ContainerView, runtime_name: str, default: str
 ) -> core.ContainerStatus:
     """One container's status; `default` is the waiting reason where nothing is known of it."""
     current, previous = view.current, view.previous
     status = core.ContainerStatus(name=spec.name, image=spec.image, ready=view.ready, started=view.started)
+    status.volume_mounts = [_mount_status(mount) for mount in spec.volume_mounts]
     if current is None:
         reason, message = view.waiting or (default, "")
         status.state = core.ContainerState(waiting=core.ContainerStateWaiting(reason=reason, message=message))
@@ -95,18 +104,22 @@ def container_status(
 
 
 def phase(pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], over: Collection[str], finishing: bool) -> str:
-    """Pending, Running, Succeeded or Failed (getPhase). `over`: those that have ended and do not run again."""
+    """Pending, Running, Succeeded or Failed (getPhase). `over`: those that have ended and do not run again.
+
+    A pod whose containers are done is Running as long as a sidecar does.
+    """
+    running = waiting = failed = 0
     for init in pod.spec.init_containers:
         status = statuses[init.name]
         ended = status.state.terminated or status.last_state.terminated
         if is_sidecar(init):
+            running += status.state.running is not None
             if not status.started and not finishing and ended is None:
                 return "Pending"
         elif ended is None:
             return "Pending"
         elif ended.exit_code != 0:
             return "Failed" if init.name in over or finishing else "Pending"
-    running = waiting = failed = 0
     for container in pod.spec.containers:
         status = statuses[container.name]
         if status.state.running is not None:
@@ -283,9 +296,25 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
     status.pod_ip = view.ips[0] if view.ips else ""
     status.pod_ips = [core.PodIP(ip=ip) for ip in view.ips]
     status.init_container_statuses = [statuses[c.name] for c in pod.spec.init_containers]
-    status.container_statuses = [statuses[c.name] for c in pod.spec.containers]
+    status.container_statuses = [statuses[name] for name in sorted(c.name for c in pod.spec.containers)]
     status.ephemeral_container_statuses = [
         msgspec.structs.replace(statuses[c.name], ready=False, started=None, resources=None, stop_signal=None)
-        for c in pod.spec.ephemeral_containers
+        for c in sorted(pod.spec.ephemeral_containers, key=lambda c: c.name)
     ]
+    _shorten_messages(status)
     return status
+
+
+def _shorten_messages(status: core.PodStatus) -> None:
+    """What containers say of their ends shares one allowance (normalizeStatus)."""
+    everyone = [*status.init_container_statuses, *status.container_statuses, *status.ephemeral_container_statuses]
+    allowed = MESSAGE_BYTES // max(len(everyone), 1)
+    for one in everyone:
+        one.state, one.last_state = _shortened(one.state, allowed), _shortened(one.last_state, allowed)
+
+
+def _shortened(state: core.ContainerState, allowed: int) -> core.ContainerState:
+    if state.terminated is None or len(state.terminated.message.encode()) <= allowed:
+        return state
+    message = state.terminated.message.encode()[:allowed].decode(errors="ignore")
+    return core.ContainerState(terminated=msgspec.structs.replace(state.terminated, message=message))
