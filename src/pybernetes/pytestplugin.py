@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pybernetes.testing import AsyncKube, Kube
 
 MARKER = "kubernetes"
-OPTIONS = ("controllers", "scheduler", "nodes", "crds", "objects", "faults", "state")
+OPTIONS = ("controllers", "scheduler", "nodes", "crds", "objects", "faults", "state", "version")
 MARKER_HELP = (
     f'{MARKER}({", ".join(f"{name}=..." for name in OPTIONS)}): what runs in the test\'s cluster: controllers ("all" or names), '
     "a scheduler, hollow nodes; what is applied first; rules by which requests fail; another cluster's snapshot"
@@ -92,19 +92,17 @@ def kube_session(request: pytest.FixtureRequest) -> Iterator[Kube]:
 
 @pytest.fixture
 def kube_namespace(request: pytest.FixtureRequest, kube_session: Kube) -> Iterator[Kube]:
-    """The cluster of the session in a namespace of the test's own, which is deleted after it; `.namespace` is its name."""
+    """The cluster of the session in a namespace of the test's own, which is deleted after it; `.namespace` is its name.
+
+    Rules, scripts and webhooks of the test end with it.
+    """
     if _asked(request.node):
         raise pytest.UsageError(
             f"@pytest.mark.{MARKER} is for `kube`: the cluster of `kube_namespace` is everybody's, see the ini options"
         )
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:NAMESPACE_LENGTH].strip("-")
-    created = kube_session.apply(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": f"{words or 'test'}-"}}
-    )
-    handle = kube_session.in_namespace(created["metadata"]["name"])
-    with _environment(handle), _watched(request, handle):
+    with kube_session.temporary_namespace(words or "test") as handle, _environment(handle), _watched(request, handle):
         yield handle
-    kube_session.delete("namespace", handle.namespace)
 
 
 @pytest.fixture

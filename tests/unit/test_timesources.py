@@ -70,6 +70,7 @@ ALLOWED = {
     "deploy/etcd/asking.py": "how long a real member took to answer",
     "store/etcd/": "limits of sockets and of leases in a real etcd",
     "store/sqlite.py": "how often a real disk is asked for room",
+    "testing/akube.py": "how long a test waits for what comes by itself",
     "testing/cluster.py": "certificates for real TLS",
     "testing/kube.py": "how long a test waits for what comes by itself",
 }

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, Final, ParamSpec, TypeVar
 
 from .collector import remains, uncollected
+from .outside import outside
 
 LARGE: Final = 16 << 10  # bytes: of what costs most (containers of a pod) so many take 50 ms, most objects have fewer
 THREADS: Final = 2  # so that one long task holds up no other; more would only wait for the interpreter
@@ -79,7 +80,8 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
             )  # here, and not where somebody has done with the error: on the loop
             raise
 
-    result: R = await asyncio.get_running_loop().run_in_executor(_threads(), work)
+    with outside():
+        result: R = await asyncio.get_running_loop().run_in_executor(_threads(), work)
     return result
 
 

@@ -12,12 +12,16 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Protocol
 
+from .outside import waiting
+
 # Deadlines this close to the target of an advance count as reached, so that float rounding never strands a sleeper.
 _TOLERANCE = 1e-9
 # After so many turns of the event loop without rest, tasks are taken to wait for each other by spinning.
 _RESTLESS_TURNS = 1_000_000
 # Turns that a loop gets of which nobody can say whether it is at rest (uvloop).
 _BLIND_TURNS = 32
+# Between looks at what others do for the loop.
+_LOOK_SECONDS = 0.0005
 # Calls that are run in one turn of a loop that shows what is to run: between turns it asks the system for news of sockets, which is dear.
 _CALLS_A_TURN = 256
 
@@ -176,8 +180,12 @@ class VirtualClock:
         if seconds < 0:
             raise ValueError("a clock cannot be moved backwards")
         target = self._now + seconds
-        await _at_rest(lambda: self._wake_next(target))
+        await _at_rest(lambda: self._wake_next(target), self._is_quiet)
         self._now = max(self._now, target)
+
+    def _is_quiet(self) -> bool:
+        """Whether nobody elsewhere works for a loop that is at rest."""
+        return not waiting()
 
     def _wake_next(self, target: float) -> bool:
         """Rings all alarms of the next moment until the target; False where there are none."""
@@ -197,13 +205,16 @@ class VirtualClock:
     async def settle(self) -> None:
         """Lets every task run until all wait for this clock, for each other or for the outside world.
 
-        RuntimeError where they never come to rest. Sockets and threads are the outside world: what they bring comes later.
+        RuntimeError where they never come to rest. Sockets are the outside world: what they bring comes later, but for what is awaited
+        in a block of `outside`.
         """
-        await _at_rest(lambda: False)
+        await _at_rest(lambda: False, self._is_quiet)
 
 
-async def _at_rest(go_on: Callable[[], bool]) -> None:
+async def _at_rest(go_on: Callable[[], bool], is_quiet: Callable[[], bool]) -> None:
     """Returns when the loop is at rest; each time that it is, `go_on` may give it more to do, and is False where it has none.
+
+    Where it is not quiet elsewhere, the loop looks at its sockets and asks again.
 
     Called by the loop itself, not by a task: a day of virtual time has hundreds of thousands of turns.
     """
@@ -226,6 +237,9 @@ async def _at_rest(go_on: Callable[[], bool]) -> None:
             return
         turns = 0
         try:
+            if not is_quiet():
+                loop.call_later(_LOOK_SECONDS if waiting() else 0, turn)
+                return
             busy = go_on()
         except BaseException as error:
             done.set_exception(error)

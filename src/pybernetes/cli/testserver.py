@@ -226,7 +226,7 @@ async def _serve(values: flags.Values, parent: int) -> int:
             await stop.wait()
             watch.cancel()
         finally:
-            await core.cluster.stop()
+            await core.stop()
     return 0
 
 

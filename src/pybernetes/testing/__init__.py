@@ -15,6 +15,7 @@ from .arguments import WrongArgument
 from .cluster import RunningCluster, TestCluster
 from .kube import Kube, NotReached
 from .launch import Cluster, cluster
+from .webhook import Webhook
 
 __all__ = [
     "AsyncKube",
@@ -24,6 +25,7 @@ __all__ = [
     "NotReached",
     "RunningCluster",
     "TestCluster",
+    "Webhook",
     "WrongArgument",
     "cluster",
 ]

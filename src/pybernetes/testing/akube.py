@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from .kube import Kube
+from .arguments import duration
+from .kube import MAX_POLL_SECONDS, POLL_SECONDS, WAIT_SECONDS, Kube, NotReached
 from .parts import Clock, FaultRules, Nodes, Pods
 from .requests import Requests
+from .reviews import Convert, Object, Review
+from .webhook import Webhook
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,14 +32,16 @@ async def apart(call: Callable[[], R]) -> R:
     """Runs it on another thread. RuntimeError where no known event loop runs."""
     global _waiters
     try:
-        loop = asyncio.get_running_loop()
+        asyncio.get_running_loop()
     except RuntimeError:
         import anyio.to_thread  # trio, then
 
         return await anyio.to_thread.run_sync(call)
     if _waiters is None:
         _waiters = ThreadPoolExecutor(WAITERS, "pybernetes-akube")
-    return await loop.run_in_executor(_waiters, call)
+    return await asyncio.wrap_future(
+        _waiters.submit(call)
+    )  # not the loop's own way, which keeps a clock that it follows from going on
 
 
 class _Around(Generic[T]):
@@ -61,6 +67,10 @@ class AsyncClock(_Around[Clock]):
     def now(self) -> datetime:
         """The time of day in UTC."""
         return self._inner.now()
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """See `Clock.new_event_loop`."""
+        return self._inner.new_event_loop()
 
 
 class AsyncPods(_Around[Pods]):
@@ -95,6 +105,32 @@ class AsyncNodes(_Around[Nodes]):
         return self._inner.names
 
 
+class AsyncWebhook(_Around[Webhook]):
+    """See `Webhook`; `async with`, or until the test ends."""
+
+    def __init__(self, inner: Webhook) -> None:
+        super().__init__(inner)
+        self.url, self.ca_bundle, self.port = inner.url, inner.ca_bundle, inner.port
+        self.certificate_file, self.key_file = inner.certificate_file, inner.key_file
+        self.client_config = inner.client_config
+
+    validate = _awaited(Webhook.validate)
+    mutate = _awaited(Webhook.mutate)
+    install = _awaited(Webhook.install)
+    close = _awaited(Webhook.close)
+
+    @property
+    def requests(self) -> Sequence[Object]:
+        """See `Webhook.requests`."""
+        return self._inner.requests
+
+    async def __aenter__(self) -> AsyncWebhook:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+
 class AsyncKube(_Around[Kube]):
     """See `Kube`, whose methods these are; `kube` is that itself."""
 
@@ -124,10 +160,27 @@ class AsyncKube(_Around[Kube]):
     restore = _awaited(Kube.restore)
     restart = _awaited(Kube.restart)
     events = _awaited(Kube.list_events)
+    report = _awaited(Kube.report)
 
     async def in_namespace(self, name: str) -> AsyncKube:
         """See `Kube.in_namespace`."""
         return AsyncKube(await apart(functools.partial(self.kube.in_namespace, name)))
+
+    async def webhook(
+        self, review: Review | None = None, *, convert: Convert | None = None, port: int = 0
+    ) -> AsyncWebhook:
+        """See `Kube.webhook`. A `review` may be a coroutine function; it runs on the cluster's loop."""
+        return AsyncWebhook(await apart(functools.partial(self.kube.webhook, review, convert=convert, port=port)))
+
+    async def wait_until(self, holds: Callable[[], Awaitable[T]], timeout: float | str = WAIT_SECONDS) -> T:
+        """See `Kube.wait_until`; the function is awaited, on the caller's loop."""
+        end, seconds = time.monotonic() + (length := duration("timeout", timeout)), POLL_SECONDS
+        while not (given := await holds()):
+            if time.monotonic() >= end:
+                raise NotReached(f"{getattr(holds, '__name__', holds)} gives {given!r} after {length:g} s")
+            await apart(functools.partial(time.sleep, seconds))
+            seconds = min(seconds * 1.5, MAX_POLL_SECONDS)
+        return given
 
     def client(self, library: str = "") -> Any:
         """An asynchronous client: see `Access.async_client`."""
@@ -137,3 +190,8 @@ class AsyncKube(_Around[Kube]):
     def requests(self) -> Requests:
         """See `Kube.requests`."""
         return self.kube.requests
+
+    @property
+    def all_requests(self) -> Requests:
+        """See `Kube.all_requests`."""
+        return self.kube.all_requests

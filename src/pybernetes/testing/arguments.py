@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from pybernetes.api.durations import parse_duration
+from pybernetes.api.version import MINOR
 from pybernetes.controllers import CONTROLLERS, selected
 
 NODE_LIFECYCLE = "node-lifecycle-controller"
@@ -92,6 +93,13 @@ def port(number: object) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 65535:
         raise WrongArgument(f"port={number!r}: want a number from 0 to 65535; 0 is for any that is free")
     return number
+
+
+def version(asked: object) -> None:
+    """Of Kubernetes: "" or None for any, else the one that there is, with or without its patch. WrongArgument."""
+    words = str(asked or "").removeprefix("v")
+    if words not in ("", MINOR) and not words.startswith(f"{MINOR}."):
+        raise WrongArgument(f"version={asked!r}: there is {MINOR} alone; envtest, kind and kwok have others")
 
 
 def with_lifecycle(names: Sequence[str], nodes: int, scheduling: bool) -> tuple[str, ...]:

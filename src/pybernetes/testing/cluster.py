@@ -129,6 +129,7 @@ class TestCluster:
         self._links = tuple(watching), tuple(failing)
         self._restarting = False
         self._users: dict[str, User] = {}  # by token
+        self._served = 0  # webhooks
         self.nodes: HollowNodes | None = None
 
     async def start(self, port: int = 0) -> RunningCluster:
@@ -230,6 +231,17 @@ class TestCluster:
         token = secrets.token_urlsafe()
         self._users[token] = User(name, (*groups, ALL_AUTHENTICATED))
         return token, self._authority.client(name, list(groups))
+
+    def serving(self, host: str) -> tuple[str, str, bytes]:
+        """(file of a certificate for this machine's address, file of its key, the authority that it is of): for webhooks."""
+        self._served += 1
+        place = self._folder / f"webhook-{self._served}"
+        place.mkdir(mode=0o700)
+        pair = self._authority.serving(*addresses.served_as(host))
+        certificate, key = place / "tls.crt", place / "tls.key"  # as servers that are given a folder have them
+        write(certificate, pair.certificate)
+        write(key, pair.key)
+        return str(certificate), str(key), self._authority.pem
 
     def _plugins(self) -> tuple[str, ...]:
         """The default ones; ServiceAccount only where a controller makes the accounts that it asks for."""

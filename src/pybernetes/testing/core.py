@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +14,7 @@ from pybernetes.aio.flowing import FlowingClock
 from pybernetes.api.errors import StatusError
 from pybernetes.api.wellknown import KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER
 from pybernetes.apiserver.authorization.rules import GROUP as RBAC_GROUP
+from pybernetes.apiserver.filters.faultrules import Fault
 from pybernetes.apiserver.filters.faults import Faults
 from pybernetes.client.rest import RESTClient
 from pybernetes.cluster.credentials import kubeconfig
@@ -22,9 +25,10 @@ from .arguments import WrongArgument
 from .certificates import write
 from .clients import Clients
 from .cluster import HOLLOW_NODES, RunningCluster, TestCluster
-from .discovery import Resources
+from .discovery import Resource, Resources
 from .requests import Recorder
-from .scripts import Scripts
+from .scripts import Kept, Scripts
+from .webhook import LocalWebhook, Reviewer
 
 Object = dict[str, Any]
 
@@ -35,6 +39,15 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 PAGE = 500
 MAX_LISTED = 5000
 ESTABLISHED_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """What a test has arranged besides objects, at one moment."""
+
+    rules: list[Fault]
+    scripts: Kept
+    webhooks: list[LocalWebhook]
 
 
 class Core:
@@ -56,6 +69,8 @@ class Core:
         self.began: Snapshot  # what there was before the test
         self._client: RESTClient
         self._resources: Resources
+        self._webhooks: list[LocalWebhook] = []
+        self._numbers = itertools.count(1)
 
     async def start(self, port: int = 0) -> None:
         """See TestCluster.start."""
@@ -63,6 +78,35 @@ class Core:
         self._client = self.cluster.client(HANDLE, agent=AGENT, retries=False)
         self._resources = Resources(self._client)
         await self.mark()
+
+    async def stop(self) -> None:
+        """The cluster, and webhooks that are still open."""
+        await self.cluster.stop()
+        for webhook in self._webhooks:
+            await webhook.stop()
+
+    def number(self) -> int:
+        """For names that there is no second of."""
+        return next(self._numbers)
+
+    async def webhook(self, reviewer: Reviewer | None, port: int) -> LocalWebhook:
+        """It answers, if the reviewer is to. OSError where the port is not to be had."""
+        webhook = LocalWebhook(self, reviewer, port)
+        await webhook.start()
+        self._webhooks.append(webhook)
+        return webhook
+
+    async def arranged(self) -> Arranged:
+        """To be gone back to with `rearrange`."""
+        return Arranged(list(self.faults.rules), self.scripts.kept(), list(self._webhooks))
+
+    async def rearrange(self, arranged: Arranged) -> None:
+        """Rules, scripts and webhooks that came since are gone."""
+        self.faults.rules[:] = arranged.rules
+        self.scripts.go_back(arranged.scripts)
+        for webhook in [one for one in self._webhooks if one not in arranged.webhooks]:
+            await webhook.leave()
+            self._webhooks.remove(webhook)
 
     async def mark(self) -> None:
         """A test begins: what happened until now is not its doing."""
@@ -86,6 +130,10 @@ class Core:
             namespace or "default",
             self.clients,
         )
+
+    async def find(self, word: str) -> Resource:
+        """What a kind is called. WrongArgument."""
+        return await self._resources.find(word)
 
     async def get(self, word: str, name: str, namespace: str) -> Object | None:
         """None where there is none. WrongArgument, StatusError."""
@@ -157,6 +205,14 @@ class Core:
         resource = await self._resources.find(word)
         body = json.dumps({"gracePeriodSeconds": grace}).encode() if grace is not None else None
         await self._client.raw("DELETE", resource.path(namespace, name), body)
+
+    async def remove(self, kind: str, name: str) -> None:
+        """One that is in no namespace; nothing where it is not there."""
+        try:
+            await self.delete(kind, name, "", None)
+        except StatusError as error:
+            if error.code != 404:
+                raise
 
     async def evict(self, name: str, namespace: str) -> None:
         """By the API, as kubectl drain does: disruption budgets are asked. StatusError 429 where one refuses."""

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from pybernetes.store.memory import Snapshot
 
-from . import manifests
+from . import events, manifests, webhook
 from .access import Access
 from .arguments import WrongArgument, duration
 from .background import BackgroundLoop
 from .conditions import DELETED, Condition, Object, Predicate, summary
 from .core import PARTS, Core
+from .events import Events
 from .parts import Clock, FaultRules, Nodes, Pods
 from .requests import Requests
+from .reviews import Convert, Review
+from .webhook import Webhook
+
+T = TypeVar("T")
 
 POLL_SECONDS, MAX_POLL_SECONDS = 0.005, 0.1
 WAIT_SECONDS = 30.0
@@ -46,6 +52,22 @@ class Kube(Access):
         if self.get_or_none("namespace", name) is None:
             self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         return Kube(self._loop, self._core, self._core.administrator(name))
+
+    @contextmanager
+    def temporary_namespace(self, name: str = "test") -> Iterator[Kube]:
+        """The same cluster in a new namespace, whose name begins so; it is deleted after the block.
+
+        With it goes what the block has arranged: rules of faults, scripts of pods, webhooks. `requests` and `report()` tell of the block alone.
+        """
+        namespace = self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": f"{name}-"}})
+        handle = self.in_namespace(namespace["metadata"]["name"])
+        arranged = self._loop.run(self._core.arranged())
+        self._loop.run(self._core.mark())
+        try:
+            yield handle
+        finally:
+            self._loop.run(self._core.rearrange(arranged))
+            self.delete("namespace", handle.namespace)
 
     # Objects.
 
@@ -123,6 +145,22 @@ class Kube(Access):
             time.sleep(pause)
             pause = min(pause * 1.5, MAX_POLL_SECONDS)
 
+    def wait_until(self, holds: Callable[[], T], timeout: float | str = WAIT_SECONDS) -> T:
+        """What the function gives as soon as that is true: for what is no object, as `lambda: kube.requests.where(verb="delete")`.
+
+        `timeout` is real time. NotReached, which shows what it gave last. WrongArgument.
+        """
+        if not callable(holds):
+            raise WrongArgument(f"wait_until({holds!r}): want a function")
+        seconds, pause = duration("timeout", timeout), POLL_SECONDS
+        end = time.monotonic() + seconds
+        while not (given := holds()):
+            if time.monotonic() >= end:
+                raise NotReached(f"{getattr(holds, '__name__', holds)} gives {given!r} after {seconds:g} s")
+            time.sleep(pause)
+            pause = min(pause * 1.5, MAX_POLL_SECONDS)
+        return given
+
     def _in_vain(self, kind: str, name: str, place: str, condition: str, seconds: float, obj: Object | None) -> str:
         state = "there is none" if obj is None else summary(obj) or "it has no status"
         happened = [
@@ -140,6 +178,20 @@ class Kube(Access):
         """Somebody who may only what `rules` say (as in a Role; `apiGroups` is [""] unless told), everywhere or in one namespace."""
         return self._loop.run(self._core.user(name, groups, rules, namespace))
 
+    # Webhooks.
+
+    def webhook(self, review: Review | None = None, *, convert: Convert | None = None, port: int = 0) -> Webhook:
+        """A webhook that is asked on this machine, over TLS with a certificate that the cluster trusts; until it is closed, or the test ends.
+
+        `review` is a function of the AdmissionReview's `request` (a dict). It returns None or True (allowed), False or why it is refused, the
+        object as it is to be, a list of JSON patch operations, or a whole response with `allowed`; what it raises is an error 500.
+        `convert` is a function of an object and the apiVersion that is asked for, and returns the object. Both run on threads and may ask the
+        cluster. Without them a server of the test's own answers at the `port`. WrongArgument; OSError where the port is not to be had.
+        """
+        reviewer = webhook.reviewer(review, convert, port)
+        local = self._loop.run(self._core.webhook(reviewer, port))
+        return Webhook(self._loop, local, self.namespace)
+
     # What happened.
 
     @property
@@ -153,20 +205,16 @@ class Kube(Access):
         return self._core.recorder.requests()
 
     @property
-    def events(self) -> Sequence[Object]:
+    def events(self) -> Events:
         """Of the namespace, oldest first."""
         return self.list_events()
 
-    def list_events(self, namespace: str = "") -> Sequence[Object]:
+    def list_events(self, namespace: str = "") -> Events:
         """As `events`, of any namespace."""
         return self._events(namespace or self.namespace)
 
-    def _events(self, namespace: str) -> Sequence[Object]:
-        events = self._loop.run(self._core.listed("events", namespace, "", ""))
-        return sorted(
-            events,
-            key=lambda one: one.get("lastTimestamp") or one.get("eventTime") or one["metadata"]["creationTimestamp"],
-        )
+    def _events(self, namespace: str) -> Events:
+        return events.by_time(self._loop.run(self._core.listed("events", namespace, "", "")))
 
     # The whole cluster.
 

@@ -45,7 +45,9 @@ class Cluster:
         objects: Any = (),
         faults: Sequence[Fault | dict[str, Any]] = (),
         state: Snapshot | None = None,
+        version: str = "",
     ) -> None:
+        arguments.version(version)
         self._controllers = arguments.controllers(controllers)
         self._scheduler, self._nodes = arguments.scheduler(scheduler), arguments.number_of_nodes("nodes", nodes)
         self._objects = [*manifests.objects(_several(crds)), *manifests.objects(_several(objects))]
@@ -65,7 +67,7 @@ class Cluster:
             stack.callback(loop.close)
             core = loop.run(self._make(folder))
             loop.run(_started(core))
-            stack.callback(lambda: loop.run(core.cluster.stop()))
+            stack.callback(lambda: loop.run(core.stop()))
             stack.callback(core.clients.close)
             kube = Kube(loop, core, core.administrator())
             if self._objects:

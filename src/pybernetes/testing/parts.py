@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -29,9 +30,17 @@ class Clock:
     def advance(self, length: float | str | timedelta) -> None:
         """Lets "1h", 90 (seconds) or a timedelta pass: all that is due in it happens in order, and nothing more does now when it returns.
 
-        What the test's own process waits for (an operator's sleep) is not of this clock. WrongArgument.
+        What the test's own process waits for (an operator's sleep) is of this clock on a `new_event_loop` alone. WrongArgument;
+        RuntimeError where such a loop, a webhook or a function of the test's never ends what it does.
         """
         self._loop.run(self._clock.advance(advance(length)))
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """A loop whose timers are of this clock: `asyncio.Runner(loop_factory=kube.clock.new_event_loop)`, on a thread of the test's.
+
+        An advance goes from timer to timer of the cluster and of such loops, and is over when these, too, have nothing more to do now.
+        """
+        return self._clock.follower()
 
 
 class AddedFault:

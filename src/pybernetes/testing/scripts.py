@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from pybernetes.aio.outside import outside
 from pybernetes.api.labels import Selector, parse_selector
 from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet.hollow import as_scripted
@@ -47,6 +48,9 @@ class PodScript:
         containers = [*pod.spec.init_containers, *pod.spec.containers]
         chosen = [one.name for one in containers if fnmatch.fnmatchcase(one.image, self.image)]
         return {f"{name}.{DOMAIN}/{word}": text for name in chosen for word, text in self.words.items()}
+
+
+Kept = tuple[list[PodScript], dict[str, ExecHandler]]
 
 
 class Scripts:
@@ -132,6 +136,16 @@ class Scripts:
         self._scripts.clear()
         self.handlers.clear()
 
+    def kept(self) -> Kept:
+        """To be gone back to."""
+        return list(self._scripts), dict(self.handlers)
+
+    def go_back(self, kept: Kept) -> None:
+        """Scripts that came since are gone."""
+        self._scripts[:] = kept[0]
+        self.handlers.clear()  # the nodes have this very table
+        self.handlers.update(kept[1])
+
     def seen(self, pod: core.Pod) -> core.Pod:
         """The pod as its kubelet is to see it."""
         told: dict[str, str] = {}
@@ -148,7 +162,8 @@ def _handler(command: Command) -> ExecHandler:
 
     async def answer(words: Sequence[str]) -> ExecResult:
         try:
-            answered = await asyncio.to_thread(command, list(words))
+            with outside():
+                answered = await asyncio.to_thread(command, list(words))
             if inspect.isawaitable(answered):
                 answered = await answered
         except Exception as error:  # a function of the test's: whoever runs the command is told

@@ -237,3 +237,35 @@ def test_entry_point_names_the_plugin() -> None:
     with (Path(__file__).parents[3] / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
     assert project["entry-points"]["pytest11"] == {"pybernetes": NAME}
+
+
+def test_a_namespace_leaves_nothing_to_the_next_test(run: Run) -> None:
+    """Rules, scripts and webhooks go with it, and requests are told of the test alone."""
+    result = run(
+        """
+        def test_first(kube_namespace):
+            kube_namespace.faults.add(error=500)
+            kube_namespace.webhook(lambda request: False).validate("*")
+
+        def test_second(kube_namespace):
+            assert kube_namespace.requests == []
+            kube_namespace.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
+        """
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_versions_that_there_are_none_of(run: Run) -> None:
+    result = run(
+        """
+        import pytest
+
+        @pytest.mark.kubernetes(version="1.30")
+        def test_old(kube): pass
+
+        @pytest.mark.kubernetes(version="1.37")
+        def test_new(kube): pass
+        """
+    )
+    result.assert_outcomes(errors=1, passed=1)
+    result.stdout.fnmatch_lines(["*version='1.30': there is 1.37 alone; envtest, kind and kwok have others*"])

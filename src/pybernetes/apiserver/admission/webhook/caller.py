@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from pybernetes.aio.outside import outside
 from pybernetes.client.http import ConnectFailed, HTTPClient
 from pybernetes.pki import contexts
 
@@ -69,7 +70,9 @@ class Caller:
         query = f"?timeout={seconds}s"
         try:
             place = self._place(config, base, path)
-            answer = await self._client(place).request("POST", path + query, HEADERS, body, seconds, repeatable=True)
+            with outside():
+                client = self._client(place)
+                answer = await client.request("POST", path + query, HEADERS, body, seconds, repeatable=True)
         except Unresolved as error:
             raise CallFailed(f'Post "{base}{path}{query}": {error}') from None
         except TimeoutError:

@@ -1,0 +1,121 @@
+"""Event loops of other threads whose time is that of a clock which can be sent ahead: an operator's sleeps pass with the cluster's hours."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import select
+import selectors
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+# Of timers that are due: what floats lose of seconds in ten years is less.
+RESOLUTION = 1e-6
+
+
+class _Selector(selectors.DefaultSelector):
+    """Tells its loop when it has nothing to do."""
+
+    wait: Callable[[Callable[..., list[Any]], float | None], list[Any]]
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        return self.wait(super().select, timeout)
+
+
+class FollowingLoop(asyncio.SelectorEventLoop):
+    """asyncio's own loop, on a clock (`monotonic`) that another thread moves; that thread reads `due`, `work` and `rests`."""
+
+    def __init__(self, monotonic: Callable[[], float], followers: Followers) -> None:
+        self._monotonic, self._followers = monotonic, followers
+        self.due = math.inf  # when its next timer is to ring
+        self.work = 0  # how often it has had something to do
+        self._idle = False  # it waits, for sockets, other threads or its next timer
+        self._outside = 0  # what is under way on threads for it
+        selector = _Selector()
+        selector.wait = self._wait
+        self._news = selector.fileno()  # which itself is readable where one of its sockets is
+        super().__init__(selector)
+        self._clock_resolution = RESOLUTION
+        followers.add(self)
+
+    def time(self) -> float:
+        """The clock's."""
+        return self._monotonic()
+
+    def close(self) -> None:
+        """It follows no more."""
+        self._followers.discard(self)
+        super().close()
+
+    def run_in_executor(  # type: ignore[override]  # typeshed's has TypeVarTuples
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """While it runs time stands."""
+        future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
+        self._outside += 1
+        future.add_done_callback(self._came_back)
+        return future
+
+    def _came_back(self, future: asyncio.Future[Any]) -> None:
+        self._outside -= 1
+
+    def rests(self) -> bool:
+        """Whether it waits, and nothing has come that it has not seen yet."""
+        return self._idle and not self._outside and not select.select([self._news], [], [], 0)[0]
+
+    def wake(self) -> None:
+        """It looks at the time."""
+        self.call_soon_threadsafe(lambda: None)
+
+    def _wait(self, select: Callable[..., list[Any]], timeout: float | None) -> list[Any]:
+        events = select(0)
+        if not events and (timeout is None or timeout > 0):
+            self.due = math.inf if timeout is None else self.time() + timeout
+            self._idle = True
+            events = select(timeout)
+            self.work += 1
+            self._idle = False
+        return events
+
+
+class Followers:
+    """All loops that follow one clock; asked by the thread that moves it."""
+
+    def __init__(self) -> None:
+        self._loops: set[FollowingLoop] = set()
+        self._seen: dict[FollowingLoop, int] = {}  # at rest, after so much work
+
+    def add(self, loop: FollowingLoop) -> None:
+        self._loops.add(loop)
+
+    def discard(self, loop: FollowingLoop) -> None:
+        self._loops.discard(loop)
+
+    @property
+    def _running(self) -> list[FollowingLoop]:
+        return [loop for loop in list(self._loops) if loop.is_running()]
+
+    def quiet(self) -> bool:
+        """Whether all wait, and nothing is under way from them. To be asked again until so, with a look at one's own sockets in between.
+
+        Who rests has sent what it has to send. So that this has been seen, too, it has to rest twice without work in between.
+        """
+        if not self._loops:  # as nearly always: an hour has thousands of moments
+            return True
+        working = {loop: loop.work for loop in self._running}
+        if not all(loop.rests() for loop in working):
+            return False
+        seen, self._seen = self._seen, working
+        return working == seen
+
+    def due(self) -> float:
+        """When the next of them has something to do."""
+        return min((loop.due for loop in self._running), default=math.inf) if self._loops else math.inf
+
+    def wake(self) -> None:
+        """All look at the time."""
+        for loop in self._running:
+            loop.wake()
