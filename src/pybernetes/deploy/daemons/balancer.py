@@ -174,6 +174,9 @@ def keepalived(cluster: Cluster, balancer: Balancer, host: Host) -> Daemon:
             "    script_user root",
             "    enable_script_security",
             "    vrrp_garp_master_refresh 60",
+            # Who was master beside a better one says so once more before it steps back, by which that one learns that it has to announce
+            # the address anew: it has never stopped to be master, and all neighbours would go on to ask the other one.
+            "    vrrp_higher_prio_send_advert true",
             "}",
             "vrrp_script balancer {",
             f'    script "{script}"',
