@@ -16,7 +16,7 @@ import msgspec
 from pybernetes.api import field
 from pybernetes.api.version import KUBERNETES
 
-from . import types, v1beta3
+from . import types, v1beta2, v1beta3
 from .types import ClusterConfiguration, InitConfiguration
 
 GROUP = "kubeadm.k8s.io"
@@ -24,6 +24,13 @@ INIT, CLUSTER = "InitConfiguration", "ClusterConfiguration"
 FORMS: Mapping[str, Mapping[str, type[msgspec.Struct]]] = {
     "v1beta4": {INIT: InitConfiguration, CLUSTER: ClusterConfiguration},
     "v1beta3": {INIT: v1beta3.InitConfiguration, CLUSTER: v1beta3.ClusterConfiguration},
+}
+NEWEST = "v1beta4"
+# In which a cluster's configuration can be kept: by version, the form of its ClusterConfiguration.
+KEPT: Mapping[str, type[msgspec.Struct]] = {
+    NEWEST: ClusterConfiguration,
+    "v1beta3": v1beta3.ClusterConfiguration,
+    "v1beta2": v1beta2.ClusterConfiguration,
 }
 # Versions that are read no more, and the last kubeadm that migrates them.
 OLD = {
@@ -103,6 +110,19 @@ def parse(text: str) -> Parsed:
     return Parsed(_todays(by_kind.get(INIT), by_kind.get(CLUSTER)), tuple(ignored))
 
 
+def kept(text: str) -> ClusterConfiguration:
+    """What a cluster remembers of itself; one of kubeadm 1.15 to 1.21 in a version that files may not have any more. ConfigurationError."""
+    version = f"{GROUP}/v1beta2"
+    old = document(text, (version, CLUSTER))
+    if old is None:
+        return parse(text).configuration.cluster
+    given = decoded(v1beta2.ClusterConfiguration, old, f"{version}, Kind={CLUSTER}")
+    try:
+        return v1beta2.cluster(typing.cast("v1beta2.ClusterConfiguration", given))
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+
+
 def defaulted(configuration: Configuration, node_name: str, address: str) -> Configuration:
     """With what a host's own facts and kubeadm's defaults add; what is given stays."""
     return Configuration(
@@ -120,14 +140,45 @@ def token_defaults(token: types.BootstrapToken) -> types.BootstrapToken:
     )
 
 
-def text(cluster: ClusterConfiguration) -> str:
-    """The object as YAML, as it is kept in the cluster."""
+def text(cluster: ClusterConfiguration, version: str = NEWEST) -> str:
+    """The object as YAML, as it is kept in the cluster, in a version of KEPT. ConfigurationError for what an older one has no words for."""
     import yaml
 
     # Components without settings are shown all the same, as kubeadm does.
     content: dict[str, Any] = {name: {} for name in ("apiServer", "controllerManager", "scheduler", "dns", "proxy")}
-    content |= msgspec.to_builtins(cluster)
-    return yaml.safe_dump({**content, "apiVersion": f"{GROUP}/v1beta4", "kind": CLUSTER})
+    content |= msgspec.to_builtins(cluster) if version == NEWEST else _in_older_words(cluster, version)
+    if version != NEWEST:
+        del content["proxy"]
+    return yaml.safe_dump({**content, "apiVersion": f"{GROUP}/{version}", "kind": CLUSTER})
+
+
+def _in_older_words(cluster: ClusterConfiguration, version: str) -> dict[str, Any]:
+    """ConfigurationError names what there are none for."""
+    unsaid = {
+        "encryption_algorithm": (ALGORITHM, "ECDSA-P256"),
+        "certificate_validity_period": (VALIDITY,),
+        "ca_certificate_validity_period": (CA_VALIDITY,),
+    }
+    given = {name: "" for name, values in unsaid.items() if getattr(cluster, name) in values}
+    content: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(cluster, **given))
+    if cluster.encryption_algorithm == "ECDSA-P256":
+        content["featureGates"] = {**cluster.feature_gates, ECDSA_GATE: True}
+    if not content.get("proxy"):
+        content.pop("proxy", None)
+    if version == "v1beta2":
+        content["dns"] = {**content.get("dns", {}), "type": v1beta2.CORE_DNS}
+    parts = [content.get(name, {}) for name in ("apiServer", "controllerManager", "scheduler")]
+    parts.append(content.get("etcd", {}).get("local") or {})
+    repeated = []
+    for part in parts:
+        arguments = part.pop("extraArgs", [])
+        names = [argument["name"] for argument in arguments]
+        repeated += [f"--{name} twice" for name in sorted(set(names)) if names.count(name) > 1]
+        if arguments:
+            part["extraArgs"] = {argument["name"]: argument.get("value", "") for argument in arguments}
+    if problems := [*_unknown(KEPT[version], content, ""), *repeated]:
+        raise ConfigurationError(f"{GROUP}/{version} has no words for {', '.join(problems)}")
+    return content
 
 
 def _init_defaults(init: InitConfiguration, node_name: str, address: str) -> InitConfiguration:

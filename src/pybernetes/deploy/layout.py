@@ -18,6 +18,8 @@ One document beside kubeadm's, in the same file:
       loadBalancer: false  # addresses for Services of type LoadBalancer
       addressPool: []      # which: CIDRs or FIRST-LAST, announced by ARP and NDP; none: the nodes' own
       ingress: false       # Ingresses, by nginx at ports 80 and 443 of nodes that take users' pods
+    kubeadmConfig: v1beta4 # in which version of kubeadm's the cluster remembers itself: v1beta3 where kubeadm before 1.31, v1beta2 where
+                           # kubeadm before 1.22 is to have workers join
 
 Where the balancer listens is kubeadm's controlPlaneEndpoint: its port, and its host for the virtual address, where that is an address.
 The cluster keeps the document in kube-system/pybernetes-config, for the hosts that join. One without it (of kubeadm's own making) has its
@@ -34,8 +36,8 @@ import msgspec
 from pybernetes.api.field import quote
 from pybernetes.loadbalancer import pools
 
-from . import endpoints
-from .configuration import LAYOUT, ConfigurationError, decoded, document
+from . import configuration, endpoints
+from .configuration import KEPT, LAYOUT, NEWEST, ConfigurationError, decoded, document
 from .daemons.model import AddOns, Balancer, Network
 from .types import DNS, ClusterConfiguration, Fields
 
@@ -71,6 +73,7 @@ class ClusterLayout(Fields):
     balancer: BalancerLayout = msgspec.field(default_factory=BalancerLayout)
     network: NetworkLayout = msgspec.field(default_factory=NetworkLayout)
     addons: AddOns = msgspec.field(default_factory=AddOns)
+    kubeadm_config: str = NEWEST
 
 
 FOREIGN = ClusterLayout(network=NetworkLayout(backend=NONE, policies=False))  # of a cluster that says nothing of it
@@ -89,6 +92,11 @@ def parse(text: str) -> ClusterLayout | None:
 def check(layout: ClusterLayout, cluster: ClusterConfiguration, bind_port: int) -> None:
     """ConfigurationError for what cannot be; says what to do."""
     balancer, network = layout.balancer, layout.network
+    if layout.kubeadm_config not in KEPT:
+        raise ConfigurationError(
+            f"kubeadmConfig: {quote(layout.kubeadm_config)}: choose one of {', '.join(sorted(KEPT, reverse=True))}"
+        )
+    configuration.text(cluster, layout.kubeadm_config)
     if balancer.kind not in BALANCERS:
         raise ConfigurationError(f"balancer.kind: {quote(balancer.kind)}: choose one of {', '.join(BALANCERS)}")
     if network.backend not in BACKENDS:
@@ -183,5 +191,6 @@ def text(layout: ClusterLayout) -> str:
             "policies": layout.network.policies,
         },
         "addons": of_addons(layout.addons),
+        "kubeadmConfig": layout.kubeadm_config,
     }
     return yaml.safe_dump({"apiVersion": VERSION, "kind": KIND, **fields})

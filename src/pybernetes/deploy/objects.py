@@ -36,19 +36,31 @@ def cluster_admins() -> list[Manifest]:
 def kubeadm_config(cluster: ClusterConfiguration, described: ClusterLayout) -> list[Manifest]:
     """The configuration, and what of it is ours, readable by nodes and those who become one."""
     return [
-        _config_map(KUBEADM_CONFIG, {configuration.CLUSTER: configuration.text(cluster)}),
+        _config_map(KUBEADM_CONFIG, {configuration.CLUSTER: configuration.text(cluster, described.kubeadm_config)}),
         *_readable("kubeadm:nodes-kubeadm-config", "configmaps", KUBEADM_CONFIG),
         _config_map(layout.CONFIG_MAP, {layout.CONFIG_KEY: layout.text(described)}),
         *_readable("pybernetes:nodes-pybernetes-config", "configmaps", layout.CONFIG_MAP),
     ]
 
 
-def kubelet_config(text: str) -> list[Manifest]:
-    """Of all kubelets."""
+def kubelet_config(text: str, cluster: ClusterConfiguration, described: ClusterLayout) -> list[Manifest]:
+    """Of all kubelets; for older kubeadm also where it looks for it, by a name with the minor version."""
+    names = [KUBELET_CONFIG]
+    if described.kubeadm_config != configuration.NEWEST:
+        names.append(older_kubelet_config(cluster.kubernetes_version))
     return [
-        _hashed(_config_map(KUBELET_CONFIG, {KUBELET_KEY: text})),
-        *_readable("kubeadm:kubelet-config", "configmaps", KUBELET_CONFIG),
+        manifest
+        for name in names
+        for manifest in (
+            _hashed(_config_map(name, {KUBELET_KEY: text})),
+            *_readable(f"kubeadm:{name}", "configmaps", name),
+        )
     ]
+
+
+def older_kubelet_config(version: str) -> str:
+    """The ConfigMap's name before 1.24."""
+    return f"{KUBELET_CONFIG}-{'.'.join(version.lstrip('v').split('.')[:2])}"
 
 
 def certificates_access() -> list[Manifest]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pybernetes.deploy import endpoints, types, validation
-from pybernetes.deploy.configuration import ConfigurationError, defaulted, parse
+from pybernetes.deploy import configuration as configurations
+from pybernetes.deploy import endpoints, layout, objects, types, validation
+from pybernetes.deploy.configuration import ConfigurationError, defaulted, kept, parse
 
 from .configurations import RECORDED, configuration
 
@@ -222,3 +223,76 @@ def test_the_control_planes_address(given: str, url: str) -> None:
 def test_addresses_that_are_none(given: str) -> None:
     with pytest.raises(endpoints.EndpointError):
         endpoints.split_host_port(given)
+
+
+KUBEADM_1_20 = """
+apiVersion: kubeadm.k8s.io/v1beta2
+kind: ClusterConfiguration
+apiServer: {extraArgs: {v: "2"}, timeoutForControlPlane: 4m0s}
+certificatesDir: /etc/kubernetes/pki
+clusterName: kubernetes
+controlPlaneEndpoint: 10.0.0.10:6443
+controllerManager: {}
+dns: {type: CoreDNS}
+etcd: {local: {dataDir: /var/lib/etcd}}
+imageRepository: k8s.gcr.io
+kubernetesVersion: v1.20.2
+networking: {dnsDomain: cluster.local, podSubnet: 10.244.0.0/16, serviceSubnet: 10.96.0.0/12}
+scheduler: {}
+"""
+
+
+def test_what_an_older_cluster_keeps_of_itself_is_read() -> None:
+    """A file in that version is refused, as today's kubeadm does; a cluster cannot be asked to migrate its own before others join."""
+    cluster = kept(KUBEADM_1_20)
+    assert (cluster.kubernetes_version, cluster.networking.pod_subnet) == ("v1.20.2", "10.244.0.0/16")
+    assert cluster.api_server.extra_args == [types.Arg(name="v", value="2")]
+    with pytest.raises(ConfigurationError, match="old API spec"):
+        parse(KUBEADM_1_20)
+    with pytest.raises(ConfigurationError, match=r"dns\.type: 'kube-dns'"):
+        kept(KUBEADM_1_20.replace("CoreDNS", "kube-dns"))
+    with pytest.raises(ConfigurationError, match=r'unknown field "apiServer\.extraEnvs"'):
+        kept(KUBEADM_1_20.replace("timeoutForControlPlane: 4m0s", "extraEnvs: []"))
+
+
+@pytest.mark.parametrize("version", list(configurations.KEPT))
+@pytest.mark.parametrize("algorithm", ["RSA-2048", "ECDSA-P256"])
+def test_a_cluster_remembers_itself_in_each_version(version: str, algorithm: str) -> None:
+    """And is the same when it is read."""
+    cluster = configuration(V1BETA4, algorithm=algorithm).cluster
+    text = configurations.text(cluster, version)
+    assert f"apiVersion: kubeadm.k8s.io/{version}\n" in text
+    again = defaulted(configurations.Configuration(types.InitConfiguration(), kept(text)), "m", "10.0.0.1").cluster
+    again.feature_gates.pop(configurations.ECDSA_GATE, None)
+    assert again == cluster
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("proxy: {disabled: true}", "proxy"),
+        ("dns: {disabled: true}", "dns.disabled"),
+        ("encryptionAlgorithm: RSA-4096", "encryptionAlgorithm"),
+        ("certificateValidityPeriod: 1h0m0s", "certificateValidityPeriod"),
+        ("apiServer: {extraEnvs: [{name: a, value: b}]}", "apiServer.extraEnvs"),
+        ("scheduler: {extraArgs: [{name: a, value: b}, {name: a, value: c}]}", "--a twice"),
+    ],
+)
+def test_what_older_versions_have_no_words_for(settings: str, words: str) -> None:
+    """It is refused before anything is done, rather than forgotten: hosts that join go by what the cluster remembers."""
+    cluster = configuration(f"{RECORDED}{settings}\n").cluster
+    described = layout.ClusterLayout(kubeadm_config="v1beta2")
+    with pytest.raises(ConfigurationError, match=f"v1beta2 has no words for {words}$"):
+        layout.check(described, cluster, 6443)
+    layout.check(layout.ClusterLayout(), cluster, 6443)
+
+
+def test_older_kubeadm_finds_the_kubelets_configuration_by_its_version() -> None:
+    cluster, described = configuration().cluster, layout.ClusterLayout(kubeadm_config="v1beta2")
+    names = [
+        [one["metadata"]["name"] for one in objects.kubelet_config("x", cluster, each) if one["kind"] == "ConfigMap"]
+        for each in (layout.ClusterLayout(), described)
+    ]
+    assert names == [["kubelet-config"], ["kubelet-config", "kubelet-config-1.37"]]
+    with pytest.raises(ConfigurationError, match='kubeadmConfig: "v1": choose one of v1beta4, v1beta3, v1beta2'):
+        layout.check(layout.ClusterLayout(kubeadm_config="v1"), cluster, 6443)

@@ -165,7 +165,9 @@ def test_objects_are_kubeadms() -> None:
     golden = recorded()
     made = [
         *objects.kubeadm_config(configuration().cluster, layout.ClusterLayout()),
-        *objects.kubelet_config(componentconfigs.kubelet(configuration(), {})),
+        *objects.kubelet_config(
+            componentconfigs.kubelet(configuration(), {}), configuration().cluster, layout.ClusterLayout()
+        ),
         *objects.certificates_access(),
         *objects.bootstrap_rights(),
         *objects.cluster_info(clusterinfo.content("https://10.0.0.10:6443", b"CA")),

@@ -97,7 +97,7 @@ def made() -> dict[str, dict[str, Any]]:
     return by_name(
         [
             *objects.kubeadm_config(found.cluster, layout.ClusterLayout()),
-            *objects.kubelet_config(componentconfigs.kubelet(found, {})),
+            *objects.kubelet_config(componentconfigs.kubelet(found, {}), found.cluster, layout.ClusterLayout()),
             *objects.certificates_access(),
             *objects.cluster_admins(),
             *objects.bootstrap_rights(),

@@ -32,7 +32,7 @@ async def fetched(client: RESTClient, init: types.InitConfiguration, host: Host)
             f"the cluster has no ConfigMap kube-system/{objects.KUBEADM_CONFIG}: run `pybernetes init phase upload-config all` there"
         )
     try:
-        cluster = configuration.parse(kubeadm.get(configuration.CLUSTER, "")).configuration.cluster
+        cluster = configuration.kept(kubeadm.get(configuration.CLUSTER, ""))
         ours = layout.parse((await _config_map(client, layout.CONFIG_MAP)).get(layout.CONFIG_KEY, ""))
     except ConfigurationError as error:
         raise Failure(f"the cluster's configuration: {error}") from error
@@ -62,8 +62,7 @@ async def _config_map(client: RESTClient, name: str) -> dict[str, str]:
 
 async def _kubelet_config(client: RESTClient, version: str) -> str:
     """Under its present name, or the one with the version, as before 1.24."""
-    minor = ".".join(version.lstrip("v").split(".")[:2])
-    for name in (objects.KUBELET_CONFIG, f"{objects.KUBELET_CONFIG}-{minor}"):
+    for name in (objects.KUBELET_CONFIG, objects.older_kubelet_config(version)):
         document = (await _config_map(client, name)).get(objects.KUBELET_KEY, "")
         if document:
             return document

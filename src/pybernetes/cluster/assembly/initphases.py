@@ -131,7 +131,7 @@ def upload_config(*which: str) -> Run:
                 f'[kubelet] Creating a ConfigMap "{objects.KUBELET_CONFIG}" in namespace kube-system with the configuration for the kubelets'
             )
             text = componentconfigs.kubelet(work.configuration, work.documents.get("KubeletConfiguration", {}))
-            work.apply(objects.kubelet_config(text))
+            work.apply(objects.kubelet_config(text, work.configuration.cluster, work.layout))
 
     return run
 
