@@ -130,13 +130,15 @@ def _alone() -> None:
 
 def _show(work: Upgrade, phases: list[Phase]) -> None:
     """What would be done."""
+    from pybernetes.cluster.assembly.renewal import due
+
     for phase in phases[1:]:
         print(f"[dryrun] Would run the phase {phase.name}: {phase.summary}")
     changed = work.differences()
     for one in changed:
         print(one.text())
-    ours = ", ".join(daemon.name for daemon in work.daemons() if daemon.ours)
-    print(f"[dryrun] Would start anew, one after the other: {ours}")
+    again = ", ".join(daemon.name for daemon in work.daemons() if due(work.runner, daemon, changed))
+    print(f"[dryrun] Would start anew, one after the other: {again}")
 
 
 def _do(work: Upgrade, phase: Phase) -> None:
@@ -169,8 +171,6 @@ def _work(values: Values, first: bool) -> Upgrade:
         raise Failure("this host is in no cluster of pybernetes' making: `pybernetes init` or `join` come first")
     if not state.complete:
         raise Failure(f"`{state.command}` has not come to its end on this host: run it again, or `pybernetes reset`")
-    if state.static_pods:
-        raise Failure("the control plane of this host is in static pods, which are not upgraded by this command")
     given = values.get("backup-dir", "")
     if given and not Path(given).is_absolute():
         raise UsageError(f"--backup-dir={given}: want an absolute path")

@@ -118,12 +118,21 @@ def _remove_image() -> None:
         return
     from pybernetes.kubelet.runtime import pause
 
-    from ..image import ALL, LOCAL_NAME
+    from ..image import ALL
 
     program = machine.find("docker")
     if program is not None:
-        names = [LOCAL_NAME, *(contents.full_name for contents in ALL), pause.IMAGE]
-        subprocess.run([program, "-H", DOCKER, "image", "rm", *names], capture_output=True, timeout=CONTAINER_SECONDS)
+        images = [program, "-H", DOCKER, "image"]
+        # Of every release: an upgrade leaves the one before.
+        ours = [f"--filter=reference={contents.name}" for contents in ALL]
+        listed = subprocess.run(
+            [*images, "ls", *ours, "--format={{.Repository}}:{{.Tag}}"],
+            capture_output=True,
+            text=True,
+            timeout=CONTAINER_SECONDS,
+        )
+        names = [*listed.stdout.split(), pause.IMAGE]
+        subprocess.run([*images, "rm", *names], capture_output=True, timeout=CONTAINER_SECONDS)
 
 
 def _remove_files(certificates: Path) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from pybernetes.component.command import Failure
 from pybernetes.deploy.daemons.model import Daemon
+from pybernetes.deploy.upgradeplan import Difference
 from pybernetes.pki.files import write
 
 from . import hoststate
-from .runner import ORDER, RunError
+from .runner import ORDER, RunError, Runner
 from .work import CONTROL_PLANE_SECONDS, Work
 
 BACKUPS = Path("/var/lib/pybernetes/backups")  # of before each upgrade
@@ -50,6 +51,11 @@ def kept(paths: Sequence[Path]) -> Kept:
     )
 
 
+def due(runner: Runner, daemon: Daemon, changed: Sequence[Difference]) -> bool:
+    """Whether a daemon starts anew: where something of it differs, and those of pybernetes also where what runs may be of another release."""
+    return any(one.daemon == daemon.name for one in changed) or (daemon.ours and not runner.pinned(daemon.name))
+
+
 def renew(
     work: Work,
     phase: str,
@@ -57,13 +63,13 @@ def renew(
     seconds: float,
     judge: Callable[[Daemon], None] = lambda one: None,
 ) -> None:
-    """Those of pybernetes in any case, since what runs may be of another release; others only where their files differ. `judge` is asked
-    when one is well, and raises Failure for what it is not. Failure when all are as before, or not even that."""
+    """Those that are due. `judge` is asked when one is well, and raises Failure for what it is not. Failure when all are as before, or not
+    even that."""
     begun: list[_Begun] = []
     try:
         for daemon in sorted(daemons, key=lambda daemon: ORDER.index(daemon.name)):
             changed = work.runner.differences([daemon])
-            if not changed and not daemon.ours:
+            if not due(work.runner, daemon, changed):
                 work.tell(f"[upgrade/{phase}] {daemon.name} is as it is to be: it runs on")
                 continue
             files = ", ".join(dict.fromkeys(one.path for one in changed))

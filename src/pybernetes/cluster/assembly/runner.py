@@ -75,6 +75,10 @@ class Runner(Protocol):
         """Has each run as it is described now, in a new process, by the release that the description names. Returns when these are there."""
         ...
 
+    def pinned(self, name: str) -> bool:
+        """Whether its description says of which release of pybernetes it is, as an image's name does: what is described alike runs on."""
+        ...
+
 
 def default_way() -> str:
     """systemd where that runs this host."""
@@ -183,6 +187,9 @@ class Supervised:
             lambda: all(self._running().get(name, 0) not in (0, before.get(name, 0)) for name in names),
             f"{', '.join(names)}: no new process; see {self._logs}",
         )
+
+    def pinned(self, name: str) -> bool:
+        return False
 
     def stop(self, names: Sequence[str]) -> None:
         left = [program for program in self._described() if program.name not in names]
@@ -317,6 +324,9 @@ class Systemd:
         for name in names:
             self._systemctl("enable", name)
             self._systemctl("restart", name)
+
+    def pinned(self, name: str) -> bool:
+        return False
 
     def stop(self, names: Sequence[str]) -> None:
         for name in sorted(names, key=ORDER.index, reverse=True):

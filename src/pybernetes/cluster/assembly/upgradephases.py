@@ -96,6 +96,7 @@ class Upgrade(Work):
         self.configuration, self.layout = self.said.configuration, self.said.layout
         for identity, text in ((KUBELET, self.said.kubelet), (PROXY, self.said.proxy)):
             self.documents[identity[1]] = (document(text, identity) if text else None) or {}
+        self.choose_runner()
 
     @cached_property
     def etcd(self) -> Location | None:
@@ -245,7 +246,7 @@ def upload_config(work: Upgrade) -> None:
         cluster=msgspec.structs.replace(work.configuration.cluster, kubernetes_version=str(work.target)),
     )
     work.apply(objects.kubeadm_config(work.configuration.cluster, work.layout))
-    work.apply(objects.kubelet_config(work.kubelet_config()))
+    work.apply(objects.kubelet_config(work.kubelet_config(), work.configuration.cluster, work.layout))
     work.tell(
         f'[upgrade/upload-config] Stored the configuration in ConfigMaps "{objects.KUBEADM_CONFIG}" and "{objects.KUBELET_CONFIG}" '
         "in the kube-system Namespace"

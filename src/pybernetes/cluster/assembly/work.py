@@ -64,7 +64,9 @@ class Work:
     def choose_runner(self) -> None:
         """Where the control plane is to be in static pods, `runner` is for the rest alone from now on."""
         if self.state.static_pods:
-            self.runner = staticpods.StaticPods(self.runner, self.cluster, self.host, staticpods.packed)
+            self.runner = staticpods.StaticPods(
+                self.runner, self.cluster, self.host, staticpods.give_image, staticpods.newest
+            )
 
     def run(self, *daemons: Daemon) -> None:
         """Has them run, and remembers that for `reset`. Failure, OSError."""

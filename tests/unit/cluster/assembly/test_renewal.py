@@ -22,11 +22,12 @@ from pybernetes.deploy.upgradeplan import Difference
 
 @dataclass
 class FakeRunner:
-    """A file for each daemon in a folder, with its argument; `fails`: arguments that nothing starts with."""
+    """A file for each daemon in a folder, with its argument; `fails`: arguments that nothing starts with; `releases`: who is pinned."""
 
     folder: Path
     did: list[str] = field(default_factory=list)
     fails: frozenset[str] = frozenset()
+    releases: frozenset[str] = frozenset()
 
     def path(self, name: str) -> Path:
         return self.folder / name
@@ -65,6 +66,9 @@ class FakeRunner:
             if text in self.fails:
                 raise RunError(f"{name} does not start")
 
+    def pinned(self, name: str) -> bool:
+        return name in self.releases
+
 
 def daemon(name: str, argument: str, ours: bool = True) -> Daemon:
     return Daemon(name=name, about="", program=name, arguments=(argument,), ours=ours)
@@ -95,6 +99,13 @@ def test_one_after_the_other_in_the_order_of_their_start(work: Work) -> None:
     renew(work, "x", daemons, 1.0, lambda one: asked.append(one.name))
     assert did(work) == ["kube-apiserver new", "kube-scheduler old"]
     assert asked == ["kube-apiserver", "kube-scheduler"]
+
+
+def test_what_says_of_which_release_it_is_runs_on_where_it_is_described_alike(work: Work) -> None:
+    assert isinstance(work.runner, FakeRunner)
+    work.runner.releases = frozenset({"kube-apiserver", "kube-scheduler"})
+    renew(work, "x", [daemon("kube-scheduler", "old"), daemon("kube-apiserver", "new")], 1.0)
+    assert did(work) == ["kube-apiserver new"]
 
 
 @pytest.mark.parametrize("fault", ["does not start", "is not what it should be"])
