@@ -1,5 +1,10 @@
 """python -m tests.ha.chaos --minutes 30 --seed 1: random faults of a whole cluster, judged as those of tests/etcd/faults: is every answer one
-that a single store could have given, was no acknowledged write lost, were watchers told of everything once and in order?"""
+that a single store could have given, was no acknowledged write lost, were watchers told of everything once and in order?
+
+Half an hour needs some 4 GB of memory, most of it the hosts' files. Each minute a line says how it goes; what was seen is judged and told
+also where it ends early: by SIGINT, SIGTERM, or since the cluster does not become well after a fault (which is a problem, too). The seed is
+in the first line and the last.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +12,22 @@ import argparse
 import asyncio
 import logging
 import random
+import signal
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 from pybernetes.pki.certificates import Authority
-from tests.etcd.faults.clients import now
+from tests.etcd.faults.clients import Recorder, now
 from tests.etcd.faults.cluster import Cluster as Judged
+from tests.etcd.faults.history import Kind, Outcome
 from tests.etcd.faults.hosts import Host as Place
 from tests.etcd.faults.processes import Process
 from tests.etcd.faults.run import Report, judge
@@ -27,12 +36,16 @@ from tests.hosts import Host, lan, unable
 
 from . import cluster as clusters
 from .cluster import ADDRESSES, ENDPOINT, MASTERS, PROGRAMS, VIRTUAL, Cluster, must
-from .faults import cut, frozen, killed
+from .faults import cut, frozen, killed, processes
 from .load import enter_lan, prepared
 
 _log = logging.getLogger(__name__)
 
 LONGEST_SECONDS, REST_SECONDS = 8.0, 4.0
+PROGRESS_SECONDS = 60.0
+PROBLEMS_SHOWN = 20
+# Hosts have their files in memory: of a log that has become longer than this the first part goes.
+CUT_LOGS = "find /var/log/units /var/log/containers /var/log/dockerd.log -type f -size +16M -exec truncate -s 0 {} + 2>/dev/null"
 TARGETS: Sequence[tuple[str, ...]] = (
     (),  # the whole host
     ("etcd",),
@@ -90,35 +103,97 @@ class Members(Judged):
         return ["etcdctl", f"--endpoints={urls}", *(f"--{flag}={self.folder / file}" for flag, file in files)]
 
 
-async def with_faults(
-    cluster: Cluster, members: Members, headers: Sequence[tuple[str, str]], seed: int, seconds: float
-) -> Report:
-    """Faults by dice, one at a time, and all is well in between."""
-    dice, report = random.Random(f"{seed}.faults"), Report()
-    async with judged_load(members, seed, headers) as recorder:
-        begun = now()
-        while now() - begun < seconds:
-            fault = choose(dice)
-            host = cluster.masters[fault.number]
-            _log.info("%s: %s for %.1f s", host.name, fault, fault.seconds)
-            report.faults[str(fault)] += 1
-            with ExitStack() as stack:
-                await asyncio.to_thread(stack.enter_context, fault.deed(host, fault.programs))
-                await asyncio.sleep(fault.seconds)
-                await asyncio.to_thread(stack.close)
-            await asyncio.to_thread(cluster.settle)
-            await asyncio.sleep(dice.uniform(0, REST_SECONDS))
-        report.seconds = now() - begun
-    await asyncio.to_thread(judge, members, recorder, report)
-    return report
+@dataclass
+class Chaos:
+    """One run; `pauses`: by fault the longest times without an acknowledged write, each from the fault until all was well again."""
+
+    cluster: Cluster
+    members: Members
+    seed: int
+    report: Report = field(default_factory=Report)
+    pauses: dict[str, list[float]] = field(default_factory=dict)
+    kills: int = 0
+    unwell: str = ""  # what did not become well again after a fault: no further one is done
+
+    async def run(self, headers: Sequence[tuple[str, str]], seconds: float) -> None:
+        """Faults by dice, one at a time, and all is well in between; then it is judged."""
+        dice, ended = random.Random(f"{self.seed}.faults"), asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        try:
+            async with judged_load(self.members, self.seed, headers) as recorder:
+                begun = told = now()
+                while now() - begun < seconds and not ended.is_set() and not self.unwell:
+                    await self._one(choose(dice), recorder)
+                    self.report.seconds = now() - begun
+                    await asyncio.sleep(dice.uniform(0, REST_SECONDS))
+                    if now() - told > PROGRESS_SECONDS:
+                        told = now()
+                        await asyncio.to_thread(self._keep_small)
+                        _log.info("%.0f of %.0f s: %s", told - begun, seconds, self._so_far(recorder))
+        except TimeoutError:  # there is no whole history to judge
+            self.report.problems = [
+                self.unwell or "in the end the cluster took no write, or watchers were not told of it"
+            ]
+            return
+        _log.info("judging %s", self._so_far(recorder))
+        await asyncio.to_thread(judge, self.members, recorder, self.report)
+        self.report.kills = self.kills  # those who judge know of none
+        if self.unwell:
+            self.report.problems.insert(0, self.unwell)
+
+    async def _one(self, fault: Fault, recorder: Recorder) -> None:
+        host, begun = self.cluster.masters[fault.number], now()
+        _log.info("%s: %s for %.1f s", host.name, fault, fault.seconds)
+        self.report.faults[str(fault)] += 1
+        if fault.deed is killed:
+            self.kills += len(processes(host, fault.programs))
+        with ExitStack() as stack:
+            await asyncio.to_thread(stack.enter_context, fault.deed(host, fault.programs))
+            await asyncio.sleep(fault.seconds)
+            await asyncio.to_thread(stack.close)
+        try:
+            await asyncio.to_thread(self.cluster.settle)
+        except AssertionError as error:
+            self.unwell = f"after {fault} on {host.name}: {error}"
+        self.pauses.setdefault(str(fault), []).append(longest_pause(recorder, begun, now()))
+
+    def _keep_small(self) -> None:
+        for host in (*self.cluster.masters, *self.cluster.workers):
+            host(CUT_LOGS)
+
+    def _so_far(self, recorder: Recorder) -> str:
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4 // 1024
+        return f"{self.report.faults.total()} faults, {len(recorder.operations)} operations, {resident} MB here"
+
+    def summary(self) -> str:
+        """What there was, what each fault cost, and what was wrong."""
+        lines = [str(self.report), "longest times without an acknowledged write, by fault (median, worst):"]
+        for name, each in sorted(self.pauses.items()):
+            lines.append(f"  {name:<45} {len(each):>3} times {statistics.median(each):6.1f} {max(each):6.1f} s")
+        shown = self.report.problems[:PROBLEMS_SHOWN]
+        more = len(self.report.problems) - len(shown)
+        return "\n".join([*lines, *shown, *([f"and {more} more"] if more else []), f"seed {self.seed}"])
 
 
-def play(cluster: Cluster, folder: Path, seed: int, seconds: float) -> Report:
+def longest_pause(recorder: Recorder, begun: float, ended: float) -> float:
+    """Seconds without an acknowledged write between two moments."""
+    moments = [begun]
+    for one in reversed(recorder.operations):  # in the order of their ends
+        if one.returned < begun:
+            break
+        if one.kind is not Kind.GET and one.outcome is Outcome.DONE:
+            moments.append(one.returned)
+    return max(after - before for before, after in pairwise(sorted([*moments, ended])))
+
+
+def play(cluster: Cluster, folder: Path, seed: int, seconds: float) -> Chaos:
     """On the calling thread, which stays in the hosts' network."""
     load = prepared(cluster)
-    members = Members(cluster, folder)
+    chaos = Chaos(cluster, Members(cluster, folder), seed)
     enter_lan()
-    return asyncio.run(with_faults(cluster, members, load.headers(), seed, seconds))
+    asyncio.run(chaos.run(load.headers(), seconds))
+    return chaos
 
 
 def main() -> int:
@@ -138,10 +213,9 @@ def main() -> int:
             began = time.monotonic()
             made = clusters.build(hosts)
             print(f"built in {time.monotonic() - began:.0f} s", flush=True)
-            report = play(made, Path(scratch), chosen.seed, chosen.minutes * 60)
-    print(report)
-    print("\n".join(report.problems[:20]), end="\n" if report.problems else "")
-    return bool(report.problems)
+            chaos = play(made, Path(scratch), chosen.seed, chosen.minutes * 60)
+    print(chaos.summary())
+    return bool(chaos.report.problems)
 
 
 if __name__ == "__main__":
