@@ -228,7 +228,9 @@ async def _apply(
     entries[who] = Entry(fieldset.difference(fields, STRIPPED), context.api_version)
     merged = typed.merge(live, config, node)
     everyone = {**entries, who: Entry(fields, context.api_version)}
-    new = await _pruned(context, merged, everyone, last)
+    new = merged
+    if last is not None and (last.api_version != context.api_version or fieldset.difference(last.fields, fields)):
+        new = await _pruned(context, merged, everyone, last)
     comparisons = await _comparisons(context, live, new, entries)
     conflicts = []
     for other, entry in sorted(entries.items()):
@@ -251,12 +253,12 @@ def _without(fields: FieldSet, names: Sequence[str]) -> FieldSet:
     return {key: node for key, node in fields.items() if key[2:] not in names} if names else fields
 
 
-async def _pruned(context: Context, merged: Object, entries: Managed, last: Entry | None) -> Object:
+async def _pruned(context: Context, merged: Object, entries: Managed, last: Entry) -> Object:
     """Without what this applier applied the last time but not now, and nobody else manages.
 
     Worked out in the version of that last time, then brought back to the context's.
     """
-    if last is None or not last.fields:
+    if not last.fields:
         return merged
     named = typed.with_named_fields
     try:

@@ -74,7 +74,10 @@ def _below(value: Any, node: Node) -> Iterable[tuple[str, Any, Node]]:
     if isinstance(value, list):
         inner = node.element()
         return [(_element_at(node, index, item), item, inner) for index, item in enumerate(value)]
-    return [(f"f:{key}", item, node.child(key)) for key, item in value.items()]
+    if node.kind == "struct":
+        return [(f"f:{key}", item, node.child(key)) for key, item in value.items()]
+    inner = node.element()  # a map's parts are alike, and may be many
+    return [(f"f:{key}", item, inner) for key, item in value.items()]
 
 
 def field_set(value: Any, node: Node) -> FieldSet:
@@ -83,6 +86,9 @@ def field_set(value: Any, node: Node) -> FieldSet:
         return {}
     out: FieldSet = {}
     for key, item, inner in _below(value, node):
+        if inner.kind == "leaf":
+            out[key] = MEMBER
+            continue
         below = field_set(item, inner)
         own = isinstance(value, list) or item is None or item == {} or node.kind != "struct"
         if not below and (own or not _granular(item, inner)):
@@ -248,7 +254,7 @@ def with_named_fields(fields: FieldSet, node: Node) -> FieldSet:
     """The set with every declared field that leads to a path of it."""
     out: FieldSet = {}
     for key, below in fields.items():
-        if key == ".":
+        if not below:
             out[key] = below
             continue
         declared = key.startswith("f:") and node.kind == "struct" and node.field(key[2:]) is not None

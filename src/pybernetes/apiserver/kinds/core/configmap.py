@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pybernetes.api import field
-from pybernetes.api.field import Path
+from pybernetes.api.field import FieldError, Path
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
@@ -41,11 +41,11 @@ def immutable_errors(new: Object, old: Object, *names: str) -> Errors:
 def validate(config: Object) -> Errors:
     """Keys, and the size of all together."""
     data, binary = config.get("data") or {}, config.get("binaryData") or {}
-    errors: Errors = []
+    errors, path = list[FieldError](), Path("data")
     for key in data:
-        errors += each(Path("data").key(key), key, config_key_errors(key))
+        errors += each(path.key(key), key, config_key_errors(key))
         if key in binary:
-            errors.append(field.invalid(Path("data").key(key), key, "duplicate of key present in binaryData"))
+            errors.append(field.invalid(path.key(key), key, "duplicate of key present in binaryData"))
     errors += key_errors(Path("binaryData"), binary)
     size = sum(len(text.encode()) for text in data.values()) + sum(decoded_size(text) for text in binary.values())
     if size > MAX_SIZE:
