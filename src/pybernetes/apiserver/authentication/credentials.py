@@ -7,7 +7,7 @@ proxy there. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pybernetes.wire.http import Request
 
@@ -37,13 +37,16 @@ class Credentials:
 
     def without(self, request: Request) -> Request:
         """The request without credentials; a token among the protocols of a WebSocket goes, the other protocols stay."""
-        kept = [kept for header in request.headers if (kept := self._kept(*header)) is not None]
-        return request if tuple(kept) == tuple(request.headers) else replace(request, headers=tuple(kept))
+        names, prefixes = self.names, self.prefixes
+        kept = tuple([one for one in request.headers if one[0] not in names and not one[0].startswith(prefixes)])
+        if PROTOCOL in (request.header(PROTOCOLS) or ""):
+            kept = tuple([rest for header in kept if (rest := _without_token(header)) is not None])
+        return request.with_headers(kept)
 
-    def _kept(self, name: str, value: str) -> tuple[str, str] | None:
-        if name in self.names or name.startswith(self.prefixes):
-            return None
-        if name != PROTOCOLS or PROTOCOL not in value:
-            return name, value
-        rest = [one.strip() for one in value.split(",") if not one.strip().startswith(PROTOCOL)]
-        return (name, ", ".join(rest)) if rest else None
+
+def _without_token(header: tuple[str, str]) -> tuple[str, str] | None:
+    name, value = header
+    if name != PROTOCOLS:
+        return header
+    rest = [one.strip() for one in value.split(",") if not one.strip().startswith(PROTOCOL)]
+    return (name, ", ".join(rest)) if rest else None

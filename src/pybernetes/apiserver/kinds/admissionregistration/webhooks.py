@@ -141,7 +141,7 @@ _PORT = re.compile(r"(?::[0-9]*)?", re.ASCII)  # behind a name, or behind an add
 _AUTHORITY = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//(?:[^/?#]*@)?([^/?#]*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2}).{0,2}")
-_NO_HOST = re.compile(r"[^a-zA-Z0-9._~!$&'()*+,;=:\[\]<>\"%\x80-\U0010ffff-]")
+_NO_HOST = re.compile(r"(?![^\x00-\x7f])[^a-zA-Z0-9._~!$&'()*+,;=:\[\]<>\"%-]")
 
 
 def _parse_problem(text: str) -> str:
