@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -19,6 +20,9 @@ QUEUED = 1000  # events that wait for the server; further ones are dropped, as u
 TRIES = 12  # where the server does not answer; upstream gives up an event after so many ...
 RETRY_SECONDS = 10.0  # ... with pauses of this length
 
+MICROSECOND = 1000  # nanoseconds
+_outboxes = itertools.count()
+
 Request = Callable[[], Awaitable[None]]
 
 
@@ -30,6 +34,8 @@ class Outbox:
     ) -> None:
         self._prepare, self._clock, self._senders, self._size = prepare, clock, senders, size
         self._queue: asyncio.Queue[core.Event] = asyncio.Queue(size)
+        # Nanoseconds that the clock does not give, another number in each outbox: on a virtual clock several tell of a pod at one moment.
+        self._own = next(_outboxes) % MICROSECOND
         self._last_stamp = 0
         self._dropped = 0  # since the queue was last half empty
 
@@ -47,8 +53,9 @@ class Outbox:
             self._dropped = 0
 
     def name(self, about: core.ObjectReference, moment: datetime) -> str:
-        """For an event: the object's with nanoseconds, never the same twice."""
-        self._last_stamp = max(self._last_stamp + 1, int(moment.timestamp() * 1_000_000) * 1000)
+        """For an event: the object's with nanoseconds, never the same twice in a process."""
+        stamp = int(moment.timestamp() * 1_000_000) * MICROSECOND + self._own
+        self._last_stamp = max(self._last_stamp + MICROSECOND, stamp)
         return f"{about.name}.{self._last_stamp:x}"
 
     async def run(self) -> None:
