@@ -43,6 +43,11 @@ FLAGS = (
         None,
         "Whether nginx serves Ingresses at ports 80 and 443 (default false); needs nginx.",
     ),
+    Flag(
+        "network-plugin", flags.string, None, "Who connects pods: kubenet, a bridge of ours (default), or cni, plugins."
+    ),
+    Flag("cni-conf-dir", flags.string, None, "Where networks for plugins are described (default /etc/cni/net.d)."),
+    Flag("cni-bin-dir", flags.strings, None, "Where plugins are (default /opt/cni/bin,/usr/lib/cni)."),
     Flag("no-example", flags.boolean, False, "Leave examples/hello out."),
 )
 SETTINGS = (
@@ -56,6 +61,9 @@ SETTINGS = (
     "address-pool",
     "metrics-server",
     "local-path",
+    "network-plugin",
+    "cni-conf-dir",
+    "cni-bin-dir",
     "ingress",
 )
 

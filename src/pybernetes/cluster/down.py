@@ -54,7 +54,7 @@ def clean_host(layout: Layout, settings: ClusterConfig, progress: Progress) -> N
     from pybernetes.proxy.backends import BackendError
 
     with progress.step("containers, mounts, interfaces"), docker(settings):
-        asyncio.run(_clean_node(settings.docker, str(layout.kubelet)))
+        asyncio.run(_clean_node(settings, str(layout.kubelet)))
     with progress.step("iptables chains"):
         try:
             proxy.clean()
@@ -70,13 +70,13 @@ def clean_host(layout: Layout, settings: ClusterConfig, progress: Progress) -> N
         raise ClusterError(f"{error.filename} is left: {error.strerror}") from error
 
 
-async def _clean_node(endpoint: str, root_dir: str) -> None:
+async def _clean_node(settings: ClusterConfig, root_dir: str) -> None:
     from pybernetes.kubelet import cleanup
     from pybernetes.kubelet.runtime.docker import DockerRuntime
 
-    runtime = DockerRuntime(endpoint)
+    runtime = DockerRuntime(settings.docker)
     try:
-        await cleanup.clean(runtime, root_dir)
+        await cleanup.clean(runtime, root_dir, plugin_dirs=settings.cni_bin_dir)
     finally:
         await runtime.close()
 

@@ -161,9 +161,16 @@ def kubelet(layout: Layout, settings: ClusterConfig) -> Part:
             "--authorization-mode=Webhook",
             f"--cluster-dns={settings.dns_ip}",
             f"--cluster-domain={settings.domain}",
-            f"--non-masquerade-cidr={settings.pod_cidr}",
+            *_network(settings),
         ),
     )
+
+
+def _network(settings: ClusterConfig) -> tuple[str, ...]:
+    if not settings.uses_cni:
+        return (f"--non-masquerade-cidr={settings.pod_cidr}",)
+    places = f"--cni-conf-dir={settings.cni_conf_dir}", f"--cni-bin-dir={','.join(settings.cni_bin_dir)}"
+    return ("--network-plugin=cni", *places)
 
 
 def hollow_kubelet(layout: Layout, settings: ClusterConfig) -> Part:

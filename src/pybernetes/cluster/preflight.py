@@ -31,9 +31,9 @@ def routes_in_the_way(settings: ClusterConfig, routes: Iterable[Route], is_new: 
     """Why the pods' range cannot be used, with what to do.
 
     A route to a part of the range, or to all of it, takes the packets of pods: it is as long as ours, or longer. A shorter one, such
-    as a VPN's to all of 10.0.0.0/8, gives way.
+    as a VPN's to all of 10.0.0.0/8, gives way. Plugins make routes of their own, which stay.
     """
-    if settings.hollow:
+    if settings.hollow or settings.uses_cni:
         return []
     pods = ipaddress.ip_network(settings.pod_cidr)
     others = [route for route in routes if not route.interface.startswith(OWN_INTERFACES)]

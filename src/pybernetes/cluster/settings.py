@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 
+from pybernetes.kubelet.network.cni.directory import PLUGIN_DIRS
 from pybernetes.loadbalancer import pools
 
 NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")  # a DNS-1123 subdomain
 NAME_LENGTH = 253
+KUBENET, CNI = "kubenet", "cni"  # a bridge of the kubelet's own, or plugins
 
 
 class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,6 +40,9 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     address_pool: list[str] = []  # which; none: the node's own
     metrics_server: bool = True  # whether metrics.k8s.io is served
     local_path: bool = True  # whether claims get directories of the node
+    network_plugin: str = KUBENET  # the kubelet's word for who connects pods
+    cni_conf_dir: str = "/etc/cni/net.d"  # with cni: where networks are described
+    cni_bin_dir: list[str] = msgspec.field(default_factory=lambda: [*PLUGIN_DIRS])  # and where the plugins are
     ingress: bool = False  # whether Ingresses are served at ports 80 and 443
     nft: bool = True  # whether the host has it, without which nobody can bring them about
 
@@ -62,6 +67,10 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     @property
     def runs_ingress(self) -> bool:
         return self.ingress and not self.hollow
+
+    @property
+    def uses_cni(self) -> bool:
+        return self.network_plugin == CNI and not self.hollow
 
     @property
     def hollow(self) -> bool:
@@ -101,6 +110,8 @@ def problems(settings: ClusterConfig) -> list[str]:
         pools.parse(settings.address_pool)
     except pools.PoolError as error:
         findings.append(f"--address-pool: {error}")
+    if settings.network_plugin not in (KUBENET, CNI):
+        findings.append(f"--network-plugin={settings.network_plugin}: it is {KUBENET} or {CNI}")
     if not NODE_NAME.fullmatch(settings.node_name) or len(settings.node_name) > NAME_LENGTH:
         findings.append(
             f"--node-name={settings.node_name}: want lower-case letters, digits, - and ., as in a host's name"
@@ -124,7 +135,8 @@ def conflicts(stored: ClusterConfig, given: Mapping[str, Any]) -> list[str]:
     ]
 
 
-PERMANENT: Sequence[str] = ("node_name", "service_cidr", "pod_cidr", "domain")
+# Pods that run stay in the network in which they began.
+PERMANENT: Sequence[str] = ("node_name", "service_cidr", "pod_cidr", "domain", "network_plugin")
 KEPT: Sequence[str] = (
     "port",
     "docker",
@@ -139,5 +151,7 @@ KEPT: Sequence[str] = (
     "address_pool",
     "metrics_server",
     "local_path",
+    "cni_conf_dir",
+    "cni_bin_dir",
     "ingress",
 )

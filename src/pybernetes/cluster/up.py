@@ -24,6 +24,7 @@ from pybernetes.api.types import apps_v1 as apps
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.kubeconfig import load
 from pybernetes.client.rest import RESTClient
+from pybernetes.kubelet.network.cni import directory
 from pybernetes.pki.files import write
 
 from . import addons, apply, contents, credentials, hello, host, ports, preflight, signs, state
@@ -160,6 +161,9 @@ class Up:
             self._progress.note("no nft here: NetworkPolicies have no effect (install nftables and run `up` again)")
         if settings.ingress and not hollow and host.find("nginx") is None:
             raise ClusterError("no nginx here: apt-get install nginx, or leave Ingresses out with --ingress=false")
+        if settings.uses_cni and (reason := directory.lacking(Path(settings.cni_conf_dir), settings.cni_bin_dir)):
+            text = "docs/network.md has a network for the plugins of Debian's containernetworking-plugins"
+            raise ClusterError(f"--network-plugin=cni: {reason}; {text}")
         if wrong := problems(settings):  # what was typed; the address below is chosen by it
             raise ClusterError("\n".join(wrong))
         present = host.addresses()

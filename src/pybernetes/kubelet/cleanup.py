@@ -17,7 +17,8 @@ from . import safepath
 from .interfaces import RuntimeService
 from .network import links, rules
 from .network.bridge import DEFAULT_BRIDGE
-from .network.cni.network import DEFAULT_BIN_DIR, CNINetwork
+from .network.cni.directory import PLUGIN_DIRS
+from .network.cni.network import CNINetwork
 from .node import cgroups
 from .runtime.types import Container, RuntimeFailure, Sandbox
 from .volumes import mount
@@ -29,11 +30,14 @@ POD_LOGS_DIR = "/var/log/pods"
 # A runtime that is removing a container already says so at once, and is done some time later; processes that were killed
 # are in their cgroup until the kernel has let go of them.
 TRIES, PAUSE_SECONDS = 50, 0.1
-PLUGIN_DIRS = (DEFAULT_BIN_DIR, "/usr/lib/cni")  # the second is Debian's
 
 
 async def clean(
-    runtime: RuntimeService, root_dir: str, bridge: str = DEFAULT_BRIDGE, pod_logs_dir: str = POD_LOGS_DIR
+    runtime: RuntimeService,
+    root_dir: str,
+    bridge: str = DEFAULT_BRIDGE,
+    pod_logs_dir: str = POD_LOGS_DIR,
+    plugin_dirs: Sequence[str] = PLUGIN_DIRS,
 ) -> None:
     """Removes containers, interfaces, chains, mounts, cgroups, pods' directories and links to their logs. What is not there is no error.
 
@@ -42,7 +46,7 @@ async def clean(
     root, driver = Path(root_dir), "cgroupfs"
     try:
         driver = await runtime.cgroup_driver()
-        await _remove_attachments(runtime)
+        await _remove_attachments(runtime, plugin_dirs)
         await _remove_containers(runtime)
     except RuntimeFailure as error:
         logger.warning("containers are left: %s", error)
@@ -81,9 +85,9 @@ def remove_links_to_nothing(folder: str) -> None:
                     emptied.add(path)
 
 
-async def _remove_attachments(runtime: RuntimeService) -> None:
-    """What CNI's plugins made for the sandboxes, where the cache and the plugins are in their usual places."""
-    network = CNINetwork(runtime.sandbox_pid, bin_dirs=PLUGIN_DIRS)
+async def _remove_attachments(runtime: RuntimeService, plugin_dirs: Sequence[str]) -> None:
+    """What CNI's plugins made for the sandboxes, where the cache is in its usual place."""
+    network = CNINetwork(runtime.sandbox_pid, bin_dirs=plugin_dirs)
     try:
         sandboxes, _ = await runtime.list()
         await network.remove({sandbox.id for sandbox in sandboxes})

@@ -18,6 +18,7 @@ from pybernetes.cluster.preflight import (
 from pybernetes.cluster.settings import ClusterConfig
 
 SETTINGS = ClusterConfig(node_name="a", addresses=["192.0.2.2"])
+PLUGINS = msgspec.structs.replace(SETTINGS, network_plugin="cni")
 HOLLOW = msgspec.structs.replace(SETTINGS, hollow_nodes=1)
 SIX = msgspec.structs.replace(SETTINGS, pod_cidr="fd00:10::/56")
 
@@ -37,6 +38,7 @@ def route(network: str, interface: str = "br-1") -> Route:
         (SETTINGS, route("10.244.0.0/24", "pyb0"), False),  # ours
         (SETTINGS, route("192.0.2.0/24", "eth0"), False),
         (HOLLOW, route("10.244.0.0/16"), False),
+        (PLUGINS, route("10.244.0.0/24", "cni0"), False),  # the plugin's
         (SIX, route("fd00:10::/64"), True),
         (SIX, route("10.244.0.0/16"), False),
     ],

@@ -6,9 +6,11 @@ import pytest
 from pybernetes.api.types import core_v1 as core
 from pybernetes.cluster import parts
 from pybernetes.cluster.layout import Layout
-from pybernetes.cluster.settings import ClusterConfig
+from pybernetes.cluster.settings import ClusterConfig, conflicts, problems
 from pybernetes.cluster.state import PartState, SupervisorState
 from pybernetes.cluster.up import Machine, failing, hollow_because, is_ready, last_line, node_address
+from pybernetes.component import flags
+from pybernetes.kubelet.options import FLAGS as KUBELET_FLAGS
 
 MASTER = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 SETTINGS = ClusterConfig(node_name="a", addresses=["192.0.2.2"])
@@ -71,6 +73,24 @@ def test_parts_that_cannot_start_are_named_with_their_last_words(tmp_path: Path)
 )
 def test_which_parts_run(settings: ClusterConfig, names: list[str]) -> None:
     assert [part.name for part in parts.parts(Layout(Path("/x")), settings)] == names
+
+
+def test_plugins_connect_pods_where_that_is_asked_for() -> None:
+    """The kubelet is told its flags, and takes them; else those of its own network."""
+
+    def told(settings: ClusterConfig) -> list[str]:
+        kubelet = parts.kubelet(Layout(Path("/x")), settings)
+        flags.parse(kubelet.name, KUBELET_FLAGS, list(kubelet.arguments))
+        return [each for each in kubelet.arguments if each.startswith(("--cni", "--network", "--non-masq"))]
+
+    assert told(SETTINGS) == ["--non-masquerade-cidr=10.244.0.0/16"]
+    chosen = ClusterConfig(node_name="a", addresses=["192.0.2.2"], network_plugin="cni", cni_bin_dir=["/a", "/b"])
+    assert told(chosen) == ["--network-plugin=cni", "--cni-conf-dir=/etc/cni/net.d", "--cni-bin-dir=/a,/b"]
+    wrong = ClusterConfig(node_name="a", addresses=["192.0.2.2"], network_plugin="bridge")
+    assert problems(wrong) == ["--network-plugin=bridge: it is kubenet or cni"]
+    assert conflicts(SETTINGS, {"network_plugin": "cni"}) == [
+        "--network-plugin=cni: the cluster was made with kubenet, which cannot change; start over with `pybernetes down --purge`"
+    ]
 
 
 @pytest.mark.parametrize(

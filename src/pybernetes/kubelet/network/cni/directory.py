@@ -18,6 +18,7 @@ from .configuration import (
     parse_plugin,
 )
 
+PLUGIN_DIRS = ("/opt/cni/bin", "/usr/lib/cni")  # where plugins are: upstream's default, and Debian's
 EXTENSIONS = (".conf", ".conflist", ".json")
 MAX_FILES = 256  # of a folder: more than that is no folder of networks
 
@@ -48,6 +49,19 @@ def load(folder: Path) -> Candidates:
             what = "list file" if file.suffix == ".conflist" else "file"
             problems.append(f"Error loading CNI config {what} {file}: {error}")
     return Candidates(tuple(networks), tuple(problems))
+
+
+def lacking(folder: Path, bin_dirs: Sequence[str]) -> str:
+    """Why no network of a folder can be had with the plugins of these others, "" where one can; only files are looked at."""
+    candidates = load(folder)
+    problems = [*candidates.problems]
+    for network in candidates.networks:
+        types = dict.fromkeys(plugin.type for plugin in network.plugins)
+        missing = [name for name in types if not any((Path(place) / name).is_file() for place in bin_dirs)]
+        if not missing:
+            return ""
+        problems.append(f"network {network.name}: no {', '.join(missing)} in {', '.join(bin_dirs)}")
+    return "; ".join(problems)
 
 
 def _files(folder: Path, extensions: Sequence[str]) -> list[Path]:
