@@ -176,7 +176,7 @@ def of_addons(addons: AddOns) -> dict[str, Any]:
 
 
 def text(layout: ClusterLayout) -> str:
-    """The document, all fields said."""
+    """The document, all fields said, but for the version of kubeadm's where it is today's: releases before have no such field."""
     import yaml
 
     fields: Mapping[str, Any] = {
@@ -191,6 +191,7 @@ def text(layout: ClusterLayout) -> str:
             "policies": layout.network.policies,
         },
         "addons": of_addons(layout.addons),
-        "kubeadmConfig": layout.kubeadm_config,
     }
+    if layout.kubeadm_config != NEWEST:
+        fields = {**fields, "kubeadmConfig": layout.kubeadm_config}
     return yaml.safe_dump({"apiVersion": VERSION, "kind": KIND, **fields})

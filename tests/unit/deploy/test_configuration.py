@@ -296,3 +296,10 @@ def test_older_kubeadm_finds_the_kubelets_configuration_by_its_version() -> None
     assert names == [["kubelet-config"], ["kubelet-config", "kubelet-config-1.37"]]
     with pytest.raises(ConfigurationError, match='kubeadmConfig: "v1": choose one of v1beta4, v1beta3, v1beta2'):
         layout.check(layout.ClusterLayout(kubeadm_config="v1"), cluster, 6443)
+
+
+@pytest.mark.parametrize("version", list(configurations.KEPT))
+def test_a_layout_remembers_the_version(version: str) -> None:
+    described = layout.ClusterLayout(kubeadm_config=version)
+    text = layout.text(described)
+    assert layout.parse(text) == described and ("kubeadmConfig" in text) == (version != "v1beta4")
