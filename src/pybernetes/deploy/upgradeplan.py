@@ -116,6 +116,19 @@ def node_objections(running: Running, target: Version) -> Sequence[str]:
     return [f"{text}: run `pybernetes upgrade apply {target}` on the first control-plane host before"]
 
 
+def joining_objection(configured: str, program: Version) -> str:
+    """Why an API server of this program may not stand beside those of a cluster, "" where it may. VersionError
+    (upstream: cmd/kubeadm/app/util/config/common.go, NormalizeKubernetesVersion)."""
+    version = parse(configured)
+    if version.series >= program.series - CONTROL_PLANE_SKEW:
+        return ""
+    oldest = Version(program.major, program.minor - CONTROL_PLANE_SKEW, 0)
+    return (
+        f"this version of pybernetes only supports deploying clusters with the control plane version >= {oldest}. "
+        f"Current version: {version}"
+    )
+
+
 def health(lines: Sequence[Line], masters: Collection[str]) -> tuple[list[str], list[str]]:
     """(errors, warnings) of what `status` has found: workers that are away do not keep a control plane from its upgrade."""
     errors, warnings = list[str](), list[str]()

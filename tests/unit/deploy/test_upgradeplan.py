@@ -11,6 +11,7 @@ from pybernetes.deploy.upgradeplan import (
     Version,
     VersionError,
     health,
+    joining_objection,
     node_objections,
     objections,
     parse,
@@ -82,6 +83,21 @@ def test_further_hosts_follow_the_first() -> None:
     assert node_objections(Running("v1.37.0"), HERE) == []
     (text,) = node_objections(Running("v1.36.0"), HERE)
     assert "run `pybernetes upgrade apply v1.37.0` on the first control-plane host before" in text
+
+
+@pytest.mark.parametrize(
+    ("configured", "objection"),
+    [
+        ("v1.37.0", ""),
+        ("v1.36.9", ""),
+        ("v1.38.0", ""),  # kubeadm warns only: the host that joins is the older one
+        ("v1.35.4", "control plane version >= v1.36.0. Current version: v1.35.4"),
+        ("v1.20.2", "control plane version >= v1.36.0. Current version: v1.20.2"),
+    ],
+)
+def test_api_servers_beside_each_other_are_neighbours(configured: str, objection: str) -> None:
+    assert joining_objection(configured, HERE).endswith(objection)
+    assert bool(joining_objection(configured, HERE)) == bool(objection)
 
 
 def test_add_ons_wait_for_every_api_server() -> None:

@@ -18,6 +18,7 @@ from pybernetes.api.conditions import is_true
 from pybernetes.api.durations import parse_duration
 from pybernetes.api.errors import StatusError
 from pybernetes.api.types import core_v1
+from pybernetes.api.version import KUBERNETES
 from pybernetes.client.kubeconfig import Config
 from pybernetes.client.rest import RESTClient
 from pybernetes.component.command import Failure
@@ -32,6 +33,7 @@ from pybernetes.deploy import (
     phases,
     sealed,
     types,
+    upgradeplan,
 )
 from pybernetes.deploy.configuration import KUBERNETES_DIR, Configuration
 from pybernetes.deploy.daemons import balancer as nodebalancer
@@ -121,6 +123,8 @@ def preflight(work: Join) -> None:
         raise Failure(
             "the cluster was made without --control-plane-endpoint, an address that would outlive a master: it takes no further one"
         )
+    if work.control_plane:
+        _may_stand_beside(work.configuration.cluster.kubernetes_version)
     seen = facts.collect(work.cluster(), work.host, work.control_plane)
     nodesteps.judge(seen, work.ignored_checks, work.tell)
     work.bootstrap(lambda client: _name_is_free(client, work))
@@ -332,6 +336,16 @@ def _same_cluster(work: Join) -> None:
     path = Path(work.join.ca_cert_path)
     if path.exists() and path.read_bytes().strip() not in work.discovered.authorities:
         raise Failure(f"{path} is of another cluster: `pybernetes reset` cleans the host")
+
+
+def _may_stand_beside(version: str) -> None:
+    """That API servers of the cluster's version and ours may be mixed. Failure."""
+    try:
+        objection = upgradeplan.joining_objection(version, upgradeplan.parse(KUBERNETES))
+    except upgradeplan.VersionError as error:
+        raise Failure(f"the cluster's version: {error}") from error
+    if objection:
+        raise Failure(f"{objection}: workers may join it")
 
 
 def _no_cluster(work: Join) -> Configuration:
