@@ -168,6 +168,7 @@ def _verbs(resource: Resource) -> list[str]:
 
 
 def _entries(resource: Resource) -> list[dict[str, Any]]:
+    """APIResources of it and its subresources. Their members stand in upstream's order: scripts cut text out of this document."""
     entry: dict[str, Any] = {
         "name": resource.name,
         "singularName": resource.singular or resource.kind.lower(),
@@ -175,27 +176,28 @@ def _entries(resource: Resource) -> list[dict[str, Any]]:
         "kind": resource.kind,
         "verbs": _verbs(resource),
     }
-    if "create" in resource.verbs and "list" in resource.verbs:
-        group, _, version = resource.stored_at
-        stored = f"{group}/{version}/{resource.kind}".encode()
-        entry["storageVersionHash"] = base64.b64encode(hashlib.sha256(stored).digest()[:8]).decode()
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
     if resource.categories:
         entry["categories"] = list(resource.categories)
+    if "create" in resource.verbs and "list" in resource.verbs:
+        group, _, version = resource.stored_at
+        stored = f"{group}/{version}/{resource.kind}".encode()
+        entry["storageVersionHash"] = base64.b64encode(hashlib.sha256(stored).digest()[:8]).decode()
     entries = [entry]
     for name in subresources(resource):
         verbs, kind, group, version = subresource(resource, name)
-        sub: dict[str, Any] = {
-            "name": f"{resource.name}/{name}",
-            "singularName": "",
-            "namespaced": resource.namespaced,
-            "kind": kind or resource.kind,
-            "verbs": list(verbs),
-        }
-        if kind and (group, version) != (resource.group, resource.version) and group:
-            sub |= {"group": group, "version": version}
-        entries.append(sub)
+        elsewhere = kind and (group, version) != (resource.group, resource.version) and group
+        entries.append(
+            {
+                "name": f"{resource.name}/{name}",
+                "singularName": "",
+                "namespaced": resource.namespaced,
+                **({"group": group, "version": version} if elsewhere else {}),
+                "kind": kind or resource.kind,
+                "verbs": list(verbs),
+            }
+        )
     return entries
 
 
