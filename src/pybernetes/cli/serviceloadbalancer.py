@@ -95,11 +95,13 @@ async def _speak(chosen: LoadBalancerOptions, clients: Clients, links: list[Link
 
 def _links(names: tuple[str, ...]) -> list[Link]:
     """Those to announce on. UsageError, Failure."""
-    from pybernetes.net.routes import Router
+    from pybernetes.net import interfaces
 
-    with Router() as router:
-        links = router.links()
-        default = router.default_device()
+    try:
+        links = interfaces.links()
+        default = 0 if names else interfaces.default_device()
+    except OSError as error:
+        raise Failure(f"this host's interfaces cannot be read: {error.strerror or error}") from error
     if not names:
         by_default = [link for link in links if link.index == default]
         if not by_default:

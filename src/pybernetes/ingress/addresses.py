@@ -9,12 +9,13 @@ from typing import Protocol
 from pybernetes.api.pods import is_ready
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import networking_v1 as networking
+from pybernetes.api.wellknown import CONTROLLER_REVISION_HASH_LABEL
 from pybernetes.client.types import Informers
 
 from .model import Key
 
 # Labels of a pod that those of an earlier or later revision do not share.
-OF_REVISIONS = ("controller-revision-hash", "pod-template-generation", "pod-template-hash")
+OF_REVISIONS = (CONTROLLER_REVISION_HASH_LABEL, "pod-template-generation", "pod-template-hash")
 
 Addresses = list[networking.IngressLoadBalancerIngress]
 Handler = Callable[[object | None, object | None], None]

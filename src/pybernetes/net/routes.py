@@ -97,8 +97,8 @@ class Router(Netlink):
                 str(attributes["IFLA_IFNAME"]),
                 int(attributes.get("IFLA_MTU", 0)),
                 str(attributes.get("IFLA_ADDRESS", "")),
-                _preferred(addresses.get((socket.AF_INET, index), [])),
-                _preferred(addresses.get((socket.AF_INET6, index), [])),
+                preferred(addresses.get((socket.AF_INET, index), [])),
+                preferred(addresses.get((socket.AF_INET6, index), [])),
             )
             for index, attributes in sorted(links, key=lambda link: link[0])
         ]
@@ -242,7 +242,7 @@ class Router(Netlink):
         )
 
 
-def _preferred(addresses: list[str]) -> tuple[str, ...]:
+def preferred(addresses: list[str]) -> tuple[str, ...]:
     """Those by which others can reach the link; the world's first."""
     usable = [a for a in map(ipaddress.ip_address, addresses) if not (a.is_loopback or a.is_multicast or not int(a))]
     return tuple(str(address) for address in sorted(usable, key=lambda address: address.is_link_local))

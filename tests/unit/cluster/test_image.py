@@ -44,27 +44,61 @@ def test_the_archive_is_what_docker_loads(packed: image.ImageInfo) -> None:
     assert packed.path.stat().st_size < 80e6
 
 
-def test_what_cluster_dns_loads_is_packed() -> None:
-    """The image runs it: any plug-in, patterns, and a further process. Nothing is there but what is packed."""
-    program = f"""
-import importlib, sys
-sys.path[:] = {sys.path!r}
-class Packed:
-    def find_spec(self, name, path, target=None):
-        if "." not in name and name not in {image.PACKAGES!r} and name not in sys.stdlib_module_names:
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Packed())
-import uvloop
+@pytest.mark.parametrize(
+    ("contents", "program", "said"),
+    [
+        (
+            image.ADD_ONS,  # cluster DNS: any plug-in, patterns, and a further process
+            """
 from pybernetes.api import goregexp
 from pybernetes.cli import coredns
 from pybernetes.dns import worker
 from pybernetes.dns.plugins import ORDER
 for name in ORDER:
-    importlib.import_module(f"pybernetes.dns.plugins.{{name}}")
+    importlib.import_module(f"pybernetes.dns.plugins.{name}")
 print(goregexp.compile("a(b)").groups("ab"))
+""",
+            "['ab', 'b']",
+        ),
+        (
+            image.ADD_ONS,
+            """
+from pybernetes.cli import localpath, metricsserver, serviceloadbalancer
+from pybernetes.loadbalancer import announcer, controller, speaker
+from pybernetes.localpath import provisioner
+from pybernetes.metricsserver import api, scraper
+from pybernetes.net import interfaces
+print(any(link.name == "lo" for link in interfaces.links()))
+""",
+            "True",
+        ),
+        (
+            image.INGRESS,
+            """
+from pybernetes.cli import nginxingress
+from pybernetes.ingress import addresses, certificates, controller, nginx, status
+print(nginx.machine(nginx.Path("/run"), 80, 443, False, 0).http_port)
+""",
+            "80",
+        ),
+    ],
+)
+def test_what_pods_load_is_packed(contents: image.Contents, program: str, said: str) -> None:
+    """The images run them: nothing is there but what is packed, of the standard library, too."""
+    before = f"""
+import importlib, sys
+sys.path[:] = {sys.path!r}
+class Packed:
+    def find_spec(self, name, path, target=None):
+        if "." in name:
+            return
+        if name not in {contents.packages!r} and name not in sys.stdlib_module_names or name in {image.LEFT_OUT!r}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Packed())
+import uvloop
 """
-    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("['ab', 'b']\n", "")
+    done = subprocess.run([sys.executable, "-S", "-c", before + program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{said}\n", "")
 
 
 @pytest.fixture
