@@ -274,11 +274,13 @@ def _canonical(addresses: Iterable[str]) -> tuple[str, ...]:
 
 
 def canonical_address(text: str) -> str:
-    """The shortest form; "" where it is none. Zeros before a number say nothing, as in Go's ParseIPSloppy."""
+    """The shortest form; "" where it is none. As in Go's ParseIPSloppy zeros before a number say nothing, and what IPv6 maps is IPv4."""
     try:
-        return str(ipaddress.ip_address(text if ":" in text else _without_zeros(text)))
+        parsed = ipaddress.ip_address(text if ":" in text else _without_zeros(text))
     except ValueError:
         return ""
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return "" if "%" in text else str(mapped or parsed)
 
 
 def _canonical_ranges(texts: Iterable[str]) -> tuple[str, ...]:

@@ -85,13 +85,13 @@ def test_addresses_and_ranges_are_as_the_kernel_tells_them() -> None:
         service(
             type="LoadBalancer",
             clusterIP="FD00:0::1",
-            externalIPs=["2001:DB8::0001", "192.0.2.1", "192.0.2.01", "nonsense"],
+            externalIPs=["2001:DB8::0001", "192.0.2.1", "192.0.2.01", "nonsense", "::ffff:192.0.2.2", "fe80::1%eth0"],
             loadBalancerSourceRanges=[" 10.1.2.3/8 ", "", " ", "2001:DB8::/32", "10.0.0.0/8", "192.0.2.1", "x/8"],
         )
     )
     assert slim is not None
     assert slim.cluster_ips == ("fd00::1",)
-    assert slim.external_ips == ("2001:db8::1", "192.0.2.1")
+    assert slim.external_ips == ("2001:db8::1", "192.0.2.1", "192.0.2.2")
     assert slim.source_ranges == ("10.0.0.0/8", "2001:db8::/32")
     (endpoint,) = slim_slice(slice_of("web", at("FD01:0::1"), family="IPv6"), "node1").endpoints
     assert endpoint.ip == "fd01::1"
