@@ -16,6 +16,7 @@ from pybernetes.apiserver.server import APIServer
 from pybernetes.apiserver.server import Options as ServerOptions
 from pybernetes.client.http import HTTPClient
 from pybernetes.client.informer import InformerFactory
+from pybernetes.client.inprocess import URL, InProcessClient
 from pybernetes.client.kubeconfig import Config
 from pybernetes.client.rest import RESTClient
 from pybernetes.controllers.manager import run
@@ -101,6 +102,11 @@ class Flying:
         return self._wall + timedelta(seconds=self.monotonic() - self._start)
 
 
+def inside(server: APIServer, agent: str) -> RESTClient:
+    """A client of a part in this process."""
+    return RESTClient(Config(URL), agent, http=InProcessClient(lambda: server.listening))
+
+
 @asynccontextmanager
 async def controlled(
     speed: float = 1.0, options: Options | None = None, server_options: Callable[[], ServerOptions] = as_usual
@@ -110,9 +116,8 @@ async def controlled(
     store = await SQLiteStore.open(":memory:")
     server = APIServer(store, server_options())
     await server.start()
-    url = f"http://127.0.0.1:{server.port}"
-    client, rest = HTTPClient(url), RESTClient(Config(url), "kube-controller-manager")
-    scheduling = RESTClient(Config(url), "kube-scheduler")
+    client = HTTPClient(f"http://127.0.0.1:{server.port}")
+    rest, scheduling = (inside(server, agent) for agent in ("kube-controller-manager", "kube-scheduler"))
     work = asyncio.gather(
         run(rest, InformerFactory(rest), options or controloptions.options(), clock),
         schedule(scheduling, InformerFactory(scheduling)),

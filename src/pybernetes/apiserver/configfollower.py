@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 
 from . import configdocument
 from .configdocument import DocumentError
@@ -39,9 +40,7 @@ class Follower:
 
     async def close(self) -> None:
         """Ends what `start` began."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def _follow(self) -> None:
         while True:

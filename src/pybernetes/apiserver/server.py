@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.aio.ending import end
 from pybernetes.api import times
 from pybernetes.store.compaction import DEFAULT_SECONDS, Compactor
 from pybernetes.store.types import Store
@@ -418,9 +419,7 @@ class APIServer:
         """Refuses new requests, ends watches, waits for the rest."""
         self._health.serving = False
         await self._leave()
-        if self._making is not None:
-            self._making.cancel()
-            await asyncio.gather(self._making, return_exceptions=True)
+        await end(self._making)
         await self._producer.stop()
         if self._flows is not None:
             await self._flows.stop()

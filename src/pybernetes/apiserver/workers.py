@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.component.workers import STOP_SECONDS, FirstProcess, Program, Workers
 from pybernetes.store.shared import SCHEME
 from pybernetes.store.shared.client import SharedStore
@@ -50,9 +51,7 @@ class ServerWorkers:
     async def stop(self) -> None:
         """Asks all to end, and kills who does not."""
         await self._workers.resize(0)
-        for task in self._answering:
-            task.cancel()
-        await asyncio.gather(*self._answering, return_exceptions=True)
+        await end(*self._answering)
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -85,9 +84,7 @@ async def first_ended(first: FirstProcess, store: Store, metrics: Callable[[], s
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for one in waiting:
-            one.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await end(*waiting)
 
 
 async def _set(event: asyncio.Event) -> None:

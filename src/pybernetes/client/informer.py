@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.aio.ending import end
 from pybernetes.api.errors import StatusError
 
 from .types import Bookmark, Client, Handler, Identified, Object, ObjectList, WatchEvent
@@ -297,9 +298,7 @@ class InformerFactory:
             await self._failed
         finally:
             self._running = False
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end(*self._tasks)
 
     def _start(self, informer: SharedInformer[Any]) -> None:
         task = asyncio.get_running_loop().create_task(informer.run())

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from pybernetes.aio.backoff import Backoff
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 
 from .exposition import merged
 from .talk import Talk
@@ -103,8 +104,7 @@ class _Worker:
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL. The connection stands until it has ended: without it a worker would not take its time."""
-        self._keeping.cancel()
-        await asyncio.gather(self._keeping, return_exceptions=True)
+        await end(self._keeping)
         if self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.terminate()
@@ -148,9 +148,7 @@ class _Worker:
 
     async def _hang_up(self) -> None:
         self.ready = False
-        if self._talking is not None:
-            self._talking.cancel()
-            await asyncio.gather(self._talking, return_exceptions=True)
+        await end(self._talking)
 
     async def _ended(self, process: asyncio.subprocess.Process) -> int:
         """The exit code."""

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from pybernetes.aio.clock import RealClock
+from pybernetes.aio.ending import end
 from pybernetes.client.kubeconfig import ConfigError
 from pybernetes.component.workers import Launch, Program, Workers
 
@@ -79,9 +80,7 @@ class App:
 
     async def stop(self) -> None:
         """Ends everything."""
-        for task in self._reloads:
-            task.cancel()
-        await asyncio.gather(*self._reloads, return_exceptions=True)
+        await end(*self._reloads)
         if self._workers is not None:
             await self._workers.resize(0)
         for listener in self.listeners.values():

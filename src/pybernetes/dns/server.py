@@ -9,6 +9,8 @@ import socket
 import struct
 from typing import Any
 
+from pybernetes.aio.ending import end
+
 from .eager import begin
 from .plugin import Handler, Limits
 from .wire import FORMERR, MAX_UDP_BYTES, QR, SERVFAIL, Answer, Query, WireError, decode_query, encode_answer
@@ -59,9 +61,7 @@ class Listener:
             self._datagrams.close()
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def spawn(self, work: asyncio.Task[None]) -> None:
         """Keeps a task until it is done."""

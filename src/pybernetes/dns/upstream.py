@@ -9,6 +9,8 @@ import ssl
 from dataclasses import dataclass
 from typing import cast
 
+from pybernetes.aio.ending import end
+
 from .metrics import Metrics
 from .plugin import in_task
 from .wire import AD as AUTHENTIC
@@ -307,9 +309,7 @@ class Upstream:
 
     async def close(self) -> None:
         """Queries under way fail."""
-        if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.gather(self._probing, return_exceptions=True)
+        await end(self._probing)
         for each in self._open.values():
             each.transport.close()
 

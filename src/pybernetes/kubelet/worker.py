@@ -13,6 +13,7 @@ from datetime import datetime
 import msgspec
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.api.errors import StatusError
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.times import format_time
@@ -127,9 +128,7 @@ class PodWorker:
     async def close(self) -> None:
         """Ends its tasks; containers go on."""
         tasks = [*self._tasks, *([self._timer] if self._timer is not None else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
     def _spawn(
         self, work: Awaitable[None], failed: Callable[[str], stimuli.Stimulus] | None = None

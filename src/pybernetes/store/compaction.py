@@ -10,6 +10,7 @@ import asyncio
 import logging
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 
 from .types import Closed, Compacted, Conflict, NoSpace, Store, StoreError
 
@@ -37,9 +38,7 @@ class Compactor:
 
     async def stop(self) -> None:
         """Ends it. A round that is under way may be left half done: the next one of any server does the rest."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def _run(self) -> None:
         while True:

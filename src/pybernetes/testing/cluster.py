@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.aio.ending import end
 from pybernetes.aio.flowing import FlowingClock
 from pybernetes.api import times
 from pybernetes.api.errors import StatusError
@@ -422,8 +423,7 @@ def _tokens(key: EllipticCurvePrivateKey) -> TokenOptions:
 
 async def _end(task: asyncio.Task[None]) -> None:
     """Waits for it; why it ended, if by itself, `_report` has told."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await end(task)
 
 
 def _report(task: asyncio.Task[None]) -> None:

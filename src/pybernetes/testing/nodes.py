@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.client.informer import InformerFactory
 from pybernetes.client.rest import RESTClient
 from pybernetes.component.delegated import DelegatedGuard, certificate_user
@@ -54,8 +55,7 @@ class HollowNodes:
         """It ends as if its power had gone: nothing is said, its lease runs out. KeyError if it does not run."""
         task = self._tasks.pop(name)
         self._kubelets[:] = [one for one in self._kubelets if one.options.hostname_override != name]
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)
 
     def end(self, uid: str, container: str, exit_code: int, reason: str) -> int:
         """Ends the running containers of a pod, or the one that is named; how many."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from pybernetes.aio.ending import end
+
 READ_BYTES = 64 << 10
 
 
@@ -113,8 +115,6 @@ async def join(one: Duplex, other: Duplex) -> None:
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         one.close()
         other.close()

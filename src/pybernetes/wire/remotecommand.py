@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pybernetes.aio.ending import end
 from pybernetes.api import errors
 
 from . import channels, spdy, websocket
@@ -310,8 +311,7 @@ async def _spdy_command(stream: Upgraded, protocol: str, command: Wanted, run: R
     except ConnectionError:
         return
     finally:
-        reader.cancel()
-        await asyncio.gather(reader, return_exceptions=True)
+        await end(reader)
 
 
 def _header(stream: spdy.Stream, name: str) -> str:
@@ -370,8 +370,7 @@ async def _forward(session: spdy.Session, data: spdy.Stream, error: spdy.Stream,
     except ConnectionError:
         await data.reset()
     finally:
-        sender.cancel()
-        await asyncio.gather(sender, return_exceptions=True)
+        await end(sender)
         target.close()
         session.remove(data)
         session.remove(error)
@@ -410,9 +409,7 @@ async def _websocket_forward(stream: Upgraded, protocol: str, ports: Sequence[in
     except ConnectionError:
         return
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         for target in targets:
             if target:
                 target.close()

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from pybernetes.aio.backoff import ItemExponentialFailureRateLimiter
+from pybernetes.aio.ending import end
 from pybernetes.aio.workqueue import WorkQueue
 from pybernetes.api.errors import StatusError
 from pybernetes.api.wellknown import LABEL_SERVICE_NAME
@@ -101,9 +102,7 @@ class Aggregator:
     async def stop(self) -> None:
         """Ends tasks and connections."""
         self._queue.shut_down()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         for name in list(self._delegates):
             await self._drop(name)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.component.metrics import Registry
 
 from .bearer import Authenticated, TokenAuthenticator, TokenError
@@ -133,6 +134,4 @@ class TokenCache:
     async def close(self) -> None:
         """Ends the questions that are under way."""
         tasks = tuple(self._asked.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Sequence
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.component.metrics import Registry
 
 from ..configdocument import DocumentError
@@ -64,9 +65,7 @@ class DynamicAuthorizers(Authorizers):
         """Ends what `start` began, and all connections."""
         if self._follower is not None:
             await self._follower.close()
-        for task in tuple(self._leaving):
-            task.cancel()
-        await asyncio.gather(*self._leaving, return_exceptions=True)
+        await end(*self._leaving)
         for one in self._webhooks:
             await one.close()
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.api.errors import StatusError
 
 from .storage import Storage
@@ -57,9 +58,7 @@ class Publisher:
 
     async def stop(self) -> None:
         """Nothing is published any more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def _follow(self) -> None:
         while True:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Set
 
+from pybernetes.aio.ending import end
 from pybernetes.api.errors import StatusError
 
 from ..generic.options import DeleteOptions, WriteOptions
@@ -39,9 +40,7 @@ class Registrations:
 
     async def stop(self) -> None:
         """What is registered stays."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     def serve(self, served: Set[GroupVersion]) -> None:
         """All group-versions of custom resources, from now on."""

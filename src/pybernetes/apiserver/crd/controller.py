@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pybernetes.aio import apart
+from pybernetes.aio.ending import end
 from pybernetes.api.errors import StatusError
 from pybernetes.api.jsoncopy import json_copy
 
@@ -87,9 +88,7 @@ class DefinitionController:
 
     async def stop(self) -> None:
         """Ends its tasks; what is served stays."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         await self._finalizer.stop()
         await self._registrations.stop()
         if self._watcher is not None:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from pybernetes.aio.ending import end
 from pybernetes.api import times
 from pybernetes.api.errors import StatusError
 
@@ -47,9 +48,7 @@ class Finalizer:
     async def stop(self) -> None:
         """Leaves the rest to the next start."""
         tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
     def _done(self, name: str, task: asyncio.Task[None]) -> None:
         del self._running[name]

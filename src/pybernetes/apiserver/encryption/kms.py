@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.api import field, times
 from pybernetes.store.transformed import Plain, TransformError, Unreadable
 
@@ -139,9 +140,7 @@ class KMS:
 
     async def close(self) -> None:
         """Ends what `start` began, and the connection."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         await self._service.close()
 
     async def _keep_looking(self) -> None:

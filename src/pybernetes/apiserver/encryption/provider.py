@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from dataclasses import dataclass, field
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.api import durations, gobase64
 from pybernetes.api import field as fields
 from pybernetes.store.transformed import Plain, Transformer
@@ -182,9 +183,7 @@ class Encryption:
 
     async def close(self) -> None:
         """Ends what `start` began."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         for plugin in self._loaded.plugins:
             await plugin.close()
 

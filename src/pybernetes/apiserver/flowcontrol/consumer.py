@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterable
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.api import times
 from pybernetes.api.errors import StatusError
 
@@ -62,9 +63,7 @@ class Consumer:
 
     async def stop(self) -> None:
         """What waits is not dispatched by it any more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def _configure(self) -> None:
         levels, schemas = _objects(self._levels), _objects(self._schemas)

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.aio.ending import end
 from pybernetes.api import errors, gosyntax
 from pybernetes.api.errors import StatusError
 from pybernetes.store.transformed import Rewritable
@@ -417,9 +418,7 @@ class WatchCache:
 
     async def stop(self) -> None:
         """Ends all watchers, and refuses who waits for a revision."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         for cache in self._caches.values():
             for watcher in tuple(cache.watchers):
                 watcher.end()

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from pybernetes.aio.ending import end
 from pybernetes.api.times import parse_time
 from pybernetes.store.types import Closed, Conflict
 
@@ -70,9 +71,7 @@ class EventExpiry:
 
     async def stop(self) -> None:
         """Ends it."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from pybernetes.aio.ending import end
+
 from .cache import Lagging, Stored, WatchCache, Watcher
 
 _log = logging.getLogger(__name__)
@@ -59,9 +61,7 @@ class Loader:
 
     async def stop(self) -> None:
         """Ends whatever runs."""
-        if self._waiting is not None:
-            self._waiting.cancel()
-            await asyncio.gather(self._waiting, return_exceptions=True)
+        await end(self._waiting)
         if self._running is not None:
             await self._running.stop()
 

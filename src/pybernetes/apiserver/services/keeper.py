@@ -14,6 +14,7 @@ from datetime import datetime
 
 import msgspec
 
+from pybernetes.aio.ending import end
 from pybernetes.api.errors import StatusError
 from pybernetes.api.times import format_time
 from pybernetes.component.metrics import Registry
@@ -91,8 +92,7 @@ class ServiceKeeper:
         """Takes this server out of the endpoints."""
         if self._task is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         if not self._address:
             return
         try:

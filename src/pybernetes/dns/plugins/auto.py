@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pybernetes.aio.ending import end
 from pybernetes.api import goregexp
 
 from ..corefile import Directive, normalized
@@ -57,9 +58,7 @@ class Auto(Plugin):
             self._task = asyncio.ensure_future(self._watch())
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def _watch(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.api.durations import parse_duration
 
 from ..corefile import Directive, normalized
@@ -109,9 +110,7 @@ class Cache(Plugin):
         block.metrics.cache_sizes[self._labels] = self.entries
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         if self._metrics.cache_sizes.get(self._labels) == self.entries:
             del self._metrics.cache_sizes[self._labels]
 

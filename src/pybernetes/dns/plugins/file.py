@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pybernetes.aio import apart
+from pybernetes.aio.ending import end
 from pybernetes.api.durations import format_duration, parse_duration
 
 from .. import zonefile
@@ -82,9 +83,7 @@ class File(Plugin):
         self._tasks = [asyncio.ensure_future(self._watch(options)) for options in self.files if options.reload]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     async def _watch(self, options: FileOptions) -> None:
         while True:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pybernetes.aio.ending import end
 from pybernetes.api.durations import parse_duration
 from pybernetes.api.labels import SelectorError, parse_selector
 from pybernetes.client.kubeconfig import Config, ConfigError, in_cluster, load
@@ -126,9 +127,7 @@ class Kubernetes(Plugin):
             self._block.fail(f"plugin/kubernetes: {task.exception()}")
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         if self._client is not None:
             await self._client.close()
 

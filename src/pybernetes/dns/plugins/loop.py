@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import random
 
+from pybernetes.aio.ending import end
+
 from ..corefile import Directive
 from ..plugin import BlockContext, Plugin
 from ..wire import HINFO, Answer, Query, encode_query
@@ -55,9 +57,7 @@ class Loop(Plugin):
         self._watching = False
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def serve(self, query: Query) -> Answer:
         if self._watching and query.type == HINFO and query.key == self.probe:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
+from pybernetes.aio.ending import end
 from pybernetes.client.http import Duplex
 from pybernetes.wire.remotecommand import CommandStreams
 
@@ -95,9 +96,7 @@ class DockerStreams:
                 for kind, data in frames.feed(piece):
                     await (streams.write_stderr if kind == STDERR else streams.write_stdout)(data)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
             duplex.close()
 
     async def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:

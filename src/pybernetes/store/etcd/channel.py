@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from pybernetes.aio.ending import end
 from pybernetes.aio.tlserrors import explained
 
 from ..backends import Location, LocationError
@@ -267,12 +268,8 @@ class Channel:
     async def close(self) -> None:
         """Ends all calls."""
         self._closed = True
-        for task in tuple(self._ending):
-            task.cancel()
-        await asyncio.gather(*self._ending, return_exceptions=True)
-        if self._keepalive is not None:
-            self._keepalive.cancel()
-            await asyncio.gather(self._keepalive, return_exceptions=True)
+        await end(*self._ending)
+        await end(self._keepalive)
         if self._connection is not None:
             self._connection.close()
             with contextlib.suppress(asyncio.CancelledError):

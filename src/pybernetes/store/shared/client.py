@@ -7,6 +7,8 @@ import os
 import socket
 from collections.abc import AsyncIterator
 
+from pybernetes.aio.ending import end
+
 from ..backends import Location, LocationError
 from ..types import Closed, Compacted, Event, KeyValue, Page, Progress, StoreError
 from . import SCHEME, messages
@@ -135,8 +137,7 @@ class SharedStore:
         """See `Store`; the store itself stays."""
         if not self._closed:
             self._closed = True
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
             self._writer.close()
             self._counter.close()
 

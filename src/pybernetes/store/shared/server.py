@@ -7,6 +7,8 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 
+from pybernetes.aio.ending import end
+
 from ..transformed import Rewritable
 from ..types import Event, KeyValue, Page, Progress, Store, StoreError
 from . import messages
@@ -112,9 +114,7 @@ class _Answering:
 
     async def end(self) -> None:
         tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
     async def _answered(self, question: messages.Question) -> None:
         try:

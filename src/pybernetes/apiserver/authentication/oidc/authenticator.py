@@ -12,6 +12,7 @@ import msgspec
 
 from pybernetes.aio import apart
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.api.field import quote
 
 from ..bearer import TokenError
@@ -55,9 +56,7 @@ class OIDCAuthenticator:
 
     async def close(self) -> None:
         """Ends what `start` began."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         if self._keys is not None:
             await self._keys.close()
         await self._fetcher.close()

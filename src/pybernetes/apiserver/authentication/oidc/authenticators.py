@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 from pybernetes.component.metrics import Registry
 
 from ...configdocument import DocumentError
@@ -74,9 +75,7 @@ class JWTAuthenticators:
         """Ends what `start` began."""
         if self._follower is not None:
             await self._follower.close()
-        for task in tuple(self._leaving):
-            task.cancel()
-        await asyncio.gather(*self._leaving, return_exceptions=True)
+        await end(*self._leaving)
         for one in self._current.values():
             await one.close()
 

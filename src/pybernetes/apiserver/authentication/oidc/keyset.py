@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pybernetes.aio.clock import Clock
+from pybernetes.aio.ending import end
 
 from ..bearer import TokenError
 from . import jose
@@ -92,9 +93,7 @@ class KeySet:
 
     async def close(self) -> None:
         """Ends a fetch that is under way."""
-        if self._under_way is not None:
-            self._under_way.cancel()
-            await asyncio.gather(self._under_way, return_exceptions=True)
+        await end(self._under_way)
 
 
 def _signed(signed: Signed, keys: Sequence[Key]) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.aio.ending import end
 from pybernetes.api.types import core_v1 as core
 from pybernetes.net.programs import ProgramError
 
@@ -350,9 +351,7 @@ class CNINetwork:
 
     async def close(self) -> None:
         """Pods keep their network."""
-        if self._collecting is not None:
-            self._collecting.cancel()
-            await asyncio.gather(self._collecting, return_exceptions=True)
+        await end(self._collecting)
         self._programs.close()
 
 
