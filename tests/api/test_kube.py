@@ -79,6 +79,30 @@ class Client:
 # What is asked.
 
 
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda kube: kube.get("cm", ""), "name='': want a name"),
+        (lambda kube: kube.delete("cm", ""), "name='': want a name"),
+        (lambda kube: kube.patch("cm", None, {}), "name=None: want a name"),
+        (lambda kube: kube.in_namespace(""), "name='': want a name"),
+        (lambda kube: kube.get(None, "a"), "kind=None: want what kubectl calls it"),
+        (lambda kube: kube.list("cm", selector=5), "selector=5: want a text"),
+        (lambda kube: kube.pods.script(5, exit=1), "selector=5: want a text"),
+        (lambda kube: kube.restore({}), r"restore\({}\): want what snapshot"),
+        (lambda kube: kube.faults.end_watches(5), r"end_watches\(5, gone=False\): want a resource"),
+        (lambda kube: kube.user(""), "user='': want a name"),
+        (lambda kube: kube.user("a", rules={"verbs": ["get"]}), "want a list of rules"),
+    ],
+)
+def test_wrong_arguments_in_words(shared: Kube, ask: Any, words: str) -> None:
+    """And an empty name is never all of them."""
+    with pytest.raises(WrongArgument, match=words) as refused:
+        ask(shared)
+    frames = [frame.name for frame in refused.traceback]
+    assert "_ask" not in frames and "find" not in frames, "nothing of how the cluster was asked"
+
+
 def test_apply_takes_what_there_is(kube: Kube, tmp_path: Path) -> None:
     from kubernetes.client import V1ConfigMap, V1ObjectMeta
     from lightkube.models.meta_v1 import ObjectMeta
@@ -98,6 +122,7 @@ def test_apply_takes_what_there_is(kube: Kube, tmp_path: Path) -> None:
     assert made["metadata"]["name"].startswith("g-")
     kube.patch("cm", "a", {"metadata": {"labels": {"app": "web"}}})
     assert [one["metadata"]["name"] for one in kube.list("cm", selector="app=web")] == ["a"]
+    assert [one["metadata"]["name"] for one in kube.list("cm", selector={"app": "web"})] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +133,8 @@ def test_apply_takes_what_there_is(kube: Kube, tmp_path: Path) -> None:
         ({"kind": "ConfigMap", "metadata": {"name": "a"}}, "an object has apiVersion and kind"),
         ({"apiVersion": "v1", "kind": "ConfigMap"}, "ConfigMap: an object has metadata with a name"),
         (7, "7: want a path"),
+        ("", "'': an empty text; want a path"),
+        ({**config_map(), "dat": {}}, None),
         (
             {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}},
             "no Widget of example.com/v1: is its definition",
@@ -115,9 +142,9 @@ def test_apply_takes_what_there_is(kube: Kube, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_applied(shared: Kube, given: Any, words: str) -> None:
-    with pytest.raises(WrongArgument) as refused:
+    with pytest.raises(WrongArgument if words else StatusError) as refused:
         shared.apply(given)
-    assert words in str(refused.value)
+    assert (words or ".dat: field not declared in schema") in str(refused.value)
 
 
 def test_kinds_that_are_none_and_near_ones(shared: Kube) -> None:

@@ -188,7 +188,7 @@ def test_the_clock_goes_with_real_time_unless_it_is_asked_to_be_sent_ahead(folde
         ("faults", {"verb": ["get", 5], "error": 503}, "want some of get, list"),
         ("faults", {"verb": "create", "stale": True}, "stale: it is of get and list"),
         ("faults", {"verb": "create", "gone": True}, "gone: it is of list and watch"),
-        ("pods", {"selector": 5, "exit": 1}, "selector=5: want a text"),
+        ("pods", {"selector": 5, "exit": 1}, "selector=5: want a text, as"),
         ("pods", {"exec": 5}, "exec=5: want what commands print"),
         ("pods", {"exit": 1, "oom": "yes"}, "oom='yes': want true or false"),
         ("pods", {"exits": 1}, "exits: there is selector, image, namespace, exit,"),

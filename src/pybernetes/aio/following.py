@@ -6,6 +6,7 @@ import asyncio
 import math
 import select
 import selectors
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ T = TypeVar("T")
 
 # Of timers that are due: what floats lose of seconds in ten years is less.
 RESOLUTION = 1e-6
+# Real seconds that work on a thread is waited for: what takes longer waits itself, as kopf's runner does for its end.
+THREAD_SECONDS = 1.0
 
 
 class _Selector(selectors.DefaultSelector):
@@ -33,7 +36,9 @@ class FollowingLoop(asyncio.SelectorEventLoop):
         self.due = math.inf  # when its next timer is to ring
         self.work = 0  # how often it has had something to do
         self._idle = False  # it waits, for sockets, other threads or its next timer
-        self._outside = 0  # what is under way on threads for it
+        self._threads: dict[
+            asyncio.Future[Any], float
+        ] = {}  # what is under way on threads for it, and until when that is waited for
         selector = _Selector()
         selector.wait = self._wait
         self._news = selector.fileno()  # which itself is readable where one of its sockets is
@@ -53,18 +58,18 @@ class FollowingLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]  # typeshed's has TypeVarTuples
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        """While it runs time stands."""
+        """While it runs time stands, for THREAD_SECONDS at most."""
         future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
-        self._outside += 1
-        future.add_done_callback(self._came_back)
+        self._threads[future] = time.monotonic() + THREAD_SECONDS
+        future.add_done_callback(self._threads.pop)
         return future
-
-    def _came_back(self, future: asyncio.Future[Any]) -> None:
-        self._outside -= 1
 
     def rests(self) -> bool:
         """Whether it waits, and nothing has come that it has not seen yet."""
-        return self._idle and not self._outside and not select.select([self._news], [], [], 0)[0]
+        if not self._idle or select.select([self._news], [], [], 0)[0]:
+            return False
+        threads = list(self._threads.values())
+        return not threads or max(threads) <= time.monotonic()
 
     def wake(self) -> None:
         """It looks at the time."""

@@ -12,6 +12,8 @@ import yaml
 from . import clients
 from .clients import Clients
 
+__tracebackhide__ = True  # as in kube.py
+
 KUBECTL_SECONDS = 120.0
 LOCAL = ("127.0.0.1", "localhost")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from pybernetes.api.durations import parse_duration
@@ -93,6 +93,22 @@ def port(number: object) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 65535:
         raise WrongArgument(f"port={number!r}: want a number from 0 to 65535; 0 is for any that is free")
     return number
+
+
+def name(what: str, given: object) -> str:
+    """Of an object. WrongArgument: with an empty one a path would be that of all of them."""
+    if not isinstance(given, str) or not given:
+        raise WrongArgument(f"{what}={given!r}: want a name")
+    return given
+
+
+def selector(given: object) -> str:
+    """Of labels: a text as kubectl takes it, or a mapping of labels and values. WrongArgument."""
+    if isinstance(given, Mapping):
+        return ",".join(f"{key}={value}" for key, value in given.items())
+    if not isinstance(given, str):
+        raise WrongArgument(f'selector={given!r}: want a text, as "app=web,tier!=db", or a mapping of labels')
+    return given
 
 
 def version(asked: object) -> None:

@@ -8,6 +8,12 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from pybernetes.api.errors import StatusError
+
+from .arguments import WrongArgument
+
+__tracebackhide__ = True  # as in kube.py
+
 T = TypeVar("T")
 
 STOP_SECONDS = 30.0
@@ -39,8 +45,11 @@ class BackgroundLoop:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """What it returns or raises."""
-        return self.submit(coroutine).result()
+        """What it returns or raises. An answer of the API, or a wrong argument, comes without the cluster's own frames."""
+        try:
+            return self.submit(coroutine).result()
+        except (StatusError, WrongArgument) as error:
+            raise error.with_traceback(None) from error.__cause__
 
     def close(self) -> None:
         """Cancels what still runs, and waits for the thread."""

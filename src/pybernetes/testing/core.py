@@ -20,6 +20,7 @@ from pybernetes.client.rest import RESTClient
 from pybernetes.cluster.credentials import kubeconfig
 from pybernetes.store.memory import Snapshot
 
+from . import arguments
 from .access import Access, in_namespace
 from .arguments import WrongArgument
 from .certificates import write
@@ -34,6 +35,8 @@ Object = dict[str, Any]
 
 HANDLE = AGENT = "pybernetes-testing"  # the user and field manager of what a test does itself
 PARTS = frozenset({KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, HOLLOW_NODES, HANDLE})
+# A field that there is none of is a mistake of the test's, as it is for kubectl.
+WRITTEN = f"fieldManager={AGENT}&fieldValidation=Strict"
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
 MERGE = {"Content-Type": "application/merge-patch+json"}
 PAGE = 500
@@ -137,7 +140,7 @@ class Core:
 
     async def get(self, word: str, name: str, namespace: str) -> Object | None:
         """None where there is none. WrongArgument, StatusError."""
-        resource = await self._resources.find(word)
+        resource, name = await self._resources.find(word), arguments.name("name", name)
         try:
             obj: Object = await self._ask("GET", resource.path(namespace, name))
             return obj
@@ -169,10 +172,10 @@ class Core:
             place = metadata.get("namespace") or namespace
             body = json.dumps(obj).encode()
             if metadata.get("name"):
-                path = f"{resource.path(place, metadata['name'])}?fieldManager={AGENT}&force=true"
+                path = f"{resource.path(place, metadata['name'])}?{WRITTEN}&force=true"
                 answered = await self._ask("PATCH", path, body, APPLY)
             else:
-                answered = await self._ask("POST", f"{resource.path(place)}?fieldManager={AGENT}", body)
+                answered = await self._ask("POST", f"{resource.path(place)}?{WRITTEN}", body)
             if obj["kind"] == "CustomResourceDefinition":
                 answered = await self._established(metadata["name"])
             applied.append(answered)
@@ -195,14 +198,14 @@ class Core:
 
     async def patch(self, word: str, name: str, namespace: str, patch: Object, subresource: str) -> Object:
         """A merge patch. WrongArgument, StatusError."""
-        resource = await self._resources.find(word)
-        path = f"{resource.path(namespace, name, subresource)}?fieldManager={AGENT}"
+        resource, name = await self._resources.find(word), arguments.name("name", name)
+        path = f"{resource.path(namespace, name, subresource)}?{WRITTEN}"
         patched: Object = await self._ask("PATCH", path, json.dumps(patch).encode(), MERGE)
         return patched
 
     async def delete(self, word: str, name: str, namespace: str, grace: int | None) -> None:
         """WrongArgument, StatusError."""
-        resource = await self._resources.find(word)
+        resource, name = await self._resources.find(word), arguments.name("name", name)
         body = json.dumps({"gracePeriodSeconds": grace}).encode() if grace is not None else None
         await self._client.raw("DELETE", resource.path(namespace, name), body)
 
@@ -224,7 +227,12 @@ class Core:
         await self._ask("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", json.dumps(eviction).encode())
 
     async def user(self, name: str, groups: Sequence[str], rules: Sequence[Object], namespace: str) -> Access:
-        """With these rights, in one namespace or ("") everywhere. StatusError for rules that are none."""
+        """With these rights, in one namespace or ("") everywhere. WrongArgument, StatusError for rules that are none."""
+        arguments.name("user", name)
+        if isinstance(rules, str | dict) or not all(isinstance(rule, dict) for rule in rules):
+            raise WrongArgument(
+                f'rules={rules!r}: want a list of rules, as {{"resources": ["pods"], "verbs": ["get"]}}'
+            )
         if rules:
             kind, path = ("Role", f"namespaces/{namespace}/roles") if namespace else ("ClusterRole", "clusterroles")
             role = {"metadata": {"name": f"test:{name}"}, "rules": [{"apiGroups": [""], **rule} for rule in rules]}
@@ -236,7 +244,7 @@ class Core:
             for obj, place in ((role, path), (binding, path.replace("roles", "rolebindings"))):
                 of_kind = {"apiVersion": f"{RBAC_GROUP}/v1", "kind": kind if obj is role else f"{kind}Binding"}
                 body = json.dumps({**of_kind, **obj}).encode()
-                where = f"/apis/{RBAC_GROUP}/v1/{place}/test:{name}?fieldManager={AGENT}&force=true"
+                where = f"/apis/{RBAC_GROUP}/v1/{place}/test:{name}?{WRITTEN}&force=true"
                 await self._ask("PATCH", where, body, APPLY)
         token, pair = self.cluster.user(name, groups)
         running = self.running

@@ -55,6 +55,8 @@ class Resources:
 
     async def find(self, word: str) -> Resource:
         """By kind, plural, singular or short name, with `.GROUP` or `.VERSION.GROUP` behind it where it says too little. WrongArgument."""
+        if not isinstance(word, str) or not word:
+            raise WrongArgument(f"kind={word!r}: want what kubectl calls it, as pod, deploy, widgets.example.com")
         for again in (False, True):
             if again or not self._known:
                 self._known = await self._ask()

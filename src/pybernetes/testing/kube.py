@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from pybernetes.store.memory import Snapshot
 from . import events, manifests, webhook
 from .access import Access
 from .arguments import WrongArgument, duration
+from .arguments import selector as labels
 from .background import BackgroundLoop
 from .conditions import DELETED, Condition, Object, Predicate, summary
 from .core import PARTS, Core
@@ -20,6 +21,8 @@ from .parts import Clock, FaultRules, Nodes, Pods
 from .requests import Requests
 from .reviews import Convert, Review
 from .webhook import Webhook
+
+__tracebackhide__ = True  # pytest shows a test's own line where one of these fails
 
 T = TypeVar("T")
 
@@ -87,19 +90,19 @@ class Kube(Access):
         kind: str,
         namespace: str = "",
         *,
-        selector: str = "",
+        selector: str | Mapping[str, str] = "",
         field_selector: str = "",
         all_namespaces: bool = False,
     ) -> list[Object]:
-        """Sorted by namespace and name."""
+        """Sorted by namespace and name. `selector` of labels: "app=web,tier!=db", or {"app": "web"}."""
         place = "" if all_namespaces else namespace or self.namespace
-        return self._loop.run(self._core.listed(kind, place, selector, field_selector))
+        return self._loop.run(self._core.listed(kind, place, labels(selector), field_selector))
 
     def apply(self, given: Any, namespace: str = "") -> Any:
-        """Server-side and by force: a path (also of a folder), YAML or JSON, dicts, objects of the Python clients, or a list of these.
+        """Server-side, by force: a path (also of a folder), YAML or JSON, dicts, objects of the Python clients, or a list of these.
 
-        The object that is stored; for files, texts and lists, a list of them. Of what has only a `generateName` a new one is made.
-        WrongArgument, StatusError.
+        The object that is stored; for files, texts and lists, a list of them. Of what has only a `generateName` a new one is
+        made; fields that there are none of are refused. WrongArgument, StatusError.
         """
         objects = manifests.objects(given)
         applied = self._loop.run(self._core.apply(objects, namespace or self.namespace))
@@ -227,7 +230,12 @@ class Kube(Access):
         return self._loop.run(take())
 
     def restore(self, snapshot: Snapshot) -> None:
-        """All objects as they were. Watchers hear of deletions, changes and additions; uids are those of then, resource versions go on."""
+        """All objects as they were. Watchers hear of deletions, changes and additions; uids are those of then, resource versions go on.
+
+        WrongArgument.
+        """
+        if not isinstance(snapshot, Snapshot):
+            raise WrongArgument(f"restore({snapshot!r}): want what snapshot() has given")
         self._loop.run(self._core.cluster.restore(snapshot))
 
     def restart(self) -> None:

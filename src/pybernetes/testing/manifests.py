@@ -30,6 +30,8 @@ def objects(given: object) -> list[Object]:
 def _objects(given: object) -> Iterable[Object]:
     if isinstance(given, os.PathLike):
         yield from _of_path(Path(given))
+    elif isinstance(given, str) and not given.strip():
+        raise WrongArgument(f"{given!r}: an empty text; {WANT}")
     elif isinstance(given, str):
         yield from _of_text(given) if "\n" in given or ":" in given or "{" in given else _of_path(Path(given))
     elif isinstance(given, Mapping):

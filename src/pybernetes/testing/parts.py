@@ -16,6 +16,8 @@ from .background import BackgroundLoop
 from .core import Core
 from .scripts import Command, PodScript, Scripts
 
+__tracebackhide__ = True  # as in kube.py
+
 
 class Clock:
     """The cluster's time: it goes as real time does, and can be sent ahead."""
@@ -97,7 +99,11 @@ class FaultRules:
         )
 
     def end_watches(self, resource: str = "*", gone: bool = False) -> int:
-        """Cuts the watches that run, or tells them 410 (`gone`); how many. The cluster's own parts watch, too, and recover."""
+        """Cuts the watches that run, or tells them 410 (`gone`); how many. The cluster's own parts watch, too, and recover. WrongArgument."""
+        if not isinstance(resource, str) or not isinstance(gone, bool):
+            raise WrongArgument(
+                f"end_watches({resource!r}, gone={gone!r}): want a resource, as pods or *, and True or False"
+            )
 
         async def end() -> int:
             return self._faults.end_watches(resource, gone)
@@ -117,7 +123,7 @@ class Pods:
 
     def script(
         self,
-        selector: str = "",
+        selector: str | Mapping[str, str] = "",
         *,
         image: str = "*",
         namespace: str = "*",

@@ -11,7 +11,12 @@ from .requests import Request, lines
 OBJECTS, EVENTS, REQUESTS = 40, 20, 20
 WIDTH = 200  # characters of a line
 # What every namespace has, and says nothing of a test.
-ORDINARY = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"), ("Endpoints", "kubernetes")}
+ORDINARY = {
+    ("ConfigMap", "kube-root-ca.crt"),
+    ("ServiceAccount", "default"),
+    ("Endpoints", "kubernetes"),
+    *(("ClusterRole", role) for role in ("admin", "edit", "view")),
+}
 SILENT = {"EndpointSlice", "ControllerRevision", "Lease", "IPAddress"}
 
 

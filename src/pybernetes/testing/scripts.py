@@ -19,6 +19,7 @@ from pybernetes.kubelet.runtime.hollow import ExecHandler
 from pybernetes.kubelet.runtime.hollowscript import DOMAIN, ScriptError, script
 from pybernetes.kubelet.runtime.types import ExecResult, RuntimeFailure
 
+from . import arguments
 from .arguments import WrongArgument, duration
 
 MAX_SCRIPTS = 1000
@@ -63,7 +64,7 @@ class Scripts:
 
     def add(
         self,
-        selector: str = "",
+        selector: str | Mapping[str, str] = "",
         *,
         image: str = "*",
         namespace: str = "*",
@@ -80,7 +81,8 @@ class Scripts:
         """See `Pods.script`. WrongArgument."""
         if len(self._scripts) >= MAX_SCRIPTS:
             raise WrongArgument(f"there are {MAX_SCRIPTS} scripts already: clear() them first")
-        texts = {"selector": selector, "image": image, "namespace": namespace, "reason": reason, "logs": logs or ""}
+        selector = arguments.selector(selector)
+        texts = {"image": image, "namespace": namespace, "reason": reason, "logs": logs or ""}
         for name, text in texts.items():
             if not isinstance(text, str):
                 raise WrongArgument(f"script(): {name}={text!r}: want a text")

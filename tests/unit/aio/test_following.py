@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pybernetes.aio import flowing
+from pybernetes.aio import flowing, following
 from pybernetes.aio.flowing import FlowingClock
 from pybernetes.aio.outside import outside, waiting
 
@@ -171,6 +171,22 @@ def test_an_advance_says_who_has_no_rest(monkeypatch: pytest.MonkeyPatch) -> Non
         with outside(), pytest.raises(RuntimeError, match="a webhook or a function of the test's has been busy"):
             await clock.advance(HOUR)
         await clock.advance(HOUR)
+
+    asyncio.run(main())
+
+
+def test_a_thread_that_waits_itself_keeps_no_time_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "THREAD_SECONDS", 0.05)
+
+    async def main() -> None:
+        clock, end = FlowingClock(), threading.Event()
+
+        async def waits() -> None:
+            await asyncio.to_thread(end.wait)
+
+        async with Follower(clock, waits):
+            await clock.advance(HOUR)
+            end.set()
 
     asyncio.run(main())
 
