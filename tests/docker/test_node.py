@@ -194,6 +194,53 @@ def test_variables_from_a_file_that_an_init_container_writes(tmp_path: Path) -> 
         assert node.kubectl("logs", "p") == "a.b/one\n two/unset\n"
 
 
+def test_an_image_as_a_volume_and_an_end_in_order(tmp_path: Path) -> None:
+    """Files of an image, whole and by a part of it, which nobody can write; a sidecar that outlives what it serves."""
+    with running(tmp_path) as node:
+        mounts = [
+            {"name": "i", "mountPath": "/whole"},
+            {"name": "i", "mountPath": "/part", "subPath": "etc"},
+        ]
+        script = "cat /part/passwd | head -c 5; cmp /whole/etc/passwd /part/passwd && echo same; "
+        script += "touch /whole/x 2>/dev/null || echo unwritable; trap 'sleep 2; echo ends > /shared/main; exit' TERM; "
+        script += "touch /tmp/ready; while :; do sleep 0.1; done"
+        shared = {"name": "e", "mountPath": "/shared"}
+        main = {"name": "c", "image": IMAGE, "command": ["sh", "-c", script], "volumeMounts": [*mounts, shared]}
+        main["readinessProbe"] = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1}
+        sees = "trap 'cat /shared/main > /dev/termination-log; exit' TERM; while :; do sleep 0.1; done"
+        sidecar = {"name": "s", "image": IMAGE, "command": ["sh", "-c", sees], "restartPolicy": "Always"}
+        sidecar["volumeMounts"] = [shared]
+        spec = {
+            "nodeName": NODE,
+            "initContainers": [sidecar],
+            "containers": [main],
+            "terminationGracePeriodSeconds": 20,
+        }
+        spec["volumes"] = [{"name": "i", "image": {"reference": IMAGE}}, {"name": "e", "emptyDir": {}}]
+        metadata = {"name": "p", "finalizers": ["example.com/stays"]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        node.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+        node.kubectl("wait", "--for=condition=Ready", "pod/p", f"--timeout={PATIENCE:.0f}s")
+        assert node.kubectl("logs", "p", "-c", "c") == "root:same\nunwritable\n"
+        node.kubectl("delete", "pod", "p", "--wait=false")
+        message = "jsonpath={.status.initContainerStatuses[0].state.terminated.message}"
+        until("the sidecar ends", lambda: node.kubectl("get", "pod", "p", "-o", message))
+        assert node.kubectl("get", "pod", "p", "-o", message) == "ends\n"
+        node.kubectl("patch", "pod", "p", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+
+
+def test_what_a_container_writes_is_limited_and_a_second_deletion_shortens_the_first(tmp_path: Path) -> None:
+    with running(tmp_path) as node:
+        limits = {"ephemeral-storage": "1Mi"}
+        node.run("w", "head -c 3000000 /dev/zero > /f; sleep 3600", resources={"limits": limits})
+        node.run("d", "trap '' TERM; while :; do sleep 1; done")
+        node.kubectl("delete", "pod", "d", "--wait=false", "--grace-period=3600")
+        node.kubectl("delete", "pod", "d", "--wait=false", "--grace-period=1")
+        until("it is gone", lambda: not node.kubectl("get", "pod", "d", "--ignore-not-found", "-o", "name"))
+        text = "jsonpath={.status.reason}: {.status.message}"
+        until("it is evicted", lambda: node.kubectl("get", "pod", "w", "-o", text).startswith("Evicted: Pod ephemeral"))
+
+
 def test_limits_hold_and_change_in_place(tmp_path: Path) -> None:
     with running(tmp_path) as node:
         limits = {"cpu": "500m", "memory": "64Mi"}

@@ -193,3 +193,8 @@ def by_creation(objects: Iterable[Obj]) -> list[Obj]:
 def creation_order(obj: Object) -> tuple[float, str]:
     created = obj.metadata.creation_timestamp
     return (created.timestamp() if created is not None else 0.0, obj.metadata.name)
+
+
+def observed_generation(pod: core.Pod) -> dict[str, int]:
+    """What a condition of a pod says of the generation that it is about (CalculatePodConditionObservedGeneration); {} where it has none."""
+    return {"observedGeneration": pod.metadata.generation} if pod.metadata.generation else {}

@@ -100,6 +100,7 @@ class Kubelet:
             machinery.volumes,
             lambda: self._workers,
             self.keeper.check_soon,
+            lambda event: self._recorder.record(self.keeper.node, event),
             self._clock,
             now,
         )
@@ -214,6 +215,7 @@ class Kubelet:
             n.allocatable(self._node_facts()),
             dns.Cluster(options.cluster_dns, options.cluster_domain),
             host_resolver(options.resolv_conf),
+            machinery.on_host,
             options.pod_logs_dir,
             f"{options.root_dir}/seccomp",
         )
@@ -275,7 +277,11 @@ class Kubelet:
             self._begin(uid, about, self._parts)
 
     def _change(self, worker: PodWorker, about: core.Pod) -> None:
+        before, after = worker.machine.pod.metadata, about.metadata
         worker.handle(self._allocation.changed(worker, about))
+        is_told = (before.labels, before.annotations) != (after.labels, after.annotations)
+        if is_told and worker.machine.volumes_ready and not worker.machine.finished:
+            self._later(self._machinery.volumes.refresh(worker.pod_with_ips()))  # downward API files tell of them
 
     def _begin(self, uid: str, spec: core.Pod, parts: Parts) -> None:
         refusal = self._allocation.refusal(spec)

@@ -9,6 +9,7 @@ import msgspec
 
 from pybernetes.aio.clock import Clock
 from pybernetes.api.errors import StatusError
+from pybernetes.api.owners import controlled_by
 from pybernetes.api.types import authentication_v1 as authentication
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import node_v1
@@ -132,11 +133,18 @@ class APICluster:
         assert answer.status.expiration_timestamp is not None
         return answer.status.token, answer.status.expiration_timestamp
 
-    async def claim(self, name: str, namespace: str) -> core.PersistentVolume:
-        """The volume that a claim is bound to."""
+    async def claim(self, pod: core.Pod, name: str) -> core.PersistentVolume:
+        """The volume that a pod's claim is bound to; a generic ephemeral volume's must be the pod's own."""
+        namespace = pod.metadata.namespace
         what = f"error processing PVC {namespace}/{name}: "
+        own = any(v.ephemeral is not None and name == f"{pod.metadata.name}-{v.name}" for v in pod.spec.volumes)
         try:
             claim = await self._client.get(core.PersistentVolumeClaim, name, namespace)
+            if own and not controlled_by(claim, pod):
+                text = (
+                    f"PVC {namespace}/{name} was not created for pod {namespace}/{pod.metadata.name} (pod is not owner)"
+                )
+                raise RuntimeFailure(text)
             if claim.status.phase != "Bound" or not claim.spec.volume_name:
                 raise RuntimeFailure(f"{what}PVC is not bound")
             return await self._client.get(core.PersistentVolume, claim.spec.volume_name)

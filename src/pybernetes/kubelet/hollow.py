@@ -12,7 +12,7 @@ from pybernetes.api.types import core_v1 as core
 from .machine import config, envfile
 from .runtime.hollow import image as hollow_image
 from .runtime.hollowscript import ScriptError, is_scripted, script
-from .runtime.types import Image, Mount, RuntimeFailure, Sandbox
+from .runtime.types import Device, Image, Mount, RuntimeFailure, Sandbox
 
 FIRST_ADDRESS = 2  # the network's own and, by custom, its gateway's come before
 NEVER_READY = core.Probe(exec=core.ExecAction(command=["never-ready"]), period_seconds=10, failure_threshold=1)
@@ -128,6 +128,9 @@ class HollowVolumes:
         ips: Sequence[str],
         variables: Mapping[str, str],
     ) -> list[Mount]:
+        return []
+
+    def devices(self, pod: core.Pod, container: core.Container) -> list[Device]:
         return []
 
     async def env_files(self, pod: core.Pod, container: core.Container) -> config.Files:

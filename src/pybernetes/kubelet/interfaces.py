@@ -19,6 +19,7 @@ from .machine.events import Event
 from .runtime.types import (
     Container,
     ContainerConfig,
+    Device,
     ExecResult,
     Image,
     LogOptions,
@@ -80,6 +81,10 @@ class RuntimeService(Protocol):
         ...
 
     async def remove_container(self, container_id: str) -> None: ...
+
+    async def disk_bytes(self, container_id: str) -> int:
+        """What it has written on disk: beside its image, and into its log; 0 where it is gone."""
+        ...
 
     async def list(self, pod_uid: str = "") -> tuple[Sequence[Sandbox], Sequence[Container]]:
         """All that carry the kubelet's labels, dead ones included; of one pod, or of all."""
@@ -182,6 +187,10 @@ class Volumes(Protocol):
         variables: Mapping[str, str],
     ) -> list[Mount]:
         """Everything that the container mounts; RuntimeFailure with CreateContainerConfigError where it may not."""
+        ...
+
+    def devices(self, pod: core.Pod, container: core.Container) -> list[Device]:
+        """The block devices of the container's volumeDevices."""
         ...
 
     async def env_files(self, pod: core.Pod, container: core.Container) -> Files:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote as url_quote
 from urllib.parse import urljoin, urlsplit
 
-from pybernetes.api import version
+from pybernetes.api import types, version
 from pybernetes.api.field import quote
 from pybernetes.api.types import core_v1 as core
 from pybernetes.client.http import Answer, HTTPClient, Stream
@@ -180,7 +180,7 @@ class RuntimeProber:
                 _, writer = await asyncio.open_connection(host, port)
                 writer.close()
         except TimeoutError:
-            raise ProbeFailure(f"dial tcp {host}:{port}: i/o timeout") from None
+            raise ProbeFailure(dial_text(OSError(errno.ETIMEDOUT, ""), host, port)) from None
         except OSError as error:
             raise ProbeFailure(dial_text(error, host, port)) from error
 
@@ -225,3 +225,5 @@ class RuntimeProber:
             del answer  # any answer will do
         elif handler.sleep is not None:
             await asyncio.sleep(handler.sleep.seconds)
+        else:
+            raise RuntimeFailure(f"invalid handler: {types.encode(handler).decode()}")

@@ -26,14 +26,16 @@ from .machine.events import (
     ERR_IMAGE_PULL,
     POST_START_HOOK_ERROR,
     RUN_CONTAINER_ERROR,
+    normal,
     pod_text,
     pulled_text,
+    warning,
 )
 from .machine.eviction import EVICTED
 from .machine.pod import PodMachine
 from .machine.state import SETUP_RETRY
 from .machine.termination import MINIMUM_GRACE
-from .runtime.images import check_reference
+from .runtime.images import PullFailure, check_reference
 from .runtime.types import Container, ContainerConfig, Image, RuntimeFailure, Sandbox, SandboxConfig
 
 logger = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class Node:
     allocatable: Mapping[str, Quantity] | None = None
     cluster_dns: dns.Cluster = field(default_factory=dns.Cluster)
     resolver: dns.Resolver = field(default_factory=dns.Resolver)  # the host's
+    has_resolvers: bool = True  # containers read a resolv.conf, which hollow ones do not
     pod_logs_dir: str = "/var/log/pods"
     seccomp_dir: str = "/var/lib/kubelet/seccomp"
 
@@ -83,6 +86,14 @@ class Parts:
     cluster: Cluster
     clock: Clock
     now: Callable[[], datetime]
+
+
+class _NoImage(RuntimeFailure):
+    """`event` is the event's text where it is another."""
+
+    def __init__(self, message: str, reason: str, event: str = "") -> None:
+        super().__init__(message, reason)
+        self.event = event
 
 
 class PodWorker:
@@ -104,6 +115,7 @@ class PodWorker:
         self._interruptible: dict[str, asyncio.Future[None]] = {}  # pulls and postStart hooks by container
         self._told = asyncio.Event()  # set whenever the machine learned something
         self._images: dict[str, Image] = {}
+        self.volume_images: dict[str, Image] = {}  # by volume
         self._status: core.PodStatus | None = None
         self._runtime_handler = ""  # its RuntimeClass's, once it was looked up
         self._observed: tuple[int, Sequence[Sandbox], Sequence[Container]] = (-1, (), ())  # with the epoch
@@ -112,7 +124,10 @@ class PodWorker:
         self._seen = parts.now()
         # What decides about it never changes while a pod lives.
         node = parts.node
-        self._resolver, self._cut_lines = dns.limited(dns.resolver(spec, node.cluster_dns, node.resolver))
+        self._resolver, self._dns_events = dns.limited(dns.resolver(spec, node.cluster_dns, node.resolver))
+        without = dns.missing(spec, node.cluster_dns)
+        if without is not None and node.has_resolvers:
+            self._dns_events.append(without)
         self.probe_results: Counter[tuple[str, str, str]] = Counter()  # (container, kind, result)
         self._status_changed = asyncio.Event()
         self._spawn(self._write_status())
@@ -267,7 +282,7 @@ class PodWorker:
 
     async def _create_sandbox(self, attempt: int) -> None:
         spec, node = self.machine.pod, self._parts.node
-        for event in self._cut_lines:
+        for event in self._dns_events:
             self.handle(stimuli.Noticed(event))
         try:
             await self._parts.cgroups.ensure(spec)
@@ -298,38 +313,50 @@ class PodWorker:
         self.handle(stimuli.SandboxReady(sandbox, tuple(ips)))
 
     async def _ensure_image(self, name: str) -> None:
-        spec = self._spec(name)
-        policy = spec.image_pull_policy or "IfNotPresent"
+        """The container's image, and those of its volumes."""
+        spec, sources = self._spec(name), config.image_volumes(self.machine.pod)
         try:
-            check_reference(spec.image)
-        except RuntimeFailure as error:
-            self.handle(stimuli.ImageFailed(name, error.reason, str(error)))
+            image, text = await self._present_or_pulled(name, spec.image, spec.image_pull_policy)
+            for mount in spec.volume_mounts:
+                source = sources.get(mount.name)
+                if source is not None:
+                    policy = source.pull_policy
+                    self.volume_images[mount.name], told = await self._present_or_pulled(name, source.reference, policy)
+                    self.handle(stimuli.Noticed(normal("Pulled", told, self.machine.slots[name].path)))
+        except _NoImage as error:
+            self.handle(stimuli.ImageFailed(name, error.reason, str(error), error.event))
             return
-        try:
-            image = await self._parts.images.present(self.machine.pod, spec.image)
-        except RuntimeFailure as error:
-            text = f'Failed to inspect image "{spec.image}": {error}'
-            self.handle(stimuli.ImageFailed(name, "ImageInspectError", text))
-            return
-        if image is not None and policy != "Always":
-            text = f'Container image "{spec.image}" already present on machine and can be accessed by the pod'
-        elif policy == "Never":
-            text = f'Container image "{spec.image}" is not present with pull policy of Never'
-            self.handle(stimuli.ImageFailed(name, ERR_IMAGE_NEVER_PULL, text))
-            return
-        else:
-            self.handle(stimuli.Pulling(name))
-            begun = self._parts.clock.monotonic()
-            try:
-                image = await self._parts.images.pull(self.machine.pod, spec.image)
-            except RuntimeFailure as error:
-                reason = error.reason or ERR_IMAGE_PULL
-                text = f'Failed to pull image "{spec.image}": {error}' if reason == ERR_IMAGE_PULL else ""
-                self.handle(stimuli.ImageFailed(name, reason, str(error), text))
-                return
-            text = pulled_text(spec.image, self._parts.clock.monotonic() - begun, image.size)
         self._images[name] = image
         self.handle(stimuli.ImageReady(name, text))
+
+    async def _present_or_pulled(self, name: str, reference: str, policy: str) -> tuple[Image, str]:
+        """An image, and what the event says of how it came."""
+        try:
+            check_reference(reference)
+        except RuntimeFailure as error:
+            raise _NoImage(str(error), error.reason) from error
+        try:
+            image = await self._parts.images.present(self.machine.pod, reference)
+        except RuntimeFailure as error:
+            raise _NoImage(f'Failed to inspect image "{reference}": {error}', "ImageInspectError") from error
+        if image is not None and policy != "Always":
+            return image, f'Container image "{reference}" already present on machine and can be accessed by the pod'
+        if policy == "Never":
+            text = f'Container image "{reference}" is not present with pull policy of Never'
+            raise _NoImage(text, ERR_IMAGE_NEVER_PULL)
+        self.handle(stimuli.Pulling(name, reference))
+        begun = self._parts.clock.monotonic()
+        try:
+            image = await self._parts.images.pull(self.machine.pod, reference)
+        except RuntimeFailure as error:
+            reason = error.reason or ERR_IMAGE_PULL
+            event = f'Failed to pull image "{reference}": {error}' if reason == ERR_IMAGE_PULL else ""
+            if isinstance(error, PullFailure) and error.missing_secrets:
+                names = ", ".join(error.missing_secrets)
+                text = f"Unable to retrieve some image pull secrets ({names}); attempting to pull the image may not succeed."
+                self.handle(stimuli.Noticed(warning("FailedToRetrieveImagePullSecret", text)))
+            raise _NoImage(str(error), reason, event) from error
+        return image, pulled_text(reference, self._parts.clock.monotonic() - begun, image.size)
 
     async def _start_container(self, name: str, attempt: int, sandbox_id: str) -> None:
         """Configuration, creation, start, postStart; the failing stage names the waiting reason."""
@@ -374,6 +401,7 @@ class PodWorker:
         files, allocatable = await parts.volumes.env_files(owner, spec), parts.node.allocatable or {}
         variables = config.environment(owner, spec, services, lookup, ips, parts.node.ips, allocatable, files)
         mounts = await parts.volumes.mounts(owner, spec, attempt, ips, variables)
+        mounts += config.image_mounts(owner, spec, self.volume_images, variables)
         container_config = config.container_config(
             owner,
             spec,
@@ -384,6 +412,7 @@ class PodWorker:
             parts.node.memory,
             parts.node.seccomp_dir,
         )
+        container_config = replace(container_config, devices=tuple(parts.volumes.devices(owner, spec)))
         target = self.machine.slots.get(self.machine.slots[name].target)
         if target is not None and target.current is not None:
             container_config = replace(container_config, target_id=target.current.id)

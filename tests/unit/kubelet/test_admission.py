@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pybernetes.api.pods import SYSTEM_CRITICAL
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet.machine import admission, eviction
@@ -103,6 +104,52 @@ def test_under_memory_pressure_only_best_effort_pods_stay_out() -> None:
     assert admission.refused(make("1"), [], node) is None
 
 
+@pytest.mark.parametrize(
+    ("key", "effect", "pressure", "taken"),
+    [
+        ("node.kubernetes.io/memory-pressure", "NoSchedule", ("MemoryPressure",), True),
+        ("node.kubernetes.io/memory-pressure", "", ("MemoryPressure",), True),
+        ("", "", ("MemoryPressure",), True),
+        ("node.kubernetes.io/disk-pressure", "NoSchedule", ("MemoryPressure",), False),
+        ("node.kubernetes.io/memory-pressure", "NoExecute", ("MemoryPressure",), False),
+        ("node.kubernetes.io/memory-pressure", "NoSchedule", ("MemoryPressure", "DiskPressure"), False),
+        ("node.kubernetes.io/disk-pressure", "NoSchedule", ("DiskPressure",), False),
+    ],
+)
+def test_best_effort_pods_that_bear_memory_pressure(
+    key: str, effect: str, pressure: tuple[str, ...], taken: bool
+) -> None:
+    """The kind: what the scheduler lets through, such as pods of daemon sets, was refused by the kubelet."""
+    pod = make(tolerations=[core.Toleration(key=key, operator="Exists", effect=effect)])
+    node = NodeView({}, NODE.allocatable, pressure=pressure)
+    assert (admission.refused(pod, [], node) is None) == taken
+
+
+@pytest.mark.parametrize(("policy", "clash"), [("Always", True), (None, False)])
+def test_ports_of_sidecars_are_taken(policy: str | None, clash: bool) -> None:
+    """Those of init containers that end are not."""
+    pod = make()
+    ports = [core.ContainerPort(container_port=80, host_port=80)]
+    pod.spec.init_containers = [core.Container(name="i", ports=ports, restart_policy=policy)]
+    assert admission.ports_clash(pod, [with_port(80)]) == clash
+    assert admission.ports_clash(with_port(80), [pod]) == clash
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"memory": "9Ti", "ephemeral-storage": "9Ti"}, "OutOfmemory"),
+        ({"cpu": "99", "memory": "9Ti"}, "OutOfcpu"),
+        ({"ephemeral-storage": "9Ti", "hugepages-2Mi": "2Mi"}, "OutOfephemeral-storage"),
+    ],
+)
+def test_of_several_resources_the_first_is_told(asked: dict[str, str], reason: str) -> None:
+    requests = {name: Quantity.parse(amount) for name, amount in asked.items()}
+    pod = make(containers=[core.Container(name="c", resources=core.ResourceRequirements(requests=requests))])
+    refusal = admission.refused(pod, [], NODE)
+    assert refusal is not None and refusal[0] == reason
+
+
 @pytest.mark.parametrize(("text", "bytes_"), [("100Mi", 100 << 20), ("10%", 100), ("0", 0)])
 def test_thresholds(text: str, bytes_: int) -> None:
     assert eviction.threshold(text, 1000) == bytes_
@@ -116,7 +163,7 @@ def test_pressure_stays_for_a_while() -> None:
 
 def test_who_goes_first() -> None:
     modest, greedy, important = make(memory="100Mi"), make(), make(priority=5)
-    critical = make(priority=admission.SYSTEM_CRITICAL)
+    critical = make(priority=SYSTEM_CRITICAL)
     pods = [eviction.Candidate(pod, 50 << 20) for pod in (modest, important, greedy, critical)]
     assert [c.pod for c in eviction.rank(pods, "memory")] == [greedy, important, modest]
 
@@ -124,8 +171,44 @@ def test_who_goes_first() -> None:
 def test_empty_dirs_over_their_limit() -> None:
     volume = core.Volume(name="e", empty_dir=core.EmptyDirVolumeSource(size_limit=Quantity.parse("1Mi")))
     pod = make(volumes=[volume])
-    assert eviction.over_limit(pod, {"e": 1 << 20}) == ""
-    assert eviction.over_limit(pod, {"e": 2 << 20}) == 'Usage of EmptyDir volume "e" exceeds the limit "1Mi". '
+    assert eviction.over_limit(pod, {"e": 1 << 20}, {}) == ""
+    assert eviction.over_limit(pod, {"e": 2 << 20}, {}) == 'Usage of EmptyDir volume "e" exceeds the limit "1Mi". '
+
+
+@pytest.mark.parametrize(
+    ("limits", "medium", "used", "written", "message"),
+    [
+        (["1Mi"], "", 0, [1 << 20], ""),
+        (["1Mi"], "", 0, [2 << 20], "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "),
+        (["1Mi"], "", 1, [1 << 20], "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "),
+        (["1Mi"], "Memory", 9 << 20, [1 << 20], ""),
+        (["1Mi", "2Mi"], "", 0, [2 << 20, 0], 'Container c0 exceeded its local ephemeral storage limit "1Mi". '),
+        (["1Mi", "2Mi"], "", 0, [0, 2 << 20], ""),
+        ([""], "", 9 << 20, [9 << 20], ""),
+        (
+            ["", "1Mi"],
+            "",
+            0,
+            [2 << 20, 0],
+            "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ",
+        ),
+    ],
+)
+def test_what_containers_write_is_limited(
+    limits: list[str], medium: str, used: int, written: list[int], message: str
+) -> None:
+    """The kind: limits of ephemeral-storage were accepted without effect."""
+    pod = make(volumes=[core.Volume(name="e", empty_dir=core.EmptyDirVolumeSource(medium=medium))])
+    pod.spec.containers = [
+        core.Container(
+            name=f"c{n}",
+            resources=core.ResourceRequirements(limits={"ephemeral-storage": Quantity.parse(limit)} if limit else {}),
+        )
+        for n, limit in enumerate(limits)
+    ]
+    by_name = {f"c{n}": amount for n, amount in enumerate(written)}
+    assert eviction.over_limit(pod, {"e": used}, by_name) == message
+    assert eviction.limits_storage(pod) == any(limits)
 
 
 @pytest.mark.parametrize(

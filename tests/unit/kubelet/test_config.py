@@ -22,7 +22,18 @@ def make(**container: object) -> core.Pod:
 
 @pytest.mark.parametrize(
     ("text", "expanded"),
-    [("$(A)", "1"), ("$$(A)", "$(A)"), ("$$$(A)", "$1"), ("$(B)", "$(B)"), ("$(A", "$(A"), ("a$b", "a$b")],
+    [
+        ("$(A)", "1"),
+        ("$$(A)", "$(A)"),
+        ("$$$(A)", "$1"),
+        ("$(B)", "$(B)"),
+        ("$(A", "$(A"),
+        ("a$b", "a$b"),
+        ("$(B$(A))", "$(B$(A))"),
+        ("$(A)$(", "1$("),
+        ("$(x(A)", "$(x(A)"),
+        ("$()", "$()"),
+    ],
 )
 def test_references(text: str, expanded: str) -> None:
     assert config.expand(text, {"A": "1"}) == expanded

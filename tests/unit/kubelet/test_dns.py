@@ -39,6 +39,29 @@ def test_without_a_cluster_server_the_host_answers() -> None:
     assert dns.resolver(make("ClusterFirst"), dns.Cluster(), HOST) == HOST
 
 
+@pytest.mark.parametrize(
+    ("policy", "host_network", "told"),
+    [
+        ("ClusterFirst", False, True),
+        ("ClusterFirstWithHostNet", True, True),
+        ("ClusterFirst", True, False),
+        ("Default", False, False),
+        ("None", False, False),
+    ],
+)
+def test_a_pod_that_lacks_the_clusters_server_is_told(policy: str, host_network: bool, told: bool) -> None:
+    pod = make(policy, host_network)
+    event = dns.missing(pod, dns.Cluster())
+    assert dns.missing(pod, CLUSTER) is None
+    assert (event is not None) == told
+    if event is not None:
+        assert (event.type, event.reason) == ("Warning", "MissingClusterDNS")
+        assert event.message.endswith(
+            'kubelet does not have ClusterDNS IP configured and cannot create Pod using "ClusterFirst" policy. '
+            'Falling back to "Default" policy.'
+        )
+
+
 def test_the_pods_own_lines_are_added_and_its_options_win() -> None:
     options = [core.PodDNSConfigOption(name="ndots", value="3"), core.PodDNSConfigOption(name="edns0")]
     wanted = core.PodDNSConfig(

@@ -342,7 +342,7 @@ class NoObjects:
     async def token(self, pod: core.Pod, audience: str, seconds: int) -> tuple[str, datetime]:
         raise NotImplementedError
 
-    async def claim(self, name: str, namespace: str) -> core.PersistentVolume:
+    async def claim(self, pod: core.Pod, name: str) -> core.PersistentVolume:
         raise NotImplementedError
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
-from pybernetes.kubelet.runtime.types import Mount, RuntimeFailure
+from pybernetes.kubelet.runtime.types import Device, Mount, RuntimeFailure
 from pybernetes.kubelet.volumes import mount
 from pybernetes.kubelet.volumes.manager import VolumeManager
 
@@ -31,7 +31,7 @@ class Objects:
     async def token(self, pod: core.Pod, audience: str, seconds: int) -> tuple[str, datetime]:
         return "t", NOW + timedelta(seconds=seconds)
 
-    async def claim(self, name: str, namespace: str) -> core.PersistentVolume:
+    async def claim(self, pod: core.Pod, name: str) -> core.PersistentVolume:
         return self.volume
 
 
@@ -71,7 +71,6 @@ def test_changes_reach_the_volume(tmp_path: Path) -> None:
     [
         (config_map("none"), 'MountVolume.SetUp failed for volume "v" : configmap "none" not found'),
         (core.Volume(name="v", rbd=core.RBDVolumeSource()), "err=no volume plugin matched"),
-        (core.Volume(name="v", image=core.ImageVolumeSource(reference="r")), "err=no volume plugin matched"),
     ],
 )
 def test_failures_are_worded_as_upstreams(tmp_path: Path, volume: core.Volume, text: str) -> None:
@@ -178,10 +177,17 @@ def test_a_volume_that_cannot_be_refreshed_stays(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("inner", ["/etc", "../x", "a/../../x"])
-def test_sub_paths_that_are_none(tmp_path: Path, inner: str) -> None:
+@pytest.mark.parametrize(
+    ("inner", "text"),
+    [
+        ("/etc", "error SubPath `/etc` must not be an absolute path"),
+        ("../x", "unable to provision SubPath `../x`: must not contain '..'"),
+        ("a/../../x", "unable to provision SubPath `a/../../x`: must not contain '..'"),
+    ],
+)
+def test_sub_paths_that_are_none(tmp_path: Path, inner: str, text: str) -> None:
     error = refused(tmp_path, inner)
-    assert str(error) == f"error SubPath `{inner}` must not be an absolute path or contain '..'"
+    assert str(error) == text
 
 
 def test_a_sub_path_that_leads_out(tmp_path: Path) -> None:
@@ -263,3 +269,70 @@ def test_files_of_the_kubelet_itself_follow_no_link(tmp_path: Path) -> None:
         assert secret.read_text() == "s"
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("claim", "generic"),
+    [(core.PersistentVolumeClaimVolumeSource(claim_name="d"), False), (None, True)],
+)
+def test_claims_by_name_and_of_the_pods_own(
+    tmp_path: Path, claim: core.PersistentVolumeClaimVolumeSource | None, generic: bool
+) -> None:
+    """The kind: volumes that a controller makes claims for, and that the kubelet knew nothing of. fsGroup is for local ones."""
+    asked: list[str] = []
+
+    class Claims(Objects):
+        async def claim(self, pod: core.Pod, name: str) -> core.PersistentVolume:
+            asked.append(name)
+            return self.volume
+
+    async def main() -> list[Mount]:
+        objects, folder = Claims(), tmp_path / "disk"
+        folder.mkdir()
+        objects.volume.spec.local = core.LocalVolumeSource(path=str(folder))
+        ephemeral = core.EphemeralVolumeSource() if generic else None
+        volume = core.Volume(name="v", persistent_volume_claim=claim, ephemeral=ephemeral)
+        pod = make(volume, mounts=[core.VolumeMount(name="v", mount_path="/v")])
+        pod.spec.security_context = core.PodSecurityContext(fs_group=4321)
+        manager = VolumeManager(str(tmp_path), objects, lambda: NOW)
+        await manager.prepare(pod)
+        if os.geteuid() == 0:
+            assert folder.stat().st_gid == 4321
+        return await manager.mounts(pod, pod.spec.containers[0], 0, [], {})
+
+    assert asyncio.run(main())[0] == Mount(str(tmp_path / "disk"), "/v")
+    assert asked == ["p-v" if generic else "d"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "devices", "text"),
+    [
+        ("Block", False, "volume v has volumeMode Block, but is specified in volumeMounts"),
+        ("Filesystem", True, "volume v has volumeMode Filesystem, but is specified in volumeDevices"),
+        (None, True, "volume v has volumeMode Filesystem, but is specified in volumeDevices"),
+        ("Block", True, ""),
+        ("Filesystem", False, ""),
+    ],
+)
+def test_devices_and_file_systems(tmp_path: Path, mode: str | None, devices: bool, text: str) -> None:
+    """The kind: volumeDevices were accepted, and the container began without its device."""
+
+    async def main() -> None:
+        objects = Objects()
+        objects.volume.spec.local = core.LocalVolumeSource(path=str(tmp_path))
+        objects.volume.spec.volume_mode = mode
+        claim = core.PersistentVolumeClaimVolumeSource(claim_name="d", read_only=True)
+        pod = make(core.Volume(name="v", persistent_volume_claim=claim))
+        container = pod.spec.containers[0]
+        container.volume_devices = [core.VolumeDevice(name="v", device_path="/dev/x")] if devices else []
+        container.volume_mounts = [] if devices else [core.VolumeMount(name="v", mount_path="/v")]
+        manager = VolumeManager(str(tmp_path), objects, lambda: NOW)
+        await manager.prepare(pod)
+        found = manager.devices(pod, container)
+        assert found == ([Device(str(tmp_path), "/dev/x", "r")] if devices else [])
+
+    if text:
+        with pytest.raises(RuntimeFailure, match=text):
+            asyncio.run(main())
+    else:
+        asyncio.run(main())

@@ -9,6 +9,7 @@ import pytest
 
 from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet import safepath
+from pybernetes.kubelet.machine import config
 from pybernetes.kubelet.runtime.types import RuntimeFailure
 from pybernetes.kubelet.volumes import atomicwriter, hostpath, mount, ownership, payload
 from pybernetes.kubelet.volumes.payload import Facts, File
@@ -49,7 +50,7 @@ def test_what_is_missing(name: str, items: list[core.KeyToPath], text: str) -> N
 
 
 def test_annotations_are_quoted() -> None:
-    text = payload.volume_field(make(), "metadata.annotations", FACTS)
+    text = config.field_value(make(), "metadata.annotations", (), ())
     assert text == 'a="b"\nq="say \\"hi\\"\\nthere\\\\"'
 
 

@@ -16,6 +16,7 @@ from pybernetes.kubelet.hollow import HollowCgroups, HollowNetwork, HollowProber
 from pybernetes.kubelet.machine import config, dns, stimuli
 from pybernetes.kubelet.machine.events import Event
 from pybernetes.kubelet.runtime.hollow import HollowRuntime
+from pybernetes.kubelet.runtime.images import PullFailure
 from pybernetes.kubelet.runtime.types import Container, ContainerConfig, Image, RuntimeFailure, Sandbox, SandboxConfig
 from pybernetes.kubelet.worker import Node, Parts, PodWorker
 
@@ -134,7 +135,7 @@ class World:
         self.volumes, self.network = HollowVolumes(), HollowNetwork()
         self.gone: list[str] = []
         self.pod = pod
-        node = Node("n", ("192.0.2.1",), "hollow", resolver=resolver or dns.Resolver())
+        node = Node("n", ("192.0.2.1",), "hollow", resolver=resolver or dns.Resolver(), has_resolvers=False)
         self.parts = Parts(
             node,
             self.runtime,
@@ -310,6 +311,60 @@ def test_a_sandbox_of_a_killed_kubelet_gets_its_network(works: bool, attempt: in
 
 
 HOOK = core.LifecycleHandler(exec=core.ExecAction(command=["x"]))
+
+
+@pytest.mark.parametrize("missing", [[], ["a"], ["a", "b"]])
+def test_a_pull_that_fails_tells_of_secrets_that_are_not_there(missing: list[str]) -> None:
+    """The kind: a cause that only the node's log knew. A pull that succeeds without them tells nothing."""
+
+    async def body(world: World) -> None:
+        world.runtime.present = False
+        world.runtime.failures = {"pull_image": [PullFailure("denied", missing)]}
+        await world.run()
+        told = [event.message for event in world.api.events if event.reason == "FailedToRetrieveImagePullSecret"]
+        names = ", ".join(missing)
+        text = f"Unable to retrieve some image pull secrets ({names}); attempting to pull the image may not succeed."
+        assert told == ([text] if missing else [])
+
+    play(make(), body)
+
+
+def test_images_of_volumes_are_there_before_the_container() -> None:
+    pod = make(volume_mounts=[core.VolumeMount(name="v", mount_path="/v"), core.VolumeMount(name="e", mount_path="/e")])
+    pod.spec.volumes = [
+        core.Volume(name="v", image=core.ImageVolumeSource(reference="data:1", pull_policy="Always")),
+        core.Volume(name="unused", image=core.ImageVolumeSource(reference="other:1")),
+        core.Volume(name="e", empty_dir=core.EmptyDirVolumeSource()),
+    ]
+
+    async def body(world: World) -> None:
+        await world.run()
+        assert world.reasons() == ["Pulling", "Pulled", "Pulled", "Created", "Started"]
+        assert world.api.events[0].message == 'Pulling image "data:1"'
+        assert list(world.worker.volume_images) == ["v"]
+
+    play(pod, body)
+
+
+@pytest.mark.parametrize(
+    ("reference", "policy", "reason"),
+    [("Data:1", "IfNotPresent", "InvalidImageName"), ("data:1", "Never", "ErrImageNeverPull")],
+)
+def test_images_of_volumes_that_are_not_to_be_had(reference: str, policy: str, reason: str) -> None:
+    pod = make(volume_mounts=[core.VolumeMount(name="v", mount_path="/v")])
+    pod.spec.volumes = [core.Volume(name="v", image=core.ImageVolumeSource(reference=reference, pull_policy=policy))]
+
+    async def body(world: World) -> None:
+        status = world.runtime.image_status
+
+        async def only_the_containers(image: str) -> Image | None:
+            return await status(image) if image == "i" else None
+
+        world.runtime.image_status = only_the_containers  # type: ignore[method-assign]
+        await world.run()
+        assert world.waiting == reason and "create_container" not in world.runtime.calls
+
+    play(pod, body)
 
 
 @pytest.mark.parametrize("error", [RuntimeFailure("no"), TimeoutError(), ValueError("port"), OSError("gone")])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from pybernetes.api import errors
+from pybernetes.api.pods import NODE_CRITICAL, SYSTEM_CRITICAL
 
 from ..types import Attributes, Reader
 
 # The classes that are there before anyone makes one (upstream: pkg/apis/scheduling/helpers.go).
-SYSTEM = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
+SYSTEM = {"system-node-critical": NODE_CRITICAL, "system-cluster-critical": SYSTEM_CRITICAL}
 
 
 class Priority:

@@ -207,7 +207,7 @@ class Eviction:
                 if options.resource_version:
                     pod["metadata"]["resourceVersion"] = options.resource_version
                 status = pod.setdefault("status", {})
-                status["conditions"] = targeted(status.get("conditions") or [], self._pods.now_text())
+                status["conditions"] = targeted(pod, self._pods.now_text())
                 return pod
 
             written = WriteOptions(options.user, admission=False)
@@ -217,11 +217,14 @@ class Eviction:
         await self._pods.delete(namespace, name, options)
 
 
-def targeted(conditions: list[Any], now: str) -> list[Any]:
-    """The conditions with DisruptionTarget true."""
+def targeted(pod: Object, now: str) -> list[Any]:
+    """A pod's conditions with DisruptionTarget true."""
+    conditions: list[Any] = pod["status"].get("conditions") or []
     before = next((c for c in conditions if c.get("type") == EVICTED["type"]), None)
     since = before.get("lastTransitionTime") if before and before.get("status") == "True" else None
     condition = {**EVICTED, "lastProbeTime": None, "lastTransitionTime": since or now}
+    if pod["metadata"].get("generation"):
+        condition["observedGeneration"] = pod["metadata"]["generation"]
     if before is None:
         return [*conditions, condition]
     return [condition if c is before else c for c in conditions]

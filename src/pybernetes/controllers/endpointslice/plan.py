@@ -15,6 +15,7 @@ from . import endpoints as util
 from .slices import MANAGED_BY, Changes, PortKey, pack, port_key, recycled
 
 MANAGER = "endpointslice-controller.k8s.io"
+SAME_ZONE, SAME_NODE = ("PreferSameZone", "PreferClose"), "PreferSameNode"  # values of trafficDistribution
 RESERVED = {LABEL_SERVICE_NAME, MANAGED_BY, IS_HEADLESS_SERVICE}
 Nodes = Callable[[str], core.Node | None]
 
@@ -44,14 +45,28 @@ def endpoint_of(pod: core.Pod, node: core.Node | None, service: core.Service, ad
     """A pod as an endpoint; without addresses of the type it has none."""
     serving, terminating = is_ready(pod), pod.metadata.deletion_timestamp is not None
     ready = service.spec.publish_not_ready_addresses or (serving and not terminating)
+    zone = (node.metadata.labels.get(LABEL_TOPOLOGY_ZONE) if node is not None else None) or None
     return discovery.Endpoint(
         addresses=util.addresses_of(pod, address_type),
         conditions=discovery.EndpointConditions(ready=ready, serving=serving, terminating=terminating),
         target_ref=util.pod_reference(pod),
         node_name=pod.spec.node_name or None,
-        zone=(node.metadata.labels.get(LABEL_TOPOLOGY_ZONE) if node is not None else None) or None,
+        zone=zone,
         hostname=pod.spec.hostname if util.has_hostname(pod, service) else None,
+        hints=hints_of(service, pod.spec.node_name, zone or ""),
     )
+
+
+def hints_of(service: core.Service, node: str, zone: str) -> discovery.EndpointHints | None:
+    """Who is to be led here by the service's trafficDistribution (k8s.io/endpointslice/trafficdist).
+
+    Each endpoint is for its own zone, or node; clients that have none of their own use all. PreferSameNode says both: where no endpoint
+    is on the node, those of the zone are next.
+    """
+    distribution = service.spec.traffic_distribution
+    zones = [discovery.ForZone(name=zone)] if zone and distribution in (*SAME_ZONE, SAME_NODE) else []
+    nodes = [discovery.ForNode(name=node)] if node and distribution == SAME_NODE else []
+    return discovery.EndpointHints(for_zones=zones, for_nodes=nodes) if zones or nodes else None
 
 
 def ports_of(service: core.Service, pod: core.Pod) -> list[discovery.EndpointPort]:

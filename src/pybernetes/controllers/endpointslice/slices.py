@@ -46,12 +46,11 @@ def identity(endpoint: discovery.Endpoint) -> Identity:
 def same(a: discovery.Endpoint, b: discovery.Endpoint) -> bool:
     """Whether endpoints of one identity need no update (EndpointsEqualBeyondHash)."""
     uids = [e.target_ref.uid if e.target_ref is not None else None for e in (a, b)]
-    return (a.node_name, a.zone, a.conditions, a.deprecated_topology) == (
-        b.node_name,
-        b.zone,
-        b.conditions,
-        b.deprecated_topology,
-    ) and uids[0] == uids[1]
+    return uids[0] == uids[1] and _rest(a) == _rest(b)
+
+
+def _rest(endpoint: discovery.Endpoint) -> tuple[Any, ...]:
+    return endpoint.node_name, endpoint.zone, endpoint.conditions, endpoint.deprecated_topology, endpoint.hints
 
 
 def pack(

@@ -13,7 +13,7 @@ from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import TAINT_NODE_OUT_OF_SERVICE
 
-from ..common import creation_order
+from ..common import creation_order, observed_generation
 
 QUARANTINE_SECONDS = 40.0  # that a node must have been missing, since pods may be seen before their node
 EVICTED = "Evicted"
@@ -90,6 +90,7 @@ def failed_status(pod: core.Pod, message: str, now: datetime) -> dict[str, Any] 
         target = {
             "type": "DisruptionTarget",
             "status": "True",
+            **observed_generation(pod),
             "reason": "DeletionByPodGC",
             "message": message,
             "lastTransitionTime": format_time(now),

@@ -11,6 +11,8 @@ from pybernetes.api.nodes import tolerates
 from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 
+from ..common import observed_generation
+
 
 @dataclass(frozen=True, slots=True)
 class Eviction:
@@ -54,6 +56,7 @@ def disruption(pod: core.Pod, now: datetime) -> dict[str, Any]:
     target = {
         "type": "DisruptionTarget",
         "status": "True",
+        **observed_generation(pod),
         "reason": "DeletionByTaintManager",
         "message": "Taint manager: deleting due to NoExecute taint",
         "lastTransitionTime": format_time(now),

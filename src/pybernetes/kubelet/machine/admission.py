@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 
 from pybernetes.api import pods
 from pybernetes.api.computeresources import is_extended
-from pybernetes.api.nodes import fits_affinity, untolerated
-from pybernetes.api.pods import ZERO
+from pybernetes.api.nodes import fits_affinity, tolerated, untolerated
+from pybernetes.api.pods import SYSTEM_CRITICAL, ZERO
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.sysctls import SAFE_SYSCTLS
 from pybernetes.api.types import core_v1 as core
-from pybernetes.api.wellknown import CONFIG_SOURCE_ANNOTATION, LABEL_OS_STABLE
+from pybernetes.api.wellknown import CONFIG_SOURCE_ANNOTATION, LABEL_OS_STABLE, TAINT_NODE_MEMORY_PRESSURE
 
 OS = "linux"
-SYSTEM_CRITICAL = 2_000_000_000
+MEMORY_PRESSURE = core.Taint(key=TAINT_NODE_MEMORY_PRESSURE, effect="NoSchedule")
+REFUSED_FIRST = ("cpu", "memory", "ephemeral-storage")  # of several resources that are short, the first is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,9 @@ def insufficient(pod: core.Pod, others: Sequence[core.Pod], node: NodeView) -> R
     for other in others:
         for name, amount in pods.requests(other.spec).items():
             used[name] = used.get(name, 0) + _whole(name, amount)
-    for name, amount in sorted(counted_requests(pod, node).items()):
-        request, capacity = _whole(name, amount), _whole(name, node.allocatable.get(name, ZERO))
+    asked = counted_requests(pod, node)
+    for name in [*(n for n in REFUSED_FIRST if n in asked), *sorted(asked.keys() - {*REFUSED_FIRST})]:
+        request, capacity = _whole(name, asked[name]), _whole(name, node.allocatable.get(name, ZERO))
         if request and request > capacity - used.get(name, 0):
             return _out_of(name, request, used.get(name, 0), capacity)
     return None
@@ -79,7 +81,7 @@ def _out_of(name: str, request: int, used: int, capacity: int) -> Refusal:
 
 
 def _host_ports(pod: core.Pod) -> Iterable[tuple[str, int, str]]:
-    for container in pod.spec.containers:
+    for container in [*filter(pods.is_sidecar, pod.spec.init_containers), *pod.spec.containers]:
         for port in container.ports:
             if port.host_port:
                 yield port.protocol or "TCP", port.host_port, port.host_ip or "0.0.0.0"
@@ -118,8 +120,8 @@ def refused(pod: core.Pod, others: Sequence[core.Pod], node: NodeView) -> Refusa
     """Why the node does not take a pod; `others` are those that it has and that have not ended. None: it takes it."""
     if node.pressure and not is_critical(pod):
         besides_memory = [name for name in node.pressure if name != "MemoryPressure"]
-        tolerated = pods.qos_class(pod.spec) != "BestEffort" and not besides_memory
-        if not tolerated:
+        bears = pods.qos_class(pod.spec) != "BestEffort" or tolerated(pod.spec.tolerations, MEMORY_PRESSURE)
+        if besides_memory or not bears:
             return "Evicted", f"The node had condition: [{', '.join(node.pressure)}]. "
     sysctl = forbidden_sysctl(pod, node.allowed_sysctls)
     if sysctl:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from pybernetes.api import types
-from pybernetes.api.pods import ZERO, container_requests, is_sidecar, qos_class
+from pybernetes.api.field import quote
+from pybernetes.api.pods import NODE_CRITICAL, ZERO, container_requests, is_sidecar, qos_class
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import CONFIG_FIRST_SEEN_ANNOTATION, CONFIG_SOURCE_ANNOTATION
@@ -32,9 +33,7 @@ CPU_PERIOD = 100_000
 MIN_SHARES, MAX_SHARES = 2, 262_144
 MIN_QUOTA = 1000
 KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
-REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
-# What may be a variable's name when it comes from a config map's or secret's key.
-ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")  # a name goes on to the next ), whatever is in between
 
 # (volume, path) -> the text of a file that the pod's containers wrote; None for one that cannot be read.
 Files = Mapping[tuple[str, str], str | None]
@@ -59,8 +58,7 @@ def field_value(pod: core.Pod, path: str, ips: Sequence[str], host_ips: Sequence
         return values.get(subscript.group(2), "")
     if path in ("metadata.annotations", "metadata.labels"):
         values = pod.metadata.annotations if path.endswith("annotations") else pod.metadata.labels
-        quoted = (f'{key}="{value}"' for key, value in sorted(values.items()))
-        return "\n".join(quoted)
+        return "\n".join(f"{key}={quote(value)}" for key, value in sorted(values.items()))
     fields = {
         "metadata.name": pod.metadata.name,
         "metadata.namespace": pod.metadata.namespace,
@@ -77,6 +75,15 @@ def field_value(pod: core.Pod, path: str, ips: Sequence[str], host_ips: Sequence
     return fields[path]
 
 
+def named_container(pod: core.Pod, name: str) -> core.Container:
+    """The container that a resourceFieldRef names (findContainerInPod)."""
+    everyone = [*pod.spec.containers, *pod.spec.init_containers]
+    container = next((c for c in everyone if c.name == name), None)
+    if container is None:
+        raise RuntimeFailure(f"container {name} not found", CONFIG_ERROR)
+    return container
+
+
 def resource_value(
     container: core.Container, resource: str, divisor: Quantity | None, allocatable: Mapping[str, Quantity]
 ) -> str:
@@ -90,6 +97,41 @@ def resource_value(
     if name == "cpu":
         return str(-(-quantity.milli_value() // unit.milli_value()))
     return str(-(-quantity.value() // unit.value()))
+
+
+def image_volumes(pod: core.Pod) -> dict[str, core.ImageVolumeSource]:
+    """By name."""
+    return {volume.name: volume.image for volume in pod.spec.volumes if volume.image is not None}
+
+
+def sub_path(mount: core.VolumeMount, variables: Mapping[str, str]) -> str:
+    """The part of its volume that a mount shows, "" for all. RuntimeFailure where it is none.
+
+    Unlike in commands, a name in subPathExpr that is unknown or has an empty value is an error (ExpandContainerVolumeMounts).
+    """
+    path = mount.sub_path
+    if mount.sub_path_expr:
+        names = {match.group(1) for match in REFERENCE.finditer(mount.sub_path_expr)} - {None}
+        missing = sorted(name for name in names if not variables.get(name))
+        if missing:
+            raise RuntimeFailure(f"missing value for {', '.join(missing)}", CONFIG_ERROR)
+        path = expand(mount.sub_path_expr, variables)
+    if path.startswith("/"):
+        raise RuntimeFailure(f"error SubPath `{path}` must not be an absolute path", CONFIG_ERROR)
+    if ".." in path.split("/"):
+        raise RuntimeFailure(f"unable to provision SubPath `{path}`: must not contain '..'", CONFIG_ERROR)
+    return path
+
+
+def image_mounts(
+    pod: core.Pod, container: core.Container, images: Mapping[str, Image], variables: Mapping[str, str]
+) -> list[Mount]:
+    """Its mounts of volumes that are images; `images` by volume."""
+    return [
+        Mount("", mount.mount_path, read_only=True, image=images[mount.name].id, image_path=sub_path(mount, variables))
+        for mount in container.volume_mounts
+        if mount.name in image_volumes(pod)
+    ]
 
 
 def service_variables(services: Iterable[core.Service]) -> dict[str, str]:
@@ -198,8 +240,7 @@ def environment(
                 continue
             raise RuntimeFailure(f'{kind} "{reference.name}" not found', CONFIG_ERROR)
         for name, text in _data(referent).items():
-            if ENV_NAME.fullmatch(source.prefix + name):
-                result[source.prefix + name] = text
+            result[source.prefix + name] = text
     expansions = {**services, **result}
     for variable in container.env:
         value: str | None = variable.value
@@ -210,8 +251,7 @@ def environment(
             value = field_value(pod, source_of.field_ref.field_path, ips, host_ips)
         elif source_of.resource_field_ref is not None:
             ref = source_of.resource_field_ref
-            everyone = [*pod.spec.init_containers, *pod.spec.containers]
-            other = next((c for c in everyone if c.name == ref.container_name), container)
+            other = named_container(pod, ref.container_name) if ref.container_name else container
             value = resource_value(other, ref.resource, ref.divisor, allocatable)
         elif source_of.config_map_key_ref is not None:
             key = source_of.config_map_key_ref
@@ -226,18 +266,30 @@ def environment(
     return {**{k: v for k, v in services.items() if k not in result}, **result}
 
 
+def limits_whole_pod(pod: core.Pod, resource: str) -> bool:
+    """Whether the pod says a limit for all of it, or every one of its containers has one."""
+    whole = pod.spec.resources.limits if pod.spec.resources is not None else {}
+    running = [*filter(is_sidecar, pod.spec.init_containers), *pod.spec.containers]
+    everywhere = all(not container.resources.limits.get(resource, ZERO).is_zero() for container in running)
+    return everywhere or not whole.get(resource, ZERO).is_zero()
+
+
 def cpu_shares(milli: int) -> int:
     return min(max(milli * 1024 // 1000, MIN_SHARES), MAX_SHARES) if milli else MIN_SHARES
 
 
 def oom_score_adj(pod: core.Pod, container: core.Container, memory_capacity: int) -> int:
-    """How readily the kernel kills it (pkg/kubelet/qos/policy.go)."""
+    """How readily the kernel kills it (pkg/kubelet/qos/policy.go); a sidecar no more readily than what it serves."""
     quality = qos_class(pod.spec)
-    if quality == "Guaranteed":
+    if quality == "Guaranteed" or (pod.spec.priority or 0) >= NODE_CRITICAL:
         return -997
     if quality == "BestEffort":
         return 1000
-    request = container.resources.requests.get("memory", ZERO).value() + _share_of_the_rest(pod)
+    rest = _share_of_the_rest(pod)
+    request = container.resources.requests.get("memory", ZERO).value() + rest
+    if is_sidecar(container):
+        served = min(c.resources.requests.get("memory", ZERO).value() for c in pod.spec.containers) + rest
+        request = max(request, served)
     score = 1000 - 1000 * request // max(memory_capacity, 1)
     return 999 if score == 1000 else max(score, 3)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pybernetes.api.field import quote
 from pybernetes.api.types import core_v1 as core
 
-from .events import Event, warning
+from .events import Event, pod_text, warning
 
 MAX_NAMESERVERS = 3  # what a resolver takes
 MAX_SEARCHES = 32
@@ -70,12 +71,24 @@ def _merged(options: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
     return tuple(by_name.values())
 
 
+def _wants_cluster(pod: core.Pod) -> bool:
+    policy = pod.spec.dns_policy or "ClusterFirst"
+    return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not pod.spec.host_network)
+
+
+def missing(pod: core.Pod, cluster: Cluster) -> Event | None:
+    """What is told of a pod that wants the cluster's DNS where the kubelet knows of none."""
+    if not _wants_cluster(pod) or cluster.servers:
+        return None
+    text = f"pod: {quote(pod_text(pod))}. kubelet does not have ClusterDNS IP configured and cannot create Pod using "
+    return warning("MissingClusterDNS", text + '"ClusterFirst" policy. Falling back to "Default" policy.')
+
+
 def effective_policy(pod: core.Pod, cluster: Cluster) -> str:
     """ClusterFirst, Default or None: what the pod's policy comes to on this node."""
-    policy = pod.spec.dns_policy or "ClusterFirst"
-    if policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not pod.spec.host_network):
+    if _wants_cluster(pod):
         return "ClusterFirst" if cluster.servers else "Default"
-    return "None" if policy == "None" else "Default"
+    return "None" if pod.spec.dns_policy == "None" else "Default"
 
 
 def resolver(pod: core.Pod, cluster: Cluster, host: Resolver) -> Resolver:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pybernetes.api import pods
 from pybernetes.api.pods import ZERO
 from pybernetes.api.quantity import Format, Quantity
 from pybernetes.api.types import core_v1 as core
@@ -91,8 +92,40 @@ def shortage_message(signal: str, amount: Amount, text: str) -> str:
     return f"The node was low on resource: {RESOURCES[signal]}. Threshold quantity: {limit}, available: {shown}. "
 
 
-def over_limit(pod: core.Pod, used: Mapping[str, int]) -> str:
-    """The message about the first emptyDir that holds more than it may; "" where all are within. `used`: bytes by volume."""
+EPHEMERAL_STORAGE = "ephemeral-storage"
+
+
+def storage_limit(limits: Mapping[str, Quantity]) -> int:
+    """Bytes; 0 for none."""
+    return limits.get(EPHEMERAL_STORAGE, ZERO).value()
+
+
+def limits_storage(pod: core.Pod) -> bool:
+    """Whether what its containers write on disk is to be looked at."""
+    return storage_limit(pods.limits(pod.spec)) > 0
+
+
+def over_limit(pod: core.Pod, used: Mapping[str, int], written: Mapping[str, int]) -> str:
+    """Why a pod goes that keeps more on disk than it may, "" for one that does not (localStorageEviction).
+
+    `used`: bytes of each emptyDir; `written`: of each container, its log included.
+    """
+    message = _volume_over_limit(pod, used)
+    if message:
+        return message
+    whole = storage_limit(pods.limits(pod.spec))
+    on_disk = [v.name for v in pod.spec.volumes if v.empty_dir is not None and v.empty_dir.medium != "Memory"]
+    if 0 < whole < sum(written.values()) + sum(used.get(name, 0) for name in on_disk):
+        limit = pods.limits(pod.spec)[EPHEMERAL_STORAGE]
+        return f"Pod ephemeral local storage usage exceeds the total limit of containers {limit}. "
+    for container in pod.spec.containers:
+        if 0 < storage_limit(container.resources.limits) < written.get(container.name, 0):
+            limit = container.resources.limits[EPHEMERAL_STORAGE]
+            return f'Container {container.name} exceeded its local ephemeral storage limit "{limit}". '
+    return ""
+
+
+def _volume_over_limit(pod: core.Pod, used: Mapping[str, int]) -> str:
     for volume in pod.spec.volumes:
         limit = volume.empty_dir.size_limit if volume.empty_dir is not None else None
         if limit is not None and not limit.is_zero() and used.get(volume.name, 0) > limit.value():

@@ -97,9 +97,8 @@ class PodMachine(PodState):
 
     def _take_of_container(self, stimulus: stimuli.OfContainer, now: datetime) -> None:
         match stimulus:
-            case stimuli.Pulling(name):
-                slot = self.slots[name]
-                self.record(events.normal("Pulling", f'Pulling image "{slot.spec.image}"', slot.path))
+            case stimuli.Pulling(name, image):
+                self.record(events.normal("Pulling", f'Pulling image "{image}"', self.slots[name].path))
             case stimuli.ImageReady(name, message):
                 observation.image_ready(self, self.slots[name], message)
             case stimuli.ImageFailed(name, reason, message, text):
@@ -141,7 +140,12 @@ class PodMachine(PodState):
             reason, message = self.failed
             since = self.start_time.replace(microsecond=0) if self.start_time is not None else None
             return core.PodStatus(
-                phase="Failed", reason=reason, message=message, start_time=since, qos_class=qos_class(self.pod.spec)
+                phase="Failed",
+                reason=reason,
+                message=message,
+                start_time=since,
+                qos_class=qos_class(self.pod.spec),
+                observed_generation=self.pod.metadata.generation,
             )
         views = {}
         for name, slot in self.slots.items():

@@ -61,9 +61,10 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class Pulling:
-    """The image is not there, or is to be asked for anew."""
+    """The image is not there, or is to be asked for anew: the container's, or that of a volume of its."""
 
     container: str
+    image: str
 
 
 @dataclass(frozen=True, slots=True)

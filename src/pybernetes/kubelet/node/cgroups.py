@@ -13,7 +13,7 @@ from pybernetes.api.pods import ZERO
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
-from ..machine.config import CPU_PERIOD, MIN_QUOTA, cgroup_parent, cpu_shares
+from ..machine.config import CPU_PERIOD, MIN_QUOTA, cgroup_parent, cpu_shares, limits_whole_pod
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +53,10 @@ def pod_limits(pod: core.Pod, pids: int = 0) -> PodLimits:
 
     A resource is limited where the pod says so, or every one of its containers has a limit. `pids`: --pod-max-pids.
     """
-    spec = pod.spec
-    requests, limits = pods.requests(spec), pods.limits(spec)
-    whole = spec.resources.limits if spec.resources is not None else {}
-    running = [*(c for c in spec.init_containers if pods.is_sidecar(c)), *spec.containers]
+    requests, limits = pods.requests(pod.spec), pods.limits(pod.spec)
 
     def limited(name: str) -> Quantity:
-        everywhere = all(not container.resources.limits.get(name, ZERO).is_zero() for container in running)
-        return limits.get(name, ZERO) if everywhere or not whole.get(name, ZERO).is_zero() else ZERO
+        return limits.get(name, ZERO) if limits_whole_pod(pod, name) else ZERO
 
     cpu = limited("cpu").milli_value()
     request = requests.get("cpu", limits.get("cpu", ZERO)).milli_value()

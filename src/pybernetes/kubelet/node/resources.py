@@ -11,9 +11,10 @@ from pathlib import Path
 
 from pybernetes.aio.clock import Clock
 
-from ..interfaces import ImageService, Volumes
+from ..interfaces import Runtime, Volumes
 from ..machine import eviction, stimuli
 from ..machine.config import cgroup_parent
+from ..machine.events import Event, warning
 from ..machine.eviction import Amount, Candidate
 from ..options import KubeletOptions
 from ..runtime.images import ImageRecord, to_free, to_remove
@@ -51,19 +52,21 @@ def amounts(root_dir: str, image_root: str) -> dict[str, Amount]:
 
 
 class ResourceKeeper:
-    """`pressure` holds the node's conditions that are true now; `changed` is called whenever they are others."""
+    """`pressure` holds the node's conditions that are true now; `changed` is called whenever they are others, `tell` with the Node's events."""
 
     def __init__(
         self,
         options: KubeletOptions,
-        images: ImageService,
+        runtime: Runtime,
         volumes: Volumes,
         workers: Callable[[], Mapping[str, PodWorker]],
         changed: Callable[[], None],
+        tell: Callable[[Event], None],
         clock: Clock,
         now: Callable[[], datetime],
     ) -> None:
-        self._options, self._images, self._volumes = options, images, volumes
+        self._options, self._runtime, self._images, self._volumes = options, runtime, runtime, volumes
+        self._tell = tell
         self._workers, self._changed, self._clock, self._now = workers, changed, clock, now
         self._last_short: dict[str, datetime] = {}
         self.pressure: tuple[str, ...] = ()  # MemoryPressure, DiskPressure, PIDPressure
@@ -92,9 +95,19 @@ class ResourceKeeper:
         if fresh != self.pressure:
             self.pressure = fresh
             self._changed()
-        if lacking:
-            self._evict_one(lacking[0], present[lacking[0]])
         await self._evict_over_limit()
+        if lacking:
+            await self._reclaim(lacking)
+
+    async def _reclaim(self, lacking: list[str]) -> None:
+        """Memory first; a pod goes for a disk only if that is still short when images that nobody uses have gone."""
+        signal = min(lacking, key=lambda name: not name.startswith("memory"))
+        self._tell(warning("EvictionThresholdMet", f"Attempting to reclaim {eviction.RESOURCES[signal]}"))
+        if eviction.CONDITIONS[signal] == "DiskPressure":
+            await self._free_images()
+        present = amounts(self._options.root_dir, await self._images.image_root())
+        if signal in eviction.short(self._options.eviction_hard, present):
+            self._evict_one(signal, present[signal])
 
     def _evict_one(self, signal: str, amount: Amount) -> None:
         """One at a time: what it gives back is seen at the next look."""
@@ -110,17 +123,27 @@ class ResourceKeeper:
     async def _evict_over_limit(self) -> None:
         for worker in list(self._workers().values()):
             owner = worker.machine.pod
-            limited = [v for v in owner.spec.volumes if v.empty_dir is not None and v.empty_dir.size_limit is not None]
-            if not limited or not worker.machine.volumes_ready or worker.machine.finished:
+            whole = eviction.limits_storage(owner)
+            limited = [
+                v
+                for v in owner.spec.volumes
+                if v.empty_dir is not None and (whole or v.empty_dir.size_limit is not None)
+            ]
+            if not (limited or whole) or not worker.machine.volumes_ready or worker.machine.finished:
                 continue
             used = {v.name: await asyncio.to_thread(self._volumes.used_bytes, owner, v) for v in limited}
-            message = eviction.over_limit(owner, used)
+            message = eviction.over_limit(owner, used, await self._written(worker) if whole else {})
             if message:
                 worker.handle(stimuli.Evicted(eviction.EVICTED, message))
+
+    async def _written(self, worker: PodWorker) -> dict[str, int]:
+        current = {name: slot.current for name, slot in worker.machine.slots.items() if slot.current is not None}
+        return {name: await self._runtime.disk_bytes(run.id) for name, run in current.items()}
 
     async def _free_images(self) -> None:
         now, policy = self._now(), self._options.image_gc
         in_use = set(await self._images.image_ids_in_use())
+        in_use |= {image.id for worker in self._workers().values() for image in worker.volume_images.values()}
         records = {}
         for image in await self._images.images():
             record = self._seen.get(image.id) or ImageRecord(image, now, datetime.min.replace(tzinfo=now.tzinfo))
@@ -131,4 +154,7 @@ class ResourceKeeper:
         missing = to_free(policy, disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize)
         for image in to_remove(list(records.values()), in_use, missing, policy, now) if missing > 0 else ():
             logger.info("removing image %s to free %d bytes", image.names[0] if image.names else image.id, image.size)
-            await self._images.remove_image(image.id)
+            try:
+                await self._images.remove_image(image.id)
+            except RuntimeFailure as error:
+                logger.warning("image %s stays: %s", image.names[0] if image.names else image.id, error)

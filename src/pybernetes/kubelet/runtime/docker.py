@@ -37,6 +37,7 @@ EVENTS = ("die", "destroy", "oom")  # what starts was started by this kubelet, w
 TERMINATION_BYTES = 4096  # upstream's MaxContainerTerminationMessageLength
 TERMINATION_LOG_BYTES, TERMINATION_LOG_LINES = 2048, 80
 CAP_SYS_RESOURCE = 24
+IMAGE_MOUNTS = (1, 48)  # the API version that has them
 STOP_SLACK = 30.0  # the daemon's own time on top of a container's grace
 PULL_SECONDS: float | None = None  # a big image may take long; the stream shows that it goes on
 
@@ -145,16 +146,19 @@ class DockerRuntime(DockerStreams):
         ips = d.addresses(inspected) if self._bridged else ()
         return Sandbox(uid, config.pod_name, config.namespace, config.uid, config.attempt, True, created, pid, ips)
 
-    async def _create(self, name: str, body: d.Json) -> str:
+    async def _create(self, name: str, body: d.Json, version: tuple[int, int] | None = None) -> str:
+        async def create() -> str:
+            return str((await self.api.post("/containers/create", body, {"name": name}, version=version))["Id"])
+
         try:
             async with self._gate:
-                return str((await self.api.post("/containers/create", body, {"name": name}))["Id"])
+                return await create()
         except DockerError as error:
             if error.status != 409:
                 raise
             # A former try has left one of this name that never started; nothing else can be called so.
             await self.api.delete(f"/containers/{name}", {"force": True, "v": True})
-            return str((await self.api.post("/containers/create", body, {"name": name}))["Id"])
+            return await create()
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
         await self.stop_container(sandbox_id, 0)
@@ -172,7 +176,10 @@ class DockerRuntime(DockerStreams):
             text = await asyncio.to_thread(_seccomp, profile)
             config = replace(config, security=replace(config.security, seccomp=text))
         body = d.container_create(config, sandbox, sandbox_id, parent, score, self._full_rights)
-        uid = await self._create(d.container_name(config.name, sandbox, config.attempt), body)
+        version = IMAGE_MOUNTS if any(mount.image for mount in config.mounts) else None
+        if version is not None and not await self.api.speaks(version):
+            raise RuntimeFailure("image volumes are not supported by this Docker engine: it has no mounts of images")
+        uid = await self._create(d.container_name(config.name, sandbox, config.attempt), body, version)
         self._links[uid] = d.log_path(config, sandbox)
         return uid
 
@@ -213,6 +220,15 @@ class DockerRuntime(DockerStreams):
                 await asyncio.to_thread(_unlink_log, container_id, Path(link))
             except OSError as error:
                 logger.warning("log link %s is left: %s", link, error)
+
+    async def disk_bytes(self, container_id: str) -> int:
+        try:
+            inspected = await self.api.get(f"/containers/{container_id}/json", {"size": True})
+        except DockerError as error:
+            if error.status in (404, 409):
+                return 0
+            raise
+        return int(inspected.get("SizeRw") or 0) + await asyncio.to_thread(_size, inspected.get("LogPath") or "")
 
     # What there is.
 
@@ -374,6 +390,17 @@ def _seccomp(path: str) -> str:
             return json.dumps(json.load(file))
     except (OSError, ValueError) as error:
         raise RuntimeFailure(f"cannot load seccomp profile {path!r}: {error}", "CreateContainerError") from error
+
+
+def _size(path: str) -> int:
+    """Of a file and those that were rotated beside it; what is gone has none."""
+    folder, name = os.path.split(path)
+    try:
+        with os.scandir(folder or "/nonexistent") as entries:
+            return sum(entry.stat().st_size for entry in entries if entry.name.startswith(name))
+    except OSError as error:
+        logger.debug("size of log %s: %s", path, error)
+        return 0
 
 
 def _link_log(log: str, link: Path) -> None:

@@ -67,6 +67,11 @@ def message_of(body: bytes) -> str:
         return body.decode(errors="replace").strip()
 
 
+def _numbers(version: str) -> tuple[int, int]:
+    major, _, minor = version.partition(".")
+    return int(major), int(minor)
+
+
 class Frames:
     """Takes a multiplexed stream apart: each frame is one byte of stream, three of nothing, a length and so many bytes."""
 
@@ -94,18 +99,25 @@ class DockerAPI:
         self.endpoint = endpoint
         self._http = HTTPClient("http://docker", unix_socket=socket_path(endpoint))
         self._prefix = ""
+        self._newest = VERSION
 
     async def close(self) -> None:
         await self._http.close()
 
-    async def _path(self, path: str, query: Query | None) -> str:
+    async def speaks(self, version: tuple[int, int]) -> bool:
+        """Whether the daemon knows this version of its API."""
+        await self._path("", None)
+        return self._newest >= version
+
+    async def _path(self, path: str, query: Query | None, version: tuple[int, int] | None = None) -> str:
         if not self._prefix:
             answer = json.loads((await self._send("GET", "/version")).body)
             # A daemon that has dropped v1.41 is asked in the oldest version that it still speaks.
-            least = tuple(int(part) for part in str(answer.get("MinAPIVersion", "1.12")).split("."))
-            major, minor = max(VERSION, least)
+            major, minor = max(VERSION, _numbers(answer.get("MinAPIVersion", "1.12")))
             self._prefix = f"/v{major}.{minor}"
-        return target(self._prefix + path, query)
+            self._newest = _numbers(answer.get("ApiVersion", "1.41"))
+        prefix = f"/v{version[0]}.{version[1]}" if version is not None else self._prefix
+        return target(prefix + path, query)
 
     async def _send(
         self,
@@ -130,16 +142,21 @@ class DockerAPI:
         return json.loads((await self._send("GET", await self._path(path, query))).body)
 
     async def post(
-        self, path: str, body: Any = None, query: Query | None = None, timeout: float | None = SECONDS
+        self,
+        path: str,
+        body: Any = None,
+        query: Query | None = None,
+        timeout: float | None = SECONDS,
+        version: tuple[int, int] | None = None,
     ) -> Any:
-        """Decoded JSON, None for an empty answer. A body of bytes is a tar."""
+        """Decoded JSON, None for an empty answer. A body of bytes is a tar. `version`: the API's, where VERSION's will not do."""
         headers = {}
         data = b""
         if isinstance(body, bytes):
             headers, data = {"Content-Type": "application/x-tar"}, body
         elif body is not None:
             headers, data = {"Content-Type": "application/json"}, json.dumps(body).encode()
-        answer = await self._send("POST", await self._path(path, query), headers, data, timeout)
+        answer = await self._send("POST", await self._path(path, query, version), headers, data, timeout)
         is_json = answer.headers.get("content-type", "").startswith("application/json")
         return json.loads(answer.body) if is_json and answer.body and not isinstance(body, bytes) else None
 

@@ -34,7 +34,9 @@ ZERO_TIME = "0001-01-01T00:00:00Z"
 
 # What a container must not see or change of the host (upstream: pkg/securitycontext/util.go).
 MASKED = (
+    "/proc/asound",
     "/proc/acpi",
+    "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",
@@ -43,8 +45,9 @@ MASKED = (
     "/proc/sched_debug",
     "/proc/scsi",
     "/sys/firmware",
+    "/sys/devices/virtual/powercap",
 )
-READ_ONLY = ("/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 # All capabilities but SYS_RESOURCE: what a privileged container gets where the machine itself lacks that one.
 CAPABILITIES = (
@@ -149,6 +152,12 @@ def bind(mount: Mount) -> str:
     return f"{mount.host_path}:{mount.container_path}{':' + ','.join(modes) if modes else ''}"
 
 
+def image_mount(mount: Mount) -> Json:
+    """One of Docker's Mounts, since API version 1.48; what an image has is never written to."""
+    part = {"ImageOptions": {"Subpath": mount.image_path}} if mount.image_path else {}
+    return {"Type": "image", "Source": mount.image, "Target": mount.container_path, "ReadOnly": True, **part}
+
+
 def log_path(config: ContainerConfig, pod: SandboxConfig) -> str:
     """The absolute path of a container's log, "" where none is wanted."""
     return f"{pod.log_directory}/{config.log_path}" if pod.log_directory and config.log_path else ""
@@ -173,7 +182,16 @@ def container_create(
         "IpcMode": "host" if pod.host_ipc else shared,
         "PidMode": _pid_mode(config, pod, shared),
         "UTSMode": "host" if pod.host_network else "",
-        "Binds": [bind(mount) for mount in config.mounts],
+        "Binds": [bind(mount) for mount in config.mounts if not mount.image],
+        "Mounts": [image_mount(mount) for mount in config.mounts if mount.image],
+        "Devices": [
+            {
+                "PathOnHost": device.host_path,
+                "PathInContainer": device.container_path,
+                "CgroupPermissions": device.permissions,
+            }
+            for device in config.devices
+        ],
         "CpuShares": limits.cpu_shares,
         "CpuPeriod": limits.cpu_period,
         "CpuQuota": limits.cpu_quota,

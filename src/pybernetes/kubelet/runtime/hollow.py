@@ -143,6 +143,9 @@ class HollowRuntime:
     async def update_container(self, container_id: str, resources: Resources) -> None:
         self._get(container_id)
 
+    async def disk_bytes(self, container_id: str) -> int:
+        return 0
+
     async def remove_container(self, container_id: str) -> None:
         self._forget_ending(container_id)
         self._runs.pop(container_id, None)

@@ -132,6 +132,14 @@ def encoded(auth: Mapping[str, str]) -> str:
     return base64.urlsafe_b64encode(json.dumps(auth).encode()).decode()
 
 
+class PullFailure(RuntimeFailure):
+    """`missing_secrets`: those of the pod's pull secrets that are not there, which may be why."""
+
+    def __init__(self, message: str, missing_secrets: Sequence[str]) -> None:
+        super().__init__(message, "ErrImagePull")
+        self.missing_secrets = tuple(missing_secrets)
+
+
 class ImagePuller:
     """Implements interfaces.Images."""
 
@@ -144,18 +152,20 @@ class ImagePuller:
     async def pull(self, pod: core.Pod, image: str) -> Image:
         """Tries each credential, none where there are none. RuntimeFailure with the waiting reason's message."""
         check_reference(image)
-        secrets = []
+        secrets, missing = [], []
         for reference in pod.spec.image_pull_secrets:
-            secret = await self._get_secret(reference.name, pod.metadata.namespace)
+            secret = await self._get_secret(reference.name, pod.metadata.namespace) if reference.name else None
             if secret is not None:
                 secrets.append(secret)
+            elif reference.name:
+                missing.append(reference.name)
         last: RuntimeFailure | None = None
         for auth in [*map(encoded, credentials(secrets, image)), ""] if secrets else [""]:
             try:
                 return await self._runtime.pull_image(image, auth)
             except RuntimeFailure as error:
                 last = last or error
-        raise RuntimeFailure(f"rpc error: code = Unknown desc = {last}", "ErrImagePull")
+        raise PullFailure(f"rpc error: code = Unknown desc = {last}", missing)
 
 
 @dataclass(frozen=True, slots=True)

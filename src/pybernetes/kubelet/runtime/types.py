@@ -21,12 +21,26 @@ class RuntimeFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A directory or file of the host in a container; `propagation` is the API's word, "" for None."""
+    """A directory or file of the host in a container; `propagation` is the API's word, "" for None.
+
+    With an `image` (its id) the source is that image's files, or those below `image_path` of it.
+    """
 
     host_path: str
     container_path: str
     read_only: bool = False
     propagation: Propagation = ""
+    image: str = ""
+    image_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A block device of the host in a container."""
+
+    host_path: str
+    container_path: str
+    permissions: str = "mrw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +129,7 @@ class ContainerConfig:
     restart_policy: str = ""  # for a runtime that decides itself when a run ends, as the hollow one
     target_id: str = ""  # a container whose processes this one sees
     stop_signal: str = ""  # "" is the image's
+    devices: tuple[Device, ...] = ()
     log_path: str = ""  # NAME/ATTEMPT.log below the sandbox's log directory: the log, or a link to it
 
 

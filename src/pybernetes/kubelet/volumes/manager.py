@@ -12,13 +12,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from pybernetes.api import pods
+from pybernetes.api.pods import ZERO
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
 from .. import safepath
 from ..machine import config, envfile
+from ..machine.config import limits_whole_pod
 from ..machine.hosts import hosts_file
-from ..runtime.types import Mount, Propagation, RuntimeFailure
+from ..runtime.types import Device, Mount, Propagation, RuntimeFailure
 from . import atomicwriter, hostpath, mount, ownership, payload, subpath
 
 logger = logging.getLogger(__name__)
@@ -30,6 +33,7 @@ DIRECTORIES = {  # as upstream's plugins are called, with / as ~
     "projected": "kubernetes.io~projected",
     "empty_dir": "kubernetes.io~empty-dir",
 }
+CLAIMED = ("persistent_volume_claim", "ephemeral")
 IN_MEMORY = ("secret", "downward_api", "projected")
 PROPAGATION: dict[str | None, Propagation] = {
     "HostToContainer": "HostToContainer",
@@ -52,8 +56,8 @@ class Source(Protocol):
         """A service account's token for a pod, and when it ends."""
         ...
 
-    async def claim(self, name: str, namespace: str) -> core.PersistentVolume:
-        """The volume that is bound to a claim. RuntimeFailure where there is none."""
+    async def claim(self, pod: core.Pod, name: str) -> core.PersistentVolume:
+        """The volume that is bound to a pod's claim. RuntimeFailure where there is none, or the claim is another pod's own."""
         ...
 
 
@@ -116,16 +120,22 @@ class VolumeManager:
             pass
 
     async def _set_up(self, pod: core.Pod, volume: core.Volume, kind: str) -> None:
+        if kind == "image":
+            return  # the runtime mounts it
         if kind == "host_path":
             assert volume.host_path is not None
             await asyncio.to_thread(hostpath.check, volume.host_path.path, volume.host_path.type or "")
-        elif kind == "persistent_volume_claim":
-            assert volume.persistent_volume_claim is not None
-            name = volume.persistent_volume_claim.claim_name
-            persistent_volume = await self._source.claim(name, pod.metadata.namespace)
-            self._hosts[f"{pod.metadata.uid}/{volume.name}"] = await asyncio.to_thread(
-                _persistent_path, persistent_volume
-            )
+        elif kind in CLAIMED:
+            persistent_volume = await self._source.claim(pod, _claim_name(pod, volume))
+            _check_mode(pod, volume, persistent_volume)
+            path = await asyncio.to_thread(_persistent_path, persistent_volume)
+            self._hosts[f"{pod.metadata.uid}/{volume.name}"] = path
+            if (
+                persistent_volume.spec.local is not None
+                and not _claim_read_only(volume)
+                and not _is_block(persistent_volume)
+            ):
+                await asyncio.to_thread(self._own, pod, Path(path))
         elif kind == "empty_dir":
             await asyncio.to_thread(self._empty_directory, pod, volume)
         else:
@@ -138,8 +148,7 @@ class VolumeManager:
             return  # a restarted kubelet finds it
         with self._volume_directory(pod, volume) as opened:
             if volume.empty_dir.medium == "Memory":
-                limit = volume.empty_dir.size_limit
-                mount.tmpfs(path, limit.value() if limit is not None else 0)
+                mount.tmpfs(path, memory_size(pod, volume.empty_dir, self._allocatable()))
             else:
                 os.fchmod(opened, VOLUME_MODE)
         self._own(pod, path)
@@ -222,7 +231,7 @@ class VolumeManager:
         kind = _kind(volume)
         if kind == "host_path" and volume.host_path is not None:
             return Path(volume.host_path.path)
-        if kind == "persistent_volume_claim":
+        if kind in CLAIMED:
             return Path(self._hosts[f"{pod.metadata.uid}/{volume.name}"])
         return self.pod_directory(pod.metadata.uid) / "volumes" / DIRECTORIES[str(kind)] / volume.name
 
@@ -248,8 +257,9 @@ class VolumeManager:
         result = [
             self._mount(pod, container, index, volume_mount, variables)
             for index, volume_mount in enumerate(container.volume_mounts)
+            if volume_mount.name not in config.image_volumes(pod)
         ]
-        if not any(m.container_path == "/etc/hosts" for m in result) and (ips or pod.spec.host_network):
+        if not any(m.mount_path == "/etc/hosts" for m in container.volume_mounts) and (ips or pod.spec.host_network):
             result.append(Mount(self._hosts_file(pod, ips), "/etc/hosts"))
         if container.termination_message_path:
             result.append(Mount(self._termination_file(pod, container, attempt), container.termination_message_path))
@@ -273,9 +283,7 @@ class VolumeManager:
             text = f"failed to resolve recursive read-only mode: {what}, but it is not supported by the runtime"
             raise RuntimeFailure(text, CONFIG_ERROR)
         base = self.directory(pod, volume)
-        inner = volume_mount.sub_path
-        if volume_mount.sub_path_expr:
-            inner = _expanded(volume_mount.sub_path_expr, variables)
+        inner = config.sub_path(volume_mount, variables)
         host_path = str(base)
         if inner:
             place = (pod.metadata.uid, "volume-subpaths", volume_mount.name, container.name, str(index))
@@ -290,8 +298,6 @@ class VolumeManager:
 
     def _sub_path(self, volume: core.Volume, base: Path, inner: str, place: Sequence[str]) -> str:
         """Where a part of a volume is shown for one mount. Errors tell the pod nothing of the host; the log has the rest."""
-        if os.path.isabs(inner) or ".." in Path(inner).parts:
-            raise RuntimeFailure(f"error SubPath `{inner}` must not be an absolute path or contain '..'", CONFIG_ERROR)
         what = "create subPath directory"
         try:
             if _kind(volume) != "host_path" or base.is_dir():
@@ -317,6 +323,18 @@ class VolumeManager:
         with safepath.directory(self._pods, names) as opened:
             safepath.write_file(opened, file, b"", TERMINATION_FILE_MODE)
         return str(self._pods.joinpath(*names, file))
+
+    def devices(self, pod: core.Pod, container: core.Container) -> list[Device]:
+        """What its volumeDevices name; a claim that is for reading alone gives no more."""
+        volumes = {volume.name: volume for volume in pod.spec.volumes}
+        return [
+            Device(
+                os.path.realpath(self.directory(pod, volumes[device.name])),
+                device.device_path,
+                "r" if _claim_read_only(volumes[device.name]) else "mrw",
+            )
+            for device in container.volume_devices
+        ]
 
     async def env_files(self, pod: core.Pod, container: core.Container) -> config.Files:
         """The files that the container's variables come from: what is in the volume, is not long and is UTF-8 text."""
@@ -359,8 +377,35 @@ class VolumeManager:
 
 
 def _kind(volume: core.Volume) -> str | None:
-    fields = (*DIRECTORIES, "host_path", "persistent_volume_claim")
+    fields = (*DIRECTORIES, "host_path", *CLAIMED, "image")
     return next((name for name in fields if getattr(volume, name) is not None), None)
+
+
+def memory_size(pod: core.Pod, source: core.EmptyDirVolumeSource, allocatable: Mapping[str, Quantity]) -> int:
+    """Bytes that an emptyDir in memory holds: the least of its own limit, the pod's and the node's; 0: as the kernel has it."""
+    of_pod = pods.limits(pod.spec).get("memory", ZERO) if limits_whole_pod(pod, "memory") else ZERO
+    sizes = [source.size_limit or ZERO, of_pod, allocatable.get("memory", ZERO)]
+    return min((size.value() for size in sizes if size.value() > 0), default=0)
+
+
+def _claim_name(pod: core.Pod, volume: core.Volume) -> str:
+    """A claim of the pod's own (generic ephemeral volume) is called after both."""
+    claim = volume.persistent_volume_claim
+    return claim.claim_name if claim is not None else f"{pod.metadata.name}-{volume.name}"
+
+
+def _is_block(volume: core.PersistentVolume) -> bool:
+    return volume.spec.volume_mode == "Block"
+
+
+def _check_mode(pod: core.Pod, volume: core.Volume, persistent: core.PersistentVolume) -> None:
+    """RuntimeFailure where containers want a device of a file system, or files of a device (createVolumeSpec)."""
+    everyone = [*pod.spec.init_containers, *pod.spec.containers]
+    where = "volumeMounts" if _is_block(persistent) else "volumeDevices"
+    named = {d.name for c in everyone for d in (c.volume_mounts if _is_block(persistent) else c.volume_devices)}
+    if volume.name in named:
+        mode = "Block" if _is_block(persistent) else "Filesystem"
+        raise RuntimeFailure(f"volume {volume.name} has volumeMode {mode}, but is specified in {where}")
 
 
 def _claim_read_only(volume: core.Volume) -> bool:
@@ -377,12 +422,3 @@ def _persistent_path(volume: core.PersistentVolume) -> str:
             raise RuntimeFailure(f'path "{spec.local.path}" does not exist')
         return spec.local.path
     raise RuntimeFailure("no volume plugin matched")
-
-
-def _expanded(text: str, variables: Mapping[str, str]) -> str:
-    """subPathExpr; unlike commands, an unknown name is an error."""
-    for match in config.REFERENCE.finditer(text):
-        name = match.group(1)
-        if name is not None and name not in variables:
-            raise RuntimeFailure(f"missing value for {name}", CONFIG_ERROR)
-    return config.expand(text, variables)

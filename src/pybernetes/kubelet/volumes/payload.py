@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
-from ..machine.config import field_value, resource_value
+from ..machine.config import field_value, named_container, resource_value
 from ..runtime.types import RuntimeFailure
 
 DEFAULT_MODE = 0o644
 TOKEN_MODE = 0o600  # where a user or group owns the volume: nobody else may read the token
 TOKEN_SECONDS = 3600
-QUOTES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +76,13 @@ def of_downward(pod: core.Pod, items: Sequence[core.DownwardAPIVolumeFile], mode
     for item in items:
         text = ""
         if item.field_ref is not None:
-            text = volume_field(pod, item.field_ref.field_path, facts)
+            text = field_value(pod, item.field_ref.field_path, facts.ips, facts.host_ips)
         elif item.resource_field_ref is not None:
             ref = item.resource_field_ref
-            everyone = [*pod.spec.init_containers, *pod.spec.containers]
-            container = next((c for c in everyone if c.name == ref.container_name), None)
-            if container is None:
-                raise RuntimeFailure(f"container {ref.container_name} not found")
+            container = named_container(pod, ref.container_name)
             text = resource_value(container, ref.resource, ref.divisor, facts.allocatable)
         result[item.path] = File(text.encode(), mode if item.mode is None else item.mode)
     return result
-
-
-def volume_field(pod: core.Pod, path: str, facts: Facts) -> str:
-    """As field_value; whole maps are quoted as Go quotes."""
-    if path in ("metadata.annotations", "metadata.labels"):
-        values = pod.metadata.annotations if path.endswith("annotations") else pod.metadata.labels
-        return "\n".join(f'{key}="{value.translate(QUOTES)}"' for key, value in sorted(values.items()))
-    return field_value(pod, path, facts.ips, facts.host_ips)
 
 
 def of_projected(pod: core.Pod, source: core.ProjectedVolumeSource, find: Find, facts: Facts, token: Token) -> Payload:

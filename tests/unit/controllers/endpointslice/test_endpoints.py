@@ -254,3 +254,40 @@ def test_what_is_not_mirrored() -> None:
     assert endpointslicemirroring.should_mirror(given())
     assert not endpointslicemirroring.should_mirror(given(labels={LABEL_SKIP_MIRROR: "true"}))
     assert not endpointslicemirroring.should_mirror(given(annotations={LEADER_ELECTION_RECORD_ANNOTATION: "{}"}))
+
+
+@pytest.mark.parametrize(
+    ("distribution", "node", "zone", "zones", "nodes"),
+    [
+        (None, "n", "z", [], []),
+        ("PreferClose", "n", "z", ["z"], []),
+        ("PreferSameZone", "n", "z", ["z"], []),
+        ("PreferSameZone", "n", "", [], []),
+        ("PreferSameNode", "n", "z", ["z"], ["n"]),
+        ("PreferSameNode", "n", "", [], ["n"]),
+        ("PreferSameNode", "", "", [], []),
+    ],
+)
+def test_traffic_stays_where_the_service_prefers_it(
+    distribution: str | None, node: str, zone: str, zones: list[str], nodes: list[str]
+) -> None:
+    """The kind: a field of a service that was accepted, and which nobody told the proxies of."""
+    hints = endpointslice.hints_of(service(traffic_distribution=distribution), node, zone)
+    if not zones and not nodes:
+        assert hints is None
+        return
+    assert hints is not None
+    assert ([h.name for h in hints.for_zones], [h.name for h in hints.for_nodes]) == (zones, nodes)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "writes"),
+    [(None, "PreferClose", 1), ("PreferClose", None, 1), ("PreferClose", "PreferSameZone", 0), (None, None, 0)],
+)
+def test_slices_follow_a_changed_preference(before: str | None, after: str | None, writes: int) -> None:
+    pods = [member(0), member(1)]
+    made, _ = endpointslice.plan(service(traffic_distribution=before), pods, lambda name: NODE, [], 100)
+    changes, _ = endpointslice.plan(service(traffic_distribution=after), pods, lambda name: NODE, made.create, 100)
+    assert (len(changes.create), len(changes.update), len(changes.delete)) == (0, writes, 0)
+    for changed in changes.update:
+        assert [e.hints is not None for e in changed.endpoints] == [after is not None] * 2
