@@ -99,6 +99,7 @@ class RESTClient:
         self._http = http or HTTPClient(config.server, config.ssl_context(), config.tls_server_name)
         self._user_agent = user_agent
         self._older: dict[tuple[str, str], Older] = {}  # what this server has in an older version alone
+        self._newest: set[tuple[str, str]] = set()  # what it has in today's, of what others have not
 
     async def get(self, kind: type[T], name: str, namespace: str = "") -> T:
         return types.decode(await self._of(kind, "GET", namespace, name), kind)
@@ -159,6 +160,8 @@ class RESTClient:
 
     async def create(self, obj: T) -> T:
         sent = types.encode(obj)
+        for owner in obj.metadata.owner_references:
+            await self._learn((owner.api_version, owner.kind))
         if self._older and obj.metadata.owner_references:  # its owners are to be found by what the server calls them
             sent = msgspec.json.encode(older.as_owned(self._older, msgspec.json.decode(sent)))
         return types.decode(await self._of(type(obj), "POST", obj.metadata.namespace, body=sent), type(obj))
@@ -240,6 +243,14 @@ class RESTClient:
             return answer if version is None else self._received(version, kind, answer)
         raise AssertionError("the second try answers or raises")
 
+    async def _learn(self, pair: tuple[str, str]) -> None:
+        """In what version the server has a kind that this client names, and may never have asked for: another client reads it.
+
+        The garbage collector finds no owner that is named in a version which is not served, and never lets go of what it owns.
+        """
+        if pair in older.OLDER and pair not in self._older and pair not in self._newest:
+            await self._another_version(pair)
+
     async def _another_version(self, pair: tuple[str, str]) -> bool:
         """Whether the server has the kind, but not in the version that was asked for; from now on that one is asked for."""
         version, was = older.OLDER.get(pair), pair in self._older
@@ -247,6 +258,7 @@ class RESTClient:
             return False
         if await self._serves(pair[0], pair[1]):  # the newer one where there are both
             self._older.pop(pair, None)
+            self._newest.add(pair)
         elif await self._serves(version.api_version, pair[1]):
             self._older[pair] = version
             _log.info("the server has %s in %s, not in %s", pair[1], version.api_version, pair[0])

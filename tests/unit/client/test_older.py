@@ -56,10 +56,10 @@ def test_patches_are_sent_as_they_are() -> None:
 
 
 class Server:
-    """Has budgets and cron jobs in `versions`; notes what is asked."""
+    """Has budgets, cron jobs and jobs in `versions`, but none of `lacking`; notes what is asked."""
 
-    def __init__(self, *versions: str) -> None:
-        self.versions, self.asked = list(versions), list[str]()
+    def __init__(self, *versions: str, lacking: tuple[str, str] = ("", "")) -> None:
+        self.versions, self.asked, self.lacking = list(versions), list[str](), lacking
         self.sent: list[Any] = []
 
     async def __call__(self, request: Request) -> Response:
@@ -69,7 +69,8 @@ class Server:
         if request.body:
             self.sent.append(json.loads(request.body))
         if path.count("/") == 3 and version in self.versions:
-            return body({"resources": [{"kind": k} for k in ("PodDisruptionBudget", "CronJob", "Job")]})
+            kinds = ("PodDisruptionBudget", "CronJob", "Job")
+            return body({"resources": [{"kind": k} for k in kinds if (version, k) != self.lacking]})
         if version not in self.versions:
             status = {"kind": "Status", "code": 404, "message": "the server could not find the requested resource"}
             return body({**status, "details": {}}, 404)
@@ -151,5 +152,29 @@ def test_owners_are_named_as_the_server_has_them() -> None:
         (sent,) = server.sent
         assert sent["metadata"]["ownerReferences"][0]["apiVersion"] == "batch/v1beta1"
         assert (sent["apiVersion"], owner.api_version) == ("batch/v1", "batch/v1")
+
+    run(server, use)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "named", "looks"),
+    [(("batch/v1", "CronJob"), "batch/v1beta1", 2), (("", ""), "batch/v1", 1)],
+)
+def test_owners_that_another_client_reads_are_named_as_the_server_has_them(
+    lacking: tuple[str, str], named: str, looks: int
+) -> None:
+    """A controller posts with credentials of its own and sees its objects by the manager's: it has asked for no cron job yet.
+
+    An owner in a version that is not served is one that the garbage collector cannot look at: what it owns was never deleted.
+    """
+    server = Server("batch/v1", "batch/v1beta1", lacking=lacking)
+
+    async def use(client: RESTClient) -> None:
+        owner = meta_v1.OwnerReference(api_version="batch/v1", kind="CronJob", name="c", uid="u")
+        job = batch_v1.Job(metadata=meta_v1.ObjectMeta(name="j", namespace="n", owner_references=[owner]))
+        for _ in range(2):
+            await client.create(job)
+        assert [one["metadata"]["ownerReferences"][0]["apiVersion"] for one in server.sent] == [named] * 2
+        assert len([one for one in server.asked if one.startswith("GET")]) == looks  # at the first only
 
     run(server, use)
