@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from pybernetes.api.errors import StatusError
@@ -54,6 +55,45 @@ def test_a_list_goes_on_as_it_was_until_that_is_forgotten() -> None:
             token = error.value.status["metadata"]["continue"]
             rest = await store.list("default", ListOptions(continue_=token))
             assert names(rest) == ["c"]  # as of now, which the message warns of
+
+    asyncio.run(main())
+
+
+def test_how_much_is_left_of_an_older_revision() -> None:
+    """Kind: what a page says of the rest: at its own revision, not as it is now; what was only changed since counts once."""
+
+    async def main() -> None:
+        async with config_maps("a", "b", "c", "d") as store:
+            then = await store.cache.store.revision()
+            for name, data in (
+                ("b", None),
+                ("a", None),
+                ("c", "x"),
+                ("e", "y"),
+                ("f", "z"),
+                ("d", None),
+                ("d", "again"),
+            ):
+                key = store.key("default", name)
+                if data is None:
+                    await store.cache.store.delete(key)
+                else:
+                    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}
+                    await store.cache.store.put(key, msgspec.json.encode({**body, "data": {"x": data}}))
+            await store.cache.wait(await store.cache.store.revision())
+            exact = {"resource_version": str(then), "resource_version_match": "Exact"}
+            for namespace in ("", "default"):
+                page = await store.list(namespace, ListOptions(limit=1, **exact))
+                assert (names(page), page.remaining) == (["a"], 3)
+                page = await store.list(namespace, ListOptions(limit=2, continue_=page.continue_))
+                assert (names(page), page.remaining) == (["b", "c"], 1)
+                page = await store.list(namespace, ListOptions(limit=2, continue_=page.continue_))
+                assert (names(page), page.remaining, page.continue_) == (["d"], None, "")
+            selected = await store.list("default", ListOptions(limit=1, field_selector="metadata.name!=a", **exact))
+            assert (names(selected), selected.remaining) == (["b"], None)
+            store.cache.resource(store.prefix).ring_start = then + 1  # as after ten thousand changes more
+            page = await store.list("default", ListOptions(limit=1, **exact))
+            assert (names(page), page.remaining) == (["a"], None)
 
     asyncio.run(main())
 

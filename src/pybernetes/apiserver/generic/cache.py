@@ -364,11 +364,26 @@ class ResourceCache:
 
     def range(self, prefix: str, after: str = "") -> Iterable[Stored]:
         """Objects whose keys begin with the prefix, in order, after a key."""
+        start, stop = self._span(prefix, after)
+        return self.values[start:stop]
+
+    def _span(self, prefix: str, after: str) -> tuple[int, int]:
         start = bisect.bisect_right(self.keys, after) if after > prefix else bisect.bisect_left(self.keys, prefix)
         if prefix == self.prefix:
-            return self.values[start:]
-        stop = bisect.bisect_left(self.keys, prefix[:-1] + chr(ord(prefix[-1]) + 1), lo=start)
-        return self.values[start:stop]
+            return start, len(self.keys)
+        return start, bisect.bisect_left(self.keys, prefix[:-1] + chr(ord(prefix[-1]) + 1), lo=start)
+
+    def count_at(self, revision: int, prefix: str, after: str) -> int | None:
+        """How many objects `range` would have given at an older revision; None where the ring does not reach back so far."""
+        if revision < self.ring_start:
+            return None
+        start, stop = self._span(prefix, after)
+        count = stop - start
+        for change in itertools.takewhile(lambda change: change.revision > revision, reversed(self.ring)):
+            one = change.previous if change.current is None else change.current if change.previous is None else None
+            if one is not None and one.key.startswith(prefix) and one.key > after:  # it went, or came
+                count += 1 if change.current is None else -1
+        return count
 
     def watch(
         self, after: int, field: Hashable = "", value: str = "", read: Callable[[Stored], str | None] | None = None

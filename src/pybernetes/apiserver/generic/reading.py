@@ -224,7 +224,7 @@ class ReadStore:
     ) -> ListResult:
         """A page of an older revision, from the store: it reads no more than the page, or than it takes to fill one.
 
-        How much is left is not known then, and so not said.
+        How much is left is said where the changes since then are still known.
         """
         limit, selected, start, more = options.limit, list[Stored](), after, True
         while more and (not limit or len(selected) <= limit):
@@ -237,7 +237,12 @@ class ReadStore:
             selected += await self._selected(items, predicate)
             more = page.more and bool(items)
             start = items[-1].key if items else start
-        return await self._page(selected, revision, limit, prefix, 0 < limit < len(selected))
+        more = 0 < limit < len(selected)
+        result = await self._page(selected, revision, limit, prefix, more)
+        if more and predicate is None:
+            last = result.items[-1].key
+            result.remaining = self.cache.resource(self.prefix).count_at(revision, prefix, last)
+        return result
 
     def watch(self, options: ListOptions, selection: Selection | None = None) -> tuple[Watcher, int, bool]:
         """(changes, revision from which they are, whether the present objects come first as additions).
