@@ -16,6 +16,8 @@ FIELD = re.compile(r"^\t(?:(\w+)\s+)?([\w.\[\]*]+(?:\{\})?)\s+`([^`]*)`", re.M)
 IMPORT = re.compile(r'^(?:\t|import )(?:(\w+) )?"(k8s\.io/[^"]+)"$', re.M)
 GROUP = re.compile(r'^const GroupName = "([^"]*)"', re.M)
 REGISTERED = re.compile(r"&(\w+)\{\}")
+# Lists of which an empty one is refused, while one that is not there has a default: (type, field). They are no lists to leave out when empty.
+EMPTY_COUNTS = {("HPAScalingRules", "policies")}
 
 
 @dataclass(frozen=True)

@@ -62,8 +62,6 @@ MACHINERY = {
 LIFECYCLE = re.compile(r"^// \+k8s:prerelease-lifecycle-gen:(\w+)=(\S+)$", re.M)
 LINE = re.compile(r"^\t(?:(\w+)\s+)?([\w.\[\]*]+(?:\{\})?)\s+`([^`]*)`")
 ANYTHING = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON"
-# Lists of which an empty one is refused, while one that is not there has a default.
-EMPTY_COUNTS = {("HPAScalingRules", "policies")}
 INTEGERS = {"int32": "int32", "int": "int32", "int64": "int64"}
 
 
@@ -183,7 +181,7 @@ class Legacy(Unserved):
             if not known["optional"]:
                 required.append(field)
             mark = self._written(package, known)
-            if mark and (cls, field) not in EMPTY_COUNTS:
+            if mark and (cls, field) not in go_source.EMPTY_COUNTS:
                 written[field] = mark
         made["type"] = "object"
         if required:
