@@ -20,8 +20,8 @@ from .jsoncopy import json_copy
 
 DIRECTIVE = "$patch"
 RETAIN_KEYS = "$retainKeys"
-DELETE_FROM_PRIMITIVE_LIST = "$deleteFromPrimitiveList/"
-SET_ELEMENT_ORDER = "$setElementOrder/"
+DELETE_FROM_PRIMITIVE_LIST = "$deleteFromPrimitiveList"
+SET_ELEMENT_ORDER = "$setElementOrder"
 
 MAX_OPERATIONS = 10_000  # of one JSON patch (upstream's maxJSONPatchOperations); for callers to enforce
 COPIED_BYTES = 3 << 20  # by all `copy` of one JSON patch (upstream's JSONPatchMaxCopyBytes)
@@ -52,7 +52,16 @@ def go_value(value: Any) -> str:
         return f"[{' '.join(map(go_value, value))}]"
     if value is None:
         return "<nil>"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _go_string(value: Any) -> str:
+    """A JSON value as Go prints it with %s, which is for texts: `%!s(int64=1)`."""
+    if value is None:
+        return "%!s(<nil>)"
+    return f"%!s({go_type(value)}={go_value(value)})" if isinstance(value, bool | int | float) else go_value(value)
 
 
 def go_syntax(value: Any) -> str:
@@ -344,7 +353,7 @@ def _merge_map(original: dict[str, Any], patch: dict[str, Any], schema: MergeSch
     _apply_element_orders(original, patch, schema, path)
     for key, value in patch.items():
         if key.startswith(DELETE_FROM_PRIMITIVE_LIST):
-            _delete_primitives(original, key, value, path)
+            _delete_primitives(original, key, value, schema, path)
         elif value is None:
             original.pop(key, None)
         elif (merged := _merge_field(original.get(key), value, schema, key, path)) is not _NOTHING:
@@ -370,7 +379,7 @@ def _pop_directive(patch: dict[str, Any], path: str) -> str:
         return ""
     directive = patch.pop(DIRECTIVE)
     if not isinstance(directive, str) or directive not in _PATCH_DIRECTIVES:
-        text = f"unknown patch type: {go_value(directive)} in map: {go_value({**patch, DIRECTIVE: directive})}"
+        text = f"unknown patch type: {_go_string(directive)} in map: {go_value({**patch, DIRECTIVE: directive})}"
         raise PatchError(f"unknown directive {directive!r}", path=path, op=DIRECTIVE, text=text)
     return directive
 
@@ -394,43 +403,66 @@ def _apply_retain_keys(original: dict[str, Any], patch: dict[str, Any], path: st
         del original[key]
 
 
-def _delete_primitives(original: dict[str, Any], directive: str, unwanted: Any, path: str) -> None:
-    name = directive.removeprefix(DELETE_FROM_PRIMITIVE_LIST)
-    where, op = _join(path, name), DELETE_FROM_PRIMITIVE_LIST.rstrip("/")
-    gone = {_identity(item) for item in _require_list(unwanted, where, op)}
-    current = original.get(name)
-    if not isinstance(current, list):
+def _delete_primitives(original: dict[str, Any], directive: str, unwanted: Any, schema: MergeSchema, path: str) -> None:
+    """Null takes the list away, and what is no list changes none, as upstream; a list that does not merge is replaced by this one."""
+    name = _directed(directive, DELETE_FROM_PRIMITIVE_LIST, "primitive", path)
+    where, current, meta = _join(path, name), original.get(name), schema.lookup(name)
+    if unwanted is None:
+        original.pop(name, None)
+    elif not isinstance(current, list) or not isinstance(unwanted, list):
         return
-    if _holds_maps((current,), where):
-        raise PatchError("the list does not hold primitives", path=where, op=op)
-    original[name] = [item for item in current if _identity(item) not in gone]
+    elif meta.strategy != "merge" or _holds_maps((current, unwanted), where):
+        original[name] = _merge_list(current, unwanted, meta, where)
+    else:
+        gone = {_identity(item) for item in unwanted}
+        original[name] = [item for item in current if _identity(item) not in gone]
+
+
+def _directed(directive: str, prefix: str, kind: str, path: str) -> str:
+    """The field that a directive is about."""
+    before, slash, name = directive.partition("/")
+    if before != prefix or not slash:
+        text = f"invalid patch format of {kind} list"
+        raise PatchError("the directive names no field", path=path, op=prefix, text=text, malformed=True)
+    return name
 
 
 def _apply_element_orders(original: dict[str, Any], patch: dict[str, Any], schema: MergeSchema, path: str) -> None:
     """Merge and order every list that has a ``$setElementOrder``, and take both out of patch."""
     for directive in [key for key in patch if key.startswith(SET_ELEMENT_ORDER)]:
-        name = directive.removeprefix(SET_ELEMENT_ORDER)
+        order = _require_list(patch.pop(directive), path, SET_ELEMENT_ORDER)
+        name = _directed(directive, SET_ELEMENT_ORDER, "setElementOrder", path)
         where = _join(path, name)
-        order = _require_list(patch.pop(directive), where, "$setElementOrder")
         if name in patch and patch[name] is None:
             continue
-        changes = _require_list(patch.pop(name, []), where, "$setElementOrder")
-        current = _require_list(original.get(name) or [], where, "$setElementOrder")
+        changes = _require_list(patch.pop(name, []), where, SET_ELEMENT_ORDER)
+        current = _require_list(original.get(name) or [], where, SET_ELEMENT_ORDER)
         meta = schema.lookup(name)
         if meta.undeclared_in:
             text = f'unable to find api field in struct {meta.undeclared_in} for the json field "{name}"'
-            raise PatchError("the field is not declared", path=where, op="$setElementOrder", text=text)
+            raise PatchError("the field is not declared", path=where, op=SET_ELEMENT_ORDER, text=text)
         if changes or current:
             original[name] = _merge_ordered(current, changes, order, meta, where)
 
 
 def _merge_ordered(original: list[Any], patch: list[Any], order: list[Any], meta: FieldMerge, path: str) -> list[Any]:
     key = meta.patch_merge_key if _holds_maps((original, patch), path) else ""
+    if key:
+        _require_maps(order, bool(patch), path)
     order_of_patch = _identities(order, key, path)
     _check_order(patch, order, order_of_patch, key, path)
     before = _identities(original, key, path)
     merged = _merge_list(original, patch, meta, path)
     return _arrange(merged, order_of_patch, before, key, path)
+
+
+def _require_maps(order: list[Any], compared: bool, path: str) -> None:
+    """`compared`: with the items of a patch, which finds another word for what is none."""
+    for index, item in enumerate(order):
+        if not isinstance(item, dict):
+            expected = f"expected a map[string]interface {{}}, but received a {_given_type(item)}"
+            text = expected if compared else f"value for key {index} is not a map"
+            raise PatchError("the order is not one of objects", path=path, op=SET_ELEMENT_ORDER, text=text)
 
 
 def _check_order(patch: list[Any], order: list[Any], identities: list[Hashable], key: str, path: str) -> None:
@@ -440,7 +472,7 @@ def _check_order(patch: list[Any], order: list[Any], identities: list[Hashable],
         if item not in remaining:
             lists = f"list:\n{go_value(patch)}\n doesn't match $setElementOrder list:\n{go_value(order)}\n"
             why = "the patch's items do not follow the order list"
-            raise PatchError(why, path=path, op="$setElementOrder", text=f"The order in patch {lists}")
+            raise PatchError(why, path=path, op=SET_ELEMENT_ORDER, text=f"The order in patch {lists}")
 
 
 def _merge_list(original: list[Any], patch: list[Any], meta: FieldMerge, path: str) -> list[Any]:
@@ -468,6 +500,10 @@ def _merge_map_list(original: list[Any], patch: list[Any], meta: FieldMerge, pat
     if "replace" in directives:
         return _clean_list(ordinary)
     doomed = [item for item, name in zip(patch, directives, strict=True) if name == "delete"]
+    for item in doomed:
+        if key not in item:
+            text = f"map: {go_value({**item, DIRECTIVE: 'delete'})} does not contain declared merge key: {key}"
+            raise PatchError(f"a list item has no merge key {key!r}", path=path, op="merge", text=text)
     gone = set(_identities(doomed, key, path))
     kept = [item for item in original if _item_identity(item, key, path) not in gone]
     after, before = _identities(ordinary, key, path), _identities(kept, key, path)
@@ -485,7 +521,7 @@ def _merge_items(original: list[Any], patch: list[Any], meta: FieldMerge, path: 
         index = positions.setdefault(identity, len(merged))
         where = _join(path, str(item[key]))
         if index == len(merged):
-            merged.append(_clean_map(item))
+            merged.append({**_clean_map(item), key: item[key]})  # even where that is null
         else:
             merged[index] = _merge_map(merged[index], item, meta.child, where)
     return merged
@@ -533,7 +569,7 @@ def _item_identity(item: Any, key: str, path: str) -> Hashable:
 def _identity(value: Any) -> Hashable:
     if isinstance(value, bool | dict | list):
         return (type(value).__name__, json.dumps(value, sort_keys=True))
-    return ("scalar", value)
+    return (type(value).__name__, value)  # to Go 80 and 80.0 are not the same
 
 
 def _holds_maps(lists: Sequence[list[Any]], path: str) -> bool:
@@ -542,7 +578,7 @@ def _holds_maps(lists: Sequence[list[Any]], path: str) -> bool:
     if items and isinstance(items[0], list):
         text = "lists of lists are not supported"
         raise PatchError("a merged list holds no lists", path=path, op="merge", text=text)
-    if len({go_type(item) for item in items}) > 1:
+    if len({_given_type(item) for item in items}) > 1:
         text = f"list element types are not identical: {go_value(list(lists))}"
         raise PatchError("a merged list must hold items of one type", path=path, op="merge", text=text)
     return bool(items) and isinstance(items[0], dict)
@@ -579,9 +615,13 @@ def _is_list_directive(key: str) -> bool:
 
 def _require_list(value: Any, path: str, op: str) -> list[Any]:
     if not isinstance(value, list):
-        text = f"expected a []interface {{}}, but received a {go_type(value)}"
+        text = f"expected a []interface {{}}, but received a {_given_type(value)}"
         raise PatchError("a list is expected", path=path, op=op, text=text)
     return value
+
+
+def _given_type(value: Any) -> str:
+    return _go_string(None) if value is None else go_type(value)
 
 
 def _join(path: str, key: str) -> str:

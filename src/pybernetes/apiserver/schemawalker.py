@@ -42,7 +42,10 @@ class Walker:
     """Goes through one document. Afterwards `refusal` has the first value of a wrong type, `strict` what only strictness minds."""
 
     def __init__(self, source: Mapping[str, Definition], whole_floats: bool) -> None:
-        """`whole_floats`: whether 2.0 is an integer (upstream's converter of maps takes it, its decoder of JSON does not)."""
+        """`whole_floats`: whether 2.0 is an integer (upstream's converter of maps takes it, its decoder of JSON does not).
+
+        The words are then the converter's, too (apimachinery/pkg/runtime/converter.go).
+        """
         self._source = source
         self._whole_floats = whole_floats
         self._strict: dict[str, None] = {}
@@ -137,14 +140,15 @@ class Walker:
             return int(text)
         return 0 if value is None else self._refuse(value, "uint8", place, 0, number=True)
 
-    def _integer(self, value: Any, schema: Definition, place: _Place) -> Any:
+    def _integer(self, value: Any, schema: Definition, place: _Place, of_json: bool = False) -> Any:
+        """`of_json`: for a type that reads itself."""
         bits = 31 if schema.get("format") == "int32" else 63
         if self._whole_floats and isinstance(value, float) and value.is_integer():
             value = int(value)
         text = _digits(value)
         if text and len(text) < 21 and -(2**bits) <= int(text) < 2**bits:
             return int(text)
-        return self._mistyped(value, schema, place, 0, number=True)
+        return self._mistyped(value, schema, place, 0, number=True, of_json=of_json)
 
     def _float(self, value: Any, schema: Definition, place: _Place) -> Any:
         if isinstance(value, Number):
@@ -181,7 +185,7 @@ class Walker:
     def _int_or_string(self, value: Any, place: _Place) -> Any:
         if isinstance(value, str):
             return value
-        whole = self._integer(value, _INT32, place) if value is not None else 0
+        whole = self._integer(value, _INT32, place, of_json=True) if value is not None else 0
         if self.refusal:
             raise Refused(self.refusal)
         return whole
@@ -212,10 +216,16 @@ class Walker:
         if len(self._strict) < MAX_STRICT_ERRORS:
             self._strict[f'{what} field "{place.key(key).path}"'] = None
 
-    def _mistyped(self, value: Any, schema: Definition, place: _Place, zero: Any, number: bool = False) -> Any:
+    def _mistyped(
+        self, value: Any, schema: Definition, place: _Place, zero: Any, number: bool = False, of_json: bool = False
+    ) -> Any:
         """`zero`, which null stands for; anything else is refused."""
         if value is None:
             return zero
+        if self._whole_floats and not of_json:
+            self.refusal = self.refusal or _unconverted(value, schema, place.named_type())
+            if self.refusal:
+                return zero
         return self._refuse(value, place.named_type() or _go_type(schema, self._source), place, zero, number)
 
     def _refuse(self, value: Any, kind: str, place: _Place, zero: Any, number: bool = False) -> Any:
@@ -223,7 +233,8 @@ class Walker:
         if not self.refusal:
             word = _json_word(value)
             shown = f"{word} {_number_text(value)}" if number and word == "number" else word
-            where = f"Go struct field {place.owner}.{place.fields} of type" if place.owner else "Go value of type"
+            told = place.owner and not self._whole_floats  # the converter has a value read, not the field
+            where = f"Go struct field {place.owner}.{place.fields} of type" if told else "Go value of type"
             self.refusal = f"json: cannot unmarshal {shown} into {where} {kind}"
         return zero
 
@@ -320,6 +331,34 @@ def _json_word(value: Any) -> str:
     if isinstance(value, list):
         return "array"
     return "object" if isinstance(value, dict) else "number"
+
+
+_KINDS = ((bool, "bool"), (str, "string"), (int, "int64"), (float, "float64"), (list, "slice"), (dict, "map"))
+
+
+def _unconverted(value: Any, schema: Definition, named: str) -> str:
+    """Why the converter does not take a value; "" for an integer that is too large, which it cuts off. `named`: the type, if it has a name."""
+    kind = next(name for one, name in _KINDS if isinstance(value, one))
+    if "$ref" in schema:
+        return f"cannot restore struct from: {kind}"
+    match schema.get("type"):
+        case "array":
+            return f"cannot restore slice from {kind}"
+        case "object":
+            return f"cannot restore map from {kind}"
+        case "integer" if kind == "int64":
+            return ""
+        case "integer" if kind == "float64":
+            return f"cannot convert float64 to {named or schema.get('format', 'int64')}"
+        case "integer":
+            return f"unrecognized type: {schema.get('format', 'int64')}"
+        case "boolean":
+            return "unrecognized type: bool"
+        case "number":
+            return "unrecognized type: float64"
+    if schema.get("format") == "byte":
+        return f"cannot restore slice from {kind}"
+    return f"cannot convert int64 to {named or 'string'}" if kind == "int64" else "unrecognized type: string"
 
 
 def _go_type(schema: Definition, source: Mapping[str, Definition]) -> str:

@@ -281,7 +281,7 @@ def test_strategic(document: Any, patch: Any, expected: Any) -> None:
             {"containers": named("a")},
             {"$deleteFromPrimitiveList/containers": ["a"]},
             "/containers",
-            "$deleteFromPrimitiveList",
+            "merge",
         ),
         ([], {}, "", "strategic-merge"),
         ({}, None, "", "strategic-merge"),

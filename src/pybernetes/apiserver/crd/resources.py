@@ -41,7 +41,9 @@ def records(crd: Object, ask: Call) -> list[Resource]:
 def _schema(spec: Object, version: Object) -> CustomSchema:
     given = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     preserving = bool(spec.get("preserveUnknownFields"))
-    return CustomSchema(spec["group"], version["name"], spec["names"]["kind"], given, preserving)
+    scale = _scale((version.get("subresources") or {}).get("scale"))
+    counts = (scale.spec_replicas, scale.status_replicas) if scale else ()
+    return CustomSchema(spec["group"], version["name"], spec["names"]["kind"], given, preserving, counts)
 
 
 def _record(crd: Object, version: Object, schema: CustomSchema, conversions: Conversions) -> Resource:

@@ -7,7 +7,7 @@ Takes the place of `..schema.CompiledSchema`, with the same methods.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -36,9 +36,19 @@ class CustomSchema:
     merge_schema: Any = None  # strategic merge patches are refused
 
     def __init__(
-        self, group: str, version: str, kind: str, schema: Mapping[str, Any], preserving: bool = False
+        self,
+        group: str,
+        version: str,
+        kind: str,
+        schema: Mapping[str, Any],
+        preserving: bool = False,
+        counts: Sequence[tuple[str, ...]] = (),
     ) -> None:
-        """`preserving`: unknown fields stay, and the schema, which need not be structural, only says what is valid."""
+        """`preserving`: unknown fields stay, and the schema, which need not be structural, only says what is valid.
+
+        `counts`: where the numbers of its subresource scale are, which are no integers when they come as 2.0.
+        """
+        self._counts = counts
         self._group, self._version, self._kind = group, version, kind
         self._api_version = f"{group}/{version}"
         loose = preserving and bool(schema) and bool(schemarules.structure(schema, Path()))
@@ -118,11 +128,24 @@ class CustomSchema:
 
     def _clean(self, document: Object) -> list[str]:
         """Rewrites metadata and prunes, in place; the paths of what is gone."""
-        structural.whole_numbers(document)
+        self._whole_numbers(document)
         document["metadata"], names = self._clean_metadata(document.get("metadata") or {})
         unknown = [f"metadata.{name}" for name in names]
         unknown += objectmeta.clean_embedded(document, self.structural, self._clean_metadata)
         return unknown + structural.prune(document, self.structural, root=True)
+
+    def _whole_numbers(self, document: Object) -> None:
+        """2.0 as 2, but where the checks of scale are to find it (upstream: ValidateScaleSpec, which wants an int64 from the decoder)."""
+        floats = []
+        for *above, last in self._counts:
+            holder: Any = document
+            for name in above:
+                holder = holder.get(name) if isinstance(holder, dict) else None
+            if isinstance(holder, dict) and isinstance(holder.get(last), float):
+                floats.append((holder, last, holder[last]))
+        structural.whole_numbers(document)
+        for holder, last, value in floats:
+            holder[last] = value
 
     def _clean_metadata(self, metadata: Any) -> tuple[Object, list[str]]:
         compiled = compiled_type(objectmeta.NAME, self._api_version, self._kind)

@@ -13,10 +13,11 @@ from pybernetes.api.jsoncopy import json_copy
 from pybernetes.api.mediatypes import PatchKind
 from pybernetes.wire.http import Request
 
-from ..generic import patching, scaled, strategy
+from ..generic import fields, patching, scaled, strategy
 from ..generic.options import WriteOptions
 from ..generic.store import GenericStore
 from ..generic.typemeta import Kind
+from ..kinds import meta
 from ..resource import Object, Resource
 from ..schema import CompiledSchema, compiled_type, read_json
 from ..types import RequestInfo
@@ -36,6 +37,8 @@ async def get(store: GenericStore, info: RequestInfo) -> Object:
     except StatusError as error:
         if error.code != 404:
             raise
+        if store.resource.unstructured:
+            raise  # where it is the object
         group = store.resource.group or "autoscaling"  # replication controllers are in no group
         raise errors.not_found(group, f"{store.resource.name}/scale", info.name) from None
 
@@ -61,12 +64,28 @@ async def patch(store: GenericStore, info: RequestInfo, kind: PatchKind, body: A
         try:
             asked, warnings = schema.normalize(scale, options.validation, whole_floats=kind == "strategic")
         except StatusError as error:
-            raise patching.invalid(scale, error) from None
+            refusable = body if kind == "strategic" else scale
+            raise patching.invalid(refusable, error, converted=kind == "strategic") from None
         options.warnings.extend(warnings)
         check_name(asked, info)
         return asked
 
     return await _changed(store, info, patched, options)
+
+
+async def apply(store: GenericStore, info: RequestInfo, config: Object, options: WriteOptions, force: bool) -> Object:
+    """Server-side apply of a Scale: of its number, whose managers are the object's. StatusError 409 where that is another's."""
+    resource, kind = store.resource, kind_of(store.resource)
+    store.get(info.namespace, info.name)
+    where = f"{info.namespace}/{info.name}; {kind.api_version}, Kind={config.get('kind') or ''}"
+    fields.check_types(config, _schema(resource).apply_node, where)
+    applied: Object = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": info.name}}
+    if "replicas" in (config.get("spec") or {}):
+        replicas_of(resource, {**config, "metadata": {"name": info.name, "namespace": info.namespace}}, info.name)
+        scaled.set_replicas(resource, applied, config["spec"]["replicas"])
+    options = replace(options, managed_subresource="scale")
+    written, _ = await store.apply(info.namespace, info.name, applied, options, "", force)
+    return _scale(resource, written)
 
 
 def check_name(asked: Object, info: RequestInfo) -> None:
@@ -88,9 +107,13 @@ def replicas_of(resource: Resource, asked: Object, name: str) -> int:
         if replicas == scaled.UNSET:
             raise errors.bad_request(f'the spec replicas field "{scaled.replicas_path(resource)}" cannot be empty')
         return replicas
+    problems = meta.validate_object_meta(
+        asked.get("metadata") or {}, True, meta.name_errors("subdomain"), Path("metadata")
+    )
     if replicas < 0:
-        problem = field.invalid(Path("spec") / "replicas", replicas, "must be greater than or equal to 0")
-        raise errors.invalid("autoscaling", "Scale", name, [problem])
+        problems.append(field.invalid(Path("spec") / "replicas", replicas, "must be greater than or equal to 0"))
+    if problems:
+        raise errors.invalid("autoscaling", "Scale", name, problems)
     return replicas
 
 

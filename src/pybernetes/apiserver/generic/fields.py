@@ -11,6 +11,7 @@ from pybernetes.api import errors, gosyntax
 
 from ..apply import fieldmanager, typed
 from ..apply.fieldmanager import Conflicts, Context
+from ..apply.schema import Node
 from ..resource import Object, Resource
 from ..schema import CompiledSchema
 from .options import WriteOptions
@@ -74,28 +75,27 @@ class FieldTracker:
         """The object as an apply wants it, with its managedFields. StatusError 409 for what others manage, 500 for what does not fit."""
         context = self._context(subresource)
         kind = config.get("kind") or ""
-        metadata = config.get("metadata") or {}
+        metadata = config["metadata"] if isinstance(config.get("metadata"), dict) else {}
         where = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
         what = f"{self._resource.api_version}, Kind={kind}"
         what = what if self._resource.group else f"/{what}"
         if kind != self._resource.kind:
             raise self._another_kind(kind, where, what)
-        try:
-            problems = typed.check(config, context.node)
-        except RecursionError:
-            raise _too_deep() from None
-        if problems:
-            listed = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {p}" for p in problems)
-            text = f"failed to create typed patch object ({where}; {what}): {listed}"
-            raise errors.generic(500, "", "", "", "", text)
+        check_types(config, context.node, f"{where}; {what}")
         try:
             new, entries = await fieldmanager.applied(
-                context, live or context.zero, config, options.manager, subresource, force, live is not None
+                context,
+                live or context.zero,
+                config,
+                options.manager,
+                options.managed_subresource or subresource,
+                force,
+                live is not None,
             )
         except Conflicts as conflicts:
             raise _refused(conflicts) from None
         except typed.TypedError as error:
-            raise errors.generic(500, "", "", "", "", f"failed to compare objects: {error}") from None
+            raise errors.unclassified(f"failed to compare objects: {error}") from None
         except RecursionError:
             raise _too_deep() from None
         options.learned.managed = entries
@@ -107,9 +107,20 @@ class FieldTracker:
         other = "" if own.unstructured else definition_of(own.api_version, kind)
         if other:
             types = f"expected objects of the same type, but got {own.schema} and {other}"
-            return errors.generic(500, "", "", "", "", f"failed to merge config: {types}")
+            return errors.unclassified(f"failed to merge config: {types}")
         text = f"failed to create typed patch object ({where}; {what}): no corresponding type for {what}"
-        return errors.generic(500, "", "", "", "", text)
+        return errors.unclassified(text)
+
+
+def check_types(config: Object, node: Node, what: str) -> None:
+    """StatusError 500 where an applied configuration has values of other types than its kind; `what` names the object."""
+    try:
+        problems = typed.check(config, node)
+    except RecursionError:
+        raise _too_deep() from None
+    if problems:
+        listed = problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {p}" for p in problems)
+        raise errors.unclassified(f"failed to create typed patch object ({what}): {listed}")
 
 
 def _refused(conflicts: Conflicts) -> errors.StatusError:

@@ -73,7 +73,7 @@ def _operations(body: Any, validation: Validation) -> list[Any]:
                 text = f"{before} {go_type(value)} into Go struct field jsonPatchOp.{name} of type string"
                 raise errors.bad_request(text)
     if len(body) > patches.MAX_OPERATIONS:
-        text = f"The allowed maximum operations in a JSON patch is {patches.MAX_OPERATIONS}, got {len(body)}"
+        text = f"Request entity too large: The allowed maximum operations in a JSON patch is {patches.MAX_OPERATIONS}, got {len(body)}"
         raise errors.request_entity_too_large(text)
     return body
 
@@ -149,7 +149,14 @@ def _invalid(document: Any, why: str) -> StatusError:
     return errors.invalid("", "", "", [field.invalid(Path("patch"), text, why)])
 
 
-def invalid(document: Any, error: StatusError) -> StatusError:
-    """422: what a patch made does not fit the schema, as `error` says."""
-    why = str(error).partition("cannot be handled as a ")[2].partition(": ")[2] or str(error)
+def invalid(document: Any, error: StatusError, *, converted: bool = False) -> StatusError:
+    """422: what a patch made does not fit the schema, as `error` says. `converted`: `document` is a strategic patch, which is no text."""
+    why = reason(error)
+    if converted:
+        return errors.invalid("", "", "", [field.invalid(Path("patch"), patches.go_value(document), why)])
     return _invalid(document, why)
+
+
+def reason(error: StatusError) -> str:
+    """What a decoder has found, without what it has read."""
+    return str(error).partition("cannot be handled as a ")[2].partition(": ")[2] or str(error)

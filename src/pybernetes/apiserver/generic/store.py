@@ -275,7 +275,7 @@ class GenericStore(ReadStore):
             except StatusError as error:
                 if error.code != 400:  # of a custom resource's kind, which is refused by itself
                     raise
-                raise patching.invalid(refusable, error) from None
+                raise patching.invalid(refusable, error, converted=kind == "strategic") from None
             options.warnings.extend(warnings)
             plain = await apart.on_loop(lambda: self._from_patch(plain, document))
             strategy.check_identity(self.resource, plain, old)
@@ -320,7 +320,7 @@ class GenericStore(ReadStore):
 
         async def applied(old: Object | None) -> Object:
             new = await self._fields.applied(old, config, options, subresource, force)
-            plain, _ = self.schema.normalize(new, "Ignore")
+            plain = self._converted(new, metadata)
             if old is not None:
                 strategy.check_identity(self.resource, plain, old)
             return plain
@@ -342,6 +342,19 @@ class GenericStore(ReadStore):
         obj["metadata"].pop("resourceVersion", None)
         await self._may_create(namespace, name, options)
         return await self.create(obj, namespace, options), True
+
+    def _converted(self, new: Object, metadata: Object) -> Object:
+        """What an apply has made, as one of the kind; StatusError 500 where it cannot be. `metadata` is the configuration's."""
+        try:
+            return self.schema.normalize(new, "Ignore")[0]
+        except StatusError as error:
+            if self.resource.unstructured:
+                raise
+            kind = Kind.of(self.resource)
+            named = f"{kind.group}/{kind.version}, Kind={kind.kind}"
+            where = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {named}"
+            why = f"unable to convert unstructured object to {named}: {patching.reason(error)}"
+            raise errors.unclassified(f"failed to convert new object ({where}) to proper version: {why}") from None
 
     def told_key(self, namespace: str, name: str) -> str:
         """Where an object is kept, as messages have it."""
