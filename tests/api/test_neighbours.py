@@ -59,7 +59,7 @@ def test_nothing_is_deleted_in_all_namespaces_at_once(path: str, body: Any) -> N
 def test_a_path_that_is_none_is_not_found_by_any_method(path: str) -> None:
     async def story(client: Client) -> None:
         for method in ("POST", "PUT", "DELETE"):
-            assert (await client.send(method, path))[0] == 404
+            assert (await client.raw(method, path, None))[0] == 404
 
     play(story)
 
@@ -386,3 +386,115 @@ def test_keys_of_yaml_that_are_no_text(body: str, data: dict[str, str]) -> None:
             assert (answer.status, json.loads(answer.body).get("data")) == (201, data)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("version", "rules", "code"),
+    [
+        ("v2", {"scaleUp": {"policies": []}}, 422),
+        ("v2", {"scaleDown": {"policies": [], "stabilizationWindowSeconds": 5}}, 422),
+        ("v2", {"scaleUp": {"policies": None}}, 201),
+        ("v2", {"scaleUp": {}}, 201),
+        ("v2", {"scaleUp": {"selectPolicy": "Disabled", "policies": []}}, 422),
+        ("v1", {"ScaleUp": {"Policies": []}}, 422),
+    ],
+)
+def test_no_policies_are_not_the_default_ones(version: str, rules: Any, code: int) -> None:
+    """Kind: what is not there has a default, and what is empty has not, in the type's own version, in an annotation, and when patched."""
+
+    async def story(client: Client) -> None:
+        path = f"/apis/autoscaling/{version}/namespaces/default/horizontalpodautoscalers"
+        spec: Any = {"maxReplicas": 5, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}}
+        metadata: Any = {"name": "h"}
+        if version == "v1":
+            metadata["annotations"] = {"autoscaling.alpha.kubernetes.io/behavior": json.dumps(rules)}
+        else:
+            spec["behavior"] = rules
+        given, answer = await client.send("POST", path, {"metadata": metadata, "spec": spec})
+        assert given == code
+        if code == 422:
+            (name,) = rules
+            assert fields(answer) == [f"spec.behavior.{name[0].lower()}{name[1:]}.policies"]
+            whole = {"metadata": {"name": "h"}, "spec": {key: spec[key] for key in spec if key != "behavior"}}
+            assert (await client.send("POST", path, whole))[0] == 201
+            if version == "v2":
+                for media in (MERGE, STRATEGIC):
+                    change = {"spec": {"behavior": rules}}
+                    assert (await client.send("PATCH", f"{path}/h", change, media))[0] == 422
+
+    play(story)
+
+
+@pytest.mark.parametrize("count", [10_000, 10_001])
+def test_how_many_operations_a_patch_may_have(count: int) -> None:
+    async def story(client: Client) -> None:
+        await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": "a"}, "data": {"k": "v"}})
+        operations = [{"op": "test", "path": "/data/k", "value": "v"}] * count
+        code, answer = await client.send("PATCH", f"{NS}/configmaps/a", operations, "application/json-patch+json")
+        if count == 10_000:
+            assert code == 200
+            return
+        why = "The allowed maximum operations in a JSON patch is 10000, got 10001"
+        assert (code, answer["message"]) == (413, f"Request entity too large: {why}")
+
+    play(story)
+
+
+STRANGE: list[tuple[Any, int, str]] = [
+    ({"$patch": 1}, 500, "unknown patch type: %!s(int64=1) in map: map[$patch:1]"),
+    ({"$patch": None}, 500, "unknown patch type: %!s(<nil>) in map: map[$patch:<nil>]"),
+    ({"metadata": {"$deleteFromPrimitiveList": ["x"]}}, 400, "invalid patch format of primitive list"),
+    ({"metadata": {"$setElementOrder": []}}, 400, "invalid patch format of setElementOrder list"),
+    ({"metadata": {"$deleteFromPrimitiveList/finalizers": [1]}}, 500, "list element types are not identical: "),
+    ({"metadata": {"$setElementOrder/finalizers": None}}, 500, "expected a []interface {}, but received a %!s(<nil>)"),
+    ({"spec": {"containers": [None]}}, 500, "list element types are not identical: "),
+    (
+        {"spec": {"containers": [{"$patch": "delete"}]}},
+        500,
+        "map: map[$patch:delete] does not contain declared merge key: name",
+    ),
+    ({"spec": {"$setElementOrder/containers": ["c"]}}, 500, "value for key 0 is not a map"),
+    ({"spec": {"containers": [{"name": None, "image": "j"}]}}, 422, 'Pod "p" is invalid: '),
+    ({"metadata": {"$deleteFromPrimitiveList/finalizers": "a/b"}}, 200, ""),
+    ({"metadata": {"$deleteFromPrimitiveList/labels": ["x"]}}, 200, ""),
+]
+
+
+@pytest.mark.parametrize(("patch", "code", "message"), STRANGE)
+def test_directives_of_strategic_patches_in_wrong_places(patch: Any, code: int, message: str) -> None:
+    """Kind: a patch that is none is the client's fault, in upstream's words, and never a failure of ours."""
+
+    async def story(client: Client) -> None:
+        whole = pod()
+        whole["metadata"] |= {"finalizers": ["a/b"], "labels": {"l": "1"}}
+        await client.send("POST", f"{NS}/pods", whole)
+        given, answer = await client.send("PATCH", f"{NS}/pods/p", patch, STRATEGIC)
+        assert (given, answer.get("message", "")[: len(message)]) == (code, message)
+        if code == 200:
+            assert answer["metadata"]["finalizers"] == ["a/b"]
+
+    play(story)
+
+
+def test_what_deletes_a_list_of_texts_altogether() -> None:
+    async def story(client: Client) -> None:
+        whole = pod()
+        whole["metadata"]["finalizers"] = ["a/b"]
+        await client.send("POST", f"{NS}/pods", whole)
+        patch = {"metadata": {"$deleteFromPrimitiveList/finalizers": None}}
+        code, answer = await client.send("PATCH", f"{NS}/pods/p", patch, STRATEGIC)
+        assert (code, answer["metadata"].get("finalizers")) == (200, None)
+
+    play(story)
+
+
+def test_a_merge_key_that_comes_as_a_float_is_another() -> None:
+    """Kind: integers that come as floats (B14): 80.0 is not found among the ports, and is a second 80 then."""
+
+    async def story(client: Client) -> None:
+        await client.send("POST", f"{NS}/services", {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
+        for port, code in ((80, 200), (80.0, 422)):
+            patch = {"spec": {"ports": [{"port": port, "name": "z"}]}}
+            assert (await client.send("PATCH", f"{NS}/services/s", patch, STRATEGIC))[0] == code
+
+    play(story)

@@ -160,6 +160,8 @@ def generic(code: int, verb: str, group: str, resource: str, name: str, message:
     reasons = {
         404: "NotFound",
         405: "MethodNotAllowed",
+        406: "NotAcceptable",
+        415: "UnsupportedMediaType",
         401: "Unauthorized",
         403: "Forbidden",
         503: "ServiceUnavailable",

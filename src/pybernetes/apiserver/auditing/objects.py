@@ -25,7 +25,7 @@ def of_request(request: Request, omit_managed_fields: bool) -> bytes | None:
         return None
     media = (request.header("content-type") or "").split(";")[0].strip().lower()
     try:
-        if media in (*negotiate.YAMLS, "application/apply-patch+yaml"):
+        if media in (negotiate.YAML, "application/apply-patch+yaml"):
             return _plain(_encode(negotiate.yaml_document(request.body)), omit_managed_fields)
         if media == negotiate.PROTOBUF:
             return _plain(negotiate.json_body(request, ""), omit_managed_fields)
@@ -40,7 +40,7 @@ def of_response(response: Response, omit_managed_fields: bool) -> bytes | None:
     try:
         if media == negotiate.PROTOBUF:
             return _plain(_encode(protobuf.decode(response.body)), omit_managed_fields)
-        if media in negotiate.YAMLS:
+        if media == negotiate.YAML:
             return _plain(_encode(negotiate.yaml_document(response.body)), omit_managed_fields)
         return _plain(response.body, omit_managed_fields) if media == negotiate.JSON else None
     except UNREADABLE:

@@ -55,6 +55,10 @@ class Discovery:
         self._remote: dict[tuple[str, str], RemoteVersion] = {}
         self._sort()
 
+    def is_builtin(self, group: str, version: str) -> bool:
+        """Whether resources of the server's own are of this group-version."""
+        return any((one.group, one.version) == (group, version) for one in self._always)
+
     def serve(self, custom: Iterable[Resource]) -> None:
         """These beside the built-in ones from now on."""
         self._custom = list(custom)

@@ -42,6 +42,7 @@ from .watch import produce as events
 PATCH_TYPES = {media: kind for kind, media in mediatypes.PATCHES.items()}
 APPLY_TYPES = (mediatypes.APPLY_PATCH,)
 
+UNNAMED = "name must be provided"  # upstream: handlers/namer.go; a router lets no built-in resource come so far
 NOT_CACHED = ("Cache-Control", "no-cache, private")
 MATCH = "resourceVersionMatch"
 STREAMED_BYTES = 2 << 20  # of a list's items; what is larger is never joined as a whole
@@ -359,6 +360,8 @@ class ResourceHandler:
         return await self._answered(201, stored, form, query, options, warnings)
 
     async def update(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
+        if not info.name:
+            raise errors.bad_request(UNNAMED)
         form = self._accepted(request, query)
         options = write_options(query, user, request)
         if info.subresource == "scale":
@@ -412,19 +415,21 @@ class ResourceHandler:
             negotiate.require_kind(own, obj, body)
 
     async def patch(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:
-        form = self._accepted(request, query)
-        options = write_options(query, user, request)
-        media = media_type(request)
-        if media in APPLY_TYPES:
-            return await self._apply(request, info, query, form, options)
         kinds = {
             one: kind for one, kind in PATCH_TYPES.items() if kind != "strategic" or not self.resource.unstructured
         }
-        kind = kinds.get(media)
-        if kind is None:
+        media = media_type(request)
+        if media not in kinds and media not in APPLY_TYPES:
             listed = ", ".join((*kinds, *APPLY_TYPES))
             text = f"the body of the request was in an unknown format - accepted media types include: {listed}"
             raise errors.unsupported_media_type(text)
+        if not info.name:
+            raise errors.bad_request(UNNAMED)
+        form = self._accepted(request, query)
+        options = write_options(query, user, request)
+        if media in APPLY_TYPES:
+            return await self._apply(request, info, query, form, options)
+        kind = kinds[media]
         options.learned.size = len(request.body)
         try:
             body = await apart.run(options.size, _patch_document, request.body, kind)
@@ -446,8 +451,8 @@ class ResourceHandler:
             await apart.run(options.size, self._require_once, request.body)
         force = query.flag("force")
         if info.subresource == "scale":
-            body = negotiate.encode(await scale.patch(self.store, info, "merge", config, options), form)
-            return Response(200, [("Content-Type", body[0])], body[1])
+            with warned(options):
+                return answer(200, await scale.apply(self.store, info, config, options, force), form, options.warnings)
         with warned(options):
             stored, created = await self.store.apply(
                 info.namespace, info.name, config, options, info.subresource, force
@@ -474,15 +479,16 @@ class ResourceHandler:
             kind = {list: "array", str: "string", bool: "bool"}.get(type(config), "number")
             text = f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
             raise errors.bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {text}")
-        version = self.resource.api_version
+        version = self.resource.scale_version if info.subresource == "scale" else self.resource.api_version
         given = config.get("apiVersion", "")
-        if info.subresource != "scale" and given != version:
+        if given != version:
             raise errors.bad_request(
                 f"Incorrect version specified in apply patch. Specified patch version: {given}, expected: {version}"
             )
-        metadata = config.get("metadata") or {}
+        metadata = {} if config.get("metadata") is None else config["metadata"]
+        config["metadata"] = metadata
         if not isinstance(metadata, dict):
-            raise errors.bad_request("metadata must be an object")
+            return config  # the schema says so
         if metadata.get("managedFields") is not None:
             raise errors.bad_request("metadata.managedFields must be nil")
         name, namespace = metadata.get("name", info.name), metadata.get("namespace", info.namespace)
@@ -494,7 +500,6 @@ class ResourceHandler:
             raise errors.bad_request(
                 f"the namespace of the object ({namespace}) does not match the namespace on the request ({info.namespace})"
             )
-        config["metadata"] = metadata
         return config
 
     async def delete(self, request: Request, info: RequestInfo, query: Query, user: User) -> Response:

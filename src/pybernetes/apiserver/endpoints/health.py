@@ -45,9 +45,11 @@ class Health:
         """A part of the start is over."""
         self._done[hook] = True
 
-    async def answer(self, kind: str, single: str, request: Request, query: Mapping[str, str]) -> Response:
-        """`kind` is one of HEALTH, `single` the one check that is asked for, "": all."""
+    async def answer(self, kind: str, single: str, request: Request, query: Mapping[str, str]) -> Response | None:
+        """`kind` is one of HEALTH, `single` the one check that is asked for, "": all. None where there is no such check."""
         checks, skip = self._checks[kind], excluded(request)
+        if single and single not in checks:
+            return None
         asked = [
             name for name in self._asks if name in checks and single in ("", name) and (single or name not in skip)
         ]
@@ -92,8 +94,6 @@ def health(
 ) -> Response:
     """One check or all, as upstream words it (apiserver/pkg/server/healthz)."""
     if single:
-        if single not in checks:
-            return Response(404, TEXT[:1], b"404 page not found\n")
         if checks[single]():
             return Response(200, TEXT, b"ok")
         return Response(500, TEXT, f"internal server error: check {single} failed\n".encode())

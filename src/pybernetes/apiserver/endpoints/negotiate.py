@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, Protocol
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -20,15 +21,20 @@ from ..resource import Object
 from ..schema import Validation
 from . import packing
 
+if TYPE_CHECKING:
+    import yaml
+
 JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 SUPPORTED = (JSON, YAML, PROTOBUF)
-YAMLS = (YAML, "application/x-yaml", "text/yaml")
 LIBYAML_DEPTH = "exceeded maximum nesting depth"  # of 1,000; go-yaml's is 10,000
 MAX_CLAUSES, MAX_PARAMETERS = 256, 32  # of Accept that are looked at: a header may have a hundred thousand
 REMEMBERED_HEADER = 512  # characters of an Accept header whose choice is remembered
 CONVERSION = frozenset(("as", "g", "v"))  # parameters of Accept: any of them asks for another kind
 KINDS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+STREAMED = tuple(f"{media};stream=watch" for media in SUPPORTED if media != YAML)
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PARAMETER = re.compile(rf'\s*;\s*{_TOKEN}\s*=\s*(?:{_TOKEN}|"(?:[^"\\]|\\.)*")')
 
 
 class BodySchema(Protocol):
@@ -59,32 +65,33 @@ def _parts(clause: str) -> tuple[str, dict[str, str]]:
 
 
 def accepted(
-    request: Request, query: Query, stream: bool = False, tables: bool = True, protobuf: bool = True
+    request: Request, query: Query, stream: bool = False, kinds: tuple[str, ...] = KINDS, protobuf: bool = True
 ) -> Accepted:
     """The best clause of Accept that can be given; StatusError 406.
 
-    `tables`: there are tables of what is asked for; `protobuf`: it has a form in protobuf, of which its metadata always has one.
+    `kinds`: as which what is asked for can be shown; `protobuf`: it has a form in protobuf, of which its metadata always has one.
+    A stream in the best clause's form is not another clause's: there is none in YAML.
     """
     header = ",".join(request.header_values("accept")) or JSON
-    best = (_best_again if len(header) <= REMEMBERED_HEADER else _best)(header, stream, tables, protobuf)
-    if best is None:
-        only = [f"{media};stream=watch" for media in SUPPORTED if media != YAML] if stream else SUPPORTED
+    best = (_best_again if len(header) <= REMEMBERED_HEADER else _best)(header, kinds, protobuf)
+    if best is None or (stream and best.media == YAML):
+        only = SUPPORTED if best is None else STREAMED
         raise errors.not_acceptable(f"only the following media types are accepted: {', '.join(only)}")
     return replace(best, pretty=True) if _pretty(request, query) and not best.pretty else best
 
 
-def _best(header: str, stream: bool, tables: bool, protobuf: bool) -> Accepted | None:
+def _best(header: str, kinds: tuple[str, ...], protobuf: bool) -> Accepted | None:
     for media, parameters in _by_preference(header):
         if media in ("*/*", "application/*"):
             media = JSON
-        if media not in SUPPORTED or (media == YAML and stream) or not _streams(media, parameters):
+        if media not in SUPPORTED or not _streams(media, parameters):
             continue
         kind = parameters.get("as", "")
         if CONVERSION & parameters.keys() and (
-            kind not in KINDS or parameters.get("g") != "meta.k8s.io" or parameters.get("v") not in ("v1", "v1beta1")
+            kind not in kinds or parameters.get("g") != "meta.k8s.io" or parameters.get("v") not in ("v1", "v1beta1")
         ):
             continue
-        if kind == "Table" and (not tables or media == PROTOBUF):
+        if kind == "Table" and media == PROTOBUF:
             continue
         if media == PROTOBUF and not kind and not protobuf:
             continue
@@ -187,11 +194,11 @@ def _protobuf(body: bytes) -> Any:
 
 def json_body(request: Request, kind: str) -> bytes:
     """The body as JSON bytes; `kind` is what it should be. StatusError 400 for what cannot be told as JSON, 415 for other media types."""
-    media, _ = _parts(request.header("content-type") or JSON)
-    if media in ("", JSON, "*/*"):
+    media = content_type(request)
+    if media == JSON:
         return request.body
     try:
-        if media in YAMLS:
+        if media == YAML:
             return msgspec.json.encode(yaml_document(request.body))
         if media == PROTOBUF:
             return msgspec.json.encode(_protobuf(request.body))
@@ -203,6 +210,16 @@ def json_body(request: Request, kind: str) -> bytes:
     raise errors.unsupported_media_type(
         f"the body of the request was in an unknown format - accepted media types include: {accepted_types}"
     )
+
+
+def content_type(request: Request) -> str:
+    """The body's media type: JSON where none is said, "" for what is none (Go's mime.ParseMediaType)."""
+    header = request.header("content-type") or JSON
+    media = header.partition(";")[0]
+    end = len(media)
+    while parameter := _PARAMETER.match(header, end):
+        end = parameter.end()
+    return media.strip().lower() if header[end:].strip() in ("", ";") else ""
 
 
 def decoded(request: Request, kind: str, reader: BodySchema, validation: Validation) -> tuple[Object, list[str]]:
@@ -227,7 +244,7 @@ def _decoded(request: Request, kind: str, reader: BodySchema, validation: Valida
 
 def _twice(request: Request) -> list[str]:
     """Keys that a YAML body sets again; of JSON bodies the schema tells."""
-    return repeated(request.body) if _parts(request.header("content-type") or JSON)[0] in YAMLS else []
+    return repeated(request.body) if content_type(request) == YAML else []
 
 
 def repeated(body: bytes) -> list[str]:
@@ -265,6 +282,18 @@ def require_kind(own: Kind, value: Any, body: bytes) -> None:
         raise errors.bad_request(text) from None
 
 
+@cache
+def _dumper() -> type[yaml.SafeDumper]:
+    """Writes what is there twice twice: upstream's YAML has no aliases."""
+    import yaml  # rare
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    return Dumper
+
+
 def encode(value: Any, form: Accepted) -> tuple[str, bytes]:
     """(content type, bytes) of JSON-like data or of JSON bytes."""
     if form.media == YAML:
@@ -272,7 +301,7 @@ def encode(value: Any, form: Accepted) -> tuple[str, bytes]:
 
         plain = msgspec.json.decode(value) if isinstance(value, bytes) else value
         try:
-            return YAML, yaml.safe_dump(plain, sort_keys=True, default_flow_style=False).encode()
+            return YAML, yaml.dump(plain, Dumper=_dumper(), sort_keys=True, default_flow_style=False).encode()
         except RecursionError:  # JSON is YAML, too
             return YAML, value if isinstance(value, bytes) else msgspec.json.encode(value)
     if form.media == PROTOBUF:

@@ -17,7 +17,7 @@ from ..documents.discovery import Discovery
 from ..documents.openapi import OpenAPI
 from ..query import Query
 from ..types import RequestInfo
-from . import negotiate
+from . import gorestful, negotiate
 from .handlers import answer
 from .health import HEALTH, TEXT, Health
 from .negotiate import Accepted
@@ -60,19 +60,21 @@ class NonResource:
 
     async def answer(self, request: Request, info: RequestInfo, query: Query) -> Response:
         """StatusError for what there is not."""
-        if info.path in self._pages and request.method in ("GET", "HEAD"):
-            return self._pages[info.path]
+        if info.path in self._pages:
+            page = self._pages[info.path]
+            _require_get(request, [dict(page.headers)["Content-Type"]])
+            return page
         path = info.path.rstrip("/") or "/"
         parts = path.strip("/").split("/")
         if parts[0] == "debug" and self._debug is not None:
-            page = self._debug(info.path, query)
-            if page is not None:
-                return page
+            shown = self._debug(info.path, query)
+            if shown is not None:
+                return shown
         if parts[0] in HEALTH:
-            return await self._health.answer(parts[0], "/".join(parts[1:]), request, query)
-        if request.method not in ("GET", "HEAD"):
-            raise not_allowed() if self._served(path, parts) else not_found()
+            health = await self._health.answer(parts[0], "/".join(parts[1:]), request, query)
+            return self._no_page() if health is None else health
         if path == "/version":
+            _require_get(request, [negotiate.JSON])
             return answer(200, version_info(), Accepted(pretty=True))
         if path == "/metrics":
             text = self._metrics()
@@ -83,27 +85,34 @@ class NonResource:
             document = await apart.run(apart.LARGE, self._openapi.answer, path, request)
             if document is not None:
                 return document
+        if self._is_routed(parts):
+            _require_get(request, negotiate.SUPPORTED)
         body = self._discover(request, parts)
         if isinstance(body, Response):
             return body
         if body is not None:
-            return answer(200, body, negotiate.accepted(request, query))
+            return answer(200, body, negotiate.accepted(request, query, kinds=()))
         if parts[0] == "apis" and len(parts) > 1 and parts[1] not in self._discovery.groups:
             return Response(404, TEXT[:1], b"404 page not found\n")
-        if path == "/" or parts[0] not in ("api", "apis"):
-            return answer(200 if path == "/" else 404, {"paths": self._paths()}, Accepted(pretty=True))
+        if path == "/":
+            return answer(200, {"paths": self._paths()}, Accepted(pretty=True))
+        if parts[0] not in ("api", "apis"):
+            return self._no_page()
         raise not_found()
 
-    def _served(self, path: str, parts: list[str]) -> bool:
-        """Whether a GET would be answered: another method is then not allowed, and not found otherwise."""
+    def _is_routed(self, parts: list[str]) -> bool:
+        """Whether upstream's router has the path, for GET alone; what is no route of it answers every method alike."""
         match parts:
+            case ["api"]:
+                return True
             case ["api", version]:
                 return version in self._discovery.versions("")
-            case ["apis", group]:
-                return group in self._discovery.groups
             case ["apis", group, version]:
-                return version in self._discovery.versions(group)
-        return path == "/" or parts[0] in ("api", "apis", "version", "openapi", "metrics")
+                return self._discovery.is_builtin(group, version)
+        return False
+
+    def _no_page(self) -> Response:
+        return answer(404, {"paths": self._paths()}, Accepted(pretty=True))
 
     def _discover(self, request: Request, parts: list[str]) -> Any:
         accept = (request.header("accept") or "").replace(" ", "")
@@ -131,6 +140,13 @@ class NonResource:
             paths.append(f"/apis/{group}")
             paths.extend(f"/apis/{group}/{version}" for version in self._discovery.versions(group))
         return sorted(paths)
+
+
+def _require_get(request: Request, produced: Sequence[str]) -> None:
+    """StatusError 405, 406, as of a route for GET."""
+    if request.method != "GET":
+        raise not_allowed()
+    gorestful.check(request, produced)
 
 
 @functools.cache

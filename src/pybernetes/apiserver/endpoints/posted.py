@@ -26,6 +26,7 @@ from . import negotiate, tables
 from .handlers import answer, write_options
 from .negotiate import Accepted
 
+SHAPES = ("PartialObjectMetadata", "PartialObjectMetadataList")  # as which it can be shown; tables there are none of
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
@@ -73,7 +74,7 @@ async def read_as(
     accepts: Collection[str] = (),
 ) -> Posted:
     """As `read`, for a kind without a resource. `accepts`: other apiVersions of it that say the same (rest.GroupVersionAcceptor)."""
-    form = negotiate.accepted(request, query, tables=False)
+    form = negotiate.accepted(request, query, kinds=SHAPES)
     options = write_options(query, user, request)
     options.learned.size = len(request.body)
     body, warnings = await apart.run(options.size, _decoded, request, options, kind, schema, accepts)

@@ -11,15 +11,17 @@ from pybernetes.wire.http import Request, Response, StreamingResponse, UpgradeRe
 from .. import audit
 from ..authentication.user import User
 from ..query import Query
-from ..resource import Resource
+from ..resource import VERBS, Resource
 from ..types import RequestInfo
-from .handlers import ResourceHandler
+from . import gorestful, negotiate
+from .handlers import APPLY_TYPES, PATCH_TYPES, ResourceHandler
 from .metrics import CONNECT
 
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 NOT_FOUND = "the server could not find the requested resource"
 STATUS_VERBS = ("get", "update", "patch")
 ACROSS = ("list", "watch")  # verbs on all namespaces: nothing is made, or deleted, in all of them at once
+LOG = "text/plain"  # as which a log is given, beside what objects are given as
 NO_PAGE = Response(404, [("Content-Type", "text/plain; charset=utf-8")], b"404 page not found\n")
 
 Answer = Response | StreamingResponse | UpgradeResponse
@@ -94,10 +96,24 @@ class Routes:
                 raise not_found()
             if answer is None or bool(info.subresource) != bool(info.name):
                 raise not_allowed()
+            if info.subresource != "proxy" and request.method == "HEAD":
+                raise not_allowed()
+            if info.subresource not in CONNECT:
+                gorestful.check(
+                    request, (LOG, *negotiate.SUPPORTED) if info.subresource == "log" else negotiate.SUPPORTED
+                )
             return await answer(request, info, query, user)
-        if request.method == "HEAD":  # upstream installs no such route
-            raise not_allowed()
-        check_verb(handler.resource, info)
+        if handler.resource.unstructured:
+            check_custom_verb(handler.resource, info)
+        else:
+            if request.method == "HEAD":  # upstream installs no such route
+                raise not_allowed()
+            check_verb(handler.resource, info)
+            gorestful.check(
+                request,
+                (*negotiate.SUPPORTED, *negotiate.STREAMED) if info.verb in ACROSS else negotiate.SUPPORTED,
+                (*PATCH_TYPES, *APPLY_TYPES) if info.verb == "patch" else (),
+            )
         return await self._verb(handler, request, info, query, user)
 
     @staticmethod
@@ -122,6 +138,15 @@ class Routes:
         raise not_allowed()
 
 
+def check_custom_verb(resource: Resource, info: RequestInfo) -> None:
+    """As `check_verb`, of a custom resource, whose requests no router has seen: the verb alone counts, not whether there is a name."""
+    there = {"": True, "status": resource.status, "scale": resource.scale is not None}
+    if not there.get(info.subresource):
+        raise errors.not_found(resource.group, resource.name, info.name)
+    if info.verb not in (STATUS_VERBS if info.subresource else VERBS):
+        raise errors.method_not_supported(resource.group, resource.name, info.verb)
+
+
 def check_verb(resource: Resource, info: RequestInfo) -> None:
     """StatusError for a verb that the resource, or its subresource, does not have."""
     if info.subresource:
@@ -133,8 +158,6 @@ def check_verb(resource: Resource, info: RequestInfo) -> None:
         subresource = (info.subresource == "status" and resource.status) or (
             info.subresource == "scale" and resource.scale
         )
-        if not subresource and resource.unstructured:
-            raise errors.not_found(resource.group, resource.name, info.name)
         if not subresource:
             raise not_allowed() if info.subresource in resource.subresources else not_found()
         if info.verb not in STATUS_VERBS:
