@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -41,12 +42,15 @@ def authority(private: ec.EllipticCurvePrivateKey, lifetime: timedelta = timedel
     return made.public_bytes(serialization.Encoding.PEM)
 
 
-def options() -> Options:
-    """All controllers."""
+ALL = ("*", "bootstrap-signer-controller", "token-cleaner-controller")
+
+
+def options(controllers: Sequence[str] = ALL) -> Options:
+    """All controllers cost half a second of CPU, and some of each request: who looks at the work of a few names them."""
     private = key()
     certificate = authority(private)
     return Options(
-        controllers=("*", "bootstrap-signer-controller", "token-cleaner-controller"),
+        controllers=controllers,
         root_ca=certificate,
         service_account_private_key=pem(key()),
         cluster_signing_cert=certificate,

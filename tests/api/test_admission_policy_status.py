@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from .control import controlled
+from .controloptions import options
 from .policies import REGISTRATION, Object, rule, validating
 
 SECONDS = 60.0
@@ -16,7 +17,7 @@ APPS = [rule("deployments", "replicasets", group="apps", version="v1")]
 
 def test_types_are_checked_once_a_generation() -> None:
     async def main() -> None:
-        async with controlled() as client:
+        async with controlled(options=options(["validatingadmissionpolicy-status-controller"])) as client:
 
             async def ask(method: str, path: str, body: Any = None, media: str = "application/json") -> Object:
                 data = msgspec.json.encode(body) if body is not None else b""

@@ -30,7 +30,7 @@ def request(common_name: str) -> str:
 
 def test_who_may_gets_a_certificate_for_a_node() -> None:
     async def main() -> None:
-        options = controloptions.options()
+        options = controloptions.options(["csrapproving", "csrsigning"])
         async with controlled(options=options) as client:
             api = API(client)
             spec = {
@@ -55,7 +55,8 @@ def test_who_may_gets_a_certificate_for_a_node() -> None:
 
 def test_quotas_count_what_goes_away_of_any_resource() -> None:
     async def main() -> None:
-        async with controlled() as client:
+        few = controloptions.options(["resourcequota", "root-ca-cert-publisher"])
+        async with controlled(options=few) as client:
             api = API(client)
             await api.until(f"{MAPS}/kube-root-ca.crt", lambda code, _: code == 200)
             for name in ("a", "b"):

@@ -12,9 +12,15 @@ from typing import Any
 from pybernetes.client.http import HTTPClient
 
 from .control import controlled
+from .controloptions import options
 
 MANY = 2**31 - 1
 PATIENCE = 60.0  # seconds
+# All that read jobs, stateful sets or their pods by number.
+OF_JOBS = (
+    *("serviceaccount", "job", "cronjob", "statefulset", "disruption", "ttl-after-finished", "podgc"),
+    *("resourcequota", "endpointslice", "taint-eviction-controller", "garbagecollector"),
+)
 TEMPLATE = {
     "metadata": {"labels": {"app": "w"}},
     "spec": {
@@ -59,7 +65,7 @@ def test_workloads_of_two_thousand_million_cost_what_is_there() -> None:
     job = {"completionMode": "Indexed", "completions": MANY, "parallelism": 2, "template": job_template}
 
     async def run() -> None:
-        async with controlled() as client:
+        async with controlled(options=options(OF_JOBS)) as client:
             tracemalloc.start()
             try:
                 jobs = "/apis/batch/v1/namespaces/default/jobs"
@@ -93,7 +99,7 @@ def test_workloads_of_two_thousand_million_cost_what_is_there() -> None:
 
 def test_revisions_are_served_with_the_bytes_that_upstream_compares() -> None:
     async def run() -> None:
-        async with controlled() as client:
+        async with controlled(options=options(["daemonset", "statefulset"])) as client:
             for kind in ("daemonsets", "statefulsets"):
                 await post(
                     client, f"{APPS}/{kind}", workload("w", serviceName="w") if kind[0] == "s" else workload("w")
