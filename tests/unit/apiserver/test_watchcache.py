@@ -93,7 +93,7 @@ async def started(store: ScriptedStore) -> tuple[WatchCache, VirtualClock]:
 
 def known(cache: WatchCache) -> dict[str, int]:
     pods = cache.of("", "pods")
-    assert pods.keys == sorted(pods.items) and pods.values == [pods.items[key] for key in pods.keys]
+    assert list(pods.values) == [pods.items[key] for key in sorted(pods.items)]
     return {key.removeprefix(PODS): stored.revision for key, stored in pods.items.items()}
 
 

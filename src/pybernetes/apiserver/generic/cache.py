@@ -7,7 +7,6 @@ decoded object) is made once, at first use, and shared by all.
 from __future__ import annotations
 
 import asyncio
-import bisect
 import functools
 import itertools
 import logging
@@ -27,6 +26,7 @@ from pybernetes.store.types import Closed, Compacted, Event, KeyValue, Restored,
 
 from ..resource import Object, Resource
 from .keys import Keys
+from .sortedmap import SortedMap
 
 _log = logging.getLogger(__name__)
 
@@ -270,8 +270,7 @@ class ResourceCache:
         self.clock = clock or RealClock()
         self.prefix = prefix
         self.items: dict[str, Stored] = {}
-        self.keys: list[str] = []  # sorted
-        self.values: list[Stored] = []  # in the order of the keys
+        self.values = SortedMap[Stored]()  # by their keys, in the order of these
         self.ring: deque[Change] = deque(maxlen=RING)
         self.ring_start = 0  # the ring holds every change after this revision
         self.watchers: set[Watcher] = set()
@@ -288,16 +287,9 @@ class ResourceCache:
             if previous is None:
                 return
             del self.items[key]
-            place = bisect.bisect_left(self.keys, key)
-            del self.keys[place], self.values[place]
+            del self.values[key]
         else:
-            place = bisect.bisect_left(self.keys, key)
-            if previous is None:
-                self.keys.insert(place, key)
-                self.values.insert(place, stored)
-            else:
-                self.values[place] = stored
-            self.items[key] = stored
+            self.items[key] = self.values[key] = stored
         if len(self.ring) == RING:
             self.ring_start = self.ring[0].revision
         change = Change(revision, stored, previous)
@@ -326,8 +318,7 @@ class ResourceCache:
             if present is None or present.revision != item.mod_revision:
                 present = stored_or_damaged(item.key, item.value, item.mod_revision, item.problem)
             self.items[item.key] = present
-        self.keys[:] = sorted(self.items)
-        self.values[:] = [self.items[key] for key in self.keys]
+        self.values.fill(self.items)
         self.ring.clear()
         self.ring_start = self.changed = revision
         for watcher in tuple(self.watchers):
@@ -337,7 +328,7 @@ class ResourceCache:
         """What could be read at last takes the place of what was damaged, where nothing newer has."""
         if self.items.get(damaged.key) is damaged and item.mod_revision == damaged.revision:
             stored = stored_or_damaged(item.key, item.value, item.mod_revision)
-            self.items[item.key] = self.values[bisect.bisect_left(self.keys, item.key)] = stored
+            self.items[item.key] = self.values[item.key] = stored
 
     def forget(self, watcher: Watcher) -> None:
         """It gets no more changes."""
@@ -364,21 +355,18 @@ class ResourceCache:
 
     def range(self, prefix: str, after: str = "") -> Iterable[Stored]:
         """Objects whose keys begin with the prefix, in order, after a key."""
-        start, stop = self._span(prefix, after)
-        return self.values[start:stop]
+        return self.values.between(*self._span(prefix, after))
 
-    def _span(self, prefix: str, after: str) -> tuple[int, int]:
-        start = bisect.bisect_right(self.keys, after) if after > prefix else bisect.bisect_left(self.keys, prefix)
-        if prefix == self.prefix:
-            return start, len(self.keys)
-        return start, bisect.bisect_left(self.keys, prefix[:-1] + chr(ord(prefix[-1]) + 1), lo=start)
+    def _span(self, prefix: str, after: str) -> tuple[str, str | None]:
+        """The first key that may be meant, and the one before which the last is."""
+        start = after + "\0" if after > prefix else prefix
+        return start, None if prefix == self.prefix else prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
     def count_at(self, revision: int, prefix: str, after: str) -> int | None:
         """How many objects `range` would have given at an older revision; None where the ring does not reach back so far."""
         if revision < self.ring_start:
             return None
-        start, stop = self._span(prefix, after)
-        count = stop - start
+        count = self.values.count(*self._span(prefix, after))
         for change in itertools.takewhile(lambda change: change.revision > revision, reversed(self.ring)):
             one = change.previous if change.current is None else change.current if change.previous is None else None
             if one is not None and one.key.startswith(prefix) and one.key > after:  # it went, or came
