@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pybernetes.store import sqlitelog
 from pybernetes.store.sqlite import SQLiteStore
-from pybernetes.store.types import Store, StoreError
+from pybernetes.store.types import Event, Progress, Store, StoreError
 
 FILES = ("state.db", "state.db-wal", "state.db-shm", "state.db-lock", "state.db-reserve")
 
@@ -110,6 +111,40 @@ def test_the_lock_of_a_killed_process_is_gone(tmp_path: Path) -> None:
 
 def modes(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
+def test_a_watch_that_keeps_up_reads_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a commit wrote is told from memory; the log is read for who comes later, has missed one, or asks for what is still to come."""
+    reads, events = [0], sqlitelog.events
+
+    def counted(*args: object) -> object:
+        reads[0] += 1
+        return events(*args)
+
+    async def scenario(store: Store) -> None:
+        first = await store.put("/a/1", b"1")
+        told = store.watch("/a/", after=first.mod_revision - 1)
+        assert (await anext(told), reads) == (Event(1, "/a/1", first), [0])
+        for revision in range(2, 5):
+            waiting = asyncio.ensure_future(anext(told))
+            await asyncio.sleep(0)
+            written = await store.put("/a/1", b"2")
+            assert (await waiting, reads) == (Event(revision, "/a/1", written), [0])
+        waiting = asyncio.ensure_future(anext(told))
+        await asyncio.sleep(0)
+        await store.put("/b/1", b"elsewhere")
+        assert (await waiting, reads) == (Progress(5), [0])
+        missed = [await store.put("/a/1", b"3"), await store.put("/a/2", b"4")]
+        assert [await anext(told), await anext(told)] == [Event(one.mod_revision, one.key, one) for one in missed]
+        assert reads == [1]
+        later = asyncio.ensure_future(anext(store.watch("/a/", after=8)))
+        await asyncio.sleep(0)
+        await store.put("/a/3", b"not asked for")
+        assert (await store.delete("/a/2"), reads) == (Event(9, "/a/2", None), [1])
+        assert (await later, reads) == (Event(9, "/a/2", None), [1])
+
+    monkeypatch.setattr(sqlitelog, "events", counted)
+    play(":memory:", scenario)
 
 
 def test_the_file_gets_smaller_again(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_what_could_not_be_read_is_read_again() -> None:
         lost = False
         await cache.read_again()
         assert [item.obj["metadata"]["name"] for item in items.values()] == ["s", "s"]
-        assert cache.of("", "secrets").values == list(items.values())
+        assert list(cache.of("", "secrets").values) == list(items.values())
         await cache.stop()
         await store.close()
 
