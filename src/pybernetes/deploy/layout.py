@@ -105,6 +105,10 @@ def check(layout: ClusterLayout, cluster: ClusterConfiguration, bind_port: int) 
         raise ConfigurationError(f"balancer.routerID: {balancer.router_id}: want 1 to {LARGEST_ROUTER_ID}")
     if problem := pool_problem(layout.addons):
         raise ConfigurationError(problem)
+    endpoint = endpoints.split_host_port(cluster.control_plane_endpoint)[0] if cluster.control_plane_endpoint else ""
+    if endpoints.is_address(endpoint) and endpoint in pools.parse(layout.addons.address_pool):
+        text = f"it has the address of controlPlaneEndpoint, {endpoint}: want addresses that nobody has"
+        raise ConfigurationError(f"addons.addressPool: {text}")
     if balancer.kind == NONE:
         if balancer.on_nodes:
             raise ConfigurationError("balancer.onNodes: which one? Give --balancer=nginx or haproxy (balancer.kind)")
