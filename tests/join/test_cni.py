@@ -25,7 +25,8 @@ def test_up_with_plugins(tmp_path: Path) -> None:
         must(host, f"{DOCKER.replace('exit;', 'break;').replace('exit 1', 'true')}")
         code, said = host(f"rm -rf /etc/cni; {UP}")
         assert (
-            code == 1 and "--network-plugin=cni: no networks found in /etc/cni/net.d; docs/network.md has one" in said
+            code == 1
+            and "--network-plugin=cni: no networks found in /etc/cni/net.d; docs/network.md has a network" in said
         )
         must(host, f"mkdir -p /etc/cni/net.d; cat >/etc/cni/net.d/10-pods.conflist <<'END'\n{network}END")
         must(host, f"{UP} 2>&1")  # until cluster DNS answers, which is a pod of this network

@@ -1,6 +1,7 @@
 """Keeps the EndpointSlices of each service with a selector (upstream: pkg/controller/endpointslice, k8s.io/endpointslice).
 
-Topology hints are not given: kube-proxy takes all endpoints then.
+Of topology hints those of trafficDistribution are given, not those of the annotation service.kubernetes.io/topology-mode: kube-proxy takes all
+endpoints then.
 """
 
 from __future__ import annotations

@@ -9,13 +9,19 @@ from pybernetes.api.pods import is_ready
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
 from pybernetes.api.types import meta_v1 as meta
-from pybernetes.api.wellknown import IS_HEADLESS_SERVICE, LABEL_SERVICE_NAME, LABEL_TOPOLOGY_ZONE
+from pybernetes.api.wellknown import (
+    ANNOTATION_TOPOLOGY_AWARE_HINTS,
+    ANNOTATION_TOPOLOGY_MODE,
+    IS_HEADLESS_SERVICE,
+    LABEL_SERVICE_NAME,
+    LABEL_TOPOLOGY_ZONE,
+)
 
 from . import endpoints as util
 from .slices import MANAGED_BY, Changes, PortKey, pack, port_key, recycled
 
 MANAGER = "endpointslice-controller.k8s.io"
-SAME_ZONE, SAME_NODE = ("PreferSameZone", "PreferClose"), "PreferSameNode"  # values of trafficDistribution
+SAME_NODE, SAME_ZONE = "PreferSameNode", ("PreferClose", "PreferSameZone")  # values of trafficDistribution
 RESERVED = {LABEL_SERVICE_NAME, MANAGED_BY, IS_HEADLESS_SERVICE}
 Nodes = Callable[[str], core.Node | None]
 
@@ -53,20 +59,20 @@ def endpoint_of(pod: core.Pod, node: core.Node | None, service: core.Service, ad
         node_name=pod.spec.node_name or None,
         zone=zone,
         hostname=pod.spec.hostname if util.has_hostname(pod, service) else None,
-        hints=hints_of(service, pod.spec.node_name, zone or ""),
+        hints=hints_of(service, pod.spec.node_name, zone) if ready else None,
     )
 
 
-def hints_of(service: core.Service, node: str, zone: str) -> discovery.EndpointHints | None:
-    """Who is to be led here by the service's trafficDistribution (k8s.io/endpointslice/trafficdist).
-
-    Each endpoint is for its own zone, or node; clients that have none of their own use all. PreferSameNode says both: where no endpoint
-    is on the node, those of the zone are next.
-    """
-    distribution = service.spec.traffic_distribution
-    zones = [discovery.ForZone(name=zone)] if zone and distribution in (*SAME_ZONE, SAME_NODE) else []
-    nodes = [discovery.ForNode(name=node)] if node and distribution == SAME_NODE else []
-    return discovery.EndpointHints(for_zones=zones, for_nodes=nodes) if zones or nodes else None
+def hints_of(service: core.Service, node: str, zone: str | None) -> discovery.EndpointHints | None:
+    """Who should use a ready endpoint: its node and zone, by the service's trafficDistribution; proxies that know no nodes then go by zones
+    (upstream: endpointslice/trafficdist). Where the older annotation asks for hints by the zones' shares, which are not given here, none."""
+    chosen, notes = service.spec.traffic_distribution, service.metadata.annotations
+    asked = notes.get(ANNOTATION_TOPOLOGY_AWARE_HINTS, notes.get(ANNOTATION_TOPOLOGY_MODE))
+    if asked in ("Auto", "auto"):
+        return None
+    zones = [discovery.ForZone(name=zone)] if zone and chosen in (*SAME_ZONE, SAME_NODE) else []
+    nodes = [discovery.ForNode(name=node)] if node and chosen == SAME_NODE else []
+    return discovery.EndpointHints(for_nodes=nodes, for_zones=zones) if zones or nodes else None
 
 
 def ports_of(service: core.Service, pod: core.Pod) -> list[discovery.EndpointPort]:

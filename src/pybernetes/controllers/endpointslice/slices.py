@@ -44,7 +44,7 @@ def identity(endpoint: discovery.Endpoint) -> Identity:
 
 
 def same(a: discovery.Endpoint, b: discovery.Endpoint) -> bool:
-    """Whether endpoints of one identity need no update (EndpointsEqualBeyondHash)."""
+    """Whether endpoints of one identity need no update (EndpointsEqualBeyondHash; trafficdist's needsUpdate)."""
     uids = [e.target_ref.uid if e.target_ref is not None else None for e in (a, b)]
     return uids[0] == uids[1] and _rest(a) == _rest(b)
 

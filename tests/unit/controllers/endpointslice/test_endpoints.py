@@ -9,6 +9,8 @@ import pytest
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
 from pybernetes.api.wellknown import (
+    ANNOTATION_TOPOLOGY_AWARE_HINTS,
+    ANNOTATION_TOPOLOGY_MODE,
     ENDPOINTS_LABEL_MANAGED_BY,
     ENDPOINTS_LAST_CHANGE_TRIGGER_TIME,
     ENDPOINTS_OVER_CAPACITY,
@@ -172,6 +174,51 @@ def test_an_endpoint() -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize(
+    ("distribution", "notes", "nodes", "zones"),
+    [
+        (None, {}, [], []),
+        ("PreferClose", {}, [], ["z"]),
+        ("PreferSameZone", {}, [], ["z"]),
+        ("PreferSameNode", {}, ["n"], ["z"]),
+        ("PreferSameZone", {ANNOTATION_TOPOLOGY_MODE: "Auto"}, [], []),
+        ("PreferSameZone", {ANNOTATION_TOPOLOGY_MODE: "Disabled"}, [], ["z"]),
+        ("PreferSameZone", {ANNOTATION_TOPOLOGY_MODE: "Auto", ANNOTATION_TOPOLOGY_AWARE_HINTS: "Disabled"}, [], ["z"]),
+    ],
+)
+def test_hints_are_those_of_the_traffic_distribution(
+    distribution: str | None, notes: dict[str, str], nodes: list[str], zones: list[str]
+) -> None:
+    """The kind: a Service's trafficDistribution was taken, and nobody told proxies of it. A change of it changes slices that are right else."""
+    some = service(traffic_distribution=distribution)
+    some.metadata.annotations = notes
+    pods = [member(0), member(1, ready=None), member(2, deleted=True)]
+    before = stored(*planned(pods)[0].create)
+    changes, _ = endpointslice.plan(some, pods, {"n": NODE}.get, before, 100)
+    assert bool(changes.update) is bool(nodes or zones) and not changes.create and not changes.delete
+    (written,) = changes.update or before
+    ready, *others = [endpoint.hints for endpoint in written.endpoints]
+    assert [one.name for one in ready.for_nodes] == nodes if ready else not nodes
+    assert [one.name for one in ready.for_zones] == zones if ready else not zones
+    assert others == [None, None]
+    again, _ = endpointslice.plan(some, pods, {"n": NODE}.get, [written], 100)
+    assert again == slices.Changes()
+    back, _ = endpointslice.plan(service(), pods, {"n": NODE}.get, [written], 100)
+    assert all(endpoint.hints is None for one in back.update for endpoint in one.endpoints)
+
+
+def test_a_node_without_a_zone_gives_no_zone() -> None:
+    bare = core.Node(metadata=meta("n"))
+    (made,) = endpointslice.plan(service(traffic_distribution="PreferSameNode"), [member(0)], {"n": bare}.get, [], 9)[
+        0
+    ].create
+    assert made.endpoints[0].hints == discovery.EndpointHints(for_nodes=[discovery.ForNode(name="n")])
+    (made,) = endpointslice.plan(service(traffic_distribution="PreferClose"), [member(0)], {"n": bare}.get, [], 9)[
+        0
+    ].create
+    assert made.endpoints[0].hints is None
+
+
 def test_no_pods_leave_one_empty_slice() -> None:
     empty = planned([])[0].create
     assert [(len(s.endpoints), s.ports) for s in empty] == [(0, [])]
@@ -254,30 +301,6 @@ def test_what_is_not_mirrored() -> None:
     assert endpointslicemirroring.should_mirror(given())
     assert not endpointslicemirroring.should_mirror(given(labels={LABEL_SKIP_MIRROR: "true"}))
     assert not endpointslicemirroring.should_mirror(given(annotations={LEADER_ELECTION_RECORD_ANNOTATION: "{}"}))
-
-
-@pytest.mark.parametrize(
-    ("distribution", "node", "zone", "zones", "nodes"),
-    [
-        (None, "n", "z", [], []),
-        ("PreferClose", "n", "z", ["z"], []),
-        ("PreferSameZone", "n", "z", ["z"], []),
-        ("PreferSameZone", "n", "", [], []),
-        ("PreferSameNode", "n", "z", ["z"], ["n"]),
-        ("PreferSameNode", "n", "", [], ["n"]),
-        ("PreferSameNode", "", "", [], []),
-    ],
-)
-def test_traffic_stays_where_the_service_prefers_it(
-    distribution: str | None, node: str, zone: str, zones: list[str], nodes: list[str]
-) -> None:
-    """The kind: a field of a service that was accepted, and which nobody told the proxies of."""
-    hints = endpointslice.hints_of(service(traffic_distribution=distribution), node, zone)
-    if not zones and not nodes:
-        assert hints is None
-        return
-    assert hints is not None
-    assert ([h.name for h in hints.for_zones], [h.name for h in hints.for_nodes]) == (zones, nodes)
 
 
 @pytest.mark.parametrize(
