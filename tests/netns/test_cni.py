@@ -16,6 +16,7 @@ from typing import TypeVar
 import pytest
 
 from pybernetes.kubelet.network.cni import invocation
+from pybernetes.kubelet.network.cni.directory import lacking
 from pybernetes.kubelet.network.cni.network import CNINetwork
 from pybernetes.kubelet.runtime.types import RuntimeFailure
 
@@ -108,6 +109,31 @@ def test_the_whole_chain(cni: CNINode) -> None:
 
     cni.run(delete)
     eventually("nothing is left", lambda: cni.left() == [])
+
+
+def test_the_network_of_up(cni: CNINode) -> None:
+    """The page's: it names no range, the node's podCIDR is it; a pod waits until there is one."""
+    (text,) = re.findall(r"^```json up\n(.*?)^```$", PAGE.read_text(), re.S | re.M)
+    document = json.loads(text)
+    document["plugins"][0]["ipam"]["dataDir"] = str(cni.addresses)
+    (cni.conf_dir / "10-pods.conflist").write_text(json.dumps(document))
+    assert lacking(cni.conf_dir, [PLUGINS]) == ""
+    first, second = cni.start(FIRST), cni.start(SECOND)
+
+    async def work(network: CNINetwork) -> None:
+        await network.refresh()
+        assert "no PodCIDR set" in network.problem
+        network.set_range(f"{RANGE}0/24")
+        assert network.problem == ""
+        (address,) = await network.setup(first, pod("first", 8080))
+        assert address.startswith(RANGE)
+        await network.setup(second, pod("second"))
+        cni.in_pod(SECOND, f"ping -c 1 -W 5 {address}")
+        await network.teardown(FIRST, pod("first", 8080))
+        await network.teardown(SECOND, pod("second"))
+
+    cni.run(work)
+    assert cni.left() == []
 
 
 @pytest.mark.parametrize("version", ["0.3.1", "0.4.0", "1.0.0"])
