@@ -231,12 +231,15 @@ def test_an_image_as_a_volume_and_an_end_in_order(tmp_path: Path) -> None:
 
 def test_what_a_container_writes_is_limited_and_a_second_deletion_shortens_the_first(tmp_path: Path) -> None:
     with running(tmp_path) as node:
-        limits = {"ephemeral-storage": "1Mi"}
-        node.run("w", "head -c 3000000 /dev/zero > /f; sleep 3600", resources={"limits": limits})
         node.run("d", "trap '' TERM; while :; do sleep 1; done")
         node.kubectl("delete", "pod", "d", "--wait=false", "--grace-period=3600")
         node.kubectl("delete", "pod", "d", "--wait=false", "--grace-period=1")
         until("it is gone", lambda: not node.kubectl("get", "pod", "d", "--ignore-not-found", "-o", "name"))
+        writer = {"name": "c", "image": IMAGE, "command": ["sh", "-c", "head -c 3000000 /dev/zero > /f; sleep 3600"]}
+        writer["resources"] = {"limits": {"ephemeral-storage": "1Mi"}}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "w"}}
+        pod["spec"] = {"nodeName": NODE, "containers": [writer], "terminationGracePeriodSeconds": 3600}
+        node.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
         text = "jsonpath={.status.reason}: {.status.message}"
         until("it is evicted", lambda: node.kubectl("get", "pod", "w", "-o", text).startswith("Evicted: Pod ephemeral"))
 

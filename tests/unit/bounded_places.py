@@ -42,6 +42,7 @@ from pybernetes.dns import wire as dns_wire
 from pybernetes.dns.wire import WireError
 from pybernetes.dns.zone import Zone
 from pybernetes.dns.zonefile import ZoneFileError
+from pybernetes.kubelet.machine import config
 from pybernetes.metricsserver import points
 from pybernetes.metricsserver.points import Malformed
 from pybernetes.wire.http import Request
@@ -234,6 +235,9 @@ PLACES = (
         lambda claims: user_of(MAPPED, claims),
         exact=True,
     ),
+    # References of a pod's variables and commands.
+    Place("expansion: open", lambda n: "$(" * n, lambda text: config.expand(text, {})),
+    Place("expansion: nested", lambda n: "$(a" * n + ")", lambda text: config.expand(text, {"a": "b"})),
     # What a kubelet says of its node.
     Place(
         "metrics: labels",

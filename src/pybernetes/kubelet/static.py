@@ -29,6 +29,7 @@ from pybernetes.client.types import Client
 from .cluster import APICluster
 from .machine import config
 from .machine.events import Event
+from .volumes import payload
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +65,48 @@ def read(document: Any, node_name: str, path: str, now: datetime) -> core.Pod:
         CONFIG_SOURCE_ANNOTATION: "file",
         CONFIG_FIRST_SEEN_ANNOTATION: f"{format_time(now)[:-1]}.000000000Z",
     }
+    resource = api_objects(pod)
+    if resource:
+        raise ValueError(f"is refused: static pods may not reference {resource}")
     pod.spec.node_name = node_name
     pod.spec.tolerations = [*pod.spec.tolerations, core.Toleration(operator="Exists", effect="NoExecute")]
     return defaulted(pod)
+
+
+def api_objects(pod: core.Pod) -> str:
+    """The resource of the first API object that a pod needs, "" where it needs none (HasAPIObjectReference).
+
+    A static pod runs before there is a server that could be asked: it may be the server.
+    """
+    spec = pod.spec
+    named = {kind for kind, _ in [*config.references(pod), *(r for v in spec.volumes for r in payload.references(v))]}
+    if spec.service_account_name:
+        return "serviceaccounts"
+    if spec.image_pull_secrets or "secret" in named:
+        return "secrets"
+    if "configmap" in named:
+        return "configmaps"
+    if spec.resource_claims:
+        return "resourceclaims"
+    return next(filter(None, map(_api_object, spec.volumes)), "")
+
+
+def _api_object(volume: core.Volume) -> str:
+    for part in volume.projected.sources if volume.projected is not None else ():
+        if part.service_account_token is not None:
+            return "serviceaccounts (via projected volumes)"
+        if part.cluster_trust_bundle is not None:
+            return "clustertrustbundles"
+        if part.pod_certificate is not None:
+            return "podcertificates"
+    sources = (
+        (volume.csi, "csidrivers (via CSI volumes)"),
+        (volume.glusterfs, "endpoints (via glusterFS volumes)"),
+        (volume.persistent_volume_claim, "persistentvolumeclaims"),
+        (volume.ephemeral, "persistentvolumeclaims (via ephemeral volumes)"),
+        (volume.azure_file, "secrets (via azureFile volumes)"),
+    )
+    return next((resource for source, resource in sources if source is not None), "")
 
 
 def defaulted(pod: core.Pod) -> core.Pod:

@@ -67,3 +67,33 @@ def test_a_mirror_is_made_where_the_node_may_not_see_that_there_is_none() -> Non
         assert not client.pods
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("spec", "resource"),
+    [
+        ({"serviceAccountName": "s"}, "serviceaccounts"),
+        ({"imagePullSecrets": [{"name": "s"}]}, "secrets"),
+        ({"containers": [{"name": "c", "envFrom": [{"configMapRef": {"name": "m"}}]}]}, "configmaps"),
+        ({"volumes": [{"name": "v", "secret": {"secretName": "s"}}]}, "secrets"),
+        ({"volumes": [{"name": "v", "projected": {"sources": [{"configMap": {"name": "m"}}]}}]}, "configmaps"),
+        (
+            {"volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]},
+            "serviceaccounts (via projected volumes)",
+        ),
+        ({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}, "persistentvolumeclaims"),
+        ({"volumes": [{"name": "v", "ephemeral": {}}]}, "persistentvolumeclaims (via ephemeral volumes)"),
+        ({"resourceClaims": [{"name": "g"}]}, "resourceclaims"),
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/x"}}, {"name": "e", "emptyDir": {}}]}, ""),
+        ({"volumes": [{"name": "v", "projected": {"sources": [{"downwardAPI": {"items": []}}]}}]}, ""),
+    ],
+)
+def test_a_static_pod_needs_no_object_of_the_api(spec: dict[str, Any], resource: str) -> None:
+    """The kind: what upstream refuses since 1.34 waited for ever for an object, or for a server that it was itself."""
+    document = {**DOCUMENT, "spec": {**DOCUMENT["spec"], **spec}}  # type: ignore[dict-item]
+    if not resource:
+        assert static.read(document, "n", "f", NOW).metadata.name == "web-n"
+        return
+    with pytest.raises(ValueError) as caught:
+        static.read(document, "n", "f", NOW)
+    assert str(caught.value) == f"is refused: static pods may not reference {resource}"

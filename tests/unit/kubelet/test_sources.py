@@ -202,3 +202,21 @@ def test_statuses_stand_in_the_order_of_names_and_say_what_is_mounted() -> None:
         core.VolumeMountStatus(name="v", mount_path="/v", read_only=True, recursive_read_only="Disabled"),
         core.VolumeMountStatus(name="w", mount_path="/w"),
     ]
+
+
+def test_variables_that_double_each_other_are_refused() -> None:
+    """The kind: bounded memory for every object. Thirty names were a gigabyte."""
+    env = [core.EnvVar(name="V0", value="x" * 64)]
+    env += [core.EnvVar(name=f"V{n}", value=f"$(V{n - 1})$(V{n - 1})") for n in range(1, 64)]
+    with pytest.raises(RuntimeFailure, match="argument list too long") as caught:
+        environment(make(env=env))
+    assert caught.value.reason == config.CONFIG_ERROR
+    assert len(environment(make(env=env[:12]))["V11"]) == 64 << 11
+
+
+@pytest.mark.parametrize(
+    "text", ["$(" * 100_000, "$(a" * 40_000 + ")", "$$" * 100_000, "$(a)" * 50_000 + "$(" * 50_000]
+)
+def test_references_cost_what_the_text_is_long(text: str) -> None:
+    """No bracket closes, or only the last: what is looked at twice would be looked at for hours."""
+    assert len(config.expand(text, {"a": "b"})) <= len(text)

@@ -35,19 +35,34 @@ MIN_QUOTA = 1000
 KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
 REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")  # a name goes on to the next ), whatever is in between
 
+MAX_EXPANDED = 128 << 10  # characters: the kernel passes no longer argument or variable on (MAX_ARG_STRLEN)
+
 # (volume, path) -> the text of a file that the pod's containers wrote; None for one that cannot be read.
 Files = Mapping[tuple[str, str], str | None]
 Lookup = Callable[[str, str], "core.ConfigMap | core.Secret | None"]  # (kind, name) -> object of the pod's namespace
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replaces $(NAME) where NAME is known and $$ by $ (third_party/forked/golang/expansion)."""
+    """Replaces $(NAME) where NAME is known and $$ by $ (third_party/forked/golang/expansion).
 
-    def replaced(match: re.Match[str]) -> str:
+    RuntimeFailure where that makes more than a process can be given: variables that name each other twice double each time.
+    """
+    end, place, length = _last_end(text), 0, 0
+    parts: list[str] = []
+    for match in REFERENCE.finditer(text, 0, end):
         name = match.group(1)
-        return "$" if name is None else variables.get(name, match.group(0))
+        value = "$" if name is None else variables.get(name, match.group(0))
+        parts += [text[place : match.start()], value]
+        length += match.start() - place + len(value)
+        place = match.end()
+        if length > MAX_EXPANDED:
+            raise RuntimeFailure("argument list too long: what variables refer to is longer than 128 KiB", CONFIG_ERROR)
+    return "".join([*parts, text[place:end], text[end:].replace("$$", "$")])
 
-    return REFERENCE.sub(replaced, text)
+
+def _last_end(text: str) -> int:
+    """Behind it no reference ends; looking for one there, from each $( on, would cost the square of the length."""
+    return text.rfind(")") + 1
 
 
 def field_value(pod: core.Pod, path: str, ips: Sequence[str], host_ips: Sequence[str]) -> str:
@@ -111,7 +126,8 @@ def sub_path(mount: core.VolumeMount, variables: Mapping[str, str]) -> str:
     """
     path = mount.sub_path
     if mount.sub_path_expr:
-        names = {match.group(1) for match in REFERENCE.finditer(mount.sub_path_expr)} - {None}
+        references = REFERENCE.finditer(mount.sub_path_expr[: _last_end(mount.sub_path_expr)])
+        names = {match.group(1) for match in references} - {None}
         missing = sorted(name for name in names if not variables.get(name))
         if missing:
             raise RuntimeFailure(f"missing value for {', '.join(missing)}", CONFIG_ERROR)
