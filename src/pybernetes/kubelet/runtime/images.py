@@ -31,6 +31,7 @@ REFERENCE = re.compile(
 _IDENTIFIER = re.compile("[a-f0-9]{64}")  # which engines take for an image's ID
 NAME_CHARACTERS = 255  # of what is behind the host
 DIGESTS = {"sha256": 64, "sha384": 96, "sha512": 128}  # hexadecimal digits of each algorithm (opencontainers/go-digest)
+DOCKER_HUB = ("docker.io", "index.docker.io")  # whose names without an owner are library's
 GetSecret = Callable[[str, str], Awaitable["core.Secret | None"]]  # (name, namespace)
 
 
@@ -49,7 +50,10 @@ def _refusal(image: str) -> str:
     behind = rest if slash and _is_host(first) else image
     name = behind.partition("@")[0].partition(":")[0]
     if name.lower() != name:
-        return "repository name must be lowercase"
+        remote = behind.partition(":")[0]
+        if "/" not in remote and (behind is image or first in DOCKER_HUB):
+            remote = f"library/{remote}"
+        return f"invalid reference format: repository name ({remote}) must be lowercase"
     parsed = REFERENCE.fullmatch(image)
     if parsed is None:
         return "invalid reference format"
