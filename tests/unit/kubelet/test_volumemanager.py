@@ -336,3 +336,27 @@ def test_devices_and_file_systems(tmp_path: Path, mode: str | None, devices: boo
             asyncio.run(main())
     else:
         asyncio.run(main())
+
+
+def test_of_two_writers_the_later_one_wins(tmp_path: Path) -> None:
+    """The kind: a pod's changed labels, and the time that has come, bring its files up to date at once."""
+
+    class Slow(Objects):
+        async def get(self, kind: str, name: str, namespace: str) -> core.ConfigMap | core.Secret | None:
+            read = core.ConfigMap(data=dict(self.data))
+            if self.data["a"] == "old":
+                await asyncio.sleep(0.01)  # its answer is late
+            return read
+
+    async def main() -> None:
+        objects = Slow()
+        manager, pod = VolumeManager(str(tmp_path), objects, lambda: NOW), make(config_map())
+        await manager.prepare(pod)
+        objects.data = {"a": "old"}
+        first = asyncio.ensure_future(manager.refresh(pod))
+        await asyncio.sleep(0)
+        objects.data = {"a": "new"}
+        await asyncio.gather(first, manager.refresh(pod))
+        assert (tmp_path / "pods/u/volumes/kubernetes.io~configmap/v/a").read_text() == "new"
+
+    asyncio.run(main())

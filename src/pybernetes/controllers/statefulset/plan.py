@@ -357,7 +357,8 @@ class Sync:
         return pod.metadata.labels.get(CONTROLLER_REVISION_HASH_LABEL) != self.update.name and not is_terminating(pod)
 
     def _roll_several(self, targets: Sequence[core.Pod], limit: int) -> None:
-        room = limit - sum(not is_healthy(pod) for pod in targets)
+        # Those below the partition count as well: all of the set serves together.
+        room = limit - sum(is_terminating(pod) or not self._available(pod) for pod in self.replicas)
         for pod in [pod for pod in targets if self._is_old(pod)][: max(0, room)]:
             self._replace(pod)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from .types import Container, ContainerConfig, Image, Mount, Resources, Sandbox, SandboxConfig
+from .types import Container, ContainerConfig, Device, Image, Mount, Resources, Sandbox, SandboxConfig
 
 Json = dict[str, Any]
 
@@ -158,6 +158,15 @@ def image_mount(mount: Mount) -> Json:
     return {"Type": "image", "Source": mount.image, "Target": mount.container_path, "ReadOnly": True, **part}
 
 
+def host_device(device: Device) -> Json:
+    """One of Docker's Devices."""
+    return {
+        "PathOnHost": device.host_path,
+        "PathInContainer": device.container_path,
+        "CgroupPermissions": device.permissions,
+    }
+
+
 def log_path(config: ContainerConfig, pod: SandboxConfig) -> str:
     """The absolute path of a container's log, "" where none is wanted."""
     return f"{pod.log_directory}/{config.log_path}" if pod.log_directory and config.log_path else ""
@@ -183,15 +192,6 @@ def container_create(
         "PidMode": _pid_mode(config, pod, shared),
         "UTSMode": "host" if pod.host_network else "",
         "Binds": [bind(mount) for mount in config.mounts if not mount.image],
-        "Mounts": [image_mount(mount) for mount in config.mounts if mount.image],
-        "Devices": [
-            {
-                "PathOnHost": device.host_path,
-                "PathInContainer": device.container_path,
-                "CgroupPermissions": device.permissions,
-            }
-            for device in config.devices
-        ],
         "CpuShares": limits.cpu_shares,
         "CpuPeriod": limits.cpu_period,
         "CpuQuota": limits.cpu_quota,
@@ -215,6 +215,11 @@ def container_create(
             "SecurityOpt": [*host["SecurityOpt"], "apparmor=unconfined"],
             "DeviceCgroupRules": ["a *:* rwm"],
         }
+    images = [image_mount(mount) for mount in config.mounts if mount.image]
+    if images:
+        host["Mounts"] = images
+    if config.devices:
+        host["Devices"] = [host_device(device) for device in config.devices]
     host["MaskedPaths"] = [] if security.privileged or security.proc_mount == "Unmasked" else list(MASKED)
     host["ReadonlyPaths"] = [] if security.privileged or security.proc_mount == "Unmasked" else list(READ_ONLY)
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -87,6 +88,8 @@ class VolumeManager:
         self._tokens: dict[tuple[str, str, str, int], _Token] = {}
         self._hosts: dict[str, str] = {}  # persistent volumes' directories by "UID/VOLUME"
         self._writes = 0
+        # By uid: what was read first must not be written last.
+        self._writing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def pod_directory(self, uid: str) -> Path:
         return self._pods / uid
@@ -165,6 +168,10 @@ class VolumeManager:
 
     async def write(self, pod: core.Pod, volume: core.Volume) -> bool:
         """Makes the files of an object's volume as the objects are now; whether something changed."""
+        async with self._writing[pod.metadata.uid]:
+            return await self._write_now(pod, volume)
+
+    async def _write_now(self, pod: core.Pod, volume: core.Volume) -> bool:
         objects = {}
         for kind, name in payload.references(volume):
             objects[kind, name] = await self._source.get(kind, name, pod.metadata.namespace)
@@ -362,6 +369,7 @@ class VolumeManager:
     async def remove(self, uid: str) -> None:
         """Takes everything of a pod away."""
         await asyncio.to_thread(self._clean, uid, ("",))
+        self._writing.pop(uid, None)
         self._tokens = {key: token for key, token in self._tokens.items() if key[0] != uid}
         self._hosts = {key: path for key, path in self._hosts.items() if not key.startswith(f"{uid}/")}
 

@@ -116,6 +116,31 @@ def test_several_may_be_down() -> None:
     assert steps(found) == [("DeletePod", "web-2"), ("DeletePod", "web-1")]
 
 
+@pytest.mark.parametrize(
+    ("unready", "limit", "min_ready", "deleted"),
+    [
+        ((), 2, 0, ["web-3", "web-2"]),
+        ((0,), 2, 0, ["web-3"]),
+        ((0,), 1, 0, []),
+        ((0, 1), 2, 0, []),
+        ((3,), 1, 0, []),
+        ((), "50%", 0, ["web-3", "web-2"]),
+        ((), 2, 60, []),
+    ],
+)
+def test_what_is_down_below_the_partition_counts(
+    unready: tuple[int, ...], limit: int | str, min_ready: int, deleted: list[str]
+) -> None:
+    """The kind: a limit for all of the set was kept for a part of it, and pods that are not available yet counted as if they were."""
+    rolling = apps.RollingUpdateStatefulSetStrategy(partition=2, max_unavailable=limit)
+    strategy = apps.StatefulSetUpdateStrategy(type="RollingUpdate", rolling_update=rolling)
+    pods = [member(n, ready=None if n in unready else 10) for n in range(4)]
+    ss = stateful(update_strategy=strategy, min_ready_seconds=min_ready)
+    ss.spec.pod_management_policy, ss.spec.replicas = "Parallel", 4
+    done = run(ss, *pods, update=UPDATE)
+    assert [name for kind, name in steps(done) if kind == "DeletePod"] == deleted
+
+
 @pytest.mark.parametrize(("partition", "image"), [(0, "j"), (3, "i")])
 def test_new_pods_are_of_the_revision_of_their_side(partition: int, image: str) -> None:
     found = run(stateful(partition=partition), member(0), member(1), update=UPDATE)
