@@ -31,3 +31,9 @@ def greet(name: str, namespace: str, spec: kopf.Spec, **_: Any) -> dict[str, Any
                 raise
             maps.create_namespaced_config_map(namespace, body)
     return {"length": len(words)}
+
+
+@kopf.timer("example.com", "v1", "greetings", interval=3600.0)
+def remember(status: kopf.Status, patch: kopf.Patch, **_: Any) -> None:
+    """Counts how often it has been looked at, each hour."""
+    patch.status["looks"] = status.get("looks", 0) + 1

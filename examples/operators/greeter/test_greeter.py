@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import warnings
 from collections.abc import Iterator
@@ -19,8 +20,9 @@ pytestmark = pytest.mark.kubernetes(crds=[HERE / "crd.yaml"], controllers=["garb
 
 
 @pytest.fixture
-def operator(kube: Kube) -> Iterator[KopfRunner]:
-    """kopf finds the cluster by KUBECONFIG, which the fixture `kube` has set."""
+def operator(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> Iterator[KopfRunner]:
+    """kopf finds the cluster by KUBECONFIG, which the fixture `kube` has set; its timers are of the cluster's time."""
+    monkeypatch.setattr(asyncio, "new_event_loop", kube.clock.new_event_loop)
     with KopfRunner(["run", "--standalone", "--all-namespaces", str(HERE / "greeter.py")], timeout=60) as runner:
         yield runner
     assert runner.exit_code == 0, runner.output
@@ -58,6 +60,14 @@ def test_a_server_that_is_busy_is_asked_again(kube: Kube, operator: KopfRunner) 
     kube.apply(greeting(word="Hello"))
     kube.wait_for("cm", "g", said("Hello, world!"))
     assert busy.hits == 2
+
+
+def test_it_is_looked_at_each_hour(kube: Kube, operator: KopfRunner) -> None:
+    kube.apply(greeting(word="Hello"))
+    kube.wait_for("greeting", "g", ".status.looks=1")
+    kube.wait_for("greeting", "g", ".status.greet.length=13")
+    kube.clock.advance("3h")
+    assert kube.get("greeting", "g")["status"]["looks"] == 4
 
 
 def test_a_greeting_without_a_word_is_refused(kube: Kube) -> None:
