@@ -1,20 +1,31 @@
 """`pybernetes envtest-assets`: envtest's calls, release by release, get what upstream's programs give."""
 
 import http.client
+import ipaddress
 import json
+import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from pybernetes.cli import envtestassets
 from pybernetes.envtest import etcd
 
 from ..ports import free_port
-from .envtest import HOST, RELEASES, ControlPlane, Release, control_plane
+from .envtest import HOST, POLL_SECONDS, RELEASES, START_SECONDS, ControlPlane, Release, control_plane
 
 NEWEST = RELEASES[-1]
 SETTINGS = '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "default"}}'
@@ -77,6 +88,80 @@ def test_objects_are_in_a_real_etcd_where_one_is_wanted(tmp_path: Path, assets: 
         created(plane, tmp_path)
         assert not list(plane.data.glob("*.db"))
         assert (plane.data / "member").is_dir()
+
+
+def self_signed(folder: Path, name: str, **subject: Any) -> None:
+    """A certificate that signs itself, of the first version's kind: no extension says what it is for."""
+    key = rsa.generate_private_key(65537, 2048)
+    parts = [
+        x509.NameAttribute(oid, subject[word])
+        for word, oid in (("O", NameOID.ORGANIZATION_NAME), ("CN", NameOID.COMMON_NAME))
+        if word in subject
+    ]
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(x509.Name(parts), x509.Name(parts), key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    if name == "apiserver":
+        names = [x509.IPAddress(ipaddress.ip_address(HOST)), x509.DNSName("kubernetes")]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
+    (folder / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    form = (serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    (folder / f"{name}.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
+
+
+def test_fabric8s_calls(assets: Path, tmp_path: Path) -> None:
+    """As its kube-api-test makes them (process/EtcdProcess, KubeAPIServerProcess, ProcessReadinessChecker; cert/CertManager)."""
+    self_signed(tmp_path, "apiserver", CN="example.org")
+    self_signed(tmp_path, "client", O="system:masters", CN="kubeapitest")
+    port, peer, secure = free_port(), free_port(), free_port()
+    etcd_url, key = f"http://0.0.0.0:{port}", f"{tmp_path}/apiserver.key"
+    etcd_words = ["-data-dir", f"{tmp_path}/data", "-wal-dir", f"{tmp_path}/wal", "--listen-client-urls", etcd_url]
+    etcd_words += ["--advertise-client-urls", etcd_url, "--initial-cluster", f"default=http://localhost:{peer}"]
+    etcd_words += [
+        "--initial-advertise-peer-urls",
+        f"http://localhost:{peer}",
+        "--listen-peer-urls",
+        f"http://localhost:{peer}",
+    ]
+    words = ["--cert-dir", str(tmp_path), "--secure-port", str(secure), "--etcd-servers", etcd_url]
+    words += ["--authorization-mode", "RBAC", "--service-account-issuer", "https://localhost"]
+    words += 2 * ["--service-account-signing-key-file", key]
+    words += ["--service-account-key-file", key, "--service-account-issuer", f"{tmp_path}/apiserver.crt"]
+    words += ["--disable-admission-plugins", "ServiceAccount", "--client-ca-file", f"{tmp_path}/client.crt"]
+    words += ["--service-cluster-ip-range", "10.0.0.0/24", "--allow-privileged"]
+    kubectl = [assets / "kubectl", f"--client-certificate={tmp_path}/client.crt", f"--client-key={tmp_path}/client.key"]
+    kubectl += [f"--certificate-authority={tmp_path}/apiserver.crt", f"--server=https://{HOST}:{secure}"]
+    with ExitStack() as running:
+
+        def start(program: str, *arguments: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen([assets / program, *arguments], text=True, stderr=subprocess.PIPE)
+            running.callback(process.communicate)
+            running.callback(process.kill)
+            return process
+
+        def until(process: subprocess.Popen[str], answers: Callable[[], bool]) -> None:
+            end = time.monotonic() + START_SECONDS
+            while not answers():
+                assert process.poll() is None, process.communicate()[1]
+                assert time.monotonic() < end
+                time.sleep(POLL_SECONDS)
+
+        def healthy() -> bool:
+            try:
+                with urllib.request.urlopen(f"http://{HOST}:{port}/health") as answer:
+                    return answer.status == 200
+            except OSError:
+                return False
+
+        def asked(*arguments: str) -> bool:
+            environment = {**os.environ, "KUBECONFIG": f"{tmp_path}/.kubeconfig"}
+            done = subprocess.run([*kubectl, "--request-timeout=5s", *arguments], env=environment, capture_output=True)
+            return done.returncode == 0
+
+        until(start("etcd", *etcd_words), healthy)
+        until(start("kube-apiserver", *words), lambda: asked("get", "ns", "default"))
+        assert asked("create", "configmap", "settings") and not asked("create", "configmap", "settings")
 
 
 def test_the_port_without_tls_is_the_administrators_whatever_is_shown(assets: Path, tmp_path: Path) -> None:

@@ -146,6 +146,7 @@ def test_pods_nodes_and_requests(server: Server) -> None:
     [
         ("--crds=/none", "--crds=/none: '/none': no such file"),
         ("--faults=/none", "--faults=/none: "),
+        ("--bind=", "--bind=: want an address"),
         (f"--faults={__file__}", f"--faults={__file__}: "),
     ],
 )
@@ -153,6 +154,14 @@ def test_files_that_are_none(argument: str, words: str, capsys: pytest.CaptureFi
     assert testserver.main([argument]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith(f"pybernetes testserver: {words}") and errors.count("\n") == 1
+
+
+def test_manifests_that_the_server_refuses(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text("{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {}}")
+    command = [sys.executable, "-m", "pybernetes", "testserver", f"--crds={tmp_path}/pod.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f'pybernetes testserver: --crds={tmp_path}/pod.yaml: Pod "x" is invalid: ')
 
 
 def test_an_address_that_is_none() -> None:

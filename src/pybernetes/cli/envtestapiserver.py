@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     with ExitStack() as ending:
         try:
             insecure, others = plan.insecure(arguments)
-            others = _with_store(others)
+            others = _with_store(plan.joined(others))
             token = ""
             if insecure is not None:
                 token, folder = secrets.token_hex(), ending.enter_context(tempfile.TemporaryDirectory())

@@ -76,7 +76,7 @@ POLL_SECONDS = 1.0  # between looks at the parent where the system has no descri
 
 
 class FileError(Exception):
-    """A file that a flag names cannot be written; names the flag."""
+    """A file that a flag names cannot be written, or what is in it be applied; names the flag."""
 
 
 def main(arguments: list[str]) -> int:
@@ -168,6 +168,8 @@ def _check(values: flags.Values) -> None:
         except arguments.WrongArgument as error:
             shown = ",".join(values[flag]) if isinstance(values[flag], list) else values[flag]
             raise FlagError(f"--{flag}={shown}: {str(error).partition(': ')[2]}") from error
+    if not values["bind"]:
+        raise FlagError("--bind=: want an address; 0.0.0.0 is for all")
     _read_files(values)
 
 
@@ -196,6 +198,7 @@ def _read_files(values: flags.Values) -> None:
 
 async def _serve(values: flags.Values, parent: int) -> int:
     from pybernetes.testing import launch
+    from pybernetes.testing.arguments import WrongArgument
     from pybernetes.testing.httpapi import TestingAPI
 
     stop = asyncio.Event()
@@ -213,7 +216,10 @@ async def _serve(values: flags.Values, parent: int) -> int:
         api.core = core
         await core.start(values["port"])
         try:
-            await core.apply(values["crds-objects"], "default")
+            try:
+                await core.apply(values["crds-objects"], "default")
+            except (StatusError, WrongArgument) as error:
+                raise FileError(f"--crds={','.join(values['crds'])}: {error}") from error
             await core.mark()
             core.faults.add(values["faults-rules"])
             if record is not None:

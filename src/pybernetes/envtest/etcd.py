@@ -38,6 +38,7 @@ FLAGS = (
     flags.ignored("initial-advertise-peer-urls", flags.strings, ALONE),
     flags.ignored("initial-cluster", flags.string, ALONE),
     flags.ignored("name", flags.string, ALONE),
+    flags.ignored("wal-dir", flags.string, "what the API server writes is in --data-dir"),
     flags.ignored("unsafe-no-fsync", flags.boolean, "the API server writes, and syncs many writes at once"),
     flags.ignored("quota-backend-bytes", flags.integer, "the API server's file grows as far as the disk has room"),
     flags.ignored("max-request-bytes", flags.integer, "the API server bounds requests"),
@@ -78,7 +79,7 @@ class _Server(ThreadingHTTPServer):
 def main(arguments: Sequence[str]) -> int:
     """Runs until SIGTERM or SIGINT."""
     try:
-        values = flags.parse(PROGRAM, FLAGS, arguments)
+        values = flags.parse(PROGRAM, FLAGS, [_with_two_dashes(word) for word in arguments])
         family, address = _address(values["listen-client-urls"])
     except HelpAsked as asked:
         from pybernetes.component import command
@@ -100,6 +101,11 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         os.close(held)
     return 0
+
+
+def _with_two_dashes(word: str) -> str:
+    """Go's own package of flags, which etcd uses, takes one as well; fabric8's kube-api-test writes `-data-dir`."""
+    return f"-{word}" if word[:1] == "-" and word[1:2].isalpha() and len(word) > 2 else word
 
 
 def _fail(text: str, code: int = 1) -> int:

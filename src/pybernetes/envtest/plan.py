@@ -15,7 +15,7 @@ INSECURE = (
     Flag("insecure-port", flags.integer, 0, "A port without TLS and credentials, as upstream's until 1.19; 0: none."),
     Flag("insecure-bind-address", flags.string, "127.0.0.1", "The address of --insecure-port."),
 )
-ETCD_SERVERS = "--etcd-servers="
+ETCD_SERVERS, TOKEN_FILE = "--etcd-servers=", "--token-auth-file="
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,15 @@ def insecure(arguments: Sequence[str]) -> tuple[Insecure | None, list[str]]:
     return (Insecure(values["insecure-bind-address"], port) if port else None), others
 
 
+def joined(arguments: Sequence[str]) -> list[str]:
+    """With `--etcd-servers URL` as one word, as controller-runtime writes it; fabric8's kube-api-test writes two."""
+    words, rest = list[str](), list(arguments)
+    while rest:
+        word = rest.pop(0)
+        words.append(f"{word}={rest.pop(0)}" if f"{word}=" in (ETCD_SERVERS, TOKEN_FILE) and rest else word)
+    return words
+
+
 def etcd_server(arguments: Sequence[str]) -> str | None:
     """The URL of --etcd-servers where there is one alone; else the objects are in a real cluster."""
     given = [one.removeprefix(ETCD_SERVERS) for one in arguments if one.startswith(ETCD_SERVERS)]
@@ -56,9 +65,9 @@ def with_store(arguments: Sequence[str], store: str) -> list[str]:
 
 def with_token(arguments: Sequence[str], file: str) -> list[str]:
     """Whose requests come in through the port without TLS logs in by this file. FlagError where there is another one."""
-    if any(one.startswith("--token-auth-file=") for one in arguments):
+    if any(one.startswith(TOKEN_FILE) for one in arguments):
         raise FlagError("--token-auth-file and --insecure-port: want one of them")
-    return [*arguments, f"--token-auth-file={file}"]
+    return [*arguments, f"{TOKEN_FILE}{file}"]
 
 
 def token_file(token: str) -> str:

@@ -120,7 +120,11 @@ class TestingAPI:
             raise WrongArgument(
                 "the clock goes as real time does: start testserver with --virtual-time to send it ahead"
             )
-        await self.core.clock.advance(advance(_only(given, "advance").get("advance")))
+        seconds = advance(_only(given, "advance").get("advance"))
+        try:
+            await self.core.clock.advance(seconds)
+        except RuntimeError as error:  # who has no rest
+            raise errors.service_unavailable(str(error)) from error
         return await self._now(name, given)
 
     async def _faults(self, name: str, given: Any) -> Any:

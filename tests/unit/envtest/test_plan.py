@@ -40,6 +40,21 @@ def test_one_server_alone_may_be_the_stand_in(arguments: list[str], url: str | N
     assert plan.etcd_server(arguments) == url
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--etcd-servers", "http://a:1", "--v", "1"], ["--etcd-servers=http://a:1", "--v", "1"]),
+        (
+            ["--token-auth-file", "/t", "--etcd-servers=http://a:1"],
+            ["--token-auth-file=/t", "--etcd-servers=http://a:1"],
+        ),
+        (["--v=1", "--etcd-servers"], ["--v=1", "--etcd-servers"]),
+    ],
+)
+def test_a_flag_and_its_value_may_be_two_words(arguments: list[str], words: list[str]) -> None:
+    assert plan.joined(arguments) == words
+
+
 def test_the_store_takes_the_place_of_etcd() -> None:
     assert plan.with_store(["--etcd-servers=http://a:1", "--v=1"], "sqlite:/x") == ["--store=sqlite:/x", "--v=1"]
 
