@@ -26,7 +26,7 @@ from pybernetes import __version__
 from . import bytecode, elf
 from .host import find
 
-FORMAT = 1  # of what is packed: a new number packs anew
+FORMAT = 2  # of what is packed: a new number packs anew
 HOME = "usr/lib/pybernetes"  # where packages lie inside
 PACKAGES = (
     "pybernetes",
@@ -85,6 +85,9 @@ ENVIRONMENT = {
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
+LABEL = (
+    "io.pybernetes.image"  # by which all images of the project are known, also those whose name another one has by now
+)
 LOCAL_NAME = "pybernetes:local"  # for manifests that people write: it does not change with the version
 
 
@@ -307,6 +310,7 @@ def _config(digest: str) -> dict[str, object]:
             "Entrypoint": ["/usr/bin/pybernetes"],
             "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
             "WorkingDir": "/",
+            "Labels": {LABEL: ""},
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "pybernetes"}],

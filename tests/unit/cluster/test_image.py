@@ -31,6 +31,7 @@ def test_the_archive_is_what_docker_loads(packed: image.ImageInfo) -> None:
         digest = hashlib.file_digest(archive.extractfile(layer), "sha256").hexdigest()  # type: ignore[arg-type]  # a file
         assert json.loads(config)["rootfs"]["diff_ids"] == [f"sha256:{digest}"]
         assert json.loads(config)["config"]["Entrypoint"] == ["/usr/bin/pybernetes"]
+        assert json.loads(config)["config"]["Labels"] == {image.LABEL: ""}, "by which reset finds it"
         with tarfile.open(fileobj=archive.extractfile(layer)) as inside:
             names = inside.getnames()
     assert len(names) == len(set(names))

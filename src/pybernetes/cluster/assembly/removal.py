@@ -118,21 +118,16 @@ def _remove_image() -> None:
         return
     from pybernetes.kubelet.runtime import pause
 
-    from ..image import ALL
+    from ..image import LABEL
 
     program = machine.find("docker")
     if program is not None:
         images = [program, "-H", DOCKER, "image"]
-        # Of every release: an upgrade leaves the one before.
-        ours = [f"--filter=reference={contents.name}" for contents in ALL]
-        listed = subprocess.run(
-            [*images, "ls", *ours, "--format={{.Repository}}:{{.Tag}}"],
-            capture_output=True,
-            text=True,
-            timeout=CONTAINER_SECONDS,
-        )
-        names = [*listed.stdout.split(), pause.IMAGE]
-        subprocess.run([*images, "rm", *names], capture_output=True, timeout=CONTAINER_SECONDS)
+        # Of every release, for an upgrade leaves the one before; by their ids, for a name goes over to who is packed anew.
+        ls = [*images, "ls", "--quiet", f"--filter=label={LABEL}"]
+        listed = subprocess.run(ls, capture_output=True, text=True, timeout=CONTAINER_SECONDS)
+        names = [*dict.fromkeys(listed.stdout.split()), pause.IMAGE]
+        subprocess.run([*images, "rm", "--force", *names], capture_output=True, timeout=CONTAINER_SECONDS)
 
 
 def _remove_files(certificates: Path) -> None:
