@@ -33,11 +33,11 @@ class Schema(Protocol):
         ...
 
     def normalize(
-        self, document: Any, validation: Validation = "Ignore", whole_floats: bool = True
+        self, document: Any, validation: Validation = "Ignore", from_map: bool = True
     ) -> tuple[Object, list[str]]:
         """The object of a decoded body, and what is to be warned of; the body may be changed. StatusError 400, 422.
 
-        `whole_floats`: whether 2.0 is an integer.
+        `from_map`: as a strategic patch leaves it, which upstream reads otherwise.
         """
         ...
 

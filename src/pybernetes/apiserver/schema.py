@@ -296,7 +296,7 @@ class CompiledSchema:
                 return plain, []
         except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # the slow way finds the words, or knows better
-        return self._explain(read_json(body, self._kind), validation, whole_floats=False)
+        return self._explain(read_json(body, self._kind), validation, from_map=False)
 
     def _by_pieces(self, body: bytes) -> tuple[Object, bool]:
         """The object, and whether a field is there twice."""
@@ -306,13 +306,13 @@ class CompiledSchema:
         return plain, reader.has_duplicates(body)
 
     def normalize(
-        self, document: Any, validation: Validation = "Ignore", whole_floats: bool = True
+        self, document: Any, validation: Validation = "Ignore", from_map: bool = True
     ) -> tuple[Object, list[str]]:
-        """As decode, for what is decoded already (a patched object). `whole_floats`: whether 2.0 is an integer."""
+        """As decode, for what is decoded already (a patched object). `from_map`: as a strategic patch leaves it, which upstream reads otherwise."""
         try:
             return self._converted(document), []
         except (msgspec.ValidationError, UnicodeEncodeError):
-            return self._explain(document, validation, whole_floats)
+            return self._explain(document, validation, from_map)
 
     def _converted(self, document: Any) -> Object:
         """msgspec.ValidationError, UnicodeEncodeError."""
@@ -320,9 +320,9 @@ class CompiledSchema:
             return self._by_pieces(b"".join(pieces.encode(document)))[0]
         return self._plain(msgspec.convert(document, self._type, dec_hook=_decode_hook, builtin_types=()))
 
-    def _explain(self, document: Any, validation: Validation, whole_floats: bool) -> tuple[Object, list[str]]:
+    def _explain(self, document: Any, validation: Validation, from_map: bool) -> tuple[Object, list[str]]:
         """The slow way: drops what is unknown, and finds the words for what is wrong."""
-        walker = Walker(definitions(), whole_floats)
+        walker = Walker(definitions(), from_map)
         try:
             clean = walker.root(document, self._name)
         except Refused as error:

@@ -31,7 +31,7 @@ class Refused(Exception):
 
 def untyped(document: Any) -> tuple[Any, list[str]]:
     """A document of no type (`gosyntax.read`) as Go holds it, and which fields it sets twice. Refused."""
-    walker = Walker({}, whole_floats=False)
+    walker = Walker({}, from_map=False)
     value = walker._untyped(document, _Place())
     if walker.refusal:
         raise Refused(walker.refusal)
@@ -41,13 +41,13 @@ def untyped(document: Any) -> tuple[Any, list[str]]:
 class Walker:
     """Goes through one document. Afterwards `refusal` has the first value of a wrong type, `strict` what only strictness minds."""
 
-    def __init__(self, source: Mapping[str, Definition], whole_floats: bool) -> None:
-        """`whole_floats`: whether 2.0 is an integer (upstream's converter of maps takes it, its decoder of JSON does not).
+    def __init__(self, source: Mapping[str, Definition], from_map: bool) -> None:
+        """`from_map`: whether 2.0 is an integer (upstream's converter of maps takes it, its decoder of JSON does not).
 
         The words are then the converter's, too (apimachinery/pkg/runtime/converter.go).
         """
         self._source = source
-        self._whole_floats = whole_floats
+        self._from_map = from_map
         self._strict: dict[str, None] = {}
         self.refusal = ""
 
@@ -143,7 +143,7 @@ class Walker:
     def _integer(self, value: Any, schema: Definition, place: _Place, of_json: bool = False) -> Any:
         """`of_json`: for a type that reads itself."""
         bits = 31 if schema.get("format") == "int32" else 63
-        if self._whole_floats and isinstance(value, float) and value.is_integer():
+        if self._from_map and isinstance(value, float) and value.is_integer():
             value = int(value)
         text = _digits(value)
         if text and len(text) < 21 and -(2**bits) <= int(text) < 2**bits:
@@ -222,7 +222,7 @@ class Walker:
         """`zero`, which null stands for; anything else is refused."""
         if value is None:
             return zero
-        if self._whole_floats and not of_json:
+        if self._from_map and not of_json:
             self.refusal = self.refusal or _unconverted(value, schema, place.named_type())
             if self.refusal:
                 return zero
@@ -233,7 +233,7 @@ class Walker:
         if not self.refusal:
             word = _json_word(value)
             shown = f"{word} {_number_text(value)}" if number and word == "number" else word
-            told = place.owner and not self._whole_floats  # the converter has a value read, not the field
+            told = place.owner and not self._from_map  # the converter has a value read, not the field
             where = f"Go struct field {place.owner}.{place.fields} of type" if told else "Go value of type"
             self.refusal = f"json: cannot unmarshal {shown} into {where} {kind}"
         return zero

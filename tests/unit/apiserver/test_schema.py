@@ -1,6 +1,7 @@
 """Bodies are decoded strictly; what is refused is explained as upstream does."""
 
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -157,11 +158,33 @@ def test_types_with_a_name_are_called_by_it(spec: str, message: str) -> None:
     assert str(refused.value).endswith(message)
 
 
-def test_what_a_strategic_patch_makes_may_have_whole_floats() -> None:
+def test_what_a_strategic_patch_makes_may_have_from_map() -> None:
     document = {"spec": {"replicas": 2.0}}
     assert compiled(DEPLOYMENT).normalize(document)[0]["spec"]["replicas"] == 2
     with pytest.raises(StatusError, match=r"number 2\.0 into"):
-        compiled(DEPLOYMENT).normalize(document, whole_floats=False)
+        compiled(DEPLOYMENT).normalize(document, from_map=False)
+
+
+@pytest.mark.parametrize(
+    "document, message",
+    [
+        ({"metadata": {"labels": "invalid"}}, "cannot restore map from string"),
+        ({"metadata": {"labels": [1]}}, "cannot restore map from slice"),
+        ({"metadata": {"labels": {"a": {}}}}, "unrecognized type: string"),
+        ({"metadata": "m"}, "cannot restore struct from: string"),
+        ({"spec": {"template": {"spec": {"containers": "c"}}}}, "cannot restore slice from string"),
+        ({"spec": {"template": {"spec": {"containers": [True]}}}}, "cannot restore struct from: bool"),
+        ({"spec": {"template": {"spec": {"dnsPolicy": 7}}}}, "cannot convert int64 to v1.DNSPolicy"),
+        ({"spec": {"template": {"spec": {"hostNetwork": "yes"}}}}, "unrecognized type: bool"),
+        ({"spec": {"replicas": 1.5}}, "cannot convert float64 to int32"),
+        ({"spec": {"replicas": "1"}}, "unrecognized type: int32"),
+    ],
+)
+def test_a_strategic_patch_is_refused_in_the_words_of_the_converter(document: dict[str, Any], message: str) -> None:
+    """The kind: who reads a value has words of its own for a wrong type; upstream reads what a strategic patch made from a map."""
+    with pytest.raises(StatusError) as refused:
+        compiled(DEPLOYMENT).normalize(document)
+    assert str(refused.value).endswith(f": {message}")
 
 
 def test_what_is_no_text_is_replaced() -> None:

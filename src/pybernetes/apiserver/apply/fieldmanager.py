@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from pybernetes.aio import apart
-from pybernetes.api import times
+from pybernetes.api import gojson, times
+from pybernetes.api.annotations import too_large
 from pybernetes.api.jsoncopy import json_copy
 from pybernetes.api.wellknown import LAST_APPLIED_CONFIG_ANNOTATION
 
@@ -216,6 +217,8 @@ async def applied(
         unchanged = new is None and before_entry is not None and before_entry.fields == own.fields
         now = times.format_time(context.now)
         after[who] = replace(own, time=before_entry.time if unchanged and before_entry else now)
+    if manager == KUBECTL:
+        new = _with_last_applied(live if new is None else new, config) or new
     return new, managed.encode(after)
 
 
@@ -313,6 +316,31 @@ def _left_by_client_side(context: Context, live: Object, conflicts: Conflicts) -
         return False
     allowed = fieldset.difference(own, differs.modified)
     return all(_has(allowed, path) for _, _, path in conflicts.found)
+
+
+def _with_last_applied(obj: Object, config: Object) -> Object | None:
+    """The object with the annotation of client-side apply, which it has, as of this configuration; None where that changes nothing.
+
+    Whoever goes back to client-side apply then finds what was applied last (upstream: lastappliedupdater.go).
+    """
+    annotations = (obj.get("metadata") or {}).get("annotations") or {}
+    if not annotations.get(LAST_APPLIED_CONFIG_ANNOTATION):
+        return None
+    text = _as_last_applied(config)
+    if annotations[LAST_APPLIED_CONFIG_ANNOTATION] == text:
+        return None
+    changed = {**annotations, LAST_APPLIED_CONFIG_ANNOTATION: text}
+    if too_large(changed):
+        del changed[LAST_APPLIED_CONFIG_ANNOTATION]
+    return {**obj, "metadata": {**obj["metadata"], "annotations": changed}}
+
+
+def _as_last_applied(config: Object) -> str:
+    metadata = config["metadata"]
+    if metadata.get("annotations"):
+        others = {k: v for k, v in metadata["annotations"].items() if k != LAST_APPLIED_CONFIG_ANNOTATION}
+        config = {**config, "metadata": {**metadata, "annotations": others}}
+    return gojson.escaped(msgspec.json.encode(config, order="sorted")).decode() + "\n"
 
 
 def _has(fields: FieldSet, path: Path) -> bool:

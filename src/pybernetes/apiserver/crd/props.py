@@ -55,9 +55,9 @@ class DefinitionSchema(CompiledSchema):
         return obj, warnings + self._deep(obj, validation)
 
     def normalize(
-        self, document: Any, validation: Validation = "Ignore", whole_floats: bool = True
+        self, document: Any, validation: Validation = "Ignore", from_map: bool = True
     ) -> tuple[Object, list[str]]:
-        obj, warnings = super().normalize(document, validation, whole_floats)
+        obj, warnings = super().normalize(document, validation, from_map)
         return obj, warnings + self._deep(obj, validation)
 
     def _deep(self, obj: Object, validation: Validation) -> list[str]:

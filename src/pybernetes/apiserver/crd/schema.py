@@ -101,7 +101,7 @@ class CustomSchema:
         return document or {}, twice
 
     def normalize(
-        self, document: Any, validation: Validation = "Ignore", whole_floats: bool = True
+        self, document: Any, validation: Validation = "Ignore", from_map: bool = True
     ) -> tuple[Object, list[str]]:
         """As decode, for what is decoded already (a patched object). Whole floats are integers to every custom resource."""
         return self._accepted(document, validation, [])
@@ -149,7 +149,7 @@ class CustomSchema:
 
     def _clean_metadata(self, metadata: Any) -> tuple[Object, list[str]]:
         compiled = compiled_type(objectmeta.NAME, self._api_version, self._kind)
-        plain, unknown = compiled.normalize(metadata, "Warn")
+        plain, unknown = compiled.normalize(metadata, "Warn", from_map=False)
         plain.pop("creationTimestamp", None) if plain.get("creationTimestamp") is None else None
         return plain, [text.removeprefix('unknown field "').removesuffix('"') for text in unknown]
 

@@ -62,10 +62,9 @@ async def patch(store: GenericStore, info: RequestInfo, kind: PatchKind, body: A
         scale = patching.patched(kind, old, body, schema, options.validation)
         scale = patching.of_kind(kind, kind_of(store.resource), scale, info.name)
         try:
-            asked, warnings = schema.normalize(scale, options.validation, whole_floats=kind == "strategic")
+            asked, warnings = schema.normalize(scale, options.validation, from_map=kind == "strategic")
         except StatusError as error:
-            refusable = body if kind == "strategic" else scale
-            raise patching.invalid(refusable, error, converted=kind == "strategic") from None
+            raise patching.invalid(kind, body, scale, error) from None
         options.warnings.extend(warnings)
         check_name(asked, info)
         return asked

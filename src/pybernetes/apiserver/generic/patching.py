@@ -121,9 +121,9 @@ def _mismatched(document: Any, mismatch: TypeMismatch) -> StatusError:
     definition = typemeta.definition_of(*mismatch.named) if mismatch.named else ""
     if definition and mismatch.named:
         try:
-            compiled_type(definition, *mismatch.named).normalize(document)
+            compiled_type(definition, *mismatch.named).normalize(document, from_map=False)
         except StatusError as error:
-            return invalid(document, error)
+            return invalid("merge", None, document, error)
     return _invalid(document, str(mismatch))
 
 
@@ -144,17 +144,14 @@ def of_custom_kind(resource: Resource, document: Any, versions: Collection[str])
     return document
 
 
-def _invalid(document: Any, why: str) -> StatusError:
-    text = _encode(document).decode()
+def _invalid(document: Any, why: str, kind: PatchKind = "merge") -> StatusError:
+    text = patches.go_value(document) if kind == "strategic" else _encode(document).decode()
     return errors.invalid("", "", "", [field.invalid(Path("patch"), text, why)])
 
 
-def invalid(document: Any, error: StatusError, *, converted: bool = False) -> StatusError:
-    """422: what a patch made does not fit the schema, as `error` says. `converted`: `document` is a strategic patch, which is no text."""
-    why = reason(error)
-    if converted:
-        return errors.invalid("", "", "", [field.invalid(Path("patch"), patches.go_value(document), why)])
-    return _invalid(document, why)
+def invalid(kind: PatchKind, body: Any, document: Any, error: StatusError) -> StatusError:
+    """422: the document, which the patch `body` made, does not fit the schema, as `error` says. Of a strategic patch itself is shown."""
+    return _invalid(body if kind == "strategic" else document, reason(error), kind)
 
 
 def reason(error: StatusError) -> str:

@@ -269,13 +269,12 @@ class GenericStore(ReadStore):
             document = patching.patched(kind, old, body, self.schema, options.validation)
             new = self._of_kind(kind, document, name, subresource)
             options.learned.reset_managed = is_reset(_metadata(new).get("managedFields"))
-            refusable = body if kind == "strategic" else new  # what a refusal shows
             try:
                 plain, warnings = self._schema_of(new).normalize(new, options.validation, kind == "strategic")
             except StatusError as error:
                 if error.code != 400:  # of a custom resource's kind, which is refused by itself
                     raise
-                raise patching.invalid(refusable, error, converted=kind == "strategic") from None
+                raise patching.invalid(kind, body, new, error) from None
             options.warnings.extend(warnings)
             plain = await apart.on_loop(lambda: self._from_patch(plain, document))
             strategy.check_identity(self.resource, plain, old)
@@ -310,7 +309,7 @@ class GenericStore(ReadStore):
         try:
             return (await conversions.convert([plain], own))[0]
         except StatusError as error:
-            raise patching.invalid(document, error) from None
+            raise patching.invalid("merge", None, document, error) from None
 
     async def apply(
         self, namespace: str, name: str, config: Object, options: WriteOptions, subresource: str, force: bool

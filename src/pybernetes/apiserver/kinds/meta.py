@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from pybernetes.api import field
+from pybernetes.api.annotations import SIZE_LIMIT, too_large
 from pybernetes.api.field import FieldError, Path
 from pybernetes.api.names import dns1123_label_errors, dns1123_subdomain_errors, label_key_errors, label_value_errors
 
@@ -15,7 +16,6 @@ NameCheck = Callable[[str], list[str]]
 
 IMMUTABLE = "field is immutable"
 NOT_NEGATIVE = "must be greater than or equal to 0"
-ANNOTATIONS_SIZE_LIMIT = 256 * 1024
 FIELD_MANAGER_LIMIT = 128
 SUBRESOURCE_LIMIT = 256
 STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
@@ -186,10 +186,8 @@ def validate_labels(labels: Mapping[str, str], path: Path) -> list[FieldError]:
 def validate_annotations(annotations: Mapping[str, str], path: Path) -> list[FieldError]:
     """Keys without regard to case, and the size of all together."""
     errors = [field.invalid(path, key, e) for key in annotations for e in label_key_errors(key.lower())]
-    if sum(len(k) + len(v) for k, v in annotations.items()) * 4 > ANNOTATIONS_SIZE_LIMIT:  # may be too long in bytes
-        size = sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items())
-        if size > ANNOTATIONS_SIZE_LIMIT:
-            errors.append(field.too_long(path, ANNOTATIONS_SIZE_LIMIT))
+    if too_large(annotations):
+        errors.append(field.too_long(path, SIZE_LIMIT))
     return errors
 
 

@@ -141,6 +141,45 @@ def test_client_side_apply_hands_over_to_kubectl() -> None:
         apply(changed, {"k": "x"}, "kubectl")
 
 
+LAST = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"v"}}'
+
+
+@pytest.mark.parametrize(
+    ("annotation", "manager", "data", "after"),
+    [
+        (
+            LAST,
+            "kubectl",
+            {"k": "x"},
+            '{"apiVersion":"v1","data":{"k":"x"},"kind":"ConfigMap","metadata":{"name":"a"}}\n',
+        ),
+        (
+            LAST,
+            "kubectl",
+            {"k": "v"},
+            '{"apiVersion":"v1","data":{"k":"v"},"kind":"ConfigMap","metadata":{"name":"a"}}\n',
+        ),
+        (LAST, "kubectl", {"k": "<>"}, '"data":{"k":"\\u003c\\u003e"}'),
+        (LAST, "kubectl", {"k": "x" * 250_000}, '"kind":"ConfigMap"'),
+        (LAST, "kubectl", {"k": "x" * 263_000}, None),
+        (LAST, "other", {"l": "x"}, LAST),
+        ("", "kubectl", {"k": "x"}, ""),
+        (None, "kubectl", {"k": "x"}, None),
+    ],
+)
+def test_the_annotation_of_client_side_apply_follows_kubectl(
+    annotation: str | None, manager: str, data: dict[str, str], after: str | None
+) -> None:
+    """The kind: what a client wrote for a way back is kept right by those who write after it, or goes."""
+    annotations = {} if annotation is None else {LAST_APPLIED_CONFIG_ANNOTATION: annotation}
+    live = config_map({"k": "v"}, annotations=annotations)
+    config = config_map(data)
+    config["metadata"].pop("annotations", None)
+    new, _ = run(fieldmanager.applied(context(), live, config, manager, "", True, True))
+    left = ((new or live)["metadata"].get("annotations") or {}).get(LAST_APPLIED_CONFIG_ANNOTATION)
+    assert left == after if after is None or after.endswith("\n") or not after else after in left
+
+
 def test_before_first_apply() -> None:
     _, entries = apply(config_map({"k": "v", "l": "w"}), {"k": "v"}, "one")
     assert owners(entries) == {

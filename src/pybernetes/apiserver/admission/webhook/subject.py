@@ -101,7 +101,7 @@ def decoded(
     if schema is None:
         obj: Object = document
         return obj
-    plain, _ = schema.normalize(document, validation)
+    plain, _ = schema.normalize(document, validation, from_map=False)
     version, name = kind(attributes, resource)
     if (version, name) == (resource.api_version, resource.kind):
         plain["apiVersion"], plain["kind"] = version, name
