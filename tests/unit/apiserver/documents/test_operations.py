@@ -131,3 +131,11 @@ def test_a_path_tells_once_what_all_its_operations_take() -> None:
         ["body", "a"],
         ["body", "c"],
     ]
+
+
+def test_old_suites_find_the_words_that_they_look_for() -> None:
+    """kubectl's own test suite looks into the document for some of upstream's words."""
+    text = OpenAPI(RESOURCES).answer("/openapi/v2", Request("GET", b"/openapi/v2", b"", ()))
+    assert text is not None
+    for words in (b"list of returned", b"List of services", b"Watch for changes to the described resources"):
+        assert words in text.body

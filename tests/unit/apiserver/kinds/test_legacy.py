@@ -29,6 +29,16 @@ def record(api_version: str, name: str) -> Resource:
     return OLD[group, version, name]
 
 
+def test_no_object_is_in_a_category_twice() -> None:
+    """The kind: what clients gather over groups (kubectl get all) has each object once, also where two groups serve it."""
+    gathered: dict[tuple[str, str], set[str]] = {}
+    for one in (*RESOURCES, *OLD.values()):
+        for category in one.categories:
+            gathered.setdefault((category, one.name), set()).add(one.group)
+    assert ("all", "deployments") in gathered
+    assert [place for place, groups in gathered.items() if len(groups) > 1] == []
+
+
 @MEMBERS
 def test_each_has_a_schema_and_a_message(resource: Resource) -> None:
     compiled = schema.compiled(resource)

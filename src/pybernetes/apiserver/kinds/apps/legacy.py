@@ -189,7 +189,8 @@ def prepare_daemonset_update(new: Object, old: Object) -> None:
 
 def _extensions(hub: Resource, **changes: Any) -> Resource:
     moves = {"validate_update": _selector_moves(hub.validate), "scale_version": "extensions/v1beta1"}
-    return older(hub, EXTENSIONS, group="extensions", **(moves | changes))
+    # In no category: `kubectl get all` would list each object once more, for it asks each group that has one.
+    return older(hub, EXTENSIONS, group="extensions", categories=(), **(moves | changes))
 
 
 def _families() -> tuple[Family, ...]:
