@@ -241,3 +241,68 @@ def test_subresources_of_custom_resources_are_not_created(subresource: str) -> N
             assert (code, answer["message"]) == (405, text)
 
     play(story)
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "text"),
+    [
+        ("/api/v1/nodes?fieldSelector=metadata.namespace=x", 400, "field label not supported: metadata.namespace"),
+        ("/api/v1/namespaces?fieldSelector=metadata.namespace=x", 400, "field label not supported: metadata.namespace"),
+        ("/apis/example.com/v1/globes?fieldSelector=metadata.namespace=x", 400, "field label not supported: metadata."),
+        ("/api/v1/persistentvolumes?fieldSelector=metadata.namespace=x", 200, ""),
+        (f"{THINGS}?fieldSelector=metadata.namespace=x", 200, ""),
+        ("/api/v1/pods?fieldSelector=status.podIPs=x", 200, ""),
+        ("/apis/batch/v1/jobs?fieldSelector=x=y", 400, 'field label "x" not supported for batchv1.Job'),
+        ("/apis/batch/v1/cronjobs?fieldSelector=x=y", 400, '"x" is not a known field selector: only "metadata.name"'),
+    ],
+)
+def test_by_which_fields_one_may_select(path: str, code: int, text: str) -> None:
+    """Kind: field selectors of every kind (A4): who says which there are says all of them."""
+
+    async def story(client: Client) -> None:
+        await client.send("POST", DEFINITIONS, definition())
+        await client.send("POST", DEFINITIONS, definition(plural="globes", kind="Globe", scope="Cluster"))
+        given, answer = await client.send("GET", path)
+        assert (given, answer.get("message", "")[: len(text)]) == (code, text)
+
+    play(story)
+
+
+@pytest.mark.parametrize("name", ["none", "there"])
+def test_what_is_missing_is_missing_in_every_shape(name: str) -> None:
+    async def story(client: Client) -> None:
+        await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": "there"}})
+        shape = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+        code, _ = await client.raw("GET", f"{NS}/configmaps/{name}", None, shape)
+        assert code == (404 if name == "none" else 406)
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "text"),
+    [
+        (b'{"gracePeriodSeconds":02}', JSON, "couldn't get version/kind; json parse error: invalid character '2'"),
+        (b"[]", JSON, "couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of"),
+        (b'{"gracePeriodSeconds":2.0}', JSON, "json: cannot unmarshal number 2.0 into Go struct field DeleteOptions."),
+        (
+            b"{}",
+            "application/vnd.kubernetes.protobuf",
+            "provided data does not appear to be a protobuf message, expected",
+        ),
+        (b"\ta: b", "application/yaml", "error converting YAML to JSON: yaml: "),
+        (b'{"kind":"Pod","apiVersion":"v1"}', JSON, ""),
+    ],
+)
+def test_options_of_a_deletion_that_are_none(body: bytes, media: str, text: str) -> None:
+    """Kind: bodies that cannot be read: here upstream hands on what its decoder says, without the usual beginning, as 400 of late."""
+
+    async def main() -> None:
+        async with server() as client:
+            await ask(client, "POST", f"{NS}/configmaps", b'{"metadata":{"name":"a"}}')
+            for path in (f"{NS}/configmaps/a", f"{NS}/configmaps"):
+                code, answer = await ask(client, "DELETE", path, body, Content_Type=media)
+                assert (code, answer["message"][: len(text)]) == (400, text)
+            assert (await ask(client, "GET", f"{NS}/configmaps/a"))[0] == 200
+
+    asyncio.run(main())

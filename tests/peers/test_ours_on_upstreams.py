@@ -25,6 +25,10 @@ def test_they_do_all_their_work(tmp_path: Path) -> None:
         one.kubectl("apply", "-f", "-", stdin=WORKLOADS)
         for what, condition in TESTS.items():
             wait(what, lambda condition=condition: condition(one))  # type: ignore[misc]
+        jobs = [job for job in one.items("-nw", "jobs") if job["metadata"]["name"].startswith("often-")]
+        assert {job["metadata"]["ownerReferences"][0]["apiVersion"] for job in jobs} == {"batch/v1beta1"}
+        one.kubectl("-nw", "delete", "cronjob", "often", "--cascade=foreground", "--timeout=60s")
+        assert [job for job in one.items("-nw", "jobs") if job["metadata"]["name"].startswith("often-")] == []
         one.kubectl("-nw", "delete", "deployment", "web", "--cascade=foreground", "--timeout=60s")
         assert one.items("-nw", "pods", "-lapp=web") == one.items("-nw", "rs") == []
         one.kubectl("delete", "namespace", "w", "--timeout=80s")

@@ -154,6 +154,7 @@ class Resource:
         _no_fields  # field selectors beyond metadata.name and .namespace
     )
     selectable_fields: Sequence[str] = ()  # the names that `selectable` gives
+    unselectable: str = ""  # the words for another field, which is {}; "": those of most kinds
     columns: Sequence[Column] = ()  # default: Name, Created At (the API server's generic table)
     row: Callable[[Object, datetime], list[Any]] | None = None  # cells in the order of `columns`
     row_conditions: Callable[[Object], list[dict[str, str]]] | None = None  # of a table's row: that a pod is done

@@ -29,6 +29,7 @@ Definition = dict[str, Any]
 _INT32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 DIVIDED_NODES = 20_000  # members and items of a document, beyond which it is converted by pieces
+UNREAD = "the object provided is unrecognized (must be of type {}): "
 SUMMARY = 30  # bytes of a body that is not understood, in the message
 
 
@@ -243,7 +244,7 @@ def _builtin_nodes() -> Schemas:
 
 def unreadable(body: bytes, kind: str, why: str) -> errors.StatusError:
     """400 for a body that does not even say what it is (upstream: handlers/rest.go transformDecodeError)."""
-    return errors.bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({_summary(body)})")
+    return errors.bad_request(f"{UNREAD.format(kind)}{why} ({summary(body)})")
 
 
 def too_deep(body: bytes, kind: str) -> errors.StatusError:
@@ -251,7 +252,8 @@ def too_deep(body: bytes, kind: str) -> errors.StatusError:
     return unreadable(body, kind, f"couldn't get version/kind; json parse error: {gosyntax.TOO_DEEP}")
 
 
-def _summary(body: bytes) -> str:
+def summary(body: bytes) -> str:
+    """Of a body that is not understood: how it begins."""
     if not body:
         return "<empty>"
     start, rest = body[:SUMMARY], " ..." if len(body) > SUMMARY else ""

@@ -31,7 +31,7 @@ from ..generic.typemeta import Kind
 from ..kinds import meta
 from ..query import Query
 from ..resource import Object, Resource
-from ..schema import CompiledSchema, compiled_type, read_json
+from ..schema import UNREAD, CompiledSchema, compiled_type, read_json, summary
 from ..types import RequestInfo
 from . import negotiate, packing, scale, tables, warningheader
 from .deleteoptions import delete_options, dry_run_problems, supported
@@ -196,13 +196,18 @@ def _delete_query(query: Query) -> Object:
 
 def _delete_body(request: Request) -> Object:
     """DeleteOptions; StatusError 400 without the usual beginning (upstream: handlers/delete.go)."""
-    body = negotiate.json_body(request, "DeleteOptions")
     options = compiled_type("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", "meta.k8s.io/v1", "DeleteOptions")
+    unread = UNREAD.format("DeleteOptions")
     try:
+        body = negotiate.json_body(request, "DeleteOptions")
         kind = typemeta.interpreted(read_json(body, "DeleteOptions"))[1]
         given = options.decode(body, "Ignore")[0]
     except (StatusError, typemeta.TypeMismatch) as error:
+        if isinstance(error, StatusError) and error.code != 400:
+            raise
         text = str(error)
+        if text.startswith(unread):
+            text = text[len(unread) : -len(f" ({summary(request.body)})")]
         raise errors.bad_request(text.partition("cannot be handled as a DeleteOptions: ")[2] or text) from None
     if kind not in ("", "DeleteOptions"):
         raise errors.bad_request("decoded object cannot be converted to DeleteOptions")
@@ -279,12 +284,11 @@ class ResourceHandler:
         """Custom resources have no form in protobuf, but for their metadata. StatusError 406."""
         return negotiate.accepted(request, query, stream, protobuf=not self.resource.unstructured)
 
-    def _single(self, form: Accepted) -> Accepted:
-        """The form for one object; StatusError 406 for that of a list."""
+    def _single(self, form: Accepted) -> None:
+        """StatusError 406 where one object is to be shown as a list."""
         if form.kind == "PartialObjectMetadataList":
             kind = self._go_type(self.resource.kind)
             raise errors.not_acceptable(f"you requested {form.kind}, but the requested object is not a list ({kind})")
-        return form
 
     def _shape(self, obj: Object | bytes, form: Accepted, query: Query) -> Any:
         """The object, its metadata, or a table of one row, as asked."""
@@ -306,11 +310,12 @@ class ResourceHandler:
         return self.store.written(obj, options)
 
     async def get(self, request: Request, info: RequestInfo, query: Query) -> Response:
-        form = self._single(self._accepted(request, query))
+        form = self._accepted(request, query)
         await self.store.not_older(revision_read(query.get("resourceVersion", "")))
         if info.subresource == "scale":
             return answer(200, await scale.get(self.store, info), form)
         stored = await self.store.read(info.namespace, info.name)
+        self._single(form)  # where there is one
         if self._exports and query.flag("export"):
             return answer(200, exported(self.resource, stored.copy(), query.flag("exact")), form)
         if form.media == negotiate.PROTOBUF and not form.kind:

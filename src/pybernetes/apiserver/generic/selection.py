@@ -46,7 +46,9 @@ def selector_predicate(resource: Resource, options: ListOptions) -> Selection | 
         fields = parse_field_selector(options.field_selector) if options.field_selector else None
     except SelectorError as error:
         raise errors.bad_request(str(error)) from None
-    selectable = {"metadata.name", "metadata.namespace", *resource.selectable_fields}
+    selectable = {"metadata.name", *resource.selectable_fields}
+    if resource.namespaced or not (resource.selectable_fields or resource.unstructured):
+        selectable.add("metadata.namespace")  # kinds that say what one may select by leave it out where there is none
     for requirement in fields.requirements if fields else ():
         if requirement.field not in selectable:
             raise errors.bad_request(_unknown_field(resource, requirement.field))
@@ -61,6 +63,8 @@ def fields_of(resource: Resource, obj: Object) -> dict[str, str]:
 
 
 def _unknown_field(resource: Resource, name: str) -> str:
+    if resource.unselectable:
+        return resource.unselectable.format(name)
     if resource.selectable_fields or resource.unstructured:
         return f"field label not supported: {name}"
     return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'

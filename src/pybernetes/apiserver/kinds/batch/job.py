@@ -247,6 +247,7 @@ RESOURCE = Resource(
     validate_status=validate_status,
     selectable=selectable,
     selectable_fields=("status.successful",),
+    unselectable='field label "{}" not supported for batchv1.Job',
     columns=(
         NAME,
         Column("Status", description="Status of the job."),

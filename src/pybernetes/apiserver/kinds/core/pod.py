@@ -112,6 +112,7 @@ SELECTABLE = (
     "spec.hostNetwork",
     "status.phase",
     "status.podIP",
+    "status.podIPs",
     "status.nominatedNodeName",
 )
 
@@ -127,6 +128,7 @@ def selectable(pod: Object) -> Mapping[str, str]:
         "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
         "status.phase": status.get("phase") or "",
         "status.podIP": status.get("podIP") or "",
+        "status.podIPs": "",  # which upstream lets one ask for, and finds in no pod
         "status.nominatedNodeName": status.get("nominatedNodeName") or "",
     }
 
