@@ -306,3 +306,94 @@ def test_options_of_a_deletion_that_are_none(body: bytes, media: str, text: str)
             assert (await ask(client, "GET", f"{NS}/configmaps/a"))[0] == 200
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("conditions", [{"uid": ""}, {"resourceVersion": ""}, {"uid": "", "resourceVersion": ""}])
+@pytest.mark.parametrize("path", [f"{NS}/configmaps", f"{NS}/pods", THINGS])
+def test_an_empty_precondition_is_one(conditions: Any, path: str) -> None:
+    """Kind: what is not there and what is empty (B7): no object has this uid."""
+
+    async def story(client: Client) -> None:
+        await client.send("POST", DEFINITIONS, definition())
+        body: Any = {"metadata": {"name": "a"}}
+        if path == THINGS:
+            body |= {"apiVersion": "example.com/v1", "kind": "Thing"}
+        if path.endswith("pods"):
+            body["spec"] = {"containers": [{"name": "c", "image": "i"}]}
+        assert (await client.send("POST", path, body))[0] == 201
+        code, answer = await client.send("DELETE", f"{path}/a", {"preconditions": conditions})
+        assert (code, answer["reason"]) == (409, "Conflict")
+        assert "in the precondition () does not match" in answer["message"]
+        assert (await client.send("DELETE", f"{path}/a", {"preconditions": {}}))[0] == 200
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "code"),
+    [("x" * 253 + "-", 201), ("x" * 254 + "-", 422), ("G-", 201), ("GG-", 422), ("-", 422), ("a.-", 422)],
+)
+def test_how_the_beginning_of_a_name_is_checked(prefix: str, code: int) -> None:
+    """Kind: generateName (B18). What stands before a last dash is taken for another, as upstream's check does; the name itself is looked at."""
+
+    async def story(client: Client) -> None:
+        metadata = {"generateName": prefix, **({"name": "n"} if prefix == "G-" else {})}
+        given, answer = await client.send("POST", f"{NS}/configmaps", {"metadata": metadata})
+        assert given == code, answer
+
+    play(story)
+
+
+def test_names_are_shown_as_go_quotes_them() -> None:
+    async def story(client: Client) -> None:
+        _, answer = await client.send("POST", f"{NS}/configmaps", {"metadata": {"name": 'a\n"'}})
+        assert answer["message"].startswith('ConfigMap "a\\n\\"" is invalid: metadata.name: Invalid value: "a\\n\\""')
+
+    play(story)
+
+
+@pytest.mark.parametrize("path", [f"{NS}/configmaps", THINGS, f"{NS}/limitranges"])
+def test_who_means_an_object_by_its_uid_and_finds_none(path: str) -> None:
+    """Kind: preconditions (B7): a conflict, whether or not the kind may be made so."""
+
+    async def story(client: Client) -> None:
+        await client.send("POST", DEFINITIONS, definition())
+        body: Any = {"metadata": {"name": "a", "uid": "x"}, "spec": {}}
+        if path == THINGS:
+            body |= {"apiVersion": "example.com/v1", "kind": "Thing"}
+        if path.endswith("configmaps"):
+            del body["spec"]
+        code, answer = await client.send("PUT", f"{path}/a", body)
+        assert (code, answer["reason"]) == (409, "Conflict")
+        assert "Precondition failed: UID in precondition: x, UID in object meta: " in answer["message"]
+
+    play(story)
+
+
+def test_a_binding_that_names_nobody() -> None:
+    """Kind: names in bodies of subresources (B5), of the path that has none."""
+
+    async def story(client: Client) -> None:
+        code, answer = await client.send("POST", f"{NS}/bindings", {"target": {"name": "n"}})
+        assert (code, answer["message"]) == (400, "Name parameter required.")
+        code, answer = await client.send(
+            "POST", f"{NS}/bindings", {"metadata": {"name": "none"}, "target": {"name": "n"}}
+        )
+        assert (code, answer["message"]) == (404, 'pods "none" not found')
+
+    play(story)
+
+
+def test_a_token_bound_to_nothing_in_particular() -> None:
+    """Kind: what is not there and what is empty: an empty reference is one."""
+
+    async def main() -> None:
+        async with server() as client:
+            await ask(client, "POST", f"{NS}/serviceaccounts", b'{"metadata":{"name":"s"}}')
+            body = b'{"spec":{"boundObjectRef":{}}}'
+            code, answer = await ask(client, "POST", f"{NS}/serviceaccounts/s/token", body)
+            assert (code, answer["message"]) == (400, "cannot bind token to object of type /, Kind=")
+            code, _ = await ask(client, "POST", f"{NS}/serviceaccounts/s/token", b'{"spec":{"boundObjectRef":null}}')
+            assert code == 201
+
+    asyncio.run(main())

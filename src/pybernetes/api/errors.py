@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .field import FieldError, aggregate
+from .field import FieldError, aggregate, quote
 
 Status = dict[str, Any]
 
@@ -50,18 +50,18 @@ def qualified(resource: str, group: str) -> str:
 def not_found(group: str, resource: str, name: str) -> StatusError:
     """404: `pods "a" not found`."""
     details = {"name": name, "group": group, "kind": resource}
-    return _error(404, "NotFound", f'{qualified(resource, group)} "{name}" not found', details)
+    return _error(404, "NotFound", f"{qualified(resource, group)} {quote(name)} not found", details)
 
 
 def already_exists(group: str, resource: str, name: str) -> StatusError:
     """409 on create."""
     details = {"name": name, "group": group, "kind": resource}
-    return _error(409, "AlreadyExists", f'{qualified(resource, group)} "{name}" already exists', details)
+    return _error(409, "AlreadyExists", f"{qualified(resource, group)} {quote(name)} already exists", details)
 
 
 def conflict(group: str, resource: str, name: str, why: str) -> StatusError:
     """409 on update or delete."""
-    message = f'Operation cannot be fulfilled on {qualified(resource, group)} "{name}": {why}'
+    message = f"Operation cannot be fulfilled on {qualified(resource, group)} {quote(name)}: {why}"
     return _error(409, "Conflict", message, {"name": name, "group": group, "kind": resource})
 
 
@@ -70,9 +70,9 @@ def invalid(group: str, kind: str, name: str, errors: Sequence[FieldError]) -> S
     errors = errors[:MAX_CAUSES]
     causes = [{"reason": e.reason, "message": e.body, "field": e.field} for e in errors]
     message = (
-        f'{qualified(kind, group)} "{name}" is invalid: {aggregate(errors)}'
+        f"{qualified(kind, group)} {quote(name)} is invalid: {aggregate(errors)}"
         if errors
-        else f'{qualified(kind, group)} "{name}" is invalid'
+        else f"{qualified(kind, group)} {quote(name)} is invalid"
     )
     return _error(422, "Invalid", message, {"name": name, "group": group, "kind": kind, "causes": causes})
 
@@ -82,7 +82,7 @@ def forbidden(group: str, resource: str, name: str, why: str) -> StatusError:
     if not resource:
         message = f"forbidden: {why}"
     elif name:
-        message = f'{qualified(resource, group)} "{name}" is forbidden: {why}'
+        message = f"{qualified(resource, group)} {quote(name)} is forbidden: {why}"
     else:
         message = f"{qualified(resource, group)} is forbidden: {why}"
     return _error(403, "Forbidden", message, {"name": name, "group": group, "kind": resource})

@@ -68,7 +68,7 @@ class Producer:
                 plain = store.schema.normalize(action.obj)[0]
                 await store.update("", plain["metadata"]["name"], plain, written)
             else:
-                options = DeleteOptions(admission=False, resource_version=action.resource_version)
+                options = DeleteOptions(admission=False, resource_version=action.resource_version or None)
                 await store.delete("", action.name, options)
         except StatusError as error:
             if error.code not in (404, 409):  # another server was faster, or a user: it is looked at again

@@ -31,6 +31,8 @@ async def create(pods: GenericStore, request: Request, info: RequestInfo, query:
     problems = kind.RESOURCE.validate(body)
     if problems:  # of which upstream makes no Status
         raise errors.unclassified(aggregate(problems))
+    if not name:  # of a binding that is posted to all of a namespace's (upstream: registry.NamespaceKeyFunc)
+        raise errors.bad_request("Name parameter required.")
     await pods.admit_creation(user, "binding", info.namespace, name, body, dry_run)
 
     async def bound(old: Object) -> Object:

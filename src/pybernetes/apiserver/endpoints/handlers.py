@@ -18,10 +18,10 @@ from pybernetes.api.mediatypes import PatchKind
 from pybernetes.wire import channels, websocket
 from pybernetes.wire.http import BodyWriter, Request, Response, StreamingResponse, UpgradeResponse
 
-from .. import audit, schemawalker
+from .. import audit, pieces, schemawalker
 from ..apply.managed import is_reset, manager_of
 from ..authentication.user import User
-from ..generic import typemeta
+from ..generic import patching, typemeta
 from ..generic.cache import Lagging, Stored, TooOld
 from ..generic.options import DeleteOptions, ListOptions, ListResult, WriteOptions
 from ..generic.paging import revision_read
@@ -166,14 +166,21 @@ def _size(items: Sequence[Stored]) -> int:
     return sum([len(stored.tail) for stored in items])
 
 
-def _patch_document(body: bytes, kind: PatchKind) -> Any:
-    """What a patch says; StatusError 400 in the words of Go's decoders."""
+def _patch_document(body: bytes, kind: PatchKind, validation: str) -> tuple[Any, Warnings]:
+    """What a patch says, and what only strictness minds; StatusError 400 in the words of Go's decoders."""
     try:
-        return msgspec.json.decode(body)
+        document = msgspec.json.decode(body)
+        if validation == "Ignore":
+            return document, []
+        if not pieces.has_duplicates(body):
+            return document, patching.unknown_members(document) if kind == "json" else []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return schemawalker.untyped(gosyntax.read(body))[0]
+        document, twice = schemawalker.untyped(gosyntax.read(body))
+        if kind == "json":
+            twice = [*(f"json patch {one}" for one in twice), *patching.unknown_members(document)]
+        return document, [] if validation == "Ignore" else twice[: schemawalker.MAX_STRICT_ERRORS]
     except schemawalker.Refused as error:
         why = str(error)
     except (ValueError, RecursionError):
@@ -370,7 +377,8 @@ class ResourceHandler:
         form = self._accepted(request, query)
         options = write_options(query, user, request)
         if info.subresource == "scale":
-            return answer(200, await scale.update(self.store, info, request, options), form)
+            with warned(options):
+                return answer(200, await scale.update(self.store, info, request, options), form, options.warnings)
         obj, warnings = await self._decoded(request, options)
         audit.of_object(obj)
         if b'"managedFields"' in request.body:  # decoding does not tell an empty list from none
@@ -437,13 +445,14 @@ class ResourceHandler:
         kind = kinds[media]
         options.learned.size = len(request.body)
         try:
-            body = await apart.run(options.size, _patch_document, request.body, kind)
+            body, problems = await apart.run(options.size, _patch_document, request.body, kind, options.validation)
         except StatusError:
             self.store.get(info.namespace, info.name)  # 404 comes before: upstream reads a patch when it has the object
             raise
-        if info.subresource == "scale":
-            return answer(200, await scale.patch(self.store, info, kind, body, options), form)
+        options.learned.patch_problems = problems
         with warned(options):
+            if info.subresource == "scale":
+                return answer(200, await scale.patch(self.store, info, kind, body, options), form, options.warnings)
             stored = await self.store.patch(info.namespace, info.name, kind, body, options, info.subresource)
         return await self._answered(200, stored, form, query, options)
 

@@ -61,11 +61,9 @@ async def patch(store: GenericStore, info: RequestInfo, kind: PatchKind, body: A
     def patched(old: Object) -> Object:
         scale = patching.patched(kind, old, body, schema, options.validation)
         scale = patching.of_kind(kind, kind_of(store.resource), scale, info.name)
-        try:
-            asked, warnings = schema.normalize(scale, options.validation, from_map=kind == "strategic")
-        except StatusError as error:
-            raise patching.invalid(kind, body, scale, error) from None
-        options.warnings.extend(warnings)
+        problems = options.learned.patch_problems
+        asked, told = patching.read(schema, scale, body, kind, options.validation, problems)
+        options.warnings.extend(told)
         check_name(asked, info)
         return asked
 

@@ -71,7 +71,9 @@ def issue(tokens: ServiceAccountTokens, account: Object, asked: Object) -> Objec
     options, spec, metadata = tokens.options, asked["spec"], account["metadata"]
     assert options.signer is not None, "the route is there only with a key"
     reference = spec.get("boundObjectRef")
-    binding = bound(tokens.reader, metadata["namespace"], metadata["name"], reference) if reference else None
+    binding = (
+        bound(tokens.reader, metadata["namespace"], metadata["name"], reference) if reference is not None else None
+    )
     audiences = spec.get("audiences") or list(options.api_audiences)
     seconds, warn_after = lifetime(options, spec["expirationSeconds"], audiences, binding)
     now, token_id = tokens.now(), str(uuid.uuid4())

@@ -22,7 +22,7 @@ def check(resource: Resource, old: Object, options: DeleteOptions) -> None:
         (options.uid, "uid", "UID", "deleted and then recreated"),
         (options.resource_version, "resourceVersion", "ResourceVersion", "modified"),
     ):
-        if precondition and precondition != metadata[name]:
+        if precondition is not None and precondition != metadata[name]:
             text = f"the {title} in the precondition ({precondition}) does not match the {title} in record ({metadata[name]})"
             why = f"{text}. The object might have been {then}"
             raise errors.conflict(resource.group, resource.kind, metadata["name"], why)

@@ -40,6 +40,7 @@ class Learned:
     """What a write learns on its way, for the steps after and for the answer. A record of its own for each request."""
 
     warnings: list[str] = field(default_factory=list)  # what the client is to be told
+    patch_problems: list[str] = field(default_factory=list)  # what only strictness minds in a patch
     reset_managed: bool = False  # the body says that nobody manages anything
     managed: list[dict[str, Any]] | None = None  # managedFields as an apply has worked them out
     size: int = 0  # bytes of the body, or of the object that it changes, whichever is more
@@ -76,8 +77,8 @@ class DeleteOptions:
     user: User = LOOPBACK
     dry_run: bool = False
     grace_period_seconds: int | None = None
-    uid: str = ""
-    resource_version: str = ""
+    uid: str | None = None  # "" is one that no object has
+    resource_version: str | None = None
     propagation: str = ""  # "", Background, Foreground, Orphan
     cascades: bool = False  # said by orphanDependents, the older way
     admission: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -13,10 +13,13 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
 from pybernetes.api.mediatypes import PatchKind
 
+from ..conversion import Schema
 from ..resource import Object, Resource
 from ..schema import CompiledSchema, Validation, compiled_type
 from . import typemeta
 from .typemeta import Kind, TypeMismatch, go_type
+
+MEMBERS = frozenset(("op", "path", "from", "value"))  # of an operation of a JSON patch
 
 _encode = msgspec.json.Encoder().encode
 
@@ -152,6 +155,40 @@ def _invalid(document: Any, why: str, kind: PatchKind = "merge") -> StatusError:
 def invalid(kind: PatchKind, body: Any, document: Any, error: StatusError) -> StatusError:
     """422: the document, which the patch `body` made, does not fit the schema, as `error` says. Of a strategic patch itself is shown."""
     return _invalid(body if kind == "strategic" else document, reason(error), kind)
+
+
+def read(
+    schema: Schema, document: Any, body: Any, kind: PatchKind, validation: Validation, problems: Sequence[str]
+) -> tuple[Object, list[str]]:
+    """What the patch `body` made, as one of its kind, and what is to be warned of. StatusError 422 as of `invalid`.
+
+    `problems` of the patch itself are told first.
+    """
+    lenient: Validation = "Ignore" if validation == "Ignore" else "Warn"
+    try:
+        plain, unknown = schema.normalize(document, lenient, kind == "strategic")
+    except StatusError as error:
+        if error.code != 400:  # of a custom resource's kind, which is refused by itself
+            raise
+        raise invalid(kind, body, document, error) from None
+    told = [*problems, *unknown]
+    if told and validation == "Strict":
+        why = errors.bad_request(f"strict decoding error: {', '.join(told)}")
+        raise invalid(kind, body, document, why)
+    return plain, told
+
+
+def unknown_members(operations: Any) -> list[str]:
+    """Of the operations of a JSON patch, in the words of upstream's strict decoder."""
+    if not isinstance(operations, list):
+        return []
+    return [
+        f'json patch unknown field "[{index}].{name}"'
+        for index, operation in enumerate(operations)
+        if isinstance(operation, dict) and not operation.keys() <= MEMBERS
+        for name in operation
+        if name not in MEMBERS
+    ]
 
 
 def reason(error: StatusError) -> str:

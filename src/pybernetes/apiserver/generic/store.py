@@ -236,9 +236,12 @@ class GenericStore(ReadStore):
             raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
         strategy.set_namespace(self.resource, metadata, namespace)
         exists = self.key(namespace, name) in self.cache.resource(self.prefix).items
-        if not exists and resource.allow_create_on_update and not subresource:
+        if (
+            not exists
+        ):  # nobody has the uid that is meant, then: upstream finds that before it finds that there is nothing
             told = self.told_key(namespace, name)
             strategy.require(resource, name, told, "UID", "", metadata.get("uid") or "")
+        if not exists and resource.allow_create_on_update and not subresource:
             metadata.pop("resourceVersion", None)
             await self._may_create(namespace, name, options)
             return await self.create(obj, namespace, options), True
@@ -269,13 +272,9 @@ class GenericStore(ReadStore):
             document = patching.patched(kind, old, body, self.schema, options.validation)
             new = self._of_kind(kind, document, name, subresource)
             options.learned.reset_managed = is_reset(_metadata(new).get("managedFields"))
-            try:
-                plain, warnings = self._schema_of(new).normalize(new, options.validation, kind == "strategic")
-            except StatusError as error:
-                if error.code != 400:  # of a custom resource's kind, which is refused by itself
-                    raise
-                raise patching.invalid(kind, body, new, error) from None
-            options.warnings.extend(warnings)
+            problems, schema = options.learned.patch_problems, self._schema_of(new)
+            plain, told = patching.read(schema, new, body, kind, options.validation, problems)
+            options.warnings.extend(told)
             plain = await apart.on_loop(lambda: self._from_patch(plain, document))
             strategy.check_identity(self.resource, plain, old)
             return plain

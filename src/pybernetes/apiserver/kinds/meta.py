@@ -47,8 +47,8 @@ def name_errors(check: Literal["subdomain", "label", "label1035", "path"] | Name
 
 
 def masked(prefix: str) -> str:
-    """A generateName as it is checked: something follows a trailing dash (validation.maskTrailingDash)."""
-    return f"{prefix[:-1]}a" if len(prefix) > 1 and prefix.endswith("-") else prefix
+    """A name as it is checked: something follows a trailing dash, and upstream takes what is before it away, too (maskTrailingDash)."""
+    return f"{prefix[:-2]}a" if len(prefix) > 1 and prefix.endswith("-") else prefix
 
 
 # --- creation -----------------------------------------------------------------------------------
