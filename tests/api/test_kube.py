@@ -160,7 +160,7 @@ def test_waiting_in_vain_tells_how_it_is(kube: Kube) -> None:
     kube.wait_for("pod", "bad", lambda one: "image" in json.dumps(one.get("status", {})).lower())
     with pytest.raises(
         NotReached,
-        match=r"(?s)pod 'bad' in .* is not Ready after 0.2 s: Pending, .*c: (ErrImagePull|ImagePullBackOff).*no such image",
+        match=r"(?s)pod 'bad' in .* is not Ready after 0.2 s: Pending, .*c: (ErrImagePull.*no such image|ImagePullBackOff.*Back-off pulling image)",
     ):
         kube.wait_for("pod", "bad", "Ready", timeout="200ms")
 
