@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
-import select
 import selectors
 import time
 from collections.abc import Callable
@@ -41,8 +41,9 @@ class FollowingLoop(asyncio.SelectorEventLoop):
         ] = {}  # what is under way on threads for it, and until when that is waited for
         selector = _Selector()
         selector.wait = self._wait
-        self._news = selector.fileno()  # which itself is readable where one of its sockets is
         super().__init__(selector)
+        self._news = selectors.DefaultSelector()  # tells another thread whether one of its sockets is readable
+        self._news.register(selector.fileno(), selectors.EVENT_READ)
         self._clock_resolution = RESOLUTION
         followers.add(self)
 
@@ -53,6 +54,7 @@ class FollowingLoop(asyncio.SelectorEventLoop):
     def close(self) -> None:
         """It follows no more."""
         self._followers.discard(self)
+        self._news.close()
         super().close()
 
     def run_in_executor(  # type: ignore[override]  # typeshed's has TypeVarTuples
@@ -66,14 +68,18 @@ class FollowingLoop(asyncio.SelectorEventLoop):
 
     def rests(self) -> bool:
         """Whether it waits, and nothing has come that it has not seen yet."""
-        if not self._idle or select.select([self._news], [], [], 0)[0]:
+        try:
+            if not self._idle or self._news.select(0):
+                return False
+        except (OSError, ValueError):  # its thread has closed it just now
             return False
         threads = list(self._threads.values())
         return not threads or max(threads) <= time.monotonic()
 
     def wake(self) -> None:
-        """It looks at the time."""
-        self.call_soon_threadsafe(lambda: None)
+        """It looks at the time, if it has not been closed just now."""
+        with contextlib.suppress(RuntimeError):
+            self.call_soon_threadsafe(lambda: None)
 
     def _wait(self, select: Callable[..., list[Any]], timeout: float | None) -> list[Any]:
         events = select(0)

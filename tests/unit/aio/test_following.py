@@ -211,3 +211,6 @@ def test_a_socket_that_has_news_is_no_rest() -> None:
         assert not loop.rests()
         loop.remove_reader(one)
     loop.close()
+    loop._idle = True
+    assert not loop.rests(), "closed between two looks of the other thread"
+    loop.wake()
