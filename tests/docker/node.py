@@ -85,6 +85,7 @@ async def running_node(static_pods: bool = True) -> AsyncIterator[TestNode]:
         resolv_conf=str(folder / "resolv.conf"),
         pod_manifest_path=str(folder / "manifests") if static_pods else "",
         allowed_unsafe_sysctls=("kernel.msg*", "net.core.somaxconn"),
+        eviction_hard={"memory.available": "1Mi"},  # how full the machine's disk is is no business of these tests
     )
     store = await SQLiteStore.open(":memory:")
     server = APIServer(

@@ -71,6 +71,7 @@ class Node:
                 *(f"--port={PORT}", f"--healthz-port={HEALTH_PORT}"),
                 *("--anonymous-auth", "--authorization-mode=AlwaysAllow", "--cluster-dns=10.96.0.10"),
                 f"--pod-max-pids={MAX_PIDS}",
+                "--eviction-hard=memory.available<1Mi",  # how full the machine's disk is is no business of these tests
                 *self.flags,
             ],
             stderr=log,
@@ -194,34 +195,50 @@ def test_variables_from_a_file_that_an_init_container_writes(tmp_path: Path) -> 
         assert node.kubectl("logs", "p") == "a.b/one\n two/unset\n"
 
 
-def test_an_image_as_a_volume_and_an_end_in_order(tmp_path: Path) -> None:
-    """Files of an image, whole and by a part of it, which nobody can write; a sidecar that outlives what it serves."""
+def test_an_image_as_a_volume(tmp_path: Path) -> None:
+    """Its files, whole and by a part of it, which nobody can write; an engine without mounts of images is told of in words."""
+    shown = subprocess.run(
+        ["docker", "-H", endpoint(), "version", "--format={{.Server.APIVersion}}"], capture_output=True, text=True
+    )
+    mounts = [{"name": "i", "mountPath": "/whole"}, {"name": "i", "mountPath": "/part", "subPath": "etc"}]
+    script = (
+        "cmp /whole/etc/passwd /part/passwd && echo same; touch /whole/x 2>/dev/null || echo unwritable; sleep 3600"
+    )
+    main = {"name": "c", "image": IMAGE, "command": ["sh", "-c", script], "volumeMounts": mounts}
+    spec = {"nodeName": NODE, "containers": [main], "volumes": [{"name": "i", "image": {"reference": IMAGE}}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
     with running(tmp_path) as node:
-        mounts = [
-            {"name": "i", "mountPath": "/whole"},
-            {"name": "i", "mountPath": "/part", "subPath": "etc"},
-        ]
-        script = "cat /part/passwd | head -c 5; cmp /whole/etc/passwd /part/passwd && echo same; "
-        script += "touch /whole/x 2>/dev/null || echo unwritable; trap 'sleep 2; echo ends > /shared/main; exit' TERM; "
-        script += "touch /tmp/ready; while :; do sleep 0.1; done"
-        shared = {"name": "e", "mountPath": "/shared"}
-        main = {"name": "c", "image": IMAGE, "command": ["sh", "-c", script], "volumeMounts": [*mounts, shared]}
-        main["readinessProbe"] = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1}
-        sees = "trap 'cat /shared/main > /dev/termination-log; exit' TERM; while :; do sleep 0.1; done"
-        sidecar = {"name": "s", "image": IMAGE, "command": ["sh", "-c", sees], "restartPolicy": "Always"}
-        sidecar["volumeMounts"] = [shared]
-        spec = {
-            "nodeName": NODE,
-            "initContainers": [sidecar],
-            "containers": [main],
-            "terminationGracePeriodSeconds": 20,
-        }
-        spec["volumes"] = [{"name": "i", "image": {"reference": IMAGE}}, {"name": "e", "emptyDir": {}}]
-        metadata = {"name": "p", "finalizers": ["example.com/stays"]}
+        node.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+        if tuple(int(part) for part in shown.stdout.split(".")) < (1, 48):
+            text = "image volumes are not supported by this Docker engine: it has no mounts of images"
+            until("it is refused", lambda: f"Error: {text}" in node.kubectl("get", "events"))
+            return
+        until("it has looked", lambda: node.kubectl("logs", "p", check=False) == "same\nunwritable\n")
+
+
+def test_a_sidecar_outlives_what_it_serves(tmp_path: Path) -> None:
+    shared = {"name": "e", "mountPath": "/shared"}
+    loop = "touch /shared/ready; while :; do sleep 0.1; done"
+    main = {"name": "c", "image": IMAGE, "volumeMounts": [shared]}
+    main["command"] = ["sh", "-c", f"trap 'sleep 2; echo ends > /shared/main; exit' TERM; {loop}"]
+    main["readinessProbe"] = {"exec": {"command": ["test", "-e", "/shared/ready"]}, "periodSeconds": 1}
+    sidecar = {"name": "s", "image": IMAGE, "restartPolicy": "Always", "volumeMounts": [shared]}
+    sidecar["command"] = [
+        "sh",
+        "-c",
+        "trap 'cat /shared/main > /dev/termination-log; exit' TERM; while :; do sleep 0.1; done",
+    ]
+    spec = {
+        "nodeName": NODE,
+        "initContainers": [sidecar],
+        "containers": [main],
+        "volumes": [{"name": "e", "emptyDir": {}}],
+    }
+    metadata = {"name": "p", "finalizers": ["example.com/stays"]}
+    with running(tmp_path) as node:
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         node.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
         node.kubectl("wait", "--for=condition=Ready", "pod/p", f"--timeout={PATIENCE:.0f}s")
-        assert node.kubectl("logs", "p", "-c", "c") == "root:same\nunwritable\n"
         node.kubectl("delete", "pod", "p", "--wait=false")
         message = "jsonpath={.status.initContainerStatuses[0].state.terminated.message}"
         until("the sidecar ends", lambda: node.kubectl("get", "pod", "p", "-o", message))

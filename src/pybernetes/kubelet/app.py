@@ -100,7 +100,7 @@ class Kubelet:
             machinery.volumes,
             lambda: self._workers,
             self.keeper.check_soon,
-            lambda event: self._recorder.record(self.keeper.node, event),
+            self._tell_of_node,
             self._clock,
             now,
         )
@@ -193,10 +193,14 @@ class Kubelet:
             self._ended = True
             await asyncio.gather(*(worker.close() for worker in self._workers.values()), *self._closing)
 
-    async def _keep_node(self) -> None:
+    def _tell_of_node(self, event: Event) -> None:
+        """Which may not be registered yet."""
         about = core.Node()
         about.metadata.name = self.options.hostname_override
-        self._recorder.record(about, Event("Normal", "Starting", "Starting kubelet."))
+        self._recorder.record(about, event)
+
+    async def _keep_node(self) -> None:
+        self._tell_of_node(Event("Normal", "Starting", "Starting kubelet."))
         await self.keeper.register()
         if self._machinery.on_host:
             text = "Updated Node Allocatable limit across pods"
