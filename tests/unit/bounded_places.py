@@ -31,7 +31,7 @@ from pybernetes.apiserver.authorization import escalation
 from pybernetes.apiserver.authorization.rules import compact
 from pybernetes.apiserver.crd import formats, jsonpath
 from pybernetes.apiserver.crd.values import Rules
-from pybernetes.apiserver.endpoints import negotiate, warningheader, yamlreader
+from pybernetes.apiserver.endpoints import gorestful, negotiate, warningheader, yamlreader
 from pybernetes.apiserver.filters import exchange
 from pybernetes.apiserver.kinds.certificates import pem
 from pybernetes.apiserver.kinds.core import volumes
@@ -196,6 +196,22 @@ PLACES = (
         lambda n: request((("accept", "a/b" + ";a=b" * n),)),
         lambda r: negotiate.accepted(r, Query()),
         (StatusError,),
+    ),
+    Place(
+        "Accept: media types of a route",
+        lambda n: request((("accept", "a/b ; c," * n),)),
+        lambda r: gorestful.check(r, negotiate.SUPPORTED),
+        (StatusError,),
+    ),
+    Place(
+        "Content-Type: parameters",
+        lambda n: request((("content-type", "application/json" + ' ; a="\\b"' * n),)),
+        negotiate.content_type,
+    ),
+    Place(
+        "Content-Type: no parameters",
+        lambda n: request((("content-type", "application/json" + " " * n + ';a="' + "\\" * n),)),
+        negotiate.content_type,
     ),
     Place(
         "impersonation",
