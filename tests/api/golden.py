@@ -245,7 +245,7 @@ class Player:
             if loop.time() > end:
                 raise Differs(f"never: {until}")
             await asyncio.sleep(0.05)
-        settled = loop.time() + SETTLE_SECONDS
+        settled = loop.time() + min(SETTLE_SECONDS, self._patience)  # what is known to differ has little
         while True:
             try:
                 self._compare(step, answer, got)
