@@ -101,8 +101,11 @@ def test_a_put_makes_what_is_not_there(path: str, body: Any) -> None:
 @pytest.mark.parametrize("name", ["configmaps", "secrets", "resourcequotas", "serviceaccounts"])
 def test_a_put_makes_nothing_of_other_kinds(name: str) -> None:
     async def case(client: Client) -> None:
-        code, answer = await client.send("PUT", f"{NS}/{name}/a", {"metadata": {"name": "a", "uid": "u"}})
+        code, answer = await client.send("PUT", f"{NS}/{name}/a", {"metadata": {"name": "a"}})
         assert (code, answer["message"]) == (404, f'{name} "a" not found')
+        code, answer = await client.send("PUT", f"{NS}/{name}/a", {"metadata": {"name": "a", "uid": "u"}})
+        assert (code, answer["reason"]) == (409, "Conflict")
+        assert answer["message"].endswith("UID in precondition: u, UID in object meta: ")
 
     play(case)
 
