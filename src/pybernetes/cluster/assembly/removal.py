@@ -124,10 +124,14 @@ def _remove_image() -> None:
     if program is not None:
         images = [program, "-H", DOCKER, "image"]
         # Of every release, for an upgrade leaves the one before; by their ids, for a name goes over to who is packed anew.
-        ls = [*images, "ls", "--quiet", f"--filter=label={LABEL}"]
-        listed = subprocess.run(ls, capture_output=True, text=True, timeout=CONTAINER_SECONDS)
-        names = [*dict.fromkeys(listed.stdout.split()), pause.IMAGE]
-        subprocess.run([*images, "rm", "--force", *names], capture_output=True, timeout=CONTAINER_SECONDS)
+        ids = list[str]()
+        for ours in (f"label={LABEL}", f"reference={pause.IMAGE.partition(':')[0]}"):
+            ls = [*images, "ls", "--quiet", f"--filter={ours}"]
+            listed = subprocess.run(ls, capture_output=True, text=True, timeout=CONTAINER_SECONDS)
+            ids += listed.stdout.split()
+        if ids:
+            rm = [*images, "rm", "--force", *dict.fromkeys(ids)]
+            subprocess.run(rm, capture_output=True, timeout=CONTAINER_SECONDS)
 
 
 def _remove_files(certificates: Path) -> None:
