@@ -84,10 +84,8 @@ ENVIRONMENT = {
 }
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
-
-LABEL = (
-    "io.pybernetes.image"  # by which all images of the project are known, also those whose name another one has by now
-)
+# By which all images of the project are known, also those whose name another one has by now.
+LABEL = "io.pybernetes.image"
 LOCAL_NAME = "pybernetes:local"  # for manifests that people write: it does not change with the version
 
 
