@@ -95,11 +95,11 @@ def test_packets_go_where_policies_let_them(pods: Hosts, seed: int) -> None:
 
 
 def test_a_service_is_judged_by_its_pods_and_the_node_reaches_all(pods: Hosts) -> None:
-    """kube-proxy's way, in short: the address of a Service becomes a pod's before the packet is forwarded."""
+    """kube-proxy's way, in short: the address of a Service becomes a pod's before the packet is forwarded. "http" of the pod is 80 and 81."""
     pods.node.run(
         "nft add table ip services; nft 'add chain ip services prerouting { type nat hook prerouting priority dstnat; }';"
         f"nft add rule ip services prerouting ip daddr 10.96.0.1 tcp dport 8000 dnat to {A}:80;"
-        f"nft add rule ip services prerouting ip daddr 10.96.0.2 tcp dport 8000 dnat to {A}:81"
+        f"nft add rule ip services prerouting ip daddr 10.96.0.2 tcp dport 8000 dnat to {A}:8080"
     )
     some = cluster()
     allow = {"from": [{"podSelector": {"matchLabels": {"pod": "b"}}}], "ports": [{"port": "http", "protocol": "TCP"}]}
