@@ -93,7 +93,7 @@ def test_resources_lie_in_their_own_cluster(tmp_path: Path, caplog: pytest.LogCa
             assert watched.count("\n") == 1 and '"type":"DELETED"' in watched
             assert (await client.text("/readyz/etcd-override-0")) == "ok"
             assert (await client.text("/readyz/etcd-override-readiness-0")) == "ok"
-            assert "404" in await client.text("/readyz/etcd-override-1")
+            assert (await client.send("GET", "/readyz/etcd-override-1"))[0] == 404
             await second.stop()
             while "check etcd-override-0 failed" not in await client.text("/readyz/etcd-override-0"):
                 await asyncio.sleep(0.1)
