@@ -7,6 +7,7 @@ here: pods run on while a kubelet starts anew, and where upstream's rule asks fo
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -54,6 +55,7 @@ T = TypeVar("T")
 ADDED_SINCE = (node.POLICIES,)  # 0.0.1 began without
 CONTROL_PLANE = ("etcd", controlplane.API_SERVER, controlplane.CONTROLLER_MANAGER, controlplane.SCHEDULER)
 ASK_SECONDS = 10.0  # for a cluster that runs: it answers at once
+SETTLE_SECONDS, LOOK_SECONDS = 20.0, 1.0  # for a cluster that just comes to itself: longer than a lease of 15 s
 THIS = upgradeplan.parse(KUBERNETES)
 
 
@@ -190,16 +192,25 @@ def _against(work: Upgrade) -> tuple[Sequence[str], Sequence[str]]:
             versions_say = upgradeplan.node_objections(work.running, work.target)
     except VersionError as error:
         raise Failure(f"the cluster's versions: {error}") from error
-    masters = list(work.running.servers)
-    endpoint = work.configuration.cluster.control_plane_endpoint
-    virtual = split_host_port(endpoint)[0] if endpoint and not endpoints.is_loopback(endpoint) else ""
-    lines = asyncio.run(
-        status.of_hosts(ADMIN, work.configuration, Path(KUBERNETES_DIR), work.etcd, virtual, datetime.now(UTC))
-    )
-    unhealthy, warnings = upgradeplan.health(lines, masters)
+    unhealthy, warnings = _health(work)
     if work.force:
         unhealthy, warnings = [], [*unhealthy, *warnings]
     return [*versions_say, *unhealthy], warnings
+
+
+def _health(work: Upgrade) -> tuple[Sequence[str], Sequence[str]]:
+    """What is unwell, in the way and not. Looked at again for a while: after an API server was away, controllers lead again when a lease ends."""
+    endpoint = work.configuration.cluster.control_plane_endpoint
+    virtual = split_host_port(endpoint)[0] if endpoint and not endpoints.is_loopback(endpoint) else ""
+    end = time.monotonic() + SETTLE_SECONDS
+    while True:
+        lines = asyncio.run(
+            status.of_hosts(ADMIN, work.configuration, Path(KUBERNETES_DIR), work.etcd, virtual, datetime.now(UTC))
+        )
+        unhealthy, warnings = upgradeplan.health(lines, list(work.running.servers))
+        if not unhealthy or work.force or time.monotonic() >= end:
+            return unhealthy, warnings
+        time.sleep(LOOK_SECONDS)
 
 
 def make_backup(work: Upgrade) -> None:
