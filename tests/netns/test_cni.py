@@ -256,6 +256,13 @@ async def tried(work: Callable[[], Awaitable[T]]) -> T:
 
 def _killed(cni: CNINode, dice: random.Random) -> None:
     """Kubelets get SIGKILL while their plugins run, and others stop in the middle."""
+    cni.configure(
+        {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "ipam": cni.ipam()},
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+        {"type": "firewall"},
+    )
+    for sandbox_id in (FIRST, SECOND):
+        cni.start(sandbox_id)
     program = [sys.executable, "-m", "tests.netns.cninode", str(cni.folder), json.dumps(cni.pids())]
     for _ in range(ROUNDS):
         kubelet = subprocess.Popen(
@@ -283,13 +290,6 @@ def _killed(cni: CNINode, dice: random.Random) -> None:
 
 def test_kubelets_killed_at_any_point(cni: CNINode) -> None:
     """The next kubelet goes on, and nothing is left."""
-    cni.configure(
-        {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "ipam": cni.ipam()},
-        {"type": "portmap", "capabilities": {"portMappings": True}},
-        {"type": "firewall"},
-    )
-    for sandbox_id in (FIRST, SECOND):
-        cni.start(sandbox_id)
     _killed(cni, random.Random(13))
 
     async def goes_on(network: CNINetwork) -> None:
@@ -315,13 +315,6 @@ def test_kubelets_killed_at_any_point(cni: CNINode) -> None:
 def test_plugins_killed_at_any_point(cni: CNINode, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a plugin leaves that was killed is in nobody's way. (`bridge` 1.1.1 may leave masquerade rules, which nobody finds again.)"""
     monkeypatch.setattr(invocation, "GRACE_SECONDS", 0.0)
-    cni.configure(
-        {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "ipam": cni.ipam()},
-        {"type": "portmap", "capabilities": {"portMappings": True}},
-        {"type": "firewall"},
-    )
-    for sandbox_id in (FIRST, SECOND):
-        cni.start(sandbox_id)
     _killed(cni, random.Random(14))
     for sandbox_id in (FIRST, SECOND):
         cni.stop(sandbox_id)

@@ -36,9 +36,8 @@ class FollowingLoop(asyncio.SelectorEventLoop):
         self.due = math.inf  # when its next timer is to ring
         self.work = 0  # how often it has had something to do
         self._idle = False  # it waits, for sockets, other threads or its next timer
-        self._threads: dict[
-            asyncio.Future[Any], float
-        ] = {}  # what is under way on threads for it, and until when that is waited for
+        # What is under way on threads for it, and until when that is waited for.
+        self._threads: dict[asyncio.Future[Any], float] = {}
         selector = _Selector()
         selector.wait = self._wait
         super().__init__(selector)

@@ -23,10 +23,8 @@ N = TypeVar("N", int, Quantity)  # an amount of a resource
 
 ZERO = Quantity()
 COMPUTE = (CPU, MEMORY)  # what makes the quality of service
-SYSTEM_CRITICAL, NODE_CRITICAL = (
-    2_000_000_000,
-    2_000_001_000,
-)  # priorities of system-cluster-critical, system-node-critical
+# Priorities of system-cluster-critical, system-node-critical.
+SYSTEM_CRITICAL, NODE_CRITICAL = 2_000_000_000, 2_000_001_000
 FINISHED = ("Succeeded", "Failed")  # the phases that never change again
 
 

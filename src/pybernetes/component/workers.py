@@ -137,8 +137,8 @@ class _Worker:
         self._process = process
         self._talk = Talk(own, self._told, self._heard, self._clock)
         self._talking = asyncio.get_running_loop().create_task(self._talk.run())
-        exit = asyncio.ensure_future(process.wait())
-        await asyncio.wait((self._talking, exit), return_when=asyncio.FIRST_COMPLETED)
+        ended = asyncio.ensure_future(process.wait())
+        await asyncio.wait((self._talking, ended), return_when=asyncio.FIRST_COMPLETED)
         code = await self._ended(process)  # who does not speak any more is no worker
         await self._hang_up()
         return code

@@ -85,7 +85,8 @@ class Told:
     def __init__(self, addresses: Sequence[str]) -> None:
         self._addresses = of_addresses(addresses)
 
-    def listen(self, handler: Handler) -> None: ...
+    def listen(self, handler: Handler) -> None:
+        """They never change."""
 
     def now(self) -> Addresses:
         return self._addresses

@@ -78,6 +78,8 @@ def remove_links_to_nothing(folder: str) -> None:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=descriptor)
                 emptied.add(path)
+            except OSError as error:  # a link that leads in a circle: none of ours
+                logger.debug("%s/%s stays: %s", path, name, error)
         for name in names:
             if f"{path}/{name}" in emptied:
                 with contextlib.suppress(OSError):  # others' files are in it

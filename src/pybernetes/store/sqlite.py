@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import queue
@@ -140,7 +141,7 @@ class SQLiteStore:
             if start == commit.before:
                 events, after = [one for one in commit.events if one.key.startswith(prefix)], commit.revision
             else:
-                events, after = await self._ask(lambda db, start=start: sqlitelog.events(db, prefix, start))  # type: ignore[misc]
+                events, after = await self._ask(functools.partial(sqlitelog.events, prefix=prefix, after=start))
             for event in events:
                 yield event
             if after > (events[-1].revision if events else start):

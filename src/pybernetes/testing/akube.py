@@ -39,9 +39,8 @@ async def apart(call: Callable[[], R]) -> R:
         return await anyio.to_thread.run_sync(call)
     if _waiters is None:
         _waiters = ThreadPoolExecutor(WAITERS, "pybernetes-akube")
-    return await asyncio.wrap_future(
-        _waiters.submit(call)
-    )  # not the loop's own way, which keeps a clock that it follows from going on
+    # Not the loop's own way, which keeps a clock that it follows from going on.
+    return await asyncio.wrap_future(_waiters.submit(call))
 
 
 class _Around(Generic[T]):

@@ -196,7 +196,7 @@ class Webhook:
         return self._loop.run(self._local.configure(kind, words, operations, webhook))
 
 
-def reviewer(review: object, convert: object, port: object) -> Reviewer | None:
+def reviewer(review: Review | None, convert: Convert | None, port: int) -> Reviewer | None:
     """None where the test has a server of its own. WrongArgument."""
     arguments.port(port)
     for name, given in (("review", review), ("convert", convert)):
@@ -206,4 +206,4 @@ def reviewer(review: object, convert: object, port: object) -> Reviewer | None:
         if not port:
             raise WrongArgument("webhook(): want a function that answers reviews, or the port of a server of your own")
         return None
-    return Reviewer(review, convert)  # type: ignore[arg-type]  # callable, what it answers is looked at
+    return Reviewer(review, convert)

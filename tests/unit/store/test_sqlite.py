@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -117,9 +118,9 @@ def test_a_watch_that_keeps_up_reads_nothing_back(monkeypatch: pytest.MonkeyPatc
     """What a commit wrote is told from memory; the log is read for who comes later, has missed one, or asks for what is still to come."""
     reads, events = [0], sqlitelog.events
 
-    def counted(*args: object) -> object:
+    def counted(db: sqlite3.Connection, prefix: str, after: int) -> object:
         reads[0] += 1
-        return events(*args)
+        return events(db, prefix, after)
 
     async def scenario(store: Store) -> None:
         first = await store.put("/a/1", b"1")

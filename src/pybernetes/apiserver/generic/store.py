@@ -236,9 +236,8 @@ class GenericStore(ReadStore):
             raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
         strategy.set_namespace(self.resource, metadata, namespace)
         exists = self.key(namespace, name) in self.cache.resource(self.prefix).items
-        if (
-            not exists
-        ):  # nobody has the uid that is meant, then: upstream finds that before it finds that there is nothing
+        if not exists:
+            # Nobody has the uid that is meant, then: upstream finds that before it finds that there is nothing.
             told = self.told_key(namespace, name)
             strategy.require(resource, name, told, "UID", "", metadata.get("uid") or "")
         if not exists and resource.allow_create_on_update and not subresource:

@@ -394,9 +394,11 @@ def _seccomp(path: str) -> str:
 
 def _size(path: str) -> int:
     """Of a file and those that were rotated beside it; what is gone has none."""
+    if not path:  # its log is kept elsewhere
+        return 0
     folder, name = os.path.split(path)
     try:
-        with os.scandir(folder or "/nonexistent") as entries:
+        with os.scandir(folder) as entries:
             return sum(entry.stat().st_size for entry in entries if entry.name.startswith(name))
     except OSError as error:
         logger.debug("size of log %s: %s", path, error)
