@@ -16,6 +16,7 @@ from .heads import head, plain, wants_close
 from .messages import Dropped, Handler, Limits, Response, StreamingResponse, UpgradeResponse
 from .parser import Exchange, Parser, Reject, Upgrade
 from .peer import intermediates
+from .turns import SHARE_BYTES, Turns
 from .unwritten import Unwritten
 
 _log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Owner(Protocol):
     stopping: bool
     tls: bool
     tasks: set[asyncio.Task[None]]
+    turns: Turns
     unwritten: Unwritten
 
     def opened(self, peer: Peer) -> None:
@@ -331,6 +333,8 @@ class Connection(asyncio.Protocol):
             return
         view = memoryview(data)
         for start in range(0, len(data), PIECE):
+            if start % SHARE_BYTES == 0:
+                await self._server.turns.take(min(len(data) - start, SHARE_BYTES))
             self.send(view[start : start + PIECE])
             if not self._writable.is_set():
                 await self.drain()

@@ -26,6 +26,7 @@ from .messages import (
     Upgraded,
     UpgradeResponse,
 )
+from .turns import Turns
 from .unwritten import Unwritten
 
 IN_PROCESS = ("127.0.0.1", 0)  # the address of a client in the same process
@@ -42,6 +43,7 @@ class Server:
         self.stopping = False
         self.connections: set[Peer] = set()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.turns = Turns()
         self.unwritten = Unwritten(limits.unwritten_bytes, time.monotonic)
         self._empty = asyncio.Event()
         self._empty.set()
