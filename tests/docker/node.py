@@ -19,8 +19,9 @@ from pybernetes.client.kubeconfig import Config
 from pybernetes.client.rest import RESTClient
 from pybernetes.kubelet import cleanup
 from pybernetes.kubelet.app import Kubelet
+from pybernetes.kubelet.machine.thresholds import thresholds
 from pybernetes.kubelet.network.bridge import BridgeNetwork
-from pybernetes.kubelet.options import KubeletOptions
+from pybernetes.kubelet.options import Evictions, KubeletOptions
 from pybernetes.kubelet.process import assemble, host_addresses
 from pybernetes.kubelet.runtime.docker import DockerRuntime
 from pybernetes.store.sqlite import SQLiteStore
@@ -85,7 +86,9 @@ async def running_node(static_pods: bool = True) -> AsyncIterator[TestNode]:
         resolv_conf=str(folder / "resolv.conf"),
         pod_manifest_path=str(folder / "manifests") if static_pods else "",
         allowed_unsafe_sysctls=("kernel.msg*", "net.core.somaxconn"),
-        eviction_hard={"memory.available": "1Mi"},  # how full the machine's disk is is no business of these tests
+        evictions=Evictions(
+            thresholds({"memory.available": "1Mi"}, {}, {}, {})
+        ),  # how full the machine's disk is is no business of these tests
     )
     store = await SQLiteStore.open(":memory:")
     server = APIServer(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pybernetes.component import command, configfile
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Values
-from pybernetes.kubelet.options import CONFIGURATION, FLAGS, KubeletConfiguration, kubelet_configuration
+from pybernetes.kubelet.configfields import CONFIGURATION
+from pybernetes.kubelet.options import FLAGS, KubeletConfiguration, kubelet_configuration
 
 from . import kubeletcertificates
 

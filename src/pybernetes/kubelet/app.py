@@ -86,6 +86,7 @@ class Kubelet:
             now,
             options.status_seconds,
             machinery.on_host and not Path(options.root_dir, DEVICE_CHECKPOINT).exists(),
+            options.lease_seconds,
         )
         nodes.add_handler(self.on_node)
         self._judging: dict[str, core.Pod] = {}  # refused by the Node as it was last known, until it is read again
@@ -158,6 +159,11 @@ class Kubelet:
             runtime=runtime,
             images=images,
             problems=tuple(problems),
+            reserved=options.reserved,
+            eviction_hard=options.evictions.hard,
+            pods_per_core=options.pods_per_core,
+            provider_id=options.provider_id,
+            max_images=options.max_images,
         )
 
     async def _facts(self) -> n.NodeFacts:

@@ -41,7 +41,7 @@ def configz(chosen: KubeletConfiguration, driver: str) -> bytes:
         "clusterDNS": list(options.cluster_dns),
         "nodeStatusUpdateFrequency": format_duration(options.status_seconds),
         "nodeStatusReportFrequency": "5m0s",
-        "nodeLeaseDurationSeconds": 40,
+        "nodeLeaseDurationSeconds": options.lease_seconds,
         "imageMinimumGCAge": format_duration(options.image_gc.minimum_age.total_seconds()),
         "imageGCHighThresholdPercent": options.image_gc.high_percent,
         "imageGCLowThresholdPercent": options.image_gc.low_percent,
@@ -53,15 +53,25 @@ def configz(chosen: KubeletConfiguration, driver: str) -> bytes:
         "resolvConf": options.resolv_conf,
         "cpuCFSQuota": True,
         "cpuCFSQuotaPeriod": "100ms",
-        "nodeStatusMaxImages": 50,
+        "nodeStatusMaxImages": options.max_images,
         "serializeImagePulls": False,
-        "evictionHard": options.eviction_hard,
+        "evictionHard": values["eviction-hard"],
+        "evictionSoft": values["eviction-soft"],
+        "evictionSoftGracePeriod": values["eviction-soft-grace-period"],
+        "evictionPressureTransitionPeriod": format_duration(options.evictions.transition),
+        "evictionMaxPodGracePeriod": values["eviction-max-pod-grace-period"],
+        "evictionMinimumReclaim": values["eviction-minimum-reclaim"],
+        "systemReserved": values["system-reserved"],
+        "kubeReserved": values["kube-reserved"],
+        "reservedSystemCPUs": values["reserved-cpus"],
+        "podsPerCore": options.pods_per_core or None,
+        "providerID": options.provider_id,
         "failSwapOn": False,
         "configMapAndSecretChangeDetectionStrategy": "Get",
         "enforceNodeAllocatable": ["pods"],
         "allowedUnsafeSysctls": list(options.allowed_unsafe_sysctls),
         "enableSystemLogHandler": False,
     }
-    absent: tuple[Any, ...] = ("", [], None)
+    absent: tuple[Any, ...] = ("", [], {}, None)
     kept = {key: value for key, value in shown.items() if value not in absent}
     return json.dumps({"kubeletconfig": kept}, separators=(",", ":")).encode() + b"\n"

@@ -5,27 +5,36 @@ Upstream: cmd/kubelet/app/options, kubelet.config.k8s.io/v1beta1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.component import flags, formerflags
-from pybernetes.component.command import VERBOSITY
-from pybernetes.component.configfile import Kind
+from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.flags import Flag, Values
 
+from .machine import reservation
+from .machine.node import EVICTION_HARD, LEASE_SECONDS, MAX_IMAGES
+from .machine.thresholds import CONDITIONS, TRANSITION_SECONDS, Threshold, thresholds
 from .runtime.dockerapi import DEFAULT_ENDPOINT
 from .runtime.images import CollectionPolicy
 
-EVICTION_HARD = {
-    "memory.available": "100Mi",
-    "nodefs.available": "10%",
-    "nodefs.inodesFree": "5%",
-    "imagefs.available": "15%",
-    "imagefs.inodesFree": "5%",
-}
+
+@dataclass(frozen=True, slots=True)
+class Evictions:
+    """When pods go for the node's sake. `most_grace`: seconds that soft thresholds leave a pod at most."""
+
+    thresholds: tuple[Threshold, ...] = field(default_factory=lambda: thresholds(EVICTION_HARD, {}, {}, {}))
+    transition: float = TRANSITION_SECONDS
+    most_grace: int = 0
+
+    @property
+    def hard(self) -> dict[str, str]:
+        """By signal."""
+        return {threshold.signal: threshold.value for threshold in self.thresholds if not threshold.grace}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +60,16 @@ class KubeletOptions:
     file_check_seconds: float = 1.0  # upstream watches the directory; a look at its times costs next to nothing
     sync_seconds: float = 60.0
     allowed_unsafe_sysctls: tuple[str, ...] = ()
-    eviction_hard: dict[str, str] = field(default_factory=lambda: dict(EVICTION_HARD))
+    evictions: Evictions = field(default_factory=Evictions)
     image_gc: CollectionPolicy = field(default_factory=CollectionPolicy)
+    reserved: Mapping[str, Quantity] = field(default_factory=dict)  # kept back for system and kubelet
+    pods_per_core: int = 0  # 0: max_pods alone counts
+    provider_id: str = ""
+    max_images: int = MAX_IMAGES  # that the node's status names; -1: all
+    lease_seconds: int = LEASE_SECONDS
 
 
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-EVICTION_SIGNALS = (*EVICTION_HARD, "pid.available")
 
 
 def signals(text: str) -> dict[str, str]:
@@ -64,7 +77,7 @@ def signals(text: str) -> dict[str, str]:
     result = {}
     for part in flags.strings(text):
         name, less, value = part.partition("<")
-        if not less or not value or name not in EVICTION_SIGNALS:
+        if not less or not value or name not in CONDITIONS:
             raise ValueError(f"invalid eviction threshold {part!r}: it looks like memory.available<100Mi")
         result[name] = value
     return result
@@ -101,6 +114,18 @@ OWN: tuple[Flag, ...] = (
     Flag("pod-logs-dir", flags.string, "/var/log/pods", "Where links to containers' logs are made (podLogsDir).", NODE),
     Flag("node-status-update-frequency", flags.duration, 10.0, "How often the node's status is worked out.", NODE),
     Flag("eviction-hard", signals, dict(EVICTION_HARD), "Under which amounts the node is under pressure.", NODE),
+    Flag("eviction-soft", signals, {}, "Under which amounts pods go that had --eviction-soft-grace-period to help.", NODE),
+    Flag("eviction-soft-grace-period", flags.mapping, {}, "How long each must be under it: memory.available=1m30s.", NODE),
+    Flag("eviction-max-pod-grace-period", flags.integer, 0, "Seconds that soft evictions leave a pod at most.", NODE),
+    Flag("eviction-minimum-reclaim", flags.mapping, {}, "How much more than the threshold is to be got back.", NODE),
+    Flag("eviction-pressure-transition-period", flags.duration, TRANSITION_SECONDS, "How long pressure is told after it.", NODE),
+    Flag("kube-reserved", flags.mapping, {}, "Kept back for the kubelet: cpu=200m,memory=500Mi,ephemeral-storage=1Gi.", NODE),
+    Flag("system-reserved", flags.mapping, {}, "Kept back for all else on the machine, likewise.", NODE),
+    Flag("reserved-cpus", flags.string, "", "The processors kept back (0-1), instead of both flags' cpu.", NODE),
+    Flag("pods-per-core", flags.integer, 0, "How many pods the node takes for each processor; 0: --max-pods counts.", NODE),
+    Flag("provider-id", flags.string, "", "The machine's name in its cloud, for the Node's spec.providerID.", NODE),
+    Flag("node-status-max-images", flags.integer, MAX_IMAGES, "How many images the Node's status names; -1: all.", NODE),
+    Flag("node-lease-duration-seconds", flags.integer, LEASE_SECONDS, "How long the node's lease lasts (ours as a flag).", NODE),
     Flag("image-gc-high-threshold", flags.integer, 85, "Percent of disk use at which unused images go.", NODE),
     Flag("image-gc-low-threshold", flags.integer, 80, "Percent of disk use to which images are freed.", NODE),
     Flag("minimum-image-ttl-duration", flags.duration, 120.0, "How old an unused image must be to go.", NODE),
@@ -140,81 +165,6 @@ OWN: tuple[Flag, ...] = (
 )  # fmt: skip
 FLAGS = formerflags.beside(OWN, formerflags.KUBELET)
 
-# KubeletConfiguration's field, by path, and the flag that means the same.
-FIELDS = {
-    "address": "address",
-    "port": "port",
-    "healthzPort": "healthz-port",
-    "healthzBindAddress": "healthz-bind-address",
-    "staticPodPath": "pod-manifest-path",
-    "fileCheckFrequency": "file-check-frequency",
-    "syncFrequency": "sync-frequency",
-    "tlsCertFile": "tls-cert-file",
-    "tlsPrivateKeyFile": "tls-private-key-file",
-    "rotateCertificates": "rotate-certificates",
-    "serverTLSBootstrap": "rotate-server-certificates",
-    "authentication.anonymous.enabled": "anonymous-auth",
-    "authentication.webhook.enabled": "authentication-token-webhook",
-    "authentication.x509.clientCAFile": "client-ca-file",
-    "authorization.mode": "authorization-mode",
-    "clusterDomain": "cluster-domain",
-    "clusterDNS": "cluster-dns",
-    "nodeStatusUpdateFrequency": "node-status-update-frequency",
-    "imageMinimumGCAge": "minimum-image-ttl-duration",
-    "imageGCHighThresholdPercent": "image-gc-high-threshold",
-    "imageGCLowThresholdPercent": "image-gc-low-threshold",
-    "maxPods": "max-pods",
-    "podPidsLimit": "pod-max-pids",
-    "podCIDR": "pod-cidr",
-    "resolvConf": "resolv-conf",
-    "evictionHard": "eviction-hard",
-    "allowedUnsafeSysctls": "allowed-unsafe-sysctls",
-    "registerNode": "register-node",
-    "registerWithTaints": "register-with-taints",
-    "podLogsDir": "pod-logs-dir",
-    "containerRuntimeEndpoint": "container-runtime-endpoint",
-}
-
-
-def _taints(items: list[dict[str, str]]) -> list[core.Taint]:
-    return [core.Taint(key=item["key"], value=item.get("value", ""), effect=item["effect"]) for item in items]
-
-
-def _amounts(by_signal: dict[str, Any]) -> dict[str, str]:
-    return signals(",".join(f"{name}<{amount}" for name, amount in by_signal.items()))
-
-
-_WITHOUT_EFFECT = (
-    "authentication.webhook.cacheTTL authorization.webhook cgroupDriver cgroupRoot cgroupsPerQOS "
-    "configMapAndSecretChangeDetectionStrategy containerLogMaxFiles containerLogMaxSize containerLogMaxWorkers "
-    "containerLogMonitorInterval contentType cpuCFSQuota cpuCFSQuotaPeriod cpuManagerPolicy cpuManagerPolicyOptions "
-    "cpuManagerReconcilePeriod crashLoopBackOff defaultPodSysctls enableContentionProfiling "
-    "enableControllerAttachDetach enableDebugFlagsHandler enableDebuggingHandlers enableProfilingHandler "
-    "enableServer enableSystemLogHandler enableSystemLogQuery enforceNodeAllocatable eventBurst eventRecordQPS "
-    "evictionMaxPodGracePeriod evictionMinimumReclaim evictionPressureTransitionPeriod evictionSoft "
-    "evictionSoftGracePeriod failCgroupV1 failSwapOn featureGates hairpinMode httpCheckFrequency imageMaximumGCAge "
-    "imagePullCredentialsVerificationPolicy imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit "
-    "kernelMemcgNotification kubeAPIBurst kubeAPIQPS kubeReserved kubeReservedCgroup kubeletCgroups "
-    "localStorageCapacityIsolation logging makeIPTablesUtilChains maxOpenFiles maxParallelImagePulls "
-    "memoryManagerPolicy memoryReservationPolicy memorySwap memoryThrottlingFactor mergeDefaultEvictionSettings "
-    "nodeLeaseDurationSeconds nodeStatusMaxImages nodeStatusReportFrequency oomScoreAdj podsPerCore "
-    "preloadedImagesVerificationAllowlist protectKernelDefaults providerID qosReserved readOnlyPort registryBurst "
-    "registryPullQPS reservedMemory reservedSystemCPUs runOnce runtimeRequestTimeout seccompDefault "
-    "serializeImagePulls showHiddenMetricsForVersion shutdownGracePeriod "
-    "shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill staticPodURL "
-    "staticPodURLHeader streamingConnectionIdleTimeout systemCgroups systemReserved systemReservedCgroup "
-    "tlsCipherSuites tlsCurvePreferences tlsMinVersion topologyManagerPolicy topologyManagerPolicyOptions "
-    "topologyManagerScope tracing userNamespaces volumePluginDir volumeStatsAggPeriod "
-)
-CONFIGURATION = Kind(
-    "kubelet.config.k8s.io/v1beta1",
-    "KubeletConfiguration",
-    FIELDS,
-    pointers=("podPidsLimit", "healthzPort", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "resolvConf"),
-    converters={"registerWithTaints": _taints, "evictionHard": _amounts},
-    without_effect=_WITHOUT_EFFECT.split(),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class KubeletConfiguration:
@@ -227,8 +177,38 @@ class KubeletConfiguration:
         return self.values[flag]
 
 
+def _evictions(values: Values) -> Evictions:
+    soft, grace = values["eviction-soft"], values["eviction-soft-grace-period"]
+    try:
+        all_of_them = thresholds(values["eviction-hard"], soft, grace, values["eviction-minimum-reclaim"])
+    except ValueError as error:
+        raise UsageError(f"evictionHard, evictionSoft, evictionMinimumReclaim: {error}") from error
+    return Evictions(
+        all_of_them, values["eviction-pressure-transition-period"], max(values["eviction-max-pod-grace-period"], 0)
+    )
+
+
+def _positive(values: Values, name: str) -> int:
+    if values[name] <= 0:
+        raise UsageError(f"--{name}={values[name]}: it must be greater than 0")
+    return int(values[name])
+
+
+def _reserved(values: Values) -> dict[str, Quantity]:
+    parsed = []
+    for name in ("kube-reserved", "system-reserved"):
+        try:
+            parsed.append(reservation.reservation(values[name]))
+        except ValueError as error:
+            raise UsageError(f"--{name}: {error}") from error
+    try:
+        return reservation.reserved(*parsed, values["reserved-cpus"])
+    except ValueError as error:
+        raise UsageError(f"--reserved-cpus={values['reserved-cpus']}: {error}") from error
+
+
 def kubelet_configuration(values: Values, name: str, addresses: Sequence[str]) -> KubeletConfiguration:
-    """`values`: as parsed; `name` and `addresses`: the host's, where no flag says otherwise."""
+    """`values`: as parsed; `name` and `addresses`: the host's, where no flag says otherwise. UsageError for amounts that are none."""
     options = KubeletOptions(
         hostname_override=values["hostname-override"] or name,
         node_ip=tuple(values["node-ip"] or addresses),
@@ -249,7 +229,12 @@ def kubelet_configuration(values: Values, name: str, addresses: Sequence[str]) -
         file_check_seconds=values["file-check-frequency"],
         sync_seconds=values["sync-frequency"],
         allowed_unsafe_sysctls=tuple(values["allowed-unsafe-sysctls"]),
-        eviction_hard=values["eviction-hard"],
+        evictions=_evictions(values),
+        reserved=_reserved(values),
+        pods_per_core=values["pods-per-core"],
+        provider_id=values["provider-id"],
+        max_images=values["node-status-max-images"],
+        lease_seconds=_positive(values, "node-lease-duration-seconds"),
         image_gc=CollectionPolicy(
             values["image-gc-high-threshold"],
             values["image-gc-low-threshold"],

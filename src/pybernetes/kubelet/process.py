@@ -16,7 +16,7 @@ from pybernetes.net.addresses import outward_address
 from .app import Kubelet, host_resolver, node_informer, pod_informer, whole_seconds
 from .cluster import APICluster
 from .interfaces import PodNetwork, Runtime
-from .machine import dns
+from .machine import dns, reservation
 from .machine import node as n
 from .machinery import Machinery
 from .network.delegated import RuntimeNetwork
@@ -53,7 +53,9 @@ async def assemble(
         logger.warning(runtime.restrictions())
     recorder = Recorder(client, options.hostname_override)
     cluster = APICluster(client, recorder, informers.informer(core.Service), RealClock())
-    allocatable = n.allocatable(n.NodeFacts(options.hostname_override, options.node_ip, machine))
+    facts = n.NodeFacts(options.hostname_override, options.node_ip, machine)
+    pods_share = reservation.allocatable(n.capacity(facts), options.reserved, {})
+    allocatable = reservation.allocatable(n.capacity(facts), options.reserved, options.evictions.hard)
     volumes = VolumeManager(
         options.root_dir,
         cluster,
@@ -63,7 +65,8 @@ async def assemble(
         allocatable=lambda: allocatable,
     )
     pod_cgroups = cgroups.PodCgroups(driver, pids=options.pod_max_pids)
-    pod_cgroups.prepare(cgroups.kubepods_settings(machine.cpus, allocatable["memory"].value(), pod_cgroups.unified))
+    share = pods_share["cpu"].milli_value(), pods_share["memory"].value()
+    pod_cgroups.prepare(cgroups.kubepods_settings(*share, pod_cgroups.unified))
     return Kubelet(
         options,
         client,

@@ -11,6 +11,7 @@ from pybernetes.component import configfile, flags
 from pybernetes.component.command import UsageError
 from pybernetes.component.configfile import ConfigFileError, Kind
 from pybernetes.component.flags import Flag
+from pybernetes.kubelet import configfields
 from pybernetes.kubelet import options as kubelet
 from pybernetes.proxy import options as proxy
 from pybernetes.scheduler import options as scheduler
@@ -123,7 +124,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None, messag
 @pytest.mark.parametrize(
     ("part", "kind"),
     [
-        (kubelet, kubelet.CONFIGURATION),
+        (kubelet, configfields.CONFIGURATION),
         (proxy, proxy.configuration("iptables")),
         (proxy, proxy.configuration("nftables")),
         (scheduler, scheduler.CONFIGURATION),

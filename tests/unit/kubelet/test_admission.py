@@ -12,7 +12,6 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet.machine import admission, eviction
 from pybernetes.kubelet.machine.admission import NodeView
 from pybernetes.kubelet.node.cgroups import PodLimits, kubepods_settings, pod_limits, settings
-from pybernetes.kubelet.options import EVICTION_HARD, EVICTION_SIGNALS
 from pybernetes.kubelet.runtime import images
 from pybernetes.kubelet.runtime.types import Image, RuntimeFailure
 
@@ -150,17 +149,6 @@ def test_of_several_resources_the_first_is_told(asked: dict[str, str], reason: s
     assert refusal is not None and refusal[0] == reason
 
 
-@pytest.mark.parametrize(("text", "bytes_"), [("100Mi", 100 << 20), ("10%", 100), ("0", 0)])
-def test_thresholds(text: str, bytes_: int) -> None:
-    assert eviction.threshold(text, 1000) == bytes_
-
-
-def test_pressure_stays_for_a_while() -> None:
-    last = {"memory.available": NOW}
-    assert eviction.pressure(last, NOW + timedelta(minutes=4)) == ("MemoryPressure",)
-    assert eviction.pressure(last, NOW + timedelta(minutes=6)) == ()
-
-
 def test_who_goes_first() -> None:
     modest, greedy, important = make(memory="100Mi"), make(), make(priority=5)
     critical = make(priority=SYSTEM_CRITICAL)
@@ -266,7 +254,7 @@ def test_limits_of_a_pods_cgroup() -> None:
     assert pod_limits(make(containers=[container, core.Container(name="d")])) == PodLimits(512, 0, 0)
     assert settings(PodLimits(1024, 0, 0), unified=True)["cpu.max"] == "max 100000"
     assert settings(PodLimits(2, 0, 0), unified=False)["memory/memory.limit_in_bytes"] == "-1"
-    assert kubepods_settings(2, 0, False)["kubepods"]["cpu/cpu.shares"] == "2048"
+    assert kubepods_settings(2000, 0, False)["kubepods"]["cpu/cpu.shares"] == "2048"
 
 
 @pytest.mark.parametrize(
@@ -300,8 +288,3 @@ def test_why_a_reference_is_none(image: str, reason: str) -> None:
     with pytest.raises(RuntimeFailure) as caught:
         images.check_reference(image)
     assert str(caught.value).endswith(f'"{image}": {reason}')
-
-
-def test_every_signal_that_may_be_configured_has_a_condition_and_a_resource() -> None:
-    assert set(EVICTION_SIGNALS) == set(eviction.CONDITIONS) == set(eviction.RESOURCES)
-    assert EVICTION_HARD["imagefs.inodesFree"] == "5%"

@@ -18,9 +18,9 @@ from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.kubelet.hollow import HollowVolumes
 from pybernetes.kubelet.machine.events import Event
-from pybernetes.kubelet.machine.eviction import Amount
 from pybernetes.kubelet.machine.pod import PodMachine
 from pybernetes.kubelet.machine.stimuli import Evicted, Observed, VolumesReady
+from pybernetes.kubelet.machine.thresholds import Amount
 from pybernetes.kubelet.node import resources
 from pybernetes.kubelet.options import KubeletOptions
 from pybernetes.kubelet.runtime.hollow import HollowRuntime

@@ -15,6 +15,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.wellknown import MIRROR_POD_ANNOTATION
 from pybernetes.component import configfile, flags
 from pybernetes.kubelet import grpcprobe, options, prober, static
+from pybernetes.kubelet.configfields import CONFIGURATION
 from pybernetes.kubelet.node.usage import Rates
 from pybernetes.kubelet.runtime import pause
 from pybernetes.kubelet.runtime.docker import image_name, may_raise_priority
@@ -171,7 +172,7 @@ def test_flags_and_configuration_file() -> None:
         "evictionHard": {"memory.available": "5%"},
         "registerWithTaints": [{"key": "k", "effect": "NoSchedule"}],
     }
-    found = configfile.values_of(options.CONFIGURATION, options.FLAGS, document)
+    found = configfile.values_of(CONFIGURATION, options.FLAGS, document)
     assert found == {
         "cluster-dns": ["10.96.0.10"],
         "sync-frequency": 90.0,
@@ -192,7 +193,7 @@ def test_flags() -> None:
     chosen = options.kubelet_configuration(flags.parse("kubelet", options.FLAGS, arguments), "host", ["10.0.0.1"])
     assert chosen.options.hostname_override == "host"
     assert chosen.options.node_ip == ("192.0.2.1",)
-    assert chosen.options.eviction_hard == {"memory.available": "1Gi"}
+    assert chosen.options.evictions.hard == {"memory.available": "1Gi"}
     assert chosen.options.register_with_taints == (core.Taint(key="a", value="b", effect="NoSchedule"),)
     with pytest.raises(flags.FlagError, match="invalid taint spec"):
         flags.parse("kubelet", options.FLAGS, ["--register-with-taints=a:Never"])

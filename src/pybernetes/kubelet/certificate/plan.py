@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ from pybernetes.pki.certificates import Leaf, Subject
 EARLIEST, SPREAD = 0.7, 0.2  # of a certificate's life
 RETRIES = (2.0, 4.0, 8.0, 16.0)  # seconds after a try that failed
 RETRY_LATER = 32.0
+WITHOUT_ENCIPHERMENT = 27  # the minor version from which on kubelets with EC keys ask for no key encipherment
 EXIT_SECONDS = 300.0  # without a valid certificate
 
 
@@ -49,6 +51,17 @@ def serving_template(node: str, names: Sequence[str], addresses: Sequence[str]) 
     names, addresses = sorted(set(names)), sorted(set(addresses))
     subject = Subject(f"{NODE_USER_PREFIX}{node}", (NODES_GROUP,), names, addresses, server=True, client=False)
     return Template(subject, KUBELET_SERVING_SIGNER, ("digital signature", "server auth"))
+
+
+def usages_for(template: Template, server: str) -> list[str]:
+    """Of a request to a server of this gitVersion, "" where that is not known: as a kubelet of the server's own release asks.
+
+    Before 1.27 that was for key encipherment, too, whatever the key was, and up to 1.24 nobody approved or signed a request that was not.
+    """
+    version = re.match(r"v?1\.([0-9]{1,3})\b", server)
+    if version is None or int(version[1]) >= WITHOUT_ENCIPHERMENT:
+        return list(template.usages)
+    return ["key encipherment", *template.usages]
 
 
 def digested_name(public_key: bytes, template: Template) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from pybernetes.client.types import Client
 from pybernetes.pki import keys
 from pybernetes.pki.files import Pair
 
-from .plan import Refused, Template, answer
+from .plan import Refused, Template, answer, usages_for
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -71,7 +72,7 @@ async def _requested(client: Client, key: EllipticCurvePrivateKey, template: Tem
         request.metadata.generate_name = "csr-"
     request.spec.request = requests.request(key, template.subject)
     request.spec.signer_name = template.signer
-    request.spec.usages = list(template.usages)
+    request.spec.usages = usages_for(template, await _server_version(client))
     try:
         return await client.create(request)
     except StatusError as error:
@@ -82,6 +83,19 @@ async def _requested(client: Client, key: EllipticCurvePrivateKey, template: Tem
         raise SigningError(f"retrieved csr is not compatible: {name} is for another key")
     _log.info("csr for this node already exists, reusing")
     return present
+
+
+async def _server_version(client: Client) -> str:
+    """Its gitVersion; "" where the server keeps that from who asks. StatusError, ConnectionError, TimeoutError."""
+    try:
+        said = json.loads(await client.raw("GET", "/version"))
+    except StatusError as error:
+        if error.code == 401:  # the request itself would be refused likewise
+            raise
+        return ""
+    except ValueError:
+        return ""
+    return str(said.get("gitVersion", "")) if isinstance(said, dict) else ""
 
 
 async def _answered(client: Client, clock: Clock, name: str, uid: str) -> bytes:

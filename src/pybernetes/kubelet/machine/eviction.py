@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from pybernetes.api import pods
 from pybernetes.api.pods import ZERO
@@ -12,15 +11,9 @@ from pybernetes.api.quantity import Format, Quantity
 from pybernetes.api.types import core_v1 as core
 
 from .admission import is_critical
+from .stimuli import IMMEDIATELY
+from .thresholds import Amount, Threshold
 
-CONDITIONS = {
-    "memory.available": "MemoryPressure",
-    "nodefs.available": "DiskPressure",
-    "nodefs.inodesFree": "DiskPressure",
-    "imagefs.available": "DiskPressure",
-    "imagefs.inodesFree": "DiskPressure",
-    "pid.available": "PIDPressure",
-}
 RESOURCES = {
     "memory.available": "memory",
     "nodefs.available": "ephemeral-storage",
@@ -29,38 +22,8 @@ RESOURCES = {
     "imagefs.inodesFree": "inodes",
     "pid.available": "pids",
 }
-TRANSITION = timedelta(minutes=5)  # a condition stays so long after the last shortage, so that it does not flap
 EVICTED = "Evicted"
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """What is there of something: bytes, inodes or processes."""
-
-    available: int
-    capacity: int
-
-
-def threshold(text: str, capacity: int) -> int:
-    """100Mi, or 10% of the capacity."""
-    if text.endswith("%"):
-        return int(capacity * float(text[:-1]) / 100)
-    return Quantity.parse(text).value()
-
-
-def short(thresholds: Mapping[str, str], amounts: Mapping[str, Amount]) -> list[str]:
-    """The signals that are under their threshold."""
-    return [
-        signal
-        for signal, text in thresholds.items()
-        if signal in amounts and amounts[signal].available < threshold(text, amounts[signal].capacity)
-    ]
-
-
-def pressure(last_short: Mapping[str, datetime], now: datetime) -> tuple[str, ...]:
-    """The node's conditions, from when each signal was last short."""
-    held = {CONDITIONS[signal] for signal, when in last_short.items() if now - when < TRANSITION or when == now}
-    return tuple(name for name in ("MemoryPressure", "DiskPressure", "PIDPressure") if name in held)
+IN_UNITS = ("inodes", "pids")  # what is no number of bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +48,33 @@ def rank(candidates: Sequence[Candidate], resource: str) -> list[Candidate]:
     return sorted((c for c in candidates if not is_critical(c.pod)), key=key)
 
 
-def shortage_message(signal: str, amount: Amount, text: str) -> str:
-    """What an evicted pod's status says."""
-    shown = Quantity.from_int(amount.available // 1024 * 1024, Format.BINARY_SI)
-    limit = Quantity.from_int(threshold(text, amount.capacity), Format.BINARY_SI)
-    return f"The node was low on resource: {RESOURCES[signal]}. Threshold quantity: {limit}, available: {shown}. "
+def _shown(amount: int, resource: str) -> Quantity:
+    return Quantity.from_int(amount, Format.DECIMAL_SI if resource in IN_UNITS else Format.BINARY_SI)
+
+
+def shortage_message(threshold: Threshold, amount: Amount, pod: core.Pod, used: Mapping[str, int]) -> str:
+    """What an evicted pod's status says (evictionMessage); `used`: of what is short, by the pod's containers, where that is known."""
+    resource = RESOURCES[threshold.signal]
+    limit = _shown(threshold.quantity(amount.capacity), resource)
+    available = _shown(amount.available, resource)
+    message = f"The node was low on resource: {resource}. Threshold quantity: {limit}, available: {available}. "
+    for container in [*pod.spec.containers, *pod.spec.init_containers]:
+        request = container.resources.requests.get(resource, ZERO)
+        usage = _shown(used.get(container.name, 0), resource)
+        if usage > request:
+            message += (
+                f"Container {container.name} was using {usage}, request is {request}, "
+                f"has larger consumption of {resource}. "
+            )
+    return message
+
+
+def eviction_grace(threshold: Threshold, pod: core.Pod, most: int) -> int:
+    """Seconds that a pod has to stop: for a soft threshold evictionMaxPodGracePeriod, or the pod's own where that is less."""
+    if not threshold.grace:
+        return IMMEDIATELY
+    own = pod.spec.termination_grace_period_seconds
+    return most if own is None else min(most, own)
 
 
 EPHEMERAL_STORAGE = "ephemeral-storage"

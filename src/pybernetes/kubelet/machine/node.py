@@ -25,11 +25,19 @@ from pybernetes.api.wellknown import (
 )
 
 from ..runtime.types import Image
+from . import reservation
 
 UNKNOWN_RUNTIME = "docker://"  # while it does not say its version
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 MAX_IMAGES = 50  # as --node-status-max-images
+EVICTION_HARD = {
+    "memory.available": "100Mi",
+    "nodefs.available": "10%",
+    "nodefs.inodesFree": "5%",
+    "imagefs.available": "15%",
+    "imagefs.inodesFree": "5%",
+}
 # What a kubelet that finds its Node brings up to date in it; other labels of --node-labels count at creation only.
 DEFAULT_LABELS = (LABEL_HOSTNAME, LABEL_OS_STABLE, LABEL_ARCH_STABLE, LABEL_OS, LABEL_ARCH)
 ANNOTATIONS = {CONTROLLER_MANAGED_ATTACH_ANNOTATION: "true"}
@@ -68,6 +76,11 @@ class NodeFacts:
     pressure: tuple[str, ...] = ()  # MemoryPressure, DiskPressure, PIDPressure
     pod_cidr: str = ""  # --pod-cidr, where no controller gives one
     resolvable: bool = True  # the name leads to the node
+    reserved: Mapping[str, Quantity] = field(default_factory=dict)  # what is kept back for system and kubelet
+    eviction_hard: Mapping[str, str] = field(default_factory=lambda: dict(EVICTION_HARD))
+    pods_per_core: int = 0  # 0: max_pods alone counts
+    provider_id: str = ""
+    max_images: int = MAX_IMAGES  # that the status names; -1: all
 
 
 def _ki(count: int) -> Quantity:
@@ -82,16 +95,17 @@ def capacity(facts: NodeFacts) -> dict[str, Quantity]:
         "hugepages-1Gi": Quantity.from_int(0),
         "hugepages-2Mi": Quantity.from_int(0),
         "memory": _ki(machine.memory_bytes),
-        "pods": Quantity.from_int(facts.max_pods),
+        "pods": Quantity.from_int(_max_pods(facts)),
     }
 
 
+def _max_pods(facts: NodeFacts) -> int:
+    return min(facts.machine.cpus * facts.pods_per_core, facts.max_pods) if facts.pods_per_core else facts.max_pods
+
+
 def allocatable(facts: NodeFacts) -> dict[str, Quantity]:
-    """Capacity without what the hard eviction thresholds keep back: 100Mi of memory, a tenth of the disk."""
-    result = capacity(facts)
-    result["memory"] = _ki(max(facts.machine.memory_bytes - (100 << 20), 0))
-    result["ephemeral-storage"] = Quantity.from_int(facts.machine.disk_bytes // 10 * 9)
-    return result
+    """Capacity without what is reserved and what the hard eviction thresholds keep free: 100Mi of memory, a tenth of the disk."""
+    return reservation.allocatable(capacity(facts), facts.reserved, facts.eviction_hard)
 
 
 def merged_capacity(facts: NodeFacts, present: core.NodeStatus) -> dict[str, Quantity]:
@@ -180,7 +194,9 @@ def node_status(facts: NodeFacts, present: core.NodeStatus, now: datetime) -> co
         ),
         images=[
             core.ContainerImage(names=list(image.names), size_bytes=image.size)
-            for image in sorted(facts.images, key=lambda i: -i.size)[:MAX_IMAGES]
+            for image in sorted(facts.images, key=lambda i: -i.size)[
+                : None if facts.max_images < 0 else facts.max_images
+            ]
         ],
     )
 
@@ -259,18 +275,19 @@ def new_node(facts: NodeFacts, now: datetime) -> core.Node:
     node.metadata.labels = labels(facts)
     node.metadata.annotations = dict(ANNOTATIONS)
     node.spec.taints = list(facts.taints)
+    node.spec.provider_id = facts.provider_id
     if facts.pod_cidr:
         node.spec.pod_cidr, node.spec.pod_cidrs = facts.pod_cidr, [facts.pod_cidr]
     node.status = node_status(facts, node.status, now)
     return node
 
 
-def new_lease(node: core.Node, now: datetime) -> coordination_v1.Lease:
+def new_lease(node: core.Node, now: datetime, seconds: int = LEASE_SECONDS) -> coordination_v1.Lease:
     lease = coordination_v1.Lease()
     lease.metadata.name, lease.metadata.namespace = node.metadata.name, LEASE_NAMESPACE
     owner = meta_v1.OwnerReference(api_version="v1", kind="Node", name=node.metadata.name, uid=node.metadata.uid)
     lease.metadata.owner_references = [owner]
     lease.spec.holder_identity = node.metadata.name
-    lease.spec.lease_duration_seconds = LEASE_SECONDS
+    lease.spec.lease_duration_seconds = seconds
     lease.spec.renew_time = format_micro_time(now)
     return lease

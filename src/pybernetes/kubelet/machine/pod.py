@@ -18,7 +18,6 @@ from . import events, instructions, observation, probing, resize, startup, stimu
 from .state import PodState
 from .status import OWNED, ContainerView, PodView, pod_status
 
-EVICTION_GRACE = 1  # seconds: the node needs at once what the pod has (immediateEvictionGracePeriodSeconds)
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
@@ -84,9 +83,9 @@ class PodMachine(PodState):
                 resize.resized(self, stimulus, now)
             case stimuli.ProbeResult():
                 probing.probed(self, stimulus, now)
-            case stimuli.Evicted(reason, message):
+            case stimuli.Evicted(reason, message, grace):
                 if not self.finished:
-                    self.grace_limit = EVICTION_GRACE
+                    self.grace_limit = grace
                     self.failed = (reason, message)
                     self.disrupted = True
                     self.record(events.warning(reason, message))

@@ -11,6 +11,7 @@ from pybernetes.api.types import core_v1 as core
 from ..runtime.types import Container, Sandbox
 from .events import Event
 
+IMMEDIATELY = 1  # seconds of grace: the node needs at once what the pod has (immediateEvictionGracePeriodSeconds)
 ProbeKind = Literal["startup", "liveness", "readiness"]
 
 
@@ -157,10 +158,11 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class Evicted:
-    """The node wants the pod away; `reason` and `message` go into its status."""
+    """The node wants the pod away; `reason` and `message` go into its status. `grace`: seconds that its containers have to stop."""
 
     reason: str
     message: str
+    grace: int = IMMEDIATELY
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,16 +178,17 @@ def remove_tree(paths: list[Path]) -> None:
                 logger.debug("cgroup %s stays: %s", folder, error)
 
 
-def kubepods_settings(cpus: int, memory: int, unified: bool) -> dict[str, dict[str, str]]:
-    """The top cgroup holds what is allocatable, the classes under it the least weight."""
+def kubepods_settings(milli_cpus: int, memory: int, unified: bool) -> dict[str, dict[str, str]]:
+    """The top cgroup holds what is not reserved, the classes under it the least weight. Evictions come before its limit does."""
+    shares = cpu_shares(milli_cpus)
     if unified:
         return {
-            "kubepods": {"memory.max": str(memory or "max"), "cpu.weight": str(weight(min(cpus * 1024, 262144)))},
+            "kubepods": {"memory.max": str(memory or "max"), "cpu.weight": str(weight(shares))},
             "kubepods/burstable": {},
             "kubepods/besteffort": {"cpu.weight": "1"},
         }
     return {
-        "kubepods": {"memory/memory.limit_in_bytes": str(memory or -1), "cpu/cpu.shares": str(cpus * 1024)},
+        "kubepods": {"memory/memory.limit_in_bytes": str(memory or -1), "cpu/cpu.shares": str(shares)},
         "kubepods/burstable": {},
         "kubepods/besteffort": {"cpu/cpu.shares": "2"},
     }

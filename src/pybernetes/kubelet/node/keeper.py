@@ -23,7 +23,7 @@ from ..recorder import Recorder
 
 logger = logging.getLogger(__name__)
 
-LEASE_RENEW_SECONDS = 10.0
+LEASE_RENEWALS = 4  # in the time that a lease lasts
 STATUS_REPORT_SECONDS = 300.0
 # Between two checks: somebody who writes over the status again and again does not get an echo each time.
 CHECK_FLOOR_SECONDS = 0.2
@@ -70,14 +70,16 @@ class NodeKeeper:
         now: Callable[[], datetime],
         check_seconds: float = 10.0,
         reset_extended: bool = False,
+        lease_seconds: int = n.LEASE_SECONDS,
     ) -> None:
-        """`check_seconds`: --node-status-update-frequency.
+        """`check_seconds`: --node-status-update-frequency. `lease_seconds`: nodeLeaseDurationSeconds.
 
         `reset_extended`: extended resources of a Node that is there already begin at 0, until somebody offers them again.
         """
         self._check_seconds, self._reset_extended = check_seconds, reset_extended
         self._client, self._recorder, self._facts, self._clock, self._now = client, recorder, facts, clock, now
         self._lease: coordination_v1.Lease | None = None
+        self._lease_seconds = lease_seconds
         self._reported = float("-inf")
         self._compared: tuple[object, ...] = ()  # the facts and the Node's version that were found to agree
         self._seen_facts: n.NodeFacts | None = None
@@ -202,14 +204,14 @@ class NodeKeeper:
             raise TimeoutError(f"no answer within {HEARTBEAT_SECONDS:g} s") from error
 
     async def keep_lease(self) -> None:
-        """Renews every ten seconds, until cancelled."""
+        """Renews, every ten seconds where nothing else is said, until cancelled."""
         while True:
             try:
                 await self._in_time(self._renew())
             except (ConnectionError, TimeoutError, StatusError) as error:
                 logger.warning("Failed to update lease: %s", error)
                 self._lease = None
-            await self._clock.sleep(LEASE_RENEW_SECONDS)
+            await self._clock.sleep(self._lease_seconds / LEASE_RENEWALS)
 
     async def _renew(self) -> None:
         name = self.node.metadata.name
@@ -219,9 +221,12 @@ class NodeKeeper:
             except StatusError as error:
                 if error.code != 404:
                     raise
-                self._lease = await self._client.create(n.new_lease(self.node, self._now()))
+                self._lease = await self._client.create(n.new_lease(self.node, self._now(), self._lease_seconds))
                 return
         spec = msgspec.structs.replace(
-            self._lease.spec, holder_identity=name, renew_time=format_micro_time(self._now())
+            self._lease.spec,
+            holder_identity=name,
+            lease_duration_seconds=self._lease_seconds,
+            renew_time=format_micro_time(self._now()),
         )
         self._lease = await self._client.update(msgspec.structs.replace(self._lease, spec=spec))

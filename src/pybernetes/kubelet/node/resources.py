@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from ..interfaces import Runtime, Volumes
 from ..machine import eviction, stimuli
 from ..machine.config import cgroup_parent
 from ..machine.events import Event, warning
-from ..machine.eviction import Amount, Candidate
+from ..machine.eviction import Candidate
+from ..machine.thresholds import CONDITIONS, Amount, Threshold, Watched, met
 from ..options import KubeletOptions
-from ..runtime.images import ImageRecord, to_free, to_remove
+from ..runtime.images import CollectionPolicy, ImageRecord, to_free, to_remove
 from ..runtime.types import RuntimeFailure
 from ..worker import PodWorker
-from .usage import usage
+from .usage import container_cgroup, usage
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,14 @@ def amounts(root_dir: str, image_root: str) -> dict[str, Amount]:
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """What a pod has of something, and each of its containers."""
+
+    whole: int = 0
+    by_container: Mapping[str, int] = field(default_factory=dict)
+
+
 class ResourceKeeper:
     """`pressure` holds the node's conditions that are true now; `changed` is called whenever they are others, `tell` with the Node's events."""
 
@@ -68,7 +78,7 @@ class ResourceKeeper:
         self._options, self._runtime, self._images, self._volumes = options, runtime, runtime, volumes
         self._tell = tell
         self._workers, self._changed, self._clock, self._now = workers, changed, clock, now
-        self._last_short: dict[str, datetime] = {}
+        self._watched = Watched()
         self.pressure: tuple[str, ...] = ()  # MemoryPressure, DiskPressure, PIDPressure
         self._seen: dict[str, ImageRecord] = {}
 
@@ -80,47 +90,66 @@ class ResourceKeeper:
                 await self._check()
                 if since_images >= IMAGE_SECONDS or "DiskPressure" in self.pressure:
                     since_images = 0.0
-                    await self._free_images()
+                    await self._free_images(self._options.image_gc)
             except (RuntimeFailure, OSError) as error:
                 logger.warning("looking after memory and disk: %s", error)
             await self._clock.sleep(CHECK_SECONDS)
             since_images += CHECK_SECONDS
 
     async def _check(self) -> None:
-        now = self._now()
+        evictions, now = self._options.evictions, self._clock.monotonic()
         present = amounts(self._options.root_dir, await self._images.image_root())
-        lacking = eviction.short(self._options.eviction_hard, present)
-        self._last_short |= {signal: now for signal in lacking}
-        fresh = eviction.pressure(self._last_short, now)
+        self._watched = self._watched.seen(evictions.thresholds, present, now)
+        fresh = self._watched.pressure(now, evictions.transition)
         if fresh != self.pressure:
             self.pressure = fresh
             self._changed()
-        await self._evict_over_limit()
-        if lacking:
-            await self._reclaim(lacking)
+        if not await self._evict_over_limit() and self._watched.met:
+            await self._reclaim(self._watched.met)
 
-    async def _reclaim(self, lacking: list[str]) -> None:
+    async def _reclaim(self, lacking: Sequence[Threshold]) -> None:
         """Memory first; a pod goes for a disk only if that is still short when images that nobody uses have gone."""
-        signal = min(lacking, key=lambda name: not name.startswith("memory"))
-        self._tell(warning("EvictionThresholdMet", f"Attempting to reclaim {eviction.RESOURCES[signal]}"))
-        if eviction.CONDITIONS[signal] == "DiskPressure":
-            await self._free_images()
+        threshold = min(lacking, key=lambda one: not one.signal.startswith("memory"))
+        self._tell(warning("EvictionThresholdMet", f"Attempting to reclaim {eviction.RESOURCES[threshold.signal]}"))
+        if CONDITIONS[threshold.signal] == "DiskPressure":
+            await self._free_images(replace(self._options.image_gc, high_percent=0, low_percent=0))
+            present = amounts(self._options.root_dir, await self._images.image_root())
+            if not met(self._options.evictions.thresholds, present, reclaimed=True):
+                return
         present = amounts(self._options.root_dir, await self._images.image_root())
-        if signal in eviction.short(self._options.eviction_hard, present):
-            self._evict_one(signal, present[signal])
+        await self._evict_one(threshold, present[threshold.signal])
 
-    def _evict_one(self, signal: str, amount: Amount) -> None:
+    async def _evict_one(self, threshold: Threshold, amount: Amount) -> None:
         """One at a time: what it gives back is seen at the next look."""
-        resource = eviction.RESOURCES[signal]
+        resource = eviction.RESOURCES[threshold.signal]
         running = [w for w in self._workers().values() if w.machine.sandbox is not None and not w.machine.finished]
-        used = {w: usage(cgroup_parent(w.machine.pod)).working_set if resource == "memory" else 0 for w in running}
-        candidates = {w.machine.pod.metadata.uid: w for w in running}
-        for victim in eviction.rank([Candidate(w.machine.pod, used[w]) for w in running], resource)[:1]:
-            text = eviction.shortage_message(signal, amount, self._options.eviction_hard[signal])
-            logger.warning("evicting pod %s/%s: %s", victim.pod.metadata.namespace, victim.pod.metadata.name, text)
-            candidates[victim.pod.metadata.uid].handle(stimuli.Evicted(eviction.EVICTED, text))
+        used = {w.machine.pod.metadata.uid: await self._used(w, resource) for w in running}
+        by_uid = {w.machine.pod.metadata.uid: w for w in running}
+        candidates = [Candidate(w.machine.pod, used[uid].whole) for uid, w in by_uid.items()]
+        for victim in eviction.rank(candidates, resource)[:1]:
+            uid, meta = victim.pod.metadata.uid, victim.pod.metadata
+            text = eviction.shortage_message(threshold, amount, victim.pod, used[uid].by_container)
+            grace = eviction.eviction_grace(threshold, victim.pod, self._options.evictions.most_grace)
+            logger.warning("evicting pod %s/%s: %s", meta.namespace, meta.name, text)
+            by_uid[uid].handle(stimuli.Evicted(eviction.EVICTED, text, grace))
 
-    async def _evict_over_limit(self) -> None:
+    async def _used(self, worker: PodWorker, resource: str) -> _Used:
+        """Nothing where that is not measured (inodes, processes)."""
+        pod = worker.machine.pod
+        if resource == "memory":
+            current = {name: slot.current for name, slot in worker.machine.slots.items() if slot.current is not None}
+            own = {name: usage(container_cgroup(pod, run.id)).working_set for name, run in current.items()}
+            return _Used(usage(cgroup_parent(pod)).working_set, own)
+        if resource == eviction.EPHEMERAL_STORAGE:
+            own = await self._written(worker)
+            empty = [v for v in pod.spec.volumes if v.empty_dir is not None and v.empty_dir.medium != "Memory"]
+            volumes = [await asyncio.to_thread(self._volumes.used_bytes, pod, v) for v in empty]
+            return _Used(sum(own.values()) + sum(volumes), own)
+        return _Used()
+
+    async def _evict_over_limit(self) -> bool:
+        """Whether a pod went that keeps more on disk than it may; what that gives back is seen at the next look."""
+        gone = False
         for worker in list(self._workers().values()):
             owner = worker.machine.pod
             whole = eviction.limits_storage(owner)
@@ -135,13 +164,15 @@ class ResourceKeeper:
             message = eviction.over_limit(owner, used, await self._written(worker) if whole else {})
             if message:
                 worker.handle(stimuli.Evicted(eviction.EVICTED, message))
+                gone = True
+        return gone
 
     async def _written(self, worker: PodWorker) -> dict[str, int]:
         current = {name: slot.current for name, slot in worker.machine.slots.items() if slot.current is not None}
         return {name: await self._runtime.disk_bytes(run.id) for name, run in current.items()}
 
-    async def _free_images(self) -> None:
-        now, policy = self._now(), self._options.image_gc
+    async def _free_images(self, policy: CollectionPolicy) -> None:
+        now = self._now()
         in_use = set(await self._images.image_ids_in_use())
         in_use |= {image.id for worker in self._workers().values() for image in worker.volume_images.values()}
         records = {}

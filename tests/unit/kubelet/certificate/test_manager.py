@@ -214,3 +214,14 @@ def test_a_kubeconfig_follows_the_file_of_authorities(tmp_path: Path) -> None:
     bootstrap.write_kubeconfig(tmp_path / "kubeconfig", of, tmp_path / "pair.pem")
     config = load(tmp_path / "kubeconfig")
     assert (config.ca_file, config.tls_server_name) == (tmp_path / "ca.crt", "s")
+
+
+def test_a_server_of_2020_is_asked_as_its_own_kubelets_ask(tmp_path: Path) -> None:
+    async def main() -> None:
+        node = Node(tmp_path)
+        node.signer.answers[("GET", "/version")] = b'{"major": "1", "minor": "20", "gitVersion": "v1.20.2"}'
+        await issue(node.signer, node.clock, keys.generate(), TEMPLATE, 60)
+        (made,) = node.signer.all(CSR)
+        assert made.spec.usages == ["key encipherment", "digital signature", "client auth"]
+
+    asyncio.run(main())

@@ -78,6 +78,24 @@ def test_the_name_is_a_hash_of_key_and_request() -> None:
     assert len({name, *others}) == 5
 
 
+@pytest.mark.parametrize(
+    ("server", "enciphers"),
+    [
+        ("v1.20.2", True),
+        ("v1.24.17+k3s1", True),
+        ("v1.26.0-rc.1", True),
+        ("v1.27.0", False),
+        ("v1.37.1", False),
+        ("", False),
+        ("something else", False),
+    ],
+)
+def test_what_a_request_is_for_depends_on_who_approves_it(server: str, enciphers: bool) -> None:
+    """The kind: a request that servers of an earlier release leave lying for ever, since they know it by its usages alone."""
+    assert ("key encipherment" in plan.usages_for(CLIENT, server)) is enciphers
+    assert [u for u in plan.usages_for(CLIENT, server) if u != "key encipherment"] == list(CLIENT.usages)
+
+
 def request(
     *conditions: Condition, certificate: bytes = b"", uid: str = "u"
 ) -> certificates_v1.CertificateSigningRequest:

@@ -1,0 +1,103 @@
+"""KubeletConfiguration: which of its fields mean which flag (upstream: kubelet.config.k8s.io/v1beta1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pybernetes.api.types import core_v1 as core
+from pybernetes.component.configfile import Kind
+
+from .options import signals
+
+# KubeletConfiguration's field, by path, and the flag that means the same.
+FIELDS = {
+    "address": "address",
+    "port": "port",
+    "healthzPort": "healthz-port",
+    "healthzBindAddress": "healthz-bind-address",
+    "staticPodPath": "pod-manifest-path",
+    "fileCheckFrequency": "file-check-frequency",
+    "syncFrequency": "sync-frequency",
+    "tlsCertFile": "tls-cert-file",
+    "tlsPrivateKeyFile": "tls-private-key-file",
+    "rotateCertificates": "rotate-certificates",
+    "serverTLSBootstrap": "rotate-server-certificates",
+    "authentication.anonymous.enabled": "anonymous-auth",
+    "authentication.webhook.enabled": "authentication-token-webhook",
+    "authentication.x509.clientCAFile": "client-ca-file",
+    "authorization.mode": "authorization-mode",
+    "clusterDomain": "cluster-domain",
+    "clusterDNS": "cluster-dns",
+    "nodeStatusUpdateFrequency": "node-status-update-frequency",
+    "imageMinimumGCAge": "minimum-image-ttl-duration",
+    "imageGCHighThresholdPercent": "image-gc-high-threshold",
+    "imageGCLowThresholdPercent": "image-gc-low-threshold",
+    "maxPods": "max-pods",
+    "podPidsLimit": "pod-max-pids",
+    "podCIDR": "pod-cidr",
+    "resolvConf": "resolv-conf",
+    "evictionHard": "eviction-hard",
+    "evictionSoft": "eviction-soft",
+    "evictionSoftGracePeriod": "eviction-soft-grace-period",
+    "evictionMaxPodGracePeriod": "eviction-max-pod-grace-period",
+    "evictionMinimumReclaim": "eviction-minimum-reclaim",
+    "evictionPressureTransitionPeriod": "eviction-pressure-transition-period",
+    "kubeReserved": "kube-reserved",
+    "systemReserved": "system-reserved",
+    "reservedSystemCPUs": "reserved-cpus",
+    "podsPerCore": "pods-per-core",
+    "providerID": "provider-id",
+    "nodeLeaseDurationSeconds": "node-lease-duration-seconds",
+    "nodeStatusMaxImages": "node-status-max-images",
+    "allowedUnsafeSysctls": "allowed-unsafe-sysctls",
+    "registerNode": "register-node",
+    "registerWithTaints": "register-with-taints",
+    "podLogsDir": "pod-logs-dir",
+    "containerRuntimeEndpoint": "container-runtime-endpoint",
+}
+
+
+def _taints(items: list[dict[str, str]]) -> list[core.Taint]:
+    return [core.Taint(key=item["key"], value=item.get("value", ""), effect=item["effect"]) for item in items]
+
+
+def _amounts(by_signal: dict[str, Any]) -> dict[str, str]:
+    return signals(",".join(f"{name}<{amount}" for name, amount in by_signal.items()))
+
+
+_WITHOUT_EFFECT = (
+    "authentication.webhook.cacheTTL authorization.webhook cgroupDriver cgroupRoot cgroupsPerQOS "
+    "configMapAndSecretChangeDetectionStrategy containerLogMaxFiles containerLogMaxSize containerLogMaxWorkers "
+    "containerLogMonitorInterval contentType cpuCFSQuota cpuCFSQuotaPeriod cpuManagerPolicy cpuManagerPolicyOptions "
+    "cpuManagerReconcilePeriod crashLoopBackOff defaultPodSysctls enableContentionProfiling "
+    "enableControllerAttachDetach enableDebugFlagsHandler enableDebuggingHandlers enableProfilingHandler "
+    "enableServer enableSystemLogHandler enableSystemLogQuery enforceNodeAllocatable eventBurst eventRecordQPS "
+    "failCgroupV1 failSwapOn featureGates hairpinMode httpCheckFrequency imageMaximumGCAge "
+    "imagePullCredentialsVerificationPolicy imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit "
+    "kernelMemcgNotification kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups "
+    "localStorageCapacityIsolation logging makeIPTablesUtilChains maxOpenFiles maxParallelImagePulls "
+    "memoryManagerPolicy memoryReservationPolicy memorySwap memoryThrottlingFactor mergeDefaultEvictionSettings "
+    "nodeStatusReportFrequency oomScoreAdj "
+    "preloadedImagesVerificationAllowlist protectKernelDefaults qosReserved readOnlyPort registryBurst "
+    "registryPullQPS reservedMemory runOnce runtimeRequestTimeout seccompDefault "
+    "serializeImagePulls showHiddenMetricsForVersion shutdownGracePeriod "
+    "shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill staticPodURL "
+    "staticPodURLHeader streamingConnectionIdleTimeout systemCgroups systemReservedCgroup "
+    "tlsCipherSuites tlsCurvePreferences tlsMinVersion topologyManagerPolicy topologyManagerPolicyOptions "
+    "topologyManagerScope tracing userNamespaces volumePluginDir volumeStatsAggPeriod "
+)
+CONFIGURATION = Kind(
+    "kubelet.config.k8s.io/v1beta1",
+    "KubeletConfiguration",
+    FIELDS,
+    pointers=(
+        "podPidsLimit",
+        "healthzPort",
+        "imageGCHighThresholdPercent",
+        "imageGCLowThresholdPercent",
+        "resolvConf",
+        "nodeStatusMaxImages",
+    ),
+    converters={"registerWithTaints": _taints, "evictionHard": _amounts, "evictionSoft": _amounts},
+    without_effect=_WITHOUT_EFFECT.split(),
+)
