@@ -65,8 +65,17 @@ def _commands() -> Group:
             ),
             "renew": Group("Renew certificates for a Kubernetes cluster.", {"all": every, **single}),
             "rotate-ca": _rotate_ca(),
+            "generate-csr": Subcommand("Not done here", (), _generate_csr),
             "certificate-key": Subcommand("Generate certificate keys", (), certificate_key),
         },
+    )
+
+
+def _generate_csr(values: Values) -> None:
+    """People type it, as upstream's. UsageError."""
+    raise UsageError(
+        "requests for an authority elsewhere are not written here: put its ca.crt and the certificates that it has signed into --cert-dir "
+        "before `init`, which keeps what is there; `openssl req` makes requests of keys"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybernetes.component import flags
@@ -136,12 +135,3 @@ def known(chosen: Sequence[str], names: Sequence[str]) -> None:
     for one in chosen:
         if one not in names and one not in groups:
             raise UsageError(f"--skip-phases={one}: invalid phase name; there are {', '.join(names)}")
-
-
-def read(path: str) -> str:
-    """A configuration file's text; "" for none. UsageError."""
-    try:
-        return Path(path).read_text() if path else ""
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"--config={path}: {reason}") from error

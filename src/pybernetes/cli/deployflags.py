@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Collection
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -63,6 +64,7 @@ OF_FILE = {
         flag.name
         for flag in (CERT_DIR, ADVERTISE_ADDRESS, BIND_PORT, ENDPOINT, EXTRA_SANS, DOMAIN, SERVICE_CIDR, VERSION)
     ),
+    *("feature-gates", "cri-socket"),
     *("ttl", "usages", "groups", "description", "certificate-key"),
 }
 
@@ -167,14 +169,30 @@ def kubeconfig_path(values: Values) -> Path:
     return next((place for place in places if place.exists()), places[-1])
 
 
+def config_text(path: str, flag: str = "config") -> str:
+    """What is in the file of --config, or of another `flag` "-" for standard input; "" for none. UsageError.
+
+    Several look at it, and a pipe (--config /dev/stdin) is empty the second time: it is read once.
+    """
+    try:
+        if path and (path == "-" or not Path(path).is_file()):
+            return _piped(path)
+        return Path(path).read_text() if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"--{flag}={path}: {reason}") from error
+
+
+@cache
+def _piped(path: str) -> str:
+    return sys.stdin.read() if path == "-" else Path(path).read_text()
+
+
 def _of_file(path: str) -> Configuration:
     from pybernetes.deploy.configuration import KUBELET, LAYOUT, PROXY, ConfigurationError, parse
 
     try:
-        parsed = parse(Path(path).read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"--config={path}: {reason}") from error
+        parsed = parse(config_text(path))
     except ConfigurationError as error:
         raise UsageError(f"--config={path}: {error}") from error
     for version, kind in parsed.ignored:
@@ -196,11 +214,14 @@ def _of_flags(values: Values) -> Configuration:
             service_subnet=values.get("service-cidr", ""), dns_domain=values.get("service-dns-domain", "")
         ),
         api_server=types.APIServer(cert_sans=[name.lower() for name in values.get("apiserver-cert-extra-sans", ())]),
+        kubernetes_version=values.get("kubernetes-version", ""),
+        feature_gates=values.get("feature-gates", {}),
     )
+    node = types.NodeRegistration(cri_socket=values.get("cri-socket", ""))
     endpoint = types.APIEndpoint(
         advertise_address=values.get("apiserver-advertise-address", ""), bind_port=values.get("apiserver-bind-port", 0)
     )
-    return Configuration(types.InitConfiguration(local_api_endpoint=endpoint), cluster)
+    return Configuration(types.InitConfiguration(local_api_endpoint=endpoint, node_registration=node), cluster)
 
 
 def _address() -> str:

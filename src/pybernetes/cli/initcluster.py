@@ -13,13 +13,16 @@ from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Flag, Values
 from pybernetes.component.subcommands import Group, Subcommand
 
-from . import clusterflags, deployflags
+from . import clusterflags, deployflags, kubeadmflags
 
 if TYPE_CHECKING:
     from pybernetes.cluster.assembly.initphases import Init, Phase
     from pybernetes.deploy.configuration import Configuration
     from pybernetes.deploy.layout import ClusterLayout
 
+KUBERNETES_VERSION = Flag(
+    "kubernetes-version", flags.string, "", "This release's own, or a label that means it, such as stable-1."
+)
 FLAGS = (
     deployflags.ADVERTISE_ADDRESS,
     deployflags.BIND_PORT,
@@ -44,7 +47,7 @@ FLAGS = (
     Flag("token", flags.string, "", "The token to use for establishing trust between nodes and control-plane nodes."),
     Flag("token-ttl", flags.duration, 86400.0, "The duration before the token is automatically deleted; 0: never."),
     Flag("upload-certs", flags.boolean, False, "Upload control-plane certificates to the kubeadm-certs Secret."),
-    deployflags.VERSION,
+    KUBERNETES_VERSION,
     clusterflags.BALANCER,
     clusterflags.ON_NODES,
     clusterflags.ROUTER_ID,
@@ -52,6 +55,10 @@ FLAGS = (
     *clusterflags.ADD_ONS,
     clusterflags.RUN_WITH,
     clusterflags.STATIC_PODS,
+    kubeadmflags.CRI_SOCKET,
+    kubeadmflags.FEATURE_GATES,
+    kubeadmflags.IMAGE_REPOSITORY,
+    *kubeadmflags.COMMON,
 )
 # What a ClusterLayout says.
 OURS_OF_FILE = (
@@ -96,6 +103,16 @@ def run(values: Values) -> None:
     print(_farewell(work, values))
 
 
+def _of_this_release(asked: str) -> None:
+    """UsageError where a cluster of another version is asked for: nobody would notice before the first upgrade."""
+    from pybernetes.api.version import KUBERNETES
+    from pybernetes.deploy.configuration import is_own_version
+
+    if not is_own_version(asked):
+        text = f"kubernetesVersion {asked}: this release makes clusters of v{KUBERNETES}: leave it out"
+        raise UsageError(f"{text}, or install the release of pybernetes that has that version")
+
+
 def _alone(phases: Sequence[Phase]) -> Callable[[Values], None]:
     def run(values: Values) -> None:
         work = _work(values)
@@ -128,11 +145,12 @@ def _work(values: Values) -> Init:
     from pybernetes.deploy.configuration import KUBELET, PROXY, Configuration, ConfigurationError, document
 
     deployflags.unmixed(values, ("token", "token-ttl", "pod-network-cidr"))
-    text = clusterflags.read(values["config"])
+    text = deployflags.config_text(values["config"])
     configuration = _with_token_flags(deployflags.configuration(values), values)
     layout = _layout(values, text)
     try:
         init = with_token(configuration.init, tokens.generate(secrets.choice))
+        init = msgspec.structs.replace(init, certificate_key=values["certificate-key"] or init.certificate_key)
         configuration = _judged(Configuration(init, configuration.cluster), layout, values)
         documents = {one[1]: given for one in (KUBELET, PROXY) if (given := document(text, one) if text else None)}
     except ConfigurationError as error:
@@ -141,6 +159,8 @@ def _work(values: Values) -> Init:
         raise UsageError("dryRun and patches of InitConfiguration are not there: take them out of the file")
     name, address = init.node_registration.name, init.local_api_endpoint.advertise_address
     state = clusterflags.state(hoststate.INIT, values, name, address, True)
+    if not state.complete:
+        _of_this_release(configuration.cluster.kubernetes_version)
     init_work = Init(
         configuration,
         layout,
@@ -150,7 +170,7 @@ def _work(values: Values) -> Init:
         lambda line: print(line, flush=True),
         documents,
         upload_certs=values["upload-certs"],
-        certificate_key=values["certificate-key"] or init.certificate_key,
+        certificate_key=init.certificate_key,
         ignored_checks=[*values["ignore-preflight-errors"], *init.node_registration.ignore_preflight_errors],
     )
     init_work.choose_runner()

@@ -14,7 +14,7 @@ from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Flag, FlagError, Values
 from pybernetes.component.subcommands import Group, Subcommand
 
-from . import clusterflags, deployflags
+from . import clusterflags, deployflags, kubeadmflags
 
 if TYPE_CHECKING:
     from pybernetes.cluster.assembly.joinphases import Join, Phase
@@ -66,6 +66,8 @@ FLAGS = (
     Flag("ca-hash", flags.strings, [], "The same as --discovery-token-ca-cert-hash.", clusterflags.OURS),
     clusterflags.RUN_WITH,
     clusterflags.STATIC_PODS,
+    kubeadmflags.CRI_SOCKET,
+    *kubeadmflags.COMMON,
 )
 OF_FILE = (
     *(
@@ -204,7 +206,7 @@ def _given(values: Values) -> JoinConfiguration:
     if values.arguments:
         raise UsageError(f"can not mix '--config' with arguments [{values.arguments[0].rpartition('@')[2]}]")
     try:
-        return joinconfiguration.parse(clusterflags.read(values["config"]))
+        return joinconfiguration.parse(deployflags.config_text(values["config"]))
     except ConfigurationError as error:
         raise UsageError(f"--config={values['config']}: {error}") from error
 
@@ -240,7 +242,7 @@ def _of_flags(values: Values) -> JoinConfiguration:
     return JoinConfiguration(
         discovery=discovery,
         control_plane=control if values["control-plane"] else None,
-        node_registration=types.NodeRegistration(name=values["node-name"]),
+        node_registration=types.NodeRegistration(name=values["node-name"], cri_socket=values["cri-socket"]),
     )
 
 

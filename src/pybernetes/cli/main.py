@@ -26,6 +26,7 @@ COMMANDS = {
     "upgrade": ("pybernetes.cli.upgrade", "a cluster of several to this version: plan, apply, node, as kubeadm's"),
     "token": ("pybernetes.cli.token", "bootstrap tokens, with kubeadm's flags"),
     "certs": ("pybernetes.cli.certs", "certificates' ends and renewal, with kubeadm's flags"),
+    "config": ("pybernetes.cli.config", "configuration files of init and join, images; with kubeadm's flags"),
     "etcd": ("pybernetes.cli.etcd", "members, health, snapshots, space and alarms of a cluster's etcd"),
     "backup": ("pybernetes.cli.backup", "objects, certificates and configuration of this host in one file"),
     "restore": ("pybernetes.cli.restore", "brings a backup back"),
@@ -96,6 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not given or given[0] in ("--help", "-h", "help"):
         print(usage())
         return 0 if given else 2
+    if given[0] == "--version":
+        given = ["version"]
     command = COMMANDS.get(given[0])
     if command is None:
         print(f"pybernetes: there is no command {given[0]!r}; see pybernetes --help", file=sys.stderr)

@@ -10,12 +10,13 @@ from pybernetes.component import command, flags
 from pybernetes.component.command import Failure
 from pybernetes.component.flags import Flag, Values
 
-from . import deployflags
+from . import deployflags, kubeadmflags
 
 PROGRAM = "pybernetes reset"
 FLAGS = (
     deployflags.CERT_DIR,
     Flag("force", flags.boolean, False, "Reset the node without prompting for confirmation.", short="f"),
+    *kubeadmflags.RESET,
 )
 
 

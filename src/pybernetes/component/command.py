@@ -19,7 +19,7 @@ from .flags import Flag, FlagError, HelpAsked, Values
 
 _log = logging.getLogger(__name__)
 
-VERBOSITY = Flag("v", flags.integer, 0, "Verbosity of the log; 4 and more show debug messages.")
+VERBOSITY = Flag("v", flags.integer, 0, "Verbosity of the log; 4 and more show debug messages.", short="v")
 
 
 class UsageError(Exception):
@@ -124,7 +124,14 @@ def once(
     `words`: see `flags.parse`.
     """
     try:
-        return work(flags.parse(program, declared, arguments, words)) or 0
+        # Everywhere, as in upstream's tools: whoever looks for a fault types it before anything else.
+        verbose = () if "v" in {flag.name for flag in declared} else (VERBOSITY,)
+        values = flags.parse(program, (*declared, *verbose), arguments, words)
+        if verbose and "v" in values.given:
+            logs.setup(values["v"])
+        for line in flags.warnings(declared, values):
+            print(f"{program}: {line}", file=sys.stderr)
+        return work(values) or 0
     except HelpAsked as asked:
         return show(asked)
     except (FlagError, UsageError) as error:

@@ -51,12 +51,18 @@ class Flag:
     effect: bool = True
     short: str = ""
     why: str = ""  # it has none
+    remedy: str = ""  # of one that is upstream's and not done here: what to do instead
 
 
 def ignored(name: str, type: Callable[[str], Any], why: str = "", default: Any = None) -> Flag:
     """A flag of upstream's that is taken and does nothing here; `why` says what makes it needless, if anything does."""
     text = f"Accepted, and without effect here{f': {why}' if why else ''}."
     return Flag(name, type, default, text, "Ignored", effect=False, why=why)
+
+
+def refused(name: str, type: Callable[[str], Any], remedy: str) -> Flag:
+    """A flag of upstream's that people type, and that is not done here: `parse` says so, and what to do instead."""
+    return Flag(name, type, None, f"Not done here: {remedy}.", "Refused", remedy=remedy)
 
 
 def warnings(flags: Sequence[Flag], values: Values) -> list[str]:
@@ -173,6 +179,8 @@ def parse(program: str, flags: Sequence[Flag], arguments: Sequence[str], words: 
                 raise FlagError(f"flag needs an argument: --{name}")
             text = rest.pop(0)
         _store(flag, text, values, given)
+        if flag.remedy and values[flag.name] not in (False, "", []):
+            raise FlagError(f"--{flag.name} is not done here: {flag.remedy}")
     return Values(values, given, beside)
 
 

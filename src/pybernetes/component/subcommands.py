@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from . import command, flags
+from . import command
 from .flags import Flag, FlagError, HelpAsked, Values
 
 
@@ -55,8 +55,6 @@ def _limited(program: str, name: str, chosen: Subcommand) -> Callable[[Values], 
     def run(values: Values) -> int | None:
         if len(values.arguments) > 1 and not chosen.words.endswith("..."):
             raise FlagError(f"accepts at most 1 arg(s), received {len(values.arguments)} (see {program} {name} --help)")
-        for line in flags.warnings(chosen.flags, values):
-            print(f"{program} {name}: {line}", file=sys.stderr)
         return chosen.run(values)
 
     return run

@@ -6,6 +6,7 @@ error here: nobody reads such a warning, and the cluster is another one than was
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -130,6 +131,14 @@ def defaulted(configuration: Configuration, node_name: str, address: str) -> Con
     )
 
 
+def is_own_version(text: str) -> bool:
+    """Whether a kubernetesVersion is this release's, or a label that means it (util.KubernetesReleaseVersion)."""
+    minor = re.escape(KUBERNETES.rpartition(".")[0])
+    if re.fullmatch(rf"(?:(?:ci|ci-cross|release)/)?(?:k8s-)?(?:stable|latest)(?:-(?:1|{minor}))?", text):
+        return True
+    return text.removeprefix("v").partition("+")[0] == KUBERNETES
+
+
 def token_defaults(token: types.BootstrapToken) -> types.BootstrapToken:
     """A day, both usages and kubeadm's group, where nothing else is said."""
     return msgspec.structs.replace(
@@ -219,7 +228,7 @@ def _cluster_defaults(cluster: ClusterConfiguration) -> ClusterConfiguration:
             service_subnet=networking.service_subnet or SERVICE_SUBNET,
             dns_domain=networking.dns_domain or DNS_DOMAIN,
         ),
-        kubernetes_version=cluster.kubernetes_version or f"v{KUBERNETES}",
+        kubernetes_version=_version(cluster.kubernetes_version),
         certificates_dir=cluster.certificates_dir or CERTIFICATES_DIR,
         image_repository=cluster.image_repository or IMAGE_REPOSITORY,
         cluster_name=cluster.cluster_name or CLUSTER_NAME,
@@ -227,6 +236,11 @@ def _cluster_defaults(cluster: ClusterConfiguration) -> ClusterConfiguration:
         certificate_validity_period=cluster.certificate_validity_period or VALIDITY,
         ca_certificate_validity_period=cluster.ca_certificate_validity_period or CA_VALIDITY,
     )
+
+
+def _version(given: str) -> str:
+    """A label is kept as the version that it means."""
+    return f"v{KUBERNETES}" if not given or is_own_version(given) else given
 
 
 def _form(version: str, kind: str) -> type[msgspec.Struct]:

@@ -6,7 +6,7 @@ import typing
 
 import msgspec
 
-from pybernetes.api import bootstraptokens
+from pybernetes.api import bootstraptokens, field
 from pybernetes.api.durations import parse_duration
 from pybernetes.api.field import quote
 
@@ -21,6 +21,7 @@ from .configuration import (
     node_defaults,
 )
 from .types import Fields
+from .validation import cri_socket
 
 KIND = "JoinConfiguration"
 PIN = "sha256:"
@@ -119,6 +120,10 @@ def defaulted(join: JoinConfiguration, node_name: str, address: str) -> JoinConf
 def check(join: JoinConfiguration) -> None:
     """ConfigurationError for what cannot be used; says what to give."""
     discovery, by_token = join.discovery, join.discovery.bootstrap_token
+    if by_token is not None and discovery.file is not None:
+        raise ConfigurationError(
+            "discovery: bootstrapToken and file cannot be used together: give ADDRESS:PORT with a token, or --discovery-file"
+        )
     if (by_token is None) == (discovery.file is None):
         raise ConfigurationError(
             "say how the cluster is known: `join ADDRESS:PORT --token TOKEN --discovery-token-ca-cert-hash sha256:HASH`, or --discovery-file; "
@@ -126,6 +131,8 @@ def check(join: JoinConfiguration) -> None:
         )
     if by_token is not None:
         _check_token_discovery(by_token)
+    if problems := cri_socket(join.node_registration.cri_socket, field.Path("nodeRegistration") / "criSocket"):
+        raise ConfigurationError(field.aggregate(problems))
     token = discovery.tls_bootstrap_token
     if (token or discovery.file is None) and bootstraptokens.split(token) is None:
         raise ConfigurationError(

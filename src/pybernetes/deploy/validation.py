@@ -25,6 +25,7 @@ KEY_BYTES = 32  # of a certificate key: AES-256
 # kubelet.conf of a control-plane host names the host's own API server, so that an upgrade never has an older server than kubelets.
 LOCAL_KUBELET_GATE = "ControlPlaneKubeletLocalMode"
 FEATURES = (LOCAL_KUBELET_GATE, ECDSA_GATE)
+DOCKER_SOCKETS = ("/run/docker.sock", "/run/dockershim.sock", "/run/cri-dockerd.sock")
 TWO_RANGES = "expected one (IPv4 or IPv6) CIDR or two CIDRs from each family for dual-stack networking"
 
 
@@ -62,12 +63,20 @@ def tokens(given: Sequence[types.BootstrapToken]) -> list[FieldError]:
     return errors
 
 
+def cri_socket(text: str, path: Path) -> list[FieldError]:
+    """Docker's, by any of the names that it has had in kubeadm's files."""
+    if not text or text.removeprefix("unix://").removeprefix("/var") in DOCKER_SOCKETS:
+        return []
+    return [field.invalid(path, text, "pods run on Docker here: leave it out, or name unix:///var/run/docker.sock")]
+
+
 def _init(init: types.InitConfiguration) -> list[FieldError]:
     endpoint, node = init.local_api_endpoint, init.node_registration
     path = Path("localAPIEndpoint")
     errors = [
         *(field.invalid(Path("nodeRegistration") / "name", node.name, e) for e in dns1123_subdomain_errors(node.name)),
         *_arguments(node.kubelet_extra_args, Path("nodeRegistration") / "kubeletExtraArgs"),
+        *cri_socket(node.cri_socket, Path("nodeRegistration") / "criSocket"),
         *tokens(init.bootstrap_tokens),
     ]
     if not endpoints.is_address(endpoint.advertise_address):

@@ -16,6 +16,7 @@ PARTS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet
 FOREIGN = {"mk-docker-opts", "flannel-cni"}  # speak as the programs that they stand for, and have tests of their own
 OWN = [command for command in COMMANDS if command not in FOREIGN]
 GROUPS = (
+    "config",
     "init",
     "token",
     "certs",

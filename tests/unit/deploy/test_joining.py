@@ -56,7 +56,7 @@ def test_both_forms_of_a_join_configuration_mean_the_same() -> None:
         ((f'"{PIN}"', ""), "give --discovery-token-ca-cert-hash sha256:HASH"),
         ((PIN, "sha256:12"), "want sha256: and 64 hexadecimal digits"),
         (("10.0.0.12", "host"), "advertiseAddress: .*ip address is not valid"),
-        (("bootstrapToken:", "file: {kubeConfigPath: /x}\n  bootstrapToken:"), "say how the cluster is known"),
+        (("bootstrapToken:", "file: {kubeConfigPath: /x}\n  bootstrapToken:"), "cannot be used together"),
         (("controlPlane:", "patches: {directory: /x}\ncontrolPlane:"), 'unknown field "patches"'),
     ],
 )

@@ -31,6 +31,18 @@ def own_image(dns_settings: types.DNS) -> bool:
     return not dns_settings.image_tag
 
 
+def dns_image(cluster: types.ClusterConfiguration) -> str:
+    """Somebody else's CoreDNS, "" for the project's own."""
+    given = cluster.dns
+    if own_image(given):
+        return ""
+    # Only upstream's own registry has a folder for it.
+    general = (
+        f"{IMAGE_REPOSITORY}/coredns" if cluster.image_repository == IMAGE_REPOSITORY else cluster.image_repository
+    )
+    return f"{given.image_repository or general}/coredns:{given.image_tag}"
+
+
 def give_image(contents: Contents = ADD_ONS) -> ImageInfo:
     """Has this host's Docker know an image of the project. Failure."""
     IMAGES.mkdir(parents=True, exist_ok=True)
@@ -91,13 +103,9 @@ def dns_manifests(configuration: Configuration, image: str) -> list[Manifest]:
     """As kubeadm deploys it, but for its replicas: they never share a host, as two on a master that was alone once would for ever."""
     cluster = configuration.cluster
     given = cluster.dns
-    if not own_image(given):
-        # Only upstream's own registry has a folder for it.
-        general = (
-            f"{IMAGE_REPOSITORY}/coredns" if cluster.image_repository == IMAGE_REPOSITORY else cluster.image_repository
-        )
-        image = f"{given.image_repository or general}/coredns:{given.image_tag}"
-    manifests = dns.manifests(image, dns_address(cluster.networking.service_subnet), cluster.networking.dns_domain)
+    manifests = dns.manifests(
+        dns_image(cluster) or image, dns_address(cluster.networking.service_subnet), cluster.networking.dns_domain
+    )
     return [
         _spread(manifest, own_image(given)) if manifest["kind"] == "Deployment" else manifest for manifest in manifests
     ]

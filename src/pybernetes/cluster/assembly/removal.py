@@ -66,7 +66,7 @@ def reset(state: HostState | None, certificates: Path, tell: Tell) -> None:
         except RunError as error:
             raise Failure(str(error)) from error
     tell("[reset] Removing containers, interfaces, rules and mounts")
-    _clean_node()
+    _clean_node(tell)
     tell(f"[reset] Deleting contents of directories: [{certificates} {ETCD_DATA_DIR} {' '.join(FOLDERS)}]")
     _remove_files(certificates)
 
@@ -88,7 +88,7 @@ def _leave_etcd(state: HostState, certificates: Path, tell: Tell) -> None:
         )
 
 
-def _clean_node() -> None:
+def _clean_node(tell: Tell) -> None:
     from pybernetes.kubelet import cleanup
     from pybernetes.kubelet.runtime.docker import DockerRuntime
     from pybernetes.networkpolicy import cleanup as policies
@@ -109,29 +109,44 @@ def _clean_node() -> None:
         policies.clean()
     except (BackendError, ProgramError, LinkError) as error:
         raise Failure(f"rules are left: {error}") from error
-    _remove_image()
+    _remove_images(tell)
 
 
-def _remove_image() -> None:
-    """The project's own: what this host's Docker got from us, and the sandboxes'."""
-    if not machine.docker_version(DOCKER):
+def _remove_images(tell: Tell) -> None:
+    """The project's own: what this host's Docker got from us, and the sandboxes'. What Docker keeps is told, with its reason."""
+    program = machine.find("docker")
+    if program is None or not machine.docker_version(DOCKER):
         return
+
+    def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [program, "-H", DOCKER, "image", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=CONTAINER_SECONDS)
+
+    for line in images_left(docker):
+        tell(f"[reset] {line}")
+
+
+def images_left(docker: Callable[..., subprocess.CompletedProcess[str]]) -> list[str]:
+    """Removes the images by `docker image ...`; a line for each that stays.
+
+    Those of every release, for an upgrade leaves the one before, and from before they had a label; by their ids, for a name goes over to who is
+    packed anew.
+    """
     from pybernetes.kubelet.runtime import pause
 
-    from ..image import LABEL
+    from ..image import ALL, LABEL
 
-    program = machine.find("docker")
-    if program is not None:
-        images = [program, "-H", DOCKER, "image"]
-        # Of every release, for an upgrade leaves the one before; by their ids, for a name goes over to who is packed anew.
-        ids = list[str]()
-        for ours in (f"label={LABEL}", f"reference={pause.IMAGE.partition(':')[0]}"):
-            ls = [*images, "ls", "--quiet", f"--filter={ours}"]
-            listed = subprocess.run(ls, capture_output=True, text=True, timeout=CONTAINER_SECONDS)
-            ids += listed.stdout.split()
-        if ids:
-            rm = [*images, "rm", "--force", *dict.fromkeys(ids)]
-            subprocess.run(rm, capture_output=True, timeout=CONTAINER_SECONDS)
+    ids = list[str]()
+    references = [*(contents.name for contents in ALL), pause.IMAGE.partition(":")[0]]
+    for ours in (f"label={LABEL}", *(f"reference={name}" for name in references)):
+        ids += docker("ls", "--quiet", f"--filter={ours}").stdout.split()
+    lines = []
+    for one in dict.fromkeys(ids):
+        done = docker("rm", "--force", one)
+        if done.returncode and "No such image" not in done.stderr:
+            reason = done.stderr.strip().removeprefix("Error response from daemon: ")
+            lines.append(f"Image {one} stays: {reason}; `docker image rm {one}` removes it once nothing uses it")
+    return lines
 
 
 def _remove_files(certificates: Path) -> None:
