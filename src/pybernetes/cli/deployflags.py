@@ -170,7 +170,7 @@ def kubeconfig_path(values: Values) -> Path:
 
 
 def config_text(path: str, flag: str = "config") -> str:
-    """What is in the file of --config, or of another `flag` "-" for standard input; "" for none. UsageError.
+    """What is in the file of --config, or of another `flag`; "-" for standard input; "" for none. UsageError.
 
     Several look at it, and a pipe (--config /dev/stdin) is empty the second time: it is read once.
     """

@@ -351,10 +351,10 @@ class Kubelet:
                     worker = self._workers.get(uid)
                     if worker is not None:
                         worker.handle(stimuli.SpecChanged(_deleted(worker.machine.pod, self._now())))
-                for uid, spec in static_pods.items():
+                present = {uid: worker.machine.pod for uid, worker in self._workers.items()}
+                for uid in static.startable(static_pods, present):
                     self._done.discard(uid)
-                    if uid not in self._workers:
-                        self._begin(uid, spec, parts)
+                    self._begin(uid, static_pods[uid], parts)
                 running = set(static_pods)
             await self._clock.sleep(self.options.file_check_seconds)
 

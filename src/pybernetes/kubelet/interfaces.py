@@ -223,7 +223,7 @@ class Prober(Protocol):
 
     async def probe(
         self, pod: core.Pod, container: core.Container, container_id: str, probe: core.Probe, ip: str
-    ) -> tuple[bool, str]:
+    ) -> tuple[bool | None, str]:
         """Healthy or not, and the failure's or a warning's text. RuntimeFailure where the runtime could not ask."""
         ...
 

@@ -24,6 +24,7 @@ USER_AGENT = f"kube-probe/{version.MINOR}"
 LIFECYCLE_AGENT = f"kube-lifecycle/{version.MINOR}"
 MESSAGE_BYTES = 10 * 1024  # what is kept of an answer or an output
 REDIRECTS = 10
+DIAL_AGAIN_SECONDS = 0.1
 HOOK_SECONDS = 30.0  # for an HTTP hook; an exec hook has the pod's whole grace
 GO_ERRORS = {
     errno.ECONNREFUSED: "connect: connection refused",
@@ -38,6 +39,10 @@ class ProbeFailure(Exception):
     """The message of an unhealthy answer."""
 
 
+class ProbeError(ProbeFailure):
+    """Nobody could be asked, for the probe itself is wrong: that says nothing of the container."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where an HTTP request goes."""
@@ -47,7 +52,7 @@ class Target:
 
 
 def port_number(port: int | str, container: core.Container) -> int:
-    """A number, or the number of the container's port of that name; ProbeFailure where there is none."""
+    """A number, or the number of the container's port of that name; ProbeError where there is none."""
     if isinstance(port, int):
         number = port
     else:
@@ -55,9 +60,9 @@ def port_number(port: int | str, container: core.Container) -> int:
         try:
             number = named if named is not None else int(port)
         except ValueError:
-            raise ProbeFailure(f"strconv.Atoi: parsing {port!r}: invalid syntax".replace("'", '"')) from None
+            raise ProbeError(f"strconv.Atoi: parsing {port!r}: invalid syntax".replace("'", '"')) from None
     if not 0 < number < 65536:
-        raise ProbeFailure(f"invalid port number: {number}")
+        raise ProbeError(f"invalid port number: {number}")
     return number
 
 
@@ -141,8 +146,8 @@ class RuntimeProber:
 
     async def probe(
         self, pod: core.Pod, container: core.Container, container_id: str, probe: core.Probe, ip: str
-    ) -> tuple[bool, str]:
-        """Healthy or not, and the failure's or a warning's text. RuntimeFailure where the runtime could not ask."""
+    ) -> tuple[bool | None, str]:
+        """Healthy or not (None: nobody could be asked), and the failure's or a warning's text. RuntimeFailure where the runtime could not ask."""
         timeout = float(probe.timeout_seconds or 1)
         try:
             if probe.exec is not None:
@@ -155,7 +160,7 @@ class RuntimeProber:
             elif probe.grpc is not None:
                 await self._grpc(ip, probe.grpc, timeout)
         except ProbeFailure as failure:
-            return False, str(failure)
+            return None if isinstance(failure, ProbeError) else False, str(failure)
         return True, ""
 
     async def _exec(self, container_id: str, command: Sequence[str], timeout: float) -> None:
@@ -188,15 +193,23 @@ class RuntimeProber:
         where = f"{f'[{ip}]' if ':' in ip else ip}:{action.port}"
         try:
             async with asyncio.timeout(timeout):
-                status = await grpcprobe.check(ip, action.port, action.service or "")
+                status = await self._health(ip, action)
         except TimeoutError:
             raise ProbeFailure(
                 f'timeout: failed to connect service "{where}" within {timeout:g}s: context deadline exceeded'
             ) from None
         except OSError as error:
-            raise ProbeFailure(f"error: {dial_text(error, ip, action.port)}") from error
+            raise ProbeFailure(f"error: health rpc probe failed: {error}") from error
         if status != grpcprobe.SERVING:
             raise ProbeFailure(f'service unhealthy (responded with "{grpcprobe.NAMES.get(status, status)}")')
+
+    async def _health(self, ip: str, action: core.GRPCAction) -> int:
+        """Who refuses a connection is called again until the time is over, as by gRPC's blocking dial."""
+        while True:
+            try:
+                return await grpcprobe.check(ip, action.port, action.service or "")
+            except ConnectionRefusedError:
+                await asyncio.sleep(DIAL_AGAIN_SECONDS)
 
     async def hook(
         self, pod: core.Pod, container: core.Container, container_id: str, handler: core.LifecycleHandler, ip: str

@@ -13,8 +13,10 @@ from typing import Any
 import msgspec
 import yaml
 
-from pybernetes.api import types
+from pybernetes.api import field, types
 from pybernetes.api.errors import StatusError
+from pybernetes.api.field import FieldError
+from pybernetes.api.names import dns1123_label_errors, dns1123_subdomain_errors
 from pybernetes.api.times import format_time
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1
@@ -57,6 +59,7 @@ def read(document: Any, node_name: str, path: str, now: datetime) -> core.Pod:
     except msgspec.ValidationError as error:
         raise ValueError(f"has an invalid Pod: {error}") from error
     meta = pod.metadata
+    problems = _problems(pod)
     meta.name, meta.namespace = f"{meta.name}-{node_name}", meta.namespace or "default"
     meta.uid = meta.uid or uid
     meta.annotations = {
@@ -68,9 +71,50 @@ def read(document: Any, node_name: str, path: str, now: datetime) -> core.Pod:
     resource = api_objects(pod)
     if resource:
         raise ValueError(f"is refused: static pods may not reference {resource}")
+    if problems:
+        raise ValueError(f'is refused: Pod "{meta.name}" is invalid: {field.aggregate(problems)}')
     pod.spec.node_name = node_name
     pod.spec.tolerations = [*pod.spec.tolerations, core.Toleration(operator="Exists", effect="NoExecute")]
     return defaulted(pod)
+
+
+def _problems(pod: core.Pod) -> list[FieldError]:
+    """What nothing could be run of. All else is for the API server to say, which sees the mirror; it may not be there yet."""
+    path, spec = field.Path("spec"), pod.spec
+    errors = [
+        field.invalid(field.Path("metadata") / "name", pod.metadata.name, text)
+        for text in dns1123_subdomain_errors(pod.metadata.name)
+    ]
+    if not spec.containers:
+        errors.append(field.required(path / "containers"))
+    seen = set[str]()
+    for kind, containers in (("initContainers", spec.init_containers), ("containers", spec.containers)):
+        for index, container in enumerate(containers):
+            here = path / kind / index
+            errors += [
+                field.invalid(here / "name", container.name, text) for text in dns1123_label_errors(container.name)
+            ]
+            if container.name in seen:
+                errors.append(field.duplicate(here / "name", container.name))
+            if not container.image:
+                errors.append(field.required(here / "image"))
+            seen.add(container.name)
+    return errors
+
+
+def startable(desired: Mapping[str, core.Pod], present: Mapping[str, core.Pod]) -> list[str]:
+    """The uids of static pods that may begin now (allowStaticPodStart): of one name one at a time, and one that goes is waited for.
+
+    Two would share ports and files, and write each other's mirror.
+    """
+    busy = {(pod.metadata.namespace, pod.metadata.name) for pod in present.values()}
+    chosen = []
+    for uid, pod in desired.items():
+        name = (pod.metadata.namespace, pod.metadata.name)
+        if uid not in present and name not in busy:
+            busy.add(name)
+            chosen.append(uid)
+    return chosen
 
 
 def api_objects(pod: core.Pod) -> str:

@@ -97,3 +97,52 @@ def test_a_static_pod_needs_no_object_of_the_api(spec: dict[str, Any], resource:
     with pytest.raises(ValueError) as caught:
         static.read(document, "n", "f", NOW)
     assert str(caught.value) == f"is refused: static pods may not reference {resource}"
+
+
+@pytest.mark.parametrize(
+    ("name", "containers", "problem"),
+    [
+        ("web", [], "spec.containers: Required value"),
+        (
+            "Web_1",
+            [{"name": "c", "image": "i"}],
+            'metadata.name: Invalid value: "Web_1": a lowercase RFC 1123 subdomain',
+        ),
+        ("web", [{"name": "c"}], "spec.containers[0].image: Required value"),
+        ("web", [{"name": "c", "image": "i"}] * 2, 'spec.containers[1].name: Duplicate value: "c"'),
+        ("web", [{"name": "", "image": "i"}], "spec.containers[0].name: Invalid value"),
+    ],
+)
+def test_a_file_of_which_nothing_could_be_run_is_refused(name: str, containers: list[Any], problem: str) -> None:
+    """The kind: it was begun, and its mirror refused by the API server once a second for ever."""
+    document = {"kind": "Pod", "metadata": {"name": name}, "spec": {"containers": containers}}
+    with pytest.raises(ValueError, match="is refused") as caught:
+        static.read(document, "n", "f", NOW)
+    assert problem in str(caught.value)
+
+
+def _pods(**names: str) -> dict[str, core.Pod]:
+    made = {}
+    for uid, name in names.items():
+        made[uid] = core.Pod()
+        made[uid].metadata.name, made[uid].metadata.namespace = name, "default"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("desired", "present", "begin"),
+    [
+        ({"a": "web"}, {}, ["a"]),
+        ({"a": "web"}, {"a": "web"}, []),
+        ({"a": "web", "b": "web"}, {}, ["a"]),
+        ({"a": "web", "b": "web"}, {"b": "web"}, []),
+        ({"b": "web"}, {"a": "web"}, []),  # the file has changed, and what was in it goes
+        ({"b": "web"}, {}, ["b"]),
+        ({"a": "web", "b": "dns"}, {"c": "web"}, ["b"]),
+    ],
+)
+def test_of_one_name_one_static_pod_runs_at_a_time(
+    desired: dict[str, str], present: dict[str, str], begin: list[str]
+) -> None:
+    """The kind: two files of one name, or a file that changes, ran two pods that took each other's ports and wrote each other's mirror."""
+    assert static.startable(_pods(**desired), _pods(**present)) == begin

@@ -116,6 +116,20 @@ def test_a_sandbox_that_gets_no_network_is_made_anew_unless_something_runs_in_it
     assert instructions.ConnectSandbox(sandbox, True) in machine.handle(stimuli.Observed([sandbox], [run]), T0)
 
 
+def test_a_pod_that_lacks_something_is_tried_less_and_less_often() -> None:
+    """The kind: an event and a request each two seconds, for ever, for each pod whose Secret is not there."""
+    machine, now = PodMachine(make(), ["192.0.2.1"], "docker"), T0
+    machine.handle(stimuli.Observed((), ()), now)
+    waits = []
+    for _ in range(6):
+        machine.handle(stimuli.VolumesFailed("no"), now)
+        assert machine.retry_at is not None
+        waits.append((machine.retry_at - now).total_seconds())
+        now = machine.retry_at
+        assert instructions.PrepareVolumes() in machine.handle(stimuli.Tick(), now)
+    assert waits == [2.0, 4.0, 8.0, 16.0, 16.0, 16.0]
+
+
 def test_a_pod_comes_up() -> None:
     driver = Driver(make())
     assert driver.reasons() == ["Pulled", "Created", "Started"]

@@ -14,6 +14,7 @@ from pybernetes.kubelet import grpcprobe
 from pybernetes.kubelet.prober import MESSAGE_BYTES, RuntimeProber
 from pybernetes.kubelet.runtime.hollow import HollowRuntime
 from pybernetes.kubelet.runtime.types import ExecResult, RuntimeFailure
+from tests.ports import free_port
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 CONTAINER = core.Container(name="c")
@@ -40,7 +41,7 @@ def pod() -> core.Pod:
     return made
 
 
-async def ask(probe: core.Probe, runtime: HollowRuntime | None = None) -> tuple[bool, str]:
+async def ask(probe: core.Probe, runtime: HollowRuntime | None = None) -> tuple[bool | None, str]:
     return await RuntimeProber(runtime or HollowRuntime()).probe(pod(), CONTAINER, "x", probe, "127.0.0.1")
 
 
@@ -191,3 +192,25 @@ def test_hooks() -> None:
             await prober.hook(pod(), CONTAINER, "x", handler, "127.0.0.1")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("probe", "text"),
+    [
+        (core.Probe(http_get=core.HTTPGetAction(port="nope")), 'strconv.Atoi: parsing "nope": invalid syntax'),
+        (core.Probe(tcp_socket=core.TCPSocketAction(port="nope")), 'strconv.Atoi: parsing "nope": invalid syntax'),
+        (core.Probe(tcp_socket=core.TCPSocketAction(port="70000")), "invalid port number: 70000"),
+        (core.Probe(http_get=core.HTTPGetAction(port=0)), "invalid port number: 0"),
+    ],
+)
+def test_a_port_that_is_none_says_nothing_of_the_container(probe: core.Probe, text: str) -> None:
+    """The kind: containers were killed for liveness probes that could not be asked."""
+    assert asyncio.run(ask(probe)) == (None, text)
+
+
+def test_grpc_calls_again_who_refuses() -> None:
+    """As by a blocking dial: the service may come up within the time, and else it is the time that is told."""
+    port = free_port()
+    refused = asyncio.run(ask(core.Probe(grpc=core.GRPCAction(port=port), timeout_seconds=1)))
+    where = f'timeout: failed to connect service "127.0.0.1:{port}" within 1s: context deadline exceeded'
+    assert refused == (False, where)

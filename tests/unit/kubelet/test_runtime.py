@@ -120,7 +120,15 @@ def test_paths(path: str, name: str | None, right: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["tailLines=-1", "limitBytes=0", "sinceSeconds=0", "sinceSeconds=1&sinceTime=2000-01-01T00:00:00Z"]
+    "query",
+    [
+        "tailLines=-1",
+        "stream=stdout",
+        "stream=X",
+        "limitBytes=0",
+        "sinceSeconds=0",
+        "sinceSeconds=1&sinceTime=2000-01-01T00:00:00Z",
+    ],
 )
 def test_invalid_log_options(query: str) -> None:
     with pytest.raises(routes.InvalidQuery):
@@ -136,6 +144,7 @@ def test_log_options_that_are_no_numbers(query: str) -> None:
 def test_log_options() -> None:
     found = routes.log_query("follow=x&timestamps=maybe&previous=false&tailLines=2&unknown=1")
     assert (found.follow, found.timestamps, found.previous, found.tail) == (True, True, False, 2)
+    assert [routes.log_query(query).stream for query in ("", "stream=Stderr", "stream=All")] == ["", "Stderr", "All"]
 
 
 def test_cpu_rates() -> None:

@@ -69,6 +69,7 @@ class PodMachine(PodState):
                 self.retry_later(now, events.warning(reason, message))
             case stimuli.SandboxReady(sandbox, ips):
                 self.sandbox, self.ips, self.sandbox_step = sandbox, ips, ""
+                self.setup_failures = 0
             case stimuli.SandboxFailed(message):
                 self.sandbox_step = ""
                 text = f"Failed to create pod sandbox: {message}"

@@ -16,7 +16,8 @@ from .events import Event
 from .instructions import Instruction, Record
 from .restarts import restarts_by_policy
 
-SETUP_RETRY = 2.0
+# Between tries of what is needed before containers; doubling, so that many pods that lack something leave the API time for others.
+SETUP_RETRY, MAX_SETUP_RETRY = 2.0, 16.0
 
 
 class PodState:
@@ -45,6 +46,7 @@ class PodState:
         self.volumes: Literal["", "busy", "ready"] = ""
         self.sandbox_step: Literal["", "create", "connect", "stop", "stopped"] = ""
         self.retry_at: datetime | None = None
+        self.setup_failures = 0  # in a row
         self.failed: tuple[str, str] | None = rejected
         self.rejected = rejected is not None
         self.resize_pending: tuple[str, str] | None = None  # why the node does not grant what is asked for
@@ -134,5 +136,7 @@ class PodState:
 
     def retry_later(self, now: datetime, event: Event) -> None:
         """What is needed before the containers has failed."""
-        self.retry_at = now + timedelta(seconds=SETUP_RETRY)
+        seconds = min(SETUP_RETRY * 2**self.setup_failures, MAX_SETUP_RETRY)
+        self.setup_failures = min(self.setup_failures + 1, 8)
+        self.retry_at = now + timedelta(seconds=seconds)
         self.record(event)

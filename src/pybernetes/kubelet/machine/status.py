@@ -12,6 +12,7 @@ from pybernetes.api.pods import FINISHED, is_finished, is_sidecar, qos_class
 from pybernetes.api.types import core_v1 as core
 
 from ..runtime.types import Container
+from . import unlocated
 from .restarts import RESTART_ALL
 
 CONTAINER_CREATING = "ContainerCreating"
@@ -272,6 +273,8 @@ def pod_status(pod: core.Pod, view: PodView, now: datetime) -> core.PodStatus:
         pod_phase = pod.status.phase  # a terminal phase never changes again
         status.reason, status.message = pod.status.reason, pod.status.message
     status.phase = pod_phase
+    if pod_phase in FINISHED:
+        statuses = unlocated.ended(pod, statuses)
     containers = containers_ready(pod, statuses, pod_phase)
     fresh = [
         _condition("PodReadyToStartContainers", view.sandbox_ready),

@@ -388,8 +388,11 @@ def _seccomp(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             return json.dumps(json.load(file))
-    except (OSError, ValueError) as error:
-        raise RuntimeFailure(f"cannot load seccomp profile {path!r}: {error}", "CreateContainerError") from error
+    except OSError as error:
+        reason = f"open {path}: {(error.strerror or str(error)).lower()}"
+    except ValueError as error:
+        reason = f"it is no JSON: {error}"
+    raise RuntimeFailure(f'cannot load seccomp profile "{path}": {reason}', "CreateContainerError")
 
 
 def _size(path: str) -> int:

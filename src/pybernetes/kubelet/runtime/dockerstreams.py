@@ -102,8 +102,8 @@ class DockerStreams:
     async def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
         inspected = await self.api.get(f"/containers/{container_id}/json")
         query = {
-            "stdout": True,
-            "stderr": True,
+            "stdout": options.stdout,
+            "stderr": options.stderr,
             "follow": options.follow,
             "timestamps": options.timestamps,
             "tail": "all" if options.tail is None else options.tail,

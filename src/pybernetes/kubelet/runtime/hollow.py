@@ -227,7 +227,7 @@ class HollowRuntime:
     async def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
         container = self._get(container_id)
         chosen = self._runs[container_id].script
-        lines = (NO_CONTAINERS if chosen.logs is None else chosen.logs).splitlines()
+        lines = (NO_CONTAINERS if chosen.logs is None else chosen.logs).splitlines() if options.stdout else []
         begun = container.started_at or container.created_at or self._now()
         if options.since is None or options.since <= begun:
             stamp = f"{begun:%Y-%m-%dT%H:%M:%S.000000000Z} " if options.timestamps else ""

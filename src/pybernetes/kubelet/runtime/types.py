@@ -199,3 +199,5 @@ class LogOptions:
     tail: int | None = None
     since: datetime | None = None
     timestamps: bool = False
+    stdout: bool = True
+    stderr: bool = True

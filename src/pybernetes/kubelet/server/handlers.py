@@ -239,7 +239,14 @@ class KubeletServer:
         since = query.since
         if query.since_seconds is not None:
             since = times.shifted(self._now(), -query.since_seconds)
-        options = LogOptions(query.follow, query.tail, since, query.timestamps)
+        options = LogOptions(
+            query.follow,
+            query.tail,
+            since,
+            query.timestamps,
+            stdout=query.stream != "Stderr",
+            stderr=query.stream != "Stdout",
+        )
         pieces = self._runtime.logs(container.id, options)
 
         async def produce(body: BodyWriter) -> None:

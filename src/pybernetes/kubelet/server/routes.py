@@ -67,6 +67,9 @@ def asks(method: str, path: str, route: Route, node: str) -> list[Ask]:
     return [Ask(verb, resource="nodes", subresource=name, name=node) for name in names]
 
 
+STREAMS = ("", "All", "Stdout", "Stderr")
+
+
 @dataclass(frozen=True, slots=True)
 class LogQuery:
     """PodLogOptions as the query has them."""
@@ -78,6 +81,7 @@ class LogQuery:
     limit: int | None = None
     since_seconds: int | None = None
     since: datetime | None = None
+    stream: str = ""  # Stdout or Stderr; both otherwise
 
 
 class UndecodableQuery(ValueError):
@@ -109,6 +113,7 @@ def log_query(text: str) -> LogQuery:
         numbers.get("limitBytes"),
         numbers.get("sinceSeconds"),
         since,
+        query.get("stream", ""),
     )
     too_small = (
         (options.tail is not None and options.tail < 0)
@@ -117,4 +122,6 @@ def log_query(text: str) -> LogQuery:
     )
     if too_small or (options.since_seconds is not None and since is not None):
         raise InvalidQuery("the log options contradict each other")
+    if options.stream not in STREAMS:
+        raise InvalidQuery(f"there is no stream {options.stream}")
     return options
