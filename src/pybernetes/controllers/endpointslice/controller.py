@@ -1,8 +1,4 @@
-"""Keeps the EndpointSlices of each service with a selector (upstream: pkg/controller/endpointslice, k8s.io/endpointslice).
-
-Of topology hints those of trafficDistribution are given, not those of the annotation service.kubernetes.io/topology-mode: kube-proxy takes all
-endpoints then.
-"""
+"""Keeps the EndpointSlices of each service with a selector (upstream: pkg/controller/endpointslice, k8s.io/endpointslice)."""
 
 from __future__ import annotations
 
@@ -23,9 +19,11 @@ from ..indexers import BY_LABEL, index_by_label
 from . import endpoints as util
 from .plan import index_by_service, plan
 from .slices import Changes, Tracker
+from .topology import Topology
 
 BY_SERVICE = "service"
 TOLD = 10  # failures that an event tells of: a node that is gone may have had hundreds of a service's pods
+ZONES_DELAY = 1.0  # seconds: nodes that change together ask once
 STALE_RETRIES = 9  # about 2.5 s of back-off, then a cache that lags behind our own writes is believed
 
 
@@ -58,6 +56,7 @@ class EndpointSliceController(Controller):
         self._times = util.TriggerTimes()
         self._costs: dict[Key, float] = {}  # seconds that the last decision took
         self._tracker = Tracker()
+        self._topology = Topology()
         self._delay = context.options.endpointslice_updates_batch_period
         self._most = context.options.max_endpoints_per_slice
         self._services.add_handler(self.on_change)
@@ -82,7 +81,10 @@ class EndpointSliceController(Controller):
                 self.queue.add_after(key, self._delay)
 
     def _on_node(self, old: core.Node | None, new: core.Node | None) -> None:
-        """A zone is part of every endpoint on the node, and pods whose node was missing may come back."""
+        """A zone is part of every endpoint on the node, and pods whose node was missing may come back. Its CPU is part of its zone's share."""
+        if self._topology.zones.change(old, new):
+            for key in self._topology.overloaded():
+                self.queue.add_after(key, ZONES_DELAY)
         zones = [node.metadata.labels.get(LABEL_TOPOLOGY_ZONE) if node is not None else None for node in (old, new)]
         if old is not None and zones[0] == zones[1]:
             return
@@ -99,6 +101,7 @@ class EndpointSliceController(Controller):
             self._times.forget(key)
             self._costs.pop(key, None)
             self._tracker.forget(key)
+            self._topology.forget(key)
             return  # the garbage collector deletes its slices
         if service.spec.type == "ExternalName" or not service.spec.selector:
             return
@@ -114,13 +117,16 @@ class EndpointSliceController(Controller):
         start = self.context.clock.monotonic()
         pods = util.pods_of(self._pods, service)
         moment = self._times.compute(service, pods)
-        changes, missing = plan(service, pods, self._nodes.get, existing, self._most)
+        changes, missing = plan(service, pods, self._nodes.get, existing, self._most, self._topology)
         self._costs[key] = self.context.clock.monotonic() - start
         try:
             await self._apply(key, service, changes, moment)
         except SliceFailed as failed:
             self._tell(service, [*missing, str(failed)])
             raise failed.cause from None
+        finally:
+            for kind, reason, message in changes.events:
+                self.recorder.event(service, kind, reason, message)
         if missing:
             self._tell(service, missing)
             raise Again(aggregate(missing[:TOLD]))

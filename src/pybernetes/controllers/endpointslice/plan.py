@@ -10,15 +10,14 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import discovery_v1 as discovery
 from pybernetes.api.types import meta_v1 as meta
 from pybernetes.api.wellknown import (
-    ANNOTATION_TOPOLOGY_AWARE_HINTS,
-    ANNOTATION_TOPOLOGY_MODE,
     IS_HEADLESS_SERVICE,
     LABEL_SERVICE_NAME,
     LABEL_TOPOLOGY_ZONE,
 )
 
 from . import endpoints as util
-from .slices import MANAGED_BY, Changes, PortKey, pack, port_key, recycled
+from .slices import MANAGED_BY, Changes, PortKey, alike, pack, port_key, recycled, same
+from .topology import Topology, asked
 
 MANAGER = "endpointslice-controller.k8s.io"
 SAME_NODE, SAME_ZONE = "PreferSameNode", ("PreferClose", "PreferSameZone")  # values of trafficDistribution
@@ -65,10 +64,9 @@ def endpoint_of(pod: core.Pod, node: core.Node | None, service: core.Service, ad
 
 def hints_of(service: core.Service, node: str, zone: str | None) -> discovery.EndpointHints | None:
     """Who should use a ready endpoint: its node and zone, by the service's trafficDistribution; proxies that know no nodes then go by zones
-    (upstream: endpointslice/trafficdist). Where the older annotation asks for hints by the zones' shares, which are not given here, none."""
-    chosen, notes = service.spec.traffic_distribution, service.metadata.annotations
-    asked = notes.get(ANNOTATION_TOPOLOGY_AWARE_HINTS, notes.get(ANNOTATION_TOPOLOGY_MODE))
-    if asked in ("Auto", "auto"):
+    (upstream: endpointslice/trafficdist). None where the annotation asks for hints by the zones' shares, which `topology` gives to all at once."""
+    chosen = service.spec.traffic_distribution
+    if asked(service):
         return None
     zones = [discovery.ForZone(name=zone)] if zone and chosen in (*SAME_ZONE, SAME_NODE) else []
     nodes = [discovery.ForNode(name=node)] if node and chosen == SAME_NODE else []
@@ -93,14 +91,17 @@ def plan(
     node: Nodes,
     existing: Sequence[discovery.EndpointSlice],
     most: int,
+    topology: Topology,
 ) -> tuple[Changes, list[str]]:
-    """What to write, and the pods that were left out because their node is not there."""
+    """What to write, and the pods that were left out because their node is not there. `topology` remembers the hints that are given."""
     kinds = util.families(service, pods)
     changes = Changes(delete=[present for present in existing if present.address_type not in kinds])
+    for present in changes.delete:
+        topology.drop((service.metadata.namespace, service.metadata.name), present.address_type)
     missing: list[str] = []
     for kind in kinds:
         slices = [present for present in existing if present.address_type == kind]
-        changes.add(_plan_type(service, pods, node, slices, kind, most, missing))
+        changes.add(_plan_type(service, pods, node, slices, kind, most, topology, missing))
     return changes, missing
 
 
@@ -111,8 +112,10 @@ def _plan_type(
     existing: Sequence[discovery.EndpointSlice],
     kind: str,
     most: int,
+    topology: Topology,
     missing: list[str],
 ) -> Changes:
+    by_shares = asked(service)
     by_ports: dict[PortKey, list[discovery.EndpointSlice]] = {}
     changes = Changes()
     for present in existing:
@@ -122,11 +125,18 @@ def _plan_type(
             changes.delete.append(present)
     for key, (ports, endpoints) in _groups(service, pods, node, kind, missing).items():
         slices = by_ports.pop(key, [])
-        changes.add(pack(slices, endpoints, blank(service, kind, ports), lambda _: labels_of(service), most))
+        empty, equal = blank(service, kind, ports), alike if by_shares else same
+        changes.add(pack(slices, endpoints, empty, lambda _: labels_of(service), most, equal))
     for rest in by_ports.values():
         changes.delete += rest
     if len(existing) == len(changes.delete) and not changes.create:
         _keep_placeholder(service, kind, changes)
+    key = (service.metadata.namespace, service.metadata.name)
+    if by_shares:
+        changing = {present.metadata.name for present in (*changes.update, *changes.delete)}
+        topology.hint(key, kind, changes, [present for present in existing if present.metadata.name not in changing])
+    else:
+        topology.withdraw(key, kind, changes)
     return recycled(changes, lambda present: owned(present, service))
 
 

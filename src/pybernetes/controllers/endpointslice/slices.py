@@ -14,21 +14,24 @@ MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 
 Identity = tuple[Any, ...]
 PortKey = frozenset[tuple[Any, ...]]
+Event = tuple[str, str, str]  # type, reason, message
 
 
 @dataclass
 class Changes:
-    """Slices to create, update and delete, in objects that may be sent as they are."""
+    """Slices to create, update and delete, in objects that may be sent as they are, and what to tell of it."""
 
     create: list[discovery.EndpointSlice] = field(default_factory=list)
     update: list[discovery.EndpointSlice] = field(default_factory=list)
     delete: list[discovery.EndpointSlice] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     def add(self, other: Changes) -> None:
         """Adds what another says to these."""
         self.create += other.create
         self.update += other.update
         self.delete += other.delete
+        self.events += other.events
 
 
 def port_key(ports: Iterable[discovery.EndpointPort]) -> PortKey:
@@ -43,14 +46,19 @@ def identity(endpoint: discovery.Endpoint) -> Identity:
     return (tuple(sorted(endpoint.addresses)), endpoint.hostname, reference)
 
 
-def same(a: discovery.Endpoint, b: discovery.Endpoint) -> bool:
-    """Whether endpoints of one identity need no update (EndpointsEqualBeyondHash; trafficdist's needsUpdate)."""
+def alike(a: discovery.Endpoint, b: discovery.Endpoint) -> bool:
+    """Whether endpoints of one identity need no update but for their hints (EndpointsEqualBeyondHash)."""
     uids = [e.target_ref.uid if e.target_ref is not None else None for e in (a, b)]
     return uids[0] == uids[1] and _rest(a) == _rest(b)
 
 
+def same(a: discovery.Endpoint, b: discovery.Endpoint) -> bool:
+    """Whether endpoints of one identity need no update (trafficdist's needsUpdate)."""
+    return a.hints == b.hints and alike(a, b)
+
+
 def _rest(endpoint: discovery.Endpoint) -> tuple[Any, ...]:
-    return endpoint.node_name, endpoint.zone, endpoint.conditions, endpoint.deprecated_topology, endpoint.hints
+    return endpoint.node_name, endpoint.zone, endpoint.conditions, endpoint.deprecated_topology
 
 
 def pack(
@@ -59,16 +67,18 @@ def pack(
     blank: discovery.EndpointSlice,
     labels: Callable[[discovery.EndpointSlice], dict[str, str]],
     most: int,
+    equal: Callable[[discovery.Endpoint, discovery.Endpoint], bool] = same,
 ) -> Changes:
     """Endpoints of one set of ports: as few writes as possible, then as few slices (reconcileByPortMapping).
 
-    `blank` is a new slice without endpoints; `labels` says what an existing one should be labelled with.
+    `blank` is a new slice without endpoints; `labels` says what an existing one is to be labelled with, `equal` which
+    endpoints may stay as they are.
     """
     left = {identity(endpoint): endpoint for endpoint in endpoints}
     changes = Changes()
     untouched: list[discovery.EndpointSlice] = []
     for present in existing:
-        _refresh(present, left, labels(present), changes, untouched)
+        _refresh(present, left, labels(present), equal, changes, untouched)
     for present in sorted(changes.update, key=lambda s: -len(s.endpoints)):
         _fill(present, left, most)
     while left:
@@ -88,6 +98,7 @@ def _refresh(
     present: discovery.EndpointSlice,
     left: dict[Identity, discovery.Endpoint],
     labels: dict[str, str],
+    equal: Callable[[discovery.Endpoint, discovery.Endpoint], bool],
     changes: Changes,
     untouched: list[discovery.EndpointSlice],
 ) -> None:
@@ -98,7 +109,7 @@ def _refresh(
         newest = left.pop(identity(endpoint), None)
         if newest is not None:
             endpoints.append(newest)
-            changed = changed or not same(endpoint, newest)
+            changed = changed or not equal(endpoint, newest)
     gone = len(endpoints) != len(present.endpoints)
     if gone and not endpoints:
         changes.delete.append(present)
@@ -122,7 +133,7 @@ def _fitting(slices: Sequence[discovery.EndpointSlice], count: int, most: int) -
 
 def recycled(changes: Changes, reusable: Callable[[discovery.EndpointSlice], bool]) -> Changes:
     """Deletions and creations of one address type become updates."""
-    result = Changes(list(changes.create), list(changes.update), [])
+    result = Changes(list(changes.create), list(changes.update), [], changes.events)
     for present in changes.delete:
         fresh = result.create[-1] if result.create else None
         if fresh is not None and present.address_type == fresh.address_type and reusable(present):

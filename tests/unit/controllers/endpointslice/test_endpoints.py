@@ -24,6 +24,7 @@ from pybernetes.controllers.endpoint import plan as endpoints
 from pybernetes.controllers.endpointslice import endpoints as util
 from pybernetes.controllers.endpointslice import plan as endpointslice
 from pybernetes.controllers.endpointslice import slices
+from pybernetes.controllers.endpointslice.topology import Topology
 from pybernetes.controllers.endpointslicemirroring import plan as endpointslicemirroring
 
 from ..objects import LABELS, NOW, ago, meta, pod
@@ -154,7 +155,7 @@ def test_whom_a_pod_concerns() -> None:
 
 def planned(pods: list[core.Pod], existing: list[discovery.EndpointSlice] | None = None, most: int = 100, **spec: Any):
     nodes = {"n": NODE}
-    return endpointslice.plan(service(**spec), pods, nodes.get, existing or [], most)
+    return endpointslice.plan(service(**spec), pods, nodes.get, existing or [], most, Topology())
 
 
 def stored(*made: discovery.EndpointSlice) -> list[discovery.EndpointSlice]:
@@ -194,28 +195,28 @@ def test_hints_are_those_of_the_traffic_distribution(
     some.metadata.annotations = notes
     pods = [member(0), member(1, ready=None), member(2, deleted=True)]
     before = stored(*planned(pods)[0].create)
-    changes, _ = endpointslice.plan(some, pods, {"n": NODE}.get, before, 100)
+    changes, _ = endpointslice.plan(some, pods, {"n": NODE}.get, before, 100, Topology())
     assert bool(changes.update) is bool(nodes or zones) and not changes.create and not changes.delete
     (written,) = changes.update or before
     ready, *others = [endpoint.hints for endpoint in written.endpoints]
     assert [one.name for one in ready.for_nodes] == nodes if ready else not nodes
     assert [one.name for one in ready.for_zones] == zones if ready else not zones
     assert others == [None, None]
-    again, _ = endpointslice.plan(some, pods, {"n": NODE}.get, [written], 100)
-    assert again == slices.Changes()
-    back, _ = endpointslice.plan(service(), pods, {"n": NODE}.get, [written], 100)
+    again, _ = endpointslice.plan(some, pods, {"n": NODE}.get, [written], 100, Topology())
+    assert again == slices.Changes(events=again.events)
+    back, _ = endpointslice.plan(service(), pods, {"n": NODE}.get, [written], 100, Topology())
     assert all(endpoint.hints is None for one in back.update for endpoint in one.endpoints)
 
 
 def test_a_node_without_a_zone_gives_no_zone() -> None:
     bare = core.Node(metadata=meta("n"))
-    (made,) = endpointslice.plan(service(traffic_distribution="PreferSameNode"), [member(0)], {"n": bare}.get, [], 9)[
-        0
-    ].create
+    (made,) = endpointslice.plan(
+        service(traffic_distribution="PreferSameNode"), [member(0)], {"n": bare}.get, [], 9, Topology()
+    )[0].create
     assert made.endpoints[0].hints == discovery.EndpointHints(for_nodes=[discovery.ForNode(name="n")])
-    (made,) = endpointslice.plan(service(traffic_distribution="PreferClose"), [member(0)], {"n": bare}.get, [], 9)[
-        0
-    ].create
+    (made,) = endpointslice.plan(
+        service(traffic_distribution="PreferClose"), [member(0)], {"n": bare}.get, [], 9, Topology()
+    )[0].create
     assert made.endpoints[0].hints is None
 
 
@@ -309,8 +310,10 @@ def test_what_is_not_mirrored() -> None:
 )
 def test_slices_follow_a_changed_preference(before: str | None, after: str | None, writes: int) -> None:
     pods = [member(0), member(1)]
-    made, _ = endpointslice.plan(service(traffic_distribution=before), pods, lambda name: NODE, [], 100)
-    changes, _ = endpointslice.plan(service(traffic_distribution=after), pods, lambda name: NODE, made.create, 100)
+    made, _ = endpointslice.plan(service(traffic_distribution=before), pods, lambda name: NODE, [], 100, Topology())
+    changes, _ = endpointslice.plan(
+        service(traffic_distribution=after), pods, lambda name: NODE, made.create, 100, Topology()
+    )
     assert (len(changes.create), len(changes.update), len(changes.delete)) == (0, writes, 0)
     for changed in changes.update:
         assert [e.hints is not None for e in changed.endpoints] == [after is not None] * 2
