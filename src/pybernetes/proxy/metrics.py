@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
 from pybernetes.component.metrics import Registry, process_metrics
 
-from .model import Services
+from .model import Changes, ServicePort, Services
 
 SYNC_BUCKETS = tuple(0.001 * 2**n for n in range(15))
 PROGRAMMING_BUCKETS = (0.25, 0.5, *range(1, 60), *range(60, 120, 5), *range(120, 301, 30))
@@ -17,6 +20,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = Registry()
         process_metrics(registry)
+        self._stranded: dict[str, Counter[str]] = {}  # by family
         prefix = "kubeproxy_sync_proxy_rules"
         self.duration = registry.histogram(
             f"{prefix}_duration_seconds", "SyncProxyRules latency in seconds", FAMILY, SYNC_BUCKETS
@@ -79,10 +83,27 @@ class Metrics:
         )
         self.livez = registry.counter("kubeproxy_proxy_livez_total", "Cumulative proxy livez HTTP status", ("code",))
 
-    def observe_sync(self, family: str, services: Services, full: bool, seconds: float) -> None:
-        """A sync that has succeeded, and which services now drop packets for want of an endpoint here."""
+    def observe_sync(self, family: str, changes: Changes, services: Services, full: bool, seconds: float) -> None:
+        """A sync that has succeeded, and how many ports now drop packets for want of an endpoint here: of all services where it was a full
+        one, else what has changed of them since the last."""
         self.duration.observe(seconds, family)
         (self.full if full else self.partial).observe(seconds, family)
-        stranded = [p for own in services.values() for p in own if p.has_endpoints and not p.local_endpoints]
-        self.no_local.set(sum(p.internal_local for p in stranded), "internal", family)
-        self.no_local.set(sum(p.local_only for p in stranded), "external", family)
+        counts = self._stranded.setdefault(family, Counter())
+        if full:
+            counts.clear()
+        for change in () if full else changes.values():
+            counts.subtract(stranded(change.before))
+        for own in services.values() if full else (change.after for change in changes.values()):
+            counts.update(stranded(own))
+        for policy in ("internal", "external"):
+            self.no_local.set(counts[policy], policy, family)
+
+
+def stranded(ports: Iterable[ServicePort]) -> Iterator[str]:
+    """The policies, internal and external, by which ports of a service have no endpoint although other nodes have some."""
+    for port in ports:
+        if port.has_endpoints and not port.local_endpoints:
+            if port.internal_local:
+                yield "internal"
+            if port.local_only:
+                yield "external"

@@ -105,6 +105,17 @@ Services = Mapping[ServiceKey, Sequence[ServicePort]]  # all that is served, of 
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """The ports of one Service before and after; empty where it is new or gone."""
+
+    before: Sequence[ServicePort]
+    after: Sequence[ServicePort]
+
+
+Changes = Mapping[ServiceKey, Change]  # of what differs since the last sync that succeeded
+
+
+@dataclass(frozen=True, slots=True)
 class Where:
     """The node that the proxy runs on; the zone is its label topology.kubernetes.io/zone."""
 

@@ -131,12 +131,12 @@ def _plan_type(
         changes.delete += rest
     if len(existing) == len(changes.delete) and not changes.create:
         _keep_placeholder(service, kind, changes)
-    key = (service.metadata.namespace, service.metadata.name)
+    name = (service.metadata.namespace, service.metadata.name)
     if by_shares:
         changing = {present.metadata.name for present in (*changes.update, *changes.delete)}
-        topology.hint(key, kind, changes, [present for present in existing if present.metadata.name not in changing])
+        topology.hint(name, kind, changes, [present for present in existing if present.metadata.name not in changing])
     else:
-        topology.withdraw(key, kind, changes)
+        topology.withdraw(name, kind, changes)
     return recycled(changes, lambda present: owned(present, service))
 
 

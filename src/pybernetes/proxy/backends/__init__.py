@@ -8,12 +8,12 @@ are (`model`), when to sync (`app`), health and metrics are the same for all.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from ..metrics import Metrics
-from ..model import ServiceKey, ServicePort
+from ..model import Change as Change
+from ..model import Changes as Changes
 from ..model import Services as Services
 
 DEFAULT_MODES = ("iptables", "nftables")  # in the order in which one is looked for
@@ -72,17 +72,6 @@ class Options:
     service_cidrs: tuple[str, ...] = ()  # where cluster IPs are taken from, as far as the cluster's ServiceCIDRs say it
     ipvs: IPVSOptions = IPVSOptions()
     userspace: Userspace = Userspace()
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """The ports of one Service before and after; empty where it is new or gone."""
-
-    before: Sequence[ServicePort]
-    after: Sequence[ServicePort]
-
-
-Changes = Mapping[ServiceKey, Change]  # of what differs since the last sync that succeeded
 
 
 class Backend(Protocol):

@@ -63,7 +63,7 @@ class IPTablesBackend:
             return False
         if self._used:
             await conntrack.forget(conntrack.stale_flows(changes))
-            self._observe(services, self._rules, full, self._clock.monotonic() - started)
+            self._observe(changes, services, self._rules, full, self._clock.monotonic() - started)
         return True
 
     def _rebuild(self, changes: Changes, services: Services, options: Options) -> set[str] | None:
@@ -105,8 +105,8 @@ class IPTablesBackend:
             await self._tables.restore(text)
             apply(self._current, desired.tables, touched=touched)
 
-    def _observe(self, services: Services, ruleset: RuleSet, full: bool, seconds: float) -> None:
-        self._metrics.observe_sync(self.family, services, full, seconds)
+    def _observe(self, changes: Changes, services: Services, ruleset: RuleSet, full: bool, seconds: float) -> None:
+        self._metrics.observe_sync(self.family, changes, services, full, seconds)
         for table, size in ruleset.size.items():
             self._metrics.rules.set(size, table, self.family)
 

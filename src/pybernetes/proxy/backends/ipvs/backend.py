@@ -128,7 +128,7 @@ class IPVSBackend:
         self._given = options
         if self._used and (full or changes):
             await conntrack.forget(conntrack.stale_flows(changes))
-            self._metrics.observe_sync(self.family, services, full, self._clock.monotonic() - started)
+            self._metrics.observe_sync(self.family, changes, services, full, self._clock.monotonic() - started)
         return True
 
     async def close(self) -> None:

@@ -83,7 +83,7 @@ class NFTablesBackend:
             return False
         if applied or changes:
             await conntrack.forget(conntrack.stale_flows(changes))
-            self._metrics.observe_sync(self.family, services, full, self._clock.monotonic() - started)
+            self._metrics.observe_sync(self.family, changes, services, full, self._clock.monotonic() - started)
         return True
 
     def _foreign_change(self) -> bool:

@@ -100,7 +100,7 @@ class UserspaceBackend:
         self._close(before, after)
         self._whole = False
         await conntrack.forget(conntrack.stale_flows(changes))
-        self._metrics.observe_sync(self.family, services, whole, self._clock.monotonic() - started)
+        self._metrics.observe_sync(self.family, changes, services, whole, self._clock.monotonic() - started)
         return True
 
     def _settle(self, options: Options) -> bool:
