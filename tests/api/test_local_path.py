@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import pytest
 
 from pybernetes.aio.clock import RealClock
 from pybernetes.api import types
@@ -218,17 +219,39 @@ def test_what_cannot_be_served_is_said(tmp_path: Path) -> None:
         await b.client.create(at_once)
         await b.claim("early", storageClassName="at-once")
         assert "no node was specified" in (await b.event("ProvisioningFailed")).message
-        # Directories do not grow: the API server says so.
+
+    run(tmp_path, story)
+
+
+def test_a_claim_grows(tmp_path: Path) -> None:
+    more = {"spec": {"resources": {"requests": {"storage": "3Gi"}}}}
+
+    async def story(b: Bench) -> None:
         await b.claim("data")
-        await b.pod("q", "data")
-        await b.bound("data")
-        more = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
-        try:
-            await b.client.patch(core.PersistentVolumeClaim, "data", "default", more)
-        except StatusError as error:
-            assert "must support resize" in str(error)
-        else:
-            raise AssertionError("it was taken")
+        await b.pod("p", "data")
+        volume = await b.bound("data")
+        await b.client.patch(core.PersistentVolumeClaim, "data", "default", more)
+
+        async def grown() -> core.PersistentVolumeClaim | None:
+            claim = await b.client.get(core.PersistentVolumeClaim, "data", "default")
+            return claim if str(claim.status.capacity["storage"]) == "3Gi" else None
+
+        claim = await b.until(grown)
+        assert (claim.status.conditions, claim.status.allocated_resource_statuses) == ([], {})
+        volume = await b.client.get(core.PersistentVolume, volume.metadata.name)
+        assert str(volume.spec.capacity["storage"]) == "3Gi"
+        resizing = await b.event("Resizing")
+        assert resizing.message == f"External resizer is resizing volume {volume.metadata.name}"
+        assert (await b.event("VolumeResizeSuccessful")).message == "Resize volume succeeded"
+        # Where a class forbids it the API server says so.
+        fixed = storage.StorageClass(provisioner=PROVISIONER, volume_binding_mode="WaitForFirstConsumer")
+        fixed.metadata.name = "fixed"
+        await b.client.create(fixed)
+        await b.claim("small", storageClassName="fixed")
+        await b.pod("q", "small")
+        await b.bound("small")
+        with pytest.raises(StatusError, match="must support resize"):
+            await b.client.patch(core.PersistentVolumeClaim, "small", "default", more)
 
     run(tmp_path, story)
 

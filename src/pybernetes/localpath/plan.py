@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from pybernetes.api.quantity import Quantity
 from pybernetes.api.storageclasses import storage_class
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import meta_v1 as meta
@@ -21,6 +22,12 @@ from pybernetes.api.wellknown import (
 PROVISIONER: Final = "rancher.io/local-path"
 FINALIZER: Final = "external-provisioner.volume.kubernetes.io/finalizer"
 ACCESS_MODES: Final = ("ReadWriteOnce", "ReadWriteOncePod")
+RESIZING: Final = (
+    "Resizing",
+    "FileSystemResizePending",
+    "ControllerResizeError",
+    "NodeResizeError",
+)  # conditions of a claim
 WAITS: Final = "WaitForFirstConsumer"
 NAME_BYTES: Final = 255  # of a file's name
 
@@ -115,6 +122,33 @@ def volume(
             volume_mode="Filesystem",
         ),
     )
+
+
+def grown(claim: core.PersistentVolumeClaim, persistent: core.PersistentVolume | None, place: Place) -> Quantity | None:
+    """What a claim that has its volume here asks for, where that is more than it has; whether it may, admission has decided."""
+    asked = claim.spec.resources.requests.get("storage")
+    if asked is None or claim.status.phase != "Bound" or claim.metadata.deletion_timestamp is not None:
+        return None
+    if persistent is None or not of_place(persistent, place):
+        return None
+    bound = persistent.spec.claim_ref
+    if bound is None or bound.uid != claim.metadata.uid or claim.spec.volume_name != persistent.metadata.name:
+        return None
+    has = claim.status.capacity.get("storage")
+    return asked if has is None or asked > has else None
+
+
+def resized(claim: core.PersistentVolumeClaim, size: Quantity) -> dict[str, Any]:
+    """The claim's status as a merge patch: nothing is left to do for a kubelet, since a directory is as large as what is in it."""
+    amount = {"storage": str(size)}
+    conditions = [condition for condition in claim.status.conditions if condition.type not in RESIZING]
+    status = {
+        "capacity": amount,
+        "allocatedResources": amount,
+        "allocatedResourceStatuses": None,
+        "conditions": conditions,
+    }
+    return {"metadata": {"resourceVersion": claim.metadata.resource_version}, "status": status}
 
 
 def of_place(persistent: core.PersistentVolume, place: Place) -> bool:

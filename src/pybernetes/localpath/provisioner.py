@@ -1,4 +1,5 @@
-"""Makes volumes for claims and removes them again; events and finalizer are sig-storage-lib-external-provisioner's."""
+"""Makes volumes for claims, lets them grow and removes them again; events and finalizer are sig-storage-lib-external-provisioner's, and
+external-resizer's."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 MIN_RETRY, MAX_RETRY = 1.0, 300.0  # seconds between tries
 
-Key = tuple[Literal["claim", "volume"], str, str]  # (what, namespace, name)
+Key = tuple[Literal["claim", "size", "volume"], str, str]  # (what, namespace, name)
 
 
 class Provisioner:
@@ -45,6 +46,8 @@ class Provisioner:
     def _on_claim(self, old: core.PersistentVolumeClaim | None, new: core.PersistentVolumeClaim | None) -> None:
         if new is not None and plan.ours(new) and plan.selected_node(new) in ("", self._node):
             self._queue.add(("claim", new.metadata.namespace, new.metadata.name))
+        if new is not None and new.spec.volume_name:
+            self._queue.add(("size", new.metadata.namespace, new.metadata.name))
         if new is None:
             self._told.pop(present(old, new).metadata.uid, None)
 
@@ -64,7 +67,7 @@ class Provisioner:
         while True:
             key = await self._queue.get()
             try:
-                await (self._claim(key, place) if key[0] == "claim" else self._volume(key[2], place))
+                await self._work(key, place)
                 self._queue.forget(key)
             except (StatusError, OSError, TimeoutError) as error:
                 if not isinstance(error, StatusError) or error.code != 404:  # it is gone meanwhile
@@ -72,6 +75,15 @@ class Provisioner:
                     self._queue.add_rate_limited(key)
             finally:
                 self._queue.done(key)
+
+    async def _work(self, key: Key, place: Place) -> None:
+        what, namespace, name = key
+        if what == "claim":
+            await self._claim(key, place)
+        elif what == "size":
+            await self._size(namespace, name, place)
+        else:
+            await self._volume(name, place)
 
     async def _place(self) -> Place:
         """As soon as the node is registered."""
@@ -143,6 +155,26 @@ class Provisioner:
         if self._told.get(claim.metadata.uid) != text:
             self._told[claim.metadata.uid] = text
             self._recorder.warning(claim, "ProvisioningFailed", text)
+
+    async def _size(self, namespace: str, name: str, place: Place) -> None:
+        """The volume first, so that a claim never says more than its volume does."""
+        claim = self._claims.get(name, namespace)
+        if claim is None:
+            return
+        volume = self._volumes.get(claim.spec.volume_name)
+        size = plan.grown(claim, volume, place)
+        if volume is None or size is None:
+            return
+        text = f"External resizer is resizing volume {volume.metadata.name}"
+        self._recorder.normal(claim, "Resizing", text)
+        has = volume.spec.capacity.get("storage")
+        if has is None or size > has:
+            capacity = {"spec": {"capacity": {"storage": str(size)}}}
+            await self._client.patch(core.PersistentVolume, volume.metadata.name, "", capacity)
+        patch = plan.resized(claim, size)
+        await self._client.patch(core.PersistentVolumeClaim, name, namespace, patch, subresource="status")
+        _log.info("claim %s/%s has %s now", namespace, name, size)
+        self._recorder.normal(claim, "VolumeResizeSuccessful", "Resize volume succeeded")
 
     # Volumes.
 

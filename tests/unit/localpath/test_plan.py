@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pybernetes.api import types
+from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import storage_v1 as storage
 from pybernetes.component import flags
@@ -55,6 +56,47 @@ def made(phase: str = "Released", policy: str = "Delete", **meta: Any) -> core.P
 )
 def test_whose_claim_it_is(one: core.PersistentVolumeClaim, ours: bool) -> None:
     assert plan.ours(one) == ours
+
+
+def grows(has: str = "1Gi", asks: str = "2Gi", phase: str = "Bound", **meta: Any) -> core.PersistentVolumeClaim:
+    one = claim(volumeName="pvc-u1", resources={"requests": {"storage": asks}})
+    one.status.phase, one.status.capacity = phase, {"storage": Quantity.parse(has)} if has else {}
+    for name, value in meta.items():
+        setattr(one.metadata, name, value)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("one", "place", "size"),
+    [
+        (grows(), HERE, "2Gi"),
+        (grows(has=""), HERE, "2Gi"),
+        (grows(has="2Gi"), HERE, None),
+        (grows(has="2048Mi"), HERE, None),
+        (grows(has="3Gi"), HERE, None),
+        (grows(phase="Lost"), HERE, None),
+        (grows(uid="u2"), HERE, None),  # the volume is another claim's
+        (grows(deletion_timestamp=datetime(2020, 1, 1, tzinfo=UTC)), HERE, None),
+        (grows(), Place("n2", "host-2", "/volumes"), None),
+    ],
+)
+def test_what_grows_here(one: core.PersistentVolumeClaim, place: Place, size: str | None) -> None:
+    volume = made("Bound")
+    got = plan.grown(one, volume, place)
+    assert (None if got is None else str(got)) == size
+    assert plan.grown(one, None, place) is None
+
+
+def test_a_size_that_grew_leaves_no_condition_of_resizing() -> None:
+    one = grows()
+    one.metadata.resource_version = "7"
+    one.status.conditions = [
+        core.PersistentVolumeClaimCondition(type=kind, status="True") for kind in ("Resizing", "ModifyingVolume")
+    ]
+    patch = plan.resized(one, Quantity.parse("2Gi"))
+    assert patch["metadata"] == {"resourceVersion": "7"}
+    assert patch["status"]["capacity"] == patch["status"]["allocatedResources"] == {"storage": "2Gi"}
+    assert [condition.type for condition in patch["status"]["conditions"]] == ["ModifyingVolume"]
 
 
 def test_a_volume() -> None:
