@@ -136,7 +136,9 @@ async def _run_docker(chosen: KubeletConfiguration, client: RESTClient) -> None:
     bridged = chosen["network-plugin"] in DOCKERS_BRIDGE
     endpoint = chosen["container-runtime-endpoint"] or chosen["docker-endpoint"]
     try:
-        runtime = DockerRuntime(endpoint, chosen["pod-infra-container-image"], bridged=bridged)
+        runtime = DockerRuntime(
+            endpoint, chosen["pod-infra-container-image"], bridged=bridged, log_options=chosen.options.log_options
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
     if bridged:

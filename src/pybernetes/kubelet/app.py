@@ -228,6 +228,7 @@ class Kubelet:
             machinery.on_host,
             options.pod_logs_dir,
             f"{options.root_dir}/seccomp",
+            options.defaults,
         )
         return Parts(
             node,
@@ -235,7 +236,7 @@ class Kubelet:
             machinery.network,
             machinery.volumes,
             machinery.prober,
-            machinery.images or ImagePuller(machinery.runtime, self._cluster.secret),
+            machinery.images or ImagePuller(machinery.runtime, self._cluster.secret, options.parallel_pulls),
             machinery.cgroups,
             self._cluster,
             self._clock,

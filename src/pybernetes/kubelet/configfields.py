@@ -47,6 +47,15 @@ FIELDS = {
     "reservedSystemCPUs": "reserved-cpus",
     "podsPerCore": "pods-per-core",
     "providerID": "provider-id",
+    "imageMaximumGCAge": "image-maximum-gc-age",
+    "serializeImagePulls": "serialize-image-pulls",
+    "maxParallelImagePulls": "max-parallel-image-pulls",
+    "containerLogMaxSize": "container-log-max-size",
+    "containerLogMaxFiles": "container-log-max-files",
+    "seccompDefault": "seccomp-default",
+    "cpuCFSQuota": "cpu-cfs-quota",
+    "cpuCFSQuotaPeriod": "cpu-cfs-quota-period",
+    "crashLoopBackOff.maxContainerRestartPeriod": "max-container-restart-period",
     "nodeLeaseDurationSeconds": "node-lease-duration-seconds",
     "nodeStatusMaxImages": "node-status-max-images",
     "allowedUnsafeSysctls": "allowed-unsafe-sysctls",
@@ -67,20 +76,20 @@ def _amounts(by_signal: dict[str, Any]) -> dict[str, str]:
 
 _WITHOUT_EFFECT = (
     "authentication.webhook.cacheTTL authorization.webhook cgroupDriver cgroupRoot cgroupsPerQOS "
-    "configMapAndSecretChangeDetectionStrategy containerLogMaxFiles containerLogMaxSize containerLogMaxWorkers "
-    "containerLogMonitorInterval contentType cpuCFSQuota cpuCFSQuotaPeriod cpuManagerPolicy cpuManagerPolicyOptions "
-    "cpuManagerReconcilePeriod crashLoopBackOff defaultPodSysctls enableContentionProfiling "
+    "configMapAndSecretChangeDetectionStrategy containerLogMaxWorkers "
+    "containerLogMonitorInterval contentType cpuManagerPolicy cpuManagerPolicyOptions "
+    "cpuManagerReconcilePeriod defaultPodSysctls enableContentionProfiling "
     "enableControllerAttachDetach enableDebugFlagsHandler enableDebuggingHandlers enableProfilingHandler "
     "enableServer enableSystemLogHandler enableSystemLogQuery enforceNodeAllocatable eventBurst eventRecordQPS "
-    "failCgroupV1 failSwapOn featureGates hairpinMode httpCheckFrequency imageMaximumGCAge "
+    "failCgroupV1 failSwapOn featureGates hairpinMode httpCheckFrequency "
     "imagePullCredentialsVerificationPolicy imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit "
     "kernelMemcgNotification kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups "
-    "localStorageCapacityIsolation logging makeIPTablesUtilChains maxOpenFiles maxParallelImagePulls "
+    "localStorageCapacityIsolation logging makeIPTablesUtilChains maxOpenFiles "
     "memoryManagerPolicy memoryReservationPolicy memorySwap memoryThrottlingFactor mergeDefaultEvictionSettings "
     "nodeStatusReportFrequency oomScoreAdj "
     "preloadedImagesVerificationAllowlist protectKernelDefaults qosReserved readOnlyPort registryBurst "
-    "registryPullQPS reservedMemory runOnce runtimeRequestTimeout seccompDefault "
-    "serializeImagePulls showHiddenMetricsForVersion shutdownGracePeriod "
+    "registryPullQPS reservedMemory runOnce runtimeRequestTimeout "
+    "showHiddenMetricsForVersion shutdownGracePeriod "
     "shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill staticPodURL "
     "staticPodURLHeader streamingConnectionIdleTimeout systemCgroups systemReservedCgroup "
     "tlsCipherSuites tlsCurvePreferences tlsMinVersion topologyManagerPolicy topologyManagerPolicyOptions "

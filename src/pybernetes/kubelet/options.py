@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from pybernetes.api.quantity import Quantity
+from pybernetes.api.durations import format_duration
+from pybernetes.api.quantity import Quantity, QuantityError
 from pybernetes.api.types import core_v1 as core
 from pybernetes.component import flags, formerflags
 from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.flags import Flag, Values
 
 from .machine import reservation
+from .machine.defaults import CRASH_MAXIMUM, USUAL, Defaults
 from .machine.node import EVICTION_HARD, LEASE_SECONDS, MAX_IMAGES
 from .machine.thresholds import CONDITIONS, TRANSITION_SECONDS, Threshold, thresholds
 from .runtime.dockerapi import DEFAULT_ENDPOINT
@@ -67,6 +69,9 @@ class KubeletOptions:
     provider_id: str = ""
     max_images: int = MAX_IMAGES  # that the node's status names; -1: all
     lease_seconds: int = LEASE_SECONDS
+    defaults: Defaults = USUAL
+    parallel_pulls: int = 0  # 0: any number
+    log_options: Mapping[str, str] = field(default_factory=dict)  # of Docker's json-file; {} leaves the daemon's
 
 
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -129,6 +134,15 @@ OWN: tuple[Flag, ...] = (
     Flag("image-gc-high-threshold", flags.integer, 85, "Percent of disk use at which unused images go.", NODE),
     Flag("image-gc-low-threshold", flags.integer, 80, "Percent of disk use to which images are freed.", NODE),
     Flag("minimum-image-ttl-duration", flags.duration, 120.0, "How old an unused image must be to go.", NODE),
+    Flag("image-maximum-gc-age", flags.duration, 0.0, "For how long an image may be unused; 0: as long as there is room (ours as a flag).", NODE),
+    Flag("serialize-image-pulls", flags.boolean, False, "One image is pulled at a time.", NODE),
+    Flag("max-parallel-image-pulls", flags.integer, 0, "How many images are pulled at a time; 0: any number (ours as a flag).", NODE),
+    Flag("container-log-max-size", flags.string, "", "At which size a container's log is rotated (10Mi); default: dockerd's log-opts.", NODE),
+    Flag("container-log-max-files", flags.integer, 5, "How many files of a container's log are kept.", NODE),
+    Flag("seccomp-default", flags.boolean, False, "The runtime's seccomp profile for containers that name none.", NODE),
+    Flag("cpu-cfs-quota", flags.boolean, True, "Enforce limits of processors.", NODE),
+    Flag("cpu-cfs-quota-period", flags.duration, 0.1, "In periods of this length, 1ms to 1s.", NODE),
+    Flag("max-container-restart-period", flags.duration, CRASH_MAXIMUM, "The longest wait of containers that crash (ours as a flag).", NODE),
     Flag("pod-cidr", flags.string, "", "The pods' addresses where no controller gives the node a range.", NET),
     Flag("non-masquerade-cidr", flags.string, "", "Where pods go with their own addresses; default: the node's pods.", NET),
     Flag("network-plugin", flags.string, "kubenet", "kubenet: a bridge of ours; cni; noop, or nothing: Docker's.", NET),
@@ -188,6 +202,30 @@ def _evictions(values: Values) -> Evictions:
     )
 
 
+def _defaults(values: Values) -> Defaults:
+    period, longest = values["cpu-cfs-quota-period"], values["max-container-restart-period"]
+    if not 0.001 <= period <= 1:
+        raise UsageError(f"cpuCFSQuotaPeriod must be between 1ms and 1sec, inclusive: {format_duration(period)}")
+    if not 1 <= longest <= CRASH_MAXIMUM:
+        text = "crashLoopBackOff.maxContainerRestartPeriod must be set between 1s and 300s"
+        raise UsageError(f"{text}: {format_duration(longest)}")
+    return Defaults(values["seccomp-default"], values["cpu-cfs-quota"], int(period * 1_000_000), longest)
+
+
+def _log_options(values: Values) -> dict[str, str]:
+    if not values["container-log-max-size"]:
+        return {}
+    try:
+        size = Quantity.parse(values["container-log-max-size"]).value()
+    except QuantityError as error:
+        raise UsageError(f"containerLogMaxSize: {values['container-log-max-size']!r}: {error}") from error
+    if size <= 0:
+        raise UsageError(f"containerLogMaxSize: {size}: it must be greater than 0")
+    if values["container-log-max-files"] < 2:
+        raise UsageError("containerLogMaxFiles must be greater than 1")
+    return {"max-size": str(size), "max-file": str(values["container-log-max-files"])}
+
+
 def _positive(values: Values, name: str) -> int:
     if values[name] <= 0:
         raise UsageError(f"--{name}={values[name]}: it must be greater than 0")
@@ -239,6 +277,10 @@ def kubelet_configuration(values: Values, name: str, addresses: Sequence[str]) -
             values["image-gc-high-threshold"],
             values["image-gc-low-threshold"],
             timedelta(seconds=values["minimum-image-ttl-duration"]),
+            timedelta(seconds=values["image-maximum-gc-age"]),
         ),
+        defaults=_defaults(values),
+        parallel_pulls=1 if values["serialize-image-pulls"] else max(values["max-parallel-image-pulls"], 0),
+        log_options=_log_options(values),
     )
     return KubeletConfiguration(options, values)

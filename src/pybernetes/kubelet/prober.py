@@ -28,6 +28,7 @@ DIAL_AGAIN_SECONDS = 0.1
 HOOK_SECONDS = 30.0  # for an HTTP hook; an exec hook has the pod's whole grace
 GO_ERRORS = {
     errno.ECONNREFUSED: "connect: connection refused",
+    errno.EADDRNOTAVAIL: "connect: cannot assign requested address",
     errno.EHOSTUNREACH: "connect: no route to host",
     errno.ENETUNREACH: "connect: network is unreachable",
     errno.ECONNRESET: "read: connection reset by peer",

@@ -64,7 +64,7 @@ async def assemble(
         cluster_domain=options.cluster_domain,
         allocatable=lambda: allocatable,
     )
-    pod_cgroups = cgroups.PodCgroups(driver, pids=options.pod_max_pids)
+    pod_cgroups = cgroups.PodCgroups(driver, pids=options.pod_max_pids, defaults=options.defaults)
     share = pods_share["cpu"].milli_value(), pods_share["memory"].value()
     pod_cgroups.prepare(cgroups.kubepods_settings(*share, pod_cgroups.unified))
     return Kubelet(

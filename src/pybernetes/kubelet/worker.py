@@ -21,6 +21,7 @@ from pybernetes.api.types import core_v1 as core
 
 from .interfaces import Cgroups, Cluster, Images, PodNetwork, Prober, Runtime, Volumes
 from .machine import config, dns, instructions, stimuli
+from .machine.defaults import USUAL, Defaults
 from .machine.events import (
     ERR_IMAGE_NEVER_PULL,
     ERR_IMAGE_PULL,
@@ -70,6 +71,7 @@ class Node:
     has_resolvers: bool = True  # containers read a resolv.conf, which hollow ones do not
     pod_logs_dir: str = "/var/log/pods"
     seccomp_dir: str = "/var/lib/kubelet/seccomp"
+    defaults: Defaults = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,9 @@ class PodWorker:
         on_gone: Callable[[str], None],
         rejected: tuple[str, str] | None = None,
     ) -> None:
-        self.machine = PodMachine(spec, parts.node.ips, parts.node.runtime_name, rejected)
+        self.machine = PodMachine(
+            spec, parts.node.ips, parts.node.runtime_name, rejected, parts.node.defaults.crash_maximum
+        )
         self._parts = parts
         self._on_gone = on_gone
         self._tasks: set[asyncio.Task[None]] = set()
@@ -411,6 +415,7 @@ class PodWorker:
             mounts,
             parts.node.memory,
             parts.node.seccomp_dir,
+            parts.node.defaults,
         )
         container_config = replace(container_config, devices=tuple(parts.volumes.devices(owner, spec)))
         target = self.machine.slots.get(self.machine.slots[name].target)
@@ -489,7 +494,7 @@ class PodWorker:
         try:
             with contextlib.suppress(OSError):
                 await self._parts.cgroups.ensure(owner)
-            limits = config.resources(owner, spec, self._parts.node.memory)
+            limits = config.resources(owner, spec, self._parts.node.memory, self._parts.node.defaults)
             await self._parts.runtime.update_container(container_id, limits)
             await self._parts.cgroups.ensure(owner)
         except (RuntimeFailure, OSError) as failure:

@@ -26,10 +26,10 @@ from ..runtime.types import (
     Security,
 )
 from . import envfile
+from .defaults import USUAL, Defaults
 from .hosts import sandbox_hostname
 
 CONFIG_ERROR = "CreateContainerConfigError"
-CPU_PERIOD = 100_000
 MIN_SHARES, MAX_SHARES = 2, 262_144
 MIN_QUOTA = 1000
 KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
@@ -320,16 +320,20 @@ def _share_of_the_rest(pod: core.Pod) -> int:
     return max(spec.resources.requests["memory"].value() - asked, 0) // len(containers)
 
 
-def resources(pod: core.Pod, container: core.Container, memory_capacity: int) -> Resources:
+def resources(pod: core.Pod, container: core.Container, memory_capacity: int, defaults: Defaults = USUAL) -> Resources:
     limits, requests = container.resources.limits, container.resources.requests
     limit = limits.get("cpu", ZERO).milli_value()
     request = requests["cpu"].milli_value() if "cpu" in requests else limit
-    quota = max(limit * CPU_PERIOD // 1000, MIN_QUOTA) if limit else 0
+    quota = defaults.quota(limit, MIN_QUOTA)
     memory = limits.get("memory", ZERO).value()
-    return Resources(cpu_shares(request), quota, CPU_PERIOD, memory, oom_score_adj(pod, container, memory_capacity))
+    return Resources(
+        cpu_shares(request), quota, defaults.cpu_period, memory, oom_score_adj(pod, container, memory_capacity)
+    )
 
 
-def security(pod: core.Pod, container: core.Container, image: Image, profiles: str = "") -> Security:
+def security(
+    pod: core.Pod, container: core.Container, image: Image, profiles: str = "", defaults: Defaults = USUAL
+) -> Security:
     """The security context of pod and container together; RuntimeFailure where it must not be root but is.
 
     `profiles`: where seccomp profiles of type Localhost lie.
@@ -352,15 +356,17 @@ def security(pod: core.Pod, container: core.Container, image: Image, profiles: s
         add_capabilities=tuple(capabilities.add),
         drop_capabilities=tuple(capabilities.drop),
         groups=tuple(groups),
-        seccomp=_seccomp(own.seccomp_profile or shared.seccomp_profile, profiles),
+        seccomp=_seccomp(own.seccomp_profile or shared.seccomp_profile, profiles, defaults.seccomp),
         apparmor=_apparmor(apparmor),
         proc_mount=own.proc_mount or "Default",
         selinux=_selinux(own.se_linux_options or shared.se_linux_options),
     )
 
 
-def _seccomp(profile: core.SeccompProfile | None, profiles: str) -> str:
-    if profile is None or profile.type == "Unconfined":
+def _seccomp(profile: core.SeccompProfile | None, profiles: str, default: bool) -> str:
+    if profile is None:
+        return "runtime/default" if default else "unconfined"
+    if profile.type == "Unconfined":
         return "unconfined"
     if profile.type == "RuntimeDefault":
         return "runtime/default"
@@ -489,6 +495,7 @@ def container_config(
     mounts: Sequence[Mount],
     memory_capacity: int,
     profiles: str = "",
+    defaults: Defaults = USUAL,
 ) -> ContainerConfig:
     """Everything that the runtime needs to make the container."""
     grace = pod.spec.termination_grace_period_seconds
@@ -514,8 +521,8 @@ def container_config(
         container.working_dir,
         tuple(variables.items()),
         tuple(mounts),
-        resources(pod, container, memory_capacity),
-        security(pod, container, image, profiles),
+        resources(pod, container, memory_capacity, defaults),
+        security(pod, container, image, profiles, defaults),
         annotations,
         container.stdin,
         container.stdin_once,

@@ -9,10 +9,11 @@ from typing import Literal
 from pybernetes.api.types import core_v1 as core
 
 from ..runtime.types import Container
+from .defaults import CRASH_MAXIMUM
 from .stimuli import ProbeKind
 
 BACK_OFF_INITIAL = 10.0
-BACK_OFF_MAXIMUM = 300.0
+PULL_MAXIMUM = 300.0
 BACK_OFF_RESET = 600.0  # upstream forgets a container's crashes after it was quiet for twice the maximum
 
 
@@ -20,13 +21,15 @@ BACK_OFF_RESET = 600.0  # upstream forgets a container's crashes after it was qu
 class BackOff:
     """A doubling delay."""
 
+    maximum: float = CRASH_MAXIMUM
     delay: float = 0.0
     last: datetime | None = None
 
     def next(self, now: datetime) -> float:
         """The seconds to wait this time."""
         quiet = self.last is not None and (now - self.last).total_seconds() > BACK_OFF_RESET
-        self.delay = BACK_OFF_INITIAL if quiet or not self.delay else min(self.delay * 2, BACK_OFF_MAXIMUM)
+        doubled = BACK_OFF_INITIAL if quiet or not self.delay else self.delay * 2
+        self.delay = min(doubled, self.maximum)
         self.last = now
         return self.delay
 
@@ -55,7 +58,7 @@ class Slot:
     image_ready: bool = False
     waiting: tuple[str, str] | None = None
     crash: BackOff = field(default_factory=BackOff)
-    pull: BackOff = field(default_factory=BackOff)
+    pull: BackOff = field(default_factory=lambda: BackOff(PULL_MAXIMUM))
     not_before: datetime | None = None
     interrupted: bool = False  # what is being done to start it was told to end
     stop_by: datetime | None = None  # when the grace of a container that is being stopped is over

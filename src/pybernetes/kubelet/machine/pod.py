@@ -15,6 +15,7 @@ from pybernetes.api.pods import is_sidecar, qos_class
 from pybernetes.api.types import core_v1 as core
 
 from . import events, instructions, observation, probing, resize, startup, stimuli, termination
+from .defaults import CRASH_MAXIMUM
 from .state import PodState
 from .status import OWNED, ContainerView, PodView, pod_status
 
@@ -30,8 +31,9 @@ class PodMachine(PodState):
         host_ips: Sequence[str],
         runtime_name: str,
         rejected: tuple[str, str] | None = None,
+        crash_maximum: float = CRASH_MAXIMUM,
     ) -> None:
-        super().__init__(pod, host_ips, runtime_name, rejected)
+        super().__init__(pod, host_ips, runtime_name, rejected, crash_maximum)
         self._status: core.PodStatus | None = None
 
     def handle(self, stimulus: stimuli.Stimulus, now: datetime) -> list[instructions.Instruction]:

@@ -11,7 +11,8 @@ from pybernetes.api.times import shifted
 from pybernetes.api.types import core_v1 as core
 
 from ..runtime.types import Sandbox
-from .containers import Slot, as_container
+from .containers import BackOff, Slot, as_container
+from .defaults import CRASH_MAXIMUM
 from .events import Event
 from .instructions import Instruction, Record
 from .restarts import restarts_by_policy
@@ -29,16 +30,20 @@ class PodState:
         host_ips: Sequence[str],
         runtime_name: str,
         rejected: tuple[str, str] | None = None,
+        crash_maximum: float = CRASH_MAXIMUM,
     ) -> None:
-        """`rejected`: reason and message with which the node refused it; nothing of it ever begins."""
+        """`rejected`: reason and message with which the node refused it; nothing of it ever begins.
+
+        `crash_maximum`: the most seconds between two runs of a container that crashes.
+        """
         self.pod = pod
         self.host_ips = tuple(host_ips)
         self.runtime_name = runtime_name
         self.slots: dict[str, Slot] = {}
         for spec in pod.spec.init_containers:
-            self.slots[spec.name] = Slot(spec, init=True)
+            self.slots[spec.name] = Slot(spec, init=True, crash=BackOff(crash_maximum))
         for spec in pod.spec.containers:
-            self.slots[spec.name] = Slot(spec)
+            self.slots[spec.name] = Slot(spec, crash=BackOff(crash_maximum))
         self.sandbox: Sandbox | None = None
         self.ips: tuple[str, ...] = tuple(ip.ip for ip in pod.status.pod_ips)
         self.attempts = 0

@@ -13,7 +13,8 @@ from pybernetes.api.pods import ZERO
 from pybernetes.api.quantity import Quantity
 from pybernetes.api.types import core_v1 as core
 
-from ..machine.config import CPU_PERIOD, MIN_QUOTA, cgroup_parent, cpu_shares, limits_whole_pod
+from ..machine.config import MIN_QUOTA, cgroup_parent, cpu_shares, limits_whole_pod
+from ..machine.defaults import CPU_PERIOD, USUAL, Defaults
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +43,14 @@ class PodLimits:
     quota: int
     memory: int
     pids: int = 0
+    period: int = CPU_PERIOD
 
 
 class CannotLimit(Exception):
     """A limit that was asked for cannot be set on this machine."""
 
 
-def pod_limits(pod: core.Pod, pids: int = 0) -> PodLimits:
+def pod_limits(pod: core.Pod, pids: int = 0, defaults: Defaults = USUAL) -> PodLimits:
     """What the pod states as a whole, or the sum of its containers; of the greatest step where that is more (ResourceConfigForPod).
 
     A resource is limited where the pod says so, or every one of its containers has a limit. `pids`: --pod-max-pids.
@@ -60,8 +62,8 @@ def pod_limits(pod: core.Pod, pids: int = 0) -> PodLimits:
 
     cpu = limited("cpu").milli_value()
     request = requests.get("cpu", limits.get("cpu", ZERO)).milli_value()
-    quota = max(cpu * CPU_PERIOD // 1000, MIN_QUOTA) if cpu else 0
-    return PodLimits(cpu_shares(request), quota, limited("memory").value(), max(pids, 0))
+    quota = defaults.quota(cpu, MIN_QUOTA)
+    return PodLimits(cpu_shares(request), quota, limited("memory").value(), max(pids, 0), defaults.cpu_period)
 
 
 def weight(shares: int) -> int:
@@ -74,13 +76,13 @@ def settings(limits: PodLimits, unified: bool) -> dict[str, str]:
     if unified:
         return {
             "cpu.weight": str(weight(limits.shares)),
-            "cpu.max": f"{limits.quota or 'max'} {CPU_PERIOD}",
+            "cpu.max": f"{limits.quota or 'max'} {limits.period}",
             "memory.max": str(limits.memory or "max"),
             "pids.max": str(limits.pids or "max"),
         }
     return {
         "cpu/cpu.shares": str(limits.shares),
-        "cpu/cpu.cfs_period_us": str(CPU_PERIOD),
+        "cpu/cpu.cfs_period_us": str(limits.period),
         "cpu/cpu.cfs_quota_us": str(limits.quota or -1),
         "memory/memory.limit_in_bytes": str(limits.memory or -1),
         "pids/pids.max": str(limits.pids or "max"),
@@ -90,9 +92,9 @@ def settings(limits: PodLimits, unified: bool) -> dict[str, str]:
 class PodCgroups:
     """Implements interfaces.Cgroups with the cgroupfs driver. With systemd's the slices are Docker's to make, without pod limits."""
 
-    def __init__(self, driver: str, root: Path = ROOT, pids: int = 0) -> None:
+    def __init__(self, driver: str, root: Path = ROOT, pids: int = 0, defaults: Defaults = USUAL) -> None:
         """`pids`: how many processes a pod may have, 0 or less for any number. CannotLimit where that cannot be."""
-        self._root, self._pids = root, pids
+        self._root, self._pids, self._defaults = root, pids, defaults
         self._mine = driver == "cgroupfs"
         self.unified = (root / "cgroup.controllers").exists()
         self._controllers = [name for name in CONTROLLERS if (root / name).is_dir()]
@@ -115,7 +117,7 @@ class PodCgroups:
 
     async def ensure(self, pod: core.Pod) -> None:
         if self._mine:
-            self._make(cgroup_parent(pod), settings(pod_limits(pod, self._pids), self.unified))
+            self._make(cgroup_parent(pod), settings(pod_limits(pod, self._pids, self._defaults), self.unified))
 
     def prepare(self, values: Mapping[str, Mapping[str, str]]) -> None:
         """The node's own: kubepods and its classes, by their names."""

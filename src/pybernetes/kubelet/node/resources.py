@@ -19,7 +19,7 @@ from ..machine.events import Event, warning
 from ..machine.eviction import Candidate
 from ..machine.thresholds import CONDITIONS, Amount, Threshold, Watched, met
 from ..options import KubeletOptions
-from ..runtime.images import CollectionPolicy, ImageRecord, to_free, to_remove
+from ..runtime.images import CollectionPolicy, ImageRecord, to_free, to_remove, too_old
 from ..runtime.types import RuntimeFailure
 from ..worker import PodWorker
 from .usage import container_cgroup, usage
@@ -183,7 +183,9 @@ class ResourceKeeper:
         self._seen = records
         disk = os.statvfs(await self._images.image_root())
         missing = to_free(policy, disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize)
-        for image in to_remove(list(records.values()), in_use, missing, policy, now) if missing > 0 else ():
+        old = too_old(list(records.values()), in_use, policy, now)
+        goes = to_remove(list(records.values()), in_use, missing, policy, now) if missing > 0 else []
+        for image in {image.id: image for image in (*old, *goes)}.values():
             logger.info("removing image %s to free %d bytes", image.names[0] if image.names else image.id, image.size)
             try:
                 await self._images.remove_image(image.id)

@@ -8,7 +8,7 @@ import errno
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,21 @@ def may_raise_priority(status: str) -> bool:
 class DockerRuntime(DockerStreams):
     """Implements interfaces.Runtime. `sandbox_image` "" is the package's own, which is loaded where it is not there.
 
-    `bridged`: pods are on Docker's bridge, which it makes as dockerd's --bip and --mtu say.
+    `bridged`: pods are on Docker's bridge, which it makes as dockerd's --bip and --mtu say. `log_options`: max-size and max-file of
+    containers' logs; {} leaves the daemon's.
     """
 
-    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, sandbox_image: str = "", *, bridged: bool = False) -> None:
+    def __init__(
+        self,
+        endpoint: str = DEFAULT_ENDPOINT,
+        sandbox_image: str = "",
+        *,
+        bridged: bool = False,
+        log_options: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(DockerAPI(endpoint))
         self._sandbox_image, self._bridged = sandbox_image, bridged
+        self._log_options = dict(log_options or {})
         self._sandbox_ready = False
         self._loading = asyncio.Lock()
         self._docker_info: d.Json = {}
@@ -176,6 +185,7 @@ class DockerRuntime(DockerStreams):
             text = await asyncio.to_thread(_seccomp, profile)
             config = replace(config, security=replace(config.security, seccomp=text))
         body = d.container_create(config, sandbox, sandbox_id, parent, score, self._full_rights)
+        body["HostConfig"]["LogConfig"]["Config"] = self._log_options
         version = IMAGE_MOUNTS if any(mount.image for mount in config.mounts) else None
         if version is not None and not await self.api.speaks(version):
             raise RuntimeFailure("image volumes are not supported by this Docker engine: it has no mounts of images")

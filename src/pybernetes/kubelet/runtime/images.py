@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import fnmatch
 import json
 import logging
@@ -147,8 +149,10 @@ class PullFailure(RuntimeFailure):
 class ImagePuller:
     """Implements interfaces.Images."""
 
-    def __init__(self, runtime: ImageService, get_secret: GetSecret) -> None:
+    def __init__(self, runtime: ImageService, get_secret: GetSecret, at_once: int = 0) -> None:
+        """`at_once`: how many images are pulled at a time (serializeImagePulls, maxParallelImagePulls); 0: any number."""
         self._runtime, self._get_secret = runtime, get_secret
+        self._gate = asyncio.Semaphore(at_once) if at_once else contextlib.nullcontext()
 
     async def present(self, pod: core.Pod, image: str) -> Image | None:
         return await self._runtime.image_status(image)
@@ -166,7 +170,8 @@ class ImagePuller:
         last: RuntimeFailure | None = None
         for auth in [*map(encoded, credentials(secrets, image)), ""] if secrets else [""]:
             try:
-                return await self._runtime.pull_image(image, auth)
+                async with self._gate:
+                    return await self._runtime.pull_image(image, auth)
             except RuntimeFailure as error:
                 last = last or error
         raise PullFailure(f"rpc error: code = Unknown desc = {last}", missing)
@@ -179,6 +184,7 @@ class CollectionPolicy:
     high_percent: int = 85
     low_percent: int = 80
     minimum_age: timedelta = timedelta(minutes=2)
+    maximum_age: timedelta = timedelta(0)  # imageMaximumGCAge: what was unused for longer goes anyway; 0: never
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +201,17 @@ def to_free(policy: CollectionPolicy, capacity: int, available: int) -> int:
     if capacity <= 0 or 100 - available * 100 // capacity < policy.high_percent:
         return 0
     return capacity * (100 - policy.low_percent) // 100 - available
+
+
+def too_old(records: Sequence[ImageRecord], in_use: set[str], policy: CollectionPolicy, now: datetime) -> list[Image]:
+    """Those that nobody has used for longer than imageMaximumGCAge, however much room there is (freeOldImages)."""
+    if not policy.maximum_age:
+        return []
+    return [
+        record.image
+        for record in records
+        if record.image.id not in in_use and now - max(record.last_used, record.first_seen) > policy.maximum_age
+    ]
 
 
 def to_remove(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,7 +31,7 @@ def _connected(namespace: str, port: int) -> socket.socket:
             return connection
     four, six = problems
     text = f"failed to connect to localhost:{port} inside namespace, IPv4: dial tcp4 127.0.0.1:{port}: {four} "
-    raise ConnectionRefusedError(errno.ECONNREFUSED, text + f"IPv6 dial tcp6 [::1]:{port}: {six}")
+    raise ConnectionRefusedError(text + f"IPv6 dial tcp6 [::1]:{port}: {six}")
 
 
 async def connect(pid: int, port: int) -> SocketDuplex:
