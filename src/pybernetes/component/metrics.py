@@ -77,14 +77,14 @@ class Histogram(Metric):
     counts: dict[Labels, list[int]] = field(default_factory=dict)  # one more than buckets: +Inf
     sums: dict[Labels, float] = field(default_factory=dict)
 
-    def observe(self, value: float, *labels: str) -> None:
-        """Counts one observation."""
+    def observe(self, value: float, *labels: str, times: int = 1) -> None:
+        """Counts one observation, or several of the same value."""
         counts = self.counts.get(labels)
         if counts is None:
             counts = self.counts[labels] = [0] * (len(self.buckets) + 1)
             self.sums[labels] = 0.0
-        counts[bisect_left(self.buckets, value)] += 1
-        self.sums[labels] += value
+        counts[bisect_left(self.buckets, value)] += times
+        self.sums[labels] += value * times
 
     def lines(self) -> Iterable[str]:
         names = (*self.labels, "le")

@@ -41,7 +41,7 @@ class App:
     def __init__(self, path: Path, port: int, banner: Callable[[str], None] = _log.debug, worker: bool = False) -> None:
         self._path, self._port, self._banner, self._worker = path, port, banner, worker
         self.metrics = Metrics()
-        self._workers = None if worker else Workers(_launch(path, port), self.metrics.registry.text, RealClock())
+        self._workers = None if worker else Workers(_launch(path, port), self.metrics.text, RealClock())
         self._instance: Instance | None = None
         self.listeners: dict[tuple[str, int], Listener] = {}
         self._digest = ""
@@ -114,7 +114,7 @@ class App:
         sockets = max(server.context.sockets for server in instance.servers) if instance.servers else 1
         shared = self._worker or sockets > 1
         for place in [p for p, each in self.listeners.items() if p not in addresses or each.shared != shared]:
-            await self.listeners.pop(place).stop()
+            await self._stopped(place)
         for place in addresses:
             handler = _handler(instance, place[1])
             limits = next(s.context.limits for s in instance.servers if (s.context.host, s.context.port) == place)
@@ -124,12 +124,19 @@ class App:
                 listener = Listener(handler, *place, limits, shared)
                 await listener.start()
                 self.listeners[place] = listener
+                self.metrics.unsettled.add(listener.repeats.settle)
         for plugin in instance.plugins:
             if not (self._worker and plugin.once):
                 await plugin.start()
         if self._workers is not None:
             await self._workers.resize(sockets - 1)
             self._workers.tell(RELOAD)
+
+    async def _stopped(self, place: tuple[str, int]) -> None:
+        listener = self.listeners.pop(place)
+        await listener.stop()
+        listener.repeats.settle()
+        self.metrics.unsettled.discard(listener.repeats.settle)
 
     def request_reload(self) -> None:
         """Starts a reload, which stops the plugin that asks for it."""

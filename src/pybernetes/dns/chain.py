@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ class Server:
     context: BlockContext
     handler: Handler
     any_class: bool = False  # what is forwarded need not be of class IN
+    repeats: bool = False  # what a cache answers may be given again without asking
 
     @property
     def plugins(self) -> list[Plugin]:
@@ -52,7 +54,14 @@ def build(block: Block, port: int, metrics: Metrics, instance: Instance) -> Serv
         if plugin.handles:
             plugin.next = handler
             handler = plugin.serve
-    return Server(context, handler, _named(block, "forward"))
+    return Server(context, handler, _named(block, "forward"), _repeats(context.plugins))
+
+
+def _repeats(plugins: Sequence[Plugin]) -> bool:
+    """Whether none of the plugins before the cache has to see each query."""
+    handling = [plugin for plugin in plugins if plugin.handles]
+    before = itertools.takewhile(lambda plugin: plugin.name != "cache", handling)
+    return all(plugin.repeats for plugin in before)
 
 
 def _named(block: Block, name: str) -> bool:
@@ -127,6 +136,9 @@ async def serve(route: Route, query: Query) -> Answer:
     if server is None or (query.cls != IN and not server.any_class):
         return Answer(REFUSED)
     try:
-        return await server.handler(query)
+        answer = await server.handler(query)
     except (ServeError, WireError):
         return Answer(SERVFAIL)
+    if answer.same_until and not server.repeats:
+        answer.same_until = 0.0
+    return answer

@@ -17,6 +17,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = Registry()
+        self.unsettled: set[Callable[[], None]] = set()  # bring what was counted elsewhere in here
         process_metrics(registry)
         build = registry.gauge("coredns_build_info", "Build information.", ("version", "revision", "goversion"))
         build.set(1, f"pybernetes-{__version__}", "", "")
@@ -60,6 +61,12 @@ class Metrics:
             "coredns_reload_failed_total", "Counter of the number of failed reload attempts."
         )
         self.reload_failed.samples[()] = 0
+
+    def text(self) -> str:
+        """All of them, in Prometheus's format."""
+        for settle in self.unsettled:
+            settle()
+        return self.registry.text()
 
     def _acl(self) -> None:
         registry = self.registry

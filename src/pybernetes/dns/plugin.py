@@ -77,6 +77,7 @@ class Plugin:
     """Base of all: passes on. `prepare` gets what answers need, `start` begins to listen, `stop` ends both."""
 
     name = ""
+    repeats = False  # an answer that says so (`Answer.same_until`) may be given again without asking this plugin
     once = False  # of several processes on one port only the first starts it
 
     def __init__(self) -> None:

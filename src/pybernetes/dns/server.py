@@ -9,10 +9,12 @@ import socket
 import struct
 from typing import Any
 
+from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.aio.ending import end
 
 from .eager import begin
 from .plugin import Handler, Limits
+from .repeats import Repeats
 from .wire import FORMERR, MAX_UDP_BYTES, QR, SERVFAIL, Answer, Query, WireError, decode_query, encode_answer
 
 _log = logging.getLogger(__name__)
@@ -34,10 +36,17 @@ class Listener:
     """One port; `handler` and `limits` may be replaced at any time. `shared`: several processes may listen on it (SO_REUSEPORT)."""
 
     def __init__(
-        self, handler: Handler, host: str, port: int, limits: Limits | None = None, shared: bool = False
+        self,
+        handler: Handler,
+        host: str,
+        port: int,
+        limits: Limits | None = None,
+        shared: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self.handler, self.host, self.port = handler, host, port
         self.limits, self.shared = limits or Limits(), shared
+        self.repeats, self.clock = Repeats(), clock or RealClock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections = 0
         self._datagrams: _Datagrams | None = None
@@ -155,6 +164,7 @@ class _Datagrams:
         self._socket.close()
 
     def _readable(self) -> None:
+        now = self._listener.clock.monotonic()
         for _ in range(BATCH):  # then others have their turn
             try:
                 data, control, _, peer = self._socket.recvmsg(MAX_UDP_BYTES, CONTROL_BYTES)
@@ -163,12 +173,17 @@ class _Datagrams:
             except OSError as error:
                 _log.debug("receiving: %s", error)
                 return
-            self._received(data, control, peer)
+            self._received(data, control, peer, now)
 
-    def _received(self, data: bytes, received: list[Control], peer: Any) -> None:
+    def _received(self, data: bytes, received: list[Control], peer: Any, now: float) -> None:
         if received != self._last_received:  # mostly all are sent to one address
             self._last_received, self._last_control = received, _reply_control(received)
         control, local = self._last_control
+        listener = self._listener
+        reply = listener.repeats.again(data, local, listener.handler, now)
+        if reply is not None:
+            self._send(reply, control, peer)
+            return
         try:
             query = decode_query(data, _plain(peer))
         except WireError:
@@ -176,22 +191,24 @@ class _Datagrams:
             if refused is not None:
                 self._send(refused, control, peer)
             return
-        if self._listener.busy:
+        if listener.busy:
             return
-        query.local = (local, self._listener.port)
-        task = begin(self._serve(query, control, peer), self._loop)
+        query.local = (local, listener.port)
+        task = begin(self._serve(query, data, control, peer), self._loop)
         if task is not None:
-            self._listener.spawn(task)
+            listener.spawn(task)
 
-    async def _serve(self, query: Query, control: list[Control], peer: Any) -> None:
-        listener = self._listener
+    async def _serve(self, query: Query, data: bytes, control: list[Control], peer: Any) -> None:
+        listener, handler = self._listener, self._listener.handler
         try:
-            answer = await listener.handler(query)
+            answer = await handler(query)
         except Exception:
             answer = listener.fault(query)
         reply = listener.encoded(query, answer)
         if reply:
             self._send(reply, control, peer)
+            if answer.same_until:
+                listener.repeats.keep(data, query, answer, reply, handler)
 
     def _send(self, data: bytes, control: list[Control], peer: Any) -> None:
         try:

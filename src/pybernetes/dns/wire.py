@@ -52,6 +52,7 @@ _FIXED = struct.Struct("!HHIH")
 _QUESTION_POINTER = b"\xc0\x0c"
 _ONE_NAME = frozenset({NS, CNAME, PTR})
 EdnsOptions = tuple[tuple[int, bytes], ...]
+Again = Callable[[int, int], None]  # told how often an answer was given again, and the length of the reply
 
 
 class WireError(ValueError):
@@ -114,7 +115,8 @@ class Answer:
     """What is sent back. `ttl`, where set, stands for every record's own. `plugin` made it (for metrics).
 
     `options` None: those of the query, as far as they are echoed. `silent`: nothing is sent. The lists may be a cache's or a zone's own:
-    a plugin that changes them makes new ones.
+    a plugin that changes them makes new ones. `same_until`: so long the same query has this answer (seconds of the clock; 0: who knows), and
+    is not led through the plugins of which `Plugin.repeats` says so; `again` is told of it.
     """
 
     rcode: int = NOERROR
@@ -127,6 +129,8 @@ class Answer:
     cleared: int = 0  # flags that are not set, whoever asks for them
     options: EdnsOptions | None = None
     silent: bool = False
+    same_until: float = 0.0
+    again: tuple[Again, ...] = ()
 
 
 def decode_query(data: bytes, client: tuple[str, int] = ("", 0), protocol: str = "udp") -> Query:

@@ -25,7 +25,7 @@ async def run(path: Path, port: int, clock: Clock) -> None:
     await app.start()
     telling = asyncio.ensure_future(_tell_ready(first, app, clock))
     try:
-        await first.ended(app.metrics.registry.text, lambda word: app.request_reload() if word == RELOAD else None)
+        await first.ended(app.metrics.text, lambda word: app.request_reload() if word == RELOAD else None)
     finally:
         telling.cancel()
         await app.stop()

@@ -130,7 +130,9 @@ class Cache(Plugin):
             left = item.ttl - int(now - item.stored)
             if left > 0:  # what nearly every query is
                 self._metrics.cache_hits.inc(*self._success_labels)
-                return self._answer(query, item, left)
+                answer = self._answer(query, item, left)
+                answer.same_until, answer.again = item.stored + item.ttl - left + 1, (self._hit_again,)
+                return answer
         item = self._lookup(key, now)
         if item is None:
             self._metrics.cache_misses.inc(*self._labels)
@@ -169,6 +171,10 @@ class Cache(Plugin):
             return item
         del shelf.items[key]
         return None
+
+    def _hit_again(self, times: int, length: int) -> None:
+        self._metrics.cache_requests.inc(*self._labels, by=times)
+        self._metrics.cache_hits.inc(*self._success_labels, by=times)
 
     def _hit(self, kind: str, item: Item) -> Item:
         server, zones, view = self._labels

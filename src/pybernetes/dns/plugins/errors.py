@@ -36,6 +36,7 @@ class Errors(Plugin):
     """One line an error, or a period; the client gets SERVFAIL."""
 
     name = NAME
+    repeats = True
 
     def __init__(self, patterns: list[Pattern] | None = None) -> None:
         super().__init__()

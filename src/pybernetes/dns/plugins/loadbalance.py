@@ -24,6 +24,7 @@ class LoadBalance(Plugin):
     """Leaves the order of everything else: CNAMEs stay in front. Addresses in networks that are preferred come first."""
 
     name = NAME
+    repeats = True
 
     def __init__(
         self, shuffle: Callable[[list[Record]], None] = random.shuffle, preferred: Sequence[Network] = ()
@@ -39,7 +40,7 @@ class LoadBalance(Plugin):
         sections = [shuffled(part, self._shuffle) for part in (answer.answer, answer.additional)]
         if self._preferred:
             sections = [by_network(part, self._preferred) for part in sections]
-        return replace(answer, answer=sections[0], additional=sections[1])
+        return replace(answer, answer=sections[0], additional=sections[1], same_until=0.0)
 
 
 def shuffled(records: list[Record], shuffle: Callable[[list[Record]], None]) -> list[Record]:
