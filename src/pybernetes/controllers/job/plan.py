@@ -368,7 +368,8 @@ class Round:
                 self.uncounted.succeeded.append(uid)
                 return True
             return False
-        over = self.verdict is not None and self.verdict.type == "SuccessCriteriaMet"
+        # Of a job that failed, whoever still runs has failed with it; of one that met its success policy, nobody has.
+        over = self.verdict is not None and self.verdict.type != "SuccessCriteriaMet"
         if not (failed or over) or uid in before or (indexed and index is None):
             return False
         if not judge(self.job.spec.pod_failure_policy, pod).counts:

@@ -206,6 +206,36 @@ def test_an_index_fails_for_itself() -> None:
     assert status.conditions[-1].reason == "FailedIndexes"
 
 
+@pytest.mark.parametrize(
+    ("spec", "pods", "reason", "failed"),
+    [
+        ({"backoff_limit": 0}, [task("a", "Failed"), task("b")], "BackoffLimitExceeded", 2),
+        ({"backoff_limit": 0}, [task("a", "Failed"), task("b", "Succeeded"), task("c")], "BackoffLimitExceeded", 2),
+        ({"active_deadline_seconds": 1}, [task("a"), task("b")], "DeadlineExceeded", 2),
+        (
+            {"completion_mode": "Indexed", "active_deadline_seconds": 1},
+            [task("a", index=0), task("b", index=7), task("c")],
+            "DeadlineExceeded",
+            1,  # those of no index, or of none that the job has, count nowhere
+        ),
+    ],
+)
+def test_who_still_ran_when_the_job_failed_has_failed_too(
+    spec: dict[str, Any], pods: list[core.Pod], reason: str, failed: int
+) -> None:
+    given = job(**spec)
+    given.status.start_time = ago(100)
+    status = finish(*sync(given, *pods))
+    assert (status.conditions[-1].reason, status.failed) == (reason, failed)
+
+
+def test_who_still_ran_when_the_success_policy_was_met_has_not_failed() -> None:
+    rule = batch.SuccessPolicyRule(succeeded_indexes="0")
+    given = job(3, 3, completion_mode="Indexed", success_policy=batch.SuccessPolicy(rules=[rule]))
+    status = finish(*sync(given, task("a", "Succeeded", index=0), task("b", index=1), task("c", index=2)))
+    assert (status.conditions[-1].type, status.succeeded, status.failed) == ("Complete", 1, 0)
+
+
 def test_the_success_policy() -> None:
     rule = batch.SuccessPolicyRule(succeeded_indexes="0,2-3", succeeded_count=2)
     given = job(5, 5, completion_mode="Indexed", success_policy=batch.SuccessPolicy(rules=[rule]))
