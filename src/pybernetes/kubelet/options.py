@@ -240,7 +240,7 @@ def _reserved(values: Values) -> dict[str, Quantity]:
         except ValueError as error:
             raise UsageError(f"--{name}: {error}") from error
     try:
-        return reservation.reserved(*parsed, values["reserved-cpus"])
+        return reservation.reserved(parsed[0], parsed[1], values["reserved-cpus"])
     except ValueError as error:
         raise UsageError(f"--reserved-cpus={values['reserved-cpus']}: {error}") from error
 
