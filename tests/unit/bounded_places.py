@@ -19,8 +19,8 @@ from pybernetes.api.errors import StatusError
 from pybernetes.api.fieldselectors import parse_field_selector
 from pybernetes.api.labels import SelectorError, parse_selector, selector_from_dict
 from pybernetes.api.names import dns1123_subdomain_errors, label_key_errors, label_value_errors
-from pybernetes.api.patch import FieldMerge, FieldTable
 from pybernetes.api.quantity import Quantity, QuantityError
+from pybernetes.api.strategicpatch import FieldMerge, FieldTable, strategic_merge_patch
 from pybernetes.apiserver import pieces
 from pybernetes.apiserver.authentication import bearer, configuration, impersonation
 from pybernetes.apiserver.authentication.bearer import TokenError
@@ -115,7 +115,7 @@ ITEMS = FieldTable({"items": FieldMerge(FieldTable(), "merge", "name"), "names":
 
 
 def strategic(pair: Any) -> object:
-    return patch.strategic_merge_patch(*pair, ITEMS)
+    return strategic_merge_patch(*pair, ITEMS)
 
 
 def named(count: int, first: int = 0) -> list[dict[str, str]]:

@@ -15,8 +15,8 @@ import msgspec
 
 from pybernetes.aio import apart
 from pybernetes.api import errors, gosyntax
-from pybernetes.api.patch import FieldMerge
 from pybernetes.api.quantity import Quantity, QuantityError
+from pybernetes.api.strategicpatch import FieldMerge
 
 from . import pieces
 from .apply.schema import Schemas

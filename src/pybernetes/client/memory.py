@@ -16,8 +16,9 @@ import msgspec
 from pybernetes.aio.clock import Clock, RealClock
 from pybernetes.api import errors, labels, types
 from pybernetes.api.fieldselectors import FieldSelector, parse_field_selector
-from pybernetes.api.patch import FieldMerge, json_patch, merge_patch, strategic_merge_patch
+from pybernetes.api.patch import json_patch, merge_patch
 from pybernetes.api.resources import plural
+from pybernetes.api.strategicpatch import FieldMerge, strategic_merge_patch
 from pybernetes.api.types import core_v1 as core
 
 from . import memorypaths

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybernetes.api.patch import FieldMerge, FieldTable, PatchError, json_patch, merge_patch, strategic_merge_patch
+from pybernetes.api.patch import PatchError, json_patch, merge_patch
+from pybernetes.api.strategicpatch import FieldMerge, FieldTable, strategic_merge_patch
 
 CONTAINER = FieldTable(
     {

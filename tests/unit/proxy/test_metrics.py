@@ -19,9 +19,7 @@ def some_port(chance: random.Random, name: str) -> ServicePort:
 
 def told(metrics: Metrics) -> list[str]:
     return [
-        line
-        for line in metrics.registry.text().splitlines()
-        if line.startswith("kubeproxy_sync_proxy_rules_no_local")
+        line for line in metrics.registry.text().splitlines() if line.startswith("kubeproxy_sync_proxy_rules_no_local")
     ]
 
 

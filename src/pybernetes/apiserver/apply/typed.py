@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pybernetes.api.field import quote
-from pybernetes.api.patch import go_syntax, go_type, go_value
+from pybernetes.api.govalues import go_syntax, go_type, go_value
 
 from . import fieldset
 from .fieldset import MEMBER, FieldSet

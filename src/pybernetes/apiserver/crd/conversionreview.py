@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pybernetes.api.field import Path, aggregate, quote
+from pybernetes.api.govalues import go_type
 
 from ..kinds import meta
 from ..resource import Object
@@ -95,11 +96,11 @@ def _own(name: str, before: Object, after: Object) -> bool:
         return False
     if not isinstance(value, Mapping):
         raise BadAnswer(
-            f"returned invalid metadata: invalid metadata.{name} of type {_go_type(value)} in converted object"
+            f"returned invalid metadata: invalid metadata.{name} of type {go_type(value)} in converted object"
         )
     for key, text in value.items():
         if not isinstance(text, str):
-            why = f"metadata.{name}[{key}] must be a string, but is {_go_type(text)} in converted object"
+            why = f"metadata.{name}[{key}] must be a string, but is {go_type(text)} in converted object"
             raise BadAnswer(f"returned invalid metadata: {why}")
     if value != before.get(name):
         validate, path = {
@@ -110,17 +111,3 @@ def _own(name: str, before: Object, after: Object) -> bool:
         if problems:
             raise BadAnswer(f"returned invalid metadata: {aggregate(problems)}")
     return bool(value)
-
-
-def _go_type(value: Any) -> str:
-    """A decoded JSON value's type, as Go's %T prints it."""
-    if isinstance(value, bool):
-        return "bool"
-    names = (
-        (str, "string"),
-        (int, "int64"),
-        (float, "float64"),
-        (list, "[]interface {}"),
-        (dict, "map[string]interface {}"),
-    )
-    return next((name for kind, name in names if isinstance(value, kind)), "<nil>")

@@ -11,7 +11,9 @@ from pybernetes.api import errors, field, gosyntax
 from pybernetes.api import patch as patches
 from pybernetes.api.errors import StatusError
 from pybernetes.api.field import Path
+from pybernetes.api.govalues import go_value
 from pybernetes.api.mediatypes import PatchKind
+from pybernetes.api.strategicpatch import strategic_merge_patch
 
 from ..conversion import Schema
 from ..resource import Object, Resource
@@ -32,7 +34,7 @@ def patched(kind: PatchKind, old: Object, body: Any, schema: CompiledSchema, val
             return patches.json_patch(old, body)
         if kind == "merge":
             return patches.merge_patch(old, body)
-        return patches.strategic_merge_patch(old, body, schema.merge_schema)
+        return strategic_merge_patch(old, body, schema.merge_schema)
     except patches.PatchError as error:
         raise _refused(kind, error) from None
     except RecursionError:
@@ -148,7 +150,7 @@ def of_custom_kind(resource: Resource, document: Any, versions: Collection[str])
 
 
 def _invalid(document: Any, why: str, kind: PatchKind = "merge") -> StatusError:
-    text = patches.go_value(document) if kind == "strategic" else _encode(document).decode()
+    text = go_value(document) if kind == "strategic" else _encode(document).decode()
     return errors.invalid("", "", "", [field.invalid(Path("patch"), text, why)])
 
 

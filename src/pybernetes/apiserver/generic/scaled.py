@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pybernetes.api import errors
+from pybernetes.api.govalues import go_type, go_value
 from pybernetes.api.labels import SelectorError, selector_from_dict
-from pybernetes.api.patch import go_type, go_value
 
 from ..resource import Object, Resource
 
