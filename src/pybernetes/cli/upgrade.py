@@ -70,7 +70,8 @@ def plan(values: Values) -> None:
     work.tell(f"[upgrade/versions] Cluster version: {upgradeplan.parse(running.configured)}")
     work.tell(f"[upgrade/versions] pybernetes version: {work.target}")
     work.tell("")
-    print(upgradeplan.report(running, work.target, work.differences(), work.host.name))
+    possible = not said.left(False)
+    print(upgradeplan.report(running, work.target, work.differences(), work.host.name, possible=possible))
     if said.left(False):
         raise Failure("; ".join(said.left(False)))
 

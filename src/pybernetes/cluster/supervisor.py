@@ -29,7 +29,7 @@ STOP_SECONDS = 15.0  # between SIGTERM and SIGKILL
 LOG_BYTES = 20 << 20  # a log that grows beyond is moved to NAME.log.1
 TICK_SECONDS = 60.0
 SAVE_SECONDS = 5.0  # between attempts to write the state on a disk that is full
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 HANDED_OVER = "PYBERNETES_HANDED_OVER"  # the variable by which a supervisor tells the one that it becomes what runs
 
@@ -298,7 +298,7 @@ class Supervisor:
             return pid
         code = 70
         try:
-            _become_part(self._logs / f"{part.name}.log", parent)
+            _become_part(part.name, self._logs / f"{part.name}.log", parent)
             if part.with_children:
                 os.setpgid(0, 0)
             os.environ.update(part.environment)
@@ -376,13 +376,15 @@ def _execute(part: Part) -> None:
         raise SystemExit(127) from error
 
 
-def _become_part(log: Path, parent: int) -> None:
-    """In the child: default signals, its own log, and an end with the parent."""
+def _become_part(name: str, log: Path, parent: int) -> None:
+    """In the child: default signals, its own log and name (as `ps` and `doctor` see it), and an end with the parent."""
     signal.set_wakeup_fd(-1)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    libc.prctl(PR_SET_NAME, name.encode(), 0, 0, 0)  # the kernel keeps 15 bytes of it
     if os.getppid() != parent:  # the parent died before the line above
         os._exit(1)
     file = files.open_private(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

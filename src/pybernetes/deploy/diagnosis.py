@@ -36,7 +36,7 @@ LEASE_OLD = timedelta(seconds=40)  # upstream's node-monitor-grace-period of old
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """`command` is the process' command line, "" where it cannot be seen."""
+    """`command` is the process' command line and, in brackets, its name as the kernel keeps it; "" where it cannot be seen."""
 
     port: int
     pid: int
@@ -118,6 +118,9 @@ def _programs(facts: Facts) -> Iterator[Finding]:
                 yield Finding("error", "program", f"{program} is not installed", f"apt-get install {package}")
 
 
+THREAD_NAME = 15  # bytes of a name that the kernel keeps
+
+
 def _ports(facts: Facts) -> Iterator[Finding]:
     for role in sorted(facts.roles):
         for port, part in PORTS.get(role, {}).items():
@@ -127,7 +130,7 @@ def _ports(facts: Facts) -> Iterator[Finding]:
                     "error", "port", f"nobody listens on {port}", f"{part} does not run: see its log, and start it"
                 )
             for one in at:
-                if one.command and part not in one.command:
+                if one.command and part not in one.command and f"[{part[:THREAD_NAME]}]" not in one.command:
                     shown = f"{one.command[:60]} (pid {one.pid})"
                     yield Finding(
                         "error", "port", f"{port} is taken by {shown}", f"end that process, so that {part} can have it"

@@ -167,8 +167,10 @@ class Difference:
         return "\n".join(lines)
 
 
-def report(running: Running, target: Version, changed: Sequence[Difference], this: str) -> str:
-    """What `upgrade plan` shows: what runs where and what it becomes, and what is to be typed then."""
+def report(
+    running: Running, target: Version, changed: Sequence[Difference], this: str, *, possible: bool = True
+) -> str:
+    """What `upgrade plan` shows: what runs where and what it becomes, and what is to be typed then, if it is `possible`."""
     of_control_plane = [
         *(("kube-apiserver", name, version) for name, version in running.servers.items()),
         *(("etcd", name, version) for name, version in running.etcd.items()),
@@ -184,8 +186,11 @@ def report(running: Running, target: Version, changed: Sequence[Difference], thi
         f"Files of {this} that are written anew:\n" + "\n".join(paths)
         if paths
         else f"Every file of {this} is as this pybernetes would write it.",
-        f"You can now apply the upgrade by executing the following command:\n\n\tpybernetes upgrade apply {target}",
     ]
+    if possible:
+        parts.append(
+            f"You can now apply the upgrade by executing the following command:\n\n\tpybernetes upgrade apply {target}"
+        )
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 

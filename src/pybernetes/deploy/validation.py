@@ -55,7 +55,7 @@ def tokens(given: Sequence[types.BootstrapToken]) -> list[FieldError]:
         if token.expires and token.ttl:
             text = "the BootstrapToken .TTL and .Expires fields are mutually exclusive"
             errors.append(field.invalid(path, "", text))
-        errors += _duration(token.ttl, path / "ttl")
+        errors += _duration(token.ttl, path / "ttl") or _ahead(token.ttl, path / "ttl")
         try:
             bootstraptokens.expiration(token.expires)
         except ValueError as error:
@@ -225,6 +225,13 @@ def _durations(timeouts: types.Timeouts, path: Path) -> list[FieldError]:
     fields: dict[str, Any] = {name: getattr(timeouts, name) for name in timeouts.__struct_fields__}
     names = dict(zip(timeouts.__struct_fields__, timeouts.__struct_encode_fields__, strict=True))
     return [error for name, text in fields.items() for error in _duration(text, path / names[name])]
+
+
+def _ahead(text: str, path: Path) -> list[FieldError]:
+    """Of a negative one upstream makes a token that never ends, which nobody means by it."""
+    if text and durations.parse_duration(text) < 0:
+        return [field.invalid(path, text, "must be greater than 0, or 0 for a token that never ends")]
+    return []
 
 
 def _duration(text: str, path: Path) -> list[FieldError]:

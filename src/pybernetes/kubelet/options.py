@@ -233,16 +233,18 @@ def _positive(values: Values, name: str) -> int:
 
 
 def _reserved(values: Values) -> dict[str, Quantity]:
-    parsed = []
-    for name in ("kube-reserved", "system-reserved"):
-        try:
-            parsed.append(reservation.reservation(values[name]))
-        except ValueError as error:
-            raise UsageError(f"--{name}: {error}") from error
+    kube, system = (_reservation(values, name) for name in ("kube-reserved", "system-reserved"))
     try:
-        return reservation.reserved(parsed[0], parsed[1], values["reserved-cpus"])
+        return reservation.reserved(kube, system, values["reserved-cpus"])
     except ValueError as error:
         raise UsageError(f"--reserved-cpus={values['reserved-cpus']}: {error}") from error
+
+
+def _reservation(values: Values, name: str) -> dict[str, Quantity]:
+    try:
+        return reservation.reservation(values[name])
+    except ValueError as error:
+        raise UsageError(f"--{name}: {error}") from error
 
 
 def kubelet_configuration(values: Values, name: str, addresses: Sequence[str]) -> KubeletConfiguration:

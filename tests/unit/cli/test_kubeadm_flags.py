@@ -39,6 +39,8 @@ V1BETA3 = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\napiSe
         ("join --discovery-file=/x --cri-socket=/run/crio/crio.sock", "pods run on Docker here"),
         ("reset --dry-run", "--dry-run is not done here"),
         ("reset -f --skip-phases=remove-etcd-member", "--skip-phases is not done here: all of it is taken back"),
+        ("token create --ttl=-5m", "must be greater than 0, or 0 for a token that never ends"),
+        ("init --token-ttl=-1s", "must be greater than 0"),
         ("certs generate-csr", "put its ca.crt and the certificates that it has signed into --cert-dir"),
         ("config print init-defaults --component-configs=KubeletConfiguration", "--component-configs is not done here"),
         ("config migrate", "the --old-config flag is mandatory"),

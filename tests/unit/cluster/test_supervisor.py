@@ -107,6 +107,15 @@ def test_logs_and_state_are_their_owners_alone(supervisor: Any, tmp_path: Path) 
     assert [path.stat().st_mode & 0o777 for path in paths] == [0o700, 0o600, 0o600, 0o600]
 
 
+def test_parts_are_known_by_their_names(supervisor: Any, tmp_path: Path) -> None:
+    """By `ps`, and by `doctor`, which took each of them for a stranger on a part's port: their command line is the supervisor's."""
+    running = until(lambda: both(tmp_path))
+    assert {name: Path(f"/proc/{pid}/comm").read_text().strip() for name, pid in running.items()} == {
+        "one": "one",
+        "two": "two",
+    }
+
+
 def test_killed_part_is_restarted_and_stop_is_in_reverse_order(supervisor: Any, tmp_path: Path) -> None:
     before = until(lambda: both(tmp_path))
     os.kill(before["two"], signal.SIGKILL)
@@ -212,9 +221,9 @@ from pybernetes.cluster import supervisor
 
 become = supervisor._become_part
 
-def slowly(log, parent):
+def slowly(name, log, parent):
     time.sleep(0.3)
-    become(log, parent)
+    become(name, log, parent)
 
 supervisor._become_part = slowly
 for number in supervisor.SIGNALS:

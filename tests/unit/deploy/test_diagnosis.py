@@ -49,6 +49,7 @@ def test_all_is_well() -> None:
         ({"programs": WELL.programs - {"conntrack"}}, "error", "conntrack is not installed", "apt-get install conntrack"),
         ({"listeners": WELL.listeners[1:]}, "error", "nobody listens on 2379", "etcd does not run"),
         ({"listeners": [Listener(2379, 7, "nginx: master"), *WELL.listeners[1:]]}, "error", "2379 is taken by nginx: master (pid 7)", "end that"),
+        ({"listeners": [Listener(port, 1, f"pybernetes supervise [{part[:15]}]") for port, part in PARTS.items()]}, "", "", ""),
         ({"listeners": [Listener(2379, 0, ""), *WELL.listeners[1:]]}, "", "", ""),  # whose it is may not be seen
         ({"ip_forward": False}, "error", "forwards no packets", "sysctl -w net.ipv4.ip_forward=1"),
         ({"bridge_calls": None}, "warning", "br_netfilter is not loaded", "modprobe br_netfilter"),

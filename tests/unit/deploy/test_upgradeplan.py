@@ -130,3 +130,6 @@ def test_a_plan_for_people() -> None:
     ):
         assert line in text.splitlines(), text
     assert "Every file of m1 is as this pybernetes would write it." in report(running, HERE, [], "m1")
+    assert "You can now apply" in text and "You can now apply" not in report(
+        running, HERE, changed, "m1", possible=False
+    )
