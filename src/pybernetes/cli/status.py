@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybernetes.component import command, flags
+from pybernetes.component.command import Failure
 from pybernetes.component.flags import Flag, Values
 
 from . import deployflags, etcdflags
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pybernetes.deploy.lines import Line
 
 PROGRAM = "pybernetes status"
+KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"  # what join leaves on every host
 FLAGS = (
     Flag("data-dir", flags.string, "", "The cluster's directory (default: /var/lib/pybernetes, as root)."),
     Flag("json", flags.boolean, False, "One JSON array of {kind, name, ok, text}."),
@@ -44,6 +46,10 @@ def run(values: Values) -> int:
     up = layout.Layout(layout.data_dir(values["data-dir"])).settings.exists()
     if values["kubeconfig"] or (not up and not values["data-dir"] and Path(deployflags.ADMIN_KUBECONFIG).exists()):
         return show(asyncio.run(_of_hosts(values)), values["json"])
+    if not up and not values["data-dir"] and Path(KUBELET_KUBECONFIG).exists():
+        raise Failure(
+            "this host is a worker: ask on a control-plane host, or name an administrator's file with --kubeconfig"
+        )
     place, settings = state.existing(values["data-dir"])
     return print_status(place, settings, values["json"])
 

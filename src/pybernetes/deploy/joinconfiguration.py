@@ -21,7 +21,7 @@ from .configuration import (
     node_defaults,
 )
 from .types import Fields
-from .validation import cri_socket
+from .validation import certificate_key, cri_socket
 
 KIND = "JoinConfiguration"
 PIN = "sha256:"
@@ -143,6 +143,11 @@ def check(join: JoinConfiguration) -> None:
     ):
         address = quote(join.control_plane.local_api_endpoint.advertise_address)
         raise ConfigurationError(f"controlPlane.localAPIEndpoint.advertiseAddress: {address}: ip address is not valid")
+    if join.control_plane is not None and join.control_plane.certificate_key:
+        path = field.Path("controlPlane") / "certificateKey"
+        if problems := certificate_key(join.control_plane.certificate_key, path):
+            again = "`pybernetes init phase upload-certs --upload-certs` on a control-plane host prints another one"
+            raise ConfigurationError(f"{field.aggregate(problems)}; {again}")
     if discovery.timeout:
         try:
             parse_duration(discovery.timeout)

@@ -85,7 +85,7 @@ def _init(init: types.InitConfiguration) -> list[FieldError]:
     if not 0 < endpoint.bind_port < 65536:
         errors.append(field.invalid(path / "bindPort", endpoint.bind_port, "port number is not valid"))
     if init.certificate_key:
-        errors += _certificate_key(init.certificate_key, Path("certificateKey"))
+        errors += certificate_key(init.certificate_key, Path("certificateKey"))
     if init.timeouts is not None:
         errors += _durations(init.timeouts, Path("timeouts"))
     return errors
@@ -210,7 +210,8 @@ def _arguments(given: Sequence[types.Arg], path: Path) -> list[FieldError]:
     return [field.invalid(path, f"index {index}", text) for index, arg in enumerate(given) if not arg.name]
 
 
-def _certificate_key(text: str, path: Path) -> list[FieldError]:
+def certificate_key(text: str, path: Path) -> list[FieldError]:
+    """64 hexadecimal digits; the key itself is not told."""
     try:
         size = len(binascii.unhexlify(text))
     except ValueError as error:

@@ -6,8 +6,11 @@ does not make, other runtimes' sockets, files of older versions, -v in all its s
 
 from __future__ import annotations
 
+import asyncio
 import io
+import socket
 import subprocess
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,10 +19,13 @@ import pytest
 from pybernetes.api.version import KUBERNETES
 from pybernetes.cli import deployflags
 from pybernetes.cli.main import main
-from pybernetes.cluster.assembly import removal
+from pybernetes.cluster.assembly import discovery, removal
+from pybernetes.component.command import Failure
 from pybernetes.deploy import configtexts
 from pybernetes.deploy.configuration import ConfigurationError, is_own_version, parse
+from pybernetes.deploy.joinconfiguration import BootstrapTokenDiscovery, Discovery
 
+PIN = f"sha256:{'0' * 64}"
 TOKEN = "abcdef.0123456789abcdef"
 V1BETA3 = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\napiServer: {extraArgs: {v: '2'}}\n"
 
@@ -37,6 +43,10 @@ V1BETA3 = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\napiSe
         (f"join 10.0.0.1:6443 --token {TOKEN} --dry-run", "--dry-run is not done here"),
         (f"join 10.0.0.1:6443 --token {TOKEN} --discovery-file=/x", "bootstrapToken and file cannot be used together"),
         ("join --discovery-file=/x --cri-socket=/run/crio/crio.sock", "pods run on Docker here"),
+        (
+            f"join 10.0.0.1:6443 --token {TOKEN} --ca-hash {PIN} --control-plane --certificate-key abc",
+            "upload-certs --upload-certs",
+        ),
         ("reset --dry-run", "--dry-run is not done here"),
         ("reset -f --skip-phases=remove-etcd-member", "--skip-phases is not done here: all of it is taken back"),
         ("token create --ttl=-5m", "must be greater than 0, or 0 for a token that never ends"),
@@ -152,3 +162,33 @@ def test_images_that_docker_keeps_are_told() -> None:
     assert docker.removed == ["a", "b", "c"]  # type: ignore[attr-defined]
     reason = "conflict: image is being used by running container 1"
     assert lines == [f"Image b stays: {reason}; `docker image rm b` removes it once nothing uses it"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "name or service not known; give the API"),
+        (None, "no answer in 0 s; give the API server's IP address"),
+    ],
+)
+def test_a_name_that_nobody_knows_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, answer: socket.gaierror | None, text: str
+) -> None:
+    """Also where the resolver is silent, as on a host that has none."""
+    ended = threading.Event()
+
+    def look(host: str, port: object, type: int = 0) -> list[object]:
+        if answer is not None:
+            raise answer
+        ended.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    monkeypatch.setattr(discovery, "TRY_SECONDS", 0.05)
+    given = BootstrapTokenDiscovery(token=TOKEN, api_server_endpoint="nobody.example:6443", ca_cert_hashes=[PIN])
+    try:
+        with pytest.raises(Failure, match=r"the name nobody\.example cannot be resolved") as caught:
+            asyncio.run(discovery.discover(Discovery(bootstrap_token=given)))
+    finally:
+        ended.set()
+    assert text in str(caught.value)

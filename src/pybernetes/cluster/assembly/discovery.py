@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import msgspec
 
+from pybernetes.aio import tlserrors
 from pybernetes.api import bootstraptokens, types
 from pybernetes.api.types import core_v1
 from pybernetes.client.http import HTTPClient
@@ -42,6 +46,7 @@ async def discover(discovery: Discovery, seconds: float = SECONDS) -> Discovered
     if discovery.file is not None:
         return _of_file(discovery.file.kube_config_path)
     assert discovery.bootstrap_token is not None  # one of the two: `joinconfiguration.check`
+    await _resolved(discovery.bootstrap_token.api_server_endpoint)
     loop = asyncio.get_running_loop()
     begun = loop.time()
     while True:
@@ -54,6 +59,36 @@ async def discover(discovery: Discovery, seconds: float = SECONDS) -> Discovered
         except DiscoveryError as error:
             raise Failure(str(error)) from error
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def _resolved(endpoint: str) -> None:
+    """Failure where nobody knows the endpoint's name. A resolver that is silent is not waited for: it would be for half a minute."""
+    host, port = endpoints.split_host_port(endpoint)
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[str] = loop.create_future()
+
+    def told(problem: str) -> None:
+        if not answer.done():
+            answer.set_result(problem)
+
+    def look() -> None:
+        try:
+            socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            problem = ""
+        except (OSError, UnicodeError) as error:
+            problem = tlserrors.explained(error, datetime.now(UTC))
+        with contextlib.suppress(RuntimeError):  # nobody waits any more
+            loop.call_soon_threadsafe(told, problem)
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        async with asyncio.timeout(TRY_SECONDS):
+            problem = await answer
+    except TimeoutError:
+        problem = f"no answer in {TRY_SECONDS:.0f} s"
+    if problem:
+        remedy = "give the API server's IP address, or mend /etc/resolv.conf or /etc/hosts of this host"
+        raise Failure(f"the name {host} cannot be resolved: {problem}; {remedy}")
 
 
 def _words(given: BootstrapTokenDiscovery, error: Exception) -> str:
