@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybernetes.aio.clock import Clock, RealClock
+from pybernetes.component import tlsflags
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.kubelet.options import KubeletConfiguration
 
@@ -70,20 +71,23 @@ async def _bootstrap(chosen: KubeletConfiguration, config: Config, clock: Clock)
 
 
 def serving_context(chosen: KubeletConfiguration, clock: Clock | None = None) -> ssl.SSLContext:
-    """Of the HTTPS port: a certificate that is given, that the cluster signs, or one that is made here. Failure."""
+    """Of the HTTPS port: a certificate that is given, that the cluster signs, or one that is made here. UsageError, Failure."""
     from pybernetes.kubelet.selfsigned import serving_files
     from pybernetes.pki.contexts import ServerContext
 
     options, clock = chosen.options, clock or RealClock()
     certificate, key = Path(chosen["tls-cert-file"]), Path(chosen["tls-private-key-file"])
     authorities = [Path(chosen["client-ca-file"])] if chosen["client-ca-file"] else []
+    policy = tlsflags.policy(chosen.values)
     try:
         if chosen["rotate-server-certificates"]:
-            return ServerContext(serving_store(chosen).current_path, authorities=authorities, awaited=True)
+            return ServerContext(
+                serving_store(chosen).current_path, authorities=authorities, awaited=True, policy=policy
+            )
         if not chosen["tls-cert-file"]:
             name = options.hostname_override
             certificate, key = serving_files(directory(chosen), name, options.node_ip, clock.now())
-        return ServerContext(certificate, key, authorities)
+        return ServerContext(certificate, key, authorities, policy=policy)
     except OSError as error:  # ssl.SSLError is one
         raise Failure(f"--port={options.port}: {error.strerror or error}") from error
 

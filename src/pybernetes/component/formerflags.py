@@ -123,8 +123,8 @@ KUBELET: Table = {
         "cpu-manager-policy eviction-minimum-reclaim eviction-soft eviction-soft-grace-period hairpin-mode "
         "image-service-endpoint kube-api-content-type kube-reserved kube-reserved-cgroup kubelet-cgroups lock-file "
         "manifest-url manifest-url-header master-service-namespace provider-id qos-reserved runtime-cgroups "
-        "system-cgroups system-reserved system-reserved-cgroup tls-min-version topology-manager-policy volume-plugin-dir",
-        strings: "enforce-node-allocatable tls-cipher-suites",
+        "system-cgroups system-reserved system-reserved-cgroup topology-manager-policy volume-plugin-dir",
+        strings: "enforce-node-allocatable",
         duration: "authentication-token-webhook-cache-ttl authorization-webhook-cache-authorized-ttl "
         "authorization-webhook-cache-unauthorized-ttl cpu-cfs-quota-period eviction-pressure-transition-period "
         "http-check-frequency minimum-container-ttl-duration runtime-request-timeout streaming-connection-idle-timeout",

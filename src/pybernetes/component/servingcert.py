@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pybernetes.pki.contexts import ServerContext
 from pybernetes.pki.files import Pair, write_pair
+from pybernetes.pki.tlspolicy import TLS_1_2, TLSPolicy
 
 
 def context(
@@ -19,17 +20,18 @@ def context(
     addresses: list[str],
     now: datetime,
     authorities: Sequence[Path] = (),
+    policy: TLSPolicy = TLS_1_2,
 ) -> ServerContext:
     """TLS for a part's port, which follows its files; OSError or ssl.SSLError where they cannot be used.
 
     Without files a pair is looked for in `cert_dir` as NAME.crt and NAME.key, and made there; without a folder it is never stored.
     """
     if certificate_file or key_file:
-        return ServerContext(Path(certificate_file), Path(key_file), authorities)
+        return ServerContext(Path(certificate_file), Path(key_file), authorities, policy=policy)
     if not cert_dir:
-        return ServerContext(_self_signed(addresses, now), authorities=authorities)
+        return ServerContext(_self_signed(addresses, now), authorities=authorities, policy=policy)
     certificate, key = stored(cert_dir, name, addresses, now)
-    return ServerContext(certificate, key, authorities)
+    return ServerContext(certificate, key, authorities, policy=policy)
 
 
 def stored(

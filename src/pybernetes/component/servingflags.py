@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from . import flags
 from .command import Failure, UsageError, read_file
 from .flags import Flag, Values
+from .tlsflags import policy, tls_flags
 
 if TYPE_CHECKING:
     from pybernetes.client.leaderelection import LeaderElector
@@ -47,6 +48,7 @@ def serving_flags(port: int, proxied: bool = False) -> tuple[Flag, ...]:
         Flag("port", flags.integer, 0, "A port without TLS and credentials, as upstream once had; 0: none.", SERVING),
         Flag("tls-cert-file", flags.string, "", "The serving certificate, PEM; made at the start if not given.", SERVING),
         Flag("tls-private-key-file", flags.string, "", "Its key, PEM.", SERVING),
+        *tls_flags(SERVING),
         Flag("cert-dir", flags.string, "", "Where a certificate made at the start is kept; empty: in memory.", SERVING),
         Flag("authentication-kubeconfig", flags.string, "", "Who asks for reviews of tokens.", WHO),
         Flag("authentication-skip-lookup", flags.boolean, False, "Do not read the cluster's CA of clients.", WHO),
@@ -79,7 +81,7 @@ async def serve(
             read_file(values, "client-ca-file")  # which is told by its flag where it cannot be read
             clients_ca = [Path(values["client-ca-file"])] if values["client-ca-file"] else []
             now = datetime.now(UTC)
-            context = servingcert.context(*pair, values["cert-dir"], clients.name, own, now, clients_ca)
+            context = servingcert.context(*pair, values["cert-dir"], clients.name, own, now, clients_ca, policy(values))
             guard = _guard(stack, values, context, clients, extension is not None)
             behind = routes if extension is None else {**routes, **extension.routes}
             ask = extension.ask if extension is not None else None

@@ -176,7 +176,7 @@ WITHOUT_EFFECT: dict[Callable[[str], Any], str] = {
     string: "authorization-always-allow-paths cloud-config cloud-provider cluster-name emulated-version "
     "flex-volume-plugin-dir kube-api-content-type log-dir log-file logging-format requestheader-allowed-names "
     "requestheader-extra-headers-prefix requestheader-group-headers requestheader-uid-headers "
-    "requestheader-username-headers show-hidden-metrics-for-version tls-cipher-suites tls-min-version vmodule",
+    "requestheader-username-headers show-hidden-metrics-for-version vmodule",
     duration: "authentication-token-webhook-cache-ttl authorization-webhook-cache-authorized-ttl "
     "authorization-webhook-cache-unauthorized-ttl deployment-controller-sync-period "
     "legacy-service-account-token-clean-up-period log-flush-frequency "

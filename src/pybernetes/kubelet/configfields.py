@@ -20,6 +20,8 @@ FIELDS = {
     "syncFrequency": "sync-frequency",
     "tlsCertFile": "tls-cert-file",
     "tlsPrivateKeyFile": "tls-private-key-file",
+    "tlsMinVersion": "tls-min-version",
+    "tlsCipherSuites": "tls-cipher-suites",
     "rotateCertificates": "rotate-certificates",
     "serverTLSBootstrap": "rotate-server-certificates",
     "authentication.anonymous.enabled": "anonymous-auth",
@@ -92,7 +94,7 @@ _WITHOUT_EFFECT = (
     "showHiddenMetricsForVersion shutdownGracePeriod "
     "shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill staticPodURL "
     "staticPodURLHeader streamingConnectionIdleTimeout systemCgroups systemReservedCgroup "
-    "tlsCipherSuites tlsCurvePreferences tlsMinVersion topologyManagerPolicy topologyManagerPolicyOptions "
+    "tlsCurvePreferences topologyManagerPolicy topologyManagerPolicyOptions "
     "topologyManagerScope tracing userNamespaces volumePluginDir volumeStatsAggPeriod "
 )
 CONFIGURATION = Kind(

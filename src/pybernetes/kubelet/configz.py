@@ -23,6 +23,8 @@ def configz(chosen: KubeletConfiguration, driver: str) -> bytes:
         "port": options.port,
         "tlsCertFile": values["tls-cert-file"],
         "tlsPrivateKeyFile": values["tls-private-key-file"],
+        "tlsMinVersion": values["tls-min-version"],
+        "tlsCipherSuites": values["tls-cipher-suites"],
         "rotateCertificates": values["rotate-certificates"],
         "serverTLSBootstrap": values["rotate-server-certificates"] or None,
         "authentication": {

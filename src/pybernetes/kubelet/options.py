@@ -16,6 +16,7 @@ from pybernetes.api.types import core_v1 as core
 from pybernetes.component import flags, formerflags
 from pybernetes.component.command import VERBOSITY, UsageError
 from pybernetes.component.flags import Flag, Values
+from pybernetes.component.tlsflags import tls_flags
 
 from .machine import reservation
 from .machine.defaults import CRASH_MAXIMUM, USUAL, Defaults
@@ -160,6 +161,7 @@ OWN: tuple[Flag, ...] = (
     Flag("healthz-port", flags.integer, 10248, "The port of /healthz; 0: none.", PORT),
     Flag("tls-cert-file", flags.string, "", "The HTTPS port's certificate; default: one made here.", PORT),
     Flag("tls-private-key-file", flags.string, "", "The key of --tls-cert-file.", PORT),
+    *tls_flags(PORT),
     Flag("rotate-server-certificates", flags.boolean, False, "Have the cluster sign and renew it.", PORT),
     Flag("client-ca-file", flags.string, "", "Who signs client certificates.", PORT),
     Flag("anonymous-auth", flags.boolean, False, "Let requests without credentials in.", PORT),

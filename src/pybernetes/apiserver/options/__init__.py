@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybernetes.component import command, flags, formerflags, servingcert
+from pybernetes.component import command, flags, formerflags, servingcert, tlsflags
 from pybernetes.component.command import UsageError
 from pybernetes.component.flags import Flag, Values
-from pybernetes.pki import servernames, tlspolicy
+from pybernetes.pki import servernames
 from pybernetes.pki.contexts import ServerContext
 from pybernetes.pki.servernames import NamedCertificate
 
@@ -42,13 +42,7 @@ OWN = (
         "/var/run/kubernetes",
         "Where apiserver.crt and apiserver.key are taken from, and made where they are missing, without --tls-cert-file.",
     ),
-    Flag("tls-min-version", flags.string, "", f"The oldest TLS that is taken: {', '.join(tlspolicy.VERSIONS)}."),
-    Flag(
-        "tls-cipher-suites",
-        flags.strings,
-        [],
-        "Cipher suites of TLS 1.2, by Go's names; OpenSSL's choice if not given.",
-    ),
+    *tlsflags.tls_flags(),
     Flag(
         "tls-sni-cert-key",
         certificate,
@@ -107,10 +101,7 @@ def options(values: Values) -> Options:
 
 def _tls(values: Values) -> ServerContext:
     certificate, key = _serving_pair(values)
-    try:
-        policy = tlspolicy.policy(values["tls-min-version"], values["tls-cipher-suites"])
-    except ValueError as error:
-        raise UsageError(f"--tls-min-version or --tls-cipher-suites: {error}") from error
+    policy = tlsflags.policy(values)
     authorities = [Path(path) for path in access.authorities(values)]
     try:
         return ServerContext(certificate, key, authorities, policy=policy, named=values["tls-sni-cert-key"])
