@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pybernetes.component import command, configfile
 from pybernetes.component.command import Failure, UsageError
 from pybernetes.component.flags import Values
+from pybernetes.kubelet import validation
 from pybernetes.kubelet.configfields import CONFIGURATION
 from pybernetes.kubelet.options import FLAGS, KubeletConfiguration, kubelet_configuration
 
@@ -73,6 +74,8 @@ def _check(chosen: KubeletConfiguration) -> None:
         )
     if bool(chosen["tls-cert-file"]) != bool(chosen["tls-private-key-file"]):
         raise UsageError("--tls-cert-file and --tls-private-key-file are given together or not at all")
+    if wrong := validation.problems(chosen):
+        raise UsageError("; ".join(wrong))
     if not chosen["kubeconfig"]:
         raise UsageError("--kubeconfig is required: a kubelet without an API server is not served here")
 

@@ -5,22 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from pybernetes.api import errors
+from pybernetes.api import errors, nodelabels
 from pybernetes.api.errors import StatusError
 from pybernetes.api.wellknown import (
     KUBE_API_SERVER_CLIENT_KUBELET_SIGNER,
     KUBELET_SERVING_SIGNER,
-    LABEL_ARCH,
-    LABEL_ARCH_STABLE,
-    LABEL_FAILURE_DOMAIN_BETA_REGION,
-    LABEL_FAILURE_DOMAIN_BETA_ZONE,
-    LABEL_HOSTNAME,
-    LABEL_INSTANCE_TYPE,
-    LABEL_INSTANCE_TYPE_STABLE,
-    LABEL_OS,
-    LABEL_OS_STABLE,
-    LABEL_TOPOLOGY_REGION,
-    LABEL_TOPOLOGY_ZONE,
     MIRROR_POD_ANNOTATION,
 )
 
@@ -31,23 +20,6 @@ from ..types import Attributes, Reader, RequestInfo
 from .certificates import subject
 
 RESTRICTED = "node-restriction.kubernetes.io"
-# Labels of kubernetes.io and k8s.io that a node may set on itself (upstream: kubelet/pkg/apis/well_known_labels.go).
-LABELS = frozenset(
-    {
-        LABEL_HOSTNAME,
-        LABEL_OS_STABLE,
-        LABEL_ARCH_STABLE,
-        LABEL_OS,
-        LABEL_ARCH,
-        LABEL_INSTANCE_TYPE,
-        LABEL_INSTANCE_TYPE_STABLE,
-        LABEL_FAILURE_DOMAIN_BETA_ZONE,
-        LABEL_FAILURE_DOMAIN_BETA_REGION,
-        LABEL_TOPOLOGY_ZONE,
-        LABEL_TOPOLOGY_REGION,
-    }
-)
-LABEL_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 AUDIENCE_VERB = "request-serviceaccounts-token-audience"
 KUBELET_SIGNERS = (KUBE_API_SERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER)
 REFERENCES = {
@@ -61,10 +33,6 @@ REFERENCES = {
 Object = dict[str, Any]
 
 
-def _in(domain: str, *parents: str) -> bool:
-    return any(domain == parent or domain.endswith("." + parent) for parent in parents)
-
-
 def forbidden_labels(new: Mapping[str, str], old: Mapping[str, str]) -> list[str]:
     """Labels that differ, and that no node may change."""
     changed = {key for key in (*new, *old) if new.get(key) != old.get(key)}
@@ -73,11 +41,7 @@ def forbidden_labels(new: Mapping[str, str], old: Mapping[str, str]) -> list[str
 
 def _allowed(key: str) -> bool:
     domain = key.rpartition("/")[0]
-    if _in(domain, RESTRICTED):
-        return False
-    if not _in(domain, "kubernetes.io", "k8s.io"):
-        return True
-    return key in LABELS or _in(domain, *LABEL_DOMAINS)
+    return not nodelabels.within(domain, RESTRICTED) and nodelabels.may_set(key)
 
 
 def audiences(pod: Object, reader: Reader) -> set[str]:
