@@ -35,9 +35,9 @@ class Kind:
     converters: Mapping[str, Callable[[Any], Any]] = field(
         default_factory=dict
     )  # for what is no text in the flag's syntax
-    without_effect: Collection[
-        str
-    ] = ()  # upstream's, for which nothing stands here; named in the log where they are set
+    without_effect: Mapping[str, str] = field(
+        default_factory=dict
+    )  # upstream's, for which nothing stands here -> why, or ""
     read_elsewhere: Collection[str] = ()  # by the part itself
 
 
@@ -98,7 +98,8 @@ def _leaves(kind: Kind, section: Mapping[str, Any], prefix: str) -> Iterator[tup
             continue
         elif path in kind.without_effect:
             if _says_something(value):
-                _log.warning("%s: %s has no effect here", kind.name, path)
+                why = kind.without_effect[path]
+                _log.warning("%s: %s has no effect here%s", kind.name, path, f": {why}" if why else "")
         elif not _is_section(kind, path):
             raise ConfigFileError(f'strict decoding error: unknown field "{path}"')
         elif isinstance(value, dict):

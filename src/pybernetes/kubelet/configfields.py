@@ -49,6 +49,7 @@ FIELDS = {
     "reservedSystemCPUs": "reserved-cpus",
     "podsPerCore": "pods-per-core",
     "providerID": "provider-id",
+    "mergeDefaultEvictionSettings": "merge-default-eviction-settings",
     "imageMaximumGCAge": "image-maximum-gc-age",
     "serializeImagePulls": "serialize-image-pulls",
     "maxParallelImagePulls": "max-parallel-image-pulls",
@@ -76,27 +77,42 @@ def _amounts(by_signal: dict[str, Any]) -> dict[str, str]:
     return signals(",".join(f"{name}<{amount}" for name, amount in by_signal.items()))
 
 
-_WITHOUT_EFFECT = (
-    "authentication.webhook.cacheTTL authorization.webhook cgroupDriver cgroupRoot cgroupsPerQOS "
-    "configMapAndSecretChangeDetectionStrategy containerLogMaxWorkers "
-    "containerLogMonitorInterval contentType cpuManagerPolicy cpuManagerPolicyOptions "
-    "cpuManagerReconcilePeriod defaultPodSysctls enableContentionProfiling "
-    "enableControllerAttachDetach enableDebugFlagsHandler enableDebuggingHandlers enableProfilingHandler "
-    "enableServer enableSystemLogHandler enableSystemLogQuery enforceNodeAllocatable eventBurst eventRecordQPS "
-    "failCgroupV1 failSwapOn featureGates hairpinMode httpCheckFrequency "
-    "imagePullCredentialsVerificationPolicy imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit "
-    "kernelMemcgNotification kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups "
-    "localStorageCapacityIsolation logging makeIPTablesUtilChains maxOpenFiles "
-    "memoryManagerPolicy memoryReservationPolicy memorySwap memoryThrottlingFactor mergeDefaultEvictionSettings "
-    "nodeStatusReportFrequency oomScoreAdj "
-    "preloadedImagesVerificationAllowlist protectKernelDefaults qosReserved readOnlyPort registryBurst "
-    "registryPullQPS reservedMemory runOnce runtimeRequestTimeout "
-    "showHiddenMetricsForVersion shutdownGracePeriod "
-    "shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill staticPodURL "
-    "staticPodURLHeader streamingConnectionIdleTimeout systemCgroups systemReservedCgroup "
-    "tlsCurvePreferences topologyManagerPolicy topologyManagerPolicyOptions "
-    "topologyManagerScope tracing userNamespaces volumePluginDir volumeStatsAggPeriod "
-)
+# Why -> fields for which nothing stands here.
+_WITHOUT_EFFECT = {
+    "Docker is asked": "cgroupDriver",
+    "swap is never a reason to fail": "failSwapOn",
+    "containers have no swap beyond their memory": "memorySwap",
+    "the kubelet is not told of a shutdown: `pybernetes node drain` before it has pods leave in time": (
+        "shutdownGracePeriod shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods"
+    ),
+    "processors and memory are shared, and not pinned": (
+        "cpuManagerPolicy cpuManagerPolicyOptions cpuManagerReconcilePeriod memoryManagerPolicy "
+        "reservedMemory topologyManagerPolicy topologyManagerPolicyOptions topologyManagerScope"
+    ),
+    "pods are held to what is not reserved, other processes to nothing": (
+        "enforceNodeAllocatable kubeReservedCgroup systemReservedCgroup kubeletCgroups systemCgroups "
+        "cgroupRoot cgroupsPerQOS"
+    ),
+    "there is no port without TLS": "readOnlyPort",
+    "static pods are read from staticPodPath": "staticPodURL staticPodURLHeader",
+    "what gates would switch is on or off for good": "featureGates",
+    "Docker has the images, too": "imageServiceEndpoint",
+    "Docker has one user namespace for all containers, or none": "userNamespaces",
+    "sysctls of the machine are left as they are": "protectKernelDefaults",
+    "": (
+        "authentication.webhook.cacheTTL authorization.webhook configMapAndSecretChangeDetectionStrategy "
+        "containerLogMaxWorkers containerLogMonitorInterval contentType defaultPodSysctls "
+        "enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler "
+        "enableDebuggingHandlers enableProfilingHandler enableServer enableSystemLogHandler "
+        "enableSystemLogQuery eventBurst eventRecordQPS failCgroupV1 hairpinMode httpCheckFrequency "
+        "imagePullCredentialsVerificationPolicy iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification "
+        "kubeAPIBurst kubeAPIQPS localStorageCapacityIsolation logging makeIPTablesUtilChains maxOpenFiles "
+        "memoryReservationPolicy memoryThrottlingFactor "
+        "nodeStatusReportFrequency oomScoreAdj preloadedImagesVerificationAllowlist qosReserved registryBurst "
+        "registryPullQPS runOnce runtimeRequestTimeout showHiddenMetricsForVersion singleProcessOOMKill "
+        "streamingConnectionIdleTimeout tlsCurvePreferences tracing volumePluginDir volumeStatsAggPeriod"
+    ),
+}
 CONFIGURATION = Kind(
     "kubelet.config.k8s.io/v1beta1",
     "KubeletConfiguration",
@@ -110,5 +126,5 @@ CONFIGURATION = Kind(
         "nodeStatusMaxImages",
     ),
     converters={"registerWithTaints": _taints, "evictionHard": _amounts, "evictionSoft": _amounts},
-    without_effect=_WITHOUT_EFFECT.split(),
+    without_effect={name: why for why, names in _WITHOUT_EFFECT.items() for name in names.split()},
 )

@@ -120,6 +120,7 @@ OWN: tuple[Flag, ...] = (
     Flag("pod-logs-dir", flags.string, "/var/log/pods", "Where links to containers' logs are made (podLogsDir).", NODE),
     Flag("node-status-update-frequency", flags.duration, 10.0, "How often the node's status is worked out.", NODE),
     Flag("eviction-hard", signals, dict(EVICTION_HARD), "Under which amounts the node is under pressure.", NODE),
+    Flag("merge-default-eviction-settings", flags.boolean, False, "Keep the defaults of signals that --eviction-hard does not name.", NODE),
     Flag("eviction-soft", signals, {}, "Under which amounts pods go that had --eviction-soft-grace-period to help.", NODE),
     Flag("eviction-soft-grace-period", flags.mapping, {}, "How long each must be under it: memory.available=1m30s.", NODE),
     Flag("eviction-max-pod-grace-period", flags.integer, 0, "Seconds that soft evictions leave a pod at most.", NODE),
@@ -194,9 +195,12 @@ class KubeletConfiguration:
 
 
 def _evictions(values: Values) -> Evictions:
+    hard = values["eviction-hard"]
+    if values["merge-default-eviction-settings"]:
+        hard = {**EVICTION_HARD, **hard}
     soft, grace = values["eviction-soft"], values["eviction-soft-grace-period"]
     try:
-        all_of_them = thresholds(values["eviction-hard"], soft, grace, values["eviction-minimum-reclaim"])
+        all_of_them = thresholds(hard, soft, grace, values["eviction-minimum-reclaim"])
     except ValueError as error:
         raise UsageError(f"evictionHard, evictionSoft, evictionMinimumReclaim: {error}") from error
     return Evictions(

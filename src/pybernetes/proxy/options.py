@@ -160,17 +160,20 @@ def configuration(mode: str) -> Kind:
         "KubeProxyConfiguration",
         {**FIELDS, **own},
         pointers=tuple(path for path in _POINTERS if path in FIELDS or path in own),
-        without_effect=(
-            *foreign,
-            "clientConnection.acceptContentTypes",
-            "clientConnection.contentType",
-            "configSyncPeriod",
-            "enableProfiling",
-            "featureGates",
-            "logging",
-            "showHiddenMetricsForVersion",
-            "windowsRunAsService",
-            "winkernel",
+        without_effect=dict.fromkeys(
+            (
+                *foreign,
+                "clientConnection.acceptContentTypes",
+                "clientConnection.contentType",
+                "configSyncPeriod",
+                "enableProfiling",
+                "featureGates",
+                "logging",
+                "showHiddenMetricsForVersion",
+                "windowsRunAsService",
+                "winkernel",
+            ),
+            "",
         ),
     )
 

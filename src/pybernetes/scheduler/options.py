@@ -39,14 +39,17 @@ CONFIGURATION = Kind(
     API_VERSION,
     KIND,
     FIELDS,
-    without_effect=(
-        "clientConnection.acceptContentTypes",
-        "clientConnection.contentType",
-        "delayCacheUntilActive",
-        "enableContentionProfiling",
-        "enableProfiling",
-        "parallelism",
-        "percentageOfNodesToScore",
+    without_effect=dict.fromkeys(
+        (
+            "clientConnection.acceptContentTypes",
+            "clientConnection.contentType",
+            "delayCacheUntilActive",
+            "enableContentionProfiling",
+            "enableProfiling",
+            "parallelism",
+            "percentageOfNodesToScore",
+        ),
+        "",
     ),
     read_elsewhere=("extenders", "podInitialBackoffSeconds", "podMaxBackoffSeconds", "profiles"),
 )

@@ -31,7 +31,7 @@ KIND = Kind(
     {"port": "port", "grace": "grace", "a.period": "period", "a.names": "names", "limits": "limits", "on": "on"},
     pointers=("grace",),
     converters={"limits": lambda value: {str(k): str(v) for k, v in value.items()}},
-    without_effect=("logging", "a.verbose"),
+    without_effect={"logging": "", "a.verbose": "nobody listens"},
     read_elsewhere=("profiles",),
 )
 HEAD = {"apiVersion": "x.config.k8s.io/v1", "kind": "XConfiguration"}
@@ -84,7 +84,9 @@ def test_what_is_no_object(document: Any) -> None:
 
 def test_only_what_says_something_is_named(caplog: pytest.LogCaptureFixture) -> None:
     of(logging={"verbosity": 0, "format": ""}, a={"verbose": True})
-    assert [record.getMessage() for record in caplog.records] == ["XConfiguration: a.verbose has no effect here"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "XConfiguration: a.verbose has no effect here: nobody listens"
+    ]
 
 
 def merge(*arguments: str, obeyed: tuple[str, ...] | None = None, **fields: Any) -> flags.Values:

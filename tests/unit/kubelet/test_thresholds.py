@@ -46,6 +46,10 @@ def _facts(*arguments: str) -> n.NodeFacts:
         (("--kube-reserved=ephemeral-storage=1Gi",), {"ephemeral-storage": str(56403987978 - (1 << 30))}),
         (("--eviction-hard=memory.available<25%",), {"memory": "3Gi", "ephemeral-storage": "61202244Ki"}),
         (("--eviction-hard=memory.available<0%",), {"memory": "4Gi"}),
+        (
+            ("--eviction-hard=memory.available<1Gi", "--merge-default-eviction-settings"),
+            {"memory": "3Gi", "ephemeral-storage": "56403987978"},
+        ),
         (("--system-reserved=memory=9Gi",), {"memory": "0"}),
         (("--pods-per-core=10",), {"pods": "40"}),
         (("--pods-per-core=100",), {"pods": "110"}),
