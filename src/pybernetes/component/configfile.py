@@ -130,9 +130,26 @@ def _converted(kind: Kind, path: str, value: Any, parser: Callable[[str], Any]) 
     try:
         if path in kind.converters:
             return kind.converters[path](value)
+        _check_kind(value, parser)
         return parser(_text(value))
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ConfigFileError(f"{path}: {value!r}: {error}") from error
+
+
+# What a parser of flags wants of a document, where text alone would do on a command line.
+_KINDS: Mapping[Callable[[str], Any], tuple[type, str]] = {
+    flags.integer: (int, "a whole number"),
+    flags.boolean: (bool, "true or false"),
+    flags.mapping: (dict, "an object"),
+    flags.switches: (dict, "an object"),
+}
+
+
+def _check_kind(value: Any, parser: Callable[[str], Any]) -> None:
+    """ValueError for what upstream's strict decoder refuses, such as the number "110". Lists may be one text there (clusterCIDR)."""
+    kind, shown = _KINDS.get(parser, (object, ""))
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"want {shown}")
 
 
 def _text(value: Any) -> str:

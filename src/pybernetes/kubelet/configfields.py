@@ -7,7 +7,7 @@ from typing import Any
 from pybernetes.api.types import core_v1 as core
 from pybernetes.component.configfile import Kind
 
-from .options import signals
+from .options import signals, taints
 
 # KubeletConfiguration's field, by path, and the flag that means the same.
 FIELDS = {
@@ -69,11 +69,21 @@ FIELDS = {
 }
 
 
-def _taints(items: list[dict[str, str]]) -> list[core.Taint]:
-    return [core.Taint(key=item["key"], value=item.get("value", ""), effect=item["effect"]) for item in items]
+def _taints(items: Any) -> list[core.Taint]:
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ValueError("want a list of taints: [{key: KEY, value: VALUE, effect: NoSchedule}]")
+    return taints(",".join(f"{i.get('key', '')}={i.get('value') or ''}:{i.get('effect', '')}" for i in items))
 
 
-def _amounts(by_signal: dict[str, Any]) -> dict[str, str]:
+def _texts(items: Any) -> list[str]:
+    if not isinstance(items, list):
+        raise ValueError("want a list")
+    return [str(item) for item in items]
+
+
+def _amounts(by_signal: Any) -> dict[str, str]:
+    if not isinstance(by_signal, dict):
+        raise ValueError("want an object: {memory.available: 100Mi}")
     return signals(",".join(f"{name}<{amount}" for name, amount in by_signal.items()))
 
 
@@ -125,6 +135,11 @@ CONFIGURATION = Kind(
         "resolvConf",
         "nodeStatusMaxImages",
     ),
-    converters={"registerWithTaints": _taints, "evictionHard": _amounts, "evictionSoft": _amounts},
+    converters={
+        **dict.fromkeys(("clusterDNS", "allowedUnsafeSysctls", "tlsCipherSuites"), _texts),
+        "registerWithTaints": _taints,
+        "evictionHard": _amounts,
+        "evictionSoft": _amounts,
+    },
     without_effect={name: why for why, names in _WITHOUT_EFFECT.items() for name in names.split()},
 )

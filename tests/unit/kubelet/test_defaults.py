@@ -80,6 +80,28 @@ def test_what_is_out_of_bounds(fields: dict[str, Any], text: str) -> None:
         options(**fields)
 
 
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"maxPods": "110"}, "maxPods: '110': want a whole number"),
+        ({"maxPods": True}, "want a whole number"),
+        ({"maxPods": 1.5}, "want a whole number"),
+        ({"clusterDNS": "10.96.0.10"}, "want a list"),
+        ({"rotateCertificates": "yes"}, "want true or false"),
+        ({"systemReserved": ["cpu"]}, "want an object"),
+        ({"evictionHard": "memory.available"}, "want an object: {memory.available: 100Mi}"),
+        ({"registerWithTaints": {"key": "a"}}, "want a list of taints"),
+        ({"registerWithTaints": [{"key": "a"}]}, "invalid taint spec: a=:"),
+        ({"registerWithTaints": [{"key": "a", "effect": "Never"}]}, "invalid taint spec: a=:Never"),
+    ],
+)
+def test_values_of_another_kind(fields: dict[str, Any], text: str) -> None:
+    """The kind: Python's own texts for them ('str' object has no attribute 'items'), or that they were taken."""
+    with pytest.raises(UsageError, match="--config=") as caught:
+        options(**fields)
+    assert text in str(caught.value)
+
+
 def pod(profile: str = "") -> core.Pod:
     limits = core.ResourceRequirements(limits={"cpu": Quantity.parse("500m")})
     context = core.SecurityContext(seccomp_profile=core.SeccompProfile(type=profile)) if profile else None
