@@ -1,12 +1,11 @@
 """Many Services in a kernel's IPVS: what one changes costs as much among 5,000 as among 500, and a first sync grows as they do.
 
 Prints a line of figures for each number of Services (benchmarks/README.md has some): seconds by the clock of a machine that is emulated, so only
-their ratios say something. `GUEST_SERVICES="500 1000"` measures fewer.
+their ratios say something.
 """
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 
@@ -18,7 +17,7 @@ from tests.guest.test_ipvs_state import Proxy, inside
 from tests.netns.namespaces import Namespace
 from tests.unit.proxy.objects import port
 
-NUMBERS = [int(number) for number in os.environ.get("GUEST_SERVICES", "500 1000 2000 5000").split()]
+NUMBERS = (500, 1000, 2000, 5000)
 ENDPOINTS, CHANGES, READINGS = 10, 5, 2
 
 

@@ -83,7 +83,8 @@ def values_of(kind: Kind, declared: Sequence[Flag], document: Any) -> dict[str, 
     values: dict[str, Any] = {}
     for path, value in _leaves(kind, {k: v for k, v in document.items() if k not in ("apiVersion", "kind")}, ""):
         name = kind.fields[path]
-        if value is not None and (path in kind.pointers or not _is_zero(value, parsers[name])):
+        zero = path not in kind.pointers and _is_zero(value, parsers[name])
+        if value is not None and not (zero and not _mistyped(value, parsers[name])):
             values[name] = _converted(kind, path, value, parsers[name])
     return values
 
@@ -127,29 +128,40 @@ def _says_something(value: Any) -> bool:
 
 
 def _converted(kind: Kind, path: str, value: Any, parser: Callable[[str], Any]) -> Any:
+    words = "" if path in kind.converters else _mistyped(value, parser)
+    if words:
+        raise ConfigFileError(words.format(field=f"{kind.name}.{path}"))
     try:
         if path in kind.converters:
             return kind.converters[path](value)
-        _check_kind(value, parser)
         return parser(_text(value))
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ConfigFileError(f"{path}: {value!r}: {error}") from error
 
 
-# What a parser of flags wants of a document, where text alone would do on a command line.
-_KINDS: Mapping[Callable[[str], Any], tuple[type, str]] = {
-    flags.integer: (int, "a whole number"),
-    flags.boolean: (bool, "true or false"),
-    flags.mapping: (dict, "an object"),
-    flags.switches: (dict, "an object"),
+_JSON_TYPES = ((bool, "bool"), (int, "number"), (float, "number"), (str, "string"), (list, "array"), (dict, "object"))
+# By the flag's type: what JSON calls a value of the field, and what Go does. Lists may stand as text with commas, where upstream's field is that.
+_FIELD_TYPES: Mapping[Callable[[str], Any], tuple[str, str]] = {
+    flags.string: ("string", "string"),
+    flags.boolean: ("bool", "bool"),
+    flags.integer: ("number", "int32"),
+    flags.number: ("number", "float32"),
+    flags.duration: ("string", "string"),
+    flags.mapping: ("object", "map[string]string"),
+    flags.switches: ("object", "map[string]bool"),
 }
 
 
-def _check_kind(value: Any, parser: Callable[[str], Any]) -> None:
-    """ValueError for what upstream's strict decoder refuses, such as the number "110". Lists may be one text there (clusterCIDR)."""
-    kind, shown = _KINDS.get(parser, (object, ""))
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"want {shown}")
+def _mistyped(value: Any, parser: Callable[[str], Any]) -> str:
+    """Go's words for a value of another type than the field's, "" where there are none."""
+    wanting, go = _FIELD_TYPES.get(parser, ("", ""))
+    given = next((name for kind, name in _JSON_TYPES if isinstance(value, kind)), "")
+    if not wanting or not given or (given == wanting and not (go == "int32" and isinstance(value, float))):
+        return ""
+    shown = f"{given} {value}" if given == wanting else given
+    if parser is flags.duration:
+        return f"json: cannot unmarshal {shown} into Go value of type string"
+    return f"json: cannot unmarshal {shown} into Go struct field {{field}} of type {go}"
 
 
 def _text(value: Any) -> str:

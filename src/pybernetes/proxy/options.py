@@ -24,6 +24,16 @@ LAST_PORT = 65535
 _LONGEST_TIMEOUT = 2**31 // 1000  # seconds; the kernel counts ticks, a thousand each second at most
 _LONGEST_SCHEDULER = 15  # bytes; the kernel's IP_VS_SCHEDNAME_MAXLEN without its end
 
+_NOT_NEGATIVE = (
+    "conntrack-max-per-core",
+    "conntrack-min",
+    "conntrack-tcp-timeout-close-wait",
+    "conntrack-tcp-timeout-established",
+    "conntrack-udp-timeout",
+    "conntrack-udp-timeout-stream",
+    "kube-api-burst",
+)
+
 DETECT_MODES = ("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")
 
 OWN = (
@@ -260,6 +270,7 @@ def kube_proxy_configuration(values: Values) -> KubeProxyConfiguration:
         raise UsageError("--iptables-min-sync-period: must be between 0 and --iptables-sync-period")
     if values["proxy-mode"] == "ipvs":
         _check_ipvs(values)
+    _check_numbers(values)
     mode = values["detect-local-mode"] or "ClusterCIDR"
     prefix = values["pod-interface-name-prefix"]
     interface = {"BridgeInterface": values["pod-bridge-interface"], "InterfaceNamePrefix": prefix and f"{prefix}+"}
@@ -268,7 +279,7 @@ def kube_proxy_configuration(values: Values) -> KubeProxyConfiguration:
         raise UsageError(f"--detect-local-mode={mode} needs --{flag}")
     return KubeProxyConfiguration(
         node=(values["hostname-override"] or socket.gethostname()).strip().lower(),
-        cluster_cidrs=tuple(_networks("cluster-cidr", values)),
+        cluster_cidrs=_cluster_cidrs(values),
         mode=values["proxy-mode"],
         detect_local_mode=mode,
         pod_interface=interface.get(mode, ""),
@@ -296,6 +307,30 @@ def kube_proxy_configuration(values: Values) -> KubeProxyConfiguration:
         ipvs_periods=(values["ipvs-min-sync-period"], values["ipvs-sync-period"]),
         userspace=_userspace(values),
     )
+
+
+def _check_numbers(values: Values) -> None:
+    """Those that hold in every mode."""
+    if not -1000 <= values["oom-score-adj"] <= 1000:
+        raise UsageError(f"--oom-score-adj={values['oom-score-adj']}: must be within the range [-1000, 1000]")
+    for name in _NOT_NEGATIVE:
+        if values[name] < 0:
+            raise UsageError(f"--{name}: must be greater than or equal to 0")
+    period = values["config-sync-period"]
+    if period is not None and period <= 0:
+        raise UsageError("--config-sync-period: must be greater than 0")
+
+
+def _cluster_cidrs(values: Values) -> tuple[str, ...]:
+    cidrs, text = _networks("cluster-cidr", values), ",".join(values["cluster-cidr"])
+    if len(cidrs) > 2:
+        example = "10.100.0.0/16,fde4:8dba:82e1::/48"
+        raise UsageError(f"--cluster-cidr={text}: only one CIDR allowed or a valid DualStack CIDR (e.g. {example})")
+    if len(cidrs) == 2 and len({":" in cidr for cidr in cidrs}) < 2:
+        raise UsageError(
+            f"--cluster-cidr={text}: must be a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)"
+        )
+    return tuple(cidrs)
 
 
 def _check_ipvs(values: Values) -> None:

@@ -83,12 +83,24 @@ def test_what_is_out_of_bounds(fields: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"maxPods": "110"}, "maxPods: '110': want a whole number"),
-        ({"maxPods": True}, "want a whole number"),
-        ({"maxPods": 1.5}, "want a whole number"),
+        (
+            {"maxPods": "110"},
+            "json: cannot unmarshal string into Go struct field KubeletConfiguration.maxPods of type int32",
+        ),
+        ({"maxPods": True}, "cannot unmarshal bool into Go struct field KubeletConfiguration.maxPods of type int32"),
+        (
+            {"maxPods": 1.5},
+            "cannot unmarshal number 1.5 into Go struct field KubeletConfiguration.maxPods of type int32",
+        ),
         ({"clusterDNS": "10.96.0.10"}, "want a list"),
-        ({"rotateCertificates": "yes"}, "want true or false"),
-        ({"systemReserved": ["cpu"]}, "want an object"),
+        (
+            {"rotateCertificates": "yes"},
+            "cannot unmarshal string into Go struct field KubeletConfiguration.rotateCertificates of type bool",
+        ),
+        (
+            {"systemReserved": ["cpu"]},
+            "cannot unmarshal array into Go struct field KubeletConfiguration.systemReserved of type map[string]string",
+        ),
         ({"evictionHard": "memory.available"}, "want an object: {memory.available: 100Mi}"),
         ({"registerWithTaints": {"key": "a"}}, "want a list of taints"),
         ({"registerWithTaints": [{"key": "a"}]}, "invalid taint spec: a=:"),

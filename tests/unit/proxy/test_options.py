@@ -208,6 +208,22 @@ def test_families_have_their_cidr() -> None:
         ("--healthz-bind-address=host:1", "--healthz-bind-address=host:1: must be an IP address"),
         ("--detect-local-mode=Foo", "--detect-local-mode=Foo: choose one of ClusterCIDR"),
         ("--detect-local-mode=BridgeInterface", "--detect-local-mode=BridgeInterface needs --pod-bridge-interface"),
+        ("--oom-score-adj=1001", "--oom-score-adj=1001: must be within the range [-1000, 1000]"),
+        ("--oom-score-adj=-1001", "--oom-score-adj=-1001: must be within the range [-1000, 1000]"),
+        ("--conntrack-max-per-core=-1", "--conntrack-max-per-core: must be greater than or equal to 0"),
+        ("--conntrack-min=-1", "--conntrack-min: must be greater than or equal to 0"),
+        ("--conntrack-tcp-timeout-established=-1s", "--conntrack-tcp-timeout-established: must be greater than"),
+        ("--conntrack-tcp-timeout-close-wait=-1s", "--conntrack-tcp-timeout-close-wait: must be greater than"),
+        ("--conntrack-udp-timeout=-1s", "--conntrack-udp-timeout: must be greater than or equal to 0"),
+        ("--conntrack-udp-timeout-stream=-1s", "--conntrack-udp-timeout-stream: must be greater than or equal to 0"),
+        ("--kube-api-burst=-1", "--kube-api-burst: must be greater than or equal to 0"),
+        ("--config-sync-period=0s", "--config-sync-period: must be greater than 0"),
+        (
+            "--cluster-cidr=10.0.0.0/8,11.0.0.0/8",
+            "must be a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)",
+        ),
+        ("--cluster-cidr=fd00::/48,fd01::/48", "must be a valid DualStack CIDR"),
+        ("--cluster-cidr=10.0.0.0/8,fd00::/48,10.1.0.0/16", "only one CIDR allowed or a valid DualStack CIDR"),
     ],
 )
 def test_mistakes(argument: str, message: str) -> None:
