@@ -158,8 +158,11 @@ def _spec(spec: Mapping[str, Any], lenient: Leniency) -> Errors:
     hoisted = {part: _hoisted(versions, part) for part in _PARTS}
     for index, version in enumerate(versions):
         at = SPEC / "versions" / index
-        if not lenient.schemaless and not (version.get("schema") or {}).get("openAPIV3Schema"):
+        bare = (version.get("schema") or {}).get("openAPIV3Schema") is None
+        if bare and not lenient.schemaless:
             errors.append(field.required(at / "schema" / "openAPIV3Schema"))
+        elif bare and version.get("served") and not spec.get("preserveUnknownFields"):
+            errors.append(field.required(at / "schema" / "openAPIV3Schema", "because otherwise all fields are pruned"))
     if (
         not lenient.no_default
         and spec.get("preserveUnknownFields")
@@ -282,7 +285,7 @@ def _label(path: Path, value: str, empty: bool = True) -> Errors:
 
 def _schema(version: Mapping[str, Any], path: Path, lenient: Leniency) -> Errors:
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
-    if not schema:
+    if schema is None:
         return []
     at = path / "openAPIV3Schema"
     errors = _root(schema, path) if (version.get("subresources") or {}).get("status") is not None else []

@@ -6,6 +6,7 @@ The generic decoder stops at schemas that hold schemas; this goes on from there.
 from __future__ import annotations
 
 import functools
+from decimal import Decimal
 from typing import Any
 
 from ..resource import Object
@@ -13,8 +14,8 @@ from ..schema import CompiledSchema, Validation
 
 NAME = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition"
 
-STRINGS = ("$schema", "description", "format", "id", "pattern", "title", "type", "x-kubernetes-list-type")
-POINTERS = ("$ref", "x-kubernetes-map-type")  # text of which "" is said, too
+STRINGS = ("$schema", "description", "format", "id", "pattern", "title", "type")
+POINTERS = ("$ref", "x-kubernetes-list-type", "x-kubernetes-map-type")  # text of which "" is said, too
 FLAGS = (
     *("exclusiveMaximum", "exclusiveMinimum", "nullable", "uniqueItems"),
     *("x-kubernetes-embedded-resource", "x-kubernetes-int-or-string"),
@@ -73,11 +74,18 @@ class DefinitionSchema(CompiledSchema):
                     holder["openAPIV3Schema"] = clean(holder["openAPIV3Schema"], at, unknown)
                 except Mistyped as error:
                     raise self.refused(str(error)) from None
+        parts = [("spec", spec), *((f"spec.versions[{i}]", v) for i, v in enumerate(spec.get("versions") or ()))]
+        for place, part in parts:
+            status = (part.get("subresources") or {}).get("status") or {}
+            unknown += [f"{place}.subresources.status.{name}" for name in status]
+            status.clear()  # a struct without fields
         return self._strict([f'unknown field "{path}"' for path in unknown], validation)
 
 
 def clean(schema: Any, path: str, unknown: list[str]) -> Any:
     """The schema as Go keeps it."""
+    if schema is None:
+        return {}  # of a list or map: Go's zero value
     if not isinstance(schema, dict):
         raise _mistyped(schema, path, "v1.JSONSchemaProps")
     cleaned: Object = {}
@@ -102,9 +110,10 @@ def _field(key: str, value: Any, at: str, unknown: list[str]) -> Any:
     if key in NUMBERS:
         if type(value) not in (int, float):
             raise _mistyped(value, at, "float64")
-        return int(value) if float(value).is_integer() else value
+        return _float64(float(value))
     if key in TEXT_LISTS:
-        return [_typed(item, str, at, "string") for item in _typed(value, list, at, "[]string")] or None
+        items = _typed(value, list, at, "[]string")
+        return ["" if item is None else _typed(item, str, at, "string") for item in items] or None
     if key in ANYTHING:
         return value
     if key == "enum":
@@ -114,6 +123,11 @@ def _field(key: str, value: Any, at: str, unknown: list[str]) -> Any:
     if key == "x-kubernetes-validations":
         return [_rule(item, f"{at}[{i}]") for i, item in enumerate(_typed(value, list, at, "v1.ValidationRules"))]
     return _schemas(key, value, at, unknown)
+
+
+def _float64(value: float) -> int | float:
+    """As Go writes it: without an exponent below 1e21, in as few digits as tell it from its neighbours."""
+    return int(Decimal(repr(value))) if value.is_integer() and abs(value) < 1e21 else value
 
 
 def _schemas(key: str, value: Any, at: str, unknown: list[str]) -> Any:

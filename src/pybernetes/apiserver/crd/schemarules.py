@@ -118,7 +118,7 @@ def _extensions(schema: Schema, path: Path) -> Errors:
         if map_type not in ("atomic", "granular"):
             errors.append(field.not_supported(path / MAP_TYPE, map_type, ("atomic", "granular")))
     list_type, keys = schema.get(LIST_TYPE), schema.get(MAP_KEYS) or ()
-    if list_type:
+    if list_type is not None:
         errors += _must_be("array", schema, path, f"must be array if {LIST_TYPE} is specified")
         if list_type not in ("atomic", "set", "map"):
             errors.append(field.not_supported(path / LIST_TYPE, list_type, ("atomic", "set", "map")))

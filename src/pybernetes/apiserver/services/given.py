@@ -10,7 +10,7 @@ from . import ranges
 from .metrics import DYNAMIC, STATIC
 from .pool import Pool
 
-DRY_RUN_PORT = 32768  # what a dry run shows where no number was asked for
+DRY_RUN_PORT = 32769  # what a dry run shows where no number was asked for
 
 ALLOCATED_IP = "provided IP is already allocated"
 OTHER_NETWORK = "the provided network does not match the current range"

@@ -9,8 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pybernetes.api import field
+from pybernetes.api.field import Path
+
 from ...conversion import ConversionTable, UnknownVersion, Version
 from ...resource import Errors, Object
+from ..validation import dns1035_label_errors
 from ..versions import Family, older
 from . import customresourcedefinition as v1
 
@@ -147,14 +151,24 @@ def validate(crd: Object) -> Errors:
     """As v1, and more lenient."""
     from ...crd import definition  # as above
 
-    return definition.validate(to_hub(crd), beta=True)
+    return definition.validate(to_hub(crd), beta=True) + _version(crd.get("spec") or {})
 
 
 def validate_update(new: Object, old: Object) -> Errors:
     """As v1, and more lenient."""
     from ...crd import definition  # as above
 
-    return definition.validate_update(to_hub(new), to_hub(old), beta=True)
+    return definition.validate_update(to_hub(new), to_hub(old), beta=True) + _version(new.get("spec") or {})
+
+
+def _version(spec: Mapping[str, Any]) -> Errors:
+    """The one at the top is the first of them."""
+    at, name, versions = Path("spec.version"), spec.get("version") or "", spec.get("versions") or ()
+    if not versions or name == (versions[0].get("name") or ""):
+        return []
+    why = dns1035_label_errors(name)
+    errors = [field.invalid(at, name, ",".join(why))] if why else []
+    return [*errors, field.invalid(at, name, "must match the first version in spec.versions")]
 
 
 def warnings(new: Object, old: Object | None) -> Any:

@@ -28,11 +28,11 @@ def prepare_create(scaler: Object) -> None:
 
 def validate(scaler: Object) -> Errors:
     """ValidateHorizontalPodAutoscaler."""
-    return _spec(scaler.get("spec") or {}, {})
+    return spec_errors(scaler.get("spec") or {}, {})
 
 
-def _spec(spec: Object, before: Object) -> Errors:
-    """`before` is what an update finds: versions that were not checked then are not checked now."""
+def spec_errors(spec: Object, before: Object, *, any_version: bool = False) -> Errors:
+    """`before` is what an update finds: versions that were not checked then are not checked now, and none where `any_version` is."""
     least, most = spec.get("minReplicas"), spec.get("maxReplicas") or 0
     errors: Errors = []
     if least is not None and least < 1:
@@ -46,18 +46,18 @@ def _spec(spec: Object, before: Object) -> Errors:
     errors += metrics.reference(
         SPEC / "scaleTargetRef",
         target,
-        any_version=bool(before) and kept,
+        any_version=any_version or (bool(before) and kept),
         group_needed=target.get("kind") != "ReplicationController",
     )
     described = [((m.get("object") or {}).get("describedObject") or {}) for m in before.get("metrics") or ()]
-    bad = any(metrics.api_version_error(ref.get("apiVersion") or "") for ref in described)
+    bad = any_version or any(metrics.api_version_error(ref.get("apiVersion") or "") for ref in described)
     errors += metrics.metrics(SPEC / "metrics", spec.get("metrics") or (), least, any_version=bad)
     return errors + metrics.behavior(SPEC / "behavior", spec.get("behavior"))
 
 
 def validate_update(new: Object, old: Object) -> Errors:
     """As on creation."""
-    return _spec(new.get("spec") or {}, old.get("spec") or {})
+    return spec_errors(new.get("spec") or {}, old.get("spec") or {})
 
 
 def validate_status(new: Object, old: Object) -> Errors:

@@ -55,8 +55,7 @@ def _deep(metric: Mapping[str, Any], current: bool) -> dict[str, Any]:
             if name == "object":
                 one["describedObject"] = source.get("target") or {}
                 _set(value, averageValue=source.get("averageValue"))
-                if current or "averageValue" not in value or source.get("targetValue") not in (None, "0"):
-                    _set(value, value=source.get(f"{side}Value"))
+                value["value"] = source.get(f"{side}Value") or "0"
             else:
                 _set(value, averageValue=source.get(f"{side}AverageValue"), value=source.get(f"{side}Value"))
         if not current:
@@ -154,13 +153,23 @@ def prepare_create(scaler: Object) -> None:
 
 
 def validate(scaler: Object) -> Errors:
-    """As v2, whose names the fields have in refusals."""
-    return v2.validate(to_v2(scaler))
+    """As v2, whose names the fields have in refusals; the versions of what is referred to are checked since 1.34."""
+    return v2.spec_errors(to_v2(scaler).get("spec") or {}, {}, any_version=True)
 
 
 def validate_update(new: Object, old: Object) -> Errors:
-    """As v2."""
-    return v2.validate_update(to_v2(new), to_v2(old))
+    """As on creation."""
+    return validate(new)
+
+
+def validate_beta2(scaler: Object) -> Errors:
+    """See `validate`."""
+    return v2.spec_errors(scaler.get("spec") or {}, {}, any_version=True)
+
+
+def validate_update_beta2(new: Object, old: Object) -> Errors:
+    """As on creation."""
+    return validate_beta2(new)
 
 
 def row(scaler: Object, now: datetime) -> list[Any]:
@@ -191,7 +200,13 @@ FAMILIES: tuple[Family, ...] = (
         for one in (
             v2.RESOURCE,
             v1.RESOURCE,
-            older(v2.RESOURCE, "autoscaling.v2beta2", prepare_create=prepare_create),
+            older(
+                v2.RESOURCE,
+                "autoscaling.v2beta2",
+                prepare_create=prepare_create,
+                validate=validate_beta2,
+                validate_update=validate_update_beta2,
+            ),
             older(
                 v2.RESOURCE,
                 "autoscaling.v2beta1",

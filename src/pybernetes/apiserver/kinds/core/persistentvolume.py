@@ -32,8 +32,7 @@ from ..validation import difference, dns_subdomain, each, enum, immutable, no_ba
 from .affinity import node_selector
 from .claims import VOLUME_MODES, access_modes
 from .persistentvolumeclaim import short_modes
-from .poddefaults import rounded
-from .resources import quantity_value
+from .poddefaults import OF_POINTERS, rounded
 from .volumes import (
     ONE_TYPE,
     Check,
@@ -53,7 +52,8 @@ from .volumes import (
     storage_os,
 )
 
-RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
+KEPT, FILE_SYSTEM = "Retain", "Filesystem"
+RECLAIM_POLICIES = ("Delete", "Recycle", KEPT)
 SPEC = Path("spec")
 CHANGED = "lastPhaseTransitionTime"
 
@@ -62,15 +62,16 @@ def default(volume: Object) -> None:
     """A file system that is kept; waiting."""
     spec, status = volume.setdefault("spec", {}), volume.setdefault("status", {})
     status["phase"] = status.get("phase") or "Pending"
-    spec["persistentVolumeReclaimPolicy"] = spec.get("persistentVolumeReclaimPolicy") or "Retain"
-    spec["volumeMode"] = spec.get("volumeMode") or "Filesystem"
+    spec["persistentVolumeReclaimPolicy"] = spec.get("persistentVolumeReclaimPolicy") or KEPT
+    if spec.get("volumeMode") is None:
+        spec["volumeMode"] = FILE_SYSTEM
     rounded(spec.get("capacity"))
     if (source := spec.get("hostPath")) is not None and source.get("type") is None:
         source["type"] = ""
     for name, defaults in _DEFAULTS.items():
         if (source := spec.get(name)) is not None:
             for key, value in defaults.items():
-                if source.get(key) in (None, ""):
+                if source.get(key) is None or (source[key] == "" and name not in OF_POINTERS):
                     source[key] = value
 
 
@@ -102,26 +103,52 @@ def stamp(new: Object, old: Object | None, by: Stamp) -> None:
 def validate(volume: Object) -> Errors:
     """On creation."""
     spec = volume.get("spec") or {}
-    modes, capacity = spec.get("accessModes") or [], spec.get("capacity") or {}
-    errors = [] if modes else [field.required(SPEC / "accessModes")]
-    errors += access_modes(SPEC / "accessModes", modes)
-    errors += _capacity(SPEC / "capacity", capacity, spec.get("capacity"))
-    policy = spec.get("persistentVolumeReclaimPolicy") or ""
+    errors = _modes(SPEC / "accessModes", spec.get("accessModes") or [])
+    errors += _capacity(SPEC / "capacity", spec.get("capacity") or {}, spec.get("capacity"))
+    policy, mode = spec.get("persistentVolumeReclaimPolicy") or "", spec.get("volumeMode")
     errors += enum(SPEC / "persistentVolumeReclaimPolicy", policy, RECLAIM_POLICIES, needed=False)
-    if (affinity := spec.get("nodeAffinity")) is not None:
-        required = affinity.get("required")
-        at = SPEC / "nodeAffinity" / "required"
-        errors += [field.required(at, "must specify required node constraints")] if required is None else []
-        errors += node_selector(at, required) if required is not None else []
-    errors += _source(spec, (volume.get("metadata") or {}).get("name") or "")
+    errors += _affinity(SPEC / "nodeAffinity" / "required", spec.get("nodeAffinity"))
+    errors += _source(SPEC, spec, (volume.get("metadata") or {}).get("name") or "")
     if policy == "Recycle" and posixpath.normpath((spec.get("hostPath") or {}).get("path") or "x") == "/":
         why = "may not be 'recycle' for a hostPath mount of '/'"
         errors.append(field.forbidden(SPEC / "persistentVolumeReclaimPolicy", why))
     if name := spec.get("storageClassName"):
         errors += dns_subdomain(SPEC / "storageClassName", name)
-    if (mode := spec.get("volumeMode")) is not None and mode not in VOLUME_MODES:
+    if mode is not None and mode not in VOLUME_MODES:
         errors.append(field.not_supported(SPEC / "volumeMode", mode, VOLUME_MODES))
-    return errors + _attributes_class(spec)
+    return errors + _attributes_class(SPEC, spec)
+
+
+def inline_errors(path: Path, spec: Object) -> Errors:
+    """Of the volume of an attachment, which is no object of its own: ValidatePersistentVolumeSpec, inline."""
+    where = "in the context of inline volumes"
+
+    def absent(*names: str) -> Errors:
+        given = [name for name in names if spec.get(name) not in (None, "") and (spec[name] or name != "capacity")]
+        return [field.forbidden(path / name, f"may not be specified {where}") for name in given]
+
+    errors = absent("claimRef", "capacity")
+    errors += [] if spec.get("csi") is not None else [field.required(path / "csi", f"has to be specified {where}")]
+    errors += _modes(path / "accessModes", spec.get("accessModes") or [])
+    if (spec.get("persistentVolumeReclaimPolicy") or KEPT) != KEPT:
+        errors.append(field.forbidden(path / "persistentVolumeReclaimPolicy", f"may only be {KEPT} {where}"))
+    errors += absent("nodeAffinity") + _source(path, spec, "") + absent("storageClassName")
+    if spec.get("volumeMode") not in (None, FILE_SYSTEM):
+        why = f"may not specify volumeMode other than {FILE_SYSTEM} {where}"
+        errors.append(field.forbidden(path / "volumeMode", why))
+    return errors + _attributes_class(path, spec)
+
+
+def _modes(path: Path, modes: list[str]) -> Errors:
+    return access_modes(path, modes) if modes else [field.required(path), *access_modes(path, modes)]
+
+
+def _affinity(path: Path, affinity: Object | None) -> Errors:
+    if affinity is None:
+        return []
+    if (required := affinity.get("required")) is None:
+        return [field.required(path, "must specify required node constraints")]
+    return node_selector(path, required)
 
 
 def _capacity(path: Path, capacity: Mapping[str, str], given: Mapping[str, str] | None) -> Errors:
@@ -130,25 +157,24 @@ def _capacity(path: Path, capacity: Mapping[str, str], given: Mapping[str, str] 
         errors.append(field.not_supported(path, given, ("storage",)))
     for name, text in capacity.items():
         at = path.key(name)
-        number = quantity(text).nanos
-        errors += [field.invalid(at, -1, "must be a valid resource quantity")] if number < 0 else []
-        problems = [] if number > 0 else [field.invalid(at, text, "must be greater than zero")]
-        errors += problems or quantity_value(at, name, text)
+        number = quantity(text)
+        errors += [field.invalid(at, number.value(), "must be a valid resource quantity")] if number.nanos < 0 else []
+        errors += [field.invalid(at, text, "must be greater than zero")] if number.nanos <= 0 else []
     return errors
 
 
-def _attributes_class(spec: Object) -> Errors:
+def _attributes_class(path: Path, spec: Object) -> Errors:
     name = spec.get("volumeAttributesClassName")
     if name is None:
         return []
-    at = SPEC / "volumeAttributesClassName"
+    at = path / "volumeAttributesClassName"
     errors = dns_subdomain(at, name) if name else [field.required(at, "an empty string is disallowed")]
     if spec.get("csi") is None:
-        errors.append(field.required(SPEC / "csi", "has to be specified when using volumeAttributesClassName"))
+        errors.append(field.required(path / "csi", "has to be specified when using volumeAttributesClassName"))
     return errors
 
 
-def _source(spec: Object, name: str) -> Errors:
+def _source(path: Path, spec: Object, name: str) -> Errors:
     errors: Errors = []
     count = 0
     for key, check in _SOURCES.items():
@@ -156,20 +182,20 @@ def _source(spec: Object, name: str) -> Errors:
         if source is None:
             continue
         if count and key != "flexVolume":
-            errors.append(field.forbidden(SPEC / {"cephfs": "cephFS"}.get(key, key), ONE_TYPE))
+            errors.append(field.forbidden(path / {"cephfs": "cephFS"}.get(key, key), ONE_TYPE))
             continue
         count += 1
-        errors += check(SPEC / {"gcePersistentDisk": "persistentDisk"}.get(key, key), source)
+        errors += check(path / {"gcePersistentDisk": "persistentDisk"}.get(key, key), source)
         if key == "iscsi" and source.get("initiatorName") is not None:
             portal = source.get("targetPortal") or ""
             if len(f"{name}:{portal}") > 64:
                 why = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters"
                 why += " if iscsi.initiatorName is specified."
-                errors.append(field.invalid(SPEC / "iscsi" / "targetportal", portal, why))
+                errors.append(field.invalid(path / "iscsi" / "targetportal", portal, why))
         if key == "local" and spec.get("nodeAffinity") is None:
-            errors.append(field.required(SPEC / "nodeAffinity", "Local volume requires node affinity"))
+            errors.append(field.required(path / "nodeAffinity", "Local volume requires node affinity"))
     if not count:
-        errors.append(field.required(SPEC, "must specify a volume type"))
+        errors.append(field.required(path, "must specify a volume type"))
     return errors
 
 
@@ -208,8 +234,16 @@ def _csi(path: Path, source: Mapping[str, Any]) -> Errors:
     if not source.get("volumeHandle"):
         errors.append(field.required(path / "volumeHandle"))
     for key in _CSI_SECRETS:
-        errors += secret_ref(key, "name", "namespace")(path, source)
+        if (ref := source.get(key)) is not None:
+            errors += _secret(path / key, ref)
     return errors
+
+
+def _secret(path: Path, ref: Mapping[str, Any]) -> Errors:
+    name, namespace = ref.get("name"), ref.get("namespace")
+    errors = dns_subdomain(path / "name", name) if name else [field.required(path / "name")]
+    at = path / "namespace"
+    return errors + (each(at, namespace, dns1123_label_errors(namespace)) if namespace else [field.required(at)])
 
 
 _SOURCES: dict[str, Check] = {
@@ -233,7 +267,7 @@ _SOURCES: dict[str, Check] = {
     "azureDisk": azure_disk,
     "scaleIO": needed("gateway", "system", "volumeName"),
     "local": _local,
-    "storageos": storage_os,
+    "storageos": both(storage_os, secret_ref("secretRef", "namespace")),
     "csi": _csi,
 }
 

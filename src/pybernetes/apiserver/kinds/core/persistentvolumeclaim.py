@@ -34,7 +34,8 @@ SPEC = Path("spec")
 def default(claim: Object) -> None:
     """A file system, waiting for a volume."""
     spec, status = claim.setdefault("spec", {}), claim.setdefault("status", {})
-    spec["volumeMode"] = spec.get("volumeMode") or "Filesystem"
+    if spec.get("volumeMode") is None:
+        spec["volumeMode"] = "Filesystem"
     status["phase"] = status.get("phase") or "Pending"
     resources = spec.get("resources") or {}
     rounded(resources.get("requests"))

@@ -25,13 +25,14 @@ _IMAGE = re.compile(
 # What a reference can have at most: a host, a name of 255 bytes, a tag, a digest. Longer ones cannot be parsed.
 _IMAGE_BYTES = 1024
 _NAME_BYTES = 255  # behind the host
+_LIBRARY = "library/"  # before the name of an image that names nothing else
 
 
 @lru_cache(maxsize=4096)
 def pull_policy(image: str) -> str:
     """Always for the tag latest, which an image without tag and digest has; also what cannot be parsed is left alone."""
     match = _IMAGE.fullmatch(image) if len(image) <= _IMAGE_BYTES else None
-    if match is None or len(match["name"]) > _NAME_BYTES:
+    if match is None or len(match["name"]) + (0 if "/" in image else len(_LIBRARY)) > _NAME_BYTES:
         return "IfNotPresent"
     tag = match["tag"] or ("" if match["digest"] else "latest")
     return "Always" if tag == "latest" else "IfNotPresent"
@@ -120,15 +121,17 @@ def default_volume(volume: Object) -> None:
             _with_mode(name, source)
         elif name in _DEFAULTS:
             for key, value in _DEFAULTS[name].items():
-                if source.get(key) is None or (source[key] == "" and key != "type"):
+                if source.get(key) is None or (source[key] == "" and name not in OF_POINTERS):
                     source[key] = value
         elif name == "image" and not source.get("pullPolicy"):
             source["pullPolicy"] = pull_policy(source.get("reference") or "")
         elif name == "ephemeral" and (template := source.get("volumeClaimTemplate")):
             spec = template.get("spec") or {}
-            spec["volumeMode"] = spec.get("volumeMode") or "Filesystem"
+            if spec.get("volumeMode") is None:
+                spec["volumeMode"] = "Filesystem"
 
 
+OF_POINTERS = ("azureDisk", "hostPath")  # Go's fields, to which "" is a value like others
 _DEFAULTS: dict[str, Object] = {
     "hostPath": {"type": ""},
     "iscsi": {"iscsiInterface": "default"},

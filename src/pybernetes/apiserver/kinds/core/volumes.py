@@ -380,6 +380,9 @@ def nfs(path: Path, source: Object) -> Errors:
     )
 
 
+_HOST_PORT = re.compile(r"(?:\[[^\[\]]*\]|[^:\[\]]*):[^:\[\]]*", re.S)  # what Go's net.SplitHostPort takes
+
+
 def quobyte(path: Path, source: Object) -> Errors:
     """Of volumes and persistent volumes."""
     errors: Errors = []
@@ -391,7 +394,11 @@ def quobyte(path: Path, source: Object) -> Errors:
         text = "must be a UUID and may not exceed a length of 64 characters"
         errors.append(field.required(path / "tenant", text))
     else:
-        errors += [field.invalid(path / "registry", registry, why) for pair in registry.split(",") if ":" not in pair]
+        errors += [
+            field.invalid(path / "registry", registry, why)
+            for pair in registry.split(",")
+            if not _HOST_PORT.fullmatch(pair)
+        ]
     return errors + needed("volume")(path, source)
 
 
@@ -474,6 +481,8 @@ def _csi(path: Path, source: Object) -> Errors:
     ref = source.get("nodePublishSecretRef")
     if ref is not None and not ref.get("name"):
         errors.append(field.required(path / "nodePublishSecretRef" / "name"))
+    elif ref is not None:
+        errors += dns_subdomain(path / "name", ref["name"])  # the path is upstream's
     return errors
 
 

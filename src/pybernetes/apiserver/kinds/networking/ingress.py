@@ -9,6 +9,7 @@ from typing import Any
 
 from pybernetes.api import field
 from pybernetes.api.field import Path
+from pybernetes.api.names import dns1123_subdomain_errors
 from pybernetes.api.wellknown import ANNOTATION_INGRESS_CLASS
 
 from ...resource import Column, Errors, Object, Resource
@@ -48,7 +49,7 @@ def prepare_create(ingress: Object) -> None:
 def validate(ingress: Object) -> Errors:
     """ValidateIngressCreate."""
     spec = ingress.get("spec") or {}
-    errors = _spec(spec)
+    errors = spec_errors(spec)
     annotation = ((ingress.get("metadata") or {}).get("annotations") or {}).get(ANNOTATION_INGRESS_CLASS)
     name = spec.get("ingressClassName")
     if annotation is not None and name is not None and annotation != name:
@@ -59,10 +60,17 @@ def validate(ingress: Object) -> Errors:
 
 def validate_update(new: Object, old: Object) -> Errors:
     """As on creation, but for the annotation."""
-    return _spec(new.get("spec") or {})
+    return spec_errors(new.get("spec") or {}, any_secret=any_secret(old))
 
 
-def _spec(spec: Mapping[str, Any]) -> Errors:
+def any_secret(ingress: Object) -> bool:
+    """Whether it names a Secret that cannot be, which may stay then."""
+    names = [tls.get("secretName") for tls in (ingress.get("spec") or {}).get("tls") or ()]
+    return any(dns1123_subdomain_errors(name) for name in names if name)
+
+
+def spec_errors(spec: Mapping[str, Any], *, any_secret: bool = False) -> Errors:
+    """Of creations and changes; `any_secret`: names of Secrets are not looked at."""
     errors: Errors = []
     rules, backend = spec.get("rules") or [], spec.get("defaultBackend")
     if not rules and backend is None:
@@ -75,7 +83,7 @@ def _spec(spec: Mapping[str, Any]) -> Errors:
         at = SPEC / "tls" / index
         for number, host in enumerate(tls.get("hosts") or ()):
             errors += _host(at / "hosts" / number, host)
-        if name := tls.get("secretName"):
+        if (name := tls.get("secretName")) and not any_secret:
             errors += dns_subdomain(at / "secretName", name)
     if (name := spec.get("ingressClassName")) is not None:
         errors += dns_subdomain(SPEC / "ingressClassName", name)

@@ -104,7 +104,7 @@ def from_hub(version: str) -> Convert:
 def validate(obj: Object) -> Errors:
     """As v1, under the names of this version."""
     annotations = (obj.get("metadata") or {}).get("annotations") or {}
-    errors = [_renamed(error) for error in ingress.validate_update(to_hub(obj), {})]
+    errors = validate_update(obj, {})
     if ANNOTATION_INGRESS_CLASS in annotations and (obj.get("spec") or {}).get("ingressClassName") is not None:
         at, why = Path("annotations") / ANNOTATION_INGRESS_CLASS, "can not be set when the class field is also set"
         errors.append(field.invalid(at, annotations[ANNOTATION_INGRESS_CLASS], why))
@@ -112,8 +112,9 @@ def validate(obj: Object) -> Errors:
 
 
 def validate_update(new: Object, old: Object) -> Errors:
-    """As v1."""
-    return [_renamed(error) for error in ingress.validate_update(to_hub(new), to_hub(old))]
+    """As v1, but for the names of Secrets, which were not looked at."""
+    spec = to_hub(new).get("spec") or {}
+    return [_renamed(error) for error in ingress.spec_errors(spec, any_secret=True)]
 
 
 def _renamed(error: FieldError) -> FieldError:

@@ -11,8 +11,9 @@ from pybernetes.api import field
 from pybernetes.api.field import FieldError, Path
 
 from ...resource import Column, Errors, Object, Resource
+from ..core.volumes import csi_driver_name
 from ..printing import NAME
-from ..validation import dns_subdomain
+from ..validation import dns_subdomain, go_names
 from ..versions import Family
 
 SPEC, ANNOTATIONS = Path("spec"), Path("metadata.annotations")
@@ -61,7 +62,7 @@ def validate(policy: Object) -> Errors:
     errors = _annotations((policy.get("metadata") or {}).get("annotations") or {})
     errors += _strategy(SPEC / "runAsUser", spec.get("runAsUser") or {}, (MUST_RUN_AS, NON_ROOT, RUN_AS_ANY))
     if (group := spec.get("runAsGroup")) is not None:
-        errors += _strategy(SPEC / "runAsGroup", group, (MUST_RUN_AS, RUN_AS_ANY, MAY_RUN_AS))
+        errors += _group(SPEC / "runAsGroup", group)
     errors += _rule(SPEC / "seLinux", spec.get("seLinux") or {}, (MUST_RUN_AS, RUN_AS_ANY))
     for name in ("supplementalGroups", "fsGroup"):
         errors += _strategy(SPEC / name, spec.get(name) or {}, (MAY_RUN_AS, MUST_RUN_AS, RUN_AS_ANY))
@@ -81,11 +82,13 @@ def validate(policy: Object) -> Errors:
     errors += _host_paths(SPEC / "allowedHostPaths", spec.get("allowedHostPaths") or ())
     for index, volume in enumerate(spec.get("allowedFlexVolumes") or ()):
         if not volume.get("driver"):
-            at = SPEC / "allowedFlexVolumes" / index / "driver"
+            at = (
+                SPEC / "allowedFlexVolumes" / "allowedFlexVolumes" / index / "driver"
+            )  # upstream's paths, here and below
             errors.append(field.required(at, "must specify a driver"))
     for index, driver in enumerate(spec.get("allowedCSIDrivers") or ()):
-        at, name = SPEC / "allowedCSIDrivers" / index / "name", driver.get("name") or ""
-        errors += dns_subdomain(at, name.lower()) if name else [field.required(at)]
+        at = SPEC / "allowedCSIDrivers" / "allowedCSIDriver" / index / "name"
+        errors += csi_driver_name(at, driver.get("name") or "")
     errors += _sysctls(spec)
     return errors + _runtime_class(SPEC / "runtimeClass", spec.get("runtimeClass"))
 
@@ -110,9 +113,8 @@ def _annotations(annotations: Mapping[str, str]) -> Errors:
             if why := apparmor_error(profile):
                 errors.append(field.invalid(ANNOTATIONS.key(name), text, why))
     for name, many in ((SECCOMP_DEFAULT, False), (SECCOMP_ALLOWED, True)):
-        if name not in annotations:
+        if not (text := annotations.get(name) or ""):
             continue
-        text = annotations[name]
         for profile in text.split(",") if many else [text]:
             if not (many and profile == ANY):
                 errors += _seccomp(ANNOTATIONS.key(name), profile)
@@ -133,6 +135,16 @@ def _seccomp(path: Path, profile: str) -> Errors:
 def _rule(path: Path, strategy: Mapping[str, Any], rules: Sequence[str]) -> Errors:
     rule = strategy.get("rule") or ""
     return [] if rule in rules else [field.not_supported(path / "rule", rule, rules)]
+
+
+def _group(path: Path, strategy: Mapping[str, Any]) -> Errors:
+    """Unlike its neighbours: there are ranges with every rule but one."""
+    rule, ranges = strategy.get("rule") or "", strategy.get("ranges") or []
+    if rule == RUN_AS_ANY:
+        return [field.invalid(path / "ranges", go_names(ranges), "Ranges must be empty")] if ranges else []
+    if rule in (MUST_RUN_AS, MAY_RUN_AS) and not ranges:
+        return [field.invalid(path / "ranges", strategy.get("ranges"), "must provide at least one range")]
+    return _strategy(path, strategy, (MUST_RUN_AS, RUN_AS_ANY, MAY_RUN_AS))
 
 
 def _strategy(path: Path, strategy: Mapping[str, Any], rules: Sequence[str]) -> Errors:

@@ -18,14 +18,11 @@ NAMED = ("User", "Group")
 
 
 def default_alpha(binding: Object) -> None:
-    """The role's group, and the subjects' versions."""
+    """The role's group, and the subjects as they are read again."""
     ref = binding.setdefault("roleRef", {})
     ref["apiGroup"] = ref.get("apiGroup") or GROUP
-    for subject in binding.get("subjects") or ():
-        if not subject.get("apiVersion"):
-            kind = subject.get("kind")
-            if version := "v1" if kind == "ServiceAccount" else ALPHA if kind in NAMED else "":
-                subject["apiVersion"] = version
+    if binding.get("subjects") is not None:
+        binding["subjects"] = [_from_hub(_to_hub(subject)) for subject in binding["subjects"]]
 
 
 def _to_hub(subject: Mapping[str, Any]) -> dict[str, Any]:

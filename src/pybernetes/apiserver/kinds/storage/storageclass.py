@@ -34,8 +34,9 @@ def validate(storage_class: Object) -> Errors:
     errors = names.provisioner(Path("provisioner"), storage_class.get("provisioner") or "")
     errors += names.parameters(Path("parameters"), storage_class.get("parameters"))
     for name, valid in (("reclaimPolicy", RECLAIM), ("volumeBindingMode", BINDING)):
-        if storage_class.get(name) and storage_class[name] not in valid:
-            errors.append(field.not_supported(Path(name), storage_class[name], valid))
+        given = storage_class.get(name)
+        if given is not None and given not in valid and (given or name != "reclaimPolicy"):
+            errors.append(field.not_supported(Path(name), given, valid))
     return errors + topologies(Path("allowedTopologies"), storage_class.get("allowedTopologies") or ())
 
 

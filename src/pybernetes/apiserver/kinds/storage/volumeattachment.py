@@ -10,6 +10,7 @@ from pybernetes.api import field
 from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource
+from ..core.persistentvolume import inline_errors
 from ..printing import AGE, NAME, object_age
 from ..strategy import keep_spec_and, keep_status
 from ..validation import dns_subdomain, go_names, immutable
@@ -26,14 +27,19 @@ def prepare_create(attachment: Object) -> None:
 
 
 def validate(attachment: Object, any_driver: bool = False) -> Errors:
-    """ValidateVolumeAttachment, and the name of the driver; `any_driver`: which was not looked at before v1."""
+    """ValidateVolumeAttachment, and the names of driver and volume; `any_driver`: those were not looked at before v1."""
     spec = attachment.get("spec") or {}
     attacher, at = spec.get("attacher") or "", SPEC / "attacher"
     errors = [] if attacher else [field.required(at)]
-    errors += _source(SPEC / "source", spec.get("source") or {})
+    source, at_source = spec.get("source") or {}, SPEC / "source"
+    errors += _source(at_source, source)
     errors += dns_subdomain(SPEC / "nodeName", spec.get("nodeName") or "")
     errors += _status(attachment.get("status") or {})
-    return errors if any_driver else errors + names.driver_name(at, attacher)
+    if any_driver:
+        return errors
+    name = source.get("persistentVolumeName")
+    volume = dns_subdomain(at_source / "persistentVolumeName", name) if name is not None else []
+    return errors + names.driver_name(at, attacher) + volume
 
 
 def _source(path: Path, source: Mapping[str, Any]) -> Errors:
@@ -44,7 +50,7 @@ def _source(path: Path, source: Mapping[str, Any]) -> Errors:
         return [field.forbidden(path, EXACTLY_ONE)]
     if name == "":
         return [field.required(path / "persistentVolumeName", "must specify non empty persistentVolumeName")]
-    return []
+    return inline_errors(path / "inlineVolumeSpec", inline) if inline is not None else []
 
 
 def _status(status: Mapping[str, Any]) -> Errors:

@@ -57,7 +57,10 @@ def test_a_class_stays_but_for_expansion() -> None:
     ("source", "refused"),
     [
         ({"persistentVolumeName": "p"}, []),
-        ({"persistentVolumeName": ""}, ["spec.source.persistentVolumeName Required"]),
+        (
+            {"persistentVolumeName": ""},
+            ["spec.source.persistentVolumeName Required", "spec.source.persistentVolumeName Invalid"],
+        ),
         ({"persistentVolumeName": "p", "inlineVolumeSpec": {}}, ["spec.source Forbidden"]),
         ({}, ["spec.source Required"]),
     ],
