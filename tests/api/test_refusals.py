@@ -99,6 +99,26 @@ def test_modes_of_claims_and_classes_that_are_empty() -> None:
     ]
 
 
+def test_changes_of_classes_are_checked_as_creations_are() -> None:
+    path = f"{STORAGE}/v1/storageclasses"
+    terms = [
+        ([{"matchLabelExpressions": [{"key": "a", "values": ["b"]}]}], []),
+        ([{"matchLabelExpressions": [{"key": "a b", "values": []}]}], ["values Required", "key Invalid"]),
+    ]
+
+    async def main() -> None:
+        async with server(server_options=options) as client:
+            _, made = await call(client, f"POST {path}", {"metadata": {"name": "a"}, "provisioner": "a.b/c"})
+            for topologies, refused in terms:
+                answer = await call(client, f"PUT {path}/a", {**made, "allowedTopologies": topologies})
+                at = "allowedTopologies[0].matchLabelExpressions[0]."
+                assert answer[0] == (422 if refused else 200)
+                assert not refused or causes(answer) == [at + one for one in refused]
+                made["metadata"].pop("resourceVersion", None)
+
+    asyncio.run(main())
+
+
 AT = "spec.source.inlineVolumeSpec"
 INLINE: list[tuple[Object, list[str]]] = [
     ({"csi": CSI, "accessModes": ["ReadWriteOnce"]}, []),

@@ -66,8 +66,9 @@ def _expression(path: Path, key: str, values: Sequence[str]) -> Errors:
 
 
 def validate_update(new: Object, old: Object) -> Errors:
-    """What volumes were made with stays."""
-    errors = [
+    """As on creation, and what volumes were made with stays."""
+    errors = validate(new)
+    errors += [
         field.forbidden(Path(name), f"updates to {name} are forbidden.")
         for name in ("parameters", "provisioner", "reclaimPolicy")
         if not same(new.get(name), old.get(name))
