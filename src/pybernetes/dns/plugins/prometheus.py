@@ -16,6 +16,7 @@ from .ready import address_of
 
 NAME = "prometheus"
 HOST, PORT = "localhost", 9153
+MAX_ALIKE = 4096  # kinds of queries that are remembered: their lengths are the clients'
 
 
 class Like(NamedTuple):
@@ -87,6 +88,8 @@ class Prometheus(Plugin):
         """One for all queries that are counted alike. Nobody has waited for their answers."""
         tell = self._told.get(like)
         if tell is None:
+            if len(self._told) >= MAX_ALIKE:
+                self._told.clear()  # what is kept elsewhere goes on to be told
             tell = self._told[like] = lambda times, length: self._count(like, 0.0, times, length)
         return tell
 
