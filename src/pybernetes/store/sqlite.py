@@ -270,6 +270,9 @@ class SQLiteStore:
                     return False
 
     def _answer(self, batch: Batch, results: Results) -> None:
+        # Watches first: who then has its answer finds it in the caches that follow one, and need not wait for them.
+        if any(request.pages for request in batch):
+            self._committed([event for event in map(_event, results) if event is not None])
         for request, result in zip(batch, results, strict=True):
             if request.future.done():  # who asked was cancelled
                 continue
@@ -277,8 +280,6 @@ class SQLiteStore:
                 request.future.set_exception(result)
             else:
                 request.future.set_result(result)
-        if any(request.pages for request in batch):
-            self._committed([event for event in map(_event, results) if event is not None])
         if self._space.level is not Level.ALL and (self._room is None or self._room.done()) and not self._closed:
             self._room = self._loop.create_task(self._make_room())
 

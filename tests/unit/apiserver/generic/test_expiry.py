@@ -49,8 +49,8 @@ def test_a_sweep() -> None:
         now = START + timedelta(hours=1, minutes=1)
         expiry = EventExpiry(cache, 3600, lambda: now)
         assert [key for key, _ in expiry.expired()] == [f"{EVENTS}a/old"]
-        again = await store.put(f"{EVENTS}a/old", event())  # the cache has not seen it: the deletion misses
-        await expiry.sweep()
+        # The cache has not seen it when the sweep looks: the deletion misses.
+        again, _ = await asyncio.gather(store.put(f"{EVENTS}a/old", event()), expiry.sweep())
         assert [item.key for item in (await store.list(f"{EVENTS}a/old")).items] == [f"{EVENTS}a/old"]
         await cache.wait(again.mod_revision)
         await expiry.sweep()
