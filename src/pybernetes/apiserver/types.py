@@ -102,10 +102,20 @@ class Attributes:
     kept: dict[str, Any] = field(default_factory=dict)  # what a plug-in keeps until then, by its name
 
 
+GroupResources = frozenset[tuple[str, str]]  # (group, resource)
+EVERYTHING: GroupResources | None = None
+PODS: GroupResources = frozenset({("", "pods")})
+
+
 class AdmissionPlugin(Protocol):
     """One step of the chain. Refuses by raising a StatusError (usually `errors.forbidden`)."""
 
     name: str
+
+    @property
+    def resources(self) -> GroupResources | None:
+        """Those that it has something to say of, their subresources included; of all others it is not asked."""
+        ...
 
     def admit(self, attributes: Attributes) -> Awaitable[None] | None:
         """May change the object."""

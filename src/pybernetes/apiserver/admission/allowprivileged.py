@@ -19,6 +19,7 @@ class AllowPrivileged:
     """Refuses them."""
 
     name = "AllowPrivileged"
+    resources = frozenset({("", "pods"), *TEMPLATES})
 
     def admit(self, attributes: Attributes) -> None:
         """Nothing is filled in."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pybernetes.api import errors
 
-from ..types import Attributes
+from ..types import EVERYTHING, Attributes
 
 
 class AlwaysAdmit:
     """Lets everything through, as no plug-in would."""
 
     name = "AlwaysAdmit"
+    resources = EVERYTHING
 
     def admit(self, attributes: Attributes) -> None:
         """Nothing is filled in."""
@@ -23,6 +24,7 @@ class AlwaysDeny:
     """Nothing is written at all: for tests of clients."""
 
     name = "AlwaysDeny"
+    resources = EVERYTHING
 
     def admit(self, attributes: Attributes) -> None:
         """403."""

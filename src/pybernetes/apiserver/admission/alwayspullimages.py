@@ -7,7 +7,7 @@ from typing import Any
 from pybernetes.api import errors, field
 from pybernetes.api.field import Path
 
-from ..types import Attributes
+from ..types import PODS, Attributes
 
 CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 ALWAYS = "Always"
@@ -17,6 +17,7 @@ class AlwaysPullImages:
     """Nobody runs a private image of others because a node has it already: each start asks the registry."""
 
     name = "AlwaysPullImages"
+    resources = PODS
 
     def admit(self, attributes: Attributes) -> None:
         """Sets the policy of every container, and the pull policy of image volumes."""

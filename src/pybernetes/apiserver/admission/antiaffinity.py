@@ -5,13 +5,14 @@ from __future__ import annotations
 from pybernetes.api import errors
 from pybernetes.api.wellknown import LABEL_HOSTNAME
 
-from ..types import Attributes
+from ..types import PODS, Attributes
 
 
 class LimitPodHardAntiAffinityTopology:
     """No pod keeps others off more than a node."""
 
     name = "LimitPodHardAntiAffinityTopology"
+    resources = PODS
 
     def admit(self, attributes: Attributes) -> None:
         """Nothing is filled in."""

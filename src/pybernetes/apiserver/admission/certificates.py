@@ -43,6 +43,7 @@ class CertificateApproval:
     """Approving needs the verb approve on the signer, besides the right to the subresource."""
 
     name = "CertificateApproval"
+    resources = frozenset({(GROUP, "certificatesigningrequests")})
 
     def __init__(self, authorizers: Authorizers) -> None:
         self._authorizers = authorizers
@@ -65,6 +66,7 @@ class CertificateSigning:
     """Setting a certificate, or that there will be none, needs the verb sign on the signer."""
 
     name = "CertificateSigning"
+    resources = frozenset({(GROUP, "certificatesigningrequests")})
 
     def __init__(self, authorizers: Authorizers) -> None:
         self._authorizers = authorizers
@@ -95,6 +97,7 @@ class CertificateSubjectRestriction:
     """Nobody becomes a member of system:masters by a certificate that the API server's clients' signer gives."""
 
     name = "CertificateSubjectRestriction"
+    resources = frozenset({(GROUP, "certificatesigningrequests")})
 
     def admit(self, attributes: Attributes) -> None:
         """Nothing is filled in."""

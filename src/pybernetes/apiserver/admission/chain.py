@@ -142,13 +142,20 @@ class AdmissionChain:
     """See `types.Admission`."""
 
     def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
-        self._plugins = tuple(plugins)
+        # Who is asked of what is settled beforehand: most have something to say of a kind or two.
+        named = {key for plugin in plugins for key in plugin.resources or ()}
+        self._concerned = {key: tuple(p for p in plugins if p.resources is None or key in p.resources) for key in named}
+        self._general = tuple(plugin for plugin in plugins if plugin.resources is None)
+
+    def _asked(self, resource: Resource) -> tuple[AdmissionPlugin, ...]:
+        return self._concerned.get((resource.group, resource.name), self._general)
 
     async def mutate(self, attributes: Attributes) -> None:
         """Upstream: admission/reinvocation.go."""
+        plugins = self._asked(attributes.resource)
         for again in (False, True):
             attributes.again = again
-            for plugin in self._plugins:
+            for plugin in plugins:
                 waiting = plugin.admit(attributes)
                 if waiting is not None:
                     await waiting
@@ -157,7 +164,7 @@ class AdmissionChain:
 
     async def validate(self, attributes: Attributes) -> None:
         """Changes nothing."""
-        for plugin in self._plugins:
+        for plugin in self._asked(attributes.resource):
             waiting = plugin.validate(attributes)
             if waiting is not None:
                 await waiting

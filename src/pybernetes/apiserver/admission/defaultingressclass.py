@@ -14,6 +14,7 @@ class DefaultIngressClass:
     """An ingress that names no class gets the default one."""
 
     name = "DefaultIngressClass"
+    resources = frozenset({("networking.k8s.io", "ingresses")})
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

@@ -21,6 +21,7 @@ class DefaultStorageClass:
     """A claim that asks for no class gets the default one; one that asks for "" gets none."""
 
     name = "DefaultStorageClass"
+    resources = frozenset({("", "persistentvolumeclaims")})
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

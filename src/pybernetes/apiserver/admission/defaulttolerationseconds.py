@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pybernetes.api.wellknown import TAINT_NODE_NOT_READY, TAINT_NODE_UNREACHABLE
 
-from ..types import Attributes, Reader
+from ..types import PODS, Attributes, Reader
 
 SECONDS = 300  # upstream's --default-not-ready-toleration-seconds and --default-unreachable-toleration-seconds
 TAINTS = (TAINT_NODE_NOT_READY, TAINT_NODE_UNREACHABLE)
@@ -14,6 +14,7 @@ class DefaultTolerationSeconds:
     """A pod stays five minutes, or as long as the flags say, on a node that fails, unless it says otherwise."""
 
     name = "DefaultTolerationSeconds"
+    resources = PODS
 
     def __init__(self, reader: Reader, not_ready: int = SECONDS, unreachable: int = SECONDS) -> None:
         """Needs to look nothing up."""

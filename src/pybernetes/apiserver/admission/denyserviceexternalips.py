@@ -15,6 +15,7 @@ class DenyServiceExternalIPs:
     """Nobody takes traffic of addresses that nobody has given him; what is there may stay, or go."""
 
     name = "DenyServiceExternalIPs"
+    resources = frozenset({("", "services")})
 
     def admit(self, attributes: Attributes) -> None:
         """Nothing is filled in."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pybernetes.api.computeresources import is_extended
 
-from ..types import Attributes
+from ..types import PODS, Attributes
 
 
 class ExtendedResourceToleration:
     """Who asks for a special resource tolerates the taint, of its name, of the nodes that are kept for it."""
 
     name = "ExtendedResourceToleration"
+    resources = PODS
 
     def admit(self, attributes: Attributes) -> None:
         """Adds tolerations to new and changed pods."""

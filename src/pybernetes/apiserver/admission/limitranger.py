@@ -138,6 +138,7 @@ class LimitRanger:
     """Pods and claims keep within the limits of their namespace, and get its defaults."""
 
     name = "LimitRanger"
+    resources = frozenset({("", "pods"), ("", "persistentvolumeclaims")})
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

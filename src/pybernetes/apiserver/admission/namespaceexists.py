@@ -6,13 +6,14 @@ from collections.abc import Awaitable
 
 from pybernetes.api import errors
 
-from ..types import Attributes, Reader
+from ..types import EVERYTHING, Attributes, Reader
 
 
 class NamespaceExists:
     """Nothing is made, changed or deleted in a namespace that does not exist."""
 
     name = "NamespaceExists"
+    resources = EVERYTHING
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

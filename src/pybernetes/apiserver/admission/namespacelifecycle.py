@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from pybernetes.api import errors
 
 from ..resource import Object
-from ..types import Attributes, Reader
+from ..types import EVERYTHING, Attributes, Reader
 
 IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
@@ -16,6 +16,7 @@ class NamespaceLifecycle:
     """Nothing is made in a namespace that does not exist or is going away; the system's own are not deleted."""
 
     name = "NamespaceLifecycle"
+    resources = EVERYTHING
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

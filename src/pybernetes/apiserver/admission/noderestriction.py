@@ -16,7 +16,7 @@ from pybernetes.api.wellknown import (
 from ..authorization.modes import Authorizers
 from ..authorization.node import LEASES, identity
 from ..authorization.podrefs import references
-from ..types import Attributes, Reader, RequestInfo
+from ..types import EVERYTHING, Attributes, Reader, RequestInfo
 from .certificates import subject
 
 RESTRICTED = "node-restriction.kubernetes.io"
@@ -82,6 +82,7 @@ class NodeRestriction:
     """See the module; who is no node is let through."""
 
     name = "NodeRestriction"
+    resources = EVERYTHING
 
     def __init__(self, reader: Reader, authorizers: Authorizers) -> None:
         self._reader, self._authorizers = reader, authorizers

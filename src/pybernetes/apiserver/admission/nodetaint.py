@@ -13,6 +13,7 @@ class TaintNodesByCondition:
     """A new node takes no pods before it is known to be ready."""
 
     name = "TaintNodesByCondition"
+    resources = frozenset({("", "nodes")})
 
     def admit(self, attributes: Attributes) -> None:
         """Adds the taint."""

@@ -15,6 +15,7 @@ class PersistentVolumeClaimResize:
     """A claim grows only once it is bound, and only where its class lets it."""
 
     name = "PersistentVolumeClaimResize"
+    resources = frozenset({("", "persistentvolumeclaims")})
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

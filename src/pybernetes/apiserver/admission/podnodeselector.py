@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pybernetes.api import errors
 
-from ..types import Attributes, Reader
+from ..types import PODS, Attributes, Reader
 
 ANNOTATION = "scheduler.alpha.kubernetes.io/node-selector"
 
@@ -13,6 +13,7 @@ class PodNodeSelector:
     """A namespace's annotation says on which nodes its pods run."""
 
     name = "PodNodeSelector"
+    resources = PODS
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

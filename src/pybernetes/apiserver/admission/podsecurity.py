@@ -89,6 +89,7 @@ class PodSecurity:
     """Pods keep to the standard that their namespace names; workloads that will not are warned of."""
 
     name = "PodSecurity"
+    resources = frozenset({("", "pods"), ("", "namespaces"), *TEMPLATES})
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

@@ -20,7 +20,7 @@ from .. import audit
 from ..authentication.user import User
 from ..authorization.modes import Authorizers
 from ..resource import Object
-from ..types import Attributes, Reader, RequestInfo
+from ..types import PODS, Attributes, Reader, RequestInfo
 from . import podsecuritypolicyrules as rules
 
 ANNOTATION = "kubernetes.io/psp"  # which policy let the pod in
@@ -32,6 +32,7 @@ class PodSecurityPolicy:
     """Pods need a policy that lets them in."""
 
     name = "PodSecurityPolicy"
+    resources = PODS
 
     def __init__(self, reader: Reader, authorizers: Authorizers) -> None:
         self._reader, self._authorizers = reader, authorizers

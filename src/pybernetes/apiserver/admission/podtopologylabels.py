@@ -6,7 +6,7 @@ from typing import Any
 
 from pybernetes.api.wellknown import LABEL_TOPOLOGY_REGION, LABEL_TOPOLOGY_ZONE
 
-from ..types import Attributes, Reader
+from ..types import PODS, Attributes, Reader
 
 LABELS = (LABEL_TOPOLOGY_ZONE, LABEL_TOPOLOGY_REGION)
 
@@ -15,6 +15,7 @@ class PodTopologyLabels:
     """A pod that is given a node carries the node's zone and region, so that its containers can learn them."""
 
     name = "PodTopologyLabels"
+    resources = PODS
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

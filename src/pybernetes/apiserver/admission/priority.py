@@ -17,6 +17,7 @@ class Priority:
     """A pod's priority is its class's, or the default class's, or 0; nobody chooses it directly."""
 
     name = "Priority"
+    resources = frozenset({("", "pods"), ("scheduling.k8s.io", "priorityclasses")})
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

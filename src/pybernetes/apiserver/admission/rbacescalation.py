@@ -33,6 +33,7 @@ class RBACEscalation:
     """The verbs `escalate` (on roles) and `bind` (on the role bound) lift the limit."""
 
     name = "RBACEscalation"
+    resources = frozenset((GROUP, resource) for resource in (*ROLES, *BINDINGS))
 
     def __init__(self, authorizers: Authorizers) -> None:
         self._authorizers = authorizers

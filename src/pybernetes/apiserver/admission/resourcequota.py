@@ -20,7 +20,7 @@ from pybernetes.api.quota import Usage, scopes_of
 from pybernetes.api.types import core_v1 as core
 from pybernetes.api.types import from_json
 
-from ..types import Attributes, Reader
+from ..types import EVERYTHING, Attributes, Reader
 from .quotausage import evaluator, status_counts, subtract, unstated
 
 MAX_TRIES = 10  # of a write that others come before
@@ -156,6 +156,7 @@ class ResourceQuota:
     """Nobody uses more of a namespace than its quotas allow."""
 
     name = "ResourceQuota"
+    resources = EVERYTHING
 
     def __init__(self, reader: Reader, write: WriteStatus, clock: Clock) -> None:
         self._reader, self._write, self._clock = reader, write, clock

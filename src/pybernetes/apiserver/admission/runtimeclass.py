@@ -7,7 +7,7 @@ from typing import Any
 from pybernetes.api import errors
 from pybernetes.api.errors import StatusError
 
-from ..types import Attributes, Reader
+from ..types import PODS, Attributes, Reader
 
 Object = dict[str, Any]
 
@@ -16,6 +16,7 @@ class RuntimeClass:
     """A pod takes the overhead and the scheduling of the class it names."""
 
     name = "RuntimeClass"
+    resources = PODS
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

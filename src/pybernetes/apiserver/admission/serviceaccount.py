@@ -15,7 +15,7 @@ from pybernetes.api.wellknown import (
 )
 
 from ..authorization.podrefs import references
-from ..types import Attributes, Reader
+from ..types import PODS, Attributes, Reader
 
 DEFAULT = "default"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -34,6 +34,7 @@ class ServiceAccount:
     """A pod runs as an account that exists, and finds its token, the cluster's CA and its namespace in a volume."""
 
     name = "ServiceAccount"
+    resources = PODS
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ class StorageObjectInUseProtection:
     """A volume or claim that is in use is not gone before it is free: the finalizer holds it."""
 
     name = "StorageObjectInUseProtection"
+    resources = frozenset(("", resource) for resource in FINALIZERS)
 
     def __init__(self, reader: Reader) -> None:
         """Needs to look nothing up."""

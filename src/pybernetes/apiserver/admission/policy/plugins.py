@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pybernetes.component.metrics import Registry
 
 from ...resource import Resource
-from ...types import Attributes, Authorizer, Reader
+from ...types import EVERYTHING, Attributes, Authorizer, Reader
 
 if TYPE_CHECKING:
     from .metrics import PolicyMetrics
@@ -79,6 +79,7 @@ class MutatingAdmissionPolicy(_Step):
     """Policies that change the object, one after the other; there is none to change where one is deleted."""
 
     name = "MutatingAdmissionPolicy"
+    resources = EVERYTHING
     kinds = ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings")
 
     @functools.cached_property
@@ -103,6 +104,7 @@ class ValidatingAdmissionPolicy(_Step):
     """Policies that may only refuse, warn and note."""
 
     name = "ValidatingAdmissionPolicy"
+    resources = EVERYTHING
     kinds = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
 
     @functools.cached_property

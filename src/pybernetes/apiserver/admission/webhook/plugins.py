@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pybernetes.component.metrics import Registry
 
 from ...resource import Resource
-from ...types import Attributes, Authorizer, Reader
+from ...types import EVERYTHING, Attributes, Authorizer, Reader
 from .source import MUTATING, VALIDATING, Source
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class MutatingAdmissionWebhook:
     """Webhooks that may change the object, one after the other."""
 
     name = "MutatingAdmissionWebhook"
+    resources = EVERYTHING
 
     def __init__(self, webhooks: Webhooks) -> None:
         self._webhooks = webhooks
@@ -70,6 +71,7 @@ class ValidatingAdmissionWebhook:
     """Webhooks that may only refuse, all at the same time."""
 
     name = "ValidatingAdmissionWebhook"
+    resources = EVERYTHING
 
     def __init__(self, webhooks: Webhooks) -> None:
         self._webhooks = webhooks
