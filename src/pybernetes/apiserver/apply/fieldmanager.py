@@ -31,20 +31,15 @@ Object = dict[str, Any]
 
 BEFORE_FIRST_APPLY = "before-first-apply"
 KUBECTL = "kubectl"  # the one manager for whom the annotation of client-side apply counts as ownership
-# What the server itself writes, and so nobody manages.
+# What the server itself writes, and so nobody manages: of metadata, and of the whole.
+UNMANAGED = (
+    *("name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation"),
+    *("managedFields", "resourceVersion"),
+)
 STRIPPED: FieldSet = {
     "f:apiVersion": {},
     "f:kind": {},
-    "f:metadata": {
-        ".": {},
-        **{
-            f"f:{name}": {}
-            for name in (
-                *("name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation"),
-                *("managedFields", "resourceVersion"),
-            )
-        },
-    },
+    "f:metadata": {".": {}, **{f"f:{name}": {} for name in UNMANAGED}},
 }
 
 
@@ -133,6 +128,14 @@ def _bare(obj: Object) -> Object:
     return {**obj, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}
 
 
+def _managed_part(obj: Object) -> Object:
+    """Without the fields that nobody manages: `STRIPPED` would take them away again."""
+    part = {name: value for name, value in obj.items() if name not in ("apiVersion", "kind")}
+    if metadata := part.get("metadata"):
+        part["metadata"] = {name: value for name, value in metadata.items() if name not in UNMANAGED}
+    return part
+
+
 def _entries(live: Object, new: Object, subresource: str) -> Managed:
     """What the write says is managed, where it may and does say so; else what is."""
     if not subresource:
@@ -149,11 +152,14 @@ def _entries(live: Object, new: Object, subresource: str) -> Managed:
 
 
 async def created(context: Context, obj: Object, manager: str) -> list[dict[str, Any]]:
-    """managedFields of a new object."""
-    entries = _entries({}, obj, "")
-    await _update(
-        context, context.zero, _bare(obj), entries, managed.identity(manager, "Update", context.api_version, "")
-    )
+    """managedFields of a new object, which is in the context's version."""
+    entries, who = _entries({}, obj, ""), managed.identity(manager, "Update", context.api_version, "")
+    if entries:
+        await _update(context, context.zero, _bare(obj), entries, who)
+    else:  # as nearly always: with nobody else there is but one version to compare in, and nothing to give up
+        changed = typed.compare(context.zero, _managed_part(obj), context.node, context.ignored).changed
+        if mine := fieldset.difference(changed, STRIPPED):
+            entries[who] = Entry(mine, context.api_version, times.format_time(context.now))
     return managed.encode(entries)
 
 

@@ -51,7 +51,9 @@ def manager_of(field_manager: str, user_agent: str) -> str:
     """The name asked for, else the beginning of the User-Agent."""
     if field_manager:
         return field_manager
-    return "".join(c for c in user_agent.split("/", 1)[0] if c.isprintable())[:MAX_MANAGER]
+    name = user_agent.partition("/")[0]
+    printable = name if name.isprintable() else "".join(c for c in name if c.isprintable())
+    return printable[:MAX_MANAGER]
 
 
 def decode(entries: Any) -> Managed:

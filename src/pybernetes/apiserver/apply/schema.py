@@ -62,9 +62,9 @@ class Node:
 
     def child(self, name: str) -> Node:
         """Below a key of a struct or map."""
-        if self.kind == "struct":
-            return self.field(name) or DEDUCED
-        return self.element()
+        if self.kind != "struct":
+            return self.element()
+        return self._made.get(name) or self.field(name) or DEDUCED
 
 
 def _deduced() -> Node:

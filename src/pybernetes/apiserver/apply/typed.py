@@ -26,12 +26,10 @@ class TypedError(Exception):
 
 def _granular(value: Any, node: Node) -> bool:
     """Whether the value's parts count one by one."""
-    match node.kind:
-        case "leaf":
-            return False
-        case "list" | "set":
-            return isinstance(value, list)
-    return isinstance(value, dict)
+    kind = node.kind
+    if kind == "leaf":
+        return False
+    return isinstance(value, list if kind in ("list", "set") else dict)
 
 
 def element(node: Node, item: Any) -> str:
@@ -104,7 +102,7 @@ def added(value: Any, node: Node) -> FieldSet:
         return MEMBER
     out: FieldSet = {".": MEMBER}
     for key, item, inner in _below(value, node):
-        out[key] = MEMBER if key in out else added(item, inner)
+        out[key] = MEMBER if inner.kind == "leaf" or key in out else added(item, inner)
     return out
 
 
@@ -137,6 +135,9 @@ def _compare(old: Any, new: Any, node: Node, key: str, out: Comparison) -> None:
     elif new is MISSING:
         out.removed[key] = added(old, node)
     elif old != new:
+        if node.kind == "leaf":
+            out.modified[key] = MEMBER
+            return
         parts = (not old or _granular(old, node)) and (not new or _granular(new, node)) and (old or new)
         if not parts:
             out.modified[key] = MEMBER
