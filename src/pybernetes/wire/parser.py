@@ -93,11 +93,15 @@ class Parser:
         self._begun()
 
     def on_url(self, url: bytes) -> None:
-        self._count_header(len(url))
+        self._header_bytes += len(url)
+        if self._header_bytes > self._limits.header_bytes:
+            raise Reject(431)
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_header(len(name) + len(value) + 4)
+        self._header_bytes += len(name) + len(value) + 4
+        if self._header_bytes > self._limits.header_bytes:
+            raise Reject(431)
         if not self._headers_done:  # trailers are dropped
             if len(self._headers) >= self._limits.headers:
                 raise Reject(431)
@@ -160,11 +164,6 @@ class Parser:
         keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         http_1_0 = self._parser.get_http_version() == "1.0"
         self._parsed(Exchange(request, keep_alive, http_1_0, size + self._header_bytes))
-
-    def _count_header(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > self._limits.header_bytes:
-            raise Reject(431)
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
