@@ -25,7 +25,15 @@ SWITCH_SECONDS: Final = 0.001  # after which a thread gives the interpreter to t
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_here = threading.local()
+
+class _Here(threading.local):
+    """Of the thread that asks."""
+
+    apart = False  # it is one of the threads
+    may_leave = False
+
+
+_here = _Here()
 
 
 @cache
@@ -40,17 +48,17 @@ class Leave(Exception):
 
 def may_leave() -> bool:
     """Whether the caller may raise Leave."""
-    return bool(getattr(_here, "may_leave", False))
+    return _here.may_leave
 
 
 def is_apart() -> bool:
     """Whether the caller is in one of the threads."""
-    return bool(getattr(_here, "apart", False))
+    return _here.apart
 
 
 async def run(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """What the function gives, or raises; in a thread where there are LARGE bytes or more to work on, or it asks to `Leave`."""
-    if is_apart():
+    if _here.apart:
         return function(*args, **kwargs)
     if size < LARGE:
         _here.may_leave = True

@@ -215,6 +215,8 @@ def json_body(request: Request, kind: str) -> bytes:
 def content_type(request: Request) -> str:
     """The body's media type: JSON where none is said, "" for what is none (Go's mime.ParseMediaType)."""
     header = request.header("content-type") or JSON
+    if header == JSON:
+        return JSON
     media = header.partition(";")[0]
     end = len(media)
     while parameter := _PARAMETER.match(header, end):

@@ -117,24 +117,26 @@ class Routes:
         return await self._verb(handler, request, info, query, user)
 
     @staticmethod
-    async def _verb(handler: ResourceHandler, request: Request, info: RequestInfo, query: Query, user: User) -> Answer:
+    def _verb(
+        handler: ResourceHandler, request: Request, info: RequestInfo, query: Query, user: User
+    ) -> Awaitable[Answer]:
         match info.verb:
             case "watch":
-                return await handler.watch(request, info, query)
+                return handler.watch(request, info, query)
             case "list":
-                return await handler.list(request, info, query)
+                return handler.list(request, info, query)
             case "get":
-                return await handler.get(request, info, query)
+                return handler.get(request, info, query)
             case "create":
-                return await handler.create(request, info, query, user)
+                return handler.create(request, info, query, user)
             case "update":
-                return await handler.update(request, info, query, user)
+                return handler.update(request, info, query, user)
             case "patch":
-                return await handler.patch(request, info, query, user)
+                return handler.patch(request, info, query, user)
             case "delete":
-                return await handler.delete(request, info, query, user)
+                return handler.delete(request, info, query, user)
             case "deletecollection":
-                return await handler.delete_collection(request, info, query, user)
+                return handler.delete_collection(request, info, query, user)
         raise not_allowed()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Iterable
 
 import msgspec
@@ -76,7 +77,7 @@ class ReadStore:
         self.waits = self._conversions is not None and self._conversions.waits
         self._head = _encode({"apiVersion": resource.api_version, "kind": resource.kind})[:-1] + b","
 
-    @property
+    @functools.cached_property
     def schema(self) -> CompiledSchema:
         """Compiled at the first use."""
         return compiled(self.resource)

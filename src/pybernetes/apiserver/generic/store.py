@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -580,9 +579,11 @@ def new_uid() -> str:
     """As uuid.uuid4(), but the system is asked for randomness 256 times less often: it is asked slowly on some machines."""
     if not _random_bytes:
         _random_bytes.extend(os.urandom(16 * 256))
-    own = bytes(_random_bytes[-16:])
+    own = _random_bytes[-16:]
     del _random_bytes[-16:]
-    return str(uuid.UUID(bytes=own, version=4))
+    own[6], own[8] = own[6] & 0x0F | 0x40, own[8] & 0x3F | 0x80  # version 4, variant of RFC 9562
+    text = own.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _metadata(obj: Object) -> Object:
