@@ -15,7 +15,6 @@ from . import types, validation
 
 # What kubeadm's examples say: to be replaced by who uses them.
 ADDRESS, NODE, TOKEN, SERVER = "1.2.3.4", "node", "abcdef.0123456789abcdef", "kube-apiserver:6443"
-JOIN = (f"{c.GROUP}/{c.NEWEST}", j.KIND)
 JOINS = tuple((f"{c.GROUP}/{version}", j.KIND) for version in c.FORMS)
 
 
