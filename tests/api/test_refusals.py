@@ -327,6 +327,133 @@ def test_subjects_of_v1alpha1_are_answered_as_they_are_read() -> None:
     ]
 
 
+LEVEL: Object = {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}, "assuredConcurrencyShares": 2}}
+
+
+@pytest.mark.parametrize(("version", "fields"), [("v1alpha1", set()), ("v1beta1", {"lendablePercent"})])
+def test_priority_levels_are_answered_in_fields_of_their_version(version: str, fields: set[str]) -> None:
+    """The kind: a field that the version has not, which a patch of the answer is then warned of."""
+    path = f"/apis/flowcontrol.apiserver.k8s.io/{version}/prioritylevelconfigurations"
+
+    async def main() -> None:
+        async with server(server_options=options) as client:
+            made = await call(client, f"POST {path}", {"metadata": {"name": "a"}, "spec": LEVEL})
+            for code, answer in (made, await call(client, f"GET {path}/a")):
+                assert code < 300
+                assert set(answer["spec"]["limited"]) == {"assuredConcurrencyShares", "limitResponse"} | fields
+
+    asyncio.run(main())
+
+
+STATUS_ALONE = [
+    (
+        "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations",
+        {"spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}}},
+    ),
+    (
+        "/apis/flowcontrol.apiserver.k8s.io/v1beta1/flowschemas",
+        {"spec": {"priorityLevelConfiguration": {"name": "exempt"}, "matchingPrecedence": 9000}},
+    ),
+    (
+        "/apis/apiregistration.k8s.io/v1/apiservices",
+        {"spec": {"group": "a.b", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), STATUS_ALONE)
+def test_who_writes_the_status_writes_no_metadata(path: str, body: Object) -> None:
+    name = "v1.a.b" if "apiservices" in path else "a"
+    labels = {"metadata": {"labels": {"x": "y"}, "annotations": {"x": "y"}, "ownerReferences": []}}
+
+    async def main() -> None:
+        async with server(server_options=options) as client:
+            code, made = await call(client, f"POST {path}", {"metadata": {"name": name}, **copy.deepcopy(body)})
+            assert code == 201
+            merge = "application/merge-patch+json"
+            code, answer = await call(client, f"PATCH {path}/{name}/status", labels, merge)
+            assert code == 200
+            kept = [one["metadata"].get(key) for one in (made, answer) for key in ("labels", "annotations")]
+            assert kept[:2] == kept[2:]
+            stale = {**answer, "metadata": {**answer["metadata"], "resourceVersion": "1"}}
+            assert (await call(client, f"PUT {path}/{name}/status", stale))[0] == 409
+
+    asyncio.run(main())
+
+
+OTHERS = [
+    ("/apis/policy/v1beta1/podsecuritypolicies", {"spec": POLICY}, "PodSecurityPolicy.extensions"),
+    (
+        "/apis/networking.k8s.io/v1beta1/namespaces/default/ingresses",
+        {"spec": {"backend": {"serviceName": "s", "servicePort": 80}}},
+        "Ingress.extensions",
+    ),
+    (
+        "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies",
+        {"spec": {"podSelector": {}}},
+        "NetworkPolicy.extensions",
+    ),
+    (
+        "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
+        {"spec": {"minAvailable": 1}},
+        "PodDisruptionBudget.policy",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "kind"), OTHERS)
+def test_a_deletion_that_meant_another_object_names_the_kind_as_refusals_do(path: str, body: Object, kind: str) -> None:
+    async def main() -> None:
+        async with server(server_options=options) as client:
+            assert (await call(client, f"POST {path}", {"metadata": {"name": "a"}, **copy.deepcopy(body)}))[0] == 201
+            code, answer = await call(client, f"DELETE {path}/a", {"preconditions": {"uid": "x"}})
+            assert code == 409
+            assert answer["message"].startswith(
+                f'Operation cannot be fulfilled on {kind} "a": the UID in the precondition'
+            )
+
+    asyncio.run(main())
+
+
+def test_namespaces_and_definitions_have_words_of_their_own_for_that() -> None:
+    names = {"plural": "things", "kind": "Thing", "singular": "thing", "listKind": "ThingList"}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    spec = {"group": "ex.io", "scope": "Cluster", "names": names, "versions": [version]}
+
+    async def main() -> None:
+        async with server(server_options=options) as client:
+            for path, name, body in (
+                (f"{CORE}/namespaces", "a", {}),
+                (DEFINITIONS.format("v1"), "things.ex.io", {"spec": spec}),
+            ):
+                assert (await call(client, f"POST {path}", {"metadata": {"name": name}, **body}))[0] == 201
+                for key, title in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+                    code, answer = await call(client, f"DELETE {path}/{name}", {"preconditions": {key: "1"}})
+                    assert (code, answer["details"]["kind"]) == (409, path.rpartition("/")[2])
+                    assert (
+                        f"precondition failed: {title} in precondition: 1, {title} in object meta: "
+                        in answer["message"]
+                    )
+
+    asyncio.run(main())
+
+
+def test_a_path_to_a_resource_has_a_port_of_none() -> None:
+    resource = {"apiGroup": "a.b", "kind": "K", "name": "n"}
+    paths = [{"path": "/", "pathType": "Exact", "backend": {"resource": resource}}]
+    body = {"metadata": {"name": "a"}, "spec": {"rules": [{"http": {"paths": paths}}]}}
+    path = "/apis/networking.k8s.io/v1beta1/namespaces/default/ingresses"
+
+    async def main() -> None:
+        async with server(server_options=options) as client:
+            await call(client, f"POST {path}", body)
+            _, answer = await call(client, f"GET {path}/a")
+            (told,) = answer["spec"]["rules"][0]["http"]["paths"]
+            assert told["backend"] == {"resource": resource, "servicePort": 0}
+
+    asyncio.run(main())
+
+
 # --- definitions --------------------------------------------------------------------------------
 
 

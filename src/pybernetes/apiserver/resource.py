@@ -167,6 +167,7 @@ class Resource:
     deleting: Callable[[Object, str], None] | None = None
     # Whether more than metadata's finalizers holds an object whose deletion is asked for.
     held: Callable[[Object], bool] = _never
+    own_deletion: bool = False  # upstream's storage of the kind deletes by itself, and has words of its own
     returns_deleted: bool = (
         False  # a deletion is answered with the object, not a Status (upstream: ReturnDeletedObject)
     )

@@ -22,10 +22,16 @@ def check(resource: Resource, old: Object, options: DeleteOptions) -> None:
         (options.uid, "uid", "UID", "deleted and then recreated"),
         (options.resource_version, "resourceVersion", "ResourceVersion", "modified"),
     ):
-        if precondition is not None and precondition != metadata[name]:
-            text = f"the {title} in the precondition ({precondition}) does not match the {title} in record ({metadata[name]})"
-            why = f"{text}. The object might have been {then}"
-            raise errors.conflict(resource.group, resource.kind, metadata["name"], why)
+        if precondition is None or precondition == metadata[name]:
+            continue
+        if resource.own_deletion:
+            why = f"precondition failed: {title} in precondition: {precondition}, {title} in object meta: {metadata[name]}"
+            raise errors.conflict(resource.group, resource.name, metadata["name"], why)
+        text = (
+            f"the {title} in the precondition ({precondition}) does not match the {title} in record ({metadata[name]})"
+        )
+        why = f"{text}. The object might have been {then}"
+        raise errors.conflict(resource.invalid_group, resource.kind, metadata["name"], why)
 
 
 def deletable(resource: Resource, obj: Object) -> bool:

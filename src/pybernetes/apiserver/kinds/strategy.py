@@ -27,6 +27,14 @@ def keep_spec(new: Object, old: Object) -> None:
     keep(new, old, *{name for name in (*new, *old) if name not in ("apiVersion", "kind", "metadata", "status")})
 
 
+def keep_spec_and_metadata(new: Object, old: Object) -> None:
+    """An update of the status leaves everything else alone, but for who manages what."""
+    managers = (new.get("metadata") or {}).get("managedFields")
+    keep(new, old, *{name for name in (*new, *old) if name not in ("apiVersion", "kind", "status")})
+    kept = {name: value for name, value in new["metadata"].items() if name != "managedFields"}
+    new["metadata"] = kept if managers is None else {**kept, "managedFields": managers}
+
+
 def keep_spec_and(*meta: str) -> Callable[[Object, Object], None]:
     """As keep_spec, and the named fields of metadata."""
 

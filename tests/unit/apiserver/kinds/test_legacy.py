@@ -117,7 +117,7 @@ def test_a_rollback_is_an_annotation_today() -> None:
     [
         ({"serviceName": "s", "servicePort": 80}, {"service": {"name": "s", "port": {"number": 80}}}),
         ({"serviceName": "s", "servicePort": "http"}, {"service": {"name": "s", "port": {"name": "http"}}}),
-        ({"resource": {"kind": "K", "name": "n"}}, {"resource": {"kind": "K", "name": "n"}}),
+        ({"resource": {"kind": "K", "name": "n"}, "servicePort": 0}, {"resource": {"kind": "K", "name": "n"}}),
     ],
 )
 def test_backends_of_ingresses(old: Object, hub: Object) -> None:

@@ -118,6 +118,7 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=keep_spec,
+    own_deletion=True,
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,

@@ -11,7 +11,7 @@ from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
-from ..strategy import keep_spec, keep_status
+from ..strategy import keep_spec_and, keep_status
 from ..validation import dns1035_label_errors, dns_subdomain, each, port_number
 
 SPEC = Path("spec")
@@ -130,7 +130,7 @@ RESOURCE = Resource(
     default=default,
     prepare_create=prepare_create,
     prepare_update=keep_status,
-    prepare_status=keep_spec,
+    prepare_status=keep_spec_and("labels", "annotations", "finalizers", "ownerReferences"),
     validate=validate,
     validate_update=validate_update,
     allow_unconditional_update=False,

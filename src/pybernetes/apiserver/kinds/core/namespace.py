@@ -126,6 +126,7 @@ RESOURCE = Resource(
     validate=validate,
     validate_status=validate_status,
     held=held,
+    own_deletion=True,
     deleting=deleting,
     selectable=selectable,
     selectable_fields=("status.phase",),

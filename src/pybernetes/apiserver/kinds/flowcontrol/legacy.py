@@ -40,9 +40,27 @@ def to_hub(level: Object) -> Object:
 
 def _from_hub(version: str) -> Any:
     def convert(level: Object) -> Object:
-        return _moved(level, f"{GROUP}/{version}", NAME, OLD_NAME)
+        converted = _moved(level, f"{GROUP}/{version}", NAME, OLD_NAME)
+        return _alone(converted) if version == "v1alpha1" else converted
 
     return convert
+
+
+def _alone(level: Object) -> Object:
+    """In v1alpha1 a level neither lends nor borrows."""
+    limited = level["spec"].get("limited")
+    if limited is not None:
+        kept = {
+            name: value for name, value in limited.items() if name not in ("lendablePercent", "borrowingLimitPercent")
+        }
+        level["spec"] = {**level["spec"], "limited": kept}
+    return level
+
+
+def default_alpha(level: Object) -> None:
+    """As the betas', with what v1alpha1 has."""
+    default_old(level)
+    level["spec"] = _alone(level)["spec"]
 
 
 def default_old(level: Object) -> None:
@@ -112,7 +130,8 @@ def row(level: Object, now: datetime) -> list[Any]:
 
 
 def _level(version: str) -> Resource:
-    changes = {"default": default_old, "validate": validate, "validate_update": validate_update, "row": row}
+    defaults = default_alpha if version == "v1alpha1" else default_old
+    changes = {"default": defaults, "validate": validate, "validate_update": validate_update, "row": row}
     return older(prioritylevelconfiguration.RESOURCE, f"flowcontrol.{version}", **changes)
 
 

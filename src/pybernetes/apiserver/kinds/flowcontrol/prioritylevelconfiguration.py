@@ -12,7 +12,7 @@ from pybernetes.api.field import Path
 
 from ...resource import Column, Errors, Object, Resource
 from ..printing import AGE, NAME, object_age
-from ..strategy import keep_spec, keep_status
+from ..strategy import keep_spec_and_metadata, keep_status
 from ..validation import go_names, same
 from .flowschema import validate_status
 
@@ -162,7 +162,7 @@ RESOURCE = Resource(
     default=default,
     prepare_create=prepare_create,
     prepare_update=keep_status,
-    prepare_status=keep_spec,
+    prepare_status=keep_spec_and_metadata,
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,

@@ -58,6 +58,7 @@ def _backend_from_hub(backend: Mapping[str, Any]) -> dict[str, Any]:
         converted["servicePort"] = port.get("name") or port.get("number") or 0
     if backend.get("resource") is not None:
         converted["resource"] = backend["resource"]
+        converted.setdefault("servicePort", 0)
     return converted
 
 
