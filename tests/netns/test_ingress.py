@@ -317,6 +317,41 @@ def test_tls_passwords_and_cookies(node: Namespace, tmp_path: Path) -> None:
     inside(node, scenario)
 
 
+def test_limits_prefixes_and_buffers(node: Namespace, tmp_path: Path) -> None:
+    """The kind: everyday annotations were told to be not supported, and their paths served without them."""
+
+    async def codes(world: World, url: str, number: int) -> list[int]:
+        return [(await world.curl(url))[0] for _ in range(number)]
+
+    async def scenario() -> None:
+        limits = {"limit-rpm": "1", "limit-burst-multiplier": "2", "proxy-buffering": "on", "proxy-buffer-size": "16k"}
+        free = {**limits, "limit-connections": "5", "limit-whitelist": "192.0.2.0/24, 127.0.0.0/8"}
+        slow = {"limit-rate": "1", "limit-rps": "9"}
+        rewrite = {"rewrite-target": "/$1", "x-forwarded-prefix": "/app", "proxy-next-upstream": "error http_502"}
+        async with running(tmp_path) as world:
+            await world.add(
+                ingress("few", path("/", service="a"), host="few.example", annotations=limits),
+                ingress("free", path("/", service="a"), host="free.example", annotations=free),
+                ingress("slow", path("/", service="a"), host="slow.example", annotations=slow),
+                ingress(
+                    "app",
+                    path("/app/(.*)", "ImplementationSpecific", service="b"),
+                    host="app.example",
+                    annotations=rewrite,
+                ),
+            )
+            body, _ = await world.answers("http://app.example/app/x", 200)
+            assert (body["path"], body["headers"]["x-forwarded-prefix"]) == ("/x", "/app")
+            await world.answers("http://slow.example/", 200)
+            # One, and two more at once; then one a minute.
+            assert sorted(await codes(world, "http://few.example/", 6)) == [200, 200, 200, 503, 503, 503]
+            assert set(await codes(world, "http://free.example/", 12)) == {200}
+            for name in ("few", "free", "slow", "app"):
+                assert [each for each in await world.events(name) if each.startswith("Warning")] == []
+
+    inside(node, scenario)
+
+
 def test_reloads_under_load_drop_nothing(node: Namespace, tmp_path: Path) -> None:
     """Four clients, each request on a connection of its own, while nginx reads its configuration anew at least six times."""
     reloads, statuses, errors = 6, [], []

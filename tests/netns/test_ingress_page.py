@@ -22,7 +22,7 @@ def test_the_page(node: Namespace, tmp_path: Path) -> None:
         "hello",
         "308 https://web.example/shop/",
         "192.0.2.100",
-        "limit-rps is not supported",
+        "canary is not supported",
         "apples",
     ):
         assert text in output, output

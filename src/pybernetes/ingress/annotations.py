@@ -11,17 +11,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from . import quoting
-from .model import Cors, Options, Sticky
+from .model import Cors, Limits, Options, Sticky
 from .quoting import Invalid
 
 PREFIX = "nginx.ingress.kubernetes.io"  # upstream's --annotations-prefix
 GUARDS = ("auth-", "whitelist-", "allowlist-", "denylist-", "satisfy", "enable-modsecurity", "modsecurity-")
 MAX_SECONDS = 1 << 31
+MAX_RATE = 1_000_000
+BUFFERS, BUFFER_SIZE = 4, "4k"  # upstream's, of an answer
 PROTOCOLS = ("HTTP", "HTTPS", "GRPC", "GRPCS")
 _SIZE = re.compile(r"[0-9]{1,10}[kKmMgG]?")
 _ORIGIN = re.compile(r"\*|https?://(\*\.)?[a-zA-Z0-9.-]+(:[0-9]{1,5})?")
 _LIST = re.compile(r"[A-Za-z0-9_-]+( *, *[A-Za-z0-9_-]+)*")
 _PATH = re.compile(r"/[-._~a-zA-Z0-9/%]*")
+_CONDITION = r"(error|timeout|invalid_header|http_(403|404|429|500|502|503|504)|non_idempotent|off)"
+_CONDITIONS = re.compile(rf"{_CONDITION}( +{_CONDITION})*")
 _OBJECT = re.compile(r"([-a-z0-9.]+/)?[-a-z0-9.]+")
 
 
@@ -38,6 +42,20 @@ def seconds(text: str) -> int:
     """Invalid."""
     if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > MAX_SECONDS:
         raise Invalid(f"{text[:80]!r} is no number of seconds")
+    return int(text)
+
+
+def amount(text: str) -> int:
+    """Invalid."""
+    if not re.fullmatch(r"[0-9]{1,7}", text) or int(text) > MAX_RATE:
+        raise Invalid(f"{text[:80]!r} is no number up to {MAX_RATE}")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """Invalid."""
+    if not amount(text):
+        raise Invalid("0 is no number of them")
     return int(text)
 
 
@@ -96,6 +114,7 @@ PARSERS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "server-alias": ("aliases", several(quoting.host)),
     "service-upstream": ("service_upstream", boolean),
     "upstream-vhost": ("upstream_vhost", quoting.host),
+    "x-forwarded-prefix": ("forwarded_prefix", matching(_PATH, "path")),
     "auth-realm": ("auth_realm", matching(quoting.TEXT, "text without $")),
 }
 # Those that mean something together; each is read by the function beside.
@@ -113,7 +132,41 @@ COOKIE: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "session-cookie-path": ("path", matching(_PATH, "path")),
     "session-cookie-max-age": ("max_age", seconds),
 }
-GROUPS = (*REDIRECTS, "enable-cors", *CORS, "affinity", *COOKIE, "auth-type", "auth-secret", "auth-secret-type")
+LIMITS: Mapping[str, tuple[str, Callable[[str], object]]] = {
+    "limit-connections": ("connections", amount),
+    "limit-rps": ("per_second", amount),
+    "limit-rpm": ("per_minute", amount),
+    "limit-burst-multiplier": ("burst", positive),
+    "limit-rate": ("kilobytes", amount),
+    "limit-rate-after": ("kilobytes_free", amount),
+    "limit-whitelist": ("unlimited", several(quoting.network)),
+    "limit-allowlist": ("unlimited", several(quoting.network)),
+}
+# Those that are a directive of nginx of the same name, with what it is given.
+DIRECTIVES: Mapping[str, Callable[[str], str]] = {
+    "client-body-buffer-size": _size,
+    "proxy-buffer-size": _size,
+    "proxy-buffering": one_of("ON", "OFF"),
+    "proxy-http-version": matching(re.compile(r"1\.[01]"), "version of HTTP, 1.0 or 1.1"),
+    "proxy-max-temp-file-size": _size,
+    "proxy-next-upstream": matching(_CONDITIONS, "list of conditions, as error timeout http_502"),
+    "proxy-next-upstream-timeout": lambda text: f"{seconds(text)}s",
+    "proxy-next-upstream-tries": lambda text: str(seconds(text)),
+    "proxy-request-buffering": one_of("ON", "OFF"),
+}
+GROUPS = (
+    *REDIRECTS,
+    "enable-cors",
+    *CORS,
+    "affinity",
+    *COOKIE,
+    "auth-type",
+    "auth-secret",
+    "auth-secret-type",
+    *LIMITS,
+    *DIRECTIVES,
+    "proxy-buffers-number",
+)
 
 
 class _Reading:
@@ -151,7 +204,14 @@ def parse(annotations: Mapping[str, str], namespace: str, prefix: str = PREFIX) 
         if name not in PARSERS and name not in GROUPS:
             reading.problem(name, "is not supported")
     fields = reading.fields(PARSERS)
-    fields |= _redirect(reading) | _cors(reading) | _affinity(reading) | _basic(reading, namespace)
+    fields |= (
+        _limits(reading)
+        | _directives(reading)
+        | _redirect(reading)
+        | _cors(reading)
+        | _affinity(reading)
+        | _basic(reading, namespace)
+    )
     options = replace(Options(), **fields)  # type: ignore[arg-type]  # the tables have each field's parser
     return replace(options, denied=reading.denied), reading.problems
 
@@ -165,6 +225,23 @@ def _redirect(reading: _Reading) -> dict[str, object]:
         code = reading.read("permanent-redirect-code", _code)
         return {"redirect": target, "redirect_code": code or 301}
     return {}
+
+
+def _limits(reading: _Reading) -> dict[str, object]:
+    limits = replace(Limits(), **reading.fields(LIMITS))  # type: ignore[arg-type]
+    bounds = limits.connections or limits.per_second or limits.per_minute or limits.kilobytes
+    return {"limits": limits} if bounds else {}
+
+
+def _directives(reading: _Reading) -> dict[str, object]:
+    values = {name: reading.read(name, parser) for name, parser in DIRECTIVES.items()}
+    given = tuple((name.replace("-", "_"), str(v).lower()) for name, v in values.items() if v is not None)
+    number, size = reading.read("proxy-buffers-number", positive), values["proxy-buffer-size"]
+    if (
+        number is not None or size is not None
+    ):  # of one size, as upstream's: nginx takes no first one that is larger than the rest
+        given += (("proxy_buffers", f"{number or BUFFERS} {size or BUFFER_SIZE}"),)
+    return {"directives": given} if given else {}
 
 
 def _cors(reading: _Reading) -> dict[str, object]:

@@ -44,6 +44,19 @@ class Cors:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What each client may at most; 0: as much as it likes. Not those of `unlimited`."""
+
+    connections: int = 0  # at a time
+    per_second: int = 0  # requests
+    per_minute: int = 0
+    burst: int = 5  # times a rate: so many at once
+    kilobytes: int = 0  # a second, of an answer
+    kilobytes_free: int = 0  # which come as fast as they can
+    unlimited: tuple[str, ...] = ()  # CIDRs
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What annotations say of the locations of an Ingress; times in seconds. `denied`: what was to keep people out cannot be brought about."""
 
@@ -68,6 +81,9 @@ class Options:
     auth_realm: str = ""
     service_upstream: bool = False
     upstream_vhost: str = ""
+    forwarded_prefix: str = ""
+    limits: Limits | None = None
+    directives: tuple[tuple[str, str], ...] = ()  # nginx' own, with checked values
     denied: bool = False
 
 

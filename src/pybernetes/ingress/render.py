@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from . import limits
 from .model import DEFAULT_SERVER, Configuration, Key, Location, Server, Upstream
 from .quoting import host, quoted, server_name
 
@@ -103,6 +104,8 @@ def _head(configuration: Configuration, machine: Host) -> Iterator[str]:
         # Who has no cookie yet gets the request's number, and goes where that leads from then on.
         yield f'    map $cookie_{cookie} $sticky_{cookie} {{ default $cookie_{cookie}; "" $request_id; }}'
         yield f'    map $cookie_{cookie} $sticky_new_{cookie} {{ default ""; "" $request_id; }}'
+    for zone in limits.zones(location for server in configuration.servers for location in server.locations):
+        yield f"    {zone}"
     if machine.nameservers:
         yield f"    resolver {' '.join(machine.nameservers)} valid=30s;"
 
@@ -234,6 +237,10 @@ def _limits(location: Location) -> Iterator[str]:
     yield f"{kind}_connect_timeout {options.connect_timeout}s;"
     yield f"{kind}_send_timeout {options.send_timeout}s;"
     yield f"{kind}_read_timeout {options.read_timeout}s;"
+    for name, value in options.directives:
+        yield f"{name} {value};"
+    if options.limits is not None and location.ingress is not None:
+        yield from limits.directives(location.ingress, options.limits)
 
 
 def _pass(location: Location) -> Iterator[str]:
@@ -268,6 +275,8 @@ def _pass(location: Location) -> Iterator[str]:
         yield "proxy_set_header Upgrade $http_upgrade;"
         yield "proxy_set_header Connection $connection_upgrade;"
     if options.rewrite_target and location.rewrites:
+        if options.forwarded_prefix:  # upstream's, too, is sent with rewritten paths only
+            yield f"{kind}_set_header X-Forwarded-Prefix {quoted(options.forwarded_prefix)};"
         yield f"rewrite {quoted(location.rewrites)} {quoted(options.rewrite_target)} break;"
     scheme = {"HTTP": "http", "HTTPS": "https", "GRPC": "grpc", "GRPCS": "grpcs"}[options.backend_protocol]
     target = location.upstream

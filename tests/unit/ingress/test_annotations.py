@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pybernetes.ingress.annotations import PREFIX, parse
-from pybernetes.ingress.model import Options, Sticky
+from pybernetes.ingress.model import Limits, Options, Sticky
 
 DEFAULTS = Options()
 
@@ -32,6 +32,17 @@ DEFAULTS = Options()
         ("permanent-redirect", "https://b.example$request_uri", "redirect", "https://b.example$request_uri"),
         ("upstream-vhost", "inside.example", "upstream_vhost", "inside.example"),
         ("affinity", "cookie", "sticky", Sticky()),
+        ("limit-rps", "10", "limits", Limits(per_second=10)),
+        ("limit-rps", "0", "limits", None),  # as many as they like
+        ("limit-connections", "3", "limits", Limits(connections=3)),
+        ("limit-burst-multiplier", "3", "limits", None),  # of nothing
+        ("x-forwarded-prefix", "/app", "forwarded_prefix", "/app"),
+        ("proxy-buffering", "on", "directives", (("proxy_buffering", "on"),)),
+        ("proxy-http-version", "1.0", "directives", (("proxy_http_version", "1.0"),)),
+        ("proxy-next-upstream", "error http_502", "directives", (("proxy_next_upstream", "error http_502"),)),
+        ("proxy-next-upstream-timeout", "7", "directives", (("proxy_next_upstream_timeout", "7s"),)),
+        ("proxy-buffer-size", "16k", "directives", (("proxy_buffer_size", "16k"), ("proxy_buffers", "4 16k"))),
+        ("proxy-buffers-number", "8", "directives", (("proxy_buffers", "8 4k"),)),
     ],
 )
 def test_one(name: str, value: str, field: str, expected: object) -> None:
@@ -48,7 +59,7 @@ def test_codes_of_redirects() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["configuration-snippet", "server-snippet", "canary", "limit-rps", "ssl-passthrough", "nonsense"]
+    "name", ["configuration-snippet", "server-snippet", "canary", "upstream-hash-by", "ssl-passthrough", "nonsense"]
 )
 def test_what_is_not_supported_is_told_by_its_name(name: str) -> None:
     options, problems = parse({f"{PREFIX}/{name}": "x"}, "default")
@@ -108,6 +119,15 @@ HOSTILE = (
         "ssl-redirect",
         "denylist-source-range",
         "app-root",
+        "limit-rps",
+        "limit-whitelist",
+        "x-forwarded-prefix",
+        "proxy-buffering",
+        "proxy-buffer-size",
+        "proxy-buffers-number",
+        "proxy-http-version",
+        "proxy-next-upstream",
+        "proxy-next-upstream-tries",
     ],
 )
 def test_hostile_values_are_not_used(name: str, value: str) -> None:
