@@ -114,8 +114,8 @@ class Query:
 class Answer:
     """What is sent back. `ttl`, where set, stands for every record's own. `plugin` made it (for metrics).
 
-    `options` None: those of the query, as far as they are echoed. `silent`: nothing is sent. The lists may be a cache's or a zone's own:
-    a plugin that changes them makes new ones. `same_until`: so long the same query has this answer (seconds of the clock; 0: who knows), and
+    `options` None: those of the query, as far as they are echoed. `silent`: nothing is sent. `remembered`: a cache may keep it.
+    The lists may be a cache's or a zone's own: a plugin that changes them makes new ones. `same_until`: so long the same query has this answer (seconds of the clock; 0: who knows), and
     is not led through the plugins of which `Plugin.repeats` says so; `again` is told of it.
     """
 
@@ -129,6 +129,7 @@ class Answer:
     cleared: int = 0  # flags that are not set, whoever asks for them
     options: EdnsOptions | None = None
     silent: bool = False
+    remembered: bool = True
     same_until: float = 0.0
     again: tuple[Again, ...] = ()
 

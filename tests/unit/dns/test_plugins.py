@@ -54,7 +54,11 @@ def test_hosts(tmp_path: Path) -> None:
     assert ips("a2.example.", wire.AAAA) == []
     assert ips("inline.example.") == ["60 4 9"]
     assert serve(plugin, query("other.example.")).answer[0].name == "behind."
-    assert serve(plugin, query("other.org.")).rcode == wire.NXDOMAIN
+    # Without a SOA nobody knows for how long it is not there.
+    assert serve(plugin, query("other.org.")) == wire.Answer(wire.SERVFAIL, remembered=False)
+    assert serve(plugin, query("a.example.", wire.TXT)).answer == []
+    other = made_hosts(f"hosts {file} {{\n fallthrough example\n fallthrough_unsupported\n}}")
+    assert serve(other, query("a.example.", wire.TXT)).answer[0].name == "behind."
     pointers = serve(plugin, query("1.2.0.192.in-addr.arpa.", wire.PTR)).answer
     assert [wire.read_name(r.data, 0)[0] for r in pointers] == ["a.example.", "a2.example."]
     file.write_text("192.0.2.77 a.example\n")
@@ -131,6 +135,11 @@ def test_ready_names_who_is_not() -> None:
         (reload, "reload x"),
         (bind, "bind eth0"),
         (hosts, "hosts {\n ttl x\n}"),
+        (hosts, "hosts {\n reload -1s\n}"),
+        (hosts, "hosts {\n reload x\n}"),
+        (hosts, "hosts {\n fallthrough\n 192.0.2.1 late.example\n}"),
+        (hosts, "hosts {\n fallthrough_unsupported\n}"),
+        (hosts, "hosts {\n fallthrough\n fallthrough_unsupported x\n}"),
     ],
 )
 def test_mistakes(module: object, text: str) -> None:

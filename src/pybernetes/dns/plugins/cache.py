@@ -298,7 +298,7 @@ class Cache(Plugin):
             ttl = min(max(MIN_TTL, shelf.min_ttl), shelf.max_ttl)
         if kind is Kind.SERVER_ERROR:
             ttl = self._options.servfail
-        if answer.flags & TC or kind in (Kind.OTHER_ERROR, Kind.META) or answer.silent:
+        if answer.flags & TC or kind in (Kind.OTHER_ERROR, Kind.META) or answer.silent or not answer.remembered:
             return
         if kind is Kind.NAME_ERROR and not has_soa(answer):
             return  # nobody knows for how long

@@ -12,7 +12,7 @@ from pybernetes.api.durations import parse_duration
 
 from ..corefile import Directive
 from ..plugin import BlockContext, Fall, Plugin, fall_of, matching, zones_of
-from ..wire import AA, AAAA, NOERROR, NXDOMAIN, PTR, A, Answer, Query, address_of_reverse, address_record, name_record
+from ..wire import AA, AAAA, NOERROR, PTR, SERVFAIL, A, Answer, Query, address_of_reverse, address_record, name_record
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class HostsOptions:
     zones: list[str]
     inline: str = ""
     fall: Fall = field(default_factory=Fall)
+    fall_unsupported: bool = False  # of types other than A, AAAA and PTR, whatever names are here
     ttl: int = TTL
     reverse: bool = True
     reload: float = RELOAD_SECONDS
@@ -118,19 +119,24 @@ class Hosts(Plugin):
             return await self.next(query)
         if not matching(query.key, options.zones):
             return await self.next(query)
+        through = options.fall.through(query.key)
+        if through and options.fall_unsupported and query.type not in (A, AAAA, PTR):
+            return await self.next(query)
         addresses = self._table.by_name.get(query.key, [])
         records = [address_record(query.name, ip, options.ttl) for ip in addresses]
         answers = [record for record in records if record.type == query.type and query.type in (A, AAAA)]
         # A name that is here exists, whatever else is asked about it.
         if answers or addresses:
             return Answer(NOERROR, answers, flags=AA, plugin=NAME)
-        if options.fall.through(query.key):
+        if through:
             return await self.next(query)
-        return Answer(NXDOMAIN, flags=AA, plugin=NAME)
+        return Answer(SERVFAIL, remembered=False)  # no NXDOMAIN, for there is no SOA to say for how long
 
 
 def setup(directive: Directive, block: BlockContext) -> Plugin:
     """CorefileError."""
+    if any(isinstance(plugin, Hosts) for plugin in block.plugins):
+        raise directive.error("plugin/hosts: this plugin can only be used once per Server Block")
     return Hosts(parse(directive, block))
 
 
@@ -141,6 +147,10 @@ def parse(directive: Directive, block: BlockContext) -> HostsOptions:
     for prop in directive.properties:
         if prop.name == "fallthrough":
             options.fall = fall_of(prop)
+        elif prop.name == "fallthrough_unsupported":
+            if prop.arguments:
+                raise prop.wrong_arguments()
+            options.fall_unsupported = True
         elif prop.name == "no_reverse":
             options.reverse = False
         elif prop.name == "ttl":
@@ -149,12 +159,22 @@ def parse(directive: Directive, block: BlockContext) -> HostsOptions:
                 raise prop.error(f"plugin/hosts: ttl provided is invalid: {text}")
             options.ttl = int(text)
         elif prop.name == "reload":
-            try:
-                options.reload = parse_duration(prop.one())
-            except ValueError as error:
-                raise prop.error(f"plugin/hosts: invalid duration for reload: {error}") from None
-        elif prop.arguments:
-            options.inline += " ".join([prop.name, *prop.arguments]) + "\n"
-        else:
+            options.reload = _reload(prop)
+        elif options.fall.zones:  # lines come before it, as upstream's
             raise prop.error(f"plugin/hosts: unknown property '{prop.name}'")
+        else:
+            options.inline += " ".join([prop.name, *prop.arguments]) + "\n"
+    if options.fall_unsupported and not options.fall.zones:
+        raise directive.error("plugin/hosts: fallthrough_unsupported requires fallthrough")
     return options
+
+
+def _reload(prop: Directive) -> float:
+    text = prop.one()
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        raise prop.error(f"plugin/hosts: invalid duration for reload '{text}'") from None
+    if seconds < 0:
+        raise prop.error(f"plugin/hosts: invalid negative duration for reload '{text}'")
+    return seconds
